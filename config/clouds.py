@@ -1,0 +1,33 @@
+"""Microsoft's clouds: where each signs in and where its Graph is. Tokens of one are worth nothing in another.
+
+https://learn.microsoft.com/graph/deployments
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One cloud's two host names."""
+
+    name: str
+    login_host: str
+    graph_host: str
+
+
+CLOUDS: dict[str, Cloud] = {
+    cloud.name: cloud
+    for cloud in (
+        Cloud("global", "login.microsoftonline.com", "graph.microsoft.com"),  # and GCC
+        Cloud("usgov", "login.microsoftonline.us", "graph.microsoft.us"),  # L4, GCC High
+        Cloud("usgov-dod", "login.microsoftonline.us", "dod-graph.microsoft.us"),  # L5
+        Cloud("china", "login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn"),  # 21Vianet
+    )
+}
+
+
+def cloud_of_graph_host(host: str) -> Cloud | None:
+    """Return the cloud whose Graph answers at `host` (`host` or `host:port`), None for a host of nobody's."""
+    return next((cloud for cloud in CLOUDS.values() if cloud.graph_host == host), None)

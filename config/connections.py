@@ -1,0 +1,269 @@
+"""A connection: one tenant, one registered app, its credential, and how usher behaves there.
+
+The credential is only referred to (`env:`, `file:`); `worker/tokens.py` resolves it when it asks for a token.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    model_validator,
+)
+
+from config.clouds import CLOUDS, cloud_of_graph_host
+from config.references import WANTED, Reference
+from config.values import (
+    Pace,
+    fold_domain,
+    parse_choice,
+    parse_count,
+    parse_domain,
+    parse_flag,
+    parse_redirect_url,
+    parse_service_url,
+)
+
+SANDBOX: Final = "sandbox"
+"""Name of the connection that exists without configuration; whoever configures one of that name gets their own."""
+
+MY_APPS: Final = "https://myapplications.microsoft.com"
+"""Where a guest lands whose row brings no redirect URL: Microsoft's page of a person's apps."""
+
+_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_SHARED_TENANTS = ("common", "organizations", "consumers")  # for people who sign in; an app alone needs its tenant
+_API_VERSION = "v1.0"
+
+
+class Section(BaseModel):
+    """What every table of the configuration is: immutable, strict about names, silent about values."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # an input may be a secret in the wrong place
+        validate_default=True,
+        populate_by_name=True,
+    )
+
+
+# Each validator below is the whole check of its field (PlainValidator), so that every fault is a sentence of ours and holds no value.
+
+
+def _check_name(value: object) -> str:
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise ValueError("must be a name of a-z, 0-9 and - (64 characters at most)")
+
+
+def _check_tenant(value: object) -> str:
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text in _SHARED_TENANTS:
+            raise ValueError("must be one tenant: an app that signs in alone has no common, organizations or consumers")
+        if _GUID.fullmatch(text):
+            return text
+        try:
+            return parse_domain(text)
+        except ValueError:
+            pass
+    raise ValueError("must be the tenant's GUID or one of its verified domain names")
+
+
+def _check_client(value: object) -> str:
+    # Lenient: a real one is a GUID, rehearsals make their own up; what would break a URL or a key is refused.
+    if isinstance(value, str) and value and not any(c <= " " or c in "/\\\x7f" for c in value):
+        return value
+    raise ValueError("must be the application (client) id, without spaces or slashes")
+
+
+def _base(info: ValidationInfo) -> Path:
+    """Where a relative path starts: at the file it was written in; one from the environment at the current folder."""
+    context: dict[str, Any] = info.context or {}
+    if info.field_name in context.get("from_environment", ()):
+        return Path.cwd()
+    return context.get("base") or Path.cwd()
+
+
+def _check_reference(value: object, info: ValidationInfo) -> Reference:
+    if isinstance(value, Reference):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(WANTED)
+    context: dict[str, Any] = info.context or {}
+    key = ".".join(filter(None, (context.get("section"), info.field_name)))
+    return Reference.parse(value.strip(), base=_base(info), key=key)
+
+
+def _check_optional_reference(value: object, info: ValidationInfo) -> Reference | None:
+    return None if value is None else _check_reference(value, info)
+
+
+def _as_list(value: object) -> list[object]:
+    """Take one value for a list of one: most have a single secret, a single domain."""
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [value]
+
+
+def _check_cloud(value: object) -> str:
+    return parse_choice(value, tuple(CLOUDS))
+
+
+def _check_authority(value: object, info: ValidationInfo) -> str:
+    """Complete the authority: the cloud's own where none is given, the tenant as its path."""
+    tenant = str(info.data.get("tenant_id", ""))
+    if not value:
+        return f"https://{CLOUDS[info.data.get('cloud', 'global')].login_host}/{tenant}"
+    host, path = parse_service_url(value)
+    if "/" in path:
+        raise ValueError(
+            "must be the sign-in host, with the tenant as its path or without: https://host or https://host/tenant"
+        )
+    if path.lower() in _SHARED_TENANTS:
+        raise ValueError("must end in one tenant, not in common, organizations or consumers")
+    return f"https://{host}/{path or tenant}"
+
+
+def _check_graph_url(value: object, info: ValidationInfo) -> str:
+    """Complete Graph's address: the cloud's own where none is given, the API version as its last part."""
+    if not value:
+        return f"https://{CLOUDS[info.data.get('cloud', 'global')].graph_host}/{_API_VERSION}"
+    host, path = parse_service_url(value)
+    parts = [part for part in path.split("/") if part]
+    if not parts or parts[-1] not in (_API_VERSION, "beta"):
+        parts.append(_API_VERSION)
+    return f"https://{host}/{'/'.join(parts)}"
+
+
+def _check_file(value: object, info: ValidationInfo) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError("must be the path of a PEM file with certificates to trust")
+    return os.path.normpath(_base(info) / value)  # that the file is there is checked where it is used
+
+
+def _check_on_doubt(value: object) -> str:
+    return parse_choice(value, ("report", "resend", "silent"))
+
+
+def _check_daily_limit(value: object) -> int | None:
+    return None if value is None else parse_count(value)
+
+
+References = Annotated[
+    tuple[Annotated[Reference, PlainValidator(_check_reference), PlainSerializer(str)], ...], BeforeValidator(_as_list)
+]
+_OptionalReference = Annotated[
+    Reference | None, PlainValidator(_check_optional_reference), PlainSerializer(lambda r: r and str(r))
+]
+_Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(_as_list)]
+_Flag = Annotated[bool, PlainValidator(parse_flag)]
+
+
+class Connection(Section):
+    """A named tenant + client + credential, complete: every default filled in, every URL final."""
+
+    name: Annotated[str, PlainValidator(_check_name)]
+    tenant_id: Annotated[str, PlainValidator(_check_tenant)]
+    client_id: Annotated[str, PlainValidator(_check_client)]
+    client_secret: References = ()
+    certificate: _OptionalReference = None
+    certificate_password: _OptionalReference = None
+    cloud: Annotated[str, PlainValidator(_check_cloud)] = "global"
+    authority: Annotated[str, PlainValidator(_check_authority)] = ""
+    """With the tenant: `https://login.microsoftonline.com/<tenant>`."""
+    graph_url: Annotated[str, PlainValidator(_check_graph_url)] = ""
+    """With the version: `https://graph.microsoft.com/v1.0`."""
+    ca_file: Annotated[str | None, PlainValidator(_check_file)] = None
+    redirect_url: Annotated[str, PlainValidator(parse_redirect_url)] = MY_APPS
+    send_message: _Flag = True
+    allowed_domains: _Domains = ()
+    blocked_domains: _Domains = ()
+    pace: Annotated[Pace, PlainValidator(Pace.parse), PlainSerializer(str)] = Pace()
+    daily_limit: Annotated[int | None, PlainValidator(_check_daily_limit)] = None
+    precheck: _Flag = True
+    on_doubt: Annotated[Literal["report", "resend", "silent"], PlainValidator(_check_on_doubt)] = "report"
+
+    @model_validator(mode="after")
+    def _credential(self) -> Connection:
+        has_password = self.certificate_password is not None
+        for _, fault in credential_faults(len(self.client_secret), self.certificate is not None, has_password):
+            raise ValueError(fault)
+        return self
+
+    @property
+    def graph_host(self) -> str:
+        """`host` or `host:port` of Graph."""
+        return self.graph_url.removeprefix("https://").partition("/")[0]
+
+    @property
+    def login_host(self) -> str:
+        """`host` or `host:port` of the authority."""
+        return self.authority.removeprefix("https://").partition("/")[0]
+
+    @property
+    def scope(self) -> str:
+        """What a token is asked for: everything granted to the app on this Graph. Tokens of one cloud are not taken by another."""
+        return f"https://{self.graph_host}/.default"
+
+    @property
+    def realm(self) -> str:
+        """What a quota or a token belongs to first: the cloud's name, or Graph's `host:port` where it is none of Microsoft's.
+
+        It follows from where Graph is, not from how that was written: two connections that reach the same tenant, one by `cloud`
+        and one by `graph_url`, share its quota.
+        """
+        cloud = cloud_of_graph_host(self.graph_host)
+        if cloud is not None:
+            return cloud.name
+        return self.graph_host if self.graph_host.rpartition(":")[2].isdigit() else f"{self.graph_host}:443"
+
+    @property
+    def client_key(self) -> str:
+        """Cloud, tenant and client: what a token and the app + tenant quota belong to. Never the connection's name."""
+        return f"{self.realm}/{self.tenant_id}/{self.client_id}".lower()
+
+    @property
+    def tenant_key(self) -> str:
+        """Cloud and tenant: what all apps in a tenant share."""
+        return f"{self.realm}/{self.tenant_id}".lower()
+
+    @property
+    def app_key(self) -> str:
+        """Cloud and client: what one app shares over all tenants."""
+        return f"{self.realm}/{self.client_id}".lower()
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """Every reference the connection holds, in the order they are tried."""
+        others = (self.certificate, self.certificate_password)
+        return (*self.client_secret, *(reference for reference in others if reference is not None))
+
+    def accepts_domain(self, domain: str) -> bool:
+        """Whether a guest of this domain may be invited here. Subdomains are domains of their own, as in Entra's own lists."""
+        folded = fold_domain(domain)
+        return folded not in self.blocked_domains and (not self.allowed_domains or folded in self.allowed_domains)
+
+
+def credential_faults(secrets: int, has_certificate: bool, has_password: bool) -> Sequence[tuple[str, str]]:
+    """Return (key or "" for the table, half a sentence) for what is wrong with how a credential is named."""
+    if secrets and has_certificate:
+        return [("", "must have client_secret or certificate, not both")]
+    if not secrets and not has_certificate:
+        return [("", "must have client_secret or certificate")]
+    if has_password and not has_certificate:
+        return [("certificate_password", "belongs to a certificate, and there is none")]
+    return []

@@ -1,0 +1,51 @@
+"""What can be wrong with a configuration, said in sentences that name the key and where it was written.
+
+A fault never repeats the value: people paste a secret into the wrong key, and a message travels further than a file.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. `faults` holds one sentence each; `str()` is all of them, a line each."""
+
+    def __init__(self, faults: Sequence[str] | str) -> None:
+        self.faults: list[str] = [faults] if isinstance(faults, str) else list(faults)
+        super().__init__(self.faults)
+
+    def __str__(self) -> str:
+        return "\n".join(self.faults)
+
+
+class ReferenceError_(ConfigError):  # noqa: N801 - `ReferenceError` is a builtin with another meaning
+    """An `env:` or `file:` reference leads to nothing usable: missing, empty, unreadable or not text."""
+
+
+class UnknownConnection(ConfigError):
+    """Nobody configured a connection of that name. `known` are the names there are, the built-in one included."""
+
+    def __init__(self, name: str, known: Sequence[str], *, built_in: str = "") -> None:
+        self.name = name
+        self.known: tuple[str, ...] = tuple(known)
+        if name == built_in:
+            sentence = f'The built-in connection "{name}" is not running in this process.'
+        else:
+            listed = ", ".join(self.known)
+            sentence = f"There is no connection {quoted(name)}{did_you_mean(name, self.known)}; known are: {listed}."
+        super().__init__(sentence)
+        self.args = (name, self.known)  # what a copy is made from
+
+
+def quoted(text: str) -> str:
+    """Return a name for a message: in quotes, control characters escaped, cut at 64 characters."""
+    shown = text if len(text) <= 64 else text[:61] + "..."
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown) + '"'
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `" (did you mean x?)"`, or "" where nothing is close."""
+    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,94 @@
+"""The example and the reference page name exactly the settings there are."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from config.connections import Connection
+from config.settings import load_settings, setting_keys
+from config.sources import environment_form
+from config.values import Limit, parse_seconds
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = (ROOT / "examples" / "usher.toml").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+_SETTING = re.compile(r"#?([a-z_]+) = ")
+_ROW = re.compile(r"\| `([a-zA-Z_.]+)` \| `(USHER_[A-Z_]+)` \| (.+?) \| (.+) \|")
+
+
+def _rows() -> dict[str, tuple[str, str]]:
+    return {match[1]: (match[2], match[3].strip("`")) for match in map(_ROW.fullmatch, PAGE.splitlines()) if match}
+
+
+def _example_keys() -> set[str]:
+    section, keys = "", set()
+    for line in EXAMPLE.splitlines():
+        if line.startswith("["):
+            section = re.sub(r"^connections\..*", "connections.NAME", line.strip("[]"))
+        elif match := _SETTING.match(line):
+            keys.add(f"{section}.{match[1]}")
+    return keys
+
+
+def test_the_page_names_every_setting_and_no_other() -> None:
+    """Every field of the models has its row, and every row its field."""
+    assert set(_rows()) == set(setting_keys())
+
+
+def test_the_page_names_the_environment_forms() -> None:
+    """Each row's variable is the one that is read."""
+    for key, (variable, _) in _rows().items():
+        assert variable == environment_form(key.split("."))
+
+
+@pytest.mark.parametrize(("key", "default"), sorted(setting_keys().items()))
+def test_the_page_names_the_defaults(key: str, default: object) -> None:
+    """Each row's default is the model's."""
+    shown = _rows()[key][1]
+    if isinstance(default, bool):
+        assert shown == str(default).lower()
+    elif isinstance(default, float):
+        assert parse_seconds(shown) == default
+    elif default in (None, (), ""):
+        required = key.startswith("connections.") and Connection.model_fields[key.rpartition(".")[2]].is_required()
+        assert shown in (("required",) if required else ("none", "empty", "the cloud's"))
+    else:
+        assert shown == str(default)
+
+
+def test_the_example_names_every_setting_and_no_other() -> None:
+    """Whoever copies the example has seen everything there is."""
+    assert _example_keys() == set(setting_keys())
+
+
+def test_the_example_loads() -> None:
+    """As it stands it is a sound configuration whose quotas are the defaults."""
+    settings = load_settings({}, ROOT / "examples" / "usher.toml")
+    assert sorted(settings.connections) == ["contoso", "fabrikam"]
+    assert settings.embedded
+    assert all(isinstance(limit, Limit) for limit in dict(settings.quota).values())
+    defaults = {key: value for key, value in setting_keys().items() if key.startswith(("quota.", "ledger.", "graph."))}
+    for key, default in defaults.items():
+        section, name = key.split(".")
+        assert getattr(getattr(settings, section), "keep_s" if name == "keep" else name) == default
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in EXAMPLE.splitlines() if line.startswith("#") and _SETTING.match(line)]
+)
+def test_each_line_of_the_example_that_is_commented_out_would_load(line: str, tmp_path: Path) -> None:
+    """Taking the # away is all it needs (a broker of its own needs a Redis, too)."""
+    text = EXAMPLE.replace(line, line.removeprefix("#"))
+    assert tomllib.loads(text)
+    path = tmp_path / "usher.toml"
+    path.write_text(text, encoding="utf-8")
+    assert load_settings({"USHER_REDIS__URL": "redis://h"} if "amqp" in line else {}, path).source == path
+
+
+def test_the_page_links_to_what_exists_in_the_examples() -> None:
+    """The example that the page names is there."""
+    assert "(../examples/usher.toml)" in PAGE
