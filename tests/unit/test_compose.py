@@ -1,0 +1,224 @@
+"""The container files: valid, closed where they promise it, and naming nothing that does not exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from config.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+NO_SECRETS = {"USHER_REDIS_URL": "redis://redis:6379/0"}
+"""In place of the one secret that is read when settings are."""
+SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "KEY", "AUTH")
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    """The compose file as plain data."""
+    return YAML(typ="safe", pure=True).load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+
+
+def _run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command, cwd=cwd, env={"PATH": path, **env}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def _seconds(text: str) -> float:
+    return float(text.removesuffix("s"))
+
+
+def test_compose_file_follows_the_compose_specification() -> None:
+    """A misspelt key is found here, not by the operator."""
+    done = _run(
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        "docker-compose.yml",
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_service_is_closed(compose: Any) -> None:
+    """Read-only, no capabilities, no new privileges, not root: for every service."""
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not str(service.get("user", "10001")).startswith(("0", "root")), name
+    assert "\nUSER 10001:10001\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_only_flower_is_published_and_only_to_this_host(compose: Any) -> None:
+    """Redis has no published port; Flower's is bound to the loopback address and asks for a login."""
+    published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert published == {"flower": ["127.0.0.1:5555:5555"]}
+    assert compose["services"]["redis"]["networks"] == ["inside"]
+    assert compose["networks"]["inside"] == {"internal": True}
+
+
+def test_no_secret_stands_in_an_environment(compose: Any) -> None:
+    """`docker inspect` shows what stands under `environment`: nothing there sounds secret or holds a URL."""
+    for name, service in compose["services"].items():
+        for key, value in service.get("environment", {}).items():
+            assert not any(word in key for word in SECRET_WORDS), (name, key)
+            assert "://" not in value, (name, key)
+
+
+def test_every_secret_is_declared_made_and_explained(compose: Any) -> None:
+    """A service mounts no secret that nobody makes."""
+    used = {secret for service in compose["services"].values() for secret in service.get("secrets", ())}
+    assert used == set(compose["secrets"])
+    explained = (ROOT / "deploy/compose/secrets/README.md").read_text(encoding="utf-8")
+    makes = (ROOT / "deploy/compose/init").read_text(encoding="utf-8")
+    for name, secret in compose["secrets"].items():
+        assert secret == {"file": f"./deploy/compose/secrets/{name}"}
+        assert f"| `{name}` |" in explained
+        assert name in makes
+
+
+def test_only_who_needs_a_secret_has_it(compose: Any) -> None:
+    """beat and Flower run without the ledger's key and without any credential."""
+    services = compose["services"]
+    assert services["beat"]["secrets"] == ["redis_url"]
+    assert services["flower"]["secrets"] == ["redis_url", "flower_login"]
+
+
+def test_every_mounted_path_exists(compose: Any) -> None:
+    """Docker would make a missing file into an empty folder and say nothing."""
+    for service in compose["services"].values():
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("./") and source != "./data":
+                assert (ROOT / source).exists(), source
+            elif not source.startswith("./"):
+                assert source in compose["volumes"]
+
+
+def test_every_lasting_service_has_a_health_check(compose: Any) -> None:
+    """The cli runs once; all others are watched and started again."""
+    for name, service in compose["services"].items():
+        assert ("healthcheck" in service) == (name != "cli"), name
+        assert service["restart"] == ("no" if name == "cli" else "unless-stopped"), name
+
+
+def test_stop_grace_covers_a_batch_on_the_wire(compose: Any) -> None:
+    """A stopped worker has time to record what it sent: twice the time that one request may take."""
+    settings = load_settings(env=NO_SECRETS, path=ROOT / "deploy/compose/config/usher.toml")
+    assert _seconds(compose["services"]["worker"]["stop_grace_period"]) >= 2 * settings.graph.timeout_s
+
+
+def test_the_mounted_configuration_is_read_without_its_secrets() -> None:
+    """The example configuration is valid as it stands and refers to secrets that the services mount."""
+    path = ROOT / "deploy/compose/config/usher.toml"
+    settings = load_settings(env=NO_SECRETS, path=path)
+    assert "contoso" in settings.connections
+    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert raw["redis"]["url"] == "file:/run/secrets/redis_url"
+    assert raw["ledger"]["key"] == "file:/run/secrets/ledger_key"
+    assert raw["connections"]["contoso"]["client_secret"] == "file:/run/secrets/contoso"
+
+
+@pytest.mark.parametrize("service", ["worker", "beat", "flower"])
+def test_every_command_exists(compose: Any, service: str) -> None:
+    """The containers start commands that usher has, with options that it takes."""
+    program, *words = compose["services"][service]["command"]
+    assert program == "usher"
+    done = _run(
+        sys.executable, "-c", "from tasks.cli import main; main()", *words, "--help", cwd=ROOT, HOME="/nonexistent"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_dockerfile_copies_what_exists_and_what_is_not_ignored() -> None:
+    """Each COPY has its source in the build context."""
+    shown = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"}
+    for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            for source in line.split()[1:-1]:
+                assert source in shown, source
+                assert (ROOT / source).exists(), source
+
+
+def test_init_makes_each_secret_once(tmp_path: Path) -> None:
+    """The secrets are random, closed off by their folder, and never overwritten."""
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("redis_url", "ledger_key"))
+    secrets = tmp_path / "deploy/compose/secrets"
+    for made in ("flower_login", "contoso"):
+        (secrets / made).unlink(missing_ok=True)
+    first = _run("sh", "deploy/compose/init", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    kept = {path.name: path.read_text(encoding="utf-8") for path in secrets.iterdir()}
+    assert set(kept) == {"README.md", "redis_url", "ledger_key", "flower_login", "contoso"}
+    assert re.fullmatch(r"redis://:[0-9a-f]{64}@redis:6379/0\n", kept["redis_url"])
+    assert re.fullmatch(r"[0-9a-f]{64}\n", kept["ledger_key"])
+    assert kept["ledger_key"].strip() not in kept["redis_url"]
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    again = _run("sh", "deploy/compose/init", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (0, "")
+    assert kept == {path.name: path.read_text(encoding="utf-8") for path in secrets.iterdir()}
+
+
+def _start_script(service: Any) -> list[str]:
+    """A service's start, as the container would run it: Compose turns $$ into $."""
+    return [word.replace("$$", "$") for word in service["entrypoint"]]
+
+
+def test_redis_asks_for_the_password_that_usher_uses(compose: Any, tmp_path: Path) -> None:
+    """The server's password is the one in the URL, and it reaches the server in a file that only the server can read."""
+    (tmp_path / "redis_url").write_text("redis://:s3cret@redis:6379/0\n", encoding="utf-8")
+    shutil.copy(ROOT / "deploy/compose/valkey.conf", tmp_path / "in.conf")
+    server = tmp_path / "valkey-server"
+    server.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+    server.chmod(0o755)
+    shell, options, script = _start_script(compose["services"]["redis"])
+    for there, here in (
+        ("/run/secrets/redis_url", tmp_path / "redis_url"),
+        ("/etc/valkey/valkey.conf", tmp_path / "in.conf"),
+        ("/tmp/valkey.conf", tmp_path / "out.conf"),
+    ):
+        assert there in script
+        script = script.replace(there, str(here))
+    done = _run(shell, options, f"PATH={tmp_path}:$PATH\n{script}", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/out.conf\n"), done.stderr
+    made = (tmp_path / "out.conf").read_text(encoding="utf-8")
+    assert made.endswith('\nrequirepass "s3cret"\n')
+    for line in ("appendonly yes", "maxmemory-policy noeviction"):
+        assert f"\n{line}\n" in made
+    assert stat.S_IMODE((tmp_path / "out.conf").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("service", "secret"), [("redis", "redis_url"), ("flower", "flower_login")])
+def test_no_service_starts_without_its_login(compose: Any, tmp_path: Path, service: str, secret: str) -> None:
+    """An empty secret stops the service instead of opening it."""
+    (tmp_path / secret).touch()
+    shell, options, script = _start_script(compose["services"][service])
+    done = _run(
+        shell, options, script.replace(f"/run/secrets/{secret}", str(tmp_path / secret)), "echo", "on", cwd=tmp_path
+    )
+    assert done.returncode != 0
+    assert done.stdout == ""
+
+
+def test_flower_gets_its_login_as_a_variable_of_its_own(compose: Any, tmp_path: Path) -> None:
+    """The login is read from its file when Flower starts."""
+    (tmp_path / "login").write_text("usher:pw\n", encoding="utf-8")
+    shell, options, script = _start_script(compose["services"]["flower"])
+    script = script.replace("/run/secrets/flower_login", str(tmp_path / "login"))
+    done = _run(shell, options, script, "printenv", "FLOWER_BASIC_AUTH", cwd=tmp_path)
+    assert done.stdout == "usher:pw\n"
