@@ -1,0 +1,20 @@
+"""What can be wrong with a file as a whole; what is wrong with one row is a value (`rows.BadRow`), never an exception.
+
+- `ListError`
+  - `InputError`: the list cannot be read; nothing has been sent, exit status 2
+  - `OutputError`: the results cannot be written where they were wanted
+"""
+
+from __future__ import annotations
+
+
+class ListError(Exception):
+    """A file as a whole cannot be used; `str()` is one sentence for the person who named it."""
+
+
+class InputError(ListError):
+    """The list cannot be read as a list of guests."""
+
+
+class OutputError(ListError):
+    """The results cannot be written to the file that was asked for."""

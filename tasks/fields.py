@@ -1,0 +1,46 @@
+"""The words of a list and of its results: which fields a row may bring, which columns a results file has.
+
+Both are fixed interfaces: scripts elsewhere depend on them to the letter.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FIELDS: Final = (
+    "email",
+    "display_name",
+    "first_name",
+    "last_name",
+    "redirect_url",
+    "message",
+    "language",
+    "cc",
+    "send_message",
+    "user_type",
+    "sponsors",
+    "groups",
+    "ref",
+)
+"""What one row may say about a guest; only `email` must be there."""
+
+RESULT_COLUMNS: Final = (
+    "row",
+    "email",
+    "display_name",
+    "ref",
+    "status",
+    "user_id",
+    "invitation_id",
+    "redeem_url",
+    "mail",
+    "error_code",
+    "error_message",
+    "request_id",
+    "attempts",
+    "finished_at",
+)
+"""The columns of a results file, in this order."""
+
+OUTCOME_COLUMNS: Final = tuple(column for column in RESULT_COLUMNS if column not in FIELDS)
+"""What a results file adds to its list: passed over in silence when such a file is fed back."""

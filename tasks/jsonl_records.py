@@ -1,0 +1,76 @@
+"""A JSONL list as raw records: one JSON object a line, keys named as the columns of a CSV are. https://jsonlines.org"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+
+from tasks.columns import Meaning, describe_ignored, parse_heading
+from tasks.errors import InputError
+from tasks.records import RawRecord
+from tasks.rows import BadRow, build_bad_row
+from tasks.text_lines import TextLines
+
+_REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile one must not fill the memory
+
+
+class JsonlRecords:
+    """The records of one JSONL source, in one pass. Raises `InputError` for the file, never for a line."""
+
+    def __init__(self, lines: TextLines) -> None:
+        if lines.head == "[":
+            raise InputError(
+                f"{lines.name} is one JSON array; write one object a line (JSONL), for example with jq -c '.[]'."
+            )
+        self._lines = lines
+        self._meanings: dict[str, Meaning] = {}
+        self._ignored: dict[str, None] = {}  # an ordered set
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (describe_ignored(self._ignored, "key"),) if self._ignored else ()
+
+    def __iter__(self) -> Iterator[RawRecord | BadRow]:
+        number = 0
+        lines = self._lines
+        for line, text in enumerate(lines, 1 + lines.skipped):
+            lines.pending_bytes = 0
+            if text.isspace():
+                continue
+            number += 1
+            try:
+                found = orjson.loads(text)
+            except orjson.JSONDecodeError as error:  # for too deep a nesting, too
+                where = f" at character {error.colno}" if error.colno > 1 else ""  # 1 is said for a line cut short, too
+                yield BadRow(number, line, "", f"is not valid JSON{where}")
+                continue
+            if not isinstance(found, dict):
+                yield BadRow(number, line, "", "is not a JSON object")
+                continue
+            yield self._build_record(found, number, line)
+        if number == 0:
+            raise InputError(f"{lines.name} is empty.")
+
+    def _build_record(self, found: dict[str, Any], number: int, line: int) -> RawRecord | BadRow:
+        values: dict[str, Any] = {}
+        twice = ""
+        for key, value in found.items():
+            field = (self._meanings.get(key) or self._learn(key)).field
+            if field is None or value is None:
+                continue
+            if field in values:
+                twice = field
+            values[field] = value
+        if twice:
+            return build_bad_row(values, number, line, twice, "is given twice")
+        return RawRecord(number, line, values)
+
+    def _learn(self, key: str) -> Meaning:
+        meaning = parse_heading(key)
+        if len(self._meanings) < _REMEMBERED:
+            self._meanings[key] = meaning
+            if not meaning.known:
+                self._ignored[key] = None
+        return meaning

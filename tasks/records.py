@@ -1,0 +1,33 @@
+"""What the readers hand on: one raw record of a list, not yet checked, and what all readers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from tasks.rows import BadRow
+
+
+class RawRecord(NamedTuple):
+    """One record as it stood in the file: `values` by field name, only those that were given.
+
+    `number` counts records from 1, `line` is the physical line the record begins on. A named tuple for speed, as in `rows`.
+    """
+
+    number: int
+    line: int
+    values: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"RawRecord(number={self.number}, line={self.line}, fields={sorted(self.values)})"
+
+
+class RecordReader(Protocol):
+    """A format. Iterating yields each record once; a record that is no record is a `BadRow`; raises `InputError`."""
+
+    def __iter__(self) -> Iterator[RawRecord | BadRow]: ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about the file as read so far; complete when the iteration is."""
+        ...

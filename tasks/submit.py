@@ -1,0 +1,164 @@
+"""The one door: every list and every single guest, from the CLI or from a producer, enters the ledger here.
+
+A list is loaded first, chunk by chunk while it is read, into a job that does not run yet; the plan is told from what was loaded.
+Then it is started, or dropped without a trace. A row is accepted once its job has been started.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tasks.rows import BadRow, ValidRow
+from tasks.seen import SeenAddresses
+from worker.addresses import fold_address
+from worker.invitation import wants_mail
+from worker.jobs import Jobs, Loading
+from worker.model import JobState, Lane, Options, Outcome, RowState
+
+if TYPE_CHECKING:
+    from config import Connection
+
+_ABANDONED_S = 60.0
+"""A job that has been loading for so long from a single message was left by a worker that died; it is loaded anew."""
+_SHOWN_BAD = 1000  # bad rows kept to be reported; the rest are counted
+_WRITE_EVERY = 100  # rows between two looks at whether chunks wait to be written
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What was loaded, and what it will do: the plan in numbers."""
+
+    loading: Loading
+    rows: int = 0
+    to_send: int = 0
+    bad: list[BadRow] = field(default_factory=list)
+    bad_count: int = 0
+    duplicates: int = 0
+    blocked: int = 0
+    mails: int = 0
+    with_message: int = 0
+
+    @property
+    def job(self) -> str:
+        """The job's id."""
+        return self.loading.id
+
+
+def new_job_id() -> str:
+    """Return a fresh id: ten letters and digits that are hard to misread."""
+    return _encode(secrets.token_bytes(7))
+
+
+def job_id_of(text: str) -> str:
+    """Return the id that follows from a Celery task id or a producer's key: the same message twice is the same job."""
+    return _encode(hashlib.sha256(f"usher job {text}".encode()).digest())
+
+
+def _encode(raw: bytes) -> str:
+    return base64.b32encode(raw).decode().lower()[:10]
+
+
+async def load(
+    jobs: Jobs,
+    connection: Connection,
+    rows: Iterable[ValidRow | BadRow],
+    *,
+    job: str,
+    lane: Lane = Lane.BULK,
+    options: Options | None = None,
+    info: dict[str, Any] | None = None,
+    pilot: int = 0,
+) -> Loaded | None:
+    """Load a list into a job that does not run yet. None: a job of that id exists already.
+
+    Bad rows and repeated addresses enter with their outcome. Raises what reading the rows raises (`InputError`), with the
+    half-loaded job removed; redis-py's errors pass.
+    """
+    options = options or Options()
+    loading = await jobs.create(job, connection.name, lane, options=options, info=info, pilot=pilot)
+    if loading is None:
+        return None
+    loaded = Loaded(loading)
+    seen = SeenAddresses()
+    try:
+        for row in rows:
+            _put(loaded, row, seen, connection, options)
+            if loaded.rows % _WRITE_EVERY == 0:
+                await jobs.write(loading)
+        await jobs.write(loading, all_of_it=True)
+    except BaseException:
+        await jobs.delete(job)
+        raise
+    return loaded
+
+
+def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, connection: Connection, options: Options) -> None:
+    loaded.rows += 1
+    if isinstance(row, BadRow):
+        loaded.bad_count += 1
+        if len(loaded.bad) < _SHOWN_BAD:
+            loaded.bad.append(row)
+        shown = {name: value for name in ("display_name", "ref") if (value := getattr(row, name))}
+        loaded.loading.put({"email": row.email, **shown}, _ended(RowState.FAILED, "invalid_row", f"Not sent: {row}."))
+        return
+    values = row.row
+    folded = fold_address(values["email"])
+    earlier = seen.first(folded, loaded.rows)
+    if earlier is not None:
+        loaded.duplicates += 1
+        message = f"The same address as row {earlier}, which is the one that counts."
+        loaded.loading.put(values, _ended(RowState.SKIPPED, "duplicate", message))
+        return
+    if (connection.allowed_domains or connection.blocked_domains) and not connection.accepts_domain(folded.rpartition("@")[2]):
+        loaded.blocked += 1
+        message = f"Not sent: the settings of connection {connection.name} do not allow this domain."
+        loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message))
+        return
+    loaded.to_send += 1
+    loaded.mails += wants_mail(values, connection, options)
+    loaded.with_message += bool(values.get("message") or options.message)
+    loaded.loading.put(values)
+
+
+async def load_message(
+    jobs: Jobs, connection: Connection, rows: list[ValidRow | BadRow], *, job: str, lane: Lane, options: Options, info: dict[str, Any]
+) -> None:
+    """Load and start what one message brought. The same message again changes nothing, unless its worker died half-way."""
+    loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
+    if loaded is None:
+        view = await jobs.view(job)
+        if view is None or view.state is not JobState.LOADING:
+            return
+        if (datetime.now(UTC) - view.created_at).total_seconds() < _ABANDONED_S:
+            return  # another worker is at it
+        await jobs.delete(job)
+        loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
+    if loaded is not None:
+        await start(jobs, loaded)
+
+
+async def start(jobs: Jobs, loaded: Loaded) -> JobState:
+    """Let a loaded job run: from now on its rows are accepted."""
+    return await jobs.start(loaded.loading)
+
+
+async def drop(jobs: Jobs, loaded: Loaded) -> None:
+    """Remove a loaded job that was not started; nothing of it was sent."""
+    await jobs.delete(loaded.job)
+
+
+async def failed_rows(jobs: Jobs, job: str) -> AsyncIterator[dict[str, Any]]:
+    """Yield the result records of a job that may be tried again: failed, and left in doubt."""
+    async for record in jobs.results(job):
+        if record["status"] in ("failed", "in_doubt"):
+            yield record
+
+
+def _ended(letter: RowState, code: str, message: str) -> Outcome:
+    return Outcome(0, letter, code=code, message=message)

@@ -1,0 +1,63 @@
+"""What is told of a job over the wire: ids, counts and verdicts; never an address, never a link."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from worker.jobs import JobView
+from worker.services import Services
+
+_PRIVATE = ("email", "display_name", "redeem_url")
+
+
+def describe_job(view: JobView) -> dict[str, Any]:
+    """Return a job's state and counts: the keys of `--json`, without the clock's."""
+    counts = view.counts
+    return {
+        "job": view.id,
+        "connection": view.connection,
+        "state": view.state.value,
+        "why": view.why,
+        "rows": counts.rows,
+        "invited": counts.invited,
+        "already_guest": counts.already_guest,
+        "skipped": counts.skipped,
+        "failed": counts.failed,
+        "in_doubt": counts.in_doubt,
+        "pending": counts.pending,
+        "cancelled": counts.cancelled,
+    }
+
+
+async def view_of(services: Services, job: str) -> dict[str, Any]:
+    """Return `describe_job` of a job, or a refusal when there is none."""
+    view = await services.jobs.view(job)
+    if view is None:
+        return {"status": "refused", "errors": [f"There is no job {job[:40]}: it never was, or it has been deleted or has expired."]}
+    return {**describe_job(view), "created_at": view.created_at.isoformat(timespec="seconds")}
+
+
+def public_record(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a result row as it may travel."""
+    return {name: value for name, value in record.items() if name not in _PRIVATE}
+
+
+async def outcome_of(services: Services, job: str) -> dict[str, Any]:
+    """Return the outcome of a job of one row; while it has none, `{"status": "pending", "job", "row", "why"}`."""
+    async for record in services.jobs.results(job, limit=1):
+        if record["status"] != "pending":
+            return {"job": job, **public_record(record)}
+    view = await services.jobs.view(job)
+    if view is None:
+        return {"status": "refused", "errors": [f"Job {job} was deleted."]}
+    return {"status": "pending", "job": job, "row": 1, "why": _why(view)}
+
+
+def _why(view: JobView) -> str:
+    if view.why:
+        return view.why
+    if view.gate.closed_until:
+        return view.gate.closed_why
+    if view.open:
+        return "Microsoft's answer is still awaited, or was lost and the directory is being asked."
+    return "It waits for its turn within the tenant's quota."

@@ -1,0 +1,123 @@
+import csv
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.errors import OutputError
+from tasks.fields import RESULT_COLUMNS
+from tasks.results import WRITERS, save_results, write_csv, write_jsonl
+
+OUTCOME: dict[str, Any] = {
+    "row": 1,
+    "email": "ann@a.example",
+    "display_name": "=1+1",
+    "status": "invited",
+    "attempts": 2,
+    "finished_at": datetime(2026, 11, 23, 6, 0, tzinfo=UTC),
+    "internal": "never written",
+}
+
+
+def test_csv_has_the_fixed_columns_in_order() -> None:
+    """The column order is an interface; lines end in a bare line feed; formulas are escaped."""
+    sink = io.StringIO()
+    assert write_csv([OUTCOME, {"row": 2, "error_message": 'a "b", c\rd'}], sink) == 2
+    assert sink.getvalue() == (
+        "row,email,display_name,ref,status,user_id,invitation_id,redeem_url,mail,error_code,error_message,request_id,"
+        "attempts,finished_at\n"
+        "1,ann@a.example,'=1+1,,invited,,,,,,,,2,2026-11-23T06:00:00+00:00\n"
+        '2,,,,,,,,,,"a ""b"", c\rd",,,\n'
+    )
+
+
+def test_jsonl_has_every_column() -> None:
+    """Programs get every key, null where there is nothing, and text as it is."""
+    sink = io.StringIO()
+    assert write_jsonl([OUTCOME], sink) == 1
+    line = json.loads(sink.getvalue())
+    assert tuple(line) == RESULT_COLUMNS
+    assert (line["display_name"], line["ref"], line["attempts"]) == ("=1+1", None, 2)
+
+
+def test_values_of_other_kinds() -> None:
+    """A boolean is written as text, a lone surrogate does not end an export."""
+    sink = io.StringIO()
+    write_csv([{"row": 1, "mail": True, "ref": ["-1"]}], sink)
+    assert list(csv.reader(sink.getvalue().splitlines()))[1][8] == "true"
+
+
+@pytest.mark.parametrize("file_format", sorted(WRITERS))
+def test_a_saved_file_is_private_and_complete(tmp_path: Path, file_format: str) -> None:
+    """Links and addresses are for their owner alone, an earlier file's mode notwithstanding."""
+    path = tmp_path / "results"
+    path.write_text("old")
+    path.chmod(0o644)
+    assert save_results([{**OUTCOME, "display_name": "\ud800"}], path, file_format) == 1
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "ann@a.example" in path.read_text(encoding="utf-8")
+    assert os.listdir(tmp_path) == ["results"]  # noqa: PTH208 (names are what is asserted)
+
+
+def test_a_failing_source_leaves_the_old_file(tmp_path: Path) -> None:
+    """What the outcomes raise passes through untouched, and half a file is never seen."""
+    path = tmp_path / "results.csv"
+    path.write_text("old")
+
+    def broken() -> Iterator[dict[str, Any]]:
+        yield OUTCOME
+        raise ConnectionResetError("the ledger went away")
+
+    with pytest.raises(ConnectionResetError):
+        save_results(broken(), path)
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["results.csv"]
+
+
+def test_a_link_keeps_pointing(tmp_path: Path) -> None:
+    """The file behind a symbolic link is replaced, not the link."""
+    (tmp_path / "real.csv").write_text("old")
+    link = tmp_path / "link.csv"
+    link.symlink_to("real.csv")
+    save_results([OUTCOME], link)
+    assert link.is_symlink()
+    assert "ann@a.example" in (tmp_path / "real.csv").read_text()
+
+
+def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
+    """One sentence with the path as it was given."""
+    for path in (tmp_path / "missing" / "x.csv", tmp_path, "a\0b"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            save_results([OUTCOME], path)
+
+
+def test_a_full_disk_is_a_sentence() -> None:
+    """An error while writing is ours, too."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full (Linux)")
+    with pytest.raises(OutputError, match=r"/dev/full cannot be written: No space left on device\."):
+        save_results([OUTCOME] * 10_000, full)
+    with pytest.raises(OutputError, match="No space left"):
+        save_results([OUTCOME], full)
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """`-o` on a pipe or device must not put a file in its place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(
+        [sys.executable, "-c", f"print(open({str(pipe)!r}).read())"], stdout=subprocess.PIPE
+    ) as reader:
+        save_results([OUTCOME], pipe)
+        output, _ = reader.communicate(timeout=30)
+    assert b"ann@a.example" in output
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
