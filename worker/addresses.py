@@ -1,0 +1,32 @@
+"""When two spellings are one address: NFC, lower case, IDNA domain; no dots removed, no plus removed.
+
+Providers differ in whether `a.b` is `ab` and whether `a+x` is `a`; Entra treats them as different, so do we.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def fold_address(email: str) -> str:
+    """Return the form in which two spellings of one address are equal.
+
+    Total: a text that is no address at all is still folded (lower case, NFC), so that it can be compared.
+    """
+    if email.isascii():  # nearly every address; the slow path below would give the same answer
+        return email.lower()
+    local, at, domain = unicodedata.normalize("NFC", email).rpartition("@")
+    return f"{unicodedata.normalize('NFC', local.lower())}{at}{fold_domain(domain)}"
+
+
+def fold_domain(domain: str) -> str:
+    """Return a domain in lower-case IDNA form (`bücher.example` is `xn--bcher-kva.example`)."""
+    lowered = unicodedata.normalize("NFC", domain).lower()
+    if lowered.isascii():
+        return lowered
+    import idna  # 20 ms of tables that an ASCII list never needs
+
+    try:
+        return idna.encode(lowered, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return lowered

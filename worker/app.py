@@ -1,0 +1,146 @@
+"""The Celery application: what `celery -A worker worker|beat|flower` runs. Configured when first used, not at import.
+
+The broker carries only what may run now (the dispatcher's offers) and producers' messages; the ledger is the truth. So a chunk's
+message is acknowledged early, a lost one is offered again, a doubled one is void. Measured reasons for each setting stand in
+`docs/decisions/`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from worker.place import Place, find_place
+
+PRODUCERS = "celery"
+"""Queue of producers' own messages. Celery's default name, under our own key prefix: a producer need not name it."""
+NOW = "usher.now"
+"""Queue of offers somebody is waiting for, and of look-ups."""
+BULK = "usher.bulk"
+"""Queue of all other offers."""
+
+THREADS = 64
+"""Threads of one worker process. A seat is a thread that waits; all work is done in one event loop (docs/decisions/0003-pool.md)."""
+PRODUCER_THREADS = 8
+"""Of these, kept for producers' messages, so that a burst of chunks never keeps a guest waiting for a thread."""
+
+
+def seats_of(threads: int) -> int:
+    """Return how many chunks a worker with that many threads runs at once. Pure."""
+    return max(1, threads - min(PRODUCER_THREADS, threads // 4))
+
+
+def build_settings(place: Place) -> dict[str, Any]:
+    """Return Celery's settings for a place. Pure."""
+    prefix = place.settings().ledger.prefix
+    sentinel = _sentinel_options(place.broker_url)
+    return {
+        "broker_url": _without_sentinel_master(place.broker_url),
+        "result_backend": _without_sentinel_master(place.result_url),
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "task_default_queue": PRODUCERS,
+        "task_queues": [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in (PRODUCERS, NOW, BULK)],
+        "task_routes": {"usher.run_chunk": {"queue": BULK}, "usher.settle": {"queue": NOW}},
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "task_track_started": False,
+        "result_extended": False,  # it would store the arguments, and with them addresses
+        "result_expires": 3600,
+        "worker_pool": "threads",
+        "worker_concurrency": THREADS,
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": not place.broker_url.startswith("amqp"),
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_hijack_root_logger": True,
+        "worker_send_task_events": False,  # Flower turns them on while it watches
+        "task_send_sent_event": False,
+        "result_backend_always_retry": True,
+        "result_backend_max_retries": 20,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "redis_socket_timeout": 15,
+        "redis_socket_connect_timeout": 5,
+        "redis_socket_keepalive": not place.redis_url.startswith("unix"),
+        "redis_retry_on_timeout": True,
+        "broker_transport_options": {
+            "global_keyprefix": f"{prefix}:mq:",
+            "visibility_timeout": 120,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 15,
+            "socket_connect_timeout": 5,
+            "health_check_interval": 10,
+            "retry_on_timeout": True,
+            **({} if place.broker_url.startswith("redis+socket") else {"socket_keepalive": True}),
+            **sentinel,
+        }
+        if not place.broker_url.startswith("amqp")
+        else {},
+        "result_backend_transport_options": {
+            "global_keyprefix": f"{prefix}:res:",
+            "retry_policy": {"timeout": 5.0},
+            **_sentinel_options(place.result_url),
+        },
+        "visibility_timeout": 120,
+        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_max_loop_interval": 2,
+        "redbeat_redis_url": place.redis_url,
+        "redbeat_key_prefix": f"{prefix}:redbeat",
+        "redbeat_lock_timeout": 15,
+        "redbeat_redis_options": _redbeat_options(),
+    }
+
+
+def _redbeat_options() -> dict[str, Any]:
+    """A restart of Redis ends RedBeat unless its client keeps trying (its lock calls are not wrapped)."""
+    from redis.backoff import ExponentialBackoff
+    from redis.exceptions import ConnectionError as Lost
+    from redis.exceptions import TimeoutError as Late
+    from redis.retry import Retry
+
+    return {"retry": Retry(ExponentialBackoff(cap=2, base=0.1), 30), "retry_on_error": [Lost, Late]}
+
+
+def _sentinel_options(url: str) -> dict[str, Any]:
+    """kombu wants the master's name beside the URL; ours carries it in the path: sentinel://host:26379/mymaster/0."""
+    if not url.startswith("sentinel://"):
+        return {}
+    return {"master_name": url.partition("://")[2].partition("/")[2].split("/")[0]}
+
+
+def _without_sentinel_master(url: str) -> str:
+    if not url.startswith("sentinel://"):
+        return url
+    hosts, _, path = url.partition("://")[2].partition("/")
+    database = path.split("/")[1] if "/" in path else "0"
+    login, _, names = hosts.rpartition("@")
+    at = f"{login}@" if login else ""
+    return ";".join(f"sentinel://{at}{name}/{database}" for name in names.split(","))
+
+
+def _configure() -> dict[str, Any]:
+    """Configure on first use. What is wrong with the configuration is a sentence and status 2, never a traceback."""
+    from config import ConfigError
+    from worker.folders import StackError
+
+    try:
+        return build_settings(find_place())
+    except (ConfigError, StackError) as error:
+        print(f"usher: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+app = Celery("usher", include=["tasks.chunks", "tasks.guests", "tasks.reading"], task_cls="worker.privacy:PrivateTask", set_as_current=True)
+app.add_defaults(_configure)
+
+from worker import bootsteps  # noqa: E402 - registers the dispatcher with the app just made
+
+bootsteps.register(app)

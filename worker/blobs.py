@@ -1,0 +1,94 @@
+"""How rows and outcomes are packed: a chunk's values column by column as JSON, compressed.
+
+Column by column because equal keys and similar values then lie side by side: about half the size of a list of objects, and quicker
+to read. Redeem links lie in a blob of their own, because those are sealed before they are stored.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from worker.model import Outcome, RowState
+
+_LEVEL = 6  # of zlib: 9 saves 1 % and doubles the time
+
+
+def pack_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Pack a chunk's input rows; each has an `email`. A column that no row has is not there; a row without a value has null."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return zlib.compress(orjson.dumps({name: [row.get(name) for row in rows] for name in names}), _LEVEL)
+
+
+def unpack_rows(blob: bytes) -> list[dict[str, Any]]:
+    """Unpack `pack_rows`."""
+    columns: dict[str, list[Any]] = orjson.loads(zlib.decompress(blob))
+    names = tuple(columns)
+    return [
+        {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        for values in zip(*columns.values(), strict=True)
+    ]
+
+
+_FIELDS = ("index", "letter", "user_id", "invitation_id", "mail", "code", "message", "request_id", "attempts", "at_ms")
+
+
+def pack_outcomes(outcomes: Iterable[Outcome]) -> bytes:
+    """Pack the final ones among a batch's outcomes, without their links; empty if there is none."""
+    final = [o for o in outcomes if is_final(o)]
+    if not final:
+        return b""
+    columns: dict[str, Any] = {}
+    for name in _FIELDS:
+        values = [getattr(o, name) for o in final]
+        if any(values):  # a column of empty values is left out
+            columns[name] = values
+    return zlib.compress(orjson.dumps(columns), _LEVEL)
+
+
+def unpack_outcomes(blob: bytes) -> list[Outcome]:
+    """Unpack `pack_outcomes`."""
+    columns: dict[str, list[Any]] = orjson.loads(zlib.decompress(blob))
+    if "index" not in columns:  # a single outcome of row 0
+        columns["index"] = [0] * len(columns["letter"])
+    columns["letter"] = [RowState(letter) for letter in columns["letter"]]
+    names = tuple(columns)
+    return [Outcome(**dict(zip(names, values, strict=True))) for values in zip(*columns.values(), strict=True)]
+
+
+def pack_links(outcomes: Iterable[Outcome]) -> bytes:
+    """Pack the redeem links of final outcomes by row; empty if there is none. The result is a secret until it is sealed."""
+    links = {str(o.index): o.redeem_url for o in outcomes if o.redeem_url and is_final(o)}
+    return zlib.compress(orjson.dumps(links), _LEVEL) if links else b""
+
+
+def unpack_links(blob: bytes) -> dict[int, str]:
+    """Unpack `pack_links`."""
+    return {int(index): link for index, link in orjson.loads(zlib.decompress(blob)).items()}
+
+
+def pack_finished(rows: Sequence[Mapping[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
+    """Pack a finished chunk: of the rows what the results show, and every row's outcome."""
+    kept = [{name: row.get(name) for name in ("email", "display_name", "ref") if name in row} for row in rows]
+    head, tail = pack_rows(kept), pack_outcomes(outcomes)
+    return len(head).to_bytes(4, "big") + head + tail
+
+
+def unpack_finished(blob: bytes) -> tuple[list[dict[str, Any]], list[Outcome]]:
+    """Unpack `pack_finished`."""
+    size = int.from_bytes(blob[:4], "big")
+    return unpack_rows(blob[4 : 4 + size]), unpack_outcomes(blob[4 + size :]) if len(blob) > 4 + size else []
+
+
+def is_final(outcome: Outcome) -> bool:
+    """Whether this is how the row ended, rather than where it stands."""
+    return outcome.letter in (
+        RowState.INVITED,
+        RowState.ALREADY_GUEST,
+        RowState.SKIPPED,
+        RowState.FAILED,
+        RowState.LEFT_IN_DOUBT,
+    )

@@ -1,0 +1,87 @@
+"""What a Celery worker starts and stops besides consuming: the dispatcher, and the warm shutdown's word to the chunks in work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.signals import worker_shutdown, worker_shutting_down
+
+from worker.model import Lane, Ticket
+
+log = logging.getLogger(__name__)
+
+
+def register(app: Celery) -> None:
+    """Add the dispatcher to the app's workers."""
+    app.steps["consumer"].add(Dispatching)
+
+
+class Dispatching(bootsteps.StartStopStep):
+    """Ticks while the worker consumes: from each (re)connection to the broker until it is lost or the worker ends."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+
+    def start(self, parent: Any) -> None:
+        """Begin offering, with as many seats as the pool has threads to spare."""
+        from worker.app import seats_of
+        from worker.runtime import runtime
+
+        seats = seats_of(int(parent.pool.num_processes))
+        app = parent.app
+
+        def publish(offers: Sequence[tuple[Ticket, int]]) -> None:
+            publish_offers(app, offers)
+
+        runtime.start_dispatcher(str(parent.hostname), seats, publish)
+
+    def stop(self, parent: Any) -> None:
+        """Stop offering; what is in work goes on."""
+        from worker.runtime import runtime
+
+        runtime.stop_dispatcher()
+
+
+def publish_offers(app: Celery, offers: Sequence[tuple[Ticket, int]]) -> None:
+    """Send one message an offer. Each describes itself for Flower: job, chunk n of m, connection; never a row."""
+    from worker.app import BULK, NOW
+
+    with app.producer_or_acquire() as producer:
+        for ticket, chunks in offers:
+            if ticket.lane is Lane.DOUBT:
+                name, queue = "usher.settle", NOW
+                shown = f"(rows in doubt, {ticket.connection})"
+            else:
+                name, queue = "usher.run_chunk", NOW if ticket.lane is Lane.NOW else BULK
+                shown = f"(job {ticket.job}, chunk {ticket.chunk + 1} of {chunks}, {ticket.connection})"
+            app.send_task(
+                name,
+                args=[ticket.job, ticket.chunk, ticket.connection],
+                kwargs={"fence": ticket.fence, "lane": ticket.lane.value},
+                queue=queue,
+                producer=producer,
+                ignore_result=True,
+                argsrepr=shown,
+                kwargsrepr="{}",
+                retry=False,
+            )
+
+
+@worker_shutting_down.connect(weak=False)
+def _stop_after_batches(**_: Any) -> None:
+    """Warm shutdown: each chunk ends after the batch in flight and is given back."""
+    from worker.runtime import runtime
+
+    runtime.stopping = True
+
+
+@worker_shutdown.connect(weak=False)
+def _close(**_: Any) -> None:
+    from worker.runtime import runtime
+
+    runtime.close()

@@ -1,0 +1,94 @@
+"""From a batch's verdicts to what the ledger keeps of each row, and to what they mean for the connection. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from worker.model import Outcome, RowState
+from worker.verdicts import HoldKind, Kind, Verdict
+
+_FINAL = {
+    Kind.INVITED: RowState.INVITED,
+    Kind.ALREADY_GUEST: RowState.ALREADY_GUEST,
+    Kind.FAILED: RowState.FAILED,
+}
+
+
+@dataclass(slots=True)
+class Consequences:
+    """What a batch's verdicts mean beyond their rows."""
+
+    throttled: Verdict | None = None  # the longest wait among them
+    hold: Verdict | None = None  # the gravest
+    retry: Verdict | None = None
+    token_refused: bool = False
+    processed: int = 0  # rows that Graph gave a verdict on: its gate is open
+    blocked_domains: dict[str, Verdict] = field(default_factory=dict)
+
+
+def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
+    """Sum up (folded address, verdict) pairs."""
+    found = Consequences()
+    for address, verdict in verdicts:
+        match verdict.kind:
+            case Kind.THROTTLED:
+                if not found.throttled or (verdict.retry_after_s or 0) > (found.throttled.retry_after_s or 0):
+                    found.throttled = verdict
+            case Kind.HOLD:
+                if not found.hold or verdict.hold is HoldKind.ABUSE:
+                    found.hold = verdict
+            case Kind.TOKEN:
+                found.token_refused = True
+            case Kind.RETRY:
+                found.retry = verdict
+            case Kind.IN_DOUBT:
+                pass
+            case _:
+                found.processed += 1
+                if verdict.whole_domain:
+                    found.blocked_domains[address.rpartition("@")[2]] = verdict
+    return found
+
+
+def build_outcome(
+    index: int,
+    attempt: int,
+    verdict: Verdict,
+    *,
+    mail: bool,
+    silent: bool,
+    may_read: bool,
+    look_after_s: float,
+    request_id: str,
+    at_ms: int,
+) -> Outcome:
+    """Turn one verdict into what the ledger keeps: the row's end, or pending again, or in doubt.
+
+    `mail`: Graph was asked for its mail. `may_read`: rows can be looked up, so one that was perhaps processed is in doubt rather than
+    sent again.
+    """
+    letter = _FINAL.get(verdict.kind)
+    in_doubt = verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read)
+    if letter is None:
+        letter = RowState.IN_DOUBT if in_doubt else RowState.PENDING_SILENT if silent else RowState.PENDING
+    invited = letter is RowState.INVITED
+    return Outcome(
+        index,
+        letter,
+        user_id=verdict.user_id,
+        invitation_id=verdict.invitation_id,
+        redeem_url=verdict.redeem_url,
+        mail=("requested" if mail else "none") if invited else "",
+        code="" if invited else verdict.code or verdict.cause,
+        message="" if invited else verdict.message,
+        request_id=verdict.request_id or request_id,
+        attempts=attempt,
+        at_ms=at_ms,
+        wait_s=look_after_s if letter is RowState.IN_DOUBT else 0.0,
+    )
+
+
+def build_skip(index: int, verdict: Verdict, at_ms: int) -> Outcome:
+    """End a row unsent: the tenant refuses its whole domain, and asking again would only look suspicious."""
+    return Outcome(index, RowState.FAILED, code=verdict.code or verdict.cause, message=f"Not sent: {verdict.message}", at_ms=at_ms)

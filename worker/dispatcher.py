@@ -1,0 +1,103 @@
+"""The dispatcher: each worker's small loop that turns what is due in the ledger into messages, never more than seats are free.
+
+It ticks on its own timer, whenever a task ends, and when the ledger says that something becomes due. It lives on the worker's event
+loop rather than on Celery's timer, so that a slow Redis or broker never stalls the consumer; publishing, which blocks, has a thread.
+https://docs.celeryq.dev/en/stable/userguide/extending.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from worker.ledger import Tick
+from worker.model import Ticket
+from worker.services import Services
+from worker.store import OUTAGE
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.5
+"""Ticks at least this often: what another process put into the ledger is seen this soon. 2 calls a second on an idle worker."""
+_SOON_S = 0.005  # at most 200 ticks a second, whatever is due
+_AWAY_S = 1.0
+_HOUSEKEEPING_S = 5.0
+
+Publish = Callable[[Sequence[tuple[Ticket, int]]], None]
+
+
+class Dispatcher:
+    """One worker's dispatcher. `publish` is called in a thread with (ticket, chunks of its job) pairs."""
+
+    def __init__(self, services: Services, worker: str, seats: int, publish: Publish) -> None:
+        self._services = services
+        self._worker = worker
+        self._seats = seats
+        self._publish = publish
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._publisher = ThreadPoolExecutor(1, thread_name_prefix="usher-publish")
+
+    def start(self) -> None:
+        """Begin ticking."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="usher-dispatcher")
+
+    def wake(self) -> None:
+        """Something happened: tick now. From the loop's own thread only."""
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Stop ticking and give up this worker's seats."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+            with suppress(*OUTAGE):
+                await self._services.ledger.tick(self._worker, 0)
+        self._publisher.shutdown(wait=False)
+
+    async def _run(self) -> None:
+        away = False
+        housekeeping_at = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            wait_s = _AWAY_S
+            try:
+                tick = await self._services.ledger.tick(self._worker, self._seats)
+                wait_s = IDLE_S if tick.next_s is None else min(IDLE_S, max(_SOON_S, tick.next_s))
+                self._report(tick)
+                if tick.offers:
+                    await loop.run_in_executor(self._publisher, self._publish, tick.offers)
+                if loop.time() >= housekeeping_at:
+                    housekeeping_at = loop.time() + _HOUSEKEEPING_S
+                    await self._keep_house()
+                if away:
+                    away = False
+                    log.info("Redis is back")
+            except OUTAGE as error:
+                if not away:
+                    away = True
+                    log.warning("Redis is away (%s); nothing is offered until it is back", type(error).__name__)
+            except Exception:
+                # What goes wrong in one tick (a broker that is down) must not end all of them; unclaimed offers are made again.
+                log.exception("a tick failed; the next one follows")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait_s)
+
+    async def _keep_house(self) -> None:
+        services = self._services
+        seconds, micros = await services.client.time()
+        services.clocks.learn_redis(int(seconds) * 1000 + int(micros) // 1000)
+        await services.jobs.expire_ended()
+
+    def _report(self, tick: Tick) -> None:
+        if tick.lost_leases:
+            log.warning("%d leases ended without their worker; their chunks are offered again", tick.lost_leases)
+        if tick.unclaimed:
+            log.info("%d offers found no worker in time and are made again", tick.unclaimed)

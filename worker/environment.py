@@ -1,0 +1,175 @@
+"""What a command wants its worker to run with, and whether a worker that runs already has it.
+
+The worker of the private stack outlives the command that started it, so the next command may come with another configuration file or
+another secret in its environment. An `Order` carries the environment itself (over a private socket into the supervisor's memory, never
+to disk) and *marks*: a hash of each thing that has to be the same for both commands to share one worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from config.sources import find_file
+from worker.folders import Folders, make_absolute
+from worker.private import Urls
+
+COMMAND_LINE = "the worker's command line"
+"""The one mark that is no variable's name."""
+
+_ROOT = Path(__file__).resolve().parents[1]
+_REFERENCE = re.compile(r"""\benv:([A-Za-z_][A-Za-z0-9_]*)""")
+_RELATIVE_FILE = re.compile(r"""\bfile:([^/,"\]][^,"\]]*)""")
+_OUR_OWN = frozenset({"USHER_CONFIG", "USHER_STATE_DIR", "USHER_GRACE_S"})
+# What a process of the stack, or one attached to it, may have put into its own environment: the stack's to say, not a command's.
+_FROM_STACK = frozenset({"USHER_REDIS_URL", "USHER_PRIVATE"})
+_TRUST = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
+_PROXIES = frozenset(
+    spelt for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY") for spelt in (name, name.lower())
+)
+# What a process of the stack needs of its environment when it is not the one that runs a connection's work: no secret among it.
+_PLAIN = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "USHER_GRACE_S"})
+_PLAIN_STARTS = ("LC_", "XDG_", "PYTHON", "COVERAGE_", "LD_", "DYLD_", "USHER_SANDBOX_")
+
+
+# -P: the working folder is no place to import from.
+_CELERY = (sys.executable, "-P", "-m", "celery", "-A", "worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The command lines of the stack's children, as they stand unless a caller needs others.
+
+    `sandbox` gets `--port 0 --ready-file … --state-dir … --parent-pid …` appended.
+    """
+
+    # Without mingle it is ready a second sooner; a private worker has no neighbours to ask.
+    worker: tuple[str, ...] = (
+        *(*_CELERY, "worker", "-n", "private@%h"),
+        *("--without-mingle", "--without-gossip", "--loglevel=INFO"),
+    )
+    beat: tuple[str, ...] = (*_CELERY, "beat", "--loglevel=INFO")
+    flower: tuple[str, ...] = (*_CELERY, "flower")
+    sandbox: tuple[str, ...] = (sys.executable, "-P", "-m", "sandbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker is to be started with. The environment holds secrets: it is kept out of `repr`."""
+
+    commands: Commands
+    env: Mapping[str, str] = field(repr=False)
+    marks: Mapping[str, str] = field(repr=False)
+    """Name → hash; has to be the same, absent included."""
+    hints: Mapping[str, str] = field(repr=False)
+    """Environment variable that the configuration refers to → hash. A command without it can use a worker that has it."""
+    makes_key: bool = True
+    """Whether embedded mode's own ledger key is used: no other is configured."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """As JSON types, for the control socket."""
+        commands = {name: list(getattr(self.commands, name)) for name in ("worker", "beat", "flower", "sandbox")}
+        told = {"env": dict(self.env), "marks": dict(self.marks), "hints": dict(self.hints)}
+        return {"commands": commands, "makes_key": self.makes_key, **told}
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Order:
+        """The inverse of `to_wire`. Raises KeyError or TypeError for anything else."""
+        commands = Commands(**{name: tuple(argv) for name, argv in wire["commands"].items()})
+        return cls(commands, dict(wire["env"]), dict(wire["marks"]), dict(wire["hints"]), bool(wire["makes_key"]))
+
+
+def build_order(env: Mapping[str, str], folders: Folders, commands: Commands) -> Order:
+    """Everything that a worker needs to see the world as a command in this environment and the current folder does.
+
+    The worker runs in the state folder, so what is relative to the current folder is made absolute here.
+    """
+    config = find_file(env, None)
+    carried = {name: _make_absolute(name, value) for name, value in env.items() if name not in _FROM_STACK}
+    if str(folders.ledger_key) in carried.get("USHER_LEDGER__KEY", ""):
+        del carried["USHER_LEDGER__KEY"]
+    if config is not None:
+        carried["USHER_CONFIG"] = str(make_absolute(config))
+    text = _read_text(config)
+    settings = {name: value for name, value in carried.items() if name.startswith("USHER_") and name not in _OUR_OWN}
+    marked = settings | {name: value for name, value in carried.items() if name in _TRUST | _PROXIES}
+    marked["USHER_CONFIG"] = carried.get("USHER_CONFIG", "")
+    marked[COMMAND_LINE] = "\0".join(commands.worker)
+    referred = {name for source in (text, *settings.values()) for name in _REFERENCE.findall(source)}
+    return Order(
+        commands=commands,
+        env=carried,
+        marks={name: _hash(value) for name, value in marked.items() if value},
+        hints={name: _hash(carried[name]) for name in referred if name in carried},
+        makes_key=not carried.get("USHER_LEDGER__KEY") and not _names_ledger_key(text),
+    )
+
+
+def find_differences(running: Order, wanted: Order) -> list[str]:
+    """Names of what a running worker would have to be restarted for, sorted; empty when the command can use it as it is."""
+    marks = running.marks.keys() | wanted.marks.keys()
+    names = {name for name in marks if running.marks.get(name) != wanted.marks.get(name)}
+    names |= {name for name, value in wanted.hints.items() if running.hints.get(name) != value}
+    return sorted(names)
+
+
+def build_stack_variables(urls: Urls) -> dict[str, str]:
+    """The variables by which `config.load_settings` sees the private server: its URL, its key, and that it is private."""
+    variables = {"USHER_REDIS_URL": urls.redis_url, "USHER_PRIVATE": "1"}
+    if urls.key_path is not None:
+        # A list in JSON: as plain text, a comma in the path would end the reference.
+        variables["USHER_LEDGER__KEY"] = json.dumps([f"file:{urls.key_path}"])
+    return variables
+
+
+def build_worker_env(order: Order, folders: Folders, urls: Urls) -> dict[str, str]:
+    """The environment of a worker, beat or Flower: the command's own, and the private server in it."""
+    return dict(order.env) | build_stack_variables(urls) | _find_ourselves(order.env, folders)
+
+
+def build_plain_env(env: Mapping[str, str], folders: Folders) -> dict[str, str]:
+    """The environment of the supervisor and the server: what a program needs to run, and none of the command's secrets."""
+    kept = {name: value for name, value in env.items() if name in _PLAIN or name.startswith(_PLAIN_STARTS)}
+    return kept | _find_ourselves(env, folders)
+
+
+def _find_ourselves(env: Mapping[str, str], folders: Folders) -> dict[str, str]:
+    """The same state folder from any working folder, and our packages first (children start with `-P`: not from that folder)."""
+    path = os.pathsep.join([str(_ROOT), *(entry for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry)])
+    return {"USHER_STATE_DIR": str(folders.state), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _make_absolute(name: str, value: str) -> str:
+    """A variable's value with the paths in it made absolute, where it is one of those that hold paths."""
+    if name in _TRUST or (name.startswith("USHER_CONNECTIONS__") and name.endswith("__CA_FILE")):
+        return str(make_absolute(value)) if value else value
+    if name.startswith("USHER_") and value.startswith(("file:", "[")):
+        return _RELATIVE_FILE.sub(lambda match: f"file:{make_absolute(match[1])}", value)
+    return value
+
+
+def _read_text(config: Path | None) -> str:
+    try:
+        return config.read_text(encoding="utf-8", errors="replace") if config is not None else ""
+    except OSError:
+        return ""  # whoever loads the settings says what is wrong with it
+
+
+def _names_ledger_key(text: str) -> bool:
+    try:
+        ledger = tomllib.loads(text).get("ledger")
+    except tomllib.TOMLDecodeError:
+        return False
+    return isinstance(ledger, dict) and bool(ledger.get("key"))
+
+
+def _hash(value: str) -> str:
+    return hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,144 @@
+"""A connection's gate: open, closed until a time, or held for a reason. Trouble with the connection is not trouble with a row.
+
+A hold says what happened and who must do what. Some end by themselves: a credential's when a token is had, one of Graph's own
+half-open, with a single real row on a growing interval. An operator's and an abuse block end only by `usher connections reopen`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from redis.asyncio import Redis
+
+from worker.keys import Keys
+from worker.scripts import Scripts
+
+
+class HoldReason(StrEnum):
+    """Why a gate is held."""
+
+    CREDENTIAL = "credential"
+    PERMISSION = "permission"
+    TENANT = "tenant"
+    DIRECTORY_FULL = "directory_full"
+    DAILY_LIMIT = "daily_limit"
+    ABUSE = "abuse"
+    OPERATOR = "operator"
+
+
+ENDS_BY_ITSELF = frozenset(
+    {HoldReason.CREDENTIAL, HoldReason.PERMISSION, HoldReason.TENANT, HoldReason.DIRECTORY_FULL, HoldReason.DAILY_LIMIT}
+)
+"""Holds that a try may end. The others wait for a person."""
+
+FIRST_TRY_S = {HoldReason.CREDENTIAL: 5.0, HoldReason.PERMISSION: 15.0, HoldReason.TENANT: 15.0, HoldReason.DIRECTORY_FULL: 60.0}
+"""Seconds until the first try after a hold; it doubles each time, up to 15 minutes (`hold.lua`, `begin_batch.lua`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate as it is shown."""
+
+    held: bool = False
+    kind: HoldReason | None = None
+    why: str = ""
+    since: datetime | None = None
+    try_at: datetime | None = None
+    closed_until: datetime | None = None
+    closed_why: str = ""
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether waiting may be enough."""
+        return self.kind in ENDS_BY_ITSELF
+
+
+class Gates:
+    """The gates in the ledger."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._scripts = Scripts(client)
+
+    async def hold(
+        self, connection: str, kind: HoldReason, why: str, *, fingerprint: str = "", try_s: float | None = None
+    ) -> bool:
+        """Hold a connection. True when that is news (it was open, or held for something else)."""
+        wait_s = FIRST_TRY_S.get(kind, 0.0) if try_s is None else try_s
+        reply = await self._scripts["hold"](
+            keys=[self._keys.connection(connection)],
+            args=[kind.value, why, fingerprint, round(wait_s * 1000)],
+        )
+        return bool(reply == 1)
+
+    async def hold_everything(self, why: str) -> None:
+        """Hold every connection, known or not, until `reopen_everything`."""
+        now = await self._now()
+        await self._client.hset(self._keys.hold_all(), mapping={"why": why, "since": now})
+
+    async def reopen_everything(self) -> None:
+        """End `hold_everything`; each connection's own hold stays."""
+        await self._client.delete(self._keys.hold_all())
+        for raw in await self._client.smembers(self._keys.connections()):
+            await self._make_due(raw.decode())
+
+    async def block_tenant(self, tenant_key: str, why: str) -> None:
+        """Microsoft blocks invitations of a tenant: no connection of it sends until a person reopens one."""
+        await self._client.hset(self._keys.tenant(tenant_key), mapping={"why": why, "since": await self._now()})
+
+    async def reopen(self, connection: str, kind: HoldReason | None = None, tenant_key: str | None = None) -> bool:
+        """Open a gate (only if held for `kind`, where given). With a tenant key its abuse block is lifted too."""
+        if tenant_key:
+            await self._client.delete(self._keys.tenant(tenant_key))
+        k = self._keys
+        reply = await self._scripts["reopen"](
+            keys=[k.connection(connection), k.due(), k.due_now(), k.rotation(connection), k.rotation_now(connection)],
+            args=[connection, kind.value if kind else ""],
+        )
+        return bool(reply)
+
+    async def of(self, connection: str) -> Gate:
+        """Return a connection's gate as it stands; a hold on everything shows on each."""
+        fields = await self._client.hgetall(self._keys.connection(connection))
+        everything = await self._client.hgetall(self._keys.hold_all())
+        if everything:
+            return Gate(True, HoldReason.OPERATOR, everything[b"why"].decode(), _instant(everything.get(b"since")))
+        until = _instant(fields.get(b"closed_until"))
+        if until and until <= datetime.fromtimestamp(await self._now() / 1000, UTC):
+            until = None
+        if fields.get(b"gate") == b"held":
+            return Gate(
+                True,
+                HoldReason(fields[b"kind"].decode()),
+                fields.get(b"why", b"").decode(),
+                _instant(fields.get(b"since")),
+                _instant(fields.get(b"probe_at")),
+                until,
+                fields.get(b"closed_why", b"").decode(),
+            )
+        return Gate(closed_until=until, closed_why=fields.get(b"closed_why", b"").decode() if until else "")
+
+    async def fingerprint(self, connection: str) -> str:
+        """Return the fingerprint of the credential that was refused, '' if none."""
+        raw = await self._client.hget(self._keys.connection(connection), "fingerprint")
+        return (raw or b"").decode()
+
+    async def _make_due(self, connection: str) -> None:
+        now = await self._now()
+        for rotation, due in (
+            (self._keys.rotation(connection), self._keys.due()),
+            (self._keys.rotation_now(connection), self._keys.due_now()),
+        ):
+            if await self._client.exists(rotation):
+                await self._client.zadd(due, {connection: now})
+
+    async def _now(self) -> int:
+        seconds, micros = await self._client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _instant(ms: bytes | None) -> datetime | None:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC) if ms else None

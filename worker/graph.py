@@ -1,0 +1,424 @@
+"""The one place that speaks HTTP to Graph: aiohttp in, fates and answers out.
+
+What matters at this edge is not whether a call failed but whether the request may have *left*: only that decides if it may be
+sent again. So every call carries a mark that is set in the moment before its first byte is written. An exception without the
+mark is `NOT_SENT`; with it, nothing but a whole answer counts, all else is `LOST`.
+https://learn.microsoft.com/graph/json-batching  https://learn.microsoft.com/graph/throttling
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+from tenacity import AsyncRetrying, RetryCallState
+from yarl import URL
+
+from config.secrets import Secret
+from worker import tls
+from worker.batching import (
+    NOTE_STALE,
+    NOTE_WHOLE_BATCH,
+    Fate,
+    GraphAnswer,
+    GraphRequest,
+    answer_all,
+    build_batch,
+    pair_answers,
+)
+from worker.errors import WayOutUnusable
+from worker.retries import READS, REFUSED_ONLY, RetryRule, decide_retry, parse_http_date, parse_retry_after
+
+Priority = Literal["low", "normal", "high"]
+"""`x-ms-throttle-priority`: low is throttled first, high is for what a person waits for."""
+
+LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
+"""Of one answer after decompression. Twenty invitations are 40 kB; what is a hundred times that is no answer of Graph."""
+
+KEEPALIVE_S = 20.0
+"""Idle time after which we close a connection, below what servers and proxies allow (60 s and more): a connection that the other
+side closes while we write is a request in doubt."""
+
+CONNECT_S = 10.0
+"""For a place in the pool, DNS, TCP, proxy and TLS together. A connection takes a tenth of that, or it will not come."""
+
+
+class GraphTarget(Protocol):
+    """What this module needs of a connection (`config.connections.Connection`)."""
+
+    @property
+    def graph_url(self) -> str: ...
+
+    @property
+    def ca_file(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call, its repetitions included: one answer per request id, and what is known of the call as a whole.
+
+    `status` is the envelope's (0 when none came), `client_request_id` that of the last try, `server_date` Graph's clock by its `Date`.
+    """
+
+    answers: dict[str, GraphAnswer]
+    client_request_id: str
+    server_date: datetime | None
+    elapsed_s: float
+    status: int
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Reply:
+    """What came back for one try, before it is dealt out to the requests."""
+
+    fate: Fate
+    client_request_id: str
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    note: str = ""
+
+    def as_answer(self) -> GraphAnswer:
+        return GraphAnswer(self.fate, self.status, self.headers, self.body, self.note)
+
+
+@dataclass(slots=True)
+class _Sending:
+    """The mark: has the request left? Set by the trace just before the first byte is written."""
+
+    before_send: Callable[[], bool] | None
+    left: bool = False
+
+
+class _HeldBack(Exception):
+    """The caller's `before_send` said no."""
+
+
+class GraphClient:
+    """One HTTP session for a process and its event loop, opened by the first call. Close it in the same loop."""
+
+    def __init__(
+        self,
+        timeout_s: float = 25.0,
+        *,
+        limit_per_host: int = 100,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: random.Random | None = None,
+    ) -> None:
+        """`timeout_s` is for one call with its repetitions, where the call names no other; `limit_per_host` bounds connections."""
+        self._timeout_s = timeout_s
+        self._limit_per_host = limit_per_host
+        self._clock = clock
+        self._sleep = sleep
+        self._chance = chance or random.Random()
+        self._session: aiohttp.ClientSession | None = None
+        self._contexts: dict[str | None, tuple[tuple[object, ...], Any]] = {}
+
+    async def send_batch(
+        self,
+        connection: GraphTarget,
+        token: Secret | str,
+        requests: Sequence[GraphRequest],
+        *,
+        priority: Priority,
+        deadline_s: float | None = None,
+        before_send: Callable[[], bool] | None = None,
+        retry: RetryRule | None = None,
+    ) -> Exchange:
+        """Send up to 20 requests as one JSON batch and pair the answers by id.
+
+        Each answer has a status of its own; one may be 429 inside a 200 envelope. An envelope that is refused gives every request its
+        status, with the note `NOTE_WHOLE_BATCH`. Network trouble never raises: it is the `fate` of every answer. `before_send` is asked
+        in the moment before each write; when it says no, nothing leaves (note `NOTE_STALE`). Repeats by `retry`: reads freely, else what
+        was refused before processing. Raises `ValueError` for a batch that `build_batch` refuses.
+        """
+        envelope = orjson.dumps(build_batch(requests))
+        reply, tries, elapsed_s = await self._call(
+            _Call(connection, token, "POST", "/$batch", {}, priority, envelope),
+            deadline_s,
+            before_send,
+            retry or (READS if all(r.method == "GET" for r in requests) else REFUSED_ONLY),
+        )
+        if reply.fate is Fate.ANSWERED and 200 <= reply.status < 300:
+            answers = {k: _with_envelope(a, reply.headers) for k, a in pair_answers(requests, reply.body).items()}
+        else:
+            refused_together = reply.fate is Fate.ANSWERED and len(requests) > 1
+            answer = reply.as_answer()
+            answers = answer_all(requests, replace(answer, note=NOTE_WHOLE_BATCH) if refused_together else answer)
+        return _exchange(answers, reply, tries, elapsed_s)
+
+    async def send_one(
+        self,
+        connection: GraphTarget,
+        token: Secret | str,
+        request: GraphRequest,
+        *,
+        priority: Priority,
+        deadline_s: float | None = None,
+        before_send: Callable[[], bool] | None = None,
+        retry: RetryRule | None = None,
+    ) -> Exchange:
+        """Send one request as a plain call; like `send_batch` otherwise, with one answer."""
+        reply, tries, elapsed_s = await self._call(
+            _Call(
+                connection,
+                token,
+                request.method,
+                request.path,
+                request.headers,
+                priority,
+                None if request.body is None else orjson.dumps(request.body),
+            ),
+            deadline_s,
+            before_send,
+            retry or (READS if request.method == "GET" else REFUSED_ONLY),
+        )
+        return _exchange({request.id: reply.as_answer()}, reply, tries, elapsed_s)
+
+    async def close(self) -> None:
+        """Close the session and its connections. May be called twice; a later call opens a new session."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _call(
+        self, call: _Call, deadline_s: float | None, before_send: Callable[[], bool] | None, rule: RetryRule
+    ) -> tuple[_Reply, int, float]:
+        """Try until there is something to stand by; return it with the number of tries and the seconds spent."""
+        limit_s = self._timeout_s if deadline_s is None else deadline_s
+        policy = _Policy(replace(rule, within_s=min(rule.within_s, limit_s)), self._clock, self._chance)
+        last: _Reply | None = None
+
+        async def attempt() -> _Reply:
+            nonlocal last
+            reply = await self._try(call, max(limit_s - policy.elapsed_s, 0.001), before_send)
+            if reply.note == NOTE_STALE:
+                policy.is_over = True
+                # Held back only now, after a 429: what Graph said then is worth more than our own silence.
+                reply = last or reply
+            last = reply
+            return reply
+
+        retrying = AsyncRetrying(retry=policy.wants_more, wait=policy.wait_s, sleep=self._sleep)
+        reply: _Reply = await retrying(attempt)
+        return reply, policy.tries, policy.elapsed_s
+
+    async def _try(self, call: _Call, limit_s: float, before_send: Callable[[], bool] | None) -> _Reply:
+        """Send once. Never raises for what happens on the wire; a cancellation goes through."""
+        request_id = str(uuid.uuid4())
+        sending = _Sending(before_send)
+        try:
+            async with self._open().request(
+                call.method,
+                call.url,
+                data=call.payload,
+                headers=call.build_headers(request_id),
+                ssl=await self._trust(call.connection.ca_file),
+                timeout=aiohttp.ClientTimeout(total=limit_s, connect=min(CONNECT_S, limit_s)),
+                allow_redirects=False,
+                trace_request_ctx=sending,
+                **_proxy_of(str(call.url)),
+            ) as response:
+                return await _read_reply(response, request_id)
+        except _HeldBack:
+            return _Reply(Fate.NOT_SENT, request_id, note=NOTE_STALE)
+        except WayOutUnusable as error:
+            return _Reply(Fate.NOT_SENT, request_id, note=error.sentence)
+        except Exception as error:
+            if sending.left:  # whatever it was, the rows are on the wire: their fate must not get lost in an exception
+                return _Reply(Fate.LOST, request_id, note=_describe(error))
+            if isinstance(error, (aiohttp.ClientError, OSError, TimeoutError)):
+                return _Reply(Fate.NOT_SENT, request_id, note=_describe(error))
+            raise
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            trace = aiohttp.TraceConfig()
+            trace.on_request_headers_sent.append(_on_headers)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0, limit_per_host=self._limit_per_host, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=60
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept": "application/json", "User-Agent": f"usher/{read_version()}"},
+                trace_configs=[trace],
+                trust_env=False,  # proxies are `tls.find_proxy`'s: the library's own would send loopback through one
+            )
+        return self._session
+
+    async def _trust(self, ca_file: str | None) -> Any:
+        """Return the TLS context for a connection; built again when a file of certificates changed."""
+        stamp = tls.trust_stamp(ca_file)
+        known = self._contexts.get(ca_file)
+        if known is None or known[0] != stamp:
+            known = (stamp, await asyncio.to_thread(tls.build_context, ca_file))
+            self._contexts[ca_file] = known
+        return known[1]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Call:
+    """One HTTP call, the same for every try but for its request id. Without a repr: it holds the token."""
+
+    connection: GraphTarget
+    token: Secret | str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    priority: Priority
+    payload: bytes | None
+
+    @property
+    def url(self) -> URL:
+        return URL(graph_base(self.connection.graph_url) + self.path, encoded=True)
+
+    def build_headers(self, client_request_id: str) -> dict[str, str]:
+        token = self.token.reveal() if isinstance(self.token, Secret) else self.token
+        headers = {
+            **self.headers,
+            "Authorization": f"Bearer {token}",
+            "x-ms-throttle-priority": self.priority,
+            "client-request-id": client_request_id,
+            "return-client-request-id": "true",
+        }
+        if self.payload is not None:
+            headers["Content-Type"] = "application/json"
+        return headers
+
+
+class _Policy:
+    """`decide_retry` in the shape that tenacity asks for."""
+
+    def __init__(self, rule: RetryRule, clock: Callable[[], float], chance: random.Random) -> None:
+        self._rule = rule
+        self._clock = clock
+        self._chance = chance
+        self._started = clock()
+        self._wait_s = 0.0
+        self.tries = 0
+        self.is_over = False
+
+    @property
+    def elapsed_s(self) -> float:
+        return self._clock() - self._started
+
+    def wants_more(self, state: RetryCallState) -> bool:
+        self.tries = state.attempt_number
+        if self.is_over or state.outcome is None or state.outcome.failed:
+            return False
+        reply: _Reply = state.outcome.result()
+        wait_s = decide_retry(
+            self._rule,
+            fate=reply.fate,
+            status=reply.status,
+            retry_after_s=parse_retry_after(reply.headers),
+            attempt=state.attempt_number,
+            elapsed_s=self.elapsed_s,
+            chance=self._chance.random(),
+        )
+        self._wait_s = wait_s or 0.0
+        return wait_s is not None
+
+    def wait_s(self, state: RetryCallState) -> float:
+        return self._wait_s
+
+
+async def _on_headers(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    """Run between the connection being there and the first byte on it; an exception here stops the write."""
+    sending: _Sending = context.trace_request_ctx
+    if sending.before_send is not None and not sending.before_send():
+        raise _HeldBack
+    sending.left = True
+
+
+async def _read_reply(response: aiohttp.ClientResponse, request_id: str) -> _Reply:
+    """Read an answer to its end. A success needs a whole JSON body; a refusal stands by its status alone."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    status = response.status
+    reply = _Reply(Fate.ANSWERED, request_id, status, headers)
+    try:
+        content = await _read_content(response)
+        if content is None:
+            note = "the answer is too large"
+        elif not content.strip():
+            note = "" if status == 204 else "the answer is empty"
+        else:
+            return replace(reply, body=orjson.loads(content))
+    except orjson.JSONDecodeError:
+        note = "the answer is not JSON"
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        note = f"the answer broke off ({_describe(error)})"
+    if 200 <= status < 300 and note:
+        return _Reply(Fate.LOST, request_id, note=note)
+    return reply
+
+
+async def _read_content(response: aiohttp.ClientResponse) -> bytes | None:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > LARGEST_ANSWER_BYTES:
+            response.close()
+            return None
+    return bytes(content.removeprefix(b"\xef\xbb\xbf"))
+
+
+def _exchange(answers: dict[str, GraphAnswer], reply: _Reply, tries: int, elapsed_s: float) -> Exchange:
+    server_date = parse_http_date(reply.headers.get("date", ""))
+    return Exchange(answers, reply.client_request_id, server_date, elapsed_s, reply.status, tries)
+
+
+def _with_envelope(answer: GraphAnswer, envelope: Mapping[str, str]) -> GraphAnswer:
+    """Lend an item what only the envelope says: Graph's clock, and the id that support asks for."""
+    lent = {name: envelope[name] for name in ("date", "request-id") if name in envelope and name not in answer.headers}
+    return replace(answer, headers={**answer.headers, **lent}) if lent else answer
+
+
+def _describe(error: BaseException) -> str:
+    """Return what happened without addresses and hosts' answers: the type and the system's reason."""
+    reason = getattr(error, "strerror", None) or getattr(getattr(error, "os_error", None), "strerror", None)
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+
+
+def _proxy_of(url: str) -> dict[str, Any]:
+    proxy = tls.find_proxy(url)
+    if proxy is None:
+        return {}
+    address = URL(proxy)
+    if address.user is None:
+        return {"proxy": address}
+    credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
+    return {"proxy": address.with_user(None), "proxy_headers": {"Proxy-Authorization": credentials}}
+
+
+@cache
+def graph_base(graph_url: str) -> str:
+    """Return Graph's address with its version and without a trailing slash, also where only the host was configured."""
+    base = graph_url.rstrip("/")
+    return base if urlsplit(base).path else f"{base}/v1.0"
+
+
+@cache
+def read_version() -> str:
+    """Return usher's own version for the User-Agent; "0" when it runs from a bare checkout."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("entra-usher")
+    except PackageNotFoundError:
+        return "0"

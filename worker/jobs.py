@@ -1,0 +1,358 @@
+"""What people and producers ask of jobs: making one, watching it, pausing, cancelling, deleting, reading its results."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from worker import blobs
+from worker.errors import LedgerTooNew
+from worker.gates import Gate, Gates
+from worker.keys import SCHEMA, Keys
+from worker.ledger import ChunkContents, links_context, read_chunk
+from worker.model import STATUS_OF, Counts, JobState, Lane, Options, Outcome, RowState
+from worker.scripts import Scripts
+from worker.seal import Sealer
+
+CHUNK_ROWS = 100
+"""Rows in a chunk: the unit of storage, lease and message. Five full batches; larger ones delay more when a worker dies."""
+_LOADING_CHUNKS = 50  # written in one round trip while loading
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as it is shown. `state` is held where its connection's gate holds it."""
+
+    id: str
+    connection: str
+    lane: Lane
+    state: JobState
+    why: str
+    counts: Counts
+    chunks: int
+    open: int  # rows on the wire or in doubt right now
+    created_at: datetime
+    finished_at: datetime | None
+    options: Options
+    info: dict[str, Any]
+    gate: Gate
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.finished_at is not None
+
+
+@dataclass(slots=True)
+class Loading:
+    """A job being loaded, chunk by chunk: what was put in so far."""
+
+    id: str
+    connection: str
+    lane: Lane
+    pilot: int = 0
+    rows: int = 0
+    chunks: int = 0
+    pilot_chunks: int = 0
+    finished: dict[str, int] = field(default_factory=dict)
+    _rows: list[dict[str, Any]] = field(default_factory=list)
+    _letters: list[str] = field(default_factory=list)
+    _outcomes: list[Outcome] = field(default_factory=list)
+    _ready: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+
+    def put(self, row: dict[str, Any], outcome: Outcome | None = None) -> None:
+        """Add a row. One with an outcome has ended already (it is invalid, or a duplicate) and is never sent."""
+        self.rows += 1
+        self._rows.append(row)
+        self._letters.append(outcome.letter.value if outcome else RowState.PENDING.value)
+        if outcome:
+            index = len(self._rows) - 1
+            self._outcomes.append(replace(outcome, index=index))
+            self.finished[outcome.letter.value] = self.finished.get(outcome.letter.value, 0) + 1
+        if len(self._rows) == CHUNK_ROWS or self.rows == self.pilot:
+            self.close_chunk()
+
+    def close_chunk(self) -> None:
+        """End the chunk being filled, if it has any row."""
+        if not self._rows:
+            return
+        fields: dict[str, Any] = {
+            "base": self.rows - len(self._rows) + 1,
+            "st": "".join(self._letters),
+            "rows": blobs.pack_rows(self._rows),
+        }
+        if self._outcomes:
+            fields |= {"no": 1, "o1": blobs.pack_outcomes(self._outcomes)}
+        self._ready.append((self.chunks, fields))
+        self.chunks += 1
+        if self.rows <= self.pilot:
+            self.pilot_chunks = self.chunks
+        self._rows, self._letters, self._outcomes = [], [], []
+
+    def take_ready(self, least: int = 1) -> list[tuple[int, dict[str, Any]]]:
+        """Return the closed chunks not yet written, if there are at least that many."""
+        if len(self._ready) < least:
+            return []
+        ready, self._ready = self._ready, []
+        return ready
+
+
+class Jobs:
+    """Jobs in the ledger, over one Redis client. `keep_s`: how long an ended job is kept."""
+
+    def __init__(self, client: Redis, keys: Keys, *, keep_s: float, sealer: Sealer | None = None) -> None:
+        self.client = client
+        self.keys = keys
+        self.keep_s = keep_s
+        self.sealer = sealer
+        self.gates = Gates(client, keys)
+        self._scripts = Scripts(client)
+
+    # Making one
+
+    async def create(
+        self,
+        job: str,
+        connection: str,
+        lane: Lane,
+        *,
+        options: Options | None = None,
+        info: dict[str, Any] | None = None,
+        pilot: int = 0,
+    ) -> Loading | None:
+        """Begin a job; None when one of that id is there already (the same message twice is the same job).
+
+        Raises `LedgerTooNew` when the ledger was written by a newer usher.
+        """
+        given = {name: value for name, value in asdict(options or Options()).items() if value not in (None, False)}
+        reply = await self._scripts["create_job"](
+            keys=[self.keys.jobs(), self.keys.job(job), self.keys.schema()],
+            args=[
+                job,
+                SCHEMA,
+                *("connection", connection, "lane", lane.value),
+                *("options", orjson.dumps(given), "info", orjson.dumps(info or {})),
+            ],
+        )
+        if reply < 0:
+            raise LedgerTooNew()
+        return Loading(job, connection, lane, pilot) if reply else None
+
+    async def write(self, loading: Loading, *, all_of_it: bool = False) -> None:
+        """Write the chunks that are full; the last one too when `all_of_it`."""
+        if all_of_it:
+            loading.close_chunk()
+        ready = loading.take_ready(1 if all_of_it else _LOADING_CHUNKS)
+        while ready:
+            async with self.client.pipeline(transaction=False) as pipe:
+                for number, fields in ready[:_LOADING_CHUNKS]:
+                    pipe.hset(self.keys.chunk(loading.id, number), mapping=fields)
+                pipe.hset(self.keys.job(loading.id), mapping={"rows": loading.rows, "chunks": loading.chunks})
+                await pipe.execute()
+            ready = ready[_LOADING_CHUNKS:]
+
+    async def start(self, loading: Loading) -> JobState:
+        """Let a loaded job run: its rows are accepted now. All of its chunks have been written."""
+        await self.write(loading, all_of_it=True)
+        pilot = loading.pilot if loading.pilot < loading.rows else 0
+        counts = [value for letter, count in loading.finished.items() for value in (letter, count)]
+        reply = await self._scripts["start_job"](
+            keys=[self.keys.job(loading.id), self.keys.connections()],
+            args=[
+                *(self.keys.prefix, loading.id, loading.connection, loading.lane.value),
+                *(loading.rows, loading.chunks, pilot, loading.pilot_chunks, *counts),
+            ],
+        )
+        return JobState(reply.decode())
+
+    # Seeing it
+
+    async def view(self, job: str) -> JobView | None:
+        """Return one job as it stands; None when there is none of that id."""
+        fields = await self.client.hgetall(self.keys.job(job))
+        if b"state" not in fields:
+            return None
+        return _view(job, fields, await self.gates.of(fields[b"connection"].decode()))
+
+    async def listed(self, *, newest: int = 50) -> list[JobView]:
+        """Return the newest jobs, newest first. Those whose keys have expired leave the list."""
+        ids = [raw.decode() for raw in await self.client.zrevrange(self.keys.jobs(), 0, newest - 1)]
+        async with self.client.pipeline(transaction=False) as pipe:
+            for job in ids:
+                pipe.hgetall(self.keys.job(job))
+            found = await pipe.execute()
+        views, gone, gates = [], [], dict[str, Gate]()
+        for job, fields in zip(ids, found, strict=True):
+            if b"state" not in fields:
+                gone.append(job)
+                continue
+            name = fields[b"connection"].decode()
+            if name not in gates:
+                gates[name] = await self.gates.of(name)
+            views.append(_view(job, fields, gates[name]))
+        if gone:
+            await self.client.zrem(self.keys.jobs(), *gone)
+        return views
+
+    async def finished_jobs(self, connection: str) -> int:
+        """Return how many jobs of a connection ever ended by themselves."""
+        return int(await self.client.hget(self.keys.connection(connection), "finished") or 0)
+
+    async def workers(self) -> dict[str, int]:
+        """Return the workers seen lately, with their seats."""
+        seats = await self.client.hgetall(self.keys.worker_seats())
+        return {name.decode(): int(count) for name, count in seats.items()}
+
+    async def results(self, job: str, *, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the results file."""
+        state, chunks = await self.client.hmget(self.keys.job(job), "state", "chunks")
+        if state is None:
+            return
+        cancelled = state == b"cancelled"
+        left = limit
+        for number in range(int(chunks)):
+            if after and await self._last_row(job, number) <= after:
+                continue
+            fields = await self.client.hgetall(self.keys.chunk(job, number))
+            if b"st" not in fields:
+                return
+            contents = read_chunk(fields, self.sealer, links_context(job, number))
+            for record in _records(contents, cancelled=cancelled):
+                if record["row"] <= after:
+                    continue
+                if left is not None:
+                    if left == 0:
+                        return
+                    left -= 1
+                yield record
+
+    async def _last_row(self, job: str, number: int) -> int:
+        key = self.keys.chunk(job, number)
+        base, letters = await self.client.hmget(key, "base", "st")
+        return int(base or 0) + len(letters or b"") - 1
+
+    # Moving it
+
+    async def pause(self, job: str, why: str) -> JobState | None:
+        """Pause after the batches in flight. Returns the state it is in then; None: no such job."""
+        return await self._move(job, "paused", why)
+
+    async def resume(self, job: str) -> JobState | None:
+        """Let a paused job run on, past a pilot too."""
+        return await self._move(job, "running", "")
+
+    async def cancel(self, job: str, why: str = "") -> JobState | None:
+        """End a job: rows not yet sent are cancelled, rows on the wire end as what they are."""
+        return await self._move(job, "cancelled", why)
+
+    async def _move(self, job: str, state: str, why: str) -> JobState | None:
+        reply = await self._scripts["move_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, state, why])
+        return JobState(reply.decode()) if reply else None
+
+    async def delete(self, job: str) -> bool:
+        """Remove every trace of a job. A running one is cancelled first; a late answer finds nothing to write to."""
+        fields = await self.client.hmget(self.keys.job(job), "state", "chunks", "connection", "lane")
+        if fields[0] is None:
+            return False
+        await self.cancel(job, "deleted")
+        keys = [self.keys.job(job), self.keys.back(job)]
+        await self.client.delete(*keys)  # first, so that nothing that runs takes its chunks for a job's
+        numbers = range(int(fields[1]))
+        for start in range(0, len(numbers), 500):
+            await self.client.unlink(*(self.keys.chunk(job, n) for n in numbers[start : start + 500]))
+        await self.client.zrem(self.keys.jobs(), job)
+        await self.client.srem(self.keys.ending(), job)
+        return True
+
+    async def expire_ended(self) -> None:
+        """Give ended jobs their expiry. Called by dispatchers; safe to run twice or to be killed in between."""
+        for raw in await self.client.srandmember(self.keys.ending(), 10):
+            job = raw.decode()
+            chunks = int(await self.client.hget(self.keys.job(job), "chunks") or 0)
+            keep = round(self.keep_s)
+            for start in range(0, chunks, 500):
+                async with self.client.pipeline(transaction=False) as pipe:
+                    for number in range(start, min(chunks, start + 500)):
+                        pipe.expire(self.keys.chunk(job, number), keep)
+                    await pipe.execute()
+            await self.client.expire(self.keys.back(job), keep)
+            await self.client.expire(self.keys.job(job), keep)
+            await self.client.srem(self.keys.ending(), job)
+
+
+def _view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
+    text = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
+    state, open_rows, rows = JobState(text["state"]), int(text.get("open", 0)), int(text.get("rows", 0))
+    ended = {letter: int(text.get(f"n:{letter}", 0)) for letter in "igkfu"}
+    left = rows - sum(ended.values())
+    cancelled = max(0, left - open_rows) if state is JobState.CANCELLED else 0
+    counts = Counts(
+        rows=rows,
+        invited=ended["i"],
+        already_guest=ended["g"],
+        skipped=ended["k"],
+        failed=ended["f"],
+        in_doubt=ended["u"],
+        pending=left - cancelled,
+        cancelled=cancelled,
+    )
+    why = text.get("why", "")
+    if state is JobState.RUNNING and gate.held:
+        state, why = JobState.HELD, gate.why
+    finished = text.get("finished_at")
+    return JobView(
+        id=job,
+        connection=text["connection"],
+        lane=Lane(text["lane"]),
+        state=state,
+        why=why,
+        counts=counts,
+        chunks=int(text.get("chunks", 0)),
+        open=open_rows,
+        created_at=_instant(text["created_at"]),
+        finished_at=_instant(finished) if finished else None,
+        options=Options(**orjson.loads(text.get("options", "{}"))),
+        info=orjson.loads(text.get("info", "{}")),
+        gate=gate,
+    )
+
+
+def _records(contents: ChunkContents, *, cancelled: bool) -> list[dict[str, Any]]:
+    rows: Sequence[dict[str, Any]] = contents.rows
+    records = []
+    for i, (row, letter) in enumerate(zip(rows, contents.letters, strict=True)):
+        outcome = contents.outcomes[i]
+        state = RowState(letter)
+        status = "cancelled" if cancelled and state in (RowState.PENDING, RowState.PENDING_SILENT) else STATUS_OF[state]
+        attempts = outcome.attempts if outcome else int(contents.attempts[i]) if contents.attempts else 0
+        records.append(
+            {
+                "row": contents.base + i,
+                "email": row.get("email", ""),
+                "display_name": row.get("display_name", ""),
+                "ref": row.get("ref", ""),
+                "status": status,
+                "user_id": outcome.user_id if outcome else "",
+                "invitation_id": outcome.invitation_id if outcome else "",
+                "redeem_url": outcome.redeem_url if outcome else "",
+                "mail": outcome.mail if outcome else "",
+                "error_code": outcome.code if outcome else "",
+                "error_message": outcome.message if outcome else "",
+                "request_id": outcome.request_id if outcome else "",
+                "attempts": attempts,
+                "finished_at": _instant(outcome.at_ms).isoformat(timespec="milliseconds")
+                if outcome and outcome.at_ms
+                else "",
+            }
+        )
+    return records
+
+
+def _instant(ms: str | int) -> datetime:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC)
+

@@ -1,0 +1,152 @@
+"""Every Redis key of the ledger, its type and meaning. Nothing else builds a key.
+
+Times in Redis are whole milliseconds on Redis's own clock. `{c}` is a connection's name, `{j}` a job id, `{n}` a chunk number.
+A *ticket* is the text `{j}:{n}:{fence}:{c}:{lane}`: it names one offer, then the lease that grew from it. Its fence is never used
+again, so a ticket found twice (a message delivered twice) is a ticket already spent.
+
+The Lua scripts that walk from one key to the next (`tick`, `give_back`) build names by the same patterns, in `scripts/_common.lua`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMA = 1
+"""Version of everything below. A worker leaves data of a newer one alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one prefix (`[ledger].prefix`, "usher" unless told)."""
+
+    prefix: str = "usher"
+
+    def schema(self) -> str:
+        """string: SCHEMA, written by the first process that finds none."""
+        return f"{self.prefix}:schema"
+
+    # Jobs
+
+    def jobs(self) -> str:
+        """zset: job id → created at."""
+        return f"{self.prefix}:jobs"
+
+    def job(self, job: str) -> str:
+        """hash: connection, lane, state, why, rows, chunks, next (chunk), limit (chunks that may run: a pilot), pilot (rows),
+
+        `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt), created_at, finished_at, options (JSON),
+        info (JSON: who submitted what), version (of usher).
+        """
+        return f"{self.prefix}:job:{job}"
+
+    def back(self, job: str) -> str:
+        """list: chunk numbers given back with rows left to send."""
+        return f"{self.prefix}:job:{job}:back"
+
+    def chunk(self, job: str, number: int) -> str:
+        """hash: base (number of its first row), rows (blob), st (a letter a row, `model.RowState`), at (a digit a row: attempts),
+
+        ph (absent waiting, o offered, l leased, x nothing left to send), nb (batches begun),
+        `b{k}` (a batch on the wire: its time and rows), `o{k}` and `l{k}` (blobs of outcomes and of sealed links),
+        `d{i}` (a row in doubt: the time of its attempt).
+        """
+        return f"{self.prefix}:chunk:{job}:{number}"
+
+    def ending(self) -> str:
+        """set: ended jobs whose keys still have to be given their expiry."""
+        return f"{self.prefix}:ending"
+
+    # Connections
+
+    def connections(self) -> str:
+        """set: names of connections that ever had a job."""
+        return f"{self.prefix}:connections"
+
+    def connection(self, name: str) -> str:
+        """hash: gate (open if absent, held), kind, why, since, probe_at and probe_ms (half-open), fingerprint (of a refused credential),
+
+        closed_until and closed_why (throttled), spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
+        """
+        return f"{self.prefix}:connection:{name}"
+
+    def rotation(self, name: str) -> str:
+        """list: bulk jobs of a connection that have chunks to offer, in turn."""
+        return f"{self.prefix}:connection:{name}:jobs"
+
+    def rotation_now(self, name: str) -> str:
+        """list: interactive jobs of a connection that have chunks to offer."""
+        return f"{self.prefix}:connection:{name}:jobs-now"
+
+    def doubts(self, name: str) -> str:
+        """zset: `{j}:{n}:{i}` of each row in doubt → when to look it up."""
+        return f"{self.prefix}:connection:{name}:doubts"
+
+    def hold_all(self) -> str:
+        """hash: why, since: an operator holds every connection."""
+        return f"{self.prefix}:hold"
+
+    def tenant(self, tenant_key: str) -> str:
+        """hash: why, since: Microsoft blocks invitations of this tenant; only a person reopens it."""
+        return f"{self.prefix}:tenant:{tenant_key}"
+
+    # The dispatcher
+
+    def due(self) -> str:
+        """zset: connection → when it can use a seat again (bulk)."""
+        return f"{self.prefix}:due"
+
+    def due_now(self) -> str:
+        """zset: connection → when its interactive work can use a seat again."""
+        return f"{self.prefix}:due-now"
+
+    def due_doubts(self) -> str:
+        """zset: connection → when its first row in doubt is to be looked up."""
+        return f"{self.prefix}:due-doubts"
+
+    def offers(self) -> str:
+        """zset: ticket → when the offer is void."""
+        return f"{self.prefix}:offers"
+
+    def leases(self) -> str:
+        """zset: ticket → when the lease ends unless renewed."""
+        return f"{self.prefix}:leases"
+
+    def seats_of(self) -> str:
+        """hash: connection → seats it has in use (offered or leased)."""
+        return f"{self.prefix}:seats-of"
+
+    def offered_of(self) -> str:
+        """hash: connection → offers nobody has claimed yet."""
+        return f"{self.prefix}:offered-of"
+
+    def fence(self) -> str:
+        """string: the last fence given out."""
+        return f"{self.prefix}:fence"
+
+    def workers(self) -> str:
+        """zset: worker → last seen."""
+        return f"{self.prefix}:workers"
+
+    def worker_seats(self) -> str:
+        """hash: worker → its seats for chunks."""
+        return f"{self.prefix}:worker-seats"
+
+    # Quota
+
+    def bucket(self, scope: str) -> str:
+        """hash: l (level, tokens), t (when), c (closed until). Expires once it would be full again."""
+        return f"{self.prefix}:quota:{scope}"
+
+    def daily(self, client_key: str) -> str:
+        """string: invitations sent, by UTC day; the script appends the date."""
+        return f"{self.prefix}:daily:{client_key}"
+
+    # Tokens
+
+    def token(self, client_key: str) -> str:
+        """string: an access token, sealed, with the credential's fingerprint; expires with the token."""
+        return f"{self.prefix}:token:{client_key}"
+
+    def token_lock(self, client_key: str) -> str:
+        """string with a short expiry: the process that is asking Entra for this client's token right now."""
+        return f"{self.prefix}:token:{client_key}:lock"

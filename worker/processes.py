@@ -1,0 +1,335 @@
+"""Children of the supervisor: each in a session of its own, kept running, and gone when the supervisor is gone.
+
+- A session of its own, so that Ctrl-C in a terminal reaches only the command, which then ends things in order.
+- PDEATHSIG on Linux, so that a killed supervisor leaves nobody behind. Where the kernel has no such thing, and in the instant before
+  it acts, the child's lock (inherited, see `lockfile`) tells the next supervisor that somebody is still there, and it ends them first.
+- Ended children are noticed by SIGCHLD rather than by a waiting thread: with threads about, forking is no longer safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from worker.folders import StackError
+from worker.lockfile import FileLock, find_place, is_locked, read_note, try_lock
+
+logger = logging.getLogger("usher.stack")
+
+STEADY_S = 10.0
+"""A child that lived this long before it ended was well: its next start waits no longer than the first."""
+
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 5.0
+
+LOG_BYTES_MAX = 5_000_000
+"""A log above this is put aside (`.1`, one generation) when its process starts again."""
+
+_POLL_S = 0.02
+_ORPHAN_TERM_S = 10.0
+_ORPHAN_KILL_S = 5.0
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+# Loaded here, not in the child: between fork and exec nothing may import or take a lock.
+_prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform.startswith("linux") else None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How one child is started and stopped. The environment may hold secrets and is kept out of `repr`."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+    cwd: Path
+    lock: Path
+    log: Path | None
+    """Where its output goes; None leaves it on the supervisor's own (a stack in the foreground)."""
+    death_signal: signal.Signals = signal.SIGKILL
+    """What the kernel sends when the supervisor dies (Linux)."""
+    patience_s: float = 10.0
+    """From SIGTERM to SIGKILL."""
+
+
+def compute_backoff_s(failures: int) -> float:
+    """Seconds to wait before the next start, after `failures` ends in a row."""
+    return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(max(failures, 1) - 1, 16))
+
+
+class Child:
+    """A started process. `ended` is its exit status, negative for a signal, once it has one."""
+
+    def __init__(self, spec: ChildSpec, process: subprocess.Popen[bytes], ended: asyncio.Future[int]) -> None:
+        self.spec = spec
+        self.process = process
+        self.ended = ended
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def stop(self, hurry: asyncio.Event | None = None) -> int:
+        """SIGTERM, then SIGKILL for whoever is left of its group after `patience_s`, or at once when `hurry` is set."""
+        if not self.ended.done():
+            self.process.send_signal(signal.SIGTERM)
+            waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(asyncio.shield(self.ended))}
+            if hurry is not None:
+                waits.add(asyncio.ensure_future(hurry.wait()))
+            _, unfinished = await asyncio.wait(waits, timeout=self.spec.patience_s, return_when=asyncio.FIRST_COMPLETED)
+            for wait in unfinished:
+                wait.cancel()
+        if not self.ended.done():
+            logger.warning("%s did not end in time and is killed", self.spec.name)
+        self.kill_group()
+        return await asyncio.shield(self.ended)
+
+    def kill_group(self) -> None:
+        """SIGKILL whoever of the child's group is left."""
+        # While the lock is held a member of the group lives, so the group's number cannot have been given to somebody else.
+        if not self.ended.done() or is_locked(self.spec.lock):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+
+class Nursery:
+    """Starts children and notices their ends. One per event loop, in the main thread (SIGCHLD is a signal)."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._children: dict[int, Child] = {}
+        self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
+
+    def close(self) -> None:
+        """Stop watching. Children should have ended before."""
+        self._loop.remove_signal_handler(signal.SIGCHLD)
+
+    async def start(self, spec: ChildSpec) -> Child:
+        """Start the child, after ending whoever still holds its lock. Raises `StackError` when it cannot be started."""
+        lock = await take_child_lock(spec)
+        try:
+            process = _spawn(spec, lock)
+        except OSError as error:
+            raise StackError(f"{spec.argv[0]} cannot be started: {error.strerror or error}.") from error
+        finally:
+            lock.close()
+        child = Child(spec, process, self._loop.create_future())
+        self._children[child.pid] = child
+        self._reap()  # it may have ended before it was in the table
+        return child
+
+    def _reap(self) -> None:
+        for pid, child in list(self._children.items()):
+            code = child.process.poll()
+            if code is not None:
+                del self._children[pid]
+                if not child.ended.done():
+                    child.ended.set_result(code)
+
+
+async def take_child_lock(spec: ChildSpec) -> FileLock:
+    """Take a child's lock. An orphan of a dead supervisor that still holds it is ended first.
+
+    Raises `StackError` when the holder cannot be ended, or runs on another machine or in another container.
+    """
+    lock = try_lock(spec.lock)
+    if lock is not None:
+        return lock
+    # A supervisor's death reaches its children within milliseconds (Linux), so look again before asking whoever it is to go.
+    for sign, patience_s in ((None, 0.2), (signal.SIGTERM, _ORPHAN_TERM_S), (signal.SIGKILL, _ORPHAN_KILL_S)):
+        if sign is not None and not _signal_holder(spec.lock, sign):
+            continue
+        waited_s = 0.0
+        while waited_s < patience_s:
+            await asyncio.sleep(_POLL_S)
+            waited_s += _POLL_S
+            lock = try_lock(spec.lock)
+            if lock is not None:
+                return lock
+    holder = read_note(spec.lock) or {}
+    who = f"process {holder.get('pid', 'unknown')} on {str(holder.get('place', '')).split(' ')[0] or 'an unknown machine'}"
+    raise StackError(
+        f"Another {spec.name} ({who}) uses {spec.lock.parent.parent} and did not end: stop it, or set USHER_STATE_DIR."
+    )
+
+
+def _signal_holder(path: Path, sign: signal.Signals) -> bool:
+    """Signal the group of the process named in a lock that is held. False where its number means nothing here."""
+    holder = read_note(path) or {}
+    pid = holder.get("pid")
+    if not isinstance(pid, int) or pid <= 1 or holder.get("place") != find_place():
+        return False
+    try:
+        os.killpg(pid, sign)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _spawn(spec: ChildSpec, lock: FileLock) -> subprocess.Popen[bytes]:
+    output = None if spec.log is None else open_log(spec.log)
+    try:
+        return subprocess.Popen(
+            spec.argv,
+            env=dict(spec.env),
+            cwd=spec.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=(lock.fd,),
+            preexec_fn=_build_preparation(lock.fd, spec.death_signal),
+        )
+    finally:
+        if output is not None:
+            os.close(output)
+
+
+def _build_preparation(lock_fd: int, death_signal: signal.Signals) -> Callable[[], None]:
+    """What the child does between fork and exec: die with us, and sign its lock itself, so that the note is never another's."""
+    parent = os.getpid()
+    place = json.dumps(find_place())
+
+    def prepare() -> None:
+        if _prctl is not None:
+            _prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+            if os.getppid() != parent:  # it died before the line above
+                os._exit(1)
+        os.ftruncate(lock_fd, 0)
+        os.pwrite(lock_fd, b'{"pid": %d, "place": %s}' % (os.getpid(), place.encode()), 0)
+
+    return prepare
+
+
+def open_log(path: Path) -> int:
+    """Open a log to append to (0600), putting a large one aside. The caller closes the descriptor."""
+    try:
+        if path.stat().st_size > LOG_BYTES_MAX:
+            path.replace(path.with_name(path.name + ".1"))
+    except FileNotFoundError:
+        pass
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def read_last_line(path: Path, start: int = 0) -> str:
+    """The last line with something on it that was written after byte `start`; '' where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(start, file.seek(0, os.SEEK_END) - 8192))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def explain_end(name: str, code: int, log: Path | None, said: str) -> str:
+    """The sentence for a child that ended unasked: how, and the last thing it said where it ended by itself."""
+    if code < 0:
+        how = f"was ended by {signal.Signals(-code).name}"
+    else:
+        how = f"ended with status {code}" + (f": {said.rstrip('.')}" if said else "")
+    return f"The {name} {how}{f' (its log: {log})' if log else ''}."
+
+
+class Keeper:
+    """Keeps one child running: starts it, waits until it is ready, and starts it again with a back-off when it ends.
+
+    `ready` returns when the child can be used; None means as soon as it runs. `explain` turns an end into a sentence. `on_trouble`
+    is told that sentence each time the child ends unasked.
+    """
+
+    def __init__(
+        self,
+        nursery: Nursery,
+        spec: ChildSpec,
+        *,
+        explain: Callable[[int], str],
+        ready: Callable[[Child], Awaitable[None]] | None = None,
+        on_trouble: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.spec = spec
+        self.child: Child | None = None
+        self.trouble = ""
+        """Why it ended last time; '' while it is well."""
+        self._nursery = nursery
+        self._explain = explain
+        self._ready = ready
+        self._on_trouble = on_trouble
+        self._changed = asyncio.Condition()
+        self._up = False
+        self._failures = 0  # ends in a row, for the back-off
+        self._unready = 0  # lives in a row that ended before they were of use
+        self._task = asyncio.create_task(self._run(), name=f"keep {spec.name}")
+
+    async def wait_up(self, timeout_s: float) -> None:
+        """Wait until the child is ready. Raises `StackError` when it ended twice in a row before, or is not ready in time."""
+        try:
+            async with asyncio.timeout(timeout_s), self._changed:
+                await self._changed.wait_for(lambda: self._up or self._unready >= 2 or self._task.done())
+        except TimeoutError:
+            raise StackError(self.trouble or f"The {self.spec.name} was not ready after {timeout_s:.0f} s.") from None
+        if not self._up:
+            raise StackError(self.trouble or f"The {self.spec.name} is being stopped.")
+
+    async def stop(self, hurry: asyncio.Event | None = None) -> None:
+        """End the child and start it no more."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        if self.child is not None:
+            await self.child.stop(hurry)
+            self.child = None
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            started_at = loop.time()
+            try:
+                await self._run_once()
+            except (StackError, OSError) as error:
+                self.trouble = str(error)
+            if loop.time() - started_at >= STEADY_S:
+                self._failures = 0
+            async with self._changed:
+                self._unready = 0 if self._up else self._unready + 1
+                self._up = False
+                self._failures += 1
+                self._changed.notify_all()
+            logger.warning("%s", self.trouble)
+            self._on_trouble(self.trouble)
+            await asyncio.sleep(compute_backoff_s(self._failures))
+
+    async def _run_once(self) -> None:
+        """One life of the child, from its start to its end."""
+        self.child = child = await self._nursery.start(self.spec)
+        logger.info("%s started, process %d", self.spec.name, child.pid)
+        if self._ready is not None:
+            await self._wait_ready(child, self._ready)
+        if not child.ended.done():
+            async with self._changed:
+                self._up = True
+                self._changed.notify_all()
+        code = await asyncio.shield(child.ended)
+        child.kill_group()
+        self.child = None
+        self.trouble = self._explain(code)
+
+    async def _wait_ready(self, child: Child, ready: Callable[[Child], Awaitable[None]]) -> None:
+        waiting = asyncio.ensure_future(ready(child))
+        first: set[asyncio.Future[Any]] = {waiting, child.ended}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not waiting.done():
+                waiting.cancel()
+        if waiting.done() and not waiting.cancelled():
+            waiting.result()

@@ -1,0 +1,92 @@
+"""Which token buckets a request must pass, and how large they are. Pure: the levels are Redis's business (`begin_batch`).
+
+The limits are Microsoft's, nested: a request must pass every one of them. They belong to the tenant and the application, never to
+the name a connection has here, so two names for one application on one tenant share their buckets.
+https://learn.microsoft.com/graph/throttling-limits
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from config import Connection, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A token bucket: `amount` tokens at most, filling up once every `window_ms`; one request costs `cost`.
+
+    A window of 0 is the guarded pace: `amount` rows a minute at first, doubled by `begin_batch` after each clean ten minutes.
+    """
+
+    scope: str
+    amount: float
+    window_ms: int
+    cost: float = 1
+
+
+def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
+    """Return the buckets that one `POST /invitations` takes from."""
+    q = settings.quota
+    tenant, app, client = connection.tenant_key, connection.app_key, connection.client_key
+    limits = (
+        (f"invitations:{tenant}", q.invitations_per_tenant),
+        (f"writes:{client}", q.writes_per_app_and_tenant),
+        (f"writes-tenant:{tenant}", q.writes_per_tenant),
+        (f"writes-app:{app}", q.writes_per_app),
+        (f"units:{client}", q.units_per_app_and_tenant),
+        (f"units-app:{app}", q.units_per_app),
+    )
+    buckets = [Bucket(scope, limit.amount, round(limit.per_s * 1000)) for scope, limit in limits]
+    pace = connection.pace
+    if pace.kind == "guarded":
+        buckets.append(Bucket(f"pace:{client}", pace.per_minute or 12, 0))
+    elif pace.per_minute:
+        # Smooth: at most one row saved up, so the rows leave one by one. (60 s / per_minute is the time to save one.)
+        saved = max(1.0, pace.per_minute / 60)
+        buckets.append(Bucket(f"pace:{client}", saved, round(saved / pace.per_minute * 60_000)))
+    return buckets
+
+
+def read_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
+    """Return the buckets that a read takes from: resource units only."""
+    q = settings.quota
+    return [
+        Bucket(f"units:{connection.client_key}", q.units_per_app_and_tenant.amount, _ms(q.units_per_app_and_tenant.per_s)),
+        Bucket(f"units-app:{connection.app_key}", q.units_per_app.amount, _ms(q.units_per_app.per_s)),
+    ]
+
+
+def throttled_buckets(buckets: list[Bucket], scope: str) -> list[Bucket]:
+    """Return the buckets that a 429's `x-ms-throttle-scope` speaks of.
+
+    Its form is `<Scope>/<Limit>/<ApplicationId>/<TenantId|UserId|ResourceId>`, Scope being one of `User`, `Application`,
+    `Tenant`, `Application_User`, `Tenant_Application`, …. Without it, a 429 is taken to mean this application on this tenant.
+    https://learn.microsoft.com/graph/throttling-limits#pattern
+    """
+    head = scope.split("/", 1)[0].lower()
+    wanted = {
+        "tenant": ("invitations:", "writes-tenant:"),
+        "application": ("writes-app:",),
+    }.get(head, ("writes:",))
+    return [bucket for bucket in buckets if bucket.scope.startswith(wanted)]
+
+
+def seconds_for(buckets: list[Bucket], rows: int) -> float:
+    """Return the shortest time, in seconds, in which full buckets let `rows` invitations through."""
+    return max((_seconds(bucket, rows) for bucket in buckets), default=0.0)
+
+
+def _seconds(bucket: Bucket, rows: int) -> float:
+    if bucket.window_ms:
+        return max(0.0, rows * bucket.cost - bucket.amount) * bucket.window_ms / bucket.amount / 1000
+    seconds, rate = 0.0, bucket.amount
+    while rows > rate * 10 and rate < bucket.amount * 1024:  # ten minutes at each rate, then twice as fast
+        rows, seconds, rate = rows - round(rate * 10), seconds + 600, rate * 2
+    return seconds + rows / rate * 60
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

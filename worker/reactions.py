@@ -1,0 +1,111 @@
+"""What trouble means for a connection: throttled, held, open again. Rows are not touched here; they wait in the ledger.
+
+Each answers with the seconds after which the chunk is to be offered again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from worker.errors import TokenRefused, TokenUnavailable
+from worker.gates import HoldReason
+from worker.quota import Bucket, throttled_buckets
+from worker.trouble import Backoff
+from worker.verdicts import HoldKind, Verdict
+
+if TYPE_CHECKING:
+    from config import Connection
+    from worker.model import Grant
+    from worker.services import Services
+    from worker.tokens import AccessToken
+
+log = logging.getLogger(__name__)
+
+_HELD_S = 1.0  # a held connection is not due before its gate says so, whatever its chunks say
+
+
+class Reactions:
+    """One process's reactions. What others must know of them is in the ledger."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._throttling = Backoff()
+        self._network = Backoff()
+
+    async def take_token(self, connection: Connection, *, fresh: bool = False) -> AccessToken | float:
+        """Take an access token. Without one the connection is held, or left alone for the seconds returned."""
+        try:
+            return await self._services.tokens.get(connection, fresh=fresh)
+        except TokenRefused as refused:
+            await self._hold(connection, HoldReason.CREDENTIAL, str(refused), refused.fingerprint)
+            return _HELD_S
+        except TokenUnavailable as away:
+            wait_s = self._network.failed(connection.name, away.retry_after_s)
+            log.warning("connection %s: %s Next try in %.0f s.", connection.name, away, wait_s)
+            return wait_s
+
+    async def token_refused_by_graph(self, connection: Connection) -> float:
+        """Graph refuses a token that Entra has just given."""
+        why = (
+            "Microsoft Graph refuses the access token that Entra has just given, so nothing is sent: "
+            "whoever runs usher checks the connection's tenant id, its cloud and this machine's clock."
+        )
+        await self._hold(connection, HoldReason.TENANT, why)
+        return _HELD_S
+
+    async def hold(self, connection: Connection, verdict: Verdict) -> float:
+        """Graph says that the connection as a whole cannot go on."""
+        kind = HoldReason((verdict.hold or HoldKind.TENANT).value)
+        if kind is HoldReason.ABUSE:
+            await self._services.gates.block_tenant(connection.tenant_key, verdict.message)
+        await self._hold(connection, kind, verdict.message)
+        return _HELD_S
+
+    async def throttled(self, connection: Connection, buckets: Sequence[Bucket], verdict: Verdict) -> float:
+        """A 429: close what it speaks of."""
+        wait_s = self._throttling.failed(connection.name, verdict.retry_after_s)
+        spoken_of = throttled_buckets(buckets, verdict.throttle_scope)
+        why = "Microsoft is slowing this tenant down; usher goes on by itself."
+        await self._services.ledger.throttled(connection.name, spoken_of, wait_s, why)
+        log.warning("connection %s: throttled by Microsoft (429), next try in %.1f s", connection.name, wait_s)
+        return wait_s
+
+    def away(self, connection: Connection, verdict: Verdict) -> float:
+        """Graph refused before processing, or could not be reached."""
+        wait_s = self._network.failed(connection.name, verdict.retry_after_s)
+        log.warning("connection %s: %s Next try in %.1f s.", connection.name, verdict.message, wait_s)
+        return wait_s
+
+    def worked(self, connection: Connection) -> None:
+        """Graph carried something out: past trouble is forgotten."""
+        self._throttling.worked(connection.name)
+        self._network.worked(connection.name)
+
+    async def answered_again(self, connection: Connection) -> None:
+        """A real row went through a held gate: it opens."""
+        if await self._services.gates.reopen(connection.name):
+            log.info("connection %s works again", connection.name)
+
+    async def refused_to_begin(self, connection: Connection, grant: Grant) -> float:
+        """`begin_batch` let no row go."""
+        if grant.why == "daily_limit":
+            why = (
+                f"The daily limit of {connection.daily_limit} invitations is reached; the rest goes out after midnight UTC, "
+                "unless whoever runs usher raises daily_limit of this connection."
+            )
+            await self._hold(connection, HoldReason.DAILY_LIMIT, why, try_s=grant.wait_s)
+        elif grant.why == "tenant":
+            why = (
+                "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a support case "
+                f"with Microsoft, and runs `usher connections reopen {connection.name}` once it is lifted."
+            )
+            await self._hold(connection, HoldReason.ABUSE, why)
+        return grant.wait_s
+
+    async def _hold(
+        self, connection: Connection, kind: HoldReason, why: str, fingerprint: str = "", *, try_s: float | None = None
+    ) -> None:
+        if await self._services.gates.hold(connection.name, kind, why, fingerprint=fingerprint, try_s=try_s):
+            log.error("connection %s is held: %s", connection.name, why)

@@ -1,0 +1,155 @@
+"""One bridge between Celery's threads and the event loop: a loop in a thread of its own, opened at first use, closed in reverse.
+
+Everything a worker does happens in this one loop; a Celery thread only waits in `run`. So a seat costs a thread that sleeps, and
+one session, one token source and one ledger serve them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError as FutureCancelled
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from worker.dispatcher import Dispatcher, Publish
+from worker.leases import Leases
+from worker.reactions import Reactions
+from worker.runner import ChunkRunner
+from worker.services import Services, open_services
+from worker.settler import Settler
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_CLEAN_UP_S = 5.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """What lives in the loop."""
+
+    services: Services
+    leases: Leases
+    runner: ChunkRunner
+    settler: Settler
+
+
+class Runtime:
+    """A process's loop and what lives in it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._parts: Parts | None = None
+        self._failure: BaseException | None = None
+        self._closing: asyncio.Event | None = None
+        self._dispatcher: Dispatcher | None = None
+        self.stopping = False
+
+    @property
+    def parts(self) -> Parts:
+        """What lives in the loop, opened now if it was not yet."""
+        self._open()
+        if self._parts is None:
+            raise RuntimeError("the worker's event loop is closed")
+        return self._parts
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine in the loop and wait for it. Left by an exception (a shutdown), it is cancelled first.
+
+        Otherwise the abandoned coroutine would go on inside the next task.
+        """
+        self._open()
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("the worker's event loop is closed")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            if not future.done():
+                future.cancel()
+                with suppress(TimeoutError, FutureCancelled, Exception):
+                    future.result(_CLEAN_UP_S)
+            raise
+
+    def start_dispatcher(self, worker: str, seats: int, publish: Publish) -> None:
+        """Begin offering chunks for this worker's seats."""
+        self.stop_dispatcher()
+        services = self.parts.services
+
+        async def start() -> Dispatcher:
+            dispatcher = Dispatcher(services, worker, seats, publish)
+            dispatcher.start()
+            return dispatcher
+
+        self._dispatcher = self.run(start())
+
+    def stop_dispatcher(self) -> None:
+        """Stop offering."""
+        dispatcher, self._dispatcher = self._dispatcher, None
+        if dispatcher is not None:
+            self.run(dispatcher.stop())
+
+    def wake(self) -> None:
+        """A task ended: a seat is free. From any thread."""
+        dispatcher, loop = self._dispatcher, self._loop
+        if dispatcher is not None and loop is not None:
+            loop.call_soon_threadsafe(dispatcher.wake)
+
+    def close(self) -> None:
+        """Close everything, last opened first."""
+        self.stop_dispatcher()
+        with self._lock:
+            thread, loop, closing = self._thread, self._loop, self._closing
+            self._thread = None
+        if thread is not None and loop is not None and closing is not None:
+            loop.call_soon_threadsafe(closing.set)
+            thread.join(_CLEAN_UP_S * 2)
+
+    def _open(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                return
+            ready = threading.Event()
+            self._failure = None
+            self._thread = threading.Thread(target=self._serve, args=(ready,), name="usher-loop", daemon=True)
+            self._thread.start()
+            ready.wait()
+            if self._failure is not None:
+                self._thread = None
+                raise self._failure
+
+    def _serve(self, ready: threading.Event) -> None:
+        try:
+            asyncio.run(self._live(ready))
+        except BaseException as error:  # handed to the thread that opens; nobody else would see it
+            self._failure = error
+        finally:
+            self._loop = self._parts = None
+            ready.set()
+
+    async def _live(self, ready: threading.Event) -> None:
+        from worker.place import find_place
+
+        place = await asyncio.to_thread(find_place)
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        async with open_services(place.settings, place.redis_url) as services:
+            leases, reactions = Leases(services.ledger), Reactions(services)
+            self._parts = Parts(
+                services,
+                leases,
+                ChunkRunner(services, leases, reactions, lambda: self.stopping),
+                Settler(services, leases, reactions),
+            )
+            ready.set()
+            await self._closing.wait()
+            await leases.close()
+
+
+runtime = Runtime()
+"""This process's. A module-level value because Celery's tasks find it by import; opened by the first task or by the bootstep."""

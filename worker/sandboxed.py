@@ -1,0 +1,116 @@
+"""The sandbox as a process of the private stack: how it is started, and how its connection is found.
+
+The sandbox is never imported. `python -m sandbox` writes a ready file that names its URLs and the client that may sign in; that file
+has a fixed place in the state folder, so that a worker finds the connection `sandbox` whenever it looks, be the sandbox younger than
+the worker or restarted on another port. Its guests live in its memory and go with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worker.folders import Folders, StackError
+from worker.processes import Child, ChildSpec
+
+CONNECTION = "sandbox"
+READY_WITHIN_S = 20.0
+_POLL_S = 0.02
+_NEEDED = ("url", "authority", "graph_url", "ca_file", "tenant_id", "client_id", "client_secret_file")
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxInfo:
+    """A running sandbox, as its ready file tells."""
+
+    pid: int
+    url: str
+    authority: str
+    graph_url: str
+    ca_file: str
+    tenant_id: str
+    client_id: str
+    client_secret_file: str
+    control_url: str = ""
+
+
+def read_sandbox_info(ready_file: Path) -> SandboxInfo | None:
+    """The running sandbox; None where no ready file is there, it is not ours or not whole, or its process has gone."""
+    try:
+        if ready_file.stat().st_uid != os.geteuid():
+            return None
+        told = json.loads(ready_file.read_bytes())
+        pid = int(told["pid"])
+        os.kill(pid, 0)
+        return SandboxInfo(
+            pid=pid, control_url=str(told.get("control_url", "")), **{name: str(told[name]) for name in _NEEDED}
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def load_sandbox_connection(ready_file: Path) -> dict[str, Any] | None:
+    """The settings of the connection `sandbox` in the words of `[connections.*]`; None while no sandbox runs."""
+    info = read_sandbox_info(ready_file)
+    if info is None:
+        return None
+    return {
+        "tenant_id": info.tenant_id,
+        "client_id": info.client_id,
+        "client_secret": f"file:{info.client_secret_file}",
+        "authority": info.authority,
+        "graph_url": info.graph_url,
+        "ca_file": info.ca_file,
+    }
+
+
+def sandbox_connection_env(info: SandboxInfo) -> dict[str, str]:
+    """The same connection as environment variables, for a process that reads its settings once."""
+    settings = {
+        "TENANT_ID": info.tenant_id,
+        "CLIENT_ID": info.client_id,
+        "CLIENT_SECRET": f"file:{info.client_secret_file}",
+        "AUTHORITY": info.authority,
+        "GRAPH_URL": info.graph_url,
+        "CA_FILE": info.ca_file,
+    }
+    return {f"USHER_CONNECTIONS__SANDBOX__{name}": value for name, value in settings.items()}
+
+
+def refuse_sandbox_behind(redis_url: str | None, env: Mapping[str, str]) -> None:
+    """Raise `StackError` when jobs live on a Redis of the operator's: its other workers could never reach this machine's sandbox."""
+    if redis_url and env.get("USHER_PRIVATE") != "1":
+        raise StackError(
+            "The built-in connection `sandbox` needs the private stack, and a Redis URL is set: unset it, "
+            "or start `usher sandbox` and configure a connection to it under another name."
+        )
+
+
+def build_sandbox_spec(folders: Folders, argv: tuple[str, ...], env: Mapping[str, str], log: Path | None) -> ChildSpec:
+    """How the supervisor starts the sandbox."""
+    place = ("--ready-file", str(folders.sandbox_ready), "--state-dir", str(folders.sandbox_state))
+    return ChildSpec(
+        name="sandbox",
+        argv=(*argv, "--port", "0", *place, "--parent-pid", str(os.getpid())),
+        env=env,
+        cwd=folders.state,
+        lock=folders.lock("sandbox"),
+        log=log,
+        death_signal=signal.SIGTERM,
+        patience_s=5.0,
+    )
+
+
+async def wait_for_sandbox(folders: Folders, child: Child) -> None:
+    """Return when this very child has written its ready file. Has no end of its own: the caller bounds it."""
+    while not child.ended.done():
+        info = read_sandbox_info(folders.sandbox_ready)
+        if info is not None and info.pid == child.pid:
+            return
+        await asyncio.sleep(_POLL_S)

@@ -1,0 +1,146 @@
+-- Shared by every script: put in front of it when it is loaded. Key patterns are those of worker/keys.py.
+-- Row letters (worker/model.py): '.' pending, 'q' pending without mail, 's' sending, 'd' in doubt;
+-- final: 'i' invited, 'g' already a guest, 'k' skipped, 'f' failed, 'u' reported in doubt.
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- A ticket is job:chunk:fence:connection:lane.
+local function parse_ticket(ticket)
+  local job, chunk, fence, connection, lane = string.match(ticket, '^([^:]*):([^:]*):([^:]*):([^:]*):([^:]*)$')
+  return { job = job, chunk = chunk, fence = fence, connection = connection, lane = lane }
+end
+
+local function is_final(letter)
+  return letter == 'i' or letter == 'g' or letter == 'k' or letter == 'f' or letter == 'u'
+end
+
+local function is_pending(letter)
+  return letter == '.' or letter == 'q'
+end
+
+local function replace_at(text, index, letter) -- index counts from 0
+  return string.sub(text, 1, index) .. letter .. string.sub(text, index + 2)
+end
+
+local function letter_at(text, index)
+  return string.sub(text, index + 1, index + 1)
+end
+
+local function rotation_of(prefix, connection, lane)
+  if lane == 'i' then return prefix .. ':connection:' .. connection .. ':jobs-now' end
+  return prefix .. ':connection:' .. connection .. ':jobs'
+end
+
+local function due_of(prefix, lane)
+  if lane == 'i' then return prefix .. ':due-now' end
+  return prefix .. ':due'
+end
+
+-- Puts a job among those its connection takes turns over, once, and makes the connection due.
+local function enlist(prefix, job, connection, lane, at)
+  local rotation = rotation_of(prefix, connection, lane)
+  if not redis.call('LPOS', rotation, job) then redis.call('RPUSH', rotation, job) end
+  redis.call('ZADD', due_of(prefix, lane), at, connection)
+end
+
+local function delist(prefix, job, connection, lane)
+  redis.call('LREM', rotation_of(prefix, connection, lane), 0, job)
+end
+
+local function look_at(prefix, connection, member, at)
+  redis.call('ZADD', prefix .. ':connection:' .. connection .. ':doubts', at, member)
+  redis.call('ZADD', prefix .. ':due-doubts', 'LT', at, connection)
+end
+
+-- Rows of a batch whose answer will not come any more: each goes to the connection's list, to be looked up.
+-- b is the batch's field, "time,i,i,i". Returns the new letters.
+local function doubt_batch(prefix, job, chunk, connection, field, letters, settle_ms)
+  local key = prefix .. ':chunk:' .. job .. ':' .. chunk
+  local batch = redis.call('HGET', key, field)
+  if not batch then return letters end
+  local at
+  for part in string.gmatch(batch, '[^,]+') do
+    if not at then
+      at = tonumber(part)
+    elseif letter_at(letters, tonumber(part)) == 's' then
+      letters = replace_at(letters, tonumber(part), 'd')
+      redis.call('HSET', key, 'd' .. part, string.format('%.0f', at))
+      look_at(prefix, connection, job .. ':' .. chunk .. ':' .. part, at + settle_ms)
+    end
+  end
+  redis.call('HDEL', key, field)
+  return letters
+end
+
+-- Ends a job once nothing of it is left to happen. Returns its state.
+local function settle_job(prefix, job, now)
+  local key = prefix .. ':job:' .. job
+  local f = redis.call('HMGET', key, 'state', 'rows', 'n:i', 'n:g', 'n:k', 'n:f', 'n:u', 'open', 'pilot', 'connection', 'lane', 'finished_at')
+  local state = f[1]
+  if not state then return false end
+  local final = 0
+  for i = 3, 7 do final = final + (tonumber(f[i]) or 0) end
+  if (state == 'running' or state == 'paused') and final >= tonumber(f[2]) then
+    state = 'done'
+  elseif state == 'running' and f[9] and final >= tonumber(f[9]) then
+    state = 'paused'
+    redis.call('HSET', key, 'state', state, 'why', 'pilot')
+  end
+  if (state == 'done' or (state == 'cancelled' and (tonumber(f[8]) or 0) <= 0)) and not f[12] then
+    redis.call('HSET', key, 'state', state, 'finished_at', string.format('%.0f', now))
+    redis.call('SADD', prefix .. ':ending', job)
+    delist(prefix, job, f[10], f[11])
+    if state == 'done' then redis.call('HINCRBY', prefix .. ':connection:' .. f[10], 'finished', 1) end
+  end
+  return state
+end
+
+-- Puts a chunk with rows left to send back among those to be offered.
+local function requeue(prefix, job, chunk, connection, lane, at)
+  redis.call('HDEL', prefix .. ':chunk:' .. job .. ':' .. chunk, 'ph')
+  redis.call('RPUSH', prefix .. ':job:' .. job .. ':back', chunk)
+  local state = redis.call('HGET', prefix .. ':job:' .. job, 'state')
+  if state == 'running' then enlist(prefix, job, connection, lane, at) end
+end
+
+-- Ends an offer or a lease: its seat is free, rows still marked sending are in doubt, rows left to send are offered again.
+local function give_back(prefix, ticket, settle_ms, at, now)
+  local t = parse_ticket(ticket)
+  local seats = redis.call('HINCRBY', prefix .. ':seats-of', t.connection, -1)
+  if seats <= 0 then redis.call('HDEL', prefix .. ':seats-of', t.connection) end
+  if t.lane == 'd' then return end
+  local key = prefix .. ':chunk:' .. t.job .. ':' .. t.chunk
+  local letters = redis.call('HGET', key, 'st')
+  if not letters then return end -- the job was deleted meanwhile
+  if string.find(letters, 's', 1, true) then
+    local fields = redis.call('HKEYS', key)
+    for _, field in ipairs(fields) do
+      if string.match(field, '^b%d+$') then
+        letters = doubt_batch(prefix, t.job, t.chunk, t.connection, field, letters, settle_ms)
+      end
+    end
+    redis.call('HSET', key, 'st', letters)
+  end
+  if string.find(letters, '[.q]') then
+    requeue(prefix, t.job, t.chunk, t.connection, t.lane, at)
+  else
+    redis.call('HSET', key, 'ph', 'x')
+  end
+end
+
+-- A nested token bucket: {level now, closed until}. It fills at amount/window and never beyond amount.
+local function bucket_level(key, amount, window_ms, now)
+  local f = redis.call('HMGET', key, 'l', 't', 'c')
+  local level, at, closed = tonumber(f[1]), tonumber(f[2]), tonumber(f[3]) or 0
+  if not level then return amount, closed end
+  if at < now then level = math.min(amount, level + (now - at) * amount / window_ms) end
+  return level, closed
+end
+
+local function bucket_store(key, level, window_ms, now)
+  redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now))
+  redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
+end

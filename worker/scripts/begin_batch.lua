@@ -1,0 +1,116 @@
+-- Stands between a batch and the wire. Rows that pass are marked sending and must leave at once.
+-- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
+-- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), then amount, window_ms, cost of each bucket
+--   (window 0: the guarded pace, amount being its first rows per minute)
+-- Returns {'go', batch number, now, probe (0/1), row, its attempt, its letter, row, ...}
+--      or {'wait', milliseconds, why} or {'held', why} or {'stop', why}
+local now = now_ms()
+local t = parse_ticket(ARGV[1])
+local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not ends or tonumber(ends) <= now then return { 'stop', 'lease' } end
+local state = redis.call('HGET', KEYS[2], 'state')
+if state ~= 'running' then return { 'stop', state or 'deleted' } end
+local c = redis.call('HMGET', KEYS[3], 'st', 'at', 'nb')
+local letters, attempts = c[1], c[2]
+if not letters then return { 'stop', 'deleted' } end
+
+-- The gate
+if redis.call('EXISTS', KEYS[6]) == 1 then return { 'held', 'all' } end
+if redis.call('EXISTS', KEYS[5]) == 1 then return { 'held', 'tenant' } end
+local gate = redis.call('HMGET', KEYS[4], 'gate', 'probe_at', 'probe_ms', 'kind')
+local probe = 0
+if gate[1] == 'held' and gate[4] == 'credential' then
+  -- Whoever gets here has an access token: that is what a credential's hold waits for
+  redis.call('HDEL', KEYS[4], 'gate', 'kind', 'why', 'since', 'fingerprint', 'probe_at', 'probe_ms')
+elseif gate[1] == 'held' then
+  if not gate[2] or tonumber(gate[2]) > now then return { 'held', 'gate' } end
+  probe = 1
+end
+
+-- The rows, still pending
+local rows = {}
+for part in string.gmatch(ARGV[2], '%d+') do
+  if is_pending(letter_at(letters, tonumber(part))) then rows[#rows + 1] = tonumber(part) end
+end
+if #rows == 0 then return { 'stop', 'nothing' } end
+local n = #rows
+if probe == 1 then n = 1 end
+
+-- The guarded pace: doubles after each ten minutes without trouble; a longer pause does not count as clean.
+local clean_since = now
+local function guarded(per_minute)
+  local f = redis.call('HMGET', KEYS[4], 'clean_since', 'clean_at')
+  if f[1] then
+    clean_since = tonumber(f[1])
+    local idle = now - tonumber(f[2])
+    if idle > 600000 then clean_since = clean_since + idle end
+  end
+  per_minute = per_minute * 2 ^ math.min(10, math.max(0, math.floor((now - clean_since) / 600000)))
+  local saved = math.max(1, per_minute / 60)
+  return saved, saved / per_minute * 60000
+end
+
+-- The quota: as many as every bucket allows
+local wait, levels, windows, rate, spare = 0, {}, {}, nil, nil
+local need = math.min(n, tonumber(ARGV[4]))
+for b = 8, #KEYS do
+  local a = 5 + (b - 8) * 3
+  local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  if window == 0 then amount, window = guarded(amount) end
+  windows[b] = window
+  local level, closed = bucket_level(KEYS[b], amount, window, now)
+  levels[b] = level
+  if closed > now then wait = math.max(wait, closed - now) end
+  -- Worth waiting for: a full batch, but no more than half a bucket (a full one would spill) or two seconds' refill
+  local wanted = math.min(need, math.max(1, math.floor(amount / cost / 2)), math.max(1, math.ceil(amount / cost * 2000 / window))) * cost
+  if level < wanted then wait = math.max(wait, math.ceil((wanted - level) * window / amount)) end
+  n = math.min(n, math.floor(level / cost + 1e-6))
+  if not spare or level / cost < spare then
+    spare, rate = level / cost, amount / cost / window
+  end
+end
+if wait > 0 or n < 1 then
+  redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate))
+  return { 'wait', math.max(1, wait), 'quota' }
+end
+local limit = tonumber(ARGV[3])
+if limit > 0 then
+  local day = math.floor(now / 86400000)
+  local key = KEYS[7] .. ':' .. string.format('%.0f', day)
+  local sent = tonumber(redis.call('GET', key) or 0)
+  n = math.min(n, limit - sent)
+  if n < 1 then return { 'wait', (day + 1) * 86400000 - now, 'daily_limit' } end
+  redis.call('INCRBY', key, n)
+  redis.call('PEXPIRE', key, 172800000)
+end
+for b = 8, #KEYS do
+  local a = 5 + (b - 8) * 3
+  bucket_store(KEYS[b], levels[b] - n * tonumber(ARGV[a + 2]), windows[b], now)
+  if ARGV[a + 1] == '0' then
+    redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since), 'clean_at', string.format('%.0f', now))
+  end
+end
+if probe == 1 then
+  local interval = math.min(900000, (tonumber(gate[3]) or 15000) * 2)
+  redis.call('HSET', KEYS[4], 'probe_at', string.format('%.0f', now + interval), 'probe_ms', string.format('%.0f', interval))
+end
+
+-- The mark
+if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
+local number = tonumber(c[3] or 0) + 1
+local batch = { string.format('%.0f', now) }
+local reply = { 'go', number, now, probe }
+for k = 1, n do
+  local i = rows[k]
+  local attempt = math.min(9, tonumber(letter_at(attempts, i)) + 1)
+  reply[#reply + 1] = i
+  reply[#reply + 1] = attempt
+  reply[#reply + 1] = letter_at(letters, i)
+  letters = replace_at(letters, i, 's')
+  attempts = replace_at(attempts, i, string.format('%d', attempt))
+  batch[#batch + 1] = string.format('%d', i)
+end
+redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', number, 'b' .. number, table.concat(batch, ','))
+redis.call('HINCRBY', KEYS[2], 'open', n)
+redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate))
+return reply

@@ -1,0 +1,23 @@
+-- Turns an offer into a lease, once. An offer that is void or already claimed answers nothing: its message is a no-op.
+-- KEYS: offers, leases, offered-of, job, chunk
+-- ARGV: prefix, ticket, lease_ms, settle_ms
+-- Returns false, or {now, st, at, rows, base, job's options, blobs recorded so far, chunks, phase}
+local ticket, now = ARGV[2], now_ms()
+local t = parse_ticket(ticket)
+if redis.call('ZREM', KEYS[1], ticket) == 0 then return false end
+redis.call('HINCRBY', KEYS[3], t.connection, -1)
+if t.lane == 'd' then
+  redis.call('ZADD', KEYS[2], now + tonumber(ARGV[3]), ticket)
+  return { now }
+end
+local state = redis.call('HGET', KEYS[4], 'state')
+local letters = redis.call('HGET', KEYS[5], 'st')
+if state ~= 'running' or not letters then
+  give_back(ARGV[1], ticket, tonumber(ARGV[4]), now, now)
+  return false
+end
+redis.call('ZADD', KEYS[2], now + tonumber(ARGV[3]), ticket)
+redis.call('HSET', KEYS[5], 'ph', 'l')
+local c = redis.call('HMGET', KEYS[5], 'at', 'rows', 'base', 'nb')
+local j = redis.call('HMGET', KEYS[4], 'options', 'chunks')
+return { now, letters, c[1] or '', c[2] or '', c[3], j[1] or '{}', c[4] or 0, j[2] }

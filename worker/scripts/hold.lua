@@ -1,0 +1,18 @@
+-- Holds a connection: nothing of it is sent any more. An operator's hold is not replaced by a lesser one.
+-- KEYS: connection    ARGV: kind, why, fingerprint, probe_ms (0: only a person lifts it)
+-- Returns 1 when the gate changed (was open, or held for something else), 0 when it was held for this already, -1 when it stays as it was.
+local f = redis.call('HMGET', KEYS[1], 'gate', 'kind', 'probe_ms', 'since')
+local kind, now = ARGV[1], now_ms()
+local rank = { operator = 3, abuse = 2 }
+if f[1] == 'held' and (rank[f[2]] or 1) > (rank[kind] or 1) then return -1 end
+local same = f[1] == 'held' and f[2] == kind
+local probe = tonumber(ARGV[4])
+if same and f[3] and probe > 0 then probe = math.min(900000, math.max(probe, tonumber(f[3]))) end
+redis.call('HSET', KEYS[1], 'gate', 'held', 'kind', kind, 'why', ARGV[2], 'fingerprint', ARGV[3], 'since', same and f[4] or string.format('%.0f', now))
+if probe > 0 then
+  redis.call('HSET', KEYS[1], 'probe_at', string.format('%.0f', now + probe), 'probe_ms', string.format('%.0f', probe))
+else
+  redis.call('HDEL', KEYS[1], 'probe_at', 'probe_ms')
+end
+redis.call('HDEL', KEYS[1], 'clean_since', 'clean_at')
+return same and 0 or 1

@@ -1,0 +1,12 @@
+-- Lets a loaded job run: from here on its rows are accepted.
+-- KEYS: job, connections    ARGV: prefix, job, connection, lane, rows, chunks, pilot rows (0: none), pilot chunks, then letter, count, ...
+-- Returns the job's state, or false if it was not loading.
+if redis.call('HGET', KEYS[1], 'state') ~= 'loading' then return false end
+local now = now_ms()
+redis.call('HSET', KEYS[1], 'state', 'running', 'rows', ARGV[5], 'chunks', ARGV[6])
+if tonumber(ARGV[7]) > 0 then redis.call('HSET', KEYS[1], 'pilot', ARGV[7], 'limit', ARGV[8]) end
+for a = 9, #ARGV, 2 do redis.call('HSET', KEYS[1], 'n:' .. ARGV[a], ARGV[a + 1]) end
+redis.call('SADD', KEYS[2], ARGV[3])
+local state = settle_job(ARGV[1], ARGV[2], now)
+if state == 'running' then enlist(ARGV[1], ARGV[2], ARGV[3], ARGV[4], now) end
+return state

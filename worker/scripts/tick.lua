@@ -1,0 +1,158 @@
+-- One tick of a worker's dispatcher: free what has expired, then offer chunks for the seats that are free.
+-- KEYS: workers, worker-seats, leases, offers, due, due-now, due-doubts, seats-of, offered-of, fence, hold
+-- ARGV: prefix, worker, its seats (0: it is leaving), worker_ttl_ms, offer_ms, settle_ms, most offers a tick, batch size
+-- Returns {milliseconds until something known is due (-1: nothing), freed leases, freed offers, ticket, chunks of its job, ticket, ...}
+-- It reads on from what it finds (a due connection's jobs), so it names keys beyond KEYS, all under the one prefix.
+
+local prefix, worker, seats = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local worker_ttl, offer_ms, settle_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local most, batch = tonumber(ARGV[7]), tonumber(ARGV[8])
+local now = now_ms()
+local K = { workers = KEYS[1], worker_seats = KEYS[2], leases = KEYS[3], offers = KEYS[4], due = KEYS[5], due_now = KEYS[6],
+            due_doubts = KEYS[7], seats_of = KEYS[8], offered_of = KEYS[9], fence = KEYS[10], hold = KEYS[11] }
+
+-- Who is here
+if seats > 0 then
+  redis.call('ZADD', K.workers, now, worker)
+  redis.call('HSET', K.worker_seats, worker, seats)
+else
+  redis.call('ZREM', K.workers, worker)
+  redis.call('HDEL', K.worker_seats, worker)
+end
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', K.workers, '-inf', now - worker_ttl)) do
+  redis.call('ZREM', K.workers, gone)
+  redis.call('HDEL', K.worker_seats, gone)
+end
+
+-- What has expired
+local lost, unclaimed = 0, 0
+for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', K.leases, '-inf', now, 'LIMIT', 0, 100)) do
+  redis.call('ZREM', K.leases, ticket)
+  give_back(prefix, ticket, settle_ms, now, now)
+  lost = lost + 1
+end
+for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', K.offers, '-inf', now, 'LIMIT', 0, 100)) do
+  redis.call('ZREM', K.offers, ticket)
+  redis.call('HINCRBY', K.offered_of, parse_ticket(ticket).connection, -1)
+  give_back(prefix, ticket, settle_ms, now, now)
+  unclaimed = unclaimed + 1
+end
+
+local reply = { -1, lost, unclaimed }
+local total, workers = 0, 0
+for _, n in ipairs(redis.call('HVALS', K.worker_seats)) do
+  total = total + tonumber(n)
+  workers = workers + 1
+end
+local free = math.min(most, total - redis.call('ZCARD', K.leases) - redis.call('ZCARD', K.offers))
+local quarter = math.max(1, math.floor(total / 4))
+local everything_held = redis.call('EXISTS', K.hold) == 1
+
+local function offer(job, chunk, connection, lane, chunks)
+  local ticket = string.format('%s:%s:%.0f:%s:%s', job, chunk, redis.call('INCR', K.fence), connection, lane)
+  redis.call('ZADD', K.offers, now + offer_ms, ticket)
+  redis.call('HINCRBY', K.seats_of, connection, 1)
+  redis.call('HINCRBY', K.offered_of, connection, 1)
+  reply[#reply + 1] = ticket
+  reply[#reply + 1] = chunks
+  free = free - 1
+end
+
+-- The next chunk of a job: one given back, else the next fresh one.
+local function take_chunk(job)
+  local key = prefix .. ':job:' .. job
+  local f = redis.call('HMGET', key, 'state', 'next', 'chunks', 'limit')
+  if f[1] ~= 'running' then return nil end
+  local back = redis.call('LPOP', key .. ':back')
+  if back then return back, f[3] end
+  local fresh, last = tonumber(f[2]), tonumber(f[4] or f[3])
+  if fresh >= last then return nil end
+  redis.call('HSET', key, 'next', fresh + 1)
+  return string.format('%.0f', fresh), f[3]
+end
+
+-- One chunk of the job whose turn it is. Jobs that have none to offer leave the rotation until one is given back.
+local function offer_next(connection, lane)
+  local rotation = rotation_of(prefix, connection, lane)
+  for _ = 1, redis.call('LLEN', rotation) do
+    local job = redis.call('LMOVE', rotation, rotation, 'LEFT', 'RIGHT')
+    local chunk, chunks = take_chunk(job)
+    if chunk then
+      redis.call('HSET', prefix .. ':chunk:' .. job .. ':' .. chunk, 'ph', 'o')
+      offer(job, chunk, connection, lane, chunks)
+      return true
+    end
+    redis.call('LREM', rotation, 0, job)
+  end
+  return false
+end
+
+-- When a connection may have (one more of) its chunks offered: now, later, or (nil) not before someone reopens it.
+local function ready_at(connection)
+  local f = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at', 'closed_until', 'spare', 'spare_at', 'rate')
+  local offered = tonumber(redis.call('HGET', K.offered_of, connection) or 0)
+  if f[1] == 'held' then
+    if not f[2] then return nil end
+    if offered > 0 then return now + 1000 end -- one at a time while it is only a try
+    return tonumber(f[2])
+  end
+  local closed = tonumber(f[3] or 0)
+  if closed > now then return closed end
+  local spare, rate = tonumber(f[4]), tonumber(f[6])
+  if spare and rate and rate > 0 then
+    local tokens = spare + (now - tonumber(f[5])) * rate
+    local wanted = (offered + 1) * batch
+    if offered > 0 and tokens < wanted then return now + math.ceil((wanted - tokens) / rate) end
+  end
+  return now
+end
+
+-- Fair passes: each due connection gets one chunk a pass until the seats are gone or nobody can use one.
+local function offer_round(zset, lane, keep)
+  local again = true
+  while free > keep and again do
+    again = false
+    for _, connection in ipairs(redis.call('ZRANGEBYSCORE', zset, '-inf', now, 'LIMIT', 0, 2 * free + 8)) do
+      if free <= keep then break end
+      local at = ready_at(connection)
+      if everything_held or not at then
+        redis.call('ZREM', zset, connection)
+      elseif at > now then
+        redis.call('ZADD', zset, at, connection)
+      elseif lane == 'b' and tonumber(redis.call('HGET', K.seats_of, connection) or 0) >= quarter then
+        redis.call('ZADD', zset, now + 20, connection) -- its quarter is in use: let the others look first
+      elseif offer_next(connection, lane) then
+        redis.call('ZADD', zset, now, connection) -- behind those that have waited longer
+        again = true
+      else
+        redis.call('ZREM', zset, connection)
+      end
+    end
+  end
+end
+
+if free > 0 then
+  -- Look-ups of rows in doubt go first: they are few, and a row in doubt is the only one that could be sent twice.
+  for _, connection in ipairs(redis.call('ZRANGEBYSCORE', K.due_doubts, '-inf', now, 'LIMIT', 0, free)) do
+    local first = redis.call('ZRANGE', prefix .. ':connection:' .. connection .. ':doubts', 0, 0, 'WITHSCORES')
+    if not first[1] then
+      redis.call('ZREM', K.due_doubts, connection)
+    elseif tonumber(first[2]) > now then
+      redis.call('ZADD', K.due_doubts, first[2], connection)
+    else
+      redis.call('ZADD', K.due_doubts, now + offer_ms, connection) -- one look-up at a time; whoever ends it sets the next
+      offer('-', '0', connection, 'd', 1)
+    end
+  end
+  offer_round(K.due_now, 'i', 0)
+  offer_round(K.due, 'b', workers)
+end
+
+-- When to tick again at the latest
+local soonest
+for _, zset in ipairs({ K.due_now, K.due, K.due_doubts, K.leases, K.offers }) do
+  local first = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')
+  if first[2] and (not soonest or tonumber(first[2]) < soonest) then soonest = tonumber(first[2]) end
+end
+if soonest then reply[1] = math.max(0, math.ceil(soonest - now)) end
+return reply

@@ -1,0 +1,106 @@
+"""What a process needs to work, opened once and closed in reverse: Redis, ledger, tokens, the Graph client.
+
+A worker opens it in its event loop for its lifetime, a command of the CLI for one run. Settings are asked for at each use,
+because a changed file, or a changed secret, reaches a running process.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from redis.asyncio import Redis
+
+from worker.clocks import Clocks
+from worker.gates import Gates
+from worker.graph import GraphClient
+from worker.jobs import Jobs
+from worker.keys import Keys
+from worker.ledger import Ledger
+from worker.seal import Sealer
+from worker.store import open_client
+from worker.tokens import TokenShelf, TokenSource
+
+if TYPE_CHECKING:
+    from config import Connection, Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Services:
+    """The opened parts. `settings()` is always the present configuration."""
+
+    settings: Callable[[], Settings]
+    client: Redis
+    keys: Keys
+    ledger: Ledger
+    jobs: Jobs
+    gates: Gates
+    tokens: TokenSource
+    graph: GraphClient
+    sealer: Sealer | None
+    clocks: Clocks = field(default_factory=Clocks)
+
+    def connection(self, name: str) -> Connection:
+        """Return a connection by name; the built-in sandbox is found by what it wrote down when it started.
+
+        Raises `config.UnknownConnection`, which lists the known ones.
+        """
+        return find_connection(self.settings(), name)
+
+
+def find_connection(settings: Settings, name: str) -> Connection:
+    """Return a connection by name, the running sandbox included. Raises `config.UnknownConnection`."""
+    from config import SANDBOX, UnknownConnection, parse_connection
+
+    try:
+        return settings.connection(name)
+    except UnknownConnection:
+        if name != SANDBOX:
+            raise
+        from worker.folders import find_folders
+        from worker.sandboxed import load_sandbox_connection
+
+        table = load_sandbox_connection(find_folders().sandbox_ready)
+        if table is None:
+            raise
+        return parse_connection(name, table)
+
+
+def open_sealer(settings: Settings) -> Sealer | None:
+    """Return the sealer of `[ledger].key`, None where there is none: links are not kept then, tokens not shared.
+
+    Raises `config.ConfigError` when a key is named but cannot be read.
+    """
+    return Sealer([reference.resolve() for reference in settings.ledger.key]) if settings.ledger.key else None
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Callable[[], Settings], redis_url: str, *, sealed: bool = True, redis_timeout_s: float = 15.0
+) -> AsyncIterator[Services]:
+    """Open everything; nothing connects before it is used. `sealed` False: without the ledger's key (reading only)."""
+    present = settings()
+    async with AsyncExitStack() as stack:
+        client = open_client(redis_url, timeout_s=redis_timeout_s)
+        stack.push_async_callback(client.aclose)
+        keys = Keys(present.ledger.prefix)
+        sealer = open_sealer(present) if sealed else None
+        ledger = Ledger(
+            client, keys, lease_s=present.ledger.lease_s, settle_s=present.ledger.settle_s, sealer=sealer
+        )
+        jobs = Jobs(client, keys, keep_s=present.ledger.keep_s, sealer=sealer)
+        tokens = TokenSource(TokenShelf(client, keys, sealer) if sealer else None)
+        stack.push_async_callback(tokens.close)
+        graph = GraphClient(present.graph.timeout_s)
+        stack.push_async_callback(graph.close)
+        yield Services(settings, client, keys, ledger, jobs, jobs.gates, tokens, graph, sealer)
+
+
+def describe_settings(settings: Settings) -> Mapping[str, str]:
+    """Return what a log line says of the configuration in force: no URL, no secret."""
+    return {"file": str(settings.source or "none"), "digest": settings.digest[:12]}

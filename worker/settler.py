@@ -1,0 +1,178 @@
+"""Settling rows in doubt: was the guest invited? The directory is asked, where the app may read it; nothing is sent from here.
+
+Seen, and created at or after the attempt (on Graph's clock): invited. Created before it: a guest already. Not seen, and `settle_s`
+past the attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from worker.addresses import fold_address
+from worker.directory import MOST_ADDRESSES, READ_ROLES, DirectoryUser, build_look_up, read_look_up
+from worker.invitation import wants_mail
+from worker.leases import Leases
+from worker.ledger import DoubtfulRow
+from worker.model import Lane, Options, Outcome, RowState, Ticket
+from worker.quota import read_buckets
+from worker.reactions import Reactions
+from worker.store import OUTAGE
+from worker.verdicts import Kind, Operation, decide
+
+if TYPE_CHECKING:
+    from config import Connection
+    from worker.services import Services
+    from worker.tokens import AccessToken
+
+log = logging.getLogger(__name__)
+
+_CLOCK_SLACK_S = 2.0
+"""`Date` and `createdDateTime` have whole seconds: a user created this little before the mark was created by it."""
+_LOOK_AGAIN_S = 10.0
+
+
+class Settler:
+    """Looks up the rows of one connection that are due; one process at a time does so (the ticket's lease)."""
+
+    def __init__(self, services: Services, leases: Leases, reactions: Reactions) -> None:
+        self._services = services
+        self._leases = leases
+        self._reactions = reactions
+
+    async def run(self, ticket: Ticket) -> dict[str, Any]:
+        """Settle what is due. Returns counts."""
+        ledger = self._services.ledger
+        lease = await ledger.claim(ticket)
+        if lease is None:
+            return {"connection": ticket.connection, "not_run": "this offer is void or was claimed before"}
+        self._leases.add(lease)
+        counts: dict[str, int] = defaultdict(int)
+        try:
+            connection = self._services.connection(ticket.connection)
+            doubtful = await ledger.claim_doubts(ticket.connection, MOST_ADDRESSES)
+            if doubtful:
+                await self._settle(connection, doubtful, counts)
+        except OUTAGE as error:
+            log.warning("connection %s: looking up rows in doubt waits for Redis (%s)", ticket.connection, type(error).__name__)
+        finally:
+            self._leases.remove(lease)
+            try:
+                await ledger.release(lease)
+                await ledger.end_look_up(ticket.connection)
+            except OUTAGE:
+                log.debug("the look-up's lease ends by itself")
+        if counts:
+            words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+            log.info("connection %s, rows in doubt: %s", ticket.connection, words)
+        return {"connection": ticket.connection, **counts}
+
+    async def _settle(self, connection: Connection, doubtful: list[DoubtfulRow], counts: dict[str, int]) -> None:
+        by_chunk: dict[tuple[str, int], list[DoubtfulRow]] = defaultdict(list)
+        for row in doubtful:
+            by_chunk[row.job, row.chunk].append(row)
+        chunks = {place: await self._services.ledger.chunk_rows(*place) for place in by_chunk}
+        addresses = {fold_address(chunks[r.job, r.chunk][0][r.index]["email"]) for r in doubtful if chunks[r.job, r.chunk][0]}
+        found, why_not = await self._look_up(connection, sorted(addresses))
+        for place, rows_in_doubt in by_chunk.items():
+            rows, attempts, options, lane = chunks[place]
+            if not rows:
+                continue
+            outcomes = [
+                self._judge(connection, rows[r.index], int(attempts[r.index]), options, r, found, why_not) for r in rows_in_doubt
+            ]
+            recorded = await self._services.ledger.record_batch(*place, connection.name, lane, 0, outcomes)
+            for outcome in outcomes:
+                counts[_WORDS[outcome.letter]] += 1
+            if recorded.pending == 0 and recorded.open == 0 and not recorded.gone:
+                await self._services.ledger.fold(*place)
+
+    async def _look_up(
+        self, connection: Connection, addresses: list[str]
+    ) -> tuple[dict[str, DirectoryUser] | None, str]:
+        """Return who is there; or None and why nobody could tell: "may_not" or "later"."""
+        services = self._services
+        token = await self._reactions.take_token(connection)
+        if isinstance(token, float):
+            return None, "later"
+        if not _may_try(token):
+            return None, "may_not"
+        requests = build_look_up(addresses)
+        wait_s = await services.ledger.take(read_buckets(services.settings(), connection), len(requests))
+        if wait_s:
+            return None, "later"
+        exchange = await services.graph.send_batch(
+            connection, token.secret.reveal(), requests, priority="normal", deadline_s=services.settings().graph.timeout_s
+        )
+        services.clocks.learn_graph(connection.graph_url, exchange.server_date)
+        found = read_look_up(exchange.answers.values())
+        if found is not None:
+            return found, ""
+        verdicts = [decide(Operation.READ_USERS, answer) for answer in exchange.answers.values()]
+        refused = any(verdict.kind is Kind.FAILED for verdict in verdicts)
+        if any(verdict.kind is Kind.TOKEN for verdict in verdicts):
+            await services.tokens.invalidate(connection, token)
+        return None, "may_not" if refused else "later"
+
+    def _judge(
+        self,
+        connection: Connection,
+        row: dict[str, Any],
+        attempt: int,
+        options: Options,
+        doubt: DoubtfulRow,
+        found: dict[str, DirectoryUser] | None,
+        why_not: str,
+    ) -> Outcome:
+        """Decide one row. Total: whatever is known, it gets an outcome or a time to look again."""
+        services = self._services
+        now_ms = services.clocks.redis_ms()
+        settle_s = services.ledger.settle_s
+        settled_in_s = settle_s - (now_ms - doubt.attempted_at_ms) / 1000
+
+        def end(letter: RowState, **more: Any) -> Outcome:
+            return Outcome(doubt.index, letter, attempts=attempt, at_ms=now_ms, **more)
+
+        if found is None and why_not == "later":
+            return end(RowState.IN_DOUBT, wait_s=min(_LOOK_AGAIN_S, settle_s / 4))
+        if found is not None:
+            user = found.get(fold_address(row["email"]))
+            if user is not None:
+                attempted_s = services.clocks.graph_time(connection.graph_url, doubt.attempted_at_ms)
+                if user.created_at is None or user.created_at.timestamp() >= attempted_s - _CLOCK_SLACK_S:
+                    mail = "requested" if wants_mail(row, connection, options) else "none"
+                    return end(RowState.INVITED, user_id=user.id, mail=mail)
+                message = "Already in this tenant before this job; found there after Microsoft's answer was lost."
+                return end(RowState.ALREADY_GUEST, user_id=user.id, code="already_exists", message=message)
+        if settled_in_s > 0:
+            return end(RowState.IN_DOUBT, wait_s=settled_in_s)
+        if found is not None:
+            return end(RowState.PENDING)
+        match connection.on_doubt:
+            case "resend":
+                return end(RowState.PENDING)
+            case "silent":
+                return end(RowState.PENDING_SILENT)
+            case _:
+                return end(RowState.LEFT_IN_DOUBT, code="answer_lost", message=_NOBODY_MAY_LOOK)
+
+
+_NOBODY_MAY_LOOK = (
+    "Microsoft's answer was lost, so this guest may have been invited and mailed, or not; the app may not read users, so usher cannot "
+    "look: an administrator looks in the tenant's users and submits the row again if it is missing (or grants User.Read.All)."
+)
+
+_WORDS = {
+    RowState.INVITED: "invited",
+    RowState.ALREADY_GUEST: "already_guest",
+    RowState.PENDING: "to_be_sent_again",
+    RowState.PENDING_SILENT: "to_be_sent_again",
+    RowState.IN_DOUBT: "to_be_looked_up_again",
+    RowState.LEFT_IN_DOUBT: "left_in_doubt",
+}
+
+
+def _may_try(token: AccessToken) -> bool:
+    """Whether asking makes sense: the token's roles are a hint; without them Graph itself is asked."""
+    return token.roles is None or bool(token.roles & READ_ROLES)

@@ -1,0 +1,156 @@
+"""The one edge to Redis as a server: opening clients, asking at start whether this Redis can keep a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import redis.exceptions
+import tenacity
+from redis.asyncio import Redis, Sentinel
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+
+from worker.errors import LedgerUnavailable, LedgerUnsuitable
+
+OUTAGE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
+"""What redis-py raises when the server is away; a task that meets one goes on later."""
+
+_T = TypeVar("_T")
+
+_MINIMUM = {"redis": (7, 0), "valkey": (7, 2)}
+"""LMPOP, functions, EXPIRETIME, multi-part AOF. https://valkey.io/topics/releases/"""
+
+
+def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
+    """Return a client for any of our URLs; it connects at its first command.
+
+    `redis://`, `rediss://`, `unix:///sock?db=0`, `redis+socket:///sock?virtual_host=0`, `sentinel://host:26379[,host…]/master/0`.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": 5.0,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), tries),
+    }
+    parts = urlsplit(url)
+    if parts.scheme == "sentinel":
+        hosts, (master, *database) = _sentinels(parts.netloc), parts.path.strip("/").split("/")
+        login = _login(parts.netloc)
+        sentinel = Sentinel(hosts, socket_timeout=3.0)
+        return sentinel.master_for(master, db=int(database[0]) if database else 0, **login, **options)
+    if parts.scheme == "redis+socket":
+        number = parse_qs(parts.query).get("virtual_host", ["0"])[0]
+        url = f"unix://{parts.path}?db={number}"
+        parts = urlsplit(url)
+    if parts.scheme == "unix":
+        options.pop("socket_keepalive")
+    return Redis.from_url(url, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What INFO says of a server."""
+
+    kind: str  # "redis" or "valkey"
+    version: str
+    policy: str
+    persistent: bool
+    used: int  # bytes
+    most: int  # bytes; 0: no limit set
+
+
+def read_server(info: Mapping[str, Any]) -> Server:
+    """Read INFO's answer. Valkey calls itself redis 7.2.4 for old clients; its own version stands beside it."""
+    valkey = info.get("valkey_version")
+    return Server(
+        "valkey" if valkey else "redis",
+        str(valkey or info.get("redis_version", "0")),
+        str(info.get("maxmemory_policy", "noeviction")),
+        str(info.get("aof_enabled", "1")) == "1",
+        int(info.get("used_memory", 0)),
+        int(info.get("maxmemory", 0)),
+    )
+
+
+def faults_of(server: Server, info: Mapping[str, Any]) -> list[str]:
+    """Return, a sentence each, why this server cannot keep a ledger. Pure."""
+    faults = []
+    if str(info.get("redis_mode", "")) == "cluster" or str(info.get("cluster_enabled", "0")) == "1":
+        faults.append("This Redis runs in cluster mode, which Celery cannot use as a broker; name one without cluster mode.")
+    least = _MINIMUM[server.kind]
+    if _version(server.version) < least:
+        faults.append(
+            f"This server is {server.kind.capitalize()} {server.version}; usher needs Redis 7.0 or Valkey 7.2, or newer."
+        )
+    if server.policy != "noeviction":
+        faults.append(
+            f"This Redis may throw away what usher writes (maxmemory-policy {server.policy}); set it to noeviction."
+        )
+    return faults
+
+
+async def check_server(client: Redis) -> tuple[Server, list[str]]:
+    """Ask the server about itself. Returns it with warnings; raises `LedgerUnsuitable` or `LedgerUnavailable`."""
+    info = await ask(client.info)
+    server = read_server(info)
+    faults = faults_of(server, info)
+    if faults:
+        raise LedgerUnsuitable(" ".join(faults) + " Nothing was read or sent.")
+    warnings = []
+    if not server.persistent:
+        warnings.append("This Redis keeps no append-only file: a restart of it loses jobs; set appendonly yes.")
+    return server, warnings
+
+
+async def ask(command: Any, *args: Any) -> Any:
+    """Call one command, its outage translated: raises `LedgerUnavailable`, `LedgerUnsuitable` when it refuses us."""
+    try:
+        return await command(*args)
+    except redis.exceptions.AuthenticationError as error:
+        raise LedgerUnsuitable(
+            "Redis refused the user name or password in its URL; nothing was sent. Whoever runs this usher corrects the URL."
+        ) from error
+    except OUTAGE as error:
+        raise LedgerUnavailable(f"Redis cannot be reached ({describe(error)}); nothing was sent.") from error
+    except redis.exceptions.ResponseError as error:
+        raise LedgerUnsuitable(f"Redis answers, but not to usher ({error}); nothing was sent.") from error
+
+
+async def keep_trying(call: Callable[[], Awaitable[_T]], for_s: float) -> _T:
+    """Call until it goes through, however often Redis is away meanwhile; after `for_s` the outage is raised."""
+    trying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(OUTAGE),
+        wait=tenacity.wait_exponential(multiplier=0.1, max=2.0),
+        stop=tenacity.stop_after_delay(for_s),
+        reraise=True,
+    )
+
+    async def once() -> _T:  # a lambda that returns a coroutine is not recognised as asynchronous
+        return await call()
+
+    return await trying(once)
+
+
+def describe(error: BaseException) -> str:
+    """Return an outage in a few words without any URL's password in it (redis-py's texts name host and port only)."""
+    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
+
+
+def _sentinels(netloc: str) -> list[tuple[str, int]]:
+    hosts = netloc.rpartition("@")[2]
+    pairs = (host.partition(":") for host in hosts.split(","))
+    return [(name, int(port or 26379)) for name, _, port in pairs]
+
+
+def _login(netloc: str) -> dict[str, str]:
+    userinfo = netloc.rpartition("@")[0]
+    name, _, password = userinfo.partition(":")
+    return {key: unquote(value) for key, value in (("username", name), ("password", password)) if value}

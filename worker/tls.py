@@ -1,0 +1,201 @@
+"""Whom we trust and which way we go out: the same for aiohttp (Graph) and for requests (sign-in through MSAL).
+
+The two libraries read different variables and different root lists, so one of them may work where the other fails. Here both
+get a context of the same making: the system's roots, plus what `SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE` and
+`CURL_CA_BUNDLE` name, plus the connection's `ca_file`; each adds, none replaces. Proxies come from `HTTPS_PROXY` and
+`NO_PROXY`; loopback never goes through one, for a proxy cannot reach our loopback.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from worker.errors import ProxyUnusable, TrustUnusable
+
+if TYPE_CHECKING:
+    import requests
+
+_FILE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Files, or for the last two also folders, that curl, requests and OpenSSL read."""
+
+
+def build_context(ca_file: str | None = None, env: Mapping[str, str] = os.environ) -> ssl.SSLContext:
+    """Return a client context that verifies host names against every source of trust.
+
+    Blocking: reads the files. Raises `TrustUnusable` with a sentence for a `ca_file`, `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE` that
+    cannot be read; a missing `SSL_CERT_FILE` is passed over, as OpenSSL does.
+    """
+    context = ssl.create_default_context()
+    _load_system_roots(context)
+    for name in _FILE_VARIABLES:
+        value = env.get(name, "")
+        if value and not (name == "SSL_CERT_FILE" and not Path(value).exists()):
+            _load(context, value, name)
+    for folder in env.get("SSL_CERT_DIR", "").split(os.pathsep):
+        if folder and Path(folder).is_dir():
+            context.load_verify_locations(capath=folder)
+    if ca_file:
+        _load(context, ca_file, "ca_file")
+    return context
+
+
+def trust_stamp(ca_file: str | None, env: Mapping[str, str] = os.environ) -> tuple[object, ...]:
+    """Return a value that changes when `build_context` would give another context: paths and times of the files."""
+    paths = [ca_file or "", *(env.get(name, "") for name in _FILE_VARIABLES), env.get("SSL_CERT_DIR", "")]
+    return tuple((path, _changed_at(path)) for path in paths)
+
+
+def find_proxy(url: str, env: Mapping[str, str] = os.environ) -> str | None:
+    """Return the proxy for `url` by the environment's rules, None to go directly.
+
+    Lower-case variables win, as everywhere; `HTTP_PROXY` in capitals is ignored where a web server may have set it from a
+    request's header (RFC 3875). `NO_PROXY`: `*`, host names with their subdomains, addresses, CIDR blocks, each with an optional port.
+    Raises `ProxyUnusable` for an address that is no http or https proxy's (neither library speaks SOCKS without more packages).
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    if not host or _is_loopback(host):
+        return None
+    names = [f"{parts.scheme}_proxy"]
+    if not (parts.scheme == "http" and "REQUEST_METHOD" in env):
+        names.append(f"{parts.scheme}_proxy".upper())
+    names += ["all_proxy", "ALL_PROXY"]
+    proxy = next((env[name].strip() for name in names if env.get(name, "").strip()), "")
+    if not proxy or _is_exempt(host, parts.port, env.get("no_proxy") or env.get("NO_PROXY") or ""):
+        return None
+    return _check_proxy(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _check_proxy(proxy: str) -> str:
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a broken bracket or port
+        usable = False
+    if not usable:
+        raise ProxyUnusable
+    return proxy
+
+
+def open_session(
+    ca_file: str | None = None, *, timeout_s: float = 10.0, env: Mapping[str, str] = os.environ
+) -> requests.Session:
+    """Return a requests session for MSAL: our trust, our proxies, a time limit on every call, no redirects, no netrc.
+
+    A redirect would carry the client's credential to wherever it points. Raises `TrustUnusable` as `build_context` does.
+    """
+    return _make_session(build_context(ca_file, env), timeout_s, env)
+
+
+def _make_session(context: ssl.SSLContext, timeout_s: float, env: Mapping[str, str]) -> requests.Session:
+    import requests  # only where somebody signs in: 100 ms of imports
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):
+        """Puts our context under every connection, proxied ones included."""
+
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, ssl_context=context, **kwargs)
+
+        def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+            return super().proxy_manager_for(proxy, ssl_context=context, **kwargs)
+
+        def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
+            # Not `super()`: it would name a bundle of its own, which urllib3 then adds to the shared context.
+            conn.cert_reqs = "CERT_REQUIRED"
+
+    class Session(requests.Session):
+        """A session with the project's rules for going out."""
+
+        def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
+            proxy = find_proxy(str(url), env)
+            kwargs.setdefault("timeout", timeout_s)
+            kwargs["allow_redirects"] = False
+            kwargs["proxies"] = {"http": proxy, "https": proxy} if proxy else {}
+            return super().request(method, url, *args, **kwargs)
+
+    session = Session()
+    session.trust_env = False  # else ~/.netrc is sent, and REQUESTS_CA_BUNDLE replaces our trust
+    session.mount("https://", Adapter())
+    session.mount("http://", Adapter())
+    return session
+
+
+def _load(context: ssl.SSLContext, path: str, name: str) -> None:
+    try:
+        if Path(path).is_dir():
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        raise TrustUnusable(f"{name} names {path}, which holds no certificates in PEM form.") from None
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise TrustUnusable(f"{name} names {path}, which cannot be used: {reason}.") from None
+
+
+def _load_system_roots(context: ssl.SSLContext) -> None:
+    """Add the system's own roots also where `SSL_CERT_FILE` took their place, and certifi's where a system has none."""
+    paths = ssl.get_default_verify_paths()
+    found = False
+    if Path(paths.openssl_cafile).is_file():
+        try:
+            context.load_verify_locations(cafile=paths.openssl_cafile)
+            found = True
+        except (ssl.SSLError, OSError):
+            pass  # a broken system bundle: the other sources may do, and the handshake says what is missing
+    folder = Path(paths.openssl_capath)
+    if folder.is_dir() and any(folder.iterdir()):
+        context.load_verify_locations(capath=str(folder))
+        found = True
+    if not found and context.cert_store_stats()["x509_ca"] == 0:
+        import certifi  # comes with requests; python.org's builds for macOS and bare containers have no roots of their own
+
+        context.load_verify_locations(cafile=certifi.where())
+
+
+def _changed_at(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns if path else 0
+    except OSError:
+        return 0
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _read_address(host)
+    return address is not None and address.is_loopback
+
+
+def _read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
+    address = _read_address(host)
+    for entry in (part.strip().lower() for part in no_proxy.split(",")):
+        if entry == "*":
+            return True
+        if address is not None and "/" in entry:
+            try:
+                if address in ipaddress.ip_network(entry, strict=False):
+                    return True
+            except ValueError:
+                continue
+        name, colon, wanted_port = entry.rpartition(":")
+        if not colon or not wanted_port.isdigit() or _read_address(entry) is not None:
+            name, wanted_port = entry, ""
+        name = name.lstrip("*").strip("[]").lstrip(".")
+        if name and (host == name or host.endswith("." + name)) and wanted_port in ("", str(port or 443)):
+            return True
+    return False

@@ -1,0 +1,426 @@
+"""Access tokens: one sign-in per client however many rows, tasks and processes wait.
+
+    memory of this process  ->  shelf in Redis  ->  Entra, through MSAL in a thread
+
+A token is fetched anew while the old one still serves. MSAL is used for its protocol and not for its caches: it serves a refusal
+from memory for a minute, so that a rotated secret would look refused, and hands out an old token until five minutes before its end.
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from tenacity import AsyncRetrying, RetryCallState
+
+from worker import tls
+from worker.batching import Fate
+from worker.credentials import AccessToken, Credential, SigninTarget, certificate_ends_at, load_credentials, make_token
+from worker.errors import TokenError, TokenRefused, TokenUnavailable, WayOutUnusable
+from worker.retries import READS, decide_retry, parse_retry_after
+from worker.shelf import UNLOCKED, TokenShelf
+from worker.signin import SigninKind, explain_signin
+
+__all__ = ["AccessToken", "TokenShelf", "TokenSource", "authority_of", "certificate_ends_at"]
+
+REPEAT_AFTER_S = 5.0
+"""A failure is the answer for so long, unless the service names a longer time: a hundred waiting rows ask once. Well below the 10 s
+within which a changed secret must count."""
+
+SHELF_WAIT_S = 10.0
+"""How long to wait for the process that is asking; then this one asks too."""
+
+_POLL_S = 0.05
+_log = logging.getLogger("usher.tokens")
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What this process knows of one client with one set of credentials."""
+
+    token: AccessToken | None = None
+    asking: asyncio.Task[AccessToken | TokenError] | None = None
+    asking_fresh: bool = False
+    failure: TokenError | None = None
+    failure_until_s: float = 0.0
+    refused_hash: bytes = b""  # of a token that Graph refused: never taken again, wherever it still lies
+    applications: dict[str, _Application] = field(default_factory=dict)  # by the credential's fingerprint
+
+
+class TokenSource:
+    """Hands out tokens within one process and event loop."""
+
+    def __init__(
+        self,
+        shelf: TokenShelf | None = None,
+        *,
+        timeout_s: float = 10.0,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: random.Random | None = None,
+    ) -> None:
+        """Without a `shelf` (there is no ledger key) nothing is shared. `timeout_s` is for one HTTP call of a sign-in."""
+        self._shelf = shelf
+        self._timeout_s = timeout_s
+        self._now = now
+        self._sleep = sleep
+        self._chance = chance or random.Random()
+        self._slots: dict[tuple[object, ...], _Slot] = {}
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def get(self, connection: SigninTarget, *, fresh: bool = False) -> AccessToken:
+        """Return a token that is valid for a request sent now.
+
+        `fresh` asks Entra whatever lies at hand, with the credentials as they are now: for checks. Raises `TokenRefused` when a person
+        must act, `TokenUnavailable` when it passes by itself.
+        """
+        slot = self._slots.setdefault(_slot_key(connection), _Slot())
+        now_s = self._now()
+        if not fresh:
+            if slot.token is not None and slot.token.is_usable(now_s):
+                if slot.token.is_due(now_s) and slot.asking is None and now_s >= slot.failure_until_s:
+                    self._start(connection, slot, fresh=False)
+                return slot.token
+            if slot.failure is not None and slot.asking is None and now_s < slot.failure_until_s:
+                raise copy.copy(slot.failure)
+        while fresh and slot.asking is not None and not slot.asking_fresh:
+            await asyncio.wait({slot.asking})  # one request in flight a client, also for checks
+        task = slot.asking or self._start(connection, slot, fresh=fresh)
+        await asyncio.wait({task})  # leaves the task alone when this waiter is cancelled: others wait for it too
+        if task.cancelled():
+            raise TokenUnavailable("The sign-in was interrupted; usher tries again by itself.")
+        result = task.result()
+        if isinstance(result, TokenError):
+            raise copy.copy(result)  # each waiter gets its own: a shared one would collect everybody's traceback
+        return result
+
+    async def invalidate(self, connection: SigninTarget, token: AccessToken) -> None:
+        """Forget a token that Graph refused (401 InvalidAuthenticationToken), here and on the shelf."""
+        slot = self._slots.setdefault(_slot_key(connection), _Slot())
+        slot.refused_hash = _hash(token)
+        if slot.token is not None and slot.token.secret == token.secret:
+            slot.token = None
+        if self._shelf is not None:
+            await self._shelf.discard(connection.client_key, token)
+
+    async def close(self) -> None:
+        """Stop what is under way and close the connections. May be called twice."""
+        tasks = [slot.asking for slot in self._slots.values() if slot.asking is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for slot in self._slots.values():
+            for application in slot.applications.values():
+                application.close()
+        self._slots.clear()
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False, cancel_futures=True)  # a call on the wire ends by its own time limit
+
+    def _start(self, connection: SigninTarget, slot: _Slot, *, fresh: bool) -> asyncio.Task[AccessToken | TokenError]:
+        task = asyncio.create_task(self._ask(connection, slot, fresh=fresh), name=f"sign-in {connection.name}")
+        slot.asking, slot.asking_fresh = task, fresh
+
+        def forget(done: asyncio.Task[Any]) -> None:
+            if slot.asking is done:
+                slot.asking = None
+
+        task.add_done_callback(forget)
+        return task
+
+    async def _ask(self, connection: SigninTarget, slot: _Slot, *, fresh: bool) -> AccessToken | TokenError:
+        """Obtain a token and remember how it went. A refusal is returned: nobody may be there to catch it."""
+        try:
+            token = await self._obtain(connection, slot, fresh=fresh)
+        except TokenError as error:
+            wait_s = REPEAT_AFTER_S
+            if isinstance(error, TokenUnavailable) and error.retry_after_s is not None:
+                wait_s = max(wait_s, error.retry_after_s)
+            slot.failure, slot.failure_until_s = error, self._now() + wait_s
+            if slot.token is not None and slot.token.is_usable(self._now()):
+                _log.warning("connection %s: the token could not be renewed yet. %s", connection.name, error)
+            return error
+        slot.token, slot.failure, slot.failure_until_s = token, None, 0.0
+        return token
+
+    async def _obtain(self, connection: SigninTarget, slot: _Slot, *, fresh: bool) -> AccessToken:
+        credentials = await self._in_thread(partial(load_credentials, connection))
+        shelf, client_key = self._shelf, connection.client_key
+        if shelf is None:
+            return await self._sign_in(connection, slot, credentials)
+        if fresh:
+            token = await self._sign_in(connection, slot, credentials)
+            await shelf.put(client_key, token)
+            return token
+        deadline_s = time.monotonic() + SHELF_WAIT_S
+        while True:
+            mark = await shelf.lock(client_key)
+            if mark == UNLOCKED:
+                return await self._sign_in(connection, slot, credentials)
+            # After the lock, not before: whoever held it a moment ago has left its token.
+            found = await shelf.read(client_key)
+            if found is not None and self._is_wanted(found, slot, credentials):
+                await shelf.unlock(client_key, mark or UNLOCKED)
+                return found
+            if mark is not None or time.monotonic() > deadline_s:
+                break
+            await asyncio.sleep(_POLL_S * (1 + self._chance.random()))
+        try:
+            token = await self._sign_in(connection, slot, credentials)
+            await shelf.put(client_key, token)
+            return token
+        finally:
+            await shelf.unlock(client_key, mark or UNLOCKED)
+
+    def _is_wanted(self, found: AccessToken, slot: _Slot, credentials: list[Credential]) -> bool:
+        now_s = self._now()
+        if found.fingerprint not in {credential.fingerprint for credential in credentials}:
+            return False
+        if _hash(found) == slot.refused_hash or not found.is_usable(now_s):
+            return False
+        has_own = slot.token is not None and slot.token.is_usable(now_s)
+        return not (has_own and found.is_due(now_s))  # when renewing, only a newer one will do
+
+    async def _sign_in(self, connection: SigninTarget, slot: _Slot, credentials: list[Credential]) -> AccessToken:
+        """Try the credentials in order; the first refusal is the one that counts."""
+        for old in slot.applications.keys() - {credential.fingerprint for credential in credentials}:
+            slot.applications.pop(old).close()
+        refusal: TokenRefused | None = None
+        for credential in credentials:
+            application = slot.applications.setdefault(
+                credential.fingerprint, _Application(credential, self._timeout_s)
+            )
+            try:
+                return await self._ask_patiently(connection, application)
+            except _CredentialRefused as error:
+                refusal = refusal or TokenRefused(error.sentence, code=error.code, fingerprint=error.fingerprint)
+        assert refusal is not None  # there is at least one credential, and each of them was refused
+        raise refusal
+
+    async def _ask_patiently(self, connection: SigninTarget, application: _Application) -> AccessToken:
+        """Three tries within 3 s for what passes by itself."""
+        started_s = time.monotonic()
+        wait_s = 0.0
+
+        def wants_more(state: RetryCallState) -> bool:
+            nonlocal wait_s
+            error = None if state.outcome is None else state.outcome.exception()
+            if not isinstance(error, TokenUnavailable):
+                return False
+            wait = decide_retry(
+                READS,  # to ask for a token twice changes nothing
+                fate=Fate.LOST if error.retry_after_s is None else Fate.ANSWERED,
+                status=503,
+                retry_after_s=error.retry_after_s,
+                attempt=state.attempt_number,
+                elapsed_s=time.monotonic() - started_s,
+                chance=self._chance.random(),
+            )
+            wait_s = wait or 0.0
+            return wait is not None
+
+        retrying = AsyncRetrying(retry=wants_more, wait=lambda _: wait_s, sleep=self._sleep, reraise=True)
+        token: AccessToken = await retrying(
+            self._in_thread, partial(application.ask, connection, authority_of(connection), self._now)
+        )
+        return token
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        """Run blocking work in threads of our own: the loop's are for DNS, and a hanging sign-in must not stop that."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(8, thread_name_prefix="usher-sign-in")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def authority_of(connection: SigninTarget) -> str:
+    """Return the sign-in address with its tenant, also where only the host was configured."""
+    authority = connection.authority.rstrip("/")
+    return authority if urlsplit(authority).path else f"{authority}/{connection.tenant_id}"
+
+
+class _CredentialRefused(TokenRefused):
+    """This credential was refused; another of the same application might do."""
+
+
+class _Garbled(Exception):
+    """The token endpoint did not answer in JSON."""
+
+
+class _Wire:
+    """MSAL's way out: a session that remembers its last answer, which MSAL's exceptions leave out."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.status = 0
+        self.retry_after_s: float | None = None
+        self.body: Any = None
+
+    def reset(self) -> None:
+        self.status, self.retry_after_s, self.body = 0, None, None
+
+    def get(self, url: str, **kwargs: Any) -> Any:
+        self.reset()
+        return self._note(self._session.get(url, **kwargs))
+
+    def post(self, url: str, **kwargs: Any) -> Any:
+        self.reset()
+        response = self._note(self._session.post(url, **kwargs))
+        if response.status_code < 500 and not isinstance(self.body, dict):
+            raise _Garbled  # before MSAL sees it: it would log the text, which may be half a token
+        return response
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _note(self, response: Any) -> Any:
+        self.status = response.status_code
+        self.retry_after_s = parse_retry_after({name.lower(): value for name, value in response.headers.items()})
+        try:
+            self.body = json.loads(response.text)
+        except (ValueError, RecursionError):
+            self.body = None
+        return response
+
+
+class _Application:
+    """One MSAL application: one client with one credential."""
+
+    def __init__(self, credential: Credential, timeout_s: float) -> None:
+        self._credential = credential
+        self._timeout_s = timeout_s
+        self._msal: Any = None
+        self._wire: _Wire | None = None
+        self._http_cache: dict[str, Any] = {}
+        self._stamp: tuple[object, ...] = ()
+        self._one_thread = threading.Lock()  # a cancelled task's thread may still be in here when the next one comes
+
+    def ask(self, connection: SigninTarget, authority: str, now: Callable[[], float]) -> AccessToken:
+        """Ask Entra for a token. Blocking. Raises `TokenRefused` (`_CredentialRefused`) or `TokenUnavailable`, nothing else."""
+        with self._one_thread:
+            return self._ask(connection, authority, now())
+
+    def close(self) -> None:
+        """Drop the application with everything it remembers: after a failure its memory would answer in Entra's place."""
+        wire, self._wire, self._msal = self._wire, None, None
+        self._http_cache.clear()
+        if wire is not None:
+            wire.close()
+
+    def _ask(self, connection: SigninTarget, authority: str, issued_s: float) -> AccessToken:
+        try:
+            result = self._acquire(connection, authority)
+        except WayOutUnusable as error:
+            self.close()
+            raise TokenRefused(error.sentence, code="way_out_unusable") from None
+        except Exception as error:  # noqa: BLE001 - MSAL lets through whatever requests, json and itself raise; all of it ends here
+            failure = self._translate(connection, authority, error)
+            self.close()
+            raise failure from None  # a chained one may hold the request, and with it the secret
+        text, life_s = result.get("access_token"), result.get("expires_in")
+        if isinstance(text, str) and text and isinstance(life_s, (int, float)):
+            return make_token(text, issued_s=issued_s, life_s=float(life_s), fingerprint=self._credential.fingerprint)
+        failure = self._explain(connection, result)
+        self.close()
+        raise failure
+
+    def _acquire(self, connection: SigninTarget, authority: str) -> dict[str, Any]:
+        stamp = (authority, *tls.trust_stamp(connection.ca_file))
+        if self._msal is None or stamp != self._stamp:
+            import msal  # 100 ms, and only where somebody signs in
+
+            self.close()
+            self._stamp = stamp
+            self._wire = _Wire(tls.open_session(connection.ca_file, timeout_s=self._timeout_s))
+            # Calls the network: the tenant's OpenID configuration. No instance discovery: it would ask a host of the global
+            # cloud whether it knows the authority, and ours are configured.
+            self._msal = msal.ConfidentialClientApplication(
+                connection.client_id,
+                client_credential=self._credential.material,
+                authority=authority,
+                instance_discovery=False,
+                http_client=self._wire,
+                http_cache=self._http_cache,
+            )
+        assert self._wire is not None
+        self._wire.reset()
+        self._msal.remove_tokens_for_client()  # else MSAL hands out what it has until five minutes before the end
+        result = self._msal.acquire_token_for_client(scopes=[connection.scope])
+        return result if isinstance(result, dict) else {}
+
+    def _explain(self, connection: SigninTarget, body: Any) -> TokenError:
+        """Translate an answer of Entra, through MSAL or seen on the wire."""
+        status = 0 if self._wire is None else self._wire.status
+        retry_after_s = None if self._wire is None else self._wire.retry_after_s
+        trouble = explain_signin(
+            status, body, tenant=connection.tenant_id, client=connection.client_id, cloud=connection.cloud
+        )
+        if trouble.kind is SigninKind.TRANSIENT:
+            return TokenUnavailable(trouble.sentence, retry_after_s=retry_after_s, code=trouble.code)
+        kind = _CredentialRefused if trouble.is_about_credential else TokenRefused
+        return kind(trouble.sentence, code=trouble.code, fingerprint=self._credential.fingerprint)
+
+    def _translate(self, connection: SigninTarget, authority: str, error: Exception) -> TokenError:
+        """Translate an exception of MSAL or of requests."""
+        from requests import exceptions as http
+
+        host = urlsplit(authority).netloc
+        if self._wire is not None and self._wire.status:
+            return self._explain(connection, self._wire.body)
+        if isinstance(error, http.SSLError):
+            return TokenRefused(
+                f"The certificate of {host} is not trusted: name its issuer in ca_file of the connection or in SSL_CERT_FILE, and check "
+                "the proxy in between.",
+                code="certificate_not_trusted",
+            )
+        if isinstance(error, (http.InvalidURL, http.InvalidSchema, http.MissingSchema)):
+            return TokenRefused(
+                f"The sign-in address {authority} or the proxy's cannot be used: check authority and HTTPS_PROXY.",
+                code="bad_address",
+            )
+        if isinstance(error, http.ProxyError):
+            return TokenUnavailable(
+                f"The proxy on the way to {host} does not let usher through; usher tries again by itself."
+            )
+        if isinstance(error, (http.RequestException, OSError)):
+            return TokenUnavailable(
+                f"{host} cannot be reached; check the network and the proxy. usher tries again by itself."
+            )
+        if not authority.startswith("https://"):
+            return TokenRefused(
+                f"The sign-in address {authority} is not an https URL: check authority.", code="bad_address"
+            )
+        return TokenRefused(
+            f"The sign-in with {host} failed before it began ({type(error).__name__}): check the connection's authority and credential.",
+            code="sign_in_failed",
+        )
+
+
+def _slot_key(connection: SigninTarget) -> tuple[object, ...]:
+    """Two connections share a token only when they would sign in alike."""
+    references = (*connection.client_secret, connection.certificate, connection.certificate_password)
+    return (
+        connection.client_key,
+        connection.authority,
+        connection.scope,
+        connection.ca_file,
+        *(None if r is None else r.text for r in references),
+    )
+
+
+def _hash(token: AccessToken) -> bytes:
+    return hashlib.sha256(token.secret.reveal().encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,460 @@
+"""From an answer of Graph to what it means for the row and the connection. Pure and total: no answer is without a verdict.
+
+Status and code first, then the wordings of `worker.patterns`. Three questions are kept apart: is it the *row* (it ends),
+the *connection* (its gate closes or is held, the row waits), or is it *in doubt* (the guest may have been invited; nobody
+sends again before looking)? A verdict depends on the operation: 403 on a read means "may not read", never a hold.
+https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/graph/errors
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from worker.addresses import fold_domain
+from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
+from worker.patterns import PATTERNS, Cause, Pattern, find_cause
+from worker.retries import parse_retry_after
+
+
+class Operation(StrEnum):
+    """What was asked of Graph."""
+
+    INVITE = "invite"
+    READ_USERS = "read_users"
+    READ_ORGANIZATION = "read_organization"
+    READ_POLICY = "read_policy"
+    READ_DELETED = "read_deleted"
+
+
+class Kind(StrEnum):
+    """What a verdict asks of the caller."""
+
+    INVITED = "invited"  # the row ends well
+    ALREADY_GUEST = "already_guest"  # the row ends well, nothing was sent
+    FAILED = "failed"  # the row ends; for a read: not to be had
+    THROTTLED = "throttled"  # refused before processing; the gate closes for `retry_after_s`
+    RETRY = "retry"  # may be sent again; see `maybe_processed`
+    IN_DOUBT = "in_doubt"  # look the guest up before anything else
+    HOLD = "hold"  # the connection cannot go on, see `hold`; the row waits
+    TOKEN = "token"  # noqa: S105  (no secret) the token was refused: take a new one, once
+    OK = "ok"  # a read succeeded
+
+
+class HoldKind(StrEnum):
+    """Why a gate is held, and by what it is lifted."""
+
+    CREDENTIAL = "credential"  # lifted when a token is had
+    PERMISSION = "permission"  # Graph's own: half-open, one real row on a growing interval
+    TENANT = "tenant"  # likewise: a setting of the tenant, or the connection's addresses
+    ABUSE = "abuse"  # lifted only by a person
+    DIRECTORY_FULL = "directory_full"  # half-open
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer means. `message` is for people: what happened, and who must do what."""
+
+    kind: Kind
+    code: str = ""  # Graph's where Graph spoke, else ours in snake_case
+    message: str = ""
+    raw: str = ""  # Graph's own message, local parts and query strings taken out; '' where there was none
+    status: int = 0  # HTTP status, 0 when no answer came
+    request_id: str = ""  # what Microsoft's support asks for
+    user_id: str = ""
+    invitation_id: str = ""
+    redeem_url: str = field(default="", repr=False)  # a ticket: whoever has it becomes the guest
+    retry_after_s: float | None = None
+    throttle_scope: str = ""  # `x-ms-throttle-scope`, verbatim
+    hold: HoldKind | None = None
+    whole_domain: bool = False  # the same holds for every address of the domain
+    maybe_processed: bool = False  # RETRY only: mildly in doubt, look first where users can be read
+    cause: str = ""  # ours in snake_case, also where `code` is Graph's
+
+
+_RAW_LIMIT = 500
+"""Characters of Graph's message that are kept; a proxy's error can be a whole page."""
+
+_ADDRESS = re.compile(r"[^\s@<>()\[\]'\",;:]{1,64}@(?=[^\s@])")
+_QUERY = re.compile(r"(https?://[^\s?'\"<>]{1,300})\?[^\s'\"<>]*", re.IGNORECASE)
+_GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    kind: Kind
+    message: str  # {domain}: of the invited address, "This domain" where it is not known; {raw}: Graph's own words
+    hold: HoldKind | None = None
+    whole_domain: bool = False
+
+
+_RULES: dict[Cause, _Rule] = {
+    Cause.ALREADY_GUEST: _Rule(
+        Kind.ALREADY_GUEST,
+        "Already in this tenant; nothing was sent. To mail the invitation again, submit the row with --resend.",
+    ),
+    Cause.ACCOUNT_DISABLED: _Rule(
+        Kind.FAILED,
+        "This guest exists, but the account is blocked from signing in: an administrator must enable it, then retry the row.",
+    ),
+    Cause.OWN_DOMAIN: _Rule(
+        Kind.FAILED,
+        "{domain} is a domain of this tenant itself: this is a colleague, who cannot be a guest.",
+    ),
+    Cause.GROUP_ADDRESS: _Rule(
+        Kind.FAILED, "The address belongs to a group or distribution list; invite its members one by one."
+    ),
+    Cause.BAD_ADDRESS: _Rule(
+        Kind.FAILED,
+        "Microsoft does not accept this e-mail address; correct it and submit the row again. It said: {raw}",
+    ),
+    Cause.BAD_REDIRECT: _Rule(
+        Kind.FAILED,
+        "Microsoft does not accept the redirect URL; it must be an absolute http or https URL. It said: {raw}",
+    ),
+    Cause.ADDRESS_TAKEN: _Rule(
+        Kind.FAILED,
+        "Another object of this tenant (a contact or a user) already holds this address: an administrator must remove or "
+        "change it, then retry the row.",
+    ),
+    Cause.HOME_TENANT_REFUSES: _Rule(
+        Kind.FAILED, "This person's home organisation cannot be invited; ask the person for a different address."
+    ),
+    Cause.BLOCKED_DOMAIN: _Rule(
+        Kind.FAILED,
+        "{domain} is blocked by this tenant's external collaboration settings: an administrator must allow the domain there.",
+        None,
+        True,
+    ),
+    Cause.CROSS_TENANT: _Rule(
+        Kind.FAILED,
+        "Cross-tenant access settings block guests from {domain}: the administrators of both tenants must allow B2B "
+        "collaboration.",
+        None,
+        True,
+    ),
+    Cause.CROSS_CLOUD: _Rule(
+        Kind.FAILED,
+        "The tenant of {domain} has disabled Microsoft's cross-cloud application: its administrator must enable it again.",
+        None,
+        True,
+    ),
+    Cause.INVITES_OFF: _Rule(
+        Kind.HOLD,
+        "This tenant's guest invite settings do not let the application invite: its administrator must change them or grant "
+        "the application permission User.Invite.All. A change takes 15 to 60 minutes to work; usher goes on by itself.",
+        HoldKind.TENANT,
+    ),
+    Cause.ABUSE_BLOCK: _Rule(
+        Kind.HOLD,
+        "Microsoft has blocked all invitations of this tenant for suspicious activity. Nothing more is sent: a tenant "
+        "administrator must open a support case with Microsoft; then run `usher connections reopen`.",
+        HoldKind.ABUSE,
+    ),
+    Cause.NO_PERMISSION: _Rule(
+        Kind.HOLD,
+        "The application may not invite: a tenant administrator must grant the application permission User.Invite.All and "
+        "give admin consent. Just granted, it takes a few minutes; usher goes on by itself.",
+        HoldKind.PERMISSION,
+    ),
+    Cause.TOKEN_REFUSED: _Rule(
+        Kind.TOKEN,
+        "Graph refused the access token; usher takes a new one. If that is refused too, check this machine's clock and the "
+        "connection's cloud and tenant id.",
+    ),
+    Cause.DIRECTORY_FULL: _Rule(
+        Kind.HOLD,
+        "The tenant's directory is full: its administrator must purge deleted objects or raise the quota (a verified domain "
+        "raises it to 300,000).",
+        HoldKind.DIRECTORY_FULL,
+    ),
+    Cause.STOPPED_FOR_GOOD: _Rule(
+        Kind.HOLD,
+        "Microsoft has stopped this application's requests for good: a tenant administrator must contact Microsoft's support.",
+        HoldKind.TENANT,
+    ),
+    Cause.NO_TARGET_TENANT: _Rule(
+        Kind.HOLD,
+        "Graph finds no tenant behind the token that could take guests: check the connection's tenant id; a personal account "
+        "has none.",
+        HoldKind.TENANT,
+    ),
+    Cause.WRONG_ADDRESS_OF_GRAPH: _Rule(
+        Kind.HOLD,
+        "Something answers at the connection's Graph address, but it knows no invitations (status {status}): check graph_url "
+        "and cloud of the connection. It said: {raw}",
+        HoldKind.TENANT,
+    ),
+    Cause.FOREIGN_ANSWER: _Rule(
+        Kind.HOLD,
+        "The answer (status {status}) does not come from Graph: check graph_url, the proxy and the firewall between this "
+        "machine and Microsoft.",
+        HoldKind.TENANT,
+    ),
+}
+
+_READ_PERMISSION = {
+    Operation.READ_USERS: "User.Read.All",
+    Operation.READ_ORGANIZATION: "Organization.Read.All",
+    Operation.READ_POLICY: "Policy.Read.All",
+    Operation.READ_DELETED: "User.Read.All",
+}
+
+
+def decide(
+    operation: Operation, answer: GraphAnswer, *, email: str = "", patterns: Sequence[Pattern] = PATTERNS
+) -> Verdict:
+    """Return what `answer` to `operation` means. Never raises, whatever the body.
+
+    `email` is the invited address; only its domain ever appears in a sentence.
+    """
+    spoken = _Spoken.of(answer, email)
+    verdict = (
+        _decide_invite(answer, spoken, patterns)
+        if operation is Operation.INVITE
+        else _decide_read(operation, answer, spoken)
+    )
+    return replace(
+        verdict,
+        raw=spoken.raw,
+        status=answer.status if answer.fate is Fate.ANSWERED else 0,
+        request_id=spoken.request_id,
+        throttle_scope=answer.headers.get("x-ms-throttle-scope", ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """What Graph said, whatever shape it came in."""
+
+    code: str
+    message: str  # whole, for the patterns
+    raw: str  # shortened and without local parts, for people
+    request_id: str
+    domain: str
+
+    @staticmethod
+    def of(answer: GraphAnswer, email: str) -> _Spoken:
+        body = answer.body if isinstance(answer.body, dict) else {}
+        error = body.get("error")
+        if isinstance(error, dict):
+            code, message, inner = _text(error.get("code")), _text(error.get("message")), error.get("innerError")
+        else:  # the sign-in service's shape, which some gateways answer with
+            code, message, inner = _text(error), _text(body.get("error_description")), None
+        request_id = answer.headers.get("request-id", "")
+        if not request_id and isinstance(inner, dict):
+            request_id = _text(inner.get("request-id"))
+        domain = email.rpartition("@")[2] if "@" in email else ""
+        return _Spoken(
+            code[:100], message[:4000], _clean(message), request_id[:100], fold_domain(domain) if domain else ""
+        )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _clean(message: str) -> str:
+    """Shorten a foreign message and take out what may identify or let in a person."""
+    one_line = " ".join(message[: 4 * _RAW_LIMIT].split())
+    return _QUERY.sub(r"\1", _ADDRESS.sub("…@", one_line))[:_RAW_LIMIT]
+
+
+def _decide_invite(answer: GraphAnswer, spoken: _Spoken, patterns: Sequence[Pattern]) -> Verdict:
+    if answer.fate is Fate.NOT_SENT:
+        return Verdict(
+            Kind.RETRY,
+            "not_sent",
+            "Graph could not be reached; nothing was sent and usher tries again.",
+            cause="not_sent",
+        )
+    if answer.fate is Fate.LOST:
+        return _in_doubt(answer, "answer_lost", "The request was sent, but no usable answer came back")
+    if 200 <= answer.status < 300:
+        return _decide_success(answer)
+    cause = find_cause(answer.status, spoken.code, spoken.message, patterns)
+    if cause is not None:
+        return _apply(cause, answer, spoken)
+    return _decide_by_status(answer, spoken)
+
+
+def _decide_success(answer: GraphAnswer) -> Verdict:
+    body = answer.body if isinstance(answer.body, dict) else {}
+    user = body.get("invitedUser")
+    user_id = _text(user.get("id")) if isinstance(user, dict) else ""
+    if not user_id:
+        return _in_doubt(answer, "no_invitation", "Graph reported success without an invitation")
+    if (
+        body.get("status") == "Error"
+    ):  # documented value of invitation.status; what becomes of the guest is not documented
+        return replace(
+            _in_doubt(answer, "invitation_error", "Graph took the invitation, but marked it as failed"), user_id=user_id
+        )
+    return Verdict(
+        Kind.INVITED,
+        message="Invited.",
+        user_id=user_id,
+        invitation_id=_text(body.get("id")),
+        redeem_url=_text(body.get("inviteRedeemUrl")),
+    )
+
+
+def _decide_by_status(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+    """Decide where neither the code nor a known wording gave the cause away."""
+    status = answer.status
+    if status == 429:
+        return _throttled(answer, spoken)
+    if status == 503:
+        return _unavailable(answer, spoken)
+    if status >= 500 or status == 408 or status < 200:
+        # 500, 502, 504: the write may be done. 408: the server gave up on us at a time that we do not know.
+        return _in_doubt(answer, spoken.code or f"status_{status}", f"Graph answered with status {status}")
+    if status == 401:
+        return _apply(Cause.TOKEN_REFUSED, answer, spoken)
+    if status == 403:
+        return _forbidden(answer, spoken)
+    if answer.note == NOTE_WHOLE_BATCH and status in _ABOUT_THE_REQUEST:
+        return _batch_refused(answer, spoken)
+    if status in _ABOUT_THE_REQUEST:
+        reason = f": {spoken.raw}" if spoken.raw else f" with status {status} and gave no reason."
+        return Verdict(
+            Kind.FAILED, spoken.code or f"status_{status}", f"Graph refused this guest{reason}", cause="refused"
+        )
+    if status < 400 or (not spoken.code and not spoken.message):
+        # A redirect (never followed: the token would travel) or a body that no Graph writes.
+        return _apply(Cause.FOREIGN_ANSWER, answer, spoken)
+    if status in (404, 405, 410):
+        # POST /invitations names no object, so what is missing can only be the address itself. It is not the row's fault,
+        # and the next row would fare no better: hold, half-open.
+        return _apply(Cause.WRONG_ADDRESS_OF_GRAPH, answer, spoken)
+    return Verdict(
+        Kind.FAILED,
+        spoken.code or f"status_{status}",
+        f"Graph refused this guest: {spoken.raw or spoken.code}",
+        cause="refused",
+    )
+
+
+_ABOUT_THE_REQUEST = frozenset({400, 409, 413, 415, 422})
+"""Statuses that judge what was sent: the row, or the batch as a whole where they were given to it."""
+
+
+def _throttled(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+    return Verdict(
+        Kind.THROTTLED,
+        spoken.code or "throttled",
+        "Microsoft is slowing this tenant's requests down; usher waits and goes on by itself.",
+        retry_after_s=parse_retry_after(answer.headers),
+        cause="throttled",
+    )
+
+
+def _unavailable(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+    code = spoken.code or "unavailable"
+    wait_s = parse_retry_after(answer.headers)
+    if wait_s is None:
+        return _in_doubt(answer, code, "Graph was not available")
+    return Verdict(
+        Kind.RETRY,
+        code,
+        "Graph was not available for a moment; usher tries again.",
+        retry_after_s=wait_s,
+        maybe_processed=True,
+        cause="unavailable",
+    )
+
+
+def _forbidden(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+    if not spoken.code and not spoken.message:
+        return _apply(Cause.FOREIGN_ANSWER, answer, spoken)
+    verdict = _apply(Cause.NO_PERMISSION, answer, spoken)
+    if spoken.code == "Authorization_RequestDenied" or not spoken.raw:
+        return verdict
+    return replace(
+        verdict,
+        message=f"Graph does not let the application invite and says: “{spoken.raw}” If that does not tell what to do, a "
+        "tenant administrator must check the permission User.Invite.All and its admin consent.",
+    )
+
+
+def _batch_refused(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+    """Hold: the rows were refused together, so none of them can be blamed; the half-open row is sent alone."""
+    return Verdict(
+        Kind.HOLD,
+        spoken.code or "batch_refused",
+        f"Graph refused a batch as a whole (status {answer.status}), which usher should never cause: please report it. "
+        f"It said: {spoken.raw or 'nothing more.'}",
+        hold=HoldKind.TENANT,
+        cause="batch_refused",
+    )
+
+
+def _in_doubt(answer: GraphAnswer, code: str, happened: str) -> Verdict:
+    why = f" ({answer.note})" if answer.note and answer.note != NOTE_WHOLE_BATCH else ""
+    return Verdict(
+        Kind.IN_DOUBT,
+        code,
+        f"{happened}{why}; the guest may have been invited, so usher looks before it sends again.",
+        cause="in_doubt",
+    )
+
+
+def _apply(cause: Cause, answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+    rule = _RULES[cause]
+    message = (
+        rule.message.replace("{domain}", spoken.domain or "the address's domain")
+        .replace("{status}", str(answer.status))
+        .replace("{raw}", spoken.raw or "nothing more.")
+    )
+    found = _GUID.search(spoken.message) if cause in (Cause.ALREADY_GUEST, Cause.ACCOUNT_DISABLED) else None
+    return Verdict(
+        rule.kind,
+        spoken.code or cause.value,
+        message if spoken.domain else message[:1].upper() + message[1:],
+        user_id=found.group(0) if found else "",
+        hold=rule.hold,
+        whole_domain=rule.whole_domain,
+        cause=cause.value,
+    )
+
+
+def _decide_read(operation: Operation, answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+    """Decide about a call that changes nothing: a lost answer may simply be asked for again."""
+    status = answer.status
+    if answer.fate is not Fate.ANSWERED:
+        return Verdict(
+            Kind.RETRY, answer.fate.value, "Graph could not be reached; usher tries again.", cause=answer.fate.value
+        )
+    if 200 <= status < 300:
+        if isinstance(answer.body, dict):
+            return Verdict(Kind.OK)
+        return Verdict(Kind.RETRY, "no_answer", "Graph answered without content; usher asks again.", cause="no_answer")
+    if status == 429:
+        return _throttled(answer, spoken)
+    if status >= 500 or status == 408:
+        return Verdict(
+            Kind.RETRY,
+            spoken.code or f"status_{status}",
+            f"Graph answered with status {status}; usher asks again.",
+            retry_after_s=parse_retry_after(answer.headers),
+            cause="unavailable",
+        )
+    if status == 401 and find_cause(status, spoken.code, spoken.message) is not Cause.NO_PERMISSION:
+        return _apply(Cause.TOKEN_REFUSED, answer, spoken)
+    if status in (401, 403):
+        return Verdict(
+            Kind.FAILED,
+            spoken.code or "may_not_read",
+            f"The application may not read this; where it should, grant the application permission {_READ_PERMISSION[operation]} "
+            "and give admin consent.",
+            cause="may_not_read",
+        )
+    return Verdict(
+        Kind.FAILED,
+        spoken.code or f"status_{status}",
+        f"Graph did not answer the question (status {status}). It said: {spoken.raw or 'nothing more.'}",
+        cause="not_readable",
+    )
