@@ -25,7 +25,8 @@ REFRESH_AHEAD_S = 300.0
 """A new token is fetched this long before the old one ends, or at a fifth of its life for short-lived ones."""
 
 LAST_USE_S = 30.0
-"""A token that ends within this (or a twentieth of its life) is not handed out: a request takes up to 25 s to be looked at."""
+"""A token that ends within this (or a twentieth of its life) is not handed out: a request takes up to 25 s to be looked
+at."""
 
 
 class SigninTarget(Protocol):
@@ -138,7 +139,8 @@ class _Certificate:
 def load_credentials(connection: SigninTarget) -> list[Credential]:
     """Return the connection's credentials in the order in which they are tried. Blocking: reads files.
 
-    One that cannot be read is passed over while another can. Raises `TokenRefused` (code `credential_unreadable`) when none can.
+    One that cannot be read is passed over while another can. Raises `TokenRefused` (code `credential_unreadable`) when
+    none can.
     """
     credentials: list[Credential] = []
     faults: list[str] = []

@@ -54,7 +54,8 @@ class TokenRefused(TokenError):
     """Microsoft Entra refused the sign-in; check the connection's tenant id, client id and credential."""
 
     def __init__(self, sentence: str = "", *, code: str = "", fingerprint: str = "") -> None:
-        """`code` is Entra's ("AADSTS7000215") or ours in snake_case; `fingerprint` names the credential that was tried."""
+        """`code` is Entra's ("AADSTS7000215") or ours in snake_case; `fingerprint` names the credential that was
+        tried."""
         super().__init__(sentence)
         self.code = code
         self.fingerprint = fingerprint

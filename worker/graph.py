@@ -1,8 +1,8 @@
 """The one place that speaks HTTP to Graph: aiohttp in, fates and answers out.
 
-What matters at this edge is not whether a call failed but whether the request may have *left*: only that decides if it may be
-sent again. So every call carries a mark that is set in the moment before its first byte is written. An exception without the
-mark is `NOT_SENT`; with it, nothing but a whole answer counts, all else is `LOST`.
+What matters at this edge is not whether a call failed but whether the request may have *left*: only that decides if it
+may be sent again. So every call carries a mark that is set in the moment before its first byte is written. An exception
+without the mark is `NOT_SENT`; with it, nothing but a whole answer counts, all else is `LOST`.
 https://learn.microsoft.com/graph/json-batching  https://learn.microsoft.com/graph/throttling
 """
 
@@ -44,14 +44,16 @@ Priority = Literal["low", "normal", "high"]
 """`x-ms-throttle-priority`: low is throttled first, high is for what a person waits for."""
 
 LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
-"""Of one answer after decompression. Twenty invitations are 40 kB; what is a hundred times that is no answer of Graph."""
+"""Of one answer after decompression. Twenty invitations are 40 kB; what is a hundred times that is no answer of
+Graph."""
 
 KEEPALIVE_S = 20.0
-"""Idle time after which we close a connection, below what servers and proxies allow (60 s and more): a connection that the other
-side closes while we write is a request in doubt."""
+"""Idle time after which we close a connection, below what servers and proxies allow (60 s and more): a connection that
+the other side closes while we write is a request in doubt."""
 
 CONNECT_S = 10.0
-"""For a place in the pool, DNS, TCP, proxy and TLS together. A connection takes a tenth of that, or it will not come."""
+"""For a place in the pool, DNS, TCP, proxy and TLS together. A connection takes a tenth of that, or it will not
+come."""
 
 
 class GraphTarget(Protocol):
@@ -68,7 +70,8 @@ class GraphTarget(Protocol):
 class Exchange:
     """One call, its repetitions included: one answer per request id, and what is known of the call as a whole.
 
-    `status` is the envelope's (0 when none came), `client_request_id` that of the last try, `server_date` Graph's clock by its `Date`.
+    `status` is the envelope's (0 when none came), `client_request_id` that of the last try, `server_date` Graph's clock
+    by its `Date`.
     """
 
     answers: dict[str, GraphAnswer]
@@ -118,7 +121,8 @@ class GraphClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
     ) -> None:
-        """`timeout_s` is for one call with its repetitions, where the call names no other; `limit_per_host` bounds connections."""
+        """`timeout_s` is for one call with its repetitions, where the call names no other; `limit_per_host` bounds
+        connections."""
         self._timeout_s = timeout_s
         self._limit_per_host = limit_per_host
         self._clock = clock
@@ -140,10 +144,11 @@ class GraphClient:
     ) -> Exchange:
         """Send up to 20 requests as one JSON batch and pair the answers by id.
 
-        Each answer has a status of its own; one may be 429 inside a 200 envelope. An envelope that is refused gives every request its
-        status, with the note `NOTE_WHOLE_BATCH`. Network trouble never raises: it is the `fate` of every answer. `before_send` is asked
-        in the moment before each write; when it says no, nothing leaves (note `NOTE_STALE`). Repeats by `retry`: reads freely, else what
-        was refused before processing. Raises `ValueError` for a batch that `build_batch` refuses.
+        Each answer has a status of its own; one may be 429 inside a 200 envelope. An envelope that is refused gives
+        every request its status, with the note `NOTE_WHOLE_BATCH`. Network trouble never raises: it is the `fate` of
+        every answer. `before_send` is asked in the moment before each write; when it says no, nothing leaves (note
+        `NOTE_STALE`). Repeats by `retry`: reads freely, else what was refused before processing. Raises `ValueError`
+        for a batch that `build_batch` refuses.
         """
         envelope = orjson.dumps(build_batch(requests))
         reply, tries, elapsed_s = await self._call(

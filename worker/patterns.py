@@ -1,10 +1,10 @@
 """Graph's wordings for one cause each: the replaceable layer under `worker.verdicts`. Pure.
 
-`/invitations` answers many causes under one code (`BadRequest`, `Forbidden`, `Unauthorized`), so after status and code the
-message has to speak. Microsoft advises against it and rewords at will: hence one table, looked at only where status and
-code leave the cause open, and an unknown wording is never worse than an unknown error.
-Sources of the wordings: the vendor's troubleshooting page for external identities, its error reference and public reports.
-https://learn.microsoft.com/graph/errors  https://learn.microsoft.com/entra/external-id/troubleshoot
+`/invitations` answers many causes under one code (`BadRequest`, `Forbidden`, `Unauthorized`), so after status and code
+the message has to speak. Microsoft advises against it and rewords at will: hence one table, looked at only where status
+and code leave the cause open, and an unknown wording is never worse than an unknown error.
+Sources of the wordings: the vendor's troubleshooting page for external identities, its error reference and public
+reports. https://learn.microsoft.com/graph/errors  https://learn.microsoft.com/entra/external-id/troubleshoot
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _pattern(cause: Cause, *wordings: str, statuses: Sequence[int] = ()) -> Patt
     return Pattern(cause, re.compile("|".join(wordings), re.IGNORECASE), frozenset(statuses))
 
 
-# Order matters: the first that fits is taken. What stops a whole tenant stands first, for a block that is mistaken for a
-# bad row would go on sending; then the narrower wording before the wider one.
+# Order matters: the first that fits is taken. What stops a whole tenant stands first, for a block that is mistaken for
+# a bad row would go on sending; then the narrower wording before the wider one.
 PATTERNS: tuple[Pattern, ...] = (
     _pattern(Cause.ABUSE_BLOCK, r"suspicious activity", r"invitations are blocked for this directory"),
     _pattern(Cause.INVITES_OFF, r"guest invitations (are )?not allowed for your company"),

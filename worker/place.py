@@ -20,6 +20,7 @@ class Place:
     redis_url: str  # the ledger's, for redis-py
     broker_url: str  # Celery's
     result_url: str  # Celery's
+    private: bool = False  # attached to the private server: `worker.attachment.keep_server` wants to be called now and then
 
 
 @cache
@@ -33,16 +34,15 @@ def find_place() -> Place:
     settings = load_settings()
     if settings.embedded:
         from worker.attachment import ensure_server
+        from worker.environment import build_stack_variables
 
-        urls = ensure_server()
         # From here on this process, and what it reads again, sees the private server like any other.
-        os.environ["USHER_REDIS_URL"] = urls.redis_url
-        if urls.key_path is not None and not settings.ledger.key:
-            os.environ["USHER_LEDGER__KEY"] = f"file:{urls.key_path}"
+        os.environ.update(build_stack_variables(ensure_server()))
     watched = Watched(load_settings)
     present = watched.settings
     redis_url = present.redis.url or ""
-    return Place(lambda: watched.settings, redis_url, celery_url(present.broker_url or redis_url), celery_url(redis_url))
+    broker_url = celery_url(present.broker_url or redis_url)
+    return Place(lambda: watched.settings, redis_url, broker_url, celery_url(redis_url), settings.embedded)
 
 
 def celery_url(url: str) -> str:

@@ -1,8 +1,8 @@
 """When to send the same call again at once: a pure decision, and the waits between.
 
 Only what was certainly refused before processing is repeated here; a request that may have been carried out belongs to
-the ledger, which looks the guest up first. Anything longer than `within_s` closes the connection's gate instead, so that no
-task sleeps in a seat. `Retry-After` always wins over our own curve.
+the ledger, which looks the guest up first. Anything longer than `within_s` closes the connection's gate instead, so
+that no task sleeps in a seat. `Retry-After` always wins over our own curve.
 https://learn.microsoft.com/graph/throttling
 """
 
@@ -35,7 +35,8 @@ REFUSED_ONLY = RetryRule(frozenset({429}))
 """For writes: a 503 may come after the write, and where users can be read the ledger looks first."""
 
 WHERE_BLIND = RetryRule(frozenset({429, 503}))
-"""For writes on a connection that may not read users: 503 with Retry-After is taken at its word, nothing could be looked up."""
+"""For writes on a connection that may not read users: 503 with Retry-After is taken at its word, nothing could be
+looked up."""
 
 READS = RetryRule(frozenset({429, 500, 502, 503, 504}), frozenset({Fate.NOT_SENT, Fate.LOST}))
 """For calls that change nothing."""
@@ -56,7 +57,8 @@ def decide_retry(
 ) -> float | None:
     """Return how long to wait before the same call again, or None to let it be.
 
-    `attempt` counts from 1, `elapsed_s` from the start of the first, `chance` in [0, 1) spreads our own waits by a quarter.
+    `attempt` counts from 1, `elapsed_s` from the start of the first, `chance` in [0, 1) spreads our own waits by a
+    quarter.
     """
     if attempt >= rule.tries:
         return None

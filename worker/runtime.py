@@ -25,6 +25,7 @@ from worker.settler import Settler
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _CLEAN_UP_S = 5.0
+_STAY_ATTACHED_S = 1.0  # between two looks at the private server's supervisor
 
 
 @dataclass(slots=True)
@@ -134,6 +135,7 @@ class Runtime:
             ready.set()
 
     async def _live(self, ready: threading.Event) -> None:
+        from worker.attachment import keep_server
         from worker.place import find_place
 
         place = await asyncio.to_thread(find_place)
@@ -147,7 +149,11 @@ class Runtime:
                 Settler(services, leases, reactions),
             )
             ready.set()
-            await self._closing.wait()
+            while not self._closing.is_set():
+                if place.private:
+                    await asyncio.to_thread(keep_server)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), _STAY_ATTACHED_S)
             await leases.close()
 
 

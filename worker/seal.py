@@ -1,8 +1,8 @@
 """Values in the ledger that only usher can read: AES-256-GCM under a list of keys that rolls over.
 
-The first key of `[ledger].key` seals, all of them open, so a key is replaced by putting the new one in front and dropping the
-old one when nothing is sealed with it any more. A sealed value is bound to its context (the Redis key it stands under): moved
-elsewhere it does not open.
+The first key of `[ledger].key` seals, all of them open, so a key is replaced by putting the new one in front and
+dropping the old one when nothing is sealed with it any more. A sealed value is bound to its context (the Redis key it
+stands under): moved elsewhere it does not open.
 
     layout   version (1 byte, 0x01) · key id (4 bytes) · nonce (12 bytes) · ciphertext with tag (16 bytes)
 """

@@ -1,7 +1,7 @@
 """The shelf in Redis where processes leave access tokens for each other, sealed: N of them ask Entra once.
 
-A convenience, never a condition: whatever goes wrong here, a process signs in itself. A token is bound to the key it lies under,
-and one that was bought with a credential that is no longer configured is not taken.
+A convenience, never a condition: whatever goes wrong here, a process signs in itself. A token is bound to the key it
+lies under, and one that was bought with a credential that is no longer configured is not taken.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 LOCK_MS = 15_000
-"""How long others wait for the one who asks: three tries within 3 s, the last of which may take 10 s. Longer, and a killed process
-would keep the rest waiting; shorter, and two ask."""
+"""How long others wait for the one who asks: three tries within 3 s, the last of which may take 10 s. Longer, and a
+killed process would keep the rest waiting; shorter, and two ask."""
 
 PATIENCE_S = 2.0
 """For one command. A sign-in is quicker than a Redis that takes longer."""
@@ -36,7 +36,8 @@ UNLOCKED = ""
 
 
 class TokenShelf:
-    """Tokens under `Keys.token(client_key)`, at most one process at a time asking under `Keys.token_lock(client_key)`."""
+    """Tokens under `Keys.token(client_key)`, at most one process at a time asking under
+    `Keys.token_lock(client_key)`."""
 
     def __init__(self, client: Redis, keys: Keys, sealer: Sealer) -> None:
         """`client` may decode answers or not: what is stored is text."""
@@ -88,7 +89,8 @@ class TokenShelf:
             return
 
     async def lock(self, client_key: str) -> str | None:
-        """Return a mark when this process is to ask, None when another is asking, `UNLOCKED` when Redis is in trouble."""
+        """Return a mark when this process is to ask, None when another is asking, `UNLOCKED` when Redis is in
+        trouble."""
         mark = secrets.token_hex(8)
         try:
             taken = await _soon(self._client.set(self._keys.token_lock(client_key), mark, nx=True, px=LOCK_MS))

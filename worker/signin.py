@@ -22,7 +22,8 @@ class SigninKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SigninTrouble:
-    """A failed sign-in: `code` is "AADSTS…" where Entra gave one, else the OAuth error or ours; `sentence` is for people."""
+    """A failed sign-in: `code` is "AADSTS…" where Entra gave one, else the OAuth error or ours; `sentence` is for
+    people."""
 
     kind: SigninKind
     code: str
@@ -100,8 +101,8 @@ _DETAIL_LIMIT = 300
 def explain_signin(status: int, body: Any, *, tenant: str = "", client: str = "", cloud: str = "") -> SigninTrouble:
     """Return why a sign-in failed.
 
-    `body` is what the token endpoint (or MSAL) answered: a dict with `error`, `error_description` and `error_codes`, or anything
-    else; `status` its HTTP status, 0 where it is not known. The other three fill the sentences. Never raises.
+    `body` is what the token endpoint (or MSAL) answered: a dict with `error`, `error_description` and `error_codes`, or
+    anything else; `status` its HTTP status, 0 where it is not known. The other three fill the sentences. Never raises.
     """
     answer = body if isinstance(body, dict) else {}
     names = {
@@ -130,7 +131,8 @@ def explain_signin(status: int, body: Any, *, tenant: str = "", client: str = ""
             "and credential.",
         )
     if 200 <= status < 300:
-        # A login page of a network in between, or half an answer: nothing that a change of the connection would cure for sure.
+        # A login page of a network in between, or half an answer: nothing that a change of the connection would cure
+        # for sure.
         return SigninTrouble(
             SigninKind.TRANSIENT,
             code_text,

@@ -1,9 +1,9 @@
 """Whom we trust and which way we go out: the same for aiohttp (Graph) and for requests (sign-in through MSAL).
 
-The two libraries read different variables and different root lists, so one of them may work where the other fails. Here both
-get a context of the same making: the system's roots, plus what `SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE` and
-`CURL_CA_BUNDLE` name, plus the connection's `ca_file`; each adds, none replaces. Proxies come from `HTTPS_PROXY` and
-`NO_PROXY`; loopback never goes through one, for a proxy cannot reach our loopback.
+The two libraries read different variables and different root lists, so one of them may work where the other fails. Here
+both get a context of the same making: the system's roots, plus what `SSL_CERT_FILE`, `SSL_CERT_DIR`,
+`REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE` name, plus the connection's `ca_file`; each adds, none replaces. Proxies come
+from `HTTPS_PROXY` and `NO_PROXY`; loopback never goes through one, for a proxy cannot reach our loopback.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _FILE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 def build_context(ca_file: str | None = None, env: Mapping[str, str] = os.environ) -> ssl.SSLContext:
     """Return a client context that verifies host names against every source of trust.
 
-    Blocking: reads the files. Raises `TrustUnusable` with a sentence for a `ca_file`, `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE` that
-    cannot be read; a missing `SSL_CERT_FILE` is passed over, as OpenSSL does.
+    Blocking: reads the files. Raises `TrustUnusable` with a sentence for a `ca_file`, `REQUESTS_CA_BUNDLE` or
+    `CURL_CA_BUNDLE` that cannot be read; a missing `SSL_CERT_FILE` is passed over, as OpenSSL does.
     """
     context = ssl.create_default_context()
     _load_system_roots(context)
@@ -54,9 +54,10 @@ def trust_stamp(ca_file: str | None, env: Mapping[str, str] = os.environ) -> tup
 def find_proxy(url: str, env: Mapping[str, str] = os.environ) -> str | None:
     """Return the proxy for `url` by the environment's rules, None to go directly.
 
-    Lower-case variables win, as everywhere; `HTTP_PROXY` in capitals is ignored where a web server may have set it from a
-    request's header (RFC 3875). `NO_PROXY`: `*`, host names with their subdomains, addresses, CIDR blocks, each with an optional port.
-    Raises `ProxyUnusable` for an address that is no http or https proxy's (neither library speaks SOCKS without more packages).
+    Lower-case variables win, as everywhere; `HTTP_PROXY` in capitals is ignored where a web server may have set it from
+    a request's header (RFC 3875). `NO_PROXY`: `*`, host names with their subdomains, addresses, CIDR blocks, each with
+    an optional port. Raises `ProxyUnusable` for an address that is no http or https proxy's (neither library speaks
+    SOCKS without more packages).
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
@@ -88,7 +89,8 @@ def open_session(
 ) -> requests.Session:
     """Return a requests session for MSAL: our trust, our proxies, a time limit on every call, no redirects, no netrc.
 
-    A redirect would carry the client's credential to wherever it points. Raises `TrustUnusable` as `build_context` does.
+    A redirect would carry the client's credential to wherever it points. Raises `TrustUnusable` as `build_context`
+    does.
     """
     return _make_session(build_context(ca_file, env), timeout_s, env)
 

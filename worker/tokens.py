@@ -2,9 +2,9 @@
 
     memory of this process  ->  shelf in Redis  ->  Entra, through MSAL in a thread
 
-A token is fetched anew while the old one still serves. MSAL is used for its protocol and not for its caches: it serves a refusal
-from memory for a minute, so that a rotated secret would look refused, and hands out an old token until five minutes before its end.
-https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+A token is fetched anew while the old one still serves. MSAL is used for its protocol and not for its caches: it serves
+a refusal from memory for a minute, so that a rotated secret would look refused, and hands out an old token until five
+minutes before its end. https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from worker.signin import SigninKind, explain_signin
 __all__ = ["AccessToken", "TokenShelf", "TokenSource", "authority_of", "certificate_ends_at"]
 
 REPEAT_AFTER_S = 5.0
-"""A failure is the answer for so long, unless the service names a longer time: a hundred waiting rows ask once. Well below the 10 s
-within which a changed secret must count."""
+"""A failure is the answer for so long, unless the service names a longer time: a hundred waiting rows ask once. Well
+below the 10 s within which a changed secret must count."""
 
 SHELF_WAIT_S = 10.0
 """How long to wait for the process that is asking; then this one asks too."""
@@ -73,7 +73,8 @@ class TokenSource:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
     ) -> None:
-        """Without a `shelf` (there is no ledger key) nothing is shared. `timeout_s` is for one HTTP call of a sign-in."""
+        """Without a `shelf` (there is no ledger key) nothing is shared. `timeout_s` is for one HTTP call of a
+        sign-in."""
         self._shelf = shelf
         self._timeout_s = timeout_s
         self._now = now
@@ -85,8 +86,8 @@ class TokenSource:
     async def get(self, connection: SigninTarget, *, fresh: bool = False) -> AccessToken:
         """Return a token that is valid for a request sent now.
 
-        `fresh` asks Entra whatever lies at hand, with the credentials as they are now: for checks. Raises `TokenRefused` when a person
-        must act, `TokenUnavailable` when it passes by itself.
+        `fresh` asks Entra whatever lies at hand, with the credentials as they are now: for checks. Raises
+        `TokenRefused` when a person must act, `TokenUnavailable` when it passes by itself.
         """
         slot = self._slots.setdefault(_slot_key(connection), _Slot())
         now_s = self._now()
@@ -310,12 +311,14 @@ class _Application:
         self._one_thread = threading.Lock()  # a cancelled task's thread may still be in here when the next one comes
 
     def ask(self, connection: SigninTarget, authority: str, now: Callable[[], float]) -> AccessToken:
-        """Ask Entra for a token. Blocking. Raises `TokenRefused` (`_CredentialRefused`) or `TokenUnavailable`, nothing else."""
+        """Ask Entra for a token. Blocking. Raises `TokenRefused` (`_CredentialRefused`) or `TokenUnavailable`, nothing
+        else."""
         with self._one_thread:
             return self._ask(connection, authority, now())
 
     def close(self) -> None:
-        """Drop the application with everything it remembers: after a failure its memory would answer in Entra's place."""
+        """Drop the application with everything it remembers: after a failure its memory would answer in Entra's
+        place."""
         wire, self._wire, self._msal = self._wire, None, None
         self._http_cache.clear()
         if wire is not None:
@@ -346,8 +349,8 @@ class _Application:
             self.close()
             self._stamp = stamp
             self._wire = _Wire(tls.open_session(connection.ca_file, timeout_s=self._timeout_s))
-            # Calls the network: the tenant's OpenID configuration. No instance discovery: it would ask a host of the global
-            # cloud whether it knows the authority, and ours are configured.
+            # Calls the network: the tenant's OpenID configuration. No instance discovery: it would ask a host of the
+            # global cloud whether it knows the authority, and ours are configured.
             self._msal = msal.ConfidentialClientApplication(
                 connection.client_id,
                 client_credential=self._credential.material,

