@@ -16,7 +16,7 @@ from worker.addresses import fold_address
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = "priya@contoso.example"
-KNOWN = "lena.already@partner.example"
+KNOWN = "margaret@partner.example"
 BLOCKED = "ruth.abel@blocked.example"
 MALFORMED = "tariq.benali(at)example.com"
 FICTITIOUS = re.compile(r"@(example\.(com|org|net)|[a-z-]+\.example)\Z")

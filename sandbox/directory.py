@@ -1,0 +1,263 @@
+"""The tenants the sandbox stands in for: their users, domains, applications and what an invitation may meet there.
+
+Everything is deterministic for a seed: tenant, client and object ids are hashes of names, so that a rehearsal can be
+repeated and two runs compared. Secrets are not: they are random and live in files of mode 0600.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from zlib import crc32
+
+from sandbox.certificates import AppCertificate
+from sandbox.clock import Clock
+from sandbox.options import SecondsRange
+
+PENDING = "PendingAcceptance"
+ACCEPTED = "Accepted"
+REFUSED_DOMAINS = {
+    "blocked.example": "denied",
+    "crosstenant.example": "cross_tenant",
+    "crosscloud.example": "cross_cloud",
+    "uninvitable.example": "uninvitable",
+}
+"""Domains that every tenant refuses, and which refusal of GRAPH.md 2.1 each one shows."""
+
+
+@dataclass(slots=True)
+class User:
+    """One user object: what Graph shows of it, and what the sandbox keeps beside it (ticket, invitations, visibility)."""
+
+    id: str
+    mail: str | None
+    display_name: str
+    upn: str
+    user_type: str = "Guest"
+    state: str | None = PENDING
+    state_changed_at: str | None = None
+    created_at: str = ""
+    enabled: bool = True
+    creation_type: str | None = "Invitation"
+    other_mails: tuple[str, ...] = ()
+    proxy_addresses: tuple[str, ...] = ()
+    visible_s: float = 0.0
+    ticket: str = ""
+    redirect_url: str = ""
+    invitations: int = 0
+    mails: int = 0
+    deleted_at: str | None = None
+    extra: dict[str, object] | None = None
+
+    def addresses(self) -> Iterator[str]:
+        """Yield every address this user can be found by, folded."""
+        yield self.upn.lower()
+        if self.mail:
+            yield self.mail.lower()
+        for other in self.other_mails:
+            yield other.lower()
+        for proxy in self.proxy_addresses:
+            yield proxy.lower().removeprefix("smtp:")
+
+
+@dataclass(slots=True)
+class App:
+    """An application as registered in one tenant: its roles and the credentials it may sign in with.
+
+    `secrets` maps a secret to the Unix second it expires at, None for never.
+    """
+
+    client_id: str
+    roles: tuple[str, ...]
+    secrets: dict[str, float | None] = field(default_factory=dict)
+    certificates: list[AppCertificate] = field(default_factory=list)
+    enabled: bool = True
+    secret_file: str = ""
+
+
+@dataclass(slots=True)
+class Tenant:
+    """One directory. `abuse_after` counts down invitations until Microsoft's detector blocks the tenant."""
+
+    id: str
+    name: str
+    domains: tuple[str, ...]
+    initial_domain: str
+    apps: dict[str, App] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+    by_address: dict[str, list[User]] = field(default_factory=dict)
+    deleted: dict[str, User] = field(default_factory=dict)
+    groups: frozenset[str] = frozenset()
+    contacts: frozenset[str] = frozenset()
+    refused_domains: dict[str, str] = field(default_factory=lambda: dict(REFUSED_DOMAINS))
+    allow_invites_from: str = "everyone"
+    blocked_for_abuse: bool = False
+    abuse_after: int | None = None
+    max_users: int | None = None
+    invitations: int = 0
+    throttled: int = 0
+    mails: int = 0
+
+    def add(self, user: User) -> None:
+        """Put a user into the directory and its address index."""
+        self.users[user.id] = user
+        for address in set(user.addresses()):
+            self.by_address.setdefault(address, []).append(user)
+
+    def remove(self, user: User, deleted_at: str | None) -> None:
+        """Take a user out: into the bin (restorable for 30 days), or for good where `deleted_at` is None."""
+        self.users.pop(user.id, None)
+        for address in set(user.addresses()):
+            holders = self.by_address.get(address)
+            if holders and user in holders:
+                holders.remove(user)
+                if not holders:
+                    del self.by_address[address]
+        if deleted_at is not None:
+            user.deleted_at = deleted_at
+            self.deleted[user.id] = user
+
+    def reindex(self, user: User, before: Iterable[str]) -> None:
+        """Renew the index after a user's addresses changed from `before`."""
+        for address in set(before):
+            holders = self.by_address.get(address, [])
+            if user in holders:
+                holders.remove(user)
+        for address in set(user.addresses()):
+            holders = self.by_address.setdefault(address, [])
+            if user not in holders:
+                holders.append(user)
+
+    def find(self, address: str) -> User | None:
+        """Return the user who holds an address, visible or not: the writing replica knows its own writes."""
+        holders = self.by_address.get(address.lower())
+        return holders[0] if holders else None
+
+
+class Directory:
+    """Every tenant of a sandbox, by id and by domain."""
+
+    def __init__(self, seed: int, clock: Clock, replication: SecondsRange) -> None:
+        self.seed = seed
+        self.clock = clock
+        self.replication = replication
+        self.tenants: dict[str, Tenant] = {}
+        self._by_domain: dict[str, Tenant] = {}
+
+    def tenant(self, name: str) -> Tenant | None:
+        """Return a tenant by its id or one of its verified domains, as the login endpoint accepts both."""
+        return self.tenants.get(name.lower()) or self._by_domain.get(name.lower())
+
+    def add_tenant(self, tenant: Tenant) -> Tenant:
+        """Add a tenant."""
+        self.tenants[tenant.id] = tenant
+        for domain in tenant.domains:
+            self._by_domain[domain] = tenant
+        return tenant
+
+    def clear(self) -> None:
+        """Forget every tenant."""
+        self.tenants.clear()
+        self._by_domain.clear()
+
+    def new_guest(self, tenant: Tenant, email: str, display_name: str | None, user_type: str) -> User:
+        """Create a guest in state PendingAcceptance; reads see it once the seeded replication lag is over."""
+        salt = f"{self.seed}|{tenant.id}|{email.lower()}"
+        if tenant.deleted:
+            salt += f"|{len(tenant.deleted)}"  # a guest made again after a deletion is a new object
+        user = User(
+            id=guid(salt),
+            mail=email,
+            display_name=display_name or email.partition("@")[0],
+            upn=f"{email.replace('@', '_')}#EXT#@{tenant.initial_domain}",
+            user_type=user_type,
+            created_at=self.clock.stamp(),
+            state_changed_at=self.clock.stamp(),
+            other_mails=(email,),
+            proxy_addresses=(f"SMTP:{email}",),
+        )
+        if self.replication:
+            user.visible_s = self.clock.real_s() + self.replication.at(crc32(salt.encode()) / 0xFFFF_FFFF)
+        tenant.add(user)
+        return user
+
+    def new_member(self, tenant: Tenant, email: str, display_name: str) -> User:
+        """Create a member of the tenant itself, visible at once."""
+        user = User(
+            id=guid(f"{self.seed}|{tenant.id}|{email.lower()}"),
+            mail=email,
+            display_name=display_name,
+            upn=email,
+            user_type="Member",
+            state=None,
+            created_at=self.clock.stamp(),
+            creation_type=None,
+            proxy_addresses=(f"SMTP:{email}",),
+        )
+        tenant.add(user)
+        return user
+
+    def accept(self, user: User) -> None:
+        """Redeem a guest's invitation."""
+        user.state = ACCEPTED
+        user.state_changed_at = self.clock.stamp()
+        user.ticket = ""
+
+
+def guid(text: str) -> str:
+    """Return a GUID that depends on `text` alone."""
+    return format_guid(blake2b(text.encode(), digest_size=16).hexdigest())
+
+
+def format_guid(digits: str) -> str:
+    """Write 32 hex digits as a GUID."""
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def seed_directory(
+    directory: Directory, *, tenants: int, roles: tuple[str, ...], shared_app: bool
+) -> list[tuple[Tenant, App]]:
+    """Fill a new directory: "Sandbox (Contoso)" with people in it, and `tenants - 1` empty ones beside it.
+
+    Returns each tenant with the application a caller signs in with. Secrets are not set here.
+    """
+    made = []
+    first_client_id = guid(f"{directory.seed}|client|1")
+    for number in range(1, tenants + 1):
+        word = "contoso" if number == 1 else f"tenant{number:04d}"
+        tenant = Tenant(
+            id=guid(f"{directory.seed}|tenant|{number}"),
+            name="Sandbox (Contoso)" if number == 1 else f"Sandbox ({word})",
+            domains=(f"{word}.example", f"{word}.onmicrosoft.example"),
+            initial_domain=f"{word}.onmicrosoft.example",
+            groups=frozenset({f"everyone@{word}.example", "team@partner.example"}),
+            contacts=frozenset({"contact@partner.example"}),
+        )
+        directory.add_tenant(tenant)
+        client_id = first_client_id if shared_app else guid(f"{directory.seed}|client|{number}")
+        app = tenant.apps[client_id] = App(client_id, roles)
+        directory.new_member(tenant, f"ada@{word}.example", "Ada Lovelace")
+        directory.new_member(tenant, f"grace@{word}.example", "Grace Hopper")
+        made.append((tenant, app))
+    _add_known_guests(directory, made[0][0])
+    return made
+
+
+def _add_known_guests(directory: Directory, tenant: Tenant) -> None:
+    """Guests every rehearsal can count on: two who accepted, one disabled, one pending, one deleted lately."""
+    for email, name in (("linus@partner.example", "Linus Known"), ("margaret@partner.example", "Margaret Known")):
+        directory.accept(_visible_guest(directory, tenant, email, name))
+    disabled = _visible_guest(directory, tenant, "disabled@partner.example", "Disabled Guest")
+    directory.accept(disabled)
+    disabled.enabled = False
+    _visible_guest(directory, tenant, "pending@partner.example", "Pending Guest")
+    tenant.remove(
+        _visible_guest(directory, tenant, "deleted@partner.example", "Deleted Guest"), directory.clock.stamp()
+    )
+
+
+def _visible_guest(directory: Directory, tenant: Tenant, email: str, name: str) -> User:
+    user = directory.new_guest(tenant, email, name, "Guest")
+    user.visible_s = 0.0
+    return user

@@ -1,0 +1,347 @@
+"""Graph v1.0 as one function: a request that has arrived in, its answer out; plain calls and `$batch` alike.
+
+Nothing here waits or touches the network. Each operation, alone or as an item, is metered first, then done; a refusal
+is an exception that becomes Graph's error document. https://learn.microsoft.com/graph/json-batching
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from sandbox.clock import Clock
+from sandbox.directory import format_guid
+from sandbox.errors import GraphError, bad_request, error_body, unknown_segment
+from sandbox.faults import Faults, Fired
+from sandbox.invitations import Inviter
+from sandbox.quotas import Meter, Quotas, Refusal
+from sandbox.recorder import Recorder
+from sandbox.tokens import Caller
+from sandbox.users import People
+
+MAX_ITEMS = 20
+_JSON = "application/json"
+_ANSWER_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false; charset=utf-8"
+_ITEM_KEYS = frozenset({"id", "method", "url", "headers", "body", "dependsOn"})
+_READS = frozenset({"users", "user", "deleted", "organization", "policy"})
+_METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
+
+
+@dataclass(slots=True)
+class Call:
+    """One HTTP request to Graph: who asks, and the ids and instant that its answers carry."""
+
+    caller: Caller
+    meter: Meter
+    request_id: str
+    client_request_id: str
+    stamp: str
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer ready to leave. `items` is what a `$batch` did, for the ledger."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    items: list[tuple[str, str, int, str]] | None = None
+
+
+class Graph:
+    """The Graph surface of one sandbox."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        quotas: Quotas,
+        recorder: Recorder,
+        inviter: Inviter,
+        people: People,
+        chance: random.Random,
+    ) -> None:
+        self.faults = Faults()
+        self._clock = clock
+        self._quotas = quotas
+        self._recorder = recorder
+        self._inviter = inviter
+        self._people = people
+        self._chance = chance
+
+    def call(self, caller: Caller, client_request_id: str) -> Call:
+        """Open a call: fresh ids, buckets refilled to now."""
+        meter = self._quotas.meter(caller.tenant.id, caller.app.client_id)
+        return Call(caller, meter, self.request_id(), client_request_id, self._clock.stamp())
+
+    def request_id(self) -> str:
+        """Return a new request id."""
+        return format_guid(f"{self._chance.getrandbits(128):032x}")
+
+    def answer(self, call: Call, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Answer one HTTP request whose path below /v1.0 and query are `target`. Never raises for a bad request."""
+        try:
+            if target == "/$batch":
+                return self._batch(call, method, headers, body)
+            document = _read_body(method, headers, body)
+            lower = {name.lower(): value for name, value in headers.items()}
+            status, found, extra = self._operate(call, method, target, lower, document)
+        except GraphError as error:
+            if target != "/$batch":
+                self._recorder.items[operation_of(method, target), error.status] += 1
+            return self.refusal(error, call.request_id, call.client_request_id)
+        self._recorder.items[operation_of(method, target), status] += 1
+        if found is None:
+            return Reply(status, extra, b"")
+        return Reply(status, {"Content-Type": _ANSWER_TYPE, **extra}, orjson.dumps(found))
+
+    def refusal(self, error: GraphError, request_id: str, client_request_id: str) -> Reply:
+        """Build the answer of a refused HTTP request."""
+        document = error.body(request_id, client_request_id, self._clock.stamp())
+        return Reply(error.status, {"Content-Type": _JSON, **(error.headers or {})}, orjson.dumps(document))
+
+    def _batch(self, call: Call, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        if method != "POST":
+            raise GraphError(405, "Request_BadRequest", "The $batch endpoint only supports the POST method.")
+        document = _read_body(method, headers, body)
+        items = _check_envelope(document)
+        responses = []
+        done: list[tuple[str, str, int, str]] = []
+        failed: set[str] = set()
+        for item in items:
+            response = self._item(call, item, failed, done)
+            if response is not None:
+                responses.append(response)
+        self._chance.shuffle(responses)
+        return Reply(200, {"Content-Type": _JSON}, orjson.dumps({"responses": responses}), done)
+
+    def _item(
+        self, call: Call, item: dict[str, Any], failed: set[str], done: list[tuple[str, str, int, str]]
+    ) -> dict[str, Any] | None:
+        """Do one item and return its answer, or None where a fault swallows it."""
+        name, method, target = item["id"], item["method"].upper(), item["url"]
+        body = item.get("body")
+        operation = "invite" if target == "/invitations" and method == "POST" else operation_of(method, target)
+        fired = self.faults.for_item(operation) if self.faults.items else None
+        request_id = format_guid(f"{self._chance.getrandbits(128):032x}")
+        found: Any
+        try:
+            if fired is not None and not fired.after:
+                raise fired_error(fired, call.caller)
+            if item.get("dependsOn") and not failed.isdisjoint(key.lower() for key in item["dependsOn"]):
+                raise GraphError(424, "FailedDependency", "A request this one depends on has failed.")
+            headers = {key.lower(): value for key, value in (item.get("headers") or {}).items()}
+            status, found, extra = self._operate(call, method, target, headers, body)
+            if fired is not None and fired.action == "status":
+                raise fired_error(fired, call.caller)
+        except GraphError as error:
+            status, extra = error.status, error.headers or {}
+            found = error_body(error.code, str(error), request_id, call.client_request_id, call.stamp)
+            failed.add(name.lower())
+        self._recorder.items[operation, status] += 1
+        swallowed = fired is not None and fired.action == "half"
+        if self._recorder.keep:
+            subject = (
+                body.get("invitedUserEmailAddress") if operation == "invite" and isinstance(body, dict) else target
+            )
+            done.append((name, operation, 0 if swallowed else status, str(subject)))
+        if swallowed:
+            return None
+        answer = {"id": name, "status": status, "headers": {"Content-Type": _JSON, "request-id": request_id, **extra}}
+        if found is not None:
+            answer["body"] = found
+        return answer
+
+    def _operate(
+        self, call: Call, method: str, target: str, headers: Mapping[str, str], body: Any
+    ) -> tuple[int, Any, dict[str, str]]:
+        """Meter and do one operation: its status, its document (None: no body) and the headers of its own."""
+        if target == "/invitations" and method == "POST":
+            refusal = call.meter.take_invitation()
+            if refusal is not None:
+                raise self._throttled(call, refusal)
+            if type(body) is not dict:
+                raise bad_request("Unable to read JSON request payload. A JSON object is expected.")
+            return 201, self._inviter.invite(call.caller, body), self._cost(call, 1)
+        path, _, query = target.partition("?")
+        operation = operation_of(method, target)
+        if operation == "update_user":
+            self._take(call, call.meter.take_write())
+            if type(body) is not dict:
+                raise bad_request("Unable to read JSON request payload. A JSON object is expected.")
+            self._people.update_user(call.caller, unquote(path[7:]), body)
+            return 204, None, self._cost(call, 1)
+        if operation in _READS:
+            return self._read(call, operation, path, query, headers)
+        self._take(call, call.meter.take_read(1))
+        if operation == "invite":
+            raise bad_request(f"The query parameter '{query}' is not supported.", "Request_UnsupportedQuery")
+        raise _unknown(method, path)
+
+    def _read(
+        self, call: Call, operation: str, path: str, query: str, headers: Mapping[str, str]
+    ) -> tuple[int, Any, dict[str, str]]:
+        units = 2 if operation == "users" and "select=" not in query else 1
+        self._take(call, call.meter.take_read(units))
+        eventual = headers.get("consistencylevel", "").lower() == "eventual"
+        found: Any
+        if operation == "users":
+            found, units = self._people.list_users(call.caller, query, eventual=eventual)
+        elif operation == "user":
+            found, units = self._people.get_user(call.caller, unquote(path[7:]), query)
+        elif operation == "deleted":
+            found, units = self._people.list_deleted(call.caller, query, eventual=eventual)
+        elif operation == "organization":
+            found = self._people.organization(call.caller, query)
+        else:
+            found = self._people.authorization_policy(call.caller, query)
+        return 200, found, self._cost(call, units)
+
+    def _cost(self, call: Call, units: int) -> dict[str, str]:
+        headers = {"x-ms-resource-unit": str(units)}
+        warning = call.meter.warning()
+        if warning is not None:
+            headers["x-ms-throttle-limit-percentage"] = warning
+        return headers
+
+    def _take(self, call: Call, refusal: Refusal | None) -> None:
+        if refusal is not None:
+            raise self._throttled(call, refusal)
+
+    def _throttled(self, call: Call, refusal: Refusal) -> GraphError:
+        call.caller.tenant.throttled += 1
+        headers = {"x-ms-throttle-scope": refusal.scope, "x-ms-throttle-information": refusal.information}
+        if refusal.retry_after is not None:
+            headers["Retry-After"] = refusal.retry_after
+        warning = call.meter.warning()
+        if warning is not None:
+            headers["x-ms-throttle-limit-percentage"] = warning
+        if refusal.bucket.name == "invitations_per_tenant":
+            return GraphError(429, "TooManyRequests", "Too many requests. Try again later.", headers)
+        message = "Your request is throttled temporarily. Please try after some time."
+        return GraphError(429, "Request_ThrottledTemporarily", message, headers)
+
+
+def operation_of(method: str, target: str) -> str:
+    """Name the operation of a method and a path below /v1.0, or "unknown"."""
+    path = target.partition("?")[0]
+    if path == "/invitations":
+        return "invite" if method == "POST" else "unknown"
+    if path == "/$batch":
+        return "batch"
+    if path.startswith("/users/") and path.count("/") == 2 and len(path) > 7:
+        return {"GET": "user", "PATCH": "update_user"}.get(method, "unknown")
+    if method != "GET":
+        return "unknown"
+    return {
+        "/users": "users",
+        "/organization": "organization",
+        "/policies/authorizationPolicy": "policy",
+        "/directory/deletedItems/microsoft.graph.user": "deleted",
+    }.get(path, "unknown")
+
+
+def fired_error(fired: Fired, caller: Caller | None) -> GraphError:
+    """Return the refusal that a `status` or `half` fault stands for."""
+    headers = {}
+    if fired.retry_after is not None and fired.status in (429, 503):
+        headers["Retry-After"] = fired.retry_after
+    if fired.status == 429 and caller is not None:
+        headers["x-ms-throttle-scope"] = f"Tenant_Application/Write/{caller.app.client_id}/{caller.tenant.id}"
+    return GraphError(fired.status, fired.code, fired.message, headers)
+
+
+def batch_operations(body: bytes) -> tuple[str, ...]:
+    """Name what a `$batch` request can be known by to a fault: "batch" and the operation of its first item."""
+    try:
+        first = orjson.loads(body)["requests"][0]
+        return "batch", operation_of(first["method"].upper(), first["url"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ("batch",)
+
+
+def _unknown(method: str, path: str) -> GraphError:
+    if path in ("/invitations", "/users", "/organization", "/policies/authorizationPolicy"):
+        return GraphError(
+            405, "Request_BadRequest", f"Specified HTTP method '{method}' is not allowed for the request target."
+        )
+    return unknown_segment(path.strip("/").partition("/")[0])
+
+
+def _read_body(method: str, headers: Mapping[str, str], body: bytes) -> Any:
+    if method in ("GET", "DELETE", "HEAD", "OPTIONS"):
+        return None
+    content_type = headers.get("Content-Type")
+    if content_type is None:
+        raise bad_request("Write requests (excluding DELETE) must contain the Content-Type header declaration.")
+    if not _is_json(content_type):
+        raise GraphError(415, "UnsupportedMediaType", f"The media type '{content_type}' is not supported.")
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        raise bad_request(
+            "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of "
+            "valid JSON format."
+        ) from None
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == _JSON
+
+
+def _check_envelope(document: Any) -> list[dict[str, Any]]:
+    """Return a batch's items. One item that breaks the rules fails the whole batch: raises `GraphError`."""
+    if type(document) is not dict or type(document.get("requests")) is not list or len(document) != 1:
+        raise bad_request("Invalid batch payload format.")
+    items: list[dict[str, Any]] = document["requests"]
+    if not items:
+        raise bad_request("Invalid batch payload format: there are no requests.")
+    if len(items) > MAX_ITEMS:
+        raise bad_request(
+            f"Number of batch request steps exceeds the maximum value of {MAX_ITEMS}.", "MaximumValueExceeded"
+        )
+    ids: set[str] = set()
+    for item in items:
+        name = _check_item(item)
+        if name in ids:
+            raise bad_request(f"Request Id {item['id']} has to be unique in a batch.", "InvalidArgument")
+        for other in item.get("dependsOn") or ():
+            if other.lower() not in ids:
+                raise bad_request(f"Request Id {item['id']} depends on a request that does not come before it.")
+        ids.add(name)
+    return items
+
+
+def _check_item(item: Any) -> str:
+    """Return an item's id, folded. Raises `GraphError`."""
+    if type(item) is not dict or not item.keys() <= _ITEM_KEYS:
+        raise bad_request("Invalid batch payload format: a request has properties that a batch item does not have.")
+    name, method, target = item.get("id"), item.get("method"), item.get("url")
+    if type(name) is not str or not name:
+        raise bad_request("Request Id cannot be null or empty; it is a string.")
+    if type(method) is not str or method.upper() not in _METHODS:
+        raise bad_request(f"Invalid request method for request with Id : {name}.")
+    if type(target) is not str or not target.startswith("/") or target.startswith("//"):
+        raise bad_request(f"Request Url is invalid for request with Id : {name}; it is relative and begins with '/'.")
+    headers = item.get("headers")
+    if headers is not None and (type(headers) is not dict or not all(type(value) is str for value in headers.values())):
+        raise bad_request(f"Headers of the request with Id : {name} are not an object of strings.")
+    depends = item.get("dependsOn")
+    if depends is not None and (type(depends) is not list or not all(type(other) is str for other in depends)):
+        raise bad_request(f"'dependsOn' of the request with Id : {name} is not a list of Ids.")
+    body = item.get("body")
+    write = method.upper() in ("POST", "PATCH", "PUT")
+    if body is None:
+        if write:
+            raise bad_request(f"Write request id : {name} does not contain Content-Type header or body.")
+    else:
+        if not any(key.lower() == "content-type" and _is_json(value) for key, value in (headers or {}).items()):
+            raise bad_request(f"Write request id : {name} does not contain Content-Type header or body.")
+        if not write:
+            raise bad_request(f"Request with Id : {name} has a body, which {method} requests do not take.")
+    return name.lower()

@@ -1,0 +1,232 @@
+"""What usher reads of a directory, and the one thing it changes: users, deleted users, organization, policy.
+
+A guest is invisible here until its replication lag is over (`User.visible_s`), although the invitation service, which
+asks the writing replica, knows it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sandbox import errors
+from sandbox.directory import Directory, Tenant, User
+from sandbox.errors import bad_request, no_such_object, unknown_property
+from sandbox.odata import PROPERTIES, QueryError, UsersQuery, parse_single_query, parse_users_query
+from sandbox.recorder import Recorder
+from sandbox.tokens import Caller
+
+_READ_USERS = frozenset({"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"})
+_WRITE_USERS = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
+_READ_ORGANIZATION = frozenset(
+    {
+        "Organization.Read.All",
+        "Organization.ReadWrite.All",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    }
+)
+_READ_POLICY = frozenset({"Policy.Read.All", "Policy.ReadWrite.Authorization"})
+_CHANGEABLE = frozenset(
+    {
+        "displayName",
+        "givenName",
+        "surname",
+        "companyName",
+        "usageLocation",
+        "preferredLanguage",
+        "jobTitle",
+        "department",
+        "accountEnabled",
+        "otherMails",
+    }
+)
+
+
+class People:
+    """The reading side of one sandbox's directory."""
+
+    def __init__(self, directory: Directory, recorder: Recorder) -> None:
+        self.base_url = ""
+        self._directory = directory
+        self._recorder = recorder
+
+    def list_users(self, caller: Caller, query: str, *, eventual: bool) -> tuple[dict[str, Any], int]:
+        """Answer GET /users; also returns its price in resource units. Raises `GraphError`."""
+        _need(caller, _READ_USERS)
+        asked = _users_query(query, eventual)
+        tenant = caller.tenant
+        users = self._candidates(tenant, asked)
+        return self._page(users, asked, query, "users"), 1 if asked.has_select else 2
+
+    def list_deleted(self, caller: Caller, query: str, *, eventual: bool) -> tuple[dict[str, Any], int]:
+        """Answer GET /directory/deletedItems/microsoft.graph.user. Raises `GraphError`."""
+        _need(caller, _READ_USERS)
+        asked = _users_query(query, eventual)
+        users = caller.tenant.deleted.values()
+        return self._page(users, asked, query, "directory/deletedItems/microsoft.graph.user"), 1
+
+    def get_user(self, caller: Caller, name: str, query: str) -> tuple[dict[str, Any], int]:
+        """Answer GET /users/{id or userPrincipalName}. Raises `GraphError`."""
+        _need(caller, _READ_USERS)
+        try:
+            select, has_select = parse_single_query(query)
+        except QueryError as error:
+            raise bad_request(str(error), error.code) from None
+        shown = _show(self._visible(caller.tenant, name), select)
+        return {"@odata.context": self._context("users/$entity", select, has_select), **shown}, 1
+
+    def update_user(self, caller: Caller, name: str, body: dict[str, Any]) -> None:
+        """Do PATCH /users/{id}. Raises `GraphError`, a 404 while the user is not replicated yet."""
+        _need(caller, _WRITE_USERS)
+        if not body:
+            raise bad_request("Empty Payload. JSON content expected.")
+        for key in body.keys() - _CHANGEABLE:
+            if key in PROPERTIES:
+                raise bad_request(f"Property '{key}' is read-only and cannot be set.", "Request_BadRequest")
+            raise unknown_property(key, "microsoft.graph.user")
+        user = self._visible(caller.tenant, name)
+        before = list(user.addresses())
+        for key, value in body.items():
+            _set(user, key, value)
+        caller.tenant.reindex(user, before)
+        self._recorder.user_changed(caller.tenant, user)
+
+    def organization(self, caller: Caller, query: str) -> dict[str, Any]:
+        """Answer GET /organization. Raises `GraphError`."""
+        _need(caller, _READ_ORGANIZATION)
+        tenant = caller.tenant
+        everything: dict[str, Any] = {
+            "id": tenant.id,
+            "displayName": tenant.name,
+            "tenantType": "AAD",
+            "countryLetterCode": "DE",
+            "preferredLanguage": "en",
+            "technicalNotificationMails": [f"ada@{tenant.domains[0]}"],
+            "directorySizeQuota": {"used": len(tenant.users), "total": tenant.max_users or 300_000},
+            "verifiedDomains": [
+                {
+                    "capabilities": "Email, OfficeCommunicationsOnline",
+                    "isDefault": position == 0,
+                    "isInitial": domain == tenant.initial_domain,
+                    "name": domain,
+                    "type": "Managed",
+                }
+                for position, domain in enumerate(tenant.domains)
+            ],
+        }
+        return {
+            "@odata.context": f"{self.base_url}/v1.0/$metadata#organization",
+            "value": [_selected(everything, query, "organization")],
+        }
+
+    def authorization_policy(self, caller: Caller, query: str) -> dict[str, Any]:
+        """Answer GET /policies/authorizationPolicy. Raises `GraphError`."""
+        _need(caller, _READ_POLICY)
+        everything = {
+            "id": "authorizationPolicy",
+            "displayName": "Authorization Policy",
+            "allowInvitesFrom": caller.tenant.allow_invites_from,
+            "allowedToSignUpEmailBasedSubscriptions": True,
+            "guestUserRoleId": "10dae51f-b6af-4016-8d66-8c2a99b929b3",
+        }
+        return {
+            "@odata.context": f"{self.base_url}/v1.0/$metadata#policies/authorizationPolicy/$entity",
+            **_selected(everything, query, "authorizationPolicy"),
+        }
+
+    def _candidates(self, tenant: Tenant, asked: UsersQuery) -> Iterable[User]:
+        now_s = self._directory.clock.real_s()
+        if asked.filter is not None and asked.filter.addresses is not None:
+            found = {user.id: user for address in asked.filter.addresses for user in tenant.by_address.get(address, ())}
+            return [user for user in found.values() if user.visible_s <= now_s]
+        return [user for user in tenant.users.values() if user.visible_s <= now_s]
+
+    def _page(self, users: Iterable[User], asked: UsersQuery, query: str, path: str) -> dict[str, Any]:
+        found = [user for user in users if asked.filter is None or asked.filter.matches(user)]
+        page = found[asked.skip : asked.skip + asked.top]
+        answer: dict[str, Any] = {"@odata.context": self._context("users", asked.select, asked.has_select)}
+        if asked.count:
+            answer["@odata.count"] = len(found)
+        if len(found) > asked.skip + asked.top:
+            rest = "&".join(
+                part for part in query.split("&") if part and not part.startswith(("$skiptoken", "%24skip"))
+            )
+            separator = "&" if rest else ""
+            answer["@odata.nextLink"] = (
+                f"{self.base_url}/v1.0/{path}?{rest}{separator}$skiptoken={asked.skip + asked.top}"
+            )
+        answer["value"] = [_show(user, asked.select) for user in page]
+        return answer
+
+    def _visible(self, tenant: Tenant, name: str) -> User:
+        user = tenant.users.get(name.lower())
+        if user is None:
+            user = next(
+                (holder for holder in tenant.by_address.get(name.lower(), ()) if holder.upn.lower() == name.lower()),
+                None,
+            )
+        if user is None or user.visible_s > self._directory.clock.real_s():
+            raise no_such_object(name)
+        return user
+
+    def _context(self, entity: str, select: tuple[str, ...], has_select: bool) -> str:
+        if has_select:
+            entity = entity.replace("users", f"users({','.join(select)})")
+        return f"{self.base_url}/v1.0/$metadata#{entity}"
+
+
+def _users_query(query: str, eventual: bool) -> UsersQuery:
+    try:
+        return parse_users_query(query, eventual=eventual)
+    except QueryError as error:
+        raise bad_request(str(error), error.code) from None
+
+
+def _need(caller: Caller, roles: frozenset[str]) -> None:
+    if caller.roles.isdisjoint(roles):
+        raise errors.not_allowed()
+
+
+def _show(user: User, select: tuple[str, ...]) -> dict[str, Any]:
+    return {name: PROPERTIES[name](user) for name in select}
+
+
+def _set(user: User, key: str, value: object) -> None:
+    if key == "accountEnabled":
+        if not isinstance(value, bool):
+            raise bad_request("Cannot convert the value of property 'accountEnabled' to the expected type.")
+        user.enabled = value
+    elif key == "otherMails":
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise bad_request("Property 'otherMails' is a collection of strings.")
+        user.other_mails = tuple(value)
+    elif value is not None and not isinstance(value, str):
+        raise bad_request(f"Cannot convert the value of property '{key}' to the expected type.")
+    elif key == "displayName":
+        if not value:
+            raise bad_request("Property 'displayName' cannot be empty.", "Request_BadRequest")
+        user.display_name = value
+    else:
+        user.extra = {**(user.extra or {}), key: value}
+
+
+def _selected(everything: dict[str, Any], query: str, type_name: str) -> dict[str, Any]:
+    """Apply `$select`, the one query option these two resources take here."""
+    try:
+        options = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise bad_request("The query string is malformed.") from None
+    if not options:
+        return everything
+    if len(options) > 1 or options[0][0] != "$select":
+        raise bad_request(f"The query parameter '{options[-1][0]}' is not supported.", "Request_UnsupportedQuery")
+    names = [name.strip() for name in options[0][1].split(",")]
+    for name in names:
+        if name not in everything:
+            raise bad_request(
+                f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
+                f"'microsoft.graph.{type_name}'."
+            )
+    return {name: everything[name] for name in names}
