@@ -1,0 +1,24 @@
+"""What can be asked for. Inside this project: `from tasks import invite_guest, invite_guests`, the Celery tasks.
+
+They are loaded when first used (PEP 562): the CLI lives in this package too, and its `--help` needs no Celery.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.guests import invite_guest, invite_guests
+
+__all__ = ["invite_guest", "invite_guests"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("tasks.guests"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

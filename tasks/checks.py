@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 INVITE_ROLES = frozenset({"User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
 _SOON = timedelta(days=30)
+_WHOSE = GraphRequest("1", "GET", "/organization?$select=displayName,verifiedDomains")
+_NAME_WITHIN_S = 5.0  # only shown: nobody waits long for a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,8 @@ def _roles(roles: frozenset[str] | None) -> list[Finding]:
 
 async def _organization(services: Services, connection: Connection, token: str) -> list[Finding]:
     """Ask Graph for the tenant's name: shows that Graph is reached. Many apps may not read it; that is no fault."""
-    request = GraphRequest("1", "GET", "/organization?$select=displayName,verifiedDomains")
-    exchange = await services.graph.send_one(connection, token, request, priority="normal")
-    answer = exchange.answers["1"]
+    exchange = await services.graph.send_one(connection, token, _WHOSE, priority="normal")
+    answer = exchange.answers[_WHOSE.id]
     if answer.fate is not Fate.ANSWERED:
         return [Finding(False, f"Graph at {connection.graph_url} cannot be reached ({answer.note}); check network, proxy and certificates.")]
     if answer.status == 401:
@@ -98,6 +99,13 @@ class Tenant:
 
     name: str
     default_domain: str
+
+
+async def fetch_tenant(services: Services, connection: Connection, token: str) -> Tenant | None:
+    """Return the connection's tenant by name, None where the app may not read it or Graph does not answer soon."""
+    exchange = await services.graph.send_one(connection, token, _WHOSE, priority="normal", deadline_s=_NAME_WITHIN_S)
+    answer = exchange.answers[_WHOSE.id]
+    return read_tenant(answer.body) if answer.fate is Fate.ANSWERED and answer.status == 200 else None
 
 
 def read_tenant(body: object) -> Tenant | None:

@@ -1,122 +1,192 @@
 """What producers ask for: one guest, whom somebody waits for, or a list of up to 1,000. `docs/producers.md` is the contract.
 
 The job's id follows from the Celery task's id (or from `key`), so the same message twice is the same job. A message that cannot be
-accepted is answered with a refusal; only its rows' entry into the ledger makes them accepted.
+accepted is answered with a refusal; only its rows' entry into the ledger makes them accepted, and with it the message is done.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
 from tasks.fields import FIELDS
-from tasks.refusals import Refused, read_arguments, refuse_unknown, take_number, take_text
-from tasks.rows import BadRow, validate_defaults, validate_record
+from tasks.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
+from tasks.rows import BadRow, ValidRow, validate_defaults, validate_record
 from tasks.submit import job_id_of, load_message
-from tasks.views import outcome_of, view_of
+from tasks.views import outcome_of, pending, view_of
 from worker.app import app
-from worker.model import Lane, Options
+from worker.echo import plain_word
+from worker.model import JobState, Lane, Options
+from worker.privacy import acknowledge
 from worker.runtime import Parts, runtime
 from worker.services import Services
+from worker.store import OUTAGE, keep_trying
+from worker.waiting import waiting
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from config import Connection
 
 MOST_ROWS = 1000
 """Rows in one message: about 220 kB. Longer lists come in several messages, or through the CLI."""
 MOST_WAIT_S = 600.0
 _LOOK_EVERY_S = 0.2
+_ACCEPT_FOR_S = 600.0  # how long a message is held while Redis is away; after that it goes back to its queue
+_LOADED_ELSEWHERE_S = 0.5
 
 
-@app.task(name="usher.invite_guest", bind=True, ignore_result=False, acks_late=True, queue="celery")
-def invite_guest(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+@app.task(name="usher.invite_guest", bind=True, ignore_result=False, acks_late=True)
+def invite_guest(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Invite one guest ahead of bulk work: `invite_guest(connection, email, wait_s=30, **fields)`.
 
     Returns the outcome (`{"status": "invited", "job", "row", "user_id", …}`); after `wait_s` seconds without one `{"status":
     "pending", "job", "row", "why"}`, and the row goes on by itself; `{"status": "refused", "errors": […]}` when nothing was accepted.
     """
+    task_id = str(self.request.id)
+
+    def work() -> dict[str, Any]:
+        connection, job, wait_s = runtime.run(_accept_guest(runtime.parts.services, task_id, args, kwargs))
+        acknowledge(task_id)
+        return runtime.run(_await_guest(runtime.parts, connection, job, wait_s))
+
     try:
-        return runtime.run(_invite_guest(runtime.parts, str(self.request.id), args, kwargs))
-    except Refused as refused:
-        return refused.result()
+        return answer(work)
     finally:
         runtime.wake()
 
 
-@app.task(name="usher.invite_guests", bind=True, ignore_result=False, acks_late=True, queue="celery")
-def invite_guests(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+@app.task(name="usher.invite_guests", bind=True, ignore_result=False, acks_late=True)
+def invite_guests(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Invite a list: `invite_guests(connection, rows, key=None, **defaults)`, up to 1,000 rows (dicts of fields).
 
     Returns `{"job": id, "state", "rows", "invited", …}` at once; an invalid row ends `failed` (`invalid_row`) while the others go.
     The same `key` on the same connection is the same job.
     """
+    task_id = str(self.request.id)
     try:
-        return runtime.run(_invite_guests(runtime.parts.services, str(self.request.id), args, kwargs))
-    except Refused as refused:
-        return refused.result()
+        return answer(lambda: runtime.run(_accept_guests(runtime.parts.services, task_id, args, kwargs)))
     finally:
         runtime.wake()
 
 
-async def _invite_guest(parts: Parts, task_id: str, args: Any, kwargs: Any) -> dict[str, Any]:
-    services = parts.services
-    given = read_arguments(args, kwargs, names=("connection", "email", "wait_s"))
+async def _accept_guest(services: Services, task_id: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
+    """Put one guest into the ledger. Returns the connection's name, the job and how long to wait for it."""
+    given = read_arguments("usher.invite_guest", args, kwargs)
     connection = _connection(services, take_text(given, "connection"))
     wait_s = take_number(given, "wait_s", 30.0, most=MOST_WAIT_S)
     options = _options(given)
-    refuse_unknown({name: value for name, value in given.items() if name not in FIELDS}, (*FIELDS, "wait_s", "resend"))
+    refuse_unknown(given, (*FIELDS, "wait_s", "resend"))
     row = validate_record(given, 1)
     if isinstance(row, BadRow):
         raise Refused(f"{row.column or 'the row'} {row.reason}.")
-    deadline = asyncio.get_running_loop().time() + wait_s
     job = job_id_of(task_id)
-    await load_message(services.jobs, connection, [row], job=job, lane=Lane.NOW, options=options, info=_info(task_id))
+    await _load(services, connection, [row], job, Lane.NOW, options, task_id)
+    return connection.name, job, wait_s
+
+
+async def _await_guest(parts: Parts, connection: str, job: str, wait_s: float) -> dict[str, Any]:
+    """Send it from here, and wait: as long as Microsoft's answer is awaited, and longer while there is a place to wait in."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + wait_s
+    if wait_s == 0 and (outcome := await _look(parts.services, job))["status"] != "pending":
+        return outcome
+    run = waiting.start(_run(parts, connection, job))
+    if wait_s == 0:
+        return pending(job, "It was taken in and goes on by itself; wait_s is 0, so nobody waits for it here.")
+    await asyncio.wait({run}, timeout=wait_s)
+    outcome = await _look(parts.services, job)
+    if outcome["status"] != "pending" or not run.done():
+        return outcome
+    with waiting.place() as free:
+        while free and outcome["status"] == "pending" and (left_s := deadline_s - loop.time()) > 0:
+            await asyncio.sleep(min(_LOOK_EVERY_S, left_s))
+            outcome = await _look(parts.services, job)
+    return outcome
+
+
+async def _run(parts: Parts, connection: str, job: str) -> None:
     # Past the dispatcher: its message would come to this very worker, a few milliseconds later.
-    ticket = await services.ledger.offer(job, 0, connection.name, Lane.NOW)
+    ticket = await parts.services.ledger.offer(job, 0, connection, Lane.NOW)
     if ticket is not None:
         await parts.runner.run(ticket)
-    while True:
-        outcome = await outcome_of(services, job)
-        left_s = deadline - asyncio.get_running_loop().time()
-        if outcome["status"] != "pending" or left_s <= 0:
-            return outcome
-        await asyncio.sleep(min(_LOOK_EVERY_S, left_s))
 
 
-async def _invite_guests(services: Services, task_id: str, args: Any, kwargs: Any) -> dict[str, Any]:
-    given = read_arguments(args, kwargs, names=("connection", "rows", "key"))
+async def _look(services: Services, job: str) -> dict[str, Any]:
+    try:
+        return await outcome_of(services, job)
+    except OUTAGE:
+        return pending(job, "Redis is away; the row is in it and goes on when it is back.")
+
+
+async def _accept_guests(services: Services, task_id: str, args: Any, kwargs: Any) -> dict[str, Any]:
+    given = read_arguments("usher.invite_guests", args, kwargs)
     connection = _connection(services, take_text(given, "connection"))
-    rows = given.pop("rows", None)
+    rows = _rows(given.pop("rows", None))
     key = take_text(given, "key", required=False)
     options = _options(given)
-    if not isinstance(rows, list) or not rows:
-        raise Refused("rows must be a list of at least one object.")
-    if len(rows) > MOST_ROWS:
-        raise Refused(f"{len(rows)} rows are more than the {MOST_ROWS} a message may bring; send several messages.")
-    errors = [f"row {number}: is not an object." for number, row in enumerate(rows, 1) if not isinstance(row, dict)]
-    if errors:
-        raise Refused(*errors[:20])
-    for name in dict.fromkeys(name for row in rows for name in row):
-        refuse_unknown({} if name in FIELDS else {name: None}, FIELDS)
-    refuse_unknown({name: value for name, value in given.items() if name not in FIELDS}, (*FIELDS, "key", "resend"))
+    refuse_unknown(given, (*FIELDS, "key", "resend"))
     try:
         defaults = validate_defaults(given)
     except InputError as error:
         raise Refused(str(error)) from None
     checked = [validate_record(row, number, None, defaults) for number, row in enumerate(rows, 1)]
     job = job_id_of(f"{connection.name} {key}" if key else task_id)
-    await load_message(services.jobs, connection, checked, job=job, lane=Lane.BULK, options=options, info=_info(task_id))
-    return await view_of(services, job)
+    await _load(services, connection, checked, job, Lane.BULK, options, task_id)
+    return await keep_trying(lambda: view_of(services, job), _ACCEPT_FOR_S)
 
 
-def _connection(services: Services, name: str) -> Any:
-    from config import ConfigError
+def _rows(given: Any) -> list[dict[str, Any]]:
+    if not isinstance(given, list) or not given:
+        raise Refused("rows must be a list of at least one object.")
+    if len(given) > MOST_ROWS:
+        raise Refused(f"{len(given)} rows are more than the {MOST_ROWS} a message may bring; send several messages.")
+    errors = [f"row {number}: is not an object." for number, row in enumerate(given, 1) if not isinstance(row, dict)]
+    if errors:
+        raise Refused(*errors)
+    refuse_unknown(dict.fromkeys(name for row in given for name in row), FIELDS)
+    return given
 
+
+async def _load(
+    services: Services,
+    connection: Connection,
+    rows: list[ValidRow | BadRow],
+    job: str,
+    lane: Lane,
+    options: Options,
+    task_id: str,
+) -> None:
+    """Return when the rows are in the ledger, by this message or by the same one before it."""
+    rows = [_storable(row) if isinstance(row, BadRow) else row for row in rows]
+    info = {"by": "producer", "task": task_id}
+
+    async def load() -> bool:
+        await load_message(services.jobs, connection, rows, job=job, lane=lane, options=options, info=info)
+        view = await services.jobs.view(job)
+        return view is None or view.state is not JobState.LOADING
+
+    # False: another worker loads the same message, or died doing so; then it is loaded anew here after a minute.
+    while not await keep_trying(load, _ACCEPT_FOR_S):  # noqa: ASYNC110 - the other worker is another process
+        await asyncio.sleep(_LOADED_ELSEWHERE_S)
+
+
+def _storable(row: BadRow) -> BadRow:
+    """JSON can spell half a surrogate pair, which nothing can store; what is echoed of a bad row loses it."""
+    echoed = {name: getattr(row, name).encode(errors="replace").decode() for name in ("email", "display_name", "ref")}
+    return row._replace(**echoed)
+
+
+def _connection(services: Services, name: str) -> Connection:
+    from config import ConfigError, UnknownConnection
+
+    if plain_word(name) != name:
+        raise Refused("connection is not the name of a connection: small letters, digits and -.")
     try:
         return services.connection(name)
-    except ConfigError as error:
+    except UnknownConnection as error:
         raise Refused(str(error)) from None
+    except ConfigError as error:
+        raise Refused(f"The connection cannot be used: {error}") from None
 
 
 def _options(given: dict[str, Any]) -> Options:
@@ -124,7 +194,3 @@ def _options(given: dict[str, Any]) -> Options:
     if not isinstance(resend, bool):
         raise Refused("resend must be true or false.")
     return Options(resend=resend)
-
-
-def _info(task_id: str) -> dict[str, Any]:
-    return {"by": "producer", "task": task_id}

@@ -43,6 +43,8 @@ class Loaded:
     blocked: int = 0
     mails: int = 0
     with_message: int = 0
+    language_ignored: int = 0  # rows whose language Graph passes over for their message
+    with_steps: int = 0  # rows that name sponsors or groups
 
     @property
     def job(self) -> str:
@@ -77,8 +79,8 @@ async def load(
 ) -> Loaded | None:
     """Load a list into a job that does not run yet. None: a job of that id exists already.
 
-    Bad rows and repeated addresses enter with their outcome. Raises what reading the rows raises (`InputError`), with the
-    half-loaded job removed; redis-py's errors pass.
+    Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then the job pauses. Raises what reading
+    the rows raises (`InputError`), with the half-loaded job removed; redis-py's errors pass.
     """
     options = options or Options()
     loading = await jobs.create(job, connection.name, lane, options=options, info=info, pilot=pilot)
@@ -122,7 +124,10 @@ def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, connection
         return
     loaded.to_send += 1
     loaded.mails += wants_mail(values, connection, options)
-    loaded.with_message += bool(values.get("message") or options.message)
+    text = values.get("message") or options.message
+    loaded.with_message += bool(text)
+    loaded.language_ignored += bool(text and (values.get("language") or options.language))
+    loaded.with_steps += "sponsors" in values or "groups" in values
     loaded.loading.put(values)
 
 
@@ -153,11 +158,10 @@ async def drop(jobs: Jobs, loaded: Loaded) -> None:
     await jobs.delete(loaded.job)
 
 
-async def failed_rows(jobs: Jobs, job: str) -> AsyncIterator[dict[str, Any]]:
-    """Yield the result records of a job that may be tried again: failed, and left in doubt."""
-    async for record in jobs.results(job):
-        if record["status"] in ("failed", "in_doubt"):
-            yield record
+async def failed_rows(jobs: Jobs, job: str) -> AsyncIterator[tuple[RowState, dict[str, Any]]]:
+    """Yield what was asked for by the rows of a job that may be tried again: failed, and left in doubt."""
+    async for state, row in jobs.inputs(job, (RowState.FAILED, RowState.LEFT_IN_DOUBT)):
+        yield state, row
 
 
 def _ended(letter: RowState, code: str, message: str) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from worker.echo import plain_word
 from worker.jobs import JobView
 from worker.services import Services
 
@@ -33,7 +34,7 @@ async def view_of(services: Services, job: str) -> dict[str, Any]:
     """Return `describe_job` of a job, or a refusal when there is none."""
     view = await services.jobs.view(job)
     if view is None:
-        return {"status": "refused", "errors": [f"There is no job {job[:40]}: it never was, or it has been deleted or has expired."]}
+        return no_such_job(job)
     return {**describe_job(view), "created_at": view.created_at.isoformat(timespec="seconds")}
 
 
@@ -49,8 +50,21 @@ async def outcome_of(services: Services, job: str) -> dict[str, Any]:
             return {"job": job, **public_record(record)}
     view = await services.jobs.view(job)
     if view is None:
-        return {"status": "refused", "errors": [f"Job {job} was deleted."]}
-    return {"status": "pending", "job": job, "row": 1, "why": _why(view)}
+        return no_such_job(job)
+    return pending(job, _why(view))
+
+
+def pending(job: str, why: str) -> dict[str, Any]:
+    """Return what is told of a single guest who has no outcome yet."""
+    return {"status": "pending", "job": job, "row": 1, "why": why}
+
+
+def no_such_job(job: str) -> dict[str, Any]:
+    """Return the refusal for an id that no job has."""
+    return {
+        "status": "refused",
+        "errors": [f"There is no job {plain_word(job)}: it never was, or it has been deleted or has expired."],
+    }
 
 
 def _why(view: JobView) -> str:

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from celery import Celery
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from worker.place import Place, find_place
 
@@ -46,7 +46,7 @@ def build_settings(place: Place) -> dict[str, Any]:
         "accept_content": ["json"],
         "result_accept_content": ["json"],
         "task_default_queue": PRODUCERS,
-        "task_queues": [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in (PRODUCERS, NOW, BULK)],
+        "task_queues": [_queue(name) for name in (PRODUCERS, NOW, BULK)],
         "task_routes": {"usher.run_chunk": {"queue": BULK}, "usher.settle": {"queue": NOW}},
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
@@ -99,6 +99,11 @@ def build_settings(place: Place) -> dict[str, Any]:
     }
 
 
+def _queue(name: str) -> Queue:
+    exchange = Exchange(name, type="direct")  # type: ignore[no-untyped-call]
+    return Queue(name, exchange, routing_key=name)  # type: ignore[no-untyped-call]
+
+
 def _redbeat_options() -> dict[str, Any]:
     """A restart of Redis ends RedBeat unless its client keeps trying (its lock calls are not wrapped)."""
     from redis.backoff import ExponentialBackoff
@@ -134,11 +139,16 @@ def _configure() -> dict[str, Any]:
     try:
         return build_settings(find_place())
     except (ConfigError, StackError) as error:
-        print(f"usher: {error}", file=sys.stderr)
+        sys.stderr.write(f"usher: {error}\n")
         raise SystemExit(2) from None
 
 
-app = Celery("usher", include=["tasks.chunks", "tasks.guests", "tasks.reading"], task_cls="worker.privacy:PrivateTask", set_as_current=True)
+app = Celery(
+    "usher",
+    include=["tasks.chunks", "tasks.guests", "tasks.reading"],
+    task_cls="worker.privacy:PrivateTask",
+    set_as_current=True,
+)
 app.add_defaults(_configure)
 
 from worker import bootsteps  # noqa: E402 - registers the dispatcher with the app just made

@@ -71,9 +71,14 @@ def unpack_links(blob: bytes) -> dict[int, str]:
 
 
 def pack_finished(rows: Sequence[Mapping[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
-    """Pack a finished chunk: of the rows what the results show, and every row's outcome."""
-    kept = [{name: row.get(name) for name in ("email", "display_name", "ref") if name in row} for row in rows]
-    head, tail = pack_rows(kept), pack_outcomes(outcomes)
+    """Pack a finished chunk: every row's outcome, and of the rows what the results show; all of one that may be tried again."""
+    ended = list(outcomes)
+    again = {o.index for o in ended if o.letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT)}
+    kept = [
+        row if index in again else {name: row[name] for name in ("email", "display_name", "ref") if name in row}
+        for index, row in enumerate(rows)
+    ]
+    head, tail = pack_rows(kept), pack_outcomes(ended)
     return len(head).to_bytes(4, "big") + head + tail
 
 

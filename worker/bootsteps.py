@@ -1,4 +1,7 @@
-"""What a Celery worker starts and stops besides consuming: the dispatcher, and the warm shutdown's word to the chunks in work."""
+"""What a Celery worker starts and stops besides consuming: the dispatcher, and the warm shutdown's word to the chunks in work.
+
+Here too Celery is told to take messages in through `worker.intake`.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,21 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.signals import worker_shutdown, worker_shutting_down
+from celery.worker import state
 
 from worker.model import Lane, Ticket
+from worker.waiting import waiting
 
 log = logging.getLogger(__name__)
 
+_LAST_ANSWERS_S = 30.0
+"""Above `[graph].timeout_s`. A cold shutdown does not wait; those rows are looked up."""
+
 
 def register(app: Celery) -> None:
-    """Add the dispatcher to the app's workers."""
+    """Add the dispatcher and the intake to the app's workers."""
     app.steps["consumer"].add(Dispatching)
+    app.add_defaults({"worker_consumer": "worker.intake:Intake"})
 
 
 class Dispatching(bootsteps.StartStopStep):
@@ -32,7 +41,9 @@ class Dispatching(bootsteps.StartStopStep):
         from worker.app import seats_of
         from worker.runtime import runtime
 
-        seats = seats_of(int(parent.pool.num_processes))
+        threads = int(parent.pool.num_processes)
+        seats = seats_of(threads)
+        waiting.places = max(1, threads // 2)
         app = parent.app
 
         def publish(offers: Sequence[tuple[Ticket, int]]) -> None:
@@ -82,6 +93,10 @@ def _stop_after_batches(**_: Any) -> None:
 
 @worker_shutdown.connect(weak=False)
 def _close(**_: Any) -> None:
+    """Last of all. A guest whose producer has its `pending` already may still be on the wire: its answer is worth the wait."""
     from worker.runtime import runtime
 
+    cold = state.should_terminate is not None and state.should_terminate is not False  # 0 is an exit status
+    if waiting.busy and not cold:
+        runtime.run(waiting.finish(_LAST_ANSWERS_S))
     runtime.close()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
-from worker.model import Outcome, RowState
+from worker.model import KnownRow, Outcome, Row, RowState
 from worker.verdicts import HoldKind, Kind, Verdict
 
 _FINAL = {
@@ -21,7 +22,8 @@ class Consequences:
 
     throttled: Verdict | None = None  # the longest wait among them
     hold: Verdict | None = None  # the gravest
-    retry: Verdict | None = None
+    retry: Verdict | None = None  # refused before processing, or nobody answered
+    lost: Verdict | None = None  # no usable answer; the rows are in doubt
     token_refused: bool = False
     processed: int = 0  # rows that Graph gave a verdict on: its gate is open
     blocked_domains: dict[str, Verdict] = field(default_factory=dict)
@@ -43,7 +45,7 @@ def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
             case Kind.RETRY:
                 found.retry = verdict
             case Kind.IN_DOUBT:
-                pass
+                found.lost = verdict
             case _:
                 found.processed += 1
                 if verdict.whole_domain:
@@ -91,4 +93,32 @@ def build_outcome(
 
 def build_skip(index: int, verdict: Verdict, at_ms: int) -> Outcome:
     """End a row unsent: the tenant refuses its whole domain, and asking again would only look suspicious."""
-    return Outcome(index, RowState.FAILED, code=verdict.code or verdict.cause, message=f"Not sent: {verdict.message}", at_ms=at_ms)
+    return Outcome(
+        index, RowState.FAILED, code=verdict.code or verdict.cause, message=f"Not sent: {verdict.message}", at_ms=at_ms
+    )
+
+
+def build_known(row: KnownRow, at_ms: int) -> Outcome:
+    """End a row unsent: its guest was invited lately, by this list's earlier run or by another job."""
+    day = datetime.fromtimestamp(row.day * 86400, UTC)
+    return Outcome(
+        row.index,
+        RowState.SKIPPED,
+        code="invited_before",
+        message=f"Not sent: job {row.job} invited this guest, or met it again, on {day:%Y-%m-%d}; --resend would mail again.",
+        at_ms=at_ms,
+    )
+
+
+def judge_member(row: Row, verdict: Verdict) -> Verdict:
+    """A row that asks for a Member may be refused for that alone: no reason to hold everybody else.
+
+    Only privileged apps may invite members. https://learn.microsoft.com/graph/api/resources/invitation
+    """
+    if verdict.hold is not HoldKind.PERMISSION or row.get("user_type") != "Member":
+        return verdict
+    message = (
+        "Microsoft refuses this row, probably because the app may not invite members (user_type Member): an administrator assigns it "
+        "a role such as User Administrator, or the row asks for a Guest."
+    )
+    return replace(verdict, kind=Kind.FAILED, hold=None, message=message)

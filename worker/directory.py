@@ -20,9 +20,7 @@ MOST_ADDRESSES = CLAUSES * BATCH_LIMIT // 2
 """Addresses in one `$batch`: each group of 15 takes two requests, by `mail` and by `otherMails`."""
 _SELECT = "id,mail,otherMails,createdDateTime,userType,accountEnabled"
 
-READ_ROLES = frozenset(
-    {"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
-)
+READ_ROLES = frozenset({"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"})
 """Application permissions, any of which lets an app read users."""
 
 
@@ -85,6 +83,6 @@ def _read_instant(text: object) -> datetime | None:
     if not isinstance(text, str):
         return None
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return datetime.fromisoformat(text)
     except ValueError:
         return None

@@ -94,6 +94,9 @@ class Dispatcher:
         services = self._services
         seconds, micros = await services.client.time()
         services.clocks.learn_redis(int(seconds) * 1000 + int(micros) // 1000)
+        mended = await services.ledger.heal()
+        if mended:
+            log.warning("%d entries of the ledger's lists did not fit its rows and were put right", mended)
         await services.jobs.expire_ended()
 
     def _report(self, tick: Tick) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -33,7 +34,12 @@ ENDS_BY_ITSELF = frozenset(
 )
 """Holds that a try may end. The others wait for a person."""
 
-FIRST_TRY_S = {HoldReason.CREDENTIAL: 5.0, HoldReason.PERMISSION: 15.0, HoldReason.TENANT: 15.0, HoldReason.DIRECTORY_FULL: 60.0}
+FIRST_TRY_S = {
+    HoldReason.CREDENTIAL: 5.0,
+    HoldReason.PERMISSION: 15.0,
+    HoldReason.TENANT: 15.0,
+    HoldReason.DIRECTORY_FULL: 60.0,
+}
 """Seconds until the first try after a hold; it doubles each time, up to 15 minutes (`hold.lua`, `begin_batch.lua`)."""
 
 
@@ -59,7 +65,7 @@ class Gates:
     """The gates in the ledger."""
 
     def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client = client
+        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self._keys = keys
         self._scripts = Scripts(client)
 
@@ -93,10 +99,17 @@ class Gates:
         """Open a gate (only if held for `kind`, where given). With a tenant key its abuse block is lifted too."""
         if tenant_key:
             await self._client.delete(self._keys.tenant(tenant_key))
+        return await self._reopen(connection, kind.value if kind else "")
+
+    async def reopen_after_try(self, connection: str) -> bool:
+        """A real row went through: open the gate, unless only a person may. True when it was held."""
+        return await self._reopen(connection, "tried")
+
+    async def _reopen(self, connection: str, what: str) -> bool:
         k = self._keys
         reply = await self._scripts["reopen"](
             keys=[k.connection(connection), k.due(), k.due_now(), k.rotation(connection), k.rotation_now(connection)],
-            args=[connection, kind.value if kind else ""],
+            args=[connection, what],
         )
         return bool(reply)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import secrets
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,16 +12,18 @@ import orjson
 from redis.asyncio import Redis
 
 from worker import blobs
-from worker.errors import LedgerTooNew
+from worker.errors import LedgerError, LedgerTooNew
 from worker.gates import Gate, Gates
 from worker.keys import SCHEMA, Keys
-from worker.ledger import ChunkContents, links_context, read_chunk
+from worker.ledger import WORKER_TTL_S, ChunkContents, links_context, read_chunk
 from worker.model import STATUS_OF, Counts, JobState, Lane, Options, Outcome, RowState
 from worker.scripts import Scripts
 from worker.seal import Sealer
 
 CHUNK_ROWS = 100
 """Rows in a chunk: the unit of storage, lease and message. Five full batches; larger ones delay more when a worker dies."""
+FOLLOWED_S = 20.0
+"""How long a command counts as following its job since it last said so; it says so every few seconds."""
 _LOADING_CHUNKS = 50  # written in one round trip while loading
 
 
@@ -55,8 +58,9 @@ class Loading:
     id: str
     connection: str
     lane: Lane
-    pilot: int = 0
+    pilot: int = 0  # rows to send before a pause; 0: no pilot
     rows: int = 0
+    to_send: int = 0
     chunks: int = 0
     pilot_chunks: int = 0
     finished: dict[str, int] = field(default_factory=dict)
@@ -74,8 +78,18 @@ class Loading:
             index = len(self._rows) - 1
             self._outcomes.append(replace(outcome, index=index))
             self.finished[outcome.letter.value] = self.finished.get(outcome.letter.value, 0) + 1
-        if len(self._rows) == CHUNK_ROWS or self.rows == self.pilot:
+        else:
+            self.to_send += 1
+        ends_pilot = outcome is None and self.to_send == self.pilot
+        if ends_pilot or len(self._rows) == CHUNK_ROWS:
             self.close_chunk()
+        if ends_pilot:
+            self.pilot_chunks = self.chunks
+
+    @property
+    def pilot_end(self) -> int:
+        """Ended rows at which the job pauses, 0 without a pilot: those that enter with an outcome, wherever they stand, and the pilot's."""
+        return self.pilot + sum(self.finished.values()) if 0 < self.pilot < self.to_send else 0
 
     def close_chunk(self) -> None:
         """End the chunk being filled, if it has any row."""
@@ -90,8 +104,6 @@ class Loading:
             fields |= {"no": 1, "o1": blobs.pack_outcomes(self._outcomes)}
         self._ready.append((self.chunks, fields))
         self.chunks += 1
-        if self.rows <= self.pilot:
-            self.pilot_chunks = self.chunks
         self._rows, self._letters, self._outcomes = [], [], []
 
     def take_ready(self, least: int = 1) -> list[tuple[int, dict[str, Any]]]:
@@ -106,7 +118,7 @@ class Jobs:
     """Jobs in the ledger, over one Redis client. `keep_s`: how long an ended job is kept."""
 
     def __init__(self, client: Redis, keys: Keys, *, keep_s: float, sealer: Sealer | None = None) -> None:
-        self.client = client
+        self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self.keys = keys
         self.keep_s = keep_s
         self.sealer = sealer
@@ -135,6 +147,7 @@ class Jobs:
             args=[
                 job,
                 SCHEMA,
+                secrets.token_hex(8),  # redis-py repeats a call whose answer was lost; this tells it from another's
                 *("connection", connection, "lane", lane.value),
                 *("options", orjson.dumps(given), "info", orjson.dumps(info or {})),
             ],
@@ -157,17 +170,24 @@ class Jobs:
             ready = ready[_LOADING_CHUNKS:]
 
     async def start(self, loading: Loading) -> JobState:
-        """Let a loaded job run: its rows are accepted now. All of its chunks have been written."""
+        """Let a loaded job run: its rows are accepted now. All of its chunks have been written.
+
+        Raises `LedgerError` when somebody removed it meanwhile.
+        """
         await self.write(loading, all_of_it=True)
-        pilot = loading.pilot if loading.pilot < loading.rows else 0
         counts = [value for letter, count in loading.finished.items() for value in (letter, count)]
         reply = await self._scripts["start_job"](
             keys=[self.keys.job(loading.id), self.keys.connections()],
             args=[
                 *(self.keys.prefix, loading.id, loading.connection, loading.lane.value),
-                *(loading.rows, loading.chunks, pilot, loading.pilot_chunks, *counts),
+                *(loading.rows, loading.chunks, loading.pilot_end, loading.pilot_chunks, *counts),
             ],
         )
+        if reply is None:
+            await self.delete(loading.id)
+            raise LedgerError(
+                "Somebody removed the job while its list was being read, so nothing was sent: submit it again."
+            )
         return JobState(reply.decode())
 
     # Seeing it
@@ -205,8 +225,46 @@ class Jobs:
 
     async def workers(self) -> dict[str, int]:
         """Return the workers seen lately, with their seats."""
+        seconds, micros = await self.client.time()
+        since_ms = int(seconds) * 1000 + int(micros) // 1000 - round(WORKER_TTL_S * 1000)
+        seen = set(await self.client.zrangebyscore(self.keys.workers(), since_ms, "+inf"))
         seats = await self.client.hgetall(self.keys.worker_seats())
-        return {name.decode(): int(count) for name, count in seats.items()}
+        return {name.decode(): int(count) for name, count in seats.items() if name in seen}
+
+    async def matching(self, start: str, *, most: int = 10) -> list[str]:
+        """Return ids that begin so, `most` at most; an id is of letters and digits."""
+        if not start.isalnum() or not start.isascii():
+            return []
+        found = []
+        async for raw, _ in self.client.zscan_iter(self.keys.jobs(), match=f"{start}*", count=1000):
+            found.append(raw.decode())
+            if len(found) >= most:
+                break
+        return found
+
+    async def follow(self, job: str) -> None:
+        """Say that a command follows this job; to be said again within `FOLLOWED_S`."""
+        await self.client.set(self.keys.follow(job), 1, px=round(FOLLOWED_S * 1000))
+
+    async def unfollow(self, job: str) -> None:
+        """The command is about to leave."""
+        await self.client.delete(self.keys.follow(job))
+
+    async def is_followed(self, job: str) -> bool:
+        """Whether a command follows this job right now."""
+        return bool(await self.client.exists(self.keys.follow(job)))
+
+    async def inputs(self, job: str, states: Collection[RowState]) -> AsyncIterator[tuple[RowState, dict[str, Any]]]:
+        """Yield the rows that stand in one of these states, in order, as they were submitted (`blobs.pack_finished`)."""
+        chunks = await self.client.hget(self.keys.job(job), "chunks")
+        for number in range(int(chunks or 0)):
+            fields = await self.client.hgetall(self.keys.chunk(job, number))
+            if b"st" not in fields:
+                return
+            contents = read_chunk(fields, None, b"")
+            for row, letter in zip(contents.rows, contents.letters, strict=True):
+                if RowState(letter) in states:
+                    yield RowState(letter), row
 
     async def results(self, job: str, *, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
         """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the results file."""
@@ -243,7 +301,7 @@ class Jobs:
         return await self._move(job, "paused", why)
 
     async def resume(self, job: str) -> JobState | None:
-        """Let a paused job run on, past a pilot too."""
+        """Let a paused job run on, past the pilot that paused it too."""
         return await self._move(job, "running", "")
 
     async def cancel(self, job: str, why: str = "") -> JobState | None:
@@ -256,21 +314,21 @@ class Jobs:
 
     async def delete(self, job: str) -> bool:
         """Remove every trace of a job. A running one is cancelled first; a late answer finds nothing to write to."""
-        fields = await self.client.hmget(self.keys.job(job), "state", "chunks", "connection", "lane")
-        if fields[0] is None:
+        fields = await self.client.hmget(self.keys.job(job), "state", "chunks")
+        if fields == [None, None]:
             return False
-        await self.cancel(job, "deleted")
-        keys = [self.keys.job(job), self.keys.back(job)]
-        await self.client.delete(*keys)  # first, so that nothing that runs takes its chunks for a job's
-        numbers = range(int(fields[1]))
+        await self.cancel(job, "deleted")  # from here on nothing of it is sent or offered
+        numbers = range(int(fields[1] or 0))
         for start in range(0, len(numbers), 500):
             await self.client.unlink(*(self.keys.chunk(job, n) for n in numbers[start : start + 500]))
+        # Last: should this be killed half-way, the job is still there to be deleted again
+        await self.client.delete(self.keys.job(job), self.keys.back(job))
         await self.client.zrem(self.keys.jobs(), job)
         await self.client.srem(self.keys.ending(), job)
         return True
 
     async def expire_ended(self) -> None:
-        """Give ended jobs their expiry. Called by dispatchers; safe to run twice or to be killed in between."""
+        """Give ended jobs their expiry, and let those that have expired leave the list. Called by dispatchers; safe to run twice or to be killed in between."""
         for raw in await self.client.srandmember(self.keys.ending(), 10):
             job = raw.decode()
             chunks = int(await self.client.hget(self.keys.job(job), "chunks") or 0)
@@ -283,6 +341,9 @@ class Jobs:
             await self.client.expire(self.keys.back(job), keep)
             await self.client.expire(self.keys.job(job), keep)
             await self.client.srem(self.keys.ending(), job)
+        for raw in await self.client.zrandmember(self.keys.jobs(), 10):
+            if not await self.client.exists(self.keys.job(raw.decode())):
+                await self.client.zrem(self.keys.jobs(), raw)
 
 
 def _view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
@@ -355,4 +416,3 @@ def _records(contents: ChunkContents, *, cancelled: bool) -> list[dict[str, Any]
 
 def _instant(ms: str | int) -> datetime:
     return datetime.fromtimestamp(int(ms) / 1000, UTC)
-

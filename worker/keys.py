@@ -32,10 +32,10 @@ class Keys:
         return f"{self.prefix}:jobs"
 
     def job(self, job: str) -> str:
-        """hash: connection, lane, state, why, rows, chunks, next (chunk), limit (chunks that may run: a pilot), pilot (rows),
+        """hash: connection, lane, state, why, rows, chunks, next (chunk), limit (chunks that may run: a pilot), pilot (ended rows at which it pauses),
 
         `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt), created_at, finished_at, options (JSON),
-        info (JSON: who submitted what), version (of usher).
+        info (JSON: who submitted what), maker (of the call that made it).
         """
         return f"{self.prefix}:job:{job}"
 
@@ -46,7 +46,7 @@ class Keys:
     def chunk(self, job: str, number: int) -> str:
         """hash: base (number of its first row), rows (blob), st (a letter a row, `model.RowState`), at (a digit a row: attempts),
 
-        ph (absent waiting, o offered, l leased, x nothing left to send), nb (batches begun),
+        pc (when it was looked up before the first send), ph (absent waiting, o offered, l leased, x nothing left to send), nb (batches begun),
         `b{k}` (a batch on the wire: its time and rows), `o{k}` and `l{k}` (blobs of outcomes and of sealed links),
         `d{i}` (a row in doubt: the time of its attempt).
         """
@@ -55,6 +55,10 @@ class Keys:
     def ending(self) -> str:
         """set: ended jobs whose keys still have to be given their expiry."""
         return f"{self.prefix}:ending"
+
+    def follow(self, job: str) -> str:
+        """string with a short expiry: a command follows this job. One of the private stack that nobody follows was left behind."""
+        return f"{self.prefix}:follow:{job}"
 
     # Connections
 
@@ -123,6 +127,10 @@ class Keys:
         """string: the last fence given out."""
         return f"{self.prefix}:fence"
 
+    def healed(self) -> str:
+        """string with a short expiry: somebody has just run `heal`."""
+        return f"{self.prefix}:healed"
+
     def workers(self) -> str:
         """zset: worker → last seen."""
         return f"{self.prefix}:workers"
@@ -130,6 +138,16 @@ class Keys:
     def worker_seats(self) -> str:
         """hash: worker → its seats for chunks."""
         return f"{self.prefix}:worker-seats"
+
+    # The index of guests
+
+    def index(self, tenant_key: str) -> str:
+        """Beginning of the names of a tenant's hashes; `:{generation}:{bucket}` follows (`worker/index.py`, `_common.lua`)."""
+        return f"{self.prefix}:index:{tenant_key}"
+
+    def index_key(self) -> str:
+        """string: the key of the index's hashes, sealed where there is a ledger key."""
+        return f"{self.prefix}:index-key"
 
     # Quota
 

@@ -17,23 +17,27 @@ from worker.store import OUTAGE
 log = logging.getLogger(__name__)
 
 
+MOST_S = 300.0
+"""Longer than this no lease is renewed: a chunk is given back well before, so one that was not hangs (`runner.LEASE_MAX_S`)."""
+
+
 class Leases:
     """Holds and renews leases: every third of their time, one call for all of them."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._held: set[Lease] = set()
+        self._held: dict[Lease, float] = {}  # until when they are renewed, on the loop's clock
         self._task: asyncio.Task[None] | None = None
 
     def add(self, lease: Lease) -> None:
         """Keep a lease renewed from now on."""
-        self._held.add(lease)
+        self._held[lease] = asyncio.get_running_loop().time() + MOST_S
         if self._task is None:
             self._task = asyncio.create_task(self._renew_for_ever(), name="usher-leases")
 
     def remove(self, lease: Lease) -> None:
         """Stop renewing it."""
-        self._held.discard(lease)
+        self._held.pop(lease, None)
 
     async def close(self) -> None:
         """Stop renewing anything."""
@@ -46,12 +50,19 @@ class Leases:
     async def _renew_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self._ledger.lease_s / 3)
-            held = list(self._held)
+            now_s = asyncio.get_running_loop().time()
+            held = [lease for lease, until_s in self._held.items() if now_s < until_s]
             try:
                 await self._ledger.renew(held)
             except OUTAGE as error:
                 log.warning("leases cannot be renewed: Redis is away (%s)", type(error).__name__)
+            except Exception:
+                log.exception("leases could not be renewed")  # nor will they be, if this task ended
             for lease in held:
                 if lease.lost:
-                    self._held.discard(lease)
-                    log.warning("job %s chunk %d: lease lost; nothing more of it is sent here", lease.ticket.job, lease.ticket.chunk)
+                    self._held.pop(lease, None)
+                    log.warning(
+                        "job %s chunk %d: lease lost; nothing more of it is sent here",
+                        lease.ticket.job,
+                        lease.ticket.chunk,
+                    )

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from worker import blobs
 from worker.keys import Keys
-from worker.model import Grant, GrantedRow, Lane, Lease, Options, Outcome, Recorded, Ticket
+from worker.model import Grant, GrantedRow, IndexPlace, KnownRow, Lane, Lease, Options, Outcome, Recorded, Ticket
 from worker.quota import Bucket
 from worker.scripts import Scripts
 from worker.seal import Sealer
@@ -24,6 +24,8 @@ OFFER_S = 15.0
 """An offer nobody claims within this time is made again."""
 WORKER_TTL_S = 10.0
 """A worker not seen for this long has no seats any more. Its dispatcher ticks at least once a second."""
+HEAL_EVERY_S = 5.0
+"""How often one of the workers looks for what was lost (`heal`)."""
 MOST_OFFERS = 64
 """Offers made in one tick: bounds the time Redis spends in it."""
 BATCH_ROWS = 20
@@ -56,7 +58,7 @@ class Ledger:
     def __init__(
         self, client: Redis, keys: Keys, *, lease_s: float = 15, settle_s: float = 60, sealer: Sealer | None = None
     ) -> None:
-        self.client = client
+        self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self.keys = keys
         self.lease_s = lease_s
         self.settle_s = settle_s
@@ -94,9 +96,30 @@ class Ledger:
             ],
         )
         offers = tuple(
-            (Ticket.parse(ticket.decode()), int(chunks)) for ticket, chunks in zip(reply[3::2], reply[4::2], strict=True)
+            (Ticket.parse(ticket.decode()), int(chunks))
+            for ticket, chunks in zip(reply[3::2], reply[4::2], strict=True)
         )
         return Tick(offers, None if reply[0] < 0 else reply[0] / 1000, reply[1], reply[2])
+
+    async def heal(self) -> int | None:
+        """Put right what can be derived from the rest; whoever comes first does it for all. Returns what was wrong, None if too soon."""
+        k = self.keys
+        reply: int | None = await self._scripts["heal"](
+            keys=[
+                k.healed(),
+                k.connections(),
+                k.due(),
+                k.due_now(),
+                k.due_doubts(),
+                k.leases(),
+                k.offers(),
+                k.seats_of(),
+                k.offered_of(),
+                k.hold_all(),
+            ],
+            args=[k.prefix, _ms(HEAL_EVERY_S), _ms(self.lease_s), _ms(OFFER_S), _ms(self.settle_s)],
+        )
+        return reply
 
     # A chunk
 
@@ -130,7 +153,13 @@ class Ledger:
             Options(**orjson.loads(reply[5])),
             int(reply[6]),
             int(reply[7]),
+            int(reply[8]),
         )
+
+    async def mark_checked(self, lease: Lease) -> None:
+        """Note that the chunk's rows were looked up in the directory."""
+        ticket = lease.ticket
+        await self._scripts["mark_checked"](keys=[self.keys.chunk(ticket.job, ticket.chunk)])
 
     async def renew(self, leases: Sequence[Lease]) -> None:
         """Renew leases in one go; those that were lost meanwhile are marked so."""
@@ -160,8 +189,13 @@ class Ledger:
         tenant_key: str,
         client_key: str,
         daily_limit: int = 0,
+        index: IndexPlace | None = None,
+        resend: bool = False,
     ) -> Grant:
-        """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this returns."""
+        """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this returns.
+
+        With an index each granted row has the claim on its guest; `resend`: also where the guest was invited lately.
+        """
         k, t = self.keys, lease.ticket
         reply = await self._scripts["begin_batch"](
             keys=[
@@ -179,15 +213,22 @@ class Ledger:
                 ",".join(map(str, indexes)),
                 daily_limit,
                 BATCH_ROWS,
+                k.prefix,
+                index.base if index else "",
+                int(resend),
+                b"".join(index.hashes[i] for i in indexes) if index else b"",
                 *(value for b in buckets for value in (b.amount, b.window_ms, b.cost)),
             ],
         )
         verb = reply[0].decode()
         if verb == "go":
             rows = tuple(
-                GrantedRow(int(reply[i]), int(reply[i + 1]), reply[i + 2] == b"q") for i in range(4, len(reply), 3)
+                GrantedRow(int(reply[i]), int(reply[i + 1]), reply[i + 2] == b"q") for i in range(6, len(reply), 3)
             )
-            return Grant(rows, int(reply[1]), int(reply[2]), reply[3] == 1)
+            known, blocked = _read_known(reply[4]), tuple(map(int, reply[5]))
+            return Grant(rows, int(reply[1]), int(reply[2]), reply[3] == 1, known, blocked)
+        if verb == "pass":
+            return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])), why="pass")
         if verb == "wait":
             return Grant(why=reply[2].decode(), wait_s=reply[1] / 1000)
         return Grant(why="held" if verb == "held" else reply[1].decode())
@@ -200,16 +241,21 @@ class Ledger:
         lane: Lane,
         batch: int,
         outcomes: Sequence[Outcome],
+        index: IndexPlace | None = None,
     ) -> Recorded:
-        """Write what came back of a batch, or of a look-up (`batch` 0). A final outcome is taken whoever brings it."""
+        """Write what came back of a batch, or of a look-up (`batch` 0). A final outcome is taken whoever brings it.
+
+        With an index, the claims of rows that end, or go back, become "invited" or are dropped.
+        """
         k = self.keys
         links = blobs.pack_links(outcomes) if self.sealer else b""
         if links and self.sealer:
             links = self.sealer.seal(links, links_context(job, chunk))
         args: list[Any] = [k.prefix, job, chunk, connection, lane.value, batch, _ms(self.settle_s)]
-        args += [blobs.pack_outcomes(outcomes), links]
+        args += [blobs.pack_outcomes(outcomes), links, index.base if index else ""]
         for outcome in outcomes:
-            args += [outcome.index, outcome.letter.value, _ms(outcome.wait_s)]
+            args += [outcome.index, outcome.letter.value, _ms(outcome.wait_s), outcome.attempted_at_ms]
+            args.append(index.hashes[outcome.index] if index else b"")
         reply = await self._scripts["record_batch"](keys=[k.job(job), k.chunk(job, chunk)], args=args)
         return Recorded(int(reply[1]), int(reply[2]), reply[3].decode(), int(reply[5]), reply[0] == b"gone")
 
@@ -227,13 +273,19 @@ class Ledger:
         packed = blobs.pack_finished(contents.rows, finished)
         return bool(await self._scripts["fold_chunk"](keys=[key], args=[fields.get(b"no", b"0"), packed, links]))
 
+    async def find_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
+        """Return those of some rows whose guest any job invited lately; asked for again, they stay known."""
+        reply = await self._scripts["find_invited"](
+            keys=[], args=[index.base, b"".join(index.hashes[row] for row in rows)]
+        )
+        known = _read_known(reply)
+        return tuple(KnownRow(rows[row.index - 1], row.day, row.job) for row in known)
+
     # Rows in doubt
 
     async def claim_doubts(self, connection: str, most: int) -> list[DoubtfulRow]:
         """Return the connection's rows that are due to be looked up, oldest first."""
-        reply = await self._scripts["claim_doubts"](
-            keys=[self.keys.doubts(connection)], args=[self.keys.prefix, most]
-        )
+        reply = await self._scripts["claim_doubts"](keys=[self.keys.doubts(connection)], args=[self.keys.prefix, most])
         parts = [part.decode() for part in reply]
         return [
             DoubtfulRow(job, int(chunk), int(row), int(at))
@@ -246,7 +298,12 @@ class Ledger:
         options, lane = await self.client.hmget(self.keys.job(job), "options", "lane")
         if rows is None or options is None:
             return [], "", Options(), Lane.BULK
-        return blobs.unpack_rows(rows), (attempts or b"").decode(), Options(**orjson.loads(options)), Lane(lane.decode())
+        return (
+            blobs.unpack_rows(rows),
+            (attempts or b"").decode(),
+            Options(**orjson.loads(options)),
+            Lane(lane.decode()),
+        )
 
     async def end_look_up(self, connection: str) -> None:
         """Say when the connection's next row in doubt is due."""
@@ -307,7 +364,8 @@ def read_chunk(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes
         for number in range(1, int(fields.get(b"no", 0)) + 1):
             part = _open_links(fields.get(b"l%d" % number), sealer, context)
             for outcome in blobs.unpack_outcomes(fields[b"o%d" % number]):
-                if outcome.index not in found:
+                # A blob may hold outcomes that came too late: the row's letter says which one counts.
+                if outcome.index not in found and outcome.letter.value == letters[outcome.index]:
                     found[outcome.index] = outcome
                     if outcome.index in part:
                         links[outcome.index] = part[outcome.index]
@@ -333,6 +391,14 @@ def _open_links(sealed: bytes | None, sealer: Sealer | None, context: bytes) -> 
 def links_context(job: str, chunk: int) -> bytes:
     """What a sealed blob is bound to: moved to another chunk, it does not open."""
     return f"links:{job}:{chunk}".encode()
+
+
+def _read_known(pairs: Sequence[Any]) -> tuple[KnownRow, ...]:
+    found = []
+    for row, entry in zip(pairs[::2], pairs[1::2], strict=True):
+        day, _, job = entry.decode().partition(":")
+        found.append(KnownRow(int(row), int(day), job))
+    return tuple(found)
 
 
 def _ms(seconds: float) -> int:

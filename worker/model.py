@@ -103,11 +103,29 @@ class Lease:
     options: Options
     blobs: int  # outcome blobs recorded in the chunk so far
     chunks: int  # of the job
+    checked_at_ms: int = 0  # when its rows were last looked up before a first send; 0: never
     lost: bool = False
 
     def pending(self) -> list[int]:
         """Indexes of the rows left to send."""
         return [i for i, letter in enumerate(self.letters) if letter in ".q"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPlace:
+    """Where a chunk's guests stand in the index: their tenant's part of it, and the hash of each row's address."""
+
+    base: str
+    hashes: Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRow:
+    """A row whose guest was invited lately; the index says on which day (since the epoch) and by which job."""
+
+    index: int
+    day: int
+    job: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +145,9 @@ class Grant:
     batch: int = 0
     begun_at_ms: int = 0
     probe: bool = False
-    why: str = ""  # "quota", "daily_limit"; "held"; "lease", "paused", "cancelled", "deleted", "nothing"
+    known: tuple[KnownRow, ...] = ()  # not to be sent again
+    blocked: tuple[int, ...] = ()  # the same guest is on the wire for another job: to be asked for again later
+    why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit"; "held"; "lease", "paused", "cancelled", "deleted", "nothing"
     wait_s: float = 0.0
 
 
@@ -147,6 +167,7 @@ class Outcome:
     attempts: int = 0
     at_ms: int = 0
     wait_s: float = 0.0  # of a row in doubt: when to look again
+    attempted_at_ms: int = 0  # of a row that was looked up: the attempt that this is about
 
 
 @dataclass(frozen=True, slots=True)

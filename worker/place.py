@@ -20,7 +20,9 @@ class Place:
     redis_url: str  # the ledger's, for redis-py
     broker_url: str  # Celery's
     result_url: str  # Celery's
-    private: bool = False  # attached to the private server: `worker.attachment.keep_server` wants to be called now and then
+    private: bool = (
+        False  # attached to the private server: `worker.attachment.keep_server` wants to be called now and then
+    )
 
 
 @cache

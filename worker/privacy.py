@@ -1,17 +1,23 @@
-"""Nothing of a message's arguments reaches logs, events or Flower, whoever sent it.
+"""Nothing of a message's arguments reaches logs, events, Flower or `celery inspect`, whoever sent it.
 
 A producer's Celery describes the arguments in the message's headers (`argsrepr`, `kwargsrepr`), which worker, events and Flower repeat:
-addresses among them. They are blanked when the message arrives; usher's own messages describe themselves without any address.
+addresses among them. They are blanked when the message arrives; usher's own messages describe themselves without any address. The
+message itself is acknowledged, and so leaves the broker, as soon as the ledger has its rows.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+from weakref import WeakValueDictionary
 
 from celery import Task
 from celery.worker.request import Request
 
 _OURS = ("usher.run_chunk", "usher.settle")
+
+# At DEBUG it prints each task's arguments as they are (celery/concurrency/base.py); nothing else comes from it.
+logging.getLogger("celery.pool").setLevel(logging.INFO)
 
 
 class PrivateRequest(Request):
@@ -19,14 +25,41 @@ class PrivateRequest(Request):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.name not in _OURS:
+        self.name = self.type  # a `shadow` name would be the producer's own words
+        if self.type not in _OURS:
             self._argsrepr, self._kwargsrepr = "(…)", "{…}"
+            self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
+        _requests[self.id] = self
+
+    def info(self, safe: bool = True) -> dict[str, Any]:
+        """Describe it for `celery inspect` and Flower: never with the arguments themselves, whatever `safe` asks for."""
+        return dict(super().info(safe=True))
+
+
+_requests: WeakValueDictionary[str, PrivateRequest] = WeakValueDictionary()
+
+
+def acknowledge(task_id: str) -> None:
+    """Acknowledge the message of a running task before the task ends: the ledger has its rows, the broker need not keep them.
+
+    From the task's thread, which is where Celery acknowledges too.
+    """
+    request = _requests.get(task_id)
+    if request is not None:
+        request.acknowledge()
 
 
 class PrivateTask(Task):
     """Base of every task of usher."""
 
     Request = "worker.privacy:PrivateRequest"
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run it. In a worker past Celery's own `__call__`, which ends in an exception where a producer names an argument `self`."""
+        request = self.request_stack.top
+        if request is not None and not request.called_directly:
+            return self.run(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         """Send the task; its description shows no arguments unless the sender gives one."""

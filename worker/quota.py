@@ -7,6 +7,7 @@ https://learn.microsoft.com/graph/throttling-limits
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,14 +40,14 @@ def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucke
         (f"units:{client}", q.units_per_app_and_tenant),
         (f"units-app:{app}", q.units_per_app),
     )
-    buckets = [Bucket(scope, limit.amount, round(limit.per_s * 1000)) for scope, limit in limits]
+    buckets = [Bucket(scope, limit.amount, _ms(limit.per_s)) for scope, limit in limits]
     pace = connection.pace
     if pace.kind == "guarded":
         buckets.append(Bucket(f"pace:{client}", pace.per_minute or 12, 0))
     elif pace.per_minute:
         # Smooth: at most one row saved up, so the rows leave one by one. (60 s / per_minute is the time to save one.)
         saved = max(1.0, pace.per_minute / 60)
-        buckets.append(Bucket(f"pace:{client}", saved, round(saved / pace.per_minute * 60_000)))
+        buckets.append(Bucket(f"pace:{client}", saved, _ms(saved / pace.per_minute * 60)))
     return buckets
 
 
@@ -54,12 +55,14 @@ def read_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
     """Return the buckets that a read takes from: resource units only."""
     q = settings.quota
     return [
-        Bucket(f"units:{connection.client_key}", q.units_per_app_and_tenant.amount, _ms(q.units_per_app_and_tenant.per_s)),
+        Bucket(
+            f"units:{connection.client_key}", q.units_per_app_and_tenant.amount, _ms(q.units_per_app_and_tenant.per_s)
+        ),
         Bucket(f"units-app:{connection.app_key}", q.units_per_app.amount, _ms(q.units_per_app.per_s)),
     ]
 
 
-def throttled_buckets(buckets: list[Bucket], scope: str) -> list[Bucket]:
+def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:
     """Return the buckets that a 429's `x-ms-throttle-scope` speaks of.
 
     Its form is `<Scope>/<Limit>/<ApplicationId>/<TenantId|UserId|ResourceId>`, Scope being one of `User`, `Application`,
@@ -74,7 +77,7 @@ def throttled_buckets(buckets: list[Bucket], scope: str) -> list[Bucket]:
     return [bucket for bucket in buckets if bucket.scope.startswith(wanted)]
 
 
-def seconds_for(buckets: list[Bucket], rows: int) -> float:
+def seconds_for(buckets: Sequence[Bucket], rows: int) -> float:
     """Return the shortest time, in seconds, in which full buckets let `rows` invitations through."""
     return max((_seconds(bucket, rows) for bucket in buckets), default=0.0)
 
@@ -89,4 +92,4 @@ def _seconds(bucket: Bucket, rows: int) -> float:
 
 
 def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
+    return max(1, round(seconds * 1000))  # 0 means the guarded pace

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_DAILY_LIMIT_S = 60.0  # the limit may have been raised
 _HELD_S = 1.0  # a held connection is not due before its gate says so, whatever its chunks say
 
 
@@ -34,10 +35,10 @@ class Reactions:
         self._throttling = Backoff()
         self._network = Backoff()
 
-    async def take_token(self, connection: Connection, *, fresh: bool = False) -> AccessToken | float:
+    async def take_token(self, connection: Connection) -> AccessToken | float:
         """Take an access token. Without one the connection is held, or left alone for the seconds returned."""
         try:
-            return await self._services.tokens.get(connection, fresh=fresh)
+            return await self._services.tokens.get(connection)
         except TokenRefused as refused:
             await self._hold(connection, HoldReason.CREDENTIAL, str(refused), refused.fingerprint)
             return _HELD_S
@@ -73,7 +74,7 @@ class Reactions:
         return wait_s
 
     def away(self, connection: Connection, verdict: Verdict) -> float:
-        """Graph refused before processing, or could not be reached."""
+        """Graph refused before processing, could not be reached, or gave no usable answer."""
         wait_s = self._network.failed(connection.name, verdict.retry_after_s)
         log.warning("connection %s: %s Next try in %.1f s.", connection.name, verdict.message, wait_s)
         return wait_s
@@ -85,7 +86,7 @@ class Reactions:
 
     async def answered_again(self, connection: Connection) -> None:
         """A real row went through a held gate: it opens."""
-        if await self._services.gates.reopen(connection.name):
+        if await self._services.gates.reopen_after_try(connection.name):
             log.info("connection %s works again", connection.name)
 
     async def refused_to_begin(self, connection: Connection, grant: Grant) -> float:
@@ -95,7 +96,7 @@ class Reactions:
                 f"The daily limit of {connection.daily_limit} invitations is reached; the rest goes out after midnight UTC, "
                 "unless whoever runs usher raises daily_limit of this connection."
             )
-            await self._hold(connection, HoldReason.DAILY_LIMIT, why, try_s=grant.wait_s)
+            await self._hold(connection, HoldReason.DAILY_LIMIT, why, try_s=min(grant.wait_s, _DAILY_LIMIT_S))
         elif grant.why == "tenant":
             why = (
                 "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a support case "

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from worker.dispatcher import Dispatcher, Publish
 from worker.leases import Leases
+from worker.lookups import LookUps
 from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services
@@ -46,7 +47,6 @@ class Runtime:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._parts: Parts | None = None
-        self._failure: BaseException | None = None
         self._closing: asyncio.Event | None = None
         self._dispatcher: Dispatcher | None = None
         self.stopping = False
@@ -117,19 +117,19 @@ class Runtime:
             if self._thread is not None:
                 return
             ready = threading.Event()
-            self._failure = None
-            self._thread = threading.Thread(target=self._serve, args=(ready,), name="usher-loop", daemon=True)
+            failures: list[BaseException] = []
+            self._thread = threading.Thread(target=self._serve, args=(ready, failures), name="usher-loop", daemon=True)
             self._thread.start()
             ready.wait()
-            if self._failure is not None:
+            if failures:
                 self._thread = None
-                raise self._failure
+                raise failures[0]
 
-    def _serve(self, ready: threading.Event) -> None:
+    def _serve(self, ready: threading.Event, failures: list[BaseException]) -> None:
         try:
             asyncio.run(self._live(ready))
-        except BaseException as error:  # handed to the thread that opens; nobody else would see it
-            self._failure = error
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that opens; nobody else would see it
+            failures.append(error)
         finally:
             self._loop = self._parts = None
             ready.set()
@@ -142,11 +142,12 @@ class Runtime:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         async with open_services(place.settings, place.redis_url) as services:
             leases, reactions = Leases(services.ledger), Reactions(services)
+            look_ups = LookUps(services, reactions)
             self._parts = Parts(
                 services,
                 leases,
-                ChunkRunner(services, leases, reactions, lambda: self.stopping),
-                Settler(services, leases, reactions),
+                ChunkRunner(services, leases, reactions, look_ups, lambda: self.stopping),
+                Settler(services, leases, look_ups),
             )
             ready.set()
             while not self._closing.is_set():

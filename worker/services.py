@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from worker.clocks import Clocks
 from worker.gates import Gates
 from worker.graph import GraphClient
+from worker.index import GuestIndex
 from worker.jobs import Jobs
 from worker.keys import Keys
 from worker.ledger import Ledger
@@ -40,6 +41,7 @@ class Services:
     ledger: Ledger
     jobs: Jobs
     gates: Gates
+    index: GuestIndex
     tokens: TokenSource
     graph: GraphClient
     sealer: Sealer | None
@@ -90,15 +92,15 @@ async def open_services(
         stack.push_async_callback(client.aclose)
         keys = Keys(present.ledger.prefix)
         sealer = open_sealer(present) if sealed else None
-        ledger = Ledger(
-            client, keys, lease_s=present.ledger.lease_s, settle_s=present.ledger.settle_s, sealer=sealer
-        )
+        ledger = Ledger(client, keys, lease_s=present.ledger.lease_s, settle_s=present.ledger.settle_s, sealer=sealer)
         jobs = Jobs(client, keys, keep_s=present.ledger.keep_s, sealer=sealer)
         tokens = TokenSource(TokenShelf(client, keys, sealer) if sealer else None)
         stack.push_async_callback(tokens.close)
         graph = GraphClient(present.graph.timeout_s)
         stack.push_async_callback(graph.close)
-        yield Services(settings, client, keys, ledger, jobs, jobs.gates, tokens, graph, sealer)
+        yield Services(
+            settings, client, keys, ledger, jobs, jobs.gates, GuestIndex(client, keys, sealer), tokens, graph, sealer
+        )
 
 
 def describe_settings(settings: Settings) -> Mapping[str, str]:

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from worker.addresses import fold_address
-from worker.directory import MOST_ADDRESSES, READ_ROLES, DirectoryUser, build_look_up, read_look_up
+from worker.directory import MOST_ADDRESSES
 from worker.invitation import wants_mail
 from worker.leases import Leases
 from worker.ledger import DoubtfulRow
-from worker.model import Lane, Options, Outcome, RowState, Ticket
-from worker.quota import read_buckets
-from worker.reactions import Reactions
+from worker.lookups import Found, LookUps, WhyNot
+from worker.model import Options, Outcome, RowState, Ticket
 from worker.store import OUTAGE
-from worker.verdicts import Kind, Operation, decide
 
 if TYPE_CHECKING:
     from config import Connection
     from worker.services import Services
-    from worker.tokens import AccessToken
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +34,15 @@ _LOOK_AGAIN_S = 10.0
 class Settler:
     """Looks up the rows of one connection that are due; one process at a time does so (the ticket's lease)."""
 
-    def __init__(self, services: Services, leases: Leases, reactions: Reactions) -> None:
+    def __init__(self, services: Services, leases: Leases, look_ups: LookUps) -> None:
         self._services = services
         self._leases = leases
-        self._reactions = reactions
+        self._look_ups = look_ups
 
     async def run(self, ticket: Ticket) -> dict[str, Any]:
         """Settle what is due. Returns counts."""
+        from config import ConfigError
+
         ledger = self._services.ledger
         lease = await ledger.claim(ticket)
         if lease is None:
@@ -54,15 +54,20 @@ class Settler:
             doubtful = await ledger.claim_doubts(ticket.connection, MOST_ADDRESSES)
             if doubtful:
                 await self._settle(connection, doubtful, counts)
+            # Not where anything went wrong: the rows would be due at once, again and again. The offer has set a later time.
+            await ledger.end_look_up(ticket.connection)
         except OUTAGE as error:
-            log.warning("connection %s: looking up rows in doubt waits for Redis (%s)", ticket.connection, type(error).__name__)
+            log.warning(
+                "connection %s: looking up rows in doubt waits for Redis (%s)", ticket.connection, type(error).__name__
+            )
+        except ConfigError as error:
+            log.warning(
+                "connection %s is not configured in this worker; its rows in doubt wait (%s)", ticket.connection, error
+            )
         finally:
             self._leases.remove(lease)
-            try:
+            with suppress(*OUTAGE):  # its lease ends by itself
                 await ledger.release(lease)
-                await ledger.end_look_up(ticket.connection)
-            except OUTAGE:
-                log.debug("the look-up's lease ends by itself")
         if counts:
             words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
             log.info("connection %s, rows in doubt: %s", ticket.connection, words)
@@ -73,47 +78,25 @@ class Settler:
         for row in doubtful:
             by_chunk[row.job, row.chunk].append(row)
         chunks = {place: await self._services.ledger.chunk_rows(*place) for place in by_chunk}
-        addresses = {fold_address(chunks[r.job, r.chunk][0][r.index]["email"]) for r in doubtful if chunks[r.job, r.chunk][0]}
-        found, why_not = await self._look_up(connection, sorted(addresses))
+        addresses = {
+            fold_address(chunks[r.job, r.chunk][0][r.index]["email"]) for r in doubtful if chunks[r.job, r.chunk][0]
+        }
+        found = await self._look_ups.find(connection, sorted(addresses))
         for place, rows_in_doubt in by_chunk.items():
             rows, attempts, options, lane = chunks[place]
             if not rows:
                 continue
             outcomes = [
-                self._judge(connection, rows[r.index], int(attempts[r.index]), options, r, found, why_not) for r in rows_in_doubt
+                self._judge(connection, rows[r.index], int(attempts[r.index]), options, r, found) for r in rows_in_doubt
             ]
-            recorded = await self._services.ledger.record_batch(*place, connection.name, lane, 0, outcomes)
+            index = await self._services.index.place(
+                connection.tenant_key, {r.index: rows[r.index]["email"] for r in rows_in_doubt}
+            )
+            recorded = await self._services.ledger.record_batch(*place, connection.name, lane, 0, outcomes, index)
             for outcome in outcomes:
                 counts[_WORDS[outcome.letter]] += 1
             if recorded.pending == 0 and recorded.open == 0 and not recorded.gone:
                 await self._services.ledger.fold(*place)
-
-    async def _look_up(
-        self, connection: Connection, addresses: list[str]
-    ) -> tuple[dict[str, DirectoryUser] | None, str]:
-        """Return who is there; or None and why nobody could tell: "may_not" or "later"."""
-        services = self._services
-        token = await self._reactions.take_token(connection)
-        if isinstance(token, float):
-            return None, "later"
-        if not _may_try(token):
-            return None, "may_not"
-        requests = build_look_up(addresses)
-        wait_s = await services.ledger.take(read_buckets(services.settings(), connection), len(requests))
-        if wait_s:
-            return None, "later"
-        exchange = await services.graph.send_batch(
-            connection, token.secret.reveal(), requests, priority="normal", deadline_s=services.settings().graph.timeout_s
-        )
-        services.clocks.learn_graph(connection.graph_url, exchange.server_date)
-        found = read_look_up(exchange.answers.values())
-        if found is not None:
-            return found, ""
-        verdicts = [decide(Operation.READ_USERS, answer) for answer in exchange.answers.values()]
-        refused = any(verdict.kind is Kind.FAILED for verdict in verdicts)
-        if any(verdict.kind is Kind.TOKEN for verdict in verdicts):
-            await services.tokens.invalidate(connection, token)
-        return None, "may_not" if refused else "later"
 
     def _judge(
         self,
@@ -122,8 +105,7 @@ class Settler:
         attempt: int,
         options: Options,
         doubt: DoubtfulRow,
-        found: dict[str, DirectoryUser] | None,
-        why_not: str,
+        found: Found,
     ) -> Outcome:
         """Decide one row. Total: whatever is known, it gets an outcome or a time to look again."""
         services = self._services
@@ -132,12 +114,14 @@ class Settler:
         settled_in_s = settle_s - (now_ms - doubt.attempted_at_ms) / 1000
 
         def end(letter: RowState, **more: Any) -> Outcome:
-            return Outcome(doubt.index, letter, attempts=attempt, at_ms=now_ms, **more)
+            return Outcome(
+                doubt.index, letter, attempts=attempt, at_ms=now_ms, attempted_at_ms=doubt.attempted_at_ms, **more
+            )
 
-        if found is None and why_not == "later":
+        if found.why_not is WhyNot.LATER:
             return end(RowState.IN_DOUBT, wait_s=min(_LOOK_AGAIN_S, settle_s / 4))
-        if found is not None:
-            user = found.get(fold_address(row["email"]))
+        if found.users is not None:
+            user = found.users.get(fold_address(row["email"]))
             if user is not None:
                 attempted_s = services.clocks.graph_time(connection.graph_url, doubt.attempted_at_ms)
                 if user.created_at is None or user.created_at.timestamp() >= attempted_s - _CLOCK_SLACK_S:
@@ -147,7 +131,7 @@ class Settler:
                 return end(RowState.ALREADY_GUEST, user_id=user.id, code="already_exists", message=message)
         if settled_in_s > 0:
             return end(RowState.IN_DOUBT, wait_s=settled_in_s)
-        if found is not None:
+        if found.users is not None:
             return end(RowState.PENDING)
         match connection.on_doubt:
             case "resend":
@@ -171,8 +155,3 @@ _WORDS = {
     RowState.IN_DOUBT: "to_be_looked_up_again",
     RowState.LEFT_IN_DOUBT: "left_in_doubt",
 }
-
-
-def _may_try(token: AccessToken) -> bool:
-    """Whether asking makes sense: the token's roles are a hint; without them Graph itself is asked."""
-    return token.roles is None or bool(token.roles & READ_ROLES)

@@ -15,8 +15,9 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from worker.errors import LedgerUnavailable, LedgerUnsuitable
 
-OUTAGE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
-"""What redis-py raises when the server is away; a task that meets one goes on later."""
+_NO_WRITES = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
+OUTAGE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError, *_NO_WRITES)
+"""What redis-py raises when the server is away, or takes no writes for now; a task that meets one goes on later."""
 
 _T = TypeVar("_T")
 
@@ -40,8 +41,9 @@ def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
     if parts.scheme == "sentinel":
         hosts, (master, *database) = _sentinels(parts.netloc), parts.path.strip("/").split("/")
         login = _login(parts.netloc)
-        sentinel = Sentinel(hosts, socket_timeout=3.0)
-        return sentinel.master_for(master, db=int(database[0]) if database else 0, **login, **options)
+        sentinel: Any = Sentinel(hosts, socket_timeout=3.0)  # type: ignore[no-untyped-call]
+        found: Redis = sentinel.master_for(master, db=int(database[0]) if database else 0, **login, **options)
+        return found
     if parts.scheme == "redis+socket":
         number = parse_qs(parts.query).get("virtual_host", ["0"])[0]
         url = f"unix://{parts.path}?db={number}"
@@ -80,7 +82,9 @@ def faults_of(server: Server, info: Mapping[str, Any]) -> list[str]:
     """Return, a sentence each, why this server cannot keep a ledger. Pure."""
     faults = []
     if str(info.get("redis_mode", "")) == "cluster" or str(info.get("cluster_enabled", "0")) == "1":
-        faults.append("This Redis runs in cluster mode, which Celery cannot use as a broker; name one without cluster mode.")
+        faults.append(
+            "This Redis runs in cluster mode, which Celery cannot use as a broker; name one without cluster mode."
+        )
     least = _MINIMUM[server.kind]
     if _version(server.version) < least:
         faults.append(
@@ -114,6 +118,8 @@ async def ask(command: Any, *args: Any) -> Any:
         raise LedgerUnsuitable(
             "Redis refused the user name or password in its URL; nothing was sent. Whoever runs this usher corrects the URL."
         ) from error
+    except _NO_WRITES as error:
+        raise LedgerUnavailable(f"Redis takes no writes ({describe(error)}); nothing was sent.") from error
     except OUTAGE as error:
         raise LedgerUnavailable(f"Redis cannot be reached ({describe(error)}); nothing was sent.") from error
     except redis.exceptions.ResponseError as error:

@@ -6,6 +6,8 @@ One counter a connection and kind, in this process only: what other processes mu
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Callable
 
 _FIRST_S = 1.0
 _MOST_S = 60.0
@@ -14,20 +16,34 @@ _TINY_S = 1.0
 
 
 class Backoff:
-    """Doubling waits with jitter, per name; forgotten at the first success."""
+    """Doubling waits with jitter, per name; forgotten at the first success.
 
-    def __init__(self, chance: random.Random | None = None) -> None:
-        self._chance = chance or random.Random()  # noqa: S311 - jitter, no secret
-        self._failures: dict[str, int] = {}
+    Many chunks of one connection meet the same trouble at once: what fails before a wait is over belongs to the failure it began with.
+    """
+
+    def __init__(self, chance: random.Random | None = None, now: Callable[[], float] = time.monotonic) -> None:
+        self._chance = chance or random.Random()
+        self._now = now
+        self._failures: dict[str, tuple[int, float]] = {}  # how many in a row, and when the last one's wait is over
 
     def failed(self, name: str, retry_after_s: float | None = None) -> float:
         """Count a failure; return the seconds to wait. The other side's own word wins, where it is credible."""
-        failures = self._failures[name] = self._failures.get(name, 0) + 1
-        if retry_after_s is not None and (retry_after_s > _TINY_S or failures == 1):
-            return retry_after_s
-        wait_s = min(_MOST_S, _FIRST_S * 2 ** (failures - 1)) * self._chance.uniform(0.75, 1.25)
-        return max(wait_s, retry_after_s or 0.0)
+        failures, over_at = self._failures.get(name, (0, 0.0))
+        left_s = over_at - self._now()
+        if failures and left_s > 0:
+            wait_s = max(left_s, retry_after_s or 0.0)
+        else:
+            failures += 1
+            wait_s = self._wait_s(failures, retry_after_s)
+        self._failures[name] = failures, self._now() + wait_s
+        return wait_s
 
     def worked(self, name: str) -> None:
         """It works again."""
         self._failures.pop(name, None)
+
+    def _wait_s(self, failures: int, retry_after_s: float | None) -> float:
+        if retry_after_s is not None and (retry_after_s > _TINY_S or failures == 1):
+            return retry_after_s
+        wait_s = min(_MOST_S, _FIRST_S * 2.0 ** min(failures - 1, 10)) * self._chance.uniform(0.75, 1.25)
+        return max(wait_s, retry_after_s or 0.0)

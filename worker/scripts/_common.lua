@@ -46,6 +46,13 @@ local function enlist(prefix, job, connection, lane, at)
   redis.call('ZADD', due_of(prefix, lane), at, connection)
 end
 
+-- A seat of the connection is free again: it may use another one now, if a job of it waits. What its gate says is asked then.
+local function make_due(prefix, connection, lane, now)
+  if redis.call('EXISTS', rotation_of(prefix, connection, lane)) == 1 then
+    redis.call('ZADD', due_of(prefix, lane), 'LT', now, connection)
+  end
+end
+
 local function delist(prefix, job, connection, lane)
   redis.call('LREM', rotation_of(prefix, connection, lane), 0, job)
 end
@@ -55,20 +62,28 @@ local function look_at(prefix, connection, member, at)
   redis.call('ZADD', prefix .. ':due-doubts', 'LT', at, connection)
 end
 
--- Rows of a batch whose answer will not come any more: each goes to the connection's list, to be looked up.
--- b is the batch's field, "time,i,i,i". Returns the new letters.
+-- Ends a hold. What is waiting behind it becomes due by other ways.
+local function open_gate(key)
+  redis.call('HDEL', key, 'gate', 'kind', 'why', 'since', 'fingerprint', 'probe_at', 'probe_ms')
+end
+
+-- A batch on the wire, its field being "time,i,i,i": row → time of its mark. Empty once it was recorded or given up.
+local function rows_of_batch(key, field)
+  local rows, at = {}, nil
+  for part in string.gmatch(redis.call('HGET', key, field) or '', '%d+') do
+    if at then rows[part] = at else at = part end
+  end
+  return rows
+end
+
+-- Rows of a batch whose answer will not come any more: each goes to the connection's list, to be looked up. Returns the new letters.
 local function doubt_batch(prefix, job, chunk, connection, field, letters, settle_ms)
   local key = prefix .. ':chunk:' .. job .. ':' .. chunk
-  local batch = redis.call('HGET', key, field)
-  if not batch then return letters end
-  local at
-  for part in string.gmatch(batch, '[^,]+') do
-    if not at then
-      at = tonumber(part)
-    elseif letter_at(letters, tonumber(part)) == 's' then
-      letters = replace_at(letters, tonumber(part), 'd')
-      redis.call('HSET', key, 'd' .. part, string.format('%.0f', at))
-      look_at(prefix, connection, job .. ':' .. chunk .. ':' .. part, at + settle_ms)
+  for row, at in pairs(rows_of_batch(key, field)) do
+    if letter_at(letters, tonumber(row)) == 's' then
+      letters = replace_at(letters, tonumber(row), 'd')
+      redis.call('HSET', key, 'd' .. row, at)
+      look_at(prefix, connection, job .. ':' .. chunk .. ':' .. row, tonumber(at) + settle_ms)
     end
   end
   redis.call('HDEL', key, field)
@@ -98,11 +113,13 @@ local function settle_job(prefix, job, now)
   return state
 end
 
--- Puts a chunk with rows left to send back among those to be offered.
+-- Puts a chunk with rows left to send back among those to be offered; not that of a job that has ended or was deleted, whose
+-- list would outlive it.
 local function requeue(prefix, job, chunk, connection, lane, at)
   redis.call('HDEL', prefix .. ':chunk:' .. job .. ':' .. chunk, 'ph')
-  redis.call('RPUSH', prefix .. ':job:' .. job .. ':back', chunk)
   local state = redis.call('HGET', prefix .. ':job:' .. job, 'state')
+  if state ~= 'running' and state ~= 'paused' then return end
+  redis.call('RPUSH', prefix .. ':job:' .. job .. ':back', chunk)
   if state == 'running' then enlist(prefix, job, connection, lane, at) end
 end
 
@@ -128,6 +145,7 @@ local function give_back(prefix, ticket, settle_ms, at, now)
     requeue(prefix, t.job, t.chunk, t.connection, t.lane, at)
   else
     redis.call('HSET', key, 'ph', 'x')
+    make_due(prefix, t.connection, t.lane, now)
   end
 end
 
@@ -136,11 +154,65 @@ local function bucket_level(key, amount, window_ms, now)
   local f = redis.call('HMGET', key, 'l', 't', 'c')
   local level, at, closed = tonumber(f[1]), tonumber(f[2]), tonumber(f[3]) or 0
   if not level then return amount, closed end
-  if at < now then level = math.min(amount, level + (now - at) * amount / window_ms) end
+  if at < now then
+    level = level + (now - at) * amount / window_ms
+  elseif at > now then -- the clock was put back: count from now on, or nothing would be saved up until it has caught up
+    redis.call('HSET', key, 't', string.format('%.0f', now))
+  end
+  level = math.min(amount, level) -- also where the limit was lowered meanwhile
   return level, closed
 end
 
 local function bucket_store(key, level, window_ms, now)
   redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now))
   redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
+end
+
+-- The index of guests (worker/index.py): base is the tenant's beginning of names, hash 12 raw bytes.
+local GENERATION_MS = 30 * 86400000
+local function index_place(base, hash, generation)
+  local high, low = string.byte(hash, 1, 2)
+  return string.format('%s:%.0f:%.0f', base, generation, high * 16 + math.floor(low / 16)), string.sub(hash, 3)
+end
+
+local function index_read(base, hash, now)
+  local generation = math.floor(now / GENERATION_MS)
+  local key, field = index_place(base, hash, generation)
+  local value = redis.call('HGET', key, field)
+  if value then return value end
+  return redis.call('HGET', index_place(base, hash, generation - 1), field)
+end
+
+local function index_write(base, hash, now, value)
+  local generation = math.floor(now / GENERATION_MS)
+  local key, field = index_place(base, hash, generation)
+  if redis.call('HSET', key, field, value) == 1 then
+    redis.call('HDEL', index_place(base, hash, generation - 1), field)
+    if redis.call('HLEN', key) == 1 then
+      redis.call('PEXPIREAT', key, string.format('%.0f', (generation + 2) * GENERATION_MS + 86400000))
+    end
+  end
+end
+
+local function index_drop(base, hash, now, value) -- only while it still says so
+  local generation = math.floor(now / GENERATION_MS)
+  for g = generation, generation - 1, -1 do
+    local key, field = index_place(base, hash, g)
+    if redis.call('HGET', key, field) == value then redis.call('HDEL', key, field) end
+  end
+end
+
+-- An entry of the index, "i{day}:{job}" within the last 30 days: its day and job.
+local function invited_lately(entry, today)
+  local day, job = string.match(entry or '', '^i(%d+):(.*)$')
+  if day and today - tonumber(day) <= 30 then return day, job end
+end
+
+-- Whether a claim's row still waits for its answer. One whose job was deleted, or whose row ended otherwise, is void.
+local function claim_lives(prefix, owner)
+  local job, chunk, row = string.match(owner, '^([^:]*):([^:]*):([^:]*)$')
+  if not job then return false end
+  local letters = redis.call('HGET', prefix .. ':chunk:' .. job .. ':' .. chunk, 'st')
+  local letter = letters and letter_at(letters, tonumber(row))
+  return letter == 's' or letter == 'd'
 end

@@ -1,8 +1,10 @@
 -- Stands between a batch and the wire. Rows that pass are marked sending and must leave at once.
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
--- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), then amount, window_ms, cost of each bucket
+-- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), prefix, the tenant's index, resend (0/1),
+--   12 bytes of hash for each wanted row ('': no index), then amount, window_ms, cost of each bucket
 --   (window 0: the guarded pace, amount being its first rows per minute)
--- Returns {'go', batch number, now, probe (0/1), row, its attempt, its letter, row, ...}
+-- Returns {'go', batch number, now, probe (0/1), known, blocked, row, its attempt, its letter, row, ...}; known holds pairs of a row that was
+--   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere; {'pass', known, blocked} if no other is left
 --      or {'wait', milliseconds, why} or {'held', why} or {'stop', why}
 local now = now_ms()
 local t = parse_ticket(ARGV[1])
@@ -18,19 +20,25 @@ if not letters then return { 'stop', 'deleted' } end
 if redis.call('EXISTS', KEYS[6]) == 1 then return { 'held', 'all' } end
 if redis.call('EXISTS', KEYS[5]) == 1 then return { 'held', 'tenant' } end
 local gate = redis.call('HMGET', KEYS[4], 'gate', 'probe_at', 'probe_ms', 'kind')
-local probe = 0
+local probe, day_over = 0, false
 if gate[1] == 'held' and gate[4] == 'credential' then
   -- Whoever gets here has an access token: that is what a credential's hold waits for
-  redis.call('HDEL', KEYS[4], 'gate', 'kind', 'why', 'since', 'fingerprint', 'probe_at', 'probe_ms')
+  open_gate(KEYS[4])
+elseif gate[1] == 'held' and gate[4] == 'daily_limit' then
+  day_over = true -- or the limit was raised: it is looked at below
 elseif gate[1] == 'held' then
   if not gate[2] or tonumber(gate[2]) > now then return { 'held', 'gate' } end
   probe = 1
 end
 
 -- The rows, still pending
-local rows = {}
+local rows, hashes, place = {}, {}, 0
 for part in string.gmatch(ARGV[2], '%d+') do
-  if is_pending(letter_at(letters, tonumber(part))) then rows[#rows + 1] = tonumber(part) end
+  if is_pending(letter_at(letters, tonumber(part))) then
+    rows[#rows + 1] = tonumber(part)
+    hashes[#rows] = string.sub(ARGV[8], place * 12 + 1, place * 12 + 12)
+  end
+  place = place + 1
 end
 if #rows == 0 then return { 'stop', 'nothing' } end
 local n = #rows
@@ -54,7 +62,7 @@ end
 local wait, levels, windows, rate, spare = 0, {}, {}, nil, nil
 local need = math.min(n, tonumber(ARGV[4]))
 for b = 8, #KEYS do
-  local a = 5 + (b - 8) * 3
+  local a = 9 + (b - 8) * 3
   local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   if window == 0 then amount, window = guarded(amount) end
   windows[b] = window
@@ -73,23 +81,54 @@ if wait > 0 or n < 1 then
   redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate))
   return { 'wait', math.max(1, wait), 'quota' }
 end
-local limit = tonumber(ARGV[3])
+local limit = tonumber(ARGV[3]) -- by what was begun: what Graph refuses with 429 counts too, so it is never exceeded
 if limit > 0 then
   local day = math.floor(now / 86400000)
   local key = KEYS[7] .. ':' .. string.format('%.0f', day)
   local sent = tonumber(redis.call('GET', key) or 0)
   n = math.min(n, limit - sent)
   if n < 1 then return { 'wait', (day + 1) * 86400000 - now, 'daily_limit' } end
+end
+
+-- The claim on each guest: whoever sends first has it
+local chosen, known, blocked, today = {}, {}, {}, math.floor(now / 86400000)
+for k = 1, #rows do
+  if #chosen == n then break end
+  local i, hash = rows[k], hashes[k]
+  local free = true
+  if hash ~= '' then
+    local mine = string.format('%s:%s:%d', t.job, t.chunk, i)
+    local entry = index_read(ARGV[6], hash, now)
+    local day, job = invited_lately(entry, today)
+    if day and ARGV[7] ~= '1' then
+      free = false
+      known[#known + 1] = i
+      known[#known + 1] = day .. ':' .. job
+      index_write(ARGV[6], hash, now, 'i' .. today .. ':' .. job) -- asked for again: it stays known
+    elseif entry and string.sub(entry, 1, 1) == 'o' and entry ~= 'o' .. mine and claim_lives(ARGV[5], string.sub(entry, 2)) then
+      free = false
+      blocked[#blocked + 1] = i
+    else
+      index_write(ARGV[6], hash, now, 'o' .. mine)
+    end
+  end
+  if free then chosen[#chosen + 1] = i end
+end
+n = #chosen
+if n == 0 then return { 'pass', known, blocked } end
+if limit > 0 then
+  local key = KEYS[7] .. ':' .. today
   redis.call('INCRBY', key, n)
   redis.call('PEXPIRE', key, 172800000)
 end
 for b = 8, #KEYS do
-  local a = 5 + (b - 8) * 3
+  local a = 9 + (b - 8) * 3
   bucket_store(KEYS[b], levels[b] - n * tonumber(ARGV[a + 2]), windows[b], now)
   if ARGV[a + 1] == '0' then
     redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since), 'clean_at', string.format('%.0f', now))
   end
 end
+if day_over then open_gate(KEYS[4]) end
 if probe == 1 then
   local interval = math.min(900000, (tonumber(gate[3]) or 15000) * 2)
   redis.call('HSET', KEYS[4], 'probe_at', string.format('%.0f', now + interval), 'probe_ms', string.format('%.0f', interval))
@@ -99,9 +138,9 @@ end
 if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
 local number = tonumber(c[3] or 0) + 1
 local batch = { string.format('%.0f', now) }
-local reply = { 'go', number, now, probe }
+local reply = { 'go', number, now, probe, known, blocked }
 for k = 1, n do
-  local i = rows[k]
+  local i = chosen[k]
   local attempt = math.min(9, tonumber(letter_at(attempts, i)) + 1)
   reply[#reply + 1] = i
   reply[#reply + 1] = attempt

@@ -1,7 +1,7 @@
 -- Turns an offer into a lease, once. An offer that is void or already claimed answers nothing: its message is a no-op.
 -- KEYS: offers, leases, offered-of, job, chunk
 -- ARGV: prefix, ticket, lease_ms, settle_ms
--- Returns false, or {now, st, at, rows, base, job's options, blobs recorded so far, chunks, phase}
+-- Returns false, or {now, st, at, rows, base, job's options, batches begun so far, chunks, looked up at (0: not yet)}
 local ticket, now = ARGV[2], now_ms()
 local t = parse_ticket(ticket)
 if redis.call('ZREM', KEYS[1], ticket) == 0 then return false end
@@ -18,6 +18,6 @@ if state ~= 'running' or not letters then
 end
 redis.call('ZADD', KEYS[2], now + tonumber(ARGV[3]), ticket)
 redis.call('HSET', KEYS[5], 'ph', 'l')
-local c = redis.call('HMGET', KEYS[5], 'at', 'rows', 'base', 'nb')
+local c = redis.call('HMGET', KEYS[5], 'at', 'rows', 'base', 'nb', 'pc')
 local j = redis.call('HMGET', KEYS[4], 'options', 'chunks')
-return { now, letters, c[1] or '', c[2] or '', c[3], j[1] or '{}', c[4] or 0, j[2] }
+return { now, letters, c[1] or '', c[2] or '', c[3], j[1] or '{}', c[4] or 0, j[2], c[5] or 0 }

@@ -1,10 +1,16 @@
 -- The rows of a connection that are due to be looked up, oldest first. KEYS: doubts    ARGV: prefix, most
 -- Returns {job, chunk, row, attempted at, ...}. Rows of deleted jobs are dropped from the list.
+-- A time ahead of us was written before the clock was put back: the wait begins anew.
 local now, reply = now_ms(), {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))) do
   local job, chunk, row = string.match(member, '^([^:]*):([^:]*):([^:]*)$')
-  local at = redis.call('HGET', ARGV[1] .. ':chunk:' .. job .. ':' .. chunk, 'd' .. row)
-  if at then
+  local key = ARGV[1] .. ':chunk:' .. job .. ':' .. chunk
+  local at = redis.call('HGET', key, 'd' .. row)
+  if at and tonumber(at) > now then
+    at = string.format('%.0f', now)
+    redis.call('HSET', key, 'd' .. row, at)
+  end
+  if at and redis.call('EXISTS', ARGV[1] .. ':job:' .. job) == 1 then
     for _, v in ipairs({ job, chunk, row, at }) do reply[#reply + 1] = v end
   else
     redis.call('ZREM', KEYS[1], member)

@@ -4,7 +4,7 @@ local c = redis.call('HMGET', KEYS[1], 'st', 'no')
 if not c[1] or string.find(c[1], '[.qsd]') or (c[2] or '0') ~= ARGV[1] then return 0 end
 local fields = {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.match(field, '^[olbd]%d+$') or field == 'rows' or field == 'at' or field == 'nb' then fields[#fields + 1] = field end
+  if string.match(field, '^[olbd]%d+$') or field == 'rows' or field == 'at' or field == 'nb' or field == 'pc' then fields[#fields + 1] = field end
 end
 redis.call('HDEL', KEYS[1], unpack(fields))
 redis.call('HSET', KEYS[1], 'out', ARGV[2])

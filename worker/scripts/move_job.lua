@@ -1,14 +1,16 @@
 -- Pauses, resumes or cancels a job. It acts at the next begin_batch; rows on the wire end as what they are.
 -- KEYS: job    ARGV: prefix, job, 'paused' | 'running' | 'cancelled', why
 -- Returns the state it is in now, or false when there is no such job.
-local f = redis.call('HMGET', KEYS[1], 'state', 'connection', 'lane')
+local f = redis.call('HMGET', KEYS[1], 'state', 'connection', 'lane', 'why')
 local state, wanted, now = f[1], ARGV[3], now_ms()
 if not state then return false end
 if wanted == 'paused' and state == 'running' then
   redis.call('HSET', KEYS[1], 'state', 'paused', 'why', ARGV[4])
 elseif wanted == 'running' and state == 'paused' then
   redis.call('HSET', KEYS[1], 'state', 'running')
-  redis.call('HDEL', KEYS[1], 'why', 'pilot', 'limit')
+  redis.call('HDEL', KEYS[1], 'why')
+  -- Past its pilot; one that was paused in the middle of it goes on with it
+  if f[4] == 'pilot' then redis.call('HDEL', KEYS[1], 'pilot', 'limit') end
   if settle_job(ARGV[1], ARGV[2], now) == 'running' then enlist(ARGV[1], ARGV[2], f[2], f[3], now) end
 elseif wanted == 'cancelled' and (state == 'running' or state == 'paused' or state == 'loading') then
   redis.call('HSET', KEYS[1], 'state', 'cancelled', 'why', ARGV[4])

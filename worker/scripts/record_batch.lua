@@ -1,58 +1,67 @@
--- Writes what came back. A final letter is a fact and is taken whoever brings it, as long as the row has none;
--- anything else is taken only for a row of this very batch (or of this look-up) that is still waiting for its answer.
--- KEYS: job, chunk    ARGV: prefix, job, chunk, connection, lane, batch (0: a look-up), settle_ms, blob of outcomes, blob of links,
---   then row, letter, wait_ms (of 'd': when to look again; else 0), ...
+-- Writes what came back. A final letter that an answer or the directory gave is a fact and is taken whoever brings it, as long as the
+-- row has none; anything else is taken only for a row that still waits for this very answer (of this batch, of this look-up).
+-- KEYS: job, chunk    ARGV: prefix, job, chunk, connection, lane, batch (0: a look-up, or rows that end unsent), settle_ms,
+--   blob of outcomes, blob of links, the tenant's index, then row, letter, wait_ms (of 'd': when to look again; else 0),
+--   attempt looked up (its time; else 0), 12 bytes of hash ('': not in the index), ...
 -- Returns {'ok' | 'gone', rows left to send in the chunk, rows in doubt or on the wire in it, job's state, rows taken, blob number}
 local prefix, job, chunk, connection, lane = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local batch, settle_ms, now = tonumber(ARGV[6]), tonumber(ARGV[7]), now_ms()
-local c = redis.call('HMGET', KEYS[2], 'st', 'no', 'ph')
+local c = redis.call('HMGET', KEYS[2], 'st', 'ph')
 local letters = c[1]
 if not letters or redis.call('EXISTS', KEYS[1]) == 0 then return { 'gone', 0, 0, 'deleted', 0, 0 } end
-local mine, marked_at = {}, nil
-if batch > 0 then
-  local field = redis.call('HGET', KEYS[2], 'b' .. batch)
-  if field then
-    for part in string.gmatch(field, '%d+') do
-      if marked_at then mine[part] = true else marked_at = part end
-    end
-    redis.call('HDEL', KEYS[2], 'b' .. batch)
-  end
-end
+local mine = batch > 0 and rows_of_batch(KEYS[2], 'b' .. batch) or {}
 
 local counts, opened, taken, revived = {}, 0, 0, false
-for a = 10, #ARGV, 3 do
+for a = 11, #ARGV, 5 do
   local row, new, wait = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
   local i = tonumber(row)
   local old = letter_at(letters, i)
-  local waiting = (batch > 0 and old == 's' and mine[row]) or (batch == 0 and old == 'd')
-  local member = job .. ':' .. chunk .. ':' .. row
-  if is_final(new) and not is_final(old) then
-    if old == 'd' then
-      redis.call('ZREM', prefix .. ':connection:' .. connection .. ':doubts', member)
-      redis.call('HDEL', KEYS[2], 'd' .. row)
-    end
-    if old == 's' or old == 'd' then opened = opened - 1 end
+  local waiting
+  if batch > 0 then
+    waiting = old == 's' and mine[row] ~= nil
+  else
+    waiting = old == 'd' and redis.call('HGET', KEYS[2], 'd' .. row) == ARGV[a + 3]
+  end
+  local fact
+  if new == 'u' then
+    fact = waiting -- nobody knows: no fact, only the end of waiting
+  elseif batch == 0 and (new == 'f' or new == 'k' or old == 's') then
+    fact = is_final(new) and is_pending(old) -- ended unsent; meanwhile another worker may have sent it
+  else
+    fact = is_final(new) and not is_final(old)
+  end
+  local hash = ARGV[a + 4]
+  if hash ~= '' and fact and new == 'i' then
+    index_write(ARGV[10], hash, now, string.format('i%.0f:%s', math.floor(now / 86400000), job))
+  elseif hash ~= '' and (fact or (waiting and is_pending(new))) then
+    index_drop(ARGV[10], hash, now, 'o' .. job .. ':' .. chunk .. ':' .. row)
+  end
+  local ended_doubt = old == 'd' and (fact or (waiting and is_pending(new)))
+  if ended_doubt then
+    redis.call('ZREM', prefix .. ':connection:' .. connection .. ':doubts', job .. ':' .. chunk .. ':' .. row)
+    redis.call('HDEL', KEYS[2], 'd' .. row)
+  end
+  if fact then
+    if not is_pending(old) then opened = opened - 1 end
     letters = replace_at(letters, i, new)
     counts[new] = (counts[new] or 0) + 1
     taken = taken + 1
-  elseif is_pending(new) and waiting then
-    if old == 'd' then
-      redis.call('ZREM', prefix .. ':connection:' .. connection .. ':doubts', member)
-      redis.call('HDEL', KEYS[2], 'd' .. row)
-      revived = true
-    end
+  elseif waiting and is_pending(new) then
     letters = replace_at(letters, i, new)
     opened = opened - 1
+    revived = revived or ended_doubt
     taken = taken + 1
-  elseif new == 'd' and waiting then
+  elseif waiting and new == 'd' then
     if old == 's' then
-      redis.call('HSET', KEYS[2], 'd' .. row, marked_at)
+      redis.call('HSET', KEYS[2], 'd' .. row, mine[row])
       letters = replace_at(letters, i, 'd')
     end
-    look_at(prefix, connection, member, now + (wait > 0 and wait or settle_ms))
+    look_at(prefix, connection, job .. ':' .. chunk .. ':' .. row, now + (wait > 0 and wait or settle_ms))
     taken = taken + 1
   end
 end
+-- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like any lost answer
+if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, 'b' .. batch, letters, settle_ms) end
 redis.call('HSET', KEYS[2], 'st', letters)
 for letter, n in pairs(counts) do redis.call('HINCRBY', KEYS[1], 'n:' .. letter, n) end
 if opened ~= 0 then redis.call('HINCRBY', KEYS[1], 'open', opened) end
@@ -62,7 +71,7 @@ if ARGV[8] ~= '' and taken > 0 then
   redis.call('HSET', KEYS[2], 'o' .. number, ARGV[8])
   if ARGV[9] ~= '' then redis.call('HSET', KEYS[2], 'l' .. number, ARGV[9]) end
 end
-if revived and c[3] == 'x' then requeue(prefix, job, chunk, connection, lane, now) end
+if revived and c[2] == 'x' then requeue(prefix, job, chunk, connection, lane, now) end
 local _, pending = string.gsub(letters, '[.q]', '')
 local _, open = string.gsub(letters, '[sd]', '')
 return { 'ok', pending, open, settle_job(prefix, job, now) or 'deleted', taken, number }

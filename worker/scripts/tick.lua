@@ -44,7 +44,8 @@ for _, n in ipairs(redis.call('HVALS', K.worker_seats)) do
   total = total + tonumber(n)
   workers = workers + 1
 end
-local free = math.min(most, total - redis.call('ZCARD', K.leases) - redis.call('ZCARD', K.offers))
+local free = total - redis.call('ZCARD', K.leases) - redis.call('ZCARD', K.offers)
+local kept = total > workers and workers or 0 -- for interactive work; a worker with a single seat has none to spare
 local quarter = math.max(1, math.floor(total / 4))
 local everything_held = redis.call('EXISTS', K.hold) == 1
 
@@ -56,6 +57,7 @@ local function offer(job, chunk, connection, lane, chunks)
   reply[#reply + 1] = ticket
   reply[#reply + 1] = chunks
   free = free - 1
+  most = most - 1
 end
 
 -- The next chunk of a job: one given back, else the next fresh one.
@@ -110,17 +112,17 @@ end
 -- Fair passes: each due connection gets one chunk a pass until the seats are gone or nobody can use one.
 local function offer_round(zset, lane, keep)
   local again = true
-  while free > keep and again do
+  while free > keep and most > 0 and again do
     again = false
     for _, connection in ipairs(redis.call('ZRANGEBYSCORE', zset, '-inf', now, 'LIMIT', 0, 2 * free + 8)) do
-      if free <= keep then break end
+      if free <= keep or most <= 0 then break end
       local at = ready_at(connection)
       if everything_held or not at then
         redis.call('ZREM', zset, connection)
       elseif at > now then
         redis.call('ZADD', zset, at, connection)
       elseif lane == 'b' and tonumber(redis.call('HGET', K.seats_of, connection) or 0) >= quarter then
-        redis.call('ZADD', zset, now + 20, connection) -- its quarter is in use: let the others look first
+        redis.call('ZADD', zset, now + 1000, connection) -- its quarter is in use; the end of any of its chunks makes it due
       elseif offer_next(connection, lane) then
         redis.call('ZADD', zset, now, connection) -- behind those that have waited longer
         again = true
@@ -131,9 +133,9 @@ local function offer_round(zset, lane, keep)
   end
 end
 
-if free > 0 then
+if free > 0 and most > 0 then
   -- Look-ups of rows in doubt go first: they are few, and a row in doubt is the only one that could be sent twice.
-  for _, connection in ipairs(redis.call('ZRANGEBYSCORE', K.due_doubts, '-inf', now, 'LIMIT', 0, free)) do
+  for _, connection in ipairs(redis.call('ZRANGEBYSCORE', K.due_doubts, '-inf', now, 'LIMIT', 0, math.min(free, most))) do
     local first = redis.call('ZRANGE', prefix .. ':connection:' .. connection .. ':doubts', 0, 0, 'WITHSCORES')
     if not first[1] then
       redis.call('ZREM', K.due_doubts, connection)
@@ -145,12 +147,15 @@ if free > 0 then
     end
   end
   offer_round(K.due_now, 'i', 0)
-  offer_round(K.due, 'b', workers)
+  offer_round(K.due, 'b', kept)
 end
 
--- When to tick again at the latest
+-- When to tick again at the latest. Where no seat is free, only the end of a lease or an offer makes one.
 local soonest
-for _, zset in ipairs({ K.due_now, K.due, K.due_doubts, K.leases, K.offers }) do
+local waiting = { K.leases, K.offers }
+if free > 0 then waiting = { K.leases, K.offers, K.due_now, K.due_doubts } end
+if free > kept then waiting[5] = K.due end
+for _, zset in ipairs(waiting) do
   local first = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')
   if first[2] and (not soonest or tonumber(first[2]) < soonest) then soonest = tonumber(first[2]) end
 end

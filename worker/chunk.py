@@ -1,0 +1,269 @@
+"""One leased chunk at work: look up who is there already, then token, begin, send, record, batch after batch.
+
+What happened to each row is written before anything else is asked for; what it means for the connection comes next (`reactions`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from worker.addresses import fold_address
+from worker.batching import GraphRequest
+from worker.consequences import Consequences, build_known, build_outcome, build_skip, judge_member, sum_up
+from worker.directory import READ_ROLES
+from worker.graph import Priority
+from worker.invitation import build_invitation, wants_mail
+from worker.ledger import BATCH_ROWS
+from worker.lookups import LookUps
+from worker.model import STATUS_OF, Grant, IndexPlace, Lane, Lease, Outcome, RowState
+from worker.precheck import FRESH_S, judge_all
+from worker.quota import Bucket, invitation_buckets
+from worker.reactions import Reactions
+from worker.store import keep_trying
+from worker.verdicts import Operation, Verdict, decide
+
+if TYPE_CHECKING:
+    from config import Connection
+    from worker.services import Services
+    from worker.tokens import AccessToken
+
+log = logging.getLogger(__name__)
+
+MARK_MAX_AGE_S = 5.0
+"""A mark older than this is not acted on: the write leaves at once or not at all, so that `settle_s` can count from the mark."""
+FIRST_LOOK_S = 5.0
+"""Rows in doubt are first looked up this soon, for most will be there; their absence counts only after `settle_s`."""
+_RECORD_FOR_S = 600.0  # how long outcomes are carried about while Redis is away: they are known here and nowhere else
+_BLOCKED_DOMAINS = 10_000  # remembered in one process at most
+
+
+class BlockedDomains:
+    """Domains that a job's tenant refuses as a whole, by one process: the rest of their rows is not tried."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[tuple[str, str], Verdict] = {}
+
+    def add(self, job: str, domains: dict[str, Verdict]) -> None:
+        """Remember what Graph said of some domains."""
+        for domain, verdict in domains.items():
+            self._verdicts[job, domain] = verdict
+        while len(self._verdicts) > _BLOCKED_DOMAINS:
+            del self._verdicts[next(iter(self._verdicts))]
+
+    def find(self, job: str, email: str) -> Verdict | None:
+        """Return what Graph said of an address's domain."""
+        if not self._verdicts:
+            return None
+        return self._verdicts.get((job, fold_address(email).rpartition("@")[2]))
+
+
+class ChunkRun:
+    """The work on one lease. `tally` counts what became of its rows, for Flower and the log."""
+
+    def __init__(
+        self,
+        services: Services,
+        lease: Lease,
+        connection: Connection,
+        *,
+        reactions: Reactions,
+        look_ups: LookUps,
+        blocked: BlockedDomains,
+        tally: Counter[str],
+    ) -> None:
+        self._services = services
+        self._lease = lease
+        self._connection = connection
+        self._reactions = reactions
+        self._look_ups = look_ups
+        self._blocked = blocked
+        self._tally = tally
+        self._index: IndexPlace | None = None
+        self._busy: set[int] = set()  # rows whose guest is on the wire for another job
+
+    async def work(self, may_go_on: Callable[[], bool]) -> float:
+        """Send until nothing is left or it cannot go on; returns the seconds after which the rest is to be offered again."""
+        lease, connection, services = self._lease, self._connection, self._services
+        buckets = invitation_buckets(services.settings(), connection)
+        emails = {i: lease.rows[i]["email"] for i in lease.pending()}
+        self._index = await services.index.place(connection.tenant_key, emails)
+        await self._end_known()
+        refused_tokens = 0
+        while True:
+            await self._end_blocked()
+            pending = [i for i in lease.pending() if i not in self._busy]
+            if not pending:
+                return services.ledger.settle_s if self._busy else 0.0
+            if lease.lost or not may_go_on():
+                return 0.0
+            token = await self._reactions.take_token(connection)
+            if isinstance(token, float):
+                return token
+            grant = await services.ledger.begin_batch(
+                lease,
+                pending[:BATCH_ROWS],
+                buckets,
+                tenant_key=connection.tenant_key,
+                client_key=connection.client_key,
+                daily_limit=connection.daily_limit or 0,
+                index=self._index,
+                resend=lease.options.resend,
+            )
+            if not grant.rows and grant.why != "pass":
+                return await self._reactions.refused_to_begin(connection, grant)
+            found = await self._send(grant, token) if grant.rows else Consequences()
+            await self._end_invited_before(grant)
+            if found.token_refused:
+                refused_tokens += 1
+                await services.tokens.invalidate(connection, token)
+                if refused_tokens > 1:
+                    return await self._reactions.token_refused_by_graph(connection)
+                continue
+            refused_tokens = 0
+            self._blocked.add(lease.ticket.job, found.blocked_domains)
+            wait_s = await self._react(buckets, grant, found)
+            if wait_s is not None:
+                return wait_s
+
+    async def _end_invited_before(self, grant: Grant) -> None:
+        """Take note of the rows that `begin_batch` let pass: those invited lately end, those on the wire elsewhere wait."""
+        self._busy.update(grant.blocked)
+        if grant.known:
+            now_ms = self._services.clocks.redis_ms()
+            await self._record(0, [build_known(row, now_ms) for row in grant.known])
+
+    async def _end_known(self) -> None:
+        """Look the chunk up before its first send, where that is wanted: whoever is in the directory already is not invited."""
+        lease, services = self._lease, self._services
+        if not self._connection.precheck or lease.options.resend:
+            return
+        now_ms = services.clocks.redis_ms()
+        if lease.checked_at_ms > now_ms - FRESH_S * 1000:
+            return
+        if self._index is not None:
+            await self._end_invited_before(
+                Grant(known=await services.ledger.find_invited(self._index, lease.pending()))
+            )
+        addresses = {i: fold_address(lease.rows[i]["email"]) for i in lease.pending()}
+        if not addresses:
+            return
+        found = await self._look_ups.find(self._connection, sorted(addresses.values()))
+        if found.users is None:
+            return  # Graph itself will say who is there, one row at a time
+        await services.ledger.mark_checked(lease)
+        outcomes = judge_all(addresses, found.users, now_ms)
+        if outcomes:
+            await self._record(0, outcomes)
+
+    async def _react(self, buckets: Sequence[Bucket], grant: Grant, found: Consequences) -> float | None:
+        """Do what a batch means for its connection; None when it may go on, else the seconds until the next try."""
+        reactions, connection = self._reactions, self._connection
+        if found.hold:
+            return await reactions.hold(connection, found.hold)
+        if found.processed and grant.probe:
+            await reactions.answered_again(connection)
+        if found.throttled:
+            return await reactions.throttled(connection, buckets, found.throttled)
+        if found.retry:
+            return reactions.away(connection, found.retry)
+        if found.lost and not found.processed:  # not one answer: more rows would only be in doubt too
+            return reactions.away(connection, found.lost)
+        reactions.worked(connection)
+        return None
+
+    async def _send(self, grant: Grant, token: AccessToken) -> Consequences:
+        """Send the granted rows at once and record what came back, whatever came back."""
+        services, lease, connection = self._services, self._lease, self._connection
+        loop = asyncio.get_running_loop()
+        marked_s = loop.time()
+
+        def may_leave() -> bool:
+            return not lease.lost and loop.time() - marked_s < MARK_MAX_AGE_S
+
+        requests = [
+            GraphRequest(
+                str(row.index),
+                "POST",
+                "/invitations",
+                build_invitation(lease.rows[row.index], connection, lease.options, silent=row.silent),
+            )
+            for row in grant.rows
+        ]
+        priority: Priority = "high" if lease.ticket.lane is Lane.NOW else "low"
+        timeout_s = services.settings().graph.timeout_s
+        if len(requests) == 1:
+            exchange = await services.graph.send_one(
+                connection, token.secret, requests[0], priority=priority, deadline_s=timeout_s, before_send=may_leave
+            )
+        else:
+            exchange = await services.graph.send_batch(
+                connection, token.secret, requests, priority=priority, deadline_s=timeout_s, before_send=may_leave
+            )
+        services.clocks.learn_graph(connection.graph_url, exchange.server_date)
+        may_read = bool(token.roles and token.roles & READ_ROLES)
+        now_ms = services.clocks.redis_ms()
+        verdicts, outcomes = [], []
+        for granted in grant.rows:
+            row = lease.rows[granted.index]
+            verdict = judge_member(
+                row, decide(Operation.INVITE, exchange.answers[str(granted.index)], email=row["email"])
+            )
+            verdicts.append((fold_address(row["email"]), verdict))
+            outcomes.append(
+                build_outcome(
+                    granted.index,
+                    granted.attempt,
+                    verdict,
+                    mail=not granted.silent and wants_mail(row, connection, lease.options),
+                    silent=granted.silent,
+                    may_read=may_read,
+                    look_after_s=min(FIRST_LOOK_S, services.ledger.settle_s / 4),
+                    request_id=exchange.client_request_id,
+                    at_ms=now_ms,
+                )
+            )
+        await self._record(grant.batch, outcomes)
+        return sum_up(verdicts)
+
+    async def _record(self, batch: int, outcomes: Sequence[Outcome]) -> None:
+        lease, ledger = self._lease, self._services.ledger
+        ticket, index = lease.ticket, self._index
+        recorded = await keep_trying(
+            lambda: ledger.record_batch(
+                ticket.job, ticket.chunk, ticket.connection, ticket.lane, batch, outcomes, index
+            ),
+            _RECORD_FOR_S,
+        )
+        letters = list(lease.letters)
+        for outcome in outcomes:
+            letters[outcome.index] = outcome.letter.value
+            self._tally[_word(outcome.letter)] += 1
+        lease.letters = "".join(letters)
+        if recorded.gone:
+            log.info("job %s was deleted while rows of its chunk %d were in work", ticket.job, ticket.chunk + 1)
+            lease.lost = True
+        elif recorded.pending == 0 and recorded.open == 0:
+            await ledger.fold(ticket.job, ticket.chunk)
+
+    async def _end_blocked(self) -> None:
+        """End the rows of domains that the tenant refuses as a whole."""
+        lease = self._lease
+        now_ms = self._services.clocks.redis_ms()
+        outcomes = []
+        for i in lease.pending():
+            verdict = self._blocked.find(lease.ticket.job, lease.rows[i]["email"])
+            if verdict:
+                outcomes.append(build_skip(i, verdict, now_ms))
+        if outcomes:
+            await self._record(0, outcomes)
+
+
+def _word(letter: RowState) -> str:
+    """How a row stands, as Flower and the log say it."""
+    if letter in (RowState.PENDING, RowState.PENDING_SILENT):
+        return "to_be_sent_again"
+    return "in_doubt" if letter is RowState.IN_DOUBT else STATUS_OF[letter]

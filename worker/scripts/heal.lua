@@ -1,0 +1,73 @@
+-- Puts right what can be derived, every few seconds and once for all workers: nothing that got lost (an entry, a count) may starve
+-- anybody, nor may a clock that was put back. Finding nothing to do is the rule.
+-- KEYS: healed (a mark with an expiry), connections, due, due-now, due-doubts, leases, offers, seats-of, offered-of, hold
+-- ARGV: prefix, every_ms, lease_ms, offer_ms, settle_ms    Returns what was put right, 0 if nothing; false when it is too soon.
+if not redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[2]) then return false end
+local prefix, now, mended = ARGV[1], now_ms(), 0
+local settle_ms = tonumber(ARGV[5])
+
+-- No time lies further ahead than it can have been set: else the clock was put back meanwhile
+local function cap(zset, most_ms)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', zset, now + most_ms + 1000, '+inf', 'LIMIT', 0, 1000)) do
+    redis.call('ZADD', zset, now + most_ms, member)
+    mended = mended + 1
+  end
+end
+cap(KEYS[6], tonumber(ARGV[3]))
+cap(KEYS[7], tonumber(ARGV[4]))
+-- Who is due later than in a minute is looked at sooner, which costs nothing: the reason is asked for then (`tick`)
+for z = 3, 5 do
+  for _, connection in ipairs(redis.call('ZRANGEBYSCORE', KEYS[z], now + 61000, '+inf', 'LIMIT', 0, 1000)) do
+    redis.call('ZADD', KEYS[z], now + 60000, connection)
+  end
+end
+
+-- Seats in use, counted anew
+local seats, offered = {}, {}
+for z = 6, 7 do
+  for _, ticket in ipairs(redis.call('ZRANGE', KEYS[z], 0, -1)) do
+    local connection = parse_ticket(ticket).connection
+    seats[connection] = (seats[connection] or 0) + 1
+    if z == 7 then offered[connection] = (offered[connection] or 0) + 1 end
+  end
+end
+local function recount(key, truth)
+  local known = redis.call('HGETALL', key)
+  local seen = {}
+  for k = 1, #known, 2 do
+    seen[known[k]] = true
+    if tonumber(known[k + 1]) ~= (truth[known[k]] or 0) then mended = mended + 1 end
+    if not truth[known[k]] then
+      redis.call('HDEL', key, known[k])
+    elseif tonumber(known[k + 1]) ~= truth[known[k]] then
+      redis.call('HSET', key, known[k], truth[known[k]])
+    end
+  end
+  for connection, n in pairs(truth) do
+    if not seen[connection] then
+      redis.call('HSET', key, connection, n)
+      mended = mended + 1
+    end
+  end
+end
+recount(KEYS[8], seats)
+recount(KEYS[9], offered)
+
+-- Connections with work that nobody would look at
+local everything_held = redis.call('EXISTS', KEYS[10]) == 1
+for _, connection in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+  local gate = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at')
+  if not everything_held and (gate[1] ~= 'held' or gate[2]) then
+    for _, lane in ipairs({ 'b', 'i' }) do
+      if redis.call('EXISTS', rotation_of(prefix, connection, lane)) == 1 then
+        mended = mended + redis.call('ZADD', due_of(prefix, lane), 'NX', now, connection)
+      end
+    end
+  end
+  local doubts = prefix .. ':connection:' .. connection .. ':doubts'
+  if redis.call('EXISTS', doubts) == 1 then
+    cap(doubts, math.max(60000, settle_ms))
+    mended = mended + redis.call('ZADD', KEYS[5], 'NX', now, connection)
+  end
+end
+return mended
