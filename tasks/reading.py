@@ -13,7 +13,7 @@ from worker.echo import plain_word
 from worker.runtime import runtime
 
 MOST_RESULTS = 1000
-_JOB_ID = re.compile(r"[a-z2-7]{10}")
+_JOB_ID = re.compile(r"[a-z2-7]{10}(?:[a-z2-7]{6})?")
 
 
 @app.task(name="usher.job", ignore_result=False)

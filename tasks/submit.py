@@ -54,16 +54,17 @@ class Loaded:
 
 def new_job_id() -> str:
     """Return a fresh id: ten letters and digits that are hard to misread."""
-    return _encode(secrets.token_bytes(7))
+    return _encode(secrets.token_bytes(7))[:10]
 
 
 def job_id_of(text: str) -> str:
     """Return the id that follows from a Celery task id or a producer's key: the same message twice is the same job."""
-    return _encode(hashlib.sha256(f"usher job {text}".encode()).digest())
+    # 80 bits: every single guest of a producer is a job, and none may ever be taken for another
+    return _encode(hashlib.sha256(f"usher job {text}".encode()).digest())[:16]
 
 
 def _encode(raw: bytes) -> str:
-    return base64.b32encode(raw).decode().lower()[:10]
+    return base64.b32encode(raw).decode().lower()
 
 
 async def load(

@@ -273,9 +273,7 @@ class Jobs:
             return
         cancelled = state == b"cancelled"
         left = limit
-        for number in range(int(chunks)):
-            if after and await self._last_row(job, number) <= after:
-                continue
+        for number in range(await self._chunk_of(job, int(chunks), after + 1), int(chunks)):
             fields = await self.client.hgetall(self.keys.chunk(job, number))
             if b"st" not in fields:
                 return
@@ -289,10 +287,16 @@ class Jobs:
                     left -= 1
                 yield record
 
-    async def _last_row(self, job: str, number: int) -> int:
-        key = self.keys.chunk(job, number)
-        base, letters = await self.client.hmget(key, "base", "st")
-        return int(base or 0) + len(letters or b"") - 1
+    async def _chunk_of(self, job: str, chunks: int, row: int) -> int:
+        """Return the chunk a row is in, by halving: a pilot makes one chunk shorter than the others."""
+        low, high = 0, max(0, chunks - 1)
+        while low < high and row > 1:
+            middle = (low + high + 1) // 2
+            if int(await self.client.hget(self.keys.chunk(job, middle), "base") or 0) <= row:
+                low = middle
+            else:
+                high = middle - 1
+        return low
 
     # Moving it
 

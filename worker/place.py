@@ -48,7 +48,12 @@ def find_place() -> Place:
 
 
 def celery_url(url: str) -> str:
-    """Spell a URL as Celery and kombu want it: a unix socket is `redis+socket://` there, its database `virtual_host`."""
+    """Spell a URL as Celery and kombu want it.
+
+    A unix socket is `redis+socket://` there, its database `virtual_host`; `rediss://` must say that certificates are checked.
+    """
+    if url.startswith("rediss://") and "ssl_cert_reqs" not in url:
+        return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
     if not url.startswith("unix://"):
         return url
     path, _, query = url.removeprefix("unix://").partition("?")

@@ -1,0 +1,27 @@
+"""Invite one guest from another code base, with only `celery[redis]`: python portal.py CONNECTION ADDRESS [field=value …]"""
+
+import os
+import sys
+
+from celery import Celery
+
+usher = Celery("portal", broker=os.environ["USHER_BROKER"], backend=os.environ["USHER_RESULTS"])
+usher.conf.broker_transport_options = {"global_keyprefix": "usher:mq:"}
+usher.conf.result_backend_transport_options = {"global_keyprefix": "usher:res:"}
+
+
+def invite(connection, email, wait_s=20, **fields):
+    """Return usher's answer; the same task id sent again would be the same guest, never a second e-mail."""
+    given = {"connection": connection, "email": email, "wait_s": float(wait_s), "version": 1, **fields}
+    task = usher.send_task("usher.invite_guest", kwargs=given, argsrepr="(…)", kwargsrepr="{…}")
+    return task.get(timeout=float(wait_s) + 15)
+
+
+if __name__ == "__main__":
+    match invite(*sys.argv[1:3], **dict(pair.split("=", 1) for pair in sys.argv[3:])):
+        case {"status": "refused", "errors": errors}:
+            sys.exit(f"refused: {' '.join(errors)}")
+        case {"status": "pending", "job": job, "why": why}:
+            print(f"pending in job {job}: {why}")
+        case {"status": status, **more}:
+            print(f"{status}: {more['error_message'] or more['user_id']}")

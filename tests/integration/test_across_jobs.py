@@ -1,0 +1,143 @@
+"""One guest, several jobs: whoever sends first has the claim, and who was invited lately is not mailed again."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from tests.ledgers import Desk
+from worker.index import HASH_BYTES, KEEP_DAYS, GuestIndex, hash_guest
+from worker.model import Grant, IndexPlace, Lease, Outcome, RowState
+
+DAY_MS = 86_400_000
+
+
+async def leased(desk: Desk, job: str) -> Lease:
+    """Load a job of one row and lease its chunk."""
+    await desk.load(1, job=job)
+    lease = await desk.lease()
+    assert lease.ticket.job == job
+    return lease
+
+
+async def place_of(desk: Desk, email: str = "ada@partner.example") -> IndexPlace:
+    """Where row 0 stands when its guest is this one."""
+    return await GuestIndex(desk.client, desk.keys, None).place("tenant", {0: email})
+
+
+async def begin(desk: Desk, lease: Lease, place: IndexPlace, *, resend: bool = False) -> Grant:
+    """Begin row 0 with its claim."""
+    return await desk.ledger.begin_batch(
+        lease, [0], desk.buckets, tenant_key="t", client_key="c", index=place, resend=resend
+    )
+
+
+async def record(desk: Desk, lease: Lease, grant: Grant, letter: RowState, place: IndexPlace) -> None:
+    """Record row 0."""
+    t = lease.ticket
+    await desk.ledger.record_batch(
+        t.job, t.chunk, t.connection, t.lane, grant.batch, [Outcome(0, letter, attempts=1)], place
+    )
+
+
+async def test_of_two_jobs_the_first_to_send_has_the_guest(desk: Desk) -> None:
+    """A row that meets another row's open claim does not leave; once that one is invited, it is known."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    sent = await begin(desk, first, place)
+    assert len(sent.rows) == 1
+    met = await begin(desk, second, place)
+    assert (met.rows, met.blocked, met.known, met.why) == ((), (0,), (), "pass")
+    await record(desk, first, sent, RowState.INVITED, place)
+    known = await begin(desk, second, place)
+    assert known.rows == ()
+    assert [(row.index, row.job) for row in known.known] == [(0, "first")]
+
+
+async def test_a_claim_in_doubt_is_still_open(desk: Desk) -> None:
+    """As long as nobody knows whether the first was invited, the second waits."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    await record(desk, first, await begin(desk, first, place), RowState.IN_DOUBT, place)
+    assert (await begin(desk, second, place)).blocked == (0,)
+
+
+@pytest.mark.parametrize("letter", [RowState.FAILED, RowState.PENDING])
+async def test_a_refused_guest_is_free_again(desk: Desk, letter: RowState) -> None:
+    """A row that failed, or goes back, gives its claim up."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    await record(desk, first, await begin(desk, first, place), letter, place)
+    assert len((await begin(desk, second, place)).rows) == 1
+
+
+async def test_the_claim_of_a_deleted_job_is_void(desk: Desk) -> None:
+    """Nobody waits for an answer that nobody will write down."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    await begin(desk, first, place)
+    await desk.jobs.delete("first")
+    assert len((await begin(desk, second, place)).rows) == 1
+
+
+async def test_resend_mails_again_but_not_at_the_same_time(desk: Desk) -> None:
+    """Asked to, a guest is invited again; but never while another row of theirs is on the wire."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    sent = await begin(desk, first, place)
+    assert (await begin(desk, second, place, resend=True)).blocked == (0,)
+    await record(desk, first, sent, RowState.INVITED, place)
+    assert len((await begin(desk, second, place, resend=True)).rows) == 1
+
+
+async def test_tokens_are_taken_only_for_rows_that_leave(desk: Desk) -> None:
+    """A known guest costs no quota."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    await record(desk, first, await begin(desk, first, place), RowState.INVITED, place)
+    bucket = desk.keys.bucket(desk.buckets[0].scope)
+    before = await desk.field(bucket, "l")
+    await begin(desk, second, place)
+    assert await desk.field(bucket, "l") == before
+
+
+async def test_a_hit_keeps_an_entry_known(desk: Desk) -> None:
+    """An entry of the generation before is renewed when it is met; one older than 30 days is not met."""
+    place = await place_of(desk)
+    seconds, _ = await desk.client.time()
+    today = int(seconds) * 1000 // DAY_MS
+    generation = today // KEEP_DAYS
+    before = f"{place.base}:{generation - 1}:{_bucket(place.hashes[0])}"
+    now = f"{place.base}:{generation}:{_bucket(place.hashes[0])}"
+    await desk.client.hset(before, place.hashes[0][2:], f"i{today - KEEP_DAYS}:older")
+    met = await desk.ledger.find_invited(place, [0])
+    assert [(row.index, row.day, row.job) for row in met] == [(0, today - KEEP_DAYS, "older")]
+    assert await desk.client.hget(now, place.hashes[0][2:]) == f"i{today}:older".encode()
+    assert not await desk.client.exists(before)
+    assert await desk.client.pttl(now) > KEEP_DAYS * DAY_MS
+    await desk.client.hset(now, place.hashes[0][2:], f"i{today - KEEP_DAYS - 1}:older")
+    assert await desk.ledger.find_invited(place, [0]) == ()
+
+
+async def test_the_index_takes_at_most_64_bytes_a_guest(desk: Desk) -> None:
+    """At 100,000 guests of one tenant, by the server's own count; and it holds no address."""
+    guests, key = 100_000, secrets.token_bytes(32)
+    info = await desk.client.info("memory")
+    before = info["used_memory"]
+    for start in range(0, guests, 1000):
+        hashes = [hash_guest(key, "tenant", f"guest{n}@partner.example") for n in range(start, start + 1000)]
+        async with desk.client.pipeline(transaction=False) as pipe:
+            for digest in hashes:
+                pipe.hset(f"{desk.keys.index('tenant')}:700:{_bucket(digest)}", digest[2:], "i20780:k7m2p9xq4d")
+            await pipe.execute()
+    info = await desk.client.info("memory")
+    assert (info["used_memory"] - before) / guests <= 64
+    await desk.client.unlink(
+        *[raw async for raw in desk.client.scan_iter(match=f"{desk.keys.index('tenant')}:*", count=1000)]
+    )
+
+
+def _bucket(digest: bytes) -> int:
+    assert len(digest) == HASH_BYTES
+    return digest[0] * 16 + digest[1] // 16

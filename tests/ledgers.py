@@ -1,0 +1,137 @@
+"""A ledger for a test: keys of its own on a server that the whole run shares, and the few moves that most tests make."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from redis.asyncio import Redis
+
+from worker.gates import Gates
+from worker.jobs import Jobs
+from worker.keys import Keys
+from worker.ledger import Ledger
+from worker.model import Grant, Lane, Lease, Options, Outcome, RowState, Ticket
+from worker.quota import Bucket
+from worker.seal import Sealer
+from worker.store import open_client
+
+_numbers = itertools.count()
+
+ROOMY = (Bucket("roomy", 100_000, 1000),)
+"""A quota that never matters."""
+
+
+@dataclass
+class Desk:
+    """A ledger with all that is needed to work on it, under a prefix of its own."""
+
+    client: Redis
+    keys: Keys
+    ledger: Ledger
+    jobs: Jobs
+    gates: Gates
+    buckets: Sequence[Bucket] = ROOMY
+    made: int = field(default=0)
+
+    async def load(
+        self,
+        rows: int = 1,
+        connection: str = "contoso",
+        *,
+        lane: Lane = Lane.BULK,
+        job: str = "",
+        pilot: int = 0,
+        ended: Sequence[int] = (),
+    ) -> str:
+        """Load and start a job; the rows numbered in `ended` (from 1) enter with an outcome. Returns its id."""
+        self.made += 1
+        job = job or f"j{self.made}"
+        loading = await self.jobs.create(job, connection, lane, options=Options(), pilot=pilot)
+        assert loading is not None
+        for number in range(1, rows + 1):
+            outcome = Outcome(0, RowState.FAILED, code="invalid_row") if number in ended else None
+            loading.put({"email": f"{job}-{number}@example.com"}, outcome)
+        await self.jobs.start(loading)
+        return job
+
+    async def tick(self, worker: str = "w1", seats: int = 8) -> list[Ticket]:
+        """Tick; return what was offered."""
+        return [ticket for ticket, _ in (await self.ledger.tick(worker, seats)).offers]
+
+    async def lease(self, worker: str = "w1", seats: int = 8) -> Lease:
+        """Tick and claim the first offer."""
+        for ticket in await self.tick(worker, seats):
+            lease = await self.ledger.claim(ticket)
+            if lease is not None:
+                return lease
+        raise AssertionError("nothing was offered")
+
+    async def begin(self, lease: Lease, indexes: Sequence[int] | None = None, *, daily_limit: int = 0) -> Grant:
+        """Begin a batch of the lease's pending rows, or of these."""
+        wanted = lease.pending()[:20] if indexes is None else indexes
+        return await self.ledger.begin_batch(
+            lease, wanted, self.buckets, tenant_key="t", client_key="c", daily_limit=daily_limit
+        )
+
+    async def record(self, lease: Lease, grant: Grant, letter: RowState = RowState.INVITED, *, batch: int | None = None) -> str:
+        """Record the same for all rows of a batch; return the chunk's letters then."""
+        t = lease.ticket
+        outcomes = [Outcome(row.index, letter, attempts=row.attempt) for row in grant.rows]
+        await self.ledger.record_batch(
+            t.job, t.chunk, t.connection, t.lane, grant.batch if batch is None else batch, outcomes
+        )
+        return await self.letters(t.job, t.chunk)
+
+    async def letters(self, job: str, chunk: int = 0) -> str:
+        """Return a chunk's letters."""
+        raw: bytes = await self.ledger.client.hget(self.keys.chunk(job, chunk), "st")
+        return raw.decode()
+
+    async def field(self, key: str, name: str) -> str:
+        """Return a field of a hash, '' where there is none."""
+        raw: bytes | None = await self.ledger.client.hget(key, name)
+        return (raw or b"").decode()
+
+    async def make_past(self, zset: str) -> None:
+        """Let the time of everything in a sorted set have come."""
+        for member in await self.ledger.client.zrange(zset, 0, -1):
+            await self.ledger.client.zadd(zset, {member: 1})
+
+    async def settle_now(self, connection: str = "contoso") -> None:
+        """Let all rows in doubt of a connection be due."""
+        await self.make_past(self.keys.doubts(connection))
+        await self.make_past(self.keys.due_doubts())
+
+    async def names(self) -> set[str]:
+        """Return every key under the prefix, without it."""
+        start = f"{self.keys.prefix}:"
+        return {raw.decode().removeprefix(start) async for raw in self.ledger.client.scan_iter(match=f"{start}*")}
+
+
+@asynccontextmanager
+async def open_desk(
+    url: str,
+    *,
+    prefix: str | None = None,
+    lease_s: float = 15,
+    settle_s: float = 60,
+    keep_s: float = 3600,
+    sealer: Sealer | None = None,
+) -> AsyncIterator[Desk]:
+    """Open a ledger under a prefix that nobody else has, or under a given one."""
+    client = open_client(url)
+    keys = Keys(prefix or f"t{os.getpid()}x{next(_numbers)}")
+    try:
+        yield Desk(
+            client,
+            keys,
+            Ledger(client, keys, lease_s=lease_s, settle_s=settle_s, sealer=sealer),
+            Jobs(client, keys, keep_s=keep_s, sealer=sealer),
+            Gates(client, keys),
+        )
+    finally:
+        await client.aclose()

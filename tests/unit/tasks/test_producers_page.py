@@ -1,0 +1,153 @@
+"""docs/producers.md says what the code takes and gives: every task, argument, field, key and limit, and no other."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.field_rules import (
+    MAX_DISPLAY_NAME,
+    MAX_GROUPS,
+    MAX_MESSAGE,
+    MAX_NAME_PART,
+    MAX_REF,
+    MAX_SPONSORS,
+    MAX_URL,
+)
+from tasks.fields import FIELDS, RESULT_COLUMNS
+from tasks.guests import MOST_ROWS, MOST_WAIT_S
+from tasks.mail_syntax import MAX_LENGTH
+from tasks.reading import MOST_RESULTS
+from tasks.refusals import TAKES, WIRE_VERSION
+from tasks.views import describe_job, public_record
+from worker.app import app, build_settings
+from worker.gates import Gate
+from worker.jobs import JobView
+from worker.model import Counts, JobState, Lane, Options
+from worker.place import Place
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs/producers.md").read_text(encoding="utf-8")
+INTERNAL = {"usher.run_chunk", "usher.settle"}
+
+
+def _section(title: str) -> str:
+    """The text below a heading, up to the next of its rank or above."""
+    match = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^\1 |^#{{1,2}} |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert match, title
+    return match[2]
+
+
+def _rows(text: str) -> dict[str, list[str]]:
+    """The rows of a section's tables by the word in their first column."""
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    return {cells[0].strip("`"): cells[1:] for cells in lines}
+
+
+def test_every_task_is_on_the_page_and_no_other() -> None:
+    """Names are stable; a task that is not on the page is nobody's."""
+    import tasks.chunks
+    import tasks.guests
+    import tasks.reading  # noqa: F401 - registered with the app
+
+    there = {name for name in app.tasks if name.startswith("usher.")} - INTERNAL
+    assert set(re.findall(r"^### (usher\.\w+)$", PAGE, re.MULTILINE)) == there == set(TAKES)
+
+
+@pytest.mark.parametrize("task", TAKES)
+def test_arguments_stand_in_their_order(task: str) -> None:
+    """Positions are those of the code; what goes by name is marked."""
+    rows = _rows(_section(task))
+    positional = tuple(name for name, cells in rows.items() if cells[0] != "—")
+    assert positional == TAKES[task]
+    assert [rows[name][0] for name in positional] == [str(number) for number in range(1, len(positional) + 1)]
+    by_name = {"version"} | ({"resend"} if "invite" in task else set())
+    assert set(rows) - set(positional) == by_name
+
+
+def test_fields_and_limits_are_those_of_the_code() -> None:
+    """A row's fields in their order, each with its limit."""
+    rows = _rows(_section("Fields of a row"))
+    assert tuple(rows) == FIELDS
+    limits = {
+        "email": MAX_LENGTH,
+        "display_name": MAX_DISPLAY_NAME,
+        "first_name": MAX_NAME_PART,
+        "last_name": MAX_NAME_PART,
+        "redirect_url": MAX_URL,
+        "message": MAX_MESSAGE,
+        "sponsors": MAX_SPONSORS,
+        "groups": MAX_GROUPS,
+        "ref": MAX_REF,
+    }
+    for name, limit in limits.items():
+        assert re.search(rf"\b{limit:,}\b", rows[name][1]), name
+    assert f"up to {MOST_ROWS:,} rows a message" in PAGE
+    assert f"number, 0 to {MOST_WAIT_S:.0f}, default 30" in PAGE
+    assert f"number, 1 to {MOST_RESULTS:,}, default 500" in PAGE
+    assert f"the contract, version {WIRE_VERSION};" in PAGE
+
+
+def test_keys_of_results_are_those_of_the_code() -> None:
+    """Of a row: the results file's columns without the private ones; of a job: `--json` without the clock's."""
+    row, job = _section("What comes back").split("Of a job:")
+    assert set(_rows(row)) == set(public_record(dict.fromkeys(RESULT_COLUMNS)))
+    view = JobView(
+        *(
+            "aaaaaaaaaa",
+            "contoso",
+            Lane.BULK,
+            JobState.DONE,
+            "",
+            Counts(),
+            1,
+            0,
+            datetime.now(UTC),
+            None,
+            Options(),
+            {},
+            Gate(),
+        )
+    )
+    assert set(_rows(job)) == {*describe_job(view), "created_at"}
+    states = set(re.findall(r"`(\w+)`", _rows(job)["state"][0]))
+    assert states == {state.value for state in JobState}
+
+
+def test_prefixes_and_queue_are_those_of_the_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A client configured as the page says reaches the worker."""
+    from config import load_settings
+
+    monkeypatch.chdir(tmp_path)
+    present = load_settings({"USHER_REDIS_URL": "redis://localhost"})
+    told: dict[str, Any] = build_settings(Place(lambda: present, "redis://h", "redis://h", "redis://h"))
+    prefixes = re.findall(r'(\w*transport_options) = {"global_keyprefix": "([^"]+)"}', PAGE)
+    assert {name: told[name]["global_keyprefix"] for name, _ in prefixes} == dict(prefixes)
+    assert len(prefixes) == 2
+    assert told["task_default_queue"] == "celery"
+
+
+def test_examples_are_what_they_say() -> None:
+    """Python compiles; the message without Celery holds the body that is shown beside it."""
+    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        compile(block, "docs/producers.md", "exec")
+    (block,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    body = base64.b64decode(json.loads(block)["body"])
+    assert f"`{body.decode()}`" in PAGE.replace("\n", " ")
+
+
+def test_this_project_has_the_tasks_at_hand() -> None:
+    """`from tasks import invite_guest, invite_guests`, loaded only then."""
+    import tasks
+
+    assert {tasks.invite_guest.name, tasks.invite_guests.name} == {"usher.invite_guest", "usher.invite_guests"}
+    with pytest.raises(AttributeError):
+        tasks.invite_nobody  # noqa: B018
