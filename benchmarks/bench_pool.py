@@ -28,7 +28,10 @@ def main() -> None:
             with open_stage(tenants=tenants, sandbox=sandbox) as stage:
                 stage.start_worker(*options)
                 rate, worker_cpu, valkey_cpu, rss = asyncio.run(_run(stage, rows))
-                print(f"{name:16}{case:8}{tenants * rows:8}{rate:10.0f}{worker_cpu:20.3f}{valkey_cpu:8.3f}{rss:8.0f}", flush=True)
+                print(
+                    f"{name:16}{case:8}{tenants * rows:8}{rate:10.0f}{worker_cpu:20.3f}{valkey_cpu:8.3f}{rss:8.0f}",
+                    flush=True,
+                )
 
 
 async def _run(stage: Stage, rows: int) -> tuple[float, float, float, float]:

@@ -65,9 +65,11 @@ class Stage:
 
 
 @contextmanager
-def open_stage(*, tenants: int = 1, sandbox: Sequence[str] = (), quota: bool = False, settings: str = "") -> Iterator[Stage]:
+def open_stage(
+    *, tenants: int = 1, sandbox: Sequence[str] = (), quota: bool = False, settings: str = ""
+) -> Iterator[Stage]:
     """Start Valkey and sandbox, with a connection for each tenant (t0, t1, …). Without `quota` neither side limits anything."""
-    with tempfile.TemporaryDirectory(prefix="usher-bench-", dir="/tmp") as name:  # noqa: S108 - a socket's path must be short
+    with tempfile.TemporaryDirectory(prefix="usher-bench-", dir="/tmp") as name:
         folder = Path(name)
         stage = Stage(folder, {}, [], "")
         try:
@@ -110,7 +112,10 @@ def _write_config(stage: Stage, ready: dict[str, Any], *, quota: bool, settings:
     ]
     if not quota:
         names = ("invitations_per_tenant", "writes_per_app_and_tenant", "writes_per_tenant", "writes_per_app")
-        lines.append("[quota]\n" + "\n".join(f'{n} = "{_ENDLESS}"' for n in (*names, "units_per_app_and_tenant", "units_per_app")))
+        lines.append(
+            "[quota]\n"
+            + "\n".join(f'{n} = "{_ENDLESS}"' for n in (*names, "units_per_app_and_tenant", "units_per_app"))
+        )
     for number, tenant in enumerate(ready["tenants"]):
         stage.connections.append(f"t{number}")
         lines.append(
@@ -129,8 +134,8 @@ async def enqueue(stage: Stage, connection: str, rows: int) -> str:
     from config import load_settings
     from tasks.rows import ValidRow
     from tasks.submit import load, new_job_id, start
-    from worker.keys import Keys
     from worker.jobs import Jobs
+    from worker.keys import Keys
     from worker.store import open_client
 
     settings = load_settings(stage.env)
@@ -138,7 +143,8 @@ async def enqueue(stage: Stage, connection: str, rows: int) -> str:
     jobs = Jobs(client, Keys(settings.ledger.prefix), keep_s=3600)
     job = new_job_id()
     given = (
-        ValidRow(n, n, {"email": f"{job}.{n}@partner{n % 50}.example", "display_name": f"Guest {n}"}) for n in range(1, rows + 1)
+        ValidRow(n, n, {"email": f"{job}.{n}@partner{n % 50}.example", "display_name": f"Guest {n}"})
+        for n in range(1, rows + 1)
     )
     loaded = await load(jobs, settings.connection(connection), given, job=job)
     if loaded is None:
@@ -169,7 +175,10 @@ async def wait_for_end(stage: Stage, jobs: Sequence[str], *, within_s: float = 6
 
 def describe_machine() -> str:
     """Return what the numbers were taken on."""
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "?")
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        "?",
+    )
     return f"{os.cpu_count()} cores ({model}), Python {sys.version.split()[0]}"
 
 
@@ -205,4 +214,6 @@ def _wait_for(path: Path, text: str, within_s: float = 30.0) -> None:
         if path.exists() and text in path.read_text(errors="replace"):
             return
         time.sleep(0.02)
-    raise TimeoutError(f"{path.name} did not say {text!r}: {path.read_text(errors='replace')[-2000:] if path.exists() else 'no file'}")
+    raise TimeoutError(
+        f"{path.name} did not say {text!r}: {path.read_text(errors='replace')[-2000:] if path.exists() else 'no file'}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -20,9 +21,7 @@ WIDTH = 112
 def main() -> None:
     """Run the demo in a terminal of its own and draw what it left on the screen."""
     shown = _settle(_run())
-    console = Console(
-        record=True, width=WIDTH, file=Path(os.devnull).open("w"), force_terminal=True, color_system="truecolor"
-    )
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.from_ansi(f"$ usher {' '.join(COMMAND)}\n{shown}"))
     svg = console.export_svg(title="make demo")
     (HERE / "demo.svg").write_text(
@@ -35,9 +34,8 @@ def _run() -> str:
     if pid == 0:
         os.chdir(ROOT)
         usher = str(Path(sys.executable).parent / "usher")
-        os.execve(
-            usher, [usher, *COMMAND], {**os.environ, "COLUMNS": str(WIDTH), "LINES": "60", "TERM": "xterm-256color"}
-        )  # noqa: S606
+        environment = {**os.environ, "COLUMNS": str(WIDTH), "LINES": "60", "TERM": "xterm-256color"}
+        os.execve(usher, [usher, *COMMAND], environment)  # noqa: S606 - no shell is wanted
     text = b""
     while True:
         try:
