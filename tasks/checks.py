@@ -58,17 +58,31 @@ async def check_connection(services: Services, name: str) -> list[Finding]:
 
 def _roles(roles: frozenset[str] | None) -> list[Finding]:
     if roles is None:
-        return [Finding(True, "The token does not show its permissions; whether the app may invite is seen at the first invitation.")]
+        return [
+            Finding(
+                True,
+                "The token does not show its permissions; whether the app may invite is seen at the first invitation.",
+            )
+        ]
     findings = []
     if roles & INVITE_ROLES:
         findings.append(Finding(True, "The app may invite guests."))
     else:
-        findings.append(Finding(False, "The app may not invite: grant the application permission User.Invite.All and admin consent."))
+        findings.append(
+            Finding(
+                False, "The app may not invite: grant the application permission User.Invite.All and admin consent."
+            )
+        )
     if roles & READ_ROLES:
-        findings.append(Finding(True, "The app may read users: existing guests are found, and lost answers cleared up."))
+        findings.append(
+            Finding(True, "The app may read users: existing guests are found, and lost answers cleared up.")
+        )
     else:
         findings.append(
-            Finding(True, "The app may not read users: a row whose answer is lost ends in_doubt. Granting User.Read.All would let usher look.")
+            Finding(
+                True,
+                "The app may not read users: a row whose answer is lost ends in_doubt. Granting User.Read.All would let usher look.",
+            )
         )
     return findings
 
@@ -78,7 +92,12 @@ async def _organization(services: Services, connection: Connection, token: str) 
     exchange = await services.graph.send_one(connection, token, _WHOSE, priority="normal")
     answer = exchange.answers[_WHOSE.id]
     if answer.fate is not Fate.ANSWERED:
-        return [Finding(False, f"Graph at {connection.graph_url} cannot be reached ({answer.note}); check network, proxy and certificates.")]
+        return [
+            Finding(
+                False,
+                f"Graph at {connection.graph_url} cannot be reached ({answer.note}); check network, proxy and certificates.",
+            )
+        ]
     if answer.status == 401:
         return [Finding(False, "Graph refuses the token that Entra gave: check the connection's tenant id and cloud.")]
     tenant = read_tenant(answer.body) if answer.status == 200 else None
@@ -133,7 +152,12 @@ async def _certificate(connection: Connection) -> list[Finding]:
     left = ends_at - datetime.now(UTC)
     day = f"{ends_at:%Y-%m-%d}"
     if left < timedelta(0):
-        return [Finding(False, f"The certificate ended on {day}: make a new one, upload it to the app registration and name it here.")]
+        return [
+            Finding(
+                False,
+                f"The certificate ended on {day}: make a new one, upload it to the app registration and name it here.",
+            )
+        ]
     if left < _SOON:
         return [Finding(False, f"The certificate ends on {day}, in {left.days} days: renew it before then.")]
     return [Finding(True, f"The certificate is good until {day}.")]

@@ -31,6 +31,7 @@ MOST_ROWS = 1000
 """Rows in one message: about 220 kB. Longer lists come in several messages, or through the CLI."""
 MOST_WAIT_S = 600.0
 _LOOK_EVERY_S = 0.2
+_IN_WORK_S = 0.02
 _ACCEPT_FOR_S = 600.0  # how long a message is held while Redis is away; after that it goes back to its queue
 _LOADED_ELSEWHERE_S = 0.5
 
@@ -109,6 +110,9 @@ async def _run(parts: Parts, connection: str, job: str) -> None:
     ticket = await parts.services.ledger.offer(job, 0, connection, Lane.NOW)
     if ticket is not None:
         await parts.runner.run(ticket)
+        return
+    while await parts.services.ledger.is_in_work(job, 0):  # noqa: ASYNC110 - a dispatcher was quicker, perhaps another worker's
+        await asyncio.sleep(_IN_WORK_S)
 
 
 async def _look(services: Services, job: str) -> dict[str, Any]:

@@ -118,7 +118,9 @@ def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, connection
         message = f"The same address as row {earlier}, which is the one that counts."
         loaded.loading.put(values, _ended(RowState.SKIPPED, "duplicate", message))
         return
-    if (connection.allowed_domains or connection.blocked_domains) and not connection.accepts_domain(folded.rpartition("@")[2]):
+    if (connection.allowed_domains or connection.blocked_domains) and not connection.accepts_domain(
+        folded.rpartition("@")[2]
+    ):
         loaded.blocked += 1
         message = f"Not sent: the settings of connection {connection.name} do not allow this domain."
         loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message))
@@ -133,7 +135,14 @@ def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, connection
 
 
 async def load_message(
-    jobs: Jobs, connection: Connection, rows: list[ValidRow | BadRow], *, job: str, lane: Lane, options: Options, info: dict[str, Any]
+    jobs: Jobs,
+    connection: Connection,
+    rows: list[ValidRow | BadRow],
+    *,
+    job: str,
+    lane: Lane,
+    options: Options,
+    info: dict[str, Any],
 ) -> None:
     """Load and start what one message brought. The same message again changes nothing, unless its worker died half-way."""
     loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)

@@ -1,0 +1,102 @@
+"""The command `usher`: which commands there are, and what becomes of an error. Nothing heavy is imported before a command needs it.
+
+Errors of all kinds end here, as sentences on stderr with an exit status, never as a traceback (`errors`).
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from tasks.cli.session import Session
+
+COMMANDS = {
+    "invite": ("invite", "Invite a list of people, or single addresses, as guests."),
+    "jobs": ("jobs", "List jobs, follow them, fetch results, pause, resume, cancel, retry, delete."),
+    "connections": ("connections", "List and check connections, hold them, reopen them."),
+    "worker": ("programs", "Run a worker (Celery's own command)."),
+    "beat": ("programs", "Run the scheduler (Celery's own command)."),
+    "flower": ("programs", "Run Flower, the view on workers and tasks (read-only)."),
+    "sandbox": ("programs", "Run a local stand-in for Entra and Graph, to rehearse against."),
+    "up": ("programs", "Keep the private stack running: server, worker, beat, Flower."),
+}
+"""Command → the module beside this one that holds it, and its line in `usher --help`, which loads none of them."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"tasks.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from config.errors import did_you_mean
+
+            ctx.fail(f"There is no command {args[0][:40]!r}{did_you_mean(args[0], COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"usher {version('entra-usher')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+def usher() -> None:
+    """Turn a list of people into guests of Microsoft Entra tenants.
+
+    Each exactly once, as fast as the tenant's quota allows.
+
+    \b
+      usher invite guests.csv -c sandbox          rehearse: nobody gets mail
+      usher invite guests.csv -c contoso --dry-run
+      usher jobs list
+
+    Exit status: 0 every row ended well, 1 some failed or stayed in doubt, 2 nothing was sent, 3 held, paused or left running.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `usher` and end the process with its status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    session = Session(wants_json="--json" in given)
+    try:
+        status = usher.main(args=given, prog_name="usher", standalone_mode=False, obj=session)
+    except BaseException as error:  # noqa: BLE001 - the last stop: every error leaves as a sentence and a status
+        from tasks.cli.errors import end
+
+        status = end(error, session)
+    sys.exit(_flush(status if isinstance(status, int) else 0))
+
+
+def _flush(status: int) -> int:
+    """Write out what is left; a reader that has gone (`| head`) is no fault of the command."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status

@@ -1,0 +1,105 @@
+"""What becomes of an error: one sentence, and the exit status. Before rows are accepted that is 2, nothing was sent; afterwards 3."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from tasks.cli.session import Session
+
+
+class Refusal(Exception):
+    """The command cannot do what was asked, or was told not to; the text is a sentence. Nothing was sent."""
+
+
+def end(error: BaseException, session: Session) -> int:
+    """Tell about an error that ended the run and return the exit status."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 2
+    if isinstance(error, BrokenPipeError):
+        return 0 if not session.accepted else 3  # whoever read our output has gone
+    sentence = describe(error, session)
+    status = 3 if session.accepted else 2
+    from tasks.cli.terminal import Terminal
+
+    terminal = Terminal(session)
+    if session.accepted:
+        terminal.problem(
+            f"{sentence} The rows of job {session.accepted} are safe in the ledger: usher jobs show {session.accepted}"
+        )
+        if session.last is not None:
+            terminal.finish(session.last)
+    else:
+        terminal.problem(sentence)
+        if session.wants_json:
+            terminal.print_json({"error": sentence})
+    return status
+
+
+def describe(error: BaseException, session: Session) -> str:
+    """Return a sentence or more for any error."""
+    if isinstance(error, click.UsageError):
+        hint = f" See {error.ctx.command_path} --help." if error.ctx else ""
+        text = error.format_message()
+        return f"{text if text.endswith('?') else text.rstrip('.') + '.'}{hint}"
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return "Left at once." if session.accepted else "Stopped; nothing was sent."
+    return _known(error) or _unexpected(error)
+
+
+def _known(error: BaseException) -> str:
+    from config import ConfigError
+    from tasks.errors import ListError
+    from worker.folders import StackError
+
+    if isinstance(error, (ConfigError, ListError, StackError, Refusal)):
+        return str(error)
+    from worker.errors import UsherError
+
+    if isinstance(error, UsherError):
+        return str(error)
+    from redis.exceptions import RedisError
+
+    from worker.store import OUTAGE
+    from worker.store import describe as in_few_words
+
+    if isinstance(error, RedisError):
+        away = isinstance(error, OUTAGE)
+        return f"Redis {'cannot be reached' if away else 'refused a command'} ({in_few_words(error)})."
+    return ""
+
+
+def _unexpected(error: BaseException) -> str:
+    kind = type(error).__name__
+    place = _write_details(error)
+    told = f" The details are in {place}." if place else ""
+    return f"usher met an error that it does not know ({kind}): that is a fault of usher.{told}"
+
+
+def _write_details(error: BaseException) -> Path | None:
+    """Write the traceback where only the user can read it; a message in it may name a guest."""
+    from worker.folders import StackError, find_folders
+
+    try:
+        folders = find_folders(os.environ)
+        folders.prepare()
+        path = folders.log("cli")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8", errors="replace") as file:
+            file.write(f"usher {' '.join(_without_addresses(sys.argv[1:]))}\n")
+            traceback.print_exception(error, file=file)
+    except (OSError, StackError):
+        return None
+    return path
+
+
+def _without_addresses(arguments: list[str]) -> list[Any]:
+    return ["…@…" if "@" in argument else argument for argument in arguments]

@@ -1,0 +1,123 @@
+"""The loop around `follow`: looks at the job, draws it, keeps the private stack up, and pauses the job when asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tasks.cli.follow import DRAIN_S, End, Follower
+from tasks.cli.interrupts import Interrupts
+from tasks.cli.place import Place
+from tasks.cli.progress import Progress
+from tasks.cli.session import Session
+from tasks.cli.terminal import Terminal
+from tasks.views import describe_job
+from worker.folders import StackError
+from worker.jobs import JobView
+from worker.services import Services
+from worker.store import OUTAGE, describe, keep_trying
+
+_LOOK_EVERY_S = 0.25
+_MARK_EVERY_S = 5.0
+_PAUSE_WITHIN_S = 10.0  # for Redis to take the pause
+_NO_WORKER = "No worker seen: the rows wait in the ledger until one runs (usher worker)."
+_NO_PRIVATE_WORKER = "No worker seen: it has not started, or has ended; its log is {log}."
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How following ended. `by`: what stopped the command, '' if nothing did."""
+
+    end: End
+    view: JobView | None
+    by: str = ""
+    why: str = ""
+
+
+async def follow(
+    session: Session,
+    terminal: Terminal,
+    interrupts: Interrupts,
+    place: Place,
+    services: Services,
+    job: str,
+    *,
+    wait_s: float | None,
+    pauses: bool = True,
+) -> Followed:
+    """Follow a job until it ends, holds or pauses, or somebody stops the command. `pauses`: stopping pauses the job first."""
+    loop = asyncio.get_running_loop()
+    follower = Follower(wait_s)
+    with interrupts.patiently() as asked, Progress(terminal) as progress:
+        view: JobView | None = None
+        marked_s = float("-inf")
+        note, stopped_s = "", None
+        while True:
+            now_s = loop.time()
+            if asked.is_set() and stopped_s is None:
+                stopped_s = now_s
+                if not pauses:
+                    return Followed(End.LEFT, view, interrupts.by)
+                progress.say(
+                    f"Stopped by {interrupts.by}: pausing after the batch in flight. Once more leaves at once."
+                )
+                await _pause(services, job, interrupts.by)
+            try:
+                if now_s - marked_s >= _MARK_EVERY_S:
+                    await services.jobs.follow(job, os.getpid())
+                    marked_s = now_s
+                view = await services.jobs.view(job)
+                end = follower.see(view, now_s)
+                workers = len(await services.jobs.workers())
+                note = _no_worker(place) if follower.see_workers(workers, now_s) else ""
+            except OUTAGE as error:
+                end = follower.see_nothing(now_s)
+                note = (
+                    f"Redis is away ({describe(error)}); what was accepted is safe, and usher goes on when it is back."
+                )
+            if view is not None:
+                session.last = describe_job(view)
+                progress.draw(view, follower, now_s, note)
+            if end is None and stopped_s is not None and now_s - stopped_s > DRAIN_S + _PAUSE_WITHIN_S:
+                end = End.LOST
+            if end is not None:
+                with suppress(*OUTAGE):
+                    await services.jobs.unfollow(job)
+                return Followed(end, view, interrupts.by, note if end in (End.LOST, End.STUCK) else "")
+            note = await _keep(place, progress) or note
+            with suppress(TimeoutError):
+                # Once asked, the event stays set: the pause is polled like everything else.
+                await asyncio.wait_for(asyncio.sleep(_LOOK_EVERY_S) if asked.is_set() else asked.wait(), _LOOK_EVERY_S)
+
+
+async def _pause(services: Services, job: str, by: str) -> None:
+    with suppress(*OUTAGE):
+        await _within(_PAUSE_WITHIN_S, lambda: services.jobs.pause(job, f"stopped by {by}"))
+
+
+async def _within(seconds: float, call: Callable[[], Awaitable[_T]]) -> _T:
+    return await keep_trying(call, seconds)
+
+
+async def _keep(place: Place, progress: Progress) -> str:
+    """Stay attached to the private stack; returns what is wrong with it, '' if nothing is."""
+    if not place.private:
+        return ""
+    try:
+        for notice in await asyncio.to_thread(place.keep):
+            progress.say(notice)
+    except StackError as error:
+        return str(error)
+    return ""
+
+
+def _no_worker(place: Place) -> str:
+    if place.private and place.hold is not None:
+        return _NO_PRIVATE_WORKER.format(log=place.hold.log_path)
+    return _NO_WORKER

@@ -1,0 +1,56 @@
+"""Ctrl-C, SIGTERM and a lost terminal: before rows are accepted they end the command at once, afterwards they ask it to pause its job.
+
+Plain signal handlers rather than the event loop's: a list that is being read, or a question that waits for its answer, blocks the loop
+and must be interruptible all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "the end of its terminal"}
+
+
+class Interrupted(KeyboardInterrupt):
+    """The command is to end at once."""
+
+
+class Interrupts:
+    """The signals of one command. Until `patiently` is entered each raises `Interrupted` wherever the main thread is."""
+
+    def __init__(self) -> None:
+        self.by = ""
+        """What asked the command to end, in words; empty: nothing did."""
+        self._asked: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextmanager
+    def caught(self) -> Iterator[Interrupts]:
+        """Catch the signals for as long as the block lasts. From the main thread."""
+        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def patiently(self) -> Iterator[asyncio.Event]:
+        """Within the block the first signal sets the event; only a second one raises."""
+        self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            yield self._asked
+        finally:
+            self._asked = None
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        again = bool(self.by)
+        self.by = _NAMES[signal.Signals(number)]
+        if self._asked is None or self._loop is None or (again and number != signal.SIGHUP):
+            raise Interrupted
+        self._loop.call_soon_threadsafe(self._asked.set)

@@ -1,0 +1,154 @@
+"""`usher invite`: a file, standard input or addresses become a job, and the job is followed to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tasks.cli.interrupts import Interrupts
+from tasks.cli.options import follow_options
+from tasks.cli.session import Session
+
+if TYPE_CHECKING:
+    from tasks.cli.sending import Request, Run
+    from tasks.rows import BadRow, ValidRow
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("source", metavar="FILE|ADDRESS…|-", nargs=-1, required=True)
+@click.option(
+    "-c",
+    "--connection",
+    required=True,
+    metavar="NAME",
+    help="The connection to invite through (usher connections list).",
+)
+@click.option("--dry-run", is_flag=True, help="Check the list and show the plan; send nothing.")
+@click.option(
+    "--pilot",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="Send the first N rows, then pause and show how they ended.",
+)
+@click.option("--strict", is_flag=True, help="Send nothing if any row is bad.")
+@click.option("--resend", is_flag=True, help="Mail guests again who are in the tenant already.")
+@click.option("--redirect-url", metavar="URL", help="Where guests land, for rows that bring no redirect_url.")
+@click.option("--message", metavar="TEXT", help="Words for Microsoft's e-mail, for rows that bring none.")
+@click.option("--language", metavar="TAG", help="Language of the e-mail, such as de-DE, for rows that bring none.")
+@click.option(
+    "--send-message/--no-send-message",
+    default=None,
+    help="Whether Microsoft sends its e-mail, for rows that do not say.",
+)
+@click.option("--reason", metavar="TEXT", help="Why; shown with the job.")
+@follow_options
+@click.pass_obj
+def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
+    """Invite the people of a CSV or JSONL file, of standard input (-), or single addresses.
+
+    Bad rows are reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
+    """
+    from tasks.cli.place import open_place, refuse_to_leave_running
+    from tasks.cli.sending import Run
+    from tasks.cli.terminal import Terminal
+
+    terminal, interrupts = Terminal(session), Interrupts()
+    with interrupts.caught(), ExitStack() as closing:
+        # What can be refused without any server is, before one is started.
+        request = _build_request(source, options, closing)
+        _refuse_unknown(request.connection)
+        if request.detach:
+            refuse_to_leave_running()
+        place = closing.enter_context(open_place())
+        run = Run(session, terminal, interrupts, place)
+        return asyncio.run(_invite(run, request))
+
+
+async def _invite(run: Run, request: Request) -> int:
+    from tasks.cli.sending import get_ready, send
+
+    async with run.place.services() as services:
+        await get_ready(run, services, request.connection)
+        return await send(run, services, request)
+
+
+def _build_request(source: tuple[str, ...], given: dict[str, Any], closing: ExitStack) -> Request:
+    from tasks.cli.sending import Request
+    from tasks.rows import validate_defaults
+    from worker.model import Options
+
+    job_wide = validate_defaults(
+        {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}
+    )
+    rows, name, warnings = _open_source(source, closing)
+    info = {"by": _user(), "list": name} | ({"reason": given["reason"]} if given["reason"] else {})
+    return Request(
+        connection=given["connection"],
+        rows=rows,
+        name=name,
+        options=Options(resend=given["resend"], **job_wide),
+        info=info,
+        pilot=given["pilot"] or 0,
+        warnings=warnings,
+        **{key: given[key] for key in ("strict", "dry_run", "yes", "detach", "wait_s")},
+    )
+
+
+def _open_source(source: tuple[str, ...], closing: ExitStack) -> tuple[Iterator[ValidRow | BadRow], str, Any]:
+    """Return the rows, what to call them, and the reader's warnings (complete once it was read)."""
+    from tasks.lists import open_list
+
+    if len(source) == 1 and (source[0] == "-" or "@" not in source[0] or Path(source[0]).exists()):
+        guests = closing.enter_context(open_list(source[0]))
+        return guests.rows(), "standard input" if source[0] == "-" else Path(source[0]).name, _Warnings(guests)
+    for text in source:
+        if "@" not in text:
+            kind = "is a file" if text == "-" or Path(text).exists() else "is not an e-mail address"
+            raise click.UsageError(f"{text[:60]!r} {kind}: give one file, or addresses, or - for standard input.")
+    return _addresses(source), "1 address" if len(source) == 1 else f"{len(source)} addresses", ()
+
+
+class _Warnings:
+    """A list's warnings, asked for when it was read."""
+
+    def __init__(self, guests: Any) -> None:
+        self._guests = guests
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._guests.warnings)
+
+
+def _addresses(source: tuple[str, ...]) -> Iterator[ValidRow | BadRow]:
+    from tasks.rows import validate_record
+
+    for number, address in enumerate(source, 1):
+        yield validate_record({"email": address}, number)
+
+
+def _refuse_unknown(name: str) -> None:
+    """Raise `UnknownConnection` before anything is started for it."""
+    from config import SANDBOX, load_settings
+
+    settings = load_settings()
+    if name != SANDBOX:
+        settings.connection(name)
+    elif not settings.embedded and SANDBOX not in settings.connections:
+        import os
+
+        from worker.sandboxed import refuse_sandbox_behind
+
+        refuse_sandbox_behind(settings.redis.url, os.environ)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name for this user id, as in a container
+        return ""

@@ -1,0 +1,26 @@
+"""What one run of `usher` knows of itself: how it talks, and whether rows have been accepted yet.
+
+The line between exit status 2 (nothing was sent) and 3 (rows are in the ledger) is drawn here: `accepted` is the job's id from then on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Session:
+    """One run. `last` is what was last seen of the accepted job (`tasks.views.describe_job`)."""
+
+    wants_json: bool = False
+    started_s: float = field(default_factory=time.monotonic)
+    accepted: str = ""
+    last: Mapping[str, Any] | None = None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.started_s

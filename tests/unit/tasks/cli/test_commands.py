@@ -1,0 +1,105 @@
+"""The command line as such: what it imports, what it offers, what it says of nonsense."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from tasks.cli import COMMANDS, usher
+from tasks.cli.errors import Refusal, describe, end
+from tasks.cli.programs import _unless_given
+from tasks.cli.session import Session
+from tasks.cli.terminal import clean
+
+HEAVY = ("celery", "aiohttp", "msal", "redis", "pydantic", "rich", "kombu")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Neither does the version."""
+    code = (
+        "import sys, json\nfrom tasks.cli import main\n"
+        "try:\n    main([sys.argv[1]])\nexcept SystemExit as ended:\n"
+        f"    print(json.dumps([ended.code, [name for name in {HEAVY!r} if name in sys.modules]]))"
+    )
+    for option in ("--help", "--version", "-h"):
+        done = subprocess.run([sys.executable, "-c", code, option], capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
+
+
+def test_every_command_is_there() -> None:
+    """The list that --help shows without loading them is true."""
+    context = click.Context(usher)
+    for name in COMMANDS:
+        command = usher.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+
+
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [
+        ("jobs", {"list", "show", "watch", "results", "pause", "resume", "cancel", "retry", "delete"}),
+        ("connections", {"list", "check", "hold", "reopen"}),
+    ],
+)
+def test_groups_hold_their_commands(group: str, names: set[str]) -> None:
+    """As the design names them."""
+    command = usher.get_command(click.Context(usher), group)
+    assert isinstance(command, click.Group)
+    assert set(command.commands) == names
+
+
+def test_before_rows_are_accepted_an_error_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json its sentence is the one object on stdout."""
+    assert end(Refusal("No."), Session(wants_json=True)) == 2
+    out = capsys.readouterr()
+    assert json.loads(out.out) == {"error": "No."}
+    assert out.err == "usher: No.\n"
+
+
+def test_afterwards_it_is_status_3_and_the_rows_are_safe(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever happened: the job is named."""
+    session = Session(accepted="k7m2aaaaaa")
+    assert end(KeyboardInterrupt(), session) == 3
+    assert "k7m2aaaaaa" in capsys.readouterr().err
+
+
+def test_an_unknown_error_is_a_sentence_with_a_place(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never a traceback; the details are for their owner alone."""
+    monkeypatch.setenv("USHER_STATE_DIR", f"{tmp_path}/state")
+    with pytest.raises(ZeroDivisionError) as raised:
+        raise ZeroDivisionError("a guest's address")
+    assert end(raised.value, Session()) == 2
+    told = capsys.readouterr().err
+    assert "ZeroDivisionError" in told
+    assert "Traceback" not in told
+    assert "a guest" not in told
+    log = Path(f"{tmp_path}/state/logs/cli.log")
+    assert str(log) in told
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert "Traceback" in log.read_text()
+
+
+def test_a_usage_error_is_one_sentence() -> None:
+    """click's own wording, and where help is."""
+    assert describe(click.UsageError("No such option: --x"), Session()) == "No such option: --x."
+
+
+def test_lists_cannot_move_the_cursor() -> None:
+    """Escape sequences and writing turned around do not reach the terminal."""
+    assert clean("a\x1b[2Jb\u202ec\r") == "a�[2Jb�c�"
+
+
+def test_our_defaults_give_way() -> None:
+    """An option that was given is not given twice."""
+    assert _unless_given(("--pidfile=x",), "--loglevel", "INFO", "-l") == ("--loglevel=INFO",)
+    assert _unless_given(("--loglevel", "debug"), "--loglevel", "INFO", "-l") == ()
+    assert _unless_given(("-ldebug",), "--loglevel", "INFO", "-l") == ()
+    assert _unless_given(("--address=0.0.0.0",), "--address", "127.0.0.1") == ()
