@@ -77,7 +77,9 @@ class Desk:
             lease, wanted, self.buckets, tenant_key="t", client_key="c", daily_limit=daily_limit
         )
 
-    async def record(self, lease: Lease, grant: Grant, letter: RowState = RowState.INVITED, *, batch: int | None = None) -> str:
+    async def record(
+        self, lease: Lease, grant: Grant, letter: RowState = RowState.INVITED, *, batch: int | None = None
+    ) -> str:
         """Record the same for all rows of a batch; return the chunk's letters then."""
         t = lease.ticket
         outcomes = [Outcome(row.index, letter, attempts=row.attempt) for row in grant.rows]

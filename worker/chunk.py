@@ -97,7 +97,8 @@ class ChunkRun:
             await self._end_blocked()
             pending = [i for i in lease.pending() if i not in self._busy]
             if not pending:
-                return services.ledger.settle_s if self._busy else 0.0
+                lease.put_off_s = services.ledger.settle_s if self._busy else 0.0
+                return 0.0
             if lease.lost or not may_go_on():
                 return 0.0
             token = await self._reactions.take_token(connection)

@@ -242,17 +242,18 @@ class Jobs:
                 break
         return found
 
-    async def follow(self, job: str) -> None:
-        """Say that a command follows this job; to be said again within `FOLLOWED_S`."""
-        await self.client.set(self.keys.follow(job), 1, px=round(FOLLOWED_S * 1000))
+    async def follow(self, job: str, pid: int) -> None:
+        """Say that a command, by its process id, follows this job; to be said again within `FOLLOWED_S`."""
+        await self.client.set(self.keys.follow(job), pid, px=round(FOLLOWED_S * 1000))
 
     async def unfollow(self, job: str) -> None:
         """The command is about to leave."""
         await self.client.delete(self.keys.follow(job))
 
-    async def is_followed(self, job: str) -> bool:
-        """Whether a command follows this job right now."""
-        return bool(await self.client.exists(self.keys.follow(job)))
+    async def follower(self, job: str) -> int | None:
+        """Return the process id of the command that said last that it follows this job; it may have been killed since."""
+        pid = await self.client.get(self.keys.follow(job))
+        return int(pid) if pid else None
 
     async def inputs(self, job: str, states: Collection[RowState]) -> AsyncIterator[tuple[RowState, dict[str, Any]]]:
         """Yield the rows that stand in one of these states, in order, as they were submitted (`blobs.pack_finished`)."""

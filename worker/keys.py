@@ -40,7 +40,7 @@ class Keys:
         return f"{self.prefix}:job:{job}"
 
     def back(self, job: str) -> str:
-        """list: chunk numbers given back with rows left to send."""
+        """zset: chunk number, given back with rows left to send → when it may be offered again."""
         return f"{self.prefix}:job:{job}:back"
 
     def chunk(self, job: str, number: int) -> str:
@@ -57,7 +57,10 @@ class Keys:
         return f"{self.prefix}:ending"
 
     def follow(self, job: str) -> str:
-        """string with a short expiry: a command follows this job. One of the private stack that nobody follows was left behind."""
+        """string with a short expiry: the process id of the command that follows this job. On the private stack, one that nobody
+
+        follows was left behind.
+        """
         return f"{self.prefix}:follow:{job}"
 
     # Connections

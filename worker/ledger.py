@@ -132,6 +132,10 @@ class Ledger:
         )
         return Ticket.parse(ticket.decode()) if ticket else None
 
+    async def is_in_work(self, job: str, chunk: int) -> bool:
+        """Whether a chunk is offered or leased right now."""
+        return await self.client.hget(self.keys.chunk(job, chunk), "ph") in (b"o", b"l")
+
     async def claim(self, ticket: Ticket) -> Lease | None:
         """Turn an offer into a lease. None: void, claimed already, or the job does not run any more."""
         k = self.keys
@@ -171,10 +175,10 @@ class Ledger:
             tickets[ticket.decode()].lost = True
 
     async def release(self, lease: Lease, wait_s: float = 0.0) -> bool:
-        """Give the chunk back; what is left of it is offered again after `wait_s`. False when the lease was gone already."""
+        """Give the chunk back; its connection is offered work again after `wait_s`. False when the lease was gone already."""
         reply = await self._scripts["release"](
             keys=[self.keys.leases()],
-            args=[self.keys.prefix, str(lease.ticket), _ms(wait_s), _ms(self.settle_s)],
+            args=[self.keys.prefix, str(lease.ticket), _ms(wait_s), _ms(self.settle_s), _ms(lease.put_off_s)],
         )
         return bool(reply)
 

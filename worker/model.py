@@ -105,6 +105,7 @@ class Lease:
     chunks: int  # of the job
     checked_at_ms: int = 0  # when its rows were last looked up before a first send; 0: never
     lost: bool = False
+    put_off_s: float = 0.0  # when it is given back: this chunk waits so long, whatever the others of its connection do
 
     def pending(self) -> list[int]:
         """Indexes of the rows left to send."""

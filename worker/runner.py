@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LEASE_MAX_S = 280.0
 """A chunk is given back after this long, below the five minutes for which a lease may be renewed."""
+_BROKEN_S = 60.0  # a chunk that fails in a way nobody thought of is not tried, and logged, without pause
 _UNKNOWN_CONNECTION_S = 10.0  # until a worker that knows it may have come
 
 
@@ -60,6 +61,9 @@ class ChunkRunner:
             log.warning(
                 "job %s chunk %d: Redis is away (%s); its rows wait", ticket.job, ticket.chunk + 1, type(error).__name__
             )
+        except Exception:
+            lease.put_off_s = _BROKEN_S
+            raise
         finally:
             self._leases.remove(lease)
             await self._give_back(lease, wait_s)

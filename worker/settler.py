@@ -81,13 +81,15 @@ class Settler:
         addresses = {
             fold_address(chunks[r.job, r.chunk][0][r.index]["email"]) for r in doubtful if chunks[r.job, r.chunk][0]
         }
+        looked_at_ms = self._services.clocks.redis_ms()  # before: a slow answer may be as old as this
         found = await self._look_ups.find(connection, sorted(addresses))
         for place, rows_in_doubt in by_chunk.items():
             rows, attempts, options, lane = chunks[place]
             if not rows:
                 continue
             outcomes = [
-                self._judge(connection, rows[r.index], int(attempts[r.index]), options, r, found) for r in rows_in_doubt
+                self._judge(connection, rows[r.index], int(attempts[r.index]), options, r, found, looked_at_ms)
+                for r in rows_in_doubt
             ]
             index = await self._services.index.place(
                 connection.tenant_key, {r.index: rows[r.index]["email"] for r in rows_in_doubt}
@@ -106,12 +108,13 @@ class Settler:
         options: Options,
         doubt: DoubtfulRow,
         found: Found,
+        looked_at_ms: int,
     ) -> Outcome:
         """Decide one row. Total: whatever is known, it gets an outcome or a time to look again."""
         services = self._services
         now_ms = services.clocks.redis_ms()
         settle_s = services.ledger.settle_s
-        settled_in_s = settle_s - (now_ms - doubt.attempted_at_ms) / 1000
+        settled_in_s = settle_s - (looked_at_ms - doubt.attempted_at_ms) / 1000
 
         def end(letter: RowState, **more: Any) -> Outcome:
             return Outcome(

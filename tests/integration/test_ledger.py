@@ -416,6 +416,31 @@ async def test_a_late_refusal_does_not_send_a_row_in_doubt_again(desk: Desk) -> 
     assert await desk.field(desk.keys.job(job), "open") == "2"
 
 
+async def test_a_late_refusal_does_not_touch_a_row_that_is_on_the_wire_again(desk: Desk) -> None:
+    """It would be sent a third time while its second answer is under way."""
+    job = await desk.load(1)
+    lease = await desk.lease()
+    old = await desk.begin(lease)
+    await desk.record(lease, old, RowState.IN_DOUBT)
+    absent = Outcome(0, RowState.PENDING, attempted_at_ms=old.begun_at_ms)
+    await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, 0, [absent])
+    assert (await desk.begin(lease, [0])).rows
+    assert await desk.record(lease, old, RowState.PENDING) == "s"
+
+
+async def test_who_was_seen_before_a_send_is_not_taken_for_one_that_is_sent(desk: Desk) -> None:
+    """A slow look-up before the first send finds the guest that another worker has just invited: no outcome of that row."""
+    job = await desk.load(1)
+    lease = await desk.lease()
+    grant = await desk.begin(lease)
+    seen = Outcome(0, RowState.ALREADY_GUEST)
+    await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, 0, [seen])
+    assert await desk.letters(job) == "s"
+    await desk.record(lease, grant, RowState.IN_DOUBT)
+    await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, 0, [seen])
+    assert await desk.letters(job) == "d"
+
+
 async def test_the_first_outcome_stays(desk: Desk) -> None:
     """A second one changes neither the row nor what is read of it."""
     job = await desk.load(1)
@@ -446,9 +471,7 @@ async def test_a_row_that_a_record_leaves_out_is_in_doubt(desk: Desk) -> None:
     job = await desk.load(2)
     lease = await desk.lease()
     grant = await desk.begin(lease)
-    await desk.ledger.record_batch(
-        job, 0, "contoso", Lane.BULK, grant.batch, [Outcome(0, RowState.INVITED)]
-    )
+    await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, grant.batch, [Outcome(0, RowState.INVITED)])
     assert await desk.letters(job) == "id"
 
 
@@ -500,6 +523,23 @@ async def test_a_chunk_given_back_with_a_wait_is_not_offered_before(desk: Desk) 
     assert tick.offers == ()
     assert tick.next_s is not None
     assert 29 < tick.next_s <= 30
+
+
+async def test_a_chunk_that_waits_for_another_jobs_guest_delays_nobody_else(desk: Desk) -> None:
+    """Put off, it waits by itself: other chunks and jobs of its connection are offered at once, and it when its time has come."""
+    job = await desk.load(1)
+    lease = await desk.lease()
+    lease.put_off_s = 30
+    await desk.ledger.release(lease)
+    tick = await desk.ledger.tick("w1", 8)
+    assert tick.offers == ()
+    assert tick.next_s is not None
+    assert 29 < tick.next_s <= 30
+    other = await desk.load(1)
+    assert [ticket.job for ticket in await desk.tick()] == [other]
+    await desk.make_past(desk.keys.back(job))
+    await desk.make_past(desk.keys.due())
+    assert [ticket.job for ticket in await desk.tick()] == [job]
 
 
 async def test_an_expired_lease_is_not_renewed(desk: Desk) -> None:
@@ -637,7 +677,9 @@ async def test_folding_changes_nothing_that_is_read(valkey_url: str) -> None:
         lease = await desk.lease()
         t = lease.ticket
         grant = await desk.begin(lease, [0])
-        first = Outcome(0, RowState.INVITED, user_id="u0", redeem_url="https://x/1", attempts=1, at_ms=1_790_000_000_000)
+        first = Outcome(
+            0, RowState.INVITED, user_id="u0", redeem_url="https://x/1", attempts=1, at_ms=1_790_000_000_000
+        )
         await desk.ledger.record_batch(t.job, 0, t.connection, t.lane, grant.batch, [first])
         assert not await desk.ledger.fold(job, 0)
         grant = await desk.begin(lease, [2])

@@ -238,6 +238,7 @@ class LedgerMachine(RuleBasedStateMachine):
         lease = self.pick(data, self.leases)
         how = data.draw(st.sampled_from(("release", "die", "freeze", "renew")))
         if how == "release":
+            lease.put_off_s = data.draw(st.sampled_from((0.0, 0.0, 0.005)))
             self.do(self.desk.ledger.release(lease))
         elif how == "renew":
             self.do(self.desk.ledger.renew([lease]))
@@ -305,7 +306,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert not doubtful[connection] or await c.zscore(k.due_doubts(), connection) is not None
         for job, connection in self.jobs.items():
             f = {n.decode(): v.decode() for n, v in (await c.hgetall(k.job(job))).items()}
-            back = [int(raw) for raw in await c.lrange(k.back(job), 0, -1)]
+            back = [int(raw) for raw in await c.zrange(k.back(job), 0, -1)]
             assert len(back) == len(set(back)), "a chunk was given back twice"
             everything = ""
             waiting = []

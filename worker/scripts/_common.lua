@@ -113,18 +113,18 @@ local function settle_job(prefix, job, now)
   return state
 end
 
--- Puts a chunk with rows left to send back among those to be offered; not that of a job that has ended or was deleted, whose
--- list would outlive it.
-local function requeue(prefix, job, chunk, connection, lane, at)
+-- Puts a chunk with rows left to send back among those to be offered, itself not before chunk_at, and its connection not before at.
+-- Not that of a job that has ended or was deleted: the list would outlive it.
+local function requeue(prefix, job, chunk, connection, lane, at, chunk_at)
   redis.call('HDEL', prefix .. ':chunk:' .. job .. ':' .. chunk, 'ph')
   local state = redis.call('HGET', prefix .. ':job:' .. job, 'state')
   if state ~= 'running' and state ~= 'paused' then return end
-  redis.call('RPUSH', prefix .. ':job:' .. job .. ':back', chunk)
+  redis.call('ZADD', prefix .. ':job:' .. job .. ':back', chunk_at, chunk)
   if state == 'running' then enlist(prefix, job, connection, lane, at) end
 end
 
 -- Ends an offer or a lease: its seat is free, rows still marked sending are in doubt, rows left to send are offered again.
-local function give_back(prefix, ticket, settle_ms, at, now)
+local function give_back(prefix, ticket, settle_ms, now, at, chunk_at)
   local t = parse_ticket(ticket)
   local seats = redis.call('HINCRBY', prefix .. ':seats-of', t.connection, -1)
   if seats <= 0 then redis.call('HDEL', prefix .. ':seats-of', t.connection) end
@@ -142,7 +142,7 @@ local function give_back(prefix, ticket, settle_ms, at, now)
     redis.call('HSET', key, 'st', letters)
   end
   if string.find(letters, '[.q]') then
-    requeue(prefix, t.job, t.chunk, t.connection, t.lane, at)
+    requeue(prefix, t.job, t.chunk, t.connection, t.lane, at or now, chunk_at or now)
   else
     redis.call('HSET', key, 'ph', 'x')
     make_due(prefix, t.connection, t.lane, now)

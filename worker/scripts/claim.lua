@@ -13,7 +13,7 @@ end
 local state = redis.call('HGET', KEYS[4], 'state')
 local letters = redis.call('HGET', KEYS[5], 'st')
 if state ~= 'running' or not letters then
-  give_back(ARGV[1], ticket, tonumber(ARGV[4]), now, now)
+  give_back(ARGV[1], ticket, tonumber(ARGV[4]), now)
   return false
 end
 redis.call('ZADD', KEYS[2], now + tonumber(ARGV[3]), ticket)

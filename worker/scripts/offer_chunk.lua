@@ -8,7 +8,7 @@ if redis.call('HEXISTS', KEYS[6], 'ph') == 1 or redis.call('EXISTS', KEYS[6]) ==
 if tonumber(ARGV[3]) >= tonumber(f[2]) then
   redis.call('HSET', KEYS[5], 'next', tonumber(ARGV[3]) + 1) -- only ever asked for a job of one chunk
 else
-  redis.call('LREM', KEYS[5] .. ':back', 0, ARGV[3])
+  redis.call('ZREM', KEYS[5] .. ':back', ARGV[3])
 end
 local ticket = string.format('%s:%s:%.0f:%s:%s', ARGV[2], ARGV[3], redis.call('INCR', KEYS[4]), ARGV[4], ARGV[5])
 redis.call('HSET', KEYS[6], 'ph', 'o')

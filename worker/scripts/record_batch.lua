@@ -22,13 +22,9 @@ for a = 11, #ARGV, 5 do
   else
     waiting = old == 'd' and redis.call('HGET', KEYS[2], 'd' .. row) == ARGV[a + 3]
   end
-  local fact
-  if new == 'u' then
-    fact = waiting -- nobody knows: no fact, only the end of waiting
-  elseif batch == 0 and (new == 'f' or new == 'k' or old == 's') then
-    fact = is_final(new) and is_pending(old) -- ended unsent; meanwhile another worker may have sent it
-  else
-    fact = is_final(new) and not is_final(old)
+  local fact = is_final(new) and not is_final(old)
+  if batch == 0 and not waiting and not (is_pending(old) and new ~= 'u') then
+    fact = false -- ended unsent, or seen before it was sent: meanwhile another worker has sent it
   end
   local hash = ARGV[a + 4]
   if hash ~= '' and fact and new == 'i' then
@@ -71,7 +67,7 @@ if ARGV[8] ~= '' and taken > 0 then
   redis.call('HSET', KEYS[2], 'o' .. number, ARGV[8])
   if ARGV[9] ~= '' then redis.call('HSET', KEYS[2], 'l' .. number, ARGV[9]) end
 end
-if revived and c[2] == 'x' then requeue(prefix, job, chunk, connection, lane, now) end
+if revived and c[2] == 'x' then requeue(prefix, job, chunk, connection, lane, now, now) end
 local _, pending = string.gsub(letters, '[.q]', '')
 local _, open = string.gsub(letters, '[sd]', '')
 return { 'ok', pending, open, settle_job(prefix, job, now) or 'deleted', taken, number }

@@ -28,13 +28,13 @@ end
 local lost, unclaimed = 0, 0
 for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', K.leases, '-inf', now, 'LIMIT', 0, 100)) do
   redis.call('ZREM', K.leases, ticket)
-  give_back(prefix, ticket, settle_ms, now, now)
+  give_back(prefix, ticket, settle_ms, now)
   lost = lost + 1
 end
 for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', K.offers, '-inf', now, 'LIMIT', 0, 100)) do
   redis.call('ZREM', K.offers, ticket)
   redis.call('HINCRBY', K.offered_of, parse_ticket(ticket).connection, -1)
-  give_back(prefix, ticket, settle_ms, now, now)
+  give_back(prefix, ticket, settle_ms, now)
   unclaimed = unclaimed + 1
 end
 
@@ -60,33 +60,43 @@ local function offer(job, chunk, connection, lane, chunks)
   most = most - 1
 end
 
--- The next chunk of a job: one given back, else the next fresh one.
+-- The next chunk of a job: one given back whose time has come, else the next fresh one. None: nil and when one will be.
+-- (A time further ahead than any is set was set before the clock was put back.)
 local function take_chunk(job)
   local key = prefix .. ':job:' .. job
   local f = redis.call('HMGET', key, 'state', 'next', 'chunks', 'limit')
   if f[1] ~= 'running' then return nil end
-  local back = redis.call('LPOP', key .. ':back')
-  if back then return back, f[3] end
+  local back = redis.call('ZRANGE', key .. ':back', 0, 0, 'WITHSCORES')
+  local at = tonumber(back[2])
+  if at and (at <= now or at > now + settle_ms + 1000) then
+    redis.call('ZREM', key .. ':back', back[1])
+    return back[1], f[3]
+  end
   local fresh, last = tonumber(f[2]), tonumber(f[4] or f[3])
-  if fresh >= last then return nil end
+  if fresh >= last then return nil, at end
   redis.call('HSET', key, 'next', fresh + 1)
   return string.format('%.0f', fresh), f[3]
 end
 
 -- One chunk of the job whose turn it is. Jobs that have none to offer leave the rotation until one is given back.
+-- Returns whether there was one, else when there will be (nil: not before one is given back).
 local function offer_next(connection, lane)
-  local rotation = rotation_of(prefix, connection, lane)
+  local rotation, soonest = rotation_of(prefix, connection, lane), nil
   for _ = 1, redis.call('LLEN', rotation) do
     local job = redis.call('LMOVE', rotation, rotation, 'LEFT', 'RIGHT')
-    local chunk, chunks = take_chunk(job)
+    local chunk, more = take_chunk(job)
     if chunk then
       redis.call('HSET', prefix .. ':chunk:' .. job .. ':' .. chunk, 'ph', 'o')
-      offer(job, chunk, connection, lane, chunks)
+      offer(job, chunk, connection, lane, more)
       return true
     end
-    redis.call('LREM', rotation, 0, job)
+    if not more then
+      redis.call('LREM', rotation, 0, job)
+    elseif not soonest or more < soonest then
+      soonest = more
+    end
   end
-  return false
+  return false, soonest
 end
 
 -- When a connection may have (one more of) its chunks offered: now, later, or (nil) not before someone reopens it.
@@ -123,11 +133,16 @@ local function offer_round(zset, lane, keep)
         redis.call('ZADD', zset, at, connection)
       elseif lane == 'b' and tonumber(redis.call('HGET', K.seats_of, connection) or 0) >= quarter then
         redis.call('ZADD', zset, now + 1000, connection) -- its quarter is in use; the end of any of its chunks makes it due
-      elseif offer_next(connection, lane) then
-        redis.call('ZADD', zset, now, connection) -- behind those that have waited longer
-        again = true
       else
-        redis.call('ZREM', zset, connection)
+        local offered, later = offer_next(connection, lane)
+        if offered then
+          redis.call('ZADD', zset, now, connection) -- behind those that have waited longer
+          again = true
+        elseif later then
+          redis.call('ZADD', zset, later, connection)
+        else
+          redis.call('ZREM', zset, connection)
+        end
       end
     end
   end

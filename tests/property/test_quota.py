@@ -1,0 +1,102 @@
+"""No interleaving of workers lets more through than a bucket allows, in any stretch of time. On the real script."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, given, settings
+
+from tests.ledgers import Desk, open_desk
+from worker.model import Lease, RowState
+from worker.quota import Bucket
+
+CLIENTS = ("one", "two", "three")
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Tokens taken at a time of Redis's clock."""
+
+    at_ms: int
+    tokens: int
+
+
+def assert_within(bucket: Bucket, spent: list[Spent]) -> None:
+    """In no stretch of time more than a full bucket and what it was refilled with; a millisecond is the clock's grain."""
+    rate = bucket.amount / bucket.window_ms
+    spent = sorted(spent, key=lambda one: one.at_ms)
+    for first, start in enumerate(spent):
+        total = 0
+        for one in spent[first:]:
+            total += one.tokens
+            allowed = bucket.amount + rate * (one.at_ms - start.at_ms + 1) + 0.01
+            assert total <= allowed, f"{total} tokens in {one.at_ms - start.at_ms} ms of {bucket}"
+
+
+async def _send(
+    desk: Desk, lease: Lease, buckets: list[Bucket], sizes: list[int], chance: random.Random
+) -> list[Spent]:
+    """A worker: begins batches as it is allowed to, waits sometimes as told, sometimes not at all."""
+    spent = []
+    for size in sizes:
+        grant = await desk.ledger.begin_batch(lease, range(size), buckets, tenant_key="t", client_key="c")
+        if grant.rows:
+            spent.append(Spent(grant.begun_at_ms, len(grant.rows)))
+            await desk.record(lease, grant, RowState.PENDING)
+        else:
+            assert grant.why == "quota"
+            assert grant.wait_s > 0
+            await asyncio.sleep(chance.choice((0, grant.wait_s / 2, grant.wait_s)) % 0.05)
+    return spent
+
+
+async def _read(desk: Desk, buckets: list[Bucket], tokens: list[int]) -> list[Spent]:
+    """A settler: takes tokens for reads, all or none."""
+    spent = []
+    for wanted in tokens:
+        before = await _now_ms(desk)
+        if not await desk.ledger.take(buckets, wanted):
+            spent.append(Spent(max(before, await _now_ms(desk) - 1), wanted))
+        await asyncio.sleep(0.003)
+    return spent
+
+
+async def _now_ms(desk: Desk) -> int:
+    seconds, micros = await desk.ledger.client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+async def _run(url: str, buckets: list[Bucket], sizes: list[int], reads: list[int], seed: int) -> list[Spent]:
+    async with open_desk(url) as desk:
+        for name in CLIENTS:  # three connections of one tenant: they share its buckets
+            await desk.load(40, name)
+        leases = [await desk.ledger.claim(ticket) for ticket in await desk.tick("w", 16)]
+        chance = random.Random(seed)
+        work = [_send(desk, lease, buckets, sizes, chance) for lease in leases if lease]
+        assert len(work) == len(CLIENTS)
+        spent = await asyncio.gather(*work, _read(desk, buckets, reads))
+        return [one for some in spent for one in some]
+
+
+_buckets = st.builds(Bucket, scope=st.sampled_from("abcd"), amount=st.integers(1, 60), window_ms=st.integers(5, 400))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    buckets=st.lists(_buckets, min_size=1, max_size=4, unique_by=lambda bucket: bucket.scope),
+    sizes=st.lists(st.integers(1, 20), min_size=5, max_size=25),
+    reads=st.lists(st.integers(1, 5), max_size=5),
+    seed=st.integers(0, 1000),
+)
+def test_no_bucket_is_ever_overdrawn(
+    valkey_url: str, buckets: list[Bucket], sizes: list[int], reads: list[int], seed: int
+) -> None:
+    """Three workers and a settler at once on nested buckets: every one of them is kept."""
+    reads = [min(tokens, *(int(bucket.amount) for bucket in buckets)) for tokens in reads]
+    spent = asyncio.run(_run(valkey_url, buckets, sizes, reads, seed))
+    assert spent
+    for bucket in buckets:
+        assert_within(bucket, spent)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from config import Settings
+from worker.app import BULK, NOW, PRODUCERS, build_settings, seats_of
+from worker.place import Place, celery_url
+
+
+def _settings(url: str, broker: str = "") -> dict[str, object]:
+    return build_settings(Place(Settings, url, broker or celery_url(url), celery_url(url)))
+
+
+@pytest.mark.parametrize(("threads", "seats"), [(1, 1), (2, 2), (4, 3), (8, 6), (32, 24), (64, 56), (200, 192)])
+def test_a_few_threads_are_kept_for_producers(threads: int, seats: int) -> None:
+    """A quarter, eight at most, and never the only one."""
+    assert seats_of(threads) == seats
+
+
+def test_every_key_of_celery_has_our_prefix() -> None:
+    """Broker, results and schedules beside the ledger, never at the root of a shared Redis."""
+    found = _settings("redis://h:1/0")
+    assert found["broker_transport_options"]["global_keyprefix"] == "usher:mq:"  # type: ignore[index]
+    assert found["result_backend_transport_options"]["global_keyprefix"] == "usher:res:"  # type: ignore[index]
+    assert str(found["redbeat_key_prefix"]).startswith("usher:")
+
+
+def test_only_json_is_accepted() -> None:
+    """Pickle from a broker would be code from a broker."""
+    found = _settings("redis://h:1/0")
+    assert (found["accept_content"], found["result_accept_content"]) == (["json"], ["json"])
+    assert {found[f"{name}_serializer"] for name in ("task", "result", "event")} == {"json"}
+    assert found["result_extended"] is False
+
+
+def test_a_socket_is_spelled_for_celery() -> None:
+    """kombu's form of it; keep-alive is for TCP only."""
+    found = _settings("unix:///tmp/v.sock?db=2")
+    assert found["broker_url"] == "redis+socket:///tmp/v.sock?virtual_host=2"
+    assert found["redis_socket_keepalive"] is False
+    assert "socket_keepalive" not in found["broker_transport_options"]  # type: ignore[operator]
+
+
+def test_sentinels_are_spelled_for_celery() -> None:
+    """Every host with the login and the database, the master's name beside them."""
+    found = _settings("sentinel://me:pw@one:26379,two:26380/mymaster/3")
+    assert found["broker_url"] == "sentinel://me:pw@one:26379/3;sentinel://me:pw@two:26380/3"
+    assert found["broker_transport_options"]["master_name"] == "mymaster"  # type: ignore[index]
+    assert found["result_backend_transport_options"]["master_name"] == "mymaster"  # type: ignore[index]
+    assert str(_settings("sentinel://one/m")["broker_url"]) == "sentinel://one/0"
+
+
+def test_an_amqp_broker_gets_no_redis_options() -> None:
+    """The ledger and the results stay in Redis."""
+    found = _settings("redis://h:1/0", "amqp://guest@rabbit//")
+    assert found["broker_url"] == "amqp://guest@rabbit//"
+    assert found["broker_transport_options"] == {}
+    assert found["result_backend"] == "redis://h:1/0"
+    assert found["worker_disable_prefetch"] is False
+
+
+def test_the_queues_are_three() -> None:
+    """Producers' messages, what somebody waits for, everything else."""
+    queues = _settings("redis://h:1/0")["task_queues"]
+    assert [queue.name for queue in queues] == [PRODUCERS, NOW, BULK]  # type: ignore[attr-defined]

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+
+from worker.consequences import build_outcome, build_skip, judge_member, sum_up
+from worker.model import FINAL, Outcome, RowState
+from worker.verdicts import HoldKind, Kind, Verdict
+
+
+def _outcome(verdict: Verdict, *, silent: bool = False, may_read: bool = True, mail: bool = True) -> Outcome:
+    return build_outcome(
+        4, 2, verdict, mail=mail, silent=silent, may_read=may_read, look_after_s=5, request_id="ours", at_ms=9
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "letter"),
+    [
+        (Kind.INVITED, RowState.INVITED),
+        (Kind.ALREADY_GUEST, RowState.ALREADY_GUEST),
+        (Kind.FAILED, RowState.FAILED),
+        (Kind.THROTTLED, RowState.PENDING),
+        (Kind.RETRY, RowState.PENDING),
+        (Kind.HOLD, RowState.PENDING),
+        (Kind.TOKEN, RowState.PENDING),
+        (Kind.IN_DOUBT, RowState.IN_DOUBT),
+    ],
+)
+def test_every_kind_of_verdict_puts_the_row_somewhere(kind: Kind, letter: RowState) -> None:
+    """Trouble with the connection is not trouble with the row; a lost answer is never a failure nor a retry."""
+    outcome = _outcome(Verdict(kind, "code"))
+    assert outcome.letter is letter
+    assert (outcome.wait_s > 0) is (letter is RowState.IN_DOUBT)
+    assert (outcome.attempts, outcome.index, outcome.at_ms, outcome.request_id) == (2, 4, 9, "ours")
+
+
+def test_perhaps_processed_is_in_doubt_only_where_it_can_be_looked_up() -> None:
+    """503 with Retry-After: refused before processing, as far as anybody says."""
+    verdict = Verdict(Kind.RETRY, "unavailable", maybe_processed=True)
+    assert _outcome(verdict).letter is RowState.IN_DOUBT
+    assert _outcome(verdict, may_read=False).letter is RowState.PENDING
+
+
+def test_a_row_without_mail_goes_back_without_mail() -> None:
+    """A 429 does not make Graph mail a guest whom we wanted to spare."""
+    assert _outcome(Verdict(Kind.THROTTLED), silent=True).letter is RowState.PENDING_SILENT
+
+
+def test_mail_is_only_claimed_as_requested() -> None:
+    """And only for who was invited."""
+    assert _outcome(Verdict(Kind.INVITED)).mail == "requested"
+    assert _outcome(Verdict(Kind.INVITED), mail=False).mail == "none"
+    assert _outcome(Verdict(Kind.FAILED, "x")).mail == ""
+
+
+def test_graphs_own_request_id_goes_before_ours() -> None:
+    """It is what Microsoft's support asks for."""
+    assert _outcome(Verdict(Kind.FAILED, "x", request_id="theirs")).request_id == "theirs"
+
+
+def test_a_batch_in_sum() -> None:
+    """The longest wait, the gravest hold, blocked domains of rows that failed, and how many Graph decided on."""
+    short, long_ = Verdict(Kind.THROTTLED, retry_after_s=1), Verdict(Kind.THROTTLED, retry_after_s=9)
+    permission, abuse = Verdict(Kind.HOLD, hold=HoldKind.PERMISSION), Verdict(Kind.HOLD, hold=HoldKind.ABUSE)
+    domain = Verdict(Kind.FAILED, "blocked", whole_domain=True)
+    found = sum_up(
+        [
+            ("a@x.example", short),
+            ("b@x.example", long_),
+            ("c@x.example", abuse),
+            ("d@x.example", permission),
+            ("e@y.example", domain),
+            ("f@z.example", Verdict(Kind.INVITED)),
+            ("g@z.example", Verdict(Kind.IN_DOUBT)),
+        ]
+    )
+    assert found.throttled is long_
+    assert found.hold is abuse
+    assert found.blocked_domains == {"y.example": domain}
+    assert found.processed == 2
+    assert found.lost
+    assert not found.token_refused
+
+
+def test_a_lost_batch_is_not_counted_as_processed() -> None:
+    """Nothing of it may open a gate or reset a backoff."""
+    found = sum_up([("a@x.example", Verdict(Kind.IN_DOUBT)), ("b@x.example", Verdict(Kind.TOKEN))])
+    assert found.processed == 0
+    assert found.token_refused
+
+
+def test_a_skipped_row_says_that_it_was_not_sent() -> None:
+    """It ends failed, with Graph's reason."""
+    outcome = build_skip(3, Verdict(Kind.FAILED, "blocked", "y.example is blocked."), 7)
+    assert outcome.letter.value in FINAL
+    assert (outcome.message, outcome.attempts) == ("Not sent: y.example is blocked.", 0)
+
+
+def test_a_member_refused_for_being_one_holds_nobody() -> None:
+    """The row fails; a guest's missing permission still holds the connection."""
+    verdict = Verdict(Kind.HOLD, hold=HoldKind.PERMISSION)
+    assert judge_member({"email": "a@b.c", "user_type": "Member"}, verdict).kind is Kind.FAILED
+    assert judge_member({"email": "a@b.c"}, verdict) is verdict

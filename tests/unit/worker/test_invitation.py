@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from config import Connection, parse_connection
+from worker.invitation import build_invitation, wants_mail
+from worker.model import Options
+
+
+def _connection(**more: Any) -> Connection:
+    table = {"tenant_id": "1" * 8, "client_id": "2" * 8, "client_secret": "env:NONE"}
+    table |= {"tenant_id": "11111111-1111-1111-1111-111111111111", "client_id": "22222222-2222-2222-2222-222222222222"}
+    return parse_connection("contoso", table | more)
+
+
+def test_the_smallest_row_is_a_whole_invitation() -> None:
+    """Address, where to, and that Graph mails it; nothing else is sent."""
+    assert build_invitation({"email": "a@b.example"}, _connection(), Options()) == {
+        "invitedUserEmailAddress": "a@b.example",
+        "inviteRedirectUrl": "https://myapplications.microsoft.com",
+        "sendInvitationMessage": True,
+    }
+
+
+def test_a_full_row_is_spelled_as_graph_wants_it() -> None:
+    """Name, type, one carbon copy; a message of our own excludes the language."""
+    row = {
+        "email": "a@b.example",
+        "first_name": "Ada",
+        "last_name": "Lo",
+        "user_type": "Member",
+        "message": "Hello",
+        "language": "de-DE",
+        "cc": "c@b.example",
+        "redirect_url": "https://here",
+        "send_message": False,
+    }
+    assert build_invitation(row, _connection(), Options()) == {
+        "invitedUserEmailAddress": "a@b.example",
+        "inviteRedirectUrl": "https://here",
+        "sendInvitationMessage": False,
+        "invitedUserDisplayName": "Ada Lo",
+        "invitedUserType": "Member",
+        "invitedUserMessageInfo": {
+            "customizedMessageBody": "Hello",
+            "ccRecipients": [{"emailAddress": {"address": "c@b.example"}}],
+        },
+    }
+
+
+def test_the_row_goes_before_the_job_and_the_job_before_the_connection() -> None:
+    """In that order, for each of them by itself."""
+    options = Options(send_message=False, redirect_url="https://job", language="fr")
+    body = build_invitation({"email": "a@b.example", "send_message": True}, _connection(), options)
+    assert body["sendInvitationMessage"] is True
+    assert body["inviteRedirectUrl"] == "https://job"
+    assert body["invitedUserMessageInfo"] == {"messageLanguage": "fr"}
+
+
+@pytest.mark.parametrize(
+    ("row", "job", "connection", "mail"),
+    [(None, None, True, True), (None, None, False, False), (None, False, True, False), (True, False, False, True)],
+)
+def test_who_decides_about_the_mail(row: bool | None, job: bool | None, connection: bool, mail: bool) -> None:
+    """Whoever spoke last."""
+    given = {"email": "a@b.example"} | ({} if row is None else {"send_message": row})
+    assert wants_mail(given, _connection(send_message=connection), Options(send_message=job)) is mail
+
+
+def test_silent_sends_no_mail_whatever_they_say() -> None:
+    """A row sent again where nobody could look."""
+    row = {"email": "a@b.example", "send_message": True}
+    assert (
+        build_invitation(row, _connection(), Options(send_message=True), silent=True)["sendInvitationMessage"] is False
+    )
