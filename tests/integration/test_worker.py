@@ -159,6 +159,22 @@ async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site)
     assert site.sandbox.ask("stats")["tokens_issued"] <= 2
 
 
+async def test_a_warm_stop_ends_after_the_batch_in_flight(site: Site) -> None:
+    """Its answers are recorded, nothing is left in doubt, the rest of the chunk waits for another worker."""
+    worker = site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.4"})
+    job = await site.desk.load(100)
+    await site.some(job, 20)
+    worker.send_signal(signal.SIGTERM)
+    await asyncio.to_thread(worker.wait, 10)
+    view = await site.view(job)
+    assert worker.returncode == 0
+    assert view.counts.invited <= 60
+    assert set(await site.desk.letters(job)) == {"i", "."}
+    site.assert_all_mailed_once(view.counts.invited)
+    assert len(await site.desk.tick("another", 4)) == 1
+
+
 async def test_the_broker_may_lose_everything_at_any_time(site: Site) -> None:
     """Every broker key deleted, again and again while a job runs: the job completes, nothing is sent twice."""
     site.start_worker()
