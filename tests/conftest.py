@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,18 @@ from pathlib import Path
 import pytest
 
 from tests.servers import start_valkey, stop_valkey
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_state() -> Iterator[None]:
+    """Whatever a test starts without saying where, it is not the account's own private stack, and no configuration is the account's."""
+    folder = tempfile.mkdtemp(prefix="us-", dir="/tmp")
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("USHER_")}
+    os.environ["USHER_STATE_DIR"] = folder
+    yield
+    del os.environ["USHER_STATE_DIR"]
+    os.environ.update(kept)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from config.values import fold_domain
+
 
 def fold_address(email: str) -> str:
     """Return the form in which two spellings of one address are equal.
@@ -17,16 +19,3 @@ def fold_address(email: str) -> str:
         return email.lower()
     local, at, domain = unicodedata.normalize("NFC", email).rpartition("@")
     return f"{unicodedata.normalize('NFC', local.lower())}{at}{fold_domain(domain)}"
-
-
-def fold_domain(domain: str) -> str:
-    """Return a domain in lower-case IDNA form (`bücher.example` is `xn--bcher-kva.example`)."""
-    lowered = unicodedata.normalize("NFC", domain).lower()
-    if lowered.isascii():
-        return lowered
-    import idna  # 20 ms of tables that an ASCII list never needs
-
-    try:
-        return idna.encode(lowered, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        return lowered

@@ -14,6 +14,7 @@ from celery.signals import worker_shutdown, worker_shutting_down
 from celery.worker import state
 
 from worker.model import Lane, Ticket
+from worker.queues import BULK, NOW, seats_of
 from worker.waiting import waiting
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,6 @@ class Dispatching(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Begin offering, with as many seats as the pool has threads to spare."""
-        from worker.app import seats_of
         from worker.runtime import runtime
 
         threads = int(parent.pool.num_processes)
@@ -60,8 +60,6 @@ class Dispatching(bootsteps.StartStopStep):
 
 def publish_offers(app: Celery, offers: Sequence[tuple[Ticket, int]]) -> None:
     """Send one message an offer. Each describes itself for Flower: job, chunk n of m, connection; never a row."""
-    from worker.app import BULK, NOW
-
     with app.producer_or_acquire() as producer:
         for ticket, chunks in offers:
             if ticket.lane is Lane.DOUBT:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from worker.addresses import fold_domain
+from config.values import fold_domain
 from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
 from worker.patterns import PATTERNS, Cause, Pattern, find_cause
 from worker.retries import parse_retry_after

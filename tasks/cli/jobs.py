@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tasks.cli.errors import Refusal
+from tasks.cli.finding import find_job
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import Seconds, follow_options, json_option
 from tasks.cli.session import Session
@@ -181,25 +182,6 @@ def _run(session: Session, work: Callable[[Run, Services], Awaitable[int]], *, d
             refuse_to_leave_running()
         with open_place() as place:
             return asyncio.run(go(Run(session, Terminal(session), interrupts, place)))
-
-
-async def find_job(services: Services, wanted: str) -> JobView:
-    """Return the job of that id, or of the one id that begins so. Raises `Refusal`."""
-    wanted = wanted.strip().lower()
-    view = await services.jobs.view(wanted)
-    if view is not None:
-        return view
-    found = await services.jobs.matching(wanted)
-    if len(found) > 1:
-        raise Refusal(f"{len(found)} jobs or more begin with {wanted}: {', '.join(sorted(found)[:4])}, …")
-    view = await services.jobs.view(found[0]) if found else None
-    if view is None:
-        from config.errors import quoted
-
-        raise Refusal(
-            f"There is no job {quoted(wanted)}: it never was, or it has been deleted or has expired (usher jobs list)."
-        )
-    return view
 
 
 async def _list(terminal: Terminal, place: Place, services: Services, newest: int) -> int:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.cli.jobs import find_job
+from tasks.cli.finding import find_job
 from tasks.cli.words import many
 from tasks.results import WRITERS, save_results
 

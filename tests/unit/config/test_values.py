@@ -7,7 +7,6 @@ from config.values import (
     REDIS_SCHEMES,
     Limit,
     Pace,
-    fold_domain,
     mask_url,
     parse_count,
     parse_domain,
@@ -91,22 +90,6 @@ def test_domains_are_folded() -> None:
     for bad in ("*.contoso.com", "contoso", "a@contoso.com", "", "contoso..com", "-a.com", 5, "a." * 130 + "com"):
         with pytest.raises(ValueError, match="plain domain name"):
             parse_domain(bad)
-
-
-def test_domains_fold_as_addresses_do() -> None:
-    """A list of domains would match nothing if addresses were folded in another way."""
-    from worker.addresses import fold_domain as of_addresses
-
-    for domain in (
-        "Contoso.COM",
-        "BÜCHER.example",
-        "bu\u0308cher.example",
-        "faß.example",
-        "ΣΑΣ.example",
-        "\u2060.x",
-        "ⅷ.de",
-    ):
-        assert fold_domain(domain) == of_addresses(domain)
 
 
 def test_redirect_urls_are_absolute() -> None:

@@ -52,6 +52,12 @@ def _rows(text: str) -> dict[str, list[str]]:
     return {cells[0].strip("`"): cells[1:] for cells in lines}
 
 
+@pytest.fixture(autouse=True)
+def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking at the app's tasks configures it; with a URL it needs no private server for that."""
+    monkeypatch.setenv("USHER_REDIS_URL", "redis://127.0.0.1:9/0")
+
+
 def test_every_task_is_on_the_page_and_no_other() -> None:
     """Names are stable; a task that is not on the page is nobody's."""
     import tasks.chunks

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from config import Settings
-from worker.app import BULK, NOW, PRODUCERS, build_settings, seats_of
+from worker.app import build_settings
 from worker.place import Place, celery_url
+from worker.queues import BULK, NOW, PRODUCERS, seats_of
 
 
 def _settings(url: str, broker: str = "") -> dict[str, object]:

@@ -1,0 +1,20 @@
+"""Queues and threads of a worker: what is consumed, and how many chunks run at once."""
+
+from __future__ import annotations
+
+PRODUCERS = "celery"
+"""Queue of producers' own messages. Celery's default name, under our own key prefix: a producer need not name it."""
+NOW = "usher.now"
+"""Queue of offers somebody is waiting for, and of look-ups."""
+BULK = "usher.bulk"
+"""Queue of all other offers."""
+
+THREADS = 64
+"""Threads of one worker process. A seat is a thread that waits; all work is done in one event loop (docs/decisions/0003-pool.md)."""
+PRODUCER_THREADS = 8
+"""Of these, kept for producers' messages, so that a burst of chunks never keeps a guest waiting for a thread."""
+
+
+def seats_of(threads: int) -> int:
+    """Return how many chunks a worker with that many threads runs at once. Pure."""
+    return max(1, threads - min(PRODUCER_THREADS, threads // 4))
