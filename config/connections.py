@@ -32,6 +32,7 @@ from config.values import (
     parse_flag,
     parse_redirect_url,
     parse_service_url,
+    parse_share,
 )
 
 SANDBOX: Final = "sandbox"
@@ -159,6 +160,10 @@ def _check_on_doubt(value: object) -> str:
     return parse_choice(value, ("report", "resend", "silent"))
 
 
+def _check_refusals(value: object) -> int:
+    return parse_count(value, least=0)
+
+
 def _check_daily_limit(value: object) -> int | None:
     return None if value is None else parse_count(value)
 
@@ -196,6 +201,10 @@ class Connection(Section):
     daily_limit: Annotated[int | None, PlainValidator(_check_daily_limit)] = None
     precheck: _Flag = True
     on_doubt: Annotated[Literal["report", "resend", "silent"], PlainValidator(_check_on_doubt)] = "report"
+    refusals_in_a_row: Annotated[int, PlainValidator(_check_refusals)] = 20
+    """So many rows of one job refused by Graph one after the other hold the job; 0: never."""
+    refused_share: Annotated[float, PlainValidator(parse_share)] = 0.5
+    """More than this share of a job's first 100 answers being refusals holds it; 1.0: never."""
 
     @model_validator(mode="after")
     def _credential(self) -> Connection:

@@ -27,6 +27,7 @@ MOST = 1_000_000_000
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _LENGTH = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([smhd]?)")
+_SHARE = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _COUNT = re.compile(r"[0-9]{1,15}")
 _LIMIT = re.compile(r"([0-9]{1,15}) ?/ ?([^/]+)")
 _PACE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?/ ?min")
@@ -49,13 +50,25 @@ def parse_seconds(value: object) -> float:
     return seconds
 
 
-def parse_count(value: object) -> int:
-    """Return a whole number from 1 to a thousand million."""
+def parse_count(value: object, *, least: int = 1) -> int:
+    """Return a whole number from `least` to a thousand million."""
     if isinstance(value, str) and _COUNT.fullmatch(value.strip()):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
-        raise ValueError("must be a whole number of at least 1")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST:
+        raise ValueError(f"must be a whole number of at least {least}")
     return value
+
+
+def parse_share(value: object) -> float:
+    """Return a share from 0 to 1: a number, or text that is one."""
+    share = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        share = float(value) if abs(value) <= 1 else math.inf
+    elif isinstance(value, str) and _SHARE.fullmatch(value.strip()):
+        share = float(value)
+    if not 0 <= share <= 1:  # NaN too
+        raise ValueError("must be a share from 0 to 1, such as 0.5")
+    return share
 
 
 def parse_flag(value: object) -> bool:

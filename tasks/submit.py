@@ -9,17 +9,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import OutOfMemoryError
+
 from tasks.rows import BadRow, ValidRow
 from tasks.seen import SeenAddresses
 from worker.addresses import fold_address
+from worker.errors import LedgerFull
 from worker.invitation import wants_mail
 from worker.jobs import Jobs, Loading
 from worker.model import JobState, Lane, Options, Outcome, RowState
+from worker.store import REFUSE_AT, read_memory
 
 if TYPE_CHECKING:
     from config import Connection
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 _ABANDONED_S = 60.0
 """A job that has been loading for so long from a single message was left by a worker that died; it is loaded anew."""
 _SHOWN_BAD = 1000  # bad rows kept to be reported; the rest are counted
+_LOOK_EVERY = 5000  # rows between two looks at how full Redis is
+_OUTCOME_BYTES = 250  # that a row's ids and sealed link will need, at most
 _WRITE_EVERY = 100  # rows between two looks at whether chunks wait to be written
 
 
@@ -81,24 +87,63 @@ async def load(
     """Load a list into a job that does not run yet. None: a job of that id exists already.
 
     Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then the job pauses. Raises what reading
-    the rows raises (`InputError`), with the half-loaded job removed; redis-py's errors pass.
+    the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed; redis-py's errors pass.
     """
     options = options or Options()
-    loading = await jobs.create(job, connection.name, lane, options=options, info=info, pilot=pilot)
+    left = iter(rows)
+    try:
+        loading = await jobs.create(job, connection.name, lane, options=options, info=info, pilot=pilot)
+    except OutOfMemoryError:
+        raise await _full(jobs, sum(1 for _ in left), 0) from None
     if loading is None:
         return None
     loaded = Loaded(loading)
-    seen = SeenAddresses()
     try:
-        for row in rows:
-            _put(loaded, row, seen, connection, options)
-            if loaded.rows % _WRITE_EVERY == 0:
-                await jobs.write(loading)
-        await jobs.write(loading, all_of_it=True)
+        await _fill(jobs, loaded, left, connection, options)
+    except OutOfMemoryError:
+        await jobs.delete(job)
+        raise await _full(jobs, loaded.rows + sum(1 for _ in left), _bytes_a_row(loading)) from None
     except BaseException:
         await jobs.delete(job)
         raise
     return loaded
+
+
+async def _fill(
+    jobs: Jobs, loaded: Loaded, rows: Iterator[ValidRow | BadRow], connection: Connection, options: Options
+) -> None:
+    """Put the rows into the ledger as they come. Raises `OutOfMemoryError` before their outcomes could fill what Redis has left."""
+    seen = SeenAddresses()
+    for row in rows:
+        _put(loaded, row, seen, connection, options)
+        if loaded.rows % _WRITE_EVERY == 0:
+            await jobs.write(loaded.loading)
+        if loaded.rows % _LOOK_EVERY == 0:
+            await _need_room(jobs, loaded)
+    await jobs.write(loaded.loading, all_of_it=True)
+    await _need_room(jobs, loaded)
+
+
+async def _need_room(jobs: Jobs, loaded: Loaded) -> None:
+    memory = await read_memory(jobs.client)
+    if memory.is_beyond(REFUSE_AT, loaded.rows * _OUTCOME_BYTES):
+        raise OutOfMemoryError
+
+
+async def _full(jobs: Jobs, rows: int, bytes_a_row: int) -> LedgerFull:
+    """Return the sentence about a list that found no room; its half-loaded job is gone."""
+    memory = await read_memory(jobs.client)
+    mb = 1 << 20
+    need = rows * (bytes_a_row + _OUTCOME_BYTES)
+    return LedgerFull(
+        f"Redis has no room for this list: its {rows:,} {'row needs' if rows == 1 else 'rows need'} about {max(1, round(need / mb)):,} MB, and {memory.used / mb:,.0f} MB of "
+        f"{memory.most / mb:,.0f} MB are taken (jobs are taken in up to {REFUSE_AT:.0%}); nothing was sent. Whoever runs this Redis "
+        "raises its maxmemory, or deletes old jobs (usher jobs delete)."
+    )
+
+
+def _bytes_a_row(loading: Loading) -> int:
+    return loading.bytes // max(1, loading.rows)
 
 
 def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, connection: Connection, options: Options) -> None:

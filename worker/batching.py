@@ -35,8 +35,8 @@ class GraphRequest:
 
     id: str
     method: str
-    path: str
-    body: dict[str, Any] | None = None
+    path: str = field(repr=False)  # a filter names addresses
+    body: dict[str, Any] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

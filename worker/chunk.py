@@ -13,17 +13,26 @@ from typing import TYPE_CHECKING
 
 from worker.addresses import fold_address
 from worker.batching import GraphRequest
-from worker.consequences import Consequences, build_known, build_outcome, build_skip, judge_member, sum_up
-from worker.directory import READ_ROLES
+from worker.consequences import (
+    Consequences,
+    build_known,
+    build_outcome,
+    build_skip,
+    judge_member,
+    mark_refusals,
+    sum_up,
+)
 from worker.graph import Priority
 from worker.invitation import build_invitation, wants_mail
 from worker.ledger import BATCH_ROWS
-from worker.lookups import LookUps
-from worker.model import STATUS_OF, Grant, IndexPlace, Lane, Lease, Outcome, RowState
+from worker.lookups import LookUps, WhyNot
+from worker.model import STATUS_OF, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
 from worker.precheck import FRESH_S, judge_all
 from worker.quota import Bucket, invitation_buckets
 from worker.reactions import Reactions
+from worker.retries import WHERE_BLIND
 from worker.store import keep_trying
+from worker.usage import read_used
 from worker.verdicts import Operation, Verdict, decide
 
 if TYPE_CHECKING:
@@ -104,6 +113,7 @@ class ChunkRun:
             token = await self._reactions.take_token(connection)
             if isinstance(token, float):
                 return token
+            asked_s = asyncio.get_running_loop().time()  # the mark is at most this old: its answer may have been slow
             grant = await services.ledger.begin_batch(
                 lease,
                 pending[:BATCH_ROWS],
@@ -113,10 +123,11 @@ class ChunkRun:
                 daily_limit=connection.daily_limit or 0,
                 index=self._index,
                 resend=lease.options.resend,
+                fingerprint=token.fingerprint,
             )
             if not grant.rows and grant.why != "pass":
                 return await self._reactions.refused_to_begin(connection, grant)
-            found = await self._send(grant, token) if grant.rows else Consequences()
+            found = await self._send(grant, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
             if found.token_refused:
                 refused_tokens += 1
@@ -155,8 +166,9 @@ class ChunkRun:
         found = await self._look_ups.find(self._connection, sorted(addresses.values()))
         if found.users is None:
             return  # Graph itself will say who is there, one row at a time
-        await services.ledger.mark_checked(lease)
-        outcomes = judge_all(addresses, found.users, now_ms)
+        if WhyNot.LATER not in found.unknown.values():
+            await services.ledger.mark_checked(lease)
+        outcomes = judge_all(addresses, found.users, now_ms, await self._first_attempts(now_ms))
         if outcomes:
             await self._record(0, outcomes)
 
@@ -174,13 +186,15 @@ class ChunkRun:
         if found.lost and not found.processed:  # not one answer: more rows would only be in doubt too
             return reactions.away(connection, found.lost)
         reactions.worked(connection)
+        if grant.probation and not found.lost:
+            await self._services.ledger.passed_probation(connection.name)
         return None
 
-    async def _send(self, grant: Grant, token: AccessToken) -> Consequences:
-        """Send the granted rows at once and record what came back, whatever came back."""
+    async def _send(self, grant: Grant, token: AccessToken, marked_s: float) -> Consequences:
+        """Send the granted rows at once and record what came back, whatever came back. `marked_s`: on the loop's clock."""
         services, lease, connection = self._services, self._lease, self._connection
         loop = asyncio.get_running_loop()
-        marked_s = loop.time()
+        begun = services.begun.add(connection.client_key, len(grant.rows))
 
         def may_leave() -> bool:
             return not lease.lost and loop.time() - marked_s < MARK_MAX_AGE_S
@@ -195,17 +209,30 @@ class ChunkRun:
             for row in grant.rows
         ]
         priority: Priority = "high" if lease.ticket.lane is Lane.NOW else "low"
+        may_read = self._look_ups.may_read(connection, token)
+        retry = None if may_read else WHERE_BLIND  # a 503 with Retry-After is taken at its word where nobody could look
         timeout_s = services.settings().graph.timeout_s
         if len(requests) == 1:
             exchange = await services.graph.send_one(
-                connection, token.secret, requests[0], priority=priority, deadline_s=timeout_s, before_send=may_leave
+                connection,
+                token.secret,
+                requests[0],
+                priority=priority,
+                deadline_s=timeout_s,
+                before_send=may_leave,
+                retry=retry,
             )
         else:
             exchange = await services.graph.send_batch(
-                connection, token.secret, requests, priority=priority, deadline_s=timeout_s, before_send=may_leave
+                connection,
+                token.secret,
+                requests,
+                priority=priority,
+                deadline_s=timeout_s,
+                before_send=may_leave,
+                retry=retry,
             )
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
-        may_read = bool(token.roles and token.roles & READ_ROLES)
         now_ms = services.clocks.redis_ms()
         verdicts, outcomes = [], []
         for granted in grant.rows:
@@ -227,15 +254,24 @@ class ChunkRun:
                     at_ms=now_ms,
                 )
             )
-        await self._record(grant.batch, outcomes)
+        refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(verdicts))
+        await self._record(grant.batch, outcomes, refusals)
+        used = read_used(exchange.answers.values())
+        if used is not None:
+            await services.ledger.show_used(
+                invitation_buckets(services.settings(), connection),
+                used,
+                begun_since=services.begun.since(connection.client_key, begun),
+                elapsed_s=loop.time() - marked_s,
+            )
         return sum_up(verdicts)
 
-    async def _record(self, batch: int, outcomes: Sequence[Outcome]) -> None:
+    async def _record(self, batch: int, outcomes: Sequence[Outcome], refusals: Refusals | None = None) -> None:
         lease, ledger = self._lease, self._services.ledger
         ticket, index = lease.ticket, self._index
         recorded = await keep_trying(
             lambda: ledger.record_batch(
-                ticket.job, ticket.chunk, ticket.connection, ticket.lane, batch, outcomes, index
+                ticket.job, ticket.chunk, ticket.connection, ticket.lane, batch, outcomes, index, refusals
             ),
             _RECORD_FOR_S,
         )
@@ -249,6 +285,16 @@ class ChunkRun:
             lease.lost = True
         elif recorded.pending == 0 and recorded.open == 0:
             await ledger.fold(ticket.job, ticket.chunk)
+
+    async def _first_attempts(self, now_ms: int) -> dict[int, tuple[float, Outcome]]:
+        """Return of rows that were in doubt before: when they were first sent, on Graph's clock, and how they end if that arrived."""
+        lease, connection, clocks = self._lease, self._connection, self._services.clocks
+        found = {}
+        for i, at_ms in (await self._services.ledger.first_attempts(lease)).items():
+            mail = "requested" if wants_mail(lease.rows[i], connection, lease.options) else "none"
+            outcome = Outcome(i, RowState.INVITED, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
+            found[i] = (clocks.graph_time(connection.graph_url, at_ms), outcome)
+        return found
 
     async def _end_blocked(self) -> None:
         """End the rows of domains that the tenant refuses as a whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -51,6 +52,26 @@ def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
                 if verdict.whole_domain:
                     found.blocked_domains[address.rpartition("@")[2]] = verdict
     return found
+
+
+def mark_refusals(verdicts: Sequence[tuple[str, Verdict]]) -> tuple[str, ...]:
+    """Say of (folded address, verdict) pairs what each counts as among its job's refusals (`model.Refusals`).
+
+    Of a domain that is refused as a whole only the first refusal counts; the ledger is told a hash of its name.
+    """
+    marks = []
+    for address, verdict in verdicts:
+        match verdict.kind:
+            case Kind.INVITED | Kind.ALREADY_GUEST:
+                marks.append("o")
+            case Kind.FAILED if verdict.whole_domain:
+                domain = address.rpartition("@")[2]
+                marks.append("d" + hashlib.sha256(domain.encode("utf-8", "surrogatepass")).hexdigest()[:12])
+            case Kind.FAILED:
+                marks.append("x")
+            case _:
+                marks.append("-")
+    return tuple(marks)
 
 
 def build_outcome(

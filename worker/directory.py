@@ -5,8 +5,8 @@ https://learn.microsoft.com/graph/api/user-list  https://learn.microsoft.com/gra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -34,35 +34,55 @@ class DirectoryUser:
     enabled: bool
 
 
-def build_look_up(addresses: Sequence[str]) -> list[GraphRequest]:
-    """Return the requests that find users by address: at most `MOST_ADDRESSES` addresses, 20 requests."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """At most `CLAUSES` addresses asked for in one request, by one property of a user."""
+
+    by_mail: bool  # else by `otherMails`
+    addresses: tuple[str, ...] = field(repr=False)
+
+    def halves(self) -> tuple[Question, ...]:
+        """Return the same asked in two; nothing for a single address."""
+        middle = (len(self.addresses) + 1) // 2
+        parts = (self.addresses[:middle], self.addresses[middle:])
+        return tuple(Question(self.by_mail, part) for part in parts) if parts[1] else ()
+
+
+def build_questions(addresses: Sequence[str]) -> list[Question]:
+    """Return what is asked to find users by address: at most `MOST_ADDRESSES` addresses, 20 questions."""
+    groups = [tuple(addresses[start : start + CLAUSES]) for start in range(0, len(addresses), CLAUSES)]
+    return [Question(by_mail, group) for group in groups for by_mail in (True, False)]
+
+
+def build_requests(questions: Sequence[Question]) -> list[GraphRequest]:
+    """Return the requests that ask these questions, in their order."""
     requests = []
-    for number, start in enumerate(range(0, len(addresses), CLAUSES)):
-        group = [address.replace("'", "''") for address in addresses[start : start + CLAUSES]]
-        by_mail = "mail in (" + ",".join(f"'{address}'" for address in group) + ")"
-        by_other = " or ".join(f"otherMails/any(m:m eq '{address}')" for address in group)
-        requests.append(GraphRequest(f"m{number}", "GET", _path(by_mail)))
-        requests.append(
-            GraphRequest(f"o{number}", "GET", _path(by_other, count=True), headers={"ConsistencyLevel": "eventual"})
-        )
+    for number, question in enumerate(questions):
+        group = [address.replace("'", "''") for address in question.addresses]
+        if question.by_mail:
+            condition = "mail in (" + ",".join(f"'{address}'" for address in group) + ")"
+            requests.append(GraphRequest(f"m{number}", "GET", _path(condition)))
+        else:
+            condition = " or ".join(f"otherMails/any(m:m eq '{address}')" for address in group)
+            headers = {"ConsistencyLevel": "eventual"}
+            requests.append(GraphRequest(f"o{number}", "GET", _path(condition, count=True), headers=headers))
     return requests
 
 
-def read_look_up(answers: Iterable[GraphAnswer]) -> dict[str, DirectoryUser] | None:
-    """Return the users found by folded address; None when any answer is missing or refused: absence proves nothing then."""
+def read_users(answer: GraphAnswer) -> dict[str, DirectoryUser] | None:
+    """Return the users found by folded address; None when the answer is missing, refused or cut: absence proves nothing then."""
+    values = answer.body.get("value") if isinstance(answer.body, dict) else None
+    if answer.fate is not Fate.ANSWERED or answer.status != 200 or not isinstance(values, list):
+        return None
+    if answer.body.get("@odata.nextLink"):
+        return None
     found: dict[str, DirectoryUser] = {}
-    for answer in answers:
-        values = answer.body.get("value") if isinstance(answer.body, dict) else None
-        if answer.fate is not Fate.ANSWERED or answer.status != 200 or not isinstance(values, list):
-            return None
-        if answer.body.get("@odata.nextLink"):
-            return None
-        for value in values:
-            if isinstance(value, dict) and value.get("id"):
-                user = _read_user(value)
-                for address in (value.get("mail"), *(value.get("otherMails") or ())):
-                    if isinstance(address, str):
-                        found.setdefault(fold_address(address), user)
+    for value in values:
+        if isinstance(value, dict) and value.get("id"):
+            user = _read_user(value)
+            for address in (value.get("mail"), *(value.get("otherMails") or ())):
+                if isinstance(address, str):
+                    found.setdefault(fold_address(address), user)
     return found
 
 

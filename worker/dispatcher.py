@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from worker.ledger import Tick
+from worker.ledger import MOST_OFFERS, Tick
 from worker.model import Ticket
 from worker.services import Services
-from worker.store import OUTAGE
+from worker.store import OUTAGE, STOP_AT, read_memory
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class Dispatcher:
         self._publish = publish
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._full = False
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="usher-publish")
 
     def start(self) -> None:
@@ -69,8 +70,11 @@ class Dispatcher:
             self._wake.clear()
             wait_s = _AWAY_S
             try:
-                tick = await self._services.ledger.tick(self._worker, self._seats)
-                wait_s = IDLE_S if tick.next_s is None else min(IDLE_S, max(_SOON_S, tick.next_s))
+                tick = await self._services.ledger.tick(
+                    self._worker, self._seats, most=0 if self._full else MOST_OFFERS
+                )
+                # A full server is asked no more often than an idle one, whatever is due
+                wait_s = IDLE_S if tick.next_s is None or self._full else min(IDLE_S, max(_SOON_S, tick.next_s))
                 self._report(tick)
                 if tick.offers:
                     await loop.run_in_executor(self._publisher, self._publish, tick.offers)
@@ -92,12 +96,29 @@ class Dispatcher:
 
     async def _keep_house(self) -> None:
         services = self._services
+        await self._look_for_room()
         seconds, micros = await services.client.time()
         services.clocks.learn_redis(int(seconds) * 1000 + int(micros) // 1000)
         mended = await services.ledger.heal()
         if mended:
             log.warning("%d entries of the ledger's lists did not fit its rows and were put right", mended)
         await services.jobs.expire_ended()
+        for job in await services.jobs.remove_abandoned():
+            log.info("job %s: whoever was loading it has gone, so it was removed; nothing of it was sent", job)
+
+    async def _look_for_room(self) -> None:
+        """Stop offering while Redis is nearly full: what is on the wire must still find room for its outcomes."""
+        memory = await read_memory(self._services.client)
+        full = memory.is_beyond(STOP_AT)
+        if full and not self._full:
+            log.warning(
+                "Redis is nearly full (%d MB of %d MB): nothing more is sent until it has room; raise its maxmemory or delete old jobs",
+                memory.used >> 20,
+                memory.most >> 20,
+            )
+        elif self._full and not full:
+            log.info("Redis has room again; sending goes on")
+        self._full = full
 
     def _report(self, tick: Tick) -> None:
         if tick.lost_leases:

@@ -7,7 +7,9 @@
     ├── LedgerError
     │   ├── LedgerUnavailable     Redis does not answer
     │   ├── LedgerUnsuitable      Redis answers, but may not keep what we write (old, evicting, a cluster)
-    │   └── LedgerTooNew          written by a newer usher
+    │   ├── LedgerTooNew          written by a newer usher
+    │   ├── LedgerFull            Redis has no room for what is to be kept
+    │   └── LedgerBusy            what was asked for must wait for a job that has not ended
     ├── SealError
     │   ├── SealBroken            a sealed value that none of the ledger keys opens
     │   └── KeyUnusable           a ledger key that is too short to be one
@@ -85,6 +87,14 @@ class LedgerUnsuitable(LedgerError):
 
 class LedgerTooNew(LedgerError):
     """The ledger was written by a newer usher; update this one."""
+
+
+class LedgerFull(LedgerError):
+    """Redis has no room for this list; nothing was sent. Whoever runs this Redis raises its maxmemory."""
+
+
+class LedgerBusy(LedgerError):
+    """A job that has not ended still needs this; wait for its end."""
 
 
 class SealError(UsherError):

@@ -1,14 +1,15 @@
 """A connection's gate: open, closed until a time, or held for a reason. Trouble with the connection is not trouble with a row.
 
 A hold says what happened and who must do what. Some end by themselves: a credential's when a token is had, one of Graph's own
-half-open, with a single real row on a growing interval. An operator's and an abuse block end only by `usher connections reopen`.
+half-open, with a single real row on a growing interval. After a hold, and before its first batches, a connection is on probation: one
+batch on the wire until five went clean (`begin_batch.lua`), so that whatever is wrong costs one batch of refused requests. An operator's and an abuse block end only by `usher connections reopen`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from redis.asyncio import Redis
@@ -43,6 +44,15 @@ FIRST_TRY_S = {
 """Seconds until the first try after a hold; it doubles each time, up to 15 minutes (`hold.lua`, `begin_batch.lua`)."""
 
 
+class Held(IntEnum):
+    """What became of a wish to hold a connection (the numbers are those of `hold.lua`)."""
+
+    NEWS = 1  # it was open, or held for something else
+    ALREADY = 0
+    BY_MORE = -1  # for something graver
+    OTHER_WORKS = -2  # not held: this credential was refused, but another one of the connection was good a moment ago
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """A gate as it is shown."""
@@ -71,14 +81,14 @@ class Gates:
 
     async def hold(
         self, connection: str, kind: HoldReason, why: str, *, fingerprint: str = "", try_s: float | None = None
-    ) -> bool:
-        """Hold a connection. True when that is news (it was open, or held for something else)."""
+    ) -> Held:
+        """Hold a connection. `fingerprint`: of the credential that was refused, where one was."""
         wait_s = FIRST_TRY_S.get(kind, 0.0) if try_s is None else try_s
         reply = await self._scripts["hold"](
             keys=[self._keys.connection(connection)],
             args=[kind.value, why, fingerprint, round(wait_s * 1000)],
         )
-        return bool(reply == 1)
+        return Held(reply)
 
     async def hold_everything(self, why: str) -> None:
         """Hold every connection, known or not, until `reopen_everything`."""

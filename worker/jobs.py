@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, OutOfMemoryError
 
 from worker import blobs
 from worker.errors import LedgerError, LedgerTooNew
@@ -22,8 +25,14 @@ from worker.seal import Sealer
 
 CHUNK_ROWS = 100
 """Rows in a chunk: the unit of storage, lease and message. Five full batches; larger ones delay more when a worker dies."""
+CHUNK_BYTES = 400
+"""What Redis needs for a chunk besides its blobs: key, fields, table."""
 FOLLOWED_S = 20.0
 """How long a command counts as following its job since it last said so; it says so every few seconds."""
+ABANDONED_S = 3600.0
+"""A job that loads, and whose maker has not been heard of for this long, is removed: nothing of it was accepted."""
+_HEARD_EVERY_S = 60.0
+_SURE_S = 150.0  # so long, by our own clock, must the maker be silent besides: Redis's clock may have been put forward
 _LOADING_CHUNKS = 50  # written in one round trip while loading
 
 
@@ -50,6 +59,11 @@ class JobView:
         """Whether nothing more will happen to it."""
         return self.finished_at is not None
 
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether the job itself is held, by a run of refusals, whatever its connection's gate says: `resume` or `cancel` ends that."""
+        return self.state is JobState.HELD and not (self.gate.held and self.why == self.gate.why)
+
 
 @dataclass(slots=True)
 class Loading:
@@ -63,11 +77,13 @@ class Loading:
     to_send: int = 0
     chunks: int = 0
     pilot_chunks: int = 0
+    bytes: int = 0  # of the chunks closed so far, as they are stored
     finished: dict[str, int] = field(default_factory=dict)
-    _rows: list[dict[str, Any]] = field(default_factory=list)
+    heard_s: float = field(default_factory=time.monotonic)  # when the ledger last heard of us, on our clock
+    _rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
     _letters: list[str] = field(default_factory=list)
     _outcomes: list[Outcome] = field(default_factory=list)
-    _ready: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    _ready: list[tuple[int, dict[str, Any]]] = field(default_factory=list, repr=False)
 
     def put(self, row: dict[str, Any], outcome: Outcome | None = None) -> None:
         """Add a row. One with an outcome has ended already (it is invalid, or a duplicate) and is never sent."""
@@ -103,6 +119,7 @@ class Loading:
         if self._outcomes:
             fields |= {"no": 1, "o1": blobs.pack_outcomes(self._outcomes)}
         self._ready.append((self.chunks, fields))
+        self.bytes += sum(len(value) for value in fields.values() if not isinstance(value, int)) + CHUNK_BYTES
         self.chunks += 1
         self._rows, self._letters, self._outcomes = [], [], []
 
@@ -124,6 +141,9 @@ class Jobs:
         self.sealer = sealer
         self.gates = Gates(client, keys)
         self._scripts = Scripts(client)
+        self._silent: dict[
+            str, tuple[float, float]
+        ] = {}  # job → last heard of (Redis's clock), and since when we know (ours)
 
     # Making one
 
@@ -143,7 +163,7 @@ class Jobs:
         """
         given = {name: value for name, value in asdict(options or Options()).items() if value not in (None, False)}
         reply = await self._scripts["create_job"](
-            keys=[self.keys.jobs(), self.keys.job(job), self.keys.schema()],
+            keys=[self.keys.jobs(), self.keys.job(job), self.keys.schema(), self.keys.loading()],
             args=[
                 job,
                 SCHEMA,
@@ -157,9 +177,13 @@ class Jobs:
         return Loading(job, connection, lane, pilot) if reply else None
 
     async def write(self, loading: Loading, *, all_of_it: bool = False) -> None:
-        """Write the chunks that are full; the last one too when `all_of_it`."""
+        """Write the chunks that are full; the last one too when `all_of_it`. To be called now and then: it says that we are still here."""
         if all_of_it:
             loading.close_chunk()
+        now_s = time.monotonic()
+        if now_s - loading.heard_s > _HEARD_EVERY_S:
+            loading.heard_s = now_s
+            await self._scripts["loading"](keys=[self.keys.loading()], args=[loading.id])
         ready = loading.take_ready(1 if all_of_it else _LOADING_CHUNKS)
         while ready:
             async with self.client.pipeline(transaction=False) as pipe:
@@ -177,7 +201,7 @@ class Jobs:
         await self.write(loading, all_of_it=True)
         counts = [value for letter, count in loading.finished.items() for value in (letter, count)]
         reply = await self._scripts["start_job"](
-            keys=[self.keys.job(loading.id), self.keys.connections()],
+            keys=[self.keys.job(loading.id), self.keys.connections(), self.keys.loading()],
             args=[
                 *(self.keys.prefix, loading.id, loading.connection, loading.lane.value),
                 *(loading.rows, loading.chunks, loading.pilot_end, loading.pilot_chunks, *counts),
@@ -216,7 +240,8 @@ class Jobs:
                 gates[name] = await self.gates.of(name)
             views.append(_view(job, fields, gates[name]))
         if gone:
-            await self.client.zrem(self.keys.jobs(), *gone)
+            with suppress(NoPermissionError):  # a user that may only read
+                await self.client.zrem(self.keys.jobs(), *gone)
         return views
 
     async def finished_jobs(self, connection: str) -> int:
@@ -322,13 +347,17 @@ class Jobs:
         fields = await self.client.hmget(self.keys.job(job), "state", "chunks")
         if fields == [None, None]:
             return False
-        await self.cancel(job, "deleted")  # from here on nothing of it is sent or offered
+        try:
+            await self.cancel(job, "deleted")  # from here on nothing of it is sent or offered
+        except OutOfMemoryError:  # without the job nothing is either; and deleting is what makes room
+            await self.client.delete(self.keys.job(job))
         numbers = range(int(fields[1] or 0))
         for start in range(0, len(numbers), 500):
             await self.client.unlink(*(self.keys.chunk(job, n) for n in numbers[start : start + 500]))
         # Last: should this be killed half-way, the job is still there to be deleted again
         await self.client.delete(self.keys.job(job), self.keys.back(job))
         await self.client.zrem(self.keys.jobs(), job)
+        await self.client.zrem(self.keys.loading(), job)
         await self.client.srem(self.keys.ending(), job)
         return True
 
@@ -349,6 +378,29 @@ class Jobs:
         for raw in await self.client.zrandmember(self.keys.jobs(), 10):
             if not await self.client.exists(self.keys.job(raw.decode())):
                 await self.client.zrem(self.keys.jobs(), raw)
+
+    async def remove_abandoned(self, *, sure_s: float = _SURE_S) -> list[str]:
+        """Remove jobs whose maker was killed while loading them. Called by dispatchers; returns their ids."""
+        seconds, _ = await self.client.time()
+        silent = await self.client.zrangebyscore(
+            self.keys.loading(), "-inf", (seconds - ABANDONED_S) * 1000, withscores=True, start=0, num=100
+        )
+        now_s = time.monotonic()
+        heard = {raw.decode(): score for raw, score in silent}
+        known, self._silent = self._silent, {}
+        removed = []
+        for job, score in heard.items():
+            before, since_s = known.get(job, (score, now_s))
+            if before != score:
+                since_s = now_s
+            if now_s - since_s < sure_s:
+                self._silent[job] = (score, since_s)
+                continue
+            if await self.client.hget(self.keys.job(job), "state") == b"loading":
+                await self.delete(job)
+                removed.append(job)
+            await self.client.zrem(self.keys.loading(), job)
+        return removed
 
 
 def _view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:

@@ -47,14 +47,18 @@ class Keys:
         """hash: base (number of its first row), rows (blob), st (a letter a row, `model.RowState`), at (a digit a row: attempts),
 
         pc (when it was looked up before the first send), ph (absent waiting, o offered, l leased, x nothing left to send), nb (batches begun),
-        `b{k}` (a batch on the wire: its time and rows), `o{k}` and `l{k}` (blobs of outcomes and of sealed links),
-        `d{i}` (a row in doubt: the time of its attempt).
+        `b{k}` (a batch on the wire: its time, its rows, its call), `o{k}` and `l{k}` (blobs of outcomes and of sealed links),
+        `d{i}` (a row in doubt: the time of its attempt), `f{i}` (a row that was in doubt and is sent again: the time of its first attempt).
         """
         return f"{self.prefix}:chunk:{job}:{number}"
 
     def ending(self) -> str:
         """set: ended jobs whose keys still have to be given their expiry."""
         return f"{self.prefix}:ending"
+
+    def loading(self) -> str:
+        """zset: job that is loading → when its maker was last heard of."""
+        return f"{self.prefix}:loading"
 
     def follow(self, job: str) -> str:
         """string with a short expiry: the process id of the command that follows this job. On the private stack, one that nobody

@@ -6,8 +6,9 @@ at its head (`scripts/*.lua`); this module gives them names, types and values. W
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -15,7 +16,19 @@ from redis.asyncio import Redis
 
 from worker import blobs
 from worker.keys import Keys
-from worker.model import Grant, GrantedRow, IndexPlace, KnownRow, Lane, Lease, Options, Outcome, Recorded, Ticket
+from worker.model import (
+    Grant,
+    GrantedRow,
+    IndexPlace,
+    KnownRow,
+    Lane,
+    Lease,
+    Options,
+    Outcome,
+    Recorded,
+    Refusals,
+    Ticket,
+)
 from worker.quota import Bucket
 from worker.scripts import Scripts
 from worker.seal import Sealer
@@ -30,6 +43,9 @@ MOST_OFFERS = 64
 """Offers made in one tick: bounds the time Redis spends in it."""
 BATCH_ROWS = 20
 """Microsoft's limit for one $batch. https://learn.microsoft.com/graph/json-batching"""
+RESERVE_ROWS = 100
+"""Kept unspent of a large bucket from which somebody unknown takes too: about what is on the wire of it at once."""
+_NO_DIGITS = str.maketrans("0123456789", "ghijklmnop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,7 @@ class DoubtfulRow:
     chunk: int
     index: int
     attempted_at_ms: int
+    first_at_ms: int  # its first attempt that may have been carried out: this one, or one that was given up before
 
 
 class Ledger:
@@ -67,8 +84,8 @@ class Ledger:
 
     # The dispatcher
 
-    async def tick(self, worker: str, seats: int) -> Tick:
-        """Free what has expired and offer chunks for the seats that are free. `seats` 0: the worker is leaving."""
+    async def tick(self, worker: str, seats: int, *, most: int = MOST_OFFERS) -> Tick:
+        """Free what has expired and offer at most so many chunks for the seats that are free. `seats` 0: the worker is leaving."""
         k = self.keys
         reply = await self._scripts["tick"](
             keys=[
@@ -91,7 +108,7 @@ class Ledger:
                 _ms(WORKER_TTL_S),
                 _ms(OFFER_S),
                 _ms(self.settle_s),
-                MOST_OFFERS if seats else 0,
+                most if seats else 0,
                 BATCH_ROWS,
             ],
         )
@@ -195,10 +212,12 @@ class Ledger:
         daily_limit: int = 0,
         index: IndexPlace | None = None,
         resend: bool = False,
+        fingerprint: str = "",
     ) -> Grant:
         """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this returns.
 
         With an index each granted row has the claim on its guest; `resend`: also where the guest was invited lately.
+        `fingerprint`: of the credential that bought the token which the rows will be sent with.
         """
         k, t = self.keys, lease.ticket
         reply = await self._scripts["begin_batch"](
@@ -221,7 +240,10 @@ class Ledger:
                 index.base if index else "",
                 int(resend),
                 b"".join(index.hashes[i] for i in indexes) if index else b"",
+                fingerprint,
                 *(value for b in buckets for value in (b.amount, b.window_ms, b.cost)),
+                # redis-py repeats a call whose answer was lost; this tells it from another
+                secrets.token_hex(6).translate(_NO_DIGITS),
             ],
         )
         verb = reply[0].decode()
@@ -230,7 +252,9 @@ class Ledger:
                 GrantedRow(int(reply[i]), int(reply[i + 1]), reply[i + 2] == b"q") for i in range(6, len(reply), 3)
             )
             known, blocked = _read_known(reply[4]), tuple(map(int, reply[5]))
-            return Grant(rows, int(reply[1]), int(reply[2]), reply[3] == 1, known, blocked)
+            return Grant(
+                rows, int(reply[1]), int(reply[2]), bool(reply[3] & 1), known, blocked, probation=bool(reply[3] & 2)
+            )
         if verb == "pass":
             return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])), why="pass")
         if verb == "wait":
@@ -246,10 +270,12 @@ class Ledger:
         batch: int,
         outcomes: Sequence[Outcome],
         index: IndexPlace | None = None,
+        refusals: Refusals | None = None,
     ) -> Recorded:
         """Write what came back of a batch, or of a look-up (`batch` 0). A final outcome is taken whoever brings it.
 
         With an index, the claims of rows that end, or go back, become "invited" or are dropped.
+        With refusals, they are counted, and too many of them hold the job.
         """
         k = self.keys
         links = blobs.pack_links(outcomes) if self.sealer else b""
@@ -257,11 +283,17 @@ class Ledger:
             links = self.sealer.seal(links, links_context(job, chunk))
         args: list[Any] = [k.prefix, job, chunk, connection, lane.value, batch, _ms(self.settle_s)]
         args += [blobs.pack_outcomes(outcomes), links, index.base if index else ""]
+        counted = refusals is not None and (refusals.in_a_row > 0 or refusals.share < 1)
+        args += [refusals.in_a_row, refusals.share, ",".join(refusals.marks)] if counted and refusals else [0, 1, ""]
         for outcome in outcomes:
             args += [outcome.index, outcome.letter.value, _ms(outcome.wait_s), outcome.attempted_at_ms]
             args.append(index.hashes[outcome.index] if index else b"")
         reply = await self._scripts["record_batch"](keys=[k.job(job), k.chunk(job, chunk)], args=args)
         return Recorded(int(reply[1]), int(reply[2]), reply[3].decode(), int(reply[5]), reply[0] == b"gone")
+
+    async def passed_probation(self, connection: str) -> None:
+        """Count one clean batch of a connection that is on probation."""
+        await self.client.hincrby(self.keys.connection(connection), "clean", 1)
 
     async def fold(self, job: str, chunk: int) -> bool:
         """Replace a finished chunk's rows and blobs by one blob each. Safe to leave undone: reading sees no difference."""
@@ -292,9 +324,18 @@ class Ledger:
         reply = await self._scripts["claim_doubts"](keys=[self.keys.doubts(connection)], args=[self.keys.prefix, most])
         parts = [part.decode() for part in reply]
         return [
-            DoubtfulRow(job, int(chunk), int(row), int(at))
-            for job, chunk, row, at in zip(*(iter(parts),) * 4, strict=True)
+            DoubtfulRow(job, int(chunk), int(row), int(at), int(first))
+            for job, chunk, row, at, first in zip(*(iter(parts),) * 5, strict=True)
         ]
+
+    async def first_attempts(self, lease: Lease) -> dict[int, int]:
+        """Return, for those pending rows that were in doubt before, when they were first sent (ms): late, they may still have arrived."""
+        rows = [i for i in lease.pending() if lease.attempts[i] != "0"]
+        if not rows:
+            return {}
+        key = self.keys.chunk(lease.ticket.job, lease.ticket.chunk)
+        times = await self.client.hmget(key, [f"f{i}" for i in rows])
+        return {i: int(at) for i, at in zip(rows, times, strict=True) if at is not None}
 
     async def chunk_rows(self, job: str, chunk: int) -> tuple[list[dict[str, Any]], str, Options, Lane]:
         """Return a chunk's input rows, its attempts, its job's options and lane; no rows once it is deleted."""
@@ -324,12 +365,20 @@ class Ledger:
             args=[_ms(wait_s), why, *(b.window_ms for b in buckets)],
         )
 
-    async def show_used(self, buckets: Sequence[Bucket], share: float) -> None:
-        """Graph says that `share` of a limit is used: lower our picture where it shows less."""
-        await self._scripts["used"](
-            keys=[self.keys.bucket(b.scope) for b in buckets],
-            args=[share, *(value for b in buckets for value in (b.amount, b.window_ms))],
+    async def show_used(self, buckets: Sequence[Bucket], share: float, *, begun_since: int, elapsed_s: float) -> bool:
+        """Graph says that `share` of some limit of an invitation is used: lower our picture where it shows less. Whether it did.
+
+        `begun_since`: rows that left after those that brought the news; `elapsed_s`: since their mark.
+        """
+        known = [b for b in buckets if b.window_ms and not b.scope.startswith("pace:")]
+        reply = await self._scripts["used"](
+            keys=[self.keys.bucket(b.scope) for b in known],
+            args=[
+                *(share, begun_since, _ms(elapsed_s), RESERVE_ROWS, BATCH_ROWS),
+                *(v for b in known for v in (b.amount, b.window_ms, b.cost, int(b.scope.startswith("writes:")))),
+            ],
         )
+        return bool(reply)
 
     async def take(self, buckets: Sequence[Bucket], tokens: int) -> float:
         """Take tokens for reads, all or none. Returns 0, or the seconds to wait."""
@@ -345,7 +394,7 @@ class ChunkContents:
     """A chunk as it can be read at any time: its rows, and each row's letter and outcome (None: none yet)."""
 
     base: int
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Any]] = field(repr=False)
     letters: str
     attempts: str
     outcomes: list[Outcome | None]

@@ -1,36 +1,67 @@
-"""Asking the directory who is there: the token, the quota, the call, and what to make of it when nobody can tell."""
+"""Asking the directory who is there: the token, the quota, the call, and what to make of it when nobody can tell.
+
+One odd address must not blind us for the 150 asked about with it: a question that is refused is asked again in halves, a few rounds
+at most. Only 403, or a fresh token refused too, means that the app may not read. Of an address that is refused even alone (400, in
+either of the two ways to ask) nobody can tell whether it is there: not found proves nothing then, so it is treated as where the app
+may not read. What was throttled, lost or answered with 5xx is asked again later.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from worker.directory import READ_ROLES, DirectoryUser, build_look_up, read_look_up
+from worker.batching import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
+from worker.directory import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
 from worker.quota import read_buckets
 from worker.reactions import Reactions
-from worker.verdicts import Kind, Operation, decide
+from worker.verdicts import Kind, Operation, Verdict, decide
 
 if TYPE_CHECKING:
     from config import Connection
+    from worker.batching import GraphAnswer
     from worker.services import Services
     from worker.tokens import AccessToken
+
+_ROUNDS = 6
+"""Calls of one look-up at most: halving 15 addresses to a single one takes four more than the first."""
 
 
 class WhyNot(StrEnum):
     """Why nobody could tell who is there."""
 
-    MAY_NOT = "may_not"  # the app may not read users
+    MAY_NOT = "may_not"  # the app may not read users, or Graph refuses to look this address up
     LATER = "later"  # no token, no quota, no answer: ask again
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The users found, by folded address; or None, and why."""
+    """The users found, by folded address; or None, and why. `unknown`: addresses whose absence proves nothing, and why."""
 
-    users: dict[str, DirectoryUser] | None = None
+    users: dict[str, DirectoryUser] | None = field(default=None, repr=False)
     why_not: WhyNot | None = None
+    unknown: Mapping[str, WhyNot] = field(default_factory=dict, repr=False)
+
+    def why_not_of(self, address: str) -> WhyNot | None:
+        """Why nobody could tell whether this folded address is there; None: it was asked for."""
+        return self.why_not or self.unknown.get(address)
+
+
+@dataclass(slots=True)
+class _Round:
+    """What the answers of one call come to."""
+
+    users: dict[str, DirectoryUser] = field(default_factory=dict)
+    refused: list[tuple[Question, WhyNot]] = field(
+        default_factory=list
+    )  # to be asked in halves, else for this reason unknown
+    later: list[Question] = field(default_factory=list)
+    throttled: Verdict | None = None
+    token_refused: bool = False
+    may_not: bool = False
+    answered: bool = False  # at least one question was
 
 
 class LookUps:
@@ -39,29 +70,114 @@ class LookUps:
     def __init__(self, services: Services, reactions: Reactions) -> None:
         self._services = services
         self._reactions = reactions
+        self._allowed: dict[str, bool] = {}  # connection → whether Graph let us read users when last asked
+
+    def may_read(self, connection: Connection, token: AccessToken) -> bool:
+        """Whether rows of this connection can be looked up: the token's roles say so, else Graph did. Not known: it is to be tried."""
+        return may_try(token) if token.roles is not None else self._allowed.get(connection.name, True)
 
     async def find(self, connection: Connection, addresses: Sequence[str]) -> Found:
-        """Look up to `directory.MOST_ADDRESSES` folded addresses up in one `$batch`. Raises redis-py's outages only."""
+        """Look up to `directory.MOST_ADDRESSES` folded addresses up, mostly in one `$batch`. Raises redis-py's outages only."""
+        if not addresses:
+            return Found({})
         services = self._services
-        token = await self._reactions.take_token(connection)
-        if isinstance(token, float):
-            return Found(why_not=WhyNot.LATER)
-        if not may_try(token):
-            return Found(why_not=WhyNot.MAY_NOT)
-        requests = build_look_up(addresses)
-        if await services.ledger.take(read_buckets(services.settings(), connection), len(requests)):
-            return Found(why_not=WhyNot.LATER)
+        buckets = read_buckets(services.settings(), connection)
+        users: dict[str, DirectoryUser] = {}
+        unknown: dict[str, WhyNot] = {}
+        asked = build_questions(addresses)
+        refused_tokens = 0
+        for left in range(_ROUNDS - 1, -1, -1):
+            token = await self._reactions.take_token(connection)
+            if isinstance(token, float):
+                break
+            if not may_try(token):
+                return Found(why_not=WhyNot.MAY_NOT)
+            if await services.ledger.take(buckets, len(asked)):
+                break
+            answered = await self._ask(connection, token, asked)
+            if answered.token_refused:
+                await services.tokens.invalidate(connection, token)
+                refused_tokens += 1
+                if refused_tokens > 1:
+                    return Found(why_not=WhyNot.MAY_NOT)
+                continue
+            if answered.may_not:
+                return Found(why_not=WhyNot.MAY_NOT)
+            users |= answered.users
+            _add(unknown, answered.later, WhyNot.LATER)
+            if answered.throttled:
+                await self._reactions.throttled(connection, buckets, answered.throttled)
+            asked = _halve(answered, unknown) if left else []
+            if not asked:
+                for question, why in answered.refused:
+                    _add(unknown, [question], why)
+                break
+        _add(unknown, asked, WhyNot.LATER)
+        return _end(addresses, users, unknown)
+
+    async def _ask(self, connection: Connection, token: AccessToken, asked: Sequence[Question]) -> _Round:
+        services = self._services
+        requests = build_requests(asked)
         exchange = await services.graph.send_batch(
             connection, token.secret, requests, priority="normal", deadline_s=services.settings().graph.timeout_s
         )
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
-        users = read_look_up(exchange.answers.values())
-        if users is not None:
-            return Found(users)
-        kinds = {decide(Operation.READ_USERS, answer).kind for answer in exchange.answers.values()}
-        if Kind.TOKEN in kinds:
-            await services.tokens.invalidate(connection, token)
-        return Found(why_not=WhyNot.MAY_NOT if Kind.FAILED in kinds else WhyNot.LATER)
+        found = _Round()
+        for question, request in zip(asked, requests, strict=True):
+            _read(found, question, exchange.answers[request.id])
+        if found.may_not or found.answered:
+            self._allowed[connection.name] = not found.may_not
+        return found
+
+
+def _read(found: _Round, question: Question, answer: GraphAnswer) -> None:
+    """Sort one answer."""
+    users = read_users(answer)
+    if users is not None:
+        found.answered = True
+        for address, user in users.items():
+            found.users.setdefault(address, user)
+        return
+    verdict = decide(Operation.READ_USERS, answer)
+    if verdict.kind is Kind.TOKEN:
+        found.token_refused = True
+    elif verdict.cause == "may_not_read":
+        found.may_not = True
+    elif verdict.kind is Kind.THROTTLED:
+        if not found.throttled or (verdict.retry_after_s or 0) > (found.throttled.retry_after_s or 0):
+            found.throttled = verdict
+        found.later.append(question)
+    elif answer.fate is not Fate.ANSWERED or answer.note == NOTE_WHOLE_BATCH:
+        found.later.append(question)  # nobody answered, or not this question
+    else:
+        found.refused.append((question, WhyNot.MAY_NOT if verdict.kind is Kind.FAILED else WhyNot.LATER))
+
+
+def _halve(answered: _Round, unknown: dict[str, WhyNot]) -> list[Question]:
+    """Return what to ask next in place of what was refused; what can or should not be asked in halves is unknown."""
+    halves: list[Question] = []
+    for question, why in answered.refused:
+        parts = () if answered.throttled else question.halves()
+        if parts and len(halves) + len(parts) <= BATCH_LIMIT:
+            halves += parts
+        else:
+            _add(unknown, [question], why)
+    return halves
+
+
+def _add(unknown: dict[str, WhyNot], questions: Sequence[Question], why: WhyNot) -> None:
+    """Note that nobody can tell of these addresses; one that can be asked for later is."""
+    for question in questions:
+        for address in question.addresses:
+            if unknown.get(address) is not WhyNot.LATER:
+                unknown[address] = why
+
+
+def _end(addresses: Sequence[str], users: dict[str, DirectoryUser], unknown: dict[str, WhyNot]) -> Found:
+    """Return what came out of a look-up; where that is nothing at all, why."""
+    if users or set(addresses) - set(unknown):
+        return Found(users, unknown=unknown)
+    return Found(why_not=WhyNot.LATER if WhyNot.LATER in unknown.values() else WhyNot.MAY_NOT)
 
 
 def may_try(token: AccessToken) -> bool:

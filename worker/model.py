@@ -42,7 +42,7 @@ FINAL = frozenset("igkfu")
 
 
 class JobState(StrEnum):
-    """Where a job stands. `held` is never stored for a gate: a running job whose connection is held shows as held."""
+    """Where a job stands. `held` is stored for a run of refusals alone: a running job whose connection is held shows as held."""
 
     LOADING = "loading"
     RUNNING = "running"
@@ -98,7 +98,7 @@ class Lease:
     ticket: Ticket
     letters: str
     attempts: str
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Any]] = field(repr=False)
     base: int  # job-wide number of its first row, from 1
     options: Options
     blobs: int  # outcome blobs recorded in the chunk so far
@@ -148,8 +148,9 @@ class Grant:
     probe: bool = False
     known: tuple[KnownRow, ...] = ()  # not to be sent again
     blocked: tuple[int, ...] = ()  # the same guest is on the wire for another job: to be asked for again later
-    why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit"; "held"; "lease", "paused", "cancelled", "deleted", "nothing"
+    why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit", "probation"; "held"; "lease", "paused", "cancelled", "deleted", "nothing"
     wait_s: float = 0.0
+    probation: bool = False  # the only batch of its connection on the wire; to be counted if all went well
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,15 @@ class Outcome:
     at_ms: int = 0
     wait_s: float = 0.0  # of a row in doubt: when to look again
     attempted_at_ms: int = 0  # of a row that was looked up: the attempt that this is about
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What a batch's answers say of its job, row by row: too many refusals hold it (`record_batch.lua`)."""
+
+    in_a_row: int  # so many hold the job; 0: none do
+    share: float  # more than this share of the first 100 answers holds it; 1.0: none does
+    marks: tuple[str, ...]  # of each outcome: "-" not counted, "o" good, "x" refused, "d…" refused with its domain
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,19 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from celery import Task
+from celery.exceptions import TaskPredicate
 from celery.worker.request import Request
+
+from worker.errors import UsherError
 
 _OURS = ("usher.run_chunk", "usher.settle")
 
 # At DEBUG it prints each task's arguments as they are (celery/concurrency/base.py); nothing else comes from it.
 logging.getLogger("celery.pool").setLevel(logging.INFO)
+
+
+class TaskFailed(UsherError):
+    """A task ended in an error that usher does not know; it stands for that error, without its text."""
 
 
 class PrivateRequest(Request):
@@ -57,9 +64,16 @@ class PrivateTask(Task):
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run it. In a worker past Celery's own `__call__`, which ends in an exception where a producer names an argument `self`."""
         request = self.request_stack.top
-        if request is not None and not request.called_directly:
+        if request is None or request.called_directly:
+            return super().__call__(*args, **kwargs)
+        try:
             return self.run(*args, **kwargs)
-        return super().__call__(*args, **kwargs)
+        except (TaskPredicate, UsherError):
+            raise
+        except Exception as error:  # noqa: BLE001 - logs, events and Flower repeat its text, which may name a guest; its place does not
+            raise TaskFailed(f"A fault of usher ({type(error).__name__}); the traceback says where.").with_traceback(
+                error.__traceback__
+            ) from None
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         """Send the task; its description shows no arguments unless the sender gives one."""

@@ -66,10 +66,14 @@ def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:
     """Return the buckets that a 429's `x-ms-throttle-scope` speaks of.
 
     Its form is `<Scope>/<Limit>/<ApplicationId>/<TenantId|UserId|ResourceId>`, Scope being one of `User`, `Application`,
-    `Tenant`, `Application_User`, `Tenant_Application`, …. Without it, a 429 is taken to mean this application on this tenant.
+    `Tenant`, `Application_User`, `Tenant_Application`, …. Without it, a 429 is taken to mean this application on this tenant. That of
+    a read speaks of resource units, which invitations need too.
     https://learn.microsoft.com/graph/throttling-limits#pattern
     """
     head = scope.split("/", 1)[0].lower()
+    if all(bucket.scope.startswith("units") for bucket in buckets):
+        wanted_units = "units-app:" if head == "application" else "units:"
+        return [bucket for bucket in buckets if bucket.scope.startswith(wanted_units)]
     wanted = {
         "tenant": ("invitations:", "writes-tenant:"),
         "application": ("writes-app:",),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.gates import HoldReason
+from worker.gates import Held, HoldReason
 from worker.quota import Bucket, throttled_buckets
 from worker.trouble import Backoff
 from worker.verdicts import HoldKind, Verdict
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _DAILY_LIMIT_S = 60.0  # the limit may have been raised
+_OUTDATED_S = 3.0  # leaves the chunks to workers that can sign in
 _HELD_S = 1.0  # a held connection is not due before its gate says so, whatever its chunks say
 
 
@@ -34,18 +35,32 @@ class Reactions:
         self._services = services
         self._throttling = Backoff()
         self._network = Backoff()
+        self._outdated: set[tuple[str, str]] = set()  # connections and credentials that were complained of
 
     async def take_token(self, connection: Connection) -> AccessToken | float:
         """Take an access token. Without one the connection is held, or left alone for the seconds returned."""
         try:
             return await self._services.tokens.get(connection)
         except TokenRefused as refused:
-            await self._hold(connection, HoldReason.CREDENTIAL, str(refused), refused.fingerprint)
-            return _HELD_S
+            held = await self._hold(connection, HoldReason.CREDENTIAL, str(refused), refused.fingerprint)
+            return self._other_works(connection, refused) if held is Held.OTHER_WORKS else _HELD_S
         except TokenUnavailable as away:
             wait_s = self._network.failed(connection.name, away.retry_after_s)
             log.warning("connection %s: %s Next try in %.0f s.", connection.name, away, wait_s)
             return wait_s
+
+    def _other_works(self, connection: Connection, refused: TokenRefused) -> float:
+        """Another worker signs in with another credential: the trouble is this process's own, and is said once."""
+        key = (connection.name, refused.fingerprint)
+        if key not in self._outdated:
+            self._outdated.add(key)
+            log.error(
+                "connection %s: the credential that this worker has is refused, but another worker's was good within the last minute. "
+                "This one is older, or newer but wrong: whoever runs usher gives this worker the current one. Others go on. (%s)",
+                connection.name,
+                refused,
+            )
+        return _OUTDATED_S
 
     async def token_refused_by_graph(self, connection: Connection) -> float:
         """Graph refuses a token that Entra has just given."""
@@ -107,6 +122,8 @@ class Reactions:
 
     async def _hold(
         self, connection: Connection, kind: HoldReason, why: str, fingerprint: str = "", *, try_s: float | None = None
-    ) -> None:
-        if await self._services.gates.hold(connection.name, kind, why, fingerprint=fingerprint, try_s=try_s):
+    ) -> Held:
+        held = await self._services.gates.hold(connection.name, kind, why, fingerprint=fingerprint, try_s=try_s)
+        if held is Held.NEWS:
             log.error("connection %s is held: %s", connection.name, why)
+        return held

@@ -24,6 +24,7 @@ from worker.ledger import Ledger
 from worker.seal import Sealer
 from worker.store import open_client
 from worker.tokens import TokenShelf, TokenSource
+from worker.usage import Begun
 
 if TYPE_CHECKING:
     from config import Connection, Settings
@@ -46,6 +47,7 @@ class Services:
     graph: GraphClient
     sealer: Sealer | None
     clocks: Clocks = field(default_factory=Clocks)
+    begun: Begun = field(default_factory=Begun)
 
     def connection(self, name: str) -> Connection:
         """Return a connection by name; the built-in sandbox is found by what it wrote down when it started.

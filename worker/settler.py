@@ -1,7 +1,7 @@
 """Settling rows in doubt: was the guest invited? The directory is asked, where the app may read it; nothing is sent from here.
 
-Seen, and created at or after the attempt (on Graph's clock): invited. Created before it: a guest already. Not seen, and `settle_s`
-past the attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
+Seen, and created at or after the row's first attempt (on Graph's clock): invited. Created before it: a guest already. Not seen, and
+`settle_s` past the last attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from worker.leases import Leases
 from worker.ledger import DoubtfulRow
 from worker.lookups import Found, LookUps, WhyNot
 from worker.model import Options, Outcome, RowState, Ticket
+from worker.precheck import is_by_attempt
 from worker.store import OUTAGE
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CLOCK_SLACK_S = 2.0
-"""`Date` and `createdDateTime` have whole seconds: a user created this little before the mark was created by it."""
 _LOOK_AGAIN_S = 10.0
 
 
@@ -114,27 +113,27 @@ class Settler:
         services = self._services
         now_ms = services.clocks.redis_ms()
         settle_s = services.ledger.settle_s
-        settled_in_s = settle_s - (looked_at_ms - doubt.attempted_at_ms) / 1000
+        settled_in_s = settle_s - services.clocks.age_s(doubt.attempted_at_ms, looked_at_ms)
 
         def end(letter: RowState, **more: Any) -> Outcome:
             return Outcome(
                 doubt.index, letter, attempts=attempt, at_ms=now_ms, attempted_at_ms=doubt.attempted_at_ms, **more
             )
 
-        if found.why_not is WhyNot.LATER:
+        why_not = found.why_not_of(fold_address(row["email"]))
+        user = (found.users or {}).get(fold_address(row["email"]))
+        if user is None and why_not is WhyNot.LATER:
             return end(RowState.IN_DOUBT, wait_s=min(_LOOK_AGAIN_S, settle_s / 4))
-        if found.users is not None:
-            user = found.users.get(fold_address(row["email"]))
-            if user is not None:
-                attempted_s = services.clocks.graph_time(connection.graph_url, doubt.attempted_at_ms)
-                if user.created_at is None or user.created_at.timestamp() >= attempted_s - _CLOCK_SLACK_S:
-                    mail = "requested" if wants_mail(row, connection, options) else "none"
-                    return end(RowState.INVITED, user_id=user.id, mail=mail)
-                message = "Already in this tenant before this job; found there after Microsoft's answer was lost."
-                return end(RowState.ALREADY_GUEST, user_id=user.id, code="already_exists", message=message)
+        if user is not None:
+            attempted_s = services.clocks.graph_time(connection.graph_url, doubt.first_at_ms)
+            if is_by_attempt(user, attempted_s):
+                mail = "requested" if wants_mail(row, connection, options) else "none"
+                return end(RowState.INVITED, user_id=user.id, mail=mail)
+            message = "Already in this tenant before this job; found there after Microsoft's answer was lost."
+            return end(RowState.ALREADY_GUEST, user_id=user.id, code="already_exists", message=message)
         if settled_in_s > 0:
             return end(RowState.IN_DOUBT, wait_s=settled_in_s)
-        if found.users is not None:
+        if why_not is None:
             return end(RowState.PENDING)
         match connection.on_doubt:
             case "resend":

@@ -21,6 +21,11 @@ OUTAGE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSErr
 
 _T = TypeVar("_T")
 
+REFUSE_AT = 0.90
+"""Share of the server's memory beyond which no job is taken in: those that are there still have to write their outcomes."""
+STOP_AT = 0.95
+"""Share beyond which nothing more is offered for sending."""
+
 _MINIMUM = {"redis": (7, 0), "valkey": (7, 2)}
 """LMPOP, functions, EXPIRETIME, multi-part AOF. https://valkey.io/topics/releases/"""
 
@@ -126,8 +131,31 @@ async def ask(command: Any, *args: Any) -> Any:
         raise LedgerUnsuitable(f"Redis answers, but not to usher ({error}); nothing was sent.") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How full a server is, in bytes."""
+
+    used: int
+    most: int  # 0: no limit is set
+
+    def is_beyond(self, share: float, more: int = 0) -> bool:
+        """Whether more than a share of the limit would be taken with `more` bytes on top."""
+        return self.most > 0 and self.used + more > share * self.most
+
+
+async def read_memory(client: Redis) -> Memory:
+    """Ask the server how full it is. redis-py's errors pass."""
+    info: Mapping[str, Any] = await client.info("memory")
+    return Memory(int(info.get("used_memory", 0)), int(info.get("maxmemory", 0)))
+
+
 async def keep_trying(call: Callable[[], Awaitable[_T]], for_s: float) -> _T:
     """Call until it goes through, however often Redis is away meanwhile; after `for_s` the outage is raised."""
+    try:
+        return await call()  # nearly always enough; what comes below costs more than the call itself
+    except OUTAGE:
+        if for_s <= 0:
+            raise
     trying = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(OUTAGE),
         wait=tenacity.wait_exponential(multiplier=0.1, max=2.0),

@@ -66,11 +66,13 @@ def _known(error: BaseException) -> str:
 
     if isinstance(error, UsherError):
         return str(error)
-    from redis.exceptions import RedisError
+    from redis.exceptions import OutOfMemoryError, RedisError
 
     from worker.store import OUTAGE
     from worker.store import describe as in_few_words
 
+    if isinstance(error, OutOfMemoryError):
+        return "Redis is full: whoever runs it raises its maxmemory, or deletes old jobs (usher jobs delete)."
     if isinstance(error, RedisError):
         away = isinstance(error, OUTAGE)
         return f"Redis {'cannot be reached' if away else 'refused a command'} ({in_few_words(error)})."

@@ -72,7 +72,7 @@ class Follower:
         if view.state is not JobState.HELD:
             self.held_since_s = self.still_since_s = None
             return End.STUCK if self._is_stuck(view, now_s) else None
-        if not (view.gate.held and view.gate.ends_by_itself):
+        if view.waits_for_a_person or not view.gate.ends_by_itself:
             return End.HELD if self._is_still(view, now_s, HELD_DRAIN_S) else None
         if self.held_since_s is None:
             self.held_since_s = now_s

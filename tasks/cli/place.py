@@ -149,6 +149,6 @@ async def pause_left_behind(place: Place, services: Services, own: str = "") -> 
         if view.state in (JobState.RUNNING, JobState.HELD):
             await services.jobs.pause(view.id, "left by a command that ended")
             view = await services.jobs.view(view.id) or view
-        if view.state is JobState.PAUSED:
+        if view.state is JobState.PAUSED or view.waits_for_a_person:
             unfinished.append(view)
     return unfinished

@@ -115,6 +115,8 @@ def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tu
                 else ""
             )
             return [(f"{by}: {sent}{still} To go on:", resume)]
+        case End.HELD if view.waits_for_a_person:
+            return [(f"Held, {left} left. {view.why} To go on:", resume)]
         case End.HELD:
             return [(f"Held, {left} left. {view.why} Once that is done:", again)]
         case End.STUCK:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,11 +129,14 @@ class Usher:
     worker: subprocess.Popen[bytes] | None = None
     stopped: bool = False
     answers: list[Any] = field(default_factory=list, repr=False)
+    producer_url: str = ""  # where it is not the worker's
     _client: Celery | None = None
 
     @property
     def broker_url(self) -> str:
         """As a producer spells it."""
+        if self.producer_url:
+            return self.producer_url
         return f"redis+socket://{self.redis_url.removeprefix('unix://')}?virtual_host=0"
 
     @property
@@ -184,17 +187,25 @@ class Usher:
         return self.worker_log.read_text(encoding="utf-8", errors="replace")
 
 
+def start_plain(folder: Path, stack: contextlib.ExitStack) -> tuple[str, str]:
+    """Start Valkey on a socket. Returns the URL for usher's own processes and the one for producers ('': the same)."""
+    server, redis_url = start_valkey(folder)
+    stack.callback(stop_valkey, server)
+    return redis_url, ""
+
+
 @contextlib.contextmanager
 def run_usher(
     folder: Path,
     *worker_options: str,
     sandbox_options: Sequence[str] = (),
     tables: Callable[[dict[str, Any]], str] = lambda ready: connection_table("contoso", ready),
+    start: Callable[[Path, contextlib.ExitStack], tuple[str, str]] = start_plain,
+    more_env: Mapping[str, str] | None = None,
 ) -> Iterator[Usher]:
     """Run Valkey, the sandbox and a worker in `folder`; `tables` writes the connections for a sandbox's ready file."""
     with contextlib.ExitStack() as stack:
-        server, redis_url = start_valkey(folder)
-        stack.callback(stop_valkey, server)
+        redis_url, producer_url = start(folder, stack)
         sandbox = stack.enter_context(run_sandbox(folder, *sandbox_options))
         key = folder / "ledger.key"
         key.write_text("3q2+7w" * 8, encoding="utf-8")
@@ -203,8 +214,8 @@ def run_usher(
         config.write_text(
             f'[redis]\nurl = "{redis_url}"\n[ledger]\nkey = "file:{key}"\n{tables(sandbox.ready)}', encoding="utf-8"
         )
-        env = plain_environment(USHER_CONFIG=str(config), HOME=str(folder))
-        usher = Usher(folder, env, redis_url, sandbox, folder / "worker.log")
+        env = plain_environment(USHER_CONFIG=str(config), HOME=str(folder), **(more_env or {}))
+        usher = Usher(folder, env, redis_url, sandbox, folder / "worker.log", producer_url=producer_url)
         options = ("--without-mingle", "--without-gossip", *(worker_options or ("-l", "INFO")))
         usher.worker = stack.enter_context(running((*CELERY, "worker", *options), usher.worker_log, env, folder))
         started = usher.worker

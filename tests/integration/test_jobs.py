@@ -7,6 +7,7 @@ import pytest
 from tests.ledgers import Desk, open_desk
 from worker.errors import LedgerTooNew
 from worker.gates import HoldReason
+from worker.jobs import Loading
 from worker.keys import SCHEMA
 from worker.model import Counts, JobState, Lane, Lease, Options, Outcome, RowState
 
@@ -225,3 +226,35 @@ async def test_links_are_read_only_with_the_key(valkey_url: str) -> None:
         assert [record["redeem_url"] async for record in desk.jobs.results(job)] == [""]
         raw = await desk.ledger.client.hgetall(desk.keys.chunk(job, 0))
         assert not [name for name in raw if name.startswith(b"l")]
+
+
+async def _load_silently(desk: Desk, silent_s: float) -> Loading:
+    """A job of one written chunk, whose maker has not been heard of for so long."""
+    loading = await desk.jobs.create("left", "contoso", Lane.BULK)
+    assert loading
+    for number in range(100):
+        loading.put({"email": f"{number}@example.com"})
+    await desk.jobs.write(loading, all_of_it=True)
+    await desk.ledger.client.zincrby(desk.keys.loading(), -silent_s * 1000, "left")
+    return loading
+
+
+async def test_a_job_whose_maker_was_killed_while_loading_is_removed(desk: Desk) -> None:
+    """Silent for an hour, and still so when looked at again: no trace of it is left. One that started is not touched."""
+    job = await desk.load(5)
+    await _load_silently(desk, 3700)
+    assert await desk.jobs.remove_abandoned() == [], "Redis's clock alone proves nothing"
+    assert await desk.jobs.remove_abandoned(sure_s=0) == ["left"]
+    assert not [name for name in await desk.names() if "left" in name]
+    assert await desk.jobs.view(job)
+    assert await desk.ledger.client.exists(desk.keys.loading()) == 0
+
+
+async def test_a_maker_that_is_still_there_keeps_its_job(desk: Desk) -> None:
+    """It is heard of as it writes, or when it has nothing to write yet."""
+    loading = await _load_silently(desk, 3700)
+    assert await desk.jobs.remove_abandoned() == []
+    loading.heard_s -= 61
+    await desk.jobs.write(loading)
+    assert await desk.jobs.remove_abandoned(sure_s=0) == []
+    assert await desk.jobs.start(loading) is JobState.RUNNING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -743,3 +744,83 @@ async def test_healing_brings_times_of_a_clock_put_back_into_reach(desk: Desk) -
     tick = await desk.ledger.tick("w1", 16)
     assert tick.next_s is not None
     assert tick.next_s <= 15
+
+
+async def _lost_reply(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on each script's call is made twice, as redis-py does when the first answer is lost; the second one's is returned."""
+    evalsha = desk.client.evalsha
+
+    async def twice(*args: Any) -> Any:
+        await evalsha(*args)
+        return await evalsha(*args)
+
+    monkeypatch.setattr(desk.client, "evalsha", twice)
+
+
+async def test_a_begin_whose_answer_was_lost_grants_the_same_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called again by redis-py, it answers as before: rows that were never sent do not end in doubt, and no token is spent twice."""
+    job = await desk.load(30)
+    desk.buckets = (Bucket("b", 1000, 10**9),)
+    lease = await desk.lease()
+    await desk.begin(lease, [0, 1])
+    await desk.ledger.record_batch(
+        job, 0, "contoso", Lane.BULK, 1, [Outcome(0, RowState.PENDING_SILENT), Outcome(1, RowState.PENDING)]
+    )
+    await _lost_reply(desk, monkeypatch)
+    grant = await desk.begin(lease, [0, 1, 2])
+    assert [(row.index, row.attempt, row.silent) for row in grant.rows] == [(0, 2, True), (1, 2, False), (2, 1, False)]
+    assert await desk.field(desk.keys.job(job), "open") == "3"
+    assert float(await desk.field(desk.keys.bucket("b"), "l")) < 996
+    assert float(await desk.field(desk.keys.bucket("b"), "l")) > 994
+    assert await desk.record(lease, grant) == "iii" + "." * 27
+    assert [row.index for row in (await desk.begin(lease, [3])).rows] == [3]
+
+
+# used: what Graph shows of a limit
+
+
+async def _level_after(
+    desk: Desk,
+    share: float,
+    *,
+    level: float = 900,
+    begun_since: int = 0,
+    beside: float | None = None,
+    amount: int = 1000,
+) -> float:
+    """Return what is left of the writes once Graph has shown this share as used."""
+    writes, small = Bucket("writes:c", amount, 10**9), Bucket("invitations:t", 150, 10**9)
+    client, names = desk.ledger.client, desk.keys
+    now_ms = 1000 * (await client.time())[0]
+    await client.hset(names.bucket(writes.scope), mapping={"l": level, "t": now_ms})
+    if beside is not None:
+        await client.hset(names.bucket(small.scope), mapping={"l": beside, "t": now_ms})
+    buckets = [writes, *([small] if beside is not None else [])]
+    await desk.ledger.show_used(buckets, share, begun_since=begun_since, elapsed_s=0.1)
+    return float(await desk.field(names.bucket(writes.scope), "l"))
+
+
+async def test_what_graph_shows_as_used_lowers_our_picture(desk: Desk) -> None:
+    """A little more than we know of: what is left by Graph, less what has left since; a twentieth is kept once it was much more."""
+    assert await _level_after(desk, 0.85, level=200) == pytest.approx(150)
+    assert await _level_after(desk, 0.85, level=200, begun_since=40) == pytest.approx(110)
+    assert await _level_after(desk, 0.85, level=900) == pytest.approx(100)
+    assert await _level_after(desk, 0.85, level=160) == pytest.approx(100), "as long as it goes on"
+    assert await _level_after(desk, 1.8, level=900) == pytest.approx(-50), "no spiral"
+
+
+async def test_what_graph_shows_as_used_never_raises_our_picture(desk: Desk) -> None:
+    """It may speak of another limit."""
+    assert await _level_after(desk, 0.85, level=20) == 20
+
+
+async def test_a_small_bucket_that_we_know_to_be_used_explains_what_is_shown(desk: Desk) -> None:
+    """150 in 5 s are at their edge all the time; the writes beside them are left alone. A full one explains nothing."""
+    assert await _level_after(desk, 0.9, beside=10) == 900
+    assert await _level_after(desk, 0.9, beside=80) == 900
+    assert await _level_after(desk, 0.9, beside=150) == pytest.approx(50)
+
+
+async def test_a_small_bucket_is_not_corrected(desk: Desk) -> None:
+    """Our own rows on the wire weigh more in it than what is shown."""
+    assert await _level_after(desk, 0.85, amount=200, level=180) == 180

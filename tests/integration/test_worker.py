@@ -6,35 +6,18 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import (
-    CELERY,
-    Sandbox,
-    connection_table,
-    plain_environment,
-    run_sandbox,
-    running,
-    wait_until,
-)
-from tests.ledgers import Desk, open_desk
+from tests.integration.producers_fixtures import Sandbox, connection_table, run_sandbox
+from tests.sites import Site, open_site
 from worker.gates import HoldReason
 from worker.jobs import JobView
 from worker.model import Counts, JobState
-
-LEDGER = "lease_s = 1\nsettle_s = 4\n[graph]\ntimeout_s = 2\n"
-"""Times small enough to be waited for."""
-QUOTA = '[quota]\ninvitations_per_tenant = "100000/1s"\n'
-"""What takes time here is the sandbox's latency."""
 
 
 @pytest.fixture(scope="module")
@@ -52,110 +35,28 @@ def sandbox(folder: Path) -> Iterator[Sandbox]:
         yield sandbox
 
 
-@dataclass
-class Site:
-    """A ledger of its own, a configuration file, and the workers that a test starts."""
-
-    desk: Desk
-    folder: Path
-    sandbox: Sandbox
-    stack: ExitStack
-    secret: Path
-    workers: int = field(default=0)
-
-    def start_worker(self, threads: int = 4) -> subprocess.Popen[bytes]:
-        """Start one more worker and wait until it is ready. It has a seat for every thread but one in four."""
-        self.workers += 1
-        log = self.log_of(self.workers)
-        name = f"w{self.workers}@{self.desk.keys.prefix}"
-        options = ("worker", "-c", str(threads), "-n", name, "-l", "INFO", "--without-mingle", "--without-gossip")
-        env = plain_environment(USHER_CONFIG=str(self.folder / "usher.toml"), HOME=str(self.folder))
-        process = self.stack.enter_context(running((*CELERY, *options), log, env, self.folder))
-        wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30, "a worker that is ready")
-        assert process.poll() is None, log.read_text()
-        return process
-
-    def log_of(self, number: int) -> Path:
-        """Where a worker's output goes."""
-        return self.folder / f"worker{number}.log"
-
-    async def until(self, what: str, look: Callable[[], Awaitable[Any]], within_s: float = 20) -> Any:
-        """Return the first true answer; fail with the workers' logs after `within_s`."""
-        deadline_s = time.monotonic() + within_s
-        while time.monotonic() < deadline_s:
-            if found := await look():
-                return found
-            await asyncio.sleep(0.02)
-        logs = "\n".join(self.log_of(n + 1).read_text()[-3000:] for n in range(self.workers))
-        raise AssertionError(f"not within {within_s:g} s: {what}\n{logs}")
-
-    async def view(self, job: str) -> JobView:
-        """Return a job as it stands."""
-        view = await self.desk.jobs.view(job)
-        assert view is not None
-        return view
-
-    async def some(self, job: str, least: int) -> JobView:
-        """Wait until so many rows have ended, but not all."""
-
-        async def look() -> JobView | None:
-            view = await self.view(job)
-            return view if view.counts.finished >= least else None
-
-        view: JobView = await self.until(f"{least} rows of {job}", look)
-        assert view.counts.pending, "the job was over too soon for this test"
-        return view
-
-    async def ended(self, job: str, within_s: float = 30) -> JobView:
-        """Wait until nothing more happens to a job."""
-
-        async def look() -> JobView | None:
-            view = await self.view(job)
-            return view if view.ended else None
-
-        view: JobView = await self.until(f"the end of {job}", look, within_s)
-        return view
-
-    def assert_all_mailed_once(self, rows: int) -> None:
-        """The sandbox's own ledger: everybody one mail, nobody two."""
-        stats = self.sandbox.ask("stats")
-        mails = stats["mails"]
-        assert (mails["total"], mails["addresses"], mails["more_than_once"]) == (rows, rows, 0), mails
-
-
 @pytest.fixture
-async def site(valkey_url: str, sandbox: Sandbox, request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
     """A place to work in; what was started in it is ended."""
-    sandbox.ask("reset", {})
-    sandbox.ask("latency", {"latency": "0.1"})
-    folder = Path(tempfile.mkdtemp(prefix="us-", dir="/tmp"))
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder)
-        secret = folder / "secret"
-        secret.write_text(sandbox.secret)
-        async with open_desk(valkey_url, lease_s=1, settle_s=4) as desk:
-            table = connection_table("contoso", sandbox.ready, client_secret=f'"file:{secret}"')
-            (folder / "usher.toml").write_text(
-                f'[redis]\nurl = "{valkey_url}"\n[ledger]\nprefix = "{desk.keys.prefix}"\n{LEDGER}{QUOTA}{table}'
-            )
-            yield Site(desk, folder, sandbox, stack, secret)
+    async with open_site(valkey_url, sandbox) as site:
+        yield site
 
 
 async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site) -> None:
     """The worker that is stopped ends after its batch in flight and gives the rest back; everybody is mailed once."""
-    first, _ = site.start_worker(), site.start_worker()
-    job = await site.desk.load(500)
-    await site.some(job, 100)
-    asked_s = time.monotonic()
+    first, _ = site.start_worker(16), site.start_worker(16)
+    job = await site.desk.load(2000)
+
+    async def both_at_work() -> bool:
+        return all("Task usher.run_chunk" in site.log_of(number).read_text() for number in (1, 2))
+
+    await site.until("two workers at work", both_at_work)
     first.send_signal(signal.SIGTERM)
     await asyncio.to_thread(first.wait, 10)
     assert first.returncode == 0
-    assert time.monotonic() - asked_s < 5
     view = await site.ended(job)
-    assert view.counts == Counts(rows=500, invited=500)
-    site.assert_all_mailed_once(500)
-    for number in (1, 2):
-        assert f"job {job} chunk " in site.log_of(number).read_text(), "both took part"
+    assert view.counts == Counts(rows=2000, invited=2000)
+    site.assert_all_mailed_once(2000)
     assert site.sandbox.ask("stats")["tokens_issued"] <= 2
 
 

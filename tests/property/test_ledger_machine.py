@@ -315,7 +315,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 letters = fields["st"]
                 everything += letters
                 sending = sorted(
-                    int(i) for n, v in fields.items() if n[0] == "b" and n[1:].isdigit() for i in v.split(",")[1:]
+                    int(i.rstrip("q"))
+                    for n, v in fields.items()
+                    if n[0] == "b" and n[1:].isdigit()
+                    for i in v.partition(";")[0].split(",")[1:]
                 )
                 assert {i for i, x in enumerate(letters) if x == "s"} <= set(sending)
                 assert len(sending) == len(set(sending)), "a row is on the wire twice"

@@ -7,6 +7,12 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- Probation: so many clean batches since its gate opened, one in flight at a time, and a connection is trusted (worker/gates.py).
+local TRUSTED_AFTER = 5
+local function is_on_probation(clean)
+  return (tonumber(clean) or 0) < TRUSTED_AFTER
+end
+
 -- A ticket is job:chunk:fence:connection:lane.
 local function parse_ticket(ticket)
   local job, chunk, fence, connection, lane = string.match(ticket, '^([^:]*):([^:]*):([^:]*):([^:]*):([^:]*)$')
@@ -67,7 +73,7 @@ local function open_gate(key)
   redis.call('HDEL', key, 'gate', 'kind', 'why', 'since', 'fingerprint', 'probe_at', 'probe_ms')
 end
 
--- A batch on the wire, its field being "time,i,i,i": row → time of its mark. Empty once it was recorded or given up.
+-- A batch on the wire, its field being "time,i,iq,i;nonce" (q: without mail; the nonce has no digits): row → time of its mark. Empty once it was recorded or given up.
 local function rows_of_batch(key, field)
   local rows, at = {}, nil
   for part in string.gmatch(redis.call('HGET', key, field) or '', '%d+') do
@@ -98,7 +104,7 @@ local function settle_job(prefix, job, now)
   if not state then return false end
   local final = 0
   for i = 3, 7 do final = final + (tonumber(f[i]) or 0) end
-  if (state == 'running' or state == 'paused') and final >= tonumber(f[2]) then
+  if (state == 'running' or state == 'paused' or state == 'held') and final >= tonumber(f[2]) then
     state = 'done'
   elseif state == 'running' and f[9] and final >= tonumber(f[9]) then
     state = 'paused'
@@ -118,7 +124,7 @@ end
 local function requeue(prefix, job, chunk, connection, lane, at, chunk_at)
   redis.call('HDEL', prefix .. ':chunk:' .. job .. ':' .. chunk, 'ph')
   local state = redis.call('HGET', prefix .. ':job:' .. job, 'state')
-  if state ~= 'running' and state ~= 'paused' then return end
+  if state ~= 'running' and state ~= 'paused' and state ~= 'held' then return end
   redis.call('ZADD', prefix .. ':job:' .. job .. ':back', chunk_at, chunk)
   if state == 'running' then enlist(prefix, job, connection, lane, at) end
 end

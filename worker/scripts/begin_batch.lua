@@ -1,9 +1,10 @@
 -- Stands between a batch and the wire. Rows that pass are marked sending and must leave at once.
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
 -- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), prefix, the tenant's index, resend (0/1),
---   12 bytes of hash for each wanted row ('': no index), then amount, window_ms, cost of each bucket
---   (window 0: the guarded pace, amount being its first rows per minute)
--- Returns {'go', batch number, now, probe (0/1), known, blocked, row, its attempt, its letter, row, ...}; known holds pairs of a row that was
+--   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, then amount, window_ms, cost of each bucket
+--   (window 0: the guarded pace, amount being its first rows per minute); last of all this call's nonce, letters only: a call that is repeated,
+--   because its answer was lost, grants the same again
+-- Returns {'go', batch number, now, 1 for a probe + 2 on probation, known, blocked, row, its attempt, its letter, row, ...}; known holds pairs of a row that was
 --   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere; {'pass', known, blocked} if no other is left
 --      or {'wait', milliseconds, why} or {'held', why} or {'stop', why}
 local now = now_ms()
@@ -29,6 +30,31 @@ elseif gate[1] == 'held' and gate[4] == 'daily_limit' then
 elseif gate[1] == 'held' then
   if not gate[2] or tonumber(gate[2]) > now then return { 'held', 'gate' } end
   probe = 1
+end
+
+-- Probation: another's batch on the wire is waited for. One whose lease has ended will not be recorded by its worker any more.
+local p = redis.call('HMGET', KEYS[4], 'clean', 'flight', 'flight_ticket')
+local probation = is_on_probation(p[1])
+if probation and p[2] and p[3] ~= ARGV[1] then
+  local flight_ends = redis.call('ZSCORE', KEYS[1], p[3])
+  if flight_ends and tonumber(flight_ends) > now then return { 'wait', 100, 'probation' } end
+end
+
+-- This very call again: its first answer reached nobody, so its rows have not left. The mark is as new as the answer.
+local begun = tonumber(c[3] or 0)
+local before = begun > 0 and redis.call('HGET', KEYS[3], 'b' .. begun)
+local marked = before and string.match(before, '^%d+(.*;' .. ARGV[#ARGV] .. ')$')
+if marked then
+  redis.call('HSET', KEYS[3], 'b' .. begun, string.format('%.0f', now) .. marked)
+  local reply = { 'go', begun, now, probe + (probation and 2 or 0), {}, {} }
+  for i, silent in string.gmatch(marked, ',(%d+)(q?)') do
+    if letter_at(letters, tonumber(i)) == 's' then
+      reply[#reply + 1] = tonumber(i)
+      reply[#reply + 1] = tonumber(letter_at(attempts, tonumber(i)))
+      reply[#reply + 1] = silent == 'q' and 'q' or '.'
+    end
+  end
+  return reply
 end
 
 -- The rows, still pending
@@ -62,7 +88,7 @@ end
 local wait, levels, windows, rate, spare = 0, {}, {}, nil, nil
 local need = math.min(n, tonumber(ARGV[4]))
 for b = 8, #KEYS do
-  local a = 9 + (b - 8) * 3
+  local a = 10 + (b - 8) * 3
   local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   if window == 0 then amount, window = guarded(amount) end
   windows[b] = window
@@ -122,7 +148,7 @@ if limit > 0 then
   redis.call('PEXPIRE', key, 172800000)
 end
 for b = 8, #KEYS do
-  local a = 9 + (b - 8) * 3
+  local a = 10 + (b - 8) * 3
   bucket_store(KEYS[b], levels[b] - n * tonumber(ARGV[a + 2]), windows[b], now)
   if ARGV[a + 1] == '0' then
     redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since), 'clean_at', string.format('%.0f', now))
@@ -138,18 +164,21 @@ end
 if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
 local number = tonumber(c[3] or 0) + 1
 local batch = { string.format('%.0f', now) }
-local reply = { 'go', number, now, probe, known, blocked }
+local reply = { 'go', number, now, probe + (probation and 2 or 0), known, blocked }
 for k = 1, n do
   local i = chosen[k]
   local attempt = math.min(9, tonumber(letter_at(attempts, i)) + 1)
   reply[#reply + 1] = i
   reply[#reply + 1] = attempt
-  reply[#reply + 1] = letter_at(letters, i)
+  local letter = letter_at(letters, i)
+  reply[#reply + 1] = letter
   letters = replace_at(letters, i, 's')
   attempts = replace_at(attempts, i, string.format('%d', attempt))
-  batch[#batch + 1] = string.format('%d', i)
+  batch[#batch + 1] = string.format(letter == 'q' and '%dq' or '%d', i)
 end
-redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', number, 'b' .. number, table.concat(batch, ','))
+redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', number, 'b' .. number, table.concat(batch, ',') .. ';' .. ARGV[#ARGV])
 redis.call('HINCRBY', KEYS[2], 'open', n)
-redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate))
+redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate),
+  'good', ARGV[9], 'good_at', string.format('%.0f', now))
+if probation then redis.call('HSET', KEYS[4], 'flight', t.job .. ':' .. t.chunk .. ':' .. number, 'flight_ticket', ARGV[1]) end
 return reply

@@ -1,5 +1,5 @@
 -- The rows of a connection that are due to be looked up, oldest first. KEYS: doubts    ARGV: prefix, most
--- Returns {job, chunk, row, attempted at, ...}. Rows of deleted jobs are dropped from the list.
+-- Returns {job, chunk, row, attempted at, first attempted at, ...}. Rows of deleted jobs are dropped from the list.
 -- A time ahead of us was written before the clock was put back: the wait begins anew.
 local now, reply = now_ms(), {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))) do
@@ -11,7 +11,9 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT
     redis.call('HSET', key, 'd' .. row, at)
   end
   if at and redis.call('EXISTS', ARGV[1] .. ':job:' .. job) == 1 then
-    for _, v in ipairs({ job, chunk, row, at }) do reply[#reply + 1] = v end
+    local first = redis.call('HGET', key, 'f' .. row)
+    if not first or tonumber(first) > tonumber(at) then first = at end
+    for _, v in ipairs({ job, chunk, row, at, first }) do reply[#reply + 1] = v end
   else
     redis.call('ZREM', KEYS[1], member)
   end

@@ -1,5 +1,5 @@
 -- Makes a job that is still loading, once: the same id again is the same job.
--- KEYS: jobs, job, schema    ARGV: job, schema version, who makes it, field, value, field, value, ...
+-- KEYS: jobs, job, schema, loading    ARGV: job, schema version, who makes it, field, value, field, value, ...
 -- Returns 1 (made, be it by an earlier try of this very call whose answer was lost), 0 (it is there already), -1 (the ledger is of a newer version)
 local schema = redis.call('GET', KEYS[3])
 if not schema then redis.call('SET', KEYS[3], ARGV[2]) end
@@ -9,4 +9,5 @@ local now = string.format('%.0f', now_ms())
 redis.call('HSET', KEYS[2], 'state', 'loading', 'created_at', now, 'next', 0, 'open', 0, 'rows', 0, 'chunks', 0, 'maker', ARGV[3])
 for a = 4, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[a], ARGV[a + 1]) end
 redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZADD', KEYS[4], now, ARGV[1])
 return 1

@@ -6,13 +6,14 @@ local state, wanted, now = f[1], ARGV[3], now_ms()
 if not state then return false end
 if wanted == 'paused' and state == 'running' then
   redis.call('HSET', KEYS[1], 'state', 'paused', 'why', ARGV[4])
-elseif wanted == 'running' and state == 'paused' then
+elseif wanted == 'running' and (state == 'paused' or state == 'held') then
   redis.call('HSET', KEYS[1], 'state', 'running')
-  redis.call('HDEL', KEYS[1], 'why')
+  redis.call('HDEL', KEYS[1], 'why', 'run')
+  if state == 'held' then redis.call('HSET', KEYS[1], 'heard', 100) end -- somebody has looked: its first 100 answers are not judged again
   -- Past its pilot; one that was paused in the middle of it goes on with it
   if f[4] == 'pilot' then redis.call('HDEL', KEYS[1], 'pilot', 'limit') end
   if settle_job(ARGV[1], ARGV[2], now) == 'running' then enlist(ARGV[1], ARGV[2], f[2], f[3], now) end
-elseif wanted == 'cancelled' and (state == 'running' or state == 'paused' or state == 'loading') then
+elseif wanted == 'cancelled' and (state == 'running' or state == 'paused' or state == 'held' or state == 'loading') then
   redis.call('HSET', KEYS[1], 'state', 'cancelled', 'why', ARGV[4])
   delist(ARGV[1], ARGV[2], f[2], f[3])
   settle_job(ARGV[1], ARGV[2], now)

@@ -1,18 +1,25 @@
 -- Writes what came back. A final letter that an answer or the directory gave is a fact and is taken whoever brings it, as long as the
 -- row has none; anything else is taken only for a row that still waits for this very answer (of this batch, of this look-up).
 -- KEYS: job, chunk    ARGV: prefix, job, chunk, connection, lane, batch (0: a look-up, or rows that end unsent), settle_ms,
---   blob of outcomes, blob of links, the tenant's index, then row, letter, wait_ms (of 'd': when to look again; else 0),
+--   blob of outcomes, blob of links, the tenant's index, refusals in a row that hold the job (0: none do), share of the first 100 answers
+--   that does (1: none), what each row's answer counts as ('-' nothing, 'o' good, 'x' refused, 'd…' refused for this domain), then row, letter, wait_ms (of 'd': when to look again; else 0),
 --   attempt looked up (its time; else 0), 12 bytes of hash ('': not in the index), ...
 -- Returns {'ok' | 'gone', rows left to send in the chunk, rows in doubt or on the wire in it, job's state, rows taken, blob number}
 local prefix, job, chunk, connection, lane = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local batch, settle_ms, now = tonumber(ARGV[6]), tonumber(ARGV[7]), now_ms()
-local c = redis.call('HMGET', KEYS[2], 'st', 'ph')
+local c = redis.call('HMGET', KEYS[2], 'st', 'ph', 'at')
 local letters = c[1]
 if not letters or redis.call('EXISTS', KEYS[1]) == 0 then return { 'gone', 0, 0, 'deleted', 0, 0 } end
+local flight = prefix .. ':connection:' .. connection
+if batch > 0 and redis.call('HGET', flight, 'flight') == job .. ':' .. chunk .. ':' .. ARGV[6] then
+  redis.call('HDEL', flight, 'flight', 'flight_ticket')
+end
 local mine = batch > 0 and rows_of_batch(KEYS[2], 'b' .. batch) or {}
 
+local marks, answered = {}, {} -- what each row's answer counts as; of those that are news, in their order
+for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
 local counts, opened, taken, revived = {}, 0, 0, false
-for a = 11, #ARGV, 5 do
+for a = 14, #ARGV, 5 do
   local row, new, wait = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
   local i = tonumber(row)
   local old = letter_at(letters, i)
@@ -35,13 +42,16 @@ for a = 11, #ARGV, 5 do
   local ended_doubt = old == 'd' and (fact or (waiting and is_pending(new)))
   if ended_doubt then
     redis.call('ZREM', prefix .. ':connection:' .. connection .. ':doubts', job .. ':' .. chunk .. ':' .. row)
+    if is_pending(new) then redis.call('HSETNX', KEYS[2], 'f' .. row, ARGV[a + 3]) end -- what that attempt may still bring about is ours
     redis.call('HDEL', KEYS[2], 'd' .. row)
   end
+  if fact and (tonumber(letter_at(c[3] or '', i)) or 0) > (is_pending(old) and 0 or 1) then redis.call('HDEL', KEYS[2], 'f' .. row) end
   if fact then
     if not is_pending(old) then opened = opened - 1 end
     letters = replace_at(letters, i, new)
     counts[new] = (counts[new] or 0) + 1
     taken = taken + 1
+    if batch > 0 then answered[#answered + 1] = marks[(a - 14) / 5 + 1] end
   elseif waiting and is_pending(new) then
     letters = replace_at(letters, i, new)
     opened = opened - 1
@@ -67,7 +77,39 @@ if ARGV[8] ~= '' and taken > 0 then
   redis.call('HSET', KEYS[2], 'o' .. number, ARGV[8])
   if ARGV[9] ~= '' then redis.call('HSET', KEYS[2], 'l' .. number, ARGV[9]) end
 end
+
+-- A run of refusals: something is wrong with the list or the tenant, and a person decides whether the rest is to be tried
+local why
+if #answered > 0 then
+  local most, share = tonumber(ARGV[11]), tonumber(ARGV[12])
+  local f = redis.call('HMGET', KEYS[1], 'run', 'heard', 'heard_refused')
+  local run, heard, refused = tonumber(f[1]) or 0, tonumber(f[2]) or 0, tonumber(f[3]) or 0
+  local longest = run
+  for _, mark in ipairs(answered) do
+    -- Of a domain that is refused as a whole the first refusal counts, whoever got it
+    if mark == 'x' or (string.sub(mark, 1, 1) == 'd' and redis.call('HSETNX', KEYS[1], mark, 1) == 1) then
+      run = run + 1
+      longest = math.max(longest, run)
+      if heard < 100 then heard, refused = heard + 1, refused + 1 end
+    elseif mark == 'o' then
+      run = 0
+      if heard < 100 then heard = heard + 1 end
+    end
+  end
+  redis.call('HSET', KEYS[1], 'run', run, 'heard', heard, 'heard_refused', refused)
+  if most > 0 and longest >= most then
+    why = string.format('Microsoft refused %d rows in a row', longest)
+  elseif refused > share * 100 and (tonumber(f[2]) or 0) < 100 then
+    why = string.format('Microsoft refused %d of the first %d rows', refused, heard)
+  end
+end
 if revived and c[2] == 'x' then requeue(prefix, job, chunk, connection, lane, now, now) end
+local state = settle_job(prefix, job, now)
+if why and state == 'running' then
+  state = 'held'
+  redis.call('HSET', KEYS[1], 'state', state, 'why', why .. ', so the rest of this job waits for a person: look at why (usher jobs results '
+    .. job .. '), then let it go on (usher jobs resume ' .. job .. ') or end it (usher jobs cancel ' .. job .. ').')
+end
 local _, pending = string.gsub(letters, '[.q]', '')
 local _, open = string.gsub(letters, '[sd]', '')
-return { 'ok', pending, open, settle_job(prefix, job, now) or 'deleted', taken, number }
+return { 'ok', pending, open, state or 'deleted', taken, number }

@@ -8,6 +8,7 @@ if held and ARGV[2] == 'tried' and person[f[2]] then return 0 end
 if held and ARGV[2] ~= '' and ARGV[2] ~= 'tried' and f[2] ~= ARGV[2] then return 0 end
 open_gate(KEYS[1])
 redis.call('HDEL', KEYS[1], 'closed_until', 'closed_why')
+if held then redis.call('HDEL', KEYS[1], 'clean', 'flight', 'flight_ticket') end -- probation begins anew
 local now = now_ms()
 if redis.call('EXISTS', KEYS[4]) == 1 then redis.call('ZADD', KEYS[2], now, ARGV[1]) end
 if redis.call('EXISTS', KEYS[5]) == 1 then redis.call('ZADD', KEYS[3], now, ARGV[1]) end

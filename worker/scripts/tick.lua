@@ -100,13 +100,16 @@ local function offer_next(connection, lane)
 end
 
 -- When a connection may have (one more of) its chunks offered: now, later, or (nil) not before someone reopens it.
-local function ready_at(connection)
-  local f = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at', 'closed_until', 'spare', 'spare_at', 'rate')
+local function ready_at(connection, lane)
+  local f = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at', 'closed_until', 'spare', 'spare_at', 'rate', 'clean')
   local offered = tonumber(redis.call('HGET', K.offered_of, connection) or 0)
   if f[1] == 'held' then
     if not f[2] then return nil end
     if offered > 0 then return now + 1000 end -- one at a time while it is only a try
     return tonumber(f[2])
+  end
+  if lane == 'b' and is_on_probation(f[7]) and tonumber(redis.call('HGET', K.seats_of, connection) or 0) > 0 then
+    return now + 50 -- a second chunk would only wait for the first one's batch (begin_batch)
   end
   local closed = tonumber(f[3] or 0)
   if closed > now then return closed end
@@ -126,7 +129,7 @@ local function offer_round(zset, lane, keep)
     again = false
     for _, connection in ipairs(redis.call('ZRANGEBYSCORE', zset, '-inf', now, 'LIMIT', 0, 2 * free + 8)) do
       if free <= keep or most <= 0 then break end
-      local at = ready_at(connection)
+      local at = ready_at(connection, lane)
       if everything_held or not at then
         redis.call('ZREM', zset, connection)
       elseif at > now then

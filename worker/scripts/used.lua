@@ -1,10 +1,36 @@
--- Graph says how much of a limit is used: our picture is lowered where it shows less, never raised.
--- KEYS: bucket, ...    ARGV: share used (1.0: all), then amount, window_ms of each bucket
-local now, share = now_ms(), tonumber(ARGV[1])
+-- Graph says how much of a limit is used, not of which: our picture is lowered where it shows less left, never raised.
+-- Nothing is learned where a bucket that we know to be that full explains it; a small one beside the meant ones often does. Once the picture
+-- was wrong by more than a chunk, somebody else is at work: a little is then kept unspent for as long as it goes on.
+-- KEYS: bucket, ...    ARGV: share used (1.0: all), rows begun since, milliseconds since the mark, rows of a chunk, rows of a batch,
+--   then amount, window_ms, cost and whether it can be meant (0/1) of each bucket    Returns how many were lowered.
+local now, share, since = now_ms(), tonumber(ARGV[1]), tonumber(ARGV[2])
+local elapsed, chunk, batch = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local levels = {}
 for b = 1, #KEYS do
-  local amount, window = tonumber(ARGV[2 * b]), tonumber(ARGV[2 * b + 1])
-  local level = bucket_level(KEYS[b], amount, window, now)
-  local shown = math.max(0, (1 - share) * amount)
-  if shown < level then bucket_store(KEYS[b], shown, window, now) end
+  local a = 2 + b * 4
+  local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  levels[b] = bucket_level(KEYS[b], amount, window, now)
+  -- As it stood when the answer was given, somewhere within the call; of a small one the picture is rough: a few batches are half of it
+  local rough = amount / cost > 10 * batch and 0.02 or 0.5
+  if ARGV[a + 3] == '0' and 1 - levels[b] / amount + elapsed / window + rough >= share then return 0 end
 end
-return 1
+local lowered = 0
+for b = 1, #KEYS do
+  local a = 2 + b * 4
+  local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  if ARGV[a + 3] == '1' and amount / cost > 10 * batch then -- in a smaller one our own rows on the wire weigh more than what is shown
+    local left = (1 - share) * amount - since * cost
+    local reserve = math.min(chunk * cost, amount / 20)
+    local kept = (tonumber(redis.call('HGET', KEYS[b], 'x')) or 0) > now
+    if kept or levels[b] - left > chunk * cost then
+      left = math.max(left - reserve, -reserve)
+      kept = true
+    end
+    if left < levels[b] then
+      bucket_store(KEYS[b], left, window, now)
+      if kept then redis.call('HSET', KEYS[b], 'x', string.format('%.0f', now + window)) end
+      lowered = lowered + 1
+    end
+  end
+end
+return lowered

@@ -138,6 +138,7 @@ def test_a_connection_is_complete(tmp_path: Path) -> None:
     assert contoso.login_host == "login.microsoftonline.com"
     assert (contoso.redirect_url, contoso.send_message) == ("https://myapplications.microsoft.com", True)
     assert (contoso.pace, contoso.daily_limit, contoso.precheck, contoso.on_doubt) == (Pace(), None, True, "report")
+    assert (contoso.refusals_in_a_row, contoso.refused_share) == (20, 0.5)
     assert (contoso.client_key, contoso.tenant_key, contoso.app_key) == (
         f"global/{TENANT}/app",
         f"global/{TENANT}",
@@ -213,6 +214,8 @@ def test_every_setting_of_a_connection(tmp_path: Path) -> None:
         daily_limit = 90
         precheck = false
         on_doubt = "silent"
+        refusals_in_a_row = 0
+        refused_share = 1
         """,
     ).connection("a-1")
     assert connection.tenant_id == "contoso.onmicrosoft.com"
@@ -225,6 +228,7 @@ def test_every_setting_of_a_connection(tmp_path: Path) -> None:
     assert connection.blocked_domains == ("fabrikam.com",)
     assert (connection.pace, connection.daily_limit) == (Pace("smooth", 12.0), 90)
     assert (connection.precheck, connection.on_doubt) == (False, "silent")
+    assert (connection.refusals_in_a_row, connection.refused_share) == (0, 1.0)
     assert connection.accepts_domain("BÜCHER.example")
     assert not connection.accepts_domain("fabrikam.com")
     assert not connection.accepts_domain("example.com")
@@ -354,6 +358,9 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path) -> None:
             "connections.c.authority must be the sign-in host",
         ),
         ({"daily_limit": 0}, "connections.c.daily_limit must be a whole number of at least 1"),
+        ({"refusals_in_a_row": -1}, "connections.c.refusals_in_a_row must be a whole number of at least 0"),
+        ({"refusals_in_a_row": False}, "connections.c.refusals_in_a_row must be a whole number of at least 0"),
+        ({"refused_share": 50}, "connections.c.refused_share must be a share from 0 to 1, such as 0.5"),
         ({"send_message": "maybe"}, "connections.c.send_message must be true or false"),
         ({"clientid": "x"}, "connections.c.clientid is not a setting usher knows (did you mean client_id?)"),
         ({"settle_s": 3}, "connections.c.settle_s is not a setting usher knows (did you mean ledger.settle_s?)"),

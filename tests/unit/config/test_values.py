@@ -15,6 +15,7 @@ from config.values import (
     parse_seconds,
     parse_server_url,
     parse_service_url,
+    parse_share,
 )
 
 
@@ -80,6 +81,11 @@ def test_flags_and_counts() -> None:
     for bad in (0, True, 1.0, "x", "-1", None, 10**12):
         with pytest.raises(ValueError, match="whole number of at least 1"):
             parse_count(bad)
+    assert (parse_count(0, least=0), parse_count("0", least=0)) == (0, 0)
+    assert [parse_share(v) for v in (0, 1, 0.5, "0.25", "1.0")] == [0, 1, 0.5, 0.25, 1]
+    for bad in (-0.1, 1.1, True, "half", "-0", None, float("nan"), 10**400):
+        with pytest.raises(ValueError, match="a share from 0 to 1"):
+            parse_share(bad)
 
 
 def test_domains_are_folded() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.consequences import build_outcome, build_skip, judge_member, sum_up
+from worker.consequences import build_outcome, build_skip, judge_member, mark_refusals, sum_up
 from worker.model import FINAL, Outcome, RowState
 from worker.verdicts import HoldKind, Kind, Verdict
 
@@ -87,6 +87,26 @@ def test_a_lost_batch_is_not_counted_as_processed() -> None:
     found = sum_up([("a@x.example", Verdict(Kind.IN_DOUBT)), ("b@x.example", Verdict(Kind.TOKEN))])
     assert found.processed == 0
     assert found.token_refused
+
+
+def test_what_counts_as_a_refusal() -> None:
+    """Graph's word on a row, good or bad. Rows of one refused domain count together; no answer counts as nothing."""
+    domain = Verdict(Kind.FAILED, "blocked", whole_domain=True)
+    marks = mark_refusals(
+        [
+            ("a@x.example", Verdict(Kind.INVITED)),
+            ("b@x.example", Verdict(Kind.ALREADY_GUEST)),
+            ("c@x.example", Verdict(Kind.FAILED)),
+            ("d@y.example", domain),
+            ("e@y.example", domain),
+            ("f@z.example", domain),
+            ("g@x.example", Verdict(Kind.THROTTLED)),
+            ("h@x.example", Verdict(Kind.IN_DOUBT)),
+        ]
+    )
+    assert marks[:3] + marks[6:] == ("o", "o", "x", "-", "-")
+    assert marks[3] == marks[4] != marks[5]
+    assert all(mark.startswith("d") and "example" not in mark for mark in marks[3:6])
 
 
 def test_a_skipped_row_says_that_it_was_not_sent() -> None:

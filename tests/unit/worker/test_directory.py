@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from worker.batching import BATCH_LIMIT, Fate, GraphAnswer
-from worker.directory import CLAUSES, MOST_ADDRESSES, build_look_up, read_look_up
+from worker.directory import CLAUSES, MOST_ADDRESSES, build_questions, build_requests, read_users
 
 
 def _answer(*users: dict[str, Any], status: int = 200, fate: Fate = Fate.ANSWERED) -> GraphAnswer:
@@ -19,7 +19,7 @@ def _filter(path: str) -> str:
 def test_a_whole_chunk_fits_one_batch() -> None:
     """150 addresses, 20 requests, each with at most 15 clauses; every address is asked for by both properties."""
     addresses = [f"{n}@x.example" for n in range(MOST_ADDRESSES)]
-    requests = build_look_up(addresses)
+    requests = build_requests(build_questions(addresses))
     assert len(requests) == BATCH_LIMIT
     assert len({request.id for request in requests}) == BATCH_LIMIT
     for start, prefix in (("mail in", "m"), ("otherMails/any", "o")):
@@ -31,7 +31,7 @@ def test_a_whole_chunk_fits_one_batch() -> None:
 
 def test_advanced_queries_say_so() -> None:
     """`any` over otherMails wants `ConsistencyLevel: eventual` and `$count`."""
-    (by_mail, by_other) = build_look_up(["a@x.example"])
+    (by_mail, by_other) = build_requests(build_questions(["a@x.example"]))
     assert by_mail.headers == {}
     assert by_other.headers == {"ConsistencyLevel": "eventual"}
     assert "$count=true" in by_other.path
@@ -39,7 +39,7 @@ def test_advanced_queries_say_so() -> None:
 
 def test_odd_characters_do_not_leave_their_quotes() -> None:
     """A quote is doubled; plus, ampersand and per cent survive the URL."""
-    (by_mail, _) = build_look_up(["o'hara+x&y%z@x.example"])
+    (by_mail, _) = build_requests(build_questions(["o'hara+x&y%z@x.example"]))
     assert _filter(by_mail.path) == "mail in ('o''hara+x&y%z@x.example')"
 
 
@@ -53,7 +53,7 @@ def test_users_are_found_under_each_of_their_addresses() -> None:
         "userType": "Guest",
         "accountEnabled": False,
     }
-    found = read_look_up([_answer(user), _answer({"id": "2", "mail": "m@x.example", "userType": "Member"})])
+    found = read_users(_answer(user, {"id": "2", "mail": "m@x.example", "userType": "Member"}))
     assert found
     assert set(found) == {"ada@x.example", "ada@y.example", "m@x.example"}
     ada, member = found["ada@y.example"], found["m@x.example"]
@@ -65,7 +65,7 @@ def test_users_are_found_under_each_of_their_addresses() -> None:
 def test_absence_is_only_believed_of_a_whole_answer() -> None:
     """One refused, lost, cut or paged answer, and nobody is absent."""
     good = _answer()
-    assert read_look_up([good, good]) == {}
+    assert read_users(good) == {}
     for bad in (
         _answer(status=403),
         _answer(fate=Fate.LOST),
@@ -73,7 +73,7 @@ def test_absence_is_only_believed_of_a_whole_answer() -> None:
         GraphAnswer(Fate.ANSWERED, 200, {}, {"value": "no list"}, ""),
         GraphAnswer(Fate.ANSWERED, 200, {}, {"value": [], "@odata.nextLink": "https://more"}, ""),
     ):
-        assert read_look_up([good, bad]) is None
+        assert read_users(bad) is None
 
 
 def test_strange_values_are_no_users() -> None:
@@ -81,4 +81,4 @@ def test_strange_values_are_no_users() -> None:
     odd = _answer(
         {"mail": "no-id@x.example"}, {"id": "3", "mail": 7, "otherMails": None, "createdDateTime": "yesterday"}
     )
-    assert read_look_up([odd]) == {}
+    assert read_users(odd) == {}

@@ -79,6 +79,11 @@ def test_a_hold_that_only_a_person_lifts_returns_within_ten_seconds(kind: HoldRe
 def test_a_run_of_failures_is_held_for_a_person_too() -> None:
     """A job's own hold has no gate that a try could open."""
     assert Follower(None).see(replace(VIEW, state=JobState.HELD, why="Ten rows failed in a row."), 0.0) is End.HELD
+    both = replace(held(HoldReason.CREDENTIAL), why="Ten rows failed in a row.")
+    assert Follower(None).see(both, 0.0) is End.HELD, "the gate's own hold may end by itself, the job's does not"
+    [(told, command)] = how_to_go_on(Followed(End.HELD, both), both, runs_on=True)
+    assert "Ten rows failed in a row." in told
+    assert command == f"usher jobs resume {both.id}"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,144 @@
+"""Things that stop and come back: a frozen worker, a frozen or absent Redis, a broker and results wiped clean."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.integration.producers_fixtures import Sandbox
+from tests.sites import OwnValkey, Site, open_site
+from worker.model import Counts
+
+
+@pytest.fixture
+async def slow_site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
+    """A settle time above the longest age of a mark (5 s) and a request's timeout, as the real ones are."""
+    async with open_site(valkey_url, sandbox, settle_s=8, timeout_s=2) as site:
+        yield site
+
+
+async def test_a_worker_frozen_past_its_lease_sends_nothing_of_it_again(slow_site: Site) -> None:
+    """Stopped with rows on the wire, another worker does the rest; woken up, it sends nothing old and works on what is new."""
+    site = slow_site
+    sleeper = site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.4"})
+    job = await site.desk.load(200)
+    await site.some(job, 40)
+    await site.rows_on_the_wire(job)
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    try:
+        other = site.start_worker()
+        view = await site.ended(job, 40)
+    finally:
+        os.kill(sleeper.pid, signal.SIGCONT)
+    assert view.counts == Counts(rows=200, invited=200)
+    asked = site.sandbox.ask("stats")["items"]["invite"]
+
+    async def noticed() -> bool:
+        return "lease lost" in site.log_of(1).read_text() or f"job {job} chunk" in site.log_of(1).read_text()
+
+    await site.until("the woken worker's word on its lease", noticed)
+    assert site.sandbox.ask("stats")["items"]["invite"] == asked
+    other.send_signal(signal.SIGTERM)
+    await asyncio.to_thread(other.wait, 15)
+    new = await site.desk.load(60)
+    assert (await site.ended(new)).counts == Counts(rows=60, invited=60)
+    site.assert_all_mailed_once(260)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+async def test_a_worker_frozen_again_and_again(slow_site: Site) -> None:
+    """Stopped at any moment for longer than its lease, ten times, beside one that is not: nobody is mailed twice."""
+    site = slow_site
+    sleeper = site.start_worker()
+    site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.05-0.4"})
+    job = await site.desk.load(5000)
+    for least in range(100, 1100, 100):
+        await site.some(job, least, 60)
+        os.kill(sleeper.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(1 + least / 200)  # from just past the lease to past the age of a mark
+        finally:
+            os.kill(sleeper.pid, signal.SIGCONT)
+    view = await site.ended(job, 240)
+    assert view.counts == Counts(rows=5000, invited=5000)
+    site.assert_all_mailed_once(5000)
+
+
+async def test_redis_frozen_for_five_seconds(own_site: Site, own_valkey: OwnValkey) -> None:
+    """Longer than a lease: the worker goes on when Redis does, and what it heard meanwhile is recorded."""
+    site = own_site
+    worker = site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.2"})
+    job = await site.desk.load(300)
+    await site.some(job, 60)
+    await site.rows_on_the_wire(job)
+    own_valkey.freeze()
+    await asyncio.sleep(5)
+    own_valkey.thaw()
+    view = await site.ended(job, 40)
+    assert view.counts == Counts(rows=300, invited=300)
+    assert worker.poll() is None
+    site.assert_all_mailed_once(300)
+
+
+@pytest.mark.parametrize(
+    "away_s", [6.0, pytest.param(60.0, marks=[pytest.mark.long, pytest.mark.timeout(300)])], ids=["6s", "60s"]
+)
+async def test_redis_gone_and_back(own_site: Site, own_valkey: OwnValkey, away_s: float) -> None:
+    """Nothing is sent while it is away; the same worker goes on by itself, and the outcomes it carried are written down."""
+    site = own_site
+    worker = site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.3"})
+    job = await site.desk.load(300)
+    await site.some(job, 60)
+    await site.rows_on_the_wire(job)
+    own_valkey.kill()
+    await asyncio.sleep(1)  # what was on the wire has been answered
+    asked = site.sandbox.ask("stats")["items"]["invite"]
+    await asyncio.sleep(away_s - 1)
+    assert site.sandbox.ask("stats")["items"]["invite"] == asked
+    own_valkey.start_again()
+    view = await site.ended(job, 60)
+    assert view.counts == Counts(rows=300, invited=300)
+    assert worker.poll() is None
+    site.assert_all_mailed_once(300)
+
+
+async def test_answers_heard_while_redis_was_gone_are_not_in_doubt(own_valkey: OwnValkey, sandbox: Sandbox) -> None:
+    """An app that may only invite, an outage well below settle_s: the worker carries what it heard until it can be written."""
+    async with open_site(own_valkey.url, sandbox, latency="0.4", settle_s=8) as site:
+        site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
+        site.start_worker()
+        job = await site.desk.load(160)
+        await site.some(job, 60)
+        await site.rows_on_the_wire(job)
+        own_valkey.kill()
+        await asyncio.sleep(1.5)
+        own_valkey.start_again()
+        view = await site.ended(job, 60)
+        assert view.counts == Counts(rows=160, invited=160)
+        site.assert_all_mailed_once(160)
+
+
+async def test_broker_and_results_flushed_in_mid_job(own_site: Site) -> None:
+    """Everything of Celery's deleted ten times: only the ledger counts."""
+    site = own_site
+    worker = site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.1"})
+    job = await site.desk.load(500)
+    deleted = 0
+    for least in range(20, 420, 40):
+        await site.some(job, least, 40)
+        deleted += await site.delete_keys("mq", "res")
+    assert deleted
+    view = await site.ended(job, 60)
+    assert view.counts == Counts(rows=500, invited=500)
+    assert worker.poll() is None
+    site.assert_all_mailed_once(500)

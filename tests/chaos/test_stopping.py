@@ -1,0 +1,33 @@
+"""A dispatcher that is stopped stops, whatever it is at: a worker that waits for it for ever neither reconnects nor ends."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from config import load_settings
+from tests.ledgers import open_desk
+from worker.dispatcher import Dispatcher
+from worker.services import open_services
+
+
+@pytest.mark.xfail(reason="before Python 3.12 asyncio.wait_for swallows a cancellation now and then", strict=False)
+async def test_a_stop_is_never_missed(valkey_url: str, tmp_path: Path) -> None:
+    """Stopped at random moments of its first milliseconds, and just when something woke it."""
+    config = tmp_path / "usher.toml"
+    chance = random.Random(0)
+    async with open_desk(valkey_url) as desk:
+        config.write_text(f'[redis]\nurl = "{valkey_url}"\n[ledger]\nprefix = "{desk.keys.prefix}"\n')
+        settings = load_settings({}, config)
+        async with open_services(lambda: settings, valkey_url) as services:
+            for _ in range(200):
+                dispatcher = Dispatcher(services, "w1", 4, lambda _: None)
+                dispatcher.start()
+                await asyncio.sleep(chance.random() * 0.006)
+                if chance.random() < 0.3:
+                    dispatcher.wake()
+                await asyncio.wait_for(dispatcher.stop(), 2)
+        assert "w1" not in await desk.jobs.workers()

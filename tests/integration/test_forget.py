@@ -1,0 +1,175 @@
+"""`usher guests forget`: afterwards nothing in Redis names the person, and everybody else's rows are as they were."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from tests.ledgers import Desk, open_desk
+from worker import blobs
+from worker.errors import LedgerBusy, LedgerError, SealBroken
+from worker.forgetting import forget
+from worker.index import GuestIndex
+from worker.ledger import Ledger
+from worker.model import IndexPlace, Lane, Options, Outcome, RowState
+from worker.seal import Sealer
+
+ANN = "Ann.Private@Bücher.example"
+SPELLED = "ann.private@XN--BCHER-KVA.example"
+LINK = "https://login.example/redeem?ticket="
+
+
+@pytest.fixture
+async def desk(valkey_url: str) -> AsyncIterator[Desk]:
+    """A ledger that seals links."""
+    async with open_desk(valkey_url, sealer=Sealer(["k" * 32])) as desk:
+        yield desk
+
+
+def rows_with_ann() -> list[dict[str, Any]]:
+    """Five rows, two of which name her."""
+    rows: list[dict[str, Any]] = [
+        {"email": f"g{n}@example.com", "display_name": f"G {n}", "ref": f"r{n}"} for n in range(5)
+    ]
+    rows[2] = {"email": ANN, "display_name": "Ann Private", "ref": "ann-ref", "message": "Dear Ann Private"}
+    rows[3]["cc"] = SPELLED
+    return rows
+
+
+async def load(desk: Desk, job: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Load and start a job of these rows."""
+    loading = await desk.jobs.create(job, "contoso", Lane.BULK, options=Options())
+    assert loading is not None
+    for row in rows:
+        loading.put(dict(row))
+    await desk.jobs.start(loading)
+
+
+async def place_of(desk: Desk, rows: Sequence[dict[str, Any]]) -> IndexPlace:
+    """Where the rows' guests stand in their tenant's index."""
+    index = GuestIndex(desk.client, desk.keys, desk.ledger.sealer)
+    return await index.place("global/tenant", {i: row["email"] for i, row in enumerate(rows)})
+
+
+async def send(desk: Desk, rows: Sequence[dict[str, Any]], indexes: Sequence[int]) -> None:
+    """Invite some rows of the next chunk; row 3 fails and keeps all that was asked for."""
+    lease, place = await desk.lease(), await place_of(desk, rows)
+    t = lease.ticket
+    grant = await desk.ledger.begin_batch(
+        lease, indexes, desk.buckets, tenant_key="t", client_key="c", index=place, resend=True
+    )
+    outcomes = [
+        Outcome(row.index, RowState.FAILED, code="bad", message=f"{SPELLED} is odd.")
+        if row.index == 3
+        else Outcome(row.index, RowState.INVITED, user_id=f"u{row.index}", redeem_url=f"{LINK}{row.index}")
+        for row in grant.rows
+    ]
+    await desk.ledger.record_batch(t.job, t.chunk, t.connection, t.lane, grant.batch, outcomes, place)
+    await desk.ledger.release(lease)
+
+
+async def everything(desk: Desk) -> str:
+    """All that Redis holds under the prefix, unpacked and unsealed as far as the ledger can."""
+    found: list[str] = []
+    for raw in [raw async for raw in desk.ledger.client.scan_iter(match=f"{desk.keys.prefix}:*")]:
+        if await desk.ledger.client.type(raw) != b"hash":
+            continue
+        for name, value in (await desk.ledger.client.hgetall(raw)).items():
+            if b":chunk:" not in raw:
+                pass
+            elif name == b"rows":
+                value = repr(blobs.unpack_rows(value)).encode()
+            elif name == b"out":
+                value = repr(blobs.unpack_finished(value)).encode()
+            elif name[:1] == b"o" and name[1:].isdigit():
+                value = repr(blobs.unpack_outcomes(value)).encode()
+            found.append(f"{raw!r} {name!r} {value!r}")
+    return "\n".join(found).lower()
+
+
+async def results(desk: Desk, job: str) -> list[dict[str, Any]]:
+    """A job's results."""
+    return [record async for record in desk.jobs.results(job)]
+
+
+async def forget_ann(desk: Desk, ledger: Ledger | None = None) -> tuple[int, int, int]:
+    """Forget her, her address spelled otherwise. Returns rows, jobs, entries."""
+    ledger = ledger or desk.ledger
+    done = await forget(ledger, GuestIndex(desk.client, desk.keys, ledger.sealer), SPELLED)
+    return done.rows, done.jobs, done.entries
+
+
+@pytest.mark.parametrize("folded", [True, False])
+async def test_one_person_is_gone_and_the_rest_is_as_it_was(desk: Desk, folded: bool) -> None:
+    """Address, name, ref, link, message and mentions go; outcome and ids stay; others keep all of theirs."""
+    rows = rows_with_ann()
+    await load(desk, "first", rows)
+    await send(desk, rows, range(5))
+    if folded:
+        assert await desk.ledger.fold("first", 0)
+    before = await results(desk, "first")
+    assert before[2]["redeem_url"] == f"{LINK}2"
+    assert await forget_ann(desk) == (2, 1, 1)
+    after = await results(desk, "first")
+    assert after[2] == before[2] | {"email": "", "display_name": "", "ref": "", "redeem_url": ""}
+    assert (after[2]["status"], after[2]["user_id"]) == ("invited", "u2")
+    assert after[3] == before[3] | {"error_message": ""}
+    assert [after[i] for i in (0, 1, 4)] == [before[i] for i in (0, 1, 4)]
+    assert after[0]["redeem_url"] == f"{LINK}0"
+    told = await everything(desk)
+    for word in ("ann.private", "ann private", "ann-ref"):
+        assert word not in told
+    assert await forget_ann(desk) == (0, 0, 0), "the second time there is nothing"
+
+
+async def test_a_cancelled_jobs_unsent_rows_go_too(desk: Desk) -> None:
+    """Its chunk is never folded; the rows that were sent keep their links."""
+    rows = rows_with_ann()
+    await load(desk, "half", rows)
+    await send(desk, rows, [0, 3])
+    await desk.jobs.cancel("half")
+    assert await forget_ann(desk) == (2, 1, 0)
+    after = await results(desk, "half")
+    assert [record["status"] for record in after] == ["invited", "cancelled", "cancelled", "failed", "cancelled"]
+    assert (after[2]["email"], after[0]["redeem_url"]) == ("", f"{LINK}0")
+    assert "ann.private" not in await everything(desk)
+
+
+async def test_a_job_that_has_not_ended_stands_in_the_way(desk: Desk) -> None:
+    """Nothing is changed anywhere, and the sentence names the job."""
+    rows = rows_with_ann()
+    await load(desk, "ended", rows)
+    await send(desk, rows, range(5))
+    await load(desk, "going", rows)
+    before = await results(desk, "ended")
+    with pytest.raises(LedgerBusy, match="Job going has this address"):
+        await forget_ann(desk)
+    assert await results(desk, "ended") == before
+
+
+async def test_without_the_key_of_the_links_nothing_is_done(desk: Desk) -> None:
+    """Otherwise everybody's links would go, or hers stay."""
+    rows = rows_with_ann()
+    await load(desk, "first", rows)
+    await send(desk, rows, range(5))
+    before = await results(desk, "first")
+    for sealer, error in ((None, LedgerError), (Sealer(["another key, long enough"]), SealBroken)):
+        with pytest.raises(error):
+            await forget_ann(desk, Ledger(desk.client, desk.keys, sealer=sealer))
+    assert await results(desk, "first") == before
+
+
+async def test_a_fold_that_was_read_before_brings_nobody_back(desk: Desk) -> None:
+    """A worker that read the chunk, slept, and folds now, changes nothing."""
+    rows = rows_with_ann()
+    await load(desk, "first", rows)
+    await send(desk, rows, range(5))
+    key = desk.keys.chunk("first", 0)
+    fields = await desk.ledger.client.hgetall(key)
+    late = blobs.pack_finished(rows, [])
+    await forget_ann(desk)
+    fold = desk.ledger._scripts["fold_chunk"]
+    assert not await fold(keys=[key], args=[fields[b"no"], late, b""])
+    assert "ann.private" not in await everything(desk)

@@ -1,0 +1,161 @@
+"""Redis over TLS: ledger, broker, results, beat and the command line, with certificates checked and an authority of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.integration.producers_fixtures import CELERY, Usher, run_usher, running, wait_until
+from tests.servers import Certificate, listen, make_certificate, start_valkey, stop_valkey
+from worker.place import celery_url
+from worker.store import open_client
+
+
+class TlsFront:
+    """A TLS end before Valkey's socket, in a thread of its own: whatever arrives is passed on."""
+
+    def __init__(self, socket: Path, certificate: Certificate) -> None:
+        self.port = 0
+        self._socket = socket
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate.both)
+        self._loop = asyncio.new_event_loop()
+        self._ready, self._end = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self) -> TlsFront:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(15)
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        async with listen(self._pass_on, self._context) as self.port:
+            self._ready.set()
+            await self._end.wait()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_unix_connection(self._socket)
+
+        async def pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            try:
+                while data := await source.read(65536):
+                    target.write(data)
+                    await target.drain()
+            finally:
+                target.close()
+
+        try:
+            await asyncio.gather(pipe(reader, up_writer), pipe(up_reader, writer))
+        finally:
+            up_writer.transport.abort()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path, for sockets."""
+    made = Path(tempfile.mkdtemp(prefix="utls-", dir="/tmp"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def authority(folder: Path) -> Certificate:
+    """A certificate for localhost that no machine trusts by itself."""
+    return make_certificate(folder, "localhost", "127.0.0.1")
+
+
+@contextlib.contextmanager
+def valkey_with_tls(folder: Path, authority: Certificate) -> Iterator[str]:
+    """Yield `rediss://localhost:PORT/0` of a Valkey."""
+    server, _ = start_valkey(folder)
+    try:
+        with TlsFront(folder / "v.sock", authority) as front:
+            yield f"rediss://localhost:{front.port}/0"
+    finally:
+        stop_valkey(server)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("/", "%2F")
+
+
+@pytest.mark.parametrize("how", ["query", "environment"])
+async def test_a_client_trusts_who_it_is_told_to(
+    folder: Path, authority: Certificate, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ssl_ca_certs=` in the URL, or SSL_CERT_FILE; without either a stranger's certificate is refused, as is another host's."""
+    with valkey_with_tls(folder, authority) as url:
+        strict = open_client(url, tries=0)
+        with pytest.raises(redis.exceptions.ConnectionError, match="(?i)certificate"):
+            await strict.ping()
+        await strict.aclose()
+        if how == "query":
+            url += f"?ssl_ca_certs={_quoted(authority.certificate)}"
+        else:
+            monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+        client = open_client(url, tries=0)
+        assert await client.ping()
+        await client.aclose()
+        other = open_client(url.replace("localhost", "127.0.0.2"), tries=0)
+        with pytest.raises((redis.exceptions.ConnectionError, OSError)):
+            await other.ping()
+        await other.aclose()
+
+
+@pytest.mark.parametrize("how", ["query", "environment"])
+def test_everything_works_over_tls(folder: Path, authority: Certificate, how: str) -> None:
+    """A worker, a producer, beat's lock and the command line; none of them is told to skip the check."""
+
+    def start(at: Path, stack: contextlib.ExitStack) -> tuple[str, str]:
+        url = stack.enter_context(valkey_with_tls(at, authority))
+        ca = f"ssl_ca_certs={_quoted(authority.certificate)}"
+        return (f"{url}?{ca}" if how == "query" else url), f"{url}?ssl_cert_reqs=required&{ca}"
+
+    trust = {"SSL_CERT_FILE": str(authority.certificate)} if how == "environment" else {}
+    options = ("--quota", "off", "--replication", "0")
+    with run_usher(folder, sandbox_options=options, start=start, more_env=trust) as usher:
+        answer = usher.ask("usher.invite_guest", "contoso", "ann@fabrikam.example")
+        assert answer["status"] == "invited"
+        told = usher.ask("usher.invite_guests", "contoso", [{"email": f"g{n}@fabrikam.example"} for n in range(30)])
+        assert usher.finished(told["job"])["invited"] == 30
+        assert _cli(usher, "jobs", "list").returncode == 0
+        with (
+            contextlib.closing(redis.Redis.from_url(f"unix://{folder}/v.sock")) as database,
+            running((*CELERY, "beat", "-l", "INFO"), folder / "beat.log", usher.env, folder),
+        ):
+            wait_until(lambda: list(database.scan_iter("usher:redbeat*lock")), 20, "beat's lock in Redis")
+        if how == "query":
+            refused = _cli(usher, "jobs", "list", USHER_REDIS_URL=usher.redis_url.partition("?")[0])
+            assert refused.returncode == 2
+            assert "Redis cannot be reached" in refused.stderr
+            assert "certificate" in refused.stderr.lower()
+        usher.client.close()
+        usher.stop_worker()
+
+
+def test_celery_is_told_to_check_certificates() -> None:
+    """Celery refuses a URL that does not say so; one that says something is left as it is."""
+    assert celery_url("rediss://h:6379/0") == "rediss://h:6379/0?ssl_cert_reqs=required"
+    assert celery_url("rediss://h/0?ssl_ca_certs=a") == "rediss://h/0?ssl_ca_certs=a&ssl_cert_reqs=required"
+    assert celery_url("rediss://h/0?ssl_cert_reqs=none") == "rediss://h/0?ssl_cert_reqs=none"
+
+
+def _cli(usher: Usher, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-P", "-m", "tasks.cli", *arguments]
+    return subprocess.run(argv, env=usher.env | env, cwd=usher.folder, capture_output=True, text=True, timeout=40)

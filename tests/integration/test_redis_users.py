@@ -1,0 +1,149 @@
+"""The ready ACL file: a worker and a producer do all of their work with its users, and each can do no more."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.integration.producers_fixtures import CELERY, ROOT, Usher, run_usher, running, wait_until
+from tests.servers import find_valkey, start_valkey, stop_valkey
+
+RULES = ROOT / "deploy" / "redis" / "users.acl"
+WORDS = {"WORKERS": "worker-word", "PRODUCERS": "producer-word", "READERS": "reader-word"}
+
+
+def _start(folder: Path, stack: contextlib.ExitStack) -> tuple[str, str]:
+    text = RULES.read_text(encoding="utf-8")
+    for who, word in WORDS.items():
+        text = text.replace(f"SHA256_OF_THE_{who}_PASSWORD", hashlib.sha256(word.encode()).hexdigest())
+    rules = folder / "users.acl"
+    rules.write_text(text, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server, _ = start_valkey(folder, "--aclfile", str(rules), "--port", str(port), "--bind", "127.0.0.1")
+    stack.callback(stop_valkey, server)
+    at = f"127.0.0.1:{port}/0"
+    return f"redis://usher-worker:worker-word@{at}", f"redis://usher-producer:producer-word@{at}"
+
+
+@pytest.fixture(scope="module")
+def usher() -> Iterator[Usher]:
+    """A worker that sends events, and a producer, each with its own user."""
+    folder = Path(tempfile.mkdtemp(prefix="acl-", dir="/tmp"))
+    try:
+        with run_usher(
+            folder, "-E", "-l", "INFO", sandbox_options=("--quota", "off", "--replication", "0"), start=_start
+        ) as it:
+            yield it
+            it.client.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def job(usher: Usher) -> str:
+    """A finished job of 30 guests."""
+    told = usher.ask(
+        "usher.invite_guests", "contoso", [{"email": f"g{n}@fabrikam.example"} for n in range(30)], resend=True
+    )
+    assert usher.finished(told["job"])["invited"] == 30
+    return str(told["job"])
+
+
+def _client(usher: Usher, user: str) -> Any:
+    url = usher.redis_url.replace("usher-worker:worker-word", f"usher-{user}:{user}-word")
+    return contextlib.closing(redis.Redis.from_url(url))
+
+
+def _cli(usher: Usher, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    url = usher.redis_url.replace("usher-worker:worker-word", f"usher-{user}:{user}-word")
+    argv = [sys.executable, "-P", "-m", "tasks.cli", *arguments]
+    env = usher.env | {"USHER_REDIS_URL": url}
+    return subprocess.run(argv, env=env, cwd=usher.folder, capture_output=True, text=True, timeout=60)
+
+
+def test_worker_and_producer_do_their_work(usher: Usher, job: str) -> None:
+    """One guest and a list, results, control commands, events: and nothing that anybody needed was refused."""
+    assert usher.ask("usher.invite_guest", "contoso", "ann@fabrikam.example")["status"] == "invited"
+    assert len(usher.ask("usher.results", job)["rows"]) == 30
+    done = _cli(usher, "worker", "invite", "zoe@fabrikam.example", "-c", "contoso", "--json")
+    assert done.returncode == 0, done.stderr
+    assert _cli(usher, "worker", "jobs", "delete", job).returncode == 0
+    inspected = subprocess.run(
+        [*CELERY, "inspect", "ping"], env=usher.env, cwd=usher.folder, capture_output=True, text=True, timeout=60
+    )
+    assert "pong" in inspected.stdout
+    assert "perm" not in usher.log().lower()
+
+
+def test_beat_runs_with_the_workers_user(usher: Usher) -> None:
+    """RedBeat's lock and its scripts."""
+    log = usher.folder / "beat.log"
+    with running((*CELERY, "beat", "-l", "INFO"), log, usher.env, usher.folder), _client(usher, "worker") as database:
+        wait_until(lambda: list(database.scan_iter("usher:redbeat*lock")), 20, "beat's lock in Redis")
+    assert "perm" not in log.read_text(encoding="utf-8").lower()
+
+
+def test_a_producer_reads_neither_the_ledger_nor_the_queues(usher: Usher, job: str) -> None:
+    """Not a job, not a chunk, not another producer's message; nor may it do what administrators do."""
+    with _client(usher, "producer") as producer:
+        for name in ("chunk", "job"):
+            key = f"usher:{name}:{job}" + (":0" if name == "chunk" else "")
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                producer.hgetall(key)
+        for command in (
+            ("LRANGE", "usher:mq:celery", 0, -1),
+            ("RPOP", "usher:mq:celery"),
+            ("SET", "usher:hold", 1),
+            ("EVAL", f"return redis.call('HGETALL', 'usher:chunk:{job}:0')", 0),
+            ("FLUSHDB",),
+            ("KEYS", "*"),
+            ("CONFIG", "GET", "*"),
+            ("SUBSCRIBE", "usher:mq:/0.celeryev"),
+        ):
+            with pytest.raises(redis.exceptions.ResponseError, match="(?i)permission|can't"):
+                producer.execute_command(*command)
+
+
+def test_a_reader_sees_and_changes_nothing(usher: Usher, job: str) -> None:
+    """The commands that only look, work; the others are a sentence and status 2."""
+    for arguments in (("jobs", "list"), ("jobs", "show", job), ("connections", "list")):
+        done = _cli(usher, "reader", *arguments)
+        assert done.returncode == 0, done.stderr
+    results = _cli(usher, "reader", "jobs", "results", job)
+    assert results.stdout.count("invited") == 30
+    changes: list[list[str]] = [["jobs", "delete", job], ["connections", "hold", "contoso", "--reason", "x"]]
+    for change in changes:
+        done = _cli(usher, "reader", *change)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert "Redis" in done.stderr
+    with _client(usher, "reader") as reader, pytest.raises(redis.exceptions.NoPermissionError):
+        reader.get("usher:index-key")
+
+
+def test_a_worker_cannot_wipe_the_server(usher: Usher) -> None:
+    """Nor look at what is not usher's."""
+    with _client(usher, "worker") as worker:
+        for command in (("FLUSHALL",), ("FLUSHDB",), ("CONFIG", "GET", "*"), ("GET", "other:key"), ("ACL", "LIST")):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                worker.execute_command(*command)
+
+
+def test_the_file_as_it_is_starts_no_server(tmp_path: Path) -> None:
+    """Its placeholders are no passwords that somebody could leave in."""
+    argv = [find_valkey(), "--port", "0", "--dir", str(tmp_path), "--aclfile", str(RULES)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0
+    assert "password" in (done.stdout + done.stderr).lower()

@@ -1,0 +1,70 @@
+"""Clocks that disagree, and one that is put forward."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from worker.clocks import Clocks
+
+HOST = "https://graph"
+NOW_MS = 1_800_000_000_000
+
+
+class _Time:
+    def __init__(self) -> None:
+        self.s = 5000.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
+def test_a_time_of_the_ledger_on_graphs_clock() -> None:
+    """Graph ten seconds ahead of Redis: so is every time."""
+    time = _Time()
+    clocks = Clocks(time)
+    clocks.learn_redis(NOW_MS)
+    clocks.learn_graph(HOST, datetime.fromtimestamp(NOW_MS / 1000 + 10, UTC))
+    time.s += 3
+    assert clocks.redis_ms() == NOW_MS + 3000
+    assert clocks.graph_time(HOST, NOW_MS - 60_000) == pytest.approx(NOW_MS / 1000 - 50 + 0.5)
+
+
+def test_a_clock_put_forward_makes_nothing_older() -> None:
+    """An hour ahead: a mark of before is as old as it is by our clock, on Graph's clock too; a mark of after likewise."""
+    time = _Time()
+    clocks = Clocks(time)
+    clocks.learn_redis(NOW_MS)
+    clocks.learn_graph(HOST, datetime.fromtimestamp(NOW_MS / 1000, UTC))
+    time.s += 5
+    clocks.learn_redis(NOW_MS + 5000 + 3_600_000)
+    mark_ms = NOW_MS + 1000
+    assert clocks.age_s(mark_ms, clocks.redis_ms()) == pytest.approx(4)
+    assert clocks.graph_time(HOST, mark_ms) == pytest.approx(NOW_MS / 1000 + 1.5)
+    time.s += 7
+    assert clocks.age_s(mark_ms, clocks.redis_ms()) == pytest.approx(11)
+    assert clocks.age_s(NOW_MS + 3_606_000, clocks.redis_ms()) == pytest.approx(6)
+
+
+def test_a_clock_put_right_again_is_no_excuse() -> None:
+    """Forward and back: what is marked afterwards ages as ever."""
+    time = _Time()
+    clocks = Clocks(time)
+    clocks.learn_redis(NOW_MS)
+    clocks.learn_redis(NOW_MS + 3_600_000)
+    time.s += 5
+    clocks.learn_redis(NOW_MS - 10_000_000)
+    mark_ms = clocks.redis_ms()
+    time.s += 60
+    assert clocks.age_s(mark_ms, clocks.redis_ms()) == pytest.approx(60)
+
+
+def test_a_late_answer_is_no_jump() -> None:
+    """An answer that took a second, then one that did not."""
+    time = _Time()
+    clocks = Clocks(time)
+    clocks.learn_redis(NOW_MS - 1000)
+    time.s += 5
+    clocks.learn_redis(NOW_MS + 5000)
+    assert clocks.age_s(NOW_MS - 10_000, NOW_MS + 5000) == 15

@@ -1,0 +1,160 @@
+"""Forgetting one person everywhere: in the index of guests, and in the rows, outcomes and links of stored jobs.
+
+What stays of a row is its number, its outcome and Microsoft's ids, so that the counts of its job still add up. A job that has not
+ended still needs its rows, so it stands in the way, and says so before anything is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from worker import blobs
+from worker.addresses import fold_address
+from worker.errors import LedgerBusy, LedgerError
+from worker.index import GuestIndex
+from worker.ledger import Ledger, links_context
+from worker.model import Outcome, RowState
+from worker.scripts import Scripts
+
+if TYPE_CHECKING:
+    from worker.seal import Sealer
+
+_TRIES = 20
+"""For one chunk: a worker that folds it at the same moment makes one more necessary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What there was of a person."""
+
+    rows: int  # rows that were theirs, or named them
+    jobs: int
+    entries: int  # in the index of guests, at most one a tenant
+
+
+async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:
+    """Forget the person of this address, however it is spelled.
+
+    Raises `LedgerBusy` while a job with them has not ended, `SealBroken` and `LedgerError` when sealed links cannot be opened. Called
+    again after it was killed half-way, it does the rest.
+    """
+    who = fold_address(email)
+    found = await _find(ledger, who)
+    rows, scripts = 0, Scripts(ledger.client)
+    for job, chunk in found:
+        rows += await _blank(ledger, scripts, job, chunk, who)
+    entries = 0
+    for tenant_key in await _tenants(ledger):
+        place = await index.place(tenant_key, {0: email})
+        entries += await scripts["forget_guest"](keys=[], args=[place.base, place.hashes[0]])
+    return Forgotten(rows, len({job for job, _ in found}), entries)
+
+
+async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
+    """Return the chunks that name a person. Raises `LedgerBusy`."""
+    client, keys, found = ledger.client, ledger.keys, []
+    for raw in await client.zrange(keys.jobs(), 0, -1):
+        job = raw.decode()
+        ended, chunks = await client.hmget(keys.job(job), "finished_at", "chunks")
+        for number in range(int(chunks or 0)):
+            rows, packed = await client.hmget(keys.chunk(job, number), "rows", "out")
+            contents = blobs.unpack_rows(rows) if rows else blobs.unpack_finished(packed)[0] if packed else []
+            if not any(_without(row, who) is not row for row in contents):
+                continue
+            if not ended:
+                raise LedgerBusy(
+                    f"Job {job} has this address in its list and has not ended, so nothing was changed: wait for its end, or cancel it "
+                    f"(usher jobs cancel {job}), then say it again."
+                )
+            found.append((job, number))
+    return found
+
+
+async def _tenants(ledger: Ledger) -> set[str]:
+    """Return the tenants that have an index, those of connections that are no longer configured included."""
+    start = ledger.keys.index("")
+    return {
+        raw.decode().removeprefix(start).rsplit(":", 2)[0]
+        async for raw in ledger.client.scan_iter(match=f"{start}*", count=1000)
+    }
+
+
+async def _blank(ledger: Ledger, scripts: Scripts, job: str, chunk: int, who: str) -> int:
+    key, context = ledger.keys.chunk(job, chunk), links_context(job, chunk)
+    for _ in range(_TRIES):
+        _open_links(
+            await ledger.client.hgetall(key), ledger.sealer, context
+        )  # folding would leave out what does not open
+        await ledger.fold(job, chunk)
+        fields = await ledger.client.hgetall(key)
+        rows, changes = _changes(fields, ledger.sealer, context, who)
+        if not rows:
+            return 0  # the job was deleted meanwhile
+        args = [part for name, new in changes.items() for part in (name, fields[name], new)]
+        if await scripts["forget_rows"](keys=[key], args=[fields.get(b"no", b"0"), *args]):
+            return rows
+    raise LedgerBusy(f"Job {job} is being written to all the time: say it again.")
+
+
+def _changes(
+    fields: Mapping[bytes, bytes], sealer: Sealer | None, context: bytes, who: str
+) -> tuple[int, dict[bytes, bytes]]:
+    """Return how many rows of a chunk name a person, and each field that changes with its new value (empty: it goes). Pure."""
+    folded = b"out" in fields
+    if not folded and b"rows" not in fields:
+        return 0, {}
+    rows, outcomes = blobs.unpack_finished(fields[b"out"]) if folded else (blobs.unpack_rows(fields[b"rows"]), [])
+    kept = [_without(row, who) for row in rows]
+    named = [i for i, (old, new) in enumerate(zip(rows, kept, strict=True)) if old is not new]
+    theirs = {i for i in named if not kept[i]["email"]}
+    new: dict[bytes, bytes] = {}
+    if folded:
+        new[b"out"] = blobs.pack_finished(kept, [_silent(o, who) for o in outcomes])
+    else:
+        new[b"rows"] = blobs.pack_rows(kept)
+        for name in fields:
+            if name[:1] == b"o" and name[1:].isdigit():
+                new[name] = blobs.pack_outcomes(_silent(o, who) for o in blobs.unpack_outcomes(fields[name]))
+    for name, links in _open_links(fields, sealer, context).items():
+        if theirs.isdisjoint(links):
+            continue
+        packed = blobs.pack_links(
+            Outcome(i, RowState.INVITED, redeem_url=link) for i, link in links.items() if i not in theirs
+        )
+        new[name] = sealer.seal(packed, context) if packed and sealer else b""
+    return len(named), new
+
+
+def _without(row: dict[str, Any], who: str) -> dict[str, Any]:
+    """Return a row without the person: nothing but an empty address where it is theirs; the same object where it does not name them."""
+    if fold_address(str(row.get("email", ""))) == who:
+        return {"email": ""}
+    changed: dict[str, Any] = {}
+    for name in ("cc", "sponsors", "groups"):
+        value = row.get(name)
+        if isinstance(value, str) and fold_address(value) == who:
+            changed[name] = None
+        elif isinstance(value, list) and (left := [one for one in value if fold_address(str(one)) != who]) != value:
+            changed[name] = left or None
+    if not changed:
+        return row
+    return {name: value for name, value in {**row, **changed}.items() if value is not None}
+
+
+def _silent(outcome: Outcome, who: str) -> Outcome:
+    """Return an outcome whose sentence does not name the person."""
+    return replace(outcome, message="") if who in outcome.message.lower() else outcome
+
+
+def _open_links(fields: Mapping[bytes, bytes], sealer: Sealer | None, context: bytes) -> dict[bytes, dict[int, str]]:
+    """Return the links of a chunk by field and row. Raises `SealBroken`, or `LedgerError` where there is no key."""
+    sealed = {
+        name: value for name, value in fields.items() if name == b"lnk" or (name[:1] == b"l" and name[1:].isdigit())
+    }
+    if sealed and sealer is None:
+        raise LedgerError(
+            "The ledger holds sealed links, one of which may be this person's, and there is no key to open them: set [ledger].key."
+        )
+    return {name: blobs.unpack_links(sealer.open(value, context)) for name, value in sealed.items() if sealer}

@@ -1,0 +1,15 @@
+-- Replaces blobs of a chunk that nobody works on any more, all of them or none: only if each is still what was read.
+-- KEYS: chunk    ARGV: number of blobs read, then field, what was read, what it becomes ('': nothing), ...
+-- Returns 1, or 0 when it was changed, folded or deleted meanwhile.
+if (redis.call('HGET', KEYS[1], 'no') or '0') ~= ARGV[1] then return 0 end
+for a = 2, #ARGV, 3 do
+  if redis.call('HGET', KEYS[1], ARGV[a]) ~= ARGV[a + 1] then return 0 end
+end
+for a = 2, #ARGV, 3 do
+  if ARGV[a + 2] == '' then
+    redis.call('HDEL', KEYS[1], ARGV[a])
+  else
+    redis.call('HSET', KEYS[1], ARGV[a], ARGV[a + 2])
+  end
+end
+return 1
