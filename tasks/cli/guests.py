@@ -54,7 +54,7 @@ async def _forget(terminal: Terminal, place: Place, email: str) -> int:
     if done.rows or done.entries:
         index = "the index of guests too" if done.entries else "the index of guests held nothing"
         terminal.show(
-            f"Forgotten: {many(done.rows, 'row')} of {many(done.jobs, 'job')} no longer name this person; {index}."
+            f"Forgotten: {many(done.rows, 'row')} of {many(done.jobs, 'job')} {'no longer names' if done.rows == 1 else 'no longer name'} this person; {index}."
         )
     else:
         terminal.show("usher holds nothing of this person; the address was compared whole, however it is spelled.")

@@ -23,11 +23,16 @@ async def test_a_stop_is_never_missed(valkey_url: str, tmp_path: Path) -> None:
         config.write_text(f'[redis]\nurl = "{valkey_url}"\n[ledger]\nprefix = "{desk.keys.prefix}"\n')
         settings = load_settings({}, config)
         async with open_services(lambda: settings, valkey_url) as services:
-            for _ in range(200):
+            for _ in range(60):
                 dispatcher = Dispatcher(services, "w1", 4, lambda _: None)
                 dispatcher.start()
                 await asyncio.sleep(chance.random() * 0.006)
                 if chance.random() < 0.3:
                     dispatcher.wake()
-                await asyncio.wait_for(dispatcher.stop(), 2)
+                stopping = asyncio.create_task(dispatcher.stop())
+                await asyncio.wait({stopping}, timeout=2)
+                missed = not stopping.done()
+                stopping.cancel()
+                await asyncio.wait({stopping})
+                assert not missed
         assert "w1" not in await desk.jobs.workers()

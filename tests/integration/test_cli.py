@@ -416,6 +416,26 @@ def test_a_deleted_job_is_gone(place: Place) -> None:
     assert place.usher("jobs", "show", job).status == 2
 
 
+def test_a_person_is_forgotten(place: Place) -> None:
+    """One sentence; the row's outcome stays, and a job that has not ended stands in the way."""
+    job = place.usher("invite", "once@example.org", "other@example.org", "-c", "sandbox", "--json").job["job"]
+    done = place.usher("guests", "forget", "ONCE@example.org")
+    assert (done.status, done.err) == (0, "")
+    assert done.out == "Forgotten: 1 row of 1 job no longer names this person; the index of guests too.\n"
+    rows = list(csv.DictReader(place.usher("jobs", "results", job).out.splitlines()))
+    assert [(row["email"], row["status"]) for row in rows] == [("", "invited"), ("other@example.org", "invited")]
+    assert rows[0]["redeem_url"] == ""
+    assert rows[1]["redeem_url"] != ""
+    again = place.usher("guests", "forget", "once@example.org", "--json")
+    assert (again.status, again.json) == (0, {"rows": 0, "jobs": 0, "index": 0})
+    waits = place.usher(
+        "invite", "wait1@example.org", "wait2@example.org", "-c", "sandbox", "--pilot", "1", "--json"
+    ).job
+    refused = place.usher("guests", "forget", "wait1@example.org")
+    assert (refused.status, f"Job {waits['job']} has this address" in refused.err) == (2, True)
+    assert place.usher("jobs", "cancel", waits["job"]).status == 0
+
+
 def test_a_real_connection_is_asked_about_once(place: Place) -> None:
     """Anything but a yes sends nothing; a yes sends."""
     typist = Typist(place, "invite", "ask1@fabrikam.example", "ask2@fabrikam.example", "-c", "contoso")

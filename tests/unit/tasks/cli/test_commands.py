@@ -44,6 +44,7 @@ def test_every_command_is_there() -> None:
     ("group", "names"),
     [
         ("jobs", {"list", "show", "watch", "results", "pause", "resume", "cancel", "retry", "delete"}),
+        ("guests", {"forget"}),
         ("connections", {"list", "check", "hold", "reopen"}),
     ],
 )
