@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from worker.errors import LedgerTooNew
 from worker.ledger import MOST_OFFERS, Tick
 from worker.model import Ticket
 from worker.services import Services
+from worker.stopping import end_task
 from worker.store import OUTAGE, STOP_AT, read_memory
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ IDLE_S = 0.5
 """Ticks at least this often: what another process put into the ledger is seen this soon. 2 calls a second on an idle worker."""
 _SOON_S = 0.005  # at most 200 ticks a second, whatever is due
 _AWAY_S = 1.0
+_TOO_NEW_S = 10.0
 _HOUSEKEEPING_S = 5.0
 
 Publish = Callable[[Sequence[tuple[Ticket, int]]], None]
@@ -54,16 +57,14 @@ class Dispatcher:
     async def stop(self) -> None:
         """Stop ticking and give up this worker's seats."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
             self._task = None
-            with suppress(*OUTAGE):
+            with suppress(*OUTAGE, LedgerTooNew):
                 await self._services.ledger.tick(self._worker, 0)
         self._publisher.shutdown(wait=False)
 
     async def _run(self) -> None:
-        away = False
+        away = too_new = False
         housekeeping_at = 0.0
         loop = asyncio.get_running_loop()
         while True:
@@ -88,6 +89,11 @@ class Dispatcher:
                 if not away:
                     away = True
                     log.warning("Redis is away (%s); nothing is offered until it is back", type(error).__name__)
+            except LedgerTooNew as error:
+                if not too_new:
+                    too_new = True
+                    log.error("%s This worker leaves it alone until it is upgraded.", error)
+                wait_s = _TOO_NEW_S
             except Exception:
                 # What goes wrong in one tick (a broker that is down) must not end all of them; unclaimed offers are made again.
                 log.exception("a tick failed; the next one follows")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from worker.ledger import Ledger
 from worker.model import Lease
+from worker.stopping import end_task
 from worker.store import OUTAGE
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,7 @@ class Leases:
     async def close(self) -> None:
         """Stop renewing anything."""
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
             self._task = None
 
     async def _renew_for_ever(self) -> None:

@@ -15,7 +15,8 @@ import orjson
 from redis.asyncio import Redis
 
 from worker import blobs
-from worker.keys import Keys
+from worker.errors import LedgerTooNew, SealBroken
+from worker.keys import SCHEMA, Keys
 from worker.model import (
     Grant,
     GrantedRow,
@@ -85,7 +86,10 @@ class Ledger:
     # The dispatcher
 
     async def tick(self, worker: str, seats: int, *, most: int = MOST_OFFERS) -> Tick:
-        """Free what has expired and offer at most so many chunks for the seats that are free. `seats` 0: the worker is leaving."""
+        """Free what has expired and offer at most so many chunks for the seats that are free. `seats` 0: the worker is leaving.
+
+        Raises `LedgerTooNew`, with nothing touched, when a newer usher works in this ledger.
+        """
         k = self.keys
         reply = await self._scripts["tick"](
             keys=[
@@ -100,6 +104,7 @@ class Ledger:
                 k.offered_of(),
                 k.fence(),
                 k.hold_all(),
+                k.schema(),
             ],
             args=[
                 k.prefix,
@@ -110,8 +115,11 @@ class Ledger:
                 _ms(self.settle_s),
                 most if seats else 0,
                 BATCH_ROWS,
+                SCHEMA,
             ],
         )
+        if reply[0] == -2:
+            raise LedgerTooNew()
         offers = tuple(
             (Ticket.parse(ticket.decode()), int(chunks))
             for ticket, chunks in zip(reply[3::2], reply[4::2], strict=True)
@@ -157,8 +165,11 @@ class Ledger:
         """Turn an offer into a lease. None: void, claimed already, or the job does not run any more."""
         k = self.keys
         reply = await self._scripts["claim"](
-            keys=[k.offers(), k.leases(), k.offered_of(), k.job(ticket.job), k.chunk(ticket.job, ticket.chunk)],
-            args=[k.prefix, str(ticket), _ms(self.lease_s), _ms(self.settle_s)],
+            keys=[
+                *(k.offers(), k.leases(), k.offered_of()),
+                *(k.job(ticket.job), k.chunk(ticket.job, ticket.chunk), k.schema()),
+            ],
+            args=[k.prefix, str(ticket), _ms(self.lease_s), _ms(self.settle_s), SCHEMA],
         )
         if not reply:
             return None
@@ -433,7 +444,6 @@ def _with_link(outcome: Outcome | None, link: str) -> Outcome | None:
 def _open_links(sealed: bytes | None, sealer: Sealer | None, context: bytes) -> dict[int, str]:
     if not sealed or sealer is None:
         return {}
-    from worker.errors import SealBroken
 
     try:
         return blobs.unpack_links(sealer.open(sealed, context))

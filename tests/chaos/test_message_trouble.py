@@ -68,7 +68,6 @@ async def test_a_message_delivered_again_during_its_own_run_is_a_no_op(site: Sit
     site.assert_all_mailed_once(60)
 
 
-@pytest.mark.xfail(reason="one time in five the worker hangs while it reconnects (test_stopping.py)", strict=False)
 async def test_a_poison_message_is_logged_and_the_worker_lives(site: Site, valkey_url: str) -> None:
     """No JSON, an unknown task, a chunk that is none, a job that is none: the next job runs in the same worker."""
     worker = site.start_worker()
@@ -137,7 +136,6 @@ async def test_a_ledger_of_a_newer_schema_takes_no_jobs_of_ours(site: Site) -> N
     assert not [name for name in await site.desk.names() if name.startswith(("job", "chunk"))]
 
 
-@pytest.mark.xfail(reason="a worker does not read the schema before it ticks", strict=False)
 async def test_a_ledger_of_a_newer_schema_is_not_worked_on(site: Site) -> None:
     """An older worker among newer ones offers and sends nothing."""
     client: Any = site.desk.client

@@ -6,15 +6,12 @@ import asyncio
 import random
 from pathlib import Path
 
-import pytest
-
 from config import load_settings
 from tests.ledgers import open_desk
 from worker.dispatcher import Dispatcher
 from worker.services import open_services
 
 
-@pytest.mark.xfail(reason="before Python 3.12 asyncio.wait_for swallows a cancellation now and then", strict=False)
 async def test_a_stop_is_never_missed(valkey_url: str, tmp_path: Path) -> None:
     """Stopped at random moments of its first milliseconds, and just when something woke it."""
     config = tmp_path / "usher.toml"

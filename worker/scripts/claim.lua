@@ -1,9 +1,11 @@
 -- Turns an offer into a lease, once. An offer that is void or already claimed answers nothing: its message is a no-op.
--- KEYS: offers, leases, offered-of, job, chunk
--- ARGV: prefix, ticket, lease_ms, settle_ms
+-- One of a newer ledger is left to newer workers.
+-- KEYS: offers, leases, offered-of, job, chunk, schema
+-- ARGV: prefix, ticket, lease_ms, settle_ms, schema version
 -- Returns false, or {now, st, at, rows, base, job's options, batches begun so far, chunks, looked up at (0: not yet)}
 local ticket, now = ARGV[2], now_ms()
 local t = parse_ticket(ticket)
+if tonumber(redis.call('GET', KEYS[6]) or 0) > tonumber(ARGV[5]) then return false end
 if redis.call('ZREM', KEYS[1], ticket) == 0 then return false end
 redis.call('HINCRBY', KEYS[3], t.connection, -1)
 if t.lane == 'd' then

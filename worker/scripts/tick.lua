@@ -1,7 +1,7 @@
 -- One tick of a worker's dispatcher: free what has expired, then offer chunks for the seats that are free.
--- KEYS: workers, worker-seats, leases, offers, due, due-now, due-doubts, seats-of, offered-of, fence, hold
--- ARGV: prefix, worker, its seats (0: it is leaving), worker_ttl_ms, offer_ms, settle_ms, most offers a tick, batch size
--- Returns {milliseconds until something known is due (-1: nothing), freed leases, freed offers, ticket, chunks of its job, ticket, ...}
+-- KEYS: workers, worker-seats, leases, offers, due, due-now, due-doubts, seats-of, offered-of, fence, hold, schema
+-- ARGV: prefix, worker, its seats (0: it is leaving), worker_ttl_ms, offer_ms, settle_ms, most offers a tick, batch size, schema version
+-- Returns {milliseconds until something known is due (-1: nothing; -2: the ledger is a newer one, nothing was touched), freed leases, freed offers, ticket, chunks of its job, ticket, ...}
 -- It reads on from what it finds (a due connection's jobs), so it names keys beyond KEYS, all under the one prefix.
 
 local prefix, worker, seats = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -10,6 +10,8 @@ local most, batch = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()
 local K = { workers = KEYS[1], worker_seats = KEYS[2], leases = KEYS[3], offers = KEYS[4], due = KEYS[5], due_now = KEYS[6],
             due_doubts = KEYS[7], seats_of = KEYS[8], offered_of = KEYS[9], fence = KEYS[10], hold = KEYS[11] }
+
+if tonumber(redis.call('GET', KEYS[12]) or 0) > tonumber(ARGV[9]) then return { -2, 0, 0 } end
 
 -- Who is here
 if seats > 0 then
