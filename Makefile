@@ -83,8 +83,9 @@ $(DEV): requirements-dev.lock $(LOCKED)
 demo: $(INSTALLED)
 	@$(BIN)/usher invite examples/guests.csv --connection sandbox --yes || [ $$? -eq 1 ]
 
+# Tests mostly wait for processes: four files at a time keep two cores busy. With T="…" one after the other, so that output comes at once.
 test: $(INSTALLED) $(DEV)
-	@$(BIN)/python -m pytest $(T)
+	@$(BIN)/python -m pytest $(or $(T),-n 4 --dist loadfile)
 
 chaos: $(INSTALLED) $(DEV)
 	@$(BIN)/python -m pytest -m long $(T)
@@ -104,8 +105,8 @@ UV := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --
 
 lock:
 	@command -v uv >/dev/null || { echo 'usher: make lock needs uv (pip install uv).' >&2; exit 1; }
-	@$(UV) --extra embedded --group build --output-file requirements.lock
-	@$(UV) --extra embedded --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(UV) --extra embedded --extra xlsx --group build --output-file requirements.lock
+	@$(UV) --extra embedded --extra xlsx --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
