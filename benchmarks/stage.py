@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class Stage:
 
 @contextmanager
 def open_stage(
-    *, tenants: int = 1, sandbox: Sequence[str] = (), quota: bool = False, settings: str = ""
+    *, tenants: int = 1, sandbox: Sequence[str] = (), quota: bool = False, settings: str = "", precheck: bool = False
 ) -> Iterator[Stage]:
     """Start Valkey and sandbox, with a connection for each tenant (t0, t1, …). Without `quota` neither side limits anything."""
     with tempfile.TemporaryDirectory(prefix="usher-bench-", dir="/tmp") as name:
@@ -97,14 +97,14 @@ def open_stage(
                 start_new_session=True,
             )
             _wait_for(ready, "}")
-            _write_config(stage, json.loads(ready.read_text()), quota=quota, settings=settings)
+            _write_config(stage, json.loads(ready.read_text()), quota=quota, settings=settings, precheck=precheck)
             yield stage
         finally:
             for part in list(stage.processes):
                 stage.stop(part)
 
 
-def _write_config(stage: Stage, ready: dict[str, Any], *, quota: bool, settings: str) -> None:
+def _write_config(stage: Stage, ready: dict[str, Any], *, quota: bool, settings: str, precheck: bool) -> None:
     folder = stage.folder
     lines = [
         f'[redis]\nurl = "unix://{folder}/v.sock?db=0"',
@@ -121,7 +121,7 @@ def _write_config(stage: Stage, ready: dict[str, Any], *, quota: bool, settings:
         lines.append(
             f'[connections.t{number}]\ntenant_id = "{tenant["tenant_id"]}"\nclient_id = "{tenant["client_id"]}"\n'
             f'client_secret = "file:{tenant["client_secret_file"]}"\nauthority = "{tenant["authority"]}"\n'
-            f'graph_url = "{ready["graph_url"]}"\nca_file = "{ready["ca_file"]}"\nprecheck = false'
+            f'graph_url = "{ready["graph_url"]}"\nca_file = "{ready["ca_file"]}"\nprecheck = {str(precheck).lower()}'
         )
     (folder / "ledger.key").write_text("benchmark" * 6)
     (folder / "usher.toml").write_text("\n".join([*lines, settings]))
@@ -129,29 +129,76 @@ def _write_config(stage: Stage, ready: dict[str, Any], *, quota: bool, settings:
     stage.control_url = ready["control_url"]
 
 
-async def enqueue(stage: Stage, connection: str, rows: int) -> str:
-    """Submit a list of plain rows through the one door; returns the job's id."""
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A job in the ledger that does not run yet."""
+
+    job: str
+    bytes: int  # of its chunks, all of its rows pending
+    loading: Any = field(repr=False)
+
+    async def start(self, stage: Stage) -> None:
+        """Let it run."""
+        async with _open_jobs(stage) as (jobs, _):
+            await jobs.start(self.loading)
+
+
+async def chunk_bytes(stage: Stage, job: str) -> int:
+    """Return the memory that a job's chunks take in Redis, keys and tables included."""
+    async with _open_jobs(stage) as (jobs, client):
+        chunks = int(await client.hget(jobs.keys.job(job), "chunks"))
+        async with client.pipeline(transaction=False) as pipe:
+            for number in range(chunks):
+                pipe.memory_usage(jobs.keys.chunk(job, number), samples=0)
+            return sum(await pipe.execute())
+
+
+async def index_bytes(stage: Stage) -> int:
+    """Return the memory that the index of guests takes."""
+    total = 0
+    async with _open_jobs(stage) as (jobs, client):
+        async for key in client.scan_iter(match=jobs.keys.index("*") + "*", count=1000):
+            total += await client.memory_usage(key, samples=0)
+    return total
+
+
+@asynccontextmanager
+async def _open_jobs(stage: Stage) -> AsyncIterator[tuple[Any, Any]]:
     from config import load_settings
-    from tasks.rows import ValidRow
-    from tasks.submit import load, new_job_id, start
     from worker.jobs import Jobs
     from worker.keys import Keys
     from worker.store import open_client
 
     settings = load_settings(stage.env)
-    client = open_client(settings.redis.url or "")
-    jobs = Jobs(client, Keys(settings.ledger.prefix), keep_s=3600)
+    client: Any = open_client(settings.redis.url or "")
+    yield Jobs(client, Keys(settings.ledger.prefix), keep_s=3600), client
+    await client.aclose()
+
+
+async def enqueue(stage: Stage, connection: str, rows: int) -> str:
+    """Submit a list of plain rows through the one door; returns the job's id."""
+    loaded = await load_job(stage, connection, rows)
+    await loaded.start(stage)
+    return loaded.job
+
+
+async def load_job(stage: Stage, connection: str, rows: int) -> Loaded:
+    """Load a list of plain rows through the one door, without starting it."""
+    from config import load_settings
+    from tasks.rows import ValidRow
+    from tasks.submit import load, new_job_id
+
+    settings = load_settings(stage.env)
     job = new_job_id()
     given = (
         ValidRow(n, n, {"email": f"{job}.{n}@partner{n % 50}.example", "display_name": f"Guest {n}"})
         for n in range(1, rows + 1)
     )
-    loaded = await load(jobs, settings.connection(connection), given, job=job)
+    async with _open_jobs(stage) as (jobs, _):
+        loaded = await load(jobs, settings.connection(connection), given, job=job)
     if loaded is None:
         raise RuntimeError("the job's id was taken")
-    await start(jobs, loaded)
-    await client.aclose()
-    return job
+    return Loaded(job, await chunk_bytes(stage, job), loaded.loading)
 
 
 async def wait_for_end(stage: Stage, jobs: Sequence[str], *, within_s: float = 600) -> None:

@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import start_valkey, stop_valkey
+
+# How long an example takes is the machine's business, which runs several files of tests at once.
+settings.register_profile("usher", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("usher")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from worker.model import Outcome, RowState
+from worker.model import FINAL, Outcome, RowState
 
 _LEVEL = 6  # of zlib: 9 saves 1 % and doubles the time
 
@@ -73,13 +73,18 @@ def unpack_links(blob: bytes) -> dict[int, str]:
 def pack_finished(rows: Sequence[Mapping[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
     """Pack a finished chunk: every row's outcome, and of the rows what the results show; all of one that may be tried again."""
     ended = list(outcomes)
+    return pack_head(rows, ended) + pack_outcomes(ended)
+
+
+def pack_head(rows: Sequence[Mapping[str, Any]], ended: Sequence[Outcome]) -> bytes:
+    """Pack the part of a finished chunk that stands before its outcomes."""
     again = {o.index for o in ended if o.letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT)}
     kept = [
         row if index in again else {name: row[name] for name in ("email", "display_name", "ref") if name in row}
         for index, row in enumerate(rows)
     ]
-    head, tail = pack_rows(kept), pack_outcomes(ended)
-    return len(head).to_bytes(4, "big") + head + tail
+    head = pack_rows(kept)
+    return len(head).to_bytes(4, "big") + head
 
 
 def unpack_finished(blob: bytes) -> tuple[list[dict[str, Any]], list[Outcome]]:
@@ -90,10 +95,4 @@ def unpack_finished(blob: bytes) -> tuple[list[dict[str, Any]], list[Outcome]]:
 
 def is_final(outcome: Outcome) -> bool:
     """Whether this is how the row ended, rather than where it stands."""
-    return outcome.letter in (
-        RowState.INVITED,
-        RowState.ALREADY_GUEST,
-        RowState.SKIPPED,
-        RowState.FAILED,
-        RowState.LEFT_IN_DOUBT,
-    )
+    return outcome.letter in FINAL

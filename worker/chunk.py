@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from worker.addresses import fold_address
 from worker.batching import GraphRequest
+from worker.blobs import is_final
 from worker.consequences import (
     Consequences,
     build_known,
@@ -26,7 +27,7 @@ from worker.graph import Priority
 from worker.invitation import build_invitation, wants_mail
 from worker.ledger import BATCH_ROWS
 from worker.lookups import LookUps, WhyNot
-from worker.model import STATUS_OF, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
+from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
 from worker.precheck import FRESH_S, judge_all
 from worker.quota import Bucket, invitation_buckets
 from worker.reactions import Reactions
@@ -93,6 +94,8 @@ class ChunkRun:
         self._tally = tally
         self._index: IndexPlace | None = None
         self._busy: set[int] = set()  # rows whose guest is on the wire for another job
+        self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
+        self._blobs = 0
 
     async def work(self, may_go_on: Callable[[], bool]) -> float:
         """Send until nothing is left or it cannot go on; returns the seconds after which the rest is to be offered again."""
@@ -269,12 +272,16 @@ class ChunkRun:
     async def _record(self, batch: int, outcomes: Sequence[Outcome], refusals: Refusals | None = None) -> None:
         lease, ledger = self._lease, self._services.ledger
         ticket, index = lease.ticket, self._index
+        self._ended |= {outcome.index: outcome for outcome in outcomes if is_final(outcome)}
+        whole = len(self._ended) == len(lease.rows)
+        end = ChunkEnd(lease.rows, [self._ended[i] for i in range(len(lease.rows))], self._blobs) if whole else None
         recorded = await keep_trying(
             lambda: ledger.record_batch(
-                ticket.job, ticket.chunk, ticket.connection, ticket.lane, batch, outcomes, index, refusals
+                ticket.job, ticket.chunk, ticket.connection, ticket.lane, batch, outcomes, index, refusals, end
             ),
             _RECORD_FOR_S,
         )
+        self._blobs += recorded.blob > 0
         letters = list(lease.letters)
         for outcome in outcomes:
             letters[outcome.index] = outcome.letter.value
@@ -283,7 +290,7 @@ class ChunkRun:
         if recorded.gone:
             log.info("job %s was deleted while rows of its chunk %d were in work", ticket.job, ticket.chunk + 1)
             lease.lost = True
-        elif recorded.pending == 0 and recorded.open == 0:
+        elif recorded.pending == 0 and recorded.open == 0 and not recorded.folded:
             await ledger.fold(ticket.job, ticket.chunk)
 
     async def _first_attempts(self, now_ms: int) -> dict[int, tuple[float, Outcome]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from worker.model import KnownRow, Outcome, Row, RowState
@@ -142,4 +142,4 @@ def judge_member(row: Row, verdict: Verdict) -> Verdict:
         "Microsoft refuses this row, probably because the app may not invite members (user_type Member): an administrator assigns it "
         "a role such as User Administrator, or the row asks for a Guest."
     )
-    return replace(verdict, kind=Kind.FAILED, hold=None, message=message)
+    return verdict._replace(kind=Kind.FAILED, hold=None, message=message)

@@ -18,6 +18,7 @@ from worker import blobs
 from worker.errors import LedgerTooNew, SealBroken
 from worker.keys import SCHEMA, Keys
 from worker.model import (
+    ChunkEnd,
     Grant,
     GrantedRow,
     IndexPlace,
@@ -282,25 +283,28 @@ class Ledger:
         outcomes: Sequence[Outcome],
         index: IndexPlace | None = None,
         refusals: Refusals | None = None,
+        end: ChunkEnd | None = None,
     ) -> Recorded:
         """Write what came back of a batch, or of a look-up (`batch` 0). A final outcome is taken whoever brings it.
 
         With an index, the claims of rows that end, or go back, become "invited" or are dropped.
         With refusals, they are counted, and too many of them hold the job.
+        With an end, these are the chunk's last outcomes, and it is folded as well (`fold`).
         """
         k = self.keys
-        links = blobs.pack_links(outcomes) if self.sealer else b""
-        if links and self.sealer:
-            links = self.sealer.seal(links, links_context(job, chunk))
+        stored = end.outcomes if end else outcomes
         args: list[Any] = [k.prefix, job, chunk, connection, lane.value, batch, _ms(self.settle_s)]
-        args += [blobs.pack_outcomes(outcomes), links, index.base if index else ""]
+        args += [blobs.pack_outcomes(stored), self._seal_links(stored, job, chunk), index.base if index else ""]
         counted = refusals is not None and (refusals.in_a_row > 0 or refusals.share < 1)
         args += [refusals.in_a_row, refusals.share, ",".join(refusals.marks)] if counted and refusals else [0, 1, ""]
+        args += [blobs.pack_head(end.rows, end.outcomes), end.blobs] if end else [b"", 0]
         for outcome in outcomes:
             args += [outcome.index, outcome.letter.value, _ms(outcome.wait_s), outcome.attempted_at_ms]
             args.append(index.hashes[outcome.index] if index else b"")
         reply = await self._scripts["record_batch"](keys=[k.job(job), k.chunk(job, chunk)], args=args)
-        return Recorded(int(reply[1]), int(reply[2]), reply[3].decode(), int(reply[5]), reply[0] == b"gone")
+        return Recorded(
+            int(reply[1]), int(reply[2]), reply[3].decode(), int(reply[5]), reply[0] == b"gone", reply[0] == b"folded"
+        )
 
     async def passed_probation(self, connection: str) -> None:
         """Count one clean batch of a connection that is on probation."""
@@ -314,11 +318,14 @@ class Ledger:
             return False
         contents = read_chunk(fields, self.sealer, links_context(job, chunk))
         finished = [o for o in contents.outcomes if o is not None]
-        links = blobs.pack_links(finished) if self.sealer else b""
-        if links and self.sealer:
-            links = self.sealer.seal(links, links_context(job, chunk))
         packed = blobs.pack_finished(contents.rows, finished)
+        links = self._seal_links(finished, job, chunk)
         return bool(await self._scripts["fold_chunk"](keys=[key], args=[fields.get(b"no", b"0"), packed, links]))
+
+    def _seal_links(self, outcomes: Sequence[Outcome], job: str, chunk: int) -> bytes:
+        """Return the outcomes' links as they are stored; nothing where there are none, or no key to seal them with."""
+        links = blobs.pack_links(outcomes) if self.sealer else b""
+        return self.sealer.seal(links, links_context(job, chunk)) if links and self.sealer else b""
 
     async def find_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
         """Return those of some rows whose guest any job invited lately; asked for again, they stay known."""

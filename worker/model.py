@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -129,7 +129,7 @@ class KnownRow:
     job: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there is one for every row, and a frozen one takes five times as long to make
 class GrantedRow:
     """A row that was just marked sending."""
 
@@ -153,7 +153,7 @@ class Grant:
     probation: bool = False  # the only batch of its connection on the wire; to be counted if all went well
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, like the one above; nobody changes one
 class Outcome:
     """How one row went, as it is recorded. `letter` is final, pending again, or in doubt."""
 
@@ -173,6 +173,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkEnd:
+    """A whole chunk as one process knows it: if the ledger agrees, it is stored as finished together with its last outcomes."""
+
+    rows: Sequence[Row] = field(repr=False)
+    outcomes: Sequence[Outcome]  # of each row
+    blobs: int  # in which the ledger has those recorded before
+
+
+@dataclass(frozen=True, slots=True)
 class Refusals:
     """What a batch's answers say of its job, row by row: too many refusals hold it (`record_batch.lua`)."""
 
@@ -188,8 +197,9 @@ class Recorded:
     pending: int
     open: int
     job_state: str
-    blobs: int
+    blob: int  # number of the blob that holds what was recorded; 0: nothing was
     gone: bool = False
+    folded: bool = False  # the chunk was stored as finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.values import fold_domain
 from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
@@ -55,8 +55,7 @@ class HoldKind(StrEnum):
     DIRECTORY_FULL = "directory_full"  # half-open
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):  # one a row: made in a quarter of the time that a frozen dataclass takes
     """What an answer means. `message` is for people: what happened, and who must do what."""
 
     kind: Kind
@@ -67,13 +66,17 @@ class Verdict:
     request_id: str = ""  # what Microsoft's support asks for
     user_id: str = ""
     invitation_id: str = ""
-    redeem_url: str = field(default="", repr=False)  # a ticket: whoever has it becomes the guest
+    redeem_url: str = ""  # a ticket: whoever has it becomes the guest
     retry_after_s: float | None = None
     throttle_scope: str = ""  # `x-ms-throttle-scope`, verbatim
     hold: HoldKind | None = None
     whole_domain: bool = False  # the same holds for every address of the domain
     maybe_processed: bool = False  # RETRY only: mildly in doubt, look first where users can be read
     cause: str = ""  # ours in snake_case, also where `code` is Graph's
+
+    def __repr__(self) -> str:
+        """Leave the link out."""
+        return f"Verdict({self.kind!r}, {self.code!r}, {self.message!r}, hold={self.hold!r}, status={self.status})"
 
 
 _RAW_LIMIT = 500
@@ -212,14 +215,15 @@ def decide(
 
     `email` is the invited address; only its domain ever appears in a sentence.
     """
+    if operation is Operation.INVITE and answer.fate is Fate.ANSWERED and 200 <= answer.status < 300:
+        return _decide_success(answer)
     spoken = _Spoken.of(answer, email)
     verdict = (
         _decide_invite(answer, spoken, patterns)
         if operation is Operation.INVITE
         else _decide_read(operation, answer, spoken)
     )
-    return replace(
-        verdict,
+    return verdict._replace(
         raw=spoken.raw,
         status=answer.status if answer.fate is Fate.ANSWERED else 0,
         request_id=spoken.request_id,
@@ -274,8 +278,6 @@ def _decide_invite(answer: GraphAnswer, spoken: _Spoken, patterns: Sequence[Patt
         )
     if answer.fate is Fate.LOST:
         return _in_doubt(answer, "answer_lost", "The request was sent, but no usable answer came back")
-    if 200 <= answer.status < 300:
-        return _decide_success(answer)
     cause = find_cause(answer.status, spoken.code, spoken.message, patterns)
     if cause is not None:
         return _apply(cause, answer, spoken)
@@ -283,24 +285,26 @@ def _decide_invite(answer: GraphAnswer, spoken: _Spoken, patterns: Sequence[Patt
 
 
 def _decide_success(answer: GraphAnswer) -> Verdict:
+    """Decide about a 2xx: nearly every answer, so it is read without the detour by which errors are understood."""
     body = answer.body if isinstance(answer.body, dict) else {}
     user = body.get("invitedUser")
     user_id = _text(user.get("id")) if isinstance(user, dict) else ""
-    if not user_id:
-        return _in_doubt(answer, "no_invitation", "Graph reported success without an invitation")
-    if (
-        body.get("status") == "Error"
-    ):  # documented value of invitation.status; what becomes of the guest is not documented
-        return replace(
-            _in_doubt(answer, "invitation_error", "Graph took the invitation, but marked it as failed"), user_id=user_id
+    request_id = answer.headers.get("request-id", "")[:100]
+    if user_id and body.get("status") != "Error":
+        return Verdict(
+            Kind.INVITED,
+            message="Invited.",
+            status=answer.status,
+            request_id=request_id,
+            user_id=user_id,
+            invitation_id=_text(body.get("id")),
+            redeem_url=_text(body.get("inviteRedeemUrl")),
         )
-    return Verdict(
-        Kind.INVITED,
-        message="Invited.",
-        user_id=user_id,
-        invitation_id=_text(body.get("id")),
-        redeem_url=_text(body.get("inviteRedeemUrl")),
-    )
+    if user_id:  # "Error" is a documented value of invitation.status; what becomes of the guest is not documented
+        verdict = _in_doubt(answer, "invitation_error", "Graph took the invitation, but marked it as failed")
+    else:
+        verdict = _in_doubt(answer, "no_invitation", "Graph reported success without an invitation")
+    return verdict._replace(user_id=user_id, status=answer.status, request_id=request_id)
 
 
 def _decide_by_status(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
@@ -374,8 +378,7 @@ def _forbidden(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
     verdict = _apply(Cause.NO_PERMISSION, answer, spoken)
     if spoken.code == "Authorization_RequestDenied" or not spoken.raw:
         return verdict
-    return replace(
-        verdict,
+    return verdict._replace(
         message=f"Graph does not let the application invite and says: “{spoken.raw}” If that does not tell what to do, a "
         "tenant administrator must check the permission User.Invite.All and its admin consent.",
     )

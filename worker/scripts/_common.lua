@@ -222,3 +222,12 @@ local function claim_lives(prefix, owner)
   local letter = letters and letter_at(letters, tonumber(row))
   return letter == 's' or letter == 'd'
 end
+
+-- Stores a finished chunk as one blob of rows and outcomes and one of links ('': none), in place of all that it was made of.
+local function fold(key, letters, finished, links)
+  local kept = redis.call('HMGET', key, 'base', 'ph')
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'base', kept[1], 'st', letters, 'out', finished)
+  if kept[2] then redis.call('HSET', key, 'ph', kept[2]) end
+  if links ~= '' then redis.call('HSET', key, 'lnk', links) end
+end

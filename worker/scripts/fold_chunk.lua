@@ -4,11 +4,5 @@
 local c = redis.call('HMGET', KEYS[1], 'st', 'no')
 if redis.call('HEXISTS', KEYS[1], 'rows') == 0 then return 0 end
 if not c[1] or string.find(c[1], '[.qsd]') or (c[2] or '0') ~= ARGV[1] then return 0 end
-local fields = {}
-for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.match(field, '^[olbdf]%d+$') or field == 'rows' or field == 'at' or field == 'nb' or field == 'pc' then fields[#fields + 1] = field end
-end
-redis.call('HDEL', KEYS[1], unpack(fields))
-redis.call('HSET', KEYS[1], 'out', ARGV[2])
-if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'lnk', ARGV[3]) end
+fold(KEYS[1], c[1], ARGV[2], ARGV[3])
 return 1

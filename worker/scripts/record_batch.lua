@@ -2,9 +2,11 @@
 -- row has none; anything else is taken only for a row that still waits for this very answer (of this batch, of this look-up).
 -- KEYS: job, chunk    ARGV: prefix, job, chunk, connection, lane, batch (0: a look-up, or rows that end unsent), settle_ms,
 --   blob of outcomes, blob of links, the tenant's index, refusals in a row that hold the job (0: none do), share of the first 100 answers
---   that does (1: none), what each row's answer counts as ('-' nothing, 'o' good, 'x' refused, 'd…' refused for this domain), then row, letter, wait_ms (of 'd': when to look again; else 0),
+--   that does (1: none), what each row's answer counts as ('-' nothing, 'o' good, 'x' refused, 'd…' refused for this domain), what stands before
+--   the outcomes in a finished chunk ('': this is not the chunk's end, else both blobs are of all its rows), blobs recorded before that,
+--   then row, letter, wait_ms (of 'd': when to look again; else 0),
 --   attempt looked up (its time; else 0), 12 bytes of hash ('': not in the index), ...
--- Returns {'ok' | 'gone', rows left to send in the chunk, rows in doubt or on the wire in it, job's state, rows taken, blob number}
+-- Returns {'ok' | 'folded' | 'gone', rows left to send in the chunk, rows in doubt or on the wire in it, job's state, rows taken, blob number}
 local prefix, job, chunk, connection, lane = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local batch, settle_ms, now = tonumber(ARGV[6]), tonumber(ARGV[7]), now_ms()
 local c = redis.call('HMGET', KEYS[2], 'st', 'ph', 'at')
@@ -19,7 +21,7 @@ local mine = batch > 0 and rows_of_batch(KEYS[2], 'b' .. batch) or {}
 local marks, answered = {}, {} -- what each row's answer counts as; of those that are news, in their order
 for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
 local counts, opened, taken, revived = {}, 0, 0, false
-for a = 14, #ARGV, 5 do
+for a = 16, #ARGV, 5 do
   local row, new, wait = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
   local i = tonumber(row)
   local old = letter_at(letters, i)
@@ -51,7 +53,7 @@ for a = 14, #ARGV, 5 do
     letters = replace_at(letters, i, new)
     counts[new] = (counts[new] or 0) + 1
     taken = taken + 1
-    if batch > 0 then answered[#answered + 1] = marks[(a - 14) / 5 + 1] end
+    if batch > 0 then answered[#answered + 1] = marks[(a - 16) / 5 + 1] end
   elseif waiting and is_pending(new) then
     letters = replace_at(letters, i, new)
     opened = opened - 1
@@ -71,8 +73,12 @@ if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, 'b' .. b
 redis.call('HSET', KEYS[2], 'st', letters)
 for letter, n in pairs(counts) do redis.call('HINCRBY', KEYS[1], 'n:' .. letter, n) end
 if opened ~= 0 then redis.call('HINCRBY', KEYS[1], 'open', opened) end
-local number = 0
-if ARGV[8] ~= '' and taken > 0 then
+local number, verb = 0, 'ok'
+if ARGV[14] ~= '' and taken > 0 and not string.find(letters, '[.qsd]')
+    and (redis.call('HGET', KEYS[2], 'no') or '0') == ARGV[15] and redis.call('HEXISTS', KEYS[2], 'rows') == 1 then
+  fold(KEYS[2], letters, ARGV[14] .. ARGV[8], ARGV[9])
+  verb = 'folded'
+elseif ARGV[8] ~= '' and taken > 0 then
   number = redis.call('HINCRBY', KEYS[2], 'no', 1)
   redis.call('HSET', KEYS[2], 'o' .. number, ARGV[8])
   if ARGV[9] ~= '' then redis.call('HSET', KEYS[2], 'l' .. number, ARGV[9]) end
@@ -112,4 +118,4 @@ if why and state == 'running' then
 end
 local _, pending = string.gsub(letters, '[.q]', '')
 local _, open = string.gsub(letters, '[sd]', '')
-return { 'ok', pending, open, state or 'deleted', taken, number }
+return { verb, pending, open, state or 'deleted', taken, number }
