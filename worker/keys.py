@@ -149,7 +149,10 @@ class Keys:
     # The index of guests
 
     def index(self, tenant_key: str) -> str:
-        """Beginning of the names of a tenant's hashes; `:{generation}:{bucket}` follows (`worker/index.py`, `_common.lua`)."""
+        """Beginning of the names of a tenant's hashes; `:{generation}:{bucket}` follows, or `:{generation}:all` (string: there is anything
+
+        of it), or `:claims:all` (hash: guest → `{j}:{n}:{i}`, the row that is on the wire for them). See `worker/index.py`, `_common.lua`.
+        """
         return f"{self.prefix}:index:{tenant_key}"
 
     def index_key(self) -> str:

@@ -110,6 +110,7 @@ async def test_a_hit_keeps_an_entry_known(desk: Desk) -> None:
     generation = today // KEEP_DAYS
     before = f"{place.base}:{generation - 1}:{_bucket(place.hashes[0])}"
     now = f"{place.base}:{generation}:{_bucket(place.hashes[0])}"
+    await desk.client.set(f"{place.base}:{generation - 1}:all", 1)
     await desk.client.hset(before, place.hashes[0][2:], f"i{today - KEEP_DAYS}:older")
     met = await desk.ledger.find_invited(place, [0])
     assert [(row.index, row.day, row.job) for row in met] == [(0, today - KEEP_DAYS, "older")]

@@ -175,37 +175,50 @@ local function bucket_store(key, level, window_ms, now)
 end
 
 -- The index of guests (worker/index.py): base is the tenant's beginning of names, hash 12 raw bytes.
+-- base:{generation}:all says that there is anything of a generation, so that a tenant without an old one is not asked for it guest by guest.
 local GENERATION_MS = 30 * 86400000
 local function index_place(base, hash, generation)
   local high, low = string.byte(hash, 1, 2)
   return string.format('%s:%.0f:%.0f', base, generation, high * 16 + math.floor(low / 16)), string.sub(hash, 3)
 end
 
-local function index_read(base, hash, now)
-  local generation = math.floor(now / GENERATION_MS)
-  local key, field = index_place(base, hash, generation)
-  local value = redis.call('HGET', key, field)
-  if value then return value end
-  return redis.call('HGET', index_place(base, hash, generation - 1), field)
+local generations = {} -- name → whether there is one, as far as this script has asked
+local function index_has(base, generation)
+  local name = string.format('%s:%.0f:all', base, generation)
+  if generations[name] == nil then generations[name] = redis.call('EXISTS', name) == 1 end
+  return generations[name]
 end
 
-local function index_write(base, hash, now, value)
+local function index_read(base, hash, now)
   local generation = math.floor(now / GENERATION_MS)
-  local key, field = index_place(base, hash, generation)
-  if redis.call('HSET', key, field, value) == 1 then
-    redis.call('HDEL', index_place(base, hash, generation - 1), field)
-    if redis.call('HLEN', key) == 1 then
-      redis.call('PEXPIREAT', key, string.format('%.0f', (generation + 2) * GENERATION_MS + 86400000))
+  for g = generation, generation - 1, -1 do
+    if index_has(base, g) then
+      local key, field = index_place(base, hash, g)
+      local value = redis.call('HGET', key, field)
+      if value then return value end
     end
   end
 end
 
-local function index_drop(base, hash, now, value) -- only while it still says so
+local function index_write(base, hash, now, value)
   local generation = math.floor(now / GENERATION_MS)
-  for g = generation, generation - 1, -1 do
-    local key, field = index_place(base, hash, g)
-    if redis.call('HGET', key, field) == value then redis.call('HDEL', key, field) end
+  local ends = string.format('%.0f', (generation + 2) * GENERATION_MS + 86400000)
+  if not index_has(base, generation) then
+    local name = string.format('%s:%.0f:all', base, generation)
+    redis.call('SET', name, 1, 'PXAT', ends)
+    generations[name] = true
   end
+  local key, field = index_place(base, hash, generation)
+  if redis.call('HSET', key, field, value) == 1 then
+    if index_has(base, generation - 1) then redis.call('HDEL', index_place(base, hash, generation - 1), field) end
+    if redis.call('HLEN', key) == 1 then redis.call('PEXPIREAT', key, ends) end
+  end
+end
+
+-- The claims on guests of a tenant, one hash: hash → job:chunk:row, the row that is on the wire or in doubt for this guest.
+local CLAIMS_MS = 60 * 86400000 -- what a deleted job left there goes when the tenant has been quiet for so long; a row in doubt may wait long too
+local function claims_of(base)
+  return base .. ':claims:all'
 end
 
 -- An entry of the index, "i{day}:{job}" within the last 30 days: its day and job.

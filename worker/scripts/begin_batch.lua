@@ -118,27 +118,37 @@ end
 
 -- The claim on each guest: whoever sends first has it
 local chosen, known, blocked, today = {}, {}, {}, math.floor(now / 86400000)
+local indexed, claims, owners = ARGV[6] ~= '', {}, {}
+if indexed then owners = redis.call('HMGET', claims_of(ARGV[6]), unpack(hashes)) end
 for k = 1, #rows do
   if #chosen == n then break end
   local i, hash = rows[k], hashes[k]
   local free = true
-  if hash ~= '' then
+  if indexed then
     local mine = string.format('%s:%s:%d', t.job, t.chunk, i)
-    local entry = index_read(ARGV[6], hash, now)
-    local day, job = invited_lately(entry, today)
+    local day, job = invited_lately(index_read(ARGV[6], hash, now), today)
     if day and ARGV[7] ~= '1' then
       free = false
       known[#known + 1] = i
       known[#known + 1] = day .. ':' .. job
       index_write(ARGV[6], hash, now, 'i' .. today .. ':' .. job) -- asked for again: it stays known
-    elseif entry and string.sub(entry, 1, 1) == 'o' and entry ~= 'o' .. mine and claim_lives(ARGV[5], string.sub(entry, 2)) then
+    elseif claims[hash] or (owners[k] and owners[k] ~= mine and claim_lives(ARGV[5], owners[k])) then
       free = false
       blocked[#blocked + 1] = i
     else
-      index_write(ARGV[6], hash, now, 'o' .. mine)
+      claims[hash] = mine
     end
   end
   if free then chosen[#chosen + 1] = i end
+end
+if next(claims) then
+  local pairs_of = {}
+  for hash, mine in pairs(claims) do
+    pairs_of[#pairs_of + 1] = hash
+    pairs_of[#pairs_of + 1] = mine
+  end
+  redis.call('HSET', claims_of(ARGV[6]), unpack(pairs_of))
+  redis.call('PEXPIRE', claims_of(ARGV[6]), CLAIMS_MS)
 end
 n = #chosen
 if n == 0 then return { 'pass', known, blocked } end

@@ -1,7 +1,8 @@
 -- Removes a guest from a tenant's index, whatever it says of them.
 -- KEYS: none    ARGV: the tenant's index, 12 bytes of hash    Returns how many entries there were.
 -- The hashes' names follow from their content (`_common.lua`), so no key can be declared.
-local generation, removed = math.floor(now_ms() / GENERATION_MS), 0
+local generation = math.floor(now_ms() / GENERATION_MS)
+local removed = redis.call('HDEL', claims_of(ARGV[1]), ARGV[2])
 for g = generation, generation - 1, -1 do
   local key, field = index_place(ARGV[1], ARGV[2], g)
   removed = removed + redis.call('HDEL', key, field)

@@ -21,6 +21,7 @@ local mine = batch > 0 and rows_of_batch(KEYS[2], 'b' .. batch) or {}
 local marks, answered = {}, {} -- what each row's answer counts as; of those that are news, in their order
 for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
 local counts, opened, taken, revived = {}, 0, 0, false
+local given_up = {} -- claims on guests: hash → whose it should be
 for a = 16, #ARGV, 5 do
   local row, new, wait = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
   local i = tonumber(row)
@@ -38,8 +39,9 @@ for a = 16, #ARGV, 5 do
   local hash = ARGV[a + 4]
   if hash ~= '' and fact and new == 'i' then
     index_write(ARGV[10], hash, now, string.format('i%.0f:%s', math.floor(now / 86400000), job))
+    given_up[hash] = job .. ':' .. chunk .. ':' .. row
   elseif hash ~= '' and (fact or (waiting and is_pending(new))) then
-    index_drop(ARGV[10], hash, now, 'o' .. job .. ':' .. chunk .. ':' .. row)
+    given_up[hash] = job .. ':' .. chunk .. ':' .. row
   end
   local ended_doubt = old == 'd' and (fact or (waiting and is_pending(new)))
   if ended_doubt then
@@ -67,6 +69,14 @@ for a = 16, #ARGV, 5 do
     look_at(prefix, connection, job .. ':' .. chunk .. ':' .. row, now + (wait > 0 and wait or settle_ms))
     taken = taken + 1
   end
+end
+if next(given_up) then
+  local hashes, gone = {}, {}
+  for hash in pairs(given_up) do hashes[#hashes + 1] = hash end
+  for k, owner in ipairs(redis.call('HMGET', claims_of(ARGV[10]), unpack(hashes))) do
+    if owner == given_up[hashes[k]] then gone[#gone + 1] = hashes[k] end
+  end
+  if gone[1] then redis.call('HDEL', claims_of(ARGV[10]), unpack(gone)) end
 end
 -- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like any lost answer
 if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, 'b' .. batch, letters, settle_ms) end
