@@ -184,6 +184,9 @@ class Control:
             tenant.max_users = None if body["max_users"] is None else int(body["max_users"])
         if "denied_domains" in body:
             tenant.refused_domains = {str(domain).lower(): "denied" for domain in body["denied_domains"]}
+        if "allowed_domains" in body:
+            given = body["allowed_domains"]
+            tenant.allowed_domains = None if given is None else frozenset(str(domain).lower() for domain in given)
         return {"tenant_id": tenant.id, "allow_invites_from": tenant.allow_invites_from, "roles": list(app.roles)}
 
     def _users(self, body: Body) -> Body:

@@ -91,6 +91,8 @@ class Tenant:
     groups: frozenset[str] = frozenset()
     contacts: frozenset[str] = frozenset()
     refused_domains: dict[str, str] = field(default_factory=lambda: dict(REFUSED_DOMAINS))
+    allowed_domains: frozenset[str] | None = None
+    """An allow list: only these are invited. Entra has this or a deny list, never both."""
     allow_invites_from: str = "everyone"
     blocked_for_abuse: bool = False
     abuse_after: int | None = None

@@ -21,6 +21,7 @@ from sandbox.faults import Faults, Fired
 from sandbox.invitations import Inviter
 from sandbox.quotas import Meter, Quotas, Refusal
 from sandbox.recorder import Recorder
+from sandbox.settings import TenantSettings
 from sandbox.tokens import Caller
 from sandbox.users import People
 
@@ -28,7 +29,8 @@ MAX_ITEMS = 20
 _JSON = "application/json"
 _ANSWER_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false; charset=utf-8"
 _ITEM_KEYS = frozenset({"id", "method", "url", "headers", "body", "dependsOn"})
-_READS = frozenset({"users", "user", "deleted", "organization", "policy"})
+_SETTINGS = frozenset({"organization", "domains", "policy", "b2b_policy", "cross_tenant", "tenant_information"})
+_READS = frozenset({"users", "user", "deleted"}) | _SETTINGS
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 
 
@@ -64,6 +66,7 @@ class Graph:
         recorder: Recorder,
         inviter: Inviter,
         people: People,
+        settings: TenantSettings,
         chance: random.Random,
     ) -> None:
         self.faults = Faults()
@@ -72,6 +75,7 @@ class Graph:
         self._recorder = recorder
         self._inviter = inviter
         self._people = people
+        self._settings = settings
         self._chance = chance
 
     def call(self, caller: Caller, client_request_id: str) -> Call:
@@ -84,7 +88,7 @@ class Graph:
         return format_guid(f"{self._chance.getrandbits(128):032x}")
 
     def answer(self, call: Call, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Answer one HTTP request whose path below /v1.0 and query are `target`. Never raises for a bad request."""
+        """Answer one HTTP request whose path below /v1.0 (or from /beta on) and query are `target`. Never raises for a bad request."""
         try:
             if target == "/$batch":
                 return self._batch(call, method, headers, body)
@@ -196,10 +200,8 @@ class Graph:
             found, units = self._people.get_user(call.caller, unquote(path[7:]), query)
         elif operation == "deleted":
             found, units = self._people.list_deleted(call.caller, query, eventual=eventual)
-        elif operation == "organization":
-            found = self._people.organization(call.caller, query)
         else:
-            found = self._people.authorization_policy(call.caller, query)
+            found = self._settings.read(call.caller, operation, path, query)
         return 200, found, self._cost(call, units)
 
     def _cost(self, call: Call, units: int) -> dict[str, str]:
@@ -228,7 +230,7 @@ class Graph:
 
 
 def operation_of(method: str, target: str) -> str:
-    """Name the operation of a method and a path below /v1.0, or "unknown"."""
+    """Name the operation of a method and a path below /v1.0 (or from /beta on), or "unknown"."""
     path = target.partition("?")[0]
     if path == "/invitations":
         return "invite" if method == "POST" else "unknown"
@@ -238,10 +240,17 @@ def operation_of(method: str, target: str) -> str:
         return {"GET": "user", "PATCH": "update_user"}.get(method, "unknown")
     if method != "GET":
         return "unknown"
+    if path.startswith("/tenantRelationships/findTenantInformationByDomainName("):
+        return "tenant_information"
     return {
         "/users": "users",
         "/organization": "organization",
+        "/domains": "domains",
         "/policies/authorizationPolicy": "policy",
+        "/policies/crossTenantAccessPolicy/default": "cross_tenant",
+        "/policies/crossTenantAccessPolicy/partners": "cross_tenant",
+        "/beta/policies/b2bManagementPolicies": "b2b_policy",
+        "/beta/legacy/policies": "b2b_policy",
         "/directory/deletedItems/microsoft.graph.user": "deleted",
     }.get(path, "unknown")
 

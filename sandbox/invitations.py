@@ -244,6 +244,8 @@ def _check_domain(tenant: Tenant, address: str) -> None:
     domain = address.partition("@")[2]
     if domain in tenant.domains:
         raise errors.own_domain()
+    if tenant.allowed_domains is not None and domain not in tenant.allowed_domains:
+        raise bad_request(errors.REFUSED_DOMAIN["denied"])
     if (kind := tenant.refused_domains.get(domain)) is not None:
         raise bad_request(errors.REFUSED_DOMAIN[kind])
 

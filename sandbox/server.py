@@ -83,6 +83,8 @@ class Server:
             return self._json(413, {"error": {"code": "RequestEntityTooLarge", "message": "The request is too large."}})
         if path.startswith("/v1.0/"):
             return await self._graph(request, request.raw_path[5:], body)
+        if path.startswith("/beta/"):
+            return await self._graph(request, request.raw_path, body)
         if path.startswith("/_sandbox/"):
             if not _from_loopback(request):
                 return self._json(403, {"error": "The control API answers on loopback only."})

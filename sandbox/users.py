@@ -1,4 +1,4 @@
-"""What usher reads of a directory, and the one thing it changes: users, deleted users, organization, policy.
+"""What usher reads of a directory, and the one thing it changes: users and deleted users.
 
 A guest is invisible here until its replication lag is over (`User.visible_s`), although the invitation service, which
 asks the writing replica, knows it at once.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import parse_qsl
 
 from sandbox import errors
 from sandbox.directory import Directory, Tenant, User
@@ -19,15 +18,6 @@ from sandbox.tokens import Caller
 
 _READ_USERS = frozenset({"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"})
 _WRITE_USERS = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
-_READ_ORGANIZATION = frozenset(
-    {
-        "Organization.Read.All",
-        "Organization.ReadWrite.All",
-        "Directory.Read.All",
-        "Directory.ReadWrite.All",
-    }
-)
-_READ_POLICY = frozenset({"Policy.Read.All", "Policy.ReadWrite.Authorization"})
 _CHANGEABLE = frozenset(
     {
         "displayName",
@@ -92,49 +82,6 @@ class People:
             _set(user, key, value)
         caller.tenant.reindex(user, before)
         self._recorder.user_changed(caller.tenant, user)
-
-    def organization(self, caller: Caller, query: str) -> dict[str, Any]:
-        """Answer GET /organization. Raises `GraphError`."""
-        _need(caller, _READ_ORGANIZATION)
-        tenant = caller.tenant
-        everything: dict[str, Any] = {
-            "id": tenant.id,
-            "displayName": tenant.name,
-            "tenantType": "AAD",
-            "countryLetterCode": "DE",
-            "preferredLanguage": "en",
-            "technicalNotificationMails": [f"ada@{tenant.domains[0]}"],
-            "directorySizeQuota": {"used": len(tenant.users), "total": tenant.max_users or 300_000},
-            "verifiedDomains": [
-                {
-                    "capabilities": "Email, OfficeCommunicationsOnline",
-                    "isDefault": position == 0,
-                    "isInitial": domain == tenant.initial_domain,
-                    "name": domain,
-                    "type": "Managed",
-                }
-                for position, domain in enumerate(tenant.domains)
-            ],
-        }
-        return {
-            "@odata.context": f"{self.base_url}/v1.0/$metadata#organization",
-            "value": [_selected(everything, query, "organization")],
-        }
-
-    def authorization_policy(self, caller: Caller, query: str) -> dict[str, Any]:
-        """Answer GET /policies/authorizationPolicy. Raises `GraphError`."""
-        _need(caller, _READ_POLICY)
-        everything = {
-            "id": "authorizationPolicy",
-            "displayName": "Authorization Policy",
-            "allowInvitesFrom": caller.tenant.allow_invites_from,
-            "allowedToSignUpEmailBasedSubscriptions": True,
-            "guestUserRoleId": "10dae51f-b6af-4016-8d66-8c2a99b929b3",
-        }
-        return {
-            "@odata.context": f"{self.base_url}/v1.0/$metadata#policies/authorizationPolicy/$entity",
-            **_selected(everything, query, "authorizationPolicy"),
-        }
 
     def _candidates(self, tenant: Tenant, asked: UsersQuery) -> Iterable[User]:
         now_s = self._directory.clock.real_s()
@@ -210,23 +157,3 @@ def _set(user: User, key: str, value: object) -> None:
         user.display_name = value
     else:
         user.extra = {**(user.extra or {}), key: value}
-
-
-def _selected(everything: dict[str, Any], query: str, type_name: str) -> dict[str, Any]:
-    """Apply `$select`, the one query option these two resources take here."""
-    try:
-        options = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-    except ValueError:
-        raise bad_request("The query string is malformed.") from None
-    if not options:
-        return everything
-    if len(options) > 1 or options[0][0] != "$select":
-        raise bad_request(f"The query parameter '{options[-1][0]}' is not supported.", "Request_UnsupportedQuery")
-    names = [name.strip() for name in options[0][1].split(",")]
-    for name in names:
-        if name not in everything:
-            raise bad_request(
-                f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
-                f"'microsoft.graph.{type_name}'."
-            )
-    return {name: everything[name] for name in names}

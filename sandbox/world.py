@@ -22,6 +22,7 @@ from sandbox.journal import restore
 from sandbox.options import Options
 from sandbox.quotas import Quotas
 from sandbox.recorder import AppendFile, Recorder
+from sandbox.settings import TenantSettings
 from sandbox.tokens import Tokens, load_key
 from sandbox.users import People
 
@@ -54,12 +55,14 @@ class World:
         self.tokens = Tokens(self.directory, self.clock, options.token_life_s, load_key(self.folder))
         self.inviter = Inviter(self.directory, self.recorder, self.chance, forbid_characters=options.forbid_characters)
         self.people = People(self.directory, self.recorder)
+        self.settings = TenantSettings(self.directory)
         self.graph = Graph(
             clock=self.clock,
             quotas=self.quotas,
             recorder=self.recorder,
             inviter=self.inviter,
             people=self.people,
+            settings=self.settings,
             chance=self.chance,
         )
         self.set_faults(self.faults)
@@ -67,7 +70,7 @@ class World:
 
     def listening(self, base_url: str, port: int) -> None:
         """Tell the surfaces where they are served, once that is known."""
-        self.inviter.base_url = self.people.base_url = base_url
+        self.inviter.base_url = self.people.base_url = self.settings.base_url = base_url
         hosts = {"localhost", "127.0.0.1", "[::1]", *self.options.names}
         bases = {f"https://{host}:{port}" for host in hosts} | {f"https://{host}" for host in hosts}
         self.login = Login(self.directory, self.tokens, self.clock, frozenset(bases))
