@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, NoReturn, TypeVar, get_origin
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar, get_origin
 
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, field_serializer
 
@@ -29,6 +29,9 @@ __all__ = ["Limit", "Settings", "load_settings", "parse_connection", "setting_ke
 REPLICATION_S = 15.0
 """Seconds a write may need to be seen by a read, beside the request's own time. Observed: 10 s is too short (GRAPH.md 1.4)."""
 
+LogForm = Literal["auto", "json", "human"]
+_FORMS: tuple[LogForm, ...] = ("auto", "json", "human")
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _S = TypeVar("_S", bound=Section)
 _PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:-]{0,62}[A-Za-z0-9])?")
 
@@ -49,6 +52,20 @@ def _check_prefix(value: object) -> str:
     if isinstance(value, str) and _PREFIX.fullmatch(value):
         return value
     raise ValueError("must be letters, digits and . _ : - between them (64 characters at most)")
+
+
+def _check_form(value: object) -> LogForm:
+    for form in _FORMS:
+        if value == form:
+            return form
+    raise ValueError(f"must be one of {', '.join(_FORMS)}")
+
+
+def _check_level(value: object) -> str:
+    level = value.lower() if isinstance(value, str) else ""
+    if level not in _LEVELS:
+        raise ValueError(f"must be one of {', '.join(_LEVELS)}")
+    return level
 
 
 class _Server(Section):
@@ -95,6 +112,18 @@ class GraphSection(Section):
     timeout_s: _Seconds = 25.0
 
 
+class LogsSection(Section):
+    """`[logs]`: how the programs write what they log."""
+
+    form: Annotated[LogForm, PlainValidator(_check_form)] = "auto"
+    level: Annotated[str, PlainValidator(_check_level)] = "info"
+
+    @property
+    def number(self) -> int:
+        """The level as the standard library counts."""
+        return _LEVELS[self.level]
+
+
 class QuotaSection(Section):
     """`[quota]`: Graph's documented limits. https://learn.microsoft.com/graph/throttling-limits"""
 
@@ -116,6 +145,7 @@ class Settings:
     broker: BrokerSection = field(default_factory=BrokerSection)
     ledger: LedgerSection = field(default_factory=LedgerSection)
     graph: GraphSection = field(default_factory=GraphSection)
+    logs: LogsSection = field(default_factory=LogsSection)
     connections: Mapping[str, Connection] = field(default_factory=dict)
     quota: QuotaSection = field(default_factory=QuotaSection)
     schedules: Mapping[str, Any] = field(default_factory=dict)
@@ -183,6 +213,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "broker": BrokerSection,
     "ledger": LedgerSection,
     "graph": GraphSection,
+    "logs": LogsSection,
     "quota": QuotaSection,
 }
 _TABLES = (*_SECTIONS, "connections", "schedules")
@@ -268,6 +299,7 @@ class _Reader:
         broker = self._section(BrokerSection, ("broker",), tables.get("broker", {}))
         ledger = self._section(LedgerSection, ("ledger",), tables.get("ledger", {}))
         graph = self._section(GraphSection, ("graph",), tables.get("graph", {}))
+        logs = self._section(LogsSection, ("logs",), tables.get("logs", {}))
         quota = self._section(QuotaSection, ("quota",), tables.get("quota", {}))
         self._check_times(graph, ledger)
         if broker and broker.url and redis and not redis.url:
@@ -277,6 +309,7 @@ class _Reader:
             broker=broker or BrokerSection(),
             ledger=ledger or LedgerSection(),
             graph=graph or GraphSection(),
+            logs=logs or LogsSection(),
             connections=self.connections(),
             quota=quota or QuotaSection(),
             schedules=self._table("schedules"),

@@ -5,23 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from worker.app import app
+from worker.logs import bound
 from worker.model import Lane, Ticket
 from worker.runtime import runtime
 
 
-@app.task(name="usher.run_chunk", acks_late=False)
-def run_chunk(job: str, chunk: int, connection: str, *, fence: int, lane: str) -> dict[str, Any]:
+@app.task(name="usher.run_chunk", bind=True, acks_late=False)
+def run_chunk(self: Any, /, job: str, chunk: int, connection: str, *, fence: int, lane: str) -> dict[str, Any]:
     """Run a chunk as far as it goes. Delivered late or twice it does nothing: the fence is spent."""
     try:
-        return runtime.run(runtime.parts.runner.run(Ticket(job, chunk, fence, connection, Lane(lane))))
+        with bound(task_id=self.request.id):
+            return runtime.run(runtime.parts.runner.run(Ticket(job, chunk, fence, connection, Lane(lane))))
     finally:
         runtime.wake()
 
 
-@app.task(name="usher.settle", acks_late=False)
-def settle(job: str, chunk: int, connection: str, *, fence: int, lane: str) -> dict[str, Any]:
+@app.task(name="usher.settle", bind=True, acks_late=False)
+def settle(self: Any, /, job: str, chunk: int, connection: str, *, fence: int, lane: str) -> dict[str, Any]:
     """Look up a connection's rows in doubt that are due."""
     try:
-        return runtime.run(runtime.parts.settler.run(Ticket(job, chunk, fence, connection, Lane(lane))))
+        with bound(task_id=self.request.id):
+            return runtime.run(runtime.parts.settler.run(Ticket(job, chunk, fence, connection, Lane(lane))))
     finally:
         runtime.wake()

@@ -51,12 +51,14 @@ class Site:
     secret: Path
     workers: int = field(default=0)
 
-    def start_worker(self, threads: int = 4, config: str = "usher.toml") -> subprocess.Popen[bytes]:
+    def start_worker(
+        self, threads: int = 4, config: str = "usher.toml", level: str = "INFO"
+    ) -> subprocess.Popen[bytes]:
         """Start one more worker and wait until it is ready. It has a seat for every thread but one in four."""
         self.workers += 1
         log = self.log_of(self.workers)
         name = f"w{self.workers}@{self.desk.keys.prefix}"
-        options = ("worker", "-c", str(threads), "-n", name, "-l", "INFO", "--without-mingle", "--without-gossip")
+        options = ("worker", "-c", str(threads), "-n", name, "-l", level, "--without-mingle", "--without-gossip")
         env = plain_environment(USHER_CONFIG=str(self.folder / config), HOME=str(self.folder))
         process = self.stack.enter_context(running((*CELERY, *options), log, env, self.folder))
         wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30, "a worker that is ready")

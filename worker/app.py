@@ -138,6 +138,6 @@ app = Celery(
 )
 app.add_defaults(_configure)
 
-from worker import bootsteps  # noqa: E402 - registers the dispatcher with the app just made
+from worker import bootsteps, celery_logs  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
 
 bootsteps.register(app)

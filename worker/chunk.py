@@ -26,6 +26,7 @@ from worker.consequences import (
 from worker.graph import Priority
 from worker.invitation import build_invitation, wants_mail
 from worker.ledger import BATCH_ROWS
+from worker.logs import bind
 from worker.lookups import LookUps, WhyNot
 from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
 from worker.precheck import FRESH_S, judge_all
@@ -235,6 +236,7 @@ class ChunkRun:
                 before_send=may_leave,
                 retry=retry,
             )
+        bind(client_request_id=exchange.client_request_id)
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
         now_ms = services.clocks.redis_ms()
         verdicts, outcomes = [], []

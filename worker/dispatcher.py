@@ -110,7 +110,11 @@ class Dispatcher:
             log.warning("%d entries of the ledger's lists did not fit its rows and were put right", mended)
         await services.jobs.expire_ended()
         for job in await services.jobs.remove_abandoned():
-            log.info("job %s: whoever was loading it has gone, so it was removed; nothing of it was sent", job)
+            log.info(
+                "job %s: whoever was loading it has gone, so it was removed; nothing of it was sent",
+                job,
+                extra={"job": job},
+            )
 
     async def _look_for_room(self) -> None:
         """Stop offering while Redis is nearly full: what is on the wire must still find room for its outcomes."""

@@ -54,9 +54,9 @@ class Commands:
     # Without mingle it is ready a second sooner; a private worker has no neighbours to ask.
     worker: tuple[str, ...] = (
         *(*_CELERY, "worker", "-n", "private@%h"),
-        *("--without-mingle", "--without-gossip", "--loglevel=INFO"),
+        *("--without-mingle", "--without-gossip"),
     )
-    beat: tuple[str, ...] = (*_CELERY, "beat", "--loglevel=INFO")
+    beat: tuple[str, ...] = (*_CELERY, "beat")
     flower: tuple[str, ...] = (*_CELERY, "flower")
     sandbox: tuple[str, ...] = (sys.executable, "-P", "-m", "sandbox")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import Context
 
 from worker.ledger import Ledger
 from worker.model import Lease
@@ -33,7 +34,8 @@ class Leases:
         """Keep a lease renewed from now on."""
         self._held[lease] = asyncio.get_running_loop().time() + MOST_S
         if self._task is None:
-            self._task = asyncio.create_task(self._renew_for_ever(), name="usher-leases")
+            # In a context of its own: its lines are not about the chunk that happened to be the first.
+            self._task = asyncio.create_task(self._renew_for_ever(), name="usher-leases", context=Context())
 
     def remove(self, lease: Lease) -> None:
         """Stop renewing it."""
@@ -62,5 +64,10 @@ class Leases:
                     log.warning(
                         "job %s chunk %d: lease lost; nothing more of it is sent here",
                         lease.ticket.job,
-                        lease.ticket.chunk,
+                        lease.ticket.chunk + 1,
+                        extra={
+                            "job": lease.ticket.job,
+                            "chunk": lease.ticket.chunk + 1,
+                            "connection": lease.ticket.connection,
+                        },
                     )

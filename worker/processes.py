@@ -24,6 +24,7 @@ from typing import Any
 
 from worker.folders import StackError
 from worker.lockfile import FileLock, find_place, is_locked, read_note, try_lock
+from worker.logs import read_event
 
 logger = logging.getLogger("usher.stack")
 
@@ -221,14 +222,14 @@ def open_log(path: Path) -> int:
 
 
 def read_last_line(path: Path, start: int = 0) -> str:
-    """The last line with something on it that was written after byte `start`; '' where there is none."""
+    """What the last line with something on it says that was written after byte `start`; '' where there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(start, file.seek(0, os.SEEK_END) - 8192))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return read_event(next((line.strip() for line in reversed(lines) if line.strip()), ""))
 
 
 def explain_end(name: str, code: int, log: Path | None, said: str) -> str:

@@ -76,7 +76,7 @@ class Reactions:
         kind = HoldReason((verdict.hold or HoldKind.TENANT).value)
         if kind is HoldReason.ABUSE:
             await self._services.gates.block_tenant(connection.tenant_key, verdict.message)
-        await self._hold(connection, kind, verdict.message)
+        await self._hold(connection, kind, verdict.message, verdict=verdict)
         return _HELD_S
 
     async def throttled(self, connection: Connection, buckets: Sequence[Bucket], verdict: Verdict) -> float:
@@ -85,13 +85,20 @@ class Reactions:
         spoken_of = throttled_buckets(buckets, verdict.throttle_scope)
         why = "Microsoft is slowing this tenant down; usher goes on by itself."
         await self._services.ledger.throttled(connection.name, spoken_of, wait_s, why)
-        log.warning("connection %s: throttled by Microsoft (429), next try in %.1f s", connection.name, wait_s)
+        log.warning(
+            "connection %s: throttled by Microsoft (429), next try in %.1f s",
+            connection.name,
+            wait_s,
+            extra=_extra(verdict),
+        )
         return wait_s
 
     def away(self, connection: Connection, verdict: Verdict) -> float:
         """Graph refused before processing, could not be reached, or gave no usable answer."""
         wait_s = self._network.failed(connection.name, verdict.retry_after_s)
-        log.warning("connection %s: %s Next try in %.1f s.", connection.name, verdict.message, wait_s)
+        log.warning(
+            "connection %s: %s Next try in %.1f s.", connection.name, verdict.message, wait_s, extra=_extra(verdict)
+        )
         return wait_s
 
     def worked(self, connection: Connection) -> None:
@@ -121,9 +128,21 @@ class Reactions:
         return grant.wait_s
 
     async def _hold(
-        self, connection: Connection, kind: HoldReason, why: str, fingerprint: str = "", *, try_s: float | None = None
+        self,
+        connection: Connection,
+        kind: HoldReason,
+        why: str,
+        fingerprint: str = "",
+        *,
+        try_s: float | None = None,
+        verdict: Verdict | None = None,
     ) -> Held:
         held = await self._services.gates.hold(connection.name, kind, why, fingerprint=fingerprint, try_s=try_s)
         if held is Held.NEWS:
-            log.error("connection %s is held: %s", connection.name, why)
+            log.error("connection %s is held: %s", connection.name, why, extra=_extra(verdict))
         return held
+
+
+def _extra(verdict: Verdict | None) -> dict[str, str]:
+    """What Microsoft's support asks for."""
+    return {"request_id": verdict.request_id} if verdict and verdict.request_id else {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.chunk import BlockedDomains, ChunkRun
 from worker.leases import Leases
+from worker.logs import bound
 from worker.lookups import LookUps
 from worker.model import Lease, Ticket
 from worker.reactions import Reactions
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 LEASE_MAX_S = 280.0
 """A chunk is given back after this long, below the five minutes for which a lease may be renewed."""
 _BROKEN_S = 60.0  # a chunk that fails in a way nobody thought of is not tried, and logged, without pause
+_NOT_RUN = "this offer is void or was claimed before"
 _UNKNOWN_CONNECTION_S = 10.0  # until a worker that knows it may have come
 
 
@@ -49,9 +51,14 @@ class ChunkRunner:
         An offer that is void, or was claimed before, is a no-op: its message came late, or twice.
         """
         place = {"job": ticket.job, "chunk": ticket.chunk + 1, "connection": ticket.connection}
+        with bound(**place):
+            return {**place, **await self._run(ticket)}
+
+    async def _run(self, ticket: Ticket) -> dict[str, Any]:
         lease = await self._services.ledger.claim(ticket)
         if lease is None:
-            return {**place, "not_run": "this offer is void or was claimed before"}
+            log.info("job %s chunk %d: %s", ticket.job, ticket.chunk + 1, _NOT_RUN)
+            return {"not_run": _NOT_RUN}
         began_s, wait_s = asyncio.get_running_loop().time(), 1.0
         tally: Counter[str] = Counter()
         self._leases.add(lease)
@@ -78,8 +85,9 @@ class ChunkRunner:
             ticket.connection,
             words,
             took_s,
+            extra={"chunks": lease.chunks, "counts": counts, "took_s": round(took_s, 3)},
         )
-        return {**place, "chunks": lease.chunks, **counts}
+        return {"chunks": lease.chunks, **counts}
 
     async def _work(self, lease: Lease, tally: Counter[str], deadline_s: float) -> float:
         connection = self._connection(lease.ticket.connection)

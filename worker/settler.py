@@ -16,6 +16,7 @@ from worker.directory import MOST_ADDRESSES
 from worker.invitation import wants_mail
 from worker.leases import Leases
 from worker.ledger import DoubtfulRow
+from worker.logs import bound
 from worker.lookups import Found, LookUps, WhyNot
 from worker.model import Options, Outcome, RowState, Ticket
 from worker.precheck import is_by_attempt
@@ -40,6 +41,10 @@ class Settler:
 
     async def run(self, ticket: Ticket) -> dict[str, Any]:
         """Settle what is due. Returns counts."""
+        with bound(connection=ticket.connection):
+            return await self._run(ticket)
+
+    async def _run(self, ticket: Ticket) -> dict[str, Any]:
         from config import ConfigError
 
         ledger = self._services.ledger
@@ -69,7 +74,7 @@ class Settler:
                 await ledger.release(lease)
         if counts:
             words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
-            log.info("connection %s, rows in doubt: %s", ticket.connection, words)
+            log.info("connection %s, rows in doubt: %s", ticket.connection, words, extra={"counts": dict(counts)})
         return {"connection": ticket.connection, **counts}
 
     async def _settle(self, connection: Connection, doubtful: list[DoubtfulRow], counts: dict[str, int]) -> None:

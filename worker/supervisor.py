@@ -30,6 +30,7 @@ from worker.environment import (
 )
 from worker.folders import Folders, StackError, find_folders
 from worker.lockfile import FileLock, adopt_lock, find_place, try_lock
+from worker.logs import set_up_small
 from worker.private import (
     Urls,
     build_server_spec,
@@ -456,7 +457,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.foreground or not options.background:
         from worker.foreground import run_foreground  # it imports this module
 
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+        set_up_small()
         try:
             return run_foreground()
         except StackError as error:
@@ -478,7 +479,7 @@ def _run_background(lock_fd: int) -> int:
     for stream in (1, 2):
         os.dup2(log, stream)
     os.close(log)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    set_up_small()
     try:
         asyncio.run(Supervisor(folders, lock, os.environ).run())
     except StackError as error:

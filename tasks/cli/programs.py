@@ -23,14 +23,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def worker(options: tuple[str, ...]) -> None:
     """Run a worker: `celery -A worker worker` with what is given here."""
-    _run_celery("worker", (*_unless_given(options, "--loglevel", "INFO", "-l"), *options))
+    _run_celery("worker", options)
 
 
 @click.command(context_settings=_PASS_ON, add_help_option=False)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def beat(options: tuple[str, ...]) -> None:
     """Run the scheduler: `celery -A worker beat` with what is given here."""
-    _run_celery("beat", (*_unless_given(options, "--loglevel", "INFO", "-l"), *options))
+    _run_celery("beat", options)
 
 
 @click.command(context_settings=_PASS_ON, add_help_option=False)
@@ -58,19 +58,19 @@ def up(session: Session) -> int:
 
     While it runs, `usher invite --detach` leaves its job running.
     """
-    import logging
-
     from config import load_settings
     from tasks.cli.terminal import Terminal
     from worker.foreground import run_foreground
+    from worker.logs import set_up_small
     from worker.private import Urls
 
     terminal = Terminal(session)
-    if not load_settings().embedded:
+    settings = load_settings()
+    if not settings.embedded:
         raise Refusal(
             "`usher up` runs a private server, but the configuration names a Redis: run usher worker, usher beat and usher flower instead."
         )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    set_up_small(settings.logs.form)
 
     def tell(urls: Urls) -> None:
         terminal.say("usher is up: worker, beat and Flower (http://127.0.0.1:5555) are starting. Ctrl-C ends them.")

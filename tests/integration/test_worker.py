@@ -44,7 +44,7 @@ async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
 
 async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site) -> None:
     """The worker that is stopped ends after its batch in flight and gives the rest back; everybody is mailed once."""
-    first, _ = site.start_worker(16), site.start_worker(16)
+    first, _ = site.start_worker(16, level="DEBUG"), site.start_worker(16, level="DEBUG")
     job = await site.desk.load(2000)
 
     async def both_at_work() -> bool:
