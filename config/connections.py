@@ -68,7 +68,8 @@ def _check_name(value: object) -> str:
     raise ValueError("must be a name of a-z, 0-9 and - (64 characters at most)")
 
 
-def _check_tenant(value: object) -> str:
+def check_tenant(value: object) -> str:
+    """Return a tenant's id or domain in the form it is kept in. Raises ValueError with half a sentence."""
     if isinstance(value, str):
         text = value.strip().lower()
         if text in _SHARED_TENANTS:
@@ -182,7 +183,7 @@ class Connection(Section):
     """A named tenant + client + credential, complete: every default filled in, every URL final."""
 
     name: Annotated[str, PlainValidator(_check_name)]
-    tenant_id: Annotated[str, PlainValidator(_check_tenant)]
+    tenant_id: Annotated[str, PlainValidator(check_tenant)]
     client_id: Annotated[str, PlainValidator(_check_client)]
     client_secret: References = ()
     certificate: _OptionalReference = None

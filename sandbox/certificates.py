@@ -118,6 +118,14 @@ def make_app_certificate(path: Path) -> AppCertificate:
     return AppCertificate.from_x509(certificate)
 
 
+def read_app_certificate(content: bytes) -> AppCertificate:
+    """Read an uploaded certificate, PEM or DER. Raises ValueError."""
+    is_pem = content.lstrip().startswith(b"-----BEGIN")
+    return AppCertificate.from_x509(
+        x509.load_pem_x509_certificate(content) if is_pem else x509.load_der_x509_certificate(content)
+    )
+
+
 def _still_fit(files: ServerFiles, names: tuple[str, ...], now: datetime) -> bool:
     try:
         leaf = x509.load_pem_x509_certificate(files.chain_file.read_bytes())

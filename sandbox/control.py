@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 
+from sandbox.certificates import read_app_certificate
 from sandbox.directory import App, Tenant, User
 from sandbox.faults import ALLOW_INVITES_FROM, parse_document, parse_spec
 from sandbox.options import LIMITS, OptionError, parse_background, parse_limits, parse_range
@@ -40,6 +42,7 @@ class Control:
         self._changes: dict[str, Callable[[Body], Body]] = {
             "faults": self._set_faults,
             "secret": self._secret,
+            "certificate": self._certificate,
             "tokens": self._tokens,
             "abuse": self._abuse,
             "reopen": self._reopen,
@@ -148,6 +151,18 @@ class Control:
         if body.get("revoke_tokens"):
             self._world.tokens.revoke_all()
         return {"tenant_id": tenant.id, "client_secret_file": app.secret_file}
+
+    def _certificate(self, body: Body) -> Body:
+        """Register a certificate with an application, as an upload in Entra's pages does; those it has stay."""
+        tenant, app = self._app(body)
+        try:
+            pem = Path(str(body["file"])).read_bytes() if "file" in body else str(body.get("pem", "")).encode()
+            certificate = read_app_certificate(pem)
+        except (OSError, ValueError):
+            raise OptionError("'file' names, or 'pem' is, one certificate in PEM or DER form.") from None
+        if certificate not in app.certificates:
+            app.certificates.append(certificate)
+        return {"tenant_id": tenant.id, "client_id": app.client_id, "ends_at": certificate.ends_at.isoformat()}
 
     def _tokens(self, body: Body) -> Body:
         if "life_s" in body:

@@ -5,10 +5,12 @@ A token's `roles` are a hint, read without trust: Graph alone decides. Nothing i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from tasks.permissions import FEATURES, needs_of
 from worker.batching import Fate, GraphRequest
 from worker.directory import READ_ROLES
 from worker.errors import TokenRefused, TokenUnavailable, UsherError
@@ -16,9 +18,10 @@ from worker.errors import TokenRefused, TokenUnavailable, UsherError
 if TYPE_CHECKING:
     from config import Connection
     from worker.services import Services
+    from worker.tokens import AccessToken
 
-INVITE_ROLES = frozenset({"User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
 _SOON = timedelta(days=30)
+_POLICY = GraphRequest("1", "GET", "/policies/authorizationPolicy?$select=allowInvitesFrom")
 _WHOSE = GraphRequest("1", "GET", "/organization?$select=displayName,verifiedDomains")
 _NAME_WITHIN_S = 5.0  # only shown: nobody waits long for a name
 
@@ -31,8 +34,11 @@ class Finding:
     what: str
 
 
-async def check_connection(services: Services, name: str) -> list[Finding]:
-    """Check one connection from here. Raises nothing for a connection that does not work: that is a finding."""
+async def check_connection(services: Services, name: str, features: Sequence[str] = ()) -> list[Finding]:
+    """Check one connection from here. Raises nothing for a connection that does not work: that is a finding.
+
+    `features` (of `permissions.FEATURES`): what must be allowed besides inviting.
+    """
     from config import ConfigError
 
     try:
@@ -41,22 +47,23 @@ async def check_connection(services: Services, name: str) -> list[Finding]:
         return [Finding(False, str(error))]
     findings = [*_shared(services, connection), *await _certificate(connection)]
     try:
-        token = await services.tokens.get(connection)
+        token = await services.tokens.get(connection, fresh=True)  # an older one lacks what was consented to since
     except (TokenRefused, TokenUnavailable) as error:
         return [Finding(False, str(error)), *findings]
     except ConfigError as error:
         return [Finding(False, str(error)), *findings]
     ends = token.expires_at.astimezone().strftime("%H:%M")
     findings.insert(0, Finding(True, f"Signing in works: Entra gave an access token, good until {ends}."))
-    findings += _roles(token.roles)
+    findings += _roles(token.roles, features)
     findings += await _organization(services, connection, token.secret.reveal())
+    findings += await _policy(services, connection, token)
     gate = await services.gates.of(name)
     if gate.held:
         findings.append(Finding(False, f"The connection is held: {gate.why}"))
     return findings
 
 
-def _roles(roles: frozenset[str] | None) -> list[Finding]:
+def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Finding]:
     if roles is None:
         return [
             Finding(
@@ -65,7 +72,7 @@ def _roles(roles: frozenset[str] | None) -> list[Finding]:
             )
         ]
     findings = []
-    if roles & INVITE_ROLES:
+    if all(need.is_met(roles) for need in FEATURES["invite"]):
         findings.append(Finding(True, "The app may invite guests."))
     else:
         findings.append(
@@ -77,14 +84,57 @@ def _roles(roles: frozenset[str] | None) -> list[Finding]:
         findings.append(
             Finding(True, "The app may read users: existing guests are found, and lost answers cleared up.")
         )
-    else:
+    elif not {"lookup", "tracking", "dry-run"}.intersection(features):
         findings.append(
             Finding(
                 True,
                 "The app may not read users: a row whose answer is lost ends in_doubt. Granting User.Read.All would let usher look.",
             )
         )
+    findings += [
+        Finding(
+            False,
+            f"Missing: the application permission {need.permission} with admin consent, {need.reason}. Without it: {need.without}.",
+        )
+        for need in needs_of(feature for feature in features if feature != "invite")
+        if not need.is_met(roles)
+    ]
     return findings
+
+
+_WHO_INVITES = {
+    "everyone": "Guests may be invited by everybody in the tenant, apps included.",
+    "adminsGuestInvitersAndAllMembers": "Guests may be invited by members and administrators, apps included.",
+    "adminsAndGuestInviters": (
+        "The tenant lets only administrators and guest inviters invite. Microsoft's page says that an app is refused then; reports say that "
+        "User.Invite.All lets it through. If invitations are refused: Entra ID, External Identities, External collaboration settings."
+    ),
+}
+"""By `allowInvitesFrom`. https://learn.microsoft.com/graph/api/resources/authorizationpolicy"""
+
+
+async def _policy(services: Services, connection: Connection, token: AccessToken) -> list[Finding]:
+    """Look who may invite, where the app may read that."""
+    if token.roles is not None and not all(need.is_met(token.roles) for need in FEATURES["policy"]):
+        return [
+            Finding(
+                True,
+                "The app may not read the tenant's invite policy: that invitations are switched off is seen at the first one. Granting "
+                "Policy.Read.All would let usher look.",
+            )
+        ]
+    exchange = await services.graph.send_one(connection, token.secret.reveal(), _POLICY, priority="normal")
+    answer = exchange.answers[_POLICY.id]
+    allowed = answer.body.get("allowInvitesFrom") if answer.status == 200 and isinstance(answer.body, dict) else None
+    if allowed == "none":
+        return [
+            Finding(
+                False,
+                "Nobody may invite guests into this tenant, not even an app: an administrator changes Guest invite settings (Entra ID, "
+                "External Identities, External collaboration settings); it takes up to an hour to work.",
+            )
+        ]
+    return [Finding(True, _WHO_INVITES[allowed])] if allowed in _WHO_INVITES else []
 
 
 async def _organization(services: Services, connection: Connection, token: str) -> list[Finding]:

@@ -16,7 +16,7 @@ COMMANDS = {
     "invite": ("invite", "Invite a list of people, or single addresses, as guests."),
     "jobs": ("jobs", "List jobs, follow them, fetch results, pause, resume, cancel, retry, delete."),
     "guests": ("guests", "Forget a person everywhere."),
-    "connections": ("connections", "List and check connections, hold them, reopen them."),
+    "connections": ("connections", "Add connections, get them consented to, check them, hold them, reopen them."),
     "worker": ("programs", "Run a worker (Celery's own command)."),
     "beat": ("programs", "Run the scheduler (Celery's own command)."),
     "flower": ("programs", "Run Flower, the view on workers and tasks (read-only)."),

@@ -1,4 +1,4 @@
-"""`usher connections`: which there are, whether they work, holding and reopening them."""
+"""`usher connections`: which there are, whether they work, holding and reopening them. Adding one stands in `connecting`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tasks.cli.connecting import add
+from tasks.cli.consenting import consent, features_option
 from tasks.cli.errors import Refusal
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import json_option
@@ -24,7 +26,11 @@ _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 @click.group(context_settings=_HELP)
 def connections() -> None:
-    """List and check connections, hold them, reopen them."""
+    """Add connections, get them consented to, check them, hold them, reopen them."""
+
+
+connections.add_command(add)
+connections.add_command(consent)
 
 
 @connections.command("list")
@@ -42,9 +48,12 @@ def list_(session: Session, wants_json: bool) -> int:
 @connections.command()
 @click.argument("name", required=False)
 @click.option("--all", "everything", is_flag=True, help="Check every connection.")
+@features_option("What must be allowed besides inviting.")
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
-def check(session: Session, name: str | None, everything: bool, wants_json: bool) -> int:
+def check(
+    session: Session, name: str | None, everything: bool, features: tuple[str, ...] | None, wants_json: bool
+) -> int:
     """Sign in and say what works and what is missing. Nothing is invited. Status 1 if somebody has to act."""
     from tasks.cli.place import open_place
     from tasks.cli.terminal import Terminal
@@ -52,7 +61,7 @@ def check(session: Session, name: str | None, everything: bool, wants_json: bool
     _need_one(name, everything)
     with Interrupts().caught(), open_place() as place:
         names = _names(place.settings, name)
-        return asyncio.run(_check(Terminal(session), place, names))
+        return asyncio.run(_check(Terminal(session), place, names, features or ()))
 
 
 @connections.command()
@@ -141,7 +150,7 @@ def _credential(connection: Connection) -> str:
     return "secret" if len(connection.client_secret) == 1 else f"{len(connection.client_secret)} secrets"
 
 
-async def _check(terminal: Terminal, place: Place, names: list[str]) -> int:
+async def _check(terminal: Terminal, place: Place, names: list[str], features: tuple[str, ...]) -> int:
     from tasks.checks import check_connection
 
     results = []
@@ -151,7 +160,7 @@ async def _check(terminal: Terminal, place: Place, names: list[str]) -> int:
         for name in names:
             if place.is_built_in(name):
                 place.need_worker(name)  # the sandbox runs beside a worker
-            findings = await check_connection(services, name)
+            findings = await check_connection(services, name, features)
             results.append((name, findings))
             _show_findings(terminal, name, findings)
     fine = all(finding.ok for _, findings in results for finding in findings)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -109,6 +110,22 @@ class Terminal:
         if not answer.endswith("\n"):
             self._to_stderr("")
         return answer.strip()
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Show nothing of what is typed within the block; what was pasted too early is not shown either."""
+        import termios
+
+        try:
+            shown = termios.tcgetattr(sys.stdin)
+        except (termios.error, OSError, ValueError):
+            yield
+            return
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, [*shown[:3], shown[3] & ~termios.ECHO, *shown[4:]])
+        try:
+            yield
+        finally:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, shown)
 
     def status(self, text: str) -> None:
         """Show a line that the next one overwrites; '' takes it away. Only where something may move."""

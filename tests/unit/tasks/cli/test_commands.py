@@ -45,7 +45,7 @@ def test_every_command_is_there() -> None:
     [
         ("jobs", {"list", "show", "watch", "results", "pause", "resume", "cancel", "retry", "delete"}),
         ("guests", {"forget"}),
-        ("connections", {"list", "check", "hold", "reopen"}),
+        ("connections", {"add", "consent", "list", "check", "hold", "reopen"}),
     ],
 )
 def test_groups_hold_their_commands(group: str, names: set[str]) -> None:

@@ -1,0 +1,129 @@
+"""Writing the configuration for people: a connection's table at the end of the file, and the private files beside it.
+
+All that stands in the file stays, comments included; what would not be read back as it was meant is not written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from config.errors import ConfigError
+from config.settings import load_settings
+from config.sources import find_file
+
+NEW_FILE = Path("usher.toml")
+"""Where a configuration begins when there is none: the first place it is looked for."""
+
+
+def file_to_write(env: Mapping[str, str] = os.environ) -> Path:
+    """Return the file that a new connection is written to: the one in force, else the one `USHER_CONFIG` names, else ./usher.toml."""
+    return find_file(env, None) or NEW_FILE.absolute()
+
+
+def write_private(path: Path, content: bytes) -> Path:
+    """Write a new file that only its owner may read (0600), in a folder that is made 0700 where it is missing.
+
+    Raises `ConfigError` where something of that name is there already (it may be the only copy of a key) or it cannot be written.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigError(
+            f"{path} is there already and is not overwritten: it may be in use. Remove it, or name it as it is."
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def table_text(name: str, values: Mapping[str, str]) -> str:
+    """Return a connection's table as TOML. Pure."""
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    return "\n".join([f"[connections.{name}]", *lines, ""])
+
+
+def append_connection(path: Path, name: str, values: Mapping[str, str], env: Mapping[str, str] = os.environ) -> None:
+    """Append a connection to the file, made (0600) where it is missing; the whole is read back before it takes the file's place.
+
+    Raises `ConfigError` with nothing changed: a connection of that name is there, the result could not be read, or the file cannot be
+    written (the sentence then says what to put in by hand).
+    """
+    table = table_text(name, values)
+    real = path.resolve()  # a link stays a link
+    before = _read(real)
+    text = before.decode("utf-8-sig")
+    ending = "\r\n" if "\r\n" in text else "\n"
+    known = _parsed(path, text).get("connections", {})
+    if isinstance(known, dict) and name in known:
+        raise ConfigError(f"{path} has a connection {name} already: choose another name, or change it there.")
+    gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+    after = before + f"{gap}{table}".replace("\n", ending).encode()
+    scratch = real.with_name(f".{real.name}.{os.getpid()}")
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        scratch.unlink(missing_ok=True)
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(after)
+            file.flush()
+            os.fsync(file.fileno())
+        _read_back(scratch, path, env)
+        if real.exists():
+            if _read(real) != before:
+                raise ConfigError(f"{path} was changed by somebody else meanwhile; nothing was written. Try again.")
+            _take_over(real, scratch)
+        scratch.replace(real)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror or error}). Put this into the configuration yourself:\n{table}"
+        ) from None
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _parsed(path: Path, text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        raise ConfigError(
+            f"{path} is not TOML as it stands; mend it first (usher connections list says where)."
+        ) from None
+
+
+def _read_back(scratch: Path, path: Path, env: Mapping[str, str]) -> None:
+    """Raise `ConfigError` when usher could not work with the result. Relative paths in it start at the same folder."""
+    try:
+        load_settings(env, scratch)
+    except ConfigError as error:
+        told = [fault.replace(str(scratch), str(path)) for fault in error.faults]
+        raise ConfigError([*told, "Nothing was written."]) from None
+
+
+def _take_over(old: Path, new: Path) -> None:
+    """Give the new file the rights and, as far as we may, the owner of the old one: a service account goes on reading it."""
+    kept = old.stat()
+    new.chmod(stat.S_IMODE(kept.st_mode))
+    if (kept.st_uid, kept.st_gid) != (os.getuid(), os.getgid()):
+        try:
+            os.chown(new, kept.st_uid, kept.st_gid)
+        except OSError as error:
+            raise OSError(error.errno, f"it belongs to another account, and {error.strerror}") from None

@@ -1,0 +1,95 @@
+"""What the application must be allowed for each thing that usher does: permission and reason, the smallest that does. Pure.
+
+All are *application* permissions of Microsoft Graph. https://learn.microsoft.com/graph/permissions-reference
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_USERS = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+_ORGANIZATION = (
+    *("Organization.Read.All", "Organization.ReadWrite.All"),
+    *("Directory.Read.All", "Directory.ReadWrite.All"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One permission for one purpose. `also`: permissions that include it; `without`: what happens if none is granted."""
+
+    permission: str
+    reason: str
+    without: str
+    also: tuple[str, ...] = ()
+
+    def is_met(self, roles: frozenset[str]) -> bool:
+        """Whether a token with these roles may do it."""
+        return self.permission in roles or not roles.isdisjoint(self.also)
+
+
+_INVITE = Need(
+    "User.Invite.All",
+    "to send the invitations",
+    "nothing can be sent",
+    ("User.ReadWrite.All", "Directory.ReadWrite.All"),
+)
+_LOOK = Need(
+    "User.Read.All",
+    "to see who is a guest already, so that nobody is mailed twice, and to look an invitation up whose answer was lost",
+    "a row whose answer was lost ends in_doubt, and existing guests are told by Microsoft one by one",
+    _USERS[1:],
+)
+_TRACK = Need(
+    "User.Read.All",
+    "to see which guests have accepted their invitation",
+    "who has accepted cannot be seen",
+    _USERS[1:],
+)
+_POLICY = Need(
+    "Policy.Read.All",
+    "to see, before anything is sent, who may invite and which domains are refused",
+    "that invitations are switched off is seen at the first invitation only",
+    ("Policy.ReadWrite.Authorization",),
+)
+_NAME = Need(
+    "Organization.Read.All",
+    "to show the tenant's name and domains before sending, and the domain that the e-mails come from",
+    "the plan shows the tenant's id instead of its name",
+    _ORGANIZATION[1:],
+)
+
+FEATURES: dict[str, tuple[Need, ...]] = {
+    "invite": (_INVITE,),
+    "lookup": (_LOOK,),
+    "tracking": (_TRACK,),
+    "dry-run": (_LOOK, _POLICY, _NAME),
+    "name": (_NAME,),
+    "policy": (_POLICY,),
+}
+"""What `--for` may name, and what each needs."""
+USUAL = ("invite", "lookup", "policy", "name")
+"""What most installations want."""
+
+
+def needs_of(features: Iterable[str]) -> list[Need]:
+    """Return what some features need: each permission once, its reasons joined."""
+    found: dict[str, Need] = {}
+    for need in dict.fromkeys(need for feature in features for need in FEATURES[feature]):
+        before = found.get(need.permission)
+        if before is None:
+            found[need.permission] = need
+        else:
+            reason, without = f"{before.reason}; {need.reason}", f"{before.without}; {need.without}"
+            found[need.permission] = Need(need.permission, reason, without, need.also)
+    return list(found.values())
+
+
+def read_features(text: str) -> tuple[str, ...]:
+    """Read `invite,tracking`. Raises ValueError with half a sentence."""
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [name for name in names if name not in FEATURES]
+    if unknown or not names:
+        raise ValueError(f"must be of {', '.join(FEATURES)}, separated by commas")
+    return names

@@ -1,0 +1,198 @@
+"""From nothing to a checked connection, as docs/entra-setup.md says: the real command, a real terminal, the sandbox as Entra."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import ssl
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.settings import load_settings
+from tests.integration.producers_fixtures import Sandbox, plain_environment, run_sandbox, wait_until
+from tests.integration.test_cli import Place, Typist
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One Entra for the module."""
+    folder = Path(tempfile.mkdtemp(prefix="ucon-", dir="/tmp"))
+    with run_sandbox(folder) as sandbox:
+        yield sandbox
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    """A folder with nothing in it: no configuration, no key."""
+    folder = Path(tempfile.mkdtemp(prefix="ucon-", dir="/tmp"))
+    env = plain_environment(USHER_STATE_DIR=str(folder / "state"), HOME=str(folder), USHER_GRACE_S="0.2", COLUMNS="160")
+    env.pop("XDG_RUNTIME_DIR", None)
+    place = Place(folder, env)
+    yield place
+    wait_until(place.is_gone, 60, "the end of the private stack")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def rehearsal(sandbox: Sandbox) -> tuple[str, ...]:
+    """Where a real connection would name a cloud."""
+    ready = sandbox.ready
+    host = ready["url"]
+    return ("--authority", host, "--graph-url", ready["graph_url"], "--ca-file", ready["ca_file"])
+
+
+def ready_file(place: Place, sandbox: Sandbox) -> str:
+    """The sandbox's ready file."""
+    return place.write("ready.json", json.dumps(sandbox.ready))
+
+
+def test_from_nothing_to_a_checked_connection_with_a_certificate(place: Place, sandbox: Sandbox) -> None:
+    """Questions at a terminal, a slip in each answer; then the upload, the ticket, the check."""
+    typist = Typist(place, "connections", "add", "trial", *rehearsal(sandbox))
+    for question, slip, words, answer in (
+        ("Tenant (", "nowhere.example", "There is no tenant nowhere.example", "somebody@contoso.example"),
+        ("Application (client) ID:", "usher", "looks like 1111", sandbox.ready["client_id"]),
+        ("[c/s]", "x", "Type c or s", "c"),
+    ):
+        typist.read_until(question)
+        typist.type(f"{slip}\n")
+        typist.read_until(words)
+        typist.type(f"{answer}\n")
+    done = typist.end()
+    assert done.status == 0, done.err
+    assert f"Tenant {sandbox.ready['tenant_id']}" in done.out
+    key, public = place.folder / "secrets/trial.pem", place.folder / "secrets/trial.cer"
+    assert (key.stat().st_mode & 0o777, (place.folder / "usher.toml").stat().st_mode & 0o777) == (0o600, 0o600)
+    assert "PRIVATE KEY" not in public.read_text()
+    thumbprint = re.search(r"thumbprint ([0-9A-F]{40})", done.out)
+    assert thumbprint
+    der = ssl.PEM_cert_to_DER_cert(public.read_text())
+    import hashlib
+
+    assert hashlib.sha1(der, usedforsecurity=False).hexdigest().upper() == thumbprint[1]
+
+    before = place.usher("connections", "check", "trial")
+    assert (before.status, "upload this certificate" in before.out) == (1, True)
+    sandbox.ask("certificate", {"file": str(public)})
+    after = place.usher("connections", "check", "trial", "--for", "dry-run,tracking")
+    assert after.status == 0, after.out
+    assert "Guests may be invited by everybody" in after.out
+    ticket = place.usher("connections", "consent", "trial", "--for", "invite,tracking")
+    assert ticket.status == 0
+    for words in ("/adminconsent?client_id=", "User.Invite.All", "User.Read.All", f"TCP port {sandbox.port}"):
+        assert words in ticket.out
+
+
+def test_a_secret_is_taken_unseen(place: Place, sandbox: Sandbox) -> None:
+    """Its ID pasted in its place is noticed; the screen shows neither; the file is 0600 and the TOML only names it."""
+    typist = Typist(place, "connections", "add", "trial", "--sandbox", ready_file(place, sandbox))
+    typist.read_until("[c/s]")
+    typist.type("s\n")
+    typist.read_until("(not shown)")
+    secret_id = "0f0e0d0c-1111-2222-3333-444455556666"
+    typist.type(f"{secret_id}\n")
+    typist.read_until("That is the secret's ID")
+    typist.type(f"{sandbox.secret}\n")
+    done = typist.end()
+    assert done.status == 0, done.err
+    assert sandbox.secret not in done.out
+    assert secret_id not in done.out
+    kept = place.folder / "secrets/trial.secret"
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (sandbox.secret, 0o600)
+    written = (place.folder / "usher.toml").read_text()
+    assert 'client_secret = "file:secrets/trial.secret"' in written
+    assert sandbox.secret not in written
+    assert place.usher("connections", "check", "trial").status == 0
+
+
+def test_options_answer_every_question(place: Place, sandbox: Sandbox) -> None:
+    """No terminal: all given, one object; the configuration in force is the one that is added to, with what stood in it."""
+    place.write("our.toml", '# kept\n[ledger]\nkeep = "9d"\n')
+    place.env["USHER_CONFIG"] = str(place.folder / "our.toml")
+    ready = ready_file(place, sandbox)
+    first = place.usher("connections", "add", "one", "--sandbox", ready, "--certificate", "--days", "30", "--json")
+    assert first.status == 0, first.err
+    told = json.loads(first.out)
+    assert (told["tenant_id"], told["credential"]) == (sandbox.ready["tenant_id"], "certificate")
+    assert Path(told["upload"]).exists()
+    piped = place.usher(
+        *("connections", "add", "two", "--sandbox", ready, "--secret-file", "-", "--json"), text=sandbox.secret + "\n"
+    )
+    assert piped.status == 0, piped.err
+    named = place.usher(
+        *("connections", "add", "three", "--sandbox", ready),
+        *("--secret-file", sandbox.ready["client_secret_file"], "--json"),
+    )
+    assert named.status == 0, named.err
+    settings = load_settings(place.env)
+    assert set(settings.connections) == {"one", "two", "three"}
+    assert settings.ledger.keep_s == 9 * 86400
+    assert (place.folder / "our.toml").read_text().startswith("# kept\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("Contoso", "--sandbox", "READY", "--certificate"), "cannot be a connection's name"),
+        (("a", "--certificate"), "--tenant is missing, and there is no terminal"),
+        (("a", "--sandbox", "READY"), "--certificate (or --secret-file) is missing"),
+        (("a", "--sandbox", "nothing.json", "--certificate"), "is not the ready file of a running sandbox"),
+        (
+            ("a", "--sandbox", "READY", "--tenant", "nowhere.example", "--certificate"),
+            "There is no tenant nowhere.example",
+        ),
+        (("a", "--sandbox", "READY", "--tenant", "common", "--certificate"), "must be one tenant"),
+        (("a", "--sandbox", "READY", "--client-id", "x", "--certificate"), "looks like"),
+        (("a", "--sandbox", "READY", "--certificate", "--secret-file", "x"), "Give one of"),
+        (("a", "--sandbox", "READY", "--secret-file", "missing"), "missing, which does not exist"),
+        (("a", "--sandbox", "READY", "--secret-file", "guid"), "That is the secret's ID"),
+        (("a", "--sandbox", "READY", "--secret-env", "1x"), "must name an environment variable"),
+        (("a", "--sandbox", "READY", "--certificate-file", "missing"), "there is no file missing"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(place: Place, sandbox: Sandbox, arguments: tuple[str, ...], words: str) -> None:
+    """Status 2, and nothing lies about afterwards."""
+    ready = ready_file(place, sandbox)
+    place.write("guid", "0f0e0d0c-1111-2222-3333-444455556666\n")
+    done = place.usher("connections", "add", *(ready if part == "READY" else part for part in arguments))
+    assert done.status == 2
+    assert words in done.err
+    assert not (place.folder / "usher.toml").exists()
+    assert not list(place.folder.glob("secrets/*"))
+
+
+def test_ctrl_c_leaves_nothing(place: Place, sandbox: Sandbox) -> None:
+    """At the question for the secret too: the screen shows what is typed again."""
+    typist = Typist(place, "connections", "add", "trial", "--sandbox", ready_file(place, sandbox))
+    typist.read_until("[c/s]")
+    typist.type("s\n")
+    typist.read_until("(not shown)")
+    typist.type("\x03")
+    assert typist.end().status == 2
+    assert not (place.folder / "usher.toml").exists()
+
+
+def test_the_check_says_what_is_missing(place: Place, sandbox: Sandbox) -> None:
+    """By permission and reason; and that nobody may invite."""
+    place.usher(
+        *("connections", "add", "trial", "--sandbox", ready_file(place, sandbox)),
+        *("--secret-file", sandbox.ready["client_secret_file"]),
+    )
+    try:
+        sandbox.ask("policy", {"allow_invites_from": "none", "roles": ["User.Invite.All", "Policy.Read.All"]})
+        done = place.usher("connections", "check", "trial", "--for", "tracking")
+        assert done.status == 1
+        assert "Nobody may invite guests into this tenant" in done.out
+        assert "Missing: the application permission User.Read.All with admin consent, to see which guests" in done.out
+        sandbox.ask("policy", {"allow_invites_from": "everyone", "roles": ["User.Invite.All"]})
+        done = place.usher("connections", "check", "trial")
+        assert done.status == 0
+        assert "Granting Policy.Read.All would let usher look" in done.out
+    finally:
+        sandbox.ask(
+            "policy", {"roles": ["User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All"]}
+        )

@@ -1,0 +1,95 @@
+"""A connection is put into the file that people wrote, and nothing of theirs is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigError
+from config.settings import load_settings
+from config.writing import append_connection, file_to_write, write_private
+
+TABLE = {
+    "tenant_id": "11111111-2222-3333-4444-555555555555",
+    "client_id": "6f2c3d0a-0000-0000-0000-000000000001",
+    "certificate": "file:secrets/new.pem",
+}
+
+
+def test_all_that_stands_in_the_file_stays(tmp_path: Path) -> None:
+    """Comments, order, a last line without its end; the new table comes last and is read back."""
+    path = tmp_path / "usher.toml"
+    before = '# ours\n[ledger]\nkeep = "10d"  # short'
+    path.write_text(before)
+    path.chmod(0o640)
+    append_connection(path, "new", TABLE, {})
+    assert path.read_text().startswith(before + "\n\n[connections.new]\n")
+    assert path.stat().st_mode & 0o777 == 0o640
+    settings = load_settings({}, path)
+    assert settings.connection("new").certificate is not None
+    assert settings.ledger.keep_s == 864_000
+    assert [entry.name for entry in tmp_path.iterdir()] == ["usher.toml"]
+
+
+def test_a_file_of_windows_keeps_its_line_ends(tmp_path: Path) -> None:
+    """And its byte order mark."""
+    path = tmp_path / "usher.toml"
+    path.write_bytes(b"\xef\xbb\xbf[ledger]\r\nkeep = 10\r\n")
+    append_connection(path, "new", TABLE, {})
+    assert path.read_bytes().replace(b"\r\n", b"").count(b"\n") == 0
+    assert load_settings({}, path).connection("new").tenant_id == TABLE["tenant_id"]
+
+
+def test_a_new_file_is_the_owners_alone_and_a_link_stays_one(tmp_path: Path) -> None:
+    """0600, for it may come to hold a password."""
+    real, link = tmp_path / "real" / "usher.toml", tmp_path / "usher.toml"
+    link.symlink_to(real)
+    append_connection(link, "new", TABLE, {})
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o600
+    append_connection(link, "second", TABLE, {})
+    assert set(load_settings({}, link).connections) == {"new", "second"}
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "words"),
+    [
+        ('[connections.new]\ntenant_id = "a.example"\n', {}, "has a connection new already"),
+        ("connections = 5\n", {}, "Nothing was written"),
+        ("[ledger\n", {}, "is not TOML as it stands"),
+        ("", {"client_id": "with a blank"}, "client_id must be"),
+        ("", {"client_secret": "literal"}, "client_secret must be env:NAME or file:/path"),
+        ('[ledger]\nkep = "1d"\n', {}, "is not a setting usher knows"),
+    ],
+)
+def test_what_could_not_be_read_back_is_not_written(
+    tmp_path: Path, before: str, changes: dict[str, str], words: str
+) -> None:
+    """The file is as it was, and nothing lies beside it."""
+    path = tmp_path / "usher.toml"
+    path.write_text(before)
+    with pytest.raises(ConfigError) as caught:
+        append_connection(path, "new", TABLE | changes, {})
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert path.read_text() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["usher.toml"]
+
+
+def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
+    """It may be the only copy; file and folder are the owner's alone."""
+    path = write_private(tmp_path / "secrets" / "new.pem", b"first")
+    with pytest.raises(ConfigError, match="not overwritten"):
+        write_private(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_the_file_that_is_read_is_the_one_that_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is not there yet."""
+    monkeypatch.chdir(tmp_path)
+    named = tmp_path / "elsewhere.toml"
+    assert file_to_write({"USHER_CONFIG": str(named)}) == named
+    if not Path("/etc/usher/usher.toml").exists():
+        assert file_to_write({}) == tmp_path / "usher.toml"

@@ -1,0 +1,63 @@
+"""Each permission with its reason, the smallest that does; the ticket holds all that an administrator asks back."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config import parse_connection
+from tasks.cli.consenting import consent_url, hosts_of, ticket_text
+from tasks.permissions import FEATURES, USUAL, needs_of, read_features
+
+ROOT = Path(__file__).resolve().parents[3]
+SETUP = (ROOT / "docs/entra-setup.md").read_text(encoding="utf-8")
+TABLE = {
+    "tenant_id": "11111111-2222-3333-4444-555555555555",
+    "client_id": "6f2c3d0a-0000-0000-0000-000000000001",
+    "client_secret": "env:X",
+}
+
+
+def test_one_permission_is_asked_for_once_with_all_its_reasons() -> None:
+    """Looking up and tracking both read users."""
+    needs = needs_of(("invite", "lookup", "tracking"))
+    assert [need.permission for need in needs] == ["User.Invite.All", "User.Read.All"]
+    assert "mailed twice" in needs[1].reason
+    assert "accepted" in needs[1].reason
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_a_larger_permission_will_do(feature: str) -> None:
+    """A token with everything lacks nothing; one without roles lacks all of it."""
+    everything = frozenset({"Directory.ReadWrite.All", "Policy.Read.All"})
+    assert all(need.is_met(everything) for need in FEATURES[feature])
+    assert not any(need.is_met(frozenset()) for need in FEATURES[feature])
+
+
+def test_for_takes_known_words_only() -> None:
+    """And repeats none."""
+    assert read_features("invite, tracking,invite") == ("invite", "tracking")
+    for text in ("", "invite,mail"):
+        with pytest.raises(ValueError, match="must be of invite, lookup"):
+            read_features(text)
+
+
+def test_the_ticket_is_complete() -> None:
+    """Link, permissions with reasons, hosts and ports of that cloud."""
+    connection = parse_connection("gov", TABLE | {"cloud": "usgov"})
+    text = ticket_text(connection, needs_of(USUAL))
+    assert consent_url(connection) in text
+    assert consent_url(connection).startswith("https://login.microsoftonline.us/11111111-")
+    assert hosts_of(connection) == [("login.microsoftonline.us", "443"), ("graph.microsoft.us", "443")]
+    for need in needs_of(USUAL):
+        assert f"{need.permission}\n      {need.reason}." in text
+
+
+def test_the_page_knows_every_permission_and_every_word() -> None:
+    """docs/entra-setup.md names what `--for` takes, with its permissions."""
+    rows = {match[1]: match[2] for match in re.finditer(r"^\| `([a-z-]+)` \|(.+)\|$", SETUP, re.MULTILINE)}
+    assert set(rows) >= set(FEATURES)
+    for feature, needs in FEATURES.items():
+        assert [need.permission for need in needs if f"`{need.permission}`" not in rows[feature]] == []
