@@ -96,10 +96,12 @@ def _build_item(request: GraphRequest) -> dict[str, Any]:
 _JSON_BODY = {"Content-Type": "application/json"}
 
 
-def pair_answers(requests: Sequence[GraphRequest], envelope_body: Any) -> dict[str, GraphAnswer]:
+def pair_answers(
+    requests: Sequence[GraphRequest], envelope_body: Any, lent: Mapping[str, str] = _NO_HEADERS
+) -> dict[str, GraphAnswer]:
     """Return exactly one answer per request id, whatever the envelope holds.
 
-    Missing, doubled and malformed items are `LOST`; ids that nobody asked for are left out. Never raises.
+    `lent`: headers (lower-case names) that an answer has unless its own say otherwise. Missing, doubled and malformed items are `LOST`; ids that nobody asked for are left out. Never raises.
     """
     items = envelope_body.get("responses") if isinstance(envelope_body, dict) else None
     if not isinstance(items, list):
@@ -109,7 +111,7 @@ def pair_answers(requests: Sequence[GraphRequest], envelope_body: Any) -> dict[s
         if not isinstance(item, dict) or not isinstance(item.get("id"), str):
             continue
         key = _fold_id(item["id"])
-        found[key] = GraphAnswer(Fate.LOST, note="answered twice") if key in found else _read_item(item)
+        found[key] = GraphAnswer(Fate.LOST, note="answered twice") if key in found else _read_item(item, lent)
     missing = GraphAnswer(Fate.LOST, note="missing from the answer")
     return {request.id: found.get(_fold_id(request.id), missing) for request in requests}
 
@@ -119,12 +121,14 @@ def answer_all(requests: Sequence[GraphRequest], answer: GraphAnswer) -> dict[st
     return {request.id: answer for request in requests}
 
 
-def _read_item(item: dict[str, Any]) -> GraphAnswer:
+def _read_item(item: dict[str, Any], lent: Mapping[str, str]) -> GraphAnswer:
     status = item.get("status")
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
         return GraphAnswer(Fate.LOST, note="answered without a status")
     raw = item.get("headers")
-    headers = {str(name).lower(): str(value) for name, value in raw.items()} if isinstance(raw, dict) else _NO_HEADERS
+    headers = lent
+    if isinstance(raw, dict) and raw:
+        headers = {**lent, **{str(name).lower(): str(value) for name, value in raw.items()}}
     return GraphAnswer(Fate.ANSWERED, status, headers, item.get("body"))
 
 

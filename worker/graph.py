@@ -158,7 +158,9 @@ class GraphClient:
             retry or (READS if all(r.method == "GET" for r in requests) else REFUSED_ONLY),
         )
         if reply.fate is Fate.ANSWERED and 200 <= reply.status < 300:
-            answers = {k: _with_envelope(a, reply.headers) for k, a in pair_answers(requests, reply.body).items()}
+            # What only the envelope says: Graph's clock, and the id that support asks for
+            lent = {name: reply.headers[name] for name in ("date", "request-id") if name in reply.headers}
+            answers = pair_answers(requests, reply.body, lent)
         else:
             refused_together = reply.fate is Fate.ANSWERED and len(requests) > 1
             answer = reply.as_answer()
@@ -389,12 +391,6 @@ async def _read_content(response: aiohttp.ClientResponse) -> bytes | None:
 def _exchange(answers: dict[str, GraphAnswer], reply: _Reply, tries: int, elapsed_s: float) -> Exchange:
     server_date = parse_http_date(reply.headers.get("date", ""))
     return Exchange(answers, reply.client_request_id, server_date, elapsed_s, reply.status, tries)
-
-
-def _with_envelope(answer: GraphAnswer, envelope: Mapping[str, str]) -> GraphAnswer:
-    """Lend an item what only the envelope says: Graph's clock, and the id that support asks for."""
-    lent = {name: envelope[name] for name in ("date", "request-id") if name in envelope and name not in answer.headers}
-    return answer._replace(headers={**answer.headers, **lent}) if lent else answer
 
 
 def _describe(error: BaseException) -> str:

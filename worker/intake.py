@@ -67,8 +67,11 @@ class Intake(Consumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return what is called with each message."""
         handle = super().create_task_handler(*args, **kwargs)
+        unacknowledged = {queue.name for queue in self.app.conf.task_queues if queue.no_ack}
 
         def on_task_received(message: Any) -> None:
+            if message.delivery_info.get("routing_key") in unacknowledged:
+                message.ack_log_error = _nothing_to_acknowledge  # kombu would ask Redis to forget what was never noted
             fault = find_fault(message, self.strategies)
             if fault:
                 self._refuse(message, fault)
@@ -112,6 +115,10 @@ class Intake(Consumer):
             answer = {"status": "refused", "errors": [f"{fault}; nothing was accepted."]}
             self.app.backend.store_result(task_id, answer, "SUCCESS")
         message.ack_log_error(log, self.connection_errors)
+
+
+def _nothing_to_acknowledge(*_: Any, **__: Any) -> None:
+    pass
 
 
 def find_fault(message: Any, known: Collection[str]) -> str:

@@ -38,8 +38,11 @@ def read_used(answers: Iterable[GraphAnswer]) -> float | None:
     """Return the largest share of a limit that these answers show as used; None where none does. Pure."""
     shares = []
     for answer in answers:
+        shown = answer.headers.get("x-ms-throttle-limit-percentage")
+        if shown is None:
+            continue
         try:
-            share = float(answer.headers.get("x-ms-throttle-limit-percentage", ""))
+            share = float(shown)
         except ValueError:
             continue
         if math.isfinite(share) and share >= WARNED_FROM:

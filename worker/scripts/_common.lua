@@ -179,7 +179,7 @@ end
 local GENERATION_MS = 30 * 86400000
 local function index_place(base, hash, generation)
   local high, low = string.byte(hash, 1, 2)
-  return string.format('%s:%.0f:%.0f', base, generation, high * 16 + math.floor(low / 16)), string.sub(hash, 3)
+  return base .. ':' .. generation .. ':' .. high * 16 + math.floor(low / 16), string.sub(hash, 3)
 end
 
 local generations = {} -- name → whether there is one, as far as this script has asked
@@ -200,7 +200,8 @@ local function index_read(base, hash, now)
   end
 end
 
-local function index_write(base, hash, now, value)
+-- Writes one value for several guests.
+local function index_write(base, hashes, now, value)
   local generation = math.floor(now / GENERATION_MS)
   local ends = string.format('%.0f', (generation + 2) * GENERATION_MS + 86400000)
   if not index_has(base, generation) then
@@ -208,10 +209,15 @@ local function index_write(base, hash, now, value)
     redis.call('SET', name, 1, 'PXAT', ends)
     generations[name] = true
   end
-  local key, field = index_place(base, hash, generation)
-  if redis.call('HSET', key, field, value) == 1 then
-    if index_has(base, generation - 1) then redis.call('HDEL', index_place(base, hash, generation - 1), field) end
-    if redis.call('HLEN', key) == 1 then redis.call('PEXPIREAT', key, ends) end
+  local keys, fields = {}, {}
+  for k, hash in ipairs(hashes) do keys[k], fields[k] = index_place(base, hash, generation) end
+  local before = index_has(base, generation - 1)
+  local all_there = redis.call('EXISTS', unpack(keys)) == #keys -- and so have their expiry: nearly always, once a tenant has some guests
+  for k, key in ipairs(keys) do
+    if redis.call('HSET', key, fields[k], value) == 1 then
+      if before then redis.call('HDEL', index_place(base, hashes[k], generation - 1)) end
+      if not all_there and redis.call('HLEN', key) == 1 then redis.call('PEXPIREAT', key, ends) end
+    end
   end
 end
 

@@ -131,7 +131,7 @@ for k = 1, #rows do
       free = false
       known[#known + 1] = i
       known[#known + 1] = day .. ':' .. job
-      index_write(ARGV[6], hash, now, 'i' .. today .. ':' .. job) -- asked for again: it stays known
+      index_write(ARGV[6], { hash }, now, 'i' .. today .. ':' .. job) -- asked for again: it stays known
     elseif claims[hash] or (owners[k] and owners[k] ~= mine and claim_lives(ARGV[5], owners[k])) then
       free = false
       blocked[#blocked + 1] = i

@@ -9,7 +9,7 @@ for place = 1, #ARGV[2] / 12 do
   if day then
     reply[#reply + 1] = place
     reply[#reply + 1] = day .. ':' .. job
-    index_write(ARGV[1], hash, now, 'i' .. today .. ':' .. job)
+    index_write(ARGV[1], { hash }, now, 'i' .. today .. ':' .. job)
   end
 end
 return reply

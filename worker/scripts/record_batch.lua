@@ -21,7 +21,7 @@ local mine = batch > 0 and rows_of_batch(KEYS[2], 'b' .. batch) or {}
 local marks, answered = {}, {} -- what each row's answer counts as; of those that are news, in their order
 for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
 local counts, opened, taken, revived = {}, 0, 0, false
-local given_up = {} -- claims on guests: hash → whose it should be
+local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose it should be
 for a = 16, #ARGV, 5 do
   local row, new, wait = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
   local i = tonumber(row)
@@ -38,7 +38,7 @@ for a = 16, #ARGV, 5 do
   end
   local hash = ARGV[a + 4]
   if hash ~= '' and fact and new == 'i' then
-    index_write(ARGV[10], hash, now, string.format('i%.0f:%s', math.floor(now / 86400000), job))
+    invited[#invited + 1] = hash
     given_up[hash] = job .. ':' .. chunk .. ':' .. row
   elseif hash ~= '' and (fact or (waiting and is_pending(new))) then
     given_up[hash] = job .. ':' .. chunk .. ':' .. row
@@ -70,6 +70,7 @@ for a = 16, #ARGV, 5 do
     taken = taken + 1
   end
 end
+if invited[1] then index_write(ARGV[10], invited, now, string.format('i%.0f:%s', math.floor(now / 86400000), job)) end
 if next(given_up) then
   local hashes, gone = {}, {}
   for hash in pairs(given_up) do hashes[#hashes + 1] = hash end
