@@ -172,7 +172,7 @@ def _check_daily_limit(value: object) -> int | None:
 References = Annotated[
     tuple[Annotated[Reference, PlainValidator(_check_reference), PlainSerializer(str)], ...], BeforeValidator(_as_list)
 ]
-_OptionalReference = Annotated[
+OptionalReference = Annotated[
     Reference | None, PlainValidator(_check_optional_reference), PlainSerializer(lambda r: r and str(r))
 ]
 _Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(_as_list)]
@@ -186,8 +186,8 @@ class Connection(Section):
     tenant_id: Annotated[str, PlainValidator(check_tenant)]
     client_id: Annotated[str, PlainValidator(_check_client)]
     client_secret: References = ()
-    certificate: _OptionalReference = None
-    certificate_password: _OptionalReference = None
+    certificate: OptionalReference = None
+    certificate_password: OptionalReference = None
     cloud: Annotated[str, PlainValidator(_check_cloud)] = "global"
     authority: Annotated[str, PlainValidator(_check_authority)] = ""
     """With the tenant: `https://login.microsoftonline.com/<tenant>`."""

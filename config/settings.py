@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar, get_ori
 
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, field_serializer
 
-from config.connections import SANDBOX, Connection, References, Section, credential_faults
+from config.connections import SANDBOX, Connection, OptionalReference, References, Section, credential_faults
 from config.errors import ConfigError, ReferenceError_, UnknownConnection, did_you_mean
 from config.references import Reference
 from config.sources import Faults, Merged, Path_, dotted, find_file, merge
@@ -66,6 +66,12 @@ def _check_level(value: object) -> str:
     if level not in _LEVELS:
         raise ValueError(f"must be one of {', '.join(_LEVELS)}")
     return level
+
+
+def _check_listen(value: object) -> str:
+    if isinstance(value, str) and value.strip().rpartition(":")[2].isdigit():
+        return value.strip()
+    raise ValueError("must be HOST:PORT, such as 127.0.0.1:9464")
 
 
 class _Server(Section):
@@ -135,6 +141,14 @@ class QuotaSection(Section):
     units_per_app: _Limit = Limit(150_000, 20.0)
 
 
+class MetricsSection(Section):
+    """`[metrics]`: where `usher metrics` listens, and what it asks of whoever reads."""
+
+    listen: Annotated[str, PlainValidator(_check_listen)] = "127.0.0.1:9464"
+    login: OptionalReference = None
+    token: OptionalReference = None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The configuration in force. Immutable, not hashable; compare `digest` to see whether anything but a secret differs."""
@@ -148,6 +162,7 @@ class Settings:
     logs: LogsSection = field(default_factory=LogsSection)
     connections: Mapping[str, Connection] = field(default_factory=dict)
     quota: QuotaSection = field(default_factory=QuotaSection)
+    metrics: MetricsSection = field(default_factory=MetricsSection)
     schedules: Mapping[str, Any] = field(default_factory=dict)
     timezone: str | None = None
     source: Path | None = None
@@ -198,7 +213,8 @@ class Settings:
     def references(self) -> tuple[Reference, ...]:
         """Every reference in the configuration."""
         of_connections = (ref for connection in self.connections.values() for ref in connection.references)
-        return (*self.server_references, *self.ledger.key, *of_connections)
+        of_metrics = (reference for reference in (self.metrics.login, self.metrics.token) if reference is not None)
+        return (*self.server_references, *self.ledger.key, *of_connections, *of_metrics)
 
     @property
     def referenced_files(self) -> tuple[Path, ...]:
@@ -215,6 +231,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "graph": GraphSection,
     "logs": LogsSection,
     "quota": QuotaSection,
+    "metrics": MetricsSection,
 }
 _TABLES = (*_SECTIONS, "connections", "schedules")
 
@@ -301,6 +318,7 @@ class _Reader:
         graph = self._section(GraphSection, ("graph",), tables.get("graph", {}))
         logs = self._section(LogsSection, ("logs",), tables.get("logs", {}))
         quota = self._section(QuotaSection, ("quota",), tables.get("quota", {}))
+        metrics = self._section(MetricsSection, ("metrics",), tables.get("metrics", {}))
         self._check_times(graph, ledger)
         if broker and broker.url and redis and not redis.url:
             self._add(("broker", "url"), "needs redis.url too (the private server is its own broker)")
@@ -312,6 +330,7 @@ class _Reader:
             logs=logs or LogsSection(),
             connections=self.connections(),
             quota=quota or QuotaSection(),
+            metrics=metrics or MetricsSection(),
             schedules=self._table("schedules"),
             timezone=self._timezone(),
             source=self._merged.file,

@@ -13,6 +13,7 @@ from typing import Any
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from worker.keys import Keys
 from worker.place import Place, find_place
 from worker.queues import BULK, NOW, PRODUCERS, THREADS
 
@@ -80,7 +81,7 @@ def build_settings(place: Place) -> dict[str, Any]:
         "beat_scheduler": "redbeat.RedBeatScheduler",
         "beat_max_loop_interval": 2,
         "redbeat_redis_url": place.redis_url,
-        "redbeat_key_prefix": f"{prefix}:redbeat",
+        "redbeat_key_prefix": Keys(prefix).beat(),
         "redbeat_lock_timeout": 15,
         "redbeat_redis_options": _redbeat_options(),
     }

@@ -238,6 +238,8 @@ class ChunkRun:
             )
         bind(client_request_id=exchange.client_request_id)
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
+        services.meters.batch(connection.name, len(requests), exchange.elapsed_s)
+        services.meters.answers(connection.name, "invite", exchange.answers.values())
         now_ms = services.clocks.redis_ms()
         verdicts, outcomes = [], []
         for granted in grant.rows:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from worker.errors import LedgerTooNew
+from worker.expiry import note_certificates
 from worker.ledger import MOST_OFFERS, Tick
 from worker.model import Ticket
 from worker.services import Services
@@ -28,6 +29,7 @@ _SOON_S = 0.005  # at most 200 ticks a second, whatever is due
 _AWAY_S = 1.0
 _TOO_NEW_S = 10.0
 _HOUSEKEEPING_S = 5.0
+_CERTIFICATES_S = 600.0
 
 Publish = Callable[[Sequence[tuple[Ticket, int]]], None]
 
@@ -43,6 +45,7 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._full = False
+        self._certificates_at_s = 0.0
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="usher-publish")
 
     def start(self) -> None:
@@ -77,6 +80,7 @@ class Dispatcher:
                 # A full server is asked no more often than an idle one, whatever is due
                 wait_s = IDLE_S if tick.next_s is None or self._full else min(IDLE_S, max(_SOON_S, tick.next_s))
                 self._report(tick)
+                await self._services.meters.push_if_due(self._services.client, self._services.keys, loop.time())
                 if tick.offers:
                     await loop.run_in_executor(self._publisher, self._publish, tick.offers)
                 if loop.time() >= housekeeping_at:
@@ -109,6 +113,10 @@ class Dispatcher:
         if mended:
             log.warning("%d entries of the ledger's lists did not fit its rows and were put right", mended)
         await services.jobs.expire_ended()
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._certificates_at_s:
+            self._certificates_at_s = now_s + _CERTIFICATES_S
+            await note_certificates(services)
         for job in await services.jobs.remove_abandoned():
             log.info(
                 "job %s: whoever was loading it has gone, so it was removed; nothing of it was sent",
@@ -132,6 +140,8 @@ class Dispatcher:
 
     def _report(self, tick: Tick) -> None:
         if tick.lost_leases:
+            self._services.meters.add("leases_lost", by=tick.lost_leases)
             log.warning("%d leases ended without their worker; their chunks are offered again", tick.lost_leases)
         if tick.unclaimed:
+            self._services.meters.add("offers_again", by=tick.unclaimed)
             log.info("%d offers found no worker in time and are made again", tick.unclaimed)

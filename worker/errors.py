@@ -13,6 +13,7 @@
     ├── SealError
     │   ├── SealBroken            a sealed value that none of the ledger keys opens
     │   └── KeyUnusable           a ledger key that is too short to be one
+    ├── CannotListen              the metrics cannot be served where they were wanted
     └── WayOutUnusable            what the environment or the connection says about TLS and proxies cannot be followed
         ├── TrustUnusable         a file with trusted certificates that cannot be read
         └── ProxyUnusable         a proxy's address that is none
@@ -107,6 +108,10 @@ class SealBroken(SealError):
 
 class KeyUnusable(SealError):
     """A ledger key needs 16 characters or more; `usher` can make one."""
+
+
+class CannotListen(UsherError):
+    """The metrics cannot be served there; choose another address with --listen."""
 
 
 class WayOutUnusable(UsherError):

@@ -120,14 +120,16 @@ class GraphClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
+        heard: Callable[[GraphTarget, Fate, int], None] | None = None,
     ) -> None:
         """`timeout_s` is for one call with its repetitions, where the call names no other; `limit_per_host` bounds
-        connections."""
+        connections; `heard` is told of every try: its fate and its status, 0 where none came."""
         self._timeout_s = timeout_s
         self._limit_per_host = limit_per_host
         self._clock = clock
         self._sleep = sleep
         self._chance = chance or random.Random()
+        self._heard = heard
         self._session: aiohttp.ClientSession | None = None
         self._contexts: dict[str | None, tuple[tuple[object, ...], Any]] = {}
 
@@ -212,6 +214,8 @@ class GraphClient:
         async def attempt() -> _Reply:
             nonlocal last
             reply = await self._try(call, max(limit_s - policy.elapsed_s, 0.001), before_send)
+            if self._heard is not None:
+                self._heard(call.connection, reply.fate, reply.status)
             if reply.note == NOTE_STALE:
                 policy.is_over = True
                 # Held back only now, after a 429: what Graph said then is worth more than our own silence.

@@ -77,6 +77,9 @@ class Keys:
         """hash: gate (open if absent, held), kind, why, since, probe_at and probe_ms (half-open), fingerprint (of a refused credential),
 
         closed_until and closed_why (throttled), spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
+
+        Counted for ever, whatever becomes of the jobs: accepted (rows), `ended:{letter}` (rows by outcome, `c` cancelled), `resolved:{letter}`
+        (rows that were in doubt), throttled (429s), closed_ms; credential_ends (a time).
         """
         return f"{self.prefix}:connection:{name}"
 
@@ -145,6 +148,14 @@ class Keys:
     def worker_seats(self) -> str:
         """hash: worker → its seats for chunks."""
         return f"{self.prefix}:worker-seats"
+
+    def beat(self) -> str:
+        """Beginning of RedBeat's names: `:schedule` (zset: entry's key → when it is due), `:lock` (of the beat at work), and an entry's hash each."""
+        return f"{self.prefix}:redbeat"
+
+    def meters(self) -> str:
+        """hash: `name|connection|label` → what workers counted (`worker/meters.py`), added to about once a second."""
+        return f"{self.prefix}:meters"
 
     # The index of guests
 

@@ -122,6 +122,7 @@ class LookUps:
             connection, token.secret, requests, priority="normal", deadline_s=services.settings().graph.timeout_s
         )
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
+        services.meters.answers(connection.name, "read", exchange.answers.values())
         found = _Round()
         for question, request in zip(asked, requests, strict=True):
             _read(found, question, exchange.answers[request.id])

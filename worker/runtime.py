@@ -22,6 +22,7 @@ from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services
 from worker.settler import Settler
+from worker.store import OUTAGE
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -156,6 +157,8 @@ class Runtime:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), _STAY_ATTACHED_S)
             await leases.close()
+            with suppress(*OUTAGE):  # what the last chunks counted
+                await services.meters.push(services.client, services.keys)
 
 
 runtime = Runtime()

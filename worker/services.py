@@ -21,6 +21,7 @@ from worker.index import GuestIndex
 from worker.jobs import Jobs
 from worker.keys import Keys
 from worker.ledger import Ledger
+from worker.meters import Meters
 from worker.seal import Sealer
 from worker.store import open_client
 from worker.tokens import TokenShelf, TokenSource
@@ -48,6 +49,7 @@ class Services:
     sealer: Sealer | None
     clocks: Clocks = field(default_factory=Clocks)
     begun: Begun = field(default_factory=Begun)
+    meters: Meters = field(default_factory=Meters)
 
     def connection(self, name: str) -> Connection:
         """Return a connection by name; the built-in sandbox is found by what it wrote down when it started.
@@ -96,12 +98,25 @@ async def open_services(
         sealer = open_sealer(present) if sealed else None
         ledger = Ledger(client, keys, lease_s=present.ledger.lease_s, settle_s=present.ledger.settle_s, sealer=sealer)
         jobs = Jobs(client, keys, keep_s=present.ledger.keep_s, sealer=sealer)
-        tokens = TokenSource(TokenShelf(client, keys, sealer) if sealer else None)
+        meters = Meters()
+        tokens = TokenSource(TokenShelf(client, keys, sealer) if sealer else None, heard=meters.token_request)
         stack.push_async_callback(tokens.close)
-        graph = GraphClient(present.graph.timeout_s)
+        graph = GraphClient(present.graph.timeout_s, heard=meters.graph_call)
         stack.push_async_callback(graph.close)
         yield Services(
-            settings, client, keys, ledger, jobs, jobs.gates, GuestIndex(client, keys, sealer), tokens, graph, sealer
+            *(
+                settings,
+                client,
+                keys,
+                ledger,
+                jobs,
+                jobs.gates,
+                GuestIndex(client, keys, sealer),
+                tokens,
+                graph,
+                sealer,
+            ),
+            meters=meters,
         )
 
 

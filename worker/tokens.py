@@ -72,14 +72,16 @@ class TokenSource:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
+        heard: Callable[[SigninTarget, str], None] | None = None,
     ) -> None:
         """Without a `shelf` (there is no ledger key) nothing is shared. `timeout_s` is for one HTTP call of a
-        sign-in."""
+        sign-in; `heard` is told how each sign-in went ("ok", "refused", "unavailable")."""
         self._shelf = shelf
         self._timeout_s = timeout_s
         self._now = now
         self._sleep = sleep
         self._chance = chance or random.Random()
+        self._heard = heard
         self._slots: dict[tuple[object, ...], _Slot] = {}
         self._threads: ThreadPoolExecutor | None = None
 
@@ -207,11 +209,24 @@ class TokenSource:
                 credential.fingerprint, _Application(credential, self._timeout_s)
             )
             try:
-                return await self._ask_patiently(connection, application)
+                token = await self._ask_patiently(connection, application)
+                self._tell(connection, "ok")
+                return token
+            except TokenUnavailable:
+                self._tell(connection, "unavailable")
+                raise
             except _CredentialRefused as error:
+                self._tell(connection, "refused")
                 refusal = refusal or TokenRefused(error.sentence, code=error.code, fingerprint=error.fingerprint)
+            except TokenRefused:
+                self._tell(connection, "refused")
+                raise
         assert refusal is not None  # there is at least one credential, and each of them was refused
         raise refusal
+
+    def _tell(self, connection: SigninTarget, how: str) -> None:
+        if self._heard is not None:
+            self._heard(connection, how)
 
     async def _ask_patiently(self, connection: SigninTarget, application: _Application) -> AccessToken:
         """Three tries within 3 s for what passes by itself."""

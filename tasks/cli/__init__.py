@@ -20,6 +20,7 @@ COMMANDS = {
     "worker": ("programs", "Run a worker (Celery's own command)."),
     "beat": ("programs", "Run the scheduler (Celery's own command)."),
     "flower": ("programs", "Run Flower, the view on workers and tasks (read-only)."),
+    "metrics": ("metrics", "Serve Prometheus metrics of the whole installation."),
     "sandbox": ("programs", "Run a local stand-in for Entra and Graph, to rehearse against."),
     "up": ("programs", "Keep the private stack running: server, worker, beat, Flower."),
 }

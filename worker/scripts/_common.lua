@@ -114,7 +114,9 @@ local function settle_job(prefix, job, now)
     redis.call('HSET', key, 'state', state, 'finished_at', string.format('%.0f', now))
     redis.call('SADD', prefix .. ':ending', job)
     delist(prefix, job, f[10], f[11])
-    if state == 'done' then redis.call('HINCRBY', prefix .. ':connection:' .. f[10], 'finished', 1) end
+    local ever = prefix .. ':connection:' .. f[10]
+    if state == 'done' then redis.call('HINCRBY', ever, 'finished', 1) end
+    if final < tonumber(f[2]) then redis.call('HINCRBY', ever, 'ended:c', tonumber(f[2]) - final) end
   end
   return state
 end

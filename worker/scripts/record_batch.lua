@@ -20,7 +20,9 @@ local mine = batch > 0 and rows_of_batch(KEYS[2], 'b' .. batch) or {}
 
 local marks, answered = {}, {} -- what each row's answer counts as; of those that are news, in their order
 for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
-local counts, opened, taken, revived = {}, 0, 0, false
+-- Of a job that has ended, its cancelled rows counted as that, no look-up changes a row that was never sent
+local over = batch == 0 and redis.call('HGET', KEYS[1], 'finished_at')
+local counts, resolved, opened, taken, revived = {}, {}, 0, 0, false
 local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose it should be
 for a = 16, #ARGV, 5 do
   local row, new, wait = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
@@ -33,7 +35,7 @@ for a = 16, #ARGV, 5 do
     waiting = old == 'd' and redis.call('HGET', KEYS[2], 'd' .. row) == ARGV[a + 3]
   end
   local fact = is_final(new) and not is_final(old)
-  if batch == 0 and not waiting and not (is_pending(old) and new ~= 'u') then
+  if batch == 0 and not waiting and (over or not (is_pending(old) and new ~= 'u')) then
     fact = false -- ended unsent, or seen before it was sent: meanwhile another worker has sent it
   end
   local hash = ARGV[a + 4]
@@ -47,6 +49,7 @@ for a = 16, #ARGV, 5 do
   if ended_doubt then
     redis.call('ZREM', prefix .. ':connection:' .. connection .. ':doubts', job .. ':' .. chunk .. ':' .. row)
     if is_pending(new) then redis.call('HSETNX', KEYS[2], 'f' .. row, ARGV[a + 3]) end -- what that attempt may still bring about is ours
+    resolved[new] = (resolved[new] or 0) + 1
     redis.call('HDEL', KEYS[2], 'd' .. row)
   end
   if fact and (tonumber(letter_at(c[3] or '', i)) or 0) > (is_pending(old) and 0 or 1) then redis.call('HDEL', KEYS[2], 'f' .. row) end
@@ -82,7 +85,11 @@ end
 -- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like any lost answer
 if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, 'b' .. batch, letters, settle_ms) end
 redis.call('HSET', KEYS[2], 'st', letters)
-for letter, n in pairs(counts) do redis.call('HINCRBY', KEYS[1], 'n:' .. letter, n) end
+for letter, n in pairs(counts) do
+  redis.call('HINCRBY', KEYS[1], 'n:' .. letter, n)
+  redis.call('HINCRBY', flight, 'ended:' .. letter, n) -- what `usher metrics` shows: it outlives the job
+end
+for word, n in pairs(resolved) do redis.call('HINCRBY', flight, 'resolved:' .. word, n) end
 if opened ~= 0 then redis.call('HINCRBY', KEYS[1], 'open', opened) end
 local number, verb = 0, 'ok'
 if ARGV[14] ~= '' and taken > 0 and not string.find(letters, '[.qsd]')

@@ -7,7 +7,12 @@ local now = now_ms()
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('HSET', KEYS[1], 'state', 'running', 'rows', ARGV[5], 'chunks', ARGV[6])
 if tonumber(ARGV[7]) > 0 then redis.call('HSET', KEYS[1], 'pilot', ARGV[7], 'limit', ARGV[8]) end
-for a = 9, #ARGV, 2 do redis.call('HSET', KEYS[1], 'n:' .. ARGV[a], ARGV[a + 1]) end
+local ever = ARGV[1] .. ':connection:' .. ARGV[3]
+redis.call('HINCRBY', ever, 'accepted', ARGV[5])
+for a = 9, #ARGV, 2 do
+  redis.call('HSET', KEYS[1], 'n:' .. ARGV[a], ARGV[a + 1])
+  redis.call('HINCRBY', ever, 'ended:' .. ARGV[a], ARGV[a + 1])
+end
 redis.call('SADD', KEYS[2], ARGV[3])
 local state = settle_job(ARGV[1], ARGV[2], now)
 if state == 'running' then enlist(ARGV[1], ARGV[2], ARGV[3], ARGV[4], now) end

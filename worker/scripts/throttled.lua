@@ -7,7 +7,9 @@ for b = 2, #KEYS do
   bucket_store(KEYS[b], 0, tonumber(ARGV[b + 1]), now)
   if closed < tonumber(till) then redis.call('HSET', KEYS[b], 'c', till) end
 end
-if tonumber(redis.call('HGET', KEYS[1], 'closed_until') or 0) < tonumber(till) then
+local before = tonumber(redis.call('HGET', KEYS[1], 'closed_until') or 0)
+if before < tonumber(till) then
+  redis.call('HINCRBY', KEYS[1], 'closed_ms', string.format('%.0f', till - math.max(now, before)))
   redis.call('HSET', KEYS[1], 'closed_until', till, 'closed_why', ARGV[2])
 end
 redis.call('HDEL', KEYS[1], 'clean_since', 'clean_at')

@@ -13,6 +13,7 @@ from config import Settings, parse_connection
 from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer, GraphRequest
 from worker.clocks import Clocks
 from worker.lookups import Found, LookUps, WhyNot
+from worker.meters import Meters
 from worker.quota import Bucket, throttled_buckets
 from worker.reactions import Reactions
 from worker.services import Services
@@ -43,6 +44,7 @@ class _World:
         self.invalidated = 0
         self.no_quota_after = 99
         self.clocks = Clocks()
+        self.meters = Meters()
         self.ledger = self.graph = self.tokens = self
 
     def settings(self) -> Settings:

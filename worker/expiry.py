@@ -1,0 +1,36 @@
+"""When connections' credentials end, noted in the ledger by whoever can see it, so that `usher metrics` can tell without a secret.
+
+A worker sees its certificates. When a client secret ends only Entra knows (`usher connections check` asks it where the app may).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from worker.credentials import certificate_ends_at
+from worker.errors import TokenRefused
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from worker.keys import Keys
+    from worker.services import Services
+
+
+async def note_end(client: Redis, keys: Keys, connection: str, ends_at: datetime) -> None:
+    """Note when a connection's credential ends. redis-py's errors pass."""
+    ledger: Any = client  # redis-py types a reply as perhaps no coroutine
+    await ledger.hset(keys.connection(connection), "credential_ends", round(ends_at.timestamp() * 1000))
+
+
+async def note_certificates(services: Services) -> None:
+    """Note the end of each certificate that this process can read. redis-py's errors pass."""
+    for connection in services.settings().connections.values():
+        try:
+            ends_at = await asyncio.to_thread(certificate_ends_at, connection)
+        except TokenRefused:
+            continue  # said, with what to do, by whoever signs in
+        if ends_at is not None:
+            await note_end(services.client, services.keys, connection.name, ends_at)

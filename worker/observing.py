@@ -1,0 +1,221 @@
+"""One look at the whole ledger, for `usher metrics`: what is counted, what waits, what is open, who is there. Reads only, and no secret.
+
+A look costs a handful of pipelines. Jobs that have ended are read once: an ended job never changes again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from worker.ledger import WORKER_TTL_S
+from worker.quota import Bucket, invitation_buckets
+from worker.services import find_connection
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from config import Connection, Settings
+    from worker.keys import Keys
+
+_AT_ONCE = 500  # commands in one pipeline: bounds what Redis holds for us meanwhile
+_MOST_DOUBTS = 1000  # rows in doubt looked at for their age, of one connection
+_JOB_FIELDS = ("connection", "state", "rows", "n:i", "n:g", "n:k", "n:f", "n:u", "open", "pilot", "finished_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What is left in one of a connection's buckets: rows that may be sent now, of how many at most."""
+
+    tokens: float
+    limit: float
+
+
+@dataclass(slots=True)
+class ConnectionLook:
+    """A connection as it stands."""
+
+    accepted: int = 0
+    ended: dict[str, int] = field(default_factory=dict)  # rows by outcome letter, `c` cancelled; for ever
+    resolved: dict[str, int] = field(default_factory=dict)  # rows that were in doubt, by the letter they got
+    throttled: int = 0
+    closed_s: float = 0.0
+    held: str = ""  # for what; '' while it is not
+    is_open: bool = True
+    backlog: Counter[str] = field(default_factory=Counter)  # rows without an outcome, by their job's state
+    due: int = 0
+    doubts: int = 0
+    oldest_doubt_s: float = 0.0
+    levels: dict[str, Level] = field(default_factory=dict)
+    credential_ends_s: float | None = None
+
+
+@dataclass(slots=True)
+class Look:
+    """Everything at one moment. Counters of workers are as they lie in Redis: `name|connection|label`."""
+
+    connections: dict[str, ConnectionLook]
+    counts: dict[str, int]
+    jobs: Counter[str]
+    workers: int
+    seats: int
+    seats_used: int
+    memory_used: int
+    memory_limit: int
+    beats: int
+    schedule_lags_s: dict[str, float]
+
+
+class Observer:
+    """Looks at the ledger again and again."""
+
+    def __init__(self, client: Redis, keys: Keys, settings: Callable[[], Settings]) -> None:
+        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
+        self._keys = keys
+        self._settings = settings
+        self._ended: dict[tuple[bytes, float], str] = {}  # jobs, with the time of their making: ids come back
+
+    async def look(self) -> Look:
+        """Look once. Raises redis-py's errors."""
+        keys = self._keys
+        seconds, micros = await self._client.time()
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.smembers(keys.connections())
+            pipe.exists(keys.hold_all())
+            pipe.hgetall(keys.meters())
+            pipe.zrangebyscore(keys.workers(), now_ms - WORKER_TTL_S * 1000, "+inf")
+            pipe.hgetall(keys.worker_seats())
+            pipe.zcard(keys.leases())
+            pipe.zcard(keys.offers())
+            pipe.info("memory")
+            pipe.exists(f"{keys.beat()}:lock")
+            pipe.zrangebyscore(f"{keys.beat()}:schedule", 0, "+inf", withscores=True)
+            known, everything_held, counts, seen, seats, leases, offers, memory, beat, schedule = await pipe.execute()
+        names = sorted({raw.decode() for raw in known} | set(self._settings().connections))
+        connections = await self._look_at_connections(names, bool(everything_held), now_ms)
+        jobs = await self._look_at_jobs(connections)
+        start = len(keys.beat())
+        return Look(
+            connections,
+            {name.decode(): int(count) for name, count in counts.items()},
+            jobs,
+            workers=len(seen),
+            seats=sum(int(count) for name, count in seats.items() if name in set(seen)),
+            seats_used=leases + offers,
+            memory_used=int(memory.get("used_memory", 0)),
+            memory_limit=int(memory.get("maxmemory", 0)) or int(memory.get("total_system_memory", 0)),
+            beats=beat,
+            schedule_lags_s={raw.decode()[start:]: max(0.0, now_ms / 1000 - due_s) for raw, due_s in schedule},
+        )
+
+    async def _look_at_connections(
+        self, names: Sequence[str], everything_held: bool, now_ms: int
+    ) -> dict[str, ConnectionLook]:
+        configured = {name: self._find(name) for name in names}
+        buckets = {name: invitation_buckets(self._settings(), c) if c else [] for name, c in configured.items()}
+        keys = self._keys
+        asked: list[tuple[Any, ...]] = []
+        for name in names:
+            connection = configured[name]
+            asked.append(("HGETALL", keys.connection(name)))
+            asked.append(("ZCARD", keys.doubts(name)))
+            asked.append(("ZRANGE", keys.doubts(name), 0, _MOST_DOUBTS - 1))
+            asked.append(("EXISTS", keys.tenant(connection.tenant_key if connection else "-")))
+            asked += [("HMGET", keys.bucket(bucket.scope), "l", "t", "c") for bucket in buckets[name]]
+        replies = iter(await self._ask(asked))
+        found = {}
+        for name in names:
+            fields, doubts, members, blocked = (next(replies) for _ in range(4))
+            levels = [next(replies) for _ in buckets[name]]
+            look = found[name] = _read_connection(fields, everything_held, bool(blocked), now_ms)
+            for bucket, level in zip(buckets[name], levels, strict=True):
+                kind, is_closed = bucket.scope.partition(":")[0], int(level[2] or 0) > now_ms
+                look.levels[kind] = _read_level(bucket, level, now_ms)
+                look.is_open = look.is_open and not is_closed
+            look.doubts = doubts
+            look.oldest_doubt_s = await self._oldest(members, now_ms)
+        return found
+
+    async def _oldest(self, members: Sequence[bytes], now_ms: int) -> float:
+        """Return how long ago the oldest of some rows in doubt was sent."""
+        rows = [member.decode().rsplit(":", 2) for member in members]
+        asked = [("HGET", self._keys.chunk(job, int(chunk)), f"d{row}") for job, chunk, row in rows]
+        times = [int(at) for at in await self._ask(asked) if at is not None]
+        return max(0, now_ms - min(times)) / 1000 if times else 0.0
+
+    async def _look_at_jobs(self, connections: Mapping[str, ConnectionLook]) -> Counter[str]:
+        """Add each job's rows to its connection's backlog; return the jobs by state."""
+        listed = await self._client.zrange(self._keys.jobs(), 0, -1, withscores=True)
+        self._ended = {job: self._ended[job] for job in listed if job in self._ended}
+        open_jobs = [job for job in listed if job not in self._ended]
+        replies = await self._ask([("HMGET", self._keys.job(raw.decode()), *_JOB_FIELDS) for raw, _ in open_jobs])
+        states: Counter[str] = Counter(self._ended.values())
+        for job, (connection, state, rows, *numbers, pilot, finished_at) in zip(open_jobs, replies, strict=True):
+            if state is None:
+                continue  # deleted meanwhile, or expired
+            states[state.decode()] += 1
+            if finished_at is not None:
+                self._ended[job] = state.decode()
+                continue
+            look = connections.get((connection or b"").decode())
+            if look is not None:
+                *ended, waiting = (int(number or 0) for number in numbers)
+                _add_job(look, state.decode(), int(rows or 0), sum(ended), waiting, int(pilot or 0))
+        return states
+
+    async def _ask(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
+        replies: list[Any] = []
+        for start in range(0, len(asked), _AT_ONCE):
+            async with self._client.pipeline(transaction=False) as pipe:
+                for command in asked[start : start + _AT_ONCE]:
+                    pipe.execute_command(*command)
+                replies += await pipe.execute()
+        return replies
+
+    def _find(self, name: str) -> Connection | None:
+        from config import ConfigError
+
+        try:
+            return find_connection(self._settings(), name)
+        except ConfigError:
+            return None  # configured elsewhere, or no more
+
+
+def _add_job(look: ConnectionLook, state: str, rows: int, ended: int, waiting: int, pilot: int) -> None:
+    look.backlog[state] += rows - ended
+    if state == "running" and look.is_open and all(level.tokens >= 1 for level in look.levels.values()):
+        last = min(pilot, rows) if pilot else rows
+        look.due += max(0, last - ended - waiting)
+
+
+def _read_connection(
+    fields: Mapping[bytes, bytes], everything_held: bool, blocked: bool, now_ms: int
+) -> ConnectionLook:
+    text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    held = "operator" if everything_held else text.get("kind", "") if text.get("gate") == "held" else ""
+    held = held or ("abuse" if blocked else "")
+    ends = text.get("credential_ends")
+    return ConnectionLook(
+        accepted=int(text.get("accepted", 0)),
+        ended={name.removeprefix("ended:"): int(n) for name, n in text.items() if name.startswith("ended:")},
+        resolved={name.removeprefix("resolved:"): int(n) for name, n in text.items() if name.startswith("resolved:")},
+        throttled=int(text.get("throttled", 0)),
+        closed_s=int(text.get("closed_ms", 0)) / 1000,
+        held=held,
+        is_open=not held and int(text.get("closed_until", 0)) <= now_ms,
+        credential_ends_s=int(ends) / 1000 if ends else None,
+    )
+
+
+def _read_level(bucket: Bucket, fields: Sequence[bytes | None], now_ms: int) -> Level:
+    """Return a bucket's level now, in rows, as `bucket_level` of `_common.lua` reckons it."""
+    amount, window_ms = bucket.amount, bucket.window_ms
+    if not window_ms:  # the guarded pace: at least its first rate
+        amount, window_ms = max(1.0, bucket.amount / 60), round(max(1.0, bucket.amount / 60) / bucket.amount * 60_000)
+    if fields[0] is None:
+        return Level(amount / bucket.cost, amount / bucket.cost)
+    level = float(fields[0]) + max(0, now_ms - int(fields[1] or now_ms)) * amount / window_ms
+    return Level(max(0.0, min(amount, level)) / bucket.cost, amount / bucket.cost)
