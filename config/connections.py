@@ -201,6 +201,8 @@ class Connection(Section):
     pace: Annotated[Pace, PlainValidator(Pace.parse), PlainSerializer(str)] = Pace()
     daily_limit: Annotated[int | None, PlainValidator(_check_daily_limit)] = None
     precheck: _Flag = True
+    require_approval: _Flag = False
+    """Jobs wait until somebody other than their submitter approves them."""
     on_doubt: Annotated[Literal["report", "resend", "silent"], PlainValidator(_check_on_doubt)] = "report"
     refusals_in_a_row: Annotated[int, PlainValidator(_check_refusals)] = 20
     """So many rows of one job refused by Graph one after the other hold the job; 0: never."""

@@ -91,6 +91,9 @@ async def _await_guest(parts: Parts, connection: str, job: str, wait_s: float) -
     deadline_s = loop.time() + wait_s
     if wait_s == 0 and (outcome := await _look(parts.services, job))["status"] != "pending":
         return outcome
+    view = await parts.services.jobs.view(job) if parts.services.connection(connection).require_approval else None
+    if view is not None and view.awaits_approval:
+        return pending(job, view.why)  # by nobody within the seconds that somebody waits here
     run = waiting.start(_run(parts, connection, job))
     if wait_s == 0:
         return pending(job, "It was taken in and goes on by itself; wait_s is 0, so nobody waits for it here.")

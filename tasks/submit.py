@@ -19,6 +19,7 @@ from redis.exceptions import OutOfMemoryError
 from tasks.rows import BadRow, ValidRow
 from tasks.seen import SeenAddresses
 from worker.addresses import fold_address
+from worker.approval import explain
 from worker.errors import LedgerFull
 from worker.invitation import wants_mail
 from worker.jobs import Jobs, Loading
@@ -92,7 +93,15 @@ async def load(
     options = options or Options()
     left = iter(rows)
     try:
-        loading = await jobs.create(job, connection.name, lane, options=options, info=info, pilot=pilot)
+        loading = await jobs.create(
+            job,
+            connection.name,
+            lane,
+            options=options,
+            info=info,
+            pilot=pilot,
+            needs_approval=explain(job, connection.name, info or {}) if connection.require_approval else "",
+        )
     except OutOfMemoryError:
         raise await _full(jobs, sum(1 for _ in left), 0) from None
     if loading is None:

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
 from worker import blobs
+from worker.approval import WANTED
 from worker.errors import LedgerError, LedgerTooNew
 from worker.gates import Gate, Gates
 from worker.keys import SCHEMA, Keys
@@ -53,6 +54,12 @@ class JobView:
     options: Options
     info: dict[str, Any]
     gate: Gate
+    approval: str = ""  # who approved it; `approval.WANTED` while nobody has; '' where nobody needs to
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether nothing of it is sent before somebody approves it."""
+        return self.approval == WANTED and self.state is JobState.HELD
 
     @property
     def ended(self) -> bool:
@@ -156,8 +163,11 @@ class Jobs:
         options: Options | None = None,
         info: dict[str, Any] | None = None,
         pilot: int = 0,
+        needs_approval: str = "",
     ) -> Loading | None:
         """Begin a job; None when one of that id is there already (the same message twice is the same job).
+
+        `needs_approval`: the sentence with which it is held once it is loaded, until somebody approves it.
 
         Raises `LedgerTooNew` when the ledger was written by a newer usher.
         """
@@ -170,6 +180,7 @@ class Jobs:
                 secrets.token_hex(8),  # redis-py repeats a call whose answer was lost; this tells it from another's
                 *("connection", connection, "lane", lane.value),
                 *("options", orjson.dumps(given), "info", orjson.dumps(info or {})),
+                *(("approval", WANTED, "why", needs_approval) if needs_approval else ()),
             ],
         )
         if reply < 0:
@@ -338,6 +349,20 @@ class Jobs:
         """End a job: rows not yet sent are cancelled, rows on the wire end as what they are."""
         return await self._move(job, "cancelled", why)
 
+    async def park(self, job: str, why: str) -> bool:
+        """Hold a running job until somebody approves it, unless somebody has. Whether it may run."""
+        return bool(await self._scripts["park_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, why]))
+
+    async def approve(self, view: JobView, approver: str, *, pause_why: str = "") -> bool:
+        """Let a job run that waits for approval; with `pause_why` it is paused instead. False: it does not wait any more."""
+        info = {**view.info, "approver": approver, "approved_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        state = JobState.PAUSED if pause_why else JobState.RUNNING
+        reply = await self._scripts["approve_job"](
+            keys=[self.keys.job(view.id)],
+            args=[self.keys.prefix, view.id, approver, orjson.dumps(info), state.value, pause_why],
+        )
+        return bool(reply)
+
     async def _move(self, job: str, state: str, why: str) -> JobState | None:
         reply = await self._scripts["move_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, state, why])
         return JobState(reply.decode()) if reply else None
@@ -437,6 +462,7 @@ def _view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
         options=Options(**orjson.loads(text.get("options", "{}"))),
         info=orjson.loads(text.get("info", "{}")),
         gate=gate,
+        approval=text.get("approval", ""),
     )
 
 

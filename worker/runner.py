@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from worker.approval import explain
 from worker.chunk import BlockedDomains, ChunkRun
 from worker.leases import Leases
 from worker.logs import bound
@@ -93,6 +94,8 @@ class ChunkRunner:
         connection = self._connection(lease.ticket.connection)
         if connection is None:
             return _UNKNOWN_CONNECTION_S
+        if connection.require_approval and not await self._may_run(lease.ticket):
+            return 0.0
         loop = asyncio.get_running_loop()
         run = ChunkRun(
             self._services,
@@ -104,6 +107,13 @@ class ChunkRunner:
             tally=tally,
         )
         return await run.work(lambda: not self._stopping() and loop.time() < deadline_s)
+
+    async def _may_run(self, ticket: Ticket) -> bool:
+        """Whether a job is approved; one that is not is held, wherever it was submitted."""
+        view = await self._services.jobs.view(ticket.job)
+        if view is None:
+            return False
+        return await self._services.jobs.park(ticket.job, explain(ticket.job, ticket.connection, view.info))
 
     def _connection(self, name: str) -> Connection | None:
         from config import ConfigError

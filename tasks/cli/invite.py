@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -80,6 +79,7 @@ async def _invite(run: Run, request: Request) -> int:
 
 
 def _build_request(source: tuple[str, ...], given: dict[str, Any], closing: ExitStack) -> Request:
+    from tasks.cli.person import find_person
     from tasks.cli.sending import Request
     from tasks.rows import validate_defaults
     from worker.model import Options
@@ -88,7 +88,10 @@ def _build_request(source: tuple[str, ...], given: dict[str, Any], closing: Exit
         {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}
     )
     rows, name, warnings = _open_source(source, closing)
-    info = {"by": _user(), "list": name} | ({"reason": given["reason"]} if given["reason"] else {})
+    person = find_person()
+    info = {"by": person.user, "host": person.host, "list": name} | (
+        {"reason": given["reason"]} if given["reason"] else {}
+    )
     return Request(
         connection=given["connection"],
         rows=rows,
@@ -145,10 +148,3 @@ def _refuse_unknown(name: str) -> None:
         from worker.sandboxed import refuse_sandbox_behind
 
         refuse_sandbox_behind(settings.redis.url, os.environ)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no name for this user id, as in a container
-        return ""

@@ -29,7 +29,7 @@ _OUTCOMES = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pendi
 
 @click.group(context_settings=_HELP)
 def jobs() -> None:
-    """List jobs, follow them, fetch their results, pause, resume, cancel, retry, delete them.
+    """List jobs, follow them, fetch their results, approve, pause, resume, cancel, retry, delete them.
 
     An ID may be shortened as long as it stays unique.
     """
@@ -89,6 +89,18 @@ def results(
 
     with Interrupts().caught(), open_place() as place:
         return asyncio.run(write(Terminal(session), place, id, file_format, output, only))
+
+
+@jobs.command()
+@click.argument("id")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@json_option()
+@click.pass_obj
+def approve(session: Session, id: str, yes: bool, wants_json: bool) -> int:  # noqa: A002
+    """Let somebody else's job run that waits for approval (require_approval of its connection)."""
+    from tasks.cli.approving import approve as work
+
+    return _read(session, lambda terminal, place, services: work(terminal, place, services, id, yes=yes))
 
 
 @jobs.command()
@@ -226,6 +238,7 @@ async def _show(terminal: Terminal, place: Place, services: Services, wanted: st
     from tasks.cli.report import outcome_table, show_troubled
     from tasks.cli.terminal import build_table
     from tasks.cli.words import many, moment, number
+    from worker.approval import submitter_of
 
     await _tidy(place, services)
     view = await find_job(services, wanted)
@@ -239,7 +252,8 @@ async def _show(terminal: Terminal, place: Place, services: Services, wanted: st
         "State": view.state.value + (f" ({view.why})" if view.why and not view.gate.held else ""),
         "Rows": number(view.counts.rows),
         "List": str(view.info.get("list", "")),
-        "By": str(view.info.get("by", "")),
+        "By": submitter_of(view.info),
+        "Approved": f"by {view.info['approver']}" if view.info.get("approver") else "",
         "Reason": str(view.info.get("reason", "")),
         "Retry of": str(view.info.get("retry_of", "")),
         "Given": ", ".join(f"{name} {value}" for name, value in options.items()),
@@ -348,7 +362,7 @@ async def _resume(run: Run, services: Services, wanted: str, options: dict[str, 
     if view.state is JobState.LOADING:
         raise Refusal(f"Job {view.id} is still being loaded; nothing was sent.")
     await services.jobs.follow(view.id, os.getpid())
-    if not view.ended:
+    if not view.ended and not view.awaits_approval:  # that one only `approve` lets go
         await get_ready(run, services, view.connection, own=view.id)
         run.session.accepted = view.id
         await services.jobs.resume(view.id)
@@ -356,6 +370,7 @@ async def _resume(run: Run, services: Services, wanted: str, options: dict[str, 
 
 
 async def _retry(run: Run, services: Services, wanted: str, options: dict[str, Any]) -> int:
+    from tasks.cli.person import find_person
     from tasks.cli.retrying import collect
     from tasks.cli.sending import Request, get_ready, send
     from worker.model import JobState
@@ -368,13 +383,21 @@ async def _retry(run: Run, services: Services, wanted: str, options: dict[str, A
     if not view.counts.failed + view.counts.in_doubt:
         raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")
     await get_ready(run, services, view.connection)
+    person = find_person()
+    info = {
+        **view.info,
+        "by": person.user,
+        "host": person.host,
+    }  # whoever tries again submits, and is not approved by that
+    for name in ("approver", "approved_at"):
+        info.pop(name, None)
     with await collect(services, view.id) as rows:
         request = Request(
             connection=view.connection,
             rows=rows,
             name=f"retry of {view.id}",
             options=view.options,
-            info={**view.info, "list": f"retry of {view.id}", "retry_of": view.id},
+            info={**info, "list": f"retry of {view.id}", "retry_of": view.id},
             in_doubt_before=view.counts.in_doubt,
             **{key: options[key] for key in ("yes", "detach", "wait_s")},
         )

@@ -115,6 +115,13 @@ def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tu
                 else ""
             )
             return [(f"{by}: {sent}{still} To go on:", resume)]
+        case End.HELD if view.awaits_approval:
+            return [
+                (
+                    f"Held, {left} left. {view.why} Somebody else, once they have looked:",
+                    f"usher jobs approve {view.id}",
+                )
+            ]
         case End.HELD if view.waits_for_a_person:
             return [(f"Held, {left} left. {view.why} To go on:", resume)]
         case End.HELD:

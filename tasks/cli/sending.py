@@ -93,7 +93,8 @@ def name_unfinished(terminal: Terminal, views: Sequence[JobView]) -> None:
         for view in views[:3]
     )
     more = f" and {number(len(views) - 3)} more" if len(views) > 3 else ""
-    example = f"usher jobs resume {views[0].id}" if len(views) == 1 else "usher jobs resume ID"
+    verb = "approve" if all(view.awaits_approval for view in views) else "resume"
+    example = f"usher jobs {verb} {views[0].id}" if len(views) == 1 else f"usher jobs {verb} ID"
     terminal.warn(f"{many(len(views), 'unfinished job')} from before: {told}{more}. To go on:", example)
 
 
@@ -123,6 +124,10 @@ async def send(run: Run, services: Services, request: Request) -> int:
         if request.dry_run:
             await drop(services.jobs, loaded)
             return _end_dry_run(terminal, request, plan)
+        if connection.require_approval:
+            terminal.warn(
+                f"Connection {connection.name} requires approval: the job waits until somebody else approves it."
+            )
         if not is_rehearsal(services, connection):
             _ask(terminal, request, plan)
         session.accepted = job

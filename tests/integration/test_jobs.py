@@ -258,3 +258,46 @@ async def test_a_maker_that_is_still_there_keeps_its_job(desk: Desk) -> None:
     await desk.jobs.write(loading)
     assert await desk.jobs.remove_abandoned(sure_s=0) == []
     assert await desk.jobs.start(loading) is JobState.RUNNING
+
+
+async def test_only_an_approval_lets_a_job_go_that_needs_one(desk: Desk) -> None:
+    """Started, resumed or paused it is still held, and offered to nobody; approved, once, it runs, and is not held again."""
+    loading = await desk.jobs.create("a1", "contoso", Lane.BULK, info={"by": "ada"}, needs_approval="Wait.")
+    assert loading
+    loading.put({"email": "a@example.com"})
+    assert await desk.jobs.start(loading) is JobState.HELD
+    assert await desk.jobs.resume("a1") is JobState.HELD
+    assert await desk.jobs.pause("a1", "asked for") is JobState.HELD
+    assert await desk.tick("w1", 32) == []
+    view = await desk.jobs.view("a1")
+    assert view
+    assert (view.why, view.awaits_approval, view.waits_for_a_person) == ("Wait.", True, True)
+    assert await desk.jobs.approve(view, "grace@desk")
+    assert not await desk.jobs.approve(view, "eve@desk")
+    assert await desk.jobs.park("a1", "Wait again.")
+    await _work(desk)
+    view = await desk.jobs.view("a1")
+    assert view
+    assert (view.state, view.approval, view.info["by"], view.info["approver"]) == (
+        JobState.DONE,
+        "grace@desk",
+        "ada",
+        "grace@desk",
+    )
+
+
+async def test_a_running_job_is_parked_and_goes_on_once_approved(desk: Desk) -> None:
+    """What was in work comes back; nothing is offered meanwhile; what is approved is sent to its end."""
+    job = await desk.load(250)
+    lease = await desk.ledger.claim((await desk.tick("w1", 1))[0])
+    assert lease
+    assert not await desk.jobs.park(job, "Wait.")
+    assert not (await desk.begin(lease)).rows
+    await desk.ledger.release(lease)
+    assert await desk.tick("w1", 32) == []
+    view = await desk.jobs.view(job)
+    assert view
+    assert view.awaits_approval
+    assert await desk.jobs.approve(view, "grace@desk")
+    await _work(desk)
+    assert await _view_counts(desk, job) == (JobState.DONE, Counts(rows=250, invited=250))

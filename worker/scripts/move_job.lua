@@ -1,12 +1,13 @@
 -- Pauses, resumes or cancels a job. It acts at the next begin_batch; rows on the wire end as what they are.
 -- KEYS: job    ARGV: prefix, job, 'paused' | 'running' | 'cancelled', why
+-- What waits for approval does not run by this (approve_job).
 -- Returns the state it is in now, or false when there is no such job.
-local f = redis.call('HMGET', KEYS[1], 'state', 'connection', 'lane', 'why')
+local f = redis.call('HMGET', KEYS[1], 'state', 'connection', 'lane', 'why', 'approval')
 local state, wanted, now = f[1], ARGV[3], now_ms()
 if not state then return false end
 if wanted == 'paused' and state == 'running' then
   redis.call('HSET', KEYS[1], 'state', 'paused', 'why', ARGV[4])
-elseif wanted == 'running' and (state == 'paused' or state == 'held') then
+elseif wanted == 'running' and (state == 'paused' or state == 'held') and f[5] ~= 'wanted' then
   redis.call('HSET', KEYS[1], 'state', 'running')
   redis.call('HDEL', KEYS[1], 'why', 'run')
   if state == 'held' then redis.call('HSET', KEYS[1], 'heard', 100) end -- somebody has looked: its first 100 answers are not judged again

@@ -1,11 +1,13 @@
 -- Lets a loaded job run: from here on its rows are accepted.
 -- KEYS: job, connections, loading    ARGV: prefix, job, connection, lane, rows, chunks, pilot rows (0: none), pilot chunks, then letter, count, ...
+-- One that wants approval is held instead, its why being there since it was made.
 -- Returns the state it is in then (one that was not loading stays as it is), or false if there is none.
 local before = redis.call('HGET', KEYS[1], 'state')
 if before ~= 'loading' then return before end
 local now = now_ms()
 redis.call('ZREM', KEYS[3], ARGV[2])
-redis.call('HSET', KEYS[1], 'state', 'running', 'rows', ARGV[5], 'chunks', ARGV[6])
+local wants_approval = redis.call('HGET', KEYS[1], 'approval') == 'wanted'
+redis.call('HSET', KEYS[1], 'state', wants_approval and 'held' or 'running', 'rows', ARGV[5], 'chunks', ARGV[6])
 if tonumber(ARGV[7]) > 0 then redis.call('HSET', KEYS[1], 'pilot', ARGV[7], 'limit', ARGV[8]) end
 local ever = ARGV[1] .. ':connection:' .. ARGV[3]
 redis.call('HINCRBY', ever, 'accepted', ARGV[5])

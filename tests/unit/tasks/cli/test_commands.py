@@ -43,7 +43,7 @@ def test_every_command_is_there() -> None:
 @pytest.mark.parametrize(
     ("group", "names"),
     [
-        ("jobs", {"list", "show", "watch", "results", "pause", "resume", "cancel", "retry", "delete"}),
+        ("jobs", {"list", "show", "watch", "results", "approve", "pause", "resume", "cancel", "retry", "delete"}),
         ("guests", {"forget"}),
         ("connections", {"add", "consent", "list", "check", "hold", "reopen"}),
     ],

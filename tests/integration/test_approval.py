@@ -1,0 +1,145 @@
+"""`require_approval`, with a real worker and the real CLI: nothing of a job leaves before somebody else has approved it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.integration.producers_fixtures import Usher, connection_table, run_usher, wait_until
+
+PROGRAM = (sys.executable, "-P", "-m", "tasks.cli")
+ME = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+
+
+@pytest.fixture(scope="module")
+def usher() -> Iterator[Usher]:
+    """One worker; `contoso` requires approval."""
+    folder = Path(tempfile.mkdtemp(prefix="ua-", dir="/tmp"))
+
+    def tables(ready: dict[str, Any]) -> str:
+        return connection_table("contoso", ready, require_approval="true")
+
+    try:
+        with run_usher(folder, sandbox_options=("--quota", "off", "--replication", "0"), tables=tables) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(usher: Usher, *arguments: str, **env: str) -> tuple[int, dict[str, Any], str]:
+    """Run a command with --json; returns its status, its object and what it said on stderr."""
+    done = subprocess.run(
+        [*PROGRAM, *arguments, "--json"],
+        env=usher.env | env,
+        cwd=usher.folder,
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def address() -> str:
+    """A new address."""
+    return f"guest-{uuid.uuid4().hex[:10]}@fabrikam.example"
+
+
+def mails(usher: Usher, email: str) -> int:
+    """How many mails the sandbox sent there."""
+    return len(usher.sandbox.ask(f"mails?address={email}"))
+
+
+def submitted_elsewhere(usher: Usher, job: str) -> None:
+    """Let a job be somebody's of another host: one account cannot be two people in a test."""
+    database = redis.Redis.from_url(usher.redis_url)
+    info = json.loads(database.hget(f"usher:job:{job}", "info") or b"{}")  # type: ignore[arg-type]
+    database.hset(f"usher:job:{job}", "info", json.dumps({**info, "by": "ada", "host": "elsewhere"}))
+    database.close()
+
+
+def test_a_job_waits_and_nobody_approves_their_own(usher: Usher) -> None:
+    """Status 3 at once with the sentence; neither resume nor the submitter's own approval lets it go; somebody else's does."""
+    email = address()
+    status, told, said = run(usher, "invite", email, "-c", "contoso", "--yes")
+    assert (status, told["state"], told["pending"]) == (3, "held", 1)
+    assert f"usher jobs approve {told['job']}" in said
+    assert f"somebody other than {ME}" in said
+    job = told["job"]
+    status, told, _ = run(usher, "jobs", "approve", job)
+    assert (status, told["error"]) == (
+        2,
+        f"Job {job} was submitted by {ME}: somebody else must approve it. Nothing was sent.",
+    )
+    assert run(usher, "jobs", "resume", job)[0] == 3
+    assert (run(usher, "jobs", "show", job)[1]["state"], mails(usher, email)) == ("held", 0)
+
+    submitted_elsewhere(usher, job)
+    status, told, _ = run(usher, "jobs", "approve", job)
+    assert (status, told["state"] in ("running", "done"), told["approver"]) == (0, True, ME)
+    assert usher.finished(job)["invited"] == 1
+    assert mails(usher, email) == 1
+    assert run(usher, "jobs", "show", job)[1]["info"]["approver"] == ME
+    assert run(usher, "jobs", "approve", job)[1]["error"] == f"Job {job} was approved already, by {ME}."
+
+
+def test_a_submitter_whose_configuration_does_not_say_so_is_no_way_around(usher: Usher) -> None:
+    """The worker holds the job before anything of it is sent."""
+    config = usher.folder / "careless.toml"
+    config.write_text((usher.folder / "usher.toml").read_text().replace("require_approval = true", ""))
+    email = address()
+    status, told, said = run(usher, "invite", email, "-c", "contoso", "--yes", USHER_CONFIG=str(config))
+    assert (status, told["state"], told["pending"]) == (3, "held", 1)
+    assert "requires approval" in said
+    assert mails(usher, email) == 0
+    assert run(usher, "jobs", "resume", told["job"], USHER_CONFIG=str(config))[1]["state"] == "held"
+    submitted_elsewhere(usher, told["job"])
+    assert run(usher, "jobs", "approve", told["job"])[0] == 0
+    assert usher.finished(told["job"])["invited"] == 1
+
+
+def test_a_producers_guest_is_pending_at_once_and_says_why(usher: Usher) -> None:
+    """Both tasks; nobody waits the seconds out, and nothing is sent until a person approves."""
+    email, other = address(), address()
+    answer = usher.ask("usher.invite_guest", "contoso", email, wait_s=600)
+    assert (answer["status"], "approval" in answer["why"]) == ("pending", True)
+    listed = usher.ask("usher.invite_guests", "contoso", [{"email": other}])
+    assert (listed["state"], "approval" in listed["why"], listed["pending"]) == ("held", True, 1)
+    assert mails(usher, email) + mails(usher, other) == 0
+    for job in (answer["job"], listed["job"]):
+        assert run(usher, "jobs", "approve", job)[0] == 0
+    wait_until(lambda: mails(usher, email) and mails(usher, other), 20, "both mailed")
+
+
+def test_a_retry_is_a_submission_of_its_own(usher: Usher) -> None:
+    """Whoever tries the failed rows of an approved job again is not approved by that."""
+    status, told, _ = run(usher, "invite", "team@partner.example", "-c", "contoso", "--yes")
+    submitted_elsewhere(usher, told["job"])
+    run(usher, "jobs", "approve", told["job"])
+    assert usher.finished(told["job"])["failed"] == 1
+    status, again, _ = run(usher, "jobs", "retry", told["job"], "--yes")
+    assert (status, again["state"]) == (3, "held")
+    info = run(usher, "jobs", "show", again["job"])[1]["info"]
+    assert ("approver" in info, f"{info['by']}@{info['host']}") == (False, ME)
+
+
+def test_a_job_that_waits_can_be_cancelled(usher: Usher) -> None:
+    """Nothing of it was sent, and it cannot be approved afterwards."""
+    _, told, _ = run(usher, "invite", address(), "-c", "contoso", "--yes", "--detach")
+    submitted_elsewhere(usher, told["job"])
+    assert run(usher, "jobs", "cancel", told["job"])[1]["cancelled"] == 1
+    assert "does not wait for approval" in run(usher, "jobs", "approve", told["job"])[1]["error"]
