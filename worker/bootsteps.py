@@ -5,6 +5,7 @@ Here too Celery is told to take messages in through `worker.intake`.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -49,6 +50,7 @@ class Dispatching(bootsteps.StartStopStep):
         def publish(offers: Sequence[tuple[Ticket, int]]) -> None:
             publish_offers(app, offers)
 
+        _look_for_garbage_seldom()
         runtime.start_dispatcher(str(parent.hostname), seats, publish)
 
     def stop(self, parent: Any) -> None:
@@ -56,6 +58,13 @@ class Dispatching(bootsteps.StartStopStep):
         from worker.runtime import runtime
 
         runtime.stop_dispatcher()
+
+
+def _look_for_garbage_seldom() -> None:
+    """Let the collector pass over what was imported, and look less often: a batch makes many values and no cycles; it took 7 % of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def publish_offers(app: Celery, offers: Sequence[tuple[Ticket, int]]) -> None:

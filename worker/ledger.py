@@ -294,7 +294,9 @@ class Ledger:
         k = self.keys
         stored = end.outcomes if end else outcomes
         args: list[Any] = [k.prefix, job, chunk, connection, lane.value, batch, _ms(self.settle_s)]
-        args += [blobs.pack_outcomes(stored), self._seal_links(stored, job, chunk), index.base if index else ""]
+        for_now = end is None
+        args += [blobs.pack_outcomes(stored, for_now=for_now), self._seal_links(stored, job, chunk, for_now=for_now)]
+        args += [index.base if index else ""]
         counted = refusals is not None and (refusals.in_a_row > 0 or refusals.share < 1)
         args += [refusals.in_a_row, refusals.share, ",".join(refusals.marks)] if counted and refusals else [0, 1, ""]
         args += [blobs.pack_head(end.rows, end.outcomes), end.blobs] if end else [b"", 0]
@@ -322,9 +324,9 @@ class Ledger:
         links = self._seal_links(finished, job, chunk)
         return bool(await self._scripts["fold_chunk"](keys=[key], args=[fields.get(b"no", b"0"), packed, links]))
 
-    def _seal_links(self, outcomes: Sequence[Outcome], job: str, chunk: int) -> bytes:
+    def _seal_links(self, outcomes: Sequence[Outcome], job: str, chunk: int, *, for_now: bool = False) -> bytes:
         """Return the outcomes' links as they are stored; nothing where there are none, or no key to seal them with."""
-        links = blobs.pack_links(outcomes) if self.sealer else b""
+        links = blobs.pack_links(outcomes, for_now=for_now) if self.sealer else b""
         return self.sealer.seal(links, links_context(job, chunk)) if links and self.sealer else b""
 
     async def find_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:

@@ -38,6 +38,23 @@ def test_only_outcomes_that_are_final_are_kept() -> None:
     assert blobs.pack_outcomes([_outcome(0, RowState.IN_DOUBT)]) == b""
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.uuids().map(str), st.uuids().map(lambda u: str(u).upper()), st.text(max_size=40)),
+            st.one_of(st.just(""), st.uuids().map(str), st.text("0123456789abcdef-", min_size=36, max_size=36)),
+        ),
+        min_size=1,
+        max_size=25,
+    ),
+    st.booleans(),
+)
+def test_ids_come_back_to_the_letter(ids: list[tuple[str, str]], for_now: bool) -> None:
+    """Whether they are GUIDs as Graph writes them, which are packed as bytes, or anything else."""
+    outcomes = [Outcome(i, RowState.INVITED, user_id=u, invitation_id=v) for i, (u, v) in enumerate(ids)]
+    assert blobs.unpack_outcomes(blobs.pack_outcomes(outcomes, for_now=for_now)) == outcomes
+
+
 def test_a_lone_outcome_of_the_first_row_keeps_its_place() -> None:
     """Its index is 0, and a column of zeros is left out."""
     (back,) = blobs.unpack_outcomes(blobs.pack_outcomes([Outcome(0, RowState.INVITED)]))
