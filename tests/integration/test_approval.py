@@ -67,7 +67,7 @@ def mails(usher: Usher, email: str) -> int:
 def submitted_elsewhere(usher: Usher, job: str) -> None:
     """Let a job be somebody's of another host: one account cannot be two people in a test."""
     database = redis.Redis.from_url(usher.redis_url)
-    info = json.loads(database.hget(f"usher:job:{job}", "info") or b"{}")  # type: ignore[arg-type]
+    info = json.loads(database.hget(f"usher:job:{job}", "info") or b"{}")
     database.hset(f"usher:job:{job}", "info", json.dumps({**info, "by": "ada", "host": "elsewhere"}))
     database.close()
 
