@@ -1,73 +1,223 @@
-"""From the headings people write to the fields of a row: `E-Mail`, `Display Name` and `redirectUrl` are what they look like."""
+"""From the headings of a list to the fields of a row. What a heading can mean is in `headings`; here it is decided what it does mean.
+
+An option (`--map`) counts most. Two columns that could equally be the address, or the same part of a name, are a question and never
+a guess.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from tasks.ambiguities import Ambiguity, Choice
 from tasks.bulk_template import TEMPLATE_COLUMNS, template_name
 from tasks.errors import InputError
-from tasks.fields import FIELDS, OUTCOME_COLUMNS
+from tasks.fields import FIELDS, OUTCOME_COLUMNS, RESULT_COLUMNS
+from tasks.headings import FIELD_OF, GIVEN_NAME, MAIL, NAMES, SIGN_IN_NAMES, heading_key, is_like_email, rank_of_email
+from tasks.list_options import DELIMITERS, ListOptions
 
-_SEPARATORS: Final = re.compile(r"[\s_\-]+")
-_FIELD_BY_KEY: Final = {field.replace("_", ""): field for field in FIELDS}
-_OUTCOME_KEYS: Final = frozenset(column.replace("_", "") for column in OUTCOME_COLUMNS)
+JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]
+"""What a results file has at its right, and what `--join` puts beside a list; known by standing side by side in this order."""
+
+_OUTCOME_KEYS: Final = frozenset(heading_key(column) for column in OUTCOME_COLUMNS)
 _SHOWN: Final = 10  # headings named in one sentence
-_DELIMITERS: Final = ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"))
+_MOST_COLUMNS: Final = 16_384  # of an Excel sheet
+_UNSURE: Final = 10  # a rank behind every rank of an e-mail heading
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What one heading stands for: a field, or nothing; `known` is also true for a results file's own columns."""
+    """What one heading stands for: a field, or nothing; `known` is also true for a results file's own columns.
+
+    Of two keys of one JSON object that mean the same field the one with the lower `rank` counts.
+    """
 
     field: str | None
     known: bool
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a CSV, left to right: a field's name, or None for a column that is not read.
+    """The columns of a list, left to right: a field's name, or None for a column that is not read.
 
-    `ignored` are the headings that mean nothing here, for one warning. `from_template`: the admin center's template.
+    `ignored` are the headings that mean nothing here, for one warning; `read` the others with their fields, for the plan.
+    `from_template`: the admin center's template. `joined`: where the outcomes of an earlier run begin, or None.
     """
 
     fields: tuple[str | None, ...]
     ignored: tuple[str, ...]
     from_template: bool
+    read: tuple[tuple[str, str], ...] = ()
+    joined: int | None = None
 
 
-def parse_heading(heading: str) -> Meaning:
-    """Say what a heading means; case, blanks, underscores and hyphens make no difference."""
-    if (name := template_name(heading)) is not None and name in TEMPLATE_COLUMNS:
-        return Meaning(TEMPLATE_COLUMNS[name], known=True)
-    key = _SEPARATORS.sub("", heading).lower()
-    field = _FIELD_BY_KEY.get(key)
-    return Meaning(field, known=field is not None or key in _OUTCOME_KEYS)
+def parse_heading(heading: str, mapping: Mapping[str, str] | None = None) -> Meaning:
+    """Say what a heading means by itself, as the key of a JSON object; case, blanks, punctuation and accents make no difference."""
+    for named, wanted in (mapping or {}).items():
+        if wanted and heading_key(wanted) == heading_key(heading):
+            return Meaning(named, known=True, rank=-1)
+    key = _key(heading)
+    rank = rank_of_email(key)
+    field: str | None = FIELD_OF.get(key)
+    known = key in _OUTCOME_KEYS
+    if rank is not None:
+        field = "email"
+    elif field is None and key in NAMES:
+        field, rank = "display_name", _UNSURE
+    if mapping and field in mapping:  # its column was named, and is another one, or none
+        field = None
+    return Meaning(field, known=known or field is not None, rank=rank or 0)
 
 
-def parse_headings(headings: Sequence[str], name: str) -> Columns:
-    """Read the heading line of the file called `name`; raises `InputError` when there is no e-mail column, or two."""
-    fields: list[str | None] = []
-    ignored: list[str] = []
-    taken: dict[str, str] = {}
+def find_email(cells: Sequence[str], mapping: Mapping[str, str]) -> bool:
+    """Tell whether these cells are headings: one of them is the e-mail column's, and none of them is an address."""
+    if any("@" in cell for cell in cells):
+        return False
+    if wanted := mapping.get("email"):
+        if wanted.startswith("#"):
+            return any(_key(cell) in FIELD_OF for cell in cells)
+        return any(_is(cell, wanted) for cell in cells)
+    return any(rank_of_email(_key(cell)) is not None for cell in cells)
+
+
+def looks_like_email(cell: str) -> bool:
+    """Tell whether a heading might be the address's, though nobody can be sure."""
+    return is_like_email(_key(cell))
+
+
+def parse_headings(headings: Sequence[str], name: str, options: ListOptions | None = None) -> Columns:
+    """Read the heading line of the file called `name`.
+
+    Raises `InputError` when there is no e-mail column or `--map` names none that is there, `Ambiguity` when there are two.
+    """
+    options = options or ListOptions()
     width = max((index for index, heading in enumerate(headings, 1) if heading.strip()), default=0)
-    for index, heading in enumerate(headings[:width], 1):
-        meaning = parse_heading(heading)
-        if meaning.field is not None and meaning.field in taken:
+    # A column that was named by its number may have no heading.
+    numbers = [int(wanted[1:]) for wanted in options.mapping.values() if wanted[:1] == "#" and wanted[1:].isdecimal()]
+    width = max([width, *(number for number in numbers if number <= _MOST_COLUMNS)])
+    cells = [" ".join(heading.split()) for heading in (*headings[:width], *[""] * (width - len(headings)))]
+    joined = _find_joined(cells)
+    chosen = _mapped(cells, name, options)
+    own = range(joined, joined + len(JOINED_COLUMNS)) if joined is not None else range(0)
+    free = {index: _key(cell) for index, cell in enumerate(cells) if index not in own and index not in chosen}
+    taken = {*chosen.values(), *options.mapping}
+    for field, indexes in _claims(free, {*chosen.values()}).items():
+        if field in taken:
+            continue
+        if len(indexes) > 1:
+            raise _ask(field, indexes, cells, name, options)
+        chosen[indexes[0]] = field
+        taken.add(field)
+    if "email" not in chosen.values():
+        raise InputError(_no_email(cells, name))
+    fields = tuple(chosen.get(index) for index in range(width))
+    ours = joined is not None or "status" in free.values()
+    ignored = tuple(
+        cells[index] or f"(column {index + 1}, without a heading)"
+        for index, key in free.items()
+        if index not in chosen and not (key in _OUTCOME_KEYS and (ours or key != MAIL))
+    )
+    read = tuple((field, cells[index]) for index, field in sorted(chosen.items()))
+    from_template = any(template_name(cell) in TEMPLATE_COLUMNS for cell in cells)
+    return Columns(fields, ignored, from_template, read, joined)
+
+
+def _claims(free: Mapping[int, str], named: set[str]) -> dict[str, list[int]]:
+    """Return for every field the columns that claim it with equal right."""
+    claims: dict[str, list[int]] = {}
+    ranks: dict[int, list[int]] = {}
+    for index, key in free.items():
+        if (rank := rank_of_email(key)) is not None:
+            ranks.setdefault(rank, []).append(index)
+        elif (field := FIELD_OF.get(key)) is not None:
+            claims.setdefault(field, []).append(index)
+    # "E-Mail privat" is a rival of "E-Mail" and of "Mail"; "Email 2" and a sign-in name are none of anything.
+    first = [*(ranks.get(0) or ranks.get(1, [])), *ranks.get(2, [])]
+    if emails := sorted(first) or ranks.get(3) or ranks.get(4):
+        claims["email"] = emails
+    names = [index for index, key in free.items() if key in NAMES]
+    if names:
+        has = {*claims, *named}
+        field = _name_beside(has, free[names[0]])
+        if field is not None:
+            claims[field] = names
+    return claims
+
+
+def _name_beside(has: set[str], key: str) -> str | None:
+    """Return what "Name", "Nom" or "Nombre" means beside the columns there are."""
+    if key == GIVEN_NAME:
+        if "last_name" in has and "first_name" not in has:
+            return "first_name"
+    elif "first_name" in has and "last_name" not in has:
+        return "last_name"
+    return None if "display_name" in has else "display_name"
+
+
+def _mapped(cells: Sequence[str], name: str, options: ListOptions) -> dict[int, str]:
+    """Return the columns that `--map` names. Raises `InputError`."""
+    chosen: dict[int, str] = {}
+    for field, wanted in options.mapping.items():
+        if not wanted:
+            continue
+        found = _columns_called(cells, wanted)
+        if not found:
             raise InputError(
-                f"{name} has two columns for {meaning.field}, {quote_headings([taken[meaning.field], heading])}; keep one."
+                f"{name} has no column {quote_headings([wanted])}, which --map names for {field}; it has {quote_headings(cells)}."
             )
-        if meaning.field is not None:
-            taken[meaning.field] = heading
-        elif not meaning.known:
-            ignored.append(heading if heading.strip() else f"(column {index}, without a heading)")
-        fields.append(meaning.field)
-    if "email" not in taken:
-        raise InputError(_no_email(headings[:width], name))
-    from_template = any(template_name(heading) in TEMPLATE_COLUMNS for heading in headings)
-    return Columns(tuple(fields), tuple(ignored), from_template)
+        if len(found) > 1:
+            raise _ask(field, found, cells, name, options)
+        if found[0] in chosen:
+            raise InputError(
+                f"--map gives column {quote_headings([wanted])} to {chosen[found[0]]} and to {field}; a column is one field."
+            )
+        chosen[found[0]] = field
+    return chosen
+
+
+def _columns_called(cells: Sequence[str], wanted: str) -> list[int]:
+    if wanted.startswith("#") and wanted[1:].isdecimal():
+        return [int(wanted[1:]) - 1] if 0 < int(wanted[1:]) <= len(cells) else []
+    exact = [index for index, cell in enumerate(cells) if cell == " ".join(wanted.split())]
+    return exact or [index for index, cell in enumerate(cells) if _is(cell, wanted)]
+
+
+def _ask(field: str, indexes: Sequence[int], cells: Sequence[str], name: str, options: ListOptions) -> Ambiguity:
+    counted = [" ".join(cell.split()) for cell in cells]
+    choices, ways = [], []
+    for index in indexes:
+        alone = counted.count(counted[index]) == 1
+        wanted = cells[index] if alone else f"#{index + 1}"
+        label = quote_headings([cells[index]]) + ("" if alone else f" (column {index + 1})")
+        choices.append(Choice(label, replace(options, mapping={**options.mapping, field: wanted})))
+        ways.append(f"--map {field}={_shell(wanted)}")
+    if field != "email":
+        choices.append(Choice("none of them", replace(options, mapping={**options.mapping, field: ""})))
+    both = "two" if len(indexes) == 2 else str(len(indexes))
+    return Ambiguity(
+        f"{name} has {both} columns for {field}, {quote_headings([cells[index] for index in indexes])}; say which one to read: "
+        f"{' or '.join(ways[:_SHOWN])}.",
+        f"{name} has {both} columns for {field}. Which one is to be read?",
+        tuple(choices),
+    )
+
+
+def ask_for_email(candidates: Sequence[str], name: str, options: ListOptions, line: int) -> Ambiguity:
+    """Return the question which of these headings is the address's, none of them being known as one."""
+    ways = [f"--map email={_shell(heading)}" for heading in candidates]
+    return Ambiguity(
+        f"{name} has no column that is surely the address; if it is {quote_headings(candidates)}, say {' or '.join(ways[:_SHOWN])}.",
+        f"{name} has no column that is surely the address. Which one holds the addresses?",
+        tuple(
+            Choice(
+                quote_headings([heading]),
+                replace(options, mapping={**options.mapping, "email": heading}, header_line=line),
+            )
+            for heading in candidates
+        ),
+    )
 
 
 def describe_ignored(headings: Iterable[str], what: str = "column") -> str:
@@ -88,13 +238,42 @@ def _quote(heading: str) -> str:
     return f"“{text[:40]}…”" if len(text) > 40 else f"“{text}”"
 
 
+def _shell(text: str) -> str:
+    """A heading as it is typed in a shell."""
+    shown = "".join(character if character.isprintable() else "?" for character in text)
+    return shown if shown.replace("-", "").replace("_", "").isalnum() else "'" + shown.replace("'", "'\\''") + "'"
+
+
+def _key(heading: str) -> str:
+    inside = template_name(heading)
+    if inside is not None:
+        if inside in TEMPLATE_COLUMNS:
+            return TEMPLATE_COLUMNS[inside].replace("_", "")
+        if inside in FIELD_OF or inside in SIGN_IN_NAMES or inside == MAIL:
+            return inside
+    # Two headings that another delimiter holds apart are not one heading.
+    if any(delimiter in heading for delimiter in DELIMITERS):
+        return ""
+    return heading_key(heading)
+
+
+def _is(cell: str, wanted: str) -> bool:
+    return bool(key := heading_key(wanted)) and heading_key(cell) == key
+
+
+def _find_joined(cells: Sequence[str]) -> int | None:
+    size = len(JOINED_COLUMNS)
+    lowered = [cell.lower() for cell in cells]
+    starts = (
+        index for index in range(len(cells) - size, -1, -1) if tuple(lowered[index : index + size]) == JOINED_COLUMNS
+    )
+    return next(starts, None)
+
+
 def _no_email(headings: Sequence[str], name: str) -> str:
     if any("@" in heading for heading in headings):  # a list without headings; its addresses stay out of the message
         return f"{name} begins with an address, not with headings; put a line with the word email above the addresses."
-    for delimiter, called in _DELIMITERS:
-        if any(delimiter in heading for heading in headings):
-            return f"{name} seems to be separated by {called}; save it with commas, and name the address column email."
     return (
         f"{name} has no column called email; it has {quote_headings(headings)}. "
-        f"Known columns: {', '.join(FIELDS)} (only email is required)."
+        f"Known columns: {', '.join(FIELDS)} (only email is required); another heading is named with --map email='…'."
     )

@@ -1,4 +1,4 @@
-"""A CSV list as raw records: RFC 4180 with commas, headings in its first line, the admin center's template included.
+"""A CSV list as raw records: RFC 4180 with whatever separator, below whatever titles, the admin center's template included.
 
 Quotation marks are taken strictly: a stray one costs that row and no more, one that is never closed costs the file, because
 nobody can say where its rows were meant to end.
@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-from tasks.bulk_template import is_example, is_version_line
-from tasks.columns import Columns, describe_ignored, parse_headings
+from tasks.bulk_template import is_example
+from tasks.cleaning import clean_values
+from tasks.columns import describe_ignored, parse_headings
+from tasks.csv_dialect import recognise
+from tasks.encodings import describe_encoding
 from tasks.errors import InputError
+from tasks.list_options import DELIMITERS, ListOptions
 from tasks.records import RawRecord
 from tasks.rows import BadRow, build_bad_row
 from tasks.spreadsheet import unescape_cell
@@ -22,14 +27,36 @@ from tasks.text_lines import TextLines
 class CsvRecords:
     """The records of one CSV source, in one pass; the headings are read when it is made. Raises `InputError`."""
 
-    def __init__(self, lines: TextLines) -> None:
+    def __init__(self, lines: TextLines, options: ListOptions | None = None) -> None:
+        options = options or ListOptions()
         self._lines = lines
-        self._reader = csv.reader(lines, strict=True)
-        self.columns = self._read_headings()
+        self.dialect = recognise(lines.peek(), lines.name, options, lines.skipped)
+        self._reader = csv.reader(lines, strict=True, delimiter=self.dialect.delimiter)
+        cells = self._skip_to_headings()
+        self.columns = parse_headings(cells, lines.name, options)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         return (describe_ignored(self.columns.ignored),) if self.columns.ignored else ()
+
+    @property
+    def read(self) -> tuple[tuple[str, str], ...]:
+        return self.columns.read
+
+    @property
+    def is_result(self) -> bool:
+        return self.columns.joined is not None
+
+    @property
+    def description(self) -> tuple[str, ...]:
+        """How the file is read, in a few words each; the encoding is certain when everything has been read."""
+        mark = " with a mark" if self._lines.has_mark and self._lines.encoding == "utf-8" else ""
+        line = self.dialect.headings.line
+        return (
+            f"CSV with {DELIMITERS.get(self.dialect.delimiter, ascii(self.dialect.delimiter))}",
+            f"{describe_encoding(self._lines.encoding)}{mark}",
+            f"headings in line {line}",
+        )
 
     def __iter__(self) -> Iterator[RawRecord | BadRow]:
         fields = self.columns.fields
@@ -37,6 +64,7 @@ class CsvRecords:
         # Faster than a test in the loop: the columns that are read, and where they stand.
         wanted = [(index, field) for index, field in enumerate(fields) if field is not None]
         last = wanted[-1][0]
+        delimiter = self.dialect.delimiter
         lines, reader, skipped = self._lines, self._reader, self._lines.skipped
         may_be_example = self.columns.from_template
         number = 0
@@ -56,8 +84,11 @@ class CsvRecords:
                         if is_example(values.get("email", "")):
                             continue
                     number += 1
+                    if not lines.plain:
+                        clean_values(values)
                     if surplus:
-                        reason = f"has {size} cells where the headings name {width}; a cell with a comma needs quotation marks"
+                        sign = DELIMITERS.get(delimiter, "separators")
+                        reason = f"has {size} cells where the headings name {width}; a cell with {sign} in it needs quotation marks"
                         yield build_bad_row(values, number, here, "", reason)
                     else:
                         yield RawRecord(number, here, values)
@@ -71,17 +102,12 @@ class CsvRecords:
         if number == 0:
             raise InputError(f"{self._lines.name} has headings but no rows.")
 
-    def _read_headings(self) -> Columns:
-        try:
-            cells = next(self._reader, [])
-            if is_version_line(cells):
-                cells = next((cells for cells in self._reader if any(map(str.strip, cells))), [])
-        except csv.Error as error:
-            self._raise_if_lost(error, 1 + self._lines.skipped)
-            raise InputError(f"{self._lines.name} has a misplaced quotation mark in its line of headings.") from None
-        if not any(map(str.strip, cells)):
-            raise InputError(f"{self._lines.name} is empty.")
-        return parse_headings(cells, self._lines.name)
+    def _skip_to_headings(self) -> list[str]:
+        """Read on to the line of headings and return it; what stands above was looked at already."""
+        for _ in range(self.dialect.headings.index):
+            with suppress(csv.Error):  # a title may hold a stray quotation mark
+                next(self._reader, None)
+        return next(self._reader, [])
 
     def _raise_if_lost(self, error: csv.Error, line: int) -> None:
         """Raise `InputError` for the two of csv's errors after which the next row cannot be found."""

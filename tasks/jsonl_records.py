@@ -7,8 +7,11 @@ from typing import Any, Final
 
 import orjson
 
-from tasks.columns import Meaning, describe_ignored, parse_heading
+from tasks.cleaning import clean_values
+from tasks.columns import JOINED_COLUMNS, Meaning, describe_ignored, parse_heading
+from tasks.encodings import describe_encoding
 from tasks.errors import InputError
+from tasks.list_options import ListOptions
 from tasks.records import RawRecord
 from tasks.rows import BadRow, build_bad_row
 from tasks.text_lines import TextLines
@@ -19,18 +22,32 @@ _REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile 
 class JsonlRecords:
     """The records of one JSONL source, in one pass. Raises `InputError` for the file, never for a line."""
 
-    def __init__(self, lines: TextLines) -> None:
+    def __init__(self, lines: TextLines, options: ListOptions | None = None) -> None:
         if lines.head == "[":
             raise InputError(
                 f"{lines.name} is one JSON array; write one object a line (JSONL), for example with jq -c '.[]'."
             )
         self._lines = lines
+        self._mapping = (options or ListOptions()).mapping
         self._meanings: dict[str, Meaning] = {}
         self._ignored: dict[str, None] = {}  # an ordered set
 
     @property
     def warnings(self) -> tuple[str, ...]:
         return (describe_ignored(self._ignored, "key"),) if self._ignored else ()
+
+    @property
+    def description(self) -> tuple[str, ...]:
+        """How the file is read, in a few words each."""
+        return ("JSONL", describe_encoding(self._lines.encoding))
+
+    @property
+    def read(self) -> tuple[tuple[str, str], ...]:
+        return tuple((meaning.field, key) for key, meaning in self._meanings.items() if meaning.field is not None)
+
+    @property
+    def is_result(self) -> bool:
+        return set(JOINED_COLUMNS) <= self._meanings.keys()
 
     def __iter__(self) -> Iterator[RawRecord | BadRow]:
         number = 0
@@ -55,20 +72,28 @@ class JsonlRecords:
 
     def _build_record(self, found: dict[str, Any], number: int, line: int) -> RawRecord | BadRow:
         values: dict[str, Any] = {}
+        ranks: dict[str, int] = {}
         twice = ""
         for key, value in found.items():
-            field = (self._meanings.get(key) or self._learn(key)).field
+            meaning = self._meanings.get(key) or self._learn(key)
+            field = meaning.field
             if field is None or value is None:
                 continue
             if field in values:
-                twice = field
+                if meaning.rank > ranks[field]:
+                    continue  # `mail` beside `email`, `userPrincipalName` beside `mail`
+                if meaning.rank == ranks[field]:
+                    twice = field
             values[field] = value
+            ranks[field] = meaning.rank
+        if not self._lines.plain:
+            clean_values(values)
         if twice:
             return build_bad_row(values, number, line, twice, "is given twice")
         return RawRecord(number, line, values)
 
     def _learn(self, key: str) -> Meaning:
-        meaning = parse_heading(key)
+        meaning = parse_heading(key, self._mapping)
         if len(self._meanings) < _REMEMBERED:
             self._meanings[key] = meaning
             if not meaning.known:

@@ -1,4 +1,4 @@
-"""Open a list of guests, whatever it is, and read it row by row: a CSV or JSONL file, or standard input.
+"""Open a list of guests, whatever it is, and read it row by row: a CSV, Excel or JSONL file, or standard input.
 
     with open_list("guests.csv") as guests:
         for row in guests.rows():
@@ -6,25 +6,35 @@
                 case ValidRow(): ...
                 case BadRow(): ...
 
-One pass, one row at a time: a list of a million rows needs no more memory than one of ten.
+One pass, one row at a time: a list of a million rows needs no more memory than one of ten. What cannot be told from the list
+itself comes as `ListOptions`, and is asked for with an `Ambiguity`.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self, cast
 
+from tasks.cleaning import compose_name, look_again
+from tasks.columns import quote_headings
 from tasks.csv_records import CsvRecords
+from tasks.encodings import ByteSource, Prefixed
 from tasks.errors import InputError
 from tasks.jsonl_records import JsonlRecords
+from tasks.list_options import ListOptions
 from tasks.records import RawRecord, RecordReader
 from tasks.rows import BadRow, ValidRow, validate_record
-from tasks.text_lines import ByteSource, TextLines
+from tasks.sample import Sample
+from tasks.sheet_records import SheetRecords
+from tasks.text_lines import BLOCK_BYTES, TextLines
+from tasks.workbook import MARK, Workbook
 
 _JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 
@@ -35,24 +45,62 @@ class GuestList:
     `warnings` are sentences for the plan; those about JSONL keys are known only after the last row.
     """
 
-    def __init__(self, source: ByteSource, name: str, *, path: str = "", closing: ExitStack | None = None) -> None:
+    def __init__(
+        self,
+        source: ByteSource,
+        name: str,
+        *,
+        path: str = "",
+        options: ListOptions | None = None,
+        closing: ExitStack | None = None,
+    ) -> None:
         """Read the beginning of an open binary source; `name` stands in messages, `closing` is what `close` closes.
 
-        Raises `InputError`.
+        Raises `InputError`, and `Ambiguity` where the options have to say more.
         """
-        lines = TextLines(source, name)
+        self.name = name
+        self.options = options or ListOptions()
+        self.sample = Sample()
+        """Three rows, for the plan; there when all were read."""
+        self._closing = closing or ExitStack()
+        start = _read_start(source, name)
+        self._reader: RecordReader
+        if start.startswith(MARK):
+            self.format = "xlsx"
+            self._reader = SheetRecords(self._open_workbook(start, source), self.options)
+            return
+        lines = TextLines(Prefixed(start, source), name, self.options)
         if not lines.head:
             raise InputError(f"{name} is empty.")
+        if lines.head == "<":
+            raise InputError(
+                f"{name} is a web page or XML, whatever it is called; open it in Excel and save it as .xlsx or as “CSV UTF-8”."
+            )
         # What it holds counts more than what it is called: no heading begins with a brace.
         is_json = lines.head == "{" or lines.head == "[" or path.lower().endswith(_JSON_SUFFIXES)
-        self.name = name
         self.format = "jsonl" if is_json else "csv"
-        self._reader: RecordReader = JsonlRecords(lines) if is_json else CsvRecords(lines)
-        self._closing = closing or ExitStack()
+        self._reader = JsonlRecords(lines, self.options) if is_json else CsvRecords(lines, self.options)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         return self._reader.warnings
+
+    @property
+    def is_result(self) -> bool:
+        """Whether it is a results file of usher's own, or a list with outcomes beside it."""
+        return self._reader.is_result
+
+    def describe(self) -> list[tuple[str, str]]:
+        """How it was read, as (heading, text) pairs for the plan; complete when everything has been read."""
+        told = [("Read as", ", ".join(self._reader.description))]
+        renamed = [
+            f"{field} from {quote_headings([heading])}" if heading != field else field
+            for field, heading in self._reader.read
+        ]
+        if renamed:
+            told.append(("Columns", ", ".join(renamed)))
+        told += [("Sample" if index == 0 else "", text) for index, text in enumerate(self.sample.lines())]
+        return told
 
     def records(self) -> Iterator[RawRecord | BadRow]:
         """Yield the records as they stand, unchecked. Raises `InputError` where the file as a whole turns out unreadable."""
@@ -61,12 +109,36 @@ class GuestList:
     def rows(self, defaults: Mapping[str, Any] | None = None) -> Iterator[ValidRow | BadRow]:
         """Yield every record checked; `defaults` come from `rows.validate_defaults`. Raises `InputError` as `records` does."""
         given = defaults or {}
+        sample = self.sample
         for record in self._reader:
             if isinstance(record, BadRow):
                 yield record
-            else:
-                number, line, values = record
-                yield validate_record(values, number, line, given)
+                continue
+            number, line, values = record
+            row = validate_record(values, number, line, given)
+            if isinstance(row, BadRow):
+                row = look_again(row, values, given)
+            if isinstance(row, ValidRow):
+                if "display_name" not in row.row:
+                    compose_name(row.row)
+                if sample.wants_more:
+                    sample.add(row)
+            yield row
+
+    def _open_workbook(self, start: bytes, source: ByteSource) -> Workbook:
+        file: IO[bytes]
+        if isinstance(source, io.IOBase) and source.seekable():
+            file = cast(IO[bytes], source)
+        else:  # a workbook's table of contents is at its end
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the list
+            self._closing.callback(file.close)
+            rest = Prefixed(start, source)
+            while block := rest.read(BLOCK_BYTES):
+                file.write(block)
+        file.seek(0)
+        book = Workbook(file, self.name)
+        self._closing.callback(book.close)
+        return book
 
     def __enter__(self) -> Self:
         return self
@@ -81,19 +153,36 @@ class GuestList:
         self._closing.close()
 
 
-def open_list(path: str | os.PathLike[str], stdin: ByteSource | None = None) -> GuestList:
-    """Open a list by its path, `-` being standard input. Raises `InputError` with one sentence."""
+def open_list(
+    path: str | os.PathLike[str], stdin: ByteSource | None = None, options: ListOptions | None = None
+) -> GuestList:
+    """Open a list by its path, `-` being standard input. Raises `InputError` with one sentence, or `Ambiguity`."""
     text = os.fspath(path)
-    if text == "-":
-        return GuestList(stdin if stdin is not None else sys.stdin.buffer, "Standard input")
-    with ExitStack() as closing:
+    closing = ExitStack()
+    try:
+        if text == "-":
+            source = stdin if stdin is not None else sys.stdin.buffer
+            return GuestList(source, "Standard input", options=options, closing=closing)
         try:
-            file = closing.enter_context(Path(text).open("rb"))
+            file = Path(text).open("rb")  # noqa: SIM115 - closed with the list
+            closing.callback(file.close)
         except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
             raise InputError(_unreadable(text, error)) from None
-        guests = GuestList(file, text, path=text, closing=(kept := ExitStack()))
-        kept.push(closing.pop_all())
-    return guests
+        return GuestList(file, text, path=text, options=options, closing=closing)
+    except BaseException:
+        closing.close()
+        raise
+
+
+def _read_start(source: ByteSource, name: str) -> bytes:
+    """Read enough to tell a workbook from a text."""
+    start, first = b"", Prefixed(b"", source)
+    try:
+        while len(start) < len(MARK) and (block := first.read(BLOCK_BYTES)):
+            start += block
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror or error}.") from None
+    return start
 
 
 def _unreadable(path: str, error: OSError | ValueError) -> str:

@@ -31,3 +31,18 @@ class RecordReader(Protocol):
     def warnings(self) -> tuple[str, ...]:
         """Sentences about the file as read so far; complete when the iteration is."""
         ...
+
+    @property
+    def description(self) -> tuple[str, ...]:
+        """How the file is read, in a few words each; certain when everything has been read."""
+        ...
+
+    @property
+    def read(self) -> tuple[tuple[str, str], ...]:
+        """The fields that are read, each with the heading or key it is taken from."""
+        ...
+
+    @property
+    def is_result(self) -> bool:
+        """Whether these are results of usher's own, fed back."""
+        ...

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tasks.cli.interrupts import Interrupts
-from tasks.cli.options import follow_options
+from tasks.cli.options import follow_options, list_options, take_list_options
 from tasks.cli.session import Session
 
 if TYPE_CHECKING:
     from tasks.cli.sending import Request, Run
+    from tasks.cli.terminal import Terminal
+    from tasks.list_options import ListOptions
+    from tasks.lists import GuestList
     from tasks.rows import BadRow, ValidRow
 
 
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     help="Send the first N rows, then pause and show how they ended.",
 )
 @click.option("--strict", is_flag=True, help="Send nothing if any row is bad.")
+@click.option(
+    "--accept-bad", is_flag=True, help="Send the good rows even where more than 5 % (and more than 20 rows) are bad."
+)
 @click.option("--resend", is_flag=True, help="Mail guests again who are in the tenant already.")
 @click.option("--redirect-url", metavar="URL", help="Where guests land, for rows that bring no redirect_url.")
 @click.option("--message", metavar="TEXT", help="Words for Microsoft's e-mail, for rows that bring none.")
@@ -47,12 +53,13 @@ if TYPE_CHECKING:
     help="Whether Microsoft sends its e-mail, for rows that do not say.",
 )
 @click.option("--reason", metavar="TEXT", help="Why; shown with the job.")
+@list_options
 @follow_options
 @click.pass_obj
 def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
-    """Invite the people of a CSV or JSONL file, of standard input (-), or single addresses.
+    """Invite the people of a CSV, Excel or JSONL file, of standard input (-), or single addresses.
 
-    Bad rows are reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
+    How the file is to be read is recognised; what cannot be told from it is asked. Bad rows are reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
     """
     from tasks.cli.place import open_place, refuse_to_leave_running
     from tasks.cli.sending import Run
@@ -61,7 +68,7 @@ def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
     terminal, interrupts = Terminal(session), Interrupts()
     with interrupts.caught(), ExitStack() as closing:
         # What can be refused without any server is, before one is started.
-        request = _build_request(source, options, closing)
+        request = _build_request(terminal, source, options, closing)
         _refuse_unknown(request.connection)
         if request.detach:
             refuse_to_leave_running()
@@ -78,7 +85,7 @@ async def _invite(run: Run, request: Request) -> int:
         return await send(run, services, request)
 
 
-def _build_request(source: tuple[str, ...], given: dict[str, Any], closing: ExitStack) -> Request:
+def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], closing: ExitStack) -> Request:
     from tasks.cli.person import find_person
     from tasks.cli.sending import Request
     from tasks.rows import validate_defaults
@@ -87,11 +94,13 @@ def _build_request(source: tuple[str, ...], given: dict[str, Any], closing: Exit
     job_wide = validate_defaults(
         {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}
     )
-    rows, name, warnings = _open_source(source, closing)
+    rows, name, guests = _open_source(terminal, source, take_list_options(given), closing)
     person = find_person()
-    info = {"by": person.user, "host": person.host, "list": name} | (
-        {"reason": given["reason"]} if given["reason"] else {}
-    )
+    info: dict[str, Any] = {"by": person.user, "host": person.host, "list": name}
+    if given["reason"]:
+        info["reason"] = given["reason"]
+    if guests is not None and (said := guests.options.to_dict()):
+        info["read"] = said
     return Request(
         connection=given["connection"],
         rows=rows,
@@ -99,40 +108,34 @@ def _build_request(source: tuple[str, ...], given: dict[str, Any], closing: Exit
         options=Options(resend=given["resend"], **job_wide),
         info=info,
         pilot=given["pilot"] or 0,
-        warnings=warnings,
-        **{key: given[key] for key in ("strict", "dry_run", "yes", "detach", "wait_s")},
+        guests=guests,
+        **{key: given[key] for key in ("strict", "accept_bad", "dry_run", "yes", "detach", "wait_s")},
     )
 
 
-def _open_source(source: tuple[str, ...], closing: ExitStack) -> tuple[Iterator[ValidRow | BadRow], str, Any]:
-    """Return the rows, what to call them, and the reader's warnings (complete once it was read)."""
-    from tasks.lists import open_list
+def _open_source(
+    terminal: Terminal, source: tuple[str, ...], options: ListOptions, closing: ExitStack
+) -> tuple[Iterator[ValidRow | BadRow], str, GuestList | None]:
+    """Return the rows, what to call them, and the list they come from, if it is one."""
+    from tasks.cli.opening import open_asking
 
     if len(source) == 1 and (source[0] == "-" or "@" not in source[0] or Path(source[0]).exists()):
-        guests = closing.enter_context(open_list(source[0]))
-        return guests.rows(), "standard input" if source[0] == "-" else Path(source[0]).name, _Warnings(guests)
+        guests = closing.enter_context(open_asking(terminal, source[0], options))
+        return guests.rows(), "standard input" if source[0] == "-" else Path(source[0]).name, guests
     for text in source:
         if "@" not in text:
             kind = "is a file" if text == "-" or Path(text).exists() else "is not an e-mail address"
             raise click.UsageError(f"{text[:60]!r} {kind}: give one file, or addresses, or - for standard input.")
-    return _addresses(source), "1 address" if len(source) == 1 else f"{len(source)} addresses", ()
-
-
-class _Warnings:
-    """A list's warnings, asked for when it was read."""
-
-    def __init__(self, guests: Any) -> None:
-        self._guests = guests
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._guests.warnings)
+    return _addresses(source), "1 address" if len(source) == 1 else f"{len(source)} addresses", None
 
 
 def _addresses(source: tuple[str, ...]) -> Iterator[ValidRow | BadRow]:
-    from tasks.rows import validate_record
+    from tasks.cleaning import look_again
+    from tasks.rows import BadRow, validate_record
 
     for number, address in enumerate(source, 1):
-        yield validate_record({"email": address}, number)
+        row = validate_record({"email": address}, number)
+        yield look_again(row, {"email": address}, {}) if isinstance(row, BadRow) else row
 
 
 def _refuse_unknown(name: str) -> None:

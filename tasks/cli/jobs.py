@@ -399,6 +399,7 @@ async def _retry(run: Run, services: Services, wanted: str, options: dict[str, A
             options=view.options,
             info={**info, "list": f"retry of {view.id}", "retry_of": view.id},
             in_doubt_before=view.counts.in_doubt,
+            accept_bad=True,  # they were accepted once
             **{key: options[key] for key in ("yes", "detach", "wait_s")},
         )
         return await send(run, services, request)

@@ -31,12 +31,18 @@ from worker.model import Options
 from worker.quota import invitation_buckets
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from config import Connection
+    from tasks.lists import GuestList
     from worker.services import Services
 
 WAIT_S = 900.0
 """How long a command without a terminal waits through a hold that may end by itself."""
 _SHOWN_BAD = 20
+MOST_BAD_SHARE = 0.05
+"""More bad rows than this stop a list: so many typing errors nobody makes, the column or the separator is wrong. Not where they are
+few enough to be shown one by one (`_SHOWN_BAD`): in a small list two errors are 10 %, and whoever reads them knows what they are."""
 _STATUS_EVERY_S = 0.2
 _LOOK_EVERY_ROWS = 256
 
@@ -57,7 +63,8 @@ class Request:
     detach: bool = False
     wait_s: float | None = None
     in_doubt_before: int = 0
-    warnings: Iterable[str] = ()
+    guests: GuestList | None = None  # the file that the rows come from
+    accept_bad: bool = False
 
 
 @dataclass(slots=True)
@@ -120,7 +127,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
     try:
         _report_bad(terminal, request, loaded)
         plan = await _plan(services, connection, request, loaded, tenant)
-        _show_plan(terminal, plan, final=request.dry_run)
+        _show_plan(terminal, request, plan)
         if request.dry_run:
             await drop(services.jobs, loaded)
             return _end_dry_run(terminal, request, plan)
@@ -194,7 +201,7 @@ def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow
 
 def _report_bad(terminal: Terminal, request: Request, loaded: Loaded) -> None:
     """Report what is wrong with the list. Raises `Refusal` where that means that nothing is sent."""
-    for warning in request.warnings:
+    for warning in request.guests.warnings if request.guests else ():
         terminal.warn(warning)
     for row in loaded.bad[:_SHOWN_BAD]:
         terminal.warn(f"{row}.")
@@ -205,7 +212,23 @@ def _report_bad(terminal: Terminal, request: Request, loaded: Loaded) -> None:
     if request.strict and loaded.bad_count:
         raise Refusal(f"{many(loaded.bad_count, 'row')} cannot be sent, and --strict was given; nothing was sent.")
     if not loaded.to_send:
+        _show_reading(terminal, request)
         raise Refusal(_nothing_good(loaded))
+    if _too_many_bad(request, loaded):
+        _show_reading(terminal, request)
+        share = f"{100 * loaded.bad_count / loaded.rows:.0f} %"
+        raise Refusal(
+            f"{number(loaded.bad_count)} of {many(loaded.rows, 'row')} cannot be sent, {share}. More than {100 * MOST_BAD_SHARE:.0f} % is "
+            "nearly always a wrong column or separator (--map and --delimiter say which), so nothing was sent; --accept-bad sends the "
+            "good rows all the same."
+        )
+
+
+def _too_many_bad(request: Request, loaded: Loaded) -> bool:
+    # In results that are fed back the columns are right, and the bad rows are those that were bad before.
+    if request.accept_bad or (request.guests is not None and request.guests.is_result):
+        return False
+    return loaded.bad_count > _SHOWN_BAD and loaded.bad_count > MOST_BAD_SHARE * loaded.rows
 
 
 def _nothing_good(loaded: Loaded) -> str:
@@ -243,17 +266,32 @@ def is_rehearsal(services: Services, connection: Connection) -> bool:
     return connection.name == SANDBOX and SANDBOX not in services.settings().connections
 
 
-def _show_plan(terminal: Terminal, plan: Plan, *, final: bool) -> None:
-    from rich.text import Text
-
-    table = build_table(("", ""), [(Text(heading, style="dim"), text) for heading, text in plan.lines()])
-    table.show_header = False
-    if final:
+def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:
+    table = _two_columns([*_reading(request), *plan.lines()])
+    if request.dry_run:
         terminal.show(table)
     else:
         terminal.say(table)
     for risk in plan.risks:
         terminal.warn(risk)
+
+
+def _show_reading(terminal: Terminal, request: Request) -> None:
+    """Show how the list was read, to those who have to find out what is wrong with it."""
+    if lines := _reading(request):
+        terminal.say(_two_columns(lines))
+
+
+def _reading(request: Request) -> list[tuple[str, str]]:
+    return request.guests.describe() if request.guests is not None else []
+
+
+def _two_columns(lines: Sequence[tuple[str, str]]) -> Table:
+    from rich.text import Text
+
+    table = build_table(("", ""), [(Text(heading, style="dim"), text) for heading, text in lines])
+    table.show_header = False
+    return table
 
 
 def _end_dry_run(terminal: Terminal, request: Request, plan: Plan) -> int:

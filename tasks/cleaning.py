@@ -1,0 +1,75 @@
+"""What sticks to a cell that was copied from a web page, a mail or a document: no-break spaces, invisible marks, `mailto:`, a name.
+
+Only what cannot have been meant is taken away, and an address that is none after all is reported as it stood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tasks.rows import BadRow, ValidRow, validate_record
+
+# No-break spaces become spaces, in every field but the message (French typography wants them there). Joiners stay: Persian and
+# Indic names need them. Zero-width spaces, word joiners and byte order marks go, and so do marks of writing direction at the ends.
+_SPACES: Final = dict.fromkeys(map(ord, "\u00a0\u2007\u202f"), " ")
+_NOTHING: Final = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
+_TABLE: Final = {**_SPACES, **_NOTHING}
+_AT_THE_ENDS: Final = " \t\r\n\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_KEPT: Final = "message"
+
+_IN_BRACKETS: Final = re.compile(
+    r"(?P<name>[^<>]*)<\s*(?:mailto:)?(?P<address>[^<>\s]+@[^<>\s]+)\s*>[\s;,]*", re.IGNORECASE
+)
+_MAILTO: Final = re.compile(r"mailto:(?P<address>[^?\s]+)(?:\?\S*)?", re.IGNORECASE)
+
+
+def clean_values(values: dict[str, Any]) -> None:
+    """Clean the texts of a record that are not plain ASCII, in place; one that nothing is left of is dropped."""
+    for field, value in list(values.items()):
+        if type(value) is not str or value.isascii() or field == _KEPT:
+            continue
+        text = value.translate(_TABLE).strip(_AT_THE_ENDS)
+        if text:
+            values[field] = text
+        else:
+            del values[field]
+
+
+def bare_address(text: str) -> tuple[str, str]:
+    """Return the address in `mailto:a@b`, `Ann Lee <a@b>`, `<a@b>` or `a@b;`, and the name beside it, "" for none.
+
+    A text of another form is returned as it is.
+    """
+    text = text.strip().rstrip(";, ")
+    if found := _IN_BRACKETS.fullmatch(text):
+        return found["address"], found["name"].strip().strip("\"'").strip()
+    if found := _MAILTO.fullmatch(text):
+        return found["address"], ""
+    return text, ""
+
+
+def look_again(row: BadRow, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> ValidRow | BadRow:
+    """Return a bad row as it is, or what becomes of it once its addresses are laid bare.
+
+    Only bad rows come here, so that a list of plain addresses pays nothing for it.
+    """
+    if row.column not in ("email", "cc"):
+        return row
+    found, name = bare_address(email) if type(email := values.get("email")) is str else (None, "")
+    copied, _ = bare_address(cc) if type(cc := values.get("cc")) is str else (None, "")
+    bare = {field: text for field, text in (("email", found), ("cc", copied)) if text is not None}
+    again = validate_record({**values, **bare}, row.number, row.line, defaults)
+    if isinstance(again, BadRow):
+        return row if again.column == row.column else again
+    if name and not {"display_name", "first_name", "last_name"} & again.row.keys():
+        named = validate_record({**values, **bare, "display_name": name}, row.number, row.line, defaults)
+        return named if isinstance(named, ValidRow) else again
+    return again
+
+
+def compose_name(row: dict[str, Any]) -> None:
+    """Give a row without `display_name` one from its first and last name, where it has any."""
+    if name := " ".join(part for part in (row.get("first_name"), row.get("last_name")) if part):
+        row["display_name"] = name

@@ -1,0 +1,105 @@
+"""What separates the cells of a CSV, found out together with its line of headings: only the right separator makes an e-mail heading.
+
+Counting characters goes wrong where names hold commas; a heading that is known does not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tasks.ambiguities import Ambiguity, Choice
+from tasks.columns import find_email
+from tasks.errors import InputError
+from tasks.heading_line import Line, check_above, explain_missing, find_headings
+from tasks.list_options import DELIMITER_NAMES, DELIMITERS, ListOptions
+
+_SEP: Final = re.compile(r'\s*"?sep=(.)"?\s*(?:[\r\n]|\Z)', re.IGNORECASE)
+"""Excel's own line about the separator; read by Excel, and written by those who want it to."""
+_MOST_LINES: Final = 500  # records looked at, with --header-line
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a CSV is read: its delimiter, its line of headings, and how many records stand above it."""
+
+    delimiter: str
+    headings: Line
+
+
+def recognise(text: str, name: str, options: ListOptions, skipped: int = 0) -> Dialect:
+    """Return how a CSV that begins with `text` is read; `skipped` lines came before it. Raises `InputError`, `Ambiguity`."""
+    said = options.delimiter or (found[1] if (found := _SEP.match(text)) else "")
+    tops = {delimiter: _read_top(text, delimiter, skipped) for delimiter in ([said] if said else DELIMITERS)}
+    found_in = {
+        delimiter: line for delimiter, top in tops.items() if (line := find_headings(top.lines, options)) is not None
+    }
+    if not found_in:
+        widest = max(tops, key=lambda delimiter: _width(tops[delimiter].lines))
+        if tops[widest].fault:
+            raise InputError(f"{name} {tops[widest].fault}")
+        raise explain_missing(tops[widest].lines, name, options)
+    if options.header_line:  # the line was said and the separator was not: the one that makes the most of it
+        best = max(
+            found_in,
+            key=lambda delimiter: (
+                find_email(found_in[delimiter].cells, options.mapping),
+                len(found_in[delimiter].cells),
+            ),
+        )
+        found_in = {best: found_in[best]}
+    # A heading that stands alone looks the same under every separator, and then it does not matter.
+    several = {delimiter: line for delimiter, line in found_in.items() if len(line.cells) > 1}
+    if len(several) > 1:
+        raise _ask(several, name, options)
+    delimiter, headings = next(iter((several or found_in).items()))
+    check_above(tops[delimiter].lines, headings, name, options)
+    return Dialect(delimiter, headings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    lines: list[Line]  # those that hold anything
+    fault: str  # of the first record that is none
+
+
+def _read_top(text: str, delimiter: str, skipped: int) -> _Top:
+    """Return the first records; one that is none is passed over, as when the list is read."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    top: list[Line] = []
+    line, fault = skipped + 1, ""
+    for index in range(_MOST_LINES):
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            if "unexpected end" in str(error):
+                fault = fault or f"ends inside a quoted cell; a quotation mark opened in line {line} is never closed."
+                break
+            fault = fault or "has a misplaced quotation mark in its line of headings."
+            cells = []
+        if any(map(str.strip, cells)):
+            top.append(Line(line, index, cells))
+        line = reader.line_num + skipped + 1
+    return _Top(top, fault)
+
+
+def _width(top: Sequence[Line]) -> int:
+    return max((len(line.cells) for line in top), default=0)
+
+
+def _ask(candidates: dict[str, Line], name: str, options: ListOptions) -> Ambiguity:
+    names = {delimiter: called for called, delimiter in DELIMITER_NAMES.items()}
+    ways = " or ".join(f"--delimiter {names[delimiter]}" for delimiter in candidates)
+    called = " and by ".join(DELIMITERS[delimiter] for delimiter in candidates)
+    problem = f"{name} can be read as separated by {called}"
+    return Ambiguity(
+        f"{problem}; say {ways}.",
+        f"{problem}. Which is right?",
+        tuple(Choice(DELIMITERS[delimiter], replace(options, delimiter=delimiter)) for delimiter in candidates),
+    )

@@ -1,0 +1,107 @@
+"""Which line of a list holds its headings: the first of twenty with an e-mail heading. What stands above are titles.
+
+Spreadsheets are often exported with a title, a date and a group of columns above the headings. A line that holds an address is no
+line of headings, and an address above the headings is a question: a guest would be passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+from tasks.ambiguities import Ambiguity, Choice
+from tasks.bulk_template import is_version_line
+from tasks.columns import ask_for_email, find_email, looks_like_email, quote_headings
+from tasks.errors import InputError
+from tasks.fields import FIELDS
+from tasks.list_options import ListOptions
+from tasks.mail_syntax import NotAnAddress, parse_address
+
+LINES_LOOKED_AT: Final = 20
+"""Lines that hold anything, from the top."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record from the top of a list: where it begins, how many records stand above it, and its cells."""
+
+    line: int
+    index: int
+    cells: Sequence[str]
+
+
+def find_headings(top: Sequence[Line], options: ListOptions) -> Line | None:
+    """Return the line of headings, or None. `top` holds no empty lines."""
+    if options.header_line:
+        return next((line for line in top if line.line == options.header_line), None)
+    return next((line for line in top[:LINES_LOOKED_AT] if find_email(line.cells, options.mapping)), None)
+
+
+def check_above(top: Sequence[Line], found: Line, name: str, options: ListOptions) -> None:
+    """Raise `Ambiguity` where an address stands above the headings and nobody has said that it is no guest's."""
+    if options.header_line:
+        return
+    above = [line for line in top if line.index < found.index and any(map(is_address, line.cells))]
+    if not above:
+        return
+    where = f"{name} has its headings in line {found.line}, and an address above them in line {above[0].line}"
+    raise Ambiguity(
+        f"{where}: if that is no guest's, say --header-line {found.line}; if it is, move it below the headings.",
+        f"{where}. Is line {above[0].line} to be passed over?",
+        (Choice(f"yes, the guests are below line {found.line}", replace(options, header_line=found.line)),),
+    )
+
+
+def explain_missing(top: Sequence[Line], name: str, options: ListOptions) -> InputError:
+    """Return why no line of headings was found: a question where some column might be the one, else what is missing."""
+    top = [line for line in top[:LINES_LOOKED_AT] if not is_version_line(line.cells)]
+    if options.header_line:
+        return InputError(f"{name} has no line {options.header_line} with headings near its beginning.")
+    if not top:
+        return InputError(f"{name} is empty.")
+    if wanted := options.mapping.get("email"):
+        shown = max(top, key=lambda line: len([cell for cell in line.cells if cell.strip()]))
+        return InputError(
+            f"{name} has no column {quote_headings([wanted])}, which --map names for email; its line {shown.line} has "
+            f"{quote_headings([cell for cell in shown.cells if cell.strip()])}."
+        )
+    for line in top:
+        if any("@" in cell for cell in line.cells):
+            break
+        if like := list(dict.fromkeys(cell for cell in line.cells if looks_like_email(cell))):
+            return ask_for_email(like, name, options, line.line)
+    guess = _above_addresses(top)
+    if guess is not None:
+        return ask_for_email([guess[1]], name, options, guess[0].line)
+    if any("@" in cell for cell in top[0].cells):  # a list without headings; its addresses stay out of the message
+        return InputError(
+            f"{name} begins with an address, not with headings; put a line with the word email above the addresses."
+        )
+    headings = [cell for cell in top[0].cells if cell.strip()]
+    return InputError(
+        f"{name} has no column called email; it has {quote_headings(headings)}. "
+        f"Known columns: {', '.join(FIELDS)} (only email is required); another heading is named with --map email='…'."
+    )
+
+
+def is_address(cell: str) -> bool:
+    """Tell whether a cell is an address and nothing else."""
+    if "@" not in cell:
+        return False
+    try:
+        parse_address(cell.strip())
+    except NotAnAddress:
+        return False
+    return True
+
+
+def _above_addresses(top: Sequence[Line]) -> tuple[Line, str] | None:
+    """Return the line above the first address, and what stands over the address there."""
+    for above, line in pairwise(top):
+        for index, cell in enumerate(line.cells):
+            if is_address(cell):
+                heading = above.cells[index].strip() if index < len(above.cells) else ""
+                return (above, heading) if heading and "@" not in heading else None
+    return None

@@ -1,0 +1,218 @@
+"""A sheet of an Excel workbook as raw records: the first that is visible, or the one that was named.
+
+Rows that are hidden, by hand or by a filter, are neither left out nor taken along without a word from somebody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any, Final
+
+from tasks.ambiguities import Ambiguity, Choice
+from tasks.bulk_template import is_example
+from tasks.cleaning import clean_values
+from tasks.columns import describe_ignored, parse_headings, quote_headings
+from tasks.errors import InputError
+from tasks.heading_line import LINES_LOOKED_AT, Line, check_above, explain_missing, find_headings
+from tasks.list_options import ListOptions
+from tasks.records import RawRecord
+from tasks.rows import BadRow
+from tasks.spreadsheet import unescape_cell
+from tasks.workbook import Structure, Workbook, column_letters
+
+_ROWS_ABOVE: Final = 2_000  # rows, empty ones included, in which the headings are looked for
+
+
+class SheetRecords:
+    """The records of one sheet, in one pass. Raises `InputError`, and `Ambiguity` for what has to be asked."""
+
+    def __init__(self, book: Workbook, options: ListOptions | None = None) -> None:
+        self._book = book
+        self._options = options or ListOptions()
+        self.sheet = self._choose_sheet()
+        self.name = f"{book.name}, sheet {quote_headings([self.sheet])},"
+        self._structure = book.structure(self.sheet)
+        self._rows = book.rows(self.sheet)
+        self.headings, above = self._find_headings()
+        cells = _fill_merged(self.headings, above, self._structure)
+        self._ask_about_merged(cells)
+        self.columns = parse_headings(cells, self.name.rstrip(","), self._options)
+        self.hidden = sum(1 for row in self._structure.hidden if row > self.headings.line)
+        self._ask_about_hidden()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        told = [describe_ignored(self.columns.ignored)] if self.columns.ignored else []
+        if lost := self._structure.uncalculated:
+            told.append(
+                f"{lost:,} {'cell holds a formula' if lost == 1 else 'cells hold formulas'} without a result and {'counts' if lost == 1 else 'count'} "
+                "as empty; open the workbook in Excel and save it, then they have one."
+            )
+        return tuple(told)
+
+    @property
+    def read(self) -> tuple[tuple[str, str], ...]:
+        return self.columns.read
+
+    @property
+    def is_result(self) -> bool:
+        return self.columns.joined is not None
+
+    @property
+    def description(self) -> tuple[str, ...]:
+        """How the sheet is read, in a few words each."""
+        said = [f"Excel sheet {quote_headings([self.sheet])}", f"headings in row {self.headings.line}"]
+        if len(self._book.all_sheets) > 1:
+            said[0] += f" of {len(self._book.all_sheets)}"
+        if self.hidden:
+            verb = "read too" if self._options.hidden == "include" else "left out"
+            said.append(f"{self.hidden:,} hidden {'row' if self.hidden == 1 else 'rows'} {verb}")
+        return tuple(said)
+
+    def __iter__(self) -> Iterator[RawRecord | BadRow]:
+        wanted = [(index, field) for index, field in enumerate(self.columns.fields) if field is not None]
+        leave_out = self._structure.hidden if self._options.hidden == "skip" else frozenset()
+        may_be_example = self.columns.from_template
+        number = 0
+        for line, cells in self._rows:
+            if line <= self.headings.line or line in leave_out or not any(map(str.strip, cells)):
+                continue
+            values = _read_cells(cells, wanted)
+            clean_values(values)
+            if may_be_example:
+                may_be_example = False
+                if is_example(values.get("email", "")):
+                    continue
+            number += 1
+            yield RawRecord(number, line, values)
+        if number == 0:
+            raise InputError(f"{self.name} has headings but no rows.")
+
+    def _choose_sheet(self) -> str:
+        wanted, sheets = self._options.sheet, self._book.all_sheets
+        if not wanted:
+            return (self._book.sheets or sheets)[0]
+        found = [sheet for sheet in sheets if sheet == wanted] or [
+            sheet for sheet in sheets if sheet.strip().casefold() == wanted.strip().casefold()
+        ]
+        if not found:
+            raise InputError(
+                f"{self._book.name} has no sheet {quote_headings([wanted])}; it has {quote_headings(sheets)}."
+            )
+        return found[0]
+
+    def _find_headings(self) -> tuple[Line, list[Line]]:
+        """Return the line of headings and all lines down to it."""
+        top: list[Line] = []
+        read: list[tuple[int, Sequence[str]]] = []
+        for index, (line, cells) in enumerate(islice(self._rows, _ROWS_ABOVE)):
+            read.append((line, cells))
+            if any(map(str.strip, cells)):
+                top.append(Line(line, index, cells))
+            found = find_headings(top, self._options)
+            if found is not None:
+                self._rows = chain(read, self._rows)
+                check_above(top, found, self.name.rstrip(","), self._options)
+                return found, top
+            if len(top) >= LINES_LOOKED_AT and not self._options.header_line:
+                break
+        if not top:
+            raise self._other_sheet(InputError(f"{self.name} is empty."))
+        raise self._other_sheet(explain_missing(top, self.name.rstrip(","), self._options))
+
+    def _other_sheet(self, problem: InputError) -> InputError:
+        """Return the question about the sheet where only another one has an e-mail heading, else the problem as it is."""
+        if self._options.sheet:
+            return problem
+        others = [sheet for sheet in self._book.sheets if sheet != self.sheet and self._has_headings(sheet)]
+        if not others:
+            return problem
+        ways = " or ".join(f"--sheet '{sheet}'" for sheet in others[:LINES_LOOKED_AT])
+        return Ambiguity(
+            f"The first sheet of {self._book.name}, {quote_headings([self.sheet])}, has no e-mail heading; say {ways}.",
+            f"The first sheet of {self._book.name}, {quote_headings([self.sheet])}, has no e-mail heading. Which one holds the guests?",
+            tuple(Choice(quote_headings([sheet]), replace(self._options, sheet=sheet)) for sheet in others),
+        )
+
+    def _has_headings(self, sheet: str) -> bool:
+        top = [
+            Line(line, index, cells)
+            for index, (line, cells) in enumerate(islice(self._book.rows(sheet), 10 * LINES_LOOKED_AT))
+            if any(map(str.strip, cells))
+        ]
+        return find_headings(top, replace(self._options, header_line=0)) is not None
+
+    def _ask_about_hidden(self) -> None:
+        if not self.hidden or self._options.hidden:
+            return
+        one = self.hidden == 1
+        why = " (a filter is on)" if self._structure.filtered else ""
+        problem = f"{self.name} has {self.hidden:,} hidden {'row' if one else 'rows'}{why}"
+        it = "it" if one else "them"
+        raise Ambiguity(
+            f"{problem}; say --hidden include to invite {it} too, or --hidden skip to leave {it} out.",
+            f"{problem}. {'Is it' if one else 'Are they'} to be invited too?",
+            (
+                Choice(f"leave {it} out", replace(self._options, hidden="skip")),
+                Choice(f"invite {it} too", replace(self._options, hidden="include")),
+            ),
+        )
+
+    def _ask_about_merged(self, cells: Sequence[str]) -> None:
+        """Raise `Ambiguity` where one e-mail heading stands over several columns."""
+        if "email" in self._options.mapping:
+            return
+        line = self.headings.line
+        for merged in self._structure.merged:
+            if merged.left == merged.right or not merged.top <= line <= merged.bottom or merged.left > len(cells):
+                continue
+            try:
+                fields = parse_headings([cells[merged.left - 1]], self.name).fields
+            except InputError:
+                continue
+            if fields != ("email",):
+                continue
+            columns = range(merged.left, min(merged.right, merged.left + LINES_LOOKED_AT) + 1)
+            heading = quote_headings([cells[merged.left - 1]])
+            where = f"columns {column_letters(merged.left)} to {column_letters(merged.right)}"
+            ways = " or ".join(f"--map email='#{column}'" for column in columns)
+            raise Ambiguity(
+                f"{self.name} has one heading {heading} over {where}; say which one holds the addresses: {ways}.",
+                f"{self.name} has one heading {heading} over {where}. Which column holds the addresses?",
+                tuple(
+                    Choice(
+                        f"column {column_letters(column)}",
+                        replace(
+                            self._options,
+                            mapping={**self._options.mapping, "email": f"#{column}"},
+                            header_line=line,
+                        ),
+                    )
+                    for column in columns
+                ),
+            )
+
+
+def _read_cells(cells: Sequence[str], wanted: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    values = {}
+    for index, field in wanted:
+        if index < len(cells) and (text := unescape_cell(cells[index]).strip()):
+            values[field] = text
+    return values
+
+
+def _fill_merged(headings: Line, above: Sequence[Line], structure: Structure) -> list[str]:
+    """Return the headings with those of merged cells that begin in a line above."""
+    cells = list(headings.cells)
+    by_line = {line.line: line.cells for line in above}
+    for merged in structure.merged:
+        if merged.left != merged.right or not merged.top < headings.line <= merged.bottom:
+            continue
+        column = merged.left - 1
+        from_above = by_line.get(merged.top, ())
+        if column < len(from_above):
+            cells += [""] * (column + 1 - len(cells))
+            cells[column] = cells[column].strip() or from_above[column]
+    return cells

@@ -1,0 +1,268 @@
+"""Made-up exports as people have them, each with what it must be read as, or the sentence it must be refused with.
+
+They are written here and not kept as files, so that encodings, separators and Excel's own oddities can be seen in a diff.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.worksheet.worksheet import Worksheet
+
+from tasks.list_options import ListOptions
+
+ANN = "ann@partner.example"
+JOERG = "joerg@partner.example"
+ZOE = "zoe@partner.example"
+
+
+@dataclass(frozen=True)
+class Export:
+    """One file. `rows`: what every good row must hold, as (email, display name) or a dict of fields; `bad`: the lines of bad rows.
+
+    `refused`: words of the sentence instead. `asked`: the answers offered instead, of which `answer` (from 1) leads to `rows`.
+    """
+
+    name: str
+    data: bytes
+    rows: Sequence[tuple[str, str] | Mapping[str, Any]] = ()
+    bad: Sequence[int] = ()
+    refused: Sequence[str] = ()
+    asked: Sequence[str] = ()
+    answer: int = 0
+    options: ListOptions = field(default_factory=ListOptions)
+    described: Sequence[str] = ()
+    warned: str = ""
+
+
+def text(lines: str, encoding: str = "utf-8", end: str = "\r\n") -> bytes:
+    """Return lines as Excel writes them: CRLF, in some encoding."""
+    return end.join(lines.strip("\n").split("\n")).encode(encoding) + end.encode(encoding)
+
+
+def sheet(
+    fill: Callable[[Worksheet], None] | Sequence[Sequence[Any]], *more: tuple[str, Sequence[Sequence[Any]]]
+) -> bytes:
+    """Return a workbook with one sheet, filled by a function or with rows, and perhaps more of them."""
+    book = Workbook()
+    first = book.active
+    assert isinstance(first, Worksheet)
+    if callable(fill):
+        fill(first)
+    else:
+        for row in fill:
+            first.append(list(row))
+    for title, rows in more:
+        other = book.create_sheet(title)
+        for row in rows:
+            other.append(list(row))
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def replaced(workbook: bytes, part: str, change: Callable[[bytes], bytes]) -> bytes:
+    """Return a workbook with one part of its zip file changed."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(workbook)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            data = old.read(info)
+            new.writestr(info.filename, change(data) if info.filename == part else data)
+    return file.getvalue()
+
+
+def mapped(**mapping: str) -> ListOptions:
+    """Return what --map says."""
+    return ListOptions(mapping=mapping)
+
+
+GERMAN = """
+Vorname;Nachname;E-Mail-Adresse
+Jörg;Müller;joerg@partner.example
+Zoë;Groß;zoe@partner.example
+"""
+GERMAN_ROWS = [(JOERG, "Jörg Müller"), (ZOE, "Zoë Groß")]
+FRENCH = """
+Prénom;Nom;Adresse e-mail;Téléphone
+Zoé;Lefèvre;zoe@partner.example;+33 1 23 45 67 89
+Jérôme;d’Été;joerg@partner.example;
+"""
+FRENCH_ROWS = [(ZOE, "Zoé Lefèvre"), (JOERG, "Jérôme d’Été")]
+SPANISH = """
+Nombre;Apellidos;Correo electrónico
+Zoé;Núñez Peña;zoe@partner.example
+"""
+SPANISH_ROWS = [(ZOE, "Zoé Núñez Peña")]
+TEMPLATE = (
+    "version:v1.0\n"
+    "E-Mail-Adresse der einzuladenden Person [inviteeEmail] Erforderlich;Umleitungs-URL [inviteRedirectURL] Erforderlich;"
+    "Einladungsnachricht senden (true oder false) [sendEmail];Angepasste Einladungsnachricht [customizedMessageBody]\n"
+    "Beispiel: chris@contoso.com;https://myapplications.microsoft.com;true;Willkommen\n"
+    "ann@partner.example;https://x.example;WAHR?;Hallo\n"
+    "zoe@partner.example;https://x.example;TRUE;Grüße\n"
+)
+ENTRA_USERS = """
+userPrincipalName,displayName,surname,mail,givenName,id,userType,jobTitle,department,accountEnabled,usageLocation,alternateEmailAddress,creationType
+ann_partner.example#EXT#@contoso.onmicrosoft.com,Ann Lee,Lee,ann@partner.example,Ann,0d1,Guest,,,true,DE,a.lee@home.example,Invitation
+zoe@contoso.example,Zoë Groß,Groß,zoe@partner.example,Zoë,0d2,Guest,,,true,DE,,
+"""
+OUTLOOK = (
+    "Title,First Name,Middle Name,Last Name,Suffix,Company,Business Phone,E-mail Address,E-mail Type,E-mail Display Name,E-mail 2 Address\n"
+    'Ms,Ann,,Lee,,"Fabrikam, Inc.",+1 555 0100,ann@partner.example,SMTP,Ann Lee (ann@partner.example),\n'
+)
+OUTCOMES = "status,user_id,invitation_id,redeem_url,mail,error_code,error_message,request_id,attempts,finished_at"
+
+
+def titled(first: Worksheet) -> None:
+    """A title, a date, an empty row, a group of columns that is merged, headings, guests."""
+    first["A1"] = "Gästeliste Projekt Süd"
+    first["A2"] = datetime(2026, 11, 25, 8, 30)  # noqa: DTZ001 - Excel knows no time zones
+    first.append([])
+    first.append(["Person", None, "Kontakt", None])
+    first.merge_cells("A4:B4")
+    first.merge_cells("C4:D4")
+    first.append(["Vorname", "Nachname", "E-Mail", "Telefon"])
+    first.append(["Jörg", "Müller", JOERG, 4915112345])
+    first.append([None, None, None, None])
+    first.append(["Zoë", "Groß", f"mailto:{ZOE}", None])
+
+
+def two_rows_of_headings(first: Worksheet) -> None:
+    """ "Name" is merged over both rows of headings, "Kontakt" stands over two columns."""
+    first.append(["Name", "Kontakt", None])
+    first.append([None, "E-Mail", "Telefon"])
+    first.append(["Jörg Müller", JOERG, 17])
+    first.merge_cells("A1:A2")
+    first.merge_cells("B1:C1")
+
+
+def merged_email(first: Worksheet) -> None:
+    """One heading over two columns of addresses."""
+    first.append(["Name", "E-Mail", None])
+    first.append(["Ann", "old@partner.example", ANN])
+    first.merge_cells("B1:C1")
+
+
+def with_hidden(first: Worksheet) -> None:
+    """Row 3 is hidden by hand; row 5, hidden too, holds nothing."""
+    for row in (["E-Mail"], [ANN], [JOERG], [ZOE]):
+        first.append(row)
+    first.row_dimensions[3].hidden = True
+    first.row_dimensions[5].hidden = True
+
+
+def filtered(first: Worksheet) -> None:
+    """A filter leaves one of three."""
+    for row in (["E-Mail", "Firma"], [ANN, "A"], [JOERG, "B"], [ZOE, "B"]):
+        first.append(row)
+    first.auto_filter.ref = "A1:B4"
+    first.auto_filter.add_filter_column(1, ["A"])
+    first.row_dimensions[3].hidden = first.row_dimensions[4].hidden = True
+
+
+def typed(first: Worksheet) -> None:
+    """Numbers, dates, true and false, a formula nobody calculated, an error."""
+    first.append(["email", "ref", "send_message", "since", "display_name", "last_name"])
+    first.append([ANN, 1234567, False, date(2026, 1, 2), "=A1", "_x0041_nn"])
+    first.append(["#N/A", 1.5, True, None, None, None])
+
+
+EXPORTS = [
+    # CSV as Excel and others write it
+    Export("Excel, English, plain", text(f"Email,First name,Last name\n{ANN},Ann,Lee"), [(ANN, "Ann Lee")], described=["CSV with commas", "headings in line 1"]),
+    Export("Excel, German, CSV UTF-8", b"\xef\xbb\xbf" + text(GERMAN), GERMAN_ROWS, described=["CSV with semicolons", "UTF-8 with a mark"]),
+    Export("Excel, German, plain CSV", text(GERMAN, "cp1252"), GERMAN_ROWS, described=["Windows-1252"]),
+    Export("Excel, German, Unicode text", "\ufeff".encode("utf-16-le") + text(GERMAN.replace(";", "\t"), "utf-16-le"), GERMAN_ROWS, described=["CSV with tabs", "UTF-16"]),
+    Export("UTF-16, big end first", "\ufeff".encode("utf-16-be") + text(GERMAN, "utf-16-be"), GERMAN_ROWS),
+    Export("Excel, French, plain CSV", text(FRENCH, "cp1252"), FRENCH_ROWS, warned="Téléphone"),
+    Export("Excel, French, CSV UTF-8", b"\xef\xbb\xbf" + text(FRENCH), FRENCH_ROWS),
+    Export("Excel, Spanish, plain CSV", text(SPANISH, "cp1252"), SPANISH_ROWS),
+    Export("Excel, Spanish, CSV UTF-8", b"\xef\xbb\xbf" + text(SPANISH), SPANISH_ROWS),
+    Export("Excel's line about the separator", text(f"sep=;\nName;E-Mail\nLee, Ann;{ANN}"), [(ANN, "Lee, Ann")]),
+    Export("vertical bars", text(f"email|display_name\n{ANN}|Ann; Lee, B.Sc."), [(ANN, "Ann; Lee, B.Sc.")]),
+    Export("one column", text(f"E-Mail\n{ANN}\n{ZOE}", end="\n"), [(ANN, ""), (ZOE, "")]),
+    Export("one column with trailing separators", text(f"E-Mail;;\n{ANN};;\n;;\n{ZOE};;"), [(ANN, ""), (ZOE, "")], described=["semicolons"]),
+    Export("classic Macintosh line ends", text(f"email,display_name\n{ANN},Ann", end="\r"), [(ANN, "Ann")]),
+    Export("CSV (MS-DOS), said", text(GERMAN, "cp850").replace("ß".encode("cp850"), b"ss"), [(JOERG, "Jörg Müller"), (ZOE, "Zoë Gross")], options=ListOptions(encoding="cp850"), described=["DOS"]),
+    Export("CSV (MS-DOS)", text(GERMAN.replace("ü", "ö"), "cp850"), [(JOERG, "Jörg Möller"), (ZOE, "Zoë Groß")], asked=["J”rg (Windows-1252)", "Jörg (DOS (850))"], answer=2),
+    Export("CSV (Macintosh)", text(GERMAN, "mac-roman"), GERMAN_ROWS, asked=["MŸller (Windows-1252)", "Müller (Macintosh)"], answer=2),
+    Export("Excel, Russian, plain CSV", text(f"email;name\n{ANN};Анна Кузнецова", "cp1251"), [(ANN, "Анна Кузнецова")], asked=["Анна (Windows-1251)"], answer=1),
+    Export("two encodings in one file", text(f"email,display_name\n{ZOE},Zoë") + text(f"{JOERG},Jörg", "cp1252"), refused=["line 3", "two encodings were mixed", "CSV UTF-8"]),
+    Export("UTF-16 without a mark", text(GERMAN, "utf-16-le"), refused=["zero bytes", "--encoding utf-16-le"]),
+    Export("UTF-16 without a mark, said", text(GERMAN, "utf-16-le"), GERMAN_ROWS, options=ListOptions(encoding="utf-16-le")),
+    # What stands above, between and behind
+    Export("title rows", text(f"Guest list Q4;;\nContoso, Seattle;;\n;;\nE-mail;Name;Ref\n{ANN};Ann;7"), [{"email": ANN, "display_name": "Ann", "ref": "7"}], described=["headings in line 4"]),
+    Export("title with a stray quotation mark", text(f'"Guests" 2026,,\nemail,name\n{ANN},Ann'), [(ANN, "Ann")], described=["headings in line 2"]),
+    Export("headings below line 20", text("\n".join("note,x" for _ in range(21)) + f"\nemail,name\n{ANN},Ann"), refused=["no column called email"]),
+    Export("headings below line 20, said", text("\n".join("note,x" for _ in range(21)) + f"\nemail,name\n{ANN},Ann"), [(ANN, "Ann")], options=ListOptions(header_line=22)),
+    Export("guests above the headings", text(f"{ZOE},Zoe\nemail,name\n{ANN},Ann"), [(ANN, "Ann")], asked=["yes, the guests are below line 2"], answer=1),
+    Export("merged headings, as a CSV", text(f"Person;;Kontakt;\nVorname;Nachname;E-Mail;Telefon\nZoë;Groß;{ZOE};1"), [(ZOE, "Zoë Groß")]),
+    Export("headings with line breaks", text(f'"E-Mail\nAdresse","Vorname"\n{ANN},Ann', end="\n"), [(ANN, "Ann")], described=["headings in line 1"]),
+    Export("quoted line breaks and quotation marks", text(f'email,message,ref\n{ANN},"Dear ""Ann"",\n\nsee you; soon",1\n{ZOE},,2', end="\n"), [{"email": ANN, "message": 'Dear "Ann",\n\nsee you; soon', "ref": "1"}, {"email": ZOE, "ref": "2"}]),
+    Export("empty lines everywhere", text(f"\n\n  \nemail,name\n\n{ANN},Ann\n,\n  , \n\n{ZOE},\n\n"), [(ANN, "Ann"), (ZOE, "")]),
+    Export("trailing separators", text(f"email;name;;;\n{ANN};Ann;;;\n{ZOE};;;;;;;"), [(ANN, "Ann"), (ZOE, "")]),
+    Export("a hundred columns", text(",".join(f"Field {n}" for n in range(99)) + f",Email\n{'x,' * 99}{ANN}"), [(ANN, "")], warned="“Field 0”, “Field 1”"),
+    Export("an unquoted separator", text(f"email;name;ref\n{ANN};Lee; Ann;1\n{ZOE};Zoë;2"), [(ZOE, "Zoë")], bad=[2]),
+    Export("a quotation mark never closed", text(f'email,name\n{ANN},"Ann\n{ZOE},Zoë'), refused=["quotation mark opened in line 2 is never closed"]),
+    Export("a list without headings", text(f"{ANN},Ann\n{ZOE},Zoë"), refused=["begins with an address", "email above"]),
+    Export("nothing but headings", text("Vorname;Nachname;E-Mail"), refused=["headings but no rows"]),
+    Export("no addresses at all", text("Name;Telefon\nAnn;17"), refused=["no column called email", "“Name”, “Telefon”", "--map email="]),
+    # Which column
+    Export("two e-mail columns", text(f"Name;E-Mail geschäftlich;E-Mail privat\nAnn;{ANN};a@home.example"), [(ANN, "Ann")], asked=["“E-Mail geschäftlich”", "“E-Mail privat”"], answer=1),
+    Export("two e-mail columns, said", text(f"Name;E-Mail geschäftlich;E-Mail privat\nAnn;{ANN};a@home.example"), [(ANN, "Ann")], options=mapped(email="E-Mail geschäftlich")),
+    Export("two columns of one name", text(f"email,email\na@home.example,{ANN}"), [(ANN, "")], asked=["“email” (column 1)", "“email” (column 2)"], answer=2),
+    Export("one e-mail column with a long name", text(f"Employee ID,Legal Name,Work Email\n17,x,{ANN}"), [(ANN, "")]),
+    Export("a further address beside the first", text(f"Email,Email 2,Alternate email\n{ANN},b@x.example,c@x.example"), [(ANN, "")]),
+    Export("a heading nobody knows", text(f"Person;Kontakt\nAnn;{ANN}"), [(ANN, "")], asked=["“Kontakt”"], answer=1),
+    Export("a heading that is like e-mail", text(f"Name;Mailbox (SMTP)\nAnn;{ANN}"), [(ANN, "Ann")], asked=["“Mailbox (SMTP)”"], answer=1),
+    Export("a mapping to a column that is not there", text(f"Name;E-Mail\nAnn;{ANN}"), refused=["no column “Mail 2”", "--map"], options=mapped(email="Mail 2")),
+    Export("a mapping by number", text(f"a,b\n{'Email'},x\nAnn,{ANN}"), [(ANN, "")], options=ListOptions(mapping={"email": "#2"}, header_line=2)),
+    Export("a mapping of another field, and none", text(f"Mail,Personalnummer,Language\n{ANN},P-7,Deutsch"), [{"email": ANN, "ref": "P-7"}], options=mapped(ref="Personalnummer", language="")),
+    Export("two separators", text(f"email,first;email\n{ANN},x;{ZOE}"), [(ZOE, "")], asked=["commas", "semicolons"], answer=2),
+    # Systems
+    Export("HR, German", text(f"Personalnr.;Name;Vorname;Eintritt;E-Mail (dienstlich);Abteilung\n17;Müller;Jörg;01.02.2020;{JOERG};IT", "cp1252"), [(JOERG, "Jörg Müller")], warned="Personalnr."),
+    Export("HR, French", text(f"Matricule;Nom;Prénom;Courriel professionnel\n17;Lefèvre;Zoé;{ZOE}", "cp1252"), [(ZOE, "Zoé Lefèvre")]),
+    Export("HR, Spanish", text(f"Nombre y apellidos;Dirección de correo electrónico\nZoé Núñez;{ZOE}"), [(ZOE, "Zoé Núñez")]),
+    Export("HR, English", text(f"Employee;Surname;Forename;E-mail address (required)\n1;Lee;Ann;{ANN}"), [(ANN, "Ann Lee")]),
+    Export("Entra, users", b"\xef\xbb\xbf" + text(ENTRA_USERS), [(ANN, "Ann Lee"), (ZOE, "Zoë Groß")], warned="userPrincipalName"),
+    Export("Entra, names to sign in only", text(f"userPrincipalName,displayName\n{ANN},Ann"), [(ANN, "Ann")]),
+    Export("Exchange, recipients", text(f'"DisplayName","PrimarySmtpAddress"\n"Ann Lee","{ANN}"'), [(ANN, "Ann Lee")]),
+    Export("Outlook, contacts", text(OUTLOOK), [(ANN, "Ann Lee")]),
+    Export("Google Workspace, users", text(f"First Name [Required],Last Name [Required],Email Address [Required],Recovery Email\nAnn,Lee,{ANN},x@y.example"), [(ANN, "Ann Lee")]),
+    Export("PowerShell's New-MgInvitation", text(f"Name,InvitedUserEmailAddress,InviteRedirectUrl\nAnn,{ANN},https://x.example"), [{"email": ANN, "display_name": "Ann", "redirect_url": "https://x.example"}]),
+    Export("the admin center's template, German", text(TEMPLATE), [{"email": ZOE, "redirect_url": "https://x.example", "send_message": True, "message": "Grüße"}], bad=[4]),
+    Export("Graph, JSONL", text('{"mail": "ann@partner.example", "userPrincipalName": "x@y.example", "givenName": "Ann", "surname": "Lee"}', end="\n"), [(ANN, "Ann Lee")], described=["JSONL"]),
+    Export("results, fed back", text(f"row,email,display_name,ref,{OUTCOMES}\n1,{ANN},'=Ann,7,failed,,,,true,x,y,z,1,"), [{"email": ANN, "display_name": "=Ann", "ref": "7"}]),
+    Export("a list with Mail, and outcomes beside it", text(f"Mail,Status,{OUTCOMES}\n{ANN},active,failed,,,,true,x,y,z,1,"), [(ANN, "")]),
+    # What sticks to a cell
+    Export("copied cells", text(f"email,display_name\n\u00a0{ANN}\u200b ,\u00a0Zoë\u00a0Groß\u00a0\nmailto:{ZOE}?subject=x,Zoë\n\"Lee, Ann <{JOERG}>\",\n<b@x.example>;,B"), [(ANN, "Zoë Groß"), (ZOE, "Zoë"), (JOERG, "Lee, Ann"), ("b@x.example", "B")]),
+    # Excel workbooks
+    Export("workbook, titles and groups of columns", sheet(titled), GERMAN_ROWS, described=["Excel sheet", "headings in row 5"]),
+    Export("workbook, two rows of headings", sheet(two_rows_of_headings), [(JOERG, "Jörg Müller")]),
+    Export("workbook, one heading over two columns", sheet(merged_email), [(ANN, "Ann")], asked=["column B", "column C"], answer=2),
+    Export("workbook, hidden row", sheet(with_hidden), [(ANN, ""), (ZOE, "")], asked=["leave it out", "invite it too"], answer=1),
+    Export("workbook, hidden row taken along", sheet(with_hidden), [(ANN, ""), (JOERG, ""), (ZOE, "")], options=ListOptions(hidden="include"), described=["1 hidden row read too"]),
+    Export("workbook, filtered", sheet(filtered), [(ANN, "")], asked=["leave them out", "invite them too"], answer=1),
+    Export("workbook, filtered, left out", sheet(filtered), [(ANN, "")], options=ListOptions(hidden="skip"), described=["2 hidden rows left out"]),
+    Export("workbook, kinds of cells", sheet(typed), [{"email": ANN, "ref": "1234567", "send_message": False, "last_name": "Ann", "display_name": "Ann"}], bad=[3], warned="formula"),
+    Export("workbook, guests on the second sheet", sheet([["Lies mich"]], ("Gäste", [["E-Mail"], [ANN]])), [(ANN, "")], asked=["“Gäste”"], answer=1),
+    Export("workbook, a sheet that was named", sheet([["email"], [ZOE]], ("Partner", [["E-Mail"], [ANN]])), [(ANN, "")], options=ListOptions(sheet="partner")),
+    Export("workbook, a sheet that is not there", sheet([["email"], [ZOE]]), refused=["no sheet “Partner”; it has “Sheet”"], options=ListOptions(sheet="Partner")),
+    Export("workbook, headings only", sheet([["email"]]), refused=["headings but no rows"]),
+    Export("workbook, empty", sheet([]), refused=["is empty"]),
+    Export("workbook, cut off", sheet(titled)[:-300], refused=["damaged", "Excel"]),
+    Export("workbook, damaged inside", replaced(sheet(titled), "xl/worksheets/sheet1.xml", lambda data: data[:400]), refused=["damaged"]),
+    Export("workbook, a bomb of entities", replaced(sheet(titled), "xl/worksheets/sheet1.xml", lambda data: data.replace(b"<worksheet", b'<!DOCTYPE x [<!ENTITY a "aaaa">]><worksheet', 1)), refused=["damaged"]),
+    Export("workbook, a row beyond Excel's last", replaced(sheet([["email"], [ANN]]), "xl/worksheets/sheet1.xml", lambda data: data.replace(b'<row r="2"', b'<row r="900000000"')), refused=["damaged"]),
+    Export("binary workbook", replaced(sheet([["email"]]), "xl/workbook.xml", lambda data: data).replace(b"xl/workbook.xml", b"xl/workbook.bin"), refused=[".xlsb"]),
+    Export("old workbook, or one with a password", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), refused=["old Excel workbook", "password", ".xlsx"]),
+    Export("a web page called .xls", b"<html><table><tr><td>email</td></tr></table></html>", refused=["is a web page", ".xlsx"]),
+    Export("a zip file", replaced(sheet([["email"]]), "x", lambda data: data).replace(b"xl/", b"yl/"), refused=["is a zip file"]),
+    Export("a PDF", b"%PDF-1.7\n1 0 obj", refused=["is a PDF"]),
+]  # fmt: skip
