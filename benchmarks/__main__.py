@@ -1,6 +1,7 @@
 """Run the measurements one after the other, each in a process of its own so that none warms up for the next.
 
-A measurement is a module `benchmarks/bench_*.py` with a `main()` that prints what it measured and on what machine.
+A measurement is a module `benchmarks/bench_*.py` with a `main()` that prints what it measured and on what machine. What `main()` returns,
+figures by name, goes into `benchmarks/results.json`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def main(names: list[str]) -> int:
     failed = 0
     for name in names or known:
         print(f"== {name}", flush=True)
-        run = f"from benchmarks.{name} import main; main()"
+        run = f"from benchmarks.{name} import main; from benchmarks import keep; keep('{name}', main())"
         failed += subprocess.run([sys.executable, "-c", run], check=False).returncode != 0
     return failed
 

@@ -22,7 +22,7 @@ from config.connections import SANDBOX, Connection, OptionalReference, Reference
 from config.errors import ConfigError, ReferenceError_, UnknownConnection, did_you_mean
 from config.references import Reference
 from config.sources import Faults, Merged, Path_, dotted, find_file, merge
-from config.values import BROKER_SCHEMES, REDIS_SCHEMES, Limit, mask_url, parse_seconds, parse_server_url
+from config.values import BROKER_SCHEMES, REDIS_SCHEMES, Limit, Reserve, mask_url, parse_seconds, parse_server_url
 
 __all__ = ["Limit", "Settings", "load_settings", "parse_connection", "setting_keys"]
 
@@ -36,6 +36,7 @@ _S = TypeVar("_S", bound=Section)
 _PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:-]{0,62}[A-Za-z0-9])?")
 
 _Seconds = Annotated[float, PlainValidator(parse_seconds)]
+_Reserve = Annotated[Reserve, PlainValidator(Reserve.parse), PlainSerializer(str)]
 _Limit = Annotated[Limit, PlainValidator(Limit.parse), PlainSerializer(str)]
 
 
@@ -139,6 +140,7 @@ class QuotaSection(Section):
     writes_per_app: _Limit = Limit(70_000, 300.0)
     units_per_app_and_tenant: _Limit = Limit(3_500, 10.0)
     units_per_app: _Limit = Limit(150_000, 20.0)
+    interactive_reserve: _Reserve = Reserve(0.05)
 
 
 class MetricsSection(Section):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -28,6 +29,7 @@ MOST = 1_000_000_000
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _LENGTH = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([smhd]?)")
 _SHARE = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,15})?) ?%")
 _COUNT = re.compile(r"[0-9]{1,15}")
 _LIMIT = re.compile(r"([0-9]{1,15}) ?/ ?([^/]+)")
 _PACE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?/ ?min")
@@ -120,6 +122,32 @@ class Limit:
 
     def __str__(self) -> str:
         return f"{self.amount}/{_plain_number(self.per_s)}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """A part of a quota that is set aside, written as a percentage ("5%")."""
+
+    share: float
+
+    @classmethod
+    def parse(cls, value: object) -> Reserve:
+        """Parse `"5%"` or a share such as 0.05; half at most, or no batch would fit beside it."""
+        if isinstance(value, Reserve):
+            return value
+        share = math.nan
+        if isinstance(value, str) and (match := _PERCENT.fullmatch(value.strip())):
+            share = float(match[1]) / 100
+        else:
+            with suppress(ValueError):
+                share = parse_share(value)
+        if not 0 <= share <= 0.5:  # NaN too
+            raise ValueError('must be a percentage from 0% to 50%, such as "5%"')
+        return cls(share)
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return f"{self.share * 100:g}%"
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def read_options(arguments: list[str] | None) -> Options:
             retry_after=given.retry_after,
             accrue_while_throttled=given.accrue_while_throttled,
             fixed_windows=given.fixed_windows,
+            throttle_headers=given.throttle_headers == "on",
             background=parse_background(given.background),
         ),
         faults=given.faults,
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--retry-after", choices=("present", "absent", "one"), default="present", help="Retry-After of a 429")
     add("--accrue-while-throttled", action="store_true", help="refused requests use up quota too")
     add("--fixed-windows", action="store_true", help="count in fixed windows instead of token buckets")
+    add("--throttle-headers", choices=("on", "off"), default="on", help="scope of a 429, share of a limit in use")
     add("--background", default="0", help="share of the tenants' quota that others use: 0.5, or limit=0.5,...")
     add("--faults", default="", help="fault spec such as lost=0.01,504@item=1/50, or a JSON file")
     return parser

@@ -256,6 +256,7 @@ class Control:
             "retry_after",
             "accrue_while_throttled",
             "fixed_windows",
+            "throttle_headers",
             "background",
         }
         if not set(body) <= known:
@@ -269,9 +270,11 @@ class Control:
         return {"quota": self._world.quotas.show()}
 
     def _latency(self, body: Body) -> Body:
-        """Change how long answers take and how long new users stay invisible, in the notation of the start options."""
+        """Change how long answers take, to all or in one tenant, and how long new users stay invisible; notation of the start options."""
         world = self._world
-        if "latency" in body:
+        if "latency" in body and "tenant_id" in body:
+            self._tenant(body).latency = parse_range(str(body["latency"]))
+        elif "latency" in body:
             world.options = replace(world.options, latency=parse_range(str(body["latency"])))
         if "replication" in body:
             world.directory.replication = parse_range(str(body["replication"]))

@@ -45,6 +45,7 @@ class User:
     visible_s: float = 0.0
     ticket: str = ""
     redirect_url: str = ""
+    latency: SecondsRange | None = None
     invitations: int = 0
     mails: int = 0
     deleted_at: str | None = None
@@ -78,7 +79,7 @@ class App:
 
 @dataclass(slots=True)
 class Tenant:
-    """One directory. `abuse_after` counts down invitations until Microsoft's detector blocks the tenant."""
+    """One directory. `abuse_after` counts down invitations until Microsoft's detector blocks the tenant; `latency`: its own, else everybody's."""
 
     id: str
     name: str
@@ -97,6 +98,7 @@ class Tenant:
     blocked_for_abuse: bool = False
     abuse_after: int | None = None
     max_users: int | None = None
+    latency: SecondsRange | None = None
     invitations: int = 0
     throttled: int = 0
     mails: int = 0

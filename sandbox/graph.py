@@ -217,7 +217,9 @@ class Graph:
 
     def _throttled(self, call: Call, refusal: Refusal) -> GraphError:
         call.caller.tenant.throttled += 1
-        headers = {"x-ms-throttle-scope": refusal.scope, "x-ms-throttle-information": refusal.information}
+        headers = {}
+        if self._quotas.options.throttle_headers:
+            headers = {"x-ms-throttle-scope": refusal.scope, "x-ms-throttle-information": refusal.information}
         if refusal.retry_after is not None:
             headers["Retry-After"] = refusal.retry_after
         warning = call.meter.warning()

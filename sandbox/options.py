@@ -63,6 +63,7 @@ class QuotaOptions:
     retry_after: RetryAfterMode = "present"
     accrue_while_throttled: bool = False
     fixed_windows: bool = False
+    throttle_headers: bool = True
     background: dict[str, float] = field(default_factory=dict)
 
 

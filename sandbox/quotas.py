@@ -117,6 +117,8 @@ class Meter:
 
     def warning(self) -> str | None:
         """Return `x-ms-throttle-limit-percentage` if any bucket is used above 0.8, else None."""
+        if not self._quotas.options.throttle_headers:
+            return None
         share = 0.0
         for bucket in self._invite:
             used = 1 - bucket.level / bucket.amount

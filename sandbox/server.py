@@ -119,7 +119,7 @@ class Server:
         if self.world.faults.envelope:
             operations = batch_operations(body) if operation == "batch" else (operation,)
             fired = self.world.faults.for_request(operations)
-        if fired is None and not self.world.options.latency:
+        if fired is None and not (caller.tenant.latency or self.world.options.latency):
             reply = graph.answer(call, request.method, target, headers, body)
             self._note(request, operation, reply, caller, None, client_request_id)
             return self._answer(reply, call.request_id, client_request_id)
@@ -136,7 +136,8 @@ class Server:
     ) -> web.StreamResponse:
         """Answer with latency, half of it before the request is processed, and with the fault that struck."""
         client_request_id = request.headers.get("client-request-id", "")
-        latency_s = self.world.options.latency.at(self.world.chance.random())
+        latency = (caller and caller.tenant.latency) or self.world.options.latency
+        latency_s = latency.at(self.world.chance.random())
         await self._wait(latency_s / 2)
         reply = None if fired is not None and _unprocessed(fired) else process()
         if fired is None:

@@ -32,7 +32,7 @@ from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Ou
 from worker.precheck import FRESH_S, judge_all
 from worker.quota import Bucket, invitation_buckets
 from worker.reactions import Reactions
-from worker.retries import WHERE_BLIND
+from worker.retries import UNSENT_ONLY, WHERE_BLIND
 from worker.store import keep_trying
 from worker.usage import read_used
 from worker.verdicts import Operation, Verdict, decide
@@ -167,7 +167,7 @@ class ChunkRun:
         addresses = {i: fold_address(lease.rows[i]["email"]) for i in lease.pending()}
         if not addresses:
             return
-        found = await self._look_ups.find(self._connection, sorted(addresses.values()))
+        found = await self._look_ups.find(self._connection, sorted(addresses.values()), lease.ticket.lane)
         if found.users is None:
             return  # Graph itself will say who is there, one row at a time
         if WhyNot.LATER not in found.unknown.values():
@@ -184,12 +184,21 @@ class ChunkRun:
         if found.processed and grant.probe:
             await reactions.answered_again(connection)
         if found.throttled:
-            return await reactions.throttled(connection, buckets, found.throttled)
+            return await reactions.throttled(
+                connection,
+                buckets,
+                found.throttled,
+                refused=found.refused,
+                begun_since=self._services.begun.since(connection.client_key, found.begun),
+                elapsed_s=found.elapsed_s,
+            )
         if found.retry:
             return reactions.away(connection, found.retry)
         if found.lost and not found.processed:  # not one answer: more rows would only be in doubt too
             return reactions.away(connection, found.lost)
         reactions.worked(connection)
+        if grant.tries_quota and not found.lost:
+            await self._services.ledger.quota_works(buckets)
         if grant.probation and not found.lost:
             await self._services.ledger.passed_probation(connection.name)
         return None
@@ -214,7 +223,10 @@ class ChunkRun:
         ]
         priority: Priority = "high" if lease.ticket.lane is Lane.NOW else "low"
         may_read = self._look_ups.may_read(connection, token)
-        retry = None if may_read else WHERE_BLIND  # a 503 with Retry-After is taken at its word where nobody could look
+        # What is throttled is the quota's business, which would not hear of a 429 that was repeated here
+        retry = (
+            UNSENT_ONLY if may_read else WHERE_BLIND
+        )  # a 503 with Retry-After is taken at its word where nobody could look
         timeout_s = services.settings().graph.timeout_s
         if len(requests) == 1:
             exchange = await services.graph.send_one(
@@ -236,6 +248,7 @@ class ChunkRun:
                 before_send=may_leave,
                 retry=retry,
             )
+        elapsed_s = loop.time() - marked_s
         bind(client_request_id=exchange.client_request_id)
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
         services.meters.batch(connection.name, len(requests), exchange.elapsed_s)
@@ -271,7 +284,9 @@ class ChunkRun:
                 begun_since=services.begun.since(connection.client_key, begun),
                 elapsed_s=loop.time() - marked_s,
             )
-        return sum_up(verdicts)
+        found = sum_up(verdicts)
+        found.begun, found.elapsed_s = begun, elapsed_s
+        return found
 
     async def _record(self, batch: int, outcomes: Sequence[Outcome], refusals: Refusals | None = None) -> None:
         lease, ledger = self._lease, self._services.ledger

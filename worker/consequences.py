@@ -22,12 +22,15 @@ class Consequences:
     """What a batch's verdicts mean beyond their rows."""
 
     throttled: Verdict | None = None  # the longest wait among them
+    refused: int = 0  # rows that were throttled
     hold: Verdict | None = None  # the gravest
     retry: Verdict | None = None  # refused before processing, or nobody answered
     lost: Verdict | None = None  # no usable answer; the rows are in doubt
     token_refused: bool = False
     processed: int = 0  # rows that Graph gave a verdict on: its gate is open
     blocked_domains: dict[str, Verdict] = field(default_factory=dict)
+    begun: int = 0  # rows that this process had begun when these left (`usage.Begun`)
+    elapsed_s: float = 0.0  # from their mark to their answers
 
 
 def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
@@ -36,6 +39,7 @@ def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
     for address, verdict in verdicts:
         match verdict.kind:
             case Kind.THROTTLED:
+                found.refused += 1
                 if not found.throttled or (verdict.retry_after_s or 0) > (found.throttled.retry_after_s or 0):
                     found.throttled = verdict
             case Kind.HOLD:

@@ -173,7 +173,9 @@ class Keys:
     # Quota
 
     def bucket(self, scope: str) -> str:
-        """hash: l (level, tokens), t (when), c (closed until). Expires once it would be full again."""
+        """hash: l (level, tokens), t (when), c (closed until), n (tokens taken and not refused); where a 429 was met (`throttled.lua`): r, rt, u
+        (tokens a millisecond that were learned, when, how uncertain a unit of time), e, en (the last 429: when, n then), a (where counting began), p (the next
+        row is a try); x (kept unspent until, `used.lua`). Expires once it would be full again."""
         return f"{self.prefix}:quota:{scope}"
 
     def daily(self, client_key: str) -> str:

@@ -253,7 +253,7 @@ class Ledger:
                 int(resend),
                 b"".join(index.hashes[i] for i in indexes) if index else b"",
                 fingerprint,
-                *(value for b in buckets for value in (b.amount, b.window_ms, b.cost)),
+                *(v for b in buckets for v in (b.amount, b.window_ms, b.cost, b.kept if t.lane is Lane.BULK else 0)),
                 # redis-py repeats a call whose answer was lost; this tells it from another
                 secrets.token_hex(6).translate(_NO_DIGITS),
             ],
@@ -265,7 +265,14 @@ class Ledger:
             )
             known, blocked = _read_known(reply[4]), tuple(map(int, reply[5]))
             return Grant(
-                rows, int(reply[1]), int(reply[2]), bool(reply[3] & 1), known, blocked, probation=bool(reply[3] & 2)
+                rows,
+                int(reply[1]),
+                int(reply[2]),
+                bool(reply[3] & 1),
+                known,
+                blocked,
+                probation=bool(reply[3] & 2),
+                tries_quota=bool(reply[3] & 4),
             )
         if verb == "pass":
             return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])), why="pass")
@@ -378,12 +385,34 @@ class Ledger:
 
     # Quota
 
-    async def throttled(self, connection: str, buckets: Sequence[Bucket], wait_s: float, why: str) -> None:
-        """A 429: close and empty these buckets for `wait_s`."""
-        await self._scripts["throttled"](
+    async def throttled(
+        self,
+        connection: str,
+        buckets: Sequence[Bucket],
+        wait_s: float,
+        why: str,
+        *,
+        refused: int = 1,
+        begun_since: int = 0,
+        elapsed_s: float = 0.0,
+    ) -> tuple[float, bool]:
+        """A 429 that may mean any of these buckets: close the emptiest for `wait_s` at least, and learn from it (`throttled.lua`).
+
+        `refused`: rows, or requests, that met it; `begun_since`: rows that left after them; `elapsed_s`: since they left.
+        Returns the seconds until the next try, and whether this is a new 429 rather than one more of the last.
+        """
+        wait_ms, new = await self._scripts["throttled"](
             keys=[self.keys.connection(connection), *(self.keys.bucket(b.scope) for b in buckets)],
-            args=[_ms(wait_s), why, *(b.window_ms for b in buckets)],
+            args=[
+                *(_ms(wait_s), why, refused, begun_since, _ms(elapsed_s), BATCH_ROWS),
+                *(v for b in buckets for v in (b.amount, b.window_ms, b.cost)),
+            ],
         )
+        return wait_ms / 1000, bool(new)
+
+    async def quota_works(self, buckets: Sequence[Bucket]) -> None:
+        """A row that tried a throttled quota alone (`Grant.tries_quota`) went through: others may follow."""
+        await self._scripts["works"](keys=[self.keys.bucket(b.scope) for b in buckets])
 
     async def show_used(self, buckets: Sequence[Bucket], share: float, *, begun_since: int, elapsed_s: float) -> bool:
         """Graph says that `share` of some limit of an invitation is used: lower our picture where it shows less. Whether it did.
@@ -400,11 +429,11 @@ class Ledger:
         )
         return bool(reply)
 
-    async def take(self, buckets: Sequence[Bucket], tokens: int) -> float:
+    async def take(self, buckets: Sequence[Bucket], tokens: int, lane: Lane = Lane.BULK) -> float:
         """Take tokens for reads, all or none. Returns 0, or the seconds to wait."""
         reply = await self._scripts["take"](
             keys=[self.keys.bucket(b.scope) for b in buckets],
-            args=[tokens, *(value for b in buckets for value in (b.amount, b.window_ms))],
+            args=[tokens, *(v for b in buckets for v in (b.amount, b.window_ms, b.kept if lane is Lane.BULK else 0))],
         )
         return int(reply) / 1000
 

@@ -8,6 +8,7 @@ may not read. What was throttled, lost or answered with 5xx is asked again later
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from worker.batching import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
 from worker.directory import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
+from worker.model import Lane
 from worker.quota import read_buckets
 from worker.reactions import Reactions
 from worker.verdicts import Kind, Operation, Verdict, decide
@@ -59,6 +61,7 @@ class _Round:
     )  # to be asked in halves, else for this reason unknown
     later: list[Question] = field(default_factory=list)
     throttled: Verdict | None = None
+    refused_units: int = 0
     token_refused: bool = False
     may_not: bool = False
     answered: bool = False  # at least one question was
@@ -76,7 +79,7 @@ class LookUps:
         """Whether rows of this connection can be looked up: the token's roles say so, else Graph did. Not known: it is to be tried."""
         return may_try(token) if token.roles is not None else self._allowed.get(connection.name, True)
 
-    async def find(self, connection: Connection, addresses: Sequence[str]) -> Found:
+    async def find(self, connection: Connection, addresses: Sequence[str], lane: Lane = Lane.BULK) -> Found:
         """Look up to `directory.MOST_ADDRESSES` folded addresses up, mostly in one `$batch`. Raises redis-py's outages only."""
         if not addresses:
             return Found({})
@@ -92,8 +95,9 @@ class LookUps:
                 break
             if not may_try(token):
                 return Found(why_not=WhyNot.MAY_NOT)
-            if await services.ledger.take(buckets, len(asked)):
+            if await services.ledger.take(buckets, len(asked), lane):
                 break
+            asked_s = asyncio.get_running_loop().time()
             answered = await self._ask(connection, token, asked)
             if answered.token_refused:
                 await services.tokens.invalidate(connection, token)
@@ -106,7 +110,10 @@ class LookUps:
             users |= answered.users
             _add(unknown, answered.later, WhyNot.LATER)
             if answered.throttled:
-                await self._reactions.throttled(connection, buckets, answered.throttled)
+                elapsed_s = asyncio.get_running_loop().time() - asked_s
+                await self._reactions.throttled(
+                    connection, buckets, answered.throttled, refused=answered.refused_units, elapsed_s=elapsed_s
+                )
             asked = _halve(answered, unknown) if left else []
             if not asked:
                 for question, why in answered.refused:
@@ -145,6 +152,7 @@ def _read(found: _Round, question: Question, answer: GraphAnswer) -> None:
     elif verdict.cause == "may_not_read":
         found.may_not = True
     elif verdict.kind is Kind.THROTTLED:
+        found.refused_units += 1
         if not found.throttled or (verdict.retry_after_s or 0) > (found.throttled.retry_after_s or 0):
             found.throttled = verdict
         found.later.append(question)

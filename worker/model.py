@@ -151,6 +151,7 @@ class Grant:
     why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit", "probation"; "held"; "lease", "paused", "cancelled", "deleted", "nothing"
     wait_s: float = 0.0
     probation: bool = False  # the only batch of its connection on the wire; to be counted if all went well
+    tries_quota: bool = False  # a single row, to see whether a throttled quota lets anything through
 
 
 @dataclass(slots=True)  # not frozen, like the one above; nobody changes one

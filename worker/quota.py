@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from config import Connection, Settings
+    from config.values import Limit
+
+_DOCUMENTED = ("invitations:", "writes:", "writes-tenant:", "writes-app:", "units:", "units-app:")
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """A token bucket: `amount` tokens at most, filling up once every `window_ms`; one request costs `cost`.
 
+    Bulk work leaves `kept` of it alone, for guests that somebody waits for.
     A window of 0 is the guarded pace: `amount` rows a minute at first, doubled by `begin_batch` after each clean ten minutes.
     """
 
@@ -26,6 +30,7 @@ class Bucket:
     amount: float
     window_ms: int
     cost: float = 1
+    kept: float = 0
 
 
 def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
@@ -40,7 +45,7 @@ def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucke
         (f"units:{client}", q.units_per_app_and_tenant),
         (f"units-app:{app}", q.units_per_app),
     )
-    buckets = [Bucket(scope, limit.amount, _ms(limit.per_s)) for scope, limit in limits]
+    buckets = [_bucket(scope, limit, q.interactive_reserve.share) for scope, limit in limits]
     pace = connection.pace
     if pace.kind == "guarded":
         buckets.append(Bucket(f"pace:{client}", pace.per_minute or 12, 0))
@@ -55,30 +60,27 @@ def read_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
     """Return the buckets that a read takes from: resource units only."""
     q = settings.quota
     return [
-        Bucket(
-            f"units:{connection.client_key}", q.units_per_app_and_tenant.amount, _ms(q.units_per_app_and_tenant.per_s)
-        ),
-        Bucket(f"units-app:{connection.app_key}", q.units_per_app.amount, _ms(q.units_per_app.per_s)),
+        _bucket(f"units:{connection.client_key}", q.units_per_app_and_tenant, q.interactive_reserve.share),
+        _bucket(f"units-app:{connection.app_key}", q.units_per_app, q.interactive_reserve.share),
     ]
 
 
 def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:
-    """Return the buckets that a 429's `x-ms-throttle-scope` speaks of.
+    """Return the buckets that a 429's `x-ms-throttle-scope` may speak of; the emptiest of them is the one that is closed.
 
     Its form is `<Scope>/<Limit>/<ApplicationId>/<TenantId|UserId|ResourceId>`, Scope being one of `User`, `Application`,
-    `Tenant`, `Application_User`, `Tenant_Application`, …. Without it, a 429 is taken to mean this application on this tenant. That of
+    `Tenant`, `Application_User`, `Tenant_Application`, …. Without it a 429 may mean any but our own pace. That of
     a read speaks of resource units, which invitations need too.
     https://learn.microsoft.com/graph/throttling-limits#pattern
     """
     head = scope.split("/", 1)[0].lower()
-    if all(bucket.scope.startswith("units") for bucket in buckets):
-        wanted_units = "units-app:" if head == "application" else "units:"
-        return [bucket for bucket in buckets if bucket.scope.startswith(wanted_units)]
     wanted = {
         "tenant": ("invitations:", "writes-tenant:"),
-        "application": ("writes-app:",),
-    }.get(head, ("writes:",))
-    return [bucket for bucket in buckets if bucket.scope.startswith(wanted)]
+        "application": ("writes-app:", "units-app:"),
+        "tenant_application": ("writes:", "units:"),
+    }.get(head, _DOCUMENTED)
+    meant = [bucket for bucket in buckets if bucket.scope.startswith(wanted)]
+    return meant or [bucket for bucket in buckets if bucket.scope.startswith(_DOCUMENTED)]
 
 
 def seconds_for(buckets: Sequence[Bucket], rows: int) -> float:
@@ -93,6 +95,11 @@ def _seconds(bucket: Bucket, rows: int) -> float:
     while rows > rate * 10 and rate < bucket.amount * 1024:  # ten minutes at each rate, then twice as fast
         rows, seconds, rate = rows - round(rate * 10), seconds + 600, rate * 2
     return seconds + rows / rate * 60
+
+
+def _bucket(scope: str, limit: Limit, reserve: float) -> Bucket:
+    kept = max(0.0, min(limit.amount * reserve, limit.amount / 2 - 1))  # a batch waits for half a bucket at most
+    return Bucket(scope, limit.amount, _ms(limit.per_s), kept=kept)
 
 
 def _ms(seconds: float) -> int:

@@ -33,7 +33,9 @@ class Reactions:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._throttling = Backoff()
+        self._throttling = Backoff(
+            free_tries=1
+        )  # the first time what was taken is paid back, and that says how long to wait
         self._network = Backoff()
         self._outdated: set[tuple[str, str]] = set()  # connections and credentials that were complained of
 
@@ -79,18 +81,34 @@ class Reactions:
         await self._hold(connection, kind, verdict.message, verdict=verdict)
         return _HELD_S
 
-    async def throttled(self, connection: Connection, buckets: Sequence[Bucket], verdict: Verdict) -> float:
-        """A 429: close what it speaks of."""
-        wait_s = self._throttling.failed(connection.name, verdict.retry_after_s)
-        spoken_of = throttled_buckets(buckets, verdict.throttle_scope)
-        why = "Microsoft is slowing this tenant down; usher goes on by itself."
-        await self._services.ledger.throttled(connection.name, spoken_of, wait_s, why)
-        log.warning(
-            "connection %s: throttled by Microsoft (429), next try in %.1f s",
+    async def throttled(
+        self,
+        connection: Connection,
+        buckets: Sequence[Bucket],
+        verdict: Verdict,
+        *,
+        refused: int = 1,
+        begun_since: int = 0,
+        elapsed_s: float = 0.0,
+    ) -> float:
+        """A 429 for so many rows or requests: close what it speaks of, and learn from it. See `Ledger.throttled`."""
+        wait_s = self._throttling.failed(connection.name, verdict.retry_after_s, began_s_ago=elapsed_s)
+        wait_s, new = await self._services.ledger.throttled(
             connection.name,
+            throttled_buckets(buckets, verdict.throttle_scope),
             wait_s,
-            extra=_extra(verdict),
+            "Microsoft is slowing this tenant down; usher goes on by itself.",
+            refused=refused,
+            begun_since=begun_since,
+            elapsed_s=elapsed_s,
         )
+        if new:
+            log.warning(
+                "connection %s: throttled by Microsoft (429), next try in %.1f s",
+                connection.name,
+                wait_s,
+                extra=_extra(verdict),
+            )
         return wait_s
 
     def away(self, connection: Connection, verdict: Verdict) -> float:

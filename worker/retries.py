@@ -31,11 +31,14 @@ class RetryRule:
     base_s: float = 0.2  # first wait of our own curve; it triples each time
 
 
-REFUSED_ONLY = RetryRule(frozenset({429}))
-"""For writes: a 503 may come after the write, and where users can be read the ledger looks first."""
+UNSENT_ONLY = RetryRule(frozenset())
+"""For invitations: what met a 429 goes back to the ledger, where the quota is kept."""
 
-WHERE_BLIND = RetryRule(frozenset({429, 503}))
-"""For writes on a connection that may not read users: 503 with Retry-After is taken at its word, nothing could be
+REFUSED_ONLY = RetryRule(frozenset({429}))
+"""For other writes: a 503 may come after the write, and where users can be read the ledger looks first."""
+
+WHERE_BLIND = RetryRule(frozenset({503}))
+"""For invitations on a connection that may not read users: 503 with Retry-After is taken at its word, nothing could be
 looked up."""
 
 READS = RetryRule(frozenset({429, 500, 502, 503, 504}), frozenset({Fate.NOT_SENT, Fate.LOST}))

@@ -21,17 +21,21 @@ class Backoff:
     Many chunks of one connection meet the same trouble at once: what fails before a wait is over belongs to the failure it began with.
     """
 
-    def __init__(self, chance: random.Random | None = None, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, chance: random.Random | None = None, now: Callable[[], float] = time.monotonic, *, free_tries: int = 0
+    ) -> None:
+        """`free_tries`: so many failures in a row have no wait of our own."""
         self._chance = chance or random.Random()
         self._now = now
+        self._free_tries = free_tries
         self._failures: dict[str, tuple[int, float]] = {}  # how many in a row, and when the last one's wait is over
 
-    def failed(self, name: str, retry_after_s: float | None = None) -> float:
-        """Count a failure; return the seconds to wait. The other side's own word wins, where it is credible."""
+    def failed(self, name: str, retry_after_s: float | None = None, *, began_s_ago: float = 0.0) -> float:
+        """Count a failure of what began so long ago; return the seconds to wait. The other side's own word wins, where it is credible."""
         failures, over_at = self._failures.get(name, (0, 0.0))
         left_s = over_at - self._now()
-        if failures and left_s > 0:
-            wait_s = max(left_s, retry_after_s or 0.0)
+        if failures and left_s + began_s_ago > 0:
+            wait_s = max(left_s, retry_after_s or 0.0, 0.0)
         else:
             failures += 1
             wait_s = self._wait_s(failures, retry_after_s)
@@ -45,5 +49,10 @@ class Backoff:
     def _wait_s(self, failures: int, retry_after_s: float | None) -> float:
         if retry_after_s is not None and (retry_after_s > _TINY_S or failures == 1):
             return retry_after_s
-        wait_s = min(_MOST_S, _FIRST_S * 2.0 ** min(failures - 1, 10)) * self._chance.uniform(0.75, 1.25)
+        failures -= self._free_tries
+        wait_s = (
+            min(_MOST_S, _FIRST_S * 2.0 ** min(failures - 1, 10)) * self._chance.uniform(0.75, 1.25)
+            if failures > 0
+            else 0.0
+        )
         return max(wait_s, retry_after_s or 0.0)

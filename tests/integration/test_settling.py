@@ -24,7 +24,7 @@ from worker.leases import Leases
 from worker.lookups import Found, LookUps
 from worker.model import Grant, Lane, Lease, RowState
 from worker.reactions import Reactions
-from worker.retries import WHERE_BLIND, RetryRule
+from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.services import Services
 from worker.settler import Settler
 from worker.usage import Begun
@@ -46,7 +46,7 @@ class Directory:
         """Whether rows can be looked up."""
         return self.readable
 
-    async def find(self, connection: object, addresses: Sequence[str]) -> Found:
+    async def find(self, connection: object, addresses: Sequence[str], lane: Lane = Lane.BULK) -> Found:
         """Return those asked for that are there."""
         return Found(
             {
@@ -223,9 +223,9 @@ async def test_a_clock_put_forward_makes_no_old_guest_ours(site: Site) -> None:
     assert (await _status(site, job))[0] == "already_guest"
 
 
-@pytest.mark.parametrize(("readable", "letter", "rule"), [(True, "d", None), (False, ".", WHERE_BLIND)])
+@pytest.mark.parametrize(("readable", "letter", "rule"), [(True, "d", UNSENT_ONLY), (False, ".", WHERE_BLIND)])
 async def test_a_503_is_looked_up_first_wherever_that_is_possible(
-    site: Site, readable: bool, letter: str, rule: RetryRule | None
+    site: Site, readable: bool, letter: str, rule: RetryRule
 ) -> None:
     """With Retry-After, and where nobody may look, it is taken at its word and the row is simply sent again."""
     job = await site.desk.load(1)

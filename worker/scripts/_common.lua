@@ -157,22 +157,50 @@ local function give_back(prefix, ticket, settle_ms, now, at, chunk_at)
   end
 end
 
--- A nested token bucket: {level now, closed until}. It fills at amount/window and never beyond amount.
-local function bucket_level(key, amount, window_ms, now)
-  local f = redis.call('HMGET', key, 'l', 't', 'c')
-  local level, at, closed = tonumber(f[1]), tonumber(f[2]), tonumber(f[3]) or 0
-  if not level then return amount, closed end
+-- A nested token bucket. It fills at amount/window and never beyond amount; more slowly once 429s have shown that somebody else takes from it
+-- too (throttled.lua): at the rate learned then, which grows for as long as it does no harm until it is the whole again.
+-- Growth: at first by how uncertain the estimate was (u a unit), then faster and faster; doubled after 58 units.
+local GROWTH, UNIT_MS = 0.0003, 30000
+local function bucket_read(key, amount, window_ms, now)
+  local f = redis.call('HMGET', key, 'l', 't', 'c', 'n', 'r', 'rt', 'u', 'p')
+  local full = amount / window_ms
+  local k = { level = tonumber(f[1]), closed = tonumber(f[3]) or 0, taken = tonumber(f[4]) or 0, rate = full, trying = f[8] ~= false }
+  if f[5] then
+    local units = math.max(0, now - tonumber(f[6])) / math.min(window_ms, UNIT_MS)
+    k.rate = math.min(full, tonumber(f[5]) * (1 + tonumber(f[7]) * units + GROWTH * units * units))
+    k.learned = k.rate < full
+  end
+  if not k.level then
+    k.level = amount
+    return k
+  end
+  local at = tonumber(f[2])
   if at < now then
-    level = level + (now - at) * amount / window_ms
+    k.level = k.level + (now - at) * k.rate
   elseif at > now then -- the clock was put back: count from now on, or nothing would be saved up until it has caught up
     redis.call('HSET', key, 't', string.format('%.0f', now))
   end
-  level = math.min(amount, level) -- also where the limit was lowered meanwhile
-  return level, closed
+  k.level = math.min(amount, k.level) -- also where the limit was lowered meanwhile
+  return k
 end
 
+-- n counts what was taken. a is where counting began for the next estimate: "f" when we last saw the bucket full, "e" at a 429, when it was empty.
 local function bucket_store(key, level, window_ms, now)
   redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now))
+  redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
+end
+
+local function bucket_take(key, k, tokens, amount, window_ms, now)
+  local level, taken = k.level - tokens, string.format('%.3f', k.taken + tokens)
+  if k.trying then
+    level = 0 -- one row to see whether anything goes through; what we thought was there is not (throttled.lua)
+  elseif k.level >= amount and now - k.closed > amount / k.rate then -- by nothing to do, not because a 429 closed it for so long
+    redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now), 'n', taken,
+      'a', string.format('f %.3f %.0f', k.taken, now))
+    redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
+    return
+  end
+  redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now), 'n', taken)
   redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
 end
 

@@ -2,9 +2,9 @@
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
 -- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), prefix, the tenant's index, resend (0/1),
 --   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, then amount, window_ms, cost of each bucket
---   (window 0: the guarded pace, amount being its first rows per minute); last of all this call's nonce, letters only: a call that is repeated,
+--   and how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute); last of all this call's nonce, letters only: a call that is repeated,
 --   because its answer was lost, grants the same again
--- Returns {'go', batch number, now, 1 for a probe + 2 on probation, known, blocked, row, its attempt, its letter, row, ...}; known holds pairs of a row that was
+-- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, row, its attempt, its letter, row, ...}; known holds pairs of a row that was
 --   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere; {'pass', known, blocked} if no other is left
 --      or {'wait', milliseconds, why} or {'held', why} or {'stop', why}
 local now = now_ms()
@@ -20,7 +20,7 @@ if not letters then return { 'stop', 'deleted' } end
 -- The gate
 if redis.call('EXISTS', KEYS[6]) == 1 then return { 'held', 'all' } end
 if redis.call('EXISTS', KEYS[5]) == 1 then return { 'held', 'tenant' } end
-local gate = redis.call('HMGET', KEYS[4], 'gate', 'probe_at', 'probe_ms', 'kind')
+local gate = redis.call('HMGET', KEYS[4], 'gate', 'probe_at', 'probe_ms', 'kind', 'first')
 local probe, day_over = 0, false
 if gate[1] == 'held' and gate[4] == 'credential' then
   -- Whoever gets here has an access token: that is what a credential's hold waits for
@@ -84,28 +84,35 @@ local function guarded(per_minute)
   return saved, saved / per_minute * 60000
 end
 
--- The quota: as many as every bucket allows
-local wait, levels, windows, rate, spare = 0, {}, {}, nil, nil
-local need = math.min(n, tonumber(ARGV[4]))
+-- The quota: as many as every bucket allows. While somebody waits for a single guest, whatever comes in is theirs.
+local wait, buckets, rate, spare, trying = 0, {}, nil, nil, 0
+if t.lane == 'b' then wait = math.max(0, (tonumber(gate[5]) or 0) - now) end
 for b = 8, #KEYS do
-  local a = 10 + (b - 8) * 3
+  local a = 10 + (b - 8) * 4
   local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   if window == 0 then amount, window = guarded(amount) end
-  windows[b] = window
-  local level, closed = bucket_level(KEYS[b], amount, window, now)
-  levels[b] = level
-  if closed > now then wait = math.max(wait, closed - now) end
+  local k = bucket_read(KEYS[b], amount, window, now)
+  buckets[b], k.amount, k.window, k.cost, k.left = k, amount, window, cost, k.level - tonumber(ARGV[a + 3])
+  if k.closed > now then wait = math.max(wait, k.closed - now) end
+  -- Smaller batches where a whole one would be more than half of what comes in within a window
+  if k.learned then n = math.min(n, math.max(1, math.floor(k.rate * window / 2 / cost))) end
+  if k.trying then n, trying = 1, 4 end
+end
+local need = math.min(n, tonumber(ARGV[4]))
+for b = 8, #KEYS do
+  local k = buckets[b]
+  local amount, cost = k.amount, k.cost
   -- Worth waiting for: a full batch, but no more than half a bucket (a full one would spill) or two seconds' refill
-  local wanted = math.min(need, math.max(1, math.floor(amount / cost / 2)), math.max(1, math.ceil(amount / cost * 2000 / window))) * cost
-  if level < wanted then wait = math.max(wait, math.ceil((wanted - level) * window / amount)) end
-  n = math.min(n, math.floor(level / cost + 1e-6))
-  if not spare or level / cost < spare then
-    spare, rate = level / cost, amount / cost / window
-  end
+  local wanted = math.min(need, math.max(1, math.floor(amount / cost / 2)), math.max(1, math.ceil(k.rate / cost * 2000))) * cost
+  if k.left < wanted then wait = math.max(wait, math.ceil((wanted - k.left) / k.rate)) end
+  n = math.min(n, math.floor(k.left / cost + 1e-6))
+  if not spare or k.left / cost < spare then spare, rate = k.left / cost, k.rate / cost end
 end
 if wait > 0 or n < 1 then
+  wait = math.max(1, wait)
   redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate))
-  return { 'wait', math.max(1, wait), 'quota' }
+  if t.lane == 'i' then redis.call('HSET', KEYS[4], 'first', string.format('%.0f', now + wait + 250)) end -- and a moment to come back
+  return { 'wait', wait, 'quota' }
 end
 local limit = tonumber(ARGV[3]) -- by what was begun: what Graph refuses with 429 counts too, so it is never exceeded
 if limit > 0 then
@@ -158,13 +165,15 @@ if limit > 0 then
   redis.call('PEXPIRE', key, 172800000)
 end
 for b = 8, #KEYS do
-  local a = 10 + (b - 8) * 3
-  bucket_store(KEYS[b], levels[b] - n * tonumber(ARGV[a + 2]), windows[b], now)
-  if ARGV[a + 1] == '0' then
+  local k = buckets[b]
+  bucket_take(KEYS[b], k, n * k.cost, k.amount, k.window, now)
+  if k.trying then redis.call('HSET', KEYS[b], 'c', string.format('%.0f', now + 5000)) end -- until its answer is here (works.lua)
+  if ARGV[11 + (b - 8) * 4] == '0' then
     redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since), 'clean_at', string.format('%.0f', now))
   end
 end
 if day_over then open_gate(KEYS[4]) end
+if gate[5] and t.lane == 'i' then redis.call('HDEL', KEYS[4], 'first') end
 if probe == 1 then
   local interval = math.min(900000, (tonumber(gate[3]) or 15000) * 2)
   redis.call('HSET', KEYS[4], 'probe_at', string.format('%.0f', now + interval), 'probe_ms', string.format('%.0f', interval))
@@ -174,7 +183,7 @@ end
 if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
 local number = tonumber(c[3] or 0) + 1
 local batch = { string.format('%.0f', now) }
-local reply = { 'go', number, now, probe + (probation and 2 or 0), known, blocked }
+local reply = { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked }
 for k = 1, n do
   local i = chosen[k]
   local attempt = math.min(9, tonumber(letter_at(attempts, i)) + 1)

@@ -9,7 +9,7 @@ local levels = {}
 for b = 1, #KEYS do
   local a = 2 + b * 4
   local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
-  levels[b] = bucket_level(KEYS[b], amount, window, now)
+  levels[b] = bucket_read(KEYS[b], amount, window, now).level
   -- As it stood when the answer was given, somewhere within the call; of a small one the picture is rough: a few batches are half of it
   local rough = amount / cost > 10 * batch and 0.02 or 0.5
   if ARGV[a + 3] == '0' and 1 - levels[b] / amount + elapsed / window + rough >= share then return 0 end

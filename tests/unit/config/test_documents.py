@@ -11,7 +11,7 @@ import pytest
 from config.connections import Connection
 from config.settings import load_settings, setting_keys
 from config.sources import environment_form
-from config.values import Limit, parse_seconds
+from config.values import Limit, Reserve, parse_seconds
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = (ROOT / "examples" / "usher.toml").read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def test_the_example_loads() -> None:
     settings = load_settings({}, ROOT / "examples" / "usher.toml")
     assert sorted(settings.connections) == ["contoso", "fabrikam"]
     assert settings.embedded
-    assert all(isinstance(limit, Limit) for limit in dict(settings.quota).values())
+    assert all(isinstance(limit, Limit | Reserve) for limit in dict(settings.quota).values())
     defaults = {key: value for key, value in setting_keys().items() if key.startswith(("quota.", "ledger.", "graph."))}
     for key, default in defaults.items():
         section, name = key.split(".")

@@ -7,6 +7,7 @@ from config.values import (
     REDIS_SCHEMES,
     Limit,
     Pace,
+    Reserve,
     mask_url,
     parse_count,
     parse_domain,
@@ -197,3 +198,13 @@ def test_broker_urls() -> None:
 def test_urls_are_masked(url: str, shown: str) -> None:
     """A URL is shown without what stands before its host, and without passwords in its query."""
     assert mask_url(url) == shown
+
+
+def test_a_reserve_is_a_percentage_up_to_half() -> None:
+    """As text or as a share; more than half would leave no room for a batch."""
+    good = ("5%", "0%", "12.5 %", "50%", 0.05, 0, "0.1", Reserve(0.2))
+    assert [Reserve.parse(v).share for v in good] == [0.05, 0, 0.125, 0.5, 0.05, 0, 0.1, 0.2]
+    assert [str(Reserve.parse(v)) for v in good[:3]] == ["5%", "0%", "12.5%"]
+    for bad in ("51%", "5", "-1%", "%", 0.6, True, None, "five%", float("nan")):
+        with pytest.raises(ValueError, match="percentage from 0% to 50%"):
+            Reserve.parse(bad)

@@ -106,6 +106,13 @@ def test_background_load_eats_a_share() -> None:
     assert _invitations(quotas, 1_000) == 30
 
 
+def test_throttling_may_be_told_by_nothing_but_the_status() -> None:
+    """Without its headers: no share of the limit, and an answer that names no scope (`sandbox.graph`)."""
+    quotas = _quotas(Hand(), limits={"invitations_per_tenant": (10, 10)}, throttle_headers=False)
+    _invitations(quotas, 20)
+    assert quotas.meter("tenant", "app").warning() is None
+
+
 def test_warning_begins_above_four_fifths() -> None:
     """`x-ms-throttle-limit-percentage` appears only above 0.8 of a limit."""
     quotas = _quotas(Hand(), limits={"invitations_per_tenant": (100, 10)})

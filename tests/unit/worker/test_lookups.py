@@ -14,6 +14,7 @@ from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer, GraphRequest
 from worker.clocks import Clocks
 from worker.lookups import Found, LookUps, WhyNot
 from worker.meters import Meters
+from worker.model import Lane
 from worker.quota import Bucket, throttled_buckets
 from worker.reactions import Reactions
 from worker.services import Services
@@ -56,12 +57,19 @@ class _World:
     async def invalidate(self, connection: object, token: object) -> None:
         self.invalidated += 1
 
-    async def take(self, buckets: Sequence[Bucket], tokens: int) -> float:
+    async def take(self, buckets: Sequence[Bucket], tokens: int, lane: Lane) -> float:
         self.taken.append(tokens)
         return 1.0 if len(self.taken) > self.no_quota_after else 0.0
 
-    async def throttled(self, connection: object, buckets: Sequence[Bucket], verdict: Any) -> float:
-        assert {b.scope.split(":")[0] for b in throttled_buckets(buckets, verdict.throttle_scope)} == {"units"}
+    async def throttled(
+        self, connection: object, buckets: Sequence[Bucket], verdict: Any, *, refused: int, elapsed_s: float
+    ) -> float:
+        assert refused >= 1
+        assert elapsed_s >= 0
+        assert {b.scope.split(":")[0] for b in throttled_buckets(buckets, verdict.throttle_scope)} <= {
+            "units",
+            "units-app",
+        }
         self.throttled_s.append(verdict.retry_after_s)
         return 1.0
 

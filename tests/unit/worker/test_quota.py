@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from config import Connection, Settings, parse_connection
+from config.values import Limit, Reserve
 from worker.quota import Bucket, invitation_buckets, read_buckets, seconds_for, throttled_buckets
+
+_ALL = {"invitations", "writes", "writes-tenant", "writes-app", "units", "units-app"}
 
 
 def _connection(name: str = "contoso", **more: Any) -> Connection:
@@ -78,16 +81,39 @@ def test_no_other_window_is_nothing() -> None:
     ("scope", "closed"),
     [
         ("Tenant/Write/app/tenant", {"invitations", "writes-tenant"}),
-        ("Application/Write/app/tenant", {"writes-app"}),
-        ("Tenant_Application/Write/app/tenant", {"writes"}),
-        ("", {"writes"}),
-        ("nonsense", {"writes"}),
+        ("Application/Write/app/tenant", {"writes-app", "units-app"}),
+        ("Tenant_Application/Write/app/tenant", {"writes", "units"}),
+        ("", _ALL),
+        ("nonsense", _ALL),
     ],
 )
-def test_a_429_closes_what_it_speaks_of(scope: str, closed: set[str]) -> None:
-    """Without a scope, or an unknown one: this application on this tenant."""
-    buckets = invitation_buckets(Settings(), _connection())
+def test_a_429_may_mean_what_it_speaks_of(scope: str, closed: set[str]) -> None:
+    """Without a scope, or with an unknown one: any limit of Microsoft's, but never our own pace."""
+    buckets = invitation_buckets(Settings(), _connection(pace="12/min"))
     assert {b.scope.split(":")[0] for b in throttled_buckets(buckets, scope)} == closed
+
+
+def test_a_429_of_a_read_means_resource_units() -> None:
+    """Whatever scope it names."""
+    buckets = read_buckets(Settings(), _connection())
+    for scope in ("", "Tenant/Read/a/t", "Tenant_Application/ReadWrite/a/t"):
+        assert {b.scope.split(":")[0] for b in throttled_buckets(buckets, scope)} <= {"units", "units-app"}
+        assert throttled_buckets(buckets, scope)
+
+
+def test_bulk_work_leaves_a_share_of_every_limit_alone() -> None:
+    """Of Microsoft's limits, never of a pace; so little that half a bucket, which a batch may wait for, is always left."""
+    quota = Settings().quota.model_copy(update={"interactive_reserve": Reserve(0.1), "units_per_app": Limit(1, 1.0)})
+    buckets = invitation_buckets(Settings(quota=quota), _connection(pace="12/min"))
+    assert {b.scope.split(":")[0]: b.kept for b in buckets} == {
+        "invitations": 15,
+        "writes": 300,
+        "writes-tenant": 1_800,
+        "writes-app": 7_000,
+        "units": 350,
+        "units-app": 0,
+        "pace": 0,
+    }
 
 
 def test_the_time_the_quota_allows() -> None:

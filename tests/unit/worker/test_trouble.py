@@ -75,3 +75,22 @@ def test_success_is_forgotten_by_name(clock: _Clock) -> None:
     assert backoff.failed("c") > 10
     backoff.worked("c")
     assert backoff.failed("c") <= 1.25
+
+
+def test_the_first_failure_may_cost_no_wait_of_ours(clock: _Clock) -> None:
+    """Where something else says how long; from the second on in a row it counts."""
+    waits = _after(Backoff(random.Random(1), clock, free_tries=1), clock, 3)
+    assert waits[0] == 0
+    assert 0.75 <= waits[1] <= 1.25
+    assert 1.5 <= waits[2] <= 2.5
+
+
+def test_what_began_before_the_last_failure_belongs_to_it(clock: _Clock) -> None:
+    """Fourteen batches on the wire at a failure that costs no wait are still one failure."""
+    backoff = Backoff(random.Random(1), clock, free_tries=1)
+    clock.now_s = 10.0
+    assert backoff.failed("c", began_s_ago=0.5) == 0
+    clock.now_s = 10.2
+    assert [backoff.failed("c", began_s_ago=0.5) for _ in range(13)] == [0] * 13
+    clock.now_s = 11.0
+    assert backoff.failed("c", began_s_ago=0.5) > 0

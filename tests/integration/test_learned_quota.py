@@ -1,0 +1,186 @@
+"""What 429s teach: which limit somebody else takes from, and how fast it fills for us. The real scripts, and a Graph that is a number."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.ledgers import Desk, open_desk
+from worker.model import Grant, Lane, Lease
+from worker.quota import Bucket
+
+SLOW = Bucket("slow", 100, 1_000_000)
+"""A token in ten seconds: nothing fills up while a test runs."""
+
+
+@pytest.fixture
+async def desk(valkey_url: str) -> AsyncIterator[Desk]:
+    """A ledger."""
+    async with open_desk(valkey_url) as desk:
+        desk.buckets = [SLOW]
+        yield desk
+
+
+async def _lease(desk: Desk, rows: int = 100, lane: Lane = Lane.BULK) -> Lease:
+    await desk.load(rows, lane=lane)
+    return await desk.lease()
+
+
+async def _number(desk: Desk, name: str, bucket: Bucket = SLOW) -> float:
+    return float(await desk.field(desk.keys.bucket(bucket.scope), name) or "nan")
+
+
+async def _set(desk: Desk, bucket: Bucket = SLOW, **fields: Any) -> None:
+    await desk.ledger.client.hset(desk.keys.bucket(bucket.scope), mapping=fields)
+
+
+async def _now_ms(desk: Desk) -> int:
+    seconds, micros = await desk.ledger.client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+async def _throttled(desk: Desk, wait_s: float = 0, **more: Any) -> tuple[float, bool]:
+    """A 429; by default that of a batch that has just left."""
+    return await desk.ledger.throttled("contoso", desk.buckets, wait_s, "429", **more)
+
+
+async def _in_the_past(desk: Desk, ms: int, bucket: Bucket = SLOW) -> None:
+    """Let the last 429, and where counting began, have been so long ago."""
+    now = await _now_ms(desk)
+    kind, count, _ = (await desk.field(desk.keys.bucket(bucket.scope), "a")).split()
+    await _set(desk, bucket, e=now - ms, a=f"{kind} {count} {now - ms}", t=now - 1, l=50)
+
+
+async def _begin(desk: Desk, lease: Lease, rows: range) -> Grant:
+    return await desk.begin(lease, rows)
+
+
+async def test_the_emptiest_bucket_that_may_be_meant_is_closed(desk: Desk) -> None:
+    """A 429 without a scope: the limit that we know to be nearly used is the likeliest; the others are left as they are."""
+    wide = Bucket("wide", 10_000, 1_000_000)
+    desk.buckets = [wide, SLOW]
+    lease = await _lease(desk)
+    assert (await _begin(desk, lease, range(20))).rows
+    await _throttled(desk, 30, refused=5)
+    assert await _number(desk, "c") > await _now_ms(desk) + 29_000
+    assert await _number(desk, "l", wide) == pytest.approx(9_980, abs=1)
+    assert await desk.field(desk.keys.bucket(wide.scope), "c") == ""
+
+
+async def test_the_rate_is_what_came_in_between_two_429s(desk: Desk) -> None:
+    """40 rows accepted within 1,000 s: 0.04 a second instead of 0.1."""
+    lease = await _lease(desk)
+    await _begin(desk, lease, range(20))
+    assert (await _throttled(desk, refused=0))[1]
+    await _in_the_past(desk, 1_000_000)
+    for start in (20, 40):
+        await _begin(desk, lease, range(start, start + 20))
+    assert (await _throttled(desk, refused=0))[1]
+    learned = await _number(desk, "r") * 1000
+    assert 0.04 < learned < 0.075, "a third of it is what we believed until then"
+    await _in_the_past(desk, 100_000_000)
+    await _set(desk, n=await _number(desk, "n") + 4_000)
+    await _throttled(desk, refused=0)
+    assert await _number(desk, "r") * 1000 == pytest.approx(0.04, rel=0.05)
+
+
+async def test_a_batch_that_left_before_the_429_teaches_nothing_new(desk: Desk) -> None:
+    """Those on the wire meet the same 429; they are paid back, and that is all."""
+    lease = await _lease(desk)
+    await _begin(desk, lease, range(20))
+    assert (await _throttled(desk, refused=20, begun_since=40, elapsed_s=0.5))[1]
+    before = await _number(desk, "r"), await _number(desk, "l")
+    assert not (await _throttled(desk, refused=20, elapsed_s=0.5))[1]
+    assert await _number(desk, "r") == before[0]
+    assert await _number(desk, "l") == pytest.approx(max(-80, before[1] - 20), abs=0.1)
+
+
+async def test_refused_rows_are_paid_back(desk: Desk) -> None:
+    """They may count on Graph's side, as may those on the wire; a quarter of the bucket is saved up besides. Never beyond Graph's own account."""
+    lease = await _lease(desk)
+    await _begin(desk, lease, range(20))
+    wait_s, _ = await _throttled(desk, refused=5, begun_since=10)
+    assert await _number(desk, "l") == pytest.approx(-40, abs=0.1)
+    assert wait_s == pytest.approx(41 / (await _number(desk, "r") * 1000), rel=0.01)
+    await _in_the_past(desk, 1_000_000)
+    await _throttled(desk, refused=5, begun_since=1_000)
+    assert await _number(desk, "l") == -80
+
+
+async def test_where_nothing_goes_through_one_row_tries_at_a_time(desk: Desk) -> None:
+    """No spiral: two 429s with nothing accepted between them, and only a single row leaves until one went through."""
+    lease = await _lease(desk)
+    await _begin(desk, lease, range(20))
+    await _throttled(desk, refused=20)
+    rate = await _number(desk, "r")
+    await _in_the_past(desk, 60_000)
+    await _begin(desk, lease, range(20, 40))
+    await _throttled(desk, refused=20)
+    assert await _number(desk, "r") == rate, "nothing was measured"
+    await _in_the_past(desk, 60_000)
+    grant = await _begin(desk, lease, range(40, 60))
+    assert (len(grant.rows), grant.tries_quota) == (1, True)
+    assert (await _begin(desk, lease, range(60, 80))).why == "quota"
+    await desk.ledger.quota_works(desk.buckets)
+    assert (await _begin(desk, lease, range(60, 80))).why == "quota", "what we believed to be there was not"
+    await _set(desk, l=50)
+    grant = await _begin(desk, lease, range(60, 80))
+    assert (len(grant.rows), grant.tries_quota) == (20, False)
+
+
+async def test_a_clean_while_brings_the_whole_limit_back(desk: Desk) -> None:
+    """A learned rate grows by itself, slowly at first, and is forgotten once it is the limit's own."""
+    lease = await _lease(desk)
+    await _begin(desk, lease, range(20))
+    await _throttled(desk, refused=0)
+    now = await _now_ms(desk)
+    waits = []
+    for units in (0, 5, 20, 60, 200):
+        await _set(desk, r="0.00001", u="0.001", rt=now - units * 30_000, l=0, t=await _now_ms(desk), c=0)
+        waits.append((await _begin(desk, lease, range(20, 22))).wait_s)
+    assert waits == sorted(waits, reverse=True)
+    assert waits[0] == pytest.approx(100, rel=0.01)
+    assert waits[1] > 95
+    assert waits[3] < 50
+    await _set(desk, rt=now - 2_000 * 30_000, t=await _now_ms(desk))
+    assert (await _begin(desk, lease, range(20, 22))).wait_s == pytest.approx(10, rel=0.01)
+
+
+async def test_batches_are_small_where_little_comes_in(desk: Desk) -> None:
+    """At three rows a window, twenty at once would never all go through."""
+    lease = await _lease(desk)
+    await _begin(desk, lease, range(20))
+    await _throttled(desk, refused=0)
+    await _set(desk, r="0.000006", u="0", rt=await _now_ms(desk), l=90, t=await _now_ms(desk), c=0)
+    assert len((await _begin(desk, lease, range(20, 40))).rows) == 3
+
+
+async def test_bulk_work_leaves_its_reserve_to_single_guests(desk: Desk) -> None:
+    """A list stops at the reserve; a guest that somebody waits for may use it."""
+    desk.buckets = [Bucket("b", 40, 100_000_000, kept=10)]
+    bulk = await _lease(desk)
+    assert len((await _begin(desk, bulk, range(20))).rows) == 20
+    assert len((await _begin(desk, bulk, range(20, 40))).rows) == 10
+    assert (await _begin(desk, bulk, range(40, 60))).why == "quota"
+    single = await _lease(desk, 1, Lane.NOW)
+    assert single.ticket.lane is Lane.NOW
+    assert len((await _begin(desk, single, range(1))).rows) == 1
+    assert await desk.ledger.take(desk.buckets, 5) > 0
+    assert await desk.ledger.take(desk.buckets, 5, Lane.NOW) == 0
+
+
+async def test_whatever_comes_in_is_theirs_who_wait_for_a_single_guest(desk: Desk) -> None:
+    """With the quota spent, reserve and all, a list does not take the next token from under them."""
+    desk.buckets = [Bucket("b", 20, 20_000)]
+    bulk = await _lease(desk)
+    assert len((await _begin(desk, bulk, range(20))).rows) == 20
+    single = await _lease(desk, 1, Lane.NOW)
+    grant = await _begin(desk, single, range(1))
+    assert grant.why == "quota"
+    bucket = desk.buckets[0]
+    await _set(desk, bucket, l=5, t=await _now_ms(desk))
+    assert (await _begin(desk, bulk, range(20, 25))).why == "quota"
+    assert (await _begin(desk, single, range(1))).rows
+    assert (await _begin(desk, bulk, range(20, 24))).rows
