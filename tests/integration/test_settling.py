@@ -22,6 +22,7 @@ from worker.graph import Exchange
 from worker.index import GuestIndex
 from worker.leases import Leases
 from worker.lookups import Found, LookUps
+from worker.meters import Meters
 from worker.model import Grant, Lane, Lease, RowState
 from worker.reactions import Reactions
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
@@ -102,7 +103,7 @@ class _Services:
     def __init__(self, desk: Desk, clocks: Clocks) -> None:
         self.ledger, self.clocks, self.index = desk.ledger, clocks, GuestIndex(desk.client, desk.keys, None)
 
-        self.begun, self.graph = Begun(), self
+        self.begun, self.graph, self.meters = Begun(), self, Meters()
         self.rules, self.may_leave = list[Any](), list[bool]()
 
     async def send_one(self, connection: object, token: object, request: GraphRequest, **told: Any) -> Exchange:
