@@ -13,6 +13,7 @@ MADE := $(VENV)/.made
 LOCKED := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
 DEV := $(VENV)/.dev
+PEERS := .venv-peers/.made
 
 # Scripts in an environment name its folder and its Python; when either is gone, it is made anew.
 ifneq ($(wildcard $(MADE)),)
@@ -96,8 +97,16 @@ lint: $(INSTALLED) $(DEV)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(INSTALLED) $(DEV)
+bench: $(INSTALLED) $(DEV) $(PEERS)
 	@$(BIN)/python -m benchmarks $(B)
+
+# What usher is measured against, and what draws the plot: an environment of its own, so that none of it is ever usher's.
+$(PEERS): benchmarks/peers/requirements.lock $(INSTALLED)
+	@echo 'usher: making an environment for the peers in .venv-peers'
+	@rm -rf .venv-peers
+	@$(BIN)/python -m venv --without-pip .venv-peers
+	@$$(sed -n 2p $(MADE) | sed 's/ --python .*//') --python .venv-peers/bin/python $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@
 
 # docs/decisions/0002-lock-file.md; make lock UVFLAGS=--upgrade takes newer versions
 UV := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
@@ -107,7 +116,8 @@ lock:
 	@command -v uv >/dev/null || { echo 'usher: make lock needs uv (pip install uv).' >&2; exit 1; }
 	@$(UV) --extra embedded --extra xlsx --group build --output-file requirements.lock
 	@$(UV) --extra embedded --extra xlsx --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(subst pyproject.toml,benchmarks/peers/requirements.in,$(UV)) --output-file benchmarks/peers/requirements.lock
 
 clean:
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

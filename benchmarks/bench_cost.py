@@ -77,13 +77,15 @@ def _measure_case(precheck: bool) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
     """Print a table."""
     print(describe_machine())
-    for name, figures in measure().items():
+    found = measure()
+    for name, figures in found.items():
         print(f"-- {name}")
         for key, value in figures.items():
             print(f"{key:26}{value if isinstance(value, dict) else round(value, 3)}", flush=True)
+    return found
 
 
 async def _first(stage: Stage) -> None:

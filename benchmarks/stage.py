@@ -39,7 +39,7 @@ class Stage:
 
     def cpu_s(self, name: str) -> float:
         """Return the processor seconds that a part and its living children have used."""
-        return sum(_cpu_s(pid) for pid in _family(self.processes[name].pid))
+        return cpu_s_of(self.processes[name].pid)
 
     def rss_mb(self, name: str) -> float:
         """Return the memory of a part and its children, shared pages counted once each process."""
@@ -267,6 +267,11 @@ def describe_machine() -> str:
         "?",
     )
     return f"{os.cpu_count()} cores ({model}), Python {sys.version.split()[0]}"
+
+
+def cpu_s_of(pid: int) -> float:
+    """Return the processor seconds that a process and its living children have used."""
+    return sum(_cpu_s(one) for one in _family(pid))
 
 
 def _family(pid: int) -> list[int]:

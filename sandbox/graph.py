@@ -28,7 +28,9 @@ from sandbox.users import People
 MAX_ITEMS = 20
 _JSON = "application/json"
 _ANSWER_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false; charset=utf-8"
-_ITEM_KEYS = frozenset({"id", "method", "url", "headers", "body", "dependsOn"})
+_ITEM_KEYS = frozenset(
+    {"id", "method", "url", "headers", "body", "dependsOn", "depends_on"}
+)  # the last: as msgraph-core for Python sends it, empty
 _SETTINGS = frozenset({"organization", "domains", "policy", "b2b_policy", "cross_tenant", "tenant_information"})
 _READS = frozenset({"users", "user", "deleted"}) | _SETTINGS
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})

@@ -1,0 +1,1 @@
+"""How others do it: small programs as their documentation suggests, in an environment of their own (`requirements.lock`)."""
