@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.signals import worker_shutdown, worker_shutting_down
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
+from worker.alive import VARIABLE, Heartbeat
 from worker.model import Lane, Ticket
 from worker.queues import BULK, NOW, seats_of
 from worker.waiting import waiting
@@ -88,6 +91,17 @@ def publish_offers(app: Celery, offers: Sequence[tuple[Ticket, int]]) -> None:
                 kwargsrepr="{}",
                 retry=False,
             )
+
+
+@worker_init.connect(weak=False)
+def _show_life(**_: Any) -> None:
+    """Where a probe wants to see it: from before the first connection, so that a broker that is away is no death."""
+    from worker.runtime import runtime
+
+    if path := os.environ.get(VARIABLE):
+        heartbeat = Heartbeat(Path(path), runtime.answers)
+        heartbeat.start()
+        worker_shutdown.connect(lambda **_: heartbeat.stop(), weak=False)
 
 
 @worker_shutting_down.connect(weak=False)

@@ -97,6 +97,20 @@ class Runtime:
         if dispatcher is not None:
             self.run(dispatcher.stop())
 
+    def answers(self, within_s: float) -> bool:
+        """Whether the loop turns; one that was not needed yet is no sign of trouble. From any thread but the loop's."""
+        loop = self._loop
+        if loop is None:
+            return True
+        turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
+        try:
+            turn.result(within_s)
+        except TimeoutError:
+            return False
+        except FutureCancelled:
+            return True  # it is being closed
+        return True
+
     def wake(self) -> None:
         """A task ended: a seat is free. From any thread."""
         dispatcher, loop = self._dispatcher, self._loop

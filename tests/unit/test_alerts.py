@@ -19,9 +19,7 @@ TRIALS = ROOT / "deploy/prometheus/usher.rules.test.yml"
 DASHBOARD = ROOT / "deploy/grafana/usher.json"
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 METRICS = dict(
-    re.findall(
-        r"^\| `(usher_\w+)` \| (\w+) \|", (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    re.findall(r"^\| `(usher_\w+)` \| (\w+) \|", (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
 )
 """Name → type. That the program exposes just these is tested in tests/unit/worker/test_exposition.py."""
 
@@ -53,7 +51,12 @@ def test_each_alert_fires_and_is_silent() -> None:
     """Prometheus's own judgement over made-up series."""
     promtool = need("prometheus")
     done = subprocess.run(
-        [promtool, "test", "rules", TRIALS.name], cwd=TRIALS.parent, capture_output=True, text=True, timeout=60, check=False
+        [promtool, "test", "rules", TRIALS.name],
+        cwd=TRIALS.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -82,7 +85,13 @@ def test_an_alert_says_whom_it_wants_and_what_to_do(rule: dict[str, Any]) -> Non
 def test_what_is_urgent_pages_somebody() -> None:
     """Sleep is cut short for standstill, and for nothing that can wait."""
     pages = {rule["alert"] for rule in _rules() if rule["labels"]["severity"] == "page"}
-    assert pages == {"UsherNoProgress", "UsherLedgerUnreachable", "UsherNoWorker", "UsherNoBeat", "UsherRedisAlmostFull"}
+    assert pages == {
+        "UsherNoProgress",
+        "UsherLedgerUnreachable",
+        "UsherNoWorker",
+        "UsherNoBeat",
+        "UsherRedisAlmostFull",
+    }
 
 
 def test_the_dashboard_names_metrics_that_exist() -> None:

@@ -64,10 +64,10 @@ def test_every_service_is_closed(compose: Any) -> None:
     assert "\nUSER 10001:10001\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
-def test_only_flower_is_published_and_only_to_this_host(compose: Any) -> None:
-    """Redis has no published port; Flower's is bound to the loopback address and asks for a login."""
+def test_only_pages_with_a_login_are_published_and_only_to_this_host(compose: Any) -> None:
+    """Redis has no published port; Flower's and the metrics' are bound to the loopback address and ask for a login."""
     published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
-    assert published == {"flower": ["127.0.0.1:5555:5555"]}
+    assert published == {"flower": ["127.0.0.1:5555:5555"], "metrics": ["127.0.0.1:9464:9464"]}
     assert compose["services"]["redis"]["networks"] == ["inside"]
     assert compose["networks"]["inside"] == {"internal": True}
 
@@ -97,6 +97,7 @@ def test_only_who_needs_a_secret_has_it(compose: Any) -> None:
     services = compose["services"]
     assert services["beat"]["secrets"] == ["redis_url"]
     assert services["flower"]["secrets"] == ["redis_url", "flower_login"]
+    assert services["metrics"]["secrets"] == ["redis_url", "metrics_login"]
 
 
 def test_every_mounted_path_exists(compose: Any) -> None:
@@ -134,7 +135,7 @@ def test_the_mounted_configuration_is_read_without_its_secrets() -> None:
     assert raw["connections"]["contoso"]["client_secret"] == "file:/run/secrets/contoso"
 
 
-@pytest.mark.parametrize("service", ["worker", "beat", "flower"])
+@pytest.mark.parametrize("service", ["worker", "beat", "flower", "metrics"])
 def test_every_command_exists(compose: Any, service: str) -> None:
     """The containers start commands that usher has, with options that it takes."""
     program, *words = compose["services"][service]["command"]
@@ -159,12 +160,12 @@ def test_init_makes_each_secret_once(tmp_path: Path) -> None:
     """The secrets are random, closed off by their folder, and never overwritten."""
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("redis_url", "ledger_key"))
     secrets = tmp_path / "deploy/compose/secrets"
-    for made in ("flower_login", "contoso"):
+    for made in ("flower_login", "metrics_login", "contoso"):
         (secrets / made).unlink(missing_ok=True)
     first = _run("sh", "deploy/compose/init", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     kept = {path.name: path.read_text(encoding="utf-8") for path in secrets.iterdir()}
-    assert set(kept) == {"README.md", "redis_url", "ledger_key", "flower_login", "contoso"}
+    assert set(kept) == {"README.md", "redis_url", "ledger_key", "flower_login", "metrics_login", "contoso"}
     assert re.fullmatch(r"redis://:[0-9a-f]{64}@redis:6379/0\n", kept["redis_url"])
     assert re.fullmatch(r"[0-9a-f]{64}\n", kept["ledger_key"])
     assert kept["ledger_key"].strip() not in kept["redis_url"]
