@@ -22,7 +22,16 @@ from config.connections import SANDBOX, Connection, OptionalReference, Reference
 from config.errors import ConfigError, ReferenceError_, UnknownConnection, did_you_mean
 from config.references import Reference
 from config.sources import Faults, Merged, Path_, dotted, find_file, merge
-from config.values import BROKER_SCHEMES, REDIS_SCHEMES, Limit, Reserve, mask_url, parse_seconds, parse_server_url
+from config.values import (
+    BROKER_SCHEMES,
+    REDIS_SCHEMES,
+    Limit,
+    Reserve,
+    mask_url,
+    parse_flag,
+    parse_seconds,
+    parse_server_url,
+)
 
 __all__ = ["Limit", "Settings", "load_settings", "parse_connection", "setting_keys"]
 
@@ -76,12 +85,13 @@ def _check_listen(value: object) -> str:
 
 
 class _Server(Section):
-    """A section that is one URL, and so may hold a password: masked in every representation and dump, never pickled."""
+    """A section with a URL, which may hold a password: masked in every representation and dump, never pickled."""
 
     url: str | None = None
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("url", self.url and mask_url(self.url))]
+        others = [(name, value) for name, value in super().__repr_args__() if name != "url"]
+        return [("url", self.url and mask_url(self.url)), *others]
 
     @field_serializer("url")
     def _masked(self, url: str | None) -> str | None:
@@ -101,6 +111,7 @@ class BrokerSection(_Server):
     """`[broker]`: what carries Celery's messages, where that is not the Redis of the ledger."""
 
     url: Annotated[str | None, PlainValidator(_check_broker_url)] = None
+    quorum: Annotated[bool, PlainValidator(parse_flag)] = False
 
 
 class LedgerSection(Section):
@@ -467,7 +478,8 @@ def _digest(settings: Settings) -> str:
 def _plain(value: object) -> Any:
     """Return a value as JSON knows it, secrets masked as their own text form masks them."""
     if isinstance(value, _Server):
-        return {"url": value.url and mask_url(value.url)}
+        others = {name: _plain(getattr(value, name)) for name in type(value).model_fields if name != "url"}
+        return {"url": value.url and mask_url(value.url), **others}
     if isinstance(value, Section):
         return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, Mapping):

@@ -22,6 +22,7 @@ def build_settings(place: Place) -> dict[str, Any]:
     """Return Celery's settings for a place. Pure."""
     prefix = place.settings().ledger.prefix
     redis_broker = not place.broker_url.startswith("amqp")
+    quorum = place.settings().broker.quorum and not redis_broker
     sentinel = _sentinel_options(place.broker_url)
     return {
         "broker_url": _without_sentinel_master(place.broker_url),
@@ -34,7 +35,10 @@ def build_settings(place: Place) -> dict[str, Any]:
         "task_default_queue": PRODUCERS,
         # An offer that gets lost is made again, so on Redis it is not acknowledged, which costs four commands a message. RabbitMQ would
         # push all offers to one worker then: without acknowledgements it knows no prefetch limit.
-        "task_queues": [_queue(PRODUCERS), *(_queue(name, no_ack=redis_broker) for name in (NOW, BULK))],
+        "task_queues": [
+            _queue(PRODUCERS, quorum=quorum),
+            *(_queue(name, no_ack=redis_broker, quorum=quorum) for name in (NOW, BULK)),
+        ],
         "task_routes": {"usher.run_chunk": {"queue": BULK}, "usher.settle": {"queue": NOW}},
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
@@ -87,9 +91,10 @@ def build_settings(place: Place) -> dict[str, Any]:
     }
 
 
-def _queue(name: str, *, no_ack: bool = False) -> Queue:
+def _queue(name: str, *, no_ack: bool = False, quorum: bool = False) -> Queue:
     exchange = Exchange(name, type="direct")  # type: ignore[no-untyped-call]
-    return Queue(name, exchange, routing_key=name, no_ack=no_ack)  # type: ignore[no-untyped-call]
+    arguments = {"x-queue-type": "quorum"} if quorum else None
+    return Queue(name, exchange, routing_key=name, no_ack=no_ack, queue_arguments=arguments)  # type: ignore[no-untyped-call]
 
 
 def _redbeat_options() -> dict[str, Any]:

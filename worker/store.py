@@ -30,6 +30,16 @@ _MINIMUM = {"redis": (7, 0), "valkey": (7, 2)}
 """LMPOP, functions, EXPIRETIME, multi-part AOF. https://valkey.io/topics/releases/"""
 
 
+class _Guarded(Redis):
+    """A client behind Sentinel. redis-py leaves the connections to the Sentinels open when it is closed."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        pool: Any = self.connection_pool
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
 def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
     """Return a client for any of our URLs; it connects at its first command.
 
@@ -47,7 +57,9 @@ def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
         hosts, (master, *database) = _sentinels(parts.netloc), parts.path.strip("/").split("/")
         login = _login(parts.netloc)
         sentinel: Any = Sentinel(hosts, socket_timeout=3.0)  # type: ignore[no-untyped-call]
-        found: Redis = sentinel.master_for(master, db=int(database[0]) if database else 0, **login, **options)
+        found: Redis = sentinel.master_for(
+            master, redis_class=_Guarded, db=int(database[0]) if database else 0, **login, **options
+        )
         return found
     if parts.scheme == "redis+socket":
         number = parse_qs(parts.query).get("virtual_host", ["0"])[0]

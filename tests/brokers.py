@@ -1,0 +1,197 @@
+"""A RabbitMQ and a Valkey behind Sentinel that tests start themselves: own ports, own folders, own node names, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import amqp
+
+from tests.integration.producers_fixtures import running, wait_until
+from tests.needs import need
+from tests.servers import find_valkey
+
+_RABBIT_BINARIES = Path("/usr/lib/rabbitmq/bin")  # the ones on the PATH are wrappers that change the user
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Rabbit:
+    """A RabbitMQ of one test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._epmd_port = free_port()
+        self._env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "RABBITMQ_NODENAME": f"usher{os.getpid()}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": str(folder / "none"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        self.process = self._start()
+
+    @property
+    def url(self) -> str:
+        """As `[broker].url`."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self) -> None:
+        """On the same data."""
+        self.process = self._start()
+
+    def end(self) -> None:
+        """End the server, and the name server of Erlang that it began."""
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(15)
+        self.kill()
+        subprocess.run(["epmd", "-port", str(self._epmd_port), "-kill"], capture_output=True, check=False, timeout=20)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        log = self._folder / "rabbit.log"
+        with log.open("ab") as output:
+            # `exec`: a signal is to reach Erlang, not the shell that starts it
+            process = subprocess.Popen(
+                [str(_RABBIT_BINARIES / "rabbitmq-server")],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                cwd=self._folder,
+                start_new_session=True,
+            )
+        wait_until(lambda: process.poll() is not None or self._answers(), 40, "a RabbitMQ that answers")
+        assert process.poll() is None, log.read_text()[-3000:]
+        return process
+
+    def _answers(self) -> bool:
+        try:
+            with amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=5):
+                return True
+        except (OSError, amqp.AMQPError):
+            return False
+
+
+@contextmanager
+def run_rabbit() -> Iterator[Rabbit]:
+    """Run a RabbitMQ until the block ends; skip the test where there is none."""
+    need("rabbitmq-server")
+    folder = Path(tempfile.mkdtemp(prefix="ur-", dir="/tmp"))
+    rabbit = Rabbit(folder)
+    try:
+        yield rabbit
+    finally:
+        rabbit.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Guarded:
+    """A master, its replica, and the Sentinel that watches them."""
+
+    url: str
+    master: subprocess.Popen[bytes]
+    ports: tuple[int, int]
+    sentinel_port: int
+
+    def kill_master(self) -> None:
+        """SIGKILL, as a host that is gone."""
+        self.master.kill()
+        self.master.wait()
+
+    def master_port(self) -> int:
+        """Whom the Sentinel names."""
+        answer = _say(self.sentinel_port, "SENTINEL", "get-master-addr-by-name", "mymaster")
+        return int(answer.split()[4]) if answer.startswith("*2") else 0
+
+
+@contextmanager
+def run_guarded() -> Iterator[Guarded]:
+    """Run a Valkey with a replica behind one Sentinel (quorum 1) until the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix="ug-", dir="/tmp"))
+    first, second, watch = (free_port() for _ in range(3))
+    plain = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction")
+    configuration = folder / "sentinel.conf"
+    configuration.write_text(
+        f"port {watch}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor mymaster 127.0.0.1 {first} 1\n"
+        "sentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 5000\n"
+    )
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+    server, env = find_valkey(), {"PATH": os.environ["PATH"]}
+    try:
+        with (
+            running(
+                (server, "--port", str(first), "--dir", str(folder / "a"), *plain), folder / "a.log", env, folder
+            ) as one,
+            running(
+                (
+                    server,
+                    "--port",
+                    str(second),
+                    "--dir",
+                    str(folder / "b"),
+                    *plain,
+                    "--replicaof",
+                    "127.0.0.1",
+                    str(first),
+                ),
+                folder / "b.log",
+                env,
+                folder,
+            ),
+            running((server, str(configuration), "--sentinel"), folder / "s.log", env, folder),
+        ):
+            guarded = Guarded(f"sentinel://127.0.0.1:{watch}/mymaster/0", one, (first, second), watch)
+            wait_until(
+                lambda: (
+                    "master_link_status:up" in _say(second, "INFO", "replication")
+                    and str(second) in _say(watch, "SENTINEL", "replicas", "mymaster")
+                ),
+                20,
+                "a replica that follows, and a Sentinel that knows it",
+            )
+            yield guarded
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _say(port: int, *words: str) -> str:
+    """Send one command to a server and return what it says at first, '' where nobody is."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 2) as server:
+            server.settimeout(2)
+            server.sendall((" ".join(words) + "\r\n").encode())
+            time.sleep(0.05)
+            return server.recv(65536).decode(errors="replace")
+    except OSError:
+        return ""
