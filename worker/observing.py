@@ -124,7 +124,7 @@ class Observer:
             asked.append(("ZCARD", keys.doubts(name)))
             asked.append(("ZRANGE", keys.doubts(name), 0, _MOST_DOUBTS - 1))
             asked.append(("EXISTS", keys.tenant(connection.tenant_key if connection else "-")))
-            asked += [("HMGET", keys.bucket(bucket.scope), "l", "t", "c") for bucket in buckets[name]]
+            asked += [("HMGET", keys.bucket(bucket.scope), "l", "t", "c", "r") for bucket in buckets[name]]
         replies = iter(await self._ask(asked))
         found = {}
         for name in names:
@@ -211,11 +211,12 @@ def _read_connection(
 
 
 def _read_level(bucket: Bucket, fields: Sequence[bytes | None], now_ms: int) -> Level:
-    """Return a bucket's level now, in rows, as `bucket_level` of `_common.lua` reckons it."""
+    """Return a bucket's level now, in rows, about as `bucket_read` of `_common.lua` reckons it."""
     amount, window_ms = bucket.amount, bucket.window_ms
     if not window_ms:  # the guarded pace: at least its first rate
         amount, window_ms = max(1.0, bucket.amount / 60), round(max(1.0, bucket.amount / 60) / bucket.amount * 60_000)
     if fields[0] is None:
         return Level(amount / bucket.cost, amount / bucket.cost)
-    level = float(fields[0]) + max(0, now_ms - int(fields[1] or now_ms)) * amount / window_ms
+    rate = float(fields[3]) if fields[3] else amount / window_ms  # learned from 429s, where there were any
+    level = float(fields[0]) + max(0, now_ms - int(fields[1] or now_ms)) * rate
     return Level(max(0.0, min(amount, level)) / bucket.cost, amount / bucket.cost)
