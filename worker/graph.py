@@ -9,6 +9,7 @@ https://learn.microsoft.com/graph/json-batching  https://learn.microsoft.com/gra
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 import uuid
@@ -54,6 +55,10 @@ the other side closes while we write is a request in doubt."""
 CONNECT_S = 10.0
 """For a place in the pool, DNS, TCP, proxy and TLS together. A connection takes a tenth of that, or it will not
 come."""
+
+
+LOOK_AGAIN_S = 1.0
+"""So soon is a changed file of trusted certificates seen."""
 
 
 class GraphTarget(Protocol):
@@ -132,6 +137,7 @@ class GraphClient:
         self._heard = heard
         self._session: aiohttp.ClientSession | None = None
         self._contexts: dict[str | None, tuple[tuple[object, ...], Any]] = {}
+        self._ways: dict[tuple[str, str | None], tuple[float, dict[str, Any]]] = {}
 
     async def send_batch(
         self,
@@ -243,11 +249,10 @@ class GraphClient:
                 call.url,
                 data=call.payload,
                 headers=call.build_headers(request_id),
-                ssl=await self._trust(call.connection.ca_file),
                 timeout=aiohttp.ClientTimeout(total=limit_s, connect=min(CONNECT_S, limit_s)),
                 allow_redirects=False,
                 trace_request_ctx=sending,
-                **_proxy_of(str(call.url)),
+                **await self._way_out(call.connection),
             ) as response:
                 return await _read_reply(response, request_id)
         except _HeldBack:
@@ -275,6 +280,15 @@ class GraphClient:
                 trust_env=False,  # proxies are `tls.find_proxy`'s: the library's own would send loopback through one
             )
         return self._session
+
+    async def _way_out(self, connection: GraphTarget) -> dict[str, Any]:
+        """Return whom to trust and which proxy to take, as aiohttp wants it; looked for anew once a second, not for every batch."""
+        place = (connection.graph_url, connection.ca_file)
+        looked_s, way = self._ways.get(place, (-math.inf, {}))
+        if self._clock() - looked_s >= LOOK_AGAIN_S:
+            way = {"ssl": await self._trust(connection.ca_file), **_proxy_of(connection.graph_url)}
+            self._ways[place] = (self._clock(), way)
+        return way
 
     async def _trust(self, ca_file: str | None) -> Any:
         """Return the TLS context for a connection; built again when a file of certificates changed."""
