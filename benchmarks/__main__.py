@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+_PLOTTER = Path(".venv-peers/bin/python")
+
 
 def main(names: list[str]) -> int:
     """Run the named measurements, or all; returns how many failed."""
@@ -27,6 +29,10 @@ def main(names: list[str]) -> int:
         print(f"== {name}", flush=True)
         run = f"from benchmarks.{name} import main; from benchmarks import keep; keep('{name}', main())"
         failed += subprocess.run([sys.executable, "-c", run], check=False).returncode != 0
+    print("== what was aimed at")
+    subprocess.run([sys.executable, "-m", "benchmarks.summary"], check=False)
+    if _PLOTTER.exists():
+        subprocess.run([_PLOTTER, "-m", "benchmarks.peers.plot"], check=False)
     return failed
 
 
