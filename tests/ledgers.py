@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from worker.gates import Gates
 from worker.jobs import Jobs
 from worker.keys import Keys
-from worker.ledger import Ledger
+from worker.ledger import DoubtfulRow, Ledger
 from worker.model import Grant, Lane, Lease, Options, Outcome, RowState, Ticket
 from worker.quota import Bucket
 from worker.seal import Sealer
@@ -106,6 +106,12 @@ class Desk:
         """Return a field of a hash, '' where there is none."""
         raw: bytes | None = await self.ledger.client.hget(key, name)
         return (raw or b"").decode()
+
+    async def doubts(self, connection: str, most: int) -> list[DoubtfulRow]:
+        """Return the rows in doubt that are due; nobody is waited for."""
+        found = await self.ledger.claim_doubts(connection, most)
+        assert found is not None
+        return found
 
     async def make_past(self, zset: str) -> None:
         """Let the time of everything in a sorted set have come."""

@@ -203,6 +203,19 @@ class OwnValkey:
         """Start on what the file holds; returns when it answers."""
         self.process, _ = _start_with_file(self.folder)
 
+    def copy(self) -> Path:
+        """Copy its data as they are now: every write that was answered is in the file."""
+        copy = Path(tempfile.mkdtemp(prefix="copy-", dir=self.folder))
+        shutil.copytree(self.folder / "appendonlydir", copy / "appendonlydir")
+        return copy
+
+    def put_back(self, copy: Path) -> None:
+        """Kill it, and start it on what a copy holds: as a replica would that had lagged, or a restored backup."""
+        self.kill()
+        shutil.rmtree(self.folder / "appendonlydir")
+        shutil.copytree(copy / "appendonlydir", self.folder / "appendonlydir")
+        self.start_again()
+
     def freeze(self) -> None:
         """Stop it where it is; its connections stay open."""
         os.kill(self.process.pid, signal.SIGSTOP)

@@ -155,7 +155,7 @@ class ChunkRun:
     async def _end_known(self) -> None:
         """Look the chunk up before its first send, where that is wanted: whoever is in the directory already is not invited."""
         lease, services = self._lease, self._services
-        if not self._connection.precheck or lease.options.resend:
+        if lease.options.resend or not (self._connection.precheck or lease.suspect):
             return
         now_ms = services.clocks.redis_ms()
         if lease.checked_at_ms > now_ms - FRESH_S * 1000:

@@ -35,7 +35,9 @@ class Keys:
         """hash: connection, lane, state, why, rows, chunks, next (chunk), limit (chunks that may run: a pilot), pilot (ended rows at which it pauses),
 
         `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt), created_at, finished_at, options (JSON),
-        info (JSON: who submitted what), maker (of the call that made it), approval (absent: none asked for; wanted; else who gave it).
+        info (JSON: who submitted what), maker (of the call that made it), approval (absent: none asked for; wanted; else who gave it),
+
+        servers (met when it was made: `epoch`).
         """
         return f"{self.prefix}:job:{job}"
 
@@ -46,7 +48,7 @@ class Keys:
     def chunk(self, job: str, number: int) -> str:
         """hash: base (number of its first row), rows (blob), st (a letter a row, `model.RowState`), at (a digit a row: attempts),
 
-        pc (when it was looked up before the first send), ph (absent waiting, o offered, l leased, x nothing left to send), nb (batches begun),
+        pc and pe (when it was looked up before the first send, under which server), ph (absent waiting, o offered, l leased, x nothing left to send), nb (last batch begun),
         `b{k}` (a batch on the wire: its time, its rows, its call), `o{k}` and `l{k}` (blobs of outcomes and of sealed links),
         `d{i}` (a row in doubt: the time of its attempt), `f{i}` (a row that was in doubt and is sent again: the time of its first attempt).
         """
@@ -156,6 +158,24 @@ class Keys:
     def meters(self) -> str:
         """hash: `name|connection|label` → what workers counted (`worker/meters.py`), added to about once a second."""
         return f"{self.prefix}:meters"
+
+    # Epochs
+
+    def epoch(self) -> str:
+        """hash: id (of the server that was met last), n (epoch), servers (met so far), beat (last time any worker was here), lost_at (that of
+
+        the epoch before), quiet_until (nothing is sent), settle_from (no row is given up), vouched and unsure (whether somebody remembers),
+        restored_from (last beat of a backup that was restored and is not verified yet).
+        """
+        return f"{self.prefix}:epoch"
+
+    def here(self) -> str:
+        """zset: process of a worker → last heard of. One that ends in peace leaves."""
+        return f"{self.prefix}:here"
+
+    def awaited(self) -> str:
+        """set: processes that were at work before this epoch and have not come in yet."""
+        return f"{self.prefix}:awaited"
 
     # The index of guests
 

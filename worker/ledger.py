@@ -6,6 +6,7 @@ at its head (`scripts/*.lua`); this module gives them names, types and values. W
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from redis.asyncio import Redis
 
 from worker import blobs
 from worker.errors import LedgerTooNew, SealBroken
+from worker.journal import JOURNAL_S, Journal
 from worker.keys import SCHEMA, Keys
 from worker.model import (
     ChunkEnd,
@@ -61,6 +63,18 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """What a process is told that says it is here (`scripts/epoch.lua`)."""
+
+    epoch: str
+    write_again: bool  # first write again what was done last, then come in
+    at_ms: int
+    awaited: int  # processes that have not come in yet
+    begins: str  # "" | "server" | "silence": with this call
+    held: bool  # since this call, as restored from a backup
+
+
+@dataclass(frozen=True, slots=True)
 class DoubtfulRow:
     """A row in doubt that is due to be looked up."""
 
@@ -82,6 +96,9 @@ class Ledger:
         self.lease_s = lease_s
         self.settle_s = settle_s
         self.sealer = sealer
+        self.journal = Journal()
+        self.outdated = asyncio.Event()  # a batch was refused because of the epoch: it is to be asked for at once
+        self._epoch, self._seen_ms = "", 0  # the epoch this process has come in to, and the last beat it saw
         self._scripts = Scripts(client)
 
     # The dispatcher
@@ -147,6 +164,60 @@ class Ledger:
         )
         return reply
 
+    # Epochs
+
+    async def beat(self, process: str, *, restored_s: float, why: str) -> Beat:
+        """Say that a process is here, and learn whether this is the ledger that it knew."""
+        k = self.keys
+        reply = await self._scripts["epoch"](
+            keys=[k.epoch(), k.here(), k.awaited(), k.fence(), k.hold_all()],
+            args=[
+                *(process, self._epoch, self._seen_ms, _ms(self.lease_s), _ms(self.settle_s)),
+                *(_ms(JOURNAL_S), _ms(restored_s), why),
+            ],
+        )
+        beat = Beat(str(reply[0]), bool(reply[1]), int(reply[2]), reply[3], reply[4].decode(), bool(reply[5]))
+        if not beat.write_again:
+            self.come_in(beat)
+        return beat
+
+    def come_in(self, beat: Beat) -> None:
+        """From now on this process asks for work in that epoch."""
+        self._epoch, self._seen_ms = beat.epoch, beat.at_ms
+
+    async def write_again(self) -> int:
+        """Write this process's last marks and outcomes again, where they were lost. Returns how many rows that was news of."""
+        k, news = self.keys, 0
+        for entry in self.journal.entries():
+            t, index = entry.ticket, entry.index
+            rows = [row for row in entry.grant.rows if row.index not in entry.unsent]
+            news += await self._scripts["write_again"](
+                keys=[k.job(t.job), k.chunk(t.job, t.chunk), k.leases()],
+                args=[
+                    *(k.prefix, str(t), entry.grant.batch, entry.grant.begun_at_ms, _ms(self.settle_s), entry.nonce),
+                    index.base if index else "",
+                    *(
+                        value
+                        for row in rows
+                        for value in (
+                            *(row.index, row.attempt, "q" if row.silent else "."),
+                            index.hashes[row.index] if index else b"",
+                        )
+                    ),
+                ],
+            )
+            if entry.record is not None:
+                await self._scripts["record_batch"](keys=entry.record[0], args=entry.record[1])
+                self.journal.recorded(t.job, t.chunk, entry.grant.batch)
+        return news
+
+    async def say_goodbye(self, process: str) -> None:
+        """A process ends with nothing of its own on the way."""
+        async with self.client.pipeline(transaction=False) as pipe:
+            pipe.zrem(self.keys.here(), process)
+            pipe.srem(self.keys.awaited(), process)
+            await pipe.execute()
+
     # A chunk
 
     async def offer(self, job: str, chunk: int, connection: str, lane: Lane) -> Ticket | None:
@@ -187,12 +258,13 @@ class Ledger:
             int(reply[6]),
             int(reply[7]),
             int(reply[8]),
+            suspect=bool(reply[9]),
         )
 
     async def mark_checked(self, lease: Lease) -> None:
         """Note that the chunk's rows were looked up in the directory."""
         ticket = lease.ticket
-        await self._scripts["mark_checked"](keys=[self.keys.chunk(ticket.job, ticket.chunk)])
+        await self._scripts["mark_checked"](keys=[self.keys.chunk(ticket.job, ticket.chunk), self.keys.epoch()])
 
     async def renew(self, leases: Sequence[Lease]) -> None:
         """Renew leases in one go; those that were lost meanwhile are marked so."""
@@ -232,6 +304,7 @@ class Ledger:
         `fingerprint`: of the credential that bought the token which the rows will be sent with.
         """
         k, t = self.keys, lease.ticket
+        nonce = secrets.token_hex(6).translate(_NO_DIGITS)
         reply = await self._scripts["begin_batch"](
             keys=[
                 k.leases(),
@@ -254,8 +327,8 @@ class Ledger:
                 b"".join(index.hashes[i] for i in indexes) if index else b"",
                 fingerprint,
                 *(v for b in buckets for v in (b.amount, b.window_ms, b.cost, b.kept if t.lane is Lane.BULK else 0)),
-                # redis-py repeats a call whose answer was lost; this tells it from another
-                secrets.token_hex(6).translate(_NO_DIGITS),
+                self._epoch,
+                nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
             ],
         )
         verb = reply[0].decode()
@@ -264,7 +337,7 @@ class Ledger:
                 GrantedRow(int(reply[i]), int(reply[i + 1]), reply[i + 2] == b"q") for i in range(6, len(reply), 3)
             )
             known, blocked = _read_known(reply[4]), tuple(map(int, reply[5]))
-            return Grant(
+            grant = Grant(
                 rows,
                 int(reply[1]),
                 int(reply[2]),
@@ -274,11 +347,16 @@ class Ledger:
                 probation=bool(reply[3] & 2),
                 tries_quota=bool(reply[3] & 4),
             )
+            self.journal.begun(t, grant, nonce, index)
+            return grant
         if verb == "pass":
             return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])), why="pass")
         if verb == "wait":
             return Grant(why=reply[2].decode(), wait_s=reply[1] / 1000)
-        return Grant(why="held" if verb == "held" else reply[1].decode())
+        why = reply[1].decode()
+        if why == "epoch":
+            self.outdated.set()
+        return Grant(why="held" if verb == "held" else why)
 
     async def record_batch(
         self,
@@ -310,7 +388,10 @@ class Ledger:
         for outcome in outcomes:
             args += [outcome.index, outcome.letter.value, _ms(outcome.wait_s), outcome.attempted_at_ms]
             args.append(index.hashes[outcome.index] if index else b"")
-        reply = await self._scripts["record_batch"](keys=[k.job(job), k.chunk(job, chunk)], args=args)
+        keys: list[Any] = [k.job(job), k.chunk(job, chunk)]
+        self.journal.heard(job, chunk, batch, outcomes, keys, args)
+        reply = await self._scripts["record_batch"](keys=keys, args=args)
+        self.journal.recorded(job, chunk, batch)
         return Recorded(
             int(reply[1]), int(reply[2]), reply[3].decode(), int(reply[5]), reply[0] == b"gone", reply[0] == b"folded"
         )
@@ -346,9 +427,16 @@ class Ledger:
 
     # Rows in doubt
 
-    async def claim_doubts(self, connection: str, most: int) -> list[DoubtfulRow]:
-        """Return the connection's rows that are due to be looked up, oldest first."""
-        reply = await self._scripts["claim_doubts"](keys=[self.keys.doubts(connection)], args=[self.keys.prefix, most])
+    async def claim_doubts(self, connection: str, most: int) -> list[DoubtfulRow] | None:
+        """Return the connection's rows that are due to be looked up, oldest first.
+
+        None while a worker may still come back with the answer itself (`epoch.lua`).
+        """
+        reply = await self._scripts["claim_doubts"](
+            keys=[self.keys.doubts(connection), self.keys.epoch()], args=[self.keys.prefix, most]
+        )
+        if reply is None:
+            return None
         parts = [part.decode() for part in reply]
         return [
             DoubtfulRow(job, int(chunk), int(row), int(at), int(first))
@@ -377,10 +465,10 @@ class Ledger:
             Lane(lane.decode()),
         )
 
-    async def end_look_up(self, connection: str) -> None:
-        """Say when the connection's next row in doubt is due."""
+    async def end_look_up(self, connection: str, least_s: float = 0.0) -> None:
+        """Say when the connection's next row in doubt is due: not before `least_s`."""
         await self._scripts["next_doubt"](
-            keys=[self.keys.doubts(connection), self.keys.due_doubts()], args=[connection]
+            keys=[self.keys.doubts(connection), self.keys.due_doubts()], args=[connection, _ms(least_s)]
         )
 
     # Quota

@@ -104,6 +104,7 @@ class Lease:
     blobs: int  # outcome blobs recorded in the chunk so far
     chunks: int  # of the job
     checked_at_ms: int = 0  # when its rows were last looked up before a first send; 0: never
+    suspect: bool = False  # rows of its job may have left without the ledger's knowledge: it is older than the server
     lost: bool = False
     put_off_s: float = 0.0  # when it is given back: this chunk waits so long, whatever the others of its connection do
 
@@ -148,7 +149,7 @@ class Grant:
     probe: bool = False
     known: tuple[KnownRow, ...] = ()  # not to be sent again
     blocked: tuple[int, ...] = ()  # the same guest is on the wire for another job: to be asked for again later
-    why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit", "probation"; "held"; "lease", "paused", "cancelled", "deleted", "nothing"
+    why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit", "probation"; "held"; "lease", "epoch", "paused", "cancelled", "deleted", "nothing"
     wait_s: float = 0.0
     probation: bool = False  # the only batch of its connection on the wire; to be counted if all went well
     tries_quota: bool = False  # a single row, to see whether a throttled quota lets anything through

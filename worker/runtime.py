@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from worker.dispatcher import Dispatcher, Publish
+from worker.epochs import Epochs
 from worker.leases import Leases
 from worker.lookups import LookUps
 from worker.reactions import Reactions
@@ -164,6 +165,8 @@ class Runtime:
                 ChunkRunner(services, leases, reactions, look_ups, lambda: self.stopping),
                 Settler(services, leases, look_ups),
             )
+            epochs = Epochs(services.ledger, private=place.private)
+            epochs.start()
             ready.set()
             while not self._closing.is_set():
                 if place.private:
@@ -171,6 +174,7 @@ class Runtime:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), _STAY_ATTACHED_S)
             await leases.close()
+            await epochs.close()
             with suppress(*OUTAGE):  # what the last chunks counted
                 await services.meters.push(services.client, services.keys)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_S = 10.0
+_COME_IN_S = 0.5  # until the workers that are coming back are asked for again
 
 
 class Settler:
@@ -56,6 +57,9 @@ class Settler:
         try:
             connection = self._services.connection(ticket.connection)
             doubtful = await ledger.claim_doubts(ticket.connection, MOST_ADDRESSES)
+            if doubtful is None:
+                await ledger.end_look_up(ticket.connection, _COME_IN_S)
+                return {"connection": ticket.connection}
             if doubtful:
                 await self._settle(connection, doubtful, counts)
             # Not where anything went wrong: the rows would be due at once, again and again. The offer has set a later time.

@@ -188,7 +188,7 @@ async def test_rows_are_marked_before_they_are_granted(desk: Desk) -> None:
     assert {row.attempt for row in grant.rows} == {1}
     assert await desk.letters(job) == "s" * 20 + "." * 10
     assert await desk.field(desk.keys.job(job), "open") == "20"
-    assert (await desk.field(desk.keys.chunk(job, 0), "b1")).startswith(f"{grant.begun_at_ms},0,1,2,")
+    assert (await desk.field(desk.keys.chunk(job, 0), f"b{grant.batch}")).startswith(f"{grant.begun_at_ms},0,1,2,")
 
 
 async def test_rows_on_the_wire_are_never_granted_again(desk: Desk) -> None:
@@ -495,7 +495,7 @@ async def test_nothing_is_written_for_a_deleted_job(desk: Desk) -> None:
     await desk.make_past(desk.keys.leases())
     await desk.settle_now()
     await desk.tick("w1", 32)
-    assert await desk.ledger.claim_doubts("contoso", 100) == []
+    assert await desk.doubts("contoso", 100) == []
     names = await desk.names()
     assert not [name for name in names if job in name.split(":")]
     assert f"job:{other}" in names
@@ -578,12 +578,12 @@ async def test_a_row_in_doubt_is_offered_for_a_look_up_when_its_time_has_come(de
     outcomes = [Outcome(row.index, RowState.IN_DOUBT, wait_s=30) for row in grant.rows]
     await desk.ledger.record_batch(t.job, t.chunk, t.connection, t.lane, grant.batch, outcomes)
     assert Lane.DOUBT not in {ticket.lane for ticket in await desk.tick("w1", 16)}
-    assert await desk.ledger.claim_doubts("contoso", 100) == []
+    assert await desk.doubts("contoso", 100) == []
     await desk.settle_now()
     (ticket,) = await desk.tick("w1", 16)
     assert ticket.lane is Lane.DOUBT
     assert await desk.ledger.claim(ticket) is not None
-    doubtful = await desk.ledger.claim_doubts("contoso", 100)
+    doubtful = await desk.doubts("contoso", 100)
     assert {(row.job, row.chunk, row.attempted_at_ms) for row in doubtful} == {(job, 0, grant.begun_at_ms)}
     assert len(doubtful) == 20
 
@@ -597,7 +597,7 @@ async def test_a_row_found_absent_is_sent_again_also_when_its_chunk_was_over(des
     await desk.ledger.release(lease)
     assert await desk.tick() == []
     await desk.settle_now()
-    for row in await desk.ledger.claim_doubts("contoso", 100):
+    for row in await desk.doubts("contoso", 100):
         outcome = Outcome(row.index, RowState.PENDING, attempted_at_ms=row.attempted_at_ms)
         await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, 0, [outcome])
     await desk.ledger.end_look_up("contoso")
@@ -612,7 +612,7 @@ async def test_a_slow_look_up_says_nothing_about_a_later_attempt(desk: Desk) -> 
     lease = await desk.lease()
     await desk.record(lease, await desk.begin(lease), RowState.IN_DOUBT)
     await desk.settle_now()
-    (slow,) = await desk.ledger.claim_doubts("contoso", 10)
+    (slow,) = await desk.doubts("contoso", 10)
     absent = Outcome(0, RowState.PENDING, attempted_at_ms=slow.attempted_at_ms)
     await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, 0, [absent])
     grant = await desk.begin(lease, [0])
@@ -762,9 +762,9 @@ async def test_a_begin_whose_answer_was_lost_grants_the_same_again(desk: Desk, m
     job = await desk.load(30)
     desk.buckets = (Bucket("b", 1000, 10**9),)
     lease = await desk.lease()
-    await desk.begin(lease, [0, 1])
+    first = await desk.begin(lease, [0, 1])
     await desk.ledger.record_batch(
-        job, 0, "contoso", Lane.BULK, 1, [Outcome(0, RowState.PENDING_SILENT), Outcome(1, RowState.PENDING)]
+        job, 0, "contoso", Lane.BULK, first.batch, [Outcome(0, RowState.PENDING_SILENT), Outcome(1, RowState.PENDING)]
     )
     await _lost_reply(desk, monkeypatch)
     grant = await desk.begin(lease, [0, 1, 2])

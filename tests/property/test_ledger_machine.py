@@ -253,7 +253,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Somebody looks rows in doubt up."""
         time.sleep(0.002)  # marks of two attempts differ by more than the clock's grain
         for connection in CONNECTIONS:
-            rows = self.do(self.desk.ledger.claim_doubts(connection, 100))
+            rows = self.do(self.desk.doubts(connection, 100))
             if rows:
                 self.looks.append(Look(connection, rows, set(self.mails)))
 
@@ -366,7 +366,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.loop.close()
 
     async def _settle(self, connection: str) -> None:
-        for doubt in await self.desk.ledger.claim_doubts(connection, 100):
+        for doubt in await self.desk.doubts(connection, 100):
             place = (doubt.job, doubt.chunk, doubt.index)
             letter = RowState.INVITED if self.mails[place] else RowState.PENDING
             outcome = Outcome(doubt.index, letter, attempted_at_ms=doubt.attempted_at_ms)

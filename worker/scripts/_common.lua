@@ -7,6 +7,15 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- Which server this is. After a restart, or a failover to a replica and even back again, it is another one (epoch.lua).
+local function server_id()
+  local info = redis.call('INFO', 'server', 'replication')
+  return (string.match(info, 'run_id:(%x+)') or '') .. ':' .. (string.match(info, 'master_replid:(%x+)') or '')
+end
+
+-- Nobody was here for so long: those who come back may still bring what they heard meanwhile.
+local SILENT_MS = 10000
+
 -- Probation: so many clean batches since its gate opened, one in flight at a time, and a connection is trusted (worker/gates.py).
 local TRUSTED_AFTER = 5
 local function is_on_probation(clean)

@@ -2,7 +2,7 @@
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
 -- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), prefix, the tenant's index, resend (0/1),
 --   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, then amount, window_ms, cost of each bucket
---   and how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute); last of all this call's nonce, letters only: a call that is repeated,
+--   and how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute), then the caller's epoch ('': not asked for); last of all this call's nonce, letters only: a call that is repeated,
 --   because its answer was lost, grants the same again
 -- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, row, its attempt, its letter, row, ...}; known holds pairs of a row that was
 --   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere; {'pass', known, blocked} if no other is left
@@ -42,10 +42,10 @@ end
 
 -- This very call again: its first answer reached nobody, so its rows have not left. The mark is as new as the answer.
 local begun = tonumber(c[3] or 0)
-local before = begun > 0 and redis.call('HGET', KEYS[3], 'b' .. begun)
+local before = begun > 0 and redis.call('HGET', KEYS[3], string.format('b%.0f', begun))
 local marked = before and string.match(before, '^%d+(.*;' .. ARGV[#ARGV] .. ')$')
 if marked then
-  redis.call('HSET', KEYS[3], 'b' .. begun, string.format('%.0f', now) .. marked)
+  redis.call('HSET', KEYS[3], string.format('b%.0f', begun), string.format('%.0f', now) .. marked)
   local reply = { 'go', begun, now, probe + (probation and 2 or 0), {}, {} }
   for i, silent in string.gmatch(marked, ',(%d+)(q?)') do
     if letter_at(letters, tonumber(i)) == 's' then
@@ -56,6 +56,12 @@ if marked then
   end
   return reply
 end
+
+-- The epoch (epoch.lua): a server that nobody has looked at yet may not know of rows that have left; nor, until all have come in, may one
+-- that was looked at. Whoever still believes in an earlier epoch writes its own again first.
+local epoch = redis.call('HMGET', ARGV[5] .. ':epoch', 'id', 'n', 'quiet_until')
+if epoch[1] and epoch[1] ~= server_id() or (ARGV[#ARGV - 1] ~= '' and ARGV[#ARGV - 1] ~= epoch[2]) then return { 'stop', 'epoch' } end
+if epoch[3] then return { 'wait', 500, 'epoch' } end
 
 -- The rows, still pending
 local rows, hashes, place = {}, {}, 0
@@ -181,7 +187,8 @@ end
 
 -- The mark
 if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
-local number = tonumber(c[3] or 0) + 1
+-- Never used twice in a chunk, even if this batch is lost by a failover: an answer to it then finds no other of that number
+local number = math.max(tonumber(c[3] or 0), tonumber(t.fence) * 1000) + 1
 local batch = { string.format('%.0f', now) }
 local reply = { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked }
 for k = 1, n do
@@ -195,9 +202,9 @@ for k = 1, n do
   attempts = replace_at(attempts, i, string.format('%d', attempt))
   batch[#batch + 1] = string.format(letter == 'q' and '%dq' or '%d', i)
 end
-redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', number, 'b' .. number, table.concat(batch, ',') .. ';' .. ARGV[#ARGV])
+redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. ARGV[#ARGV])
 redis.call('HINCRBY', KEYS[2], 'open', n)
 redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate),
   'good', ARGV[9], 'good_at', string.format('%.0f', now))
-if probation then redis.call('HSET', KEYS[4], 'flight', t.job .. ':' .. t.chunk .. ':' .. number, 'flight_ticket', ARGV[1]) end
+if probation then redis.call('HSET', KEYS[4], 'flight', string.format('%s:%s:%.0f', t.job, t.chunk, number), 'flight_ticket', ARGV[1]) end
 return reply

@@ -2,7 +2,8 @@
 -- One of a newer ledger is left to newer workers.
 -- KEYS: offers, leases, offered-of, job, chunk, schema
 -- ARGV: prefix, ticket, lease_ms, settle_ms, schema version
--- Returns false, or {now, st, at, rows, base, job's options, batches begun so far, chunks, looked up at (0: not yet)}
+-- Returns false, or {now, st, at, rows, base, job's options, last batch begun, chunks, looked up at (0: not yet), 1 if rows of its job may have
+--   left without our knowledge}
 local ticket, now = ARGV[2], now_ms()
 local t = parse_ticket(ticket)
 if tonumber(redis.call('GET', KEYS[6]) or 0) > tonumber(ARGV[5]) then return false end
@@ -20,6 +21,8 @@ if state ~= 'running' or not letters then
 end
 redis.call('ZADD', KEYS[2], now + tonumber(ARGV[3]), ticket)
 redis.call('HSET', KEYS[5], 'ph', 'l')
-local c = redis.call('HMGET', KEYS[5], 'at', 'rows', 'base', 'nb', 'pc')
-local j = redis.call('HMGET', KEYS[4], 'options', 'chunks')
-return { now, letters, c[1] or '', c[2] or '', c[3], j[1] or '{}', c[4] or 0, j[2], c[5] or 0 }
+local c = redis.call('HMGET', KEYS[5], 'at', 'rows', 'base', 'nb', 'pc', 'pe')
+local j = redis.call('HMGET', KEYS[4], 'options', 'chunks', 'servers')
+local servers = redis.call('HGET', ARGV[1] .. ':epoch', 'servers') or '0' -- what was looked up, or made, before the last one was met says nothing
+local looked_at = (c[6] or '0') == servers and c[5] or 0
+return { now, letters, c[1] or '', c[2] or '', c[3], j[1] or '{}', c[4] or 0, j[2], looked_at, (j[3] or '0') == servers and 0 or 1 }

@@ -1,7 +1,10 @@
--- The rows of a connection that are due to be looked up, oldest first. KEYS: doubts    ARGV: prefix, most
+-- The rows of a connection that are due to be looked up, oldest first. KEYS: doubts, epoch    ARGV: prefix, most
 -- Returns {job, chunk, row, attempted at, first attempted at, ...}. Rows of deleted jobs are dropped from the list.
 -- A time ahead of us was written before the clock was put back: the wait begins anew.
+-- Returns false while somebody may still come back with the answer itself (epoch.lua).
 local now, reply = now_ms(), {}
+local epoch = redis.call('HMGET', KEYS[2], 'id', 'beat', 'settle_from')
+if epoch[1] and (epoch[1] ~= server_id() or now - tonumber(epoch[2]) > SILENT_MS or epoch[3]) then return false end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))) do
   local job, chunk, row = string.match(member, '^([^:]*):([^:]*):([^:]*)$')
   local key = ARGV[1] .. ':chunk:' .. job .. ':' .. chunk

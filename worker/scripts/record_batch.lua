@@ -16,7 +16,7 @@ local flight = prefix .. ':connection:' .. connection
 if batch > 0 and redis.call('HGET', flight, 'flight') == job .. ':' .. chunk .. ':' .. ARGV[6] then
   redis.call('HDEL', flight, 'flight', 'flight_ticket')
 end
-local mine = batch > 0 and rows_of_batch(KEYS[2], 'b' .. batch) or {}
+local mine = batch > 0 and rows_of_batch(KEYS[2], string.format('b%.0f', batch)) or {}
 
 local marks, answered = {}, {} -- what each row's answer counts as; of those that are news, in their order
 for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
@@ -83,7 +83,7 @@ if next(given_up) then
   if gone[1] then redis.call('HDEL', claims_of(ARGV[10]), unpack(gone)) end
 end
 -- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like any lost answer
-if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, 'b' .. batch, letters, settle_ms) end
+if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, string.format('b%.0f', batch), letters, settle_ms) end
 redis.call('HSET', KEYS[2], 'st', letters)
 for letter, n in pairs(counts) do
   redis.call('HINCRBY', KEYS[1], 'n:' .. letter, n)

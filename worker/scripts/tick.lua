@@ -50,6 +50,7 @@ local free = total - redis.call('ZCARD', K.leases) - redis.call('ZCARD', K.offer
 local kept = total > workers and workers or 0 -- for interactive work; a worker with a single seat has none to spare
 local quarter = math.max(1, math.floor(total / 4))
 local everything_held = redis.call('EXISTS', K.hold) == 1
+local quiet = redis.call('HEXISTS', prefix .. ':epoch', 'quiet_until') == 1 -- begin_batch would let nothing go (epoch.lua)
 
 local function offer(job, chunk, connection, lane, chunks)
   local ticket = string.format('%s:%s:%.0f:%s:%s', job, chunk, redis.call('INCR', K.fence), connection, lane)
@@ -153,7 +154,7 @@ local function offer_round(zset, lane, keep)
   end
 end
 
-if free > 0 and most > 0 then
+if free > 0 and most > 0 and not quiet then
   -- Look-ups of rows in doubt go first: they are few, and a row in doubt is the only one that could be sent twice.
   for _, connection in ipairs(redis.call('ZRANGEBYSCORE', K.due_doubts, '-inf', now, 'LIMIT', 0, math.min(free, most))) do
     local first = redis.call('ZRANGE', prefix .. ':connection:' .. connection .. ':doubts', 0, 0, 'WITHSCORES')
@@ -173,8 +174,8 @@ end
 -- When to tick again at the latest. Where no seat is free, only the end of a lease or an offer makes one.
 local soonest
 local waiting = { K.leases, K.offers }
-if free > 0 then waiting = { K.leases, K.offers, K.due_now, K.due_doubts } end
-if free > kept then waiting[5] = K.due end
+if free > 0 and not quiet then waiting = { K.leases, K.offers, K.due_now, K.due_doubts } end
+if free > kept and not quiet then waiting[5] = K.due end
 for _, zset in ipairs(waiting) do
   local first = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')
   if first[2] and (not soonest or tonumber(first[2]) < soonest) then soonest = tonumber(first[2]) end

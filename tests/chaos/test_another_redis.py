@@ -1,0 +1,104 @@
+"""Redis is not the one it was: a replica that lagged takes over. What left meanwhile is neither sent again nor forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.integration.producers_fixtures import Sandbox
+from tests.sites import OwnValkey, Site, kill, open_site
+from worker.model import Counts
+
+MAY_ONLY_INVITE = {"roles": ["User.Invite.All"]}
+
+
+async def lose_the_last_moments(site: Site, server: OwnValkey, job: str, rows: int) -> None:
+    """Let a copy of the server take over that knows nothing of the last so many outcomes, nor of what is on the wire."""
+    await site.rows_on_the_wire(job)
+    copy = server.copy()
+    known = (await site.view(job)).counts.finished
+    await site.some(job, known + rows)
+    await site.rows_on_the_wire(job)
+    server.put_back(copy)
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["with a directory", "without"])
+async def test_what_a_replica_had_not_got_is_written_again(own_site: Site, own_valkey: OwnValkey, reads: bool) -> None:
+    """Two workers live on: marks and outcomes of the lost moments come back from their memory, links and ids included."""
+    site = own_site
+    if not reads:
+        site.sandbox.ask("policy", MAY_ONLY_INVITE)
+    site.sandbox.ask("latency", {"latency": "0.3"})
+    workers = [site.start_worker(16), site.start_worker(16)]
+    job = await site.desk.load(1500)
+    await site.some(job, 60)
+    for _ in range(2):
+        await lose_the_last_moments(site, own_valkey, job, 100)
+    view = await site.ended(job, 60)
+    assert view.counts == Counts(rows=1500, invited=1500)
+    assert all(record["invitation_id"] for record in await site.results(job)), "Graph's answer itself, not a look-up's"
+    assert all(worker.poll() is None for worker in workers)
+    logs = site.log_of(1).read_text() + site.log_of(2).read_text()
+    assert "Redis had lost that" in logs
+    site.assert_all_mailed_once(1500)
+
+
+async def test_a_worker_that_dies_with_redis_leaves_nobody_to_be_mailed_twice(
+    own_valkey: OwnValkey, sandbox: Sandbox
+) -> None:
+    """Nobody remembers what it sent last: the rest waits until the directory shows it, and is looked up before it is sent."""
+    async with open_site(own_valkey.url, sandbox, precheck="false") as site:
+        site.sandbox.ask("latency", {"latency": "0.3", "replication": "3-3.5"})  # below settle_s, which is 4
+        victim = site.start_worker(16)
+        site.start_worker(16)
+        job = await site.desk.load(800)
+        await site.some(job, 60)
+        await site.rows_on_the_wire(job)
+        copy = own_valkey.copy()
+        known = (await site.view(job)).counts.finished
+        await site.some(job, known + 60)
+        kill(victim)
+        own_valkey.put_back(copy)
+        view = await site.ended(job, 60)
+        mailed = Counter(mail["to"] for mail in site.sandbox.ask("mails"))
+        assert max(mailed.values()) == 1
+        assert len(mailed) == 800
+        assert view.counts.invited + view.counts.already_guest == 800
+        assert view.counts.already_guest, "found there, which is all that can be known of them"
+
+
+async def test_an_answer_heard_while_redis_was_away_for_long(own_valkey: OwnValkey, sandbox: Sandbox) -> None:
+    """Beyond settle_s, with an app that may only invite: no row is given up before its worker has come back with the answer."""
+    async with open_site(own_valkey.url, sandbox, lease_s=4) as site:
+        site.sandbox.ask("policy", MAY_ONLY_INVITE)
+        site.sandbox.ask("latency", {"latency": "0.6"})
+        late = site.start_worker(16)
+        site.start_worker(16)
+        job = await site.desk.load(600)
+        await site.some(job, 20)
+        await site.rows_on_the_wire(job)
+        own_valkey.kill()
+        await asyncio.sleep(1)  # what was on the wire has been answered
+        os.kill(late.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(3.5)  # settle_s is over
+            own_valkey.start_again()
+            client: Any = site.desk.client
+
+            async def waited_for() -> bool:
+                return bool(await client.hexists(site.desk.keys.epoch(), "settle_from"))
+
+            await site.until("the other worker's return", waited_for)
+            await asyncio.sleep(
+                3
+            )  # Celery, too, has found the server again by now, and the rows would have been given up
+        finally:
+            os.kill(late.pid, signal.SIGCONT)
+        view = await site.ended(job, 60)
+        assert view.counts == Counts(rows=600, invited=600)
+        site.assert_all_mailed_once(600)

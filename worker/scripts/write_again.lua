@@ -1,0 +1,36 @@
+-- Marks the rows of a batch again that left, if the ledger does not know that they did: it was lost by a failover. A row that was marked for
+-- this attempt once is left alone, whatever became of it.
+-- KEYS: job, chunk, leases    ARGV: prefix, ticket, batch, its time, settle_ms, its call's nonce, the tenant's index, then row, attempt, letter before ('q': without mail), 12 bytes of hash ('': not in the index), ...
+-- Returns how many were marked. Where the lease is lost too, nobody may be left to record the answer: they are in doubt at once.
+local prefix, t, now = ARGV[1], parse_ticket(ARGV[2]), now_ms()
+local c = redis.call('HMGET', KEYS[2], 'st', 'at', 'nb')
+local letters, attempts = c[1], c[2]
+if not letters or redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
+local ends = redis.call('ZSCORE', KEYS[3], ARGV[2])
+local leased = ends and tonumber(ends) > now
+local batch, marked = { ARGV[4] }, 0
+for a = 8, #ARGV, 4 do
+  local i, attempt, hash = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), ARGV[a + 3]
+  if is_pending(letter_at(letters, i)) and tonumber(letter_at(attempts, i)) < attempt then
+    letters = replace_at(letters, i, leased and 's' or 'd')
+    attempts = replace_at(attempts, i, ARGV[a + 1])
+    marked = marked + 1
+    if leased then
+      batch[#batch + 1] = ARGV[a] .. (ARGV[a + 2] == 'q' and 'q' or '')
+    else
+      redis.call('HSET', KEYS[2], 'd' .. ARGV[a], ARGV[4])
+      look_at(prefix, t.connection, string.format('%s:%s:%d', t.job, t.chunk, i), tonumber(ARGV[4]) + tonumber(ARGV[5]))
+    end
+    local owner = hash ~= '' and redis.call('HGET', claims_of(ARGV[7]), hash)
+    if hash ~= '' and not (owner and claim_lives(prefix, owner)) then
+      redis.call('HSET', claims_of(ARGV[7]), hash, string.format('%s:%s:%d', t.job, t.chunk, i))
+      redis.call('PEXPIRE', claims_of(ARGV[7]), CLAIMS_MS)
+    end
+  end
+end
+if marked == 0 then return 0 end
+redis.call('HSET', KEYS[2], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', math.max(tonumber(c[3] or 0), tonumber(ARGV[3]))))
+if leased then redis.call('HSET', KEYS[2], 'b' .. ARGV[3], table.concat(batch, ',') .. ';' .. ARGV[6]) end
+redis.call('HINCRBY', KEYS[1], 'open', marked)
+return marked
