@@ -297,3 +297,36 @@ async def test_a_batch_number_is_never_used_twice_in_a_chunk(desk: Desk) -> None
     await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, lost.batch, outcomes)
     assert (await desk.letters(job))[:20] == "s" * 20
     assert grant.batch != lost.batch
+
+
+async def test_nothing_is_claimed_while_others_are_waited_for(desk: Desk) -> None:
+    """A look-up would find those whose invitation is not written again yet, and take them for guests of before."""
+    await desk.load(10)
+    first, second = Epochs(desk.ledger), Epochs(another(desk))
+    await first.beat()
+    await second.beat()
+    (offer,) = await desk.tick()
+    await change_server(desk)
+    assert await desk.ledger.claim(offer) is None
+    assert await desk.tick() == []
+    await first.beat()
+    assert await desk.tick() == []
+    await second.beat()
+    await first.beat()
+    assert await desk.lease()
+
+
+async def test_a_second_failover_waits_for_those_of_the_first(desk: Desk) -> None:
+    """One that had not come in yet when it happened is not forgotten."""
+    await desk.load(100)
+    first, second = Epochs(desk.ledger), Epochs(another(desk))
+    await first.beat()
+    await second.beat()
+    lease = await desk.lease()
+    for _ in range(2):
+        await change_server(desk)
+        await first.beat()
+    assert (await desk.begin(lease)).why == "epoch"
+    await second.beat()
+    await first.beat()
+    assert (await desk.begin(lease)).rows

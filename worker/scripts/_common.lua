@@ -13,6 +13,12 @@ local function server_id()
   return (string.match(info, 'run_id:(%x+)') or '') .. ':' .. (string.match(info, 'master_replid:(%x+)') or '')
 end
 
+-- Whether what others know is still to come (epoch.lua): until then rows that have left may look pending, and nothing may be made of that.
+local function is_quiet(prefix)
+  local epoch = redis.call('HMGET', prefix .. ':epoch', 'id', 'quiet_until')
+  return epoch[1] and (epoch[1] ~= server_id() or epoch[2])
+end
+
 -- Nobody was here for so long: those who come back may still bring what they heard meanwhile.
 local SILENT_MS = 10000
 

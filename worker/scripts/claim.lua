@@ -15,7 +15,7 @@ if t.lane == 'd' then
 end
 local state = redis.call('HGET', KEYS[4], 'state')
 local letters = redis.call('HGET', KEYS[5], 'st')
-if state ~= 'running' or not letters then
+if state ~= 'running' or not letters or is_quiet(ARGV[1]) then
   give_back(ARGV[1], ticket, tonumber(ARGV[4]), now)
   return false
 end

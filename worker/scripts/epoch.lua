@@ -30,9 +30,9 @@ elseif e[1] ~= id or (now - beat > SILENT_MS and redis.call('EXISTS', KEYS[2]) =
   n = math.max(n, tonumber(mine) or 0) + 1
   lost_at = beat
   if not e[1] then lost_at = 0 end -- an empty one in place of the one that the caller knew
-  redis.call('DEL', KEYS[3])
-  local working = redis.call('ZRANGEBYSCORE', KEYS[2], lost_at - journal_ms, '+inf')
-  for _, process in ipairs(working) do redis.call('SADD', KEYS[3], process) end
+  -- Besides those that the epoch before still waits for
+  for _, process in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], lost_at - journal_ms, '+inf')) do redis.call('SADD', KEYS[3], process) end
+  local working = redis.call('SCARD', KEYS[3])
   redis.call('DEL', KEYS[2])
   redis.call('HDEL', KEYS[1], 'quiet_until', 'settle_from', 'vouched', 'unsure')
   redis.call('HSET', KEYS[1], 'id', id, 'n', n, 'lost_at', string.format('%.0f', lost_at))
@@ -40,7 +40,7 @@ elseif e[1] ~= id or (now - beat > SILENT_MS and redis.call('EXISTS', KEYS[2]) =
     redis.call('HINCRBY', KEYS[1], 'servers', 1)
     redis.call('INCRBY', KEYS[4], FENCES)
   end
-  if #working > 0 then
+  if working > 0 then
     redis.call('HSET', KEYS[1], 'settle_from', string.format('%.0f', now + lease_ms))
     if begins == 'server' then
       -- What one sent that is dead now, and of which nobody knows, has been seen by the directory then
@@ -77,4 +77,5 @@ if is_over(w[1]) then
   if w[3] and not w[4] then hold(lost_at) end
 end
 if is_over(w[2]) then redis.call('HDEL', KEYS[1], 'settle_from') end
+if left > 0 and redis.call('HEXISTS', KEYS[1], 'quiet_until') == 0 and redis.call('HEXISTS', KEYS[1], 'settle_from') == 0 then redis.call('DEL', KEYS[3]) end
 return { n, 0, string.format('%.0f', now), left, begins, held }

@@ -50,7 +50,7 @@ local free = total - redis.call('ZCARD', K.leases) - redis.call('ZCARD', K.offer
 local kept = total > workers and workers or 0 -- for interactive work; a worker with a single seat has none to spare
 local quarter = math.max(1, math.floor(total / 4))
 local everything_held = redis.call('EXISTS', K.hold) == 1
-local quiet = redis.call('HEXISTS', prefix .. ':epoch', 'quiet_until') == 1 -- begin_batch would let nothing go (epoch.lua)
+local quiet = is_quiet(prefix)
 
 local function offer(job, chunk, connection, lane, chunks)
   local ticket = string.format('%s:%s:%.0f:%s:%s', job, chunk, redis.call('INCR', K.fence), connection, lane)
