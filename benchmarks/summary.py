@@ -30,6 +30,10 @@ def _quota(case: str, figure: str) -> Callable[[Any], float]:
     return lambda found: float(next(row[figure] for row in found["cases"] if row["case"] == case))
 
 
+def _cost(case: str, figure: str) -> Callable[[Any], float]:
+    return lambda found: float(found[case][figure])
+
+
 AIMS = (
     Aim("alone in a tenant: share of the quota", "bench_quota", _quota("alone", "share"), 1 / 1.05, None, True),
     Aim("alone in a tenant: 429s, %", "bench_quota", _quota("alone", "429s %"), 0.5),
@@ -43,22 +47,22 @@ AIMS = (
         Aim(
             f"CPU-s per 1,000 rows, {case}",
             "bench_cost",
-            lambda f, case=case: float(f[case]["cpu_s_per_1000"]),
+            _cost(case, "cpu_s_per_1000"),
             0.14,
             0.09,
         )
         for case in ("precheck off", "precheck on")
     ),
-    Aim("rows/s, one worker", "bench_cost", lambda f: float(f["precheck off"]["rows_per_s"]), 5_000, 10_000, True),
+    Aim("rows/s, one worker", "bench_cost", _cost("precheck off", "rows_per_s"), 5_000, 10_000, True),
     Aim(
         "Redis bytes of a finished row",
         "bench_cost",
-        lambda f: float(f["precheck off"]["finished_bytes_per_row"]),
+        _cost("precheck off", "finished_bytes_per_row"),
         200,
         160,
     ),
-    Aim("Redis bytes of a pending row", "bench_cost", lambda f: float(f["precheck off"]["pending_bytes_per_row"]), 60),
-    Aim("index bytes a guest", "bench_cost", lambda f: float(f["precheck off"]["index_bytes_per_row"]), 64),
+    Aim("Redis bytes of a pending row", "bench_cost", _cost("precheck off", "pending_bytes_per_row"), 60),
+    Aim("index bytes a guest", "bench_cost", _cost("precheck off", "index_bytes_per_row"), 64),
     Aim("1,000,000 rows enqueued, s", "bench_enqueue", lambda f: float(f["seconds"]), 60, 20),
     Aim("its memory, MB", "bench_enqueue", lambda f: float(f["peak_rss_mb"]), 200),
     Aim("usher --help, s", "bench_enqueue", lambda f: float(f["help_s"]), 0.25),
