@@ -7,8 +7,10 @@ message is acknowledged early, a lost one is offered again, a doubled one is voi
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from celery import Celery
 from kombu.entity import Exchange, Queue
@@ -24,6 +26,7 @@ def build_settings(place: Place) -> dict[str, Any]:
     redis_broker = not place.broker_url.startswith("amqp")
     quorum = place.settings().broker.quorum and not redis_broker
     sentinel = _sentinel_options(place.broker_url)
+    beat_url, login = _take_login_out(place.redis_url)
     return {
         "broker_url": _without_sentinel_master(place.broker_url),
         "result_backend": _without_sentinel_master(place.result_url),
@@ -84,10 +87,10 @@ def build_settings(place: Place) -> dict[str, Any]:
         "visibility_timeout": 120,
         "beat_scheduler": "redbeat.RedBeatScheduler",
         "beat_max_loop_interval": 2,
-        "redbeat_redis_url": place.redis_url,
+        "redbeat_redis_url": beat_url,
         "redbeat_key_prefix": Keys(prefix).beat(),
         "redbeat_lock_timeout": 15,
-        "redbeat_redis_options": _redbeat_options(),
+        "redbeat_redis_options": {**_redbeat_options(), **login},
     }
 
 
@@ -95,6 +98,19 @@ def _queue(name: str, *, no_ack: bool = False, quorum: bool = False) -> Queue:
     exchange = Exchange(name, type="direct")  # type: ignore[no-untyped-call]
     arguments = {"x-queue-type": "quorum"} if quorum else None
     return Queue(name, exchange, routing_key=name, no_ack=no_ack, queue_arguments=arguments)  # type: ignore[no-untyped-call]
+
+
+def _take_login_out(url: str) -> tuple[str, dict[str, str]]:
+    """Return a URL without its login, and the login beside it.
+
+    A worker tells its settings to whoever asks (Flower, `celery inspect conf`). Celery masks what is called `password`, and the URLs it
+    knows; RedBeat's it does not know.
+    """
+    parts = urlsplit(url)
+    names = {"username": unquote(parts.username or ""), "password": unquote(parts.password or "")}
+    names |= dict(pair for pair in parse_qsl(parts.query) if pair[0] in names)  # as a socket's URL has it
+    bare = re.sub(r"(?<=[?&])(?:username|password)=[^&]*&?", "", re.sub(r"(?<=://)[^/@]*@", "", url)).rstrip("?&")
+    return bare, {name: value for name, value in names.items() if value}
 
 
 def _redbeat_options() -> dict[str, Any]:
@@ -144,6 +160,6 @@ app = Celery(
 )
 app.add_defaults(_configure)
 
-from worker import bootsteps, celery_logs  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
+from worker import bootsteps, celery_logs, pages  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
 
 bootsteps.register(app)

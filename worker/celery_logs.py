@@ -16,7 +16,6 @@ from typing import Any
 
 import click
 from celery import _state
-from celery.apps import worker as worker_program
 from celery.signals import celeryd_init, setup_logging
 from click.core import ParameterSource
 
@@ -40,6 +39,8 @@ def _set_up_program(loglevel: int | None = None, logfile: str | None = None, **_
 
 @celeryd_init.connect(weak=False)
 def _keep_to_the_form(instance: Any = None, **_: Any) -> None:
+    from celery.apps import worker as worker_program
+
     from worker.place import find_place
 
     set_up()  # Celery's first warnings come before it asks for a log

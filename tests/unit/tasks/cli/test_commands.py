@@ -12,7 +12,6 @@ import pytest
 
 from tasks.cli import COMMANDS, usher
 from tasks.cli.errors import Refusal, describe, end
-from tasks.cli.programs import _unless_given
 from tasks.cli.session import Session
 from tasks.cli.terminal import clean
 
@@ -96,11 +95,3 @@ def test_a_usage_error_is_one_sentence() -> None:
 def test_lists_cannot_move_the_cursor() -> None:
     """Escape sequences and writing turned around do not reach the terminal."""
     assert clean("a\x1b[2Jb\u202ec\r") == "a�[2Jb�c�"
-
-
-def test_our_defaults_give_way() -> None:
-    """An option that was given is not given twice."""
-    assert _unless_given(("--pidfile=x",), "--loglevel", "INFO", "-l") == ("--loglevel=INFO",)
-    assert _unless_given(("--loglevel", "debug"), "--loglevel", "INFO", "-l") == ()
-    assert _unless_given(("-ldebug",), "--loglevel", "INFO", "-l") == ()
-    assert _unless_given(("--address=0.0.0.0",), "--address", "127.0.0.1") == ()

@@ -1,0 +1,172 @@
+"""Flower, as `celery -A worker flower` starts it: closed unless told otherwise, and showing a chunk in words.
+
+Flower has no place for an application's defaults, but it imports the application's tasks before it opens its port; here that moment is
+used. An option that was given, on the command line or as `FLOWER_…`, wins; only a login is insisted on where others could reach the port.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import ipaddress
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from celery.signals import import_modules
+
+from worker.folders import StackError, find_folders
+
+log = logging.getLogger(__name__)
+
+COLUMNS = "name,uuid,state,args,result,received,runtime,worker"
+"""`args` is job, chunk n of m and connection; `result` the chunk's counts."""
+MOST_TASKS = 10_000
+"""Kept in memory and in the store: a million rows in chunks of a hundred. Flower's own 100,000 take a few hundred MB."""
+SAVE_EVERY_MS = 60_000
+FORGET_WORKERS_S = 86_400
+_LOGIN = (
+    "FLOWER_BASIC_AUTH=NAME:PASSWORD (a variable rather than an option: the host's list of processes shows options)"
+)
+_PLACE = ("job", "chunk", "chunks", "connection")
+
+
+class NotStarted(Exception):
+    """Flower is not started; the text is a sentence for whoever starts it."""
+
+
+@import_modules.connect(weak=False)
+def _on_import(**_: Any) -> None:
+    """Only in Flower: every program of Celery's imports the tasks."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.command.name != "flower":
+        return
+    from tornado.options import options
+
+    from worker.celery_logs import set_up
+
+    set_up(getattr(logging, options.logging.upper()) if _is_given(options, "logging") else None)
+    try:
+        prepare(options)
+    except NotStarted as error:
+        sys.stderr.write(f"usher: {error}\n")
+        raise SystemExit(2) from None
+
+
+def prepare(options: Any) -> None:
+    """Set what was not given, and look at what was. Raises `NotStarted`."""
+    _set(options, "address", "127.0.0.1", given=bool(options.address))
+    _set(options, "read_only", True)
+    _set(options, "tasks_columns", COLUMNS)
+    _set(options, "max_tasks", MOST_TASKS)
+    _set(options, "purge_offline_workers", FORGET_WORKERS_S)
+    _set(options, "format_task", format_task)
+    _set(options, "persistent", True)
+    _check_login(options)
+    if options.persistent:
+        _choose_store(options)
+    if options.basic_auth or options.auth:
+        _close_metrics()
+
+
+def format_task(task: Any) -> Any:
+    """Say a chunk's counts in words: `98 invited, 2 failed`. Flower hands over a copy, and shows what comes back."""
+    if task.name in ("usher.run_chunk", "usher.settle") and isinstance(task.result, str):
+        task.result = describe_counts(task.result)
+    return task
+
+
+def describe_counts(shown: str) -> str:
+    """Turn the counts among a task's result, as Python shows it, into words; anything else stays as it is. Pure."""
+    try:
+        found = ast.literal_eval(shown)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return shown  # cut off, or no result of ours
+    if not isinstance(found, dict):
+        return shown
+    if "not_run" in found:
+        return f"not run: {found['not_run']}"
+    counts = {key: value for key, value in found.items() if key not in _PLACE and isinstance(value, int)}
+    return (
+        ", ".join(f"{count} {str(word).replace('_', ' ')}" for word, count in sorted(counts.items())) or "nothing sent"
+    )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches an address. A name other than `localhost` may be anybody's. Pure."""
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address.lower() == "localhost"
+
+
+def _is_given(options: Any, name: str) -> bool:
+    option = options._options[name.replace("_", "-")]  # tornado has no public question for it
+    return option._value is not type(option).UNSET
+
+
+def _set(options: Any, name: str, value: Any, *, given: bool | None = None) -> None:
+    if not (_is_given(options, name) if given is None else given):
+        setattr(options, name, value)
+
+
+def _check_login(options: Any) -> None:
+    """A page that anybody may open shows every job, connection and worker to anybody."""
+    logins = options.basic_auth or []
+    if any(not all(login.partition(":")[::2]) for login in logins):
+        raise NotStarted(
+            "A login for Flower is NAME:PASSWORD, neither of them empty: whoever starts it corrects FLOWER_BASIC_AUTH."
+        )
+    if logins or options.auth:
+        return
+    if not options.unix_socket and not is_loopback(options.address):
+        raise NotStarted(
+            f"Flower would show every job, connection and worker to whoever reaches {options.address}, so it is not started: "
+            f"set {_LOGIN}, or leave the address at 127.0.0.1."
+        )
+    if options.url_prefix or options.xheaders:
+        log.warning(
+            "Flower has no login: a proxy in front shows its pages to everybody unless it asks for one; set %s", _LOGIN
+        )
+
+
+def _choose_store(options: Any) -> None:
+    """Decide where tasks are kept over a restart: in a file for this user alone. It is unpickled, so nobody else may write there."""
+    os.umask(0o077)
+    _set(options, "state_save_interval", SAVE_EVERY_MS)
+    if _is_given(options, "db"):
+        folder = Path(options.db).absolute().parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise NotStarted(
+                f"{folder} is no folder that Flower may write its store to: whoever starts it corrects --db, or gives --persistent=False."
+            )
+        return
+    try:
+        options.db = str(_own_store())
+    except (OSError, StackError) as error:
+        options.persistent = False
+        log.warning(
+            "Flower forgets its tasks when it ends, for it has no folder to keep them in (%s); --db names one", error
+        )
+
+
+def _own_store() -> Path:
+    from worker.place import find_place
+
+    folder = find_folders().state / "flower"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} may not be written to")
+    place = hashlib.sha256(find_place().broker_url.encode()).hexdigest()[:10]  # two installations have two histories
+    return folder / f"tasks-{place}"
+
+
+def _close_metrics() -> None:
+    """Flower answers `/metrics`, with every worker's name, without a login even where it asks for one elsewhere."""
+    from flower.views.monitor import Metrics
+    from tornado.web import authenticated
+
+    Metrics.get = authenticated(Metrics.get)
