@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 
-from config.settings import QuotaSection
+from config.settings import Limit, QuotaSection
 from tests.browser import open_browser
 from tests.integration.producers_fixtures import CELERY, Usher, connection_table, run_usher, running, wait_until
 
@@ -41,7 +41,7 @@ MARK = "private.example"
 
 def _tables(ready: dict[str, Any]) -> str:
     # After a 429 what is left of a limit is taken to be spent: with the real ones this would take two minutes.
-    limits = "\n".join(f'{name} = "100000/1s"' for name in QuotaSection.model_fields)
+    limits = "\n".join(f'{name} = "100000/1s"' for name, value in QuotaSection() if isinstance(value, Limit))
     return f"[quota]\n{limits}\n{connection_table('contoso', ready)}"
 
 
@@ -121,7 +121,7 @@ class Seen:
 
         def alive() -> bool:
             workers = json.loads(self.ask("workers?json=1", direct=True)[1])["data"]
-            return bool(workers) and workers[0]["status"] is True
+            return any(worker["status"] is True for worker in workers)
 
         wait_until(alive, 30, "a worker's events in Flower")
 
@@ -140,8 +140,9 @@ def _flower(usher: Usher, port: int, state: str = "state") -> Iterator[subproces
     with running((*CELERY, *options), log, env, usher.folder) as process:
 
         def answers() -> bool:
-            with contextlib.suppress(OSError):
-                return urllib.request.urlopen(f"http://127.0.0.1:{port}/{PREFIX}/healthcheck", timeout=5).status == 200
+            url = f"http://127.0.0.1:{port}/{PREFIX}/healthcheck"
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+                return bool(answer.status == 200)
             return process.poll() is not None
 
         wait_until(answers, 30, "Flower")
