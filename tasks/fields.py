@@ -42,5 +42,8 @@ RESULT_COLUMNS: Final = (
 )
 """The columns of a results file, in this order."""
 
-OUTCOME_COLUMNS: Final = tuple(column for column in RESULT_COLUMNS if column not in FIELDS)
-"""What a results file adds to its list: passed over in silence when such a file is fed back."""
+FORESEEN_COLUMNS: Final = ("would", "why")
+"""What a dry run adds to its list."""
+
+OUTCOME_COLUMNS: Final = (*(column for column in RESULT_COLUMNS if column not in FIELDS), *FORESEEN_COLUMNS)
+"""What a results file, or a dry run, adds to its list: passed over in silence when such a file is fed back."""

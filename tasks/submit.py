@@ -10,7 +10,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,7 @@ class Loaded:
     bad_count: int = 0
     duplicates: int = 0
     blocked: int = 0
+    foreseen: int = 0  # ended by the verdicts of a plan
     mails: int = 0
     with_message: int = 0
     language_ignored: int = 0  # rows whose language Graph passes over for their message
@@ -84,10 +85,12 @@ async def load(
     options: Options | None = None,
     info: dict[str, Any] | None = None,
     pilot: int = 0,
+    verdicts: Iterable[Outcome | None] | None = None,
 ) -> Loaded | None:
     """Load a list into a job that does not run yet. None: a job of that id exists already.
 
-    Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then the job pauses. Raises what reading
+    Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then the job pauses. `verdicts`: of a plan,
+    one a row in order, an outcome for each row that is not to be sent. Raises what reading
     the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed; redis-py's errors pass.
     """
     options = options or Options()
@@ -108,7 +111,7 @@ async def load(
         return None
     loaded = Loaded(loading)
     try:
-        await _fill(jobs, loaded, left, connection, options)
+        await _fill(jobs, loaded, left, connection, options, iter(verdicts) if verdicts is not None else None)
     except OutOfMemoryError:
         await jobs.delete(job)
         raise await _full(jobs, loaded.rows + sum(1 for _ in left), _bytes_a_row(loading)) from None
@@ -119,12 +122,17 @@ async def load(
 
 
 async def _fill(
-    jobs: Jobs, loaded: Loaded, rows: Iterator[ValidRow | BadRow], connection: Connection, options: Options
+    jobs: Jobs,
+    loaded: Loaded,
+    rows: Iterator[ValidRow | BadRow],
+    connection: Connection,
+    options: Options,
+    verdicts: Iterator[Outcome | None] | None,
 ) -> None:
     """Put the rows into the ledger as they come. Raises `OutOfMemoryError` before their outcomes could fill what Redis has left."""
     seen = SeenAddresses()
     for row in rows:
-        _put(loaded, row, seen, connection, options)
+        _put(loaded, row, seen, connection, options, next(verdicts, None) if verdicts is not None else None)
         if loaded.rows % _WRITE_EVERY == 0:
             await jobs.write(loaded.loading)
         if loaded.rows % _LOOK_EVERY == 0:
@@ -155,7 +163,14 @@ def _bytes_a_row(loading: Loading) -> int:
     return loading.bytes // max(1, loading.rows)
 
 
-def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, connection: Connection, options: Options) -> None:
+def _put(
+    loaded: Loaded,
+    row: ValidRow | BadRow,
+    seen: SeenAddresses,
+    connection: Connection,
+    options: Options,
+    verdict: Outcome | None,
+) -> None:
     loaded.rows += 1
     if isinstance(row, BadRow):
         loaded.bad_count += 1
@@ -178,6 +193,11 @@ def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, connection
         loaded.blocked += 1
         message = f"Not sent: the settings of connection {connection.name} do not allow this domain."
         loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message))
+        return
+    if verdict is not None:
+        loaded.foreseen += 1
+        domain = folded.rpartition("@")[2]
+        loaded.loading.put(values, replace(verdict, message=verdict.message.replace("{domain}", domain)))
         return
     loaded.to_send += 1
     loaded.mails += wants_mail(values, connection, options)

@@ -18,7 +18,7 @@ CLAUSES = 15
 """Graph refuses a `$filter` with more."""
 MOST_ADDRESSES = CLAUSES * BATCH_LIMIT // 2
 """Addresses in one `$batch`: each group of 15 takes two requests, by `mail` and by `otherMails`."""
-_SELECT = "id,mail,otherMails,createdDateTime,userType,accountEnabled"
+_SELECT = "id,mail,otherMails,createdDateTime,userType,accountEnabled,externalUserState"
 
 READ_ROLES = frozenset({"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"})
 """Application permissions, any of which lets an app read users."""
@@ -32,6 +32,7 @@ class DirectoryUser:
     created_at: datetime | None
     member: bool
     enabled: bool
+    pending: bool = False  # invited, not yet accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def _read_user(value: dict[str, Any]) -> DirectoryUser:
         _read_instant(value.get("createdDateTime")),
         value.get("userType") == "Member",
         value.get("accountEnabled") is not False,
+        value.get("externalUserState") == "PendingAcceptance",
     )
 
 

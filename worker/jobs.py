@@ -291,14 +291,18 @@ class Jobs:
         pid = await self.client.get(self.keys.follow(job))
         return int(pid) if pid else None
 
-    async def inputs(self, job: str, states: Collection[RowState]) -> AsyncIterator[tuple[RowState, dict[str, Any]]]:
-        """Yield the rows that stand in one of these states, in order, as they were submitted (`blobs.pack_finished`)."""
+    async def contents(self, job: str) -> AsyncIterator[ChunkContents]:
+        """Yield a job's chunks in order, as they stand; without links."""
         chunks = await self.client.hget(self.keys.job(job), "chunks")
         for number in range(int(chunks or 0)):
             fields = await self.client.hgetall(self.keys.chunk(job, number))
             if b"st" not in fields:
                 return
-            contents = read_chunk(fields, None, b"")
+            yield read_chunk(fields, None, b"")
+
+    async def inputs(self, job: str, states: Collection[RowState]) -> AsyncIterator[tuple[RowState, dict[str, Any]]]:
+        """Yield the rows that stand in one of these states, in order, as they were submitted (`blobs.pack_finished`)."""
+        async for contents in self.contents(job):
             for row, letter in zip(contents.rows, contents.letters, strict=True):
                 if RowState(letter) in states:
                     yield RowState(letter), row

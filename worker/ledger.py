@@ -419,9 +419,14 @@ class Ledger:
 
     async def find_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
         """Return those of some rows whose guest any job invited lately; asked for again, they stay known."""
-        reply = await self._scripts["find_invited"](
-            keys=[], args=[index.base, b"".join(index.hashes[row] for row in rows)]
-        )
+        return await self._ask_index("find_invited", index, rows)
+
+    async def see_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
+        """Return the same, changing nothing: for a dry run."""
+        return await self._ask_index("see_invited", index, rows)
+
+    async def _ask_index(self, script: str, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
+        reply = await self._scripts[script](keys=[], args=[index.base, b"".join(index.hashes[row] for row in rows)])
         known = _read_known(reply)
         return tuple(KnownRow(rows[row.index - 1], row.day, row.job) for row in known)
 

@@ -12,13 +12,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from worker.batching import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
 from worker.directory import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
 from worker.model import Lane
-from worker.quota import read_buckets
-from worker.reactions import Reactions
+from worker.quota import Bucket, read_buckets
 from worker.verdicts import Kind, Operation, Verdict, decide
 
 if TYPE_CHECKING:
@@ -67,10 +66,26 @@ class _Round:
     answered: bool = False  # at least one question was
 
 
+class Reacts(Protocol):
+    """What is to happen when there is no token, and when Graph throttles (`worker.reactions.Reactions`)."""
+
+    async def take_token(self, connection: Connection) -> AccessToken | float: ...
+
+    async def throttled(
+        self,
+        connection: Connection,
+        buckets: Sequence[Bucket],
+        verdict: Verdict,
+        *,
+        refused: int = 1,
+        elapsed_s: float = 0.0,
+    ) -> float: ...
+
+
 class LookUps:
     """Look-ups of one process."""
 
-    def __init__(self, services: Services, reactions: Reactions) -> None:
+    def __init__(self, services: Services, reactions: Reacts) -> None:
         self._services = services
         self._reactions = reactions
         self._allowed: dict[str, bool] = {}  # connection → whether Graph let us read users when last asked

@@ -200,6 +200,13 @@ _RULES: dict[Cause, _Rule] = {
     ),
 }
 
+
+def explain_cause(cause: Cause, domain: str = "") -> str:
+    """Return what is said of a guest whom Graph refuses for this cause, for a row whose refusal is foreseen."""
+    message = _RULES[cause].message.replace("{domain}", domain or "the address's domain")
+    return message if domain else message[:1].upper() + message[1:]
+
+
 _READ_PERMISSION = {
     Operation.READ_USERS: "User.Read.All",
     Operation.READ_ORGANIZATION: "Organization.Read.All",

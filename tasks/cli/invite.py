@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import follow_options, list_options, take_list_options
@@ -19,19 +20,26 @@ if TYPE_CHECKING:
     from tasks.cli.terminal import Terminal
     from tasks.list_options import ListOptions
     from tasks.lists import GuestList
+    from tasks.plan_file import Plan as PlanFile
     from tasks.rows import BadRow, ValidRow
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("source", metavar="FILE|ADDRESS…|-", nargs=-1, required=True)
+@click.argument("source", metavar="FILE|ADDRESS…|-", nargs=-1)
 @click.option(
     "-c",
     "--connection",
-    required=True,
     metavar="NAME",
     help="The connection to invite through (usher connections list).",
 )
-@click.option("--dry-run", is_flag=True, help="Check the list and show the plan; send nothing.")
+@click.option("--dry-run", is_flag=True, help="Check the list, ask the tenant, show what would happen; send nothing.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="With --dry-run: every row and what would become of it (CSV, .jsonl), or with a name in .json the plan (0600).",
+)
+@click.option("--plan", metavar="FILE", help="Run just this plan (--dry-run -o plan.json), if nothing has changed.")
 @click.option(
     "--pilot",
     type=click.IntRange(min=1),
@@ -68,7 +76,7 @@ def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
     terminal, interrupts = Terminal(session), Interrupts()
     with interrupts.caught(), ExitStack() as closing:
         # What can be refused without any server is, before one is started.
-        request = _build_request(terminal, source, options, closing)
+        request = _build_request(terminal, *_plan_or_given(source, options), closing)
         _refuse_unknown(request.connection)
         if request.detach:
             refuse_to_leave_running()
@@ -85,8 +93,39 @@ async def _invite(run: Run, request: Request) -> int:
         return await send(run, services, request)
 
 
-def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], closing: ExitStack) -> Request:
+def _plan_or_given(
+    source: tuple[str, ...], given: dict[str, Any]
+) -> tuple[tuple[str, ...], dict[str, Any], PlanFile | None]:
+    """Return the list and the options: those of the command line, or those of a plan. Refuses what does not fit together."""
+    if given["output"] and not given["dry_run"]:
+        raise click.UsageError("-o belongs to --dry-run; for how the rows ended: usher jobs results ID -o FILE")
+    if given["plan"] is not None:
+        from tasks.cli.planned import open_plan
+
+        if given["dry_run"]:
+            raise click.UsageError("Give --plan or --dry-run, not both.")
+        context = click.get_current_context()
+        plan, source, options = open_plan(
+            given["plan"],
+            source,
+            given,
+            lambda name: context.get_parameter_source(name) is ParameterSource.COMMANDLINE,
+        )
+        return source, options, plan
+    if not source:
+        raise click.UsageError("Missing argument 'FILE|ADDRESS…|-'.")
+    if not given["connection"]:
+        raise click.UsageError("Missing option '-c' / '--connection'.")
+    if source == ("-",) and (given["output"] or "").endswith(".json"):
+        raise click.UsageError("A plan is of a file or of addresses: standard input cannot be read a second time.")
+    return source, given, None
+
+
+def _build_request(
+    terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], plan: PlanFile | None, closing: ExitStack
+) -> Request:
     from tasks.cli.person import find_person
+    from tasks.cli.planned import plan_options
     from tasks.cli.sending import Request
     from tasks.rows import validate_defaults
     from worker.model import Options
@@ -94,9 +133,15 @@ def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str,
     job_wide = validate_defaults(
         {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}
     )
-    rows, name, guests = _open_source(terminal, source, take_list_options(given), closing)
+    fixed = plan_options(given)
+    reading = take_list_options(given)
+    if plan is not None:
+        reading = plan.reading  # with the answers that were given when it was made
+    rows, name, guests = _open_source(terminal, source, reading, closing)
     person = find_person()
     info: dict[str, Any] = {"by": person.user, "host": person.host, "list": name}
+    if plan is not None:
+        info |= {"plan": plan.digest, "planned_by": plan.told["made_by"]}
     if given["reason"]:
         info["reason"] = given["reason"]
     if guests is not None and (said := guests.options.to_dict()):
@@ -109,8 +154,23 @@ def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str,
         info=info,
         pilot=given["pilot"] or 0,
         guests=guests,
+        output=given["output"] or "",
+        source=source,
+        given=fixed,
+        plan=plan,
+        **_plan_source(source, given, plan),
         **{key: given[key] for key in ("strict", "accept_bad", "dry_run", "yes", "detach", "wait_s")},
     )
+
+
+def _plan_source(source: tuple[str, ...], given: dict[str, Any], plan: PlanFile | None) -> dict[str, Any]:
+    """Return what a plan that is to be made says of its list."""
+    if plan is None and not (given["output"] or "").endswith(".json"):
+        return {}
+    from tasks.plan_file import hash_list
+
+    is_file = len(source) == 1 and Path(source[0]).exists()
+    return {"sha256": hash_list(source), "path": str(Path(source[0]).resolve()) if is_file else ""}
 
 
 def _open_source(

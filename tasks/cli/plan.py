@@ -40,6 +40,11 @@ class Plan:
     pilot: int = 0
     rehearsal: bool = False
     risks: tuple[str, ...] = ()
+    known: int = 0
+    refused: int = 0
+    """Of a dry run: rows whose guests are there already or were invited lately, and rows that would be refused."""
+    by_plan: int = 0
+    """Rows that a plan file leaves out."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -48,8 +53,8 @@ class Plan:
             "rows": self.rows,
             "invited": 0,
             "already_guest": 0,
-            "skipped": self.duplicates,
-            "failed": self.bad + self.blocked,
+            "skipped": self.duplicates + self.known,
+            "failed": self.bad + self.blocked + self.refused,
             "in_doubt": 0,
             "pending": 0,
             "cancelled": self.to_send,
@@ -62,6 +67,9 @@ class Plan:
             (self.bad, "cannot be sent (reported above)"),
             (self.blocked, "of domains that the connection's settings do not allow"),
             (self.duplicates, "repeated: each address counts once"),
+            (self.known, "in the tenant already, or invited lately"),
+            (self.refused, "would be refused"),
+            (self.by_plan, "not to be invited, as planned"),
         ):
             if count:
                 lines.append(("", f"{number(count)} {text}"))
@@ -149,6 +157,7 @@ def build_plan(
         pilot,
         rehearsal,
         tuple(risks),
+        by_plan=loaded.foreseen,
     )
 
 

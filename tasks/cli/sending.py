@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.checks import Tenant, fetch_tenant
@@ -18,10 +18,11 @@ from tasks.cli.following import Followed, follow
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.place import Place, pause_left_behind
 from tasks.cli.plan import Plan, build_plan
+from tasks.cli.planned import check_list, check_plan, describe_age
 from tasks.cli.report import report
 from tasks.cli.session import Session
 from tasks.cli.terminal import Terminal, build_table
-from tasks.cli.words import many, number
+from tasks.cli.words import many, number, utc_now
 from tasks.rows import BadRow, ValidRow
 from tasks.submit import Loaded, drop, load, new_job_id, start
 from tasks.views import describe_job
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from config import Connection
     from tasks.lists import GuestList
+    from tasks.plan_file import Plan as PlanFile
     from worker.services import Services
 
 WAIT_S = 900.0
@@ -65,6 +67,13 @@ class Request:
     in_doubt_before: int = 0
     guests: GuestList | None = None  # the file that the rows come from
     accept_bad: bool = False
+    output: str = ""  # of a dry run: where the list or the plan goes
+    source: tuple[str, ...] = ()  # a file, or addresses
+    path: str = ""  # of the file, absolute
+    sha256: str = ""  # of a list that a plan is made of, or run with
+    given: dict[str, Any] = field(default_factory=dict)  # options as a plan keeps them
+    plan: PlanFile | None = None
+    fields_seen: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -112,6 +121,11 @@ async def send(run: Run, services: Services, request: Request) -> int:
     tenant = await _sign_in(terminal, services, connection)
     job = new_job_id()
     await services.jobs.follow(job, os.getpid())
+    verdicts = None
+    if request.plan:
+        verdicts = check_plan(services, request, connection)
+        if warning := describe_age(request.plan, utc_now()):
+            terminal.warn(warning)
     loaded = await load(
         services.jobs,
         connection,
@@ -120,17 +134,19 @@ async def send(run: Run, services: Services, request: Request) -> int:
         options=request.options,
         info=request.info,
         pilot=request.pilot,
+        verdicts=verdicts,
     )
     terminal.status("")
     if loaded is None:
         raise Refusal("A job of this id exists already; nothing was sent. Try again.")
     try:
         _report_bad(terminal, request, loaded)
+        if request.plan:
+            check_list(request, loaded)
+        if request.dry_run:
+            return await _dry_run(run, services, request, connection, loaded, tenant)
         plan = await _plan(services, connection, request, loaded, tenant)
         _show_plan(terminal, request, plan)
-        if request.dry_run:
-            await drop(services.jobs, loaded)
-            return _end_dry_run(terminal, request, plan)
         if connection.require_approval:
             terminal.warn(
                 f"Connection {connection.name} requires approval: the job waits until somebody else approves it."
@@ -193,6 +209,8 @@ def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow
     """Yield the rows, and show now and then how many there were."""
     shown_s = time.monotonic()
     for count, row in enumerate(request.rows, 1):
+        if request.dry_run and isinstance(row, ValidRow):
+            request.fields_seen.update(row.row)
         yield row
         if count % _LOOK_EVERY_ROWS == 0 and (now_s := time.monotonic()) - shown_s >= _STATUS_EVERY_S:
             shown_s = now_s
@@ -237,6 +255,8 @@ def _nothing_good(loaded: Loaded) -> str:
         parts.append(f"{number(loaded.bad_count)} invalid")
     if loaded.blocked:
         parts.append(f"{number(loaded.blocked)} of domains that the connection does not allow")
+    if loaded.foreseen:
+        parts.append(f"{number(loaded.foreseen)} not to be invited by the plan")
     if loaded.duplicates:
         parts.append(f"{number(loaded.duplicates)} repeated")
     return f"None of {many(loaded.rows, 'row')} can be sent ({', '.join(parts)}); nothing was sent."
@@ -294,12 +314,34 @@ def _two_columns(lines: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def _end_dry_run(terminal: Terminal, request: Request, plan: Plan) -> int:
+async def _dry_run(
+    run: Run, services: Services, request: Request, connection: Connection, loaded: Loaded, tenant: Tenant | None
+) -> int:
+    """Say what would happen, remove the loaded job again; returns the exit status."""
+    from tasks.cli.dry_run import describe, look, show, write_plan
+
+    terminal, wants_plan = run.terminal, request.output.endswith(".json")
+    forecast = await look(run, services, request, connection, loaded)
+    await drop(services.jobs, loaded)
+    plan = await _plan(services, connection, request, forecast.loaded, tenant)
+    risks = (*plan.risks, *forecast.risks)
+    plan = replace(plan, known=forecast.known, refused=forecast.refused, risks=risks)
+    _show_plan(terminal, request, plan)
+    show(terminal, forecast)
+    if wants_plan:
+        write_plan(services, request, connection, forecast, built_in=is_rehearsal(services, connection))
+        terminal.show("", f"The plan is in {request.output}. To run just that: usher invite --plan {request.output}")
+    elif request.output:
+        terminal.show("", f"Every row with what would become of it is in {request.output}.")
+    return _end_dry_run(terminal, request, plan, describe(forecast))
+
+
+def _end_dry_run(terminal: Terminal, request: Request, plan: Plan, foreseen: dict[str, Any]) -> int:
     terminal.say("Nothing was sent (--dry-run).")
     told = {"to_send": plan.to_send, "mails": plan.mails, "tenant": plan.tenant, "seconds": round(plan.seconds, 1)}
     job = {"job": None, "connection": request.connection, "state": "cancelled", **plan.counts}
-    terminal.finish({**job, "plan": {**told, "risks": list(plan.risks)}})
-    return 1 if plan.bad or plan.blocked else 0
+    terminal.finish({**job, "plan": {**told, **foreseen, "risks": list(plan.risks)}})
+    return 1 if plan.bad or plan.blocked or plan.refused else 0
 
 
 def _ask(terminal: Terminal, request: Request, plan: Plan) -> None:

@@ -1,0 +1,151 @@
+"""Looking before anything is sent: what would become of every row of a loaded list, in order, with a few look-ups at a time.
+
+The list is in the ledger already, as a job that does not run, so a list of a million rows needs no more memory than one of a thousand,
+and the rows that end without being sent (invalid, repeated, of a domain that the connection does not allow) end as they really would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from worker.addresses import fold_address
+from worker.asking import WAITS_S, Asker, Unread
+from worker.directory import DirectoryUser
+from worker.foresight import Foreseen, Seen, Would, foresee
+from worker.ledger import ChunkContents
+from worker.lookups import LookUps, WhyNot
+from worker.model import Options, RowState
+from worker.tenant_rules import Gap, TenantRules
+
+if TYPE_CHECKING:
+    from config import Connection
+    from worker.services import Services
+
+_AT_ONCE = 4
+"""Chunks looked up at the same time: 60 or so reads on the wire, a small part of the quota for reads."""
+_MOST_DOMAINS = 5_000  # of one list whose tenants are asked for, where partners are blocked
+
+
+@dataclass(frozen=True, slots=True)
+class ForeseenRow:
+    """One row with its verdict."""
+
+    number: int
+    row: dict[str, Any] = field(repr=False)
+    foreseen: Foreseen
+
+
+@dataclass(slots=True)
+class Foresight:
+    """Looks at the rows of one loaded job. `gaps`: what could not be looked at, complete at the end."""
+
+    services: Services
+    connection: Connection
+    rules: TenantRules
+    options: Options
+    not_looked_up: int = 0
+    may_not_read: bool = False
+    gaps: list[Gap] = field(default_factory=list)
+    _look_ups: LookUps = field(init=False)
+    _asker: Asker = field(init=False)
+    _partners: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._asker = Asker(self.services, self.connection)
+        self._look_ups = LookUps(self.services, self._asker)
+
+    async def rows(self, job: str) -> AsyncIterator[ForeseenRow]:
+        """Yield every row of the job, in order. Raises `TokenRefused`, and redis-py's errors."""
+        at_work: deque[asyncio.Task[list[ForeseenRow]]] = deque()
+        try:
+            async for contents in self.services.jobs.contents(job):
+                at_work.append(asyncio.create_task(self._judge(contents)))
+                if len(at_work) >= _AT_ONCE:
+                    for row in await at_work.popleft():
+                        yield row
+            while at_work:
+                for row in await at_work.popleft():
+                    yield row
+        finally:
+            left = [*at_work, *self._partners.values()]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _judge(self, contents: ChunkContents) -> list[ForeseenRow]:
+        rows, letters = contents.rows, contents.letters
+        addresses = {i: fold_address(rows[i]["email"]) for i, letter in enumerate(letters) if letter == "."}
+        index = await self.services.index.place(self.connection.tenant_key, {i: rows[i]["email"] for i in addresses})
+        known = {}
+        if addresses and not self.options.resend:
+            known = {row.index: row for row in await self.services.ledger.see_invited(index, list(addresses))}
+        asked = sorted(address for i, address in addresses.items() if i not in known)
+        users, unknown = await self._look_up(asked)
+        blocked = await self._blocked_domains({address.rpartition("@")[2] for address in asked})
+        judged = []
+        for i, row in enumerate(rows):
+            address = addresses.get(i)
+            outcome = contents.outcomes[i]
+            if address is None:
+                would = Would.SKIP if letters[i] == RowState.SKIPPED.value else Would.REFUSE
+                foreseen = Foreseen(would, outcome.code if outcome else "", outcome.message if outcome else "")
+            else:
+                seen = Seen(
+                    known.get(i), users.get(address), unknown.get(address), address.rpartition("@")[2] in blocked
+                )
+                self.not_looked_up += seen.why_not is not None
+                foreseen = foresee(
+                    row,
+                    address,
+                    seen,
+                    self.rules,
+                    # Where the app may not read, the real run does not look either
+                    prechecked=self.connection.precheck and not self.options.resend,
+                    resend=self.options.resend,
+                )
+            judged.append(ForeseenRow(contents.base + i, row, foreseen))
+        return judged
+
+    async def _look_up(self, addresses: Sequence[str]) -> tuple[dict[str, DirectoryUser], dict[str, WhyNot]]:
+        """Find users; what was throttled or lost is asked for again, for half a minute at most."""
+        users: dict[str, DirectoryUser] = {}
+        unknown: dict[str, WhyNot] = {}
+        left = list(addresses)
+        for wait_s in (*WAITS_S, 0.0):
+            if not left or self.may_not_read:
+                break
+            found = await self._look_ups.find(self.connection, left)
+            users |= found.users or {}
+            self.may_not_read = found.why_not is WhyNot.MAY_NOT and len(left) > 1
+            reasons = {address: why for address in left if (why := found.why_not_of(address))}
+            unknown |= {address: why for address, why in reasons.items() if why is WhyNot.MAY_NOT}
+            left = [address for address, why in reasons.items() if why is WhyNot.LATER]
+            if left and wait_s:
+                await asyncio.sleep(wait_s)
+        return users, unknown | dict.fromkeys(left, WhyNot.LATER)
+
+    async def _blocked_domains(self, domains: set[str]) -> set[str]:
+        """Return those whose tenant is kept out by cross-tenant access settings, where any is."""
+        if not self.rules.asks_for_partners:
+            return set()
+        for domain in domains - self._partners.keys():
+            if len(self._partners) < _MOST_DOMAINS:
+                self._partners[domain] = asyncio.create_task(self._is_blocked(domain))
+        return {domain for domain in domains if (task := self._partners.get(domain)) and await task}
+
+    async def _is_blocked(self, domain: str) -> bool:
+        if self.gaps:
+            return False
+        name = quote(domain.replace("'", "''"), safe="'")
+        body = await self._asker.read(f"/tenantRelationships/findTenantInformationByDomainName(domainName='{name}')")
+        if isinstance(body, Unread):  # not found: a domain without a tenant, whom these settings do not concern
+            if body.may_not and not self.gaps:
+                what = "Which domains belong to the partners that cross-tenant access settings block"
+                self.gaps.append(Gap(what, "CrossTenantInformation.ReadBasic.All"))
+            return False
+        return self.rules.refuses_tenant(str(body.get("tenantId")).lower())

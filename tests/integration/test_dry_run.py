@@ -1,0 +1,257 @@
+"""The dry run against what the real run then does, row by row, and plans that run only as they were signed off: the real CLI and worker."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.producers_fixtures import Usher, connection_table, run_usher
+
+PROGRAM = (sys.executable, "-P", "-m", "tasks.cli")
+ROLES = ",".join(
+    (
+        *("User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All"),
+        *("Policy.Read.B2BManagementPolicy", "CrossTenantInformation.ReadBasic.All"),
+    )
+)
+WOULD_OF = {"invited": "invite", "already_guest": "skip", "skipped": "skip", "failed": "refuse", "pending": "refuse"}
+"""What a dry run should have said of a row that ended so; what waits behind a hold is refused for now."""
+
+
+@pytest.fixture(scope="module")
+def usher() -> Iterator[Usher]:
+    """One worker and several connections to one tenant; `blind` may not read anything."""
+    folder = Path(tempfile.mkdtemp(prefix="udr-", dir="/tmp"))
+
+    def tables(ready: dict[str, Any]) -> str:
+        own = {"blocked_domains": '["rival.example"]'}
+        return "\n".join(
+            (
+                connection_table("contoso", ready, **own),
+                connection_table("eager", ready, precheck="false", **own),
+                connection_table("closed", ready, **own),
+            )
+        )
+
+    options = ("--quota", "off", "--replication", "0", "--roles", ROLES)
+    try:
+        with run_usher(folder, sandbox_options=options, tables=tables) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(usher: Usher, *arguments: str, **env: str) -> tuple[int, str, str]:
+    """Run a command to its end, without a terminal; returns status, stdout, stderr."""
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        env=usher.env | env,
+        cwd=usher.folder,
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def tell(usher: Usher, *arguments: str, **env: str) -> tuple[int, dict[str, Any]]:
+    """The same with --json."""
+    status, out, _ = run(usher, *arguments, "--json", **env)
+    told: dict[str, Any] = json.loads(out)
+    return status, told
+
+
+def everybody(usher: Usher) -> Path:
+    """A list that meets everything the seed tenant has, and guests who are new each time."""
+    new = uuid.uuid4().hex[:8]
+    rows = [
+        *(f"{name}{new}@fabrikam.example," for name in ("a", "b", "c")),
+        *(f"{name}@contoso.example," for name in ("ada", f"nobody{new}")),
+        *(f"{name}@partner.example," for name in ("linus", "margaret", "pending", "disabled", "deleted")),
+        f"x{new}@blocked.example,",
+        f"y{new}@blocked.example,",
+        f"x{new}@crosstenant.example,",
+        f"x{new}@rival.example,",
+        f"m{new}@fabrikam.example,Member",
+        f"A{new}@Fabrikam.example,",
+        "no address,",
+        f"before{new}@fabrikam.example,",
+        f"d{new}@gmial.com,",
+    ]
+    assert usher.ask("usher.invite_guest", "contoso", f"before{new}@fabrikam.example")["status"] == "invited"
+    path = usher.folder / f"list-{new}.csv"
+    path.write_text("email,user_type\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def foreseen(usher: Usher, path: Path, *options: str) -> dict[int, tuple[str, str]]:
+    """Each row's verdict and its reason."""
+    out = usher.folder / "would.csv"
+    status, _, said = run(usher, "invite", str(path), *options, "--dry-run", "-o", str(out))
+    assert status == 1, said
+    assert out.stat().st_mode & 0o777 == 0o600
+    with out.open(newline="") as file:
+        return {int(row["row"]): (row["would"], row["why"]) for row in csv.DictReader(file)}
+
+
+def really(usher: Usher, path: Path, *options: str, status: int = 1) -> tuple[str, dict[int, str]]:
+    """Send the list; how each row ended."""
+    got, told = tell(usher, "invite", str(path), *options, "--yes")
+    assert got == status, told
+    lines = run(usher, "jobs", "results", told["job"], "--format", "jsonl")[1].splitlines()
+    return told["job"], {row["row"]: row["status"] for row in map(json.loads, lines)}
+
+
+def compare(verdicts: dict[int, tuple[str, str]], ended: dict[int, str]) -> None:
+    """Row by row."""
+    assert {row: would for row, (would, _) in verdicts.items()} == {
+        row: WOULD_OF[status] for row, status in ended.items()
+    }
+
+
+def mailed(usher: Usher) -> int:
+    """How many mails the sandbox has sent."""
+    return int(usher.sandbox.ask("stats")["mails"]["total"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-c", "contoso"), ("-c", "contoso", "--resend"), ("-c", "eager"), ("-c", "eager", "--resend")],
+    ids=" ".join,
+)
+def test_what_it_foresees_is_what_happens(usher: Usher, options: tuple[str, ...]) -> None:
+    """Guests, members, disabled, deleted and pending users, a deny list, partners, and what the list itself gets wrong."""
+    path = everybody(usher)
+    before = mailed(usher)
+    verdicts = foreseen(usher, path, *options)
+    assert mailed(usher) == before
+    compare(verdicts, really(usher, path, *options)[1])
+    usher.sandbox.ask("reset", {})
+
+
+def test_a_closed_policy_and_an_allow_list_are_foreseen(usher: Usher) -> None:
+    """With an allow list only its domains go; with invitations switched off nobody does, and the rows wait, held."""
+    path = everybody(usher)
+    usher.sandbox.ask("policy", {"allowed_domains": ["partner.example"]})
+    verdicts = foreseen(usher, path, "-c", "contoso")
+    compare(verdicts, really(usher, path, "-c", "contoso")[1])
+    usher.sandbox.ask("policy", {"allowed_domains": None, "allow_invites_from": "none"})
+    path = usher.folder / "closed.csv"
+    path.write_text("email\nlinus@partner.example\ndisabled@partner.example\nnew@other.example\nx@blocked.example\n")
+    verdicts = foreseen(usher, path, "-c", "closed")
+    assert verdicts[3][0] == "refuse"
+    assert "guest invite settings" in verdicts[3][1]
+    compare(verdicts, really(usher, path, "-c", "closed", "--wait", "1s", status=3)[1])
+    usher.sandbox.ask("reset", {})
+
+
+def test_it_says_what_it_saw_and_what_it_may_not_see(usher: Usher) -> None:
+    """Domains with slips, private providers, the numbers; each missing permission by name; --json keeps its keys."""
+    path = usher.folder / "slips.csv"
+    path.write_text("email\na@gmial.com\nb@gmail.com\nc@fabrikam.example\n")
+    status, told = tell(usher, "invite", str(path), "-c", "contoso", "--dry-run")
+    assert (status, told["state"], told["rows"], told["cancelled"], told["plan"]["mails"]) == (0, "cancelled", 3, 3, 3)
+    assert told["plan"]["would"] == {"invite": 3, "skip": 0, "refuse": 0}
+    assert (told["plan"]["lookalikes"], told["plan"]["private"]) == ({"gmial.com": "gmail.com"}, 1)
+    assert told["plan"]["not_checked"] == []
+    usher.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
+    usher.sandbox.ask("tokens", {"action": "revoke"})
+    status, out, _ = run(usher, "invite", str(path), "-c", "contoso", "--dry-run")
+    assert (status, "did they mean gmail.com?" in out) == (0, True)
+    for permission in ("User.Read.All", "Policy.Read.All", "Organization.Read.All", "Policy.Read.B2BManagementPolicy"):
+        assert f"grant the app {permission}" in out
+    usher.sandbox.ask("policy", {"roles": ROLES.split(",")})
+    usher.sandbox.ask("tokens", {"action": "revoke"})
+
+
+def test_a_plan_runs_as_it_was_signed_off(usher: Usher) -> None:
+    """What it leaves out is not sent, whatever the tenant says by then; every other row goes; its list need not be named again."""
+    path, plan = everybody(usher), usher.folder / "plan.json"
+    run(usher, "invite", str(path), "-c", "contoso", "--dry-run", "-o", str(plan))
+    assert plan.stat().st_mode & 0o777 == 0o600
+    assert "@" not in json.dumps({**json.loads(plan.read_text()), "made_by": ""})
+    verdicts = foreseen(usher, path, "-c", "contoso")
+    usher.sandbox.ask("policy", {"denied_domains": []})  # x@blocked.example could be invited now, and is not
+    status, told = tell(usher, "invite", "--plan", str(plan), "--yes")
+    assert status == 1
+    rows = [
+        json.loads(line) for line in run(usher, "jobs", "results", told["job"], "--format", "jsonl")[1].splitlines()
+    ]
+    compare(verdicts, {row["row"]: row["status"] for row in rows})
+    blocked = next(row for row in rows if row["email"].endswith("@blocked.example"))
+    assert (blocked["attempts"], "as planned on" in blocked["error_message"]) == (0, True)
+    assert "blocked.example is blocked" in blocked["error_message"]
+    usher.sandbox.ask("reset", {})
+
+
+def test_a_plan_does_not_run_with_anything_changed(usher: Usher) -> None:
+    """List, option, connection, usher, or the plan itself: status 2, a sentence that names it, and nobody is mailed."""
+    path, plan = usher.folder / "planned.csv", usher.folder / "fixed.json"
+    text = f"email\nnew-{uuid.uuid4().hex[:8]}@fabrikam.example\n"
+    path.write_text(text)
+    config = usher.folder / "other.toml"
+    config.write_text((usher.folder / "usher.toml").read_text().replace("rival.example", "another.example"))
+    assert run(usher, "invite", str(path), "-c", "contoso", "--no-send-message", "--dry-run", "-o", str(plan))[0] == 0
+    before = usher.sandbox.ask("stats")["invited"]
+
+    def refused(*options: str, **env: str) -> str:
+        status, told = tell(usher, "invite", "--plan", str(plan), *options, "--yes", **env)
+        assert status == 2, told
+        assert usher.sandbox.ask("stats")["invited"] == before
+        return str(told["error"])
+
+    path.write_text(text + "one-more@fabrikam.example\n")
+    assert "not as it was planned: the list (planned.csv)" in refused()
+    other = usher.folder / "same-name.csv"
+    other.write_text(text.replace("new", "old"))
+    assert "the list" in refused(str(other))
+    path.write_text(text)
+    assert "option --resend" in refused("--resend")
+    assert "option --send-message" in refused("--send-message")
+    assert "option --pilot" in refused("--pilot", "1")
+    assert "the connection (contoso, now eager)" in refused("-c", "eager")
+    assert "the connection's blocked_domains" in refused(USHER_CONFIG=str(config))
+    assert "nothing was sent" in refused(USHER_CONNECTIONS__CONTOSO__TENANT_ID="other.example").lower()
+    good = plan.read_text()
+    plan.write_text(good.replace('"1i"', '"1a"'))
+    assert "changed since it was made" in refused()
+    unsealed = json.loads(good)
+    plan.write_text(json.dumps({**unsealed, "seal": "sha256:" + "0" * 64}))
+    assert "not sealed with this ledger's key" in refused()
+    plan.write_text(good[:-20])
+    assert "is not a plan" in refused()
+    plan.write_text(json.dumps({**unsealed, "usher": "9.1.0"}))
+    assert "usher's version" in refused()
+    plan.write_text(good)
+    status, told = tell(usher, "invite", "--plan", str(plan), "-c", "contoso", "--no-send-message", str(path), "--yes")
+    assert (status, told["invited"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a@b.example", "-c", "contoso", "-o", "x.csv"), "-o belongs to --dry-run"),
+        (("--plan", "fixed.json", "--dry-run"), "not both"),
+        (("--plan", "missing.json"), "cannot be read"),
+        (("-c", "contoso"), "Missing argument"),
+        (("a@b.example",), "Missing option"),
+        (("-", "-c", "contoso", "--dry-run", "-o", "x.json"), "standard input cannot"),
+        (("a@b.example", "-c", "contoso", "--dry-run", "-o", "no/such/folder.csv"), "cannot be written"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(usher: Usher, arguments: tuple[str, ...], said: str) -> None:
+    """Status 2 and a sentence."""
+    status, told = tell(usher, "invite", *arguments)
+    assert (status, said in told["error"]) == (2, True), told

@@ -1,0 +1,133 @@
+"""Reading from a tenant what a dry run wants to know: one question after the other, within the quota, waiting where Graph says so.
+
+A read that is refused with 403 is an answer too: it says which permission would let us look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from worker.batching import GraphAnswer, GraphRequest
+from worker.errors import TokenUnavailable
+from worker.quota import Bucket, read_buckets, throttled_buckets
+from worker.verdicts import Kind, Operation, Verdict, decide
+
+if TYPE_CHECKING:
+    from config import Connection
+    from worker.services import Services
+    from worker.tokens import AccessToken
+
+WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+"""Between the tries of one question, where Graph does not say how long."""
+LONGEST_WAIT_S = 60.0
+"""A longer Retry-After is not waited for by somebody who only looks."""
+_MOST_PAGES = 100  # of one collection: 99,900 deleted users
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a question goes: the connection's Graph, in another version."""
+
+    graph_url: str
+    ca_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What could not be read. `may_not`: for want of a permission; else Graph did not answer, and `said` tells how."""
+
+    may_not: bool
+    said: str = ""
+
+
+class Asker:
+    """Asks one tenant. Holds no gate, and changes nothing in the tenant."""
+
+    def __init__(self, services: Services, connection: Connection) -> None:
+        self._services = services
+        self._connection = connection
+        self._buckets = read_buckets(services.settings(), connection)
+
+    async def take_token(self, connection: Connection) -> AccessToken | float:
+        """Take an access token, or say after how many seconds to try again. Raises `TokenRefused`: the dry run ends with it."""
+        try:
+            return await self._services.tokens.get(connection)
+        except TokenUnavailable as away:
+            return away.retry_after_s or WAITS_S[0]
+
+    async def throttled(
+        self,
+        connection: Connection,
+        buckets: Sequence[Bucket],
+        verdict: Verdict,
+        *,
+        refused: int = 1,
+        elapsed_s: float = 0.0,
+    ) -> float:
+        """A 429: everybody who shares the quota is told, as by a worker. Returns the seconds until the next try."""
+        wait_s, _ = await self._services.ledger.throttled(
+            connection.name,
+            throttled_buckets(buckets, verdict.throttle_scope),
+            min(verdict.retry_after_s or WAITS_S[1], LONGEST_WAIT_S),
+            "Microsoft is slowing this tenant down; usher goes on by itself.",
+            refused=refused,
+            elapsed_s=elapsed_s,
+        )
+        return wait_s
+
+    async def read(self, path: str, operation: Operation = Operation.READ_POLICY, *, version: str = "") -> Any | Unread:
+        """Return the body of a GET. `version`: of Graph, where it is another than the connection's."""
+        request = GraphRequest("1", "GET", path)
+        target = Target(f"{self._connection.graph_url.rpartition('/')[0]}/{version}", self._connection.ca_file)
+        said = "no access token could be had"
+        for own_wait_s in (*WAITS_S, 0.0):
+            wait_s = await self._services.ledger.take(self._buckets, 1)
+            token = await self.take_token(self._connection)
+            if not wait_s and not isinstance(token, float):
+                exchange = await self._services.graph.send_one(
+                    target if version else self._connection, token.secret, request, priority="normal"
+                )
+                answer = exchange.answers["1"]
+                verdict = decide(operation, answer)
+                if verdict.kind is Kind.OK:
+                    return answer.body
+                if verdict.kind is Kind.FAILED:
+                    return Unread(verdict.cause == "may_not_read", _describe(answer, verdict))
+                said = _describe(answer, verdict)
+                if verdict.kind is Kind.TOKEN:
+                    await self._services.tokens.invalidate(self._connection, token)
+                elif verdict.kind is Kind.THROTTLED:
+                    wait_s = await self.throttled(self._connection, self._buckets, verdict)
+                else:
+                    wait_s = verdict.retry_after_s or 0.0
+            if own_wait_s:
+                await asyncio.sleep(min(max(wait_s, own_wait_s), LONGEST_WAIT_S))
+        return Unread(False, said)
+
+    async def read_all(
+        self, path: str, operation: Operation = Operation.READ_POLICY, *, version: str = ""
+    ) -> list[Any] | Unread:
+        """Return all values of a collection, page after page."""
+        values: list[Any] = []
+        for _ in range(_MOST_PAGES):
+            body = await self.read(path, operation, version=version)
+            if isinstance(body, Unread):
+                return body
+            page = body.get("value")
+            values += page if isinstance(page, list) else []
+            following = body.get("@odata.nextLink")
+            if not isinstance(following, str):
+                return values
+            # Only what stands behind the version: the token goes nowhere but to the connection's own Graph
+            _, found, rest = following.partition(f"/{version or self._connection.graph_url.rpartition('/')[2]}/")
+            if not found:
+                return Unread(False, "it answered with a page that leads elsewhere")
+            path = f"/{rest}"
+        return Unread(False, f"it holds more than {_MOST_PAGES} pages")
+
+
+def _describe(answer: GraphAnswer, verdict: Verdict) -> str:
+    return f"status {answer.status}" if answer.status else verdict.message

@@ -1,0 +1,185 @@
+"""What a tenant says beforehand of its guests: who may invite, its own domains, its lists, its partners, its bin.
+
+Every part may be unreadable by itself: it is None then, and named among `gaps` with the permission that would open it. Reading is pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from config.values import fold_domain
+from worker.addresses import fold_address
+from worker.asking import Asker, Unread
+from worker.verdicts import Operation
+
+if TYPE_CHECKING:
+    from config import Connection
+    from worker.services import Services
+
+INVITE_ROLES = frozenset({"User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
+"""Any of these application permissions lets an app invite. https://learn.microsoft.com/graph/api/invitation-post"""
+_DELETED = "/directory/deletedItems/microsoft.graph.user?$select=id,mail,otherMails,deletedDateTime&$top=999"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be looked at, and what would let us."""
+
+    what: str
+    permission: str = ""  # '' where it is no permission that is missing
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.permission:
+            return f"{self.what}: grant the app {self.permission}, with admin consent."
+        return f"{self.what}: {self.why}."
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRules:
+    """What was read. `roles` are the token's, None where it does not show them; domains and addresses are folded."""
+
+    roles: frozenset[str] | None = None
+    invites_from: str | None = None
+    domains: frozenset[str] | None = None
+    allowed: frozenset[str] | None = None  # an allow list, where there is one
+    blocked: frozenset[str] = frozenset()
+    blocked_partners: frozenset[str] = frozenset()  # tenant ids
+    allowed_partners: frozenset[str] = frozenset()  # of use where all others are blocked
+    all_partners_blocked: bool = False
+    deleted: Mapping[str, str] = field(default_factory=dict, repr=False)  # address → when
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def closed(self) -> str:
+        """Why the app may invite nobody at all: "" (as far as is known it may), "permission" or "policy"."""
+        if self.roles is not None and not self.roles & INVITE_ROLES:
+            return "permission"
+        if self.invites_from == "none":
+            return "policy"
+        if self.invites_from == "adminsAndGuestInviters" and self.roles is not None:
+            # Microsoft's page says that it fails for apps; reports say that this one permission opens it (docs/entra-setup.md)
+            return "" if "User.Invite.All" in self.roles else "policy"
+        return ""
+
+    @property
+    def asks_for_partners(self) -> bool:
+        """Whether it matters which tenant a domain belongs to."""
+        return bool(self.blocked_partners or self.all_partners_blocked)
+
+    def refuses_tenant(self, tenant_id: str) -> bool:
+        """Whether cross-tenant access settings keep out the people of a tenant."""
+        blocked = tenant_id in self.blocked_partners
+        return blocked or (self.all_partners_blocked and tenant_id not in self.allowed_partners)
+
+    def refuses_domain(self, domain: str) -> bool:
+        """Whether an allow or deny list keeps a domain out."""
+        return domain in self.blocked or (self.allowed is not None and domain not in self.allowed)
+
+
+async def fetch_rules(services: Services, connection: Connection) -> TenantRules:
+    """Read all that the app may read. Raises `TokenRefused`."""
+    asker, gaps = Asker(services, connection), list[Gap]()
+
+    def kept(body: Any, what: str, permission: str) -> Any:
+        if isinstance(body, Unread):
+            gaps.append(Gap(what, permission if body.may_not else "", body.said))
+            return None
+        return body
+
+    token = await asker.take_token(connection)
+    policy = kept(
+        await asker.read("/policies/authorizationPolicy"), "Who may invite (allowInvitesFrom)", "Policy.Read.All"
+    )
+    owned = await asker.read("/organization?$select=verifiedDomains", Operation.READ_ORGANIZATION)
+    if isinstance(owned, Unread):
+        owned = await asker.read("/domains", Operation.READ_ORGANIZATION)
+    owned = kept(owned, "The tenant's own domains", "Organization.Read.All (or Domain.Read.All)")
+    lists = await asker.read_all("/policies/b2bManagementPolicies", version="beta")
+    if isinstance(lists, Unread):
+        older = await asker.read_all("/legacy/policies", version="beta")
+        lists = lists if isinstance(older, Unread) else older
+    lists = kept(lists, "Allow and deny lists of domains", "Policy.Read.B2BManagementPolicy")
+    default = await asker.read("/policies/crossTenantAccessPolicy/default")
+    partners = await asker.read_all("/policies/crossTenantAccessPolicy/partners")
+    unread = default if isinstance(default, Unread) else partners
+    kept(unread, "Cross-tenant access settings", "Policy.Read.All")
+    deleted = await asker.read_all(_DELETED, Operation.READ_DELETED)
+    deleted = kept(deleted, "Recently deleted users", "User.Read.All")
+    allowed, blocked = read_lists(lists or ())
+    states = {} if isinstance(partners, Unread) else read_partners(partners)
+    return TenantRules(
+        roles=None if isinstance(token, float) else token.roles,
+        invites_from=str(policy["allowInvitesFrom"]) if policy and policy.get("allowInvitesFrom") else None,
+        domains=read_domains(owned) if owned is not None else None,
+        allowed=allowed,
+        blocked=blocked,
+        blocked_partners=frozenset(tenant for tenant, is_blocked in states.items() if is_blocked),
+        allowed_partners=frozenset(tenant for tenant, is_blocked in states.items() if is_blocked is False),
+        all_partners_blocked=not isinstance(default, Unread) and is_inbound_blocked(default) is True,
+        deleted=read_deleted(deleted or ()),
+        gaps=tuple(gaps),
+    )
+
+
+def read_domains(body: Any) -> frozenset[str]:
+    """Return the verified domains of `GET /organization` or `GET /domains`."""
+    names = set[str]()
+    for value in body.get("value") or ():
+        if not isinstance(value, dict):
+            continue
+        if "verifiedDomains" in value:
+            names |= {str(d["name"]) for d in value["verifiedDomains"] or () if isinstance(d, dict) and d.get("name")}
+        elif value.get("isVerified") and value.get("id"):
+            names.add(str(value["id"]))
+    return frozenset(fold_domain(name) for name in names)
+
+
+def read_lists(policies: Iterable[Any]) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """Return the allow list (None: there is none) and the deny list; a policy's definition is JSON in a text.
+
+    https://learn.microsoft.com/graph/api/resources/b2bmanagementpolicy
+    """
+    allowed, blocked = set[str](), set[str]()
+    for policy in policies:
+        for text in (policy.get("definition") or ()) if isinstance(policy, dict) else ():
+            try:
+                whole = json.loads(text)["B2BManagementPolicy"]["InvitationsAllowedAndBlockedDomainsPolicy"]
+                allowed |= {fold_domain(str(name)) for name in whole.get("AllowedDomains") or ()}
+                blocked |= {fold_domain(str(name)) for name in whole.get("BlockedDomains") or ()}
+            except (ValueError, LookupError, TypeError, AttributeError):
+                continue  # another kind of policy
+    return (frozenset(allowed) or None), frozenset(blocked)
+
+
+def read_partners(values: Iterable[Any]) -> dict[str, bool | None]:
+    """Return for each partner's tenant whether its people are kept out; None: as the default says."""
+    return {
+        str(value["tenantId"]).lower(): is_inbound_blocked(value)
+        for value in values
+        if isinstance(value, dict) and value.get("tenantId")
+    }
+
+
+def is_inbound_blocked(settings: Any) -> bool | None:
+    """Tell whether a configuration lets nobody of the other side in; None where it does not say."""
+    inbound = settings.get("b2bCollaborationInbound") if isinstance(settings, dict) else None
+    people = inbound.get("usersAndGroups") if isinstance(inbound, dict) else None
+    if not isinstance(people, dict):
+        return None
+    everybody = any(isinstance(t, dict) and t.get("target") == "AllUsers" for t in people.get("targets") or ())
+    return people.get("accessType") == "blocked" and everybody
+
+
+def read_deleted(values: Iterable[Any]) -> dict[str, str]:
+    """Return the addresses of deleted users, folded, each with the day of its deletion."""
+    found: dict[str, str] = {}
+    for value in values:
+        if isinstance(value, dict):
+            for address in (value.get("mail"), *(value.get("otherMails") or ())):
+                if isinstance(address, str):
+                    found[fold_address(address)] = str(value.get("deletedDateTime") or "")[:10]
+    return found
