@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.needs import need
+from tests.pages import anchors_of
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy/prometheus/usher.rules.yml"
@@ -30,12 +31,6 @@ def _load(path: Path) -> Any:
 
 def _rules() -> list[dict[str, Any]]:
     return [rule for group in _load(RULES)["groups"] for rule in group["rules"]]
-
-
-def _anchors(page: str) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def _unknown(expression: str) -> set[str]:
@@ -78,7 +73,7 @@ def test_an_alert_says_whom_it_wants_and_what_to_do(rule: dict[str, Any]) -> Non
     assert rule["annotations"]["summary"].endswith(".")
     page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
     assert page == "docs/operations.md"
-    assert anchor in _anchors(OPERATIONS)
+    assert anchor in anchors_of(OPERATIONS)
     assert not _unknown(rule["expr"])
 
 
