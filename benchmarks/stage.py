@@ -215,6 +215,12 @@ def ask_sandbox(stage: Stage, name: str, body: dict[str, Any] | None = None) -> 
         return json.load(answer)
 
 
+async def view_job(stage: Stage, job: str) -> Any:
+    """Return a job as it stands (`worker.jobs.JobView`)."""
+    async with _open_jobs(stage) as (jobs, _):
+        return await jobs.view(job)
+
+
 async def enqueue(stage: Stage, connection: str, rows: int) -> str:
     """Submit a list of plain rows through the one door; returns the job's id."""
     loaded = await load_job(stage, connection, rows)

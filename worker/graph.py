@@ -121,7 +121,7 @@ class GraphClient:
         self,
         timeout_s: float = 25.0,
         *,
-        limit_per_host: int = 100,
+        limit_per_host: int = 1000,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,

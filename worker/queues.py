@@ -9,7 +9,7 @@ NOW = "usher.now"
 BULK = "usher.bulk"
 """Queue of all other offers."""
 
-THREADS = 64
+THREADS = 256
 """Threads of one worker process. A seat is a thread that waits; all work is done in one event loop (docs/decisions/0003-pool.md)."""
 PRODUCER_THREADS = 8
 """Of these, kept for producers' messages, so that a burst of chunks never keeps a guest waiting for a thread."""

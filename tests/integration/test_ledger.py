@@ -69,6 +69,30 @@ async def test_no_connection_has_more_than_a_quarter_of_the_seats(desk: Desk) ->
     assert [ticket.connection for ticket in await desk.tick("w1", 16)] == ["greedy"]
 
 
+async def test_however_many_connections_are_slow_a_seat_is_free(desk: Desk) -> None:
+    """Each further one gets a part of what is left: those that hold what they have leave room for one that comes later."""
+    for number in range(6):
+        await desk.load(2000, f"slow{number}")
+        for ticket in await desk.tick("w1", 64):
+            assert await desk.ledger.claim(ticket)
+    held = [int(n) for n in await desk.ledger.client.hvals(desk.keys.seats_of())]
+    assert max(held) == 16
+    assert 64 - sum(held) > 8
+    await desk.load(1, "late")
+    assert "late" in [ticket.connection for ticket in await desk.tick("w1", 64)]
+
+
+async def test_a_single_guest_is_offered_beside_the_chunks_of_a_list(desk: Desk) -> None:
+    """What is spare is told for lists; a single guest does not wait until they have used it up."""
+    desk.buckets = [Bucket("b", 45, 3_600_000)]
+    await desk.load(300)
+    lease = await desk.lease()
+    assert (await desk.begin(lease)).rows
+    assert len(await desk.tick()) <= 1
+    single = await desk.load(1, lane=Lane.NOW)
+    assert single in [ticket.job for ticket in await desk.tick()]
+
+
 async def test_jobs_of_one_connection_take_turns(desk: Desk) -> None:
     """Two jobs of one connection: their chunks alternate."""
     first, second = await desk.load(300), await desk.load(300)

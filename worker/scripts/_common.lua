@@ -210,6 +210,8 @@ local function bucket_take(key, k, tokens, amount, window_ms, now)
   if k.trying then
     level = 0 -- one row to see whether anything goes through; what we thought was there is not (throttled.lua)
   elseif k.level >= amount and now - k.closed > amount / k.rate then -- by nothing to do, not because a 429 closed it for so long
+    -- Graph's stays full until the first of these arrives: what would come in here meanwhile is not there (at most a second's worth)
+    if amount >= 100 then level = level - math.min(amount / 20, k.rate * 1000) end
     redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now), 'n', taken,
       'a', string.format('f %.3f %.0f', k.taken, now))
     redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)

@@ -48,7 +48,12 @@ for _, n in ipairs(redis.call('HVALS', K.worker_seats)) do
 end
 local free = total - redis.call('ZCARD', K.leases) - redis.call('ZCARD', K.offers)
 local kept = total > workers and workers or 0 -- for interactive work; a worker with a single seat has none to spare
-local quarter = math.max(1, math.floor(total / 4))
+-- How many a connection may have grows with what is free: one alone gets a quarter of all, each further one a quarter of the rest, so that
+-- however many tenants are slow some seats are left. Beyond MOST_SEATS it would only queue in front of itself.
+local MOST_SEATS = 24
+local function may_have(seats)
+  return seats < math.max(1, math.min(MOST_SEATS, free / 3))
+end
 local everything_held = redis.call('EXISTS', K.hold) == 1
 local quiet = is_quiet(prefix)
 
@@ -116,6 +121,7 @@ local function ready_at(connection, lane)
   end
   local closed = tonumber(f[3] or 0)
   if closed > now then return closed end
+  if lane == 'i' then return now end -- what is spare is told for bulk work, which leaves some of it alone
   local spare, rate = tonumber(f[4]), tonumber(f[6])
   if spare and rate and rate > 0 then
     local tokens = spare + (now - tonumber(f[5])) * rate
@@ -137,8 +143,8 @@ local function offer_round(zset, lane, keep)
         redis.call('ZREM', zset, connection)
       elseif at > now then
         redis.call('ZADD', zset, at, connection)
-      elseif lane == 'b' and tonumber(redis.call('HGET', K.seats_of, connection) or 0) >= quarter then
-        redis.call('ZADD', zset, now + 1000, connection) -- its quarter is in use; the end of any of its chunks makes it due
+      elseif lane == 'b' and not may_have(tonumber(redis.call('HGET', K.seats_of, connection) or 0)) then
+        redis.call('ZADD', zset, now + 1000, connection) -- its part is in use; the end of any of its chunks makes it due
       else
         local offered, later = offer_next(connection, lane)
         if offered then

@@ -12,7 +12,7 @@ def _settings(url: str, broker: str = "") -> dict[str, object]:
     return build_settings(Place(Settings, url, broker or celery_url(url), celery_url(url)))
 
 
-@pytest.mark.parametrize(("threads", "seats"), [(1, 1), (2, 2), (4, 3), (8, 6), (32, 24), (64, 56), (200, 192)])
+@pytest.mark.parametrize(("threads", "seats"), [(1, 1), (2, 2), (4, 3), (8, 6), (32, 24), (64, 56), (256, 248)])
 def test_a_few_threads_are_kept_for_producers(threads: int, seats: int) -> None:
     """A quarter, eight at most, and never the only one."""
     assert seats_of(threads) == seats
