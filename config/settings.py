@@ -42,6 +42,7 @@ LogForm = Literal["auto", "json", "human"]
 _FORMS: tuple[LogForm, ...] = ("auto", "json", "human")
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _S = TypeVar("_S", bound=Section)
+_SYSLOG = re.compile(r"(?:udp|tcp)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:-]{0,62}[A-Za-z0-9])?")
 
 _Seconds = Annotated[float, PlainValidator(parse_seconds)]
@@ -84,6 +85,20 @@ def _check_listen(value: object) -> str:
     raise ValueError("must be HOST:PORT, such as 127.0.0.1:9464")
 
 
+def _check_audit_keep(value: object) -> float:
+    if value in (0, "0") and not isinstance(value, bool):
+        return 0.0
+    return parse_seconds(value)
+
+
+def _check_syslog(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value.startswith("/") and "\0" not in value):
+        return value
+    if isinstance(value, str) and _SYSLOG.fullmatch(value):
+        return value
+    raise ValueError("must be the path of a socket such as /dev/log, or udp://host:514 or tcp://host:601")
+
+
 class _Server(Section):
     """A section with a URL, which may hold a password: masked in every representation and dump, never pickled."""
 
@@ -119,6 +134,11 @@ class LedgerSection(Section):
 
     key: References = ()
     keep_s: _Seconds = Field(default=30 * 86_400.0, alias="keep")
+    audit_keep_s: Annotated[float, PlainValidator(_check_audit_keep)] = Field(
+        default=400 * 86_400.0, alias="audit_keep"
+    )
+    """0: no audit trail is kept."""
+    audit_syslog: Annotated[str | None, PlainValidator(_check_syslog)] = None
     lease_s: _Seconds = 15.0
     settle_s: _Seconds = 60.0
     prefix: Annotated[str, PlainValidator(_check_prefix)] = "usher"

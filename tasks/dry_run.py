@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from worker.addresses import fold_address
 from worker.asking import WAITS_S, Asker, Unread
+from worker.chunks import ChunkContents
 from worker.directory import DirectoryUser
 from worker.foresight import Foreseen, Seen, Would, foresee
-from worker.ledger import ChunkContents
 from worker.lookups import LookUps, WhyNot
 from worker.model import Options, RowState
 from worker.tenant_rules import Gap, TenantRules

@@ -46,7 +46,9 @@ def invite_guest(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     task_id = str(self.request.id)
 
     def work() -> dict[str, Any]:
-        connection, job, wait_s = runtime.run(_accept_guest(runtime.parts.services, task_id, args, kwargs))
+        connection, job, wait_s = runtime.run(
+            _accept_guest(runtime.parts.services, _submitter(self.request), args, kwargs)
+        )
         acknowledge(task_id)
         return runtime.run(_await_guest(runtime.parts, connection, job, wait_s))
 
@@ -63,14 +65,22 @@ def invite_guests(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     Returns `{"job": id, "state", "rows", "invited", …}` at once; an invalid row ends `failed` (`invalid_row`) while the others go.
     The same `key` on the same connection is the same job.
     """
-    task_id = str(self.request.id)
     try:
-        return answer(lambda: runtime.run(_accept_guests(runtime.parts.services, task_id, args, kwargs)))
+        return answer(
+            lambda: runtime.run(_accept_guests(runtime.parts.services, _submitter(self.request), args, kwargs))
+        )
     finally:
         runtime.wake()
 
 
-async def _accept_guest(services: Services, task_id: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
+def _submitter(request: Any) -> dict[str, str]:
+    """Return what is kept of who sent a message: its task id, and the host that Celery names as its origin ("gen4711@host")."""
+    host = str(getattr(request, "origin", None) or "").rpartition("@")[2]
+    told = {"by": "producer", "task": str(request.id)}
+    return told | {"host": host} if host and plain_word(host) == host else told
+
+
+async def _accept_guest(services: Services, info: dict[str, str], args: Any, kwargs: Any) -> tuple[str, str, float]:
     """Put one guest into the ledger. Returns the connection's name, the job and how long to wait for it."""
     given = read_arguments("usher.invite_guest", args, kwargs)
     connection = _connection(services, take_text(given, "connection"))
@@ -80,8 +90,8 @@ async def _accept_guest(services: Services, task_id: str, args: Any, kwargs: Any
     row = validate_record(given, 1)
     if isinstance(row, BadRow):
         raise Refused(f"{row.column or 'the row'} {row.reason}.")
-    job = job_id_of(task_id)
-    await _load(services, connection, [row], job, Lane.NOW, options, task_id)
+    job = job_id_of(info["task"])
+    await _load(services, connection, [row], job, Lane.NOW, options, info)
     return connection.name, job, wait_s
 
 
@@ -125,7 +135,7 @@ async def _look(services: Services, job: str) -> dict[str, Any]:
         return pending(job, "Redis is away; the row is in it and goes on when it is back.")
 
 
-async def _accept_guests(services: Services, task_id: str, args: Any, kwargs: Any) -> dict[str, Any]:
+async def _accept_guests(services: Services, info: dict[str, str], args: Any, kwargs: Any) -> dict[str, Any]:
     given = read_arguments("usher.invite_guests", args, kwargs)
     connection = _connection(services, take_text(given, "connection"))
     rows = _rows(given.pop("rows", None))
@@ -137,8 +147,8 @@ async def _accept_guests(services: Services, task_id: str, args: Any, kwargs: An
     except InputError as error:
         raise Refused(str(error)) from None
     checked = [validate_record(row, number, None, defaults) for number, row in enumerate(rows, 1)]
-    job = job_id_of(f"{connection.name} {key}" if key else task_id)
-    await _load(services, connection, checked, job, Lane.BULK, options, task_id)
+    job = job_id_of(f"{connection.name} {key}" if key else info["task"])
+    await _load(services, connection, checked, job, Lane.BULK, options, info)
     return await keep_trying(lambda: view_of(services, job), _ACCEPT_FOR_S)
 
 
@@ -161,11 +171,10 @@ async def _load(
     job: str,
     lane: Lane,
     options: Options,
-    task_id: str,
+    info: dict[str, str],
 ) -> None:
     """Return when the rows are in the ledger, by this message or by the same one before it."""
     rows = [_storable(row) if isinstance(row, BadRow) else row for row in rows]
-    info = {"by": "producer", "task": task_id}
 
     async def load() -> bool:
         await load_message(services.jobs, connection, rows, job=job, lane=lane, options=options, info=info)

@@ -12,6 +12,7 @@ itself comes as `ListOptions`, and is asked for with an `Ambiguity`.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import sys
@@ -27,6 +28,7 @@ from tasks.columns import quote_headings
 from tasks.csv_records import CsvRecords
 from tasks.encodings import ByteSource, Prefixed
 from tasks.errors import InputError
+from tasks.hashed import Hashed
 from tasks.jsonl_records import JsonlRecords
 from tasks.list_options import ListOptions
 from tasks.records import RawRecord, RecordReader
@@ -63,13 +65,15 @@ class GuestList:
         self.sample = Sample()
         """Three rows, for the plan; there when all were read."""
         self._closing = closing or ExitStack()
-        start = _read_start(source, name)
+        self._hashed = Hashed(source)
+        self._workbook: io.BufferedReader | None = None
+        start = _read_start(self._hashed, name)
         self._reader: RecordReader
         if start.startswith(MARK):
             self.format = "xlsx"
             self._reader = SheetRecords(self._open_workbook(start, source), self.options)
             return
-        lines = TextLines(Prefixed(start, source), name, self.options)
+        lines = TextLines(Prefixed(start, self._hashed), name, self.options)
         if not lines.head:
             raise InputError(f"{name} is empty.")
         if lines.head == "<":
@@ -102,6 +106,13 @@ class GuestList:
         told += [("Sample" if index == 0 else "", text) for index, text in enumerate(self.sample.lines())]
         return told
 
+    def sha256(self) -> str:
+        """Return the SHA-256 of the list's bytes, in hex digits; to be asked for when all rows were read."""
+        if self._workbook is None:
+            return self._hashed.hexdigest()
+        self._workbook.seek(0)
+        return hashlib.file_digest(self._workbook, "sha256").hexdigest()
+
     def records(self) -> Iterator[RawRecord | BadRow]:
         """Yield the records as they stand, unchecked. Raises `InputError` where the file as a whole turns out unreadable."""
         return iter(self._reader)
@@ -128,11 +139,11 @@ class GuestList:
     def _open_workbook(self, start: bytes, source: ByteSource) -> Workbook:
         file: IO[bytes]
         if isinstance(source, io.IOBase) and source.seekable():
-            file = cast(IO[bytes], source)
+            file = self._workbook = cast(io.BufferedReader, source)
         else:  # a workbook's table of contents is at its end
             file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the list
             self._closing.callback(file.close)
-            rest = Prefixed(start, source)
+            rest = Prefixed(start, self._hashed)
             while block := rest.read(BLOCK_BYTES):
                 file.write(block)
         file.seek(0)

@@ -293,7 +293,11 @@ class ChunkRun:
         ticket, index = lease.ticket, self._index
         self._ended |= {outcome.index: outcome for outcome in outcomes if is_final(outcome)}
         whole = len(self._ended) == len(lease.rows)
-        end = ChunkEnd(lease.rows, [self._ended[i] for i in range(len(lease.rows))], self._blobs) if whole else None
+        end = (
+            ChunkEnd(lease.rows, [self._ended[i] for i in range(len(lease.rows))], self._blobs, lease.base)
+            if whole
+            else None
+        )
         recorded = await keep_trying(
             lambda: ledger.record_batch(
                 ticket.job, ticket.chunk, ticket.connection, ticket.lane, batch, outcomes, index, refusals, end

@@ -1,6 +1,7 @@
-"""Forgetting one person everywhere: in the index of guests, and in the rows, outcomes and links of stored jobs.
+"""Forgetting one person everywhere: in the index of guests, in the rows, outcomes and links of stored jobs, in the audit trail.
 
-What stays of a row is its number, its outcome and Microsoft's ids, so that the counts of its job still add up. A job that has not
+What stays of a row is its number, its outcome and Microsoft's ids, so that the counts of its job still add up; in the trail too, without
+the hash of the address. A job that has not
 ended still needs its rows, so it stands in the way, and says so before anything is changed.
 """
 
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker import blobs
 from worker.addresses import fold_address
+from worker.chunks import read_chunk
 from worker.errors import LedgerBusy, LedgerError
 from worker.index import GuestIndex
 from worker.ledger import Ledger, links_context
@@ -20,6 +22,7 @@ from worker.scripts import Scripts
 
 if TYPE_CHECKING:
     from worker.seal import Sealer
+    from worker.services import Services
 
 _TRIES = 20
 """For one chunk: a worker that folds it at the same moment makes one more necessary."""
@@ -29,9 +32,63 @@ _TRIES = 20
 class Forgotten:
     """What there was of a person."""
 
-    rows: int  # rows that were theirs, or named them
-    jobs: int
-    entries: int  # in the index of guests, at most one a tenant
+    rows: int = 0  # rows that were theirs, or named them
+    jobs: int = 0
+    entries: int = 0  # in the index of guests, at most one a tenant
+    audited: int = 0  # rows of the audit trail that held the hash of their address
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was."""
+        return bool(self.rows or self.entries or self.audited)
+
+
+async def forget_id(services: Services, object_id: str) -> Forgotten:
+    """Forget the person whom Microsoft knows by this id: by the addresses that jobs have beside it, and the hashes of the audit trail.
+
+    Raises as `forget` does.
+    """
+    addresses, hashes = await known_by(services, object_id)
+    found = [await forget(services.ledger, services.index, email) for email in sorted(addresses)]
+    entries, scripts = 0, Scripts(services.client)
+    for tenant_key in await _tenants(services.ledger):
+        for hash_ in hashes:
+            base = services.keys.index(tenant_key)
+            entries += await scripts["forget_guest"](keys=[], args=[base, hash_])
+    audited = await services.trail.forget(sorted(hashes))
+    jobs = sum(one.jobs for one in found)
+    rows, more, known = (sum(getattr(one, name) for one in found) for name in ("rows", "entries", "audited"))
+    return Forgotten(rows, jobs, entries + more, audited + known)
+
+
+async def known_by(services: Services, object_id: str) -> tuple[set[str], set[bytes]]:
+    """Return the addresses that stored jobs have beside an object id, and the hashes that the audit trail has."""
+    addresses, hashes = set[str](), set[bytes]()
+    client, keys = services.ledger.client, services.keys
+    for raw in await client.zrange(keys.jobs(), 0, -1):
+        job = raw.decode()
+        for number in range(int(await client.hget(keys.job(job), "chunks") or 0)):
+            fields = await client.hgetall(keys.chunk(job, number))
+            if b"st" not in fields:
+                continue
+            contents = read_chunk(fields, None, b"")
+            for row, outcome in zip(contents.rows, contents.outcomes, strict=True):
+                if outcome is not None and outcome.user_id.lower() == object_id and row.get("email"):
+                    addresses.add(fold_address(str(row["email"])))
+    async for _, kept in services.trail.rows():
+        hashes |= {row.guest for row in kept.rows if row.object_id == object_id and row.guest}
+    return addresses, hashes
+
+
+async def hashes_everywhere(services: Services, email: str) -> list[bytes]:
+    """Return the hashes by which the index and the audit trail of any tenant would know this address."""
+    return [hash_ for _, hash_ in await hashes_of(services.ledger, services.index, email)]
+
+
+async def hashes_of(ledger: Ledger, index: GuestIndex, email: str) -> list[tuple[str, bytes]]:
+    """Return (beginning of the index's names, hash), one a tenant."""
+    places = [await index.place(tenant_key, {0: email}) for tenant_key in sorted(await _tenants(ledger))]
+    return [(place.base, place.hashes[0]) for place in places]
 
 
 async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:
@@ -45,11 +102,11 @@ async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:
     rows, scripts = 0, Scripts(ledger.client)
     for job, chunk in found:
         rows += await _blank(ledger, scripts, job, chunk, who)
-    entries = 0
-    for tenant_key in await _tenants(ledger):
-        place = await index.place(tenant_key, {0: email})
-        entries += await scripts["forget_guest"](keys=[], args=[place.base, place.hashes[0]])
-    return Forgotten(rows, len({job for job, _ in found}), entries)
+    entries, hashes = 0, await hashes_of(ledger, index, email)
+    for base, hash_ in hashes:
+        entries += await scripts["forget_guest"](keys=[], args=[base, hash_])
+    audited = await ledger.trail.forget([hash_ for _, hash_ in hashes])
+    return Forgotten(rows, len({job for job, _ in found}), entries, audited)
 
 
 async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
@@ -61,7 +118,7 @@ async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
         for number in range(int(chunks or 0)):
             rows, packed = await client.hmget(keys.chunk(job, number), "rows", "out")
             contents = blobs.unpack_rows(rows) if rows else blobs.unpack_finished(packed)[0] if packed else []
-            if not any(_without(row, who) is not row for row in contents):
+            if not any(without_person(row, who) is not row for row in contents):
                 continue
             if not ended:
                 raise LedgerBusy(
@@ -73,12 +130,13 @@ async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
 
 
 async def _tenants(ledger: Ledger) -> set[str]:
-    """Return the tenants that have an index, those of connections that are no longer configured included."""
+    """Return the tenants that have an index or rows in the audit trail, those of connections that are no longer configured included."""
     start = ledger.keys.index("")
-    return {
+    found = {
         raw.decode().removeprefix(start).rsplit(":", 2)[0]
         async for raw in ledger.client.scan_iter(match=f"{start}*", count=1000)
     }
+    return found | {raw.decode() for raw in await ledger.client.smembers(ledger.keys.index_tenants())}
 
 
 async def _blank(ledger: Ledger, scripts: Scripts, job: str, chunk: int, who: str) -> int:
@@ -106,7 +164,7 @@ def _changes(
     if not folded and b"rows" not in fields:
         return 0, {}
     rows, outcomes = blobs.unpack_finished(fields[b"out"]) if folded else (blobs.unpack_rows(fields[b"rows"]), [])
-    kept = [_without(row, who) for row in rows]
+    kept = [without_person(row, who) for row in rows]
     named = [i for i, (old, new) in enumerate(zip(rows, kept, strict=True)) if old is not new]
     theirs = {i for i in named if not kept[i]["email"]}
     new: dict[bytes, bytes] = {}
@@ -127,7 +185,7 @@ def _changes(
     return len(named), new
 
 
-def _without(row: dict[str, Any], who: str) -> dict[str, Any]:
+def without_person(row: dict[str, Any], who: str) -> dict[str, Any]:
     """Return a row without the person: nothing but an empty address where it is theirs; the same object where it does not name them."""
     if fold_address(str(row.get("email", ""))) == who:
         return {"email": ""}

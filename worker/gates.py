@@ -14,6 +14,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from worker.audit import Trail
 from worker.keys import Keys
 from worker.scripts import Scripts
 
@@ -74,9 +75,10 @@ class Gate:
 class Gates:
     """The gates in the ledger."""
 
-    def __init__(self, client: Redis, keys: Keys) -> None:
+    def __init__(self, client: Redis, keys: Keys, trail: Trail | None = None) -> None:
         self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self._keys = keys
+        self._trail = trail or Trail(client, keys, keep_s=0)
         self._scripts = Scripts(client)
 
     async def hold(
@@ -88,27 +90,34 @@ class Gates:
             keys=[self._keys.connection(connection)],
             args=[kind.value, why, fingerprint, round(wait_s * 1000)],
         )
-        return Held(reply)
+        held = Held(reply)
+        if held is Held.NEWS:
+            await self._trail.note("connection.held", connection=connection, kind=kind.value, why=why)
+        return held
 
     async def hold_everything(self, why: str) -> None:
         """Hold every connection, known or not, until `reopen_everything`."""
         now = await self._now()
         await self._client.hset(self._keys.hold_all(), mapping={"why": why, "since": now})
+        await self._trail.note("everything.held", why=why)
 
     async def reopen_everything(self) -> None:
         """End `hold_everything`; each connection's own hold stays."""
-        await self._client.delete(self._keys.hold_all())
+        if await self._client.delete(self._keys.hold_all()):
+            await self._trail.note("everything.reopened")
         for raw in await self._client.smembers(self._keys.connections()):
             await self._make_due(raw.decode())
 
     async def block_tenant(self, tenant_key: str, why: str) -> None:
         """Microsoft blocks invitations of a tenant: no connection of it sends until a person reopens one."""
-        await self._client.hset(self._keys.tenant(tenant_key), mapping={"why": why, "since": await self._now()})
+        fields = {"why": why, "since": await self._now()}
+        if await self._client.hset(self._keys.tenant(tenant_key), mapping=fields):
+            await self._trail.note("tenant.blocked", tenant=tenant_key, why=why)
 
     async def reopen(self, connection: str, kind: HoldReason | None = None, tenant_key: str | None = None) -> bool:
         """Open a gate (only if held for `kind`, where given). With a tenant key its abuse block is lifted too."""
-        if tenant_key:
-            await self._client.delete(self._keys.tenant(tenant_key))
+        if tenant_key and await self._client.delete(self._keys.tenant(tenant_key)):
+            await self._trail.note("tenant.reopened", tenant=tenant_key, connection=connection)
         return await self._reopen(connection, kind.value if kind else "")
 
     async def reopen_after_try(self, connection: str) -> bool:
@@ -121,6 +130,9 @@ class Gates:
             keys=[k.connection(connection), k.due(), k.due_now(), k.rotation(connection), k.rotation_now(connection)],
             args=[connection, what],
         )
+        if reply:
+            after = "a row went through" if what == "tried" else what and f"the cause is gone: {what}"
+            await self._trail.note("connection.reopened", connection=connection, why=after)
         return bool(reply)
 
     async def of(self, connection: str) -> Gate:

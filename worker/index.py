@@ -38,11 +38,15 @@ class GuestIndex:
         self._keys = keys
         self._sealer = sealer
         self._key: bytes | None = None
+        self._tenants: set[str] = set()  # noted by this process
 
     async def place(self, tenant_key: str, emails: Mapping[int, str]) -> IndexPlace:
         """Return where some rows (index → address) stand in their tenant's index."""
         if self._key is None:
             self._key = await self._fetch_key()
+        if tenant_key not in self._tenants:
+            await self._client.sadd(self._keys.index_tenants(), tenant_key)
+            self._tenants.add(tenant_key)
         key = self._key
         hashes = {row: hash_guest(key, tenant_key, fold_address(email)) for row, email in emails.items()}
         return IndexPlace(self._keys.index(tenant_key), hashes)

@@ -15,11 +15,13 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
 from worker import blobs
-from worker.approval import WANTED
+from worker.approval import WANTED, submitter_of
+from worker.audit import Trail
+from worker.chunks import ChunkContents, read_chunk
 from worker.errors import LedgerError, LedgerTooNew
 from worker.gates import Gate, Gates
 from worker.keys import SCHEMA, Keys
-from worker.ledger import WORKER_TTL_S, ChunkContents, links_context, read_chunk
+from worker.ledger import WORKER_TTL_S, links_context
 from worker.model import STATUS_OF, Counts, JobState, Lane, Options, Outcome, RowState
 from worker.scripts import Scripts
 from worker.seal import Sealer
@@ -86,6 +88,7 @@ class Loading:
     pilot_chunks: int = 0
     bytes: int = 0  # of the chunks closed so far, as they are stored
     finished: dict[str, int] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
     heard_s: float = field(default_factory=time.monotonic)  # when the ledger last heard of us, on our clock
     _rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
     _letters: list[str] = field(default_factory=list)
@@ -141,12 +144,15 @@ class Loading:
 class Jobs:
     """Jobs in the ledger, over one Redis client. `keep_s`: how long an ended job is kept."""
 
-    def __init__(self, client: Redis, keys: Keys, *, keep_s: float, sealer: Sealer | None = None) -> None:
+    def __init__(
+        self, client: Redis, keys: Keys, *, keep_s: float, sealer: Sealer | None = None, trail: Trail | None = None
+    ) -> None:
         self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self.keys = keys
         self.keep_s = keep_s
         self.sealer = sealer
-        self.gates = Gates(client, keys)
+        self.trail = trail or Trail(client, keys, keep_s=0)
+        self.gates = Gates(client, keys, self.trail)
         self._scripts = Scripts(client)
         self._silent: dict[
             str, tuple[float, float]
@@ -185,7 +191,7 @@ class Jobs:
         )
         if reply < 0:
             raise LedgerTooNew()
-        return Loading(job, connection, lane, pilot) if reply else None
+        return Loading(job, connection, lane, pilot, info=dict(info or {})) if reply else None
 
     async def write(self, loading: Loading, *, all_of_it: bool = False) -> None:
         """Write the chunks that are full; the last one too when `all_of_it`. To be called now and then: it says that we are still here."""
@@ -203,6 +209,11 @@ class Jobs:
                 pipe.hset(self.keys.job(loading.id), mapping={"rows": loading.rows, "chunks": loading.chunks})
                 await pipe.execute()
             ready = ready[_LOADING_CHUNKS:]
+
+    async def add_info(self, loading: Loading, **facts: Any) -> None:
+        """Add to what a job that is not started yet says of itself."""
+        loading.info |= facts
+        await self.client.hset(self.keys.job(loading.id), "info", orjson.dumps(loading.info))
 
     async def start(self, loading: Loading) -> JobState:
         """Let a loaded job run: its rows are accepted now. All of its chunks have been written.
@@ -223,7 +234,15 @@ class Jobs:
             raise LedgerError(
                 "Somebody removed the job while its list was being read, so nothing was sent: submit it again."
             )
+        if loading.lane is not Lane.NOW:  # whom a producer asks for by itself, the trail names in their row
+            await self._note_submission(loading)
         return JobState(reply.decode())
+
+    async def _note_submission(self, loading: Loading) -> None:
+        told = {name: value for name, value in loading.info.items() if name not in ("by", "host")}
+        by = {"by": who} if (who := submitter_of(loading.info)) else {}
+        facts = {"job": loading.id, "connection": loading.connection, "rows": loading.rows, "to_send": loading.to_send}
+        await self.trail.note("job.submitted", **by, **facts, **told)
 
     # Seeing it
 
@@ -343,15 +362,15 @@ class Jobs:
 
     async def pause(self, job: str, why: str) -> JobState | None:
         """Pause after the batches in flight. Returns the state it is in then; None: no such job."""
-        return await self._move(job, "paused", why)
+        return await self._move(job, "paused", why, "job.paused")
 
     async def resume(self, job: str) -> JobState | None:
         """Let a paused job run on, past the pilot that paused it too."""
-        return await self._move(job, "running", "")
+        return await self._move(job, "running", "", "job.resumed")
 
     async def cancel(self, job: str, why: str = "") -> JobState | None:
         """End a job: rows not yet sent are cancelled, rows on the wire end as what they are."""
-        return await self._move(job, "cancelled", why)
+        return await self._move(job, "cancelled", why, "job.cancelled")
 
     async def park(self, job: str, why: str) -> bool:
         """Hold a running job until somebody approves it, unless somebody has. Whether it may run."""
@@ -365,24 +384,38 @@ class Jobs:
             keys=[self.keys.job(view.id)],
             args=[self.keys.prefix, view.id, approver, orjson.dumps(info), state.value, pause_why],
         )
+        if reply:
+            submitter = submitter_of(view.info)
+            await self.trail.note(
+                "job.approved", by=approver, job=view.id, connection=view.connection, submitted_by=submitter
+            )
         return bool(reply)
 
-    async def _move(self, job: str, state: str, why: str) -> JobState | None:
+    async def _move(self, job: str, state: str, why: str, what: str = "") -> JobState | None:
         reply = await self._scripts["move_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, state, why])
+        if what and reply and reply.decode() == state:
+            connection = await self.client.hget(self.keys.job(job), "connection")
+            await self.trail.note(what, job=job, connection=(connection or b"").decode(), why=why)
         return JobState(reply.decode()) if reply else None
 
     async def delete(self, job: str) -> bool:
         """Remove every trace of a job. A running one is cancelled first; a late answer finds nothing to write to."""
-        fields = await self.client.hmget(self.keys.job(job), "state", "chunks")
-        if fields == [None, None]:
+        fields = await self.client.hmget(self.keys.job(job), "state", "chunks", "connection", "rows")
+        if fields[:2] == [None, None]:
             return False
         try:
-            await self.cancel(job, "deleted")  # from here on nothing of it is sent or offered
+            await self._move(job, "cancelled", "deleted")  # from here on nothing of it is sent or offered
         except OutOfMemoryError:  # without the job nothing is either; and deleting is what makes room
             await self.client.delete(self.keys.job(job))
+        was_accepted = fields[0] != b"loading"
+        if was_accepted:
+            await self.trail.keep_unfinished(job, int(fields[1] or 0))
         numbers = range(int(fields[1] or 0))
         for start in range(0, len(numbers), 500):
             await self.client.unlink(*(self.keys.chunk(job, n) for n in numbers[start : start + 500]))
+        if was_accepted:
+            told = {"connection": (fields[2] or b"").decode(), "rows": int(fields[3] or 0)}
+            await self.trail.note("job.deleted", job=job, was=(fields[0] or b"").decode(), **told)
         # Last: should this be killed half-way, the job is still there to be deleted again
         await self.client.delete(self.keys.job(job), self.keys.back(job))
         await self.client.zrem(self.keys.jobs(), job)
@@ -395,6 +428,7 @@ class Jobs:
         for raw in await self.client.srandmember(self.keys.ending(), 10):
             job = raw.decode()
             chunks = int(await self.client.hget(self.keys.job(job), "chunks") or 0)
+            await self.trail.keep_unfinished(job, chunks)
             keep = round(self.keep_s)
             for start in range(0, chunks, 500):
                 async with self.client.pipeline(transaction=False) as pipe:
@@ -403,10 +437,20 @@ class Jobs:
                     await pipe.execute()
             await self.client.expire(self.keys.back(job), keep)
             await self.client.expire(self.keys.job(job), keep)
-            await self.client.srem(self.keys.ending(), job)
+            if await self.client.srem(self.keys.ending(), job):
+                await self._note_end(job)
         for raw in await self.client.zrandmember(self.keys.jobs(), 10):
             if not await self.client.exists(self.keys.job(raw.decode())):
                 await self.client.zrem(self.keys.jobs(), raw)
+
+    async def _note_end(self, job: str) -> None:
+        view = await self.view(job)
+        if view is None or view.lane is Lane.NOW:
+            return
+        counts = {name: count for name, count in asdict(view.counts).items() if count}
+        await self.trail.note(
+            "job.ended", by="usher", job=job, connection=view.connection, state=view.state.value, **counts
+        )
 
     async def remove_abandoned(self, *, sure_s: float = _SURE_S) -> list[str]:
         """Remove jobs whose maker was killed while loading them. Called by dispatchers; returns their ids."""

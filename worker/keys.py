@@ -190,6 +190,20 @@ class Keys:
         """string: the key of the index's hashes, sealed where there is a ledger key."""
         return f"{self.prefix}:index-key"
 
+    def index_tenants(self) -> str:
+        """set: every tenant key that addresses were ever hashed for: a person is looked for in each of them."""
+        return f"{self.prefix}:index-tenants"
+
+    # The audit trail
+
+    def audit_events(self, generation: int) -> str:
+        """stream: `e` (JSON: what, by, facts), one entry an event; a generation is 30 days, its keys expire (`worker/audit.py`)."""
+        return f"{self.prefix}:audit:{generation}:events"
+
+    def audit_rows(self, generation: int) -> str:
+        """hash: `{j}:{n}` → what was done to the rows of that chunk (`worker/audit_rows.py`)."""
+        return f"{self.prefix}:audit:{generation}:rows"
+
     # Quota
 
     def bucket(self, scope: str) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
 
 from worker import blobs
-from worker.errors import LedgerTooNew, SealBroken
+from worker.audit import Trail
+from worker.chunks import ChunkContents, read_chunk
+from worker.errors import LedgerTooNew
 from worker.journal import JOURNAL_S, Journal
 from worker.keys import SCHEMA, Keys
 from worker.model import (
@@ -89,13 +91,21 @@ class Ledger:
     """The worker's side of the ledger, over one Redis client."""
 
     def __init__(
-        self, client: Redis, keys: Keys, *, lease_s: float = 15, settle_s: float = 60, sealer: Sealer | None = None
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        lease_s: float = 15,
+        settle_s: float = 60,
+        sealer: Sealer | None = None,
+        trail: Trail | None = None,
     ) -> None:
         self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self.keys = keys
         self.lease_s = lease_s
         self.settle_s = settle_s
         self.sealer = sealer
+        self.trail = trail or Trail(client, keys, keep_s=0)
         self.journal = Journal()
         self.outdated = asyncio.Event()  # a batch was refused because of the epoch: it is to be asked for at once
         self._epoch, self._seen_ms = "", 0  # the epoch this process has come in to, and the last beat it saw
@@ -385,6 +395,8 @@ class Ledger:
         counted = refusals is not None and (refusals.in_a_row > 0 or refusals.share < 1)
         args += [refusals.in_a_row, refusals.share, ",".join(refusals.marks)] if counted and refusals else [0, 1, ""]
         args += [blobs.pack_head(end.rows, end.outcomes), end.blobs] if end else [b"", 0]
+        kept = self.trail.pack(connection, end.base, lane, end.outcomes, index) if end else b""
+        args += [kept, self.trail.keep_ms]
         for outcome in outcomes:
             args += [outcome.index, outcome.letter.value, _ms(outcome.wait_s), outcome.attempted_at_ms]
             args.append(index.hashes[outcome.index] if index else b"")
@@ -392,9 +404,10 @@ class Ledger:
         self.journal.heard(job, chunk, batch, outcomes, keys, args)
         reply = await self._scripts["record_batch"](keys=keys, args=args)
         self.journal.recorded(job, chunk, batch)
-        return Recorded(
-            int(reply[1]), int(reply[2]), reply[3].decode(), int(reply[5]), reply[0] == b"gone", reply[0] == b"folded"
-        )
+        folded = reply[0] == b"folded"
+        if folded:
+            self.trail.tell_rows(job, kept)
+        return Recorded(int(reply[1]), int(reply[2]), reply[3].decode(), int(reply[5]), reply[0] == b"gone", folded)
 
     async def passed_probation(self, connection: str) -> None:
         """Count one clean batch of a connection that is on probation."""
@@ -410,7 +423,22 @@ class Ledger:
         finished = [o for o in contents.outcomes if o is not None]
         packed = blobs.pack_finished(contents.rows, finished)
         links = self._seal_links(finished, job, chunk)
-        return bool(await self._scripts["fold_chunk"](keys=[key], args=[fields.get(b"no", b"0"), packed, links]))
+        kept = await self._kept_of(job, contents)
+        folded = await self._scripts["fold_chunk"](
+            keys=[key],
+            args=[fields.get(b"no", b"0"), packed, links, self.keys.prefix, f"{job}:{chunk}", kept, self.trail.keep_ms],
+        )
+        if folded:
+            self.trail.tell_rows(job, kept)
+        return bool(folded)
+
+    async def _kept_of(self, job: str, contents: ChunkContents) -> bytes:
+        """Return what the audit trail keeps of a finished chunk."""
+        connection, lane = await self.client.hmget(self.keys.job(job), "connection", "lane")
+        if connection is None or not self.trail.keep_ms:
+            return b""
+        index = await self.trail.place(connection.decode(), contents.rows)
+        return self.trail.pack(connection.decode(), contents.base, Lane(lane.decode()), contents.outcomes, index)
 
     def _seal_links(self, outcomes: Sequence[Outcome], job: str, chunk: int, *, for_now: bool = False) -> bytes:
         """Return the outcomes' links as they are stored; nothing where there are none, or no key to seal them with."""
@@ -529,57 +557,6 @@ class Ledger:
             args=[tokens, *(v for b in buckets for v in (b.amount, b.window_ms, b.kept if lane is Lane.BULK else 0))],
         )
         return int(reply) / 1000
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkContents:
-    """A chunk as it can be read at any time: its rows, and each row's letter and outcome (None: none yet)."""
-
-    base: int
-    rows: list[dict[str, Any]] = field(repr=False)
-    letters: str
-    attempts: str
-    outcomes: list[Outcome | None]
-
-
-def read_chunk(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes) -> ChunkContents:
-    """Read a chunk's hash, folded or not. A row's first recorded outcome is its outcome.
-
-    Links that cannot be opened (no key here, or another one) are left out.
-    """
-    letters = fields[b"st"].decode()
-    found: dict[int, Outcome] = {}
-    links: dict[int, str] = {}
-    if b"out" in fields:
-        rows, outcomes = blobs.unpack_finished(fields[b"out"])
-        found = {o.index: o for o in outcomes}
-        links = _open_links(fields.get(b"lnk"), sealer, context)
-    else:
-        rows = blobs.unpack_rows(fields[b"rows"])
-        for number in range(1, int(fields.get(b"no", 0)) + 1):
-            part = _open_links(fields.get(b"l%d" % number), sealer, context)
-            for outcome in blobs.unpack_outcomes(fields[b"o%d" % number]):
-                # A blob may hold outcomes that came too late: the row's letter says which one counts.
-                if outcome.index not in found and outcome.letter.value == letters[outcome.index]:
-                    found[outcome.index] = outcome
-                    if outcome.index in part:
-                        links[outcome.index] = part[outcome.index]
-    outcomes_by_row = [_with_link(found.get(i), links.get(i, "")) for i in range(len(letters))]
-    return ChunkContents(int(fields[b"base"]), rows, letters, fields.get(b"at", b"").decode(), outcomes_by_row)
-
-
-def _with_link(outcome: Outcome | None, link: str) -> Outcome | None:
-    return replace(outcome, redeem_url=link) if outcome is not None and link else outcome
-
-
-def _open_links(sealed: bytes | None, sealer: Sealer | None, context: bytes) -> dict[int, str]:
-    if not sealed or sealer is None:
-        return {}
-
-    try:
-        return blobs.unpack_links(sealer.open(sealed, context))
-    except SealBroken:
-        return {}
 
 
 def links_context(job: str, chunk: int) -> bytes:

@@ -181,6 +181,7 @@ class ChunkEnd:
     rows: Sequence[Row] = field(repr=False)
     outcomes: Sequence[Outcome]  # of each row
     blobs: int  # in which the ledger has those recorded before
+    base: int = 1  # job-wide number of its first row
 
 
 @dataclass(frozen=True, slots=True)

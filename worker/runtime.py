@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 from dataclasses import dataclass
+from socket import gethostname
 from typing import Any, TypeVar
 
 from worker.dispatcher import Dispatcher, Publish
@@ -156,7 +157,7 @@ class Runtime:
 
         place = await asyncio.to_thread(find_place)
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        async with open_services(place.settings, place.redis_url) as services:
+        async with open_services(place.settings, place.redis_url, actor=f"usher worker on {gethostname()}") as services:
             leases, reactions = Leases(services.ledger), Reactions(services)
             look_ups = LookUps(services, reactions)
             self._parts = Parts(

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
+from worker.actor import find_actor
+from worker.audit import Trail
+from worker.audit_syslog import Syslog
 from worker.clocks import Clocks
 from worker.gates import Gates
 from worker.graph import GraphClient
@@ -51,6 +54,11 @@ class Services:
     begun: Begun = field(default_factory=Begun)
     meters: Meters = field(default_factory=Meters)
 
+    @property
+    def trail(self) -> Trail:
+        """The audit trail."""
+        return self.jobs.trail
+
     def connection(self, name: str) -> Connection:
         """Return a connection by name; the built-in sandbox is found by what it wrote down when it started.
 
@@ -77,6 +85,15 @@ def find_connection(settings: Settings, name: str) -> Connection:
         return parse_connection(name, table)
 
 
+def _tenant_key(settings: Settings, connection: str) -> str:
+    from config import ConfigError
+
+    try:
+        return find_connection(settings, connection).tenant_key
+    except ConfigError:  # no longer configured
+        return ""
+
+
 def open_sealer(settings: Settings) -> Sealer | None:
     """Return the sealer of `[ledger].key`, None where there is none: links are not kept then, tokens not shared.
 
@@ -87,17 +104,40 @@ def open_sealer(settings: Settings) -> Sealer | None:
 
 @asynccontextmanager
 async def open_services(
-    settings: Callable[[], Settings], redis_url: str, *, sealed: bool = True, redis_timeout_s: float = 15.0
+    settings: Callable[[], Settings],
+    redis_url: str,
+    *,
+    sealed: bool = True,
+    redis_timeout_s: float = 15.0,
+    actor: str = "",
 ) -> AsyncIterator[Services]:
-    """Open everything; nothing connects before it is used. `sealed` False: without the ledger's key (reading only)."""
+    """Open everything; nothing connects before it is used. `sealed` False: without the ledger's key (reading only).
+
+    `actor`: whom the audit trail names for what is done here; the account of this process where nobody is given.
+    """
     present = settings()
     async with AsyncExitStack() as stack:
         client = open_client(redis_url, timeout_s=redis_timeout_s)
         stack.push_async_callback(client.aclose)
         keys = Keys(present.ledger.prefix)
         sealer = open_sealer(present) if sealed else None
-        ledger = Ledger(client, keys, lease_s=present.ledger.lease_s, settle_s=present.ledger.settle_s, sealer=sealer)
-        jobs = Jobs(client, keys, keep_s=present.ledger.keep_s, sealer=sealer)
+        index = GuestIndex(client, keys, sealer)
+        syslog = Syslog(present.ledger.audit_syslog) if present.ledger.audit_syslog else None
+        if syslog is not None:
+            stack.callback(syslog.close)
+        trail = Trail(
+            client,
+            keys,
+            keep_s=present.ledger.audit_keep_s,
+            actor=actor or find_actor(),
+            index=index if sealed or not present.ledger.key else None,  # without its key hashes would be wrong ones
+            tenant_key_of=lambda name: _tenant_key(settings(), name),
+            syslog=syslog,
+        )
+        ledger = Ledger(
+            client, keys, lease_s=present.ledger.lease_s, settle_s=present.ledger.settle_s, sealer=sealer, trail=trail
+        )
+        jobs = Jobs(client, keys, keep_s=present.ledger.keep_s, sealer=sealer, trail=trail)
         meters = Meters()
         tokens = TokenSource(TokenShelf(client, keys, sealer) if sealer else None, heard=meters.token_request)
         stack.push_async_callback(tokens.close)
@@ -111,7 +151,7 @@ async def open_services(
                 ledger,
                 jobs,
                 jobs.gates,
-                GuestIndex(client, keys, sealer),
+                index,
                 tokens,
                 graph,
                 sealer,

@@ -15,7 +15,8 @@ from tasks.cli.session import Session
 COMMANDS = {
     "invite": ("invite", "Invite a list of people, or single addresses, as guests."),
     "jobs": ("jobs", "List jobs, follow them, fetch results, pause, resume, cancel, retry, delete."),
-    "guests": ("guests", "Forget a person everywhere."),
+    "guests": ("guests", "List all that is held about a person, or forget them."),
+    "audit": ("audit", "Show or export who did what."),
     "connections": ("connections", "Add connections, get them consented to, check them, hold them, reopen them."),
     "worker": ("programs", "Run a worker (Celery's own command)."),
     "beat": ("programs", "Run the scheduler (Celery's own command)."),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,49 +17,118 @@ from tasks.cli.session import Session
 if TYPE_CHECKING:
     from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
+    from worker.services import Services
 
+_GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
 @click.group(context_settings=_HELP)
 def guests() -> None:
-    """Forget a person everywhere."""
+    """List all that is held about a person, or forget them everywhere."""
 
 
 @guests.command()
-@click.argument("email")
+@click.argument("who", metavar="EMAIL|ID")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def forget(session: Session, email: str, wants_json: bool) -> int:
-    """Remove a person's address, name, reference and redeem link from the index and from every job that has ended.
+def forget(session: Session, who: str, wants_json: bool) -> int:
+    """Remove a person's address, name, reference and redeem link from the index, from every job that has ended, and from the audit trail.
 
-    Each row's outcome and Microsoft's ids stay. Files of results and the guest in the tenant are not touched.
+    ID is Microsoft's object id of the guest. Each row's outcome and Microsoft's ids stay. Files of results and the guest in the tenant
+    are not touched.
     """
+    return _run(session, who, _forget)
+
+
+@guests.command()
+@click.argument("who", metavar="EMAIL|ID")
+@json_option("One JSON object with all of it.")
+@click.pass_obj
+def export(session: Session, who: str, wants_json: bool) -> int:
+    """List all that usher holds about a person: rows of jobs, the index of guests, the audit trail. With --json: in full, redeem links too."""
+    return _run(session, who, _export)
+
+
+def _run(session: Session, who: str, work: Callable[[Terminal, Services, str, str], Awaitable[int]]) -> int:
     from tasks.cli.place import open_place
     from tasks.cli.terminal import Terminal
 
-    wanted = email.strip()
-    if not wanted:
-        raise Refusal("There is no address to forget.")
+    wanted = who.strip()
+    is_id = bool(_GUID.fullmatch(wanted))
+    if not is_id and "@" not in wanted:
+        raise Refusal("Give an e-mail address, or an object id such as 11111111-2222-3333-4444-555555555555.")
+
+    async def run(terminal: Terminal, place: Place) -> int:
+        async with place.services() as services:
+            for warning in place.warnings:
+                terminal.warn(warning)
+            return await work(terminal, services, "" if is_id else wanted, wanted.lower() if is_id else "")
+
     with Interrupts().caught(), open_place() as place:
-        return asyncio.run(_forget(Terminal(session), place, wanted))
+        return asyncio.run(run(Terminal(session), place))
 
 
-async def _forget(terminal: Terminal, place: Place, email: str) -> int:
+async def _forget(terminal: Terminal, services: Services, email: str, object_id: str) -> int:
     from tasks.cli.words import many
-    from worker.forgetting import forget as forget_everywhere
+    from worker.forgetting import forget as forget_address
+    from worker.forgetting import forget_id
 
-    async with place.services() as services:
-        for warning in place.warnings:
-            terminal.warn(warning)
-        done = await forget_everywhere(services.ledger, services.index, email)
-    if done.rows or done.entries:
+    if object_id:
+        done = await forget_id(services, object_id)
+    else:
+        done = await forget_address(services.ledger, services.index, email)
+    if done.anything:
+        await services.trail.note(
+            "guest.forgotten", rows=done.rows, jobs=done.jobs, index_entries=done.entries, audit_rows=done.audited
+        )
         index = "the index of guests too" if done.entries else "the index of guests held nothing"
+        audit = (
+            f"; {many(done.audited, 'row')} of the audit trail without the hash of the address" if done.audited else ""
+        )
         terminal.show(
-            f"Forgotten: {many(done.rows, 'row')} of {many(done.jobs, 'job')} {'no longer names' if done.rows == 1 else 'no longer name'} this person; {index}."
+            f"Forgotten: {many(done.rows, 'row')} of {many(done.jobs, 'job')} {'no longer names' if done.rows == 1 else 'no longer name'} this person; {index}{audit}."
         )
     else:
         terminal.show("usher holds nothing of this person; the address was compared whole, however it is spelled.")
     if terminal.quiet:
-        terminal.print_json({"rows": done.rows, "jobs": done.jobs, "index": done.entries})
+        terminal.print_json({"rows": done.rows, "jobs": done.jobs, "index": done.entries, "audit": done.audited})
+    return 0
+
+
+async def _export(terminal: Terminal, services: Services, email: str, object_id: str) -> int:
+    from dataclasses import asdict
+
+    from tasks.cli.terminal import clean
+    from tasks.cli.words import many
+    from worker.exporting import find_all
+
+    held = await find_all(services, email=email, object_id=object_id)
+    if terminal.quiet:
+        terminal.print_json(asdict(held))
+        return 0
+    if not held.anything:
+        terminal.show("usher holds nothing of this person; the address was compared whole, however it is spelled.")
+        return 0
+    for row in held.rows:
+        fields = ", ".join(f"{name} {value}" for name, value in row["submitted"].items())
+        ended = ", ".join(
+            f"{name} {row[name]}" for name in ("user_id", "mail", "error_code", "code", "finished_at") if row.get(name)
+        )
+        link = "; its redeem link is kept (shown with --json)" if row.get("redeem_url") else ""
+        terminal.show(f"Job {row['job']} on {row['connection']}, row {row['row']}: {clean(fields)}")
+        terminal.show(f"  {row['status']}{': ' if ended else ''}{clean(ended)}{link}")
+    for row in held.mentions:
+        terminal.show(
+            f"Job {row['job']}, row {row['row']} of somebody else names them in {', '.join(row['named_in'])}."
+        )
+    for entry in held.index:
+        when = (
+            f"invited or met on {entry['invited_or_met']} by job {entry['job']}" if "job" in entry else "being invited"
+        )
+        terminal.show(f"Index of guests, tenant {entry['tenant']}: {when}.")
+    if held.audit:
+        terminal.show(f"Audit trail: {many(len(held.audit), 'row')} (a hash of the address, no address):")
+    for line in held.audit:
+        terminal.show(f"  {line['at']}  job {line['job']}, row {line['row']}: {line['outcome']} {line['object_id']}")
     return 0

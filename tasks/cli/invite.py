@@ -139,7 +139,7 @@ def _build_request(
         reading = plan.reading  # with the answers that were given when it was made
     rows, name, guests = _open_source(terminal, source, reading, closing)
     person = find_person()
-    info: dict[str, Any] = {"by": person.user, "host": person.host, "list": name}
+    info: dict[str, Any] = {"by": person.user, "host": person.host, "list": name, "usher": _version()}
     if plan is not None:
         info |= {"plan": plan.digest, "planned_by": plan.told["made_by"]}
     if given["reason"]:
@@ -196,6 +196,12 @@ def _addresses(source: tuple[str, ...]) -> Iterator[ValidRow | BadRow]:
     for number, address in enumerate(source, 1):
         row = validate_record({"email": address}, number)
         yield look_again(row, {"email": address}, {}) if isinstance(row, BadRow) else row
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("entra-usher")
 
 
 def _refuse_unknown(name: str) -> None:

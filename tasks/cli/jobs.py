@@ -252,11 +252,14 @@ async def _show(terminal: Terminal, place: Place, services: Services, wanted: st
         "State": view.state.value + (f" ({view.why})" if view.why and not view.gate.held else ""),
         "Rows": number(view.counts.rows),
         "List": str(view.info.get("list", "")),
+        "SHA-256": str(view.info.get("sha256", "")),
         "By": submitter_of(view.info),
+        "Task": str(view.info.get("task", "")),
         "Approved": f"by {view.info['approver']}" if view.info.get("approver") else "",
         "Reason": str(view.info.get("reason", "")),
         "Retry of": str(view.info.get("retry_of", "")),
         "Given": ", ".join(f"{name} {value}" for name, value in options.items()),
+        "usher": str(view.info.get("usher", "")),
         "Since": moment(view.created_at),
         "Ended": moment(view.finished_at),
         "On the way": many(view.open, "row") if view.open else "",
@@ -389,7 +392,7 @@ async def _retry(run: Run, services: Services, wanted: str, options: dict[str, A
         "by": person.user,
         "host": person.host,
     }  # whoever tries again submits, and is not approved by that
-    for name in ("approver", "approved_at"):
+    for name in ("approver", "approved_at", "sha256"):
         info.pop(name, None)
     with await collect(services, view.id) as rows:
         request = Request(

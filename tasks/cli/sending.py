@@ -153,6 +153,8 @@ async def send(run: Run, services: Services, request: Request) -> int:
             )
         if not is_rehearsal(services, connection):
             _ask(terminal, request, plan)
+        if request.guests is not None:
+            await services.jobs.add_info(loaded.loading, sha256=request.guests.sha256())
         session.accepted = job
         await start(services.jobs, loaded)
     except BaseException:

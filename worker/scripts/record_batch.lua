@@ -4,6 +4,7 @@
 --   blob of outcomes, blob of links, the tenant's index, refusals in a row that hold the job (0: none do), share of the first 100 answers
 --   that does (1: none), what each row's answer counts as ('-' nothing, 'o' good, 'x' refused, 'd…' refused for this domain), what stands before
 --   the outcomes in a finished chunk ('': this is not the chunk's end, else both blobs are of all its rows), blobs recorded before that,
+--   what the audit trail keeps of it ('': nothing), audit_keep_ms,
 --   then row, letter, wait_ms (of 'd': when to look again; else 0),
 --   attempt looked up (its time; else 0), 12 bytes of hash ('': not in the index), ...
 -- Returns {'ok' | 'folded' | 'gone', rows left to send in the chunk, rows in doubt or on the wire in it, job's state, rows taken, blob number}
@@ -24,7 +25,7 @@ for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
 local over = batch == 0 and redis.call('HGET', KEYS[1], 'finished_at')
 local counts, resolved, opened, taken, revived = {}, {}, 0, 0, false
 local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose it should be
-for a = 16, #ARGV, 5 do
+for a = 18, #ARGV, 5 do
   local row, new, wait = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
   local i = tonumber(row)
   local old = letter_at(letters, i)
@@ -58,7 +59,7 @@ for a = 16, #ARGV, 5 do
     letters = replace_at(letters, i, new)
     counts[new] = (counts[new] or 0) + 1
     taken = taken + 1
-    if batch > 0 then answered[#answered + 1] = marks[(a - 16) / 5 + 1] end
+    if batch > 0 then answered[#answered + 1] = marks[(a - 18) / 5 + 1] end
   elseif waiting and is_pending(new) then
     letters = replace_at(letters, i, new)
     opened = opened - 1
@@ -95,6 +96,7 @@ local number, verb = 0, 'ok'
 if ARGV[14] ~= '' and taken > 0 and not string.find(letters, '[.qsd]')
     and (redis.call('HGET', KEYS[2], 'no') or '0') == ARGV[15] and redis.call('HEXISTS', KEYS[2], 'rows') == 1 then
   fold(KEYS[2], letters, ARGV[14] .. ARGV[8], ARGV[9])
+  keep_trail(prefix, job .. ':' .. chunk, ARGV[16], tonumber(ARGV[17]), now)
   verb = 'folded'
 elseif ARGV[8] ~= '' and taken > 0 then
   number = redis.call('HINCRBY', KEYS[2], 'no', 1)
@@ -133,6 +135,8 @@ if why and state == 'running' then
   state = 'held'
   redis.call('HSET', KEYS[1], 'state', state, 'why', why .. ', so the rest of this job waits for a person: look at why (usher jobs results '
     .. job .. '), then let it go on (usher jobs resume ' .. job .. ') or end it (usher jobs cancel ' .. job .. ').')
+  local keep_ms = tonumber(ARGV[17])
+  if keep_ms > 0 then note(prefix, cjson.encode({ what = 'job.held', by = 'usher', job = job, connection = connection, why = why }), keep_ms, now) end
 end
 local _, pending = string.gsub(letters, '[.q]', '')
 local _, open = string.gsub(letters, '[sd]', '')

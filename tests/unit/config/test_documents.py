@@ -74,7 +74,10 @@ def test_the_example_loads() -> None:
     defaults = {key: value for key, value in setting_keys().items() if key.startswith(("quota.", "ledger.", "graph."))}
     for key, default in defaults.items():
         section, name = key.split(".")
-        assert getattr(getattr(settings, section), "keep_s" if name == "keep" else name) == default
+        assert (
+            getattr(getattr(settings, section), {"keep": "keep_s", "audit_keep": "audit_keep_s"}.get(name, name))
+            == default
+        )
 
 
 @pytest.mark.parametrize(

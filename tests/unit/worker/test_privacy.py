@@ -16,10 +16,10 @@ from celery.exceptions import Reject
 from config.secrets import Secret
 from tasks.rows import validate_record
 from worker.batching import Fate, GraphAnswer, GraphRequest
+from worker.chunks import ChunkContents
 from worker.credentials import AccessToken
 from worker.directory import Question
 from worker.jobs import Loading
-from worker.ledger import ChunkContents
 from worker.model import Lane, Lease, Options, Outcome, RowState, Ticket
 from worker.privacy import TaskFailed
 

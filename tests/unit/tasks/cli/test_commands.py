@@ -43,7 +43,8 @@ def test_every_command_is_there() -> None:
     ("group", "names"),
     [
         ("jobs", {"list", "show", "watch", "results", "approve", "pause", "resume", "cancel", "retry", "delete"}),
-        ("guests", {"forget"}),
+        ("guests", {"forget", "export"}),
+        ("audit", {"list", "export"}),
         ("connections", {"add", "consent", "list", "check", "hold", "reopen"}),
     ],
 )

@@ -1,0 +1,108 @@
+"""All that usher holds about one person, by address or by Microsoft's object id: rows of jobs, the index of guests, the audit trail."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from worker.addresses import fold_address
+from worker.audit import row_lines
+from worker.chunks import ChunkContents, read_chunk
+from worker.forgetting import hashes_of, known_by, without_person
+from worker.ledger import links_context
+from worker.model import STATUS_OF, RowState
+from worker.scripts import Scripts
+from worker.services import Services
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Held:
+    """What there is, each a plain object for a file."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)  # theirs, as submitted and as they ended
+    mentions: list[dict[str, Any]] = field(default_factory=list)  # rows of others that name them (cc, sponsors, groups)
+    index: list[dict[str, Any]] = field(default_factory=list)  # by tenant: when invited last, and by which job
+    audit: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is."""
+        return bool(self.rows or self.mentions or self.index or self.audit)
+
+
+async def find_all(services: Services, *, email: str = "", object_id: str = "") -> Held:
+    """Find everything about a person, given one of the two. Changes nothing."""
+    held = Held()
+    addresses, hashes = {fold_address(email)} if email else set[str](), set[bytes]()
+    if object_id:
+        addresses, hashes = await known_by(services, object_id)
+    for address in addresses:
+        for base, hash_ in await hashes_of(services.ledger, services.index, address):
+            hashes.add(hash_)
+            held.index += await _in_index(services, base, hash_)
+    if addresses:
+        await _in_jobs(services, addresses, held)
+    async for job, kept in services.trail.rows():
+        if any(row.guest in hashes or (object_id and row.object_id == object_id) for row in kept.rows):
+            lines = row_lines(job, kept)
+            held.audit += [
+                line
+                for line, row in zip(lines, kept.rows, strict=True)
+                if row.guest in hashes or (object_id and row.object_id == object_id)
+            ]
+    return held
+
+
+async def _in_jobs(services: Services, addresses: set[str], held: Held) -> None:
+    client, keys = services.ledger.client, services.keys
+    for raw in await client.zrange(keys.jobs(), 0, -1):
+        job = raw.decode()
+        chunks, connection = await client.hmget(keys.job(job), "chunks", "connection")
+        for number in range(int(chunks or 0)):
+            fields = await client.hgetall(keys.chunk(job, number))
+            if b"st" not in fields:
+                continue
+            contents = read_chunk(fields, services.sealer, links_context(job, number))
+            for i, row in enumerate(contents.rows):
+                if fold_address(str(row.get("email", ""))) in addresses:
+                    place = {"job": job, "connection": (connection or b"").decode(), "row": contents.base + i}
+                    held.rows.append({**place, **_row(contents, i)})
+                elif named := _named_in(row, addresses):
+                    held.mentions.append({"job": job, "row": contents.base + i, "named_in": named})
+
+
+def _named_in(row: dict[str, Any], addresses: set[str]) -> list[str]:
+    """Return the columns of another guest's row that name a person."""
+    left = [without_person(row, who) for who in addresses]
+    return sorted({name for kept in left for name in row if kept.get(name) != row[name]})
+
+
+def _row(contents: ChunkContents, i: int) -> dict[str, Any]:
+    """Return a row as it was submitted, and how it ended."""
+    told: dict[str, Any] = {"submitted": contents.rows[i], "status": STATUS_OF[RowState(contents.letters[i])]}
+    outcome = contents.outcomes[i]
+    if outcome is None:
+        return told
+    facts = asdict(outcome)
+    for name in ("index", "letter", "wait_s", "attempted_at_ms"):
+        del facts[name]
+    at_ms = facts.pop("at_ms")
+    if at_ms:
+        facts["finished_at"] = (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")
+    return told | {name: value for name, value in facts.items() if value not in ("", 0)}
+
+
+async def _in_index(services: Services, base: str, hash_: bytes) -> list[dict[str, Any]]:
+    entry, claim = await Scripts(services.client)["find_guest"](keys=[], args=[base, hash_])
+    if not entry and not claim:
+        return []
+    told: dict[str, Any] = {"tenant": base.removeprefix(services.keys.index(""))}
+    if entry:
+        day, _, job = entry.decode()[1:].partition(":")
+        told |= {"invited_or_met": f"{_EPOCH + timedelta(days=int(day)):%Y-%m-%d}", "job": job}
+    if claim:
+        told["on_the_wire"] = claim.decode()
+    return [told]
