@@ -14,7 +14,10 @@ from typing import Literal
 
 RetryAfterMode = Literal["present", "absent", "one"]
 
-DEFAULT_ROLES = ("User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All")
+DEFAULT_ROLES = (
+    *("User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All"),
+    *("Policy.Read.B2BManagementPolicy", "CrossTenantInformation.ReadBasic.All"),
+)
 """What the seed application may do: enough for every feature that only invites and looks up."""
 
 LIMITS: dict[str, tuple[float, float]] = {

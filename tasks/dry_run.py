@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 4
 """Chunks looked up at the same time: 60 or so reads on the wire, a small part of the quota for reads."""
+_DOMAINS_AT_ONCE = 8
 _MOST_DOMAINS = 5_000  # of one list whose tenants are asked for, where partners are blocked
 
 
@@ -53,6 +54,7 @@ class Foresight:
     gaps: list[Gap] = field(default_factory=list)
     _look_ups: LookUps = field(init=False)
     _asker: Asker = field(init=False)
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DOMAINS_AT_ONCE))
     _partners: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -139,10 +141,12 @@ class Foresight:
         return {domain for domain in domains if (task := self._partners.get(domain)) and await task}
 
     async def _is_blocked(self, domain: str) -> bool:
-        if self.gaps:
-            return False
         name = quote(domain.replace("'", "''"), safe="'")
-        body = await self._asker.read(f"/tenantRelationships/findTenantInformationByDomainName(domainName='{name}')")
+        path = f"/tenantRelationships/findTenantInformationByDomainName(domainName='{name}')"
+        async with self._turns:
+            if self.gaps:  # found out by whoever asked before
+                return False
+            body = await self._asker.read(path)
         if isinstance(body, Unread):  # not found: a domain without a tenant, whom these settings do not concern
             if body.may_not and not self.gaps:
                 what = "Which domains belong to the partners that cross-tenant access settings block"

@@ -60,11 +60,23 @@ _NAME = Need(
     _ORGANIZATION[1:],
 )
 
+_LISTS = Need(
+    "Policy.Read.B2BManagementPolicy",
+    "to see the tenant's allow and deny list of domains before anything is sent",
+    "a refused domain shows when Microsoft refuses its first guest",
+    ("Policy.ReadWrite.B2BManagementPolicy",),
+)
+_PARTNERS = Need(
+    "CrossTenantInformation.ReadBasic.All",
+    "to see which domains belong to partners that cross-tenant access settings keep out",
+    "such a domain shows when Microsoft refuses its guests",
+)
+
 FEATURES: dict[str, tuple[Need, ...]] = {
     "invite": (_INVITE,),
     "lookup": (_LOOK,),
     "tracking": (_TRACK,),
-    "dry-run": (_LOOK, _POLICY, _NAME),
+    "dry-run": (_LOOK, _POLICY, _NAME, _LISTS, _PARTNERS),
     "name": (_NAME,),
     "policy": (_POLICY,),
 }

@@ -31,7 +31,14 @@ def test_one_permission_is_asked_for_once_with_all_its_reasons() -> None:
 @pytest.mark.parametrize("feature", FEATURES)
 def test_a_larger_permission_will_do(feature: str) -> None:
     """A token with everything lacks nothing; one without roles lacks all of it."""
-    everything = frozenset({"Directory.ReadWrite.All", "Policy.Read.All"})
+    everything = frozenset(
+        {
+            "Directory.ReadWrite.All",
+            "Policy.Read.All",
+            "Policy.ReadWrite.B2BManagementPolicy",
+            "CrossTenantInformation.ReadBasic.All",
+        }
+    )
     assert all(need.is_met(everything) for need in FEATURES[feature])
     assert not any(need.is_met(frozenset()) for need in FEATURES[feature])
 
