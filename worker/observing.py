@@ -84,7 +84,7 @@ class Observer:
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.smembers(keys.connections())
-            pipe.exists(keys.hold_all())
+            pipe.hmget(keys.hold_all(), "why", "kind")
             pipe.hgetall(keys.meters())
             pipe.zrangebyscore(keys.workers(), now_ms - WORKER_TTL_S * 1000, "+inf")
             pipe.hgetall(keys.worker_seats())
@@ -95,7 +95,9 @@ class Observer:
             pipe.zrangebyscore(f"{keys.beat()}:schedule", 0, "+inf", withscores=True)
             known, everything_held, counts, seen, seats, leases, offers, memory, beat, schedule = await pipe.execute()
         names = sorted({raw.decode() for raw in known} | set(self._settings().connections))
-        connections = await self._look_at_connections(names, bool(everything_held), now_ms)
+        why, kind = everything_held
+        all_held = (kind or b"operator").decode() if why else ""
+        connections = await self._look_at_connections(names, all_held, now_ms)
         jobs = await self._look_at_jobs(connections)
         start = len(keys.beat())
         return Look(
@@ -111,9 +113,7 @@ class Observer:
             schedule_lags_s={raw.decode()[start:]: max(0.0, now_ms / 1000 - due_s) for raw, due_s in schedule},
         )
 
-    async def _look_at_connections(
-        self, names: Sequence[str], everything_held: bool, now_ms: int
-    ) -> dict[str, ConnectionLook]:
+    async def _look_at_connections(self, names: Sequence[str], all_held: str, now_ms: int) -> dict[str, ConnectionLook]:
         configured = {name: self._find(name) for name in names}
         buckets = {name: invitation_buckets(self._settings(), c) if c else [] for name, c in configured.items()}
         keys = self._keys
@@ -130,7 +130,7 @@ class Observer:
         for name in names:
             fields, doubts, members, blocked = (next(replies) for _ in range(4))
             levels = [next(replies) for _ in buckets[name]]
-            look = found[name] = _read_connection(fields, everything_held, bool(blocked), now_ms)
+            look = found[name] = _read_connection(fields, all_held, bool(blocked), now_ms)
             for bucket, level in zip(buckets[name], levels, strict=True):
                 kind, is_closed = bucket.scope.partition(":")[0], int(level[2] or 0) > now_ms
                 look.levels[kind] = _read_level(bucket, level, now_ms)
@@ -191,11 +191,9 @@ def _add_job(look: ConnectionLook, state: str, rows: int, ended: int, waiting: i
         look.due += max(0, last - ended - waiting)
 
 
-def _read_connection(
-    fields: Mapping[bytes, bytes], everything_held: bool, blocked: bool, now_ms: int
-) -> ConnectionLook:
+def _read_connection(fields: Mapping[bytes, bytes], all_held: str, blocked: bool, now_ms: int) -> ConnectionLook:
     text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
-    held = "operator" if everything_held else text.get("kind", "") if text.get("gate") == "held" else ""
+    held = all_held or (text.get("kind", "") if text.get("gate") == "held" else "")
     held = held or ("abuse" if blocked else "")
     ends = text.get("credential_ends")
     return ConnectionLook(

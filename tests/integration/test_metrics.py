@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,12 @@ async def test_gates_throttling_and_what_is_due_are_shown(site: Site) -> None:
         assert pick(held, "usher_gate_held", connection="contoso", kind="operator") == 1
         assert pick(held, "usher_gate_open", connection="contoso") == 0
         await site.desk.gates.reopen("contoso")
+        await site.desk.gates.hold_everything("Held by a test.")
+        assert pick(metrics.scrape(), "usher_gate_held", connection="contoso", kind="operator") == 1
+        client: Any = site.desk.client
+        await client.hset(site.desk.keys.hold_all(), "kind", "restored")
+        assert pick(metrics.scrape(), "usher_gate_held", connection="contoso", kind="restored") == 1
+        await site.desk.gates.reopen_everything()
         site.start_worker()
         await site.ended(job)
         after = metrics.scrape()
