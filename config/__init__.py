@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from config.connections import SANDBOX, Connection
     from config.errors import ConfigError, ReferenceError_, UnknownConnection
     from config.references import Reference
+    from config.schedules import Schedule
     from config.secrets import Secret
     from config.settings import (
         BrokerSection,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         Settings,
         load_settings,
         parse_connection,
+        parse_schedule,
         setting_keys,
     )
     from config.values import Limit, Pace, fold_domain, mask_url
@@ -38,6 +40,7 @@ _HOME = {
     "ReferenceError_": "errors",
     "UnknownConnection": "errors",
     "Reference": "references",
+    "Schedule": "schedules",
     "Secret": "secrets",
     "BrokerSection": "settings",
     "GraphSection": "settings",
@@ -47,6 +50,7 @@ _HOME = {
     "RedisSection": "settings",
     "Settings": "settings",
     "load_settings": "settings",
+    "parse_schedule": "settings",
     "parse_connection": "settings",
     "setting_keys": "settings",
     "Limit": "values",
@@ -72,6 +76,7 @@ __all__ = [
     "RedisSection",
     "Reference",
     "ReferenceError_",
+    "Schedule",
     "Secret",
     "Settings",
     "UnknownConnection",
@@ -80,6 +85,7 @@ __all__ = [
     "load_settings",
     "mask_url",
     "parse_connection",
+    "parse_schedule",
     "setting_keys",
 ]
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, fi
 from config.connections import SANDBOX, Connection, OptionalReference, References, Section, credential_faults
 from config.errors import ConfigError, ReferenceError_, UnknownConnection, did_you_mean
 from config.references import Reference
+from config.schedules import Schedule, parse_timezone, table_faults
 from config.sources import Faults, Merged, Path_, dotted, find_file, merge
 from config.values import (
     BROKER_SCHEMES,
@@ -33,7 +34,7 @@ from config.values import (
     parse_server_url,
 )
 
-__all__ = ["Limit", "Settings", "load_settings", "parse_connection", "setting_keys"]
+__all__ = ["Limit", "Settings", "load_settings", "parse_connection", "parse_schedule", "setting_keys"]
 
 REPLICATION_S = 15.0
 """Seconds a write may need to be seen by a read, beside the request's own time. Observed: 10 s is too short (GRAPH.md 1.4)."""
@@ -196,8 +197,9 @@ class Settings:
     connections: Mapping[str, Connection] = field(default_factory=dict)
     quota: QuotaSection = field(default_factory=QuotaSection)
     metrics: MetricsSection = field(default_factory=MetricsSection)
-    schedules: Mapping[str, Any] = field(default_factory=dict)
-    timezone: str | None = None
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    timezone: str = "UTC"
+    """Of all schedules."""
     source: Path | None = None
     """The file that was read, absolute; None when there was none."""
     server_references: tuple[Reference, ...] = ()
@@ -270,7 +272,7 @@ _TABLES = (*_SECTIONS, "connections", "schedules")
 
 
 def _all_sections() -> list[tuple[str, type[Section]]]:
-    return [*_SECTIONS.items(), ("connections.NAME", Connection)]
+    return [*_SECTIONS.items(), ("connections.NAME", Connection), ("schedules.NAME", Schedule)]
 
 
 def setting_keys() -> dict[str, object]:
@@ -311,6 +313,21 @@ def parse_connection(name: str, table: Mapping[str, object], *, base: Path | Non
     if faults or connection is None:
         raise ConfigError(faults.sentences)
     return connection
+
+
+def parse_schedule(
+    name: str, table: Mapping[str, object], connections: Iterable[str], *, base: Path | None = None
+) -> Schedule:
+    """Build one schedule from what its table would hold. Relative paths start at `base`, else at the current folder.
+
+    Raises ConfigError with every fault.
+    """
+    faults = Faults()
+    merged = Merged({"schedules": {name: dict(table)}}, elsewhere=f"schedule {name}")
+    found = _Reader(merged, os.environ, faults, base=base).schedules(connections).get(name)
+    if faults or found is None:
+        raise ConfigError(faults.sentences)
+    return found
 
 
 def _is_list(path: Path_) -> bool:
@@ -361,10 +378,10 @@ class _Reader:
             ledger=ledger or LedgerSection(),
             graph=graph or GraphSection(),
             logs=logs or LogsSection(),
-            connections=self.connections(),
+            connections=(connections := self.connections()),
             quota=quota or QuotaSection(),
             metrics=metrics or MetricsSection(),
-            schedules=self._table("schedules"),
+            schedules=self.schedules([*connections, *self._table("connections")]),
             timezone=self._timezone(),
             source=self._merged.file,
             server_references=tuple(self._server_references),
@@ -393,6 +410,28 @@ class _Reader:
         if connection and set(connection.allowed_domains) & set(connection.blocked_domains):
             self._add((*path, "blocked_domains"), "must not hold a domain that allowed_domains holds too")
         return connection
+
+    def schedules(self, connections: Iterable[str]) -> dict[str, Schedule]:
+        """Return the schedules that are sound, by name; `connections` are the names that they may use."""
+        found: dict[str, Schedule] = {}
+        for name, table in self._table("schedules").items():
+            path = ("schedules", name)
+            if name == "timezone":
+                self._add(
+                    path, "stands at the top of the file, before the first table: it is the same for all schedules"
+                )
+                continue
+            if not isinstance(table, dict):
+                self._add(path, "must be a table: what is done and when stands under [schedules.NAME]")
+                continue
+            from_environment = any(place[:2] == path for place in self._merged.variables)
+            args, faults = table_faults(table, connections, Path.cwd() if from_environment else self._base)
+            schedule = self._section(Schedule, path, table, {"name": name})
+            for where, fault in faults:
+                self._add((*path, *where), fault)
+            if schedule is not None and not faults:
+                found[name] = schedule.model_copy(update={"args": args})
+        return found
 
     def _section(
         self, model: type[_S], path: tuple[str, ...], table: object, fixed: Mapping[str, object] = MappingProxyType({})
@@ -444,12 +483,12 @@ class _Reader:
             self._add((name, "url"), str(error))
         del table["url"]
 
-    def _timezone(self) -> str | None:
-        timezone = self._merged.tables.get("timezone")
-        if timezone is not None and not isinstance(timezone, str):
-            self._add(("timezone",), "must be text")
-            return None
-        return timezone
+    def _timezone(self) -> str:
+        try:
+            return parse_timezone(self._merged.tables.get("timezone", "UTC"))
+        except ValueError as error:
+            self._add(("timezone",), str(error))
+            return "UTC"
 
     def _check_times(self, graph: GraphSection | None, ledger: LedgerSection | None) -> None:
         """A request sent, or its effect, must be visible before its row is looked up, or absence would prove nothing."""

@@ -21,6 +21,9 @@ PREFIX = "USHER_"
 SHORT_FORMS = {"USHER_REDIS_URL": ("redis", "url"), "USHER_BROKER_URL": ("broker", "url")}
 """Short forms of two settings; they win over the file and over the long form."""
 
+NAMED = ("connections", "schedules")
+"""Sections that hold tables by name; a hyphen in a name is an underscore in its variables."""
+
 PLACES = (Path("usher.toml"), Path("/etc/usher/usher.toml"))
 """Where the file is looked for when nobody names it, the first that exists."""
 
@@ -75,7 +78,7 @@ class Merged:
     file: Path | None = None
     variables: dict[Path_, str] = field(default_factory=dict)
     in_file: frozenset[Path_] = frozenset()
-    """Sections, and the tables of connections, that the file holds."""
+    """Sections, and the tables of connections and schedules, that the file holds."""
     elsewhere: str = "environment"
     """What to say of a table that is in neither."""
 
@@ -87,7 +90,7 @@ class Merged:
         for length in range(len(path), 0, -1):
             if variable := self.variables.get(path[:length]):
                 return variable
-        table = path[:2] if path[0] == "connections" else path[:1]
+        table = path[:2] if path[0] in NAMED else path[:1]
         if self.file is not None and table in self.in_file:
             return str(self.file)
         around = [variable for place, variable in self.variables.items() if place[: len(table)] == table]
@@ -174,9 +177,9 @@ def merge(file: Path | None, env: Mapping[str, str], is_list: Callable[[Path_], 
             merged.tables = read_file(file)
         except ConfigError as error:
             faults.sentences.extend(error.faults)
-        named = merged.tables.get("connections")
-        names = named if isinstance(named, dict) else {}
-        merged.in_file = frozenset([*((name,) for name in merged.tables), *(("connections", name) for name in names)])
+        tables = [(section, merged.tables.get(section)) for section in NAMED]
+        names = [(section, name) for section, table in tables if isinstance(table, dict) for name in table]
+        merged.in_file = frozenset([*((name,) for name in merged.tables), *names])
     for variable, text in sorted(env.items()):
         if variable.startswith(PREFIX) and "__" in variable and text:
             _lay_over(merged, variable, _path_of(variable), text, is_list, faults)
@@ -190,7 +193,7 @@ def merge(file: Path | None, env: Mapping[str, str], is_list: Callable[[Path_], 
 
 def _path_of(variable: str) -> Path_:
     path = variable.removeprefix(PREFIX).lower().split("__")
-    if path[0] == "connections" and len(path) > 1:
+    if path[0] in NAMED and len(path) > 1:
         path[1] = path[1].replace("_", "-")  # a name has no _, and few shells can set a variable with -
     return tuple(path)
 

@@ -142,12 +142,14 @@ class Control:
             self._world.rotate_secret(app, keep_old=bool(body.get("keep_old")))
         elif action == "expire":
             self._world.expire_secrets(app)
+        elif action == "end" and isinstance(body.get("in_s"), int | float):
+            app.secrets = dict.fromkeys(app.secrets, self._world.clock.wall_s() + body["in_s"])
         elif action == "restore":
             app.secrets = dict.fromkeys(app.secrets)
         elif action in ("disable", "enable"):
             app.enabled = action == "enable"
         else:
-            raise OptionError("'action' is rotate, expire, restore, disable or enable.")
+            raise OptionError("'action' is rotate, expire, end (with in_s), restore, disable or enable.")
         if body.get("revoke_tokens"):
             self._world.tokens.revoke_all()
         return {"tenant_id": tenant.id, "client_secret_file": app.secret_file}

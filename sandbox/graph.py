@@ -31,7 +31,9 @@ _ANSWER_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true; 
 _ITEM_KEYS = frozenset(
     {"id", "method", "url", "headers", "body", "dependsOn", "depends_on"}
 )  # the last: as msgraph-core for Python sends it, empty
-_SETTINGS = frozenset({"organization", "domains", "policy", "b2b_policy", "cross_tenant", "tenant_information"})
+_SETTINGS = frozenset(
+    {"organization", "domains", "policy", "b2b_policy", "cross_tenant", "tenant_information", "application"}
+)
 _READS = frozenset({"users", "user", "deleted"}) | _SETTINGS
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 
@@ -246,6 +248,8 @@ def operation_of(method: str, target: str) -> str:
         return "unknown"
     if path.startswith("/tenantRelationships/findTenantInformationByDomainName("):
         return "tenant_information"
+    if path.startswith("/applications("):
+        return "application"
     return {
         "/users": "users",
         "/organization": "organization",

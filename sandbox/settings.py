@@ -7,6 +7,7 @@ The lists of domains are served where Graph has them, under /beta. https://learn
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -33,7 +34,15 @@ _ROLES = {
         "Policy.ReadWrite.B2BManagementPolicy",
     },
     "/beta/legacy/policies": {"Policy.Read.All"},
+    "application": {
+        "Application.Read.All",
+        "Application.ReadWrite.All",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    },
 }
+_APP_ID = re.compile(r"/applications\(appId='([^']+)'\)")
+_LONG = timedelta(days=180)  # how long a secret of the sandbox is said to be good that never ends
 _DOMAIN_NAME = re.compile(r".*\(domainName='((?:[^']|'')+)'\)")
 
 
@@ -52,6 +61,8 @@ class TenantSettings:
             return self._organization(caller, query)
         if operation == "policy":
             return self._authorization_policy(caller, query)
+        if operation == "application":
+            return self._application(caller, path, query)
         if query:
             raise bad_request("This sandbox takes no query options here.", "Request_UnsupportedQuery")
         if operation == "domains":
@@ -105,6 +116,44 @@ class TenantSettings:
             **_selected(everything, query, "authorizationPolicy"),
         }
 
+    def _application(self, caller: Caller, path: str, query: str) -> dict[str, Any]:
+        """Show a registration: each secret's first characters and end, never the secret. https://learn.microsoft.com/graph/api/application-get"""
+        match = _APP_ID.fullmatch(unquote(path))
+        app = caller.tenant.apps.get(match[1]) if match else None
+        if app is None:
+            raise GraphError(
+                404, "Request_ResourceNotFound", "Resource does not exist or one of its queried objects is not present."
+            )
+        now = datetime.now(UTC)
+        everything = {
+            "id": guid(f"application|{app.client_id}"),
+            "appId": app.client_id,
+            "displayName": "usher",
+            "passwordCredentials": [
+                {
+                    "displayName": f"secret {number}",
+                    "endDateTime": _stamp(datetime.fromtimestamp(ends_s, UTC) if ends_s else now + _LONG),
+                    "hint": secret[:3],
+                    "keyId": guid(f"secret|{secret}"),
+                    "secretText": None,
+                }
+                for number, (secret, ends_s) in enumerate(app.secrets.items(), 1)
+            ],
+            "keyCredentials": [
+                {
+                    "endDateTime": _stamp(certificate.ends_at),
+                    "keyId": guid(f"certificate|{certificate.x5t}"),
+                    "type": "AsymmetricX509Cert",
+                    "usage": "Verify",
+                }
+                for certificate in app.certificates
+            ],
+        }
+        return {
+            "@odata.context": f"{self.base_url}/v1.0/$metadata#applications/$entity",
+            **_selected(everything, query, "application"),
+        }
+
     def _tenant_information(self, tenant: Tenant, path: str) -> dict[str, Any]:
         match = _DOMAIN_NAME.fullmatch(unquote(path))
         if not match:
@@ -123,6 +172,10 @@ class TenantSettings:
 
     def _list(self, name: str, values: list[dict[str, Any]]) -> dict[str, Any]:
         return {"@odata.context": f"{self.base_url}/v1.0/$metadata#{name}", "value": values}
+
+
+def _stamp(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _tenant_id(domain: str) -> str:

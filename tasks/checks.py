@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from tasks.ends import check_secret
+from tasks.findings import Finding
 from tasks.permissions import FEATURES, needs_of
 from worker.batching import Fate, GraphRequest
 from worker.directory import READ_ROLES
@@ -20,24 +22,19 @@ if TYPE_CHECKING:
     from worker.services import Services
     from worker.tokens import AccessToken
 
-_SOON = timedelta(days=30)
+SOON = timedelta(days=30)
+"""A credential that ends within this is somebody's business now."""
 _POLICY = GraphRequest("1", "GET", "/policies/authorizationPolicy?$select=allowInvitesFrom")
 _WHOSE = GraphRequest("1", "GET", "/organization?$select=displayName,verifiedDomains")
 _NAME_WITHIN_S = 5.0  # only shown: nobody waits long for a name
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence; `ok` False: somebody has to do something, the sentence says who and what."""
-
-    ok: bool
-    what: str
-
-
-async def check_connection(services: Services, name: str, features: Sequence[str] = ()) -> list[Finding]:
+async def check_connection(
+    services: Services, name: str, features: Sequence[str] = (), *, soon: timedelta = SOON
+) -> list[Finding]:
     """Check one connection from here. Raises nothing for a connection that does not work: that is a finding.
 
-    `features` (of `permissions.FEATURES`): what must be allowed besides inviting.
+    `features` (of `permissions.FEATURES`): what must be allowed besides inviting. `soon`: how long ahead a credential's end is told.
     """
     from config import ConfigError
 
@@ -45,7 +42,7 @@ async def check_connection(services: Services, name: str, features: Sequence[str
         connection = services.connection(name)
     except ConfigError as error:
         return [Finding(False, str(error))]
-    findings = [*_shared(services, connection), *await _certificate(connection)]
+    findings = [*_shared(services, connection), *_certificate(connection, soon)]
     try:
         token = await services.tokens.get(connection, fresh=True)  # an older one lacks what was consented to since
     except (TokenRefused, TokenUnavailable) as error:
@@ -57,6 +54,7 @@ async def check_connection(services: Services, name: str, features: Sequence[str
     findings += _roles(token.roles, features)
     findings += await _organization(services, connection, token.secret.reveal())
     findings += await _policy(services, connection, token)
+    findings += await check_secret(services, connection, token, soon)
     gate = await services.gates.of(name)
     if gate.held:
         findings.append(Finding(False, f"The connection is held: {gate.why}"))
@@ -187,7 +185,7 @@ def read_tenant(body: object) -> Tenant | None:
     return Tenant(str(values[0].get("displayName") or "without a name"), str(default))
 
 
-async def _certificate(connection: Connection) -> list[Finding]:
+def _certificate(connection: Connection, soon: timedelta) -> list[Finding]:
     if connection.certificate is None:
         return []
     from config import ConfigError
@@ -208,7 +206,7 @@ async def _certificate(connection: Connection) -> list[Finding]:
                 f"The certificate ended on {day}: make a new one, upload it to the app registration and name it here.",
             )
         ]
-    if left < _SOON:
+    if left < soon:
         return [Finding(False, f"The certificate ends on {day}, in {left.days} days: renew it before then.")]
     return [Finding(True, f"The certificate is good until {day}.")]
 

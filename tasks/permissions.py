@@ -71,6 +71,12 @@ _PARTNERS = Need(
     "to see which domains belong to partners that cross-tenant access settings keep out",
     "such a domain shows when Microsoft refuses its guests",
 )
+_CREDENTIALS = Need(
+    "Application.Read.All",
+    "to see when the client secret ends, before it does",
+    "that a secret has ended is seen when signing in fails (when a certificate ends is always seen)",
+    ("Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
+)
 
 FEATURES: dict[str, tuple[Need, ...]] = {
     "invite": (_INVITE,),
@@ -79,6 +85,7 @@ FEATURES: dict[str, tuple[Need, ...]] = {
     "dry-run": (_LOOK, _POLICY, _NAME, _LISTS, _PARTNERS),
     "name": (_NAME,),
     "policy": (_POLICY,),
+    "credentials": (_CREDENTIALS,),
 }
 """What `--for` may name, and what each needs."""
 USUAL = ("invite", "lookup", "policy", "name")

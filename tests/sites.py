@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,14 +52,18 @@ class Site:
     workers: int = field(default=0)
 
     def start_worker(
-        self, threads: int = 4, config: str = "usher.toml", level: str = "INFO"
+        self,
+        threads: int = 4,
+        config: str = "usher.toml",
+        level: str = "INFO",
+        more_env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start one more worker and wait until it is ready. It has a seat for every thread but one in four."""
         self.workers += 1
         log = self.log_of(self.workers)
         name = f"w{self.workers}@{self.desk.keys.prefix}"
         options = ("worker", "-c", str(threads), "-n", name, "-l", level, "--without-mingle", "--without-gossip")
-        env = plain_environment(USHER_CONFIG=str(self.folder / config), HOME=str(self.folder))
+        env = plain_environment(USHER_CONFIG=str(self.folder / config), HOME=str(self.folder), **(more_env or {}))
         process = self.stack.enter_context(running((*CELERY, *options), log, env, self.folder))
         wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30, "a worker that is ready")
         assert process.poll() is None, log.read_text()

@@ -85,7 +85,7 @@ def build_settings(place: Place) -> dict[str, Any]:
             **_sentinel_options(place.result_url),
         },
         "visibility_timeout": 120,
-        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_scheduler": "worker.beat:UsherScheduler",
         "beat_max_loop_interval": 2,
         "redbeat_redis_url": beat_url,
         "redbeat_key_prefix": Keys(prefix).beat(),
@@ -154,7 +154,7 @@ def _configure() -> dict[str, Any]:
 
 app = Celery(
     "usher",
-    include=["tasks.chunks", "tasks.guests", "tasks.reading"],
+    include=["tasks.chunks", "tasks.guests", "tasks.reading", "tasks.scheduled.firing"],
     task_cls="worker.privacy:PrivateTask",
     set_as_current=True,
 )

@@ -64,6 +64,17 @@ class Intake(Consumer):
 
         self.loop = loop
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Celery's clean-up after a lost connection, without its end.
+
+        kombu 5.7 lets go of the transport first and then wants it to put unacknowledged messages back (an AttributeError, which would end
+        the worker). They are in Redis, and come back after the visibility timeout.
+        """
+        try:
+            super().on_connection_error_after_connected(exc)
+        except AttributeError:
+            log.info("messages that were being worked on are delivered again after a while; their work is done once")
+
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return what is called with each message."""
         handle = super().create_task_handler(*args, **kwargs)

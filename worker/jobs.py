@@ -326,6 +326,18 @@ class Jobs:
                 if RowState(letter) in states:
                     yield RowState(letter), row
 
+    async def refused(self, job: str) -> AsyncIterator[tuple[RowState, str, dict[str, Any]]]:
+        """Yield the rows that failed or stayed in doubt, each with its code, as they were submitted."""
+        chunks = await self.client.hget(self.keys.job(job), "chunks")
+        for number in range(int(chunks or 0)):
+            fields = await self.client.hgetall(self.keys.chunk(job, number))
+            if b"st" not in fields:
+                return
+            contents = read_chunk(fields, None, b"")
+            for row, letter, outcome in zip(contents.rows, contents.letters, contents.outcomes, strict=True):
+                if letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT):
+                    yield RowState(letter), outcome.code if outcome else "", row
+
     async def results(self, job: str, *, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
         """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the results file."""
         state, chunks = await self.client.hmget(self.keys.job(job), "state", "chunks")

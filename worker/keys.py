@@ -177,6 +177,24 @@ class Keys:
         """set: processes that were at work before this epoch and have not come in yet."""
         return f"{self.prefix}:awaited"
 
+    # Schedules, the first two as celery-redbeat lays them out
+
+    def timetable(self) -> str:
+        """zset: name of a schedule's hash → when it is due next, in seconds."""
+        return f"{self.prefix}:redbeat:schedule"
+
+    def schedule(self, name: str) -> str:
+        """hash: definition and meta (celery-redbeat's JSON), off (switched off by hand)."""
+        return f"{self.prefix}:redbeat:entry:{name}"
+
+    def schedule_runs(self, name: str) -> str:
+        """hash: due (milliseconds) → what became of that run (JSON, `worker.timetable.Run`), the newest 50."""
+        return f"{self.prefix}:schedule:{name}:runs"
+
+    def schedule_claim(self, name: str, due_ms: int) -> str:
+        """string with a short expiry, renewed: the worker that is at this run."""
+        return f"{self.prefix}:schedule:{name}:claim:{due_ms}"
+
     # The index of guests
 
     def index(self, tenant_key: str) -> str:

@@ -17,7 +17,7 @@ from celery.worker.request import Request
 
 from worker.errors import UsherError
 
-_OURS = ("usher.run_chunk", "usher.settle")
+_OURS = ("usher.run_chunk", "usher.settle", "usher.scheduled")
 
 # At DEBUG it prints each task's arguments as they are (celery/concurrency/base.py); nothing else comes from it.
 logging.getLogger("celery.pool").setLevel(logging.INFO)

@@ -18,6 +18,7 @@ COMMANDS = {
     "guests": ("guests", "List all that is held about a person, or forget them."),
     "audit": ("audit", "Show or export who did what."),
     "connections": ("connections", "Add connections, get them consented to, check them, hold them, reopen them."),
+    "schedules": ("schedules", "What usher does by itself: list, add, remove, enable, disable, run at once."),
     "worker": ("programs", "Run a worker (Celery's own command)."),
     "beat": ("programs", "Run the scheduler (Celery's own command)."),
     "flower": ("programs", "Run Flower, the view on workers and tasks (read-only)."),

@@ -115,7 +115,7 @@ def open_place(env: Mapping[str, str] = os.environ) -> Iterator[Place]:
         place.close()
 
 
-def refuse_to_leave_running(env: Mapping[str, str] = os.environ) -> None:
+def refuse_to_leave_running(env: Mapping[str, str] = os.environ, *, what: str = "--detach") -> None:
     """Raise `Refusal` where nothing would run a job on after the command has left."""
     from config import load_settings
     from tasks.cli.errors import Refusal
@@ -123,7 +123,7 @@ def refuse_to_leave_running(env: Mapping[str, str] = os.environ) -> None:
 
     if load_settings(env).embedded and not is_up(env):
         raise Refusal(
-            "--detach needs something that goes on running: start `usher up` in another terminal, or name a Redis whose workers do. "
+            f"{what} needs something that goes on running: start `usher up` in another terminal, or name a Redis whose workers do. "
             "Nothing was sent."
         )
 

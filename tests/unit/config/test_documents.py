@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from config.connections import Connection
+from config.connections import Connection, Section
+from config.schedules import TASKS, Schedule
 from config.settings import load_settings, setting_keys
 from config.sources import environment_form
 from config.values import Limit, Reserve, parse_seconds
@@ -16,6 +17,7 @@ from config.values import Limit, Reserve, parse_seconds
 ROOT = Path(__file__).parents[3]
 EXAMPLE = (ROOT / "examples" / "usher.toml").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+SCHEDULES = (ROOT / "docs" / "schedules.md").read_text(encoding="utf-8")
 _SETTING = re.compile(r"#?([a-z_]+) = ")
 _ROW = re.compile(r"\| `([a-zA-Z_.]+)` \| `(USHER_[A-Z_]+)` \| (.+?) \| (.+) \|")
 
@@ -28,7 +30,7 @@ def _example_keys() -> set[str]:
     section, keys = "", set()
     for line in EXAMPLE.splitlines():
         if line.startswith("["):
-            section = re.sub(r"^connections\..*", "connections.NAME", line.strip("[]"))
+            section = re.sub(r"^(connections|schedules)\..*", r"\1.NAME", line.strip("[]"))
         elif match := _SETTING.match(line):
             keys.add(f"{section}.{match[1]}")
     return keys
@@ -53,8 +55,10 @@ def test_the_page_names_the_defaults(key: str, default: object) -> None:
         assert shown == str(default).lower()
     elif isinstance(default, float):
         assert parse_seconds(shown) == default
-    elif default in (None, (), ""):
-        required = key.startswith("connections.") and Connection.model_fields[key.rpartition(".")[2]].is_required()
+    elif default in (None, (), "", {}):
+        models: dict[str, type[Section]] = {"connections": Connection, "schedules": Schedule}
+        model = models.get(key.partition(".")[0])
+        required = model is not None and model.model_fields[key.rpartition(".")[2]].is_required()
         assert shown in (("required",) if required else ("none", "empty", "the cloud's"))
     else:
         assert shown == str(default)
@@ -90,6 +94,14 @@ def test_each_line_of_the_example_that_is_commented_out_would_load(line: str, tm
     path = tmp_path / "usher.toml"
     path.write_text(text, encoding="utf-8")
     assert load_settings({"USHER_REDIS__URL": "redis://h"} if "amqp" in line else {}, path).source == path
+
+
+def test_the_page_of_schedules_names_every_task_and_argument() -> None:
+    """docs/schedules.md has a section a task, and in it each argument."""
+    sections = {part.split("`")[1]: part for part in SCHEDULES.split("\n## ") if part.startswith("`")}
+    assert sorted(sections) == sorted(TASKS)
+    for task, kind in TASKS.items():
+        assert set(re.findall(r"^\| `(\w+)` \|", sections[task], re.MULTILINE)) == set(kind.args)
 
 
 def test_the_page_links_to_what_exists_in_the_examples() -> None:

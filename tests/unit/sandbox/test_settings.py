@@ -19,17 +19,33 @@ READS = {
         "CrossTenantInformation.ReadBasic.All"
     ),
     "/directory/deletedItems/microsoft.graph.user": "User.Read.All",
+    "/applications(appId='{client_id}')": "Application.Read.All",
 }
 
 
 @pytest.mark.parametrize(("target", "role"), READS.items())
 def test_each_needs_its_permission(desk: Any, target: str, role: str) -> None:
     """200 with the documented permission, 403 with every other one of them."""
+    target = target.replace("{client_id}", desk.world.apps[0][1].client_id)
     desk.roles = frozenset({role})
     assert desk.read(target)[0] == 200
     desk.roles = frozenset({"User.Invite.All", *READS.values()} - {role})
     status, body = desk.read(target)
     assert (status, body["error"]["code"]) == (403, "Authorization_RequestDenied")
+
+
+def test_a_registration_shows_when_its_secrets_end_and_none_of_them(desk: Any) -> None:
+    """The end and the first three characters, as Graph does."""
+    app = desk.world.apps[0][1]
+    secret = next(iter(app.secrets))
+    app.secrets[secret] = 1_800_000_000.0
+    desk.roles = frozenset({"Application.Read.All"})
+    status, body = desk.read(f"/applications(appId='{app.client_id}')?$select=passwordCredentials,keyCredentials")
+    assert status == 200
+    [shown] = body["passwordCredentials"]
+    assert (shown["hint"], shown["endDateTime"]) == (secret[:3], "2027-01-15T08:00:00Z")
+    assert secret not in json.dumps(body)
+    assert desk.read("/applications(appId='00000000-0000-4000-8000-000000000000')")[0] == 404
 
 
 def test_the_lists_agree_with_invitations(desk: Any) -> None:

@@ -1,0 +1,218 @@
+"""Schedules: what usher does by itself, and when. Each names one of the tasks below; a new kind of task is one more line in `TASKS`.
+
+What a task does stands in `tasks/scheduled/`; here stands only what it may be told.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import PlainValidator, ValidationInfo
+
+from config.connections import SANDBOX, Section
+from config.cron import Cron
+from config.errors import did_you_mean
+from config.references import Reference
+from config.values import parse_choice, parse_count, parse_flag, parse_redirect_url, parse_seconds, split_url
+
+_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_TEXT_MOST = 2000
+
+Fault = tuple[tuple[str, ...], str]
+"""Where in a schedule's table, and the half sentence that follows the key."""
+
+
+def _path(value: object, base: Path) -> str:
+    """A file, made absolute from the folder it was written in, or an https address."""
+    if isinstance(value, str) and value.strip() and "\0" not in value:
+        text = value.strip()
+        if "://" in text:
+            return _url(text, base)
+        return os.path.normpath(base / text)
+    raise ValueError("must be the path of a list, or its https:// address")
+
+
+def _url(value: object, base: Path) -> str:
+    """An address of a list. It may hold a password or a signature: then it is better written as a reference."""
+    if isinstance(value, str) and value.startswith(("env:", "file:")):
+        reference = Reference.parse(value.strip(), base=base)
+        return f"{reference.kind}:{reference.target}"
+    parts = split_url(value, ("https",))
+    if "@" in parts.netloc:
+        raise ValueError("must be an https:// URL without user name and password")
+    return str(value)
+
+
+def _text(value: object, base: Path) -> str:
+    if isinstance(value, str) and 0 < len(value) <= _TEXT_MOST:
+        return value
+    raise ValueError(f"must be text of {_TEXT_MOST:,} characters at most")
+
+
+def _plain(parse: Callable[[object], Any]) -> Callable[[object, Path], Any]:
+    return lambda value, base: parse(value)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind:
+    """What a task may be told: its arguments, each with its check, and whether it works on one connection."""
+
+    args: Mapping[str, Callable[[object, Path], Any]]
+    needs_connection: bool = True
+    one_of: tuple[str, ...] = field(default=())
+    """Exactly one of these has to be given."""
+
+
+TASKS: Mapping[str, TaskKind] = {
+    "invite_file": TaskKind(
+        {
+            "path": _path,
+            "url": _url,
+            "redirect_url": _plain(parse_redirect_url),
+            "message": _text,
+            "language": _text,
+            "send_message": _plain(parse_flag),
+            "strict": _plain(parse_flag),
+        },
+        one_of=("path", "url"),
+    ),
+    "check_connections": TaskKind({"within": _plain(parse_seconds)}, needs_connection=False),
+    "retry_failed": TaskKind(
+        {"within": _plain(parse_seconds), "times": _plain(parse_count), "in_doubt": _plain(parse_flag)}
+    ),
+}
+"""Every task there is."""
+
+
+def _check_name(value: object) -> str:
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise ValueError("must be a name of a-z, 0-9 and - (64 characters at most)")
+
+
+def _check_task(value: object) -> str:
+    return parse_choice(value, tuple(TASKS))
+
+
+def _check_connection(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError("must be the name of a connection")
+
+
+def _check_cron(value: object) -> str | None:
+    return None if value is None else Cron.parse(value).text
+
+
+def _check_every(value: object) -> float | None:
+    if value is None:
+        return None
+    seconds = parse_seconds(value)
+    if seconds < 1:
+        raise ValueError("must be at least a second")
+    return seconds
+
+
+def _check_args(value: object, info: ValidationInfo) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise ValueError("must be a table of the task's arguments")
+
+
+class Schedule(Section):
+    """One schedule, complete: its arguments checked, paths absolute."""
+
+    name: Annotated[str, PlainValidator(_check_name)]
+    task: Annotated[str, PlainValidator(_check_task)]
+    connection: Annotated[str | None, PlainValidator(_check_connection)] = None
+    cron: Annotated[str | None, PlainValidator(_check_cron)] = None
+    every: Annotated[float | None, PlainValidator(_check_every)] = None
+    """Seconds."""
+    args: Annotated[dict[str, Any], PlainValidator(_check_args)] = {}  # noqa: RUF012 - pydantic copies it
+    enabled: Annotated[bool, PlainValidator(parse_flag)] = True
+
+    def next_after(self, after: datetime, zone: tzinfo = UTC) -> datetime:
+        """Return when it is due next, in UTC, `after` being its last run."""
+        if self.cron is not None:
+            return Cron.parse(self.cron).next_after(after, zone)
+        return after.astimezone(UTC) + timedelta(seconds=self.every or 0)
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """The table it was made from, as JSON can hold it; `config.parse_schedule` reads it again."""
+        given = self.model_dump(exclude={"name"}, exclude_defaults=True)
+        return {"task": self.task, **given}
+
+    @property
+    def when(self) -> str:
+        """When, as it is written: the five fields, or "every 6h"."""
+        return self.cron or f"every {_length(self.every or 0)}"
+
+
+def table_faults(
+    table: Mapping[str, Any], connections: Iterable[str], base: Path
+) -> tuple[dict[str, Any], list[Fault]]:
+    """Check what the fields of a schedule mean together. Returns its arguments as they will be used, and the faults. Pure."""
+    faults: list[Fault] = []
+    if "cron" in table and "every" in table:
+        faults.append(((), "must have cron or every, not both"))
+    if "cron" not in table and "every" not in table:
+        faults.append(((), "must have cron or every"))
+    name = table.get("task")
+    kind = TASKS.get(name) if isinstance(name, str) else None
+    connection = table.get("connection")
+    if isinstance(connection, str):
+        known = sorted({*connections, SANDBOX})
+        if connection not in known:
+            faults.append((("connection",), f"names no connection that is configured{did_you_mean(connection, known)}"))
+    elif kind is not None and kind.needs_connection and connection is None:
+        faults.append((("connection",), "is missing"))
+    args = table.get("args", {})
+    if kind is None or not isinstance(args, Mapping):
+        return {}, faults
+    checked: dict[str, Any] = {}
+    for key, value in args.items():
+        check = kind.args.get(key)
+        if check is None:
+            faults.append((("args", key), f"is not an argument of {name}{did_you_mean(key, kind.args)}"))
+            continue
+        try:
+            checked[key] = check(value, base)
+        except ValueError as error:
+            faults.append((("args", key), str(error)))
+    given = [key for key in kind.one_of if key in args]
+    if len(given) > 1:
+        faults.append((("args",), f"must have {' or '.join(kind.one_of)}, not both"))
+    if kind.one_of and not given:
+        faults.append((("args", kind.one_of[0]), "is missing"))
+    return checked, faults
+
+
+def parse_timezone(value: object) -> str:
+    """Return the name of a time zone, such as Europe/Berlin."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    try:
+        find_zone(value.strip())
+    except (ValueError, OSError, LookupError):
+        raise ValueError("must be the name of a time zone, such as Europe/Berlin or UTC") from None
+    return value.strip()
+
+
+def find_zone(name: str) -> tzinfo:
+    """Return a time zone by name; UTC is there on machines without a time zone database too."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def _length(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:g}s"

@@ -1,0 +1,1 @@
+"""What schedules do: one module a task, each `async def run(context) -> Told`, and the Celery task that runs them once (`firing`)."""

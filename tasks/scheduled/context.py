@@ -1,0 +1,47 @@
+"""What a scheduled task is given, and what it tells when it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from tasks.submit import job_id_of
+
+if TYPE_CHECKING:
+    from config import Connection, Schedule
+    from worker.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One run of one schedule."""
+
+    services: Services
+    schedule: Schedule
+    due_ms: int
+
+    @property
+    def job(self) -> str:
+        """The job of this run: it follows from the schedule's name and the time, so a tick that fires twice is the same job."""
+        return job_id_of(f"schedule {self.schedule.name} {self.due_ms}")
+
+    @property
+    def connection(self) -> Connection:
+        """The schedule's connection. Raises `config.UnknownConnection`."""
+        return self.services.connection(self.schedule.connection or "")
+
+    @property
+    def now(self) -> datetime:
+        """The present."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a run ended: a sentence, without any address. `attention`: it did its work, and somebody has to act."""
+
+    what: str
+    status: Literal["ok", "attention", "failed"] = "ok"
+    jobs: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()

@@ -1,0 +1,170 @@
+"""`usher.scheduled`: one firing of one schedule, done once however often its message comes, and written down where people look.
+
+Whoever claims the run does it; the claim is short and renewed. Should its worker be killed, the broker delivers the message again and
+the run begins anew, with the same job id: what was started already is found, what was half loaded is loaded again. It works in an event
+loop of its own: a list is read row by row, and the worker's loop has guests waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from redis.exceptions import OutOfMemoryError
+
+from tasks.errors import ListError
+from tasks.scheduled import check_connections, invite_file, retry_failed
+from tasks.scheduled.context import Context, Told
+from worker.app import app
+from worker.errors import UsherError
+from worker.masking import mask_text
+from worker.place import find_place
+from worker.runtime import runtime
+from worker.services import Services, open_services
+from worker.stopping import end_task
+from worker.store import OUTAGE, keep_trying
+from worker.timetable import TASK, Run, Timetable
+
+log = logging.getLogger(__name__)
+
+KINDS: dict[str, Callable[[Context], Awaitable[Told]]] = {
+    "invite_file": invite_file.run,
+    "check_connections": check_connections.run,
+    "retry_failed": retry_failed.run,
+}
+"""What each task of `config.schedules.TASKS` does."""
+
+CLAIM_S = 60.0
+_RENEW_S = 15.0
+_OUTAGE_S = 600.0  # how long a run waits for a Redis that is away; a later firing does it otherwise
+_OTHER_S = 90.0  # how long to wait for another worker's run, below the broker's visibility timeout
+_LOOK_S = 1.0
+_KNOWN_WITHIN_S = 10.0  # a schedule of the file that a beat has seen and this worker has not yet
+
+
+@app.task(name=TASK, acks_late=True)
+def scheduled(*, name: str, due_ms: int, by: str = "beat") -> dict[str, Any]:
+    """Do what the schedule of that name says. Returns its result, which `usher schedules` shows too."""
+    run = asyncio.run(_fire(name, due_ms, by))
+    runtime.wake()
+    if run is None:
+        app.send_task(
+            TASK, kwargs={"name": name, "due_ms": due_ms, "by": by}, argsrepr=f"(schedule {name})", kwargsrepr="{}"
+        )
+        return {"schedule": name, "status": "another worker is at it"}
+    return {"schedule": name, "status": run.status, "jobs": list(run.jobs)}
+
+
+async def _fire(name: str, due_ms: int, by: str) -> Run | None:
+    place = await asyncio.to_thread(find_place)
+    async with open_services(place.settings, place.redis_url) as services:
+        return await fire(services, name, due_ms, by)
+
+
+async def fire(services: Services, name: str, due_ms: int, by: str) -> Run | None:
+    """Do a run, or wait for the worker that does it; None when that one takes long."""
+    timetable = Timetable(services.client, services.keys)
+    claim = _Claim(services, services.keys.schedule_claim(name, due_ms))
+    deadline_s = asyncio.get_running_loop().time() + _OTHER_S
+    while True:
+        known = await keep_trying(lambda: timetable.run(name, due_ms), _OUTAGE_S)
+        if known is not None and known.ended_ms:
+            return known
+        if await keep_trying(claim.take, _OUTAGE_S):
+            break
+        if asyncio.get_running_loop().time() > deadline_s:
+            return None
+        await asyncio.sleep(_LOOK_S)
+    async with claim:
+        run = Run(due_ms, by, started_ms=known.started_ms if known else await _now_ms(services))
+        await keep_trying(lambda: timetable.record(name, run), _OUTAGE_S)
+        told = await _do(services, timetable, name, due_ms)
+        done = replace(
+            run,
+            ended_ms=await _now_ms(services),
+            status=told.status,
+            what=mask_text(told.what),
+            jobs=told.jobs,
+            details=tuple(mask_text(line) for line in told.details),
+        )
+        await keep_trying(lambda: timetable.record(name, done), _OUTAGE_S)
+    level = logging.INFO if told.status == "ok" else logging.WARNING
+    log.log(level, "schedule %s: %s", name, done.what)
+    return done
+
+
+async def _do(services: Services, timetable: Timetable, name: str, due_ms: int) -> Told:
+    from config import ConfigError
+
+    schedule = await _find(services, timetable, name)
+    if schedule is None:
+        return Told("There is no schedule of this name any more; nothing was done.", "failed")
+    context = Context(services, schedule, due_ms)
+    try:
+        return await keep_trying(lambda: KINDS[schedule.task](context), _OUTAGE_S)
+    except OutOfMemoryError:
+        return Told(
+            "Redis is full, so nothing was done: whoever runs it raises its maxmemory, or deletes old jobs.", "failed"
+        )
+    except OUTAGE as error:
+        return Told(f"Redis was away for too long ({type(error).__name__}); the next run does it.", "failed")
+    except (ListError, ConfigError, UsherError) as error:
+        return Told(str(error), "failed")
+    except Exception as error:
+        log.exception("schedule %s failed", name)
+        return Told(f"A fault of usher ({type(error).__name__}); the worker's log says where.", "failed")
+
+
+async def _find(services: Services, timetable: Timetable, name: str) -> Any:
+    """Return the schedule: as it stands on the timetable, else as this worker's configuration has it (no beat may have run yet)."""
+    for _ in range(round(_KNOWN_WITHIN_S / _LOOK_S)):
+        planned = await keep_trying(lambda: timetable.get(name), _OUTAGE_S)
+        schedule = planned.schedule if planned else services.settings().schedules.get(name)
+        if schedule is not None:
+            return schedule
+        await asyncio.sleep(_LOOK_S)
+    return None
+
+
+async def _now_ms(services: Services) -> int:
+    seconds, micros = await keep_trying(services.client.time, _OUTAGE_S)
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+@dataclass(slots=True)
+class _Claim:
+    """The right to do one run, renewed while this lives."""
+
+    services: Services
+    key: str
+    token: str = ""
+    _renewing: asyncio.Task[None] | None = None
+
+    async def take(self) -> bool:
+        """Take it; False while another worker has it."""
+        self.token = self.token or secrets.token_hex(8)
+        client: Any = self.services.client
+        if await client.set(self.key, self.token, nx=True, px=round(CLAIM_S * 1000)):
+            return True
+        return bool(await client.get(self.key) == self.token.encode())  # taken by a call whose answer was lost
+
+    async def __aenter__(self) -> _Claim:
+        self._renewing = asyncio.create_task(self._renew())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._renewing is not None:
+            await end_task(self._renewing)
+        with suppress(*OUTAGE):
+            await self.services.client.delete(self.key)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_S)
+            with suppress(*OUTAGE):
+                await self.services.client.set(self.key, self.token, px=round(CLAIM_S * 1000))

@@ -1,0 +1,49 @@
+"""`invite_file`: a list, from a file or from an https address, becomes a job. Whoever was invited before is skipped by the index."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import PurePath
+from urllib.parse import urlsplit
+
+from config.references import Reference
+from tasks.lists import GuestList, open_list
+from tasks.rows import validate_defaults
+from tasks.scheduled.context import Context, Told
+from tasks.scheduled.fetching import fetch, shown
+from tasks.scheduled.loading import find_started, submit
+from worker.model import Options
+
+_OPTIONS = ("redirect_url", "message", "language", "send_message")
+
+
+async def run(context: Context) -> Told:
+    """Read the list and start its job. Raises `ListError`, `ConfigError` with a sentence."""
+    job = context.job
+    if await find_started(context, job) is not None:
+        return Told(f"Job {job} was started.", jobs=(job,))
+    args = context.schedule.args
+    options = Options(**validate_defaults({name: args[name] for name in _OPTIONS if name in args}))
+    with ExitStack() as closing:
+        guests, name = await _open(context, closing)
+        return await submit(
+            context, job, guests.rows(), name=name, options=options, info={}, strict=bool(args.get("strict"))
+        )
+
+
+async def _open(context: Context, closing: ExitStack) -> tuple[GuestList, str]:
+    args = context.schedule.args
+    where = str(args.get("url") or args["path"])
+    if "url" in args and where.startswith(("env:", "file:")):
+        where = Reference.parse(where, key=f"schedules.{context.schedule.name}.args.url").resolve().reveal().strip()
+        if not where.startswith("https://"):
+            from config import ConfigError
+
+            raise ConfigError(
+                f"schedules.{context.schedule.name}.args.url refers to something that is no https:// address."
+            )
+    if not where.startswith("https://"):
+        return closing.enter_context(open_list(where)), PurePath(where).name
+    path = urlsplit(where).path
+    file = closing.enter_context(await fetch(where))
+    return GuestList(file, shown(where), path=path), PurePath(path).name or "the list"

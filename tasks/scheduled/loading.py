@@ -1,0 +1,70 @@
+"""A scheduled list becomes a job, once: loaded, looked at, started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tasks.errors import InputError
+from tasks.rows import BadRow, ValidRow
+from tasks.scheduled.context import Context, Told
+from tasks.submit import Loaded, drop, load, start
+from worker.jobs import JobView
+from worker.model import JobState, Options
+
+
+async def find_started(context: Context, job: str) -> JobView | None:
+    """Return the job if an earlier attempt of this run has started it. One that was left half loaded is removed."""
+    jobs = context.services.jobs
+    view = await jobs.view(job)
+    if view is not None and view.state is JobState.LOADING:
+        await jobs.delete(job)  # the run's claim is ours: whoever was loading it has gone
+        return None
+    return view
+
+
+async def submit(
+    context: Context,
+    job: str,
+    rows: Iterable[ValidRow | BadRow],
+    *,
+    name: str,
+    options: Options,
+    info: dict[str, Any],
+    strict: bool = False,
+) -> Told:
+    """Load rows and start them. Raises `InputError` where nothing of them can be sent."""
+    jobs = context.services.jobs
+    told = {"by": f"schedule {context.schedule.name}", "schedule": context.schedule.name, "list": name}
+    loaded = await load(jobs, context.connection, rows, job=job, options=options, info=told | info)
+    if loaded is None:
+        return Told(f"Job {job} is there already.", jobs=(job,))
+    try:
+        _refuse(loaded, name, strict=strict)
+        await start(jobs, loaded)
+    except BaseException:
+        await drop(jobs, loaded)
+        raise
+    what = f"Job {job} took in {_rows(loaded.rows)} of {name}."
+    more = ""
+    if unsent := loaded.bad_count + loaded.blocked:
+        more += f" {_rows(unsent)} cannot be sent: usher jobs results {job} --only failed."
+    view = await jobs.view(job)
+    if view is not None and view.awaits_approval:
+        more += f" It waits for somebody's approval: usher jobs approve {job}."
+    return Told(what + more, "attention" if more else "ok", (job,))
+
+
+def _refuse(loaded: Loaded, name: str, *, strict: bool) -> None:
+    if not loaded.rows:
+        raise InputError(f"{name} holds no rows; nothing was sent.")
+    if strict and loaded.bad_count:
+        raise InputError(
+            f"{_rows(loaded.bad_count)} of {name} cannot be sent, and the schedule is strict; nothing was sent."
+        )
+    if not loaded.to_send:
+        raise InputError(f"None of {_rows(loaded.rows)} of {name} can be sent; nothing was sent.")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"

@@ -1,0 +1,105 @@
+"""`retry_failed`: what failed in the jobs of a connection goes out once more, each job's rows as one new job.
+
+A row goes again a few times at most (`times`), and only if it may end otherwise now: one that is invalid, or of a domain that the
+connection's settings refuse, fails again whenever it is sent. Rows in doubt may have been mailed, so they are left alone unless asked for.
+A job that was retried already, by a person or by an earlier run, is not retried again: its retry is.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import IO, Any
+
+import orjson
+
+from tasks.rows import BadRow, ValidRow, validate_record
+from tasks.scheduled.context import Context, Told
+from tasks.scheduled.loading import find_started, submit
+from tasks.submit import job_id_of
+from worker.jobs import JobView
+from worker.model import JobState, RowState
+
+WITHIN_S = 7 * 86_400.0
+TIMES = 3
+_FOR_GOOD = frozenset({"invalid_row", "blocked_domain"})
+"""Codes of our own that say: this row was never sent, and would not be now."""
+_AT_ONCE = 500
+
+
+async def run(context: Context) -> Told:
+    """Retry what may be retried."""
+    started: list[str] = []
+    rows = 0
+    for view in await _find_jobs(context):
+        job = job_id_of(f"schedule retry {view.id}")
+        known = await find_started(context, job)
+        if known is not None:
+            continue
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogatepass") as file:
+            count = await _copy(context, view.id, file)
+            if not count:
+                continue
+            info = {**view.info, "retry_of": view.id, "round": _round(view.info) + 1}
+            for name in ("by", "schedule", "list"):
+                info.pop(name, None)
+            told = await submit(context, job, _read(file), name=f"retry of {view.id}", options=view.options, info=info)
+            rows += count
+            started.extend(told.jobs)
+    if not started:
+        return Told("Nothing failed that may be tried again.")
+    jobs = "1 job" if len(started) == 1 else f"{len(started)} jobs"
+    return Told(
+        f"{rows:,} {'row goes' if rows == 1 else 'rows go'} again, in {jobs}: {', '.join(started[:5])}.",
+        jobs=tuple(started),
+    )
+
+
+async def _find_jobs(context: Context) -> list[JobView]:
+    """Return the connection's jobs that ended lately with rows to be tried again, the oldest first."""
+    services, args = context.services, context.schedule.args
+    since = context.now - timedelta(seconds=float(args.get("within", WITHIN_S)))
+    times, in_doubt = int(args.get("times", TIMES)), bool(args.get("in_doubt", False))
+    client: Any = services.client
+    ids = [raw.decode() for raw in await client.zrangebyscore(services.keys.jobs(), since.timestamp() * 1000, "+inf")]
+    wanted, retried = [], set[str]()
+    for start in range(0, len(ids), _AT_ONCE):
+        part = ids[start : start + _AT_ONCE]
+        async with client.pipeline(transaction=False) as pipe:
+            for job in part:
+                pipe.hmget(services.keys.job(job), "state", "connection", "n:f", "n:u", "info")
+            found = await pipe.execute()
+        for job, (state, connection, failed, doubtful, raw) in zip(part, found, strict=True):
+            if connection is None or connection.decode() != context.connection.name:
+                continue
+            info = orjson.loads(raw or b"{}")
+            if info.get("retry_of"):
+                retried.add(str(info["retry_of"]))
+            rows = int(failed or 0) + (int(doubtful or 0) if in_doubt else 0)
+            if state == JobState.DONE.value.encode() and rows and _round(info) < times:
+                wanted.append(job)
+    views = [await services.jobs.view(job) for job in wanted if job not in retried]
+    return [view for view in views if view is not None]
+
+
+def _round(info: dict[str, Any]) -> int:
+    return int(info.get("round", 0))
+
+
+async def _copy(context: Context, job: str, file: IO[str]) -> int:
+    """Copy a job's rows that may be tried again; a list is read, and the ledger is asynchronous. Returns how many."""
+    in_doubt, count = bool(context.schedule.args.get("in_doubt", False)), 0
+    async for state, code, row in context.services.jobs.refused(job):
+        if code in _FOR_GOOD or (state is RowState.LEFT_IN_DOUBT and not in_doubt):
+            continue
+        file.write(json.dumps(row) + "\n")
+        count += 1
+    file.seek(0)
+    return count
+
+
+def _read(file: IO[str]) -> Iterator[ValidRow | BadRow]:
+    for number, line in enumerate(file, 1):
+        yield validate_record(json.loads(line), number)

@@ -1,0 +1,384 @@
+"""Schedules under a real beat and a real worker: each task, two beats, a Redis that restarts, a file that changes, the command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.producers_fixtures import CELERY, Sandbox, plain_environment, run_sandbox, running, wait_until
+from tests.servers import answer, make_certificate, run_raw_server
+from tests.sites import OwnValkey, Site, open_site
+from worker.model import JobState
+from worker.store import OUTAGE
+from worker.timetable import Run, Timetable
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder for the module, with a short path."""
+    path = Path(tempfile.mkdtemp(prefix="uc-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def sandbox(folder: Path) -> Iterator[Sandbox]:
+    """A sandbox for the module, whose application may read its own registration."""
+    roles = "User.Invite.All,User.Read.All,Organization.Read.All,Policy.Read.All,Application.Read.All"
+    with run_sandbox(folder, "--quota", "off", "--replication", "0", "--roles", roles) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
+    """A place to work in; what was started in it is ended."""
+    async with open_site(valkey_url, sandbox, latency="0") as site:
+        yield site
+
+
+class Beats:
+    """Beats of a site, and what they and its schedules did."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.timetable = Timetable(site.desk.client, site.desk.keys)
+        self.logs: list[Path] = []
+
+    def start(self, **env: str) -> subprocess.Popen[bytes]:
+        """Start one more."""
+        log = self.site.folder / f"beat{len(self.logs)}.log"
+        log.touch()
+        self.logs.append(log)
+        ours = plain_environment(USHER_CONFIG=str(self.site.folder / "usher.toml"), HOME=str(self.site.folder), **env)
+        return self.site.stack.enter_context(running((*CELERY, "beat", "-l", "INFO"), log, ours, self.site.folder))
+
+    def write(self, *schedules: str, top: str = "") -> None:
+        """Put schedules into the configuration, in place of those that were there."""
+        path = self.site.folder / "usher.toml"
+        text = re.sub(r"\[schedules\..*", "", path.read_text(), flags=re.DOTALL)
+        path.write_text(top + text.rstrip() + "\n" + "\n".join(schedules))
+
+    async def runs(self, name: str) -> list[Run]:
+        """Return the ended runs of a schedule, the newest first; none while Redis is away."""
+        with suppress(*OUTAGE):
+            return [run for run in await self.timetable.runs(name) if run.ended_ms]
+        return []
+
+    async def until_run(self, name: str, more_than: int = 0, within_s: float = 40) -> Run:
+        """Wait for a run to end, beyond those that there were."""
+
+        async def look() -> Run | None:
+            runs = await self.runs(name)
+            return runs[0] if len(runs) > more_than else None
+
+        try:
+            run: Run = await self.site.until(f"a run of {name}", look, within_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n" + "\n".join(log.read_text()[-3000:] for log in self.logs)) from None
+        return run
+
+    def fired(self, number: int) -> int:
+        """How often a beat fired."""
+        return self.logs[number].read_text().count("Sending due task")
+
+
+@pytest.fixture
+def beats(site: Site) -> Beats:
+    """The beats of the site."""
+    return Beats(site)
+
+
+def _schedule(name: str, task: str, every: str = "1s", **more: Any) -> str:
+    lines = [f"{key} = {value}" for key, value in more.items()]
+    return "\n".join([f"[schedules.{name}]", f'task = "{task}"', f'every = "{every}"', *lines, ""])
+
+
+def _usher(site: Site, *words: str) -> tuple[int, str, str]:
+    env = plain_environment(USHER_CONFIG=str(site.folder / "usher.toml"), HOME=str(site.folder))
+    done = subprocess.run(
+        (sys.executable, "-P", "-m", "tasks.cli", *words), env=env, cwd=site.folder, capture_output=True, timeout=60
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def test_each_task_runs_and_the_same_list_again_invites_only_who_is_new(site: Site, beats: Beats) -> None:
+    """invite_file, check_connections and retry_failed, fired by a beat, done by a worker, told in a sentence without an address."""
+    people = site.folder / "people.csv"
+    people.write_text("email\none@example.com\ntwo@example.com\nnobody\n")
+    connection = '"contoso"'
+    site.start_worker()
+    beats.write(
+        _schedule("list", "invite_file", connection=connection, args='{ path = "people.csv" }'),
+        _schedule("check", "check_connections"),
+        _schedule("again", "retry_failed", connection=connection),
+    )
+    beats.start()
+    first = await beats.until_run("list")
+    assert (first.status, first.by) == ("attention", "beat")
+    assert re.fullmatch(
+        r"Job (\w{16}) took in 3 rows of people.csv. 1 row cannot be sent: usher jobs results \1 --only failed.",
+        first.what,
+    )
+    view = await site.ended(first.jobs[0])
+    assert (view.counts.rows, view.counts.failed, view.info["by"]) == (3, 1, "schedule list")
+    people.write_text("email\none@example.com\ntwo@example.com\nthree@example.com\n")
+    last = await beats.until_run("list", len(await beats.runs("list")) + 1)
+    view = await site.ended(last.jobs[0])
+    assert view.counts.rows == 3
+    assert {record["status"] for record in await site.results(view.id)} <= {"skipped", "invited"}
+    site.assert_all_mailed_once(3)
+    check = await beats.until_run("check")
+    assert (check.status, check.what) == ("ok", "The connection works.")
+    assert any("client secret is good until" in line for line in check.details)
+    again = await beats.until_run("again")
+    assert (again.status, again.what) == ("ok", "Nothing failed that may be tried again.")
+    logs = "".join(path.read_text() for path in [*beats.logs, site.log_of(1)])
+    assert "@example.com" not in logs.replace("***@example.com", "")
+    assert "schedule list" in logs
+
+
+async def test_a_credential_that_ends_or_is_refused_is_reported(site: Site, beats: Beats) -> None:
+    """In the time that `within` names, and when Entra refuses it."""
+    site.start_worker()
+    site.sandbox.ask("secret", {"action": "end", "in_s": 20 * 86_400})
+    beats.write(
+        _schedule("near", "check_connections", connection='"contoso"', args='{ within = "14d" }'),
+        _schedule("far", "check_connections", connection='"contoso"'),
+    )
+    beats.start()
+    assert (await beats.until_run("near")).status == "ok"
+    far = await beats.until_run("far")
+    assert far.status == "attention"
+    assert "The client secret ends on" in far.what
+    site.sandbox.ask("secret", {"action": "expire", "revoke_tokens": True})
+
+    async def refused() -> bool:
+        runs = await beats.runs("near")
+        return bool(runs) and runs[0].status == "attention" and "contoso" in runs[0].what
+
+    await site.until("the refusal reported", refused)
+    site.sandbox.ask("secret", {"action": "restore"})
+
+
+async def test_what_failed_goes_again_and_not_for_ever(site: Site, beats: Beats) -> None:
+    """A refused row is sent again by a job of its own, an invalid one is not; after `times` it is left alone; nothing is retried twice."""
+    site.sandbox.ask("policy", {"denied_domains": ["later.example"]})
+    people = site.folder / "people.csv"
+    people.write_text("email\na@later.example\nnobody\nb@example.com\n")
+    site.start_worker()
+    beats.write(_schedule("again", "retry_failed", connection='"contoso"', args="{ times = 2 }"))
+    status, out, err = _usher(site, "invite", "people.csv", "-c", "contoso", "--yes", "--json")
+    assert status == 1, err
+    first = json.loads(out)["job"]
+    beats.start()
+
+    async def retries() -> list[Any]:
+        views = [view for view in await site.desk.jobs.listed() if view.info.get("retry_of")]
+        return views if len(views) == 2 and all(view.ended for view in views) else []
+
+    newest, older = await site.until("two rounds", retries)
+    assert (older.info["retry_of"], newest.info["retry_of"]) == (first, older.id)
+    assert [view.counts.rows for view in (older, newest)] == [1, 1]
+    assert older.counts.failed == newest.counts.failed == 1
+    count = len(await beats.runs("again"))
+    assert (await beats.until_run("again", count + 1)).what == "Nothing failed that may be tried again."
+    assert len(await site.desk.jobs.listed()) == 3
+
+
+async def test_two_beats_one_fires_and_the_other_takes_over(site: Site, beats: Beats) -> None:
+    """While one fires the other waits; killed without a word it is followed within a minute; no due time has two runs."""
+    site.start_worker()
+    beats.write(_schedule("check", "check_connections"))
+    first = beats.start()
+    await beats.until_run("check")
+    beats.start()
+    wait_until(lambda: "beat: Starting" in beats.logs[1].read_text(), 20, "the second beat")
+    count = len(await beats.runs("check"))
+    await beats.until_run("check", count + 1)
+    assert beats.fired(1) == 0
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    count = len(await beats.runs("check"))
+    await beats.until_run("check", count + 1, within_s=60)
+    assert beats.fired(1) > 0
+
+
+async def test_a_tick_that_fires_twice_does_its_work_once(site: Site, beats: Beats) -> None:
+    """The same firing sent again, at once and after its end: one run, one job, everybody mailed once."""
+    (site.folder / "people.csv").write_text("email\n" + "".join(f"p{n}@example.com\n" for n in range(40)))
+    beats.write(_schedule("list", "invite_file", every="9d", connection='"contoso"', args='{ path = "people.csv" }'))
+    site.start_worker()
+    from celery import Celery
+
+    client = Celery("elsewhere", broker=_broker(site), set_as_current=False)
+    client.conf.broker_transport_options = {"global_keyprefix": f"{site.desk.keys.prefix}:mq:"}
+    due_ms = 1_800_000_000_000
+    for _ in range(4):
+        client.send_task("usher.scheduled", kwargs={"name": "list", "due_ms": due_ms})
+    run = await beats.until_run("list")
+    view = await site.ended(run.jobs[0])
+    client.send_task("usher.scheduled", kwargs={"name": "list", "due_ms": due_ms})
+    mq: Any = site.desk.client
+
+    async def all_done() -> bool:
+        keys = [f"{site.desk.keys.prefix}:mq:{name}" for name in ("celery", "unacked")]
+        return not await mq.exists(*keys)
+
+    await site.until("five messages done", all_done)
+    assert len(await site.desk.jobs.listed()) == 1
+    assert await beats.runs("list") == [run]
+    assert view.counts.invited == 40
+    site.assert_all_mailed_once(40)
+    client.close()
+
+
+def _broker(site: Site) -> str:
+    url = re.search(r'url = "(unix://[^"]+)"', (site.folder / "usher.toml").read_text())
+    assert url
+    return f"redis+socket://{url[1].removeprefix('unix://')}?virtual_host=0"
+
+
+async def test_a_change_of_the_file_reaches_a_running_beat(site: Site, beats: Beats) -> None:
+    """A new schedule fires, a removed one does not, one that was added by hand stays; a fault leaves all as it was."""
+    site.start_worker()
+    beats.write(_schedule("old", "check_connections"))
+    assert _usher(site, "schedules", "add", "byhand", "--task", "check_connections", "--every", "1s")[0] == 0
+    beats.start()
+    await beats.until_run("old")
+    await beats.until_run("byhand")
+    beats.write(_schedule("new", "check_connections"))
+    await beats.until_run("new")
+    assert sorted(await beats.timetable.all()) == ["byhand", "new"]
+    beats.write(_schedule("newer", "no_such_task"))
+    for name in ("new", "byhand"):
+        await beats.until_run(name, len(await beats.runs(name)) + 2)
+    assert sorted(await beats.timetable.all()) == ["byhand", "new"]
+
+
+async def test_redis_may_restart_under_beats_and_worker(sandbox: Sandbox) -> None:
+    """Killed and started again on its file: neither beat ends, and schedules fire on."""
+    server = OwnValkey.begin()
+    try:
+        async with open_site(server.url, sandbox, latency="0") as site:
+            beats = Beats(site)
+            beats.write(_schedule("check", "check_connections"))
+            site.start_worker()
+            processes = [beats.start(), beats.start()]
+            await beats.until_run("check")
+            server.kill()
+            await asyncio.sleep(3)  # an outage has a length
+            server.start_again()
+            count = len(await beats.timetable.runs("check"))
+            await beats.until_run("check", count + 1, within_s=60)
+            assert [process.poll() for process in processes] == [None, None]
+    finally:
+        server.end()
+
+
+async def test_a_list_is_fetched_over_https(site: Site, beats: Beats, tmp_path: Path) -> None:
+    """The address, which may hold a signature, comes by reference; every refusal is the run's sentence, without the signature."""
+    certificate = make_certificate(tmp_path, "localhost", "127.0.0.1")
+    pages: dict[str, tuple[int, bytes, dict[str, str]]] = {
+        "/people.csv": (200, b"email\na@example.com\nb@example.com\n", {}),
+        "/gone.csv": (404, b"no", {}),
+        "/elsewhere.csv": (302, b"", {"Location": "https://example.com/"}),
+        "/page.csv": (200, b"<html>sign in</html>", {}),
+    }
+
+    async def behave(request: Any, writer: asyncio.StreamWriter) -> None:
+        status, body, headers = pages[request.path.partition("?")[0]]
+        answer(writer, status, body, headers)
+
+    async with run_raw_server(certificate, behave) as server:
+        connection = '"contoso"'
+        names = [path.strip("/").partition(".")[0] for path in pages]
+        for path, name in zip(pages, names, strict=True):
+            (site.folder / f"url-{name}").write_text(f"{server.url}{path}?sig=s3cret\n")
+        beats.write(
+            *(
+                _schedule(name, "invite_file", every="9d", connection=connection, args=f'{{ url = "file:url-{name}" }}')
+                for name in names
+            )
+        )
+        site.start_worker(more_env={"SSL_CERT_FILE": str(certificate.certificate), "HTTPS_PROXY": "http://127.0.0.1:9"})
+        told = {}
+        for name in names:
+            status, out, err = await asyncio.to_thread(_usher, site, "schedules", "run", name, "--json")
+            assert "s3cret" not in out + err
+            told[name] = (status, json.loads(out)["what"])
+        at = f"{server.url}/"
+        assert told["gone"] == (1, f"{at}gone.csv cannot be fetched: the server answers 404.")
+        assert (
+            told["elsewhere"][1]
+            == f"{at}elsewhere.csv sends on to another address, which usher does not follow: name that one."
+        )
+        assert told["page"][0] == 1
+        assert told["people"][0] == 0
+        [run] = await beats.runs("people")
+        assert (await site.ended(run.jobs[0])).counts.invited == 2
+        assert server.received[0].path == "/people.csv?sig=s3cret"
+    assert "s3cret" not in site.log_of(1).read_text()
+
+
+async def test_the_command_lists_switches_runs_and_refuses(site: Site, beats: Beats) -> None:
+    """Both kinds together; a file's schedule can be switched off but not removed; what cannot be is a sentence and status 2."""
+    (site.folder / "people.csv").write_text("email\nada@example.com\n")
+    beats.write(
+        _schedule("filed", "invite_file", every="9d", connection='"contoso"', args='{ path = "people.csv" }'),
+        top='timezone = "Europe/Berlin"\n',
+    )
+    site.start_worker()
+    add = ("schedules", "add", "added", "--task", "retry_failed", "-c", "contoso")
+    assert "Its next run is at" in _usher(site, *add, "--cron", "0 2 * * mon", "--arg", "times=2")[1]
+    status, out, _ = _usher(site, "schedules", "list", "--json")
+    told = json.loads(out)
+    assert (status, told["beat"], told["timezone"]) == (0, False, "Europe/Berlin")
+    assert [(one["schedule"], one["from"], one["when"], one["last"]) for one in told["schedules"]] == [
+        ("added", "added", "0 2 * * mon", None),
+        ("filed", "file", "every 9d", None),
+    ]
+    assert told["schedules"][0]["next_run_at"].endswith(("00:00:00+00:00", "01:00:00+00:00"))  # two in Berlin
+    status, out, err = _usher(site, "schedules", "run", "filed")
+    assert (status, err) == (0, "")
+    assert re.search(r"Job \w+ took in 1 row of people.csv.\nTo follow it: usher jobs watch \w+\n", out)
+    [run] = await beats.runs("filed")
+    assert (await site.ended(run.jobs[0])).state is JobState.DONE
+    status, out, err = _usher(site, "schedules", "list")
+    assert status == 0
+    assert "No beat is running" in err
+    assert "filed  invite_file on contoso, every 9d\n" in out
+    assert re.search(rf"^  next run 20\S+ \S+ · last run 20\S+ \S+ ok\n  Job {run.jobs[0]} took in", out, re.MULTILINE)
+    assert "added  retry_failed on contoso, 0 2 * * mon, added at run time\n" in out
+    status, out, err = _usher(site, "schedules", "show", "filed")
+    assert re.search(rf"job {run.jobs[0]}, done: 1 invited", out), out
+    assert _usher(site, "schedules", "disable", "filed")[0] == 0
+    assert json.loads(_usher(site, "schedules", "show", "filed", "--json")[1])["enabled"] is False
+    assert "Its next run is at" in _usher(site, "schedules", "enable", "filed")[1]
+    assert "usher schedules disable filed" in _refused(site, "remove", "filed")
+    assert "did you mean filed?" in _refused(site, "disable", "filled")
+    assert "There is a schedule filed already" in _refused(
+        site, "add", "filed", "--task", "check_connections", "--every", "1h"
+    )
+    assert "schedules.x.task must be one of" in _refused(site, "add", "x", "--task", "invite", "--every", "1h")
+    assert _usher(site, "schedules", "remove", "added")[0] == 0
+    assert "There is no schedule" in _refused(site, "run", "added")
+
+
+def _refused(site: Site, *words: str) -> str:
+    status, out, err = _usher(site, "schedules", *words)
+    assert (status, out) == (2, ""), (out, err)
+    assert "Traceback" not in err
+    return err

@@ -1,0 +1,134 @@
+"""The beat: celery-redbeat's scheduler, following the configuration file, and outliving a Redis that is away or a lock that was lost.
+
+Each firing names the schedule and the time it was due, which follows from its last run: two beats that fire the same tick (one was
+frozen while the other took over) name the same run, and its work is done once. A firing is sent first and then ticked off, so that a
+beat killed in between costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from celery.schedules import schedstate
+from redbeat import RedBeatScheduler
+from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_lock
+from redis.exceptions import LockError
+
+from worker.place import find_place
+from worker.store import OUTAGE, open_client
+from worker.timetable import TASK, Timetable, find_zone, read_table
+
+log = logging.getLogger(__name__)
+
+_AWAY_S = 1.0
+_SOON_S = 0.5
+
+
+class Entry(RedBeatSchedulerEntry):
+    """A schedule as the beat sees it: its time is ours to tell."""
+
+    @staticmethod
+    def generate_key(app: Any, name: str) -> str:
+        """As `worker.keys.Keys.schedule` has it."""
+        return f"{app.redbeat_conf.key_prefix}:entry:{name}"
+
+    @property
+    def due_at(self) -> datetime:
+        """When it is due, which may have passed."""
+        spec = read_table(self.name, self.kwargs["table"])
+        return spec.next_after(self.last_run_at or datetime.now(UTC), find_zone(self.kwargs["zone"]))
+
+    def is_due(self) -> Any:
+        """Return Celery's pair: whether it is due, and in how many seconds to ask again."""
+        if not self.enabled:
+            return schedstate(False, 5.0)
+        left_s = (self.due_at - datetime.now(UTC)).total_seconds()
+        return schedstate(left_s <= 0, left_s if left_s > 0 else _SOON_S)
+
+    def ticked_off(self, due_at: datetime) -> datetime:
+        """Return its last run once this firing is made: an interval keeps its pace, what was missed meanwhile is not made up for."""
+        now = datetime.now(UTC)
+        every_s = read_table(self.name, self.kwargs["table"]).every
+        if every_s is None:
+            return max(now, due_at)
+        return due_at + timedelta(seconds=every_s * max(0, (now - due_at).total_seconds() // every_s))
+
+
+class UsherScheduler(RedBeatScheduler):
+    """What `beat_scheduler` names."""
+
+    Entry = Entry
+    lock: Any
+
+    def __init__(self, app: Any, **kwargs: Any) -> None:
+        self._place = find_place()
+        self._followed: object = None
+        self._away = False
+        super().__init__(app, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Nothing yet: only the beat that holds the lock writes the timetable, at its first tick and whenever the file changes."""
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Fire what is due. Returns in how many seconds to come again."""
+        try:
+            if self.lock is None:
+                acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=self))
+            self.lock.extend(int(self.lock_timeout))
+            self._follow()
+            wait_s = float(super().tick(*args, **kwargs))
+        except LockError:
+            log.warning("another beat took over while this one was away; waiting for its turn")
+            self.lock = self._followed = None
+            return 0.0
+        except OUTAGE as error:
+            if not self._away:
+                log.warning("Redis is away (%s); nothing fires until it is back", type(error).__name__)
+            self._away = True
+            return _AWAY_S
+        if self._away:
+            self._away = False
+            log.info("Redis is back")
+        return wait_s
+
+    def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
+        """Fire an entry: name it and its time, and nothing else; the worker reads the rest from the timetable."""
+        due_at = entry.due_at
+        result = self.send_task(
+            TASK,
+            kwargs={"name": entry.name, "due_ms": round(due_at.timestamp() * 1000), "by": "beat"},
+            producer=producer,
+            ignore_result=True,
+            argsrepr=f"(schedule {entry.name}, due {due_at:%Y-%m-%d %H:%M:%S}Z)",
+            kwargsrepr="{}",
+        )
+        entry._next_instance(last_run_at=entry.ticked_off(due_at))
+        return result
+
+    def close(self) -> None:
+        """Give the lock back, so that the other beat need not wait; while Redis is away it runs out by itself."""
+        try:
+            super().close()
+        except (LockError, *OUTAGE):
+            self.lock = None
+
+    def _follow(self) -> None:
+        settings = self._place.settings()
+        if settings is self._followed:
+            return
+        for line in asyncio.run(self._bring_in_line(settings)):
+            log.info("%s", line)
+        self._followed = settings
+
+    async def _bring_in_line(self, settings: Any) -> list[str]:
+        from worker.keys import Keys
+
+        client = open_client(self._place.redis_url)
+        try:
+            return await Timetable(client, Keys(settings.ledger.prefix)).follow(settings, datetime.now(UTC))
+        finally:
+            await client.aclose()
