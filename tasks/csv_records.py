@@ -7,6 +7,7 @@ nobody can say where its rows were meant to end.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -15,10 +16,11 @@ from tasks.bulk_template import is_example
 from tasks.cleaning import clean_values
 from tasks.columns import describe_ignored, parse_headings
 from tasks.csv_dialect import recognise
+from tasks.csv_style import CsvStyle
 from tasks.encodings import describe_encoding
 from tasks.errors import InputError
 from tasks.list_options import DELIMITERS, ListOptions
-from tasks.records import RawRecord
+from tasks.records import FileLine, RawRecord
 from tasks.rows import BadRow, build_bad_row
 from tasks.spreadsheet import unescape_cell
 from tasks.text_lines import TextLines
@@ -30,10 +32,12 @@ class CsvRecords:
     def __init__(self, lines: TextLines, options: ListOptions | None = None) -> None:
         options = options or ListOptions()
         self._lines = lines
+        self._beginning = lines.peek()[:4096]
         self.dialect = recognise(lines.peek(), lines.name, options, lines.skipped)
-        self._reader = csv.reader(lines, strict=True, delimiter=self.dialect.delimiter)
-        cells = self._skip_to_headings()
-        self.columns = parse_headings(cells, lines.name, options)
+        self._text = iter(lines)
+        self._reader = csv.reader(self._text, strict=True, delimiter=self.dialect.delimiter)
+        self.top = self._read_top()
+        self.columns = parse_headings(self.top[-1], lines.name, options)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -44,8 +48,19 @@ class CsvRecords:
         return self.columns.read
 
     @property
+    def joined(self) -> int | None:
+        return self.columns.joined
+
+    @property
     def is_result(self) -> bool:
-        return self.columns.joined is not None
+        return self.joined is not None
+
+    @property
+    def style(self) -> CsvStyle:
+        """How the file is written, so that another can be written so; certain when everything has been read."""
+        lines = self._lines
+        end = "\r\n" if "\r\n" in self._beginning else "\n"
+        return CsvStyle(self.dialect.delimiter, lines.encoding, lines.has_mark, end)
 
     @property
     def description(self) -> tuple[str, ...]:
@@ -102,12 +117,64 @@ class CsvRecords:
         if number == 0:
             raise InputError(f"{self._lines.name} has headings but no rows.")
 
-    def _skip_to_headings(self) -> list[str]:
-        """Read on to the line of headings and return it; what stands above was looked at already."""
+    def lines(self) -> Iterator[FileLine]:
+        """Yield everything below the headings as it stands, with the numbers that iterating gives to the guests."""
+        fields = self.columns.fields
+        wanted = [(index, field) for index, field in enumerate(fields) if field is not None]
+        raw: list[str] = []
+
+        def kept() -> Iterator[str]:
+            for text in self._text:
+                raw.append(text)
+                yield text
+
+        before = self._reader.line_num + self._lines.skipped
+        reader = csv.reader(kept(), strict=True, delimiter=self.dialect.delimiter)
+        may_be_example = self.columns.from_template
+        number, line = 0, before + 1
+        while True:
+            raw.clear()
+            self._lines.pending_bytes = 0
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                self._raise_if_lost(error, line)
+                number += 1
+                # Its text beyond the headings: nothing of it is lost, and the row is a bad one wherever it is read again.
+                loose = self._read_loosely("".join(raw))
+                loose += [""] * (len(fields) - len(loose))
+                yield FileLine(line, [*loose[: len(fields)], "".join(raw).strip()], number, is_bad=True)
+                line = before + reader.line_num + 1
+                continue
+            if cells is None:
+                return
+            here, line = line, before + reader.line_num + 1
+            if not any(map(str.strip, cells)):
+                yield FileLine(here, cells)
+                continue
+            values = _read_cells(cells, _present(wanted, len(cells)))
+            clean_values(values)
+            if may_be_example:
+                may_be_example = False
+                if is_example(values.get("email", "")):
+                    yield FileLine(here, cells)
+                    continue
+            number += 1
+            yield FileLine(here, cells, number, values, is_bad=any(map(str.strip, cells[len(fields) :])))
+
+    def _read_loosely(self, text: str) -> list[str]:
+        """Return the cells of a record with a stray quotation mark as well as they can be told apart."""
+        with suppress(csv.Error):
+            return next(csv.reader(io.StringIO(text, newline=""), delimiter=self.dialect.delimiter), [])
+        return [text.strip()]
+
+    def _read_top(self) -> list[list[str]]:
+        """Read down to the line of headings and return it with what stands above, which was looked at already."""
+        top = []
         for _ in range(self.dialect.headings.index):
             with suppress(csv.Error):  # a title may hold a stray quotation mark
-                next(self._reader, None)
-        return next(self._reader, [])
+                top.append(next(self._reader, []))
+        return [*top, next(self._reader, [])]
 
     def _raise_if_lost(self, error: csv.Error, line: int) -> None:
         """Raise `InputError` for the two of csv's errors after which the next row cannot be found."""

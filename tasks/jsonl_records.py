@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import orjson
@@ -12,7 +12,7 @@ from tasks.columns import JOINED_COLUMNS, Meaning, describe_ignored, parse_headi
 from tasks.encodings import describe_encoding
 from tasks.errors import InputError
 from tasks.list_options import ListOptions
-from tasks.records import RawRecord
+from tasks.records import FileLine, RawRecord
 from tasks.rows import BadRow, build_bad_row
 from tasks.text_lines import TextLines
 
@@ -27,6 +27,8 @@ class JsonlRecords:
             raise InputError(
                 f"{lines.name} is one JSON array; write one object a line (JSONL), for example with jq -c '.[]'."
             )
+        self.top: Sequence[Sequence[str]] = ()
+        self.joined: int | None = None
         self._lines = lines
         self._mapping = (options or ListOptions()).mapping
         self._meanings: dict[str, Meaning] = {}
@@ -51,24 +53,37 @@ class JsonlRecords:
 
     def __iter__(self) -> Iterator[RawRecord | BadRow]:
         number = 0
+        for number, line, text in self._numbered():
+            found = _parse(text)
+            if isinstance(found, dict):
+                yield self._build_record(found, number, line)
+            else:
+                yield BadRow(number, line, "", found)
+        if number == 0:
+            raise InputError(f"{self._lines.name} is empty.")
+
+    def lines(self) -> Iterator[FileLine]:
+        """Yield every line with what it holds, and the numbers that iterating gives to the guests."""
+        for number, line, text in self._numbered():
+            found = _parse(text)
+            if not isinstance(found, dict):
+                yield FileLine(line, [text.strip()], number, is_bad=True)
+                continue
+            record = self._build_record(found, number, line)
+            if isinstance(record, BadRow):
+                yield FileLine(line, (), number, {"email": record.email}, is_bad=True, found=found)
+            else:
+                yield FileLine(line, (), number, record.values, found=found)
+
+    def _numbered(self) -> Iterator[tuple[int, int, str]]:
+        number = 0
         lines = self._lines
         for line, text in enumerate(lines, 1 + lines.skipped):
             lines.pending_bytes = 0
             if text.isspace():
                 continue
             number += 1
-            try:
-                found = orjson.loads(text)
-            except orjson.JSONDecodeError as error:  # for too deep a nesting, too
-                where = f" at character {error.colno}" if error.colno > 1 else ""  # 1 is said for a line cut short, too
-                yield BadRow(number, line, "", f"is not valid JSON{where}")
-                continue
-            if not isinstance(found, dict):
-                yield BadRow(number, line, "", "is not a JSON object")
-                continue
-            yield self._build_record(found, number, line)
-        if number == 0:
-            raise InputError(f"{lines.name} is empty.")
+            yield number, line, text
 
     def _build_record(self, found: dict[str, Any], number: int, line: int) -> RawRecord | BadRow:
         values: dict[str, Any] = {}
@@ -99,3 +114,14 @@ class JsonlRecords:
             if not meaning.known:
                 self._ignored[key] = None
         return meaning
+
+
+def _parse(text: str) -> dict[str, Any] | str:
+    """Return the object in a line, or the reason why it holds none."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:  # for too deep a nesting, too
+        return "is not valid JSON" + (
+            f" at character {error.colno}" if error.colno > 1 else ""
+        )  # 1 is said for a line cut short, too
+    return found if isinstance(found, dict) else "is not a JSON object"

@@ -68,6 +68,7 @@ class GuestList:
         self._hashed = Hashed(source)
         self._workbook: io.BufferedReader | None = None
         start = _read_start(self._hashed, name)
+        self._book: IO[bytes] | None = None
         self._reader: RecordReader
         if start.startswith(MARK):
             self.format = "xlsx"
@@ -93,6 +94,16 @@ class GuestList:
     def is_result(self) -> bool:
         """Whether it is a results file of usher's own, or a list with outcomes beside it."""
         return self._reader.is_result
+
+    @property
+    def reader(self) -> RecordReader:
+        """What reads it, for those who want the file itself and not its guests (`joining`)."""
+        return self._reader
+
+    @property
+    def book(self) -> IO[bytes] | None:
+        """The open workbook's bytes, where it is one."""
+        return self._book
 
     def describe(self) -> list[tuple[str, str]]:
         """How it was read, as (heading, text) pairs for the plan; complete when everything has been read."""
@@ -147,6 +158,7 @@ class GuestList:
             while block := rest.read(BLOCK_BYTES):
                 file.write(block)
         file.seek(0)
+        self._book = file
         book = Workbook(file, self.name)
         self._closing.callback(book.close)
         return book

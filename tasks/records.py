@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from tasks.rows import BadRow
@@ -22,10 +23,43 @@ class RawRecord(NamedTuple):
         return f"RawRecord(number={self.number}, line={self.line}, fields={sorted(self.values)})"
 
 
+class FileLine(NamedTuple):
+    """One record of a file as it stands there, whether it is a guest's or not.
+
+    `number` is the guest's as in `RawRecord`, None where it is no guest's: an empty line, or one that was left out for being hidden
+    (`is_hidden`). `is_bad`: no record for `RawRecord`. `found` is what a line of JSONL holds.
+    """
+
+    line: int
+    cells: Sequence[str]
+    number: int | None = None
+    values: Mapping[str, Any] = MappingProxyType({})
+    is_bad: bool = False
+    is_hidden: bool = False
+    found: Mapping[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"FileLine(line={self.line}, number={self.number})"
+
+
 class RecordReader(Protocol):
     """A format. Iterating yields each record once; a record that is no record is a `BadRow`; raises `InputError`."""
 
     def __iter__(self) -> Iterator[RawRecord | BadRow]: ...
+
+    def lines(self) -> Iterator[FileLine]:
+        """Yield, instead of the records, everything below the headings as it stands; the guests' numbers are the same."""
+        ...
+
+    @property
+    def top(self) -> Sequence[Sequence[str]]:
+        """What stands in the file down to its headings; they are the last. Empty for JSONL."""
+        ...
+
+    @property
+    def joined(self) -> int | None:
+        """Where the outcomes of an earlier run begin, if the file has them."""
+        ...
 
     @property
     def warnings(self) -> tuple[str, ...]:

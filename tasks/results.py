@@ -1,24 +1,27 @@
 """Write how the rows ended: CSV for people, JSONL for programs, a row at a time.
 
 Both hold the same columns in the same order, and both can be fed back into `usher invite`. CSV lines end in `\\n`, not in RFC
-4180's `\\r\\n`: every spreadsheet reads both, while `cut`, `awk` and `diff` would find a `\\r` in the last column.
+4180's `\\r\\n`: every spreadsheet reads both, while `cut`, `awk` and `diff` would find a `\\r` in the last column. A list with its
+outcomes beside it (`joining`) is written by the same hands, in the list's own way.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Final, Protocol, TextIO
+from typing import IO, Any, Final, NamedTuple, Protocol
 
-from tasks.errors import OutputError
+from tasks.csv_style import PLAIN, CsvStyle
 from tasks.fields import RESULT_COLUMNS
+from tasks.output_files import save_whole
 from tasks.spreadsheet import escape_cell
+
+Cell = str | int | float
 
 
 class TextSink(Protocol):
@@ -27,27 +30,65 @@ class TextSink(Protocol):
     def write(self, text: str, /) -> object: ...
 
 
-def write_csv(outcomes: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
-    """Write headings and one line per outcome; return the number of outcomes. Missing and None become empty cells.
+class TableRow(NamedTuple):
+    """One guest's line of a table, ready to be written; `email` tells whose, for splitting."""
 
-    Text that a spreadsheet would run as a formula is escaped (`spreadsheet.escape_cell`). Other keys are not written.
+    email: str
+    cells: Sequence[Cell]
+
+
+class Table(NamedTuple):
+    """What is written as CSV or as a sheet: the lines on top, the last of them headings, and a line a guest."""
+
+    top: Sequence[Sequence[Cell]]
+    rows: Iterable[TableRow]
+
+
+def results_table(outcomes: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a job's results as a table. Text that a spreadsheet would run as a formula is escaped (`spreadsheet.escape_cell`).
+
+    Missing and None become empty cells; other keys than the fixed columns are left out.
     """
-    # csv.writer quotes a cell for a `\r` only where lines end in `\r\n`, so it is told so, and its line ends are shortened.
-    writer = csv.writer(_ShortLineEnds(sink), lineterminator="\r\n")
-    writer.writerow(RESULT_COLUMNS)
+    return Table(
+        [RESULT_COLUMNS], (TableRow(outcome.get("email") or "", outcome_cells(outcome)) for outcome in outcomes)
+    )
+
+
+def outcome_cells(outcome: Mapping[str, Any], columns: Sequence[str] = RESULT_COLUMNS) -> list[Cell]:
+    """Return an outcome's cells, escaped."""
+    return [_cell(outcome.get(column)) for column in columns]
+
+
+def write_table(table: Table, sink: TextSink, style: CsvStyle = PLAIN) -> int:
+    """Write a table as CSV; return the number of its rows."""
+    if style.mark:
+        sink.write("\ufeff")
+    # csv.writer quotes a cell for a `\r` only where lines end in `\r\n`, so it is told so, and its line ends are changed.
+    target = sink if style.line_end == "\r\n" else _LineEnds(sink, style.line_end)
+    writer = csv.writer(target, lineterminator="\r\n", delimiter=style.delimiter)
+    writer.writerows(table.top)
     count = 0
-    for outcome in outcomes:
-        writer.writerow([_cell(outcome.get(column)) for column in RESULT_COLUMNS])
+    for row in table.rows:
+        writer.writerow(row.cells)
         count += 1
     return count
 
 
+def write_csv(outcomes: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
+    """Write headings and one line per outcome; return the number of outcomes."""
+    return write_table(results_table(outcomes), sink)
+
+
 def write_jsonl(outcomes: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
     """Write one JSON object per outcome with every column, None as null; return the number of outcomes."""
+    return write_objects(({column: outcome.get(column) for column in RESULT_COLUMNS} for outcome in outcomes), sink)
+
+
+def write_objects(objects: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
+    """Write one JSON object a line; return their number."""
     count = 0
-    for outcome in outcomes:
-        line = {column: _plain(outcome.get(column)) for column in RESULT_COLUMNS}
-        sink.write(json.dumps(line, ensure_ascii=False) + "\n")
+    for found in objects:
+        sink.write(json.dumps({key: _plain(value) for key, value in found.items()}, ensure_ascii=False) + "\n")
         count += 1
     return count
 
@@ -56,98 +97,48 @@ WRITERS: Final[Mapping[str, Callable[[Iterable[Mapping[str, Any]], TextSink], in
     "csv": write_csv,
     "jsonl": write_jsonl,
 }
-"""The formats by the name that `--format` takes."""
+"""The text formats by the name that `--format` takes."""
 
 
 def save_results(outcomes: Iterable[Mapping[str, Any]], path: str | os.PathLike[str], file_format: str = "csv") -> int:
-    """Write the outcomes to a file only its owner may read (0600), whole or not at all; return their number.
+    """Write the outcomes to a file (`output_files.save_whole`); return their number. Raises `OutputError`."""
 
-    An existing file keeps its content until the new one is complete. A device or a pipe is written to directly. Raises
-    `OutputError` where the file cannot be written; what `outcomes` raises passes through.
-    """
-    write = WRITERS[file_format]
-    with _reporting(path):
-        target = Path(path).resolve()  # a link goes on pointing at the results
-        if target.exists() and not target.is_file():  # /dev/stdout must not be replaced by a file
-            stream = _open_text(target)
-            temporary = None
-        else:
-            descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".usher-", suffix=".part")  # 0600
-            stream = _open_text(descriptor)
-    try:
-        with ExitStack() as closing:
-            closing.callback(_close, stream, path)
-            count = write(outcomes, _FileSink(stream, path))
-            if temporary is not None:
-                with _reporting(path):
-                    stream.flush()
-                    os.fsync(stream.fileno())
-        if temporary is not None:
-            with _reporting(path):
-                Path(temporary).replace(target)
-    except BaseException:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise
-    return count
+    def write(stream: IO[bytes]) -> int:
+        with as_text(stream) as sink:
+            return WRITERS[file_format](outcomes, sink)
 
-
-class _FileSink:
-    """Writes to a file and turns only the file's errors into ours: a lost Redis behind the outcomes is an OSError, too."""
-
-    __slots__ = ("_path", "_stream")
-
-    def __init__(self, stream: TextIO, path: str | os.PathLike[str]) -> None:
-        self._stream = stream
-        self._path = path
-
-    def write(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-        except OSError as error:
-            raise _not_writable(self._path, error) from None
-
-
-class _ShortLineEnds:
-    """Passes each record on with `\\n` in place of its final `\\r\\n`; csv.writer makes one call a record."""
-
-    __slots__ = ("_write",)
-
-    def __init__(self, sink: TextSink) -> None:
-        self._write = sink.write
-
-    def write(self, record: str) -> object:
-        return self._write(record[:-2] + "\n")
+    return save_whole(path, write)
 
 
 @contextmanager
-def _reporting(path: str | os.PathLike[str]) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        raise _not_writable(path, error) from None
-
-
-def _close(stream: TextIO, path: str | os.PathLike[str]) -> None:
-    with _reporting(path):
-        stream.close()
-
-
-def _open_text(file: Path | int) -> TextIO:
+def as_text(stream: IO[bytes], encoding: str = "utf-8") -> Iterator[TextSink]:
+    """Give a binary stream to those who write text, and leave it open."""
     # A lone surrogate, which JSON from elsewhere may hold, becomes "?" and does not end the export.
-    return open(file, "w", encoding="utf-8", errors="replace", newline="")  # noqa: PTH123 (takes a descriptor, too)
+    text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()  # flushes
 
 
-def _not_writable(path: str | os.PathLike[str], error: OSError | ValueError) -> OutputError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return OutputError(f"{os.fspath(path)} cannot be written: {reason}.")
+class _LineEnds:
+    """Passes each record on with another end in place of its `\\r\\n`; csv.writer makes one call a record."""
+
+    __slots__ = ("_end", "_write")
+
+    def __init__(self, sink: TextSink, end: str) -> None:
+        self._write = sink.write
+        self._end = end
+
+    def write(self, record: str) -> object:
+        return self._write(record[:-2] + self._end)
 
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _cell(value: Any) -> str | int | float:
+def _cell(value: Any) -> Cell:
     if value is None:
         return ""
     if isinstance(value, str):

@@ -17,8 +17,8 @@ from tasks.columns import describe_ignored, parse_headings, quote_headings
 from tasks.errors import InputError
 from tasks.heading_line import LINES_LOOKED_AT, Line, check_above, explain_missing, find_headings
 from tasks.list_options import ListOptions
-from tasks.records import RawRecord
-from tasks.rows import BadRow
+from tasks.records import FileLine, RawRecord
+from tasks.rows import BadRow, build_bad_row
 from tasks.spreadsheet import unescape_cell
 from tasks.workbook import Structure, Workbook, column_letters
 
@@ -35,9 +35,11 @@ class SheetRecords:
         self.name = f"{book.name}, sheet {quote_headings([self.sheet])},"
         self._structure = book.structure(self.sheet)
         self._rows = book.rows(self.sheet)
+        self.top: list[Sequence[str]] = []
         self.headings, above = self._find_headings()
         cells = _fill_merged(self.headings, above, self._structure)
         self._ask_about_merged(cells)
+        self.top[-1] = cells
         self.columns = parse_headings(cells, self.name.rstrip(","), self._options)
         self.hidden = sum(1 for row in self._structure.hidden if row > self.headings.line)
         self._ask_about_hidden()
@@ -57,8 +59,12 @@ class SheetRecords:
         return self.columns.read
 
     @property
+    def joined(self) -> int | None:
+        return self.columns.joined
+
+    @property
     def is_result(self) -> bool:
-        return self.columns.joined is not None
+        return self.joined is not None
 
     @property
     def description(self) -> tuple[str, ...]:
@@ -72,23 +78,44 @@ class SheetRecords:
         return tuple(said)
 
     def __iter__(self) -> Iterator[RawRecord | BadRow]:
+        number = 0
+        for line in self.lines():
+            if line.number is None:
+                continue
+            number = line.number
+            if line.is_bad:
+                width = len(self.columns.fields)
+                yield build_bad_row(
+                    line.values, number, line.line, "", f"has cells where the {width} headings have ended"
+                )
+            else:
+                yield RawRecord(number, line.line, line.values)
+        if number == 0:
+            raise InputError(f"{self.name} has headings but no rows.")
+
+    def lines(self) -> Iterator[FileLine]:
+        """Yield everything below the headings as it stands, with the numbers that iterating gives to the guests."""
         wanted = [(index, field) for index, field in enumerate(self.columns.fields) if field is not None]
         leave_out = self._structure.hidden if self._options.hidden == "skip" else frozenset()
         may_be_example = self.columns.from_template
         number = 0
         for line, cells in self._rows:
-            if line <= self.headings.line or line in leave_out or not any(map(str.strip, cells)):
+            if line <= self.headings.line:
+                continue
+            if line in leave_out or not any(map(str.strip, cells)):
+                yield FileLine(line, cells, is_hidden=line in leave_out)
                 continue
             values = _read_cells(cells, wanted)
             clean_values(values)
             if may_be_example:
                 may_be_example = False
                 if is_example(values.get("email", "")):
+                    yield FileLine(line, cells)
                     continue
             number += 1
-            yield RawRecord(number, line, values)
-        if number == 0:
-            raise InputError(f"{self.name} has headings but no rows.")
+            # In a sheet somebody's remark may stand beside the list; beyond our own outcomes nothing but what was too much before.
+            beyond = self.joined is not None and any(map(str.strip, cells[len(self.columns.fields) :]))
+            yield FileLine(line, cells, number, values, is_bad=beyond)
 
     def _choose_sheet(self) -> str:
         wanted, sheets = self._options.sheet, self._book.all_sheets
@@ -114,6 +141,7 @@ class SheetRecords:
             found = find_headings(top, self._options)
             if found is not None:
                 self._rows = chain(read, self._rows)
+                self.top = [cells for number, cells in read if number <= found.line]
                 check_above(top, found, self.name.rstrip(","), self._options)
                 return found, top
             if len(top) >= LINES_LOOKED_AT and not self._options.header_line:

@@ -16,6 +16,9 @@ from typing import Final
 _FORMULA: Final = re.compile(r"'*\s*[\t\r\n=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
+_NUMBER: Final = re.compile(r"\s*[+\-][\d\s().,/\-]*")
+
+
 def escape_cell(text: str) -> str:
     """Return the text with one apostrophe in front where a spreadsheet could take it for a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
@@ -24,3 +27,14 @@ def escape_cell(text: str) -> str:
 def unescape_cell(cell: str) -> str:
     """Undo `escape_cell`; a cell it never changed, `O'Neill` or `'quoted'`, is returned as it is."""
     return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
+
+
+def escape_own_cell(text: str) -> str:
+    """Return a cell of somebody's own list, escaped where a spreadsheet would run it.
+
+    A telephone number, a negative number or a dash begins like a formula, too, and is none; a cell that is escaped stays as it is, and
+    so does an empty one, or an empty line would be a guest's.
+    """
+    if text[:1] == "'" or not text.strip() or _NUMBER.fullmatch(text):
+        return text
+    return escape_cell(text)

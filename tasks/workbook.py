@@ -17,7 +17,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
 from xml.parsers import expat
 
-from tasks.errors import InputError
+from tasks.errors import InputError, ListError
 
 if TYPE_CHECKING:
     from openpyxl.workbook.workbook import Workbook as OpenWorkbook
@@ -70,7 +70,7 @@ class Workbook:
     def __init__(self, file: IO[bytes], name: str) -> None:
         self.name = name
         self._file = file
-        with self._guarded():
+        with self.guarded(self.name):
             self._check_parts()
             try:
                 from openpyxl import load_workbook
@@ -84,12 +84,12 @@ class Workbook:
 
     def rows(self, sheet: str) -> Iterator[tuple[int, Sequence[str]]]:
         """Yield a sheet's rows as text with their numbers, empty ones included."""
-        with self._guarded():
+        with self.guarded(self.name):
             found: Any = self._book[sheet]
             found.reset_dimensions()  # what a file says about its size is often wrong
             rows = enumerate(found.iter_rows(values_only=True), 1)
         while True:
-            with self._guarded():
+            with self.guarded(self.name):
                 block = [(number, [_text_of(cell) for cell in cells]) for number, cells in islice(rows, _ROWS_A_TIME)]
             if not block:
                 return
@@ -97,7 +97,7 @@ class Workbook:
 
     def structure(self, sheet: str) -> Structure:
         """Return what a sheet's cells do not say."""
-        with self._guarded():
+        with self.guarded(self.name):
             # openpyxl knows where the sheet is in the file and has no public word for it.
             found: Any = self._book[sheet]
             path: str = found._worksheet_path
@@ -123,18 +123,19 @@ class Workbook:
                 f"{self.name} is too large for an Excel workbook to be read; save the list as “CSV UTF-8”."
             )
 
+    @staticmethod
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def guarded(name: str) -> Iterator[None]:
         """Turn whatever openpyxl, zipfile and expat raise into one sentence, and keep their warnings to ourselves."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
-        except (InputError, MemoryError):
+        except (ListError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - a damaged file ends in any of some twenty, from zlib.error to KeyError
             raise InputError(
-                f"{self.name} is damaged, or no Excel workbook that can be read ({type(error).__name__}); open it in Excel and save it "
+                f"{name} is damaged, or no Excel workbook that can be read ({type(error).__name__}); open it in Excel and save it "
                 "anew, or save the list as “CSV UTF-8”."
             ) from None
 

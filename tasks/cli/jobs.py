@@ -13,13 +13,14 @@ import click
 from tasks.cli.errors import Refusal
 from tasks.cli.finding import find_job
 from tasks.cli.interrupts import Interrupts
-from tasks.cli.options import Seconds, follow_options, json_option
+from tasks.cli.options import Seconds, follow_options, json_option, list_options, take_list_options
 from tasks.cli.session import Session
 
 if TYPE_CHECKING:
     from tasks.cli.place import Place
     from tasks.cli.sending import Run
     from tasks.cli.terminal import Terminal
+    from tasks.returning import Wanted
     from worker.jobs import JobView
     from worker.services import Services
 
@@ -58,37 +59,65 @@ def show(session: Session, id: str, wants_json: bool) -> int:  # noqa: A002 - it
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(("csv", "jsonl")),
-    default="csv",
-    show_default=True,
-    help="What to write.",
+    type=click.Choice(("csv", "jsonl", "xlsx")),
+    help="What to write. Else: what --join names, xlsx for a file called .xlsx, csv.",
 )
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file (0600) instead of stdout.",
+    type=click.Path(path_type=Path),
+    help="Write to this file (0600) instead of stdout; with --split-by to this folder.",
 )
 @click.option(
     "--only", multiple=True, type=click.Choice(_OUTCOMES), help="Only rows that ended so; may be given twice."
 )
+@click.option(
+    "--join",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Give this list back, every line and column, with the outcomes beside it.",
+)
+@click.option(
+    "--excel",
+    is_flag=True,
+    help="A CSV that Excel opens right with a double click: UTF-8 mark, this locale's delimiter.",
+)
+@click.option("--split-by", type=click.Choice(("domain",)), help="One file for each domain, in the folder of -o.")
+@list_options
 @json_option("With -o: one JSON object about what was written.")
 @click.pass_obj
-def results(
-    session: Session,
-    id: str,  # noqa: A002
-    file_format: str,
-    output: Path | None,
-    only: tuple[str, ...],
-    wants_json: bool,
-) -> int:
-    """Write how every row ended. The file holds addresses and redeem links; it can be fed back into `usher invite`."""
+def results(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
+    """Write how every row ended. The file holds addresses and redeem links; it can be fed back into `usher invite`.
+
+    The options that say how a list is read are for --join, where it is to be read otherwise than by `usher invite`.
+    """
     from tasks.cli.place import open_place
     from tasks.cli.results import write
     from tasks.cli.terminal import Terminal
 
+    wanted = _wanted_results(options)
     with Interrupts().caught(), open_place() as place:
-        return asyncio.run(write(Terminal(session), place, id, file_format, output, only))
+        return asyncio.run(write(Terminal(session), place, id, wanted))
+
+
+def _wanted_results(options: dict[str, Any]) -> Wanted:
+    """Return what is to be written; raises `UsageError` for what does not go together."""
+    from tasks.csv_style import excel_style
+    from tasks.returning import Wanted
+
+    given = take_list_options(options)
+    file_format, output = options["file_format"] or "", options["output"]
+    if given.to_dict() and options["join"] is None:
+        raise click.UsageError("How a list is read can only be said with --join FILE.")
+    if options["split_by"] and output is None:
+        raise click.UsageError("--split-by needs -o FOLDER.")
+    if file_format == "xlsx" and output is None:
+        raise click.UsageError("--format xlsx needs -o FILE.")
+    if options["excel"] and file_format not in ("", "csv"):
+        raise click.UsageError(f"--excel is about a CSV and does not go with --format {file_format}.")
+    excel = excel_style(os.environ) if options["excel"] else None
+    split = options["split_by"] is not None
+    return Wanted(file_format, output, options["only"], options["join"], given, excel, split)
 
 
 @jobs.command()

@@ -9,12 +9,14 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.cli.finding import find_job
 from tasks.cli.words import many
-from tasks.results import WRITERS, save_results
+from tasks.list_options import ListOptions
+from tasks.results import WRITERS
+from tasks.returning import Wanted, Written, write_results
 
 if TYPE_CHECKING:
     from tasks.cli.place import Place
@@ -24,23 +26,39 @@ if TYPE_CHECKING:
 _ROWS_AHEAD = 1000
 
 
-async def write(
-    terminal: Terminal, place: Place, wanted: str, file_format: str, output: Path | None, only: tuple[str, ...]
-) -> int:
-    """Write the results of a job; returns the exit status. Raises `OutputError`, `Refusal`."""
+async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> int:
+    """Write the results of a job; returns the exit status. Raises `OutputError`, `InputError`, `Refusal`."""
     async with _open(terminal, place) as services:
-        view = await find_job(services, wanted)
-        records = _as_iterator(_chosen(services, view.id, only))
-        if output is None:
-            await asyncio.to_thread(WRITERS[file_format], records, sys.stdout)
+        loop = asyncio.get_running_loop()
+        view = await find_job(services, job)
+        if wanted.output is None and wanted.join is None and wanted.excel is None:  # row by row: `| head` ends it early
+            records = _as_iterator(_chosen(services, view.id, wanted.only), loop)
+            await asyncio.to_thread(WRITERS[wanted.format or "csv"], records, sys.stdout)
             return 0
-        count = await asyncio.to_thread(save_results, records, output, file_format)
-    terminal.say(
-        f"{many(count, 'row')} written to {output}, readable by you alone: it holds addresses and redeem links."
-    )
+        if wanted.join is not None:  # read as it was read then, unless it is said otherwise
+            said = {**view.info.get("read", {}), **wanted.options.to_dict()}
+            wanted = replace(wanted, options=ListOptions.from_dict(said))
+        written = await asyncio.to_thread(
+            write_results, wanted, lambda: _as_iterator(_chosen(services, view.id, ()), loop)
+        )
+    if wanted.output is None:
+        return 0
+    _tell(terminal, wanted, written)
     if terminal.quiet:
-        terminal.print_json({"job": view.id, "file": str(output), "rows": count})
+        told: dict[str, Any] = {"job": view.id, "file": str(wanted.output), "rows": written.rows}
+        terminal.print_json({**told, "files": written.files} if wanted.split else told)
     return 0
+
+
+def _tell(terminal: Terminal, wanted: Wanted, written: Written) -> None:
+    if written.left_over:
+        left, one = many(written.left_over, "row"), written.left_over == 1
+        terminal.warn(
+            f"{left} of the job {'is' if one else 'are'} not in {wanted.join}; `usher jobs results` without --join has all of them."
+        )
+    where = f"{many(len(written.files), 'file')} in {wanted.output}" if wanted.split else str(wanted.output)
+    private = "readable by you alone: " + ("they hold" if len(written.files) > 1 else "it holds")
+    terminal.say(f"{many(written.rows, 'row')} written to {where}, {private} addresses and redeem links.")
 
 
 @asynccontextmanager
@@ -67,9 +85,10 @@ async def _chosen(services: Services, job: str, only: tuple[str, ...]) -> AsyncI
             yield record
 
 
-def _as_iterator(records: AsyncIterator[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Return a plain iterator, for another thread, over records that this event loop reads."""
-    loop = asyncio.get_running_loop()
+def _as_iterator(
+    records: AsyncIterator[dict[str, Any]], loop: asyncio.AbstractEventLoop
+) -> Iterator[Mapping[str, Any]]:
+    """Return a plain iterator, for another thread, over records that `loop` reads."""
 
     async def take(most: int) -> list[dict[str, Any]]:
         taken: list[dict[str, Any]] = []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from openpyxl import load_workbook
+from openpyxl.worksheet.worksheet import Worksheet
 
 from tests.integration.test_cli import Place, Typist, _make_place
-from tests.lists.exports import EXPORTS
+from tests.lists.exports import EXPORTS, sheet
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +104,104 @@ def test_options_that_make_no_sense_are_one_sentence(place: Place) -> None:
     ):
         done = place.usher("invite", path, "-c", "sandbox", option, value)
         assert (done.status, words in done.err) == (2, True), done.err
+
+
+RETURNED = (
+    "Partner Süd;;;\r\nName;E-Mail;Notiz;Tel.\r\nZoë Groß;zoe@back.example;=1+1;+49 1\r\n;;;\r\nJörg;nonsense;x\r\n"
+    "Ruth;ruth@blocked.example;;\r\nZoë;ZOE@back.example;;\r\n"
+).encode("cp1252")
+
+
+def statuses(path: Path) -> list[tuple[str, str]]:
+    """Return the address and status of every guest in a joined list."""
+    lines = path.read_bytes().decode("cp1252").split("\r\n")
+    return [(row["E-Mail"], row["status"]) for row in csv.DictReader(lines[1:], delimiter=";") if row["E-Mail"]]
+
+
+def test_their_file_comes_back_and_goes_in_again(place: Place) -> None:
+    """Round trip: the list with its outcomes beside it, whole and only what failed, is a list like the first one."""
+    path = place.write("back.csv", RETURNED)
+    first = place.usher("invite", path, "-c", "sandbox", "--json").job
+    assert (first["rows"], first["invited"], first["skipped"], first["failed"]) == (4, 1, 1, 2)
+    wanted = [
+        ("zoe@back.example", "invited"),
+        ("nonsense", "failed"),
+        ("ruth@blocked.example", "failed"),
+        ("ZOE@back.example", "skipped"),
+    ]
+    joined = place.folder / "joined.csv"
+    done = place.usher("jobs", "results", first["job"], "--join", path, "-o", str(joined))
+    assert (done.status, "4 rows written" in done.err) == (0, True), done.err
+    assert statuses(joined) == wanted
+    assert joined.stat().st_mode & 0o777 == 0o600
+    text = joined.read_bytes().decode("cp1252")
+    assert text.startswith("Partner Süd;;;\r\nName;E-Mail;Notiz;Tel.;status;")
+    assert "Zoë Groß;zoe@back.example;'=1+1;+49 1;invited;" in text
+
+    again = place.usher("invite", str(joined), "-c", "sandbox", "--json").job
+    assert (again["rows"], again["skipped"], again["failed"]) == (4, 2, 2)  # usher invited her itself, and knows
+    done = place.usher("jobs", "results", again["job"], "--join", str(joined), "-o", str(joined))
+    assert statuses(joined) == [("zoe@back.example", "skipped"), *wanted[1:]]
+    assert joined.read_bytes().decode("cp1252").count("status") == 1
+
+    failed = place.folder / "failed.csv"
+    place.usher("jobs", "results", first["job"], "--join", path, "--only", "failed", "-o", str(failed))
+    assert statuses(failed) == wanted[1:3]
+    assert place.usher("invite", str(failed), "-c", "sandbox", "--json").job["failed"] == 2
+    for file_format in ("csv", "xlsx", "jsonl"):
+        target = str(place.folder / f"only.{file_format}")
+        done = place.usher("jobs", "results", first["job"], "--only", "failed", "--format", file_format, "-o", target)
+        assert done.status == 0
+        told = place.usher("invite", target, "-c", "sandbox", "--json")
+        assert (told.status, told.job["rows"], told.job["failed"]) == (1, 2, 2)
+
+
+def some_hidden(first: Worksheet) -> None:
+    """Three guests, the second hidden."""
+    for row in (["E-Mail"], ["h1@back.example"], ["h2@back.example"], ["h3@back.example"]):
+        first.append(row)
+    first.row_dimensions[3].hidden = True
+
+
+def test_a_workbook_comes_back_as_one(place: Place) -> None:
+    """Read as it was then: the hidden row that was left out has no outcome, and nobody is asked again."""
+    path = place.write("hidden.xlsx", sheet(some_hidden))
+    job = place.usher("invite", path, "-c", "sandbox", "--hidden", "skip", "--json").job
+    expected = ["invited", None, "invited"]
+    target = place.folder / "back.xlsx"
+    done = place.usher("jobs", "results", job["job"], "--join", path, "-o", str(target))
+    assert done.status == 0, done.err
+    back: Any = load_workbook(target).active
+    assert [back.cell(row, 2).value for row in range(1, 5)] == ["status", *expected]
+    assert back.row_dimensions[3].hidden
+    again = place.usher("invite", str(target), "-c", "sandbox", "--hidden", "skip", "--json").job
+    assert (again["rows"], again["skipped"]) == (2, 2)
+
+
+def test_one_file_for_each_partner(place: Place) -> None:
+    """And a CSV that Excel opens right."""
+    path = place.write("p.csv", "email\na@one.example\nb@two.example\nc@two.example\n")
+    job = place.usher("invite", path, "-c", "sandbox", "--json").job["job"]
+    done = place.usher("jobs", "results", job, "--split-by", "domain", "-o", str(place.folder / "parts"), "--json")
+    assert done.json["files"] == {"one.example.csv": 1, "two.example.csv": 2}
+    assert "c@two.example" in (place.folder / "parts" / "two.example.csv").read_text()
+    excel = place.usher("jobs", "results", job, "--excel", LC_ALL="de_DE.UTF-8")
+    assert excel.out.startswith("\ufeffrow;email;display_name;")
+
+
+def test_results_that_cannot_be_are_one_sentence(place: Place) -> None:
+    """Options that do not go together, a list that is another one, a list that is none."""
+    path = place.write("r.csv", "email\nr@one.example\n")
+    job = place.usher("invite", path, "-c", "sandbox", "--json").job["job"]
+    for arguments, words in (
+        (("--format", "xlsx"), "needs -o FILE"),
+        (("--split-by", "domain"), "needs -o FOLDER"),
+        (("--excel", "--format", "jsonl"), "does not go with"),
+        (("--map", "email=x"), "only be said with --join"),
+        (("--join", place.write("s.csv", "email\nx@y.example\n")), "this is another list"),
+        (("--join", "/nowhere.csv"), "does not exist"),
+        (("--join", path, "--format", "jsonl"), "JSONL has none"),
+    ):
+        done = place.usher("jobs", "results", job, *arguments)
+        assert (done.status, words in done.err) == (2, True), done.err
+        assert done.out == ""

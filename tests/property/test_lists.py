@@ -1,9 +1,12 @@
 """Nothing that a file can hold does more than raise `InputError`, and what is written is read back."""
 
 import codecs
+import csv
 import io
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import email_validator
@@ -15,10 +18,11 @@ from tasks.cleaning import clean_values
 from tasks.errors import InputError
 from tasks.fields import FIELDS, RESULT_COLUMNS
 from tasks.list_options import ListOptions
-from tasks.lists import GuestList
+from tasks.lists import GuestList, open_list
 from tasks.mail_syntax import _PLAIN, _PLAIN_LIMIT, NotAnAddress, parse_address
 from tasks.records import RawRecord
 from tasks.results import write_csv, write_jsonl
+from tasks.returning import Wanted, write_results
 from tasks.rows import BadRow, ValidRow, validate_record
 from tasks.seen import SeenAddresses
 from tasks.spreadsheet import escape_cell, unescape_cell
@@ -100,6 +104,47 @@ def test_any_export_is_rows_or_one_sentence(
     assert refused is None or str(refused).endswith(".")
     if isinstance(refused, Ambiguity):  # an answer leads on: the same question does not come again
         assert all(choice.options != options for choice in refused.choices)
+
+
+@given(
+    st.lists(
+        st.lists(st.one_of(CELLS, SPICY, st.sampled_from(["a@a.example", "B@b.example", ""])), max_size=4), max_size=8
+    ),
+    st.sampled_from(["email", "email;ref", "ref;email;x", "email;x;;", "x;Mail;status"]),
+    st.booleans(),
+)
+def test_a_list_with_its_outcomes_is_the_list(lines: list[list[str]], headings: str, crlf: bool) -> None:
+    """Whatever stands in it, `--join` gives it back with an outcome for each row, and read again it is the same list."""
+    sink = io.StringIO()
+    csv.writer(sink, delimiter=";", lineterminator="\r\n" if crlf else "\n").writerows([headings.split(";"), *lines])
+    with TemporaryDirectory() as folder:
+        path, target = Path(folder) / "list", Path(folder) / "joined"
+        path.write_bytes(sink.getvalue().encode())
+        rows = read_again(path)
+        assume(rows)
+        outcomes = [
+            {
+                **dict.fromkeys(RESULT_COLUMNS, ""),
+                "row": row.number,
+                "email": row.email if isinstance(row, BadRow) else row.row["email"],
+            }
+            for row in rows
+        ]
+        written = write_results(Wanted(output=target, join=path), lambda: iter(outcomes))
+        assert (written.rows, written.left_over) == (len(rows), 0)
+        assert read_again(target) == rows
+
+
+def read_again(path: Path) -> list[ValidRow | BadRow]:
+    """Return a file's rows without their lines, none where it is refused."""
+    try:
+        with open_list(path) as guests:
+            return [
+                BadRow(row.number, None, "", "") if isinstance(row, BadRow) else row._replace(line=None)
+                for row in guests.rows()
+            ]
+    except InputError:
+        return []
 
 
 WORKBOOK = next(export.data for export in EXPORTS if export.name == "workbook, titles and groups of columns")

@@ -1,0 +1,198 @@
+"""The admin's own list with the outcomes beside it: every line, every column, in its order.
+
+Which outcome belongs to which line is told by their order, which is the list's own, and checked by the address. Where the two do not
+agree (the list was sorted or edited since, the job was a retry of some rows) the address alone decides. Outcomes of an earlier run in
+the list are replaced.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tasks.cleaning import look_again
+from tasks.columns import JOINED_COLUMNS
+from tasks.errors import OutputError
+from tasks.lists import GuestList
+from tasks.records import FileLine
+from tasks.results import Cell, Table, TableRow, outcome_cells
+from tasks.rows import BadRow, validate_record
+from tasks.spreadsheet import escape_own_cell
+from worker.addresses import fold_address
+
+Outcomes = Iterable[Mapping[str, Any]]
+
+
+class NotInOrder(Exception):
+    """The list's lines are not the job's rows in their order."""
+
+
+class Matcher(Protocol):
+    """Finds a line's outcome."""
+
+    def take(self, number: int, email: str) -> Mapping[str, Any] | None:
+        """Return the outcome of the next guest of the list, None where the job has none. Raises `NotInOrder`."""
+        ...
+
+    def finish(self) -> int:
+        """Return how many outcomes found no line. Raises `NotInOrder`."""
+        ...
+
+
+class InOrder:
+    """Outcomes as they come: the list's n-th guest is the job's n-th row. Needs no memory."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._left = iter(outcomes)
+
+    def take(self, number: int, email: str) -> Mapping[str, Any] | None:
+        """As in `Matcher`."""
+        outcome = next(self._left, None)
+        # A row whose person was forgotten has no address any more; its place is all there is.
+        if outcome is None or outcome["row"] != number or (outcome["email"] and _key(outcome["email"]) != _key(email)):
+            raise NotInOrder
+        return outcome
+
+    def finish(self) -> int:
+        """As in `Matcher`."""
+        if next(self._left, None) is not None:
+            raise NotInOrder
+        return 0
+
+
+class ByAddress:
+    """Outcomes by their addresses, those of one address in their order. Holds all of them."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._by_key: dict[str, deque[Mapping[str, Any]]] = defaultdict(deque)
+        for outcome in outcomes:
+            self._by_key[_key(outcome["email"])].append(outcome)
+        self._found = 0
+
+    def take(self, number: int, email: str) -> Mapping[str, Any] | None:
+        """As in `Matcher`."""
+        waiting = self._by_key.get(_key(email)) if email else None
+        if not waiting:
+            return None
+        self._found += 1
+        return waiting.popleft()
+
+    def finish(self) -> int:
+        """As in `Matcher`; raises `OutputError` where the list and the job have nobody in common."""
+        if not self._found:
+            raise OutputError("None of the list's addresses is in the job: this is another list.")
+        return sum(map(len, self._by_key.values()))
+
+
+@dataclass(slots=True)
+class Joined:
+    """A list and where its outcomes come from.
+
+    `only`: the outcomes wanted. `guests_only`: leave out what is no guest's line, as `only` does, too. After writing: `left_over`
+    outcomes that have no line in the list, and how many guests were written.
+    """
+
+    guests: GuestList
+    matcher: Matcher
+    only: Sequence[str] = ()
+    guests_only: bool = False
+    left_over: int = 0
+    guests_written: int = 0
+
+    def table(self, width: int) -> Table:
+        """Return the list with the outcome columns from column `width` (counted from 0) on; for CSV and Excel lists."""
+        joined = self.guests.reader.joined
+        top = [_own(cells, joined) for cells in self.guests.reader.top]
+        top[-1] = [*_padded(top[-1], width), *JOINED_COLUMNS]
+        return Table(top, self._rows(width, joined))
+
+    def objects(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield a JSONL list's objects with the outcomes in them, each with its address."""
+        for line, email, outcome in self._lines():
+            found = dict(line.found) if line.found is not None else {"line": line.cells[0]}
+            # A key that the list has already, such as `mail` for the address, stays the list's.
+            fields = {heading for _, heading in self.guests.reader.read}
+            found |= {key: outcome[key] if outcome else None for key in JOINED_COLUMNS if key not in fields}
+            yield email, found
+
+    def cells_by_line(self) -> dict[int, list[Cell]]:
+        """Return the outcomes' cells by line."""
+        return {
+            line.line: outcome_cells(outcome, JOINED_COLUMNS)
+            for line, _, outcome in self._lines()
+            if outcome is not None
+        }
+
+    def _rows(self, width: int, joined: int | None) -> Iterator[TableRow]:
+        for line, email, outcome in self._lines():
+            own = _own(line.cells, joined)
+            if line.number is None:
+                yield TableRow("", own)
+            else:
+                # Cells beyond the headings make a row a bad one: they stay beyond all headings, so that it is one again.
+                beyond = own[width : _used(own)]
+                yield TableRow(email, [*_padded(own, width), *outcome_cells(outcome or {}, JOINED_COLUMNS), *beyond])
+
+    def _lines(self) -> Iterator[tuple[FileLine, str, Mapping[str, Any] | None]]:
+        for line in self.guests.reader.lines():
+            if line.number is None:
+                # What was hidden in a workbook and left out would be a guest where nothing can be hidden.
+                if not self.only and not self.guests_only and not line.is_hidden:
+                    yield line, "", None
+                continue
+            email = _address_of(line)
+            outcome = self.matcher.take(line.number, email)
+            if not self.only or (outcome is not None and outcome["status"] in self.only):
+                self.guests_written += 1
+                yield line, email, outcome
+        self.left_over = self.matcher.finish()
+
+
+def find_width(guests: GuestList) -> int:
+    """Read a list to its end and return how many columns its headings and guests use, without the outcomes of an earlier run."""
+    reader = guests.reader
+    width = _used(_own(reader.top[-1], reader.joined))
+    for line in reader.lines():
+        if line.number is not None and not line.is_bad:
+            width = max(width, _used(_own(line.cells, reader.joined)))
+    return width
+
+
+def match_and_write(make: Callable[[Matcher], int], outcomes: Callable[[], Outcomes]) -> int:
+    """Have `make` write with the outcomes in order, and once more by address where the order is another."""
+    try:
+        return make(InOrder(outcomes()))
+    except NotInOrder:
+        return make(ByAddress(outcomes()))
+
+
+def _address_of(line: FileLine) -> str:
+    """Return what the job has for this line's address: that of a good row as it is sent, that of a bad one as it stood."""
+    values = dict(line.values)
+    if not line.is_bad:
+        row = validate_record(values, line.number or 0, line.line)
+        if isinstance(row, BadRow):
+            row = look_again(row, values, {})
+        return row.email if isinstance(row, BadRow) else str(row.row["email"])
+    email = values.get("email")
+    return email.strip() if isinstance(email, str) else ""
+
+
+def _key(email: str) -> str:
+    return fold_address(email[:320])
+
+
+def _own(cells: Sequence[str], joined: int | None) -> list[Cell]:
+    own = cells if joined is None else (*cells[:joined], *cells[joined + len(JOINED_COLUMNS) :])
+    return [escape_own_cell(cell) for cell in own]
+
+
+def _padded(cells: Sequence[Cell], width: int) -> list[Cell]:
+    """Return cells cut or filled to a width."""
+    return [*cells[:width], *[""] * (width - len(cells))]
+
+
+def _used(cells: Sequence[Cell]) -> int:
+    return max((index for index, cell in enumerate(cells, 1) if str(cell).strip()), default=0)

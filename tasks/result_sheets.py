@@ -1,0 +1,98 @@
+"""Results as an Excel workbook: a new one, or the admin's own with the outcomes beside its rows."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, Final
+
+from tasks.errors import OutputError
+from tasks.results import Cell, Table
+from tasks.workbook import MOST_ROWS, Workbook
+
+MOST_EDITED: Final = 48 << 20
+"""Bytes of a sheet, unpacked, up to which the workbook itself is filled in; in memory it takes some twenty times as much. Beyond that
+a new workbook gets its values."""
+
+_NO_LIBRARY: Final = (
+    "Excel files need what usher was installed without: whoever installed it adds the extra xlsx (pip install 'entra-usher[xlsx]'); "
+    "--format csv --excel needs nothing."
+)
+_NOT_IN_XML: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_LONGEST: Final = 32_767  # characters in a cell: the page named in `workbook`
+_WIDTHS: Final = {"email": 34, "display_name": 24, "error_message": 60, "redeem_url": 24, "finished_at": 26}
+
+
+def write_workbook(table: Table, stream: IO[bytes]) -> int:
+    """Write a table as a workbook of one sheet; returns the number of its rows. Raises `OutputError`."""
+    try:
+        from openpyxl import Workbook as NewWorkbook
+    except ImportError:
+        raise OutputError(_NO_LIBRARY) from None
+    book = NewWorkbook(write_only=True)
+    sheet: Any = book.create_sheet("Guests")
+    sheet.freeze_panes = f"A{len(table.top) + 1}"
+    headings = table.top[-1]
+    for index, heading in enumerate(headings):
+        from openpyxl.utils import get_column_letter
+
+        if width := _WIDTHS.get(str(heading)):
+            sheet.column_dimensions[get_column_letter(index + 1)].width = width
+    for cells in table.top:
+        sheet.append([_value(cell) for cell in cells])
+    count = 0
+    for row in table.rows:
+        count += 1
+        if count + len(table.top) > MOST_ROWS:
+            raise OutputError(
+                f"An Excel sheet holds at most {MOST_ROWS:,} rows, and there are more results; take --format csv."
+            )
+        sheet.append([_value(cell) for cell in row.cells])
+    book.save(stream)
+    return count
+
+
+def can_be_edited(file: IO[bytes]) -> bool:
+    """Tell whether a workbook is small enough to be filled in as it is."""
+    with zipfile.ZipFile(file) as archive:
+        sheets = [info.file_size for info in archive.infolist() if info.filename.startswith("xl/worksheets/")]
+    return sum(sheets) <= MOST_EDITED
+
+
+def fill_in(
+    file: IO[bytes],
+    name: str,
+    sheet: str,
+    headings: tuple[int, int, Sequence[str]],
+    outcomes: Callable[[], Mapping[int, Sequence[Cell]]],
+    stream: IO[bytes],
+    *,
+    macros: bool = False,
+) -> int:
+    """Write the admin's own workbook with outcomes in it; returns the number of rows that got one. Raises `InputError`.
+
+    `headings`: the row (from 1), the first column (from 1) and the texts of the new headings; `outcomes` gives cells by row. What the
+    cells and sheets hold besides, formulas and formats included, stays as openpyxl knows it.
+    """
+    from openpyxl import load_workbook
+
+    with Workbook.guarded(name):
+        file.seek(0)
+        book = load_workbook(file, keep_vba=macros)  # Excel opens no .xlsx that holds macros
+        target: Any = book[sheet]
+    row, column, texts = headings
+    found = outcomes()
+    with Workbook.guarded(name):
+        for line, cells in ((row, texts), *found.items()):
+            for index, cell in enumerate(cells):
+                target.cell(line, column + index).value = _value(cell)
+        book.save(stream)
+    return len(found)
+
+
+def _value(cell: Cell) -> Cell | None:
+    """Return what openpyxl may write: nothing that begins like a formula comes here, all text having been escaped or being a heading."""
+    if not isinstance(cell, str):
+        return cell
+    return _NOT_IN_XML.sub("\ufffd", cell)[:_LONGEST] or None

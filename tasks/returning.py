@@ -1,0 +1,167 @@
+"""A job's results in the form that was asked for: which format, beside which list, in one file or one a partner.
+
+Everything here is plain and synchronous: `fetch` gives the outcomes from the ledger, as often as they are needed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+from tasks.columns import JOINED_COLUMNS
+from tasks.csv_records import CsvRecords
+from tasks.csv_style import PLAIN, CsvStyle
+from tasks.errors import OutputError
+from tasks.fields import RESULT_COLUMNS
+from tasks.joining import Joined, Matcher, find_width, match_and_write
+from tasks.list_options import ListOptions
+from tasks.lists import GuestList, open_list
+from tasks.output_files import make_folder, save_whole
+from tasks.result_sheets import can_be_edited, fill_in, write_workbook
+from tasks.results import Cell, Table, TableRow, as_text, results_table, write_objects, write_table
+from tasks.sheet_records import SheetRecords
+from tasks.splitting import split
+
+Fetch = Callable[[], Iterable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be written. `format`: "csv", "jsonl", "xlsx", or "" for what fits. `output` None: standard output.
+
+    `excel`: how this place's Excel wants a CSV, or None. `join`: the admin's own list, with how it is read.
+    """
+
+    format: str = ""
+    output: Path | None = None
+    only: tuple[str, ...] = ()
+    join: Path | None = None
+    options: ListOptions = field(default_factory=ListOptions)
+    excel: CsvStyle | None = None
+    split: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: rows, the files they are in by name (of a split), and outcomes that the list has no line for."""
+
+    rows: int
+    files: Mapping[str, int] = field(default_factory=dict)
+    left_over: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How contents become bytes; a content is a line's cells, or for JSONL an object. `top`: the lines above them."""
+
+    format: str
+    style: CsvStyle = PLAIN
+    top: Sequence[Sequence[Cell]] = ()
+
+    def write(self, pairs: Iterable[tuple[str, Any]], stream: IO[bytes]) -> int:
+        if self.format == "xlsx":
+            return write_workbook(Table(self.top, (TableRow(*pair) for pair in pairs)), stream)
+        with as_text(stream, self.style.encoding) as sink:
+            if self.format == "jsonl":
+                return write_objects((content for _, content in pairs), sink)
+            return write_table(Table(self.top, (TableRow(*pair) for pair in pairs)), sink, self.style)
+
+
+def write_results(wanted: Wanted, fetch: Fetch) -> Written:
+    """Write a job's results. Raises `OutputError`, and with `join` `InputError` for the list."""
+    if wanted.join is not None:
+        return _write_joined(wanted, fetch)
+    outcomes = (outcome for outcome in fetch() if not wanted.only or outcome["status"] in wanted.only)
+    form = _Form(wanted.format or _by_name(wanted) or "csv", wanted.excel or PLAIN, [RESULT_COLUMNS])
+    if form.format == "jsonl":
+        objects = (
+            (outcome["email"] or "", {name: outcome.get(name) for name in RESULT_COLUMNS}) for outcome in outcomes
+        )
+        return _put(wanted, form, objects)
+    return _put(wanted, form, results_table(outcomes).rows)
+
+
+def _write_joined(wanted: Wanted, fetch: Fetch) -> Written:
+    with _open(wanted) as guests:
+        kind = guests.format
+        width = find_width(guests) if kind != "jsonl" else 0
+        style = guests.reader.style if isinstance(guests.reader, CsvRecords) else PLAIN
+    named = wanted.format or _by_name(wanted)
+    if kind == "jsonl" and (named not in ("", "jsonl") or wanted.excel):
+        raise OutputError("A list in JSONL comes back as JSONL: its objects need not have the same keys.")
+    if kind != "jsonl" and named == "jsonl":
+        raise OutputError("A list with columns comes back as csv or xlsx; JSONL has none.")
+    fits = "csv" if kind == "xlsx" and (wanted.output is None or wanted.excel) else kind
+    form = _Form(named or fits, wanted.excel or style)
+    written = Written(0)
+
+    def make(matcher: Matcher) -> int:
+        nonlocal written
+        with _open(wanted) as guests:
+            joined = Joined(guests, matcher, wanted.only, guests_only=wanted.split)
+            written = _write_one(wanted, form, joined, width)
+            written = replace(written, rows=joined.guests_written, left_over=0 if wanted.only else joined.left_over)
+        return written.rows
+
+    match_and_write(make, fetch)
+    return written
+
+
+def _write_one(wanted: Wanted, form: _Form, joined: Joined, width: int) -> Written:
+    guests = joined.guests
+    if form.format == "jsonl":
+        return _put(wanted, form, joined.objects())
+    plain = wanted.output is not None and not wanted.only and not wanted.split
+    if form.format == "xlsx" and plain and guests.book is not None and can_be_edited(guests.book):
+        assert isinstance(guests.reader, SheetRecords)
+        assert wanted.output is not None
+        book, reader = guests.book, guests.reader
+        start = reader.joined if reader.joined is not None else width
+        headings = (reader.headings.line, start + 1, JOINED_COLUMNS)
+        name = str(wanted.join)
+        macros = wanted.output.suffix.lower() == ".xlsm"
+
+        def fill(stream: IO[bytes]) -> int:
+            return fill_in(book, name, reader.sheet, headings, joined.cells_by_line, stream, macros=macros)
+
+        return Written(save_whole(wanted.output, fill))
+    table = joined.table(width)
+    return _put(wanted, replace(form, top=table.top), table.rows)
+
+
+def _put(wanted: Wanted, form: _Form, pairs: Iterable[tuple[str, Any]]) -> Written:
+    """Write to where it was wanted."""
+    if wanted.split:
+        assert wanted.output is not None
+        folder = wanted.output
+        make_folder(folder)
+
+        def save(stem: str, own: Iterator[tuple[str, Any]]) -> int:
+            return save_whole(folder / f"{stem}.{form.format}", lambda stream: form.write(own, stream))
+
+        files = split(pairs, save)
+        return Written(sum(files.values()), {f"{stem}.{form.format}": rows for stem, rows in sorted(files.items())})
+    if wanted.output is not None:
+        return Written(save_whole(wanted.output, lambda stream: form.write(pairs, stream)))
+    # Whole or not at all here, too: a list that turns out to be another one leaves nothing half-written in a pipe.
+    with tempfile.TemporaryFile() as file:
+        rows = form.write(pairs, file)
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    return Written(rows)
+
+
+def _open(wanted: Wanted) -> GuestList:
+    assert wanted.join is not None
+    return open_list(wanted.join, options=wanted.options)
+
+
+def _by_name(wanted: Wanted) -> str:
+    is_workbook = wanted.output is not None and wanted.output.suffix.lower() == ".xlsx" and not wanted.split
+    return "xlsx" if is_workbook and not wanted.excel else ""

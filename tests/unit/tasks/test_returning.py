@@ -1,0 +1,273 @@
+"""Results in every form that can be asked for: beside the admin's own list, for Excel, one file a partner."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from tasks.columns import JOINED_COLUMNS
+from tasks.csv_style import excel_style
+from tasks.errors import OutputError
+from tasks.fields import RESULT_COLUMNS
+from tasks.list_options import ListOptions
+from tasks.lists import open_list
+from tasks.returning import Wanted, write_results
+from tasks.rows import BadRow, ValidRow
+from tasks.splitting import NO_DOMAIN, file_stem
+from tests.lists.exports import ANN, EXPORTS, JOERG, ZOE, Export
+
+Outcome = dict[str, Any]
+
+
+def outcome(row: ValidRow | BadRow) -> Outcome:
+    """Return what the ledger would hold of a row."""
+    if isinstance(row, BadRow):
+        told = {
+            "email": row.email,
+            "status": "failed",
+            "error_code": "invalid_row",
+            "error_message": f"Not sent: {row}.",
+        }
+    else:
+        told = {"email": row.row["email"], "status": "invited", "user_id": f"id-{row.number}", "error_message": "=1+1"}
+    return {**dict.fromkeys(RESULT_COLUMNS, ""), "attempts": 1, "row": row.number, **told}
+
+
+def job(path: Path, options: ListOptions) -> list[Outcome]:
+    """Return the outcomes of a list's job."""
+    with open_list(path, options=options) as guests:
+        return [outcome(row) for row in guests.rows()]
+
+
+def fetch(outcomes: list[Outcome]) -> Callable[[], Iterator[Outcome]]:
+    """Return what gives them as the ledger does."""
+    return lambda: iter(outcomes)
+
+
+def saved(folder: Path, data: bytes, name: str = "list") -> Path:
+    """Write a file."""
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def bare(row: ValidRow | BadRow) -> tuple[int, Any]:
+    """Return what two readings of a list must have in common."""
+    return (row.number, row.row if isinstance(row, ValidRow) else (row.column, row.email))
+
+
+@pytest.mark.parametrize("file_format", ["", "csv", "xlsx"])
+@pytest.mark.parametrize("export", [e for e in EXPORTS if e.rows and not e.asked], ids=lambda e: e.name)
+def test_a_joined_list_is_read_as_the_list_itself(tmp_path: Path, export: Export, file_format: str) -> None:
+    """Whatever the list was, it comes back with every outcome, and as a list it is the same, twice over."""
+    path = saved(tmp_path, export.data)
+    outcomes = job(path, export.options)
+    with open_list(path, options=export.options) as guests:
+        rows, kind = list(guests.rows()), guests.format
+    if kind == "jsonl" and file_format:
+        return
+    options = export.options
+    for target in (tmp_path / "once", tmp_path / "twice"):
+        written = write_results(Wanted(file_format, target, join=path, options=options), fetch(outcomes))
+        assert (written.rows, written.left_over) == (len(rows), 0)
+        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+        if file_format not in ("", kind):  # what was said about a CSV does not hold for a workbook
+            options = ListOptions(mapping=options.mapping, hidden="skip", header_line=options.header_line)
+        with open_list(target, options=options) as guests:
+            assert [bare(row) for row in guests.rows()] == [bare(row) for row in rows]
+            assert guests.is_result
+        path, kind = target, file_format or kind
+
+
+def test_a_list_comes_back_in_its_own_way(tmp_path: Path) -> None:
+    """Titles, empty lines, own columns, separator, encoding and line ends stay; a formula of theirs is escaped, a telephone number not."""
+    data = f"Gäste;;\r\n\r\nE-Mail;Tel.;Notiz;\r\n{ZOE};+49 (0)89 1;=1+1;;\r\n;;;\r\n{ANN}\r\n".encode("cp1252")
+    path, target = saved(tmp_path, data), tmp_path / "out.csv"
+    write_results(Wanted(output=target, join=path), fetch(job(path, ListOptions())))
+    joined = ";".join(JOINED_COLUMNS)
+    assert target.read_bytes().decode("cp1252") == (
+        f"Gäste;;\r\n\r\nE-Mail;Tel.;Notiz;{joined}\r\n"
+        f"{ZOE};+49 (0)89 1;'=1+1;invited;id-1;;;;;'=1+1;;1;\r\n;;;\r\n{ANN};;;invited;id-2;;;;;'=1+1;;1;\r\n"
+    )
+
+
+def test_only_some_rows_of_a_list(tmp_path: Path) -> None:
+    """Titles and headings stay, so that it can be fed back."""
+    path, target = saved(tmp_path, f"T,\nemail,x\n{ANN},1\n\nnonsense,2\n".encode()), tmp_path / "failed.csv"
+    written = write_results(Wanted(output=target, join=path, only=("failed",)), fetch(job(path, ListOptions())))
+    assert written.rows == 1
+    assert [line.split(",")[0] for line in target.read_text().splitlines()] == ["T", "email", "nonsense"]
+
+
+def test_a_list_that_was_sorted_since_is_matched_by_address(tmp_path: Path) -> None:
+    """Repeated addresses in their order; a new guest has no outcome, and a lost one is counted."""
+    path = saved(tmp_path, f"email,n\n{ANN},1\n{JOERG},2\n{ANN.upper()},3\nx@y.example,4\n".encode())
+    outcomes = job(path, ListOptions())
+    outcomes[2] |= {"status": "skipped"}
+    path.write_text(f"email,n\nnew@y.example,0\n{JOERG},2\n{ANN.upper()},3\n{ANN},1\n")
+    target = tmp_path / "out.csv"
+    written = write_results(Wanted(output=target, join=path), fetch(outcomes))
+    assert (written.rows, written.left_over) == (4, 1)
+    with target.open(newline="") as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["", "invited", "invited", "skipped"]
+
+
+def test_another_list_is_refused(tmp_path: Path) -> None:
+    """Nothing is written beside it."""
+    path = saved(tmp_path, b"email\nx@y.example\n")
+    outcomes = job(path, ListOptions())
+    path.write_text("email\nz@y.example\n")
+    with pytest.raises(OutputError, match="this is another list"):
+        write_results(Wanted(output=tmp_path / "out", join=path), fetch(outcomes))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_forgotten_person_keeps_the_place(tmp_path: Path) -> None:
+    """The ledger has no address of theirs any more; the order tells."""
+    path, target = saved(tmp_path, f"email\n{ANN}\n{ZOE}\n".encode()), tmp_path / "out.csv"
+    outcomes = job(path, ListOptions())
+    outcomes[0]["email"] = ""
+    assert write_results(Wanted(output=target, join=path), fetch(outcomes)).rows == 2
+
+
+def test_a_workbook_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Its other cells, merged ones, formulas and sheets; the outcomes stand beside the rows, as text."""
+    export = next(e for e in EXPORTS if e.name == "workbook, kinds of cells")
+    path, target = saved(tmp_path, export.data, "list.xlsx"), tmp_path / "out.xlsx"
+    write_results(Wanted(output=target, join=path), fetch(job(path, ListOptions())))
+    sheet: Any = load_workbook(target).active
+    assert sheet["E2"].value == "=A1"
+    assert sheet["D2"].is_date
+    assert [cell.value for cell in sheet[1]][6:] == list(JOINED_COLUMNS)
+    assert (sheet["G2"].value, sheet["H2"].value, sheet["M2"].value) == ("invited", "id-1", "'=1+1")
+    assert sheet["M2"].data_type == "s"
+    assert sheet["G3"].value == "failed"
+
+
+def test_a_workbook_of_results(tmp_path: Path) -> None:
+    """Numbers are numbers, text is text, and what XML cannot hold does not end it; the ending of the name says what is meant."""
+    target = tmp_path / "out.xlsx"
+    told = outcome(ValidRow(1, 2, {"email": ANN}))
+    write_results(Wanted(output=target), fetch([{**told, "display_name": "=A\x0b", "ref": "7"}]))
+    sheet: Any = load_workbook(target).active
+    assert [cell.value for cell in sheet[1]] == list(RESULT_COLUMNS)
+    assert [cell.value for cell in sheet[2]][:5] == [1, ANN, "'=A\ufffd", "7", "invited"]
+    with open_list(target) as guests:
+        assert [row.row for row in guests.rows() if isinstance(row, ValidRow)] == [
+            {"email": ANN, "display_name": "=A\ufffd", "ref": "7"}
+        ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "delimiter"),
+    [
+        ({"LANG": "de_DE.UTF-8"}, ";"),
+        ({"LANG": "en_US.UTF-8"}, ","),
+        ({"LANG": "en_US.UTF-8", "LC_NUMERIC": "fr_FR.UTF-8"}, ";"),
+        ({"LC_ALL": "C", "LANG": "de_DE"}, ","),
+        ({"LANG": "es_MX.UTF-8"}, ","),
+        ({"LANG": "es_ES@euro"}, ";"),
+        ({"LANG": "de_CH"}, ";"),
+        ({}, ","),
+    ],
+)
+def test_excel_gets_the_separator_of_its_place(environ: dict[str, str], delimiter: str) -> None:
+    """With a mark, so that names keep their letters."""
+    style = excel_style(environ)
+    assert (style.delimiter, style.mark, style.line_end) == (delimiter, True, "\r\n")
+
+
+def test_a_csv_for_excel(tmp_path: Path) -> None:
+    """Mark, separator, line ends; a list of another kind comes back so, too."""
+    path, target = saved(tmp_path, f"email|n\n{ZOE}|Zoë; x\n".encode()), tmp_path / "out.csv"
+    style = excel_style({"LANG": "de_DE.UTF-8"})
+    write_results(Wanted(output=target, join=path, excel=style), fetch(job(path, ListOptions())))
+    text = target.read_bytes().decode()
+    assert text.startswith("\ufeffemail;n;status;")
+    assert f'{ZOE};"Zoë; x";invited' in text
+    assert text.endswith("\r\n")
+
+
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "xlsx"])
+def test_one_file_a_partner(tmp_path: Path, file_format: str) -> None:
+    """Each holds its own rows only, is private, and can be fed back; a row without a domain has a file, too."""
+    rows = [f"g{n}@{domain}" for n in range(3) for domain in ("a.example", "B.example", "bücher.example")]
+    outcomes = [outcome(ValidRow(n, n, {"email": email})) for n, email in enumerate([*rows, "nonsense"], 1)]
+    folder = tmp_path / "parts"
+    written = write_results(Wanted(file_format, folder, split=True), fetch(outcomes))
+    names = ["a.example", "b.example", "xn--bcher-kva.example", NO_DOMAIN]
+    assert written.files == dict(
+        sorted({f"{name}.{file_format}": 1 if name == NO_DOMAIN else 3 for name in names}.items())
+    )
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for file in folder.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with open_list(folder / f"b.example.{file_format}") as guests:
+        assert [row.row["email"] for row in guests.rows() if isinstance(row, ValidRow)] == [
+            f"g{n}@B.example" for n in range(3)
+        ]
+
+
+def test_a_list_is_split_with_its_own_columns(tmp_path: Path) -> None:
+    """Titles and headings stand in every file."""
+    path = saved(tmp_path, b"T;\nNotiz;E-Mail\n1;x@a.example\n2;x@b.example\n")
+    write_results(Wanted(output=tmp_path / "p", join=path, split=True), fetch(job(path, ListOptions())))
+    assert (tmp_path / "p" / "b.example.csv").read_text().splitlines()[2].startswith("2;x@b.example;invited")
+
+
+@pytest.mark.parametrize(
+    "domain", ["..", "../x", "a/b.example", "con.example", "A.example", "x" * 300, "\x00", "-", "nul"]
+)
+def test_no_domain_is_a_path(domain: str) -> None:
+    """Whatever stands behind an @, the file is in the folder and is a file."""
+    stem = file_stem(domain)
+    assert stem not in ("", ".", "..")
+    assert len(stem) < 150
+    assert not set(stem) & set('/\\:*?"<>|\0 ')
+    assert stem[0] in "_-" or stem == domain
+    assert file_stem(domain + "_") != stem
+
+
+def test_a_jsonl_list_keeps_its_keys(tmp_path: Path) -> None:
+    """Each object as it was, with the outcome in it; a line that is none stays."""
+    lines = [{"mail": ANN, "deep": {"a": [1]}}, {"mail": "nonsense"}]
+    data = "\n".join(map(json.dumps, lines)).encode() + b"\n[1]\n"
+    path, target = saved(tmp_path, data), tmp_path / "out"
+    write_results(Wanted(output=target, join=path), fetch(job(path, ListOptions())))
+    got = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [(line.get("mail"), line["status"]) for line in got] == [
+        (ANN, "invited"),
+        ("nonsense", "failed"),
+        (None, "failed"),
+    ]
+    assert got[0]["deep"] == {"a": [1]}
+    for wanted in (Wanted("csv", target, join=path), Wanted("", target, join=path, excel=excel_style({}))):
+        with pytest.raises(OutputError, match="comes back as JSONL"):
+            write_results(wanted, fetch([]))
+
+
+def test_a_list_with_columns_is_no_jsonl(tmp_path: Path) -> None:
+    """Nor does it become one."""
+    path = saved(tmp_path, b"email\nx@y.example\n")
+    with pytest.raises(OutputError, match="JSONL has none"):
+        write_results(Wanted("jsonl", tmp_path / "x", join=path), fetch([]))
+
+
+def test_a_row_with_a_stray_quotation_mark_comes_back(tmp_path: Path) -> None:
+    """It is a bad row, and none of it is lost."""
+    path, target = saved(tmp_path, f'email,n\n{ANN},"a "b" c"\n{ZOE},1\n'.encode()), tmp_path / "out.csv"
+    write_results(Wanted(output=target, join=path), fetch(job(path, ListOptions())))
+    rows = list(csv.reader(io.StringIO(target.read_text())))
+    assert rows[1][0] == ANN
+    assert [row[2] for row in rows[1:]] == ["failed", "invited"]
+    assert rows[1][-1] == f'{ANN},"a "b" c"'
+    with open_list(target) as guests:
+        assert [isinstance(row, BadRow) for row in guests.rows()] == [True, False]
