@@ -255,3 +255,11 @@ def test_what_does_not_fit_together_is_refused(usher: Usher, arguments: tuple[st
     """Status 2 and a sentence."""
     status, told = tell(usher, "invite", *arguments)
     assert (status, said in told["error"]) == (2, True), told
+
+
+def test_a_list_of_very_many_domains_is_looked_at(usher: Usher) -> None:
+    """Each domain's tenant is asked for, a few at a time; the slow part is the tenant's, not ours."""
+    path = usher.folder / "domains.csv"
+    path.write_text("email\n" + "".join(f"a@partner{n}.example\n" for n in range(600)) + "b@crosstenant.example\n")
+    status, told = tell(usher, "invite", str(path), "-c", "contoso", "--dry-run")
+    assert (status, told["plan"]["would"]) == (1, {"invite": 600, "skip": 0, "refuse": 1})
