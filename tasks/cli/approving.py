@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from tasks.cli.errors import Refusal
 from tasks.cli.finding import find_job
-from tasks.cli.person import find_person
 from tasks.cli.words import many
 from tasks.views import describe_job
+from worker.actor import find_person
 from worker.approval import refuse, submitter_of
 
 if TYPE_CHECKING:

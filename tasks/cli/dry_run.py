@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tasks.cli.person import find_person
 from tasks.cli.terminal import build_table, clean
 from tasks.cli.words import many, number
 from tasks.domains import DomainNote, describe_domains
 from tasks.dry_run import ForeseenRow, Foresight
 from tasks.foreseen_list import JSON_LINES, ForeseenList, open_private
 from tasks.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
+from worker.actor import find_person
 from worker.addresses import fold_address
 from worker.foresight import Would
 from worker.graph import read_version

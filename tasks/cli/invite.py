@@ -124,10 +124,10 @@ def _plan_or_given(
 def _build_request(
     terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], plan: PlanFile | None, closing: ExitStack
 ) -> Request:
-    from tasks.cli.person import find_person
     from tasks.cli.planned import plan_options
     from tasks.cli.sending import Request
     from tasks.rows import validate_defaults
+    from worker.actor import find_person
     from worker.model import Options
 
     job_wide = validate_defaults(

@@ -402,9 +402,9 @@ async def _resume(run: Run, services: Services, wanted: str, options: dict[str, 
 
 
 async def _retry(run: Run, services: Services, wanted: str, options: dict[str, Any]) -> int:
-    from tasks.cli.person import find_person
     from tasks.cli.retrying import collect
     from tasks.cli.sending import Request, get_ready, send
+    from worker.actor import find_person
     from worker.model import JobState
 
     view = await find_job(services, wanted)

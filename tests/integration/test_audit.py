@@ -108,6 +108,7 @@ async def test_a_chunk_that_is_left_unfinished_is_kept_too(desk: Desk, way: str)
         await desk.jobs.cancel(job, "enough")
         await desk.jobs.expire_ended()
         wanted = [(1, "invited", ""), (3, "invited", "")]
+        assert len(await rows(desk)) == 2, "at its end, not only when it is deleted"
     else:
         lease = await desk.lease()
         await desk.begin(lease, [3])
