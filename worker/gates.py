@@ -29,6 +29,7 @@ class HoldReason(StrEnum):
     DAILY_LIMIT = "daily_limit"
     ABUSE = "abuse"
     OPERATOR = "operator"
+    RESTORED = "restored"  # a backup was, and its rows cannot be verified (`verifying.py`)
 
 
 ENDS_BY_ITSELF = frozenset(

@@ -161,6 +161,22 @@ def delete(session: Session, id: str, yes: bool, wants_json: bool) -> int:  # no
 
 
 @jobs.command()
+@json_option("One JSON object instead of sentences.")
+@click.pass_obj
+def verify(session: Session, wants_json: bool) -> int:
+    """Look up every row that is still to be sent: who is a guest already ends as one, who is not stays.
+
+    After a restore from backup everything is held until this was done. Nothing is sent. Status 3 if some rows could not be looked up.
+    """
+    from tasks.cli.place import open_place
+    from tasks.cli.terminal import Terminal
+    from tasks.cli.verifying import verify as verify_all
+
+    with Interrupts().caught(), open_place() as place:
+        return asyncio.run(verify_all(Terminal(session), place))
+
+
+@jobs.command()
 @click.argument("id")
 @click.option("--wait", "wait_s", type=Seconds(), metavar="TIME", help="As for `usher invite`.")
 @json_option()

@@ -313,7 +313,7 @@ async def test_nothing_is_claimed_while_others_are_waited_for(desk: Desk) -> Non
     assert await desk.tick() == []
     await second.beat()
     await first.beat()
-    await desk.lease()
+    assert (await desk.lease()).ticket != offer
 
 
 async def test_a_second_failover_waits_for_those_of_the_first(desk: Desk) -> None:

@@ -7,7 +7,7 @@ local f = redis.call('HMGET', KEYS[1], 'gate', 'kind', 'probe_ms', 'since', 'goo
 local kind, now = ARGV[1], now_ms()
 local GOOD_MS = 60000 -- a batch was begun with it: about as often as a connection at work begins one, and short enough for the last worker
 if kind == 'credential' and ARGV[3] ~= '' and f[5] and f[5] ~= '' and f[5] ~= ARGV[3] and now - tonumber(f[6]) < GOOD_MS then return -2 end
-local rank = { operator = 3, abuse = 2 }
+local rank = { operator = 4, abuse = 3, restored = 2 }
 if f[1] == 'held' and (rank[f[2]] or 1) > (rank[kind] or 1) then return -1 end
 local same = f[1] == 'held' and f[2] == kind
 local probe = tonumber(ARGV[4])

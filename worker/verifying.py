@@ -1,0 +1,259 @@
+"""`usher jobs verify`: every row that is still to be sent is looked up, because the ledger may not know that it was sent already.
+
+After a restore from backup everything is held (`worker/epochs.py`) until this has been done. Whoever is found ends: as invited, where the
+user was created after the backup's last moment, else as a guest of before. Who is absent stays pending. Where nobody may look, the
+connection stays held for a person, who knows what was sent. Nothing is sent from here, and it may be run at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from worker import blobs
+from worker.addresses import fold_address
+from worker.directory import MOST_ADDRESSES
+from worker.gates import HoldReason
+from worker.invitation import wants_mail
+from worker.lookups import Found, LookUps, WhyNot
+from worker.model import Lane, Options, Outcome, RowState
+from worker.precheck import judge_all
+from worker.reactions import Reactions
+
+if TYPE_CHECKING:
+    from config import Connection
+    from worker.services import Services
+
+_OPEN = ("running", "paused", "held")
+_TRIES = 30
+_WAIT_S = 2.0
+"""A look-up that found no token of the read quota is made again for a minute."""
+
+NOT_ALLOWED = (
+    "the app may not read users, so nobody can look (grant User.Read.All, or find out by hand who was invited)"
+)
+_LATER = "Microsoft Graph could not be asked now: say it again later"
+_RESENDS = "a job of it mails people again on purpose (--resend), and a directory does not show whether it has: pause or cancel that job"
+_UNKNOWN = "this usher does not know the connection, so it cannot look"
+
+
+@dataclass(slots=True)
+class Verified:
+    """What came of one connection's open rows."""
+
+    connection: str
+    rows: int = 0  # pending rows, looked up or not
+    jobs: set[str] = field(default_factory=set)
+    invited: int = 0
+    already_guest: int = 0
+    failed: int = 0  # own members and blocked accounts, found before they were sent
+    absent: int = 0  # looked up and not there: they stay pending
+    in_doubt: int = 0  # on the wire or in doubt: workers look them up by themselves
+    obstacles: dict[str, int] = field(default_factory=dict)  # why rows could not be looked up → how many
+    held: bool = False  # since now, until a person reopens it or this was done again
+
+    @property
+    def complete(self) -> bool:
+        """Whether every open row was looked up."""
+        return not self.obstacles
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` did."""
+
+    connections: tuple[Verified, ...]
+    restored: bool  # the ledger was held as a restored one
+    operator_holds: bool  # somebody holds everything besides
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    job: str
+    number: int
+    lane: Lane
+    options: Options
+    rows: list[dict[str, Any]] = field(repr=False)
+    letters: str
+    attempts: str
+
+    def pending(self) -> list[int]:
+        return [i for i, letter in enumerate(self.letters) if letter in ".q"]
+
+
+async def verify(services: Services) -> Verification:
+    """Look up every open row of every job, then open what can be opened. Raises redis-py's outages."""
+    client: Any = services.client
+    keys = services.keys
+    restored_from = await client.hget(keys.epoch(), "restored_from")
+    held = await client.hgetall(keys.hold_all())
+    restored = held.get(b"kind") == b"restored"
+    run = _Run(services, int(restored_from) if restored_from else None)
+    async for name, chunk in _open_chunks(services):
+        await run.look_at(name, chunk)
+    names = {raw.decode() for raw in await client.smembers(keys.connections())}
+    for name in sorted(names):
+        if restored or (await services.gates.of(name)).kind is HoldReason.RESTORED:
+            await run.look_whether_possible(name)
+    for verified in run.found.values():
+        if verified.complete:
+            await services.gates.reopen(verified.connection, HoldReason.RESTORED)
+        elif restored or (await services.gates.of(verified.connection)).kind is HoldReason.RESTORED:
+            verified.held = True
+            await services.gates.hold(verified.connection, HoldReason.RESTORED, _why(verified))
+    if restored:
+        await services.gates.reopen_everything()
+    complete = all(verified.complete for verified in run.found.values())
+    if restored_from and complete:
+        await client.hdel(keys.epoch(), "restored_from")
+    return Verification(
+        tuple(sorted(run.found.values(), key=lambda one: one.connection)), restored, bool(held) and not restored
+    )
+
+
+class _Run:
+    """One verification under way."""
+
+    def __init__(self, services: Services, restored_from_ms: int | None) -> None:
+        self._services = services
+        self._look_ups = LookUps(services, Reactions(services))
+        self._restored_from_ms = restored_from_ms
+        self.found: dict[str, Verified] = {}
+
+    def _of(self, name: str) -> Verified:
+        return self.found.setdefault(name, Verified(name))
+
+    def _connection(self, name: str) -> Connection | None:
+        from config import ConfigError
+
+        try:
+            return self._services.connection(name)
+        except ConfigError:
+            return None
+
+    async def look_whether_possible(self, name: str) -> None:
+        """Ask for nobody: a connection that may not read users cannot be vouched for, even without an open row."""
+        verified, connection = self._of(name), self._connection(name)
+        if connection is None or verified.rows:
+            if connection is None:
+                verified.obstacles.setdefault(_UNKNOWN, 0)
+            return
+        found = await self._find(connection, ["nobody@usher.invalid"])
+        if found.why_not is not None:
+            verified.obstacles.setdefault(NOT_ALLOWED if found.why_not is WhyNot.MAY_NOT else _LATER, 0)
+
+    async def look_at(self, name: str, chunk: _Chunk) -> None:
+        """Look up one chunk's pending rows and end those that are there."""
+        verified, connection, pending = self._of(name), self._connection(name), chunk.pending()
+        verified.in_doubt += sum(letter in "sd" for letter in chunk.letters)
+        verified.rows += len(pending)
+        if not pending:
+            return
+        verified.jobs.add(chunk.job)
+        obstacles: dict[str, int] = defaultdict(int, verified.obstacles)
+        if connection is None:
+            obstacles[_UNKNOWN] += len(pending)
+        elif chunk.options.resend:
+            obstacles[_RESENDS] += len(pending)
+        else:
+            for start in range(0, len(pending), MOST_ADDRESSES):
+                await self._look_up(connection, chunk, pending[start : start + MOST_ADDRESSES], verified, obstacles)
+        verified.obstacles = dict(obstacles)
+
+    async def _look_up(
+        self, connection: Connection, chunk: _Chunk, pending: list[int], verified: Verified, obstacles: dict[str, int]
+    ) -> None:
+        addresses = {i: fold_address(chunk.rows[i]["email"]) for i in pending}
+        found = await self._find(connection, sorted(set(addresses.values())))
+        services = self._services
+        now_ms = services.clocks.redis_ms()
+        outcomes = judge_all(addresses, found.users or {}, now_ms, self._attempts(connection, chunk, pending, now_ms))
+        if outcomes:
+            index = await services.index.place(
+                connection.tenant_key, {o.index: chunk.rows[o.index]["email"] for o in outcomes}
+            )
+            recorded = await services.ledger.record_batch(
+                chunk.job, chunk.number, connection.name, chunk.lane, 0, outcomes, index
+            )
+            if recorded.pending == 0 and recorded.open == 0 and not recorded.gone:
+                await services.ledger.fold(chunk.job, chunk.number)
+        for outcome in outcomes:
+            match outcome.letter:
+                case RowState.INVITED:
+                    verified.invited += 1
+                case RowState.ALREADY_GUEST:
+                    verified.already_guest += 1
+                case _:
+                    verified.failed += 1
+        ended = {outcome.index for outcome in outcomes}
+        for i in pending:
+            why_not = found.why_not_of(addresses[i])
+            if i in ended:
+                continue
+            if why_not is None:
+                verified.absent += 1
+            else:
+                obstacles[NOT_ALLOWED if why_not is WhyNot.MAY_NOT else _LATER] += 1
+
+    def _attempts(
+        self, connection: Connection, chunk: _Chunk, pending: list[int], now_ms: int
+    ) -> dict[int, tuple[float, Outcome]]:
+        """Of a restored ledger every row may have been sent since its last moment, and who was created since was: by us."""
+        if self._restored_from_ms is None:
+            return {}
+        since_s = self._services.clocks.graph_time(connection.graph_url, self._restored_from_ms)
+        made = {}
+        for i in pending:
+            mail = "requested" if wants_mail(chunk.rows[i], connection, chunk.options) else "none"
+            attempts = int(chunk.attempts[i]) if chunk.attempts else 0
+            made[i] = (since_s, Outcome(i, RowState.INVITED, mail=mail, attempts=attempts, at_ms=now_ms))
+        return made
+
+    async def _find(self, connection: Connection, addresses: list[str]) -> Found:
+        """Look up; what has to wait is asked for again for a while."""
+        found = Found(why_not=WhyNot.LATER)
+        for left in range(_TRIES - 1, -1, -1):
+            found = await self._look_ups.find(connection, addresses)
+            later = found.why_not is WhyNot.LATER or WhyNot.LATER in found.unknown.values()
+            if not later or not left or (await self._services.gates.of(connection.name)).kind is HoldReason.CREDENTIAL:
+                break
+            await asyncio.sleep(_WAIT_S)
+        return found
+
+
+async def _open_chunks(services: Services) -> AsyncIterator[tuple[str, _Chunk]]:
+    """Yield the chunks of jobs that have not ended which have open rows, with their connection."""
+    client: Any = services.client
+    keys = services.keys
+    for raw in await client.zrange(keys.jobs(), 0, -1):
+        job = raw.decode()
+        state, name, lane, options, chunks = await client.hmget(
+            keys.job(job), "state", "connection", "lane", "options", "chunks"
+        )
+        if state is None or state.decode() not in _OPEN:
+            continue
+        for number in range(int(chunks or 0)):
+            letters, attempts, rows = await client.hmget(keys.chunk(job, number), "st", "at", "rows")
+            if letters is None or rows is None or not set(letters.decode()) & set(".qsd"):
+                continue
+            yield (
+                name.decode(),
+                _Chunk(
+                    *(job, number, Lane(lane.decode()), Options(**orjson.loads(options))),
+                    *(blobs.unpack_rows(rows), letters.decode(), (attempts or b"").decode()),
+                ),
+            )
+
+
+def _why(verified: Verified) -> str:
+    """Return the sentence of a connection that stays held."""
+    reasons = "; ".join(verified.obstacles)
+    return (
+        f"The ledger was restored from a backup and rows of this connection may have been sent since, but {reasons}. "
+        f"`usher jobs verify` looks again; `usher connections reopen {verified.connection}` sends what is left, at the risk of mailing people twice."
+    )
