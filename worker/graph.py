@@ -263,6 +263,7 @@ class GraphClient:
             if sending.left:  # whatever it was, the rows are on the wire: their fate must not get lost in an exception
                 return _Reply(Fate.LOST, request_id, note=_describe(error))
             if isinstance(error, (aiohttp.ClientError, OSError, TimeoutError)):
+                self._ways.clear()  # a way that led nowhere is looked for anew
                 return _Reply(Fate.NOT_SENT, request_id, note=_describe(error))
             raise
 

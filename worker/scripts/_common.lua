@@ -112,7 +112,7 @@ local function doubt_batch(prefix, job, chunk, connection, field, letters, settl
 end
 
 -- Ends a job once nothing of it is left to happen. Returns its state.
-local function settle_job(prefix, job, now)
+local function settle_job(prefix, job, now, never_ran)
   local key = prefix .. ':job:' .. job
   local f = redis.call('HMGET', key, 'state', 'rows', 'n:i', 'n:g', 'n:k', 'n:f', 'n:u', 'open', 'pilot', 'connection', 'lane', 'finished_at')
   local state = f[1]
@@ -131,7 +131,7 @@ local function settle_job(prefix, job, now)
     delist(prefix, job, f[10], f[11])
     local ever = prefix .. ':connection:' .. f[10]
     if state == 'done' then redis.call('HINCRBY', ever, 'finished', 1) end
-    if final < tonumber(f[2]) then redis.call('HINCRBY', ever, 'ended:c', tonumber(f[2]) - final) end
+    if final < tonumber(f[2]) and not never_ran then redis.call('HINCRBY', ever, 'ended:c', tonumber(f[2]) - final) end
   end
   return state
 end

@@ -17,6 +17,6 @@ elseif wanted == 'running' and (state == 'paused' or state == 'held') and f[5] ~
 elseif wanted == 'cancelled' and (state == 'running' or state == 'paused' or state == 'held' or state == 'loading') then
   redis.call('HSET', KEYS[1], 'state', 'cancelled', 'why', ARGV[4])
   delist(ARGV[1], ARGV[2], f[2], f[3])
-  settle_job(ARGV[1], ARGV[2], now)
+  settle_job(ARGV[1], ARGV[2], now, state == 'loading') -- whose rows were never accepted, so they do not count as cancelled
 end
 return redis.call('HGET', KEYS[1], 'state')
