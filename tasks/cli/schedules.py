@@ -375,8 +375,8 @@ def _finish(terminal: Terminal, planned: Planned, sentence: str) -> int:
 
 
 async def _run(terminal: Terminal, place: Place, services: Services, name: str, wait_s: float) -> int:
-    from tasks.cli.person import find_person
     from tasks.cli.terminal import clean
+    from worker.actor import find_person
     from worker.timetable import TASK, Timetable
 
     timetable = Timetable(services.client, services.keys)
