@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from config.clouds import CLOUDS, cloud_of_graph_host
+from config.notify import parse_notify
 from config.references import WANTED, Reference
 from config.values import (
     Pace,
@@ -157,6 +158,10 @@ def _check_file(value: object, info: ValidationInfo) -> str | None:
     return os.path.normpath(_base(info) / value)  # that the file is there is checked where it is used
 
 
+def _check_notify(value: object) -> str | None:
+    return None if value is None else parse_notify(value)
+
+
 def _check_on_doubt(value: object) -> str:
     return parse_choice(value, ("report", "resend", "silent"))
 
@@ -175,7 +180,7 @@ References = Annotated[
 OptionalReference = Annotated[
     Reference | None, PlainValidator(_check_optional_reference), PlainSerializer(lambda r: r and str(r))
 ]
-_Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(_as_list)]
+Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(_as_list)]
 _Flag = Annotated[bool, PlainValidator(parse_flag)]
 
 
@@ -196,9 +201,11 @@ class Connection(Section):
     ca_file: Annotated[str | None, PlainValidator(_check_file)] = None
     redirect_url: Annotated[str, PlainValidator(parse_redirect_url)] = MY_APPS
     send_message: _Flag = True
-    allowed_domains: _Domains = ()
-    blocked_domains: _Domains = ()
+    allowed_domains: Domains = ()
+    blocked_domains: Domains = ()
     pace: Annotated[Pace, PlainValidator(Pace.parse), PlainSerializer(str)] = Pace()
+    notify: Annotated[str | None, PlainValidator(_check_notify)] = None
+    """Who is told of its jobs, where a job names nobody itself."""
     daily_limit: Annotated[int | None, PlainValidator(_check_daily_limit)] = None
     precheck: _Flag = True
     require_approval: _Flag = False

@@ -18,8 +18,9 @@ from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar, get_ori
 
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, field_serializer
 
-from config.connections import SANDBOX, Connection, OptionalReference, References, Section, credential_faults
+from config.connections import SANDBOX, Connection, Domains, OptionalReference, References, Section, credential_faults
 from config.errors import ConfigError, ReferenceError_, UnknownConnection, did_you_mean
+from config.notify import parse_notify, target_fault
 from config.references import Reference
 from config.schedules import Schedule, parse_timezone, table_faults
 from config.sources import Faults, Merged, Path_, dotted, find_file, merge
@@ -183,6 +184,18 @@ class MetricsSection(Section):
     token: OptionalReference = None
 
 
+def _check_notify(value: object) -> str | None:
+    return None if value is None else parse_notify(value)
+
+
+class NotifySection(Section):
+    """`[notify]`: who is told of jobs that name nobody themselves, and how webhooks know that it is us."""
+
+    to: Annotated[str | None, PlainValidator(_check_notify)] = None
+    secret: References = ()
+    hosts: Domains = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The configuration in force. Immutable, not hashable; compare `digest` to see whether anything but a secret differs."""
@@ -197,6 +210,7 @@ class Settings:
     connections: Mapping[str, Connection] = field(default_factory=dict)
     quota: QuotaSection = field(default_factory=QuotaSection)
     metrics: MetricsSection = field(default_factory=MetricsSection)
+    notify: NotifySection = field(default_factory=NotifySection)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     timezone: str = "UTC"
     """Of all schedules."""
@@ -249,7 +263,7 @@ class Settings:
         """Every reference in the configuration."""
         of_connections = (ref for connection in self.connections.values() for ref in connection.references)
         of_metrics = (reference for reference in (self.metrics.login, self.metrics.token) if reference is not None)
-        return (*self.server_references, *self.ledger.key, *of_connections, *of_metrics)
+        return (*self.server_references, *self.ledger.key, *of_connections, *of_metrics, *self.notify.secret)
 
     @property
     def referenced_files(self) -> tuple[Path, ...]:
@@ -267,6 +281,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "logs": LogsSection,
     "quota": QuotaSection,
     "metrics": MetricsSection,
+    "notify": NotifySection,
 }
 _TABLES = (*_SECTIONS, "connections", "schedules")
 
@@ -369,6 +384,7 @@ class _Reader:
         logs = self._section(LogsSection, ("logs",), tables.get("logs", {}))
         quota = self._section(QuotaSection, ("quota",), tables.get("quota", {}))
         metrics = self._section(MetricsSection, ("metrics",), tables.get("metrics", {}))
+        notify = self._section(NotifySection, ("notify",), tables.get("notify", {})) or NotifySection()
         self._check_times(graph, ledger)
         if broker and broker.url and redis and not redis.url:
             self._add(("broker", "url"), "needs redis.url too (the private server is its own broker)")
@@ -378,9 +394,10 @@ class _Reader:
             ledger=ledger or LedgerSection(),
             graph=graph or GraphSection(),
             logs=logs or LogsSection(),
-            connections=(connections := self.connections()),
+            connections=(connections := self._told(self.connections(), notify)),
             quota=quota or QuotaSection(),
             metrics=metrics or MetricsSection(),
+            notify=notify,
             schedules=self.schedules([*connections, *self._table("connections")]),
             timezone=self._timezone(),
             source=self._merged.file,
@@ -410,6 +427,20 @@ class _Reader:
         if connection and set(connection.allowed_domains) & set(connection.blocked_domains):
             self._add((*path, "blocked_domains"), "must not hold a domain that allowed_domains holds too")
         return connection
+
+    def _told(self, connections: dict[str, Connection], notify: NotifySection) -> dict[str, Connection]:
+        """Let connections that name nobody themselves tell whom `[notify]` names. A webhook is signed, so it needs the secret."""
+        targets = {("notify", "to"): notify.to} | {
+            ("connections", name, "notify"): connection.notify for name, connection in connections.items()
+        }
+        for path, target in targets.items():
+            if target and (fault := target_fault(target, notify.hosts, signed=bool(notify.secret))):
+                self._add(path, fault)
+        told = {"notify": notify.to}
+        return {
+            name: one if one.notify or not notify.to else one.model_copy(update=told)
+            for name, one in connections.items()
+        }
 
     def schedules(self, connections: Iterable[str]) -> dict[str, Schedule]:
         """Return the schedules that are sound, by name; `connections` are the names that they may use."""

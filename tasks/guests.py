@@ -141,7 +141,8 @@ async def _accept_guests(services: Services, info: dict[str, str], args: Any, kw
     rows = _rows(given.pop("rows", None))
     key = take_text(given, "key", required=False)
     options = _options(given)
-    refuse_unknown(given, (*FIELDS, "key", "resend"))
+    info = info | _notify(services, given)
+    refuse_unknown(given, (*FIELDS, "key", "resend", "notify"))
     try:
         defaults = validate_defaults(given)
     except InputError as error:
@@ -150,6 +151,21 @@ async def _accept_guests(services: Services, info: dict[str, str], args: Any, kw
     job = job_id_of(f"{connection.name} {key}" if key else info["task"])
     await _load(services, connection, checked, job, Lane.BULK, options, info)
     return await keep_trying(lambda: view_of(services, job), _ACCEPT_FOR_S)
+
+
+def _notify(services: Services, given: dict[str, Any]) -> dict[str, str]:
+    from config.notify import parse_notify, target_fault
+
+    if (target := given.pop("notify", None)) is None:
+        return {}
+    notify = services.settings().notify
+    try:
+        target = parse_notify(target)
+    except ValueError as error:
+        raise Refused(f"notify {error}.") from None
+    if fault := target_fault(target, notify.hosts, signed=bool(notify.secret)):
+        raise Refused(f"notify {fault}.")
+    return {"notify": target}
 
 
 def _rows(given: Any) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from worker.errors import LedgerFull
 from worker.invitation import wants_mail
 from worker.jobs import Jobs, Loading
 from worker.model import JobState, Lane, Options, Outcome, RowState
+from worker.notices import Notices
 from worker.store import REFUSE_AT, read_memory
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ async def load(
     """Load a list into a job that does not run yet. None: a job of that id exists already.
 
     Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then the job pauses. `verdicts`: of a plan,
-    one a row in order, an outcome for each row that is not to be sent. Raises what reading
+    one a row in order, an outcome for each row that is not to be sent. `info["notify"]`: who is told of it, else whom its connection names. Raises what reading
     the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed; redis-py's errors pass.
     """
     options = options or Options()
@@ -111,6 +112,9 @@ async def load(
         return None
     loaded = Loaded(loading)
     try:
+        told = (info or {}).get("notify") or (connection.notify if lane is Lane.BULK else None)
+        if told:
+            await Notices(jobs.client, jobs.keys).watch(job, told)
         await _fill(jobs, loaded, left, connection, options, iter(verdicts) if verdicts is not None else None)
     except OutOfMemoryError:
         await jobs.delete(job)

@@ -17,6 +17,7 @@ from worker.errors import LedgerTooNew
 from worker.expiry import note_certificates
 from worker.ledger import MOST_OFFERS, Tick
 from worker.model import Ticket
+from worker.notices import Notifier
 from worker.services import Services
 from worker.stopping import end_task
 from worker.store import OUTAGE, STOP_AT, read_memory
@@ -44,6 +45,7 @@ class Dispatcher:
         self._publish = publish
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._full = False
         self._certificates_at_s = 0.0
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="usher-publish")
@@ -52,6 +54,7 @@ class Dispatcher:
         """Begin ticking."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="usher-dispatcher")
+            self._telling = asyncio.create_task(Notifier(self._services).run(), name="usher-notices")
 
     def wake(self) -> None:
         """Something happened: tick now. From the loop's own thread only."""
@@ -59,6 +62,9 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Stop ticking and give up this worker's seats."""
+        if self._telling is not None:
+            await end_task(self._telling)
+            self._telling = None
         if self._task is not None:
             await end_task(self._task)
             self._task = None

@@ -181,7 +181,9 @@ def _unreadable(error: Exception) -> str:
 
 def _unknown_task(known: Collection[str]) -> str:
     names = sorted(
-        name for name in known if name.startswith("usher.") and name not in ("usher.run_chunk", "usher.settle")
+        name
+        for name in known
+        if name.startswith("usher.") and name not in ("usher.run_chunk", "usher.settle", "usher.scheduled")
     )
     return f"There is no task of that name; there are {', '.join(names)}"
 

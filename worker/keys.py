@@ -177,6 +177,16 @@ class Keys:
         """set: processes that were at work before this epoch and have not come in yet."""
         return f"{self.prefix}:awaited"
 
+    # Who is told of jobs
+
+    def notices(self) -> str:
+        """zset: job that somebody is told of → when to look at it again."""
+        return f"{self.prefix}:notices"
+
+    def notice(self, job: str) -> str:
+        """hash: to (webhook or Celery task), held (the hold that was told), out (events not taken yet, JSON), tries."""
+        return f"{self.prefix}:notice:{job}"
+
     # Schedules, the first two as celery-redbeat lays them out
 
     def timetable(self) -> str:

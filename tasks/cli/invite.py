@@ -60,6 +60,11 @@ if TYPE_CHECKING:
     default=None,
     help="Whether Microsoft sends its e-mail, for rows that do not say.",
 )
+@click.option(
+    "--notify",
+    metavar="TARGET",
+    help="Who is told when it is held or has ended: an https:// address, or celery:TASK@QUEUE.",
+)
 @click.option("--reason", metavar="TEXT", help="Why; shown with the job.")
 @list_options
 @follow_options
@@ -144,6 +149,8 @@ def _build_request(
         info |= {"plan": plan.digest, "planned_by": plan.told["made_by"]}
     if given["reason"]:
         info["reason"] = given["reason"]
+    if given["notify"]:
+        info["notify"] = _check_notify(given["notify"])
     if guests is not None and (said := guests.options.to_dict()):
         info["read"] = said
     return Request(
@@ -217,3 +224,17 @@ def _refuse_unknown(name: str) -> None:
         from worker.sandboxed import refuse_sandbox_behind
 
         refuse_sandbox_behind(settings.redis.url, os.environ)
+
+
+def _check_notify(target: str) -> str:
+    from config import load_settings
+    from config.notify import parse_notify, target_fault
+
+    notify = load_settings().notify
+    try:
+        target = parse_notify(target)
+    except ValueError as error:
+        raise click.UsageError(f"--notify {error}.") from None
+    if fault := target_fault(target, notify.hosts, signed=bool(notify.secret)):
+        raise click.UsageError(f"--notify {fault}.")
+    return target

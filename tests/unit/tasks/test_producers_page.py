@@ -34,7 +34,7 @@ from worker.place import Place
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/producers.md").read_text(encoding="utf-8")
-INTERNAL = {"usher.run_chunk", "usher.settle"}
+INTERNAL = {"usher.run_chunk", "usher.settle", "usher.scheduled"}
 
 
 def _section(title: str) -> str:
@@ -76,6 +76,7 @@ def test_arguments_stand_in_their_order(task: str) -> None:
     assert positional == TAKES[task]
     assert [rows[name][0] for name in positional] == [str(number) for number in range(1, len(positional) + 1)]
     by_name = {"version"} | ({"resend"} if "invite" in task else set())
+    by_name |= {"notify"} if task == "usher.invite_guests" else set()
     assert set(rows) - set(positional) == by_name
 
 
