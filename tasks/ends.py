@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.findings import Finding
 from tasks.permissions import FEATURES
 from worker.batching import GraphRequest
+from worker.expiry import note_end
 
 if TYPE_CHECKING:
     from config import Connection
@@ -39,7 +40,10 @@ async def check_secret(
     exchange = await services.graph.send_one(connection, token.secret.reveal(), request, priority="normal")
     answer = exchange.answers[request.id]
     ends_at = read_end(answer.body, _hints(connection)) if answer.status == 200 else None
-    return [] if ends_at is None else [describe_end(ends_at, datetime.now(UTC), soon)]
+    if ends_at is None:
+        return []
+    await note_end(services.client, services.keys, connection.name, ends_at)
+    return [describe_end(ends_at, datetime.now(UTC), soon)]
 
 
 def read_end(body: object, hints: frozenset[str]) -> datetime | None:

@@ -202,7 +202,7 @@ def _machinery(look: Look, schedules: Names) -> Iterator[Metric]:
     yield _gauge("usher_seats", "Their places for chunks.", (), {(): look.seats})
     yield _gauge("usher_seats_used", "Places offered or in use.", (), {(): look.seats_used})
     yield _gauge("usher_beats", "Beats at work: 1, or 0 (a spare one does not show).", (), {(): look.beats})
-    yield _gauge("usher_schedules", "Schedules that beat knows.", (), {(): len(look.schedule_lags_s)})
+    yield _gauge("usher_schedules", "Schedules that are switched on.", (), {(): len(look.schedule_lags_s)})
     lags = _reduce(max, (((schedules.label(name),), lag) for name, lag in look.schedule_lags_s.items()))
     yield _gauge("usher_schedule_lag_seconds", "How overdue a schedule is; 0 while it is not.", ("schedule",), lags)
     yield _gauge("usher_redis_memory_used_bytes", "Memory that Redis uses.", (), {(): look.memory_used})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from worker.ledger import WORKER_TTL_S
 from worker.quota import Bucket, invitation_buckets
 from worker.services import find_connection
+from worker.timetable import Timetable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -75,6 +76,7 @@ class Observer:
         self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self._keys = keys
         self._settings = settings
+        self._timetable = Timetable(client, keys)
         self._ended: dict[tuple[bytes, float], str] = {}  # jobs, with the time of their making: ids come back
 
     async def look(self) -> Look:
@@ -92,14 +94,13 @@ class Observer:
             pipe.zcard(keys.offers())
             pipe.info("memory")
             pipe.exists(f"{keys.beat()}:lock")
-            pipe.zrangebyscore(f"{keys.beat()}:schedule", 0, "+inf", withscores=True)
-            known, everything_held, counts, seen, seats, leases, offers, memory, beat, schedule = await pipe.execute()
+            known, everything_held, counts, seen, seats, leases, offers, memory, beat = await pipe.execute()
         names = sorted({raw.decode() for raw in known} | set(self._settings().connections))
         why, kind = everything_held
         all_held = (kind or b"operator").decode() if why else ""
         connections = await self._look_at_connections(names, all_held, now_ms)
         jobs = await self._look_at_jobs(connections)
-        start = len(keys.beat())
+        planned = await self._timetable.all()
         return Look(
             connections,
             {name.decode(): int(count) for name, count in counts.items()},
@@ -110,7 +111,9 @@ class Observer:
             memory_used=int(memory.get("used_memory", 0)),
             memory_limit=int(memory.get("maxmemory", 0)) or int(memory.get("total_system_memory", 0)),
             beats=beat,
-            schedule_lags_s={raw.decode()[start:]: max(0.0, now_ms / 1000 - due_s) for raw, due_s in schedule},
+            schedule_lags_s={
+                name: max(0.0, now_ms / 1000 - at.timestamp()) for name, one in planned.items() if (at := one.next_at)
+            },
         )
 
     async def _look_at_connections(self, names: Sequence[str], all_held: str, now_ms: int) -> dict[str, ConnectionLook]:

@@ -9,17 +9,22 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from config import load_settings, parse_schedule
 from tests.integration.producers_fixtures import ROOT, Sandbox, plain_environment, run_sandbox
 from tests.scrapes import Series, fetch, pick, run_metrics
 from tests.sites import OwnValkey, Site, kill, open_site
+from worker.expiry import note_end
 from worker.exposition import OUTCOMES
 from worker.gates import HoldReason
 from worker.model import Lane, Outcome, RowState
+from worker.observing import Observer
+from worker.timetable import Planned, Timetable
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,7 @@ async def test_sums_equal_the_ledger_after_kills_and_restarts(site: Site) -> Non
         middle = metrics.scrape()
         assert pick(middle, "usher_rows_total") >= seen.counts.finished
         assert pick(middle, "usher_workers") >= 1
+        assert 0 < pick(middle, "usher_quota_tokens", bucket="writes") < 3000
         second.terminate()
         await asyncio.to_thread(second.wait, 20)
         site.start_worker(8)
@@ -120,7 +126,6 @@ async def test_gates_throttling_and_what_is_due_are_shown(site: Site) -> None:
         after = metrics.scrape()
         assert pick(after, "usher_throttled_total", connection="contoso") == 1
         assert pick(after, "usher_gate_closed_seconds_total", connection="contoso") >= 1
-        assert 0 < pick(after, "usher_quota_tokens", bucket="writes") < 3000
         assert pick(after, "usher_quota_limit_tokens", bucket="writes") == 3000
 
 
@@ -135,6 +140,29 @@ async def test_a_late_look_up_changes_no_row_of_a_job_that_was_cancelled(site: S
     view = await site.view(job)
     assert (view.counts.cancelled, view.counts.already_guest) == (1, 0)
     assert lease.letters == "."
+
+
+async def test_a_schedule_that_is_overdue_is_late_unless_it_is_switched_off(site: Site) -> None:
+    """By the timetable as beat keeps it; and no beat is shown where none is at work."""
+    now = datetime.now(UTC)
+    timetable = Timetable(site.desk.client, site.desk.keys)
+    for name, off in (("often", False), ("off", True)):
+        schedule = parse_schedule(name, {"task": "check_connections", "every": "1m"}, [])
+        await timetable.put(Planned(schedule, "added", "UTC", now - timedelta(minutes=10), off))
+    settings = load_settings({}, site.folder / "usher.toml")
+    look = await Observer(site.desk.client, site.desk.keys, lambda: settings).look()
+    assert set(look.schedule_lags_s) == {"often"}
+    assert look.schedule_lags_s["often"] >= 540
+    assert look.beats == 0
+
+
+async def test_the_end_of_a_certificate_is_known_without_a_secret(site: Site) -> None:
+    """A worker notes it; the metrics process never sees the certificate."""
+    ends_at = datetime(2031, 5, 1, tzinfo=UTC)
+    await note_end(site.desk.client, site.desk.keys, "contoso", ends_at)
+    settings = load_settings({}, site.folder / "usher.toml")
+    look = await Observer(site.desk.client, site.desk.keys, lambda: settings).look()
+    assert look.connections["contoso"].credential_ends_s == ends_at.timestamp()
 
 
 def test_a_ledger_that_is_away_is_a_metric(sandbox: Sandbox) -> None:

@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from tests.integration.producers_fixtures import CELERY, ROOT, Usher, run_usher, running, wait_until
+from tests.scrapes import pick, run_metrics
 from tests.servers import find_valkey, start_valkey, stop_valkey
 
 RULES = ROOT / "deploy" / "redis" / "users.acl"
@@ -147,3 +148,12 @@ def test_the_file_as_it_is_starts_no_server(tmp_path: Path) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
     assert done.returncode != 0
     assert "password" in (done.stdout + done.stderr).lower()
+
+
+def test_metrics_are_read_with_the_readers_user(usher: Usher, job: str) -> None:
+    """Whoever only looks may look at the whole installation, doubts, quota and schedules included."""
+    url = usher.redis_url.replace("usher-worker:worker-word", "usher-reader:reader-word")
+    with run_metrics(usher.folder, "--listen", "127.0.0.1:0", **{**usher.env, "USHER_REDIS_URL": url}) as metrics:
+        series = metrics.scrape()
+    assert pick(series, "usher_ledger_up") == 1
+    assert pick(series, "usher_rows_total", connection="contoso", outcome="invited") >= 30
