@@ -427,7 +427,7 @@ def test_a_person_is_forgotten(place: Place) -> None:
     assert rows[0]["redeem_url"] == ""
     assert rows[1]["redeem_url"] != ""
     again = place.usher("guests", "forget", "once@example.org", "--json")
-    assert (again.status, again.json) == (0, {"rows": 0, "jobs": 0, "index": 0})
+    assert (again.status, again.json) == (0, {"rows": 0, "jobs": 0, "index": 0, "audit": 0})
     waits = place.usher(
         "invite", "wait1@example.org", "wait2@example.org", "-c", "sandbox", "--pilot", "1", "--json"
     ).job
