@@ -17,6 +17,7 @@ import pytest
 
 from config import load_settings, parse_schedule
 from tests.integration.producers_fixtures import ROOT, Sandbox, plain_environment, run_sandbox
+from tests.needs import need
 from tests.scrapes import Series, fetch, pick, run_metrics
 from tests.sites import OwnValkey, Site, kill, open_site
 from worker.expiry import note_end
@@ -233,3 +234,14 @@ def _metrics_cli(folder: Path, *options: str, **env: str) -> subprocess.Complete
         timeout=60,
         check=False,
     )
+
+
+async def test_prometheus_itself_finds_nothing_to_say_about_the_page(site: Site) -> None:
+    """Names, units, types and help as its own linter wants them."""
+    promtool = need("prometheus")
+    await site.desk.load(1)
+    with run_metrics(site.folder, "--listen", "127.0.0.1:0", USHER_CONFIG=str(site.folder / "usher.toml")) as metrics:
+        page = fetch(metrics.url)[1]
+    argv = [promtool, "check", "metrics"]
+    done = await asyncio.to_thread(subprocess.run, argv, input=page, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

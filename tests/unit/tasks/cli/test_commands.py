@@ -42,7 +42,10 @@ def test_every_command_is_there() -> None:
 @pytest.mark.parametrize(
     ("group", "names"),
     [
-        ("jobs", {"list", "show", "watch", "results", "approve", "pause", "resume", "cancel", "retry", "delete"}),
+        (
+            "jobs",
+            {"list", "show", "watch", "results", "approve", "pause", "resume", "cancel", "retry", "verify", "delete"},
+        ),
         ("guests", {"forget", "export"}),
         ("audit", {"list", "export"}),
         ("connections", {"add", "consent", "list", "check", "hold", "reopen"}),
