@@ -105,7 +105,7 @@ class GuestList:
         """The open workbook's bytes, where it is one."""
         return self._book
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, *, with_sample: bool) -> list[tuple[str, str]]:
         """How it was read, as (heading, text) pairs for the plan; complete when everything has been read."""
         told = [("Read as", ", ".join(self._reader.description))]
         renamed = [
@@ -114,7 +114,8 @@ class GuestList:
         ]
         if renamed:
             told.append(("Columns", ", ".join(renamed)))
-        told += [("Sample" if index == 0 else "", text) for index, text in enumerate(self.sample.lines())]
+        if with_sample:
+            told += [("Sample" if index == 0 else "", text) for index, text in enumerate(self.sample.lines())]
         return told
 
     def sha256(self) -> str:

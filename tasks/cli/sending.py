@@ -289,7 +289,7 @@ def is_rehearsal(services: Services, connection: Connection) -> bool:
 
 
 def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:
-    table = _two_columns([*_reading(request), *plan.lines()])
+    table = _two_columns([*_reading(terminal, request), *plan.lines()])
     if request.dry_run:
         terminal.show(table)
     else:
@@ -300,12 +300,13 @@ def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:
 
 def _show_reading(terminal: Terminal, request: Request) -> None:
     """Show how the list was read, to those who have to find out what is wrong with it."""
-    if lines := _reading(request):
+    if lines := _reading(terminal, request):
         terminal.say(_two_columns(lines))
 
 
-def _reading(request: Request) -> list[tuple[str, str]]:
-    return request.guests.describe() if request.guests is not None else []
+def _reading(terminal: Terminal, request: Request) -> list[tuple[str, str]]:
+    """Return how the list was read. Sample rows name people: they are for a person's eyes, not for a scheduler's log."""
+    return request.guests.describe(with_sample=terminal.live) if request.guests is not None else []
 
 
 def _two_columns(lines: Sequence[tuple[str, str]]) -> Table:

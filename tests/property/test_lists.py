@@ -98,7 +98,7 @@ def test_any_export_is_rows_or_one_sentence(
     try:
         guests = GuestList(io.BytesIO(data), "x", options=options)
         list(guests.rows())
-        guests.describe()
+        guests.describe(with_sample=True)
     except InputError as error:
         refused = error
     assert refused is None or str(refused).endswith(".")
