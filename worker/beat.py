@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 from celery.schedules import schedstate
 from redbeat import RedBeatScheduler
-from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_lock
+from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_lock, get_redis
 from redis.exceptions import LockError
 
 from worker.place import find_place
+from worker.programs import EVERY_S, describe_self, dump
 from worker.store import OUTAGE, open_client
 from worker.timetable import TASK, Timetable, find_zone, read_table
 
@@ -69,6 +75,7 @@ class UsherScheduler(RedBeatScheduler):
         self._followed: object = None
         self._away = False
         super().__init__(app, **kwargs)
+        threading.Thread(target=self._say, name="usher-beat-here", daemon=True).start()
 
     def setup_schedule(self) -> None:
         """Nothing yet: only the beat that holds the lock writes the timetable, at its first tick and whenever the file changes."""
@@ -115,6 +122,20 @@ class UsherScheduler(RedBeatScheduler):
             super().close()
         except (LockError, *OUTAGE):
             self.lock = None
+
+    def _say(self) -> None:
+        """Say that this beat is there, in its turn or waiting for it, as long as the process lives."""
+        from worker.keys import Keys
+
+        client = get_redis(self.app)
+        name = f"beat-{os.getpid()}@{socket.gethostname()}"
+        while True:
+            with suppress(*OUTAGE):
+                settings = self._place.settings()
+                seconds, _ = client.time()
+                program = describe_self("beat", name, settings)
+                client.hset(Keys(settings.ledger.prefix).programs(), name, dump(program, int(seconds) * 1000))
+            time.sleep(EVERY_S)
 
     def _follow(self) -> None:
         settings = self._place.settings()

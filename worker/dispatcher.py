@@ -18,6 +18,7 @@ from worker.expiry import note_certificates
 from worker.ledger import MOST_OFFERS, Tick
 from worker.model import Ticket
 from worker.notices import Notifier
+from worker.programs import describe_self, say
 from worker.services import Services
 from worker.stopping import end_task
 from worker.store import OUTAGE, STOP_AT, read_memory
@@ -114,7 +115,10 @@ class Dispatcher:
         services = self._services
         await self._look_for_room()
         seconds, micros = await services.client.time()
-        services.clocks.learn_redis(int(seconds) * 1000 + int(micros) // 1000)
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        services.clocks.learn_redis(now_ms)
+        program = describe_self("worker", self._worker, services.settings())
+        await say(services.client, services.keys, program, now_ms)
         mended = await services.ledger.heal()
         if mended:
             log.warning("%d entries of the ledger's lists did not fit its rows and were put right", mended)

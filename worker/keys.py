@@ -177,6 +177,10 @@ class Keys:
         """set: processes that were at work before this epoch and have not come in yet."""
         return f"{self.prefix}:awaited"
 
+    def programs(self) -> str:
+        """hash: worker or beat → what it said of itself last (JSON, `worker/programs.py`)."""
+        return f"{self.prefix}:programs"
+
     # Who is told of jobs
 
     def notices(self) -> str:

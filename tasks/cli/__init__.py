@@ -19,6 +19,7 @@ COMMANDS = {
     "audit": ("audit", "Show or export who did what."),
     "connections": ("connections", "Add connections, get them consented to, check them, hold them, reopen them."),
     "schedules": ("schedules", "What usher does by itself: list, add, remove, enable, disable, run at once."),
+    "doctor": ("doctor", "Look whether everything is as it should be, and say what to do where it is not."),
     "worker": ("programs", "Run a worker (Celery's own command)."),
     "beat": ("programs", "Run the scheduler (Celery's own command)."),
     "flower": ("programs", "Run Flower, the view on workers and tasks (read-only)."),

@@ -380,7 +380,10 @@ async def _run(terminal: Terminal, place: Place, services: Services, name: str, 
     from worker.timetable import TASK, Timetable
 
     timetable = Timetable(services.client, services.keys)
-    await _find(place, timetable, name)
+    planned = await _find(place, timetable, name)
+    connection = planned.schedule.connection or ""
+    if place.private and place.is_built_in(connection):
+        place.need_worker(connection)  # the sandbox runs while a command is attached that asked for it
     seconds, micros = await services.client.time()
     due_ms = int(seconds) * 1000 + int(micros) // 1000
     await asyncio.to_thread(_publish, TASK, name, due_ms, find_person().user)

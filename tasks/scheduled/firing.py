@@ -99,7 +99,7 @@ async def fire(services: Services, name: str, due_ms: int, by: str) -> Run | Non
 
 
 async def _do(services: Services, timetable: Timetable, name: str, due_ms: int) -> Told:
-    from config import ConfigError
+    from config import SANDBOX, ConfigError, UnknownConnection
 
     schedule = await _find(services, timetable, name)
     if schedule is None:
@@ -113,6 +113,9 @@ async def _do(services: Services, timetable: Timetable, name: str, due_ms: int) 
         )
     except OUTAGE as error:
         return Told(f"Redis was away for too long ({type(error).__name__}); the next run does it.", "failed")
+    except UnknownConnection as error:
+        by_hand = f" The sandbox runs while a command uses it: usher schedules run {name}."
+        return Told(f"{error}{by_hand if error.name == SANDBOX else ''}", "failed")
     except (ListError, ConfigError, UsherError) as error:
         return Told(str(error), "failed")
     except Exception as error:

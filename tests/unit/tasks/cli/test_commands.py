@@ -44,9 +44,10 @@ def test_every_command_is_there() -> None:
     [
         (
             "jobs",
-            {"list", "show", "watch", "results", "approve", "pause", "resume", "cancel", "retry", "verify", "delete"},
+            {"list", "show", "watch", "results", "approve", "pause", "resume", "cancel", "retry", "delete", "verify"},
         ),
         ("guests", {"forget", "export"}),
+        ("schedules", {"list", "show", "add", "remove", "enable", "disable", "run"}),
         ("audit", {"list", "export"}),
         ("connections", {"add", "consent", "list", "check", "hold", "reopen"}),
     ],

@@ -1,0 +1,66 @@
+"""`usher doctor`: whether everything is as it should be, a line each, and what to do where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tasks.cli.interrupts import Interrupts
+from tasks.cli.options import json_option
+from tasks.cli.session import Session
+
+if TYPE_CHECKING:
+    from tasks.cli.place import Place
+    from tasks.cli.terminal import Terminal
+    from tasks.health import Fact
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@json_option("One JSON object instead of lines.")
+@click.pass_obj
+def doctor(session: Session, wants_json: bool) -> int:
+    """Look at Redis, workers, beats, clocks and every connection. Nothing is invited or changed.
+
+    Status 1 if anything is wrong; each such line says what to do.
+    """
+    from tasks.cli.place import open_place
+    from tasks.cli.terminal import Terminal
+
+    with Interrupts().caught(), open_place() as place:
+        return asyncio.run(_examine(Terminal(session), place))
+
+
+async def _examine(terminal: Terminal, place: Place) -> int:
+    from tasks.health import examine
+    from worker.services import open_services
+
+    found: list[Fact] = []
+    # Not through `place.services`: a server that may not keep a ledger is a line here, not the end.
+    async with open_services(lambda: place.settings, place.settings.redis.url or "") as services:
+        async for fact in examine(services, private=place.private):
+            if not terminal.quiet:
+                _show(terminal, fact, heading=not found or found[-1].about != fact.about)
+            found.append(fact)
+    wrong = sum(not fact.ok for fact in found)
+    if terminal.quiet:
+        told: list[dict[str, Any]] = [{"about": fact.about, "ok": fact.ok, "what": fact.what} for fact in found]
+        terminal.print_json({"ok": not wrong, "findings": told})
+    else:
+        many = "1 thing needs" if wrong == 1 else f"{wrong} things need"
+        terminal.show("", f"{many} somebody." if wrong else "All is well.")
+    return 1 if wrong else 0
+
+
+def _show(terminal: Terminal, fact: Fact, *, heading: bool) -> None:
+    from rich.text import Text
+
+    from tasks.cli.terminal import build_table, clean
+
+    if heading:
+        terminal.show(Text(clean(fact.about), style="bold"))
+    mark = Text("✓", style="green") if fact.ok else Text("✗", style="bold red")
+    table = build_table(("", ""), [(mark, clean(fact.what))])
+    table.show_header = False
+    terminal.show(table)

@@ -1,0 +1,181 @@
+"""Whether a whole installation is as it should be, a sentence each: the server, who works on it, clocks, every connection.
+
+Each sentence that finds something wrong says what to do. Nothing is invited, and nothing is changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tasks.checks import check_connection
+from worker.batching import GraphRequest
+from worker.errors import LedgerError, UsherError
+from worker.programs import Program, own_version, seen
+from worker.store import REFUSE_AT, STOP_AT, Server, check_server
+from worker.timetable import Timetable
+
+if TYPE_CHECKING:
+    from config import Settings
+    from worker.services import Services
+
+CLOCK_OFF_S = 5.0
+"""A clock that is further off makes certificates and signed requests fail now and then, and logs hard to compare."""
+_CLOCK_WRONG_S = 60.0
+_WHERE = GraphRequest("1", "GET", "/organization?$select=id")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of the doctor. `about`: redis, workers, beats, clock or a connection's name."""
+
+    about: str
+    ok: bool
+    what: str
+
+
+async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
+    """Yield what is found, one after the other. `private`: workers of this server come and go with commands."""
+    try:
+        server, _ = await check_server(services.client)
+    except LedgerError as error:
+        yield Fact("redis", False, str(error))
+        return  # the rest is kept there
+    for fact in server_facts(server):
+        yield fact
+    settings = services.settings()
+    programs = await seen(services.client, services.keys)
+    beat = await Timetable(services.client, services.keys).has_beat()
+    for fact in program_facts(programs, settings, private=private, has_beat=beat):
+        yield fact
+    yield await _redis_clock(services)
+    asked = set[str]()
+    for name in sorted(settings.connections):
+        connection = settings.connection(name)
+        for finding in await check_connection(services, name):
+            yield Fact(name, finding.ok, finding.what)
+        if connection.realm not in asked:
+            clock = await _graph_clock(services, name)
+            if clock is not None:
+                asked.add(connection.realm)
+                yield clock
+    if not settings.connections:
+        yield Fact(
+            "connections",
+            True,
+            "No connection is configured; the built-in sandbox is there to rehearse: usher connections add NAME.",
+        )
+
+
+def server_facts(server: Server) -> list[Fact]:
+    """Say what is to be said of the server. Pure."""
+    kind = f"{server.kind.capitalize()} {server.version}"
+    facts = [Fact("redis", True, f"{kind}, and it throws nothing away (maxmemory-policy noeviction).")]
+    if server.persistent:
+        facts.append(Fact("redis", True, "It keeps an append-only file, so a restart loses nothing."))
+    else:
+        facts.append(
+            Fact("redis", False, "It keeps no append-only file, so a restart of it loses jobs: set appendonly yes.")
+        )
+    mb = 1 << 20
+    if not server.most:
+        facts.append(
+            Fact(
+                "redis",
+                True,
+                f"{server.used / mb:,.0f} MB are in use; no maxmemory is set, so watch the machine's memory.",
+            )
+        )
+        return facts
+    share = server.used / server.most
+    used = f"{share:.0%} of its {server.most / mb:,.0f} MB are in use"
+    if share >= STOP_AT:
+        facts.append(
+            Fact("redis", False, f"{used}: nothing is sent until it has room. Raise maxmemory, or delete old jobs.")
+        )
+    elif share >= REFUSE_AT:
+        facts.append(Fact("redis", False, f"{used}: no new job is taken in. Raise maxmemory, or delete old jobs."))
+    elif share >= 0.8:
+        facts.append(
+            Fact(
+                "redis",
+                False,
+                f"{used}: at {REFUSE_AT:.0%} no new job is taken in. Raise maxmemory, or delete old jobs.",
+            )
+        )
+    else:
+        facts.append(Fact("redis", True, f"{used}."))
+    return facts
+
+
+def program_facts(programs: Sequence[Program], settings: Settings, *, private: bool, has_beat: bool) -> list[Fact]:
+    """Say who is there, and who differs from this command in version or configuration. Pure."""
+    facts = []
+    kinds = Counter(program.kind for program in programs)
+    own, digest = own_version(), settings.digest[:12]
+    for program in programs:
+        differs = []
+        if program.version != own:
+            differs.append(f"runs usher {program.version}, this is {own}: finish the upgrade")
+        if program.digest != digest:
+            file = program.file or "no file"
+            differs.append(
+                f"has another configuration ({program.digest}, from {file}) than this command ({digest}): give all the same file, and restart "
+                "what took its settings from the environment"
+            )
+        about, shown = f"{program.kind}s", f"{program.name} (process {program.pid} on {program.host})"
+        said = f"{shown} {' and '.join(differs)}." if differs else f"{shown}: usher {own}, configuration {digest}."
+        facts.append(Fact(about, not differs, said))
+    if not kinds["worker"]:
+        said = (
+            "No worker is running; on this private stack commands bring their own."
+            if private
+            else "No worker is running, so nothing is sent: start usher worker."
+        )
+        facts.append(Fact("workers", private, said))
+    if not has_beat and settings.schedules:
+        facts.append(
+            Fact(
+                "beats", False, f"No beat is running, so no schedule fires: start usher {'up' if private else 'beat'}."
+            )
+        )
+    elif not has_beat:
+        facts.append(Fact("beats", True, "No beat is running, and no schedule is configured that would need one."))
+    return facts
+
+
+def clock_fact(whose: str, off_s: float) -> Fact:
+    """Say how far this machine's clock is from another one. Pure."""
+    ahead = f"{abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} {whose}"
+    if abs(off_s) >= _CLOCK_WRONG_S:
+        return Fact(
+            "clock", False, f"This machine's clock is {ahead}: set it by NTP, or signing in with a certificate fails."
+        )
+    if abs(off_s) >= CLOCK_OFF_S:
+        return Fact("clock", False, f"This machine's clock is {ahead}: set it by NTP.")
+    return Fact("clock", True, f"This machine's clock agrees with {whose}.")
+
+
+async def _redis_clock(services: Services) -> Fact:
+    seconds, micros = await services.client.time()
+    return clock_fact("Redis's", time.time() - int(seconds) - int(micros) / 1e6)
+
+
+async def _graph_clock(services: Services, name: str) -> Fact | None:
+    """Compare with Graph's `Date`, to a second. None where Graph did not answer; the connection's own lines say why."""
+    from config import ConfigError
+
+    connection = services.connection(name)
+    try:
+        token = await services.tokens.get(connection)
+    except (UsherError, ConfigError):
+        return None
+    exchange = await services.graph.send_one(connection, token.secret.reveal(), _WHERE, priority="normal")
+    if exchange.server_date is None:
+        return None
+    off_s = (datetime.now(UTC) - exchange.server_date).total_seconds()
+    return clock_fact(f"Graph's ({connection.graph_host})", off_s - 0.5)  # a Date is cut to its second
