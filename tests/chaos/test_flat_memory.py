@@ -10,7 +10,6 @@ import pytest
 from tests.sites import QUOTA, Site
 from worker.model import Counts
 
-
 ROOMY = "[quota]\n" + "".join(
     f'{name} = "10000000/1s"\n'
     for name in (
@@ -18,6 +17,9 @@ ROOMY = "[quota]\n" + "".join(
         *("units_per_app_and_tenant", "units_per_app"),
     )
 )
+
+
+ROLLUP = Path("/proc/self/smaps_rollup")
 
 
 def memory_kib(process: subprocess.Popen[bytes]) -> int:
@@ -28,14 +30,13 @@ def memory_kib(process: subprocess.Popen[bytes]) -> int:
     raise AssertionError("the kernel does not say")
 
 
+@pytest.mark.skipif(not ROLLUP.exists(), reason="it is Linux that counts a process's memory")
 @pytest.mark.parametrize(
     ("first", "rows"),
     [(11_000, 21_000), pytest.param(40_000, 200_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
 )
 async def test_memory_is_flat_in_the_size_of_the_job(site: Site, first: int, rows: int) -> None:
     """Once the journal of the last ten seconds is full, it grows by far less than what these rows would take if they were kept."""
-    if not Path("/proc/self/smaps_rollup").exists():
-        pytest.skip("no /proc/PID/smaps_rollup here: it is Linux that counts memory")
     site.sandbox.ask("latency", {"latency": "0.04"})  # so that the journal is full before half of the rows are sent
     file = site.folder / "usher.toml"
     file.write_text(file.read_text().replace(QUOTA, ROOMY))
