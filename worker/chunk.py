@@ -130,7 +130,10 @@ class ChunkRun:
                 fingerprint=token.fingerprint,
             )
             if not grant.rows and grant.why != "pass":
-                return await self._reactions.refused_to_begin(connection, grant)
+                wait_s = await self._reactions.refused_to_begin(connection, grant, lease.ticket.lane)
+                if wait_s is None:
+                    continue
+                return wait_s
             found = await self._send(grant, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
             if found.token_refused:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.gates import Held, HoldReason
+from worker.model import Lane
+from worker.patience import Patience
 from worker.quota import Bucket, throttled_buckets
 from worker.trouble import Backoff
 from worker.verdicts import HoldKind, Verdict
@@ -37,6 +39,7 @@ class Reactions:
             free_tries=1
         )  # the first time what was taken is paid back, and that says how long to wait
         self._network = Backoff()
+        self.patience = Patience()
         self._outdated: set[tuple[str, str]] = set()  # connections and credentials that were complained of
 
     async def take_token(self, connection: Connection) -> AccessToken | float:
@@ -129,8 +132,10 @@ class Reactions:
         if await self._services.gates.reopen_after_try(connection.name):
             log.info("connection %s works again", connection.name)
 
-    async def refused_to_begin(self, connection: Connection, grant: Grant) -> float:
-        """`begin_batch` let no row go."""
+    async def refused_to_begin(self, connection: Connection, grant: Grant, lane: Lane) -> float | None:
+        """`begin_batch` let no row go. Returns None when it may be asked again."""
+        if grant.why == "quota" and lane is Lane.BULK:
+            return await self.patience.wait(connection.name, grant.wait_s)
         if grant.why == "daily_limit":
             why = (
                 f"The daily limit of {connection.daily_limit} invitations is reached; the rest goes out after midnight UTC, "

@@ -20,6 +20,7 @@ from worker.dispatcher import Dispatcher, Publish
 from worker.epochs import Epochs
 from worker.leases import Leases
 from worker.lookups import LookUps
+from worker.patience import Patience
 from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services
@@ -52,6 +53,7 @@ class Runtime:
         self._parts: Parts | None = None
         self._closing: asyncio.Event | None = None
         self._dispatcher: Dispatcher | None = None
+        self._patience: Patience | None = None
         self.stopping = False
 
     @property
@@ -85,6 +87,8 @@ class Runtime:
         """Begin offering chunks for this worker's seats."""
         self.stop_dispatcher()
         services = self.parts.services
+        if self._patience is not None:
+            self._patience.seats = seats
 
         async def start() -> Dispatcher:
             dispatcher = Dispatcher(services, worker, seats, publish)
@@ -159,6 +163,7 @@ class Runtime:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         async with open_services(place.settings, place.redis_url, actor=f"usher worker on {gethostname()}") as services:
             leases, reactions = Leases(services.ledger), Reactions(services)
+            self._patience = reactions.patience
             look_ups = LookUps(services, reactions)
             self._parts = Parts(
                 services,

@@ -40,6 +40,10 @@ class _Guarded(Redis):
             await sentinel.aclose()
 
 
+MOST_CONNECTIONS = 1_000
+"""Of one process, where the library's own limit is 100: every seat may ask at the same time, and beyond the limit a call fails as if Redis were away."""
+
+
 def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
     """Return a client for any of our URLs; it connects at its first command.
 
@@ -50,6 +54,7 @@ def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
         "socket_connect_timeout": 5.0,
         "socket_keepalive": True,
         "health_check_interval": 15,
+        "max_connections": MOST_CONNECTIONS,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), tries),
     }
     parts = urlsplit(url)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.producers_fixtures import Sandbox, connection_table, run_sandbox
-from tests.sites import Site, open_site
+from tests.sites import QUOTA, Site, open_site
 from worker.gates import HoldReason
 from worker.jobs import JobView
 from worker.model import Counts, JobState
@@ -74,6 +74,18 @@ async def test_a_warm_stop_ends_after_the_batch_in_flight(site: Site) -> None:
     assert set(await site.desk.letters(job)) == {"i", "."}
     site.assert_all_mailed_once(view.counts.invited)
     assert len(await site.desk.tick("another", 4)) == 1
+
+
+async def test_a_chunk_at_the_quota_keeps_its_seat_for_its_next_tokens(site: Site) -> None:
+    """Ten batches at a batch a third of a second: two chunks are not offered anew for each of them."""
+    config = site.folder / "usher.toml"
+    config.write_text(config.read_text().replace(QUOTA, f'{QUOTA}writes_per_app_and_tenant = "60/1s"\n'))
+    site.start_worker(16)
+    job = await site.desk.load(200)
+    await site.ended(job)
+    site.assert_all_mailed_once(200)
+    offers = int(await site.desk.ledger.client.get(site.desk.keys.fence()))
+    assert offers <= 6, offers
 
 
 async def test_the_broker_may_lose_everything_at_any_time(site: Site) -> None:

@@ -7,6 +7,7 @@ import redis.exceptions
 from redis.asyncio import Redis
 
 from worker.errors import LedgerUnavailable, LedgerUnsuitable
+from worker.queues import THREADS
 from worker.store import ask, check_server, describe, faults_of, keep_trying, open_client, read_server
 
 GOOD = {"redis_version": "7.2.4", "maxmemory_policy": "noeviction", "aof_enabled": "1", "redis_mode": "standalone"}
@@ -142,3 +143,9 @@ def test_an_outage_is_described_in_one_line() -> None:
     """Short, and never empty."""
     assert describe(OSError("first\nsecond")) == "first"
     assert describe(TimeoutError()) == "TimeoutError"
+
+
+@pytest.mark.parametrize("url", ["redis://localhost", "unix:///tmp/none.sock", "sentinel://localhost:26379/mymaster/0"])
+def test_every_seat_may_ask_at_the_same_time(url: str) -> None:
+    """Beyond the library's own 100 connections a call fails as if Redis were away."""
+    assert open_client(url).connection_pool.max_connections >= 2 * THREADS
