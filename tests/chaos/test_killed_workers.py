@@ -56,22 +56,27 @@ async def test_a_worker_dies_every_five_seconds(own_site: Site, own_valkey: OwnV
 
 
 async def test_what_a_dead_worker_had_not_sent_is_sent_next(site: Site) -> None:
-    """The untouched rows of a crashed worker's chunk go first, before any fresh chunk; rows on the wire follow once settled."""
+    """The untouched rows of a crashed worker's chunk go before fresh chunks once its lease has ended; rows on the wire follow once settled."""
     site.sandbox.ask("latency", {"latency": "0.3"})
     victim = site.start_worker()
-    job = await site.desk.load(300)
+    job = await site.desk.load(1000)
     await site.some(job, 120)
     await site.rows_on_the_wire(job)
     kill(victim)
-    first = await site.desk.letters(job, 1)
-    untouched = {f"{job}-{101 + i}@example.com" for i, letter in enumerate(first) if letter == "."}
-    on_the_wire = {f"{job}-{101 + i}@example.com" for i, letter in enumerate(first) if letter == "s"}
+    letters = [await site.desk.letters(job, chunk) for chunk in range(10)]
+    begun = [chunk for chunk, states in enumerate(letters) if "s" in states]
+    untouched = {
+        f"{job}-{100 * chunk + i + 1}@example.com"
+        for chunk in begun
+        for i, state in enumerate(letters[chunk])
+        if state == "."
+    }
     assert untouched
-    assert on_the_wire
+    assert letters[9] == "." * 100
     site.start_worker()
     view = await site.ended(job, 60)
-    assert view.counts == Counts(rows=300, invited=300)
-    site.assert_all_mailed_once(300)
+    assert view.counts == Counts(rows=1000, invited=1000)
+    site.assert_all_mailed_once(1000)
     mailed = [mail["to"] for mail in site.sandbox.ask("mails")]
-    fresh = next(place for place, email in enumerate(mailed) if int(email.partition("@")[0].rpartition("-")[2]) > 200)
-    assert max(mailed.index(email) for email in untouched) < fresh
+    last = next(place for place, email in enumerate(mailed) if int(email.partition("@")[0].rpartition("-")[2]) > 900)
+    assert max(mailed.index(email) for email in untouched) < last
