@@ -26,7 +26,7 @@ def build_settings(place: Place) -> dict[str, Any]:
     redis_broker = not place.broker_url.startswith("amqp")
     quorum = place.settings().broker.quorum and not redis_broker
     sentinel = _sentinel_options(place.broker_url)
-    beat_url, login = _take_login_out(place.redis_url)
+    beat_url, beat_options = _beat_redis(place.redis_url)
     return {
         "broker_url": _without_sentinel_master(place.broker_url),
         "result_backend": _without_sentinel_master(place.result_url),
@@ -90,7 +90,7 @@ def build_settings(place: Place) -> dict[str, Any]:
         "redbeat_redis_url": beat_url,
         "redbeat_key_prefix": Keys(prefix).beat(),
         "redbeat_lock_timeout": 15,
-        "redbeat_redis_options": {**_redbeat_options(), **login},
+        "redbeat_redis_options": beat_options,
     }
 
 
@@ -111,6 +111,18 @@ def _take_login_out(url: str) -> tuple[str, dict[str, str]]:
     names |= dict(pair for pair in parse_qsl(parts.query) if pair[0] in names)  # as a socket's URL has it
     bare = re.sub(r"(?<=[?&])(?:username|password)=[^&]*&?", "", re.sub(r"(?<=://)[^/@]*@", "", url)).rstrip("?&")
     return bare, {name: value for name, value in names.items() if value}
+
+
+def _beat_redis(url: str) -> tuple[str, dict[str, Any]]:
+    """Return RedBeat's URL and options. Behind Sentinel it wants everything but the scheme as options."""
+    bare, login = _take_login_out(url)
+    if not url.startswith("sentinel://"):
+        return bare, {**_redbeat_options(), **login}
+    hosts, _, path = bare.removeprefix("sentinel://").partition("/")
+    master, _, database = path.partition("/")
+    pairs = [(host, int(port or 26379)) for host, _, port in (one.partition(":") for one in hosts.split(","))]
+    # No `retry`: it is not passed on there. `worker.beat` itself waits for a Redis that is away.
+    return "redis-sentinel://", {"sentinels": pairs, "service_name": master, "db": int(database or 0), **login}
 
 
 def _redbeat_options() -> dict[str, Any]:
