@@ -122,7 +122,8 @@ def _beat_redis(url: str) -> tuple[str, dict[str, Any]]:
     master, _, database = path.partition("/")
     pairs = [(host, int(port or 26379)) for host, _, port in (one.partition(":") for one in hosts.split(","))]
     # No `retry`: it is not passed on there. `worker.beat` itself waits for a Redis that is away.
-    return "redis-sentinel://", {"sentinels": pairs, "service_name": master, "db": int(database or 0), **login}
+    place = {"sentinels": pairs, "service_name": master, "db": int(database or 0), "socket_timeout": 5.0}
+    return "redis-sentinel://", {**place, **login}
 
 
 def _redbeat_options() -> dict[str, Any]:
