@@ -45,7 +45,13 @@ def measure(cases: tuple[Case, ...] = CASES, *worker: str) -> dict[str, Any]:
         with open_stage(tenants=case.tenants, sandbox=options, quota=True, settings=SETTINGS, trusted=True) as stage:
             found.append(asyncio.run(_run(stage, case, worker)))
             show(found[-1:])
-    return {"rate": RATE, "latency_s": LATENCY, "watched_s": WATCH_S, "cases": found}
+    return {
+        "slowest_share": found[0]["slowest"],
+        "rate": RATE,
+        "latency_s": LATENCY,
+        "watched_s": WATCH_S,
+        "cases": found,
+    }
 
 
 async def _run(stage: Stage, case: Case, worker: Sequence[str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def measure(list_rows: int = LIST_ROWS, guests: int = GUESTS) -> dict[str, Any]:
         )
         show(found[name]["guests"])
         print(f"p95 beside the list / idle: {found[name]['p95_ratio']} (bar 2 at the quota)", flush=True)
-    found["met"] = found["at_the_quota"]["met"]
+    found["met"], found["p95_ratio"] = found["at_the_quota"]["met"], found["at_the_quota"]["p95_ratio"]
     return found
 
 
