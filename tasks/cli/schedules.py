@@ -329,6 +329,9 @@ async def _add(terminal: Terminal, place: Place, services: Services, name: str, 
         )
     planned = plan(schedule, None, "added", settings.timezone, datetime.now(UTC))
     await timetable.put(planned)
+    await services.trail.note(
+        "schedule.added", schedule=name, task=schedule.task, connection=schedule.connection, when=schedule.when
+    )
     return _finish(terminal, planned, f"Schedule {name} is added. {_next_words(planned)}")
 
 
@@ -342,6 +345,7 @@ async def _remove(terminal: Terminal, place: Place, services: Services, name: st
             f"Schedule {name} stands in {place.settings.source or 'the environment'}: remove it there, or usher schedules disable {name}."
         )
     await timetable.remove(name)
+    await services.trail.note("schedule.removed", schedule=name)
     return _finish(terminal, planned, f"Schedule {name} is removed. Jobs that it started go on.")
 
 
@@ -354,6 +358,10 @@ async def _switch(terminal: Terminal, place: Place, services: Services, name: st
         raise Refusal(f"Schedule {name} is switched off in the configuration (enabled = false): switch it on there.")
     planned = switch(planned, off=off, now=datetime.now(UTC))
     await timetable.put(planned)
+    if off:
+        await services.trail.note("schedule.disabled", schedule=name)
+    else:
+        await services.trail.note("schedule.enabled", schedule=name)
     said = f"Schedule {name} fires no more. To switch it on again: usher schedules enable {name}"
     return _finish(terminal, planned, said if off else f"Schedule {name} is on. {_next_words(planned)}")
 

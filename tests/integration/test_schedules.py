@@ -375,6 +375,14 @@ async def test_the_command_lists_switches_runs_and_refuses(site: Site, beats: Be
     assert "schedules.x.task must be one of" in _refused(site, "add", "x", "--task", "invite", "--every", "1h")
     assert _usher(site, "schedules", "remove", "added")[0] == 0
     assert "There is no schedule" in _refused(site, "run", "added")
+    events = [json.loads(line) for line in _usher(site, "audit", "export", "--events-only")[1].splitlines()]
+    told = [(event["what"], event["schedule"]) for event in events if event["what"].startswith("schedule.")]
+    assert told == [
+        ("schedule.added", "added"),
+        ("schedule.disabled", "filed"),
+        ("schedule.enabled", "filed"),
+        ("schedule.removed", "added"),
+    ]
 
 
 def _refused(site: Site, *words: str) -> str:

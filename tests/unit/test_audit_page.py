@@ -7,13 +7,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/audit.md").read_text(encoding="utf-8")
-_KIND = re.compile(r"`((?:job|connection|everything|tenant|guest)\.[a-z]+)`")
-_IN_CODE = re.compile(r"""["']((?:job|connection|everything|tenant|guest)\.[a-z]+)["']""")
+_KIND = re.compile(r"`((?:job|connection|everything|tenant|guest|schedule)\.[a-z]+)`")
+_IN_CODE = re.compile(r"""["']((?:job|connection|everything|tenant|guest|schedule)\.[a-z]+)["']""")
 
 
 def test_the_page_names_every_kind_of_event() -> None:
     """As the code spells them."""
-    sources = [*ROOT.glob("worker/*.py"), *ROOT.glob("worker/scripts/*.lua"), *ROOT.glob("tasks/cli/guests.py")]
+    sources = [
+        *ROOT.glob("worker/*.py"),
+        *ROOT.glob("worker/scripts/*.lua"),
+        *ROOT.glob("tasks/cli/guests.py"),
+        *ROOT.glob("tasks/cli/schedules.py"),
+    ]
     in_code = {kind for path in sources for kind in _IN_CODE.findall(path.read_text(encoding="utf-8"))}
     in_page = {kind for line in PAGE.splitlines() if line.startswith("| `") for kind in _KIND.findall(line)}
     assert in_page == in_code
