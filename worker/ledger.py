@@ -362,7 +362,7 @@ class Ledger:
         if verb == "pass":
             return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])), why="pass")
         if verb == "wait":
-            return Grant(why=reply[2].decode(), wait_s=reply[1] / 1000)
+            return Grant(why=reply[2].decode(), wait_s=reply[1] / 1000, jobs=int(reply[3]) if len(reply) > 3 else 0)
         why = reply[1].decode()
         if why == "epoch":
             self.outdated.set()

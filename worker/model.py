@@ -152,6 +152,7 @@ class Grant:
     why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit", "probation"; "held"; "lease", "epoch", "paused", "cancelled", "deleted", "nothing"
     wait_s: float = 0.0
     probation: bool = False  # the only batch of its connection on the wire; to be counted if all went well
+    jobs: int = 0  # why "quota": jobs of the connection that take turns
     tries_quota: bool = False  # a single row, to see whether a throttled quota lets anything through
 
 

@@ -2,7 +2,8 @@
 
 A chunk that cannot go on is given back at once, so that no tenant holds seats it cannot use. But where tokens for the next batch come within a second,
 giving back, offering, publishing and claiming again cost several times what the batch itself does; a hundred tenants at their quota spend most of a processor on
-it. So one chunk of a connection may wait in its seat, as long as no more than half of the process's seats wait.
+it. So one chunk of a connection with a single job may wait in its seat,
+as long as no more than half of the process's seats wait.
 """
 
 from __future__ import annotations

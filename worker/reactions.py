@@ -134,7 +134,7 @@ class Reactions:
 
     async def refused_to_begin(self, connection: Connection, grant: Grant, lane: Lane) -> float | None:
         """`begin_batch` let no row go. Returns None when it may be asked again."""
-        if grant.why == "quota" and lane is Lane.BULK:
+        if grant.why == "quota" and lane is Lane.BULK and grant.jobs <= 1:  # several take turns, batch by batch
             return await self.patience.wait(connection.name, grant.wait_s)
         if grant.why == "daily_limit":
             why = (

@@ -6,7 +6,7 @@
 --   because its answer was lost, grants the same again
 -- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, row, its attempt, its letter, row, ...}; known holds pairs of a row that was
 --   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere; {'pass', known, blocked} if no other is left
---      or {'wait', milliseconds, why} or {'held', why} or {'stop', why}
+--      or {'wait', milliseconds, why, for 'quota': jobs that take turns} or {'held', why} or {'stop', why}
 local now = now_ms()
 local t = parse_ticket(ARGV[1])
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -118,7 +118,7 @@ if wait > 0 or n < 1 then
   wait = math.max(1, wait)
   redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate))
   if t.lane == 'i' then redis.call('HSET', KEYS[4], 'first', string.format('%.0f', now + wait + 250)) end -- and a moment to come back
-  return { 'wait', wait, 'quota' }
+  return { 'wait', wait, 'quota', redis.call('LLEN', rotation_of(ARGV[5], t.connection, t.lane)) }
 end
 local limit = tonumber(ARGV[3]) -- by what was begun: what Graph refuses with 429 counts too, so it is never exceeded
 if limit > 0 then
