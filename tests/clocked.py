@@ -1,0 +1,77 @@
+"""A worker's parts in a test's own process, on a Redis whose clock the test moves.
+
+Redis's clock cannot be set, and production code has no other. So the scripts are loaded with a different `now_ms` here, which adds what a
+key says; and what Redis would have expired by then is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from config import load_settings
+from tests.integration.producers_fixtures import Sandbox
+from tests.sites import Site, open_site
+from worker import scripts
+from worker.leases import Leases
+from worker.lookups import LookUps
+from worker.model import Lane
+from worker.reactions import Reactions
+from worker.runner import ChunkRunner
+from worker.services import Services, open_services
+from worker.settler import Settler
+
+DAY_MS = 86_400_000
+_REAL = "  return t[1] * 1000 + math.floor(t[2] / 1000)\n"
+
+
+@dataclass
+class Clocked:
+    """A worker's parts, and a clock."""
+
+    site: Site
+    services: Services
+    leases: Leases
+    runner: ChunkRunner
+    settler: Settler
+    clock_key: str
+
+    async def move(self, ms: int) -> None:
+        """Put the clock forward or back."""
+        client: Any = self.services.client
+        ahead = int(await client.incrby(self.clock_key, ms))
+        seconds, micros = await client.time()
+        now = int(seconds) * 1000 + int(micros) // 1000 + ahead
+        self.services.clocks.learn_redis(now)
+        async for key in client.scan_iter(match=f"{self.services.keys.prefix}:index:*"):
+            if 0 < await client.pexpiretime(key) <= now:
+                await client.delete(key)
+
+    async def tick(self) -> None:
+        """Tick once and run what is offered, one after the other."""
+        for ticket, _ in (await self.services.ledger.tick("w1", 8)).offers:
+            await (self.settler if ticket.lane is Lane.DOUBT else self.runner).run(ticket)
+
+
+@asynccontextmanager
+async def open_clocked(
+    url: str, sandbox: Sandbox, patch: pytest.MonkeyPatch, *, latency: str = "0", precheck: str = "true"
+) -> AsyncIterator[Clocked]:
+    """Open a site, and a worker's parts on a clock of its own."""
+    async with open_site(url, sandbox, latency=latency, precheck=precheck) as site:
+        clock_key = f"{site.desk.keys.prefix}:clock"
+        original: Callable[[str], str] = scripts.source_of.__wrapped__
+        assert _REAL in original("tick"), "the scripts read the clock in another way now"
+        moved = _REAL.replace("\n", f" + tonumber(redis.call('GET', '{clock_key}') or 0)\n")
+        patch.setattr(scripts, "source_of", lambda name: original(name).replace(_REAL, moved))
+        settings = load_settings({"USHER_CONFIG": str(site.folder / "usher.toml")})
+        async with open_services(lambda: settings, url) as services:
+            leases, reactions = Leases(services.ledger), Reactions(services)
+            look_ups = LookUps(services, reactions)
+            runner = ChunkRunner(services, leases, reactions, look_ups, lambda: False)
+            yield Clocked(site, services, leases, runner, Settler(services, leases, look_ups), clock_key)
+            await leases.close()
