@@ -86,7 +86,7 @@ demo: $(INSTALLED)
 
 # Tests mostly wait for processes: four files at a time keep two cores busy. With T="…" one after the other, so that output comes at once.
 test: $(INSTALLED) $(DEV)
-	@$(BIN)/python -m pytest $(or $(T),-n 4 --dist loadfile)
+	@$(BIN)/python -m pytest $(or $(T),-n 4 --dist loadfile --no-loadscope-reorder)
 
 chaos: $(INSTALLED) $(DEV)
 	@$(BIN)/python -m pytest -m long $(T)

@@ -7,7 +7,8 @@ processing, answered after its lease was lost, never recorded at all) and looks 
 from __future__ import annotations
 
 import asyncio
-import time
+import itertools
+import os
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -24,13 +25,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.clocked import counting_clock
 from tests.ledgers import Desk, open_desk
 from worker import jobs as jobs_module
+from worker import scripts
 from worker.gates import HoldReason
 from worker.ledger import DoubtfulRow
 from worker.model import FINAL, Grant, Lane, Lease, Outcome, RowState, Ticket
 
 CONNECTIONS = ("alfa", "beta")
+_numbers = itertools.count()
 Place = tuple[str, int, int]  # job, chunk, row
 
 
@@ -61,7 +65,11 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.stack = AsyncExitStack()
-        self.desk: Desk = self.do(self.stack.enter_async_context(open_desk(self.url, settle_s=0.0)))
+        self.source_of = scripts.source_of
+        prefix = f"m{os.getpid()}x{next(_numbers)}"
+        with_clock = counting_clock(f"{prefix}:clock")
+        scripts.source_of = lambda name: with_clock(self.source_of.__wrapped__(name))  # type: ignore[assignment]
+        self.desk: Desk = self.do(self.stack.enter_async_context(open_desk(self.url, prefix=prefix, settle_s=0.0)))
         self.chunk_rows, jobs_module.CHUNK_ROWS = jobs_module.CHUNK_ROWS, 3
         self.jobs: dict[str, str] = {}  # id → connection, of those not deleted
         self.deleted: set[str] = set()
@@ -251,7 +259,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def look(self, data: st.DataObject) -> None:
         """Somebody looks rows in doubt up."""
-        time.sleep(0.002)  # marks of two attempts differ by more than the clock's grain
         for connection in CONNECTIONS:
             rows = self.do(self.desk.doubts(connection, 100))
             if rows:
@@ -362,6 +369,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.do(self._finish())
         finally:
             jobs_module.CHUNK_ROWS = self.chunk_rows
+            scripts.source_of = self.source_of
             self.do(self.stack.aclose())
             self.loop.close()
 

@@ -80,7 +80,14 @@ def test_sentinels_are_spelled_for_celery() -> None:
     assert found["result_backend_transport_options"]["master_name"] == "mymaster"  # type: ignore[index]
     assert found["redbeat_redis_url"] == "redis-sentinel://"
     hosts = [("one", 26379), ("two", 26380)]
-    told = {"sentinels": hosts, "service_name": "mymaster", "db": 3, "username": "me", "password": "pw"}
+    told = {
+        "sentinels": hosts,
+        "service_name": "mymaster",
+        "db": 3,
+        "username": "me",
+        "password": "pw",
+        "socket_timeout": 5.0,
+    }
     assert found["redbeat_redis_options"] == told
     assert str(_settings("sentinel://one/m")["broker_url"]) == "sentinel://one/0"
 
