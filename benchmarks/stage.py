@@ -216,7 +216,7 @@ def ask_sandbox(stage: Stage, name: str, body: dict[str, Any] | None = None) -> 
 
 
 async def view_job(stage: Stage, job: str) -> Any:
-    """Return a job as it stands (`worker.jobs.JobView`)."""
+    """Return a job as it stands (`worker.job_view.JobView`)."""
     async with _open_jobs(stage) as (jobs, _):
         return await jobs.view(job)
 

@@ -65,7 +65,7 @@ class Foresight:
         """Yield every row of the job, in order. Raises `TokenRefused`, and redis-py's errors."""
         at_work: deque[asyncio.Task[list[ForeseenRow]]] = deque()
         try:
-            async for contents in self.services.jobs.contents(job):
+            async for contents in self.services.jobs.rows.chunks(job):
                 at_work.append(asyncio.create_task(self._judge(contents)))
                 if len(at_work) >= _AT_ONCE:
                     for row in await at_work.popleft():

@@ -92,7 +92,7 @@ async def _results(wanted: str, after: int, limit: int) -> dict[str, Any]:
     view = await services.jobs.view(wanted)
     if view is None:
         return no_such_job(wanted)
-    rows = [public_record(record) async for record in services.jobs.results(wanted, after=after, limit=limit)]
+    rows = [public_record(record) async for record in services.jobs.rows.results(wanted, after=after, limit=limit)]
     page: dict[str, Any] = {"job": wanted, "state": view.state.value, "rows": rows}
     if rows and rows[-1]["row"] < view.counts.rows:
         page["next"] = rows[-1]["row"]

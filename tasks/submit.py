@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,8 @@ from worker.addresses import fold_address
 from worker.approval import explain
 from worker.errors import LedgerFull
 from worker.invitation import wants_mail
-from worker.jobs import Jobs, Loading
+from worker.jobs import Jobs
+from worker.loading import Loading
 from worker.model import JobState, Lane, Options, Outcome, RowState
 from worker.notices import Notices
 from worker.store import REFUSE_AT, read_memory
@@ -244,12 +245,6 @@ async def start(jobs: Jobs, loaded: Loaded) -> JobState:
 async def drop(jobs: Jobs, loaded: Loaded) -> None:
     """Remove a loaded job that was not started; nothing of it was sent."""
     await jobs.delete(loaded.job)
-
-
-async def failed_rows(jobs: Jobs, job: str) -> AsyncIterator[tuple[RowState, dict[str, Any]]]:
-    """Yield what was asked for by the rows of a job that may be tried again: failed, and left in doubt."""
-    async for state, row in jobs.inputs(job, (RowState.FAILED, RowState.LEFT_IN_DOUBT)):
-        yield state, row
 
 
 def _ended(letter: RowState, code: str, message: str) -> Outcome:

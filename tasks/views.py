@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from worker.echo import plain_word
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.services import Services
 
 _PRIVATE = ("email", "display_name", "redeem_url")
@@ -45,7 +45,7 @@ def public_record(record: dict[str, Any]) -> dict[str, Any]:
 
 async def outcome_of(services: Services, job: str) -> dict[str, Any]:
     """Return the outcome of a job of one row; while it has none, `{"status": "pending", "job", "row", "why"}`."""
-    async for record in services.jobs.results(job, limit=1):
+    async for record in services.jobs.rows.results(job, limit=1):
         if record["status"] != "pending":
             return {"job": job, **public_record(record)}
     view = await services.jobs.view(job)

@@ -25,7 +25,7 @@ from tests.integration.producers_fixtures import (
 )
 from tests.ledgers import Desk, open_desk
 from tests.servers import start_valkey, stop_valkey
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import Lane, Options
 from worker.store import OUTAGE
 
@@ -127,7 +127,7 @@ class Site:
 
     async def results(self, job: str) -> list[dict[str, Any]]:
         """Return a job's results, row by row."""
-        return [record async for record in self.desk.jobs.results(job)]
+        return [record async for record in self.desk.jobs.rows.results(job)]
 
     async def letters(self, job: str) -> str:
         """Return the letters of all rows of a job (`worker.model.RowState`)."""

@@ -22,6 +22,11 @@ class ChunkContents:
     outcomes: list[Outcome | None]
 
 
+def links_context(job: str, chunk: int) -> bytes:
+    """What a sealed blob is bound to: moved to another chunk, it does not open."""
+    return f"links:{job}:{chunk}".encode()
+
+
 def read_chunk(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes) -> ChunkContents:
     """Read a chunk's hash, folded or not. A row's first recorded outcome is its outcome.
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from worker.addresses import fold_address
 from worker.audit import row_lines
-from worker.chunks import ChunkContents, read_chunk
+from worker.chunks import ChunkContents, links_context, read_chunk
 from worker.forgetting import hashes_of, known_by, without_person
-from worker.ledger import links_context
 from worker.model import STATUS_OF, RowState
 from worker.scripts import Scripts
 from worker.services import Services

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from worker import blobs
 from worker.addresses import fold_address
-from worker.chunks import read_chunk
+from worker.chunks import links_context, read_chunk
 from worker.errors import LedgerBusy, LedgerError
 from worker.index import GuestIndex
-from worker.ledger import Ledger, links_context
+from worker.ledger import Ledger
 from worker.model import Outcome, RowState
 from worker.scripts import Scripts
 

@@ -1,12 +1,11 @@
-"""What people and producers ask of jobs: making one, watching it, pausing, cancelling, deleting, reading its results."""
+"""What people and producers ask of jobs: making one, watching it, pausing, cancelling, deleting. Their rows: `job_rows.py`."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,22 +13,19 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
-from worker import blobs
 from worker.approval import WANTED, submitter_of
 from worker.audit import Trail
-from worker.chunks import ChunkContents, read_chunk
 from worker.errors import LedgerError, LedgerTooNew
 from worker.gates import Gate, Gates
+from worker.job_rows import JobRows
+from worker.job_view import JobView, read_view
 from worker.keys import SCHEMA, Keys
-from worker.ledger import WORKER_TTL_S, links_context
-from worker.model import STATUS_OF, Counts, JobState, Lane, Options, Outcome, RowState
+from worker.ledger import WORKER_TTL_S
+from worker.loading import Loading
+from worker.model import JobState, Lane, Options
 from worker.scripts import Scripts
 from worker.seal import Sealer
 
-CHUNK_ROWS = 100
-"""Rows in a chunk: the unit of storage, lease and message. Five full batches; larger ones delay more when a worker dies."""
-CHUNK_BYTES = 400
-"""What Redis needs for a chunk besides its blobs: key, fields, table."""
 FOLLOWED_S = 20.0
 """How long a command counts as following its job since it last said so; it says so every few seconds."""
 ABANDONED_S = 3600.0
@@ -37,108 +33,6 @@ ABANDONED_S = 3600.0
 _HEARD_EVERY_S = 60.0
 _SURE_S = 150.0  # so long, by our own clock, must the maker be silent besides: Redis's clock may have been put forward
 _LOADING_CHUNKS = 50  # written in one round trip while loading
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job as it is shown. `state` is held where its connection's gate holds it."""
-
-    id: str
-    connection: str
-    lane: Lane
-    state: JobState
-    why: str
-    counts: Counts
-    chunks: int
-    open: int  # rows on the wire or in doubt right now
-    created_at: datetime
-    finished_at: datetime | None
-    options: Options
-    info: dict[str, Any]
-    gate: Gate
-    approval: str = ""  # who approved it; `approval.WANTED` while nobody has; '' where nobody needs to
-
-    @property
-    def awaits_approval(self) -> bool:
-        """Whether nothing of it is sent before somebody approves it."""
-        return self.approval == WANTED and self.state is JobState.HELD
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.finished_at is not None
-
-    @property
-    def waits_for_a_person(self) -> bool:
-        """Whether the job itself is held, by a run of refusals, whatever its connection's gate says: `resume` or `cancel` ends that."""
-        return self.state is JobState.HELD and not (self.gate.held and self.why == self.gate.why)
-
-
-@dataclass(slots=True)
-class Loading:
-    """A job being loaded, chunk by chunk: what was put in so far."""
-
-    id: str
-    connection: str
-    lane: Lane
-    pilot: int = 0  # rows to send before a pause; 0: no pilot
-    rows: int = 0
-    to_send: int = 0
-    chunks: int = 0
-    pilot_chunks: int = 0
-    bytes: int = 0  # of the chunks closed so far, as they are stored
-    finished: dict[str, int] = field(default_factory=dict)
-    info: dict[str, Any] = field(default_factory=dict)
-    heard_s: float = field(default_factory=time.monotonic)  # when the ledger last heard of us, on our clock
-    _rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    _letters: list[str] = field(default_factory=list)
-    _outcomes: list[Outcome] = field(default_factory=list)
-    _ready: list[tuple[int, dict[str, Any]]] = field(default_factory=list, repr=False)
-
-    def put(self, row: dict[str, Any], outcome: Outcome | None = None) -> None:
-        """Add a row. One with an outcome has ended already (it is invalid, or a duplicate) and is never sent."""
-        self.rows += 1
-        self._rows.append(row)
-        self._letters.append(outcome.letter.value if outcome else RowState.PENDING.value)
-        if outcome:
-            index = len(self._rows) - 1
-            self._outcomes.append(replace(outcome, index=index))
-            self.finished[outcome.letter.value] = self.finished.get(outcome.letter.value, 0) + 1
-        else:
-            self.to_send += 1
-        ends_pilot = outcome is None and self.to_send == self.pilot
-        if ends_pilot or len(self._rows) == CHUNK_ROWS:
-            self.close_chunk()
-        if ends_pilot:
-            self.pilot_chunks = self.chunks
-
-    @property
-    def pilot_end(self) -> int:
-        """Ended rows at which the job pauses, 0 without a pilot: those that enter with an outcome, wherever they stand, and the pilot's."""
-        return self.pilot + sum(self.finished.values()) if 0 < self.pilot < self.to_send else 0
-
-    def close_chunk(self) -> None:
-        """End the chunk being filled, if it has any row."""
-        if not self._rows:
-            return
-        fields: dict[str, Any] = {
-            "base": self.rows - len(self._rows) + 1,
-            "st": "".join(self._letters),
-            "rows": blobs.pack_rows(self._rows),
-        }
-        if self._outcomes:
-            fields |= {"no": 1, "o1": blobs.pack_outcomes(self._outcomes)}
-        self._ready.append((self.chunks, fields))
-        self.bytes += sum(len(value) for value in fields.values() if not isinstance(value, int)) + CHUNK_BYTES
-        self.chunks += 1
-        self._rows, self._letters, self._outcomes = [], [], []
-
-    def take_ready(self, least: int = 1) -> list[tuple[int, dict[str, Any]]]:
-        """Return the closed chunks not yet written, if there are at least that many."""
-        if len(self._ready) < least:
-            return []
-        ready, self._ready = self._ready, []
-        return ready
 
 
 class Jobs:
@@ -150,8 +44,8 @@ class Jobs:
         self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self.keys = keys
         self.keep_s = keep_s
-        self.sealer = sealer
         self.trail = trail or Trail(client, keys, keep_s=0)
+        self.rows = JobRows(client, keys, sealer)
         self.gates = Gates(client, keys, self.trail)
         self._scripts = Scripts(client)
         self._silent: dict[
@@ -251,7 +145,7 @@ class Jobs:
         fields = await self.client.hgetall(self.keys.job(job))
         if b"state" not in fields:
             return None
-        return _view(job, fields, await self.gates.of(fields[b"connection"].decode()))
+        return read_view(job, fields, await self.gates.of(fields[b"connection"].decode()))
 
     async def listed(self, *, newest: int = 50) -> list[JobView]:
         """Return the newest jobs, newest first. Those whose keys have expired leave the list."""
@@ -268,7 +162,7 @@ class Jobs:
             name = fields[b"connection"].decode()
             if name not in gates:
                 gates[name] = await self.gates.of(name)
-            views.append(_view(job, fields, gates[name]))
+            views.append(read_view(job, fields, gates[name]))
         if gone:
             with suppress(NoPermissionError):  # a user that may only read
                 await self.client.zrem(self.keys.jobs(), *gone)
@@ -309,66 +203,6 @@ class Jobs:
         """Return the process id of the command that said last that it follows this job; it may have been killed since."""
         pid = await self.client.get(self.keys.follow(job))
         return int(pid) if pid else None
-
-    async def contents(self, job: str) -> AsyncIterator[ChunkContents]:
-        """Yield a job's chunks in order, as they stand; without links."""
-        chunks = await self.client.hget(self.keys.job(job), "chunks")
-        for number in range(int(chunks or 0)):
-            fields = await self.client.hgetall(self.keys.chunk(job, number))
-            if b"st" not in fields:
-                return
-            yield read_chunk(fields, None, b"")
-
-    async def inputs(self, job: str, states: Collection[RowState]) -> AsyncIterator[tuple[RowState, dict[str, Any]]]:
-        """Yield the rows that stand in one of these states, in order, as they were submitted (`blobs.pack_finished`)."""
-        async for contents in self.contents(job):
-            for row, letter in zip(contents.rows, contents.letters, strict=True):
-                if RowState(letter) in states:
-                    yield RowState(letter), row
-
-    async def refused(self, job: str) -> AsyncIterator[tuple[RowState, str, dict[str, Any]]]:
-        """Yield the rows that failed or stayed in doubt, each with its code, as they were submitted."""
-        chunks = await self.client.hget(self.keys.job(job), "chunks")
-        for number in range(int(chunks or 0)):
-            fields = await self.client.hgetall(self.keys.chunk(job, number))
-            if b"st" not in fields:
-                return
-            contents = read_chunk(fields, None, b"")
-            for row, letter, outcome in zip(contents.rows, contents.letters, contents.outcomes, strict=True):
-                if letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT):
-                    yield RowState(letter), outcome.code if outcome else "", row
-
-    async def results(self, job: str, *, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the results file."""
-        state, chunks = await self.client.hmget(self.keys.job(job), "state", "chunks")
-        if state is None:
-            return
-        cancelled = state == b"cancelled"
-        left = limit
-        for number in range(await self._chunk_of(job, int(chunks), after + 1), int(chunks)):
-            fields = await self.client.hgetall(self.keys.chunk(job, number))
-            if b"st" not in fields:
-                return
-            contents = read_chunk(fields, self.sealer, links_context(job, number))
-            for record in _records(contents, cancelled=cancelled):
-                if record["row"] <= after:
-                    continue
-                if left is not None:
-                    if left == 0:
-                        return
-                    left -= 1
-                yield record
-
-    async def _chunk_of(self, job: str, chunks: int, row: int) -> int:
-        """Return the chunk a row is in, by halving: a pilot makes one chunk shorter than the others."""
-        low, high = 0, max(0, chunks - 1)
-        while low < high and row > 1:
-            middle = (low + high + 1) // 2
-            if int(await self.client.hget(self.keys.chunk(job, middle), "base") or 0) <= row:
-                low = middle
-            else:
-                high = middle - 1
-        return low
 
     # Moving it
 
@@ -486,76 +320,3 @@ class Jobs:
                 removed.append(job)
             await self.client.zrem(self.keys.loading(), job)
         return removed
-
-
-def _view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
-    text = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
-    state, open_rows, rows = JobState(text["state"]), int(text.get("open", 0)), int(text.get("rows", 0))
-    ended = {letter: int(text.get(f"n:{letter}", 0)) for letter in "igkfu"}
-    left = rows - sum(ended.values())
-    cancelled = max(0, left - open_rows) if state is JobState.CANCELLED else 0
-    counts = Counts(
-        rows=rows,
-        invited=ended["i"],
-        already_guest=ended["g"],
-        skipped=ended["k"],
-        failed=ended["f"],
-        in_doubt=ended["u"],
-        pending=left - cancelled,
-        cancelled=cancelled,
-    )
-    why = text.get("why", "")
-    if state is JobState.RUNNING and gate.held:
-        state, why = JobState.HELD, gate.why
-    finished = text.get("finished_at")
-    return JobView(
-        id=job,
-        connection=text["connection"],
-        lane=Lane(text["lane"]),
-        state=state,
-        why=why,
-        counts=counts,
-        chunks=int(text.get("chunks", 0)),
-        open=open_rows,
-        created_at=_instant(text["created_at"]),
-        finished_at=_instant(finished) if finished else None,
-        options=Options(**orjson.loads(text.get("options", "{}"))),
-        info=orjson.loads(text.get("info", "{}")),
-        gate=gate,
-        approval=text.get("approval", ""),
-    )
-
-
-def _records(contents: ChunkContents, *, cancelled: bool) -> list[dict[str, Any]]:
-    rows: Sequence[dict[str, Any]] = contents.rows
-    records = []
-    for i, (row, letter) in enumerate(zip(rows, contents.letters, strict=True)):
-        outcome = contents.outcomes[i]
-        state = RowState(letter)
-        status = "cancelled" if cancelled and state in (RowState.PENDING, RowState.PENDING_SILENT) else STATUS_OF[state]
-        attempts = outcome.attempts if outcome else int(contents.attempts[i]) if contents.attempts else 0
-        records.append(
-            {
-                "row": contents.base + i,
-                "email": row.get("email", ""),
-                "display_name": row.get("display_name", ""),
-                "ref": row.get("ref", ""),
-                "status": status,
-                "user_id": outcome.user_id if outcome else "",
-                "invitation_id": outcome.invitation_id if outcome else "",
-                "redeem_url": outcome.redeem_url if outcome else "",
-                "mail": outcome.mail if outcome else "",
-                "error_code": outcome.code if outcome else "",
-                "error_message": outcome.message if outcome else "",
-                "request_id": outcome.request_id if outcome else "",
-                "attempts": attempts,
-                "finished_at": _instant(outcome.at_ms).isoformat(timespec="milliseconds")
-                if outcome and outcome.at_ms
-                else "",
-            }
-        )
-    return records
-
-
-def _instant(ms: str | int) -> datetime:
-    return datetime.fromtimestamp(int(ms) / 1000, UTC)

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from worker import blobs
 from worker.audit import Trail
-from worker.chunks import ChunkContents, read_chunk
+from worker.chunks import ChunkContents, links_context, read_chunk
 from worker.errors import LedgerTooNew
 from worker.journal import JOURNAL_S, Journal
 from worker.keys import SCHEMA, Keys
@@ -557,11 +557,6 @@ class Ledger:
             args=[tokens, *(v for b in buckets for v in (b.amount, b.window_ms, b.kept if lane is Lane.BULK else 0))],
         )
         return int(reply) / 1000
-
-
-def links_context(job: str, chunk: int) -> bytes:
-    """What a sealed blob is bound to: moved to another chunk, it does not open."""
-    return f"links:{job}:{chunk}".encode()
 
 
 def _read_known(pairs: Sequence[Any]) -> tuple[KnownRow, ...]:

@@ -33,7 +33,7 @@ from worker.store import OUTAGE
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from worker.jobs import JobView
+    from worker.job_view import JobView
     from worker.services import Services
 
 log = logging.getLogger(__name__)

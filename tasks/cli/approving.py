@@ -14,7 +14,7 @@ from worker.approval import refuse, submitter_of
 if TYPE_CHECKING:
     from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
-    from worker.jobs import JobView
+    from worker.job_view import JobView
     from worker.services import Services
 
 _FOLLOWED_BY_NOBODY = "approved, and to be resumed"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.cli.errors import Refusal
 
 if TYPE_CHECKING:
-    from worker.jobs import JobView
+    from worker.job_view import JobView
     from worker.services import Services
 
 

@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import JobState
 
 OUTAGE_S = 120.0

@@ -17,7 +17,7 @@ from tasks.cli.session import Session
 from tasks.cli.terminal import Terminal
 from tasks.views import describe_job
 from worker.folders import StackError
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.services import Services
 from worker.store import OUTAGE, describe, keep_trying
 

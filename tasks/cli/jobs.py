@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasks.cli.sending import Run
     from tasks.cli.terminal import Terminal
     from tasks.returning import Wanted
-    from worker.jobs import JobView
+    from worker.job_view import JobView
     from worker.services import Services
 
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from config import Settings, Watched
     from worker.attachment import Attachment
-    from worker.jobs import JobView
+    from worker.job_view import JobView
     from worker.services import Services
 
 _LOOK_BACK = 200  # newest jobs looked through for unfinished ones

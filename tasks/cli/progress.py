@@ -10,7 +10,7 @@ from tasks.cli.follow import Follower
 from tasks.cli.terminal import COLOURS, Terminal, clean
 from tasks.cli.words import OUTCOME_WORDS, gate_words, many, number, outcomes, span, utc_now
 from tasks.views import describe_job
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import JobState
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from tasks.cli.session import Session
 from tasks.cli.terminal import COLOURS, Terminal, build_table, clean
 from tasks.cli.words import OUTCOME_WORDS, many, number, span
 from tasks.views import describe_job
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.services import Services
 from worker.store import OUTAGE
 
@@ -78,7 +78,7 @@ async def show_troubled(terminal: Terminal, services: Services, view: JobView) -
 
     shown: list[tuple[str, Text, str]] = []
     try:
-        async for record in services.jobs.results(view.id):
+        async for record in services.jobs.rows.results(view.id):
             if record["status"] not in ("failed", "in_doubt"):
                 continue
             address = Text(clean(record["email"] or "(no address)"), style=COLOURS[record["status"]])

@@ -80,7 +80,7 @@ async def _open(terminal: Terminal, place: Place) -> AsyncIterator[Services]:
 
 
 async def _chosen(services: Services, job: str, only: tuple[str, ...]) -> AsyncIterator[dict[str, Any]]:
-    async for record in services.jobs.results(job):
+    async for record in services.jobs.rows.results(job):
         if not only or record["status"] in only:
             yield record
 

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import IO, Self
 
 from tasks.rows import BadRow, ValidRow, validate_record
-from tasks.submit import failed_rows
 from worker.services import Services
 
 
@@ -40,7 +39,7 @@ async def collect(services: Services, job: str) -> CopiedRows:
     """Copy the rows of a job that failed or stayed in doubt, as they were submitted."""
     file = tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogatepass")  # noqa: SIM115 - closed by CopiedRows
     try:
-        async for _, row in failed_rows(services.jobs, job):
+        async for _, _, row in services.jobs.rows.refused(job):
             file.write(json.dumps(row) + "\n")
     except BaseException:
         file.close()

@@ -27,7 +27,7 @@ from tasks.rows import BadRow, ValidRow
 from tasks.submit import Loaded, drop, load, new_job_id, start
 from tasks.views import describe_job
 from worker.errors import TokenUnavailable
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import Options
 from worker.quota import invitation_buckets
 

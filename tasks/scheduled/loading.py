@@ -9,7 +9,7 @@ from tasks.errors import InputError
 from tasks.rows import BadRow, ValidRow
 from tasks.scheduled.context import Context, Told
 from tasks.submit import Loaded, drop, load, start
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import JobState, Options
 
 

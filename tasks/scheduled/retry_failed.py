@@ -19,7 +19,7 @@ from tasks.rows import BadRow, ValidRow, validate_record
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.loading import find_started, submit
 from tasks.submit import job_id_of
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import JobState, RowState
 
 WITHIN_S = 7 * 86_400.0
@@ -91,7 +91,7 @@ def _round(info: dict[str, Any]) -> int:
 async def _copy(context: Context, job: str, file: IO[str]) -> int:
     """Copy a job's rows that may be tried again; a list is read, and the ledger is asynchronous. Returns how many."""
     in_doubt, count = bool(context.schedule.args.get("in_doubt", False)), 0
-    async for state, code, row in context.services.jobs.refused(job):
+    async for state, code, row in context.services.jobs.rows.refused(job):
         if code in _FOR_GOOD or (state is RowState.LEFT_IN_DOUBT and not in_doubt):
             continue
         file.write(json.dumps(row) + "\n")

@@ -91,7 +91,7 @@ async def everything(desk: Desk) -> str:
 
 async def results(desk: Desk, job: str) -> list[dict[str, Any]]:
     """A job's results."""
-    return [record async for record in desk.jobs.results(job)]
+    return [record async for record in desk.jobs.rows.results(job)]
 
 
 async def forget_ann(desk: Desk, ledger: Ledger | None = None) -> tuple[int, int, int]:

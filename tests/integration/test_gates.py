@@ -17,7 +17,7 @@ from tests.integration.producers_fixtures import Sandbox, plain_environment, run
 from tests.ledgers import Desk
 from tests.sites import Site, open_site
 from worker.gates import Held, HoldReason
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import Counts, Grant, JobState, Lane, Lease, Outcome, Refusals, RowState
 
 USHER = (sys.executable, "-P", "-m", "tasks.cli")

@@ -7,8 +7,8 @@ import pytest
 from tests.ledgers import Desk, open_desk
 from worker.errors import LedgerTooNew
 from worker.gates import HoldReason
-from worker.jobs import Loading
 from worker.keys import SCHEMA
+from worker.loading import Loading
 from worker.model import Counts, JobState, Lane, Lease, Options, Outcome, RowState
 
 
@@ -38,7 +38,7 @@ async def test_every_row_of_a_job_is_counted_and_read(desk: Desk) -> None:
     assert await _view_counts(desk, job) == (JobState.RUNNING, Counts(rows=250, failed=2, pending=248))
     await _work(desk)
     assert await _view_counts(desk, job) == (JobState.DONE, Counts(rows=250, failed=2, invited=248))
-    records = [record async for record in desk.jobs.results(job)]
+    records = [record async for record in desk.jobs.rows.results(job)]
     assert [record["row"] for record in records] == list(range(1, 251))
     assert [record["row"] for record in records if record["status"] == "failed"] == [3, 200]
     assert records[9]["email"] == f"{job}-10@example.com"
@@ -50,7 +50,7 @@ async def test_every_row_of_a_job_is_counted_and_read(desk: Desk) -> None:
 async def test_results_are_read_in_pages(desk: Desk, after: int, limit: int, rows: list[int]) -> None:
     """`after` and `limit` cut where they say, across chunks."""
     job = await desk.load(250)
-    assert [record["row"] async for record in desk.jobs.results(job, after=after, limit=limit)] == rows
+    assert [record["row"] async for record in desk.jobs.rows.results(job, after=after, limit=limit)] == rows
 
 
 async def test_the_same_id_is_the_same_job(desk: Desk) -> None:
@@ -140,7 +140,7 @@ async def test_a_cancelled_job_ends_when_nothing_of_it_is_open(desk: Desk) -> No
     assert view
     assert (view.ended, view.counts) == (True, Counts(rows=30, invited=20, cancelled=10))
     assert await desk.tick() == []
-    statuses = [record["status"] async for record in desk.jobs.results(job)]
+    statuses = [record["status"] async for record in desk.jobs.rows.results(job)]
     assert statuses == ["invited"] * 20 + ["cancelled"] * 10
 
 
@@ -223,7 +223,7 @@ async def test_links_are_read_only_with_the_key(valkey_url: str) -> None:
         grant = await desk.begin(lease)
         outcome = Outcome(0, RowState.INVITED, redeem_url="https://redeem.example/ticket")
         await desk.ledger.record_batch(t.job, 0, t.connection, t.lane, grant.batch, [outcome])
-        assert [record["redeem_url"] async for record in desk.jobs.results(job)] == [""]
+        assert [record["redeem_url"] async for record in desk.jobs.rows.results(job)] == [""]
         raw = await desk.ledger.client.hgetall(desk.keys.chunk(job, 0))
         assert not [name for name in raw if name.startswith(b"l")]
 

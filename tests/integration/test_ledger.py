@@ -473,7 +473,7 @@ async def test_the_first_outcome_stays(desk: Desk) -> None:
     grant = await desk.begin(lease)
     await desk.record(lease, grant, RowState.INVITED)
     assert await desk.record(lease, grant, RowState.FAILED) == "i"
-    assert [record["status"] async for record in desk.jobs.results(job)] == ["invited"]
+    assert [record["status"] async for record in desk.jobs.rows.results(job)] == ["invited"]
 
 
 async def test_rows_ended_unsent_are_only_taken_while_they_are_pending(desk: Desk) -> None:
@@ -485,7 +485,7 @@ async def test_rows_ended_unsent_are_only_taken_while_they_are_pending(desk: Des
     await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, 0, outcomes)
     assert await desk.letters(job) == "sf"
     assert await desk.record(lease, grant) == "if"
-    assert [(r["status"], r["error_code"]) async for r in desk.jobs.results(job)] == [
+    assert [(r["status"], r["error_code"]) async for r in desk.jobs.rows.results(job)] == [
         ("invited", ""),
         ("failed", "blocked_domain"),
     ]
@@ -710,11 +710,11 @@ async def test_folding_changes_nothing_that_is_read(valkey_url: str) -> None:
         grant = await desk.begin(lease, [2])
         last = Outcome(2, RowState.ALREADY_GUEST, user_id="u2", code="already_exists", attempts=1)
         await desk.ledger.record_batch(t.job, 0, t.connection, t.lane, grant.batch, [last])
-        before = [record async for record in desk.jobs.results(job)]
+        before = [record async for record in desk.jobs.rows.results(job)]
         assert [r["status"] for r in before] == ["invited", "failed", "already_guest"]
         assert [r["redeem_url"] for r in before] == ["https://x/1", "", ""]
         assert await desk.ledger.fold(job, 0)
-        assert [record async for record in desk.jobs.results(job)] == before
+        assert [record async for record in desk.jobs.rows.results(job)] == before
         assert not await desk.ledger.fold(job, 0)
         raw = await desk.ledger.client.hgetall(desk.keys.chunk(job, 0))
         assert b"https://x/1" not in b"".join(raw.values())

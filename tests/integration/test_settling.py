@@ -161,7 +161,7 @@ async def _sent_again(site: Site) -> tuple[str, int]:
 
 
 async def _status(site: Site, job: str) -> tuple[str, str]:
-    (record,) = [record async for record in site.desk.jobs.results(job)]
+    (record,) = [record async for record in site.desk.jobs.rows.results(job)]
     return record["status"], record["mail"]
 
 

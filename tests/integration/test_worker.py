@@ -16,7 +16,7 @@ import pytest
 from tests.integration.producers_fixtures import Sandbox, connection_table, run_sandbox
 from tests.sites import QUOTA, Site, open_site
 from worker.gates import HoldReason
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import Counts, JobState
 
 

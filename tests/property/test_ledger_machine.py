@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from tests.clocked import counting_clock
 from tests.ledgers import Desk, open_desk
-from worker import jobs as jobs_module
+from worker import loading as loading_module
 from worker import scripts
 from worker.gates import HoldReason
 from worker.ledger import DoubtfulRow
@@ -70,7 +70,7 @@ class LedgerMachine(RuleBasedStateMachine):
         with_clock = counting_clock(f"{prefix}:clock")
         scripts.source_of = lambda name: with_clock(self.source_of.__wrapped__(name))  # type: ignore[assignment]
         self.desk: Desk = self.do(self.stack.enter_async_context(open_desk(self.url, prefix=prefix, settle_s=0.0)))
-        self.chunk_rows, jobs_module.CHUNK_ROWS = jobs_module.CHUNK_ROWS, 3
+        self.chunk_rows, loading_module.CHUNK_ROWS = loading_module.CHUNK_ROWS, 3
         self.jobs: dict[str, str] = {}  # id → connection, of those not deleted
         self.deleted: set[str] = set()
         self.tickets: list[Ticket] = []
@@ -368,7 +368,7 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             self.do(self._finish())
         finally:
-            jobs_module.CHUNK_ROWS = self.chunk_rows
+            loading_module.CHUNK_ROWS = self.chunk_rows
             scripts.source_of = self.source_of
             self.do(self.stack.aclose())
             self.loop.close()

@@ -28,7 +28,7 @@ from tasks.refusals import TAKES, WIRE_VERSION
 from tasks.views import describe_job, public_record
 from worker.app import app, build_settings
 from worker.gates import Gate
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import Counts, JobState, Lane, Options
 from worker.place import Place
 

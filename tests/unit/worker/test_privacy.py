@@ -19,7 +19,7 @@ from worker.batching import Fate, GraphAnswer, GraphRequest
 from worker.chunks import ChunkContents
 from worker.credentials import AccessToken
 from worker.directory import Question
-from worker.jobs import Loading
+from worker.loading import Loading
 from worker.model import Lane, Lease, Options, Outcome, RowState, Ticket
 from worker.privacy import TaskFailed
 

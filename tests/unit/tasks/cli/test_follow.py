@@ -12,7 +12,7 @@ from tasks.cli.following import Followed
 from tasks.cli.progress import progress_line, waiting_words
 from tasks.cli.report import how_to_go_on
 from worker.gates import Gate, HoldReason
-from worker.jobs import JobView
+from worker.job_view import JobView
 from worker.model import Counts, JobState, Lane, Options
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)

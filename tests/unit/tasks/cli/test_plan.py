@@ -11,7 +11,7 @@ from tasks.cli.plan import Plan, build_plan
 from tasks.cli.words import many, span
 from tasks.submit import Loaded
 from worker.gates import Gate, HoldReason
-from worker.jobs import Loading
+from worker.loading import Loading
 from worker.model import Lane
 from worker.quota import Bucket
 
