@@ -11,10 +11,11 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from worker.doubts import DoubtfulRow
 from worker.gates import Gates
 from worker.jobs import Jobs
 from worker.keys import Keys
-from worker.ledger import DoubtfulRow, Ledger
+from worker.ledger import Ledger
 from worker.model import Grant, Lane, Lease, Options, Outcome, RowState, Ticket
 from worker.quota import Bucket
 from worker.seal import Sealer
@@ -109,7 +110,7 @@ class Desk:
 
     async def doubts(self, connection: str, most: int) -> list[DoubtfulRow]:
         """Return the rows in doubt that are due; nobody is waited for."""
-        found = await self.ledger.claim_doubts(connection, most)
+        found = await self.ledger.doubts.claim(connection, most)
         assert found is not None
         return found
 

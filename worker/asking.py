@@ -68,7 +68,7 @@ class Asker:
         elapsed_s: float = 0.0,
     ) -> float:
         """A 429: everybody who shares the quota is told, as by a worker. Returns the seconds until the next try."""
-        wait_s, _ = await self._services.ledger.throttled(
+        wait_s, _ = await self._services.ledger.spending.throttled(
             connection.name,
             throttled_buckets(buckets, verdict.throttle_scope),
             min(verdict.retry_after_s or WAITS_S[1], LONGEST_WAIT_S),
@@ -84,7 +84,7 @@ class Asker:
         target = Target(f"{self._connection.graph_url.rpartition('/')[0]}/{version}", self._connection.ca_file)
         said = "no access token could be had"
         for own_wait_s in (*WAITS_S, 0.0):
-            wait_s = await self._services.ledger.take(self._buckets, 1)
+            wait_s = await self._services.ledger.spending.take(self._buckets, 1)
             token = await self.take_token(self._connection)
             if not wait_s and not isinstance(token, float):
                 exchange = await self._services.graph.send_one(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from worker.addresses import fold_address
-from worker.batching import GraphRequest
+from worker.batching import BATCH_LIMIT, GraphRequest
 from worker.blobs import is_final
 from worker.consequences import (
     Consequences,
@@ -25,7 +25,6 @@ from worker.consequences import (
 )
 from worker.graph import Priority
 from worker.invitation import build_invitation, wants_mail
-from worker.ledger import BATCH_ROWS
 from worker.logs import bind
 from worker.lookups import LookUps, WhyNot
 from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
@@ -120,7 +119,7 @@ class ChunkRun:
             asked_s = asyncio.get_running_loop().time()  # the mark is at most this old: its answer may have been slow
             grant = await services.ledger.begin_batch(
                 lease,
-                pending[:BATCH_ROWS],
+                pending[:BATCH_LIMIT],
                 buckets,
                 tenant_key=connection.tenant_key,
                 client_key=connection.client_key,
@@ -201,7 +200,7 @@ class ChunkRun:
             return reactions.away(connection, found.lost)
         reactions.worked(connection)
         if grant.tries_quota and not found.lost:
-            await self._services.ledger.quota_works(buckets)
+            await self._services.ledger.spending.works(buckets)
         if grant.probation and not found.lost:
             await self._services.ledger.passed_probation(connection.name)
         return None
@@ -281,7 +280,7 @@ class ChunkRun:
         await self._record(grant.batch, outcomes, refusals)
         used = read_used(exchange.answers.values())
         if used is not None:
-            await services.ledger.show_used(
+            await services.ledger.spending.show_used(
                 invitation_buckets(services.settings(), connection),
                 used,
                 begun_since=services.begun.since(connection.client_key, begun),
@@ -323,7 +322,7 @@ class ChunkRun:
         """Return of rows that were in doubt before: when they were first sent, on Graph's clock, and how they end if that arrived."""
         lease, connection, clocks = self._lease, self._connection, self._services.clocks
         found = {}
-        for i, at_ms in (await self._services.ledger.first_attempts(lease)).items():
+        for i, at_ms in (await self._services.ledger.doubts.first_attempts(lease)).items():
             mail = "requested" if wants_mail(lease.rows[i], connection, lease.options) else "none"
             outcome = Outcome(i, RowState.INVITED, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
             found[i] = (clocks.graph_time(connection.graph_url, at_ms), outcome)

@@ -110,7 +110,7 @@ class LookUps:
                 break
             if not may_try(token):
                 return Found(why_not=WhyNot.MAY_NOT)
-            if await services.ledger.take(buckets, len(asked), lane):
+            if await services.ledger.spending.take(buckets, len(asked), lane):
                 break
             asked_s = asyncio.get_running_loop().time()
             answered = await self._ask(connection, token, asked)

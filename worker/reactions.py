@@ -94,9 +94,9 @@ class Reactions:
         begun_since: int = 0,
         elapsed_s: float = 0.0,
     ) -> float:
-        """A 429 for so many rows or requests: close what it speaks of, and learn from it. See `Ledger.throttled`."""
+        """A 429 for so many rows or requests: close what it speaks of, and learn from it. See `Spending.throttled`."""
         wait_s = self._throttling.failed(connection.name, verdict.retry_after_s, began_s_ago=elapsed_s)
-        wait_s, new = await self._services.ledger.throttled(
+        wait_s, new = await self._services.ledger.spending.throttled(
             connection.name,
             throttled_buckets(buckets, verdict.throttle_scope),
             wait_s,

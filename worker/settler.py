@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from worker.addresses import fold_address
 from worker.directory import MOST_ADDRESSES
+from worker.doubts import DoubtfulRow
 from worker.invitation import wants_mail
 from worker.leases import Leases
-from worker.ledger import DoubtfulRow
 from worker.logs import bound
 from worker.lookups import Found, LookUps, WhyNot
 from worker.model import Options, Outcome, RowState, Ticket
@@ -56,14 +56,14 @@ class Settler:
         counts: dict[str, int] = defaultdict(int)
         try:
             connection = self._services.connection(ticket.connection)
-            doubtful = await ledger.claim_doubts(ticket.connection, MOST_ADDRESSES)
+            doubtful = await ledger.doubts.claim(ticket.connection, MOST_ADDRESSES)
             if doubtful is None:
-                await ledger.end_look_up(ticket.connection, _COME_IN_S)
+                await ledger.doubts.end_look_up(ticket.connection, _COME_IN_S)
                 return {"connection": ticket.connection}
             if doubtful:
                 await self._settle(connection, doubtful, counts)
             # Not where anything went wrong: the rows would be due at once, again and again. The offer has set a later time.
-            await ledger.end_look_up(ticket.connection)
+            await ledger.doubts.end_look_up(ticket.connection)
         except OUTAGE as error:
             log.warning(
                 "connection %s: looking up rows in doubt waits for Redis (%s)", ticket.connection, type(error).__name__
@@ -85,7 +85,7 @@ class Settler:
         by_chunk: dict[tuple[str, int], list[DoubtfulRow]] = defaultdict(list)
         for row in doubtful:
             by_chunk[row.job, row.chunk].append(row)
-        chunks = {place: await self._services.ledger.chunk_rows(*place) for place in by_chunk}
+        chunks = {place: await self._services.ledger.doubts.rows_of(*place) for place in by_chunk}
         addresses = {
             fold_address(chunks[r.job, r.chunk][0][r.index]["email"]) for r in doubtful if chunks[r.job, r.chunk][0]
         }

@@ -44,7 +44,7 @@ async def let_pass(desk: Desk, ms: int, *others: Ledger) -> None:
     for process in await client.zrange(desk.keys.here(), 0, -1):
         await client.zincrby(desk.keys.here(), -ms, process)
     for ledger in (desk.ledger, *others):
-        ledger._seen_ms -= ms
+        ledger.presence._seen_ms -= ms
 
 
 async def end_quiet(desk: Desk) -> None:
@@ -64,7 +64,7 @@ async def test_nothing_begins_on_a_server_that_nobody_has_looked_at(desk: Desk) 
     assert (await desk.begin(lease, range(20))).rows
     await change_server(desk)
     assert (await desk.begin(lease, range(20, 40))).why == "epoch"
-    assert desk.ledger.outdated.is_set()
+    assert desk.ledger.presence.outdated.is_set()
     await mine.beat()
     assert len((await desk.begin(lease, range(20, 40))).rows) == 20
 
@@ -236,7 +236,7 @@ async def test_a_ledger_that_nobody_remembers(
     if goodbye:
         await before.close()
         client: Any = desk.client
-        await desk.ledger.say_goodbye((await client.zrange(desk.keys.here(), 0, -1))[0].decode())
+        await desk.ledger.presence.say_goodbye((await client.zrange(desk.keys.here(), 0, -1))[0].decode())
     await change_server(desk, ago_ms=ago_ms)
     after = Epochs(desk.ledger, private=private)
     await after.beat()
@@ -271,9 +271,9 @@ async def test_after_a_silence_no_row_is_given_up_before_all_are_back(desk: Desk
     await desk.record(lease, await desk.begin(lease, [0]), RowState.IN_DOUBT)
     await desk.settle_now()
     await let_pass(desk, 60_000, second_ledger)
-    assert await desk.ledger.claim_doubts("contoso", 10) is None
+    assert await desk.ledger.doubts.claim("contoso", 10) is None
     await first.beat()
-    assert await desk.ledger.claim_doubts("contoso", 10) is None
+    assert await desk.ledger.doubts.claim("contoso", 10) is None
     assert (await desk.begin(lease, [1])).rows
     await second.beat()
     await first.beat()

@@ -98,7 +98,7 @@ async def test_a_hold_and_its_end_begin_probation_anew(desk: Desk) -> None:
     """Trouble with a connection makes it new again; a throttled one is as trusted as before."""
     await desk.load(100)
     lease = await desk.lease()
-    await desk.ledger.throttled("contoso", desk.buckets, 0, "too fast")
+    await desk.ledger.spending.throttled("contoso", desk.buckets, 0, "too fast")
     await asyncio.sleep(0.02)
     assert not (await desk.begin(lease, [0])).probation
     await desk.gates.hold("contoso", HoldReason.TENANT, "because")

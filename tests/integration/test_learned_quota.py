@@ -43,7 +43,7 @@ async def _now_ms(desk: Desk) -> int:
 
 async def _throttled(desk: Desk, wait_s: float = 0, **more: Any) -> tuple[float, bool]:
     """A 429; by default that of a batch that has just left."""
-    return await desk.ledger.throttled("contoso", desk.buckets, wait_s, "429", **more)
+    return await desk.ledger.spending.throttled("contoso", desk.buckets, wait_s, "429", **more)
 
 
 async def _in_the_past(desk: Desk, ms: int, bucket: Bucket = SLOW) -> None:
@@ -123,7 +123,7 @@ async def test_where_nothing_goes_through_one_row_tries_at_a_time(desk: Desk) ->
     grant = await _begin(desk, lease, range(40, 60))
     assert (len(grant.rows), grant.tries_quota) == (1, True)
     assert (await _begin(desk, lease, range(60, 80))).why == "quota"
-    await desk.ledger.quota_works(desk.buckets)
+    await desk.ledger.spending.works(desk.buckets)
     assert (await _begin(desk, lease, range(60, 80))).why == "quota", "what we believed to be there was not"
     await _set(desk, l=50)
     grant = await _begin(desk, lease, range(60, 80))
@@ -167,8 +167,8 @@ async def test_bulk_work_leaves_its_reserve_to_single_guests(desk: Desk) -> None
     single = await _lease(desk, 1, Lane.NOW)
     assert single.ticket.lane is Lane.NOW
     assert len((await _begin(desk, single, range(1))).rows) == 1
-    assert await desk.ledger.take(desk.buckets, 5) > 0
-    assert await desk.ledger.take(desk.buckets, 5, Lane.NOW) == 0
+    assert await desk.ledger.spending.take(desk.buckets, 5) > 0
+    assert await desk.ledger.spending.take(desk.buckets, 5, Lane.NOW) == 0
 
 
 async def test_whatever_comes_in_is_theirs_who_wait_for_a_single_guest(desk: Desk) -> None:

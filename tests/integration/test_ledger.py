@@ -135,7 +135,7 @@ async def test_a_worker_that_leaves_takes_its_seats_along(desk: Desk) -> None:
 async def test_a_throttled_connection_is_not_offered_before_its_time(desk: Desk) -> None:
     """Its chunks take no seat while its gate is closed; the others run."""
     await desk.load(1)
-    await desk.ledger.throttled("contoso", desk.buckets, 30, "429")
+    await desk.ledger.spending.throttled("contoso", desk.buckets, 30, "429")
     await desk.load(1, "other")
     tick = await desk.ledger.tick("w1", 8)
     assert [ticket.connection for ticket, _ in tick.offers] == ["other"]
@@ -356,7 +356,7 @@ async def test_a_guarded_pace_starts_slowly_and_doubles_after_ten_clean_minutes(
     now = int(await desk.field(key, "clean_at"))
     await desk.ledger.client.hset(key, "clean_since", now - 600_000)
     assert 2 < (await desk.begin(lease, [1])).wait_s <= 2.5
-    await desk.ledger.throttled("contoso", [], 0, "429")
+    await desk.ledger.spending.throttled("contoso", [], 0, "429")
     assert (await desk.begin(lease, [1])).wait_s > 4
 
 
@@ -368,7 +368,7 @@ async def test_a_closed_bucket_is_closed_to_all_who_share_it(desk: Desk) -> None
     assert one
     assert two
     assert (await desk.begin(one, [0])).rows
-    await desk.ledger.throttled("one", desk.buckets, 30, "429")
+    await desk.ledger.spending.throttled("one", desk.buckets, 30, "429")
     grant = await desk.begin(two)
     assert grant.why == "quota"
     assert 29 < grant.wait_s <= 30
@@ -624,7 +624,7 @@ async def test_a_row_found_absent_is_sent_again_also_when_its_chunk_was_over(des
     for row in await desk.doubts("contoso", 100):
         outcome = Outcome(row.index, RowState.PENDING, attempted_at_ms=row.attempted_at_ms)
         await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, 0, [outcome])
-    await desk.ledger.end_look_up("contoso")
+    await desk.ledger.doubts.end_look_up("contoso")
     again = await desk.lease()
     assert again.pending() == [0, 1]
     assert {row.attempt for row in (await desk.begin(again)).rows} == {2}
@@ -820,7 +820,7 @@ async def _level_after(
     if beside is not None:
         await client.hset(names.bucket(small.scope), mapping={"l": beside, "t": now_ms})
     buckets = [writes, *([small] if beside is not None else [])]
-    await desk.ledger.show_used(buckets, share, begun_since=begun_since, elapsed_s=0.1)
+    await desk.ledger.spending.show_used(buckets, share, begun_since=begun_since, elapsed_s=0.1)
     return float(await desk.field(names.bucket(writes.scope), "l"))
 
 

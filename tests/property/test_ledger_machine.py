@@ -29,8 +29,8 @@ from tests.clocked import counting_clock
 from tests.ledgers import Desk, open_desk
 from worker import loading as loading_module
 from worker import scripts
+from worker.doubts import DoubtfulRow
 from worker.gates import HoldReason
-from worker.ledger import DoubtfulRow
 from worker.model import FINAL, Grant, Lane, Lease, Outcome, RowState, Ticket
 
 CONNECTIONS = ("alfa", "beta")
@@ -278,7 +278,7 @@ class LedgerMachine(RuleBasedStateMachine):
             lane = Lane(self.do(self.desk.field(self.desk.keys.job(doubt.job), "lane")) or "b")
             self.do(self.desk.ledger.record_batch(doubt.job, doubt.chunk, look.connection, lane, 0, [outcome]))
             self.note(place, before)
-        self.do(self.desk.ledger.end_look_up(look.connection))
+        self.do(self.desk.ledger.doubts.end_look_up(look.connection))
 
     # What always holds
 
@@ -380,7 +380,7 @@ class LedgerMachine(RuleBasedStateMachine):
             outcome = Outcome(doubt.index, letter, attempted_at_ms=doubt.attempted_at_ms)
             await self.desk.ledger.record_batch(doubt.job, doubt.chunk, connection, Lane.BULK, 0, [outcome])
             self.unresolved.discard(place)
-        await self.desk.ledger.end_look_up(connection)
+        await self.desk.ledger.doubts.end_look_up(connection)
 
     async def _finish(self) -> None:
         desk = self.desk

@@ -58,7 +58,7 @@ async def _read(desk: Desk, buckets: list[Bucket], tokens: list[int]) -> list[Sp
     spent = []
     for wanted in tokens:
         before = await _now_ms(desk)
-        if not await desk.ledger.take(buckets, wanted):
+        if not await desk.ledger.spending.take(buckets, wanted):
             spent.append(Spent(max(before, await _now_ms(desk) - 1), wanted))
         await asyncio.sleep(0.003)
     return spent
@@ -67,7 +67,7 @@ async def _read(desk: Desk, buckets: list[Bucket], tokens: list[int]) -> list[Sp
 async def _throttle(desk: Desk, buckets: list[Bucket], refusals: list[tuple[int, int, float]]) -> None:
     """Graph: refuses some of what it was sent, and sometimes shows that something goes through again. Sometimes the clock was put back."""
     for refused, begun_since, elapsed_s in refusals:
-        await desk.ledger.throttled(
+        await desk.ledger.spending.throttled(
             "one", buckets, 0.002 * refused, "429", refused=refused, begun_since=begun_since, elapsed_s=elapsed_s
         )
         await asyncio.sleep(0.004)
@@ -75,7 +75,7 @@ async def _throttle(desk: Desk, buckets: list[Bucket], refusals: list[tuple[int,
             for name in (desk.keys.bucket(bucket.scope) for bucket in buckets):
                 await desk.ledger.client.hset(name, "t", await _now_ms(desk) + 5_000)
         if begun_since % 2:
-            await desk.ledger.quota_works(buckets)
+            await desk.ledger.spending.works(buckets)
 
 
 async def _now_ms(desk: Desk) -> int:

@@ -53,3 +53,8 @@ class Scripts:
         if script is None:
             script = self._known[name] = Script(self._client, source_of(name))
         return script
+
+
+def to_ms(seconds: float) -> int:
+    """Return seconds as the scripts count: in whole milliseconds."""
+    return round(seconds * 1000)
