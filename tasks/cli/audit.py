@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from tasks.cli.errors import Refusal
+from tasks.cli.groups import CommandGroup
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
@@ -78,7 +79,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(context_settings=_HELP)
+@click.group(cls=CommandGroup, context_settings=_HELP)
 def audit() -> None:
     """Show or export who did what: submissions, approvals, holds, deletions, and what became of each guest."""
 

@@ -10,6 +10,7 @@ import click
 from tasks.cli.connecting import add
 from tasks.cli.consenting import consent, features_option
 from tasks.cli.errors import Refusal
+from tasks.cli.groups import CommandGroup
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
-@click.group(context_settings=_HELP)
+@click.group(cls=CommandGroup, context_settings=_HELP)
 def connections() -> None:
     """Add connections, get them consented to, check them, hold them, reopen them."""
 

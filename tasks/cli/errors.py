@@ -22,6 +22,9 @@ def end(error: BaseException, session: Session) -> int:
     """Tell about an error that ended the run and return the exit status."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 2
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # `usher` or `usher jobs` alone: the text is the help
+        click.echo(error.format_message(), err=True)
+        return 2
     if isinstance(error, BrokenPipeError):
         return 0 if not session.accepted else 3  # whoever read our output has gone
     sentence = describe(error, session)

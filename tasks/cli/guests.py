@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tasks.cli.errors import Refusal
+from tasks.cli.groups import CommandGroup
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
@@ -23,7 +24,7 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
-@click.group(context_settings=_HELP)
+@click.group(cls=CommandGroup, context_settings=_HELP)
 def guests() -> None:
     """List all that is held about a person, or forget them everywhere."""
 

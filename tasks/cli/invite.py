@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from tasks.cli.errors import Refusal
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import follow_options, list_options, take_list_options
 from tasks.cli.session import Session
@@ -187,6 +188,7 @@ def _open_source(
     from tasks.cli.opening import open_asking
 
     if len(source) == 1 and (source[0] == "-" or "@" not in source[0] or Path(source[0]).exists()):
+        _refuse_nothing(source[0])
         guests = closing.enter_context(open_asking(terminal, source[0], options))
         return guests.rows(), "standard input" if source[0] == "-" else Path(source[0]).name, guests
     for text in source:
@@ -194,6 +196,17 @@ def _open_source(
             kind = "is a file" if text == "-" or Path(text).exists() else "is not an e-mail address"
             raise click.UsageError(f"{text[:60]!r} {kind}: give one file, or addresses, or - for standard input.")
     return _addresses(source), "1 address" if len(source) == 1 else f"{len(source)} addresses", None
+
+
+def _refuse_nothing(text: str) -> None:
+    """Raise `Refusal` for what is neither a file nor an address; a file that exists and cannot be read is the reader's to tell."""
+    try:
+        if text != "-":
+            Path(text).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refusal(f"{text} does not exist, and is no e-mail address either (it has no @).") from None
+    except (OSError, ValueError):
+        return
 
 
 def _addresses(source: tuple[str, ...]) -> Iterator[ValidRow | BadRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 
 from tasks.cli.errors import Refusal
 from tasks.cli.finding import find_job
+from tasks.cli.groups import CommandGroup
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import Seconds, follow_options, json_option, list_options, take_list_options
 from tasks.cli.session import Session
@@ -28,7 +30,7 @@ _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 _OUTCOMES = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pending", "cancelled")
 
 
-@click.group(context_settings=_HELP)
+@click.group(cls=CommandGroup, context_settings=_HELP)
 def jobs() -> None:
     """List jobs, follow them, fetch their results, approve, pause, resume, cancel, retry, delete them.
 
@@ -336,6 +338,7 @@ def _details(view: JobView) -> dict[str, Any]:
         **describe_job(view),
         "created_at": view.created_at.isoformat(timespec="seconds"),
         "finished_at": view.finished_at.isoformat(timespec="seconds") if view.finished_at else None,
+        "elapsed_s": round(((view.finished_at or datetime.now(UTC)) - view.created_at).total_seconds(), 3),
         "info": view.info,
     }
 

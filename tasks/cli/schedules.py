@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tasks.cli.errors import Refusal
+from tasks.cli.groups import CommandGroup
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import Seconds, json_option
 from tasks.cli.session import Session
@@ -26,7 +27,7 @@ _RUN_WITHIN_S = 60.0
 _LOOK_S = 0.3
 
 
-@click.group(context_settings=_HELP)
+@click.group(cls=CommandGroup, context_settings=_HELP)
 def schedules() -> None:
     """What usher does by itself: list, add, remove, enable, disable, run at once.
 

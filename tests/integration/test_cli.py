@@ -271,7 +271,7 @@ def test_a_bad_list_is_one_sentence(place: Place, name: str) -> None:
     ("arguments", "words"),
     [
         (("invite", "a@example.org", "-c", "contos"), "(did you mean contoso?); known are: contoso, sandbox"),
-        (("invite", "nowhere.csv", "-c", "contoso"), "does not exist"),
+        (("invite", "nowhere.csv", "-c", "contoso"), "nowhere.csv does not exist, and is no e-mail address either"),
         (("invite", "a@example.org"), "Missing option"),
         (("invite", "a@example.org", "file.csv", "-c", "contoso"), "is not an e-mail address"),
         (("invite", "a@example.org", "x@", "-c", "contoso", "--strict"), "--strict was given; nothing was sent"),
@@ -339,6 +339,7 @@ def test_ctrl_c_pauses_and_resume_goes_on(place: Place) -> None:
     assert found is not None
     shown = json.loads(place.usher("jobs", "show", found[1], "--json").out)
     assert (shown["state"], shown["pending"] + shown["invited"]) == ("paused", 320)
+    assert shown["elapsed_s"] > 0
     assert shown["pending"] > 0
     told = place.usher("jobs", "resume", found[1], "--json")
     assert (told.status, told.job["invited"]) == (0, 320)

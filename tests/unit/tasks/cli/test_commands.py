@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tasks.cli import COMMANDS, usher
+from tasks.cli import COMMANDS, main, usher
 from tasks.cli.errors import Refusal, describe, end
 from tasks.cli.session import Session
 from tasks.cli.terminal import clean
@@ -57,6 +57,18 @@ def test_groups_hold_their_commands(group: str, names: set[str]) -> None:
     command = usher.get_command(click.Context(usher), group)
     assert isinstance(command, click.Group)
     assert set(command.commands) == names
+
+
+def test_a_group_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """As help, not as the sentence of an error; each command's first sentences in full. Status 2: nothing was done."""
+    for arguments, words in ([], "Usage: usher [OPTIONS]"), (["jobs"], "Usage: usher jobs [OPTIONS]"):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        told = capsys.readouterr()
+        assert (ended.value.code, told.out) == (2, "")
+        assert told.err.startswith(words)
+        assert "See usher" not in told.err
+        assert "..." not in told.err.partition("Commands:")[2]
 
 
 def test_before_rows_are_accepted_an_error_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
