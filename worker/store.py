@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ OUTAGE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSErr
 """What redis-py raises when the server is away, or takes no writes for now; a task that meets one goes on later."""
 
 _T = TypeVar("_T")
+_REPEATED = re.compile(r"\.? (?:Connect call failed|Multiple exceptions).*| : <.*")
 
 REFUSE_AT = 0.90
 """Share of the server's memory beyond which no job is taken in: those that are there still have to write their outcomes."""
@@ -143,7 +145,10 @@ async def ask(command: Any, *args: Any) -> Any:
     except _NO_WRITES as error:
         raise LedgerUnavailable(f"Redis takes no writes ({describe(error)}); nothing was sent.") from error
     except OUTAGE as error:
-        raise LedgerUnavailable(f"Redis cannot be reached ({describe(error)}); nothing was sent.") from error
+        raise LedgerUnavailable(
+            f"Redis cannot be reached ({describe(error)}); nothing was sent. Whoever runs usher sees that it is up, and that "
+            "[redis].url or USHER_REDIS_URL names it."
+        ) from error
     except redis.exceptions.ResponseError as error:
         raise LedgerUnsuitable(f"Redis answers, but not to usher ({error}); nothing was sent.") from error
 
@@ -188,7 +193,11 @@ async def keep_trying(call: Callable[[], Awaitable[_T]], for_s: float) -> _T:
 
 def describe(error: BaseException) -> str:
     """Return an outage in a few words without any URL's password in it (redis-py's texts name host and port only)."""
-    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+    if not str(error):
+        return type(error).__name__
+    # What comes after is the same once more, or (of Sentinel) the library's objects as Python shows them.
+    text = _REPEATED.sub("", str(error).splitlines()[0])
+    return text.rstrip(". ")[:160]
 
 
 def _version(text: str) -> tuple[int, ...]:

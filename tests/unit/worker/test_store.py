@@ -82,6 +82,23 @@ async def test_a_sentinels_master_is_asked_for_by_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("Error 111 connecting to h:1. Connect call failed ('h', 1).", "Error 111 connecting to h:1"),
+        (
+            "Error -2 connecting to h:1. Name or service not known.",
+            "Error -2 connecting to h:1. Name or service not known",
+        ),
+        ("No master found for 'm' : <redis.asyncio.client.Redis(<pool>)> - timeout", "No master found for 'm'"),
+        ("", "ConnectionError"),
+    ],
+)
+def test_an_outage_is_told_in_few_words(raised: str, told: str) -> None:
+    """Nothing twice, and no object of the library's."""
+    assert describe(redis.exceptions.ConnectionError(raised)) == told
+
+
+@pytest.mark.parametrize(
     ("raised", "translated"),
     [
         (redis.exceptions.ConnectionError("Error 111 connecting to h:1."), LedgerUnavailable),
