@@ -11,6 +11,7 @@ import hashlib
 import ipaddress
 import logging
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def _on_import(**_: Any) -> None:
     set_up(getattr(logging, options.logging.upper()) if _is_given(options, "logging") else None)
     try:
         prepare(options)
+        look_for_port(options)
     except NotStarted as error:
         sys.stderr.write(f"usher: {error}\n")
         raise SystemExit(2) from None
@@ -70,6 +72,23 @@ def prepare(options: Any) -> None:
         _choose_store(options)
     if options.basic_auth or options.auth:
         _close_metrics()
+
+
+def look_for_port(options: Any) -> None:
+    """See that the port can be had: Flower itself would end in a traceback. Raises `NotStarted`."""
+    if options.unix_socket or not options.port:
+        return
+    family = socket.AF_INET6 if ":" in options.address else socket.AF_INET
+    try:
+        with socket.socket(family) as trial:
+            # As Flower does, so as not to stumble over what is left of the last one.
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((options.address.strip("[]"), options.port))
+    except OSError as error:
+        raise NotStarted(
+            f"Flower cannot listen on {options.address} port {options.port} ({(error.strerror or str(error)).lower()}): "
+            "whoever starts it chooses another with --port or FLOWER_PORT."
+        ) from None
 
 
 def format_task(task: Any) -> Any:

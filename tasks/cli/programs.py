@@ -69,7 +69,8 @@ def up(session: Session) -> int:
     set_up_small(settings.logs.form)
 
     def tell(urls: Urls) -> None:
-        terminal.say("usher is up: worker, beat and Flower (http://127.0.0.1:5555) are starting. Ctrl-C ends them.")
+        port = os.environ.get("FLOWER_PORT", "5555")
+        terminal.say(f"usher is up: worker, beat and Flower (http://127.0.0.1:{port}) are starting. Ctrl-C ends them.")
         terminal.say(f"For other processes of this user: USHER_REDIS_URL={urls.redis_url}")
 
     return run_foreground(on_ready=tell)

@@ -361,6 +361,20 @@ def test_beyond_this_machine_it_refuses_without_a_login(seen: Seen) -> None:
         assert "Traceback" not in done.stderr
 
 
+def test_a_taken_port_is_one_sentence(seen: Seen) -> None:
+    """Flower alone would end in a traceback, every time that it is started again."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        env = {**seen.usher.env, "PATH": os.environ["PATH"]}
+        argv = (*CELERY, "flower", f"--port={port}")
+        done = subprocess.run(argv, env=env, cwd=seen.usher.folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert f"Flower cannot listen on 127.0.0.1 port {port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_its_tasks_outlive_it(seen: Seen) -> None:
     """A Flower that is stopped and started again knows what it saw before."""
     usher, port = seen.usher, _free_port()
