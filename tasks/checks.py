@@ -45,10 +45,12 @@ async def check_connection(
     findings = [*_shared(services, connection), *_certificate(connection, soon)]
     try:
         token = await services.tokens.get(connection, fresh=True)  # an older one lacks what was consented to since
-    except (TokenRefused, TokenUnavailable) as error:
-        return [Finding(False, str(error)), *findings]
-    except ConfigError as error:
-        return [Finding(False, str(error)), *findings]
+    except (TokenRefused, TokenUnavailable, ConfigError) as error:
+        refused = Finding(False, str(error))
+        return [
+            refused,
+            *(finding for finding in findings if finding != refused),
+        ]  # a bad certificate was met above too
     ends = token.expires_at.astimezone().strftime("%H:%M")
     findings.insert(0, Finding(True, f"Signing in works: Entra gave an access token, good until {ends}."))
     findings += _roles(token.roles, features)

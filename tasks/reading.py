@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from config import UnknownConnection
 from tasks.checks import check_connection
 from tasks.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.views import no_such_job, public_record, view_of
@@ -70,7 +71,13 @@ def check(*args: Any, **kwargs: Any) -> dict[str, Any]:
         refuse_unknown(given, ("connection",))
         if plain_word(name) != name:
             raise Refused("connection is not the name of a connection: small letters, digits and -.")
-        findings = runtime.run(check_connection(runtime.parts.services, name))
+        services = runtime.parts.services
+        try:
+            services.connection(name)
+        except UnknownConnection as error:  # a refusal as everywhere, and a check that did not go well
+            finding = {"ok": False, "what": str(error)}
+            return {**Refused(str(error)).result(), "connection": name, "ok": False, "findings": [finding]}
+        findings = runtime.run(check_connection(services, name))
         return {
             "connection": name,
             "ok": all(finding.ok for finding in findings),

@@ -306,7 +306,9 @@ def test_a_connection_is_checked_from_the_worker(usher: Usher) -> None:
     assert works["ok"], works
     assert all(set(finding) == {"ok", "what"} for finding in works["findings"])
     assert not usher.ask("usher.check", "locked")["ok"]
-    assert not usher.ask("usher.check", "nobody")["ok"]
+    unknown = usher.ask("usher.check", "nobody")
+    assert (unknown["ok"], unknown["status"], len(unknown["findings"])) == (False, "refused", 1)
+    assert 'no connection "nobody"' in unknown["errors"][0]
     assert "name of a connection" in refusal(usher.ask("usher.check", address()))
 
 
