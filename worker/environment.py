@@ -73,18 +73,21 @@ class Order:
     """Environment variable that the configuration refers to → hash. A command without it can use a worker that has it."""
     makes_key: bool = True
     """Whether embedded mode's own ledger key is used: no other is configured."""
+    content: str = ""
+    """Hash of what stands in the configuration file. A worker reads a changed one by itself, some seconds later."""
 
     def to_wire(self) -> dict[str, Any]:
         """As JSON types, for the control socket."""
         commands = {name: list(getattr(self.commands, name)) for name in ("worker", "beat", "flower", "sandbox")}
         told = {"env": dict(self.env), "marks": dict(self.marks), "hints": dict(self.hints)}
-        return {"commands": commands, "makes_key": self.makes_key, **told}
+        return {"commands": commands, "makes_key": self.makes_key, "content": self.content, **told}
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Order:
         """The inverse of `to_wire`. Raises KeyError or TypeError for anything else."""
         commands = Commands(**{name: tuple(argv) for name, argv in wire["commands"].items()})
-        return cls(commands, dict(wire["env"]), dict(wire["marks"]), dict(wire["hints"]), bool(wire["makes_key"]))
+        marks, hints = dict(wire["marks"]), dict(wire["hints"])
+        return cls(commands, dict(wire["env"]), marks, hints, bool(wire["makes_key"]), str(wire["content"]))
 
 
 def build_order(env: Mapping[str, str], folders: Folders, commands: Commands) -> Order:
@@ -110,6 +113,7 @@ def build_order(env: Mapping[str, str], folders: Folders, commands: Commands) ->
         marks={name: _hash(value) for name, value in marked.items() if value},
         hints={name: _hash(carried[name]) for name in referred if name in carried},
         makes_key=not carried.get("USHER_LEDGER__KEY") and not _names_ledger_key(text),
+        content=_hash(text),
     )
 
 

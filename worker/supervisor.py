@@ -392,6 +392,11 @@ class Supervisor:
             client.tell({"wait": REPLACE_S, "why": "The worker is started again with this command's settings."})
             await self._stop("worker")
             keeper = None
+        elif keeper is not None and self._has_older_file(client, order):
+            # It would read the file by itself, but some seconds late: rows of this command must not go where the old one sent them.
+            client.tell({"wait": REPLACE_S, "why": "The worker is started again with the changed configuration."})
+            await self._stop("worker")
+            keeper = None
         if keeper is None:
             self._order = order
             keeper = self._start_role("worker", order)
@@ -402,6 +407,12 @@ class Supervisor:
                 await self._stop("worker")
             raise
         client.has_worker = True
+
+    def _has_older_file(self, client: _Client, order: Order) -> bool:
+        """Whether a worker that nobody else uses was started before the configuration file was changed."""
+        if self._mode == "foreground" or self._order is None or self._order.content == order.content:
+            return False
+        return not any(other is not client and other.has_worker for other in self._clients)
 
     def _answer_end(self) -> dict[str, Any]:
         """Make way for `usher up`, unless that would take the stack from under somebody."""

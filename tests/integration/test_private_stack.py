@@ -371,6 +371,22 @@ def test_other_settings_are_refused_while_the_worker_is_in_use(stack: Stack) -> 
     assert len(stack.told("started")) == 1
 
 
+def test_a_changed_configuration_gets_another_worker_when_nobody_uses_the_first(stack: Stack) -> None:
+    """Else the next command's rows would go where the old file sent them, for the seconds until the worker looks at it."""
+    config = stack.folder / "usher.toml"
+    config.write_text('[ledger]\nkeep = "3d"\n')
+    settings = {"USHER_CONFIG": str(config), "USHER_GRACE_S": "30"}
+    with closing(stack.attach("worker", **settings)):
+        first = stack.pid_of("worker")
+    with closing(stack.attach("worker", **settings)):
+        assert stack.pid_of("worker") == first, "nothing has changed"
+        config.write_text('[ledger]\nkeep = "4d"\n')
+        with closing(stack.attach("worker", **settings)):
+            assert stack.pid_of("worker") == first, "somebody uses it: it reads the file by itself"
+    with closing(stack.attach("worker", **settings)):
+        assert stack.pid_of("worker") != first
+
+
 def test_no_secret_of_the_environment_reaches_the_disk(stack: Stack) -> None:
     """The environment goes to the supervisor's memory; supervisor and server themselves start without it."""
     (stack.folder / "usher.toml").write_text('[connections.a]\nclient_secret = "env:A_SECRET"\n')
