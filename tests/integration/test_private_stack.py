@@ -375,15 +375,15 @@ def test_a_changed_configuration_gets_another_worker_when_nobody_uses_the_first(
     """Else the next command's rows would go where the old file sent them, for the seconds until the worker looks at it."""
     config = stack.folder / "usher.toml"
     config.write_text('[ledger]\nkeep = "3d"\n')
-    settings = {"USHER_CONFIG": str(config), "USHER_GRACE_S": "30"}
-    with closing(stack.attach("worker", **settings)):
+    stack.env |= {"USHER_CONFIG": str(config), "USHER_GRACE_S": "30"}
+    with closing(stack.attach("worker")):
         first = stack.pid_of("worker")
-    with closing(stack.attach("worker", **settings)):
+    with closing(stack.attach("worker")):
         assert stack.pid_of("worker") == first, "nothing has changed"
         config.write_text('[ledger]\nkeep = "4d"\n')
-        with closing(stack.attach("worker", **settings)):
+        with closing(stack.attach("worker")):
             assert stack.pid_of("worker") == first, "somebody uses it: it reads the file by itself"
-    with closing(stack.attach("worker", **settings)):
+    with closing(stack.attach("worker")):
         assert stack.pid_of("worker") != first
 
 
