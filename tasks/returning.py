@@ -27,6 +27,7 @@ from tasks.results import Cell, Table, TableRow, as_text, results_table, write_o
 from tasks.sheet_records import SheetRecords
 from tasks.splitting import split
 
+_ENDINGS = {".xlsx": "xlsx", ".jsonl": "jsonl"}
 Fetch = Callable[[], Iterable[Mapping[str, Any]]]
 
 
@@ -163,5 +164,7 @@ def _open(wanted: Wanted) -> GuestList:
 
 
 def _by_name(wanted: Wanted) -> str:
-    is_workbook = wanted.output is not None and wanted.output.suffix.lower() == ".xlsx" and not wanted.split
-    return "xlsx" if is_workbook and not wanted.excel else ""
+    """Return the format that the ending of the file's name means, if any."""
+    if wanted.output is None or wanted.split or wanted.excel:
+        return ""
+    return _ENDINGS.get(wanted.output.suffix.lower(), "")

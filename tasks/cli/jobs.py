@@ -62,7 +62,7 @@ def show(session: Session, id: str, wants_json: bool) -> int:  # noqa: A002 - it
     "--format",
     "file_format",
     type=click.Choice(("csv", "jsonl", "xlsx")),
-    help="What to write. Else: what --join names, xlsx for a file called .xlsx, csv.",
+    help="What to write. Else: what the name of -o ends in, what --join names, csv.",
 )
 @click.option(
     "-o",

@@ -152,6 +152,16 @@ def test_a_workbook_comes_back_as_it_was(tmp_path: Path) -> None:
     assert sheet["G3"].value == "failed"
 
 
+def test_a_name_that_ends_in_jsonl_means_it(tmp_path: Path) -> None:
+    """As a name that ends in xlsx means a workbook; a format that was given wins."""
+    target = tmp_path / "out.jsonl"
+    told = outcome(ValidRow(1, 2, {"email": ANN}))
+    write_results(Wanted(output=target), fetch([told]))
+    assert [json.loads(line)["email"] for line in target.read_text().splitlines()] == [ANN]
+    write_results(Wanted("csv", target), fetch([told]))
+    assert target.read_text().startswith("row,email")
+
+
 def test_a_workbook_of_results(tmp_path: Path) -> None:
     """Numbers are numbers, text is text, and what XML cannot hold does not end it; the ending of the name says what is meant."""
     target = tmp_path / "out.xlsx"
