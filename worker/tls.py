@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,24 @@ def open_session(
     A redirect would carry the client's credential to wherever it points. Raises `TrustUnusable` as `build_context`
     does.
     """
-    return _make_session(build_context(ca_file, env), timeout_s, env)
+    return _make_session(_shared_context(ca_file, env), timeout_s, env)
+
+
+_lock = threading.Lock()
+_shared: dict[tuple[object, ...], ssl.SSLContext] = {}
+_MOST_SHARED = 16
+
+
+def _shared_context(ca_file: str | None, env: Mapping[str, str]) -> ssl.SSLContext:
+    """Return one context for all who trust the same: reading the system's roots takes 20 ms, and a hundred tenants sign in at once."""
+    stamp = trust_stamp(ca_file, env)
+    with _lock:
+        context = _shared.get(stamp)
+        if context is None:
+            while len(_shared) >= _MOST_SHARED:
+                del _shared[next(iter(_shared))]
+            context = _shared[stamp] = build_context(ca_file, env)
+        return context
 
 
 def _make_session(context: ssl.SSLContext, timeout_s: float, env: Mapping[str, str]) -> requests.Session:
