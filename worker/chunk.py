@@ -48,6 +48,7 @@ MARK_MAX_AGE_S = 5.0
 FIRST_LOOK_S = 5.0
 """Rows in doubt are first looked up this soon, for most will be there; their absence counts only after `settle_s`."""
 _RECORD_FOR_S = 600.0  # how long outcomes are carried about while Redis is away: they are known here and nowhere else
+_BUSY_S = 2.0  # until a row whose guest is on the wire for another job is tried again: the answer is mostly there then
 _BLOCKED_DOMAINS = 10_000  # remembered in one process at most
 
 
@@ -109,7 +110,7 @@ class ChunkRun:
             await self._end_blocked()
             pending = [i for i in lease.pending() if i not in self._busy]
             if not pending:
-                lease.put_off_s = services.ledger.settle_s if self._busy else 0.0
+                lease.put_off_s = _BUSY_S if self._busy else 0.0
                 return 0.0
             if lease.lost or not may_go_on():
                 return 0.0

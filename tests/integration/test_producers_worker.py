@@ -58,3 +58,24 @@ def test_guests_of_a_held_connection_take_half_of_the_threads_at_most() -> None:
             assert {result.get(timeout=30)["status"] for result in waiting} == {"pending"}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_same_guest_asked_for_twice_at_once_is_invited_once() -> None:
+    """A double click in a portal: the second is answered soon after the first has its outcome, not a settle time later."""
+    folder = Path(tempfile.mkdtemp(prefix="twice", dir="/tmp"))
+    try:
+        tables = partial(connection_table, "contoso", precheck="false")
+        with run_usher(folder, sandbox_options=("--replication", "0"), tables=tables) as usher:
+            for n in range(5):  # no probation any more, where one batch waits for the other anyway
+                usher.ask("usher.invite_guest", "contoso", f"bob{n}@fabrikam.example")
+            usher.sandbox.ask("latency", {"latency": "1"})
+            send = usher.client.send_task
+            both = [
+                send("usher.invite_guest", ["contoso", "ann@fabrikam.example"], {"wait_s": 25}, task_id=f"click-{n}")
+                for n in range(2)
+            ]
+            assert sorted(result.get(timeout=40)["status"] for result in both) == ["invited", "skipped"]
+            mails = [mail["to"] for mail in usher.sandbox.ask("mails")]
+            assert mails.count("ann@fabrikam.example") == 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
