@@ -72,6 +72,8 @@ def _why(view: JobView) -> str:
         return view.why
     if view.gate.closed_until:
         return view.gate.closed_why
+    if view.gate.trouble:
+        return view.gate.trouble
     if view.open:
         return "Microsoft's answer is still awaited, or was lost and the directory is being asked."
     return "It waits for its turn within the tenant's quota."

@@ -196,10 +196,10 @@ class ChunkRun:
                 elapsed_s=found.elapsed_s,
             )
         if found.retry:
-            return reactions.away(connection, found.retry)
+            return await reactions.away(connection, found.retry)
         if found.lost and not found.processed:  # not one answer: more rows would only be in doubt too
-            return reactions.away(connection, found.lost)
-        reactions.worked(connection)
+            return await reactions.away(connection, found.lost)
+        await reactions.worked(connection)
         if grant.tries_quota and not found.lost:
             await self._services.ledger.spending.works(buckets)
         if grant.probation and not found.lost:

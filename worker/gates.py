@@ -46,6 +46,9 @@ FIRST_TRY_S = {
 """Seconds until the first try after a hold; it doubles each time, up to 15 minutes (`hold.lua`, `begin_batch.lua`)."""
 
 
+_TROUBLE_SHOWN_S = 10.0  # beyond the next try, which takes its time too; a worker that has gone leaves nothing for long
+
+
 class Held(IntEnum):
     """What became of a wish to hold a connection (the numbers are those of `hold.lua`)."""
 
@@ -66,6 +69,8 @@ class Gate:
     try_at: datetime | None = None
     closed_until: datetime | None = None
     closed_why: str = ""
+    trouble: str = ""
+    """Why a worker gets nowhere though the gate is open: Entra or Graph cannot be reached. Nothing is decided by it."""
 
     @property
     def ends_by_itself(self) -> bool:
@@ -142,8 +147,9 @@ class Gates:
         everything = await self._client.hgetall(self._keys.hold_all())
         if everything:
             return Gate(True, HoldReason.OPERATOR, everything[b"why"].decode(), _instant(everything.get(b"since")))
-        until = _instant(fields.get(b"closed_until"))
-        if until and until <= datetime.fromtimestamp(await self._now() / 1000, UTC):
+        until, away = _instant(fields.get(b"closed_until")), _instant(fields.get(b"away_until"))
+        present = datetime.fromtimestamp(await self._now() / 1000, UTC) if until or away else None
+        if until and present and until <= present:
             until = None
         if fields.get(b"gate") == b"held":
             return Gate(
@@ -155,7 +161,20 @@ class Gates:
                 until,
                 fields.get(b"closed_why", b"").decode(),
             )
-        return Gate(closed_until=until, closed_why=fields.get(b"closed_why", b"").decode() if until else "")
+        return Gate(
+            closed_until=until,
+            closed_why=fields.get(b"closed_why", b"").decode() if until else "",
+            trouble=fields.get(b"away_why", b"").decode() if away and present and away > present else "",
+        )
+
+    async def note_trouble(self, connection: str, why: str, wait_s: float) -> None:
+        """Let whoever waits know why: this worker got nowhere and tries again in so many seconds."""
+        until = await self._now() + round((wait_s + _TROUBLE_SHOWN_S) * 1000)
+        await self._client.hset(self._keys.connection(connection), mapping={"away_why": why, "away_until": until})
+
+    async def forget_trouble(self, connection: str) -> None:
+        """It works again."""
+        await self._client.hdel(self._keys.connection(connection), "away_why", "away_until")
 
     async def fingerprint(self, connection: str) -> str:
         """Return the fingerprint of the credential that was refused, '' if none."""

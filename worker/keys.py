@@ -78,7 +78,7 @@ class Keys:
     def connection(self, name: str) -> str:
         """hash: gate (open if absent, held), kind, why, since, probe_at and probe_ms (half-open), fingerprint (of a refused credential),
 
-        closed_until and closed_why (throttled), spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
+        closed_until and closed_why (throttled), away_until and away_why (not reached; only shown), spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
 
         Counted for ever, whatever becomes of the jobs: accepted (rows), `ended:{letter}` (rows by outcome, `c` cancelled), `resolved:{letter}`
         (rows that were in doubt), throttled (429s), closed_ms; credential_ends (a time).

@@ -39,6 +39,7 @@ class Reactions:
             free_tries=1
         )  # the first time what was taken is paid back, and that says how long to wait
         self._network = Backoff()
+        self._told: set[str] = set()  # connections of which trouble was told
         self.patience = Patience()
         self._outdated: set[tuple[str, str]] = set()  # connections and credentials that were complained of
 
@@ -52,6 +53,7 @@ class Reactions:
         except TokenUnavailable as away:
             wait_s = self._network.failed(connection.name, away.retry_after_s)
             log.warning("connection %s: %s Next try in %.0f s.", connection.name, away, wait_s)
+            await self._tell(connection, str(away), wait_s)
             return wait_s
 
     def _other_works(self, connection: Connection, refused: TokenRefused) -> float:
@@ -114,18 +116,26 @@ class Reactions:
             )
         return wait_s
 
-    def away(self, connection: Connection, verdict: Verdict) -> float:
+    async def away(self, connection: Connection, verdict: Verdict) -> float:
         """Graph refused before processing, could not be reached, or gave no usable answer."""
         wait_s = self._network.failed(connection.name, verdict.retry_after_s)
         log.warning(
             "connection %s: %s Next try in %.1f s.", connection.name, verdict.message, wait_s, extra=_extra(verdict)
         )
+        await self._tell(connection, verdict.message, wait_s)
         return wait_s
 
-    def worked(self, connection: Connection) -> None:
+    async def _tell(self, connection: Connection, why: str, wait_s: float) -> None:
+        self._told.add(connection.name)
+        await self._services.gates.note_trouble(connection.name, why, wait_s)
+
+    async def worked(self, connection: Connection) -> None:
         """Graph carried something out: past trouble is forgotten."""
         self._throttling.worked(connection.name)
         self._network.worked(connection.name)
+        if connection.name in self._told:
+            self._told.remove(connection.name)
+            await self._services.gates.forget_trouble(connection.name)
 
     async def answered_again(self, connection: Connection) -> None:
         """A real row went through a held gate: it opens."""

@@ -127,7 +127,7 @@ def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tu
         case End.HELD:
             return [(f"Held, {left} left. {view.why} Once that is done:", again)]
         case End.STUCK:
-            why = f" {found}" if (found := followed.why or view.gate.closed_why) else ""
+            why = f" {found}" if (found := followed.why or view.gate.closed_why or view.gate.trouble) else ""
             return [(f"No row has ended for as long as --wait allows, {left} left.{why} To go on:", again)]
         case End.LEFT:
             return [(f"Left running, {left} left. To follow it again:", watch)]

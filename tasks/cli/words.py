@@ -61,7 +61,7 @@ def outcomes(counts: dict[str, int]) -> str:
 
 
 def gate_words(gate: Gate, now: datetime) -> str:
-    """What a gate that is not open says, '' for an open one."""
+    """What a gate says that is not open, or that nobody gets through; '' for any other."""
     if gate.held:
         more = ""
         if gate.try_at and gate.kind is not HoldReason.DAILY_LIMIT:
@@ -71,7 +71,7 @@ def gate_words(gate: Gate, now: datetime) -> str:
     if gate.closed_until and gate.closed_until > now:
         wait_s = (gate.closed_until - now).total_seconds()
         return f"{gate.closed_why} Next try in {span(wait_s)}." if wait_s >= 1 else gate.closed_why
-    return ""
+    return gate.trouble
 
 
 def utc_now() -> datetime:

@@ -184,6 +184,6 @@ def test_what_it_waits_for_is_in_words() -> None:
 
 def test_a_job_that_is_stuck_says_what_its_connection_waits_for() -> None:
     """A tenant that cannot be reached is not only a wait that is over."""
-    stuck = replace(VIEW, gate=Gate(closed_until=NOW, closed_why="login.example cannot be reached."))
+    stuck = replace(VIEW, gate=Gate(trouble="login.example cannot be reached."))
     [(told, _)] = how_to_go_on(Followed(End.STUCK, stuck), stuck, runs_on=False)
     assert "login.example cannot be reached. To go on:" in told
