@@ -46,7 +46,7 @@ class _World:
         self.no_quota_after = 99
         self.clocks = Clocks()
         self.meters = Meters()
-        self.ledger = self.graph = self.tokens = self
+        self.ledger = self.spending = self.graph = self.tokens = self
 
     def settings(self) -> Settings:
         return Settings()
