@@ -98,6 +98,10 @@ def results(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
     from tasks.cli.terminal import Terminal
 
     wanted = _wanted_results(options)
+    if session.wants_json and wanted.output is None:
+        raise click.UsageError(
+            "--json is about what was written and needs -o FILE; rows as JSON lines: --format jsonl."
+        )
     with Interrupts().caught(), open_place() as place:
         return asyncio.run(write(Terminal(session), place, id, wanted))
 

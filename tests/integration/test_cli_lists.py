@@ -209,3 +209,5 @@ def test_results_that_cannot_be_are_one_sentence(place: Place) -> None:
         done = place.usher("jobs", "results", job, *arguments)
         assert (done.status, words in done.err) == (2, True), done.err
         assert done.out == ""
+    done = place.usher("jobs", "results", job, "--json")
+    assert (done.status, "--format jsonl" in done.json["error"]) == (2, True)
