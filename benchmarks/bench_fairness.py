@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.results import show
 from benchmarks.stage import Stage, ask_sandbox, describe_machine, load_job, open_stage, view_job
 
-LIST_ROWS = 200_000
+LIST_ROWS = 1_000_000
 GUESTS = 60
 PAUSE_S = 0.25
 LATENCY = "0.15-0.25"

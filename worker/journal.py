@@ -7,6 +7,7 @@ worker that sent them still knows (docs/decisions/0006-epochs.md). An entry with
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,8 @@ class Journal:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._entries: dict[tuple[str, int, int], Entry] = {}
+        # Ordered: a plain dict that loses its first entry again and again looks through all that were there before
+        self._entries: OrderedDict[tuple[str, int, int], Entry] = OrderedDict()
 
     def begun(self, ticket: Ticket, grant: Grant, nonce: str, index: IndexPlace | None) -> None:
         """Rows were marked and are about to leave."""
