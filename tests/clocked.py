@@ -62,10 +62,12 @@ class Clocked:
             if 0 < await client.pexpiretime(key) <= now:
                 await client.delete(key)
 
-    async def tick(self) -> None:
-        """Tick once and run what is offered, one after the other."""
-        for ticket, _ in (await self.services.ledger.tick("w1", 8)).offers:
+    async def tick(self) -> int:
+        """Tick once and run what is offered, one after the other. Returns how much that was."""
+        offers = (await self.services.ledger.tick("w1", 8)).offers
+        for ticket, _ in offers:
             await (self.settler if ticket.lane is Lane.DOUBT else self.runner).run(ticket)
+        return len(offers)
 
 
 @asynccontextmanager

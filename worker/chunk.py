@@ -161,7 +161,7 @@ class ChunkRun:
         if lease.options.resend or not (self._connection.precheck or lease.suspect):
             return
         now_ms = services.clocks.redis_ms()
-        if lease.checked_at_ms > now_ms - FRESH_S * 1000:
+        if abs(now_ms - lease.checked_at_ms) < FRESH_S * 1000:  # far ahead: from before the clock was put back
             return
         if self._index is not None:
             await self._end_invited_before(

@@ -140,7 +140,7 @@ class Keys:
         return f"{self.prefix}:fence"
 
     def healed(self) -> str:
-        """string with a short expiry: somebody has just run `heal`."""
+        """string: when somebody last ran `heal`."""
         return f"{self.prefix}:healed"
 
     def workers(self) -> str:
@@ -165,7 +165,7 @@ class Keys:
         """hash: id (of the server that was met last), n (epoch), servers (met so far), beat (last time any worker was here), lost_at (that of
 
         the epoch before), quiet_until (nothing is sent), settle_from (no row is given up), vouched and unsure (whether somebody remembers),
-        restored_from (last beat of a backup that was restored and is not verified yet).
+        restored_from (last beat of a backup that was restored and is neither verified nor let go by a person).
         """
         return f"{self.prefix}:epoch"
 

@@ -145,6 +145,9 @@ class Ledger:
                 k.seats_of(),
                 k.offered_of(),
                 k.hold_all(),
+                k.workers(),
+                k.loading(),
+                k.notices(),
             ],
             args=[k.prefix, to_ms(HEAL_EVERY_S), to_ms(self.lease_s), to_ms(OFFER_S), to_ms(self.settle_s)],
         )

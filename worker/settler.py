@@ -134,7 +134,8 @@ class Settler:
         if user is None and why_not is WhyNot.LATER:
             return end(RowState.IN_DOUBT, wait_s=min(_LOOK_AGAIN_S, settle_s / 4))
         if user is not None:
-            attempted_s = services.clocks.graph_time(connection.graph_url, doubt.first_at_ms)
+            times_ms = (doubt.first_at_ms, doubt.attempted_at_ms)  # the first may not be known any more: then it is now
+            attempted_s = min(services.clocks.graph_time(connection.graph_url, at_ms) for at_ms in times_ms)
             if is_by_attempt(user, attempted_s):
                 mail = "requested" if wants_mail(row, connection, options) else "none"
                 return end(RowState.INVITED, user_id=user.id, mail=mail)

@@ -118,7 +118,7 @@ class _Services:
         """A token."""
         return SimpleNamespace(secret="t", fingerprint="f", roles=None)
 
-    def away(self, connection: object, verdict: Verdict) -> float:
+    async def away(self, connection: object, verdict: Verdict) -> float:
         """Reactions: how long to stay away."""
         assert verdict.retry_after_s
         return verdict.retry_after_s

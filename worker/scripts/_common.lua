@@ -177,8 +177,15 @@ end
 -- Growth: at first by how uncertain the estimate was (u a unit), then faster and faster; doubled after 58 units.
 local GROWTH, UNIT_MS = 0.0003, 30000
 local function bucket_read(key, amount, window_ms, now)
-  local f = redis.call('HMGET', key, 'l', 't', 'c', 'n', 'r', 'rt', 'u', 'p')
+  local f = redis.call('HMGET', key, 'l', 't', 'c', 'n', 'r', 'rt', 'u', 'p', 'x')
   local full = amount / window_ms
+  local back = (tonumber(f[2]) or 0) - now
+  if back > 0 then -- the clock was put back: all goes on from now, or nothing would come in, and what is closed stay so, until it has caught up
+    for field, at in pairs({ t = f[2], c = f[3], rt = f[6], x = f[9] }) do
+      if at then redis.call('HSET', key, field, string.format('%.0f', tonumber(at) - back)) end
+    end
+    f[2], f[3], f[6] = now, (tonumber(f[3]) or 0) - back, f[6] and tonumber(f[6]) - back
+  end
   local k = { level = tonumber(f[1]), closed = tonumber(f[3]) or 0, taken = tonumber(f[4]) or 0, rate = full, trying = f[8] ~= false }
   if f[5] then
     local units = math.max(0, now - tonumber(f[6])) / math.min(window_ms, UNIT_MS)
@@ -189,13 +196,7 @@ local function bucket_read(key, amount, window_ms, now)
     k.level = amount
     return k
   end
-  local at = tonumber(f[2])
-  if at < now then
-    k.level = k.level + (now - at) * k.rate
-  elseif at > now then -- the clock was put back: count from now on, or nothing would be saved up until it has caught up
-    redis.call('HSET', key, 't', string.format('%.0f', now))
-  end
-  k.level = math.min(amount, k.level) -- also where the limit was lowered meanwhile
+  k.level = math.min(amount, k.level + (now - tonumber(f[2])) * k.rate) -- also where the limit was lowered meanwhile
   return k
 end
 

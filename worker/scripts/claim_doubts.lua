@@ -1,6 +1,6 @@
 -- The rows of a connection that are due to be looked up, oldest first. KEYS: doubts, epoch    ARGV: prefix, most
 -- Returns {job, chunk, row, attempted at, first attempted at, ...}. Rows of deleted jobs are dropped from the list.
--- A time ahead of us was written before the clock was put back: the wait begins anew.
+-- A time ahead of us was written before the clock was put back: the wait begins anew. Which moment that was may still be known (worker/clocks.py).
 -- Returns false while somebody may still come back with the answer itself (epoch.lua).
 local now, reply = now_ms(), {}
 local epoch = redis.call('HMGET', KEYS[2], 'id', 'beat', 'settle_from')
@@ -10,13 +10,12 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT
   local key = ARGV[1] .. ':chunk:' .. job .. ':' .. chunk
   local at = redis.call('HGET', key, 'd' .. row)
   if at and tonumber(at) > now then
+    redis.call('HSETNX', key, 'f' .. row, at)
     at = string.format('%.0f', now)
     redis.call('HSET', key, 'd' .. row, at)
   end
   if at and redis.call('EXISTS', ARGV[1] .. ':job:' .. job) == 1 then
-    local first = redis.call('HGET', key, 'f' .. row)
-    if not first or tonumber(first) > tonumber(at) then first = at end
-    for _, v in ipairs({ job, chunk, row, at, first }) do reply[#reply + 1] = v end
+    for _, v in ipairs({ job, chunk, row, at, redis.call('HGET', key, 'f' .. row) or at }) do reply[#reply + 1] = v end
   else
     redis.call('ZREM', KEYS[1], member)
   end

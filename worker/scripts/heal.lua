@@ -1,10 +1,13 @@
 -- Puts right what can be derived, every few seconds and once for all workers: nothing that got lost (an entry, a count) may starve
 -- anybody, nor may a clock that was put back. Finding nothing to do is the rule.
--- KEYS: healed (a mark with an expiry), connections, due, due-now, due-doubts, leases, offers, seats-of, offered-of, hold
+-- KEYS: healed, connections, due, due-now, due-doubts, leases, offers, seats-of, offered-of, hold, workers, loading, notices
 -- ARGV: prefix, every_ms, lease_ms, offer_ms, settle_ms    Returns what was put right, 0 if nothing; false when it is too soon.
-if not redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[2]) then return false end
 local prefix, now, mended = ARGV[1], now_ms(), 0
 local settle_ms = tonumber(ARGV[5])
+-- A time rather than a mark with an expiry, which would run on the clock that was put back
+local last = tonumber(redis.call('GET', KEYS[1])) or 0
+if last <= now and now - last < tonumber(ARGV[2]) then return false end
+redis.call('SET', KEYS[1], string.format('%.0f', now))
 
 -- No time lies further ahead than it can have been set: else the clock was put back meanwhile
 local function cap(zset, most_ms)
@@ -15,6 +18,28 @@ local function cap(zset, most_ms)
 end
 cap(KEYS[6], tonumber(ARGV[3]))
 cap(KEYS[7], tonumber(ARGV[4]))
+cap(KEYS[11], 0)
+cap(KEYS[12], 0)
+-- Where it may have been set as far ahead as anybody likes (Microsoft's Retry-After): what lies behind the last time of this was set
+-- before the clock was put back, and is to come as much later than now as it was to come then
+local back = last - now
+if back > 1000 then
+  for _, connection in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+    local key = prefix .. ':connection:' .. connection
+    local names = { 'closed_until', 'away_until', 'probe_at', 'first', 'good_at', 'clean_since', 'clean_at' }
+    for n, at in ipairs(redis.call('HMGET', key, unpack(names))) do
+      at = tonumber(at) or 0
+      if at > (n <= 4 and last or now) then -- the others are times gone by
+        redis.call('HSET', key, names[n], string.format('%.0f', n <= 4 and at - back or math.min(now, at - back)))
+        mended = mended + 1
+      end
+    end
+  end
+  for _, job in ipairs(redis.call('ZRANGEBYSCORE', KEYS[13], last, '+inf')) do
+    redis.call('ZINCRBY', KEYS[13], -back, job)
+    mended = mended + 1
+  end
+end
 -- Who is due later than in a minute is looked at sooner, which costs nothing: the reason is asked for then (`tick`)
 for z = 3, 5 do
   for _, connection in ipairs(redis.call('ZRANGEBYSCORE', KEYS[z], now + 61000, '+inf', 'LIMIT', 0, 1000)) do

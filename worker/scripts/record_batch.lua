@@ -53,7 +53,7 @@ for a = 18, #ARGV, 5 do
     resolved[new] = (resolved[new] or 0) + 1
     redis.call('HDEL', KEYS[2], 'd' .. row)
   end
-  if fact and (tonumber(letter_at(c[3] or '', i)) or 0) > (is_pending(old) and 0 or 1) then redis.call('HDEL', KEYS[2], 'f' .. row) end
+  if fact and (old == 'd' or (tonumber(letter_at(c[3] or '', i)) or 0) > (is_pending(old) and 0 or 1)) then redis.call('HDEL', KEYS[2], 'f' .. row) end
   if fact then
     if not is_pending(old) then opened = opened - 1 end
     letters = replace_at(letters, i, new)

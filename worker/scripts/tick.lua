@@ -124,7 +124,7 @@ local function ready_at(connection, lane)
   if lane == 'i' then return now end -- what is spare is told for bulk work, which leaves some of it alone
   local spare, rate = tonumber(f[4]), tonumber(f[6])
   if spare and rate and rate > 0 then
-    local tokens = spare + (now - tonumber(f[5])) * rate
+    local tokens = spare + math.max(0, now - tonumber(f[5])) * rate -- (not less than then: the clock may have been put back)
     local wanted = (offered + 1) * batch
     if offered > 0 and tokens < wanted then return now + math.ceil((wanted - tokens) / rate) end
   end

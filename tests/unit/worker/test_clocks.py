@@ -67,4 +67,51 @@ def test_a_late_answer_is_no_jump() -> None:
     clocks.learn_redis(NOW_MS - 1000)
     time.s += 5
     clocks.learn_redis(NOW_MS + 5000)
-    assert clocks.age_s(NOW_MS - 10_000, NOW_MS + 5000) == 15
+    assert clocks.age_s(NOW_MS - 10_000, NOW_MS + 5000) == pytest.approx(15)
+
+
+def test_a_clock_put_back_makes_nothing_younger() -> None:
+    """An hour ahead, then ten minutes back: what was marked before, between and after is as old as it is by our clock."""
+    time = _Time()
+    clocks = Clocks(time)
+    clocks.learn_graph(HOST, datetime.fromtimestamp(NOW_MS / 1000, UTC))
+    clocks.learn_redis(NOW_MS)
+    before_ms = NOW_MS + 1000
+    time.s += 5
+    clocks.learn_redis(NOW_MS + 5000 + 3_600_000)
+    between_ms = NOW_MS + 3_600_000 + 6000
+    time.s += 5
+    clocks.learn_redis(NOW_MS + 10_000 + 3_000_000)
+    after_ms = NOW_MS + 3_000_000 + 11_000
+    time.s += 5
+    ages = [clocks.age_s(mark_ms, clocks.redis_ms()) for mark_ms in (before_ms, between_ms, after_ms)]
+    assert ages == pytest.approx([14, 9, 4])
+    assert clocks.graph_time(HOST, between_ms) == pytest.approx(NOW_MS / 1000 + 6.5)
+
+
+def test_a_time_that_was_twice() -> None:
+    """A few seconds back: a mark is as young as it may be, so that nothing is settled early, but a guest created at once is of that attempt."""
+    time = _Time()
+    clocks = Clocks(time)
+    clocks.learn_graph(HOST, datetime.fromtimestamp(NOW_MS / 1000, UTC))
+    clocks.learn_redis(NOW_MS)
+    time.s += 5
+    clocks.learn_redis(NOW_MS + 5000 - 20_000)
+    time.s += 25
+    mark_ms = NOW_MS + 4000
+    assert clocks.age_s(mark_ms, clocks.redis_ms()) == pytest.approx(6)
+    assert clocks.graph_time(HOST, mark_ms) == pytest.approx(NOW_MS / 1000 + 4.5)
+    clocks.learn_redis(clocks.redis_ms() - 3_600_000)
+    time.s += 3600
+    mark_ms = clocks.redis_ms()
+    assert clocks.graph_time(HOST, mark_ms) == pytest.approx(NOW_MS / 1000 + 3630.5)
+
+
+def test_a_time_that_never_was_is_now() -> None:
+    """Written by another process, before the clock was put back and we first saw it."""
+    time = _Time()
+    clocks = Clocks(time)
+    clocks.learn_graph(HOST, datetime.fromtimestamp(NOW_MS / 1000, UTC))
+    clocks.learn_redis(NOW_MS)
+    assert clocks.age_s(NOW_MS + 3_600_000, clocks.redis_ms()) == 0
+    assert clocks.graph_time(HOST, NOW_MS + 3_600_000) == pytest.approx(NOW_MS / 1000 + 0.5)

@@ -1,0 +1,85 @@
+"""Redis's clock is put forward and back while rows are on the wire: nothing freezes, nobody is mailed twice, nobody is misreported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from tests.clocked import Clocked, open_clocked
+from tests.integration.producers_fixtures import Sandbox
+from tests.sites import Site
+from worker.epochs import Epochs
+from worker.model import Counts
+
+S, HOUR, DAY = 1000, 3_600_000, 86_400_000
+IDLE = 100  # looks that find nothing to do, at least two seconds
+BACK_FIRST = (-HOUR, DAY, -HOUR, 20 * S, -3 * S, HOUR, -DAY)
+FORWARD_FIRST = (DAY, -HOUR, DAY, -3 * S, HOUR, -20 * S, DAY)
+
+
+async def run(clocked: Clocked, rows: int, jumps: Sequence[int]) -> None:
+    """Run a job, the clock being put with a batch on the wire each time. Where nothing happens a minute is let pass: no wait may be longer."""
+    site, services = clocked.site, clocked.services
+    epochs = Epochs(services.ledger)
+    epochs.start()
+    job = await site.desk.load(rows)
+    left, idle, minutes = list(jumps), 0, 0
+
+    async def until(letter: str, there: bool) -> None:
+        await site.until(f"rows that stand {letter}: {there}", lambda: _has(site, job, letter, there), 60)
+
+    async def jump() -> None:
+        while left:
+            await until("s", True)
+            await clocked.move(left.pop(0))
+            await until("s", False)
+        site.sandbox.ask("faults", {"spec": "lost@batch=1/1"})
+        await until("d", True)
+        site.sandbox.ask("faults", {"spec": ""})
+        await clocked.move(-2 * DAY)  # whatever waits now would wait for days
+
+    async def ended() -> bool:
+        nonlocal idle, minutes
+        await services.ledger.heal()  # as every dispatcher does
+        idle = 0 if await clocked.tick() else idle + 1
+        if idle == IDLE:
+            idle, minutes = 0, minutes + 1
+            await clocked.move(61 * S)
+        return (await site.view(job)).ended
+
+    jumping = asyncio.create_task(jump())
+    await site.until("the end of the job", ended, 4 * len(jumps) + 30)
+    assert left == []
+    await jumping
+    await epochs.close()
+    assert minutes <= 2 * (len(jumps) + 1), "each jump back may make a chunk wait, then rows in doubt"
+    assert (await site.view(job)).counts == Counts(rows=rows, invited=rows)
+    site.assert_all_mailed_once(rows)
+
+
+async def _has(site: Site, job: str, letter: str, there: bool) -> bool:
+    return (letter in await site.letters(job)) is there
+
+
+@pytest.mark.parametrize("jumps", [BACK_FIRST, FORWARD_FIRST])
+async def test_jumps_both_ways(
+    valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, jumps: Sequence[int]
+) -> None:
+    """By seconds, an hour and a day, with answers lost now and then."""
+    async with open_clocked(valkey_url, sandbox, monkeypatch, latency="0.05") as clocked:
+        sandbox.ask("faults", {"spec": "lost@batch=1/5"})
+        await run(clocked, 300, jumps)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(6))
+async def test_many_jumps(valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """The same by chance."""
+    chance = Random(seed)
+    jumps = [chance.choice((1, -1)) * chance.choice((3 * S, 20 * S, HOUR, DAY)) for _ in range(15)]
+    async with open_clocked(valkey_url, sandbox, monkeypatch, latency="0.05") as clocked:
+        sandbox.ask("faults", {"spec": "lost@batch=1/9"})
+        await run(clocked, 1000, jumps)
