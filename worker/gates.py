@@ -113,6 +113,7 @@ class Gates:
             await self._trail.note("everything.reopened")
         for raw in await self._client.smembers(self._keys.connections()):
             await self._make_due(raw.decode())
+        await self._end_restore()
 
     async def block_tenant(self, tenant_key: str, why: str) -> None:
         """Microsoft blocks invitations of a tenant: no connection of it sends until a person reopens one."""
@@ -124,7 +125,10 @@ class Gates:
         """Open a gate (only if held for `kind`, where given). With a tenant key its abuse block is lifted too."""
         if tenant_key and await self._client.delete(self._keys.tenant(tenant_key)):
             await self._trail.note("tenant.reopened", tenant=tenant_key, connection=connection)
-        return await self._reopen(connection, kind.value if kind else "")
+        was_held = await self._reopen(connection, kind.value if kind else "")
+        if kind in (None, HoldReason.RESTORED):
+            await self._end_restore()
+        return was_held
 
     async def reopen_after_try(self, connection: str) -> bool:
         """A real row went through: open the gate, unless only a person may. True when it was held."""
@@ -180,6 +184,16 @@ class Gates:
         """Return the fingerprint of the credential that was refused, '' if none."""
         raw = await self._client.hget(self._keys.connection(connection), "fingerprint")
         return (raw or b"").decode()
+
+    async def _end_restore(self) -> None:
+        """Once nothing is held for it any more, a restore is over: who is found in the directory later was not invited in its lost time."""
+        if await self._client.exists(self._keys.hold_all()):
+            return
+        for raw in await self._client.smembers(self._keys.connections()):
+            gate, kind = await self._client.hmget(self._keys.connection(raw.decode()), "gate", "kind")
+            if gate == b"held" and kind == HoldReason.RESTORED.value.encode():
+                return
+        await self._client.hdel(self._keys.epoch(), "restored_from")
 
     async def _make_due(self, connection: str) -> None:
         now = await self._now()

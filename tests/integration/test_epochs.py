@@ -207,6 +207,27 @@ async def test_an_older_ledger_than_somebody_remembers_is_held(desk: Desk) -> No
     assert await desk.field(desk.keys.epoch(), "restored_from")
 
 
+async def test_a_restore_is_over_once_a_person_has_reopened_what_it_held(desk: Desk) -> None:
+    """Until then `usher jobs verify` takes who was created since for invited by the lost rows; afterwards for a guest of before."""
+    await desk.load(10)
+    client: Any = desk.client
+    await client.hset(desk.keys.epoch(), "restored_from", 1)
+    await desk.gates.hold("contoso", HoldReason.RESTORED, "It cannot be verified.")
+    await desk.gates.hold_everything("A test.")
+    await desk.gates.reopen("other")
+    await desk.gates.reopen_everything()
+    assert await desk.field(desk.keys.epoch(), "restored_from") == "1"
+    await desk.gates.hold_everything("A test.")
+    await desk.gates.reopen("contoso")
+    assert await desk.field(desk.keys.epoch(), "restored_from") == "1"
+    await desk.gates.reopen_everything()
+    assert await desk.field(desk.keys.epoch(), "restored_from") == ""
+    await client.hset(desk.keys.epoch(), "restored_from", 1)
+    await desk.gates.hold("contoso", HoldReason.RESTORED, "It cannot be verified.")
+    await desk.gates.reopen("contoso")
+    assert await desk.field(desk.keys.epoch(), "restored_from") == ""
+
+
 async def test_an_emptied_ledger_is_held(desk: Desk) -> None:
     """Whoever remembers what was there says so."""
     mine = Epochs(desk.ledger)
