@@ -12,22 +12,20 @@ if TYPE_CHECKING:
     from config.clouds import CLOUDS, Cloud
     from config.connections import SANDBOX, Connection
     from config.errors import ConfigError, ReferenceError_, UnknownConnection
+    from config.reader import load_settings, parse_connection, parse_schedule
     from config.references import Reference
     from config.schedules import Schedule
     from config.secrets import Secret
-    from config.settings import (
+    from config.sections import (
         BrokerSection,
         GraphSection,
         LedgerSection,
         LogsSection,
         QuotaSection,
         RedisSection,
-        Settings,
-        load_settings,
-        parse_connection,
-        parse_schedule,
         setting_keys,
     )
+    from config.settings import Settings
     from config.values import Limit, Pace, fold_domain, mask_url
     from config.watch import Watched
 
@@ -42,17 +40,17 @@ _HOME = {
     "Reference": "references",
     "Schedule": "schedules",
     "Secret": "secrets",
-    "BrokerSection": "settings",
-    "GraphSection": "settings",
-    "LedgerSection": "settings",
-    "LogsSection": "settings",
-    "QuotaSection": "settings",
-    "RedisSection": "settings",
+    "BrokerSection": "sections",
+    "GraphSection": "sections",
+    "LedgerSection": "sections",
+    "LogsSection": "sections",
+    "QuotaSection": "sections",
+    "RedisSection": "sections",
     "Settings": "settings",
-    "load_settings": "settings",
-    "parse_schedule": "settings",
-    "parse_connection": "settings",
-    "setting_keys": "settings",
+    "load_settings": "reader",
+    "parse_schedule": "reader",
+    "parse_connection": "reader",
+    "setting_keys": "sections",
     "Limit": "values",
     "Pace": "values",
     "fold_domain": "values",

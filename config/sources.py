@@ -1,6 +1,6 @@
 """Where settings are written: one TOML file and the environment, merged, each value remembering where it came from.
 
-Knows how a setting is spelt in either, not what it means; `settings.py` does.
+Knows how a setting is spelt in either, not what it means; `sections.py` does.
 """
 
 from __future__ import annotations

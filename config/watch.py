@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from config.errors import ConfigError
-from config.settings import Settings, load_settings
+from config.reader import load_settings
+from config.settings import Settings
 
 SECOND_LOOK_S = 0.5
 """How soon after a change was seen the file is looked at again, if anybody asks then; `interval_s` if that is shorter."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from config.errors import ConfigError
-from config.settings import load_settings
+from config.reader import load_settings
 from config.sources import find_file
 
 NEW_FILE = Path("usher.toml")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import load_settings
+from config.reader import load_settings
 from tests.integration.producers_fixtures import Sandbox, plain_environment, run_sandbox, wait_until
 from tests.integration.test_cli import Place, Typist
 

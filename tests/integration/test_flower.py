@@ -25,7 +25,8 @@ from typing import Any
 
 import pytest
 
-from config.settings import Limit, QuotaSection
+from config.sections import QuotaSection
+from config.values import Limit
 from tests.browser import open_browser
 from tests.integration.producers_fixtures import CELERY, Usher, connection_table, run_usher, running, wait_until
 

@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from config.connections import Connection
-from config.settings import parse_connection
+from config.reader import parse_connection
 from tasks.rows import ValidRow, validate_record
 from tasks.submit import load, start
 from tests.integration.producers_fixtures import Usher, run_usher, wait_until

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from config.settings import load_settings
+from config.reader import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_SECRETS = {"USHER_REDIS_URL": "redis://redis:6379/0"}

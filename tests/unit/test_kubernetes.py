@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from config.settings import load_settings
+from config.reader import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS: list[Any] = list(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from config.connections import Connection, Section
+from config.reader import load_settings
 from config.schedules import TASKS, Schedule
-from config.settings import load_settings, setting_keys
+from config.sections import setting_keys
 from config.sources import environment_form
 from config.values import Limit, Reserve, parse_seconds
 

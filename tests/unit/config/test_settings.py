@@ -15,16 +15,11 @@ import pytest
 from config.clouds import CLOUDS
 from config.connections import Connection
 from config.errors import ConfigError, UnknownConnection
+from config.reader import load_settings, parse_connection, parse_schedule
 from config.references import Reference
-from config.settings import (
-    LedgerSection,
-    Limit,
-    Settings,
-    load_settings,
-    parse_connection,
-    parse_schedule,
-)
-from config.values import Pace
+from config.sections import LedgerSection
+from config.settings import Settings
+from config.values import Limit, Pace
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 CONTOSO = f"""

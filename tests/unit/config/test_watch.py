@@ -8,7 +8,8 @@ import pytest
 
 from config import watch
 from config.errors import ConfigError
-from config.settings import Settings, load_settings
+from config.reader import load_settings
+from config.settings import Settings
 from config.watch import SECOND_LOOK_S, Watched
 
 CONTOSO = '[connections.contoso]\ntenant_id = "a.com"\nclient_id = "x"\nclient_secret = "file:secret"\n'

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.settings import load_settings
+from config.reader import load_settings
 from config.writing import append_connection, file_to_write, write_private
 
 TABLE = {

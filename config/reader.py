@@ -1,0 +1,284 @@
+"""Reading the configuration: the file and the environment over it become `Settings`, or every fault at once, a sentence each.
+
+What may stand in a section is in `sections.py`; how a setting is spelt in file and environment, in `sources.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from config.connections import Connection, Section, credential_faults
+from config.errors import ConfigError, ReferenceError_, did_you_mean
+from config.notify import target_fault
+from config.references import Reference
+from config.schedules import Schedule, parse_timezone, table_faults
+from config.sections import (
+    TABLES,
+    BrokerSection,
+    GraphSection,
+    LedgerSection,
+    LogsSection,
+    MetricsSection,
+    NotifySection,
+    QuotaSection,
+    RedisSection,
+    all_sections,
+    is_list,
+    keys_of,
+)
+from config.settings import Settings
+from config.sources import Faults, Merged, Path_, dotted, find_file, merge
+
+REPLICATION_S = 15.0
+"""Seconds a write may need to be seen by a read, beside the request's own time. Observed: 10 s is too short (GRAPH.md 1.4)."""
+
+_S = TypeVar("_S", bound=Section)
+
+
+def load_settings(env: Mapping[str, str] = os.environ, path: str | os.PathLike[str] | None = None) -> Settings:
+    """Read the file (`path`, else `USHER_CONFIG`, else ./usher.toml, else /etc/usher/usher.toml) and the environment over it.
+
+    Without any file the defaults and the environment count. Secrets are not read, with one exception: a `redis.url` or
+    `broker.url` that is itself a reference. Raises ConfigError with every fault found, a sentence each.
+    """
+    faults = Faults()
+    merged = merge(find_file(env, path), env, is_list, faults)
+    if faults and merged.file is not None and not merged.tables:
+        raise ConfigError(faults.sentences)  # the file could not be read at all: all else would only seem to be missing
+    settings = _Reader(merged, env, faults).read()
+    if faults:
+        raise ConfigError(faults.sentences)
+    return settings
+
+
+def parse_connection(name: str, table: Mapping[str, object], *, base: Path | None = None) -> Connection:
+    """Build one connection from what its table would hold, for set-ups that are not written in a file.
+
+    Relative paths start at `base`, else at the current folder. Raises ConfigError with every fault.
+    """
+    faults = Faults()
+    merged = Merged({"connections": {name: dict(table)}}, elsewhere=f"connection {name}")
+    reader = _Reader(merged, os.environ, faults, base=base)
+    connection = reader.connections().get(name)
+    if faults or connection is None:
+        raise ConfigError(faults.sentences)
+    return connection
+
+
+def parse_schedule(
+    name: str, table: Mapping[str, object], connections: Iterable[str], *, base: Path | None = None
+) -> Schedule:
+    """Build one schedule from what its table would hold. Relative paths start at `base`, else at the current folder.
+
+    Raises ConfigError with every fault.
+    """
+    faults = Faults()
+    merged = Merged({"schedules": {name: dict(table)}}, elsewhere=f"schedule {name}")
+    found = _Reader(merged, os.environ, faults, base=base).schedules(connections).get(name)
+    if faults or found is None:
+        raise ConfigError(faults.sentences)
+    return found
+
+
+class _Reader:
+    """One reading: takes the merged tables apart section by section, so that a fault in one hides none in another."""
+
+    def __init__(self, merged: Merged, env: Mapping[str, str], faults: Faults, base: Path | None = None) -> None:
+        self._merged = merged
+        self._env = env
+        self._faults = faults
+        self._base = base or (merged.file.parent if merged.file else Path.cwd())
+        self._server_references: list[Reference] = []
+
+    def read(self) -> Settings:
+        """Return the settings; worth nothing if there are faults by then."""
+        tables = self._merged.tables
+        for name in tables:
+            if name not in TABLES and name != "timezone":
+                self._add((name,), f"is not a section usher knows{did_you_mean(name, TABLES)}")
+        for name in ("redis", "broker"):
+            self._resolve_url(name)
+        redis = self._section(RedisSection, ("redis",), tables.get("redis", {}))
+        broker = self._section(BrokerSection, ("broker",), tables.get("broker", {}))
+        ledger = self._section(LedgerSection, ("ledger",), tables.get("ledger", {}))
+        graph = self._section(GraphSection, ("graph",), tables.get("graph", {}))
+        logs = self._section(LogsSection, ("logs",), tables.get("logs", {}))
+        quota = self._section(QuotaSection, ("quota",), tables.get("quota", {}))
+        metrics = self._section(MetricsSection, ("metrics",), tables.get("metrics", {}))
+        notify = self._section(NotifySection, ("notify",), tables.get("notify", {})) or NotifySection()
+        self._check_times(graph, ledger)
+        if broker and broker.url and redis and not redis.url:
+            self._add(("broker", "url"), "needs redis.url too (the private server is its own broker)")
+        return Settings(
+            redis=redis or RedisSection(),
+            broker=broker or BrokerSection(),
+            ledger=ledger or LedgerSection(),
+            graph=graph or GraphSection(),
+            logs=logs or LogsSection(),
+            connections=(connections := self._told(self.connections(), notify)),
+            quota=quota or QuotaSection(),
+            metrics=metrics or MetricsSection(),
+            notify=notify,
+            schedules=self.schedules([*connections, *self._table("connections")]),
+            timezone=self._timezone(),
+            source=self._merged.file,
+            server_references=tuple(self._server_references),
+        )
+
+    def connections(self) -> dict[str, Connection]:
+        """Return the connections that are sound, by name."""
+        found: dict[str, Connection] = {}
+        for name, table in self._table("connections").items():
+            connection = self._connection(name, table)
+            if connection is not None:
+                found[name] = connection
+        return found
+
+    def _connection(self, name: str, table: object) -> Connection | None:
+        path = ("connections", name)
+        if not isinstance(table, dict):
+            self._add(path, "must be a table: settings of a connection stand under [connections.NAME]")
+            return None
+        connection = self._section(Connection, path, table, {"name": name})
+        # The model checks the credential only when each field is sound; all faults are to be told at once.
+        secrets = table.get("client_secret", [])
+        count = len(secrets) if isinstance(secrets, list | tuple) else 1
+        for key, fault in credential_faults(count, "certificate" in table, "certificate_password" in table):
+            self._add((*path, key) if key else path, fault)
+        if connection and set(connection.allowed_domains) & set(connection.blocked_domains):
+            self._add((*path, "blocked_domains"), "must not hold a domain that allowed_domains holds too")
+        return connection
+
+    def _told(self, connections: dict[str, Connection], notify: NotifySection) -> dict[str, Connection]:
+        """Let connections that name nobody themselves tell whom `[notify]` names. A webhook is signed, so it needs the secret."""
+        targets = {("notify", "to"): notify.to} | {
+            ("connections", name, "notify"): connection.notify for name, connection in connections.items()
+        }
+        for path, target in targets.items():
+            if target and (fault := target_fault(target, notify.hosts, signed=bool(notify.secret))):
+                self._add(path, fault)
+        told = {"notify": notify.to}
+        return {
+            name: one if one.notify or not notify.to else one.model_copy(update=told)
+            for name, one in connections.items()
+        }
+
+    def schedules(self, connections: Iterable[str]) -> dict[str, Schedule]:
+        """Return the schedules that are sound, by name; `connections` are the names that they may use."""
+        found: dict[str, Schedule] = {}
+        for name, table in self._table("schedules").items():
+            path = ("schedules", name)
+            if name == "timezone":
+                self._add(
+                    path, "stands at the top of the file, before the first table: it is the same for all schedules"
+                )
+                continue
+            if not isinstance(table, dict):
+                self._add(path, "must be a table: what is done and when stands under [schedules.NAME]")
+                continue
+            from_environment = any(place[:2] == path for place in self._merged.variables)
+            args, faults = table_faults(table, connections, Path.cwd() if from_environment else self._base)
+            schedule = self._section(Schedule, path, table, {"name": name})
+            for where, fault in faults:
+                self._add((*path, *where), fault)
+            if schedule is not None and not faults:
+                found[name] = schedule.model_copy(update={"args": args})
+        return found
+
+    def _section(
+        self, model: type[_S], path: tuple[str, ...], table: object, fixed: Mapping[str, object] = MappingProxyType({})
+    ) -> _S | None:
+        if not isinstance(table, dict):
+            self._add(path, "must be a table")
+            return None
+        known = keys_of(model)
+        for key in table:
+            if key not in known:
+                self._add((*path, key), f"is not a setting usher knows{_hint(path, key, known)}")
+        values = {key: value for key, value in table.items() if key in known}
+        from_environment = {name for key, name in known.items() if (*path, key) in self._merged.variables}
+        context = {"base": self._base, "section": dotted(path), "from_environment": from_environment}
+        try:
+            return model.model_validate({**values, **fixed}, context=context, by_alias=True, by_name=False)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+        for fault in found:
+            where = tuple(part for part in fault["loc"] if part != "name")  # a bad name is a fault of the whole table
+            if len(where) > 1 and not isinstance(table.get(str(where[0])), list):
+                where = where[:1]  # one value stood there, not a list
+            if fault["loc"]:  # one without a place is the model's own check of the credential, made above
+                self._add((*path, *where), _predicate(fault))
+        return None
+
+    def _table(self, name: str) -> dict[str, Any]:
+        table = self._merged.tables.get(name, {})
+        if isinstance(table, dict):
+            return table
+        self._add((name,), "must be a table")
+        return {}
+
+    def _resolve_url(self, name: str) -> None:
+        """Replace a URL that is written as a reference: with a password in it, it may well be kept in a file."""
+        table = self._merged.tables.get(name)
+        url = table.get("url") if isinstance(table, dict) else None
+        if not isinstance(table, dict) or not isinstance(url, str) or not url.startswith(("env:", "file:")):
+            return
+        try:
+            base = Path.cwd() if (name, "url") in self._merged.variables else self._base
+            reference = Reference.parse(url, base=base, key=f"{name}.url")
+            self._server_references.append(reference)
+            table["url"] = reference.resolve(self._env).reveal()
+            return
+        except ReferenceError_ as error:
+            self._faults.add(self._merged.origin((name, "url")), error.faults[0].removesuffix("."))
+        except ValueError as error:
+            self._add((name, "url"), str(error))
+        del table["url"]
+
+    def _timezone(self) -> str:
+        try:
+            return parse_timezone(self._merged.tables.get("timezone", "UTC"))
+        except ValueError as error:
+            self._add(("timezone",), str(error))
+            return "UTC"
+
+    def _check_times(self, graph: GraphSection | None, ledger: LedgerSection | None) -> None:
+        """A request sent, or its effect, must be visible before its row is looked up, or absence would prove nothing."""
+        if graph is None or ledger is None:
+            return
+        replication_s = min(REPLICATION_S, ledger.settle_s / 4)  # scaled down for rehearsals with a short settle time
+        if graph.timeout_s + replication_s < ledger.settle_s:
+            return
+        both: tuple[Path_, ...] = (("ledger", "settle_s"), ("graph", "timeout_s"))
+        variables = [self._merged.variables[path] for path in both if path in self._merged.variables]
+        self._faults.add(
+            " and ".join(variables) or str(self._merged.file),
+            f"graph.timeout_s ({graph.timeout_s:g} s) and {replication_s:g} s for replication together must stay below "
+            f"ledger.settle_s ({ledger.settle_s:g} s)",
+        )
+
+    def _add(self, path: Path_, predicate: str) -> None:
+        self._faults.add(self._merged.origin(path), f"{dotted(path)} {predicate}")
+
+
+def _predicate(fault: Any) -> str:
+    """Return our half sentence for one of pydantic's faults; its own texts may hold the value."""
+    if fault["type"] == "missing":
+        return "is missing"
+    return str(fault["ctx"]["error"]) if fault["type"] == "value_error" else "has a value of the wrong type"
+
+
+def _hint(path: tuple[str, ...], key: str, known: Mapping[str, str]) -> str:
+    """Return where an unknown key may have been meant to stand: spelt like a known one, or in another section."""
+    if close := did_you_mean(key, known):
+        return close
+    for section, model in all_sections():
+        if key in keys_of(model) and section != path[0]:
+            return f" (did you mean {section}.{key}?)"
+    return ""

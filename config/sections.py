@@ -1,0 +1,222 @@
+"""The sections of the configuration: what may stand in each, its defaults, its form. The only list of the settings there are.
+
+What goes for several sections at once is checked in `reader.py`; the tables with names are in `connections.py` and `schedules.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, NoReturn, get_origin
+
+from pydantic import Field, PlainSerializer, PlainValidator, field_serializer
+
+from config.connections import Connection, Domains, OptionalReference, References, Section
+from config.notify import parse_notify
+from config.schedules import Schedule
+from config.sources import Path_
+from config.values import (
+    BROKER_SCHEMES,
+    REDIS_SCHEMES,
+    Limit,
+    Reserve,
+    mask_url,
+    parse_flag,
+    parse_seconds,
+    parse_server_url,
+)
+
+LogForm = Literal["auto", "json", "human"]
+_FORMS: tuple[LogForm, ...] = ("auto", "json", "human")
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_SYSLOG = re.compile(r"(?:udp|tcp)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:-]{0,62}[A-Za-z0-9])?")
+
+_Seconds = Annotated[float, PlainValidator(parse_seconds)]
+_Reserve = Annotated[Reserve, PlainValidator(Reserve.parse), PlainSerializer(str)]
+_Limit = Annotated[Limit, PlainValidator(Limit.parse), PlainSerializer(str)]
+
+
+def _check_redis_url(value: object) -> str | None:
+    return None if value is None else parse_server_url(value, REDIS_SCHEMES)
+
+
+def _check_broker_url(value: object) -> str | None:
+    return None if value is None else parse_server_url(value, BROKER_SCHEMES)
+
+
+def _check_prefix(value: object) -> str:
+    # No braces (they choose a cluster slot), no blanks or wildcards (prefixes are put into key patterns).
+    if isinstance(value, str) and _PREFIX.fullmatch(value):
+        return value
+    raise ValueError("must be letters, digits and . _ : - between them (64 characters at most)")
+
+
+def _check_form(value: object) -> LogForm:
+    for form in _FORMS:
+        if value == form:
+            return form
+    raise ValueError(f"must be one of {', '.join(_FORMS)}")
+
+
+def _check_level(value: object) -> str:
+    level = value.lower() if isinstance(value, str) else ""
+    if level not in _LEVELS:
+        raise ValueError(f"must be one of {', '.join(_LEVELS)}")
+    return level
+
+
+def _check_listen(value: object) -> str:
+    if isinstance(value, str) and value.strip().rpartition(":")[2].isdigit():
+        return value.strip()
+    raise ValueError("must be HOST:PORT, such as 127.0.0.1:9464")
+
+
+def _check_audit_keep(value: object) -> float:
+    if value in (0, "0") and not isinstance(value, bool):
+        return 0.0
+    return parse_seconds(value)
+
+
+def _check_syslog(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value.startswith("/") and "\0" not in value):
+        return value
+    if isinstance(value, str) and _SYSLOG.fullmatch(value):
+        return value
+    raise ValueError("must be the path of a socket such as /dev/log, or udp://host:514 or tcp://host:601")
+
+
+class ServerSection(Section):
+    """A section with a URL, which may hold a password: masked in every representation and dump, never pickled."""
+
+    url: str | None = None
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        others = [(name, value) for name, value in super().__repr_args__() if name != "url"]
+        return [("url", self.url and mask_url(self.url)), *others]
+
+    @field_serializer("url")
+    def _masked(self, url: str | None) -> str | None:
+        return url and mask_url(url)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a server's URL may hold a password and is never pickled")
+
+
+class RedisSection(ServerSection):
+    """`[redis]`: the server that holds the ledger; without a URL a private one is started (embedded mode)."""
+
+    url: Annotated[str | None, PlainValidator(_check_redis_url)] = None
+
+
+class BrokerSection(ServerSection):
+    """`[broker]`: what carries Celery's messages, where that is not the Redis of the ledger."""
+
+    url: Annotated[str | None, PlainValidator(_check_broker_url)] = None
+    quorum: Annotated[bool, PlainValidator(parse_flag)] = False
+
+
+class LedgerSection(Section):
+    """`[ledger]`: what is kept, for how long, and the times its promises rest on."""
+
+    key: References = ()
+    keep_s: _Seconds = Field(default=30 * 86_400.0, alias="keep")
+    audit_keep_s: Annotated[float, PlainValidator(_check_audit_keep)] = Field(
+        default=400 * 86_400.0, alias="audit_keep"
+    )
+    """0: no audit trail is kept."""
+    audit_syslog: Annotated[str | None, PlainValidator(_check_syslog)] = None
+    lease_s: _Seconds = 15.0
+    settle_s: _Seconds = 60.0
+    prefix: Annotated[str, PlainValidator(_check_prefix)] = "usher"
+
+
+class GraphSection(Section):
+    """`[graph]`: how Graph is called."""
+
+    timeout_s: _Seconds = 25.0
+
+
+class LogsSection(Section):
+    """`[logs]`: how the programs write what they log."""
+
+    form: Annotated[LogForm, PlainValidator(_check_form)] = "auto"
+    level: Annotated[str, PlainValidator(_check_level)] = "info"
+
+    @property
+    def number(self) -> int:
+        """The level as the standard library counts."""
+        return _LEVELS[self.level]
+
+
+class QuotaSection(Section):
+    """`[quota]`: Graph's documented limits. https://learn.microsoft.com/graph/throttling-limits"""
+
+    invitations_per_tenant: _Limit = Limit(150, 5.0)
+    writes_per_app_and_tenant: _Limit = Limit(3_000, 150.0)
+    writes_per_tenant: _Limit = Limit(18_000, 300.0)
+    writes_per_app: _Limit = Limit(70_000, 300.0)
+    units_per_app_and_tenant: _Limit = Limit(3_500, 10.0)
+    units_per_app: _Limit = Limit(150_000, 20.0)
+    interactive_reserve: _Reserve = Reserve(0.05)
+
+
+class MetricsSection(Section):
+    """`[metrics]`: where `usher metrics` listens, and what it asks of whoever reads."""
+
+    listen: Annotated[str, PlainValidator(_check_listen)] = "127.0.0.1:9464"
+    login: OptionalReference = None
+    token: OptionalReference = None
+
+
+def _check_notify(value: object) -> str | None:
+    return None if value is None else parse_notify(value)
+
+
+class NotifySection(Section):
+    """`[notify]`: who is told of jobs that name nobody themselves, and how webhooks know that it is us."""
+
+    to: Annotated[str | None, PlainValidator(_check_notify)] = None
+    secret: References = ()
+    hosts: Domains = ()
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "redis": RedisSection,
+    "broker": BrokerSection,
+    "ledger": LedgerSection,
+    "graph": GraphSection,
+    "logs": LogsSection,
+    "quota": QuotaSection,
+    "metrics": MetricsSection,
+    "notify": NotifySection,
+}
+TABLES = (*SECTIONS, "connections", "schedules")
+
+
+def all_sections() -> list[tuple[str, type[Section]]]:
+    """Return every table's path and model; NAME stands for the name of a connection or a schedule."""
+    return [*SECTIONS.items(), ("connections.NAME", Connection), ("schedules.NAME", Schedule)]
+
+
+def setting_keys() -> dict[str, object]:
+    """Return every dotted key and its default: `{"ledger.keep": 2592000.0, "connections.NAME.tenant_id": None, ...}`."""
+    keys: dict[str, object] = {}
+    for prefix, model in all_sections():
+        for key, name in keys_of(model).items():
+            info = model.model_fields[name]
+            keys[f"{prefix}.{key}"] = None if info.is_required() else info.default
+    return keys
+
+
+def is_list(path: Path_) -> bool:
+    """Whether a setting is a list, which an environment variable spells in JSON or with commas."""
+    model: type[Section] | None = Connection if path[0] == "connections" else SECTIONS.get(str(path[0]))
+    if model is None or len(path) != (3 if model is Connection else 2):
+        return False
+    name = keys_of(model).get(str(path[-1]))
+    return name is not None and get_origin(model.model_fields[name].annotation) is tuple
+
+
+def keys_of(model: type[Section]) -> dict[str, str]:
+    """Return the keys as they are written and the field each one fills; a connection's name is its table's, not a key."""
+    return {info.alias or name: name for name, info in model.model_fields.items() if name != "name"}
