@@ -1,4 +1,4 @@
-"""The rows of a job that are tried again: copied out of the ledger first, then read like any other list.
+"""`usher jobs retry`: the rows that are tried again are copied out of the ledger first, then sent like any other list.
 
 They go through a nameless temporary file: the ledger is read asynchronously and a list is not, and a million rows stay out of memory.
 """
@@ -9,9 +9,14 @@ import json
 import tempfile
 from collections.abc import Iterator
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
+from tasks.cli.errors import Refusal
+from tasks.cli.finding import find_job
+from tasks.cli.sending import Request, Run, get_ready, send
 from tasks.rows import BadRow, ValidRow, validate_record
+from worker.actor import find_person
+from worker.model import JobState
 from worker.services import Services
 
 
@@ -45,3 +50,35 @@ async def collect(services: Services, job: str) -> CopiedRows:
         file.close()
         raise
     return CopiedRows(file)
+
+
+async def retry_job(run: Run, services: Services, wanted: str, options: dict[str, Any]) -> int:
+    """Send the rows of a job that failed or stayed in doubt as a new job, and follow it."""
+    view = await find_job(services, wanted)
+    if not view.ended and view.state is not JobState.PAUSED:
+        raise Refusal(
+            f"Job {view.id} is still {view.state.value}: wait for its end, or pause it, before its failed rows are tried again."
+        )
+    if not view.counts.failed + view.counts.in_doubt:
+        raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")
+    await get_ready(run, services, view.connection)
+    person = find_person()
+    info = {
+        **view.info,
+        "by": person.user,
+        "host": person.host,
+    }  # whoever tries again submits, and is not approved by that
+    for name in ("approver", "approved_at", "sha256"):
+        info.pop(name, None)
+    with await collect(services, view.id) as rows:
+        request = Request(
+            connection=view.connection,
+            rows=rows,
+            name=f"retry of {view.id}",
+            options=view.options,
+            info={**info, "list": f"retry of {view.id}", "retry_of": view.id},
+            in_doubt_before=view.counts.in_doubt,
+            accept_bad=True,  # they were accepted once
+            **{key: options[key] for key in ("yes", "detach", "wait_s")},
+        )
+        return await send(run, services, request)
