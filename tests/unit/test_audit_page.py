@@ -17,7 +17,7 @@ def test_the_page_names_every_kind_of_event() -> None:
         *ROOT.glob("worker/*.py"),
         *ROOT.glob("worker/scripts/*.lua"),
         *ROOT.glob("tasks/cli/guests.py"),
-        *ROOT.glob("tasks/cli/schedules.py"),
+        *ROOT.glob("tasks/cli/schedule_changes.py"),
     ]
     in_code = {kind for path in sources for kind in _IN_CODE.findall(path.read_text(encoding="utf-8"))}
     in_page = {kind for line in PAGE.splitlines() if line.startswith("| `") for kind in _KIND.findall(line)}
