@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from worker.echo import plain_word
@@ -13,20 +14,12 @@ _PRIVATE = ("email", "display_name", "redeem_url")
 
 def describe_job(view: JobView) -> dict[str, Any]:
     """Return a job's state and counts: the keys of `--json`, without the clock's."""
-    counts = view.counts
     return {
         "job": view.id,
         "connection": view.connection,
         "state": view.state.value,
         "why": view.why,
-        "rows": counts.rows,
-        "invited": counts.invited,
-        "already_guest": counts.already_guest,
-        "skipped": counts.skipped,
-        "failed": counts.failed,
-        "in_doubt": counts.in_doubt,
-        "pending": counts.pending,
-        "cancelled": counts.cancelled,
+        **asdict(view.counts),
     }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from worker.batching import GraphAnswer, GraphRequest
 from worker.errors import TokenUnavailable
 from worker.quota import Bucket, read_buckets, throttled_buckets
+from worker.spending import SLOWED
 from worker.verdicts import Kind, Operation, Verdict, decide
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Asker:
             connection.name,
             throttled_buckets(buckets, verdict.throttle_scope),
             min(verdict.retry_after_s or WAITS_S[1], LONGEST_WAIT_S),
-            "Microsoft is slowing this tenant down; usher goes on by itself.",
+            SLOWED,
             refused=refused,
             elapsed_s=elapsed_s,
         )

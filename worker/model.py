@@ -208,7 +208,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A job in numbers. `rows` is every input row and the sum of the others."""
+    """A job in numbers, named as they are told to people and programs. `rows` is every input row and the sum of the others."""
 
     rows: int = 0
     invited: int = 0

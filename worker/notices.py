@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -229,7 +230,6 @@ def next_event(view: JobView, told: str, now_ms: int) -> tuple[dict[str, Any] | 
         return None, told
     if mark == told:
         return None, told
-    counts = view.counts
     event = {
         "id": hashlib.sha256(f"{view.id} {mark}".encode()).hexdigest()[:32],
         "type": kind,
@@ -239,14 +239,7 @@ def next_event(view: JobView, told: str, now_ms: int) -> tuple[dict[str, Any] | 
         "connection": view.connection,
         "state": view.state.value,
         "why": mask_text(view.why),
-        "rows": counts.rows,
-        "invited": counts.invited,
-        "already_guest": counts.already_guest,
-        "skipped": counts.skipped,
-        "failed": counts.failed,
-        "in_doubt": counts.in_doubt,
-        "pending": counts.pending,
-        "cancelled": counts.cancelled,
+        **asdict(view.counts),
     }
     return event, mark
 

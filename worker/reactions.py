@@ -14,6 +14,7 @@ from worker.gates import Held, HoldReason
 from worker.model import Lane
 from worker.patience import Patience
 from worker.quota import Bucket, throttled_buckets
+from worker.spending import SLOWED
 from worker.trouble import Backoff
 from worker.verdicts import HoldKind, Verdict
 
@@ -102,7 +103,7 @@ class Reactions:
             connection.name,
             throttled_buckets(buckets, verdict.throttle_scope),
             wait_s,
-            "Microsoft is slowing this tenant down; usher goes on by itself.",
+            SLOWED,
             refused=refused,
             begun_since=begun_since,
             elapsed_s=elapsed_s,

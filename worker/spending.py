@@ -18,6 +18,9 @@ from worker.scripts import Scripts, to_ms
 RESERVE_ROWS = 100
 """Kept unspent of a large bucket from which somebody unknown takes too: about what is on the wire of it at once."""
 
+SLOWED = "Microsoft is slowing this tenant down; usher goes on by itself."
+"""Why a connection waits that met a 429."""
+
 
 class Spending:
     """What is spent of the quotas, for all processes at one ledger."""
