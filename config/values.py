@@ -115,11 +115,6 @@ class Limit:
             pass
         raise ValueError('must be an amount and a length of time, both above zero, such as "150/5s"')
 
-    @property
-    def per_second(self) -> float:
-        """Units a second, in the long run."""
-        return self.amount / self.per_s
-
     def __str__(self) -> str:
         return f"{self.amount}/{_plain_number(self.per_s)}s"
 

@@ -60,10 +60,6 @@ class Bucket:
             return self.per_s - now_s % self.per_s
         return max(0.0, (cost - self.level) / self.rate)
 
-    def used_share(self) -> float:
-        """Return how much of the limit is in use: 0 to 1, above 1 where refused requests count."""
-        return (self.amount - self.level) / self.amount
-
     def _full(self) -> float:
         return self.amount * (1 - self.background) if self.fixed else self.amount
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,7 +17,6 @@ from typing import IO, Any, Final, NamedTuple, Protocol
 
 from tasks.csv_style import PLAIN, CsvStyle
 from tasks.fields import RESULT_COLUMNS
-from tasks.output_files import save_whole
 from tasks.spreadsheet import escape_cell
 
 Cell = str | int | float
@@ -98,16 +96,6 @@ WRITERS: Final[Mapping[str, Callable[[Iterable[Mapping[str, Any]], TextSink], in
     "jsonl": write_jsonl,
 }
 """The text formats by the name that `--format` takes."""
-
-
-def save_results(outcomes: Iterable[Mapping[str, Any]], path: str | os.PathLike[str], file_format: str = "csv") -> int:
-    """Write the outcomes to a file (`output_files.save_whole`); return their number. Raises `OutputError`."""
-
-    def write(stream: IO[bytes]) -> int:
-        with as_text(stream) as sink:
-            return WRITERS[file_format](outcomes, sink)
-
-    return save_whole(path, write)
 
 
 @contextmanager

@@ -103,14 +103,6 @@ def validate_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def language_is_ignored(row: Mapping[str, Any]) -> bool:
-    """Tell whether Graph will pass over this row's `language` because it brings a `message` of its own.
-
-    https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
-    """
-    return "message" in row and "language" in row
-
-
 def build_bad_row(record: Mapping[str, Any], number: int, line: int | None, column: str, reason: str) -> BadRow:
     """Return a `BadRow` for a fault found before the fields were looked at; echoes what identifies the row."""
     return _bad(record, number, line, column, reason)

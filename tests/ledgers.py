@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +27,11 @@ _numbers = itertools.count()
 
 ROOMY = (Bucket("roomy", 100_000, 1000),)
 """A quota that never matters."""
+
+
+def new_key_text() -> str:
+    """Return a key for `[ledger].key`, as people make one: 32 random bytes as base64."""
+    return base64.b64encode(secrets.token_bytes(32)).decode("ascii")
 
 
 @dataclass

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GENERATION_MS = 30 * 86_400_000
-"""As `_common.lua` has it."""
 _PAGE = 500
 _STAFF = ("by", "submitted_by", "planned_by")
 """Facts that name who works with usher: an account at a host looks like an address."""

@@ -19,7 +19,6 @@ from typing import Any
 from worker.folders import Folders, StackError
 from worker.processes import Child, ChildSpec
 
-CONNECTION = "sandbox"
 READY_WITHIN_S = 20.0
 _POLL_S = 0.02
 _NEEDED = ("url", "authority", "graph_url", "ca_file", "tenant_id", "client_id", "client_secret_file")
@@ -68,19 +67,6 @@ def load_sandbox_connection(ready_file: Path) -> dict[str, Any] | None:
         "graph_url": info.graph_url,
         "ca_file": info.ca_file,
     }
-
-
-def sandbox_connection_env(info: SandboxInfo) -> dict[str, str]:
-    """The same connection as environment variables, for a process that reads its settings once."""
-    settings = {
-        "TENANT_ID": info.tenant_id,
-        "CLIENT_ID": info.client_id,
-        "CLIENT_SECRET": f"file:{info.client_secret_file}",
-        "AUTHORITY": info.authority,
-        "GRAPH_URL": info.graph_url,
-        "CA_FILE": info.ca_file,
-    }
-    return {f"USHER_CONNECTIONS__SANDBOX__{name}": value for name, value in settings.items()}
 
 
 def refuse_sandbox_behind(redis_url: str | None, env: Mapping[str, str]) -> None:

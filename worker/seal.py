@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import secrets
 from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
@@ -75,20 +74,8 @@ class Sealer:
         except InvalidTag:
             raise SealBroken("A sealed value in the ledger was changed or moved since it was written.") from None
 
-    def hash_key(self, label: str) -> bytes:
-        """Return a 32-byte key for keyed hashes (of addresses), a different one for each `label`.
-
-        It follows from the first key of the list: after a rollover, hashes made before no longer match.
-        """
-        return _derive(self._first, b"usher/hash/" + label.encode())
-
     def __repr__(self) -> str:
         return f"Sealer({len(self._ciphers)} keys)"
-
-
-def new_key_text() -> str:
-    """Return a fresh key as base64 of 32 random bytes, for a key file."""
-    return base64.b64encode(secrets.token_bytes(32)).decode("ascii")
 
 
 def _read_key(text: str) -> bytes:

@@ -7,7 +7,7 @@ because a changed file, or a changed secret, reaches a running process.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -158,8 +158,3 @@ async def open_services(
             ),
             meters=meters,
         )
-
-
-def describe_settings(settings: Settings) -> Mapping[str, str]:
-    """Return what a log line says of the configuration in force: no URL, no secret."""
-    return {"file": str(settings.source or "none"), "digest": settings.digest[:12]}

@@ -40,7 +40,7 @@ def test_a_limit_is_usable_or_refused(value: object) -> None:
     with suppress(ValueError):
         limit = Limit.parse(value)
         assert limit.amount >= 1
-        assert 0 < limit.per_second < math.inf
+        assert 0 < limit.amount / limit.per_s < math.inf
 
 
 @given(

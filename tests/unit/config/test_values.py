@@ -43,7 +43,7 @@ def test_limits() -> None:
     """A limit is read as documented, and shown so that it can be read again."""
     assert Limit.parse("18000/300s") == Limit(18_000, 300.0)
     assert Limit.parse("18000/5m") == Limit(18_000, 300.0)
-    assert Limit.parse(" 150 / 0.5 ").per_second == 300
+    assert Limit.parse(" 150 / 0.5 ") == Limit(150, 0.5)
     assert str(Limit(150, 5.0)) == "150/5s"
     assert str(Limit(150, 0.0000005)) == "150/0.0000005s"
 

@@ -5,16 +5,17 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from tasks.errors import OutputError
 from tasks.fields import RESULT_COLUMNS
-from tasks.results import WRITERS, save_results, write_csv, write_jsonl
+from tasks.output_files import save_whole
+from tasks.results import WRITERS, as_text, write_csv, write_jsonl
 
 OUTCOME: dict[str, Any] = {
     "row": 1,
@@ -25,6 +26,14 @@ OUTCOME: dict[str, Any] = {
     "finished_at": datetime(2026, 11, 23, 6, 0, tzinfo=UTC),
     "internal": "never written",
 }
+
+
+def _save(outcomes: Iterable[Mapping[str, Any]], path: str | os.PathLike[str], file_format: str = "csv") -> int:
+    def write(stream: IO[bytes]) -> int:
+        with as_text(stream) as sink:
+            return WRITERS[file_format](outcomes, sink)
+
+    return save_whole(path, write)
 
 
 def test_csv_has_the_fixed_columns_in_order() -> None:
@@ -61,7 +70,7 @@ def test_a_saved_file_is_private_and_complete(tmp_path: Path, file_format: str) 
     path = tmp_path / "results"
     path.write_text("old")
     path.chmod(0o644)
-    assert save_results([{**OUTCOME, "display_name": "\ud800"}], path, file_format) == 1
+    assert _save([{**OUTCOME, "display_name": "\ud800"}], path, file_format) == 1
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "ann@a.example" in path.read_text(encoding="utf-8")
     assert os.listdir(tmp_path) == ["results"]  # noqa: PTH208 (names are what is asserted)
@@ -77,7 +86,7 @@ def test_a_failing_source_leaves_the_old_file(tmp_path: Path) -> None:
         raise ConnectionResetError("the ledger went away")
 
     with pytest.raises(ConnectionResetError):
-        save_results(broken(), path)
+        _save(broken(), path)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["results.csv"]
 
@@ -87,7 +96,7 @@ def test_a_link_keeps_pointing(tmp_path: Path) -> None:
     (tmp_path / "real.csv").write_text("old")
     link = tmp_path / "link.csv"
     link.symlink_to("real.csv")
-    save_results([OUTCOME], link)
+    _save([OUTCOME], link)
     assert link.is_symlink()
     assert "ann@a.example" in (tmp_path / "real.csv").read_text()
 
@@ -96,7 +105,7 @@ def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     """One sentence with the path as it was given."""
     for path in (tmp_path / "missing" / "x.csv", tmp_path, "a\0b"):
         with pytest.raises(OutputError, match="cannot be written"):
-            save_results([OUTCOME], path)
+            _save([OUTCOME], path)
 
 
 def test_a_full_disk_is_a_sentence() -> None:
@@ -105,9 +114,9 @@ def test_a_full_disk_is_a_sentence() -> None:
     if not full.exists():
         pytest.skip("needs /dev/full (Linux)")
     with pytest.raises(OutputError, match=r"/dev/full cannot be written: No space left on device\."):
-        save_results([OUTCOME] * 10_000, full)
+        _save([OUTCOME] * 10_000, full)
     with pytest.raises(OutputError, match="No space left"):
-        save_results([OUTCOME], full)
+        _save([OUTCOME], full)
 
 
 def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
@@ -117,7 +126,7 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", f"print(open({str(pipe)!r}).read())"], stdout=subprocess.PIPE
     ) as reader:
-        save_results([OUTCOME], pipe)
+        _save([OUTCOME], pipe)
         output, _ = reader.communicate(timeout=30)
     assert b"ann@a.example" in output
     assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import InputError
-from tasks.rows import BadRow, ValidRow, language_is_ignored, validate_defaults, validate_record
+from tasks.rows import BadRow, ValidRow, validate_defaults, validate_record
 
 EMAIL = "ann@partner.example"
 
@@ -224,12 +224,6 @@ def test_bad_defaults_are_refused(defaults: dict[str, str], sentence: str) -> No
     with pytest.raises(InputError) as caught:
         validate_defaults(defaults)
     assert str(caught.value) == sentence
-
-
-def test_a_message_makes_graph_ignore_the_language() -> None:
-    """The plan counts such rows; they are no error."""
-    assert language_is_ignored(valid(message="Hi", language="de"))
-    assert not language_is_ignored(valid(language="de"))
 
 
 def test_something_that_is_no_record() -> None:

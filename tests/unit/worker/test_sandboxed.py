@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from config import load_settings
 from worker.folders import StackError
 from worker.sandboxed import (
     load_sandbox_connection,
-    read_sandbox_info,
     refuse_sandbox_behind,
-    sandbox_connection_env,
 )
 
 READY = {
@@ -43,15 +40,6 @@ def test_a_ready_file_is_a_connection(ready_file: Path) -> None:
     assert found is not None
     assert found["client_secret"] == "file:/s/secret"
     assert set(found) == {"tenant_id", "client_id", "client_secret", "authority", "graph_url", "ca_file"}
-
-
-def test_the_same_connection_goes_through_the_environment(ready_file: Path) -> None:
-    """`config` reads the variables as the connection that they spell."""
-    info = read_sandbox_info(ready_file)
-    assert info is not None
-    connection = load_settings(sandbox_connection_env(info)).connection("sandbox")
-    assert connection.tenant_id == READY["tenant_id"]
-    assert connection.graph_url == READY["graph_url"]
 
 
 def test_no_file_half_a_file_or_a_dead_sandbox_is_no_connection(ready_file: Path) -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from config.secrets import Secret
+from tests.ledgers import new_key_text
 from worker.errors import KeyUnusable, SealBroken
-from worker.seal import Sealer, new_key_text
+from worker.seal import Sealer
 
 
 def test_sealed_value_opens_in_its_place_only() -> None:
@@ -60,11 +61,3 @@ def test_weak_key_is_refused(keys: list[str]) -> None:
     """A key that can be guessed is said to be none."""
     with pytest.raises(KeyUnusable):
         Sealer(keys)
-
-
-def test_hash_keys_differ_by_label_and_follow_from_the_first_key() -> None:
-    """One label's hashes tell nothing about another's."""
-    key, other = new_key_text(), new_key_text()
-    assert Sealer([key]).hash_key("a") == Sealer([key, other]).hash_key("a")
-    assert Sealer([key]).hash_key("a") != Sealer([key]).hash_key("b")
-    assert len(Sealer([key]).hash_key("a")) == 32

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from config import parse_connection
 from config.references import Reference
+from tests.ledgers import new_key_text
 from tests.servers import (
     Certificate,
     RawServer,
@@ -36,7 +37,7 @@ from worker.credentials import SigninTarget, read_roles
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.graph import GraphTarget, graph_base
 from worker.keys import Keys
-from worker.seal import Sealer, new_key_text
+from worker.seal import Sealer
 from worker.tokens import TokenShelf, TokenSource, authority_of, certificate_ends_at
 
 TENANT = "11111111-2222-4333-8444-555555555555"
