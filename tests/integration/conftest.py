@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,3 +17,11 @@ async def desk(valkey_url: str) -> AsyncIterator[Desk]:
     """An empty ledger."""
     async with open_desk(valkey_url) as desk:
         yield desk
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder for the module, with a path that is short enough for a socket."""
+    path = Path(tempfile.mkdtemp(prefix="ui-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

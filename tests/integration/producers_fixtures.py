@@ -175,6 +175,20 @@ class Usher:
         found: dict[str, Any] = wait_until(look, within_s, f"job {job} done")
         return found
 
+    def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:
+        """Run a command to its end, without a terminal; returns status, stdout, stderr."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "tasks.cli", *arguments],
+            env=self.env | env,
+            cwd=self.folder,
+            input="",
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout, done.stderr
+
     def stop_worker(self, within_s: float = 40) -> None:
         """End the worker warmly, as a service manager does."""
         assert self.worker

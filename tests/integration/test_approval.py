@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
 import socket
-import subprocess
-import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,38 +16,24 @@ import redis
 
 from tests.integration.producers_fixtures import Usher, connection_table, run_usher, wait_until
 
-PROGRAM = (sys.executable, "-P", "-m", "tasks.cli")
 ME = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
 
 
 @pytest.fixture(scope="module")
-def usher() -> Iterator[Usher]:
+def usher(folder: Path) -> Iterator[Usher]:
     """One worker; `contoso` requires approval."""
-    folder = Path(tempfile.mkdtemp(prefix="ua-", dir="/tmp"))
 
     def tables(ready: dict[str, Any]) -> str:
         return connection_table("contoso", ready, require_approval="true")
 
-    try:
-        with run_usher(folder, sandbox_options=("--quota", "off", "--replication", "0"), tables=tables) as running:
-            yield running
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with run_usher(folder, sandbox_options=("--quota", "off", "--replication", "0"), tables=tables) as running:
+        yield running
 
 
 def run(usher: Usher, *arguments: str, **env: str) -> tuple[int, dict[str, Any], str]:
     """Run a command with --json; returns its status, its object and what it said on stderr."""
-    done = subprocess.run(
-        [*PROGRAM, *arguments, "--json"],
-        env=usher.env | env,
-        cwd=usher.folder,
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout), done.stderr
+    status, out, said = usher.run(*arguments, "--json", **env)
+    return status, json.loads(out), said
 
 
 def address() -> str:

@@ -18,12 +18,10 @@ from tests.integration.test_cli import Place, Typist
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(folder: Path) -> Iterator[Sandbox]:
     """One Entra for the module."""
-    folder = Path(tempfile.mkdtemp(prefix="ucon-", dir="/tmp"))
     with run_sandbox(folder) as sandbox:
         yield sandbox
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,6 @@ from tests.integration.producers_fixtures import Sandbox, run_sandbox, wait_unti
 from tests.integration.test_schedules import Beats, _usher
 from tests.sites import OwnValkey, Site, open_site
 from worker.programs import seen
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder for the module, with a short path."""
-    path = Path(tempfile.mkdtemp(prefix="uk-", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")

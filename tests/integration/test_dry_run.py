@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-import subprocess
-import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +13,6 @@ import pytest
 
 from tests.integration.producers_fixtures import Usher, connection_table, run_usher
 
-PROGRAM = (sys.executable, "-P", "-m", "tasks.cli")
 ROLES = ",".join(
     (
         *("User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All"),
@@ -29,9 +24,8 @@ WOULD_OF = {"invited": "invite", "already_guest": "skip", "skipped": "skip", "fa
 
 
 @pytest.fixture(scope="module")
-def usher() -> Iterator[Usher]:
+def usher(folder: Path) -> Iterator[Usher]:
     """One worker and several connections to one tenant; `blind` may not read anything."""
-    folder = Path(tempfile.mkdtemp(prefix="udr-", dir="/tmp"))
 
     def tables(ready: dict[str, Any]) -> str:
         own = {"blocked_domains": '["rival.example"]'}
@@ -44,31 +38,13 @@ def usher() -> Iterator[Usher]:
         )
 
     options = ("--quota", "off", "--replication", "0", "--roles", ROLES)
-    try:
-        with run_usher(folder, sandbox_options=options, tables=tables) as running:
-            yield running
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def run(usher: Usher, *arguments: str, **env: str) -> tuple[int, str, str]:
-    """Run a command to its end, without a terminal; returns status, stdout, stderr."""
-    done = subprocess.run(
-        [*PROGRAM, *arguments],
-        env=usher.env | env,
-        cwd=usher.folder,
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout, done.stderr
+    with run_usher(folder, sandbox_options=options, tables=tables) as running:
+        yield running
 
 
 def tell(usher: Usher, *arguments: str, **env: str) -> tuple[int, dict[str, Any]]:
     """The same with --json."""
-    status, out, _ = run(usher, *arguments, "--json", **env)
+    status, out, _ = usher.run(*arguments, "--json", **env)
     told: dict[str, Any] = json.loads(out)
     return status, told
 
@@ -99,7 +75,7 @@ def everybody(usher: Usher) -> Path:
 def foreseen(usher: Usher, path: Path, *options: str) -> dict[int, tuple[str, str]]:
     """Each row's verdict and its reason."""
     out = usher.folder / "would.csv"
-    status, _, said = run(usher, "invite", str(path), *options, "--dry-run", "-o", str(out))
+    status, _, said = usher.run("invite", str(path), *options, "--dry-run", "-o", str(out))
     assert status == 1, said
     assert out.stat().st_mode & 0o777 == 0o600
     with out.open(newline="") as file:
@@ -110,7 +86,7 @@ def really(usher: Usher, path: Path, *options: str, status: int = 1) -> tuple[st
     """Send the list; how each row ended."""
     got, told = tell(usher, "invite", str(path), *options, "--yes")
     assert got == status, told
-    lines = run(usher, "jobs", "results", told["job"], "--format", "jsonl")[1].splitlines()
+    lines = usher.run("jobs", "results", told["job"], "--format", "jsonl")[1].splitlines()
     return told["job"], {row["row"]: row["status"] for row in map(json.loads, lines)}
 
 
@@ -155,7 +131,7 @@ def test_a_closed_policy_and_an_allow_list_are_foreseen(usher: Usher) -> None:
     assert "guest invite settings" in verdicts[3][1]
     job, ended = really(usher, path, "-c", "closed", "--wait", "1s", status=3)
     compare(verdicts, ended)
-    assert run(usher, "jobs", "cancel", job)[0] == 0  # or it would send once the gate is tried again, in another test
+    assert usher.run("jobs", "cancel", job)[0] == 0  # or it would send once the gate is tried again, in another test
     usher.sandbox.ask("reset", {})
 
 
@@ -170,7 +146,7 @@ def test_it_says_what_it_saw_and_what_it_may_not_see(usher: Usher) -> None:
     assert told["plan"]["not_checked"] == []
     usher.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
     usher.sandbox.ask("tokens", {"action": "revoke"})
-    status, out, _ = run(usher, "invite", str(path), "-c", "contoso", "--dry-run")
+    status, out, _ = usher.run("invite", str(path), "-c", "contoso", "--dry-run")
     assert (status, "did they mean gmail.com?" in out) == (0, True)
     for permission in ("User.Read.All", "Policy.Read.All", "Organization.Read.All", "Policy.Read.B2BManagementPolicy"):
         assert f"grant the app {permission}" in out
@@ -181,16 +157,14 @@ def test_it_says_what_it_saw_and_what_it_may_not_see(usher: Usher) -> None:
 def test_a_plan_runs_as_it_was_signed_off(usher: Usher) -> None:
     """What it leaves out is not sent, whatever the tenant says by then; every other row goes; its list need not be named again."""
     path, plan = everybody(usher), usher.folder / "plan.json"
-    run(usher, "invite", str(path), "-c", "contoso", "--dry-run", "-o", str(plan))
+    usher.run("invite", str(path), "-c", "contoso", "--dry-run", "-o", str(plan))
     assert plan.stat().st_mode & 0o777 == 0o600
     assert "@" not in json.dumps({**json.loads(plan.read_text()), "made_by": ""})
     verdicts = foreseen(usher, path, "-c", "contoso")
     usher.sandbox.ask("policy", {"denied_domains": []})  # x@blocked.example could be invited now, and is not
     status, told = tell(usher, "invite", "--plan", str(plan), "--yes")
     assert status == 1
-    rows = [
-        json.loads(line) for line in run(usher, "jobs", "results", told["job"], "--format", "jsonl")[1].splitlines()
-    ]
+    rows = [json.loads(line) for line in usher.run("jobs", "results", told["job"], "--format", "jsonl")[1].splitlines()]
     compare(verdicts, {row["row"]: row["status"] for row in rows})
     blocked = next(row for row in rows if row["email"].endswith("@blocked.example"))
     assert (blocked["attempts"], "as planned on" in blocked["error_message"]) == (0, True)
@@ -205,7 +179,7 @@ def test_a_plan_does_not_run_with_anything_changed(usher: Usher) -> None:
     path.write_text(text)
     config = usher.folder / "other.toml"
     config.write_text((usher.folder / "usher.toml").read_text().replace("rival.example", "another.example"))
-    assert run(usher, "invite", str(path), "-c", "contoso", "--no-send-message", "--dry-run", "-o", str(plan))[0] == 0
+    assert usher.run("invite", str(path), "-c", "contoso", "--no-send-message", "--dry-run", "-o", str(plan))[0] == 0
     before = usher.sandbox.ask("stats")["invited"]
 
     def refused(*options: str, **env: str) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -32,12 +30,10 @@ def new(desk: Desk) -> Desk:
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(folder: Path) -> Iterator[Sandbox]:
     """A sandbox for the module; each test resets it."""
-    folder = Path(tempfile.mkdtemp(prefix="ug-", dir="/tmp"))
     with run_sandbox(folder, "--quota", "off", "--replication", "0") as sandbox:
         yield sandbox
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

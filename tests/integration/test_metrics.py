@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,12 +27,10 @@ from worker.timetable import Planned, Timetable
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(folder: Path) -> Iterator[Sandbox]:
     """A sandbox for the module; each site resets it."""
-    folder = Path(tempfile.mkdtemp(prefix="um-", dir="/tmp"))
     with run_sandbox(folder, "--quota", "off", "--replication", "0-0.3") as sandbox:
         yield sandbox
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

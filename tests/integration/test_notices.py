@@ -7,9 +7,7 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,14 +23,6 @@ from worker.gates import HoldReason
 from worker.notices import Notices
 
 SECRET = "a secret of the receiver"
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder for the module, with a short path."""
-    path = Path(tempfile.mkdtemp(prefix="un-", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")

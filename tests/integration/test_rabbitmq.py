@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +16,10 @@ from worker.queues import BULK, NOW, PRODUCERS
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(folder: Path) -> Iterator[Sandbox]:
     """A sandbox for the module; each site resets it."""
-    folder = Path(tempfile.mkdtemp(prefix="ub-", dir="/tmp"))
     with run_sandbox(folder, "--quota", "off", "--replication", "0-0.3") as sandbox:
         yield sandbox
-    shutil.rmtree(folder)
 
 
 def use_broker(site: Site, url: str) -> None:

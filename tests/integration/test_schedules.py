@@ -6,11 +6,9 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,14 +22,6 @@ from tests.sites import OwnValkey, Site, open_site
 from worker.model import JobState
 from worker.store import OUTAGE
 from worker.timetable import Run, Timetable
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder for the module, with a short path."""
-    path = Path(tempfile.mkdtemp(prefix="uc-", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")

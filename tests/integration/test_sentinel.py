@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +15,10 @@ from worker.timetable import Timetable
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(folder: Path) -> Iterator[Sandbox]:
     """A sandbox for the module; each site resets it."""
-    folder = Path(tempfile.mkdtemp(prefix="ub-", dir="/tmp"))
     with run_sandbox(folder, "--quota", "off", "--replication", "0-0.3") as sandbox:
         yield sandbox
-    shutil.rmtree(folder)
 
 
 async def test_a_failover_in_the_middle_of_a_job(sandbox: Sandbox) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,6 @@ from tests.sites import QUOTA, Site, open_site
 from worker.gates import HoldReason
 from worker.job_view import JobView
 from worker.model import Counts, JobState
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder for the module, with a short path."""
-    path = Path(tempfile.mkdtemp(prefix="uw-", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")
