@@ -20,13 +20,13 @@ from tasks.csv_style import CsvStyle
 from tasks.encodings import describe_encoding
 from tasks.errors import InputError
 from tasks.list_options import DELIMITERS, ListOptions
-from tasks.records import FileLine, RawRecord
+from tasks.records import FileLine, RawRecord, WithColumns
 from tasks.rows import BadRow, build_bad_row
 from tasks.spreadsheet import unescape_cell
 from tasks.text_lines import TextLines
 
 
-class CsvRecords:
+class CsvRecords(WithColumns):
     """The records of one CSV source, in one pass; the headings are read when it is made. Raises `InputError`."""
 
     def __init__(self, lines: TextLines, options: ListOptions | None = None) -> None:
@@ -42,18 +42,6 @@ class CsvRecords:
     @property
     def warnings(self) -> tuple[str, ...]:
         return (describe_ignored(self.columns.ignored),) if self.columns.ignored else ()
-
-    @property
-    def read(self) -> tuple[tuple[str, str], ...]:
-        return self.columns.read
-
-    @property
-    def joined(self) -> int | None:
-        return self.columns.joined
-
-    @property
-    def is_result(self) -> bool:
-        return self.joined is not None
 
     @property
     def style(self) -> CsvStyle:

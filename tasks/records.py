@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from tasks.columns import Columns
 from tasks.rows import BadRow
 
 
@@ -80,3 +81,24 @@ class RecordReader(Protocol):
     def is_result(self) -> bool:
         """Whether these are results of usher's own, fed back."""
         ...
+
+
+class WithColumns:
+    """What the readers of formats with a line of headings have in common."""
+
+    columns: Columns
+
+    @property
+    def read(self) -> tuple[tuple[str, str], ...]:
+        """The fields that are read, each with the heading it is taken from."""
+        return self.columns.read
+
+    @property
+    def joined(self) -> int | None:
+        """Where the outcomes of an earlier run begin, if the file has them."""
+        return self.columns.joined
+
+    @property
+    def is_result(self) -> bool:
+        """Whether these are results of usher's own, fed back."""
+        return self.joined is not None

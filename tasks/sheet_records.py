@@ -17,7 +17,7 @@ from tasks.columns import describe_ignored, parse_headings, quote_headings
 from tasks.errors import InputError
 from tasks.heading_line import LINES_LOOKED_AT, Line, check_above, explain_missing, find_headings
 from tasks.list_options import ListOptions
-from tasks.records import FileLine, RawRecord
+from tasks.records import FileLine, RawRecord, WithColumns
 from tasks.rows import BadRow, build_bad_row
 from tasks.spreadsheet import unescape_cell
 from tasks.workbook import Structure, Workbook, column_letters
@@ -25,7 +25,7 @@ from tasks.workbook import Structure, Workbook, column_letters
 _ROWS_ABOVE: Final = 2_000  # rows, empty ones included, in which the headings are looked for
 
 
-class SheetRecords:
+class SheetRecords(WithColumns):
     """The records of one sheet, in one pass. Raises `InputError`, and `Ambiguity` for what has to be asked."""
 
     def __init__(self, book: Workbook, options: ListOptions | None = None) -> None:
@@ -53,18 +53,6 @@ class SheetRecords:
                 "as empty; open the workbook in Excel and save it, then they have one."
             )
         return tuple(told)
-
-    @property
-    def read(self) -> tuple[tuple[str, str], ...]:
-        return self.columns.read
-
-    @property
-    def joined(self) -> int | None:
-        return self.columns.joined
-
-    @property
-    def is_result(self) -> bool:
-        return self.joined is not None
 
     @property
     def description(self) -> tuple[str, ...]:
