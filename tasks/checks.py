@@ -19,8 +19,8 @@ from worker.errors import TokenRefused, TokenUnavailable, UsherError
 
 if TYPE_CHECKING:
     from config import Connection
+    from worker.credentials import AccessToken
     from worker.services import Services
-    from worker.tokens import AccessToken
 
 SOON = timedelta(days=30)
 """A credential that ends within this is somebody's business now."""
@@ -191,7 +191,7 @@ def _certificate(connection: Connection, soon: timedelta) -> list[Finding]:
     if connection.certificate is None:
         return []
     from config import ConfigError
-    from worker.tokens import certificate_ends_at
+    from worker.credentials import certificate_ends_at
 
     try:
         ends_at = certificate_ends_at(connection)

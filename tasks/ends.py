@@ -16,8 +16,8 @@ from worker.expiry import note_end
 
 if TYPE_CHECKING:
     from config import Connection
+    from worker.credentials import AccessToken
     from worker.services import Services
-    from worker.tokens import AccessToken
 
 
 async def check_secret(

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from worker.batching import GraphAnswer, GraphRequest
+from worker.causes import Kind
 from worker.errors import TokenUnavailable
 from worker.quota import Bucket, read_buckets, throttled_buckets
 from worker.spending import SLOWED
-from worker.verdicts import Kind, Operation, Verdict, decide
+from worker.verdicts import Operation, Verdict, decide
 
 if TYPE_CHECKING:
     from config import Connection
+    from worker.credentials import AccessToken
     from worker.services import Services
-    from worker.tokens import AccessToken
 
 WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """Between the tries of one question, where Graph does not say how long."""

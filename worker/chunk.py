@@ -38,8 +38,8 @@ from worker.verdicts import Operation, Verdict, decide
 
 if TYPE_CHECKING:
     from config import Connection
+    from worker.credentials import AccessToken
     from worker.services import Services
-    from worker.tokens import AccessToken
 
 log = logging.getLogger(__name__)
 

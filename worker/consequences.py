@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from worker.causes import HoldKind, Kind
 from worker.model import KnownRow, Outcome, Row, RowState
-from worker.verdicts import HoldKind, Kind, Verdict
+from worker.verdicts import Verdict
 
 _FINAL = {
     Kind.INVITED: RowState.INVITED,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker.causes import explain_cause
 from worker.consequences import build_known
 from worker.directory import DirectoryUser
 from worker.lookups import WhyNot
@@ -16,7 +17,6 @@ from worker.model import KnownRow, Row, RowState
 from worker.patterns import Cause
 from worker.precheck import judge_known
 from worker.tenant_rules import TenantRules
-from worker.verdicts import explain_cause
 
 _PRIVILEGED = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
 

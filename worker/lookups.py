@@ -15,16 +15,17 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from worker.batching import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
+from worker.causes import Kind
 from worker.directory import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
 from worker.model import Lane
 from worker.quota import Bucket, read_buckets
-from worker.verdicts import Kind, Operation, Verdict, decide
+from worker.verdicts import Operation, Verdict, decide
 
 if TYPE_CHECKING:
     from config import Connection
     from worker.batching import GraphAnswer
+    from worker.credentials import AccessToken
     from worker.services import Services
-    from worker.tokens import AccessToken
 
 _ROUNDS = 6
 """Calls of one look-up at most: halving 15 addresses to a single one takes four more than the first."""

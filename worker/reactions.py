@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from worker.causes import HoldKind
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.gates import Held, HoldReason
 from worker.model import Lane
@@ -16,13 +17,13 @@ from worker.patience import Patience
 from worker.quota import Bucket, throttled_buckets
 from worker.spending import SLOWED
 from worker.trouble import Backoff
-from worker.verdicts import HoldKind, Verdict
+from worker.verdicts import Verdict
 
 if TYPE_CHECKING:
     from config import Connection
+    from worker.credentials import AccessToken
     from worker.model import Grant
     from worker.services import Services
-    from worker.tokens import AccessToken
 
 log = logging.getLogger(__name__)
 

@@ -26,8 +26,9 @@ from worker.keys import Keys
 from worker.ledger import Ledger
 from worker.meters import Meters
 from worker.seal import Sealer
+from worker.shelf import TokenShelf
 from worker.store import open_client
-from worker.tokens import TokenShelf, TokenSource
+from worker.tokens import TokenSource
 from worker.usage import Begun
 
 if TYPE_CHECKING:

@@ -2,9 +2,7 @@
 
     memory of this process  ->  shelf in Redis  ->  Entra, through MSAL in a thread
 
-A token is fetched anew while the old one still serves. MSAL is used for its protocol and not for its caches: it serves
-a refusal from memory for a minute, so that a rotated secret would look refused, and hands out an old token until five
-minutes before its end. https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+A token is fetched anew while the old one still serves. The sign-in itself: `application.py`.
 """
 
 from __future__ import annotations
@@ -12,29 +10,23 @@ from __future__ import annotations
 import asyncio
 import copy
 import hashlib
-import json
 import logging
 import random
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from tenacity import AsyncRetrying, RetryCallState
 
-from worker import tls
+from worker.application import Application, CredentialRefused, authority_of
 from worker.batching import Fate
-from worker.credentials import AccessToken, Credential, SigninTarget, certificate_ends_at, load_credentials, make_token
-from worker.errors import TokenError, TokenRefused, TokenUnavailable, WayOutUnusable
-from worker.retries import READS, decide_retry, parse_retry_after
+from worker.credentials import AccessToken, Credential, SigninTarget, load_credentials
+from worker.errors import TokenError, TokenRefused, TokenUnavailable
+from worker.retries import READS, decide_retry
 from worker.shelf import UNLOCKED, TokenShelf
-from worker.signin import SigninKind, explain_signin
-
-__all__ = ["AccessToken", "TokenShelf", "TokenSource", "authority_of", "certificate_ends_at"]
 
 REPEAT_AFTER_S = 5.0
 """A failure is the answer for so long, unless the service names a longer time: a hundred waiting rows ask once. Well
@@ -58,7 +50,7 @@ class _Slot:
     failure: TokenError | None = None
     failure_until_s: float = 0.0
     refused_hash: bytes = b""  # of a token that Graph refused: never taken again, wherever it still lies
-    applications: dict[str, _Application] = field(default_factory=dict)  # by the credential's fingerprint
+    applications: dict[str, Application] = field(default_factory=dict)  # by the credential's fingerprint
 
 
 class TokenSource:
@@ -205,9 +197,7 @@ class TokenSource:
             slot.applications.pop(old).close()
         refusal: TokenRefused | None = None
         for credential in credentials:
-            application = slot.applications.setdefault(
-                credential.fingerprint, _Application(credential, self._timeout_s)
-            )
+            application = slot.applications.setdefault(credential.fingerprint, Application(credential, self._timeout_s))
             try:
                 token = await self._ask_patiently(connection, application)
                 self._tell(connection, "ok")
@@ -215,7 +205,7 @@ class TokenSource:
             except TokenUnavailable:
                 self._tell(connection, "unavailable")
                 raise
-            except _CredentialRefused as error:
+            except CredentialRefused as error:
                 self._tell(connection, "refused")
                 refusal = refusal or TokenRefused(error.sentence, code=error.code, fingerprint=error.fingerprint)
             except TokenRefused:
@@ -228,7 +218,7 @@ class TokenSource:
         if self._heard is not None:
             self._heard(connection, how)
 
-    async def _ask_patiently(self, connection: SigninTarget, application: _Application) -> AccessToken:
+    async def _ask_patiently(self, connection: SigninTarget, application: Application) -> AccessToken:
         """Three tries within 3 s for what passes by itself."""
         started_s = time.monotonic()
         wait_s = 0.0
@@ -261,171 +251,6 @@ class TokenSource:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(8, thread_name_prefix="usher-sign-in")
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-def authority_of(connection: SigninTarget) -> str:
-    """Return the sign-in address with its tenant, also where only the host was configured."""
-    authority = connection.authority.rstrip("/")
-    return authority if urlsplit(authority).path else f"{authority}/{connection.tenant_id}"
-
-
-class _CredentialRefused(TokenRefused):
-    """This credential was refused; another of the same application might do."""
-
-
-class _Garbled(Exception):
-    """The token endpoint did not answer in JSON."""
-
-
-class _Wire:
-    """MSAL's way out: a session that remembers its last answer, which MSAL's exceptions leave out."""
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self.status = 0
-        self.retry_after_s: float | None = None
-        self.body: Any = None
-
-    def reset(self) -> None:
-        self.status, self.retry_after_s, self.body = 0, None, None
-
-    def get(self, url: str, **kwargs: Any) -> Any:
-        self.reset()
-        return self._note(self._session.get(url, **kwargs))
-
-    def post(self, url: str, **kwargs: Any) -> Any:
-        self.reset()
-        response = self._note(self._session.post(url, **kwargs))
-        if response.status_code < 500 and not isinstance(self.body, dict):
-            raise _Garbled  # before MSAL sees it: it would log the text, which may be half a token
-        return response
-
-    def close(self) -> None:
-        self._session.close()
-
-    def _note(self, response: Any) -> Any:
-        self.status = response.status_code
-        self.retry_after_s = parse_retry_after({name.lower(): value for name, value in response.headers.items()})
-        try:
-            self.body = json.loads(response.text)
-        except (ValueError, RecursionError):
-            self.body = None
-        return response
-
-
-class _Application:
-    """One MSAL application: one client with one credential."""
-
-    def __init__(self, credential: Credential, timeout_s: float) -> None:
-        self._credential = credential
-        self._timeout_s = timeout_s
-        self._msal: Any = None
-        self._wire: _Wire | None = None
-        self._http_cache: dict[str, Any] = {}
-        self._stamp: tuple[object, ...] = ()
-        self._one_thread = threading.Lock()  # a cancelled task's thread may still be in here when the next one comes
-
-    def ask(self, connection: SigninTarget, authority: str, now: Callable[[], float]) -> AccessToken:
-        """Ask Entra for a token. Blocking. Raises `TokenRefused` (`_CredentialRefused`) or `TokenUnavailable`, nothing
-        else."""
-        with self._one_thread:
-            return self._ask(connection, authority, now())
-
-    def close(self) -> None:
-        """Drop the application with everything it remembers: after a failure its memory would answer in Entra's
-        place."""
-        wire, self._wire, self._msal = self._wire, None, None
-        self._http_cache.clear()
-        if wire is not None:
-            wire.close()
-
-    def _ask(self, connection: SigninTarget, authority: str, issued_s: float) -> AccessToken:
-        try:
-            result = self._acquire(connection, authority)
-        except WayOutUnusable as error:
-            self.close()
-            raise TokenRefused(error.sentence, code="way_out_unusable") from None
-        except Exception as error:  # noqa: BLE001 - MSAL lets through whatever requests, json and itself raise; all of it ends here
-            failure = self._translate(connection, authority, error)
-            self.close()
-            raise failure from None  # a chained one may hold the request, and with it the secret
-        text, life_s = result.get("access_token"), result.get("expires_in")
-        if isinstance(text, str) and text and isinstance(life_s, (int, float)):
-            return make_token(text, issued_s=issued_s, life_s=float(life_s), fingerprint=self._credential.fingerprint)
-        failure = self._explain(connection, result)
-        self.close()
-        raise failure
-
-    def _acquire(self, connection: SigninTarget, authority: str) -> dict[str, Any]:
-        stamp = (authority, *tls.trust_stamp(connection.ca_file))
-        if self._msal is None or stamp != self._stamp:
-            import msal  # 100 ms, and only where somebody signs in
-
-            self.close()
-            self._stamp = stamp
-            self._wire = _Wire(tls.open_session(connection.ca_file, timeout_s=self._timeout_s))
-            # Calls the network: the tenant's OpenID configuration. No instance discovery: it would ask a host of the
-            # global cloud whether it knows the authority, and ours are configured.
-            self._msal = msal.ConfidentialClientApplication(
-                connection.client_id,
-                client_credential=self._credential.material,
-                authority=authority,
-                instance_discovery=False,
-                http_client=self._wire,
-                http_cache=self._http_cache,
-            )
-        assert self._wire is not None
-        self._wire.reset()
-        self._msal.remove_tokens_for_client()  # else MSAL hands out what it has until five minutes before the end
-        result = self._msal.acquire_token_for_client(scopes=[connection.scope])
-        return result if isinstance(result, dict) else {}
-
-    def _explain(self, connection: SigninTarget, body: Any) -> TokenError:
-        """Translate an answer of Entra, through MSAL or seen on the wire."""
-        status = 0 if self._wire is None else self._wire.status
-        retry_after_s = None if self._wire is None else self._wire.retry_after_s
-        trouble = explain_signin(
-            status, body, tenant=connection.tenant_id, client=connection.client_id, cloud=connection.cloud
-        )
-        if trouble.kind is SigninKind.TRANSIENT:
-            return TokenUnavailable(trouble.sentence, retry_after_s=retry_after_s, code=trouble.code)
-        kind = _CredentialRefused if trouble.is_about_credential else TokenRefused
-        return kind(trouble.sentence, code=trouble.code, fingerprint=self._credential.fingerprint)
-
-    def _translate(self, connection: SigninTarget, authority: str, error: Exception) -> TokenError:
-        """Translate an exception of MSAL or of requests."""
-        from requests import exceptions as http
-
-        host = urlsplit(authority).netloc
-        if self._wire is not None and self._wire.status:
-            return self._explain(connection, self._wire.body)
-        if isinstance(error, http.SSLError):
-            return TokenRefused(
-                f"The certificate of {host} is not trusted: name its issuer in ca_file of the connection or in SSL_CERT_FILE, and check "
-                "the proxy in between.",
-                code="certificate_not_trusted",
-            )
-        if isinstance(error, (http.InvalidURL, http.InvalidSchema, http.MissingSchema)):
-            return TokenRefused(
-                f"The sign-in address {authority} or the proxy's cannot be used: check authority and HTTPS_PROXY.",
-                code="bad_address",
-            )
-        if isinstance(error, http.ProxyError):
-            return TokenUnavailable(
-                f"The proxy on the way to {host} does not let usher through; usher tries again by itself."
-            )
-        if isinstance(error, (http.RequestException, OSError)):
-            return TokenUnavailable(
-                f"{host} cannot be reached; check the network and the proxy. usher tries again by itself."
-            )
-        if not authority.startswith("https://"):
-            return TokenRefused(
-                f"The sign-in address {authority} is not an https URL: check authority.", code="bad_address"
-            )
-        return TokenRefused(
-            f"The sign-in with {host} failed before it began ({type(error).__name__}): check the connection's authority and credential.",
-            code="sign_in_failed",
-        )
 
 
 def _slot_key(connection: SigninTarget) -> tuple[object, ...]:

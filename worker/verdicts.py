@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from config.values import fold_domain
 from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
+from worker.causes import RULES, HoldKind, Kind
 from worker.patterns import PATTERNS, Cause, Pattern, find_cause
 from worker.retries import parse_retry_after
 
@@ -29,30 +30,6 @@ class Operation(StrEnum):
     READ_ORGANIZATION = "read_organization"
     READ_POLICY = "read_policy"
     READ_DELETED = "read_deleted"
-
-
-class Kind(StrEnum):
-    """What a verdict asks of the caller."""
-
-    INVITED = "invited"  # the row ends well
-    ALREADY_GUEST = "already_guest"  # the row ends well, nothing was sent
-    FAILED = "failed"  # the row ends; for a read: not to be had
-    THROTTLED = "throttled"  # refused before processing; the gate closes for `retry_after_s`
-    RETRY = "retry"  # may be sent again; see `maybe_processed`
-    IN_DOUBT = "in_doubt"  # look the guest up before anything else
-    HOLD = "hold"  # the connection cannot go on, see `hold`; the row waits
-    TOKEN = "token"  # noqa: S105  (no secret) the token was refused: take a new one, once
-    OK = "ok"  # a read succeeded
-
-
-class HoldKind(StrEnum):
-    """Why a gate is held, and by what it is lifted."""
-
-    CREDENTIAL = "credential"  # lifted when a token is had
-    PERMISSION = "permission"  # Graph's own: half-open, one real row on a growing interval
-    TENANT = "tenant"  # likewise: a setting of the tenant, or the connection's addresses
-    ABUSE = "abuse"  # lifted only by a person
-    DIRECTORY_FULL = "directory_full"  # half-open
 
 
 class Verdict(NamedTuple):  # one a row: made in a quarter of the time that a frozen dataclass takes
@@ -85,126 +62,6 @@ _RAW_LIMIT = 500
 _ADDRESS = re.compile(r"[^\s@<>()\[\]'\",;:]{1,64}@(?=[^\s@])")
 _QUERY = re.compile(r"(https?://[^\s?'\"<>]{1,300})\?[^\s'\"<>]*", re.IGNORECASE)
 _GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    kind: Kind
-    message: str  # {domain}: of the invited address, "This domain" where it is not known; {raw}: Graph's own words
-    hold: HoldKind | None = None
-    whole_domain: bool = False
-
-
-_RULES: dict[Cause, _Rule] = {
-    Cause.ALREADY_GUEST: _Rule(
-        Kind.ALREADY_GUEST,
-        "Already in this tenant; nothing was sent. To mail the invitation again, submit the row with --resend.",
-    ),
-    Cause.ACCOUNT_DISABLED: _Rule(
-        Kind.FAILED,
-        "This guest exists, but the account is blocked from signing in: an administrator must enable it, then retry the row.",
-    ),
-    Cause.OWN_DOMAIN: _Rule(
-        Kind.FAILED,
-        "{domain} is a domain of this tenant itself: this is a colleague, who cannot be a guest.",
-    ),
-    Cause.GROUP_ADDRESS: _Rule(
-        Kind.FAILED, "The address belongs to a group or distribution list; invite its members one by one."
-    ),
-    Cause.BAD_ADDRESS: _Rule(
-        Kind.FAILED,
-        "Microsoft does not accept this e-mail address; correct it and submit the row again. It said: {raw}",
-    ),
-    Cause.BAD_REDIRECT: _Rule(
-        Kind.FAILED,
-        "Microsoft does not accept the redirect URL; it must be an absolute http or https URL. It said: {raw}",
-    ),
-    Cause.ADDRESS_TAKEN: _Rule(
-        Kind.FAILED,
-        "Another object of this tenant (a contact or a user) already holds this address: an administrator must remove or "
-        "change it, then retry the row.",
-    ),
-    Cause.HOME_TENANT_REFUSES: _Rule(
-        Kind.FAILED, "This person's home organisation cannot be invited; ask the person for a different address."
-    ),
-    Cause.BLOCKED_DOMAIN: _Rule(
-        Kind.FAILED,
-        "{domain} is blocked by this tenant's external collaboration settings: an administrator must allow the domain there.",
-        None,
-        True,
-    ),
-    Cause.CROSS_TENANT: _Rule(
-        Kind.FAILED,
-        "Cross-tenant access settings block guests from {domain}: the administrators of both tenants must allow B2B "
-        "collaboration.",
-        None,
-        True,
-    ),
-    Cause.CROSS_CLOUD: _Rule(
-        Kind.FAILED,
-        "The tenant of {domain} has disabled Microsoft's cross-cloud application: its administrator must enable it again.",
-        None,
-        True,
-    ),
-    Cause.INVITES_OFF: _Rule(
-        Kind.HOLD,
-        "This tenant's guest invite settings do not let the application invite: its administrator must change them or grant "
-        "the application permission User.Invite.All. A change takes 15 to 60 minutes to work; usher goes on by itself.",
-        HoldKind.TENANT,
-    ),
-    Cause.ABUSE_BLOCK: _Rule(
-        Kind.HOLD,
-        "Microsoft has blocked all invitations of this tenant for suspicious activity. Nothing more is sent: a tenant "
-        "administrator must open a support case with Microsoft; then run `usher connections reopen`.",
-        HoldKind.ABUSE,
-    ),
-    Cause.NO_PERMISSION: _Rule(
-        Kind.HOLD,
-        "The application may not invite: a tenant administrator must grant the application permission User.Invite.All and "
-        "give admin consent. Just granted, it takes a few minutes; usher goes on by itself.",
-        HoldKind.PERMISSION,
-    ),
-    Cause.TOKEN_REFUSED: _Rule(
-        Kind.TOKEN,
-        "Graph refused the access token; usher takes a new one. If that is refused too, check this machine's clock and the "
-        "connection's cloud and tenant id.",
-    ),
-    Cause.DIRECTORY_FULL: _Rule(
-        Kind.HOLD,
-        "The tenant's directory is full: its administrator must purge deleted objects or raise the quota (a verified domain "
-        "raises it to 300,000).",
-        HoldKind.DIRECTORY_FULL,
-    ),
-    Cause.STOPPED_FOR_GOOD: _Rule(
-        Kind.HOLD,
-        "Microsoft has stopped this application's requests for good: a tenant administrator must contact Microsoft's support.",
-        HoldKind.TENANT,
-    ),
-    Cause.NO_TARGET_TENANT: _Rule(
-        Kind.HOLD,
-        "Graph finds no tenant behind the token that could take guests: check the connection's tenant id; a personal account "
-        "has none.",
-        HoldKind.TENANT,
-    ),
-    Cause.WRONG_ADDRESS_OF_GRAPH: _Rule(
-        Kind.HOLD,
-        "Something answers at the connection's Graph address, but it knows no invitations (status {status}): check graph_url "
-        "and cloud of the connection. It said: {raw}",
-        HoldKind.TENANT,
-    ),
-    Cause.FOREIGN_ANSWER: _Rule(
-        Kind.HOLD,
-        "The answer (status {status}) does not come from Graph: check graph_url, the proxy and the firewall between this "
-        "machine and Microsoft.",
-        HoldKind.TENANT,
-    ),
-}
-
-
-def explain_cause(cause: Cause, domain: str = "") -> str:
-    """Return what is said of a guest whom Graph refuses for this cause, for a row whose refusal is foreseen."""
-    message = _RULES[cause].message.replace("{domain}", domain or "the address's domain")
-    return message if domain else message[:1].upper() + message[1:]
 
 
 _READ_PERMISSION = {
@@ -414,7 +271,7 @@ def _in_doubt(answer: GraphAnswer, code: str, happened: str) -> Verdict:
 
 
 def _apply(cause: Cause, answer: GraphAnswer, spoken: _Spoken) -> Verdict:
-    rule = _RULES[cause]
+    rule = RULES[cause]
     message = (
         rule.message.replace("{domain}", spoken.domain or "the address's domain")
         .replace("{status}", str(answer.status))

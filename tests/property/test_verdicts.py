@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.batching import Fate, GraphAnswer
+from worker.causes import Kind
 from worker.signin import SigninKind, explain_signin
-from worker.verdicts import Kind, Operation, decide
+from worker.verdicts import Operation, decide
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),

@@ -33,12 +33,14 @@ from tests.servers import (
     start_valkey,
     stop_valkey,
 )
-from worker.credentials import SigninTarget, read_roles
+from worker.application import authority_of
+from worker.credentials import SigninTarget, certificate_ends_at, read_roles
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.graph import GraphTarget, graph_base
 from worker.keys import Keys
 from worker.seal import Sealer
-from worker.tokens import TokenShelf, TokenSource, authority_of, certificate_ends_at
+from worker.shelf import TokenShelf
+from worker.tokens import TokenSource
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 Reply = tuple[int, Any, dict[str, str]]

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
+from worker.causes import RULES, HoldKind, Kind
 from worker.patterns import Cause, Pattern, find_cause
-from worker.verdicts import _RULES, HoldKind, Kind, Operation, Verdict, decide
+from worker.verdicts import Operation, Verdict, decide
 
 GUID = "0f3c1b2a-1111-4222-8333-444455556666"
 EMAIL = "ada@partner.example"
@@ -210,7 +211,7 @@ def test_existing_guest_is_named() -> None:
 
 def test_every_cause_has_a_rule() -> None:
     """A new cause without a sentence does not get through."""
-    assert set(_RULES) == set(Cause)
+    assert set(RULES) == set(Cause)
 
 
 def test_table_of_wordings_is_replaceable() -> None:
