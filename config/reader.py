@@ -36,7 +36,7 @@ from config.settings import Settings
 from config.sources import Faults, Merged, Path_, dotted, find_file, merge
 
 REPLICATION_S = 15.0
-"""Seconds a write may need to be seen by a read, beside the request's own time. Observed: 10 s is too short (GRAPH.md 1.4)."""
+"""Seconds a write may need to be seen by a read, beside the request's own time. Observed: 10 s is too short."""
 
 _S = TypeVar("_S", bound=Section)
 

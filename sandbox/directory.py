@@ -23,7 +23,7 @@ REFUSED_DOMAINS = {
     "crosscloud.example": "cross_cloud",
     "uninvitable.example": "uninvitable",
 }
-"""Domains that every tenant refuses, and which refusal of GRAPH.md 2.1 each one shows."""
+"""Domains that every tenant refuses, and which of Graph's refusals each one shows."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Entra's login endpoint: discovery, and the client credentials grant with a secret or a certificate.
 
-Refusals have Entra's JSON form and AADSTS codes (GRAPH.md 2.3), because callers tell people what to do by those codes.
+Refusals have Entra's JSON form and AADSTS codes, because callers tell people what to do by those codes.
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 """
 

@@ -1,6 +1,6 @@
 """Graph's refusals as values to raise: status, code, message, and the headers that go with them.
 
-The texts are those of GRAPH.md section 2 wherever a text was seen; where only the cause is documented, the wording is
+The texts are Graph's own wherever a text was seen; where only the cause is documented, the wording is
 the sandbox's own and says so in a comment.
 """
 

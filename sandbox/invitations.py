@@ -37,7 +37,7 @@ _ADDRESS = re.compile(
     r"@(?:[^\W_](?:[^\W_]|-)*(?<!-)\.)+(?=[^.]*[^\W\d_])[^\W_](?:[^\W_]|-)*[^\W_]"
 )
 _FORBIDDEN = frozenset('~!#$%^&*()+=[]{}\\/|;:"<>?,')
-"""Documented as not permitted in an address; whether Graph enforces it is not verified (GRAPH.md 1.2), so it is optional."""
+"""Documented as not permitted in an address; whether Graph enforces it is not verified, so it is optional."""
 _REDIRECT = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)

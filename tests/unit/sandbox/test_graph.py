@@ -71,7 +71,7 @@ def test_inviting_a_pending_guest_again_kills_the_old_link(desk: Any) -> None:
     ],
 )
 def test_refused_addresses(desk: Any, email: str, text: str) -> None:
-    """Every row of GRAPH.md 2.1 that depends on the address can be met, and mails nobody."""
+    """Every refusal that depends on the address can be met, and mails nobody."""
     before = len(desk.tenant.users)
     status, body = desk.invite(email, sendInvitationMessage=True)
     assert status == 400
