@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from config.version import read_version
 from tasks.checks import check_connection
 from worker.batching import GraphRequest
 from worker.errors import LedgerError, UsherError
-from worker.programs import Program, own_version, seen
+from worker.programs import Program, seen
 from worker.store import REFUSE_AT, STOP_AT, Server, check_server
 from worker.timetable import Timetable
 
@@ -116,7 +117,7 @@ def program_facts(programs: Sequence[Program], settings: Settings, *, private: b
     """Say who is there, and who differs from this command in version or configuration. Pure."""
     facts = []
     kinds = Counter(program.kind for program in programs)
-    own, digest = own_version(), settings.digest[:12]
+    own, digest = read_version(), settings.digest[:12]
     for program in programs:
         differs = []
         if program.version != own:

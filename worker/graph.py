@@ -27,6 +27,7 @@ from tenacity import AsyncRetrying, RetryCallState
 from yarl import URL
 
 from config.secrets import Secret
+from config.version import read_version
 from worker import tls
 from worker.batching import (
     NOTE_STALE,
@@ -434,14 +435,3 @@ def graph_base(graph_url: str) -> str:
     """Return Graph's address with its version and without a trailing slash, also where only the host was configured."""
     base = graph_url.rstrip("/")
     return base if urlsplit(base).path else f"{base}/v1.0"
-
-
-@cache
-def read_version() -> str:
-    """Return usher's own version for the User-Agent; "0" when it runs from a bare checkout."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("entra-usher")
-    except PackageNotFoundError:
-        return "0"

@@ -9,11 +9,11 @@ import os
 import socket
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from config.version import read_version
 from worker.keys import Keys
 
 if TYPE_CHECKING:
@@ -42,15 +42,10 @@ class Program:
 
 
 @cache
-def own_version() -> str:
-    """usher's version."""
-    return version("entra-usher")
-
-
 def describe_self(kind: Literal["worker", "beat"], name: str, settings: Settings) -> Program:
     """Return this process as it is now."""
     where = str(settings.source or "")
-    return Program(kind, name, own_version(), settings.digest[:12], socket.gethostname(), os.getpid(), where)
+    return Program(kind, name, read_version(), settings.digest[:12], socket.gethostname(), os.getpid(), where)
 
 
 def dump(program: Program, now_ms: int) -> bytes:

@@ -59,9 +59,9 @@ class LazyGroup(click.Group):
 
 def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from config.version import read_version
 
-        click.echo(f"usher {version('entra-usher')}")
+        click.echo(f"usher {read_version()}")
         ctx.exit()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from config.version import read_version
 from tasks.cli.terminal import build_table, clean
 from tasks.cli.words import many, number
 from tasks.domains import DomainNote, describe_domains
@@ -18,7 +19,6 @@ from tasks.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
 from worker.actor import find_person
 from worker.addresses import fold_address
 from worker.foresight import Would
-from worker.graph import read_version
 from worker.invitation import wants_mail
 from worker.tenant_rules import Gap, TenantRules, fetch_rules
 

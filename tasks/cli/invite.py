@@ -130,6 +130,7 @@ def _plan_or_given(
 def _build_request(
     terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], plan: PlanFile | None, closing: ExitStack
 ) -> Request:
+    from config.version import read_version
     from tasks.cli.planned import plan_options
     from tasks.cli.sending import Request
     from tasks.rows import validate_defaults
@@ -145,7 +146,7 @@ def _build_request(
         reading = plan.reading  # with the answers that were given when it was made
     rows, name, guests = _open_source(terminal, source, reading, closing)
     person = find_person()
-    info: dict[str, Any] = {"by": person.user, "host": person.host, "list": name, "usher": _version()}
+    info: dict[str, Any] = {"by": person.user, "host": person.host, "list": name, "usher": read_version()}
     if plan is not None:
         info |= {"plan": plan.digest, "planned_by": plan.told["made_by"]}
     if given["reason"]:
@@ -216,12 +217,6 @@ def _addresses(source: tuple[str, ...]) -> Iterator[ValidRow | BadRow]:
     for number, address in enumerate(source, 1):
         row = validate_record({"email": address}, number)
         yield look_again(row, {"email": address}, {}) if isinstance(row, BadRow) else row
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("entra-usher")
 
 
 def _refuse_unknown(name: str) -> None:

@@ -74,8 +74,8 @@ class _Page:
     """What a scrape gets. A ledger that is away is a metric, not an error; it is said once."""
 
     def __init__(self, terminal: Terminal, observer: Observer) -> None:
+        from config.version import read_version
         from worker.exposition import Names
-        from worker.graph import read_version
 
         self._terminal = terminal
         self._observer = observer

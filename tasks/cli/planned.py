@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from config.version import read_version
 from tasks.cli.errors import Refusal
 from tasks.plan_file import (
     Plan,
@@ -16,7 +17,6 @@ from tasks.plan_file import (
     hash_list,
     read_plan,
 )
-from worker.graph import read_version
 from worker.model import Outcome, RowState
 
 if TYPE_CHECKING:

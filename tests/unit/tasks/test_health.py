@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from config import Settings, parse_schedule
+from config.version import read_version
 from tasks.health import clock_fact, program_facts, server_facts
-from worker.programs import Program, own_version
+from worker.programs import Program
 from worker.store import Server
 
 SERVER = Server("valkey", "9.1.2", "noeviction", True, 10 << 20, 100 << 20)
 SETTINGS = Settings()
-WORKER = Program("worker", "w1@a", own_version(), SETTINGS.digest[:12], "a", 7, "/etc/usher/usher.toml")
+WORKER = Program("worker", "w1@a", read_version(), SETTINGS.digest[:12], "a", 7, "/etc/usher/usher.toml")
 
 
 @pytest.mark.parametrize(
