@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
@@ -41,7 +40,6 @@ class Program:
     seen_ms: int = 0
 
 
-@cache
 def describe_self(kind: Literal["worker", "beat"], name: str, settings: Settings) -> Program:
     """Return this process as it is now."""
     where = str(settings.source or "")
