@@ -280,7 +280,7 @@ def test_a_bad_list_is_one_sentence(place: Place, name: str) -> None:
         (("invite", "a@example.org", "-c", "sandbox", "--wait", "soon"), "must be a length of time"),
         (("invte",), "did you mean invite?"),
         (("jobs", "show", "nosuchjob"), "There is no job"),
-        (("jobs", "results", "../../etc"), "There is no job"),
+        (("jobs", "results", "../../etc", "-o", "x.csv"), "There is no job"),
         (("connections", "check"), "--all"),
         (("connections", "hold", "nobody", "--reason", "x"), "There is no connection"),
     ],
