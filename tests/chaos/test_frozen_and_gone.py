@@ -21,9 +21,8 @@ async def slow_site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
         yield site
 
 
-async def test_a_worker_frozen_past_its_lease_sends_nothing_of_it_again(slow_site: Site) -> None:
-    """Stopped with rows on the wire, another worker does the rest; woken up, it sends nothing old and works on what is new."""
-    site = slow_site
+async def freeze(site: Site, for_s: float, within_s: float) -> None:
+    """Stop a worker with rows on the wire; another does the rest. Woken up, it sends nothing old and works on what is new."""
     sleeper = site.start_worker()
     site.sandbox.ask("latency", {"latency": "0.4"})
     job = await site.desk.load(200)
@@ -31,8 +30,10 @@ async def test_a_worker_frozen_past_its_lease_sends_nothing_of_it_again(slow_sit
     await site.rows_on_the_wire(job)
     os.kill(sleeper.pid, signal.SIGSTOP)
     try:
+        asleep = asyncio.create_task(asyncio.sleep(for_s))
         other = site.start_worker()
-        view = await site.ended(job, 40)
+        view = await site.ended(job, within_s)
+        await asleep
     finally:
         os.kill(sleeper.pid, signal.SIGCONT)
     assert view.counts == Counts(rows=200, invited=200)
@@ -48,6 +49,19 @@ async def test_a_worker_frozen_past_its_lease_sends_nothing_of_it_again(slow_sit
     new = await site.desk.load(60)
     assert (await site.ended(new)).counts == Counts(rows=60, invited=60)
     site.assert_all_mailed_once(260)
+
+
+async def test_a_worker_frozen_past_its_lease_sends_nothing_of_it_again(slow_site: Site) -> None:
+    """For as long as the others need for its rows too."""
+    await freeze(slow_site, 0, 40)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+async def test_a_worker_frozen_for_three_minutes(valkey_url: str, sandbox: Sandbox) -> None:
+    """With leases and times as they are in life: past the lease, the mark, the request's timeout and the settling of its rows."""
+    async with open_site(valkey_url, sandbox, lease_s=15, settle_s=60, timeout_s=25) as site:
+        await freeze(site, 180, 150)
 
 
 @pytest.mark.long
