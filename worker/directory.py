@@ -5,6 +5,7 @@ https://learn.microsoft.com/graph/api/user-list  https://learn.microsoft.com/gra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,14 +60,11 @@ def build_requests(questions: Sequence[Question]) -> list[GraphRequest]:
     """Return the requests that ask these questions, in their order."""
     requests = []
     for number, question in enumerate(questions):
-        group = [address.replace("'", "''") for address in question.addresses]
         if question.by_mail:
-            condition = "mail in (" + ",".join(f"'{address}'" for address in group) + ")"
-            requests.append(GraphRequest(f"m{number}", "GET", _path(condition)))
+            requests.append(GraphRequest(f"m{number}", "GET", _path(_BY_MAIL, question.addresses)))
         else:
-            condition = " or ".join(f"otherMails/any(m:m eq '{address}')" for address in group)
-            headers = {"ConsistencyLevel": "eventual"}
-            requests.append(GraphRequest(f"o{number}", "GET", _path(condition, count=True), headers=headers))
+            path = _path(_BY_OTHER_MAILS, question.addresses) + "&$count=true"
+            requests.append(GraphRequest(f"o{number}", "GET", path, headers={"ConsistencyLevel": "eventual"}))
     return requests
 
 
@@ -87,8 +85,23 @@ def read_users(answer: GraphAnswer) -> dict[str, DirectoryUser] | None:
     return found
 
 
-def _path(condition: str, *, count: bool = False) -> str:
-    return f"/users?$filter={quote(condition, safe='')}&$select={_SELECT}&$top=100" + ("&$count=true" if count else "")
+def _quote(text: str) -> str:
+    return quote(text, safe="")
+
+
+_BY_MAIL = (_quote("mail in ('"), _quote("','"), _quote("')"))
+_BY_OTHER_MAILS = (_quote("otherMails/any(m:m eq '"), _quote("') or otherMails/any(m:m eq '"), _quote("')"))
+"""A condition's beginning, what stands between two addresses, and its end."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.~@-]*")
+
+
+def _path(condition: tuple[str, str, str], addresses: Sequence[str]) -> str:
+    begin, between, end = condition
+    if _PLAIN.fullmatch("".join(addresses)):  # nearly always: one character to be quoted, and that quickly
+        listed = between.join(addresses).replace("@", "%40")
+    else:
+        listed = between.join(_quote(address.replace("'", "''")) for address in addresses)
+    return f"/users?$filter={begin}{listed}{end}&$select={_SELECT}&$top=100"
 
 
 def _read_user(value: dict[str, Any]) -> DirectoryUser:
