@@ -39,8 +39,13 @@ class Journal:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
+        self._seen_s = now()
         # Ordered: a plain dict that loses its first entry again and again looks through all that were there before
         self._entries: OrderedDict[tuple[str, int, int], Entry] = OrderedDict()
+
+    def seen(self) -> None:
+        """The ledger is the one we know, so what was recorded ten seconds ago is safe. While it is away nothing gets safer with time."""
+        self._seen_s = self._now()
 
     def begun(self, ticket: Ticket, grant: Grant, nonce: str, index: IndexPlace | None) -> None:
         """Rows were marked and are about to leave."""
@@ -70,10 +75,10 @@ class Journal:
 
     def _prune(self) -> None:
         """Drop what is old, from the front: one that is not over yet keeps those behind it a little longer."""
-        now_s = self._now()
+        safe_s = max(self._seen_s - JOURNAL_S, self._now() - _FORGOTTEN_S)
         while self._entries:
             place, entry = next(iter(self._entries.items()))
             over_s = entry.recorded_s if entry.recorded_s is not None else entry.begun_s + _FORGOTTEN_S - JOURNAL_S
-            if now_s - over_s < JOURNAL_S:
+            if over_s >= safe_s:
                 return
             del self._entries[place]

@@ -59,6 +59,7 @@ class Presence:
     def come_in(self, beat: Beat) -> None:
         """From now on this process asks for work in that epoch."""
         self.epoch, self._seen_ms = beat.epoch, beat.at_ms
+        self.journal.seen()
 
     async def write_again(self) -> int:
         """Write this process's last marks and outcomes again, where they were lost. Returns how many rows that was news of."""

@@ -12,7 +12,8 @@ from tasks.mail_syntax import NotAnAddress, parse_address
 from worker.logs import build_formatter
 from worker.masking import mask_text
 
-_LOCAL = st.text(st.sampled_from("abzAZ019!#$%&'*+-/=?^_`{|}~.éüß漢"), min_size=2, max_size=64)
+# Without the star, which stands for what was cut
+_LOCAL = st.text(st.sampled_from("abzAZ019!#$%&'+-/=?^_`{|}~.éüß漢"), min_size=2, max_size=64)
 _LABEL = st.text(st.sampled_from("abz019-éü漢"), min_size=1, max_size=20)
 _DOMAIN = st.builds(".".join, st.lists(_LABEL, min_size=1, max_size=3)).map(lambda text: f"{text}.example")
 _AROUND = st.text(max_size=30)
@@ -20,6 +21,8 @@ _SPELLING = st.sampled_from(["{}", "<{}>", "'{}'", '"{}"', "({})", "mailto:{}", 
 
 
 def _is_address(text: str) -> bool:
+    if not text.partition("@")[0].strip("'"):
+        return False
     try:
         parse_address(text)
     except NotAnAddress:
@@ -28,6 +31,7 @@ def _is_address(text: str) -> bool:
 
 
 _ADDRESS = st.builds("{}@{}".format, _LOCAL, _DOMAIN).filter(_is_address)
+"""Real ones: a name of nothing but quotation marks is told from quotation marks by nobody."""
 _JSON = build_formatter(True)
 _HUMAN = build_formatter(False)
 
