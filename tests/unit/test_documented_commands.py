@@ -1,0 +1,78 @@
+"""Every command and option that README and docs show is one that usher has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from tasks.cli import COMMANDS, usher
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+_CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+_SHOWN = re.compile(r"(?<![\w/.-])(?:\.venv/bin/)?usher (?=[a-z])([^\n`]*)")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_NO_COMMANDS = {"guest invitations"}  # what entra-setup.md calls the application
+_CELERYS = {"worker", "beat", "flower"}  # Celery's own options come after ours
+
+
+def find_shown(page: Path) -> list[str]:
+    """Return what stands behind `usher` in a page's code."""
+    return [
+        shown.split("#")[0].split("&&")[0].strip()
+        for code in _CODE.findall(page.read_text())
+        for shown in _SHOWN.findall(code)
+    ]
+
+
+def find_faults(shown: str) -> list[str]:
+    """Return the words of one line that usher does not know. `jobs list | show ID` names two commands of a group."""
+    context = click.Context(usher)
+    first, _, rest = shown.partition(" ")
+    names = first.split("|")
+    if unknown := [name for name in names if name not in COMMANDS]:
+        return unknown
+    command = usher.get_command(context, names[0])
+    if len(names) > 1 or names[0] in _CELERYS or command is None:
+        return []
+    if not isinstance(command, click.Group):
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {
+            "--help"
+        }
+        return [option for option in _OPTION.findall(rest) if option not in known]
+    faults = []
+    for part in re.split(r"\s*\|\s*(?![^\[]*\])", rest):
+        words = part.replace("|", " ").split()
+        if not words or not re.fullmatch(r"[a-z-]+", words[0]) or words[0].startswith("-"):
+            continue  # a placeholder, or the alternative of an option
+        member = command.get_command(context, words[0])
+        if member is None:
+            faults.append(f"{first} {words[0]}")
+            continue
+        known = {option for parameter in member.params for option in (*parameter.opts, *parameter.secondary_opts)} | {
+            "--help"
+        }
+        faults += [f"{first} {words[0]} {option}" for option in _OPTION.findall(part) if option not in known]
+    return faults
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_command_that_is_shown_exists(page: Path) -> None:
+    """By its name, and with the options it is shown with."""
+    assert {
+        shown: faults for shown in find_shown(page) if shown not in _NO_COMMANDS and (faults := find_faults(shown))
+    } == {}
+
+
+def test_enough_is_looked_at() -> None:
+    """The pages show some eighty commands."""
+    assert sum(len(find_shown(page)) for page in PAGES) > 80
+
+
+@pytest.mark.parametrize("shown", ["jobs lits", "invite x.csv --dry", "jobs list | shwo ID", "nothing"])
+def test_what_does_not_exist_is_found(shown: str) -> None:
+    """A command, an option, the second of two."""
+    assert find_faults(shown)
