@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,12 @@ class Typist:
     def type(self, text: str) -> None:
         """Type."""
         os.write(self._fd, text.encode())
+
+    def is_running(self, wait_s: float) -> bool:
+        """Whether the command is still there after so long at most."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(wait_s)
+        return self._process.poll() is None
 
     def end(self, within_s: float = 40.0) -> Result:
         """Read until the command ends."""
