@@ -217,7 +217,6 @@ def _last_object(usher: Usher) -> dict[str, Any]:
     return told
 
 
-@pytest.mark.long  # Flower keeps what it hears: on a starved machine it may miss an event
 def test_a_job_with_faults_is_watched(seen: Seen, browser: Any) -> None:
     """2,000 rows: chunks at work in the browser, the same job in `jobs watch`; at the end the counts in Flower are the ledger's."""
     usher = seen.usher
@@ -262,7 +261,7 @@ def test_a_job_with_faults_is_watched(seen: Seen, browser: Any) -> None:
         return found
 
     wanted = Counter({word: told[word] for word in ("invited", "failed", "already_guest") if told[word]})
-    wait_until(lambda: counts() == wanted, 20, f"{wanted} in Flower, which has {counts()}")
+    wait_until(lambda: counts() == wanted, 60, f"{wanted} in Flower")
 
 
 def test_a_chunk_shows_its_place_and_its_counts(seen: Seen, browser: Any) -> None:
