@@ -73,7 +73,8 @@ def build_settings(place: Place) -> dict[str, Any]:
             "socket_timeout": 15,
             "socket_connect_timeout": 5,
             "health_check_interval": 10,
-            "retry_on_timeout": True,
+            # Not tried again by redis-py: a worker that met the next server at once would subscribe there and wait in that read for ever
+            "retry_on_timeout": False,
             **({} if place.broker_url.startswith("redis+socket") else {"socket_keepalive": True}),
             **sentinel,
         }

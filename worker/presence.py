@@ -51,7 +51,7 @@ class Presence:
                 *(to_ms(JOURNAL_S), to_ms(restored_s), why),
             ],
         )
-        beat = Beat(str(reply[0]), bool(reply[1]), int(reply[2]), reply[3], reply[4].decode(), bool(reply[5]))
+        beat = Beat(reply[0].decode(), bool(reply[1]), int(reply[2]), reply[3], reply[4].decode(), bool(reply[5]))
         if not beat.write_again:
             self.come_in(beat)
         return beat

@@ -125,6 +125,22 @@ async def test_redis_gone_and_back(own_site: Site, own_valkey: OwnValkey, away_s
     site.assert_all_mailed_once(300)
 
 
+async def test_a_worker_that_slept_through_a_restart_of_redis(own_site: Site, own_valkey: OwnValkey) -> None:
+    """Its connections are dead and the server is up already: it subscribes anew and consumes, with nobody beside it whose messages wake it."""
+    site = own_site
+    worker = site.start_worker()
+    first = await site.desk.load(20)
+    await site.ended(first)
+    os.kill(worker.pid, signal.SIGSTOP)
+    own_valkey.kill()
+    own_valkey.start_again()
+    os.kill(worker.pid, signal.SIGCONT)
+    job = await site.desk.load(60)
+    view = await site.ended(job, 40)
+    assert view.counts == Counts(rows=60, invited=60)
+    site.assert_all_mailed_once(80)
+
+
 async def test_answers_heard_while_redis_was_gone_are_not_in_doubt(own_valkey: OwnValkey, sandbox: Sandbox) -> None:
     """An app that may only invite, an outage well below settle_s: the worker carries what it heard until it can be written."""
     async with open_site(own_valkey.url, sandbox, latency="0.4", settle_s=8) as site:

@@ -12,7 +12,13 @@ local lease_ms, settle_ms, journal_ms, restored_ms = tonumber(ARGV[4]), tonumber
 local MARK_MS = 5000 -- a row leaves at most so long after its mark
 local FENCES = 1000000 -- more than can have been given out and lost
 local e = redis.call('HMGET', KEYS[1], 'id', 'n', 'beat', 'quiet_until', 'settle_from', 'lost_at')
-local n, beat, lost_at = tonumber(e[2] or 0), tonumber(e[3] or now), tonumber(e[6] or 0)
+local beat, lost_at = tonumber(e[3] or now), tonumber(e[6] or 0)
+
+-- An epoch is named by a number and the server that it began on: two failovers in a row may both find the state before the first, and
+-- number alike what are two epochs.
+local function number_of(name) return tonumber(string.match(name or '', '^%d+')) or 0 end
+local function name_of(number) return string.format('%.0f-%s%s', number, string.sub(id, 1, 6), string.sub(id, -6)) end
+local n = e[2] or name_of(0)
 local begins, held = '', 0
 
 local function hold(from)
@@ -27,7 +33,7 @@ if not e[1] and mine == '' then -- nobody was ever here
   redis.call('HSET', KEYS[1], 'id', id, 'n', n)
 elseif e[1] ~= id or (now - beat > SILENT_MS and redis.call('EXISTS', KEYS[2]) == 1) then
   begins = e[1] ~= id and 'server' or 'silence'
-  n = math.max(n, tonumber(mine) or 0) + 1
+  n = name_of(math.max(number_of(n), number_of(mine)) + 1)
   lost_at = beat
   if not e[1] then lost_at = 0 end -- an empty one in place of the one that the caller knew
   -- Besides those that the epoch before still waits for
@@ -38,7 +44,7 @@ elseif e[1] ~= id or (now - beat > SILENT_MS and redis.call('EXISTS', KEYS[2]) =
   redis.call('HSET', KEYS[1], 'id', id, 'n', n, 'lost_at', string.format('%.0f', lost_at))
   if begins == 'server' then
     redis.call('HINCRBY', KEYS[1], 'servers', 1)
-    redis.call('INCRBY', KEYS[4], FENCES)
+    redis.call('INCRBY', KEYS[4], FENCES + 1000 * tonumber(string.sub(id, -5), 16)) -- nor does a second failover give out the first's
   end
   if working > 0 then
     redis.call('HSET', KEYS[1], 'settle_from', string.format('%.0f', now + lease_ms))
@@ -52,7 +58,7 @@ elseif e[1] ~= id or (now - beat > SILENT_MS and redis.call('EXISTS', KEYS[2]) =
   redis.call('HSET', KEYS[1], 'beat', string.format('%.0f', now))
 end
 
-if mine ~= '' and tonumber(mine) ~= n then
+if mine ~= '' and mine ~= n then
   -- It remembers: what it saw last is what this ledger holds, or this ledger is an older one
   if seen - lost_at > journal_ms then
     hold(lost_at)
