@@ -254,7 +254,7 @@ def _start_supervisor(folders: Folders, lock: FileLock, env: Mapping[str, str]) 
     lock.clear_note()
     try:
         subprocess.run(
-            [sys.executable, "-P", "-m", "worker.supervisor", "--background", "--lock-fd", str(lock.fd)],
+            [sys.executable, "-P", "-m", "worker.background", "--lock-fd", str(lock.fd)],
             env=build_plain_env(env, folders),
             cwd=folders.state,
             stdin=subprocess.DEVNULL,

@@ -17,12 +17,16 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from worker.folders import Folders
 from worker.lockfile import read_note
 
 VERSION = 1
+
+Mode = Literal["background", "foreground"]
+"""How a stack runs: for as long as commands need it, or as `usher up` until it is told to end."""
+
 MESSAGE_BYTES_MAX = 8_000_000
 """Above any environment that the kernel would hand to a process (2 MB on Linux)."""
 
@@ -91,6 +95,6 @@ def open_channel(folders: Folders) -> Channel | None:
     return Channel(sock)
 
 
-def build_note(mode: str, control: Path, place: str) -> dict[str, Any]:
+def build_note(mode: Mode, control: Path, place: str) -> dict[str, Any]:
     """What a supervisor writes in its lock once it listens."""
     return {"v": VERSION, "pid": os.getpid(), "mode": mode, "control": str(control), "place": place}

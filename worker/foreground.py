@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from worker.control import VERSION, open_channel
+from worker.crew import Role
 from worker.environment import Commands, build_order
 from worker.folders import Folders, StackError, find_folders
 from worker.lockfile import FileLock, try_lock
 from worker.private import Urls
-from worker.supervisor import Role, Supervisor
+from worker.supervisor import Foreground, supervise
 
 
 def run_foreground(
@@ -33,8 +34,7 @@ def run_foreground(
     order = build_order(env, folders, commands or Commands())
     lock = _take_over(folders, time.monotonic() + patience_s)
     try:
-        supervisor = Supervisor(folders, lock, env, mode="foreground", roles=roles, order=order, on_ready=on_ready)
-        asyncio.run(supervisor.run())
+        asyncio.run(supervise(folders, lock, env, Foreground(order, tuple(roles), on_ready)))
     finally:
         lock.close()
     return 0

@@ -11,7 +11,12 @@ MODULES = (
     "environment",
     "sandboxed",
     "control",
+    "attendance",
+    "crew",
+    "provision",
+    "reception",
     "supervisor",
+    "background",
     "foreground",
     "attachment",
 )
