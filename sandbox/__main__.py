@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def read_options(arguments: list[str] | None) -> Options:
     """Read the command line. Raises `OptionError`; argparse itself exits with 2 for an unknown option."""
-    given = _parser().parse_args(arguments)
+    given = build_parser().parse_args(arguments)
     if not 0 <= given.port <= 65_535:
         raise OptionError(f"{given.port} is not a port.")
     if not 1 <= given.tenants <= 10_000 or given.keep_requests < 0 or given.time_scale <= 0 or given.token_life <= 0:
@@ -90,7 +90,7 @@ def read_options(arguments: list[str] | None) -> Options:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description="A local stand-in for Microsoft Entra and Microsoft Graph, to rehearse against.",

@@ -1,4 +1,4 @@
-"""Every command and option that README and docs show is one that usher has."""
+"""Every command and option that the project's pages show is one that usher has."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from pathlib import Path
 import click
 import pytest
 
+from sandbox.__main__ import build_parser
 from tasks.cli import COMMANDS, usher
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-_CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *(page for folder in ("docs", "deploy", "examples") for page in sorted((ROOT / folder).glob("**/*.md"))),
+]
+_CODE = re.compile(r"```.*?```|`[^`\n]+`|^ {4,}[^\n]+", re.DOTALL | re.MULTILINE)
 _SHOWN = re.compile(r"(?<![\w/.-])(?:\.venv/bin/)?usher (?=[a-z])([^\n`]*)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _NO_COMMANDS = {"guest invitations"}  # what entra-setup.md calls the application
+_SANDBOX_OPTIONS = {option for action in build_parser()._actions for option in action.option_strings}
 _CELERYS = {"worker", "beat", "flower"}  # Celery's own options come after ours
 
 
@@ -36,6 +41,8 @@ def find_faults(shown: str) -> list[str]:
     if unknown := [name for name in names if name not in COMMANDS]:
         return unknown
     command = usher.get_command(context, names[0])
+    if names[0] == "sandbox":
+        return sorted(set(_OPTION.findall(rest)) - _SANDBOX_OPTIONS)
     if len(names) > 1 or names[0] in _CELERYS or command is None:
         return []
     if not isinstance(command, click.Group):
@@ -59,20 +66,27 @@ def find_faults(shown: str) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_command_that_is_shown_exists(page: Path) -> None:
-    """By its name, and with the options it is shown with."""
+    """By its name, and with the options it is shown with; in fences, in backticks and indented."""
     assert {
         shown: faults for shown in find_shown(page) if shown not in _NO_COMMANDS and (faults := find_faults(shown))
     } == {}
 
 
 def test_enough_is_looked_at() -> None:
-    """The pages show some eighty commands."""
-    assert sum(len(find_shown(page)) for page in PAGES) > 80
+    """The pages show well over a hundred commands."""
+    assert sum(len(find_shown(page)) for page in PAGES) > 120
 
 
-@pytest.mark.parametrize("shown", ["jobs lits", "invite x.csv --dry", "jobs list | shwo ID", "nothing"])
+@pytest.mark.parametrize("shown", ["jobs lits", "invite x.csv --dry", "jobs list | shwo ID", "sandbox --prot 1", "nothing"])
 def test_what_does_not_exist_is_found(shown: str) -> None:
     """A command, an option, the second of two."""
     assert find_faults(shown)
+
+
+def test_the_page_of_the_sandbox_names_each_option() -> None:
+    """And no other: its program takes them itself."""
+    page = (ROOT / "docs/sandbox.md").read_text()
+    others = {"--sandbox"}  # of `usher connections add`
+    assert set(_OPTION.findall(page)) - others == {option for option in _SANDBOX_OPTIONS if option.startswith("--")} - {"--help"}
