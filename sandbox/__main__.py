@@ -91,6 +91,7 @@ def read_options(arguments: list[str] | None) -> Options:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the program's options."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description="A local stand-in for Microsoft Entra and Microsoft Graph, to rehearse against.",

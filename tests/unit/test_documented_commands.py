@@ -79,7 +79,9 @@ def test_enough_is_looked_at() -> None:
     assert sum(len(find_shown(page)) for page in PAGES) > 120
 
 
-@pytest.mark.parametrize("shown", ["jobs lits", "invite x.csv --dry", "jobs list | shwo ID", "sandbox --prot 1", "nothing"])
+@pytest.mark.parametrize(
+    "shown", ["jobs lits", "invite x.csv --dry", "jobs list | shwo ID", "sandbox --prot 1", "nothing"]
+)
 def test_what_does_not_exist_is_found(shown: str) -> None:
     """A command, an option, the second of two."""
     assert find_faults(shown)
@@ -89,4 +91,6 @@ def test_the_page_of_the_sandbox_names_each_option() -> None:
     """And no other: its program takes them itself."""
     page = (ROOT / "docs/sandbox.md").read_text()
     others = {"--sandbox"}  # of `usher connections add`
-    assert set(_OPTION.findall(page)) - others == {option for option in _SANDBOX_OPTIONS if option.startswith("--")} - {"--help"}
+    assert set(_OPTION.findall(page)) - others == {option for option in _SANDBOX_OPTIONS if option.startswith("--")} - {
+        "--help"
+    }
