@@ -174,6 +174,7 @@ app = Celery(
 )
 app.add_defaults(_configure)
 
-from worker import bootsteps, celery_logs, pages  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
+from worker import bootsteps, celery_logs, page_options, pages  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
 
 bootsteps.register(app)
+app.user_options["preload"].add(page_options.preload_option())

@@ -12,7 +12,6 @@ import ipaddress
 import logging
 import os
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import click
 from celery.signals import import_modules
 
 from worker.folders import StackError, find_folders
+from worker.page_options import LEVELS, NotStarted, end
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +35,6 @@ _LOGIN = (
 _PLACE = ("job", "chunk", "chunks", "connection")
 
 
-class NotStarted(Exception):
-    """Flower is not started; the text is a sentence for whoever starts it."""
-
-
 @import_modules.connect(weak=False)
 def _on_import(**_: Any) -> None:
     """Only in Flower: every program of Celery's imports the tasks."""
@@ -49,13 +45,12 @@ def _on_import(**_: Any) -> None:
 
     from worker.celery_logs import set_up
 
-    set_up(getattr(logging, options.logging.upper()) if _is_given(options, "logging") else None)
+    set_up(LEVELS[options.logging.lower()] if _is_given(options, "logging") else None)
     try:
         prepare(options)
         look_for_port(options)
     except NotStarted as error:
-        sys.stderr.write(f"usher: {error}\n")
-        raise SystemExit(2) from None
+        raise end(error) from None
 
 
 def prepare(options: Any) -> None:
@@ -84,7 +79,7 @@ def look_for_port(options: Any) -> None:
             # As Flower does, so as not to stumble over what is left of the last one.
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((options.address.strip("[]"), options.port))
-    except OSError as error:
+    except OSError as error:  # a port beyond 65535 was refused before (`page_options`)
         raise NotStarted(
             f"Flower cannot listen on {options.address} port {options.port} ({(error.strerror or str(error)).lower()}): "
             "whoever starts it chooses another with --port or FLOWER_PORT."

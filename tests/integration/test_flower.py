@@ -376,6 +376,27 @@ def test_a_taken_port_is_one_sentence(seen: Seen) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "variable", "said"),
+    [
+        ("--port=abc", "", 'Flower\'s --port is a whole number and not negative, not "abc"'),
+        ("--adress=::1", "", 'Flower has no option "--adress" (did you mean address?)'),
+        ("--auto_refresh=false", "abc", 'Flower\'s FLOWER_PORT is a whole number and not negative, not "abc"'),
+    ],
+)
+def test_a_bad_option_is_one_sentence(seen: Seen, given: str, variable: str, said: str) -> None:
+    """However Flower is started; its own parser would end in a traceback, or drop what it does not know."""
+    env = {**seen.usher.env, "PATH": os.environ["PATH"], **({"FLOWER_PORT": variable} if variable else {})}
+    for argv in ((*CELERY, "flower"), (sys.executable, "-P", "-m", "tasks.cli", "flower")):
+        done = subprocess.run(
+            (*argv, given), env=env, cwd=seen.usher.folder, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 2, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"usher: {said}")
+        assert not done.stdout
+
+
 def test_its_tasks_outlive_it(seen: Seen) -> None:
     """A Flower that is stopped and started again knows what it saw before."""
     usher, port = seen.usher, _free_port()

@@ -14,6 +14,7 @@ from flower.views.monitor import Metrics
 from tornado.options import OptionParser
 
 from worker import pages
+from worker.page_options import NotStarted
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_what_was_given_wins(options: Any, tmp_path: Path) -> None:
 def test_beyond_this_machine_a_login_is_insisted_on(options: Any, address: str) -> None:
     """One sentence: what would happen, what to do."""
     options.address = address
-    with pytest.raises(pages.NotStarted, match="FLOWER_BASIC_AUTH=NAME:PASSWORD"):
+    with pytest.raises(NotStarted, match="FLOWER_BASIC_AUTH=NAME:PASSWORD"):
         pages.prepare(options)
     options.basic_auth = ["usher:secret"]
     pages.prepare(options)
@@ -70,7 +71,7 @@ def test_beyond_this_machine_a_login_is_insisted_on(options: Any, address: str) 
 def test_half_a_login_is_none(options: Any, login: str) -> None:
     """An empty secret must not open the pages; what it was is not repeated."""
     options.basic_auth = ["a:b", login]
-    with pytest.raises(pages.NotStarted) as refused:
+    with pytest.raises(NotStarted) as refused:
         pages.prepare(options)
     assert "secret" not in str(refused.value)
 
@@ -85,7 +86,7 @@ def test_a_proxy_without_a_login_is_told_of(options: Any, caplog: pytest.LogCapt
 def test_a_store_that_cannot_be_written_is_said(options: Any, tmp_path: Path) -> None:
     """A given one stops the start."""
     options.db = str(tmp_path / "nowhere" / "tasks")
-    with pytest.raises(pages.NotStarted, match="--db"):
+    with pytest.raises(NotStarted, match="--db"):
         pages.prepare(options)
 
 
