@@ -35,6 +35,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+KINDS = (
+    *(
+        "job.submitted",
+        "job.approved",
+        "job.paused",
+        "job.resumed",
+        "job.cancelled",
+        "job.held",
+        "job.ended",
+        "job.deleted",
+    ),
+    *("connection.held", "connection.reopened", "everything.held", "everything.reopened"),
+    *("tenant.blocked", "tenant.reopened"),
+    *("schedule.added", "schedule.removed", "schedule.enabled", "schedule.disabled"),
+    "guest.forgotten",
+    "row",
+)
+"""Everything that an entry's `what` may be; `docs/audit.md` says when each is written."""
+
 _PAGE = 500
 _STAFF = ("by", "submitted_by", "planned_by")
 """Facts that name who works with usher: an account at a host looks like an address."""

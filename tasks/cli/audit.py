@@ -53,6 +53,19 @@ class Moment(click.ParamType[datetime]):
             self.fail(f"{value!r} is neither a date such as 2026-11-01 nor a length of time such as 7d", param, ctx)
 
 
+def _known(context: click.Context, _: click.Parameter, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a word that no entry can be of: it would find nothing, as if nothing had happened."""
+    from config.errors import did_you_mean, quoted
+    from worker.audit import KINDS
+
+    for kind in kinds:
+        if kind not in KINDS:
+            raise Refusal(
+                f"There is no kind of entry {quoted(kind)}{did_you_mean(kind, KINDS)}; there are: {', '.join(KINDS)}."
+            )
+    return kinds
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """What is to be shown."""
@@ -72,7 +85,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--until", type=Moment(), metavar="TIME", help="Up to then."),
         click.option("-c", "--connection", metavar="NAME", help="Only of this connection."),
         click.option("--job", metavar="ID", help="Only of this job, whole id; it may have been deleted."),
-        click.option("--what", multiple=True, metavar="KIND", help="Only such entries: job.submitted, connection.held, row … May be given twice."),
+        click.option("--what", multiple=True, metavar="KIND", callback=_known, help="Only such entries: job.submitted, connection.held, row … May be given twice."),
         click.option("--guest", metavar="EMAIL|ID", help="Only rows of this person, by address or object id."),
     ):  # fmt: skip
         command = option(command)

@@ -111,10 +111,19 @@ def test_one_persons_data_is_listed_and_erased_by_id(place: Place) -> None:
     [
         (("guests", "export", "ann"), "Give an e-mail address, or an object id"),
         (("audit", "list", "--since", "soon"), "neither a date"),
+        (("audit", "list", "--what", "nope"), 'There is no kind of entry "nope"; there are: job.submitted, '),
+        (("audit", "list", "--what", "row", "--what", "job.held "), "(did you mean job.held?); there are: "),
+        (("audit", "export", "--what", "job.holds"), "(did you mean job.held?); there are: "),
     ],
 )
 def test_bad_usage_is_one_sentence(place: Place, arguments: tuple[str, ...], words: str) -> None:
     """Status 2."""
     done = place.usher(*arguments)
-    assert done.status == 2
+    assert (done.status, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert words in done.err
+
+
+def test_a_kind_that_did_not_happen_yet_is_no_mistake(place: Place) -> None:
+    """Nobody has disabled a schedule here."""
+    done = place.usher("audit", "list", "--what", "schedule.disabled")
+    assert (done.status, done.out, done.err) == (0, "No entries.\n", "")
