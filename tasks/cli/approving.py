@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tasks.cli.errors import Refusal
 from tasks.cli.finding import find_job
+from tasks.cli.showing import job_details
 from tasks.cli.words import many
-from tasks.views import describe_job
 from worker.actor import find_person
 from worker.approval import refuse, submitter_of
 
@@ -42,7 +42,7 @@ async def approve(terminal: Terminal, place: Place, services: Services, wanted: 
         goes_on = f"To send it: usher jobs resume {view.id}"
     terminal.show(f"Job {view.id} is approved by {person}. {goes_on}")
     if terminal.quiet:
-        terminal.print_json({**describe_job(after), "approver": str(person)})
+        terminal.print_json({**job_details(after), "approver": str(person)})
     return 0
 
 

@@ -69,8 +69,9 @@ def check(
 @click.argument("name", required=False)
 @click.option("--all", "everything", is_flag=True, help="Hold everything, connections unknown here included.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; shown to everybody who waits.")
+@json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def hold(session: Session, name: str | None, everything: bool, reason: str) -> int:
+def hold(session: Session, name: str | None, everything: bool, reason: str, wants_json: bool) -> int:
     """Stop sending within one batch, until `usher connections reopen`. Rows wait; restarts change nothing."""
     from tasks.cli.place import open_place
     from tasks.cli.terminal import Terminal
@@ -85,8 +86,9 @@ def hold(session: Session, name: str | None, everything: bool, reason: str) -> i
 @connections.command()
 @click.argument("name", required=False)
 @click.option("--all", "everything", is_flag=True, help="Lift the hold on everything; a connection's own hold stays.")
+@json_option("One JSON object instead of sentences.")
 @click.pass_obj
-def reopen(session: Session, name: str | None, everything: bool) -> int:
+def reopen(session: Session, name: str | None, everything: bool, wants_json: bool) -> int:
     """Lift a hold: an operator's, an abuse block that Microsoft has lifted, or any other that need not wait for its next try."""
     from tasks.cli.place import open_place
     from tasks.cli.terminal import Terminal
@@ -104,10 +106,9 @@ async def _list(terminal: Terminal, place: Place) -> int:
     from tasks.cli.terminal import clean
 
     async with place.services(sealed=False) as services:
+        if terminal.quiet:
+            return await _finish(terminal, place, services, None)
         told = [_describe(services, name, await services.gates.of(name)) for name in place.settings.connection_names]
-    if terminal.quiet:
-        terminal.print_json({"connections": told})
-        return 0
     widest = max(len(one["connection"]) for one in told)
     for one in told:
         name = Text(one["connection"].ljust(widest), style="bold")
@@ -199,11 +200,11 @@ async def _hold(terminal: Terminal, place: Place, name: str | None, reason: str)
             terminal.show(
                 "Everything is held: no connection sends any more. To lift it: usher connections reopen --all"
             )
-            return 0
+            return await _finish(terminal, place, services, name)
         why = f"Held by whoever runs usher: {_sentence(reason)} `usher connections reopen {name}` lifts it."
         await services.gates.hold(name, HoldReason.OPERATOR, why)
         terminal.show(f"{name} is held: it sends nothing any more. To lift it: usher connections reopen {name}")
-    return 0
+        return await _finish(terminal, place, services, name)
 
 
 async def _reopen(terminal: Terminal, place: Place, name: str | None) -> int:
@@ -218,7 +219,7 @@ async def _reopen(terminal: Terminal, place: Place, name: str | None) -> int:
             for other in place.settings.connection_names:
                 if (await gates.of(other)).held:
                     terminal.show(f"{other} is still held by itself: usher connections reopen {other}")
-            return 0
+            return await _finish(terminal, place, services, name)
         try:
             connection = services.connection(name)
         except ConfigError:
@@ -230,6 +231,14 @@ async def _reopen(terminal: Terminal, place: Place, name: str | None) -> int:
         terminal.show(f"{name} is open again." if was_held else f"{name} was not held.")
         if (await gates.of(name)).held:
             terminal.show("Everything is still held: usher connections reopen --all")
+        return await _finish(terminal, place, services, name)
+
+
+async def _finish(terminal: Terminal, place: Place, services: Services, name: str | None) -> int:
+    """With --json tell how the gates stand now: the one named, or all, as `usher connections list` tells them."""
+    if terminal.quiet:
+        names = [name] if name else place.settings.connection_names
+        terminal.print_json({"connections": [_describe(services, one, await services.gates.of(one)) for one in names]})
     return 0
 
 

@@ -73,6 +73,7 @@ def test_a_job_waits_and_nobody_approves_their_own(usher: Usher) -> None:
     submitted_elsewhere(usher, job)
     status, told, _ = run(usher, "jobs", "approve", job)
     assert (status, told["state"] in ("running", "done"), told["approver"]) == (0, True, ME)
+    assert told["info"]["approver"] == ME  # the same object as of `jobs show`
     assert usher.finished(job)["invited"] == 1
     assert mails(usher, email) == 1
     assert run(usher, "jobs", "show", job)[1]["info"]["approver"] == ME

@@ -290,6 +290,7 @@ def test_a_bad_list_is_one_sentence(place: Place, name: str) -> None:
         (("jobs", "results", "../../etc", "-o", "x.csv"), "There is no job"),
         (("connections", "check"), "--all"),
         (("connections", "hold", "nobody", "--reason", "x"), "There is no connection"),
+        (("connections", "reopen", "--json"), "Give the name of a connection, or --all"),
     ],
 )
 def test_bad_usage_is_one_sentence(place: Place, arguments: tuple[str, ...], words: str) -> None:
@@ -488,6 +489,28 @@ def test_a_hold_only_a_person_lifts_returns_soon(place: Place) -> None:
     assert place.usher("connections", "reopen", "contoso").out == "contoso is open again.\n"
     told = place.usher("jobs", "resume", done.job["job"], "--json")
     assert (told.status, told.job["invited"]) == (0, 1)
+
+
+def test_holding_and_reopening_tell_how_the_gates_stand(place: Place) -> None:
+    """With --json as `usher connections list` tells them: the one named, or all."""
+
+    def gates(*arguments: str) -> dict[str, tuple[bool, str]]:
+        done = place.usher("connections", *arguments, "--json")
+        assert (done.status, done.err) == (0, "")
+        return {
+            one["connection"]: (one["gate"].startswith("held since"), one["why"]) for one in done.json["connections"]
+        }
+
+    held = gates("hold", "contoso", "--reason", "Audit week")
+    assert held == {
+        "contoso": (True, "Held by whoever runs usher: Audit week. `usher connections reopen contoso` lifts it.")
+    }
+    everything = gates("hold", "--all", "--reason", "Restore")
+    assert everything.keys() == {"contoso", "sandbox"}
+    assert all(is_held for is_held, _ in everything.values())
+    assert "Restore." in everything["sandbox"][1]
+    assert gates("reopen", "--all") == gates("list") == {"contoso": held["contoso"], "sandbox": (False, "")}
+    assert gates("reopen", "contoso") == {"contoso": (False, "")}
 
 
 def test_check_says_what_works(place: Place) -> None:
