@@ -6,7 +6,6 @@ The credential is only referred to (`env:`, `file:`); `worker/tokens.py` resolve
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -27,10 +26,12 @@ from config.references import WANTED, Reference
 from config.values import (
     Pace,
     fold_domain,
+    is_guid,
     parse_choice,
     parse_count,
     parse_domain,
     parse_flag,
+    parse_name,
     parse_redirect_url,
     parse_service_url,
     parse_share,
@@ -42,8 +43,6 @@ SANDBOX: Final = "sandbox"
 MY_APPS: Final = "https://myapplications.microsoft.com"
 """Where a guest lands whose row brings no redirect URL: Microsoft's page of a person's apps."""
 
-_NAME = re.compile(r"[a-z0-9-]{1,64}")
-_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _SHARED_TENANTS = ("common", "organizations", "consumers")  # for people who sign in; an app alone needs its tenant
 _API_VERSION = "v1.0"
 
@@ -63,19 +62,13 @@ class Section(BaseModel):
 # Each validator below is the whole check of its field (PlainValidator), so that every fault is a sentence of ours and holds no value.
 
 
-def _check_name(value: object) -> str:
-    if isinstance(value, str) and _NAME.fullmatch(value):
-        return value
-    raise ValueError("must be a name of a-z, 0-9 and - (64 characters at most)")
-
-
 def check_tenant(value: object) -> str:
     """Return a tenant's id or domain in the form it is kept in. Raises ValueError with half a sentence."""
     if isinstance(value, str):
         text = value.strip().lower()
         if text in _SHARED_TENANTS:
             raise ValueError("must be one tenant: an app that signs in alone has no common, organizations or consumers")
-        if _GUID.fullmatch(text):
+        if is_guid(text):
             return text
         try:
             return parse_domain(text)
@@ -187,7 +180,7 @@ _Flag = Annotated[bool, PlainValidator(parse_flag)]
 class Connection(Section):
     """A named tenant + client + credential, complete: every default filled in, every URL final."""
 
-    name: Annotated[str, PlainValidator(_check_name)]
+    name: Annotated[str, PlainValidator(parse_name)]
     tenant_id: Annotated[str, PlainValidator(check_tenant)]
     client_id: Annotated[str, PlainValidator(_check_client)]
     client_secret: References = ()

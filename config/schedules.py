@@ -6,7 +6,6 @@ What a task does stands in `tasks/scheduled/`; here stands only what it may be t
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -20,9 +19,16 @@ from config.connections import SANDBOX, Section
 from config.cron import Cron
 from config.errors import did_you_mean
 from config.references import Reference
-from config.values import parse_choice, parse_count, parse_flag, parse_redirect_url, parse_seconds, split_url
+from config.values import (
+    parse_choice,
+    parse_count,
+    parse_flag,
+    parse_name,
+    parse_redirect_url,
+    parse_seconds,
+    split_url,
+)
 
-_NAME = re.compile(r"[a-z0-9-]{1,64}")
 _TEXT_MOST = 2000
 
 Fault = tuple[tuple[str, ...], str]
@@ -91,12 +97,6 @@ TASKS: Mapping[str, TaskKind] = {
 """Every task there is."""
 
 
-def _check_name(value: object) -> str:
-    if isinstance(value, str) and _NAME.fullmatch(value):
-        return value
-    raise ValueError("must be a name of a-z, 0-9 and - (64 characters at most)")
-
-
 def _check_task(value: object) -> str:
     return parse_choice(value, tuple(TASKS))
 
@@ -129,7 +129,7 @@ def _check_args(value: object, info: ValidationInfo) -> dict[str, Any]:
 class Schedule(Section):
     """One schedule, complete: its arguments checked, paths absolute."""
 
-    name: Annotated[str, PlainValidator(_check_name)]
+    name: Annotated[str, PlainValidator(parse_name)]
     task: Annotated[str, PlainValidator(_check_task)]
     connection: Annotated[str | None, PlainValidator(_check_connection)] = None
     cron: Annotated[str | None, PlainValidator(_check_cron)] = None

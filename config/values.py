@@ -33,6 +33,8 @@ _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,15})?) ?%")
 _COUNT = re.compile(r"[0-9]{1,15}")
 _LIMIT = re.compile(r"([0-9]{1,15}) ?/ ?([^/]+)")
 _PACE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?/ ?min")
+_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
@@ -181,6 +183,18 @@ class Pace:
 def _plain_number(number: float) -> str:
     """Return the shortest decimal form without an exponent, so that it can be parsed again."""
     return str(int(number)) if number == int(number) else format(Decimal(repr(number)), "f")
+
+
+def parse_name(value: object) -> str:
+    """Return what a connection or a schedule may be called."""
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise ValueError("must be a name of a-z, 0-9 and - (64 characters at most)")
+
+
+def is_guid(text: str) -> bool:
+    """Whether a text has the form of Microsoft's ids (11111111-2222-3333-4444-555555555555), in either case."""
+    return _GUID.fullmatch(text) is not None
 
 
 def fold_domain(domain: str) -> str:

@@ -6,7 +6,6 @@ Every question has an option, so a script answers them all beforehand; without a
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from config.values import is_guid, parse_name
 from tasks.cli.errors import Refusal
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tasks.cli.terminal import Terminal
     from worker.certificates import NewCertificate
 
-_NAME = re.compile(r"[a-z0-9-]{1,64}")
-_GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _CLOUDS = ("global", "usgov", "usgov-dod", "china")
 _SECRET_BYTES = 8192
 _STDIN = "-"
@@ -107,10 +105,10 @@ def _refuse_early(name: str, given: dict[str, Any]) -> Path:
     from config import load_settings
     from config.writing import file_to_write
 
-    if not _NAME.fullmatch(name):
-        raise Refusal(
-            f"{name[:64]!r} cannot be a connection's name: a-z, 0-9 and - (64 characters at most). Nothing was written."
-        )
+    try:
+        parse_name(name)
+    except ValueError as error:
+        raise Refusal(f"{name[:64]!r} cannot be a connection's name: it {error}. Nothing was written.") from None
     ways = ("makes_certificate", "certificate_file", "secret_file", "secret_env")
     if sum(bool(given[way]) for way in ways) > 1:
         raise click.UsageError("Give one of --certificate, --certificate-file, --secret-file and --secret-env")
@@ -182,7 +180,7 @@ def _find_tenant(terminal: Terminal, answers: _Answers, given: dict[str, Any]) -
             hint = "" if wanted or authority else " A tenant of China's cloud needs --cloud china."
             raise ValueError(f"{error}{hint}") from None
         except (TokenUnavailable, WayOutUnusable) as error:
-            if not _GUID.fullmatch(tenant):
+            if not is_guid(tenant):
                 raise ValueError(
                     f"{error} The domain could not be looked up; give the tenant's ID, or try again."
                 ) from None
@@ -220,7 +218,7 @@ def _tenant_name(text: str) -> str:
 def _find_client(terminal: Terminal, answers: _Answers, given: dict[str, Any]) -> None:
     def check(text: str) -> str:
         text = text.strip()
-        if not _GUID.fullmatch(text):
+        if not is_guid(text):
             raise ValueError("An Application (client) ID looks like 11111111-2222-3333-4444-555555555555.")
         if text.lower() == answers.table["tenant_id"]:
             raise ValueError(
@@ -263,7 +261,7 @@ def _wants_certificate(terminal: Terminal) -> bool:
 
 def _check_secret(text: str) -> str:
     text = text.strip()
-    if _GUID.fullmatch(text):
+    if is_guid(text):
         raise ValueError(
             "That is the secret's ID; the secret itself is what Entra's page shows as its Value, once, when it is made."
         )
