@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import re
 import sys
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from config.values import is_guid
 from tasks.cli.errors import Refusal
 from tasks.cli.groups import CommandGroup
-from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
+from tasks.cli.working import work_on_rows
 
 if TYPE_CHECKING:
     from tasks.cli.place import Place
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
-_GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
 class Moment(click.ParamType[datetime]):
@@ -103,12 +100,12 @@ def audit() -> None:
 @_filters
 @json_option("One JSON object instead of a table.")
 @click.pass_obj
-def list_(session: Session, /, newest: int, rows: bool, wants_json: bool, **filters: Any) -> int:
+def list_(session: Session, /, newest: int, rows: bool, **filters: Any) -> int:
     """List the newest entries, oldest first."""
 
     async def work(terminal: Terminal, services: Services) -> int:
         wanted = _Wanted(**filters, rows=rows or bool(filters["guest"]) or "row" in filters["what"])
-        found = deque([line async for line in _entries(services, wanted)], maxlen=None)
+        found = [line async for line in _entries(services, wanted)]
         chosen = sorted(found, key=lambda line: str(line["at"]))[-newest:]
         if terminal.quiet:
             terminal.print_json({"entries": chosen})
@@ -157,22 +154,13 @@ def _create(path: Path) -> TextIO:
         raise Refusal(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
-def _run(session: Session, work: Callable[[Terminal, Services], Any], guest: str | None) -> int:
-    from tasks.cli.place import open_place
-    from tasks.cli.terminal import Terminal
+def _run(session: Session, work: Callable[[Terminal, Services], Awaitable[int]], guest: str | None) -> int:
+    async def run(terminal: Terminal, _: Place, services: Services) -> int:
+        if not services.trail.keep_ms:
+            terminal.warn("No audit trail is kept here ([ledger].audit_keep is 0); what follows was kept before.")
+        return await work(terminal, services)
 
-    async def run(place: Place) -> int:
-        async with place.services(sealed=guest is not None) as services:
-            terminal = Terminal(session)
-            for warning in place.warnings:
-                terminal.warn(warning)
-            if not services.trail.keep_ms:
-                terminal.warn("No audit trail is kept here ([ledger].audit_keep is 0); what follows was kept before.")
-            status: int = await work(terminal, services)
-            return status
-
-    with Interrupts().caught(), open_place() as place:
-        return asyncio.run(run(place))
+    return work_on_rows(session, run, sealed=guest is not None)
 
 
 async def _entries(services: Services, wanted: _Wanted) -> AsyncIterator[dict[str, Any]]:
@@ -209,7 +197,7 @@ def _in_time(line: dict[str, Any], wanted: _Wanted) -> bool:
 async def _guest_filter(services: Services, guest: str | None) -> Callable[[dict[str, Any]], bool]:
     if guest is None:
         return lambda line: True
-    if _GUID.fullmatch(guest.strip()):
+    if is_guid(guest.strip()):
         wanted = guest.strip().lower()
         return lambda line: bool(line["object_id"] == wanted)
     from worker.forgetting import hashes_everywhere

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +10,9 @@ from tasks.cli.connecting import add
 from tasks.cli.consenting import consent, features_option
 from tasks.cli.errors import Refusal
 from tasks.cli.groups import CommandGroup
-from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
+from tasks.cli.working import work_on_ledger, work_on_rows
 
 if TYPE_CHECKING:
     from config import Connection, Settings
@@ -37,13 +36,9 @@ connections.add_command(consent)
 @connections.command("list")
 @json_option("One JSON object instead of a table.")
 @click.pass_obj
-def list_(session: Session, wants_json: bool) -> int:
+def list_(session: Session) -> int:
     """List the connections, and whether their gates are open. No secret is read."""
-    from tasks.cli.place import open_place
-    from tasks.cli.terminal import Terminal
-
-    with Interrupts().caught(), open_place() as place:
-        return asyncio.run(_list(Terminal(session), place))
+    return work_on_ledger(session, _list)
 
 
 @connections.command()
@@ -52,17 +47,14 @@ def list_(session: Session, wants_json: bool) -> int:
 @features_option("What must be allowed besides inviting.")
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
-def check(
-    session: Session, name: str | None, everything: bool, features: tuple[str, ...] | None, wants_json: bool
-) -> int:
+def check(session: Session, name: str | None, everything: bool, features: tuple[str, ...] | None) -> int:
     """Sign in and say what works and what is missing. Nothing is invited. Status 1 if somebody has to act."""
-    from tasks.cli.place import open_place
-    from tasks.cli.terminal import Terminal
-
     _need_one(name, everything)
-    with Interrupts().caught(), open_place() as place:
-        names = _names(place.settings, name)
-        return asyncio.run(_check(Terminal(session), place, names, features or ()))
+    return work_on_rows(
+        session,
+        lambda terminal, place, services: _check(terminal, place, services, name, features or ()),
+        sealed=True,
+    )
 
 
 @connections.command()
@@ -71,16 +63,12 @@ def check(
 @click.option("--reason", required=True, metavar="TEXT", help="Why; shown to everybody who waits.")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def hold(session: Session, name: str | None, everything: bool, reason: str, wants_json: bool) -> int:
+def hold(session: Session, name: str | None, everything: bool, reason: str) -> int:
     """Stop sending within one batch, until `usher connections reopen`. Rows wait; restarts change nothing."""
-    from tasks.cli.place import open_place
-    from tasks.cli.terminal import Terminal
-
     _need_one(name, everything)
-    with Interrupts().caught(), open_place() as place:
-        if name:
-            _names(place.settings, name)
-        return asyncio.run(_hold(Terminal(session), place, name, reason.strip()))
+    return work_on_ledger(
+        session, lambda terminal, place, services: _hold(terminal, place, services, name, reason.strip())
+    )
 
 
 @connections.command()
@@ -88,27 +76,20 @@ def hold(session: Session, name: str | None, everything: bool, reason: str, want
 @click.option("--all", "everything", is_flag=True, help="Lift the hold on everything; a connection's own hold stays.")
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
-def reopen(session: Session, name: str | None, everything: bool, wants_json: bool) -> int:
+def reopen(session: Session, name: str | None, everything: bool) -> int:
     """Lift a hold: an operator's, an abuse block that Microsoft has lifted, or any other that need not wait for its next try."""
-    from tasks.cli.place import open_place
-    from tasks.cli.terminal import Terminal
-
     _need_one(name, everything)
-    with Interrupts().caught(), open_place() as place:
-        if name:
-            _names(place.settings, name)
-        return asyncio.run(_reopen(Terminal(session), place, name))
+    return work_on_ledger(session, lambda terminal, place, services: _reopen(terminal, place, services, name))
 
 
-async def _list(terminal: Terminal, place: Place) -> int:
+async def _list(terminal: Terminal, place: Place, services: Services) -> int:
     from rich.text import Text
 
     from tasks.cli.terminal import clean
 
-    async with place.services(sealed=False) as services:
-        if terminal.quiet:
-            return await _finish(terminal, place, services, None)
-        told = [_describe(services, name, await services.gates.of(name)) for name in place.settings.connection_names]
+    if terminal.quiet:
+        return await _finish(terminal, place, services, None)
+    told = [_describe(services, name, await services.gates.of(name)) for name in place.settings.connection_names]
     widest = max(len(one["connection"]) for one in told)
     for one in told:
         name = Text(one["connection"].ljust(widest), style="bold")
@@ -152,19 +133,18 @@ def _credential(connection: Connection) -> str:
     return "secret" if len(connection.client_secret) == 1 else f"{len(connection.client_secret)} secrets"
 
 
-async def _check(terminal: Terminal, place: Place, names: list[str], features: tuple[str, ...]) -> int:
+async def _check(
+    terminal: Terminal, place: Place, services: Services, wanted: str | None, features: tuple[str, ...]
+) -> int:
     from tasks.checks import check_connection
 
     results = []
-    async with place.services() as services:
-        for warning in place.warnings:
-            terminal.warn(warning)
-        for name in names:
-            if place.is_built_in(name):
-                place.need_worker(name)  # the sandbox runs beside a worker
-            findings = await check_connection(services, name, features)
-            results.append((name, findings))
-            _show_findings(terminal, name, findings)
+    for name in _names(place.settings, wanted):
+        if place.is_built_in(name):
+            place.need_worker(name)  # the sandbox runs beside a worker
+        findings = await check_connection(services, name, features)
+        results.append((name, findings))
+        _show_findings(terminal, name, findings)
     fine = all(finding.ok for _, findings in results for finding in findings)
     if terminal.quiet:
         told = [
@@ -190,48 +170,48 @@ def _show_findings(terminal: Terminal, name: str, findings: list[Any]) -> None:
     terminal.show(Text(name, style="bold"), table)
 
 
-async def _hold(terminal: Terminal, place: Place, name: str | None, reason: str) -> int:
+async def _hold(terminal: Terminal, place: Place, services: Services, name: str | None, reason: str) -> int:
     from worker.gates import HoldReason
 
-    async with place.services(sealed=False) as services:
-        if name is None:
-            why = f"Everything is held by whoever runs usher: {_sentence(reason)} `usher connections reopen --all` lifts it."
-            await services.gates.hold_everything(why)
-            terminal.show(
-                "Everything is held: no connection sends any more. To lift it: usher connections reopen --all"
-            )
-            return await _finish(terminal, place, services, name)
-        why = f"Held by whoever runs usher: {_sentence(reason)} `usher connections reopen {name}` lifts it."
-        await services.gates.hold(name, HoldReason.OPERATOR, why)
-        terminal.show(f"{name} is held: it sends nothing any more. To lift it: usher connections reopen {name}")
+    if name is None:
+        why = (
+            f"Everything is held by whoever runs usher: {_sentence(reason)} `usher connections reopen --all` lifts it."
+        )
+        await services.gates.hold_everything(why)
+        terminal.show("Everything is held: no connection sends any more. To lift it: usher connections reopen --all")
         return await _finish(terminal, place, services, name)
+    _names(place.settings, name)
+    why = f"Held by whoever runs usher: {_sentence(reason)} `usher connections reopen {name}` lifts it."
+    await services.gates.hold(name, HoldReason.OPERATOR, why)
+    terminal.show(f"{name} is held: it sends nothing any more. To lift it: usher connections reopen {name}")
+    return await _finish(terminal, place, services, name)
 
 
-async def _reopen(terminal: Terminal, place: Place, name: str | None) -> int:
+async def _reopen(terminal: Terminal, place: Place, services: Services, name: str | None) -> int:
     from config import ConfigError
     from worker.gates import HoldReason
 
-    async with place.services(sealed=False) as services:
-        gates = services.gates
-        if name is None:
-            await gates.reopen_everything()
-            terminal.show("The hold on everything is lifted.")
-            for other in place.settings.connection_names:
-                if (await gates.of(other)).held:
-                    terminal.show(f"{other} is still held by itself: usher connections reopen {other}")
-            return await _finish(terminal, place, services, name)
-        try:
-            connection = services.connection(name)
-        except ConfigError:
-            connection = None  # the sandbox, which does not run
-        was_held = await gates.reopen(name, tenant_key=connection.tenant_key if connection else None)
-        for same in place.settings.connections.values():
-            if connection is not None and same.name != name and same.tenant_key == connection.tenant_key:
-                await gates.reopen(same.name, HoldReason.ABUSE)  # the block was the tenant's
-        terminal.show(f"{name} is open again." if was_held else f"{name} was not held.")
-        if (await gates.of(name)).held:
-            terminal.show("Everything is still held: usher connections reopen --all")
+    gates = services.gates
+    if name is None:
+        await gates.reopen_everything()
+        terminal.show("The hold on everything is lifted.")
+        for other in place.settings.connection_names:
+            if (await gates.of(other)).held:
+                terminal.show(f"{other} is still held by itself: usher connections reopen {other}")
         return await _finish(terminal, place, services, name)
+    _names(place.settings, name)
+    try:
+        connection = services.connection(name)
+    except ConfigError:
+        connection = None  # the sandbox, which does not run
+    was_held = await gates.reopen(name, tenant_key=connection.tenant_key if connection else None)
+    for same in place.settings.connections.values():
+        if connection is not None and same.name != name and same.tenant_key == connection.tenant_key:
+            await gates.reopen(same.name, HoldReason.ABUSE)  # the block was the tenant's
+    terminal.show(f"{name} is open again." if was_held else f"{name} was not held.")
+    if (await gates.of(name)).held:
+        terminal.show("Everything is still held: usher connections reopen --all")
+    return await _finish(terminal, place, services, name)
 
 
 async def _finish(terminal: Terminal, place: Place, services: Services, name: str | None) -> int:

@@ -42,7 +42,7 @@ def features_option(what: str, default: str | None = None) -> Any:
 @features_option("What usher is to do in this tenant.", ",".join(USUAL))
 @json_option("One JSON object instead of the text.")
 @click.pass_obj
-def consent(session: Session, name: str, features: tuple[str, ...], wants_json: bool) -> int:
+def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
     """Print the link and the text of a ticket for the administrator who consents. Nothing is called, no secret is read."""
     from config import load_settings
     from tasks.cli.terminal import Terminal

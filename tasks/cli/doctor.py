@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @json_option("One JSON object instead of lines.")
 @click.pass_obj
-def doctor(session: Session, wants_json: bool) -> int:
+def doctor(session: Session) -> int:
     """Look at Redis, workers, beats, clocks and every connection. Nothing is invited or changed.
 
     Status 1 if anything is wrong; each such line says what to do.

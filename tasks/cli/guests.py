@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from config.values import is_guid
 from tasks.cli.errors import Refusal
 from tasks.cli.groups import CommandGroup
-from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
+from tasks.cli.working import work_on_rows
 
 if TYPE_CHECKING:
-    from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
     from worker.services import Services
 
-_GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
@@ -33,7 +30,7 @@ def guests() -> None:
 @click.argument("who", metavar="EMAIL|ID")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def forget(session: Session, who: str, wants_json: bool) -> int:
+def forget(session: Session, who: str) -> int:
     """Remove a person's address, name, reference and redeem link from the index, from every job that has ended, and from the audit trail.
 
     ID is Microsoft's object id of the guest. Each row's outcome and Microsoft's ids stay. Files of results and the guest in the tenant
@@ -46,28 +43,19 @@ def forget(session: Session, who: str, wants_json: bool) -> int:
 @click.argument("who", metavar="EMAIL|ID")
 @json_option("One JSON object with all of it.")
 @click.pass_obj
-def export(session: Session, who: str, wants_json: bool) -> int:
+def export(session: Session, who: str) -> int:
     """List all that usher holds about a person: rows of jobs, the index of guests, the audit trail. With --json: in full, redeem links too."""
     return _run(session, who, _export)
 
 
 def _run(session: Session, who: str, work: Callable[[Terminal, Services, str, str], Awaitable[int]]) -> int:
-    from tasks.cli.place import open_place
-    from tasks.cli.terminal import Terminal
-
     wanted = who.strip()
-    is_id = bool(_GUID.fullmatch(wanted))
+    is_id = is_guid(wanted)
     if not is_id and "@" not in wanted:
         raise Refusal("Give an e-mail address, or an object id such as 11111111-2222-3333-4444-555555555555.")
 
-    async def run(terminal: Terminal, place: Place) -> int:
-        async with place.services() as services:
-            for warning in place.warnings:
-                terminal.warn(warning)
-            return await work(terminal, services, "" if is_id else wanted, wanted.lower() if is_id else "")
-
-    with Interrupts().caught(), open_place() as place:
-        return asyncio.run(run(Terminal(session), place))
+    email, object_id = ("", wanted.lower()) if is_id else (wanted, "")
+    return work_on_rows(session, lambda terminal, _, services: work(terminal, services, email, object_id), sealed=True)
 
 
 async def _forget(terminal: Terminal, services: Services, email: str, object_id: str) -> int:

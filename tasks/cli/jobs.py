@@ -14,11 +14,10 @@ from tasks.cli.groups import CommandGroup
 from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import Seconds, follow_options, json_option, list_options, take_list_options
 from tasks.cli.session import Session
+from tasks.cli.working import work_on_rows
 
 if TYPE_CHECKING:
-    from tasks.cli.place import Place
     from tasks.cli.sending import Run
-    from tasks.cli.terminal import Terminal
     from tasks.returning import Wanted
     from worker.services import Services
 
@@ -38,22 +37,22 @@ def jobs() -> None:
 @click.option("-n", "--newest", type=click.IntRange(1, 10_000), default=30, show_default=True, help="How many.")
 @json_option("One JSON object instead of a table.")
 @click.pass_obj
-def list_(session: Session, newest: int, wants_json: bool) -> int:
+def list_(session: Session, newest: int) -> int:
     """List the newest jobs."""
     from tasks.cli.showing import list_jobs
 
-    return _read(session, lambda terminal, place, services: list_jobs(terminal, place, services, newest))
+    return work_on_rows(session, lambda terminal, place, services: list_jobs(terminal, place, services, newest))
 
 
 @jobs.command()
 @click.argument("id")
 @json_option()
 @click.pass_obj
-def show(session: Session, id: str, wants_json: bool) -> int:  # noqa: A002 - its name on the command line
+def show(session: Session, id: str) -> int:  # noqa: A002 - its name on the command line
     """Show how a job stands."""
     from tasks.cli.showing import show_job
 
-    return _read(session, lambda terminal, place, services: show_job(terminal, place, services, id))
+    return work_on_rows(session, lambda terminal, place, services: show_job(terminal, place, services, id))
 
 
 @jobs.command()
@@ -131,33 +130,33 @@ def _wanted_results(options: dict[str, Any]) -> Wanted:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @json_option()
 @click.pass_obj
-def approve(session: Session, id: str, yes: bool, wants_json: bool) -> int:  # noqa: A002
+def approve(session: Session, id: str, yes: bool) -> int:  # noqa: A002
     """Let somebody else's job run that waits for approval (require_approval of its connection)."""
     from tasks.cli.approving import approve as work
 
-    return _read(session, lambda terminal, place, services: work(terminal, place, services, id, yes=yes))
+    return work_on_rows(session, lambda terminal, place, services: work(terminal, place, services, id, yes=yes))
 
 
 @jobs.command()
 @click.argument("id")
 @json_option()
 @click.pass_obj
-def pause(session: Session, id: str, wants_json: bool) -> int:  # noqa: A002
+def pause(session: Session, id: str) -> int:  # noqa: A002
     """Pause a job after the batches in flight."""
     from tasks.cli.moving import move_job
 
-    return _read(session, lambda terminal, _, services: move_job(terminal, services, id, "pause"))
+    return work_on_rows(session, lambda terminal, _, services: move_job(terminal, services, id, "pause"))
 
 
 @jobs.command()
 @click.argument("id")
 @json_option()
 @click.pass_obj
-def cancel(session: Session, id: str, wants_json: bool) -> int:  # noqa: A002
+def cancel(session: Session, id: str) -> int:  # noqa: A002
     """End a job: rows not yet sent are cancelled, rows on the wire end as what they are."""
     from tasks.cli.moving import move_job
 
-    return _read(session, lambda terminal, _, services: move_job(terminal, services, id, "cancel"))
+    return work_on_rows(session, lambda terminal, _, services: move_job(terminal, services, id, "cancel"))
 
 
 @jobs.command()
@@ -165,27 +164,24 @@ def cancel(session: Session, id: str, wants_json: bool) -> int:  # noqa: A002
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @json_option()
 @click.pass_obj
-def delete(session: Session, id: str, yes: bool, wants_json: bool) -> int:  # noqa: A002
+def delete(session: Session, id: str, yes: bool) -> int:  # noqa: A002
     """Remove a job and its results for good. One that still runs is cancelled first."""
     from tasks.cli.moving import delete_job
 
-    return _read(session, lambda terminal, _, services: delete_job(terminal, services, id, yes=yes))
+    return work_on_rows(session, lambda terminal, _, services: delete_job(terminal, services, id, yes=yes))
 
 
 @jobs.command()
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
-def verify(session: Session, wants_json: bool) -> int:
+def verify(session: Session) -> int:
     """Look up every row that is still to be sent: who is a guest already ends as one, who is not stays.
 
     After a restore from backup everything is held until this was done. Nothing is sent. Status 3 if some rows could not be looked up.
     """
-    from tasks.cli.place import open_place
-    from tasks.cli.terminal import Terminal
     from tasks.cli.verifying import verify as verify_all
 
-    with Interrupts().caught(), open_place() as place:
-        return asyncio.run(verify_all(Terminal(session), place))
+    return work_on_rows(session, lambda terminal, _, services: verify_all(terminal, services), sealed=True)
 
 
 @jobs.command()
@@ -193,7 +189,7 @@ def verify(session: Session, wants_json: bool) -> int:
 @click.option("--wait", "wait_s", type=Seconds(), metavar="TIME", help="As for `usher invite`.")
 @json_option()
 @click.pass_obj
-def watch(session: Session, id: str, wait_s: float | None, wants_json: bool) -> int:  # noqa: A002
+def watch(session: Session, id: str, wait_s: float | None) -> int:  # noqa: A002
     """Follow a job until it ends, as `usher invite` does.
 
     Where it runs by itself, Ctrl-C only ends the watching; on the private stack it pauses the job.
@@ -223,22 +219,6 @@ def retry(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
     from tasks.cli.retrying import retry_job
 
     return _run(session, lambda run, services: retry_job(run, services, id, options), detach=options["detach"])
-
-
-def _read(session: Session, work: Callable[[Terminal, Place, Services], Awaitable[int]]) -> int:
-    """Run a command that needs no worker."""
-    from tasks.cli.place import open_place
-    from tasks.cli.terminal import Terminal
-
-    async def run(place: Place) -> int:
-        async with place.services(sealed=False) as services:
-            terminal = Terminal(session)
-            for warning in place.warnings:
-                terminal.warn(warning)
-            return await work(terminal, place, services)
-
-    with Interrupts().caught(), open_place() as place:
-        return asyncio.run(run(place))
 
 
 def _run(session: Session, work: Callable[[Run, Services], Awaitable[int]], *, detach: bool = False) -> int:

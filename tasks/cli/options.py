@@ -46,8 +46,8 @@ class Seconds(click.ParamType[float]):
 def json_option(
     what: str = "One JSON object on the last line of stdout; progress and warnings stay on stderr.",
 ) -> Callable[[_F], _F]:
-    """`--json`."""
-    return click.option("--json", "wants_json", is_flag=True, help=what)
+    """`--json`. The session knows of it before options are parsed, so that a mistake in one is JSON too; commands need not be told."""
+    return click.option("--json", "wants_json", is_flag=True, expose_value=False, help=what)
 
 
 def follow_options(command: _F) -> _F:

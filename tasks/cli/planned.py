@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from tasks.submit import Loaded
     from worker.services import Services
 
-FREE = frozenset(
-    {"source", "connection", "plan", "dry_run", "output", "yes", "detach", "wait_s", "wants_json", "reason"}
-)
+FREE = frozenset({"source", "connection", "plan", "dry_run", "output", "yes", "detach", "wait_s", "reason"})
 """Parameters of `usher invite` that a plan does not fix: they change nothing of what is sent to whom."""
 _OLD_DAYS = 7
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from tasks.cli.groups import CommandGroup
-from tasks.cli.interrupts import Interrupts
 from tasks.cli.options import Seconds, json_option
 from tasks.cli.session import Session
-
-if TYPE_CHECKING:
-    from tasks.cli.place import Place
-    from tasks.cli.terminal import Terminal
-    from worker.services import Services
+from tasks.cli.working import work_on_ledger
 
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 _RUN_WITHIN_S = 60.0
@@ -33,22 +26,22 @@ def schedules() -> None:
 @schedules.command("list")
 @json_option("One JSON object instead of lines.")
 @click.pass_obj
-def list_(session: Session, wants_json: bool) -> int:
+def list_(session: Session) -> int:
     """List the schedules with their last and next run, and the last result."""
     from tasks.cli.schedule_views import list_schedules
 
-    return _read(session, list_schedules)
+    return work_on_ledger(session, list_schedules)
 
 
 @schedules.command()
 @click.argument("name")
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
-def show(session: Session, name: str, wants_json: bool) -> int:
+def show(session: Session, name: str) -> int:
     """Show a schedule and its last runs."""
     from tasks.cli.schedule_views import show_schedule
 
-    return _read(session, lambda terminal, place, services: show_schedule(terminal, place, services, name))
+    return work_on_ledger(session, lambda terminal, place, services: show_schedule(terminal, place, services, name))
 
 
 @schedules.command()
@@ -60,7 +53,7 @@ def show(session: Session, name: str, wants_json: bool) -> int:
 @click.option("--arg", "args", multiple=True, metavar="KEY=VALUE", help="An argument of the task; may be given again.")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def add(session: Session, /, name: str, args: tuple[str, ...], wants_json: bool, **given: str | None) -> int:
+def add(session: Session, /, name: str, args: tuple[str, ...], **given: str | None) -> int:
     """Add a schedule at run time, beside those of the configuration file.
 
     \b
@@ -75,40 +68,46 @@ def add(session: Session, /, name: str, args: tuple[str, ...], wants_json: bool,
             raise click.UsageError(f"--arg {key[:40]!r} is not of the form KEY=VALUE.")
     if pairs:
         table["args"] = {key.strip(): value for key, _, value in pairs}
-    return _read(session, lambda terminal, place, services: add_schedule(terminal, place, services, name, table))
+    return work_on_ledger(
+        session, lambda terminal, place, services: add_schedule(terminal, place, services, name, table)
+    )
 
 
 @schedules.command()
 @click.argument("name")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def remove(session: Session, name: str, wants_json: bool) -> int:
+def remove(session: Session, name: str) -> int:
     """Remove a schedule that was added at run time."""
     from tasks.cli.schedule_changes import remove_schedule
 
-    return _read(session, lambda terminal, place, services: remove_schedule(terminal, place, services, name))
+    return work_on_ledger(session, lambda terminal, place, services: remove_schedule(terminal, place, services, name))
 
 
 @schedules.command()
 @click.argument("name")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def enable(session: Session, name: str, wants_json: bool) -> int:
+def enable(session: Session, name: str) -> int:
     """Let a schedule fire again. What it missed meanwhile is not made up for."""
     from tasks.cli.schedule_changes import switch_schedule
 
-    return _read(session, lambda terminal, place, services: switch_schedule(terminal, place, services, name, off=False))
+    return work_on_ledger(
+        session, lambda terminal, place, services: switch_schedule(terminal, place, services, name, off=False)
+    )
 
 
 @schedules.command()
 @click.argument("name")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def disable(session: Session, name: str, wants_json: bool) -> int:
+def disable(session: Session, name: str) -> int:
     """Let a schedule fire no more, wherever it stands. What it started goes on."""
     from tasks.cli.schedule_changes import switch_schedule
 
-    return _read(session, lambda terminal, place, services: switch_schedule(terminal, place, services, name, off=True))
+    return work_on_ledger(
+        session, lambda terminal, place, services: switch_schedule(terminal, place, services, name, off=True)
+    )
 
 
 @schedules.command()
@@ -123,7 +122,7 @@ def disable(session: Session, name: str, wants_json: bool) -> int:
 )
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def run(session: Session, name: str, wait_s: float, wants_json: bool) -> int:
+def run(session: Session, name: str, wait_s: float) -> int:
     """Run a schedule now, by a worker, and say how it went: 0 well, 1 not, 3 still at it.
 
     Its next run stays when it is.
@@ -132,16 +131,6 @@ def run(session: Session, name: str, wait_s: float, wants_json: bool) -> int:
     from tasks.cli.schedule_changes import run_schedule
 
     refuse_to_leave_running(what="A scheduled run")
-    return _read(session, lambda terminal, place, services: run_schedule(terminal, place, services, name, wait_s))
-
-
-def _read(session: Session, work: Callable[[Terminal, Place, Services], Awaitable[int]]) -> int:
-    from tasks.cli.place import open_place
-    from tasks.cli.terminal import Terminal
-
-    async def go(place: Place) -> int:
-        async with place.services(sealed=False) as services:
-            return await work(Terminal(session), place, services)
-
-    with Interrupts().caught(), open_place() as place:
-        return asyncio.run(go(place))
+    return work_on_ledger(
+        session, lambda terminal, place, services: run_schedule(terminal, place, services, name, wait_s)
+    )

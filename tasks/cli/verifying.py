@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
+    from worker.services import Services
     from worker.verifying import Verification, Verified
 
 
-async def verify(terminal: Terminal, place: Place) -> int:
+async def verify(terminal: Terminal, services: Services) -> int:
     """Verify, and say what came of it. Status 3 where rows could not be looked up."""
     from worker.verifying import verify as verify_all
 
-    async with place.services() as services:
-        for warning in place.warnings:
-            terminal.warn(warning)
-        done = await verify_all(services)
+    done = await verify_all(services)
     _show(terminal, done)
     if terminal.quiet:
         terminal.print_json({"restored": done.restored, "connections": [_told(one) for one in done.connections]})
