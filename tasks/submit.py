@@ -55,6 +55,7 @@ class Loaded:
     with_message: int = 0
     language_ignored: int = 0  # rows whose language Graph passes over for their message
     with_steps: int = 0  # rows that name sponsors or groups
+    members: int = 0  # rows to be sent that ask for a Member
 
     @property
     def job(self) -> str:
@@ -210,6 +211,7 @@ def _put(
     loaded.with_message += bool(text)
     loaded.language_ignored += bool(text and (values.get("language") or options.language))
     loaded.with_steps += "sponsors" in values or "groups" in values
+    loaded.members += values.get("user_type") == "Member"
     loaded.loading.put(values)
 
 

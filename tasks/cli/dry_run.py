@@ -44,6 +44,7 @@ class Forecast:
     known: int = 0
     refused: int = 0
     mails: int = 0
+    members: int = 0
     counts: Counter[Would] = field(default_factory=Counter)
     whys: Counter[tuple[Would, str]] = field(default_factory=Counter)
     samples: dict[tuple[Would, str], str] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class Forecast:
             self.known += foreseen.would is Would.SKIP
             self.refused += foreseen.would is Would.REFUSE
             self.mails += mail and foreseen.would is Would.INVITE
+            self.members += one.row.get("user_type") == "Member" and foreseen.would is Would.INVITE
             self._count_run(one, domain)
 
     def _count_run(self, one: ForeseenRow, domain: str) -> None:
@@ -133,7 +135,9 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
                 shown_s = now_s
                 terminal.status(f"Looking at row {number(row.number)} of {number(loaded.rows)}")
     terminal.status("")
-    forecast.loaded = replace(loaded, to_send=forecast.counts[Would.INVITE], mails=forecast.mails)
+    forecast.loaded = replace(
+        loaded, to_send=forecast.counts[Would.INVITE], mails=forecast.mails, members=forecast.members
+    )
     forecast.notes = describe_domains(forecast.domains, rules.domains or ())
     forecast.gaps = [*rules.gaps, *foresight.gaps, *_unlooked(foresight)]
     forecast.risks = _risks(forecast, rules, connection)

@@ -45,6 +45,8 @@ class Plan:
     """Of a dry run: rows whose guests are there already or were invited lately, and rows that would be refused."""
     by_plan: int = 0
     """Rows that a plan file leaves out."""
+    members: int = 0
+    """Rows to be sent that ask for a member rather than a guest."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -130,6 +132,7 @@ def build_plan(
     """Tell the plan of a loaded list. `rehearsal`: against the sandbox, where nobody is mailed."""
     pilot = loaded.loading.pilot if 0 < loaded.loading.pilot < loaded.to_send else 0
     risks = [
+        *_member_risks(loaded),
         *_message_risks(loaded),
         *([] if rehearsal else _mail_risks(loaded, tenant)),
         *_size_risks(loaded, connection, jobs_before, daily_limit, pilot, rehearsal=rehearsal),
@@ -158,7 +161,22 @@ def build_plan(
         rehearsal,
         tuple(risks),
         by_plan=loaded.foreseen,
+        members=loaded.members,
     )
+
+
+def _member_risks(loaded: Loaded) -> list[str]:
+    if not loaded.members:
+        return []
+    # https://learn.microsoft.com/entra/fundamentals/users-default-permissions; a user export of Entra's has the column for everybody
+    many_ask = "1 row asks for a member, not a guest"
+    if loaded.members > 1:
+        many_ask = f"{many(loaded.members, 'row')} ask for members, not guests"
+    sentence = (
+        f"{many_ask} (user_type): a member may see and do in the tenant what its own people may. If guests are meant, leave the column out: "
+        "--map user_type="
+    )
+    return [sentence]
 
 
 def _message_risks(loaded: Loaded) -> list[str]:

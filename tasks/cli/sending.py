@@ -341,7 +341,8 @@ async def _dry_run(
 
 def _end_dry_run(terminal: Terminal, request: Request, plan: Plan, foreseen: dict[str, Any]) -> int:
     terminal.say("Nothing was sent (--dry-run).")
-    told = {"to_send": plan.to_send, "mails": plan.mails, "tenant": plan.tenant, "seconds": round(plan.seconds, 1)}
+    told: dict[str, Any] = {"to_send": plan.to_send, "mails": plan.mails, "members": plan.members}
+    told |= {"tenant": plan.tenant, "seconds": round(plan.seconds, 1)}
     job = {"job": None, "connection": request.connection, "state": "cancelled", **plan.counts}
     terminal.finish({**job, "plan": {**told, **foreseen, "risks": list(plan.risks)}})
     return 1 if plan.bad or plan.blocked or plan.refused else 0

@@ -135,6 +135,27 @@ def test_a_closed_policy_and_an_allow_list_are_foreseen(usher: Usher) -> None:
     usher.sandbox.ask("reset", {})
 
 
+def test_rows_that_ask_for_members_are_counted(usher: Usher) -> None:
+    """Those that would be invited so: in a dry run, before the question of the real one, not where the column is left out."""
+    path = usher.folder / "members.csv"
+    people = "ann@one.example,Guest\nbob@one.example,Member\ncy@one.example,member\nlinus@partner.example,Member\n"
+    path.write_text(f"email,userType\n{people}ann@one.example,Member\n")
+    words = "rows ask for members, not guests (user_type): a member may"
+    assert tell(usher, "invite", str(path), "-c", "contoso", "--dry-run")[1]["plan"]["members"] == 0  # the app may not
+    usher.sandbox.ask("policy", {"roles": [*ROLES.split(","), "User.ReadWrite.All"]})
+    assert usher.run("connections", "check", "contoso")[0] == 0  # with a new token, which tells of the new roles
+    told = tell(usher, "invite", str(path), "-c", "contoso", "--dry-run")[1]["plan"]
+    assert told["members"] == 2
+    assert [risk.partition(" see ")[0] for risk in told["risks"]] == [f"2 {words}"]
+    told = tell(usher, "invite", str(path), "-c", "contoso", "--map", "user_type=", "--dry-run")[1]["plan"]
+    assert (told["members"], told["to_send"], told["risks"]) == (0, 3, [])
+    status, _, said = usher.run("invite", str(path), "-c", "contoso")
+    assert (status, f"! 3 {words}" in said) == (0, True)  # the real run does not know yet that one is there
+    usher.sandbox.ask("policy", {"roles": ROLES.split(",")})
+    assert usher.run("connections", "check", "contoso")[0] == 0
+    usher.sandbox.ask("reset", {})
+
+
 def test_it_says_what_it_saw_and_what_it_may_not_see(usher: Usher) -> None:
     """Domains with slips, private providers, the numbers; each missing permission by name; --json keeps its keys."""
     path = usher.folder / "slips.csv"

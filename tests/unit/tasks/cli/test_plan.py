@@ -49,6 +49,8 @@ def test_the_plan_names_rows_mails_tenant_and_time() -> None:
 @pytest.mark.parametrize(
     ("loaded", "more", "words"),
     [
+        ({"members": 1}, {}, "1 row asks for a member, not a guest (user_type): a member may"),
+        ({"members": 2}, {}, "2 rows ask for members, not guests (user_type): a member may"),
         ({"with_message": 1}, {}, "1 row with a message of its own: Microsoft leaves it out"),
         ({"with_message": 2}, {}, "2 rows with a message of their own: Microsoft leaves it out"),
         ({"language_ignored": 2}, {}, "Microsoft ignores the language"),
