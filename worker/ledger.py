@@ -291,7 +291,8 @@ class Ledger:
         why = reply[1].decode()
         if why == "epoch":
             self.presence.outdated.set()
-        return Grant(why="held" if verb == "held" else why)
+        # A tenant's block is not yet its connection's own hold: whoever meets it makes it that, or the chunk would be offered at once again
+        return Grant(why="held" if verb == "held" and why != "tenant" else why)
 
     async def record_batch(
         self,

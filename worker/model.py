@@ -149,7 +149,7 @@ class Grant:
     probe: bool = False
     known: tuple[KnownRow, ...] = ()  # not to be sent again
     blocked: tuple[int, ...] = ()  # the same guest is on the wire for another job: to be asked for again later
-    why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit", "probation"; "held"; "lease", "epoch", "paused", "cancelled", "deleted", "nothing"
+    why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit", "probation"; "held", "tenant"; "lease", "epoch", "paused", "cancelled", "deleted", "nothing"
     wait_s: float = 0.0
     probation: bool = False  # the only batch of its connection on the wire; to be counted if all went well
     jobs: int = 0  # why "quota": jobs of the connection that take turns

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -293,6 +294,27 @@ async def test_an_abuse_block_costs_one_batch(site: Site) -> None:
     answers = site.sandbox.ask("stats")["items"]["invite"]
     assert answers["201"] == 11
     assert sum(answers.values()) - 11 == 9
+
+
+async def test_an_abuse_block_holds_the_tenants_other_connections(site: Site) -> None:
+    """Microsoft blocked the tenant, not the connection that met it: another one's job is held too, in words, and sends nothing."""
+    config = site.folder / "usher.toml"
+    text = config.read_text()
+    beginning = text.index("[connections.contoso]")
+    config.write_text(f"{text}\n{text[beginning:].replace('[connections.contoso]', '[connections.other]')}")
+    site.start_worker()
+    ready = site.sandbox.ready
+    await site.desk.gates.block_tenant(f"{urlsplit(ready['graph_url']).netloc}/{ready['tenant_id']}", "Blocked.")
+    job = await site.load(["ann@fabrikam.example"], connection="other")
+
+    async def held() -> JobView | None:
+        view = await site.view(job)
+        return view if view.state is JobState.HELD else None
+
+    view = await site.until("the hold", held)
+    assert (view.gate.kind, view.counts.pending) == (HoldReason.ABUSE, 1)
+    assert "usher connections reopen other" in view.gate.why
+    assert not site.sandbox.ask("stats")["items"].get("invite")
 
 
 async def test_a_secret_that_expires_half_way_and_is_replaced(site: Site) -> None:
