@@ -162,11 +162,10 @@ async def _check(
 def _show_findings(terminal: Terminal, name: str, findings: list[Any]) -> None:
     from rich.text import Text
 
-    from tasks.cli.terminal import build_table, clean
+    from tasks.cli.terminal import build_facts, clean
 
     marks = [Text("✓", style="green") if finding.ok else Text("✗", style="bold red") for finding in findings]
-    table = build_table(("", ""), [(mark, clean(finding.what)) for mark, finding in zip(marks, findings, strict=True)])
-    table.show_header = False
+    table = build_facts((mark, clean(finding.what)) for mark, finding in zip(marks, findings, strict=True))
     terminal.show(Text(name, style="bold"), table)
 
 

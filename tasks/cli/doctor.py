@@ -56,11 +56,10 @@ async def _examine(terminal: Terminal, place: Place) -> int:
 def _show(terminal: Terminal, fact: Fact, *, heading: bool) -> None:
     from rich.text import Text
 
-    from tasks.cli.terminal import build_table, clean
+    from tasks.cli.terminal import build_facts, clean
 
     if heading:
         terminal.show(Text(clean(fact.about), style="bold"))
     mark = Text("✓", style="green") if fact.ok else Text("✗", style="bold red")
-    table = build_table(("", ""), [(mark, clean(fact.what))])
-    table.show_header = False
+    table = build_facts([(mark, clean(fact.what))])
     terminal.show(table)

@@ -24,7 +24,8 @@ from worker.tenant_rules import Gap, TenantRules, fetch_rules
 
 if TYPE_CHECKING:
     from config import Connection
-    from tasks.cli.sending import Request, Run
+    from tasks.cli.request import Request
+    from tasks.cli.run import Run
     from tasks.cli.terminal import Terminal
     from tasks.submit import Loaded
     from worker.services import Services

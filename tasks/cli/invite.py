@@ -17,7 +17,8 @@ from tasks.cli.options import follow_options, list_options, take_list_options
 from tasks.cli.session import Session
 
 if TYPE_CHECKING:
-    from tasks.cli.sending import Request, Run
+    from tasks.cli.request import Request
+    from tasks.cli.run import Run
     from tasks.cli.terminal import Terminal
     from tasks.list_options import ListOptions
     from tasks.lists import GuestList
@@ -76,7 +77,7 @@ def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
     How the file is to be read is recognised; what cannot be told from it is asked. Bad rows are reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
     """
     from tasks.cli.place import open_place, refuse_to_leave_running
-    from tasks.cli.sending import Run
+    from tasks.cli.run import Run
     from tasks.cli.terminal import Terminal
 
     terminal, interrupts = Terminal(session), Interrupts()
@@ -92,7 +93,8 @@ def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
 
 
 async def _invite(run: Run, request: Request) -> int:
-    from tasks.cli.sending import get_ready, send
+    from tasks.cli.run import get_ready
+    from tasks.cli.sending import send
 
     async with run.place.services() as services:
         await get_ready(run, services, request.connection)
@@ -132,7 +134,7 @@ def _build_request(
 ) -> Request:
     from config.version import read_version
     from tasks.cli.planned import plan_options
-    from tasks.cli.sending import Request
+    from tasks.cli.request import Request
     from tasks.rows import validate_defaults
     from worker.actor import find_person
     from worker.model import Options

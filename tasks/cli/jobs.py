@@ -17,7 +17,7 @@ from tasks.cli.session import Session
 from tasks.cli.working import work_on_rows
 
 if TYPE_CHECKING:
-    from tasks.cli.sending import Run
+    from tasks.cli.run import Run
     from tasks.returning import Wanted
     from worker.services import Services
 
@@ -224,7 +224,7 @@ def retry(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
 def _run(session: Session, work: Callable[[Run, Services], Awaitable[int]], *, detach: bool = False) -> int:
     """Run a command that follows a job."""
     from tasks.cli.place import open_place, refuse_to_leave_running
-    from tasks.cli.sending import Run
+    from tasks.cli.run import Run
     from tasks.cli.terminal import Terminal
 
     async def go(run: Run) -> int:

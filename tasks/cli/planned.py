@@ -21,7 +21,7 @@ from worker.model import Outcome, RowState
 
 if TYPE_CHECKING:
     from config import Connection
-    from tasks.cli.sending import Request
+    from tasks.cli.request import Request
     from tasks.submit import Loaded
     from worker.services import Services
 
@@ -53,15 +53,15 @@ def plan_options(given: dict[str, Any]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in sorted(given.items()) if name not in FREE}
 
 
-def check_plan(services: Services, request: Request, connection: Connection) -> Iterator[Outcome | None]:
+def check_plan(
+    services: Services, request: Request, connection: Connection, *, built_in: bool
+) -> Iterator[Outcome | None]:
     """Look at seal, connection and list before anything is loaded; returns the verdicts. Raises `Refusal`."""
-    from tasks.cli.sending import is_rehearsal
-
     plan = request.plan
     assert plan is not None
     if fault := check_seal(plan, services.sealer):
         raise Refusal(f"{fault}; nothing was sent. Make it anew: {_anew(plan)}")
-    here = describe_connection(connection, built_in=is_rehearsal(services, connection))
+    here = describe_connection(connection, built_in=built_in)
     differing = compare_connection(plan, here)
     if hash_list(request.source) != plan.told["list"]["sha256"]:
         differing.append(f"the list ({plan.told['list']['name']})")

@@ -7,7 +7,7 @@ from typing import Any
 from tasks.cli.follow import End, exit_status
 from tasks.cli.following import Followed
 from tasks.cli.session import Session
-from tasks.cli.terminal import COLOURS, Terminal, build_table, clean
+from tasks.cli.terminal import COLOURS, Terminal, build_facts, build_table, clean
 from tasks.cli.words import OUTCOME_WORDS, many, number, span
 from tasks.views import describe_job
 from worker.job_view import JobView
@@ -66,9 +66,8 @@ def outcome_table(view: JobView) -> Any:
         for name, word in OUTCOME_WORDS.items()
         if told[name]
     ]
-    table = build_table(("", ""), rows, right=("",))
-    table.show_header = False
-    table.columns[0].justify = "left"
+    table = build_facts(rows)
+    table.columns[1].justify = "right"
     return table
 
 

@@ -13,7 +13,9 @@ from typing import IO, Any, Self
 
 from tasks.cli.errors import Refusal
 from tasks.cli.finding import find_job
-from tasks.cli.sending import Request, Run, get_ready, send
+from tasks.cli.request import Request
+from tasks.cli.run import Run, get_ready
+from tasks.cli.sending import send
 from tasks.rows import BadRow, ValidRow, validate_record
 from worker.actor import find_person
 from worker.model import JobState

@@ -8,7 +8,7 @@ from typing import Any
 from config.errors import did_you_mean, quoted
 from tasks.cli.errors import Refusal
 from tasks.cli.place import Place
-from tasks.cli.terminal import Terminal, build_table, clean
+from tasks.cli.terminal import Terminal, build_facts, clean
 from tasks.cli.words import outcomes
 from tasks.views import describe_job
 from worker.masking import mask_text
@@ -159,8 +159,7 @@ async def show_schedule(terminal: Terminal, place: Place, services: Services, na
         "From": "the configuration file" if planned.origin == "file" else "added at run time",
         "Next run": moment_of(planned, schedule_details(planned, [])["next_run_at"]) or _why_never(planned),
     }
-    table = build_table(("", ""), [(Text(key, style="dim"), value) for key, value in facts.items() if value])
-    table.show_header = False
+    table = build_facts((key, value) for key, value in facts.items() if value)
     terminal.show(table, "")
     if not runs:
         terminal.show("It never ran.")

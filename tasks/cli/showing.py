@@ -11,7 +11,7 @@ from tasks.cli.finding import find_job
 from tasks.cli.place import Place, pause_left_behind
 from tasks.cli.progress import waiting_words
 from tasks.cli.report import outcome_table, show_troubled
-from tasks.cli.terminal import Terminal, build_table
+from tasks.cli.terminal import Terminal, build_facts, build_table
 from tasks.cli.words import many, moment, number
 from tasks.views import describe_job
 from worker.approval import submitter_of
@@ -55,7 +55,6 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
 
 async def show_job(terminal: Terminal, place: Place, services: Services, wanted: str) -> int:
     """Show all that is known of one job."""
-    from rich.text import Text
 
     await _tidy(place, services)
     view = await find_job(services, wanted)
@@ -81,8 +80,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
         "Ended": moment(view.finished_at),
         "On the way": many(view.open, "row") if view.open else "",
     }
-    table = build_table(("", ""), [(Text(name, style="dim"), value) for name, value in facts.items() if value])
-    table.show_header = False
+    table = build_facts((name, value) for name, value in facts.items() if value)
     terminal.show(table, "", outcome_table(view))
     if not view.ended and (words := waiting_words(view)):
         terminal.show("", words)

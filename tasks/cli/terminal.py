@@ -182,6 +182,17 @@ def build_table(
     return table
 
 
+def build_facts(facts: Iterable[tuple[str | RenderableType, str | RenderableType]]) -> Table:
+    """Return a table of two columns without headings: what something is about, dim, and what is so."""
+    from rich.text import Text
+
+    table = build_table(
+        ("", ""), [(Text(name, style="dim") if isinstance(name, str) else name, fact) for name, fact in facts]
+    )
+    table.show_header = False
+    return table
+
+
 def clean(text: str, *, keep_lines: bool = False) -> str:
     """Return text without what would move a cursor or turn writing around: lists and servers are not trusted with the terminal."""
     return "".join(c if c.isprintable() or (keep_lines and c == "\n") else "�" for c in text)

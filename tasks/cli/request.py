@@ -1,0 +1,48 @@
+"""What a command was asked to send, and how it is to behave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tasks.rows import BadRow, ValidRow
+from worker.model import Options
+
+if TYPE_CHECKING:
+    from tasks.lists import GuestList
+    from tasks.plan_file import Plan
+
+
+@dataclass(slots=True)
+class Request:
+    """Rows to send: those of a list, of the command line, or of a job that is tried again."""
+
+    connection: str
+    rows: Iterable[ValidRow | BadRow]
+    name: str  # of the list, for the line that counts while reading
+    options: Options = field(default_factory=Options)
+    info: dict[str, Any] = field(default_factory=dict)
+    pilot: int = 0
+    strict: bool = False
+    dry_run: bool = False
+    yes: bool = False
+    detach: bool = False
+    wait_s: float | None = None
+    in_doubt_before: int = 0
+    guests: GuestList | None = None  # the file that the rows come from
+    accept_bad: bool = False
+    output: str = ""  # of a dry run: where the list or the plan goes
+    source: tuple[str, ...] = ()  # a file, or addresses
+    path: str = ""  # of the file, absolute
+    sha256: str = ""  # of a list that a plan is made of, or run with
+    given: dict[str, Any] = field(default_factory=dict)  # options as a plan keeps them
+    plan: Plan | None = None
+    fields_seen: set[str] = field(default_factory=set)
+
+    def describe_reading(self, *, with_sample: bool) -> list[tuple[str, str]]:
+        """Return how the list was read, in (heading, words) pairs; [] where there is no list.
+
+        Sample rows name people: they are for a person's eyes, not for a scheduler's log.
+        """
+        return self.guests.describe(with_sample=with_sample) if self.guests is not None else []
