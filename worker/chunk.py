@@ -111,11 +111,14 @@ class ChunkRun:
             pending = [i for i in lease.pending() if i not in self._busy]
             if not pending:
                 lease.put_off_s = _BUSY_S if self._busy else 0.0
+                lease.rest = "guest" if self._busy else ""
                 return 0.0
             if lease.lost or not may_go_on():
+                lease.rest = lease.rest or ("lease" if lease.lost else "long")
                 return 0.0
             token = await self._reactions.take_token(connection)
             if isinstance(token, float):
+                lease.rest = "sign_in"
                 return token
             asked_s = asyncio.get_running_loop().time()  # the mark is at most this old: its answer may have been slow
             grant = await services.ledger.begin_batch(
@@ -133,6 +136,7 @@ class ChunkRun:
                 wait_s = await self._reactions.refused_to_begin(connection, grant, lease.ticket.lane)
                 if wait_s is None:
                     continue
+                lease.rest = grant.why
                 return wait_s
             found = await self._send(grant, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
@@ -140,6 +144,7 @@ class ChunkRun:
                 refused_tokens += 1
                 await services.tokens.invalidate(connection, token)
                 if refused_tokens > 1:
+                    lease.rest = "held"
                     return await self._reactions.token_refused_by_graph(connection)
                 continue
             refused_tokens = 0
@@ -183,10 +188,12 @@ class ChunkRun:
         """Do what a batch means for its connection; None when it may go on, else the seconds until the next try."""
         reactions, connection = self._reactions, self._connection
         if found.hold:
+            self._lease.rest = "held"
             return await reactions.hold(connection, found.hold)
         if found.processed and grant.probe:
             await reactions.answered_again(connection)
         if found.throttled:
+            self._lease.rest = "throttled"
             return await reactions.throttled(
                 connection,
                 buckets,
@@ -196,8 +203,10 @@ class ChunkRun:
                 elapsed_s=found.elapsed_s,
             )
         if found.retry:
+            self._lease.rest = "away"
             return await reactions.away(connection, found.retry)
         if found.lost and not found.processed:  # not one answer: more rows would only be in doubt too
+            self._lease.rest = "away"
             return await reactions.away(connection, found.lost)
         await reactions.worked(connection)
         if grant.tries_quota and not found.lost:
@@ -315,7 +324,7 @@ class ChunkRun:
         lease.letters = "".join(letters)
         if recorded.gone:
             log.info("job %s was deleted while rows of its chunk %d were in work", ticket.job, ticket.chunk + 1)
-            lease.lost = True
+            lease.lost, lease.rest = True, "deleted"
         elif recorded.pending == 0 and recorded.open == 0 and not recorded.folded:
             await ledger.fold(ticket.job, ticket.chunk)
 

@@ -107,6 +107,7 @@ class Lease:
     suspect: bool = False  # rows of its job may have left without the ledger's knowledge: it is older than the server
     lost: bool = False
     put_off_s: float = 0.0  # when it is given back: this chunk waits so long, whatever the others of its connection do
+    rest: str = ""  # why rows are left when it is given back (`rests.py`); "" where none are
 
     def pending(self) -> list[int]:
         """Indexes of the rows left to send."""

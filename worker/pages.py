@@ -20,6 +20,7 @@ from celery.signals import import_modules
 
 from worker.folders import StackError, find_folders
 from worker.page_options import LEVELS, NotStarted, end
+from worker.rests import describe_run
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +105,10 @@ def describe_counts(shown: str) -> str:
     if "not_run" in found:
         return f"not run: {found['not_run']}"
     counts = {key: value for key, value in found.items() if key not in _PLACE and isinstance(value, int)}
-    return (
-        ", ".join(f"{count} {str(word).replace('_', ' ')}" for word, count in sorted(counts.items())) or "nothing sent"
-    )
+    words = ", ".join(f"{count} {str(word).replace('_', ' ')}" for word, count in sorted(counts.items()))
+    if "chunks" in found:
+        return describe_run(words, str(found.get("rest", "")))
+    return words or "nothing was due"  # rows in doubt
 
 
 def is_loopback(address: str) -> bool:

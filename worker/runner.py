@@ -18,6 +18,7 @@ from worker.logs import bound
 from worker.lookups import LookUps
 from worker.model import Lease, Ticket
 from worker.reactions import Reactions
+from worker.rests import describe_rest, describe_run
 from worker.store import OUTAGE
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class ChunkRunner:
         try:
             wait_s = await self._work(lease, tally, began_s + LEASE_MAX_S)
         except OUTAGE as error:
+            lease.rest = "redis"
             log.warning(
                 "job %s chunk %d: Redis is away (%s); its rows wait", ticket.job, ticket.chunk + 1, type(error).__name__
             )
@@ -77,24 +79,27 @@ class ChunkRunner:
             await self._give_back(lease, wait_s)
         counts = dict(sorted(tally.items()))
         took_s = asyncio.get_running_loop().time() - began_s
-        words = ", ".join(f"{count} {word}" for word, count in counts.items()) or "nothing sent"
+        rest = describe_rest(lease.rest if lease.pending() else "", max(wait_s, lease.put_off_s))
+        words = describe_run(", ".join(f"{count} {word}" for word, count in counts.items()), rest)
         log.info(
-            "job %s chunk %d of %d, %s: %s in %.1f s",
+            "job %s chunk %d of %d, %s, in %.1f s: %s",
             ticket.job,
             ticket.chunk + 1,
             lease.chunks,
             ticket.connection,
-            words,
             took_s,
+            words,
             extra={"chunks": lease.chunks, "counts": counts, "took_s": round(took_s, 3)},
         )
-        return {"chunks": lease.chunks, **counts}
+        return {"chunks": lease.chunks, **counts, **({"rest": rest} if rest else {})}
 
     async def _work(self, lease: Lease, tally: Counter[str], deadline_s: float) -> float:
         connection = self._connection(lease.ticket.connection)
         if connection is None:
+            lease.rest = "unknown"
             return _UNKNOWN_CONNECTION_S
         if connection.require_approval and not await self._may_run(lease.ticket):
+            lease.rest = "approval"
             return 0.0
         loop = asyncio.get_running_loop()
         run = ChunkRun(
@@ -106,7 +111,10 @@ class ChunkRunner:
             blocked=self._blocked,
             tally=tally,
         )
-        return await run.work(lambda: not self._stopping() and loop.time() < deadline_s)
+        wait_s = await run.work(lambda: not self._stopping() and loop.time() < deadline_s)
+        if lease.rest == "long" and self._stopping():
+            lease.rest = "stopping"
+        return wait_s
 
     async def _may_run(self, ticket: Ticket) -> bool:
         """Whether a job is approved; one that is not is held, wherever it was submitted."""

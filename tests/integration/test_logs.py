@@ -69,6 +69,11 @@ def test_a_chunk_is_one_line(worked: tuple[Usher, str]) -> None:
     for line in told:
         assert (line["connection"], line["chunks"], line["level"]) == ("contoso", 3, "info")
         assert line["task_id"]
+    for chunk in (1, 2, 3):
+        *before, last = [line["event"] for line in told if line["chunk"] == chunk]
+        assert all(" waits " in event for event in before)
+        assert " waits " not in last
+    assert any("; the rest waits because Microsoft throttles (429), next try in " in line["event"] for line in told)
     assert not [line for line in _lines(usher) if " received" in line["event"] or " succeeded" in line["event"]]
     assert len(_lines(usher)) < 40
 

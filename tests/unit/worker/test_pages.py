@@ -114,7 +114,12 @@ def test_loopback_is_this_machine(address: str, own: bool) -> None:
             "{'job': 'j', 'chunk': 1, 'connection': 'c', 'chunks': 2, 'invited': 98, 'failed': 2}",
             "2 failed, 98 invited",
         ),
-        ("{'job': 'j', 'chunk': 1, 'connection': 'c', 'chunks': 2}", "nothing sent"),
+        ("{'job': 'j', 'chunk': 1, 'connection': 'c', 'chunks': 2}", "nothing was left to send"),
+        (
+            "{'job': 'j', 'chunk': 1, 'connection': 'c', 'chunks': 2, 'rest': 'waits for quota, next try in 1.4 s'}",
+            "nothing sent yet; it waits for quota, next try in 1.4 s",
+        ),
+        ("{'connection': 'c'}", "nothing was due"),
         ("{'connection': 'c', 'to_be_sent_again': 3}", "3 to be sent again"),
         ("{'job': 'j', 'chunk': 1, 'connection': 'c', 'not_run': 'it is void'}", "not run: it is void"),
         ("{'job': 'j', 'chu...", "{'job': 'j', 'chu..."),
