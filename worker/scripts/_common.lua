@@ -224,27 +224,30 @@ end
 
 -- The index of guests (worker/index.py): base is the tenant's beginning of names, hash 12 raw bytes.
 -- base:{generation}:all says that there is anything of a generation, so that a tenant without an old one is not asked for it guest by guest.
+-- (A script looks at one tenant's, so what it finds out about a generation is kept by its number.)
 local GENERATION_MS = 30 * 86400000
-local function index_place(base, hash, generation)
-  local high, low = string.byte(hash, 1, 2)
-  return base .. ':' .. generation .. ':' .. high * 16 + math.floor(low / 16), string.sub(hash, 3)
+local generations = {} -- number → what its names begin with, or false where there is nothing of it
+local function index_prefix(base, generation)
+  local prefix = generations[generation]
+  if prefix == nil then
+    prefix = string.format('%s:%.0f:', base, generation)
+    if redis.call('EXISTS', prefix .. 'all') == 0 then prefix = false end
+    generations[generation] = prefix
+  end
+  return prefix
 end
 
-local generations = {} -- name → whether there is one, as far as this script has asked
-local function index_has(base, generation)
-  local name = string.format('%s:%.0f:all', base, generation)
-  if generations[name] == nil then generations[name] = redis.call('EXISTS', name) == 1 end
-  return generations[name]
+local function index_place(prefix, hash)
+  local high, low = string.byte(hash, 1, 2)
+  return prefix .. high * 16 + math.floor(low / 16), string.sub(hash, 3)
 end
 
 local function index_read(base, hash, now)
   local generation = math.floor(now / GENERATION_MS)
   for g = generation, generation - 1, -1 do
-    if index_has(base, g) then
-      local key, field = index_place(base, hash, g)
-      local value = redis.call('HGET', key, field)
-      if value then return value end
-    end
+    local prefix = index_prefix(base, g)
+    local value = prefix and redis.call('HGET', index_place(prefix, hash))
+    if value then return value end
   end
 end
 
@@ -252,24 +255,26 @@ end
 local function index_write(base, hashes, now, value)
   local generation = math.floor(now / GENERATION_MS)
   local ends = string.format('%.0f', (generation + 2) * GENERATION_MS + 86400000)
-  if not index_has(base, generation) then
-    local name = string.format('%s:%.0f:all', base, generation)
-    redis.call('SET', name, 1, 'PXAT', ends)
-    generations[name] = true
+  local prefix, before = index_prefix(base, generation), index_prefix(base, generation - 1)
+  if not prefix then
+    prefix = string.format('%s:%.0f:', base, generation)
+    redis.call('SET', prefix .. 'all', 1, 'PXAT', ends)
+    generations[generation] = prefix
   end
   local keys, fields = {}, {}
-  for k, hash in ipairs(hashes) do keys[k], fields[k] = index_place(base, hash, generation) end
-  local before = index_has(base, generation - 1)
+  for k, hash in ipairs(hashes) do keys[k], fields[k] = index_place(prefix, hash) end
   local all_there = redis.call('EXISTS', unpack(keys)) == #keys -- and so have their expiry: nearly always, once a tenant has some guests
   for k, key in ipairs(keys) do
     if redis.call('HSET', key, fields[k], value) == 1 then
-      if before then redis.call('HDEL', index_place(base, hashes[k], generation - 1)) end
+      if before then redis.call('HDEL', index_place(before, hashes[k])) end
       if not all_there and redis.call('HLEN', key) == 1 then redis.call('PEXPIREAT', key, ends) end
     end
   end
 end
 
 -- The claims on guests of a tenant, one hash: hash → job:chunk:row, the row that is on the wire or in doubt for this guest.
+-- Its field without a name holds more than Redis packs into a list, so that looking one up does not cost the more the more there are.
+local CLAIMS_KEPT_APART = string.rep('-', 65) -- hash-max-listpack-value is 64
 local CLAIMS_MS = 60 * 86400000 -- what a deleted job left there goes when the tenant has been quiet for so long; a row in doubt may wait long too
 local function claims_of(base)
   return base .. ':claims:all'

@@ -132,13 +132,14 @@ end
 -- The claim on each guest: whoever sends first has it
 local chosen, known, blocked, today = {}, {}, {}, math.floor(now / 86400000)
 local indexed, claims, owners = ARGV[6] ~= '', {}, {}
+local place_of = t.job .. ':' .. t.chunk .. ':'
 if indexed then owners = redis.call('HMGET', claims_of(ARGV[6]), unpack(hashes)) end
 for k = 1, #rows do
   if #chosen == n then break end
   local i, hash = rows[k], hashes[k]
   local free = true
   if indexed then
-    local mine = string.format('%s:%s:%d', t.job, t.chunk, i)
+    local mine = place_of .. i
     local day, job = invited_lately(index_read(ARGV[6], hash, now), today)
     if day and ARGV[7] ~= '1' then
       free = false
@@ -155,7 +156,7 @@ for k = 1, #rows do
   if free then chosen[#chosen + 1] = i end
 end
 if next(claims) then
-  local pairs_of = {}
+  local pairs_of = { '', CLAIMS_KEPT_APART }
   for hash, mine in pairs(claims) do
     pairs_of[#pairs_of + 1] = hash
     pairs_of[#pairs_of + 1] = mine

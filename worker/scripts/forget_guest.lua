@@ -4,7 +4,7 @@
 local generation = math.floor(now_ms() / GENERATION_MS)
 local removed = redis.call('HDEL', claims_of(ARGV[1]), ARGV[2])
 for g = generation, generation - 1, -1 do
-  local key, field = index_place(ARGV[1], ARGV[2], g)
-  removed = removed + redis.call('HDEL', key, field)
+  local prefix = index_prefix(ARGV[1], g)
+  if prefix then removed = removed + redis.call('HDEL', index_place(prefix, ARGV[2])) end
 end
 return removed
