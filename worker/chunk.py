@@ -175,11 +175,12 @@ class ChunkRun:
         addresses = {i: fold_address(lease.rows[i]["email"]) for i in lease.pending()}
         if not addresses:
             return
+        epoch = services.ledger.presence.epoch
         found = await self._look_ups.find(self._connection, sorted(addresses.values()), lease.ticket.lane)
         if found.users is None:
             return  # Graph itself will say who is there, one row at a time
         if WhyNot.LATER not in found.unknown.values():
-            await services.ledger.mark_checked(lease)
+            lease.checked_in = epoch
         outcomes = judge_all(addresses, found.users, now_ms, await self._first_attempts(now_ms))
         if outcomes:
             await self._record(0, outcomes)

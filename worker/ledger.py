@@ -236,9 +236,12 @@ class Ledger:
         """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this returns.
 
         With an index each granted row has the claim on its guest; `resend`: also where the guest was invited lately.
-        `fingerprint`: of the credential that bought the token which the rows will be sent with.
+        `fingerprint`: of the credential that bought the token which the rows will be sent with. Where the chunk was looked up just
+        now (`lease.checked_in`), that is noted too, whatever the answer; not if the epoch has changed since.
         """
         k, t = self.keys, lease.ticket
+        checked = lease.checked_in is not None and lease.checked_in == self.presence.epoch
+        lease.checked_in = None
         nonce = secrets.token_hex(6).translate(_NO_DIGITS)
         reply = await self._scripts["begin_batch"](
             keys=[
@@ -262,6 +265,7 @@ class Ledger:
                 b"".join(index.hashes[i] for i in indexes) if index else b"",
                 fingerprint,
                 *(v for b in buckets for v in (b.amount, b.window_ms, b.cost, b.kept if t.lane is Lane.BULK else 0)),
+                int(checked),
                 self.presence.epoch,
                 nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
             ],
@@ -284,6 +288,8 @@ class Ledger:
             )
             self.presence.journal.begun(t, grant, nonce, index)
             return grant
+        if checked:
+            await self.mark_checked(lease)
         if verb == "pass":
             return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])), why="pass")
         if verb == "wait":
@@ -323,9 +329,8 @@ class Ledger:
         args += [blobs.pack_head(end.rows, end.outcomes), end.blobs] if end else [b"", 0]
         kept = self.trail.pack(connection, end.base, lane, end.outcomes, index) if end else b""
         args += [kept, self.trail.keep_ms]
-        for outcome in outcomes:
-            args += [outcome.index, outcome.letter.value, to_ms(outcome.wait_s), outcome.attempted_at_ms]
-            args.append(index.hashes[outcome.index] if index else b"")
+        args.append("".join(f"{o.index}{o.letter}{to_ms(max(0.0, o.wait_s))}:{o.attempted_at_ms};" for o in outcomes))
+        args.append(b"".join(index.hashes[o.index] for o in outcomes) if index else b"")
         keys: list[Any] = [k.job(job), k.chunk(job, chunk)]
         self.presence.journal.heard(job, chunk, batch, outcomes, keys, args)
         reply = await self._scripts["record_batch"](keys=keys, args=args)

@@ -191,6 +191,26 @@ async def test_jobs_from_before_are_looked_up_first(desk: Desk) -> None:
     assert not (await desk.lease()).suspect
 
 
+@pytest.mark.parametrize("granted", [True, False])
+async def test_that_rows_were_looked_up_is_noted_with_the_next_batch(desk: Desk, granted: bool) -> None:
+    """Whether or not it may begin; what was seen before the server changed is not."""
+    mine = Epochs(desk.ledger)
+    await mine.beat()
+    await desk.load(60)
+    lease = await desk.lease()
+    lease.checked_in = desk.ledger.presence.epoch
+    assert bool((await desk.begin(lease, range(20) if granted else [])).rows) is granted
+    await desk.ledger.release(lease)
+    lease = await desk.lease()
+    assert lease.checked_at_ms
+    lease.checked_in = desk.ledger.presence.epoch
+    await change_server(desk)
+    await mine.beat()
+    assert (await desk.begin(lease, range(20, 40))).rows
+    await desk.ledger.release(lease)
+    assert (await desk.lease()).checked_at_ms == 0
+
+
 async def test_an_older_ledger_than_somebody_remembers_is_held(desk: Desk) -> None:
     """A restored backup: nothing is sent, whoever notices it first, until a person has seen to it."""
     await desk.load(10)

@@ -2,7 +2,8 @@
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
 -- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), prefix, the tenant's index, resend (0/1),
 --   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, then amount, window_ms, cost of each bucket
---   and how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute), then the caller's epoch ('': not asked for); last of all this call's nonce, letters only: a call that is repeated,
+--   and how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute), then 1 if the rows were
+--   looked up in the directory just now (else 0), the caller's epoch ('': not asked for); last of all this call's nonce, letters only: a call that is repeated,
 --   because its answer was lost, grants the same again
 -- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, row, its attempt, its letter, row, ...}; known holds pairs of a row that was
 --   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere; {'pass', known, blocked} if no other is left
@@ -59,7 +60,7 @@ end
 
 -- The epoch (epoch.lua): a server that nobody has looked at yet may not know of rows that have left; nor, until all have come in, may one
 -- that was looked at. Whoever still believes in an earlier epoch writes its own again first.
-local epoch = redis.call('HMGET', ARGV[5] .. ':epoch', 'id', 'n', 'quiet_until')
+local epoch = redis.call('HMGET', ARGV[5] .. ':epoch', 'id', 'n', 'quiet_until', 'servers')
 if epoch[1] and epoch[1] ~= server_id() or (ARGV[#ARGV - 1] ~= '' and ARGV[#ARGV - 1] ~= epoch[2]) then return { 'stop', 'epoch' } end
 if epoch[3] then return { 'wait', 500, 'epoch' } end
 
@@ -204,6 +205,7 @@ for k = 1, n do
   batch[#batch + 1] = string.format(letter == 'q' and '%dq' or '%d', i)
 end
 redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. ARGV[#ARGV])
+if ARGV[#ARGV - 2] == '1' then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end -- as mark_checked.lua
 redis.call('HINCRBY', KEYS[2], 'open', n)
 redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate),
   'good', ARGV[9], 'good_at', string.format('%.0f', now))

@@ -5,8 +5,8 @@
 --   that does (1: none), what each row's answer counts as ('-' nothing, 'o' good, 'x' refused, 'd…' refused for this domain), what stands before
 --   the outcomes in a finished chunk ('': this is not the chunk's end, else both blobs are of all its rows), blobs recorded before that,
 --   what the audit trail keeps of it ('': nothing), audit_keep_ms,
---   then row, letter, wait_ms (of 'd': when to look again; else 0),
---   attempt looked up (its time; else 0), 12 bytes of hash ('': not in the index), ...
+--   the rows, each "row letter wait_ms:attempt;" without the space (wait_ms of 'd': when to look again; else 0; attempt looked up: its time; else 0),
+--   12 bytes of hash for each of them ('': no index)
 -- Returns {'ok' | 'folded' | 'gone', rows left to send in the chunk, rows in doubt or on the wire in it, job's state, rows taken, blob number}
 local prefix, job, chunk, connection, lane = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local batch, settle_ms, now = tonumber(ARGV[6]), tonumber(ARGV[7]), now_ms()
@@ -25,21 +25,21 @@ for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
 local over = batch == 0 and redis.call('HGET', KEYS[1], 'finished_at')
 local counts, resolved, opened, taken, revived = {}, {}, 0, 0, false
 local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose it should be
-for a = 18, #ARGV, 5 do
-  local row, new, wait = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
-  local i = tonumber(row)
+local place = 0
+for row, new, wait, attempt in string.gmatch(ARGV[18], '(%d+)(%D)(%d+):(%d+);') do
+  local i, hash = tonumber(row), string.sub(ARGV[19], place * 12 + 1, place * 12 + 12)
+  place = place + 1
   local old = letter_at(letters, i)
   local waiting
   if batch > 0 then
     waiting = old == 's' and mine[row] ~= nil
   else
-    waiting = old == 'd' and redis.call('HGET', KEYS[2], 'd' .. row) == ARGV[a + 3]
+    waiting = old == 'd' and redis.call('HGET', KEYS[2], 'd' .. row) == attempt
   end
   local fact = is_final(new) and not is_final(old)
   if batch == 0 and not waiting and (over or not (is_pending(old) and new ~= 'u')) then
     fact = false -- ended unsent, or seen before it was sent: meanwhile another worker has sent it
   end
-  local hash = ARGV[a + 4]
   if hash ~= '' and fact and new == 'i' then
     invited[#invited + 1] = hash
     given_up[hash] = job .. ':' .. chunk .. ':' .. row
@@ -49,7 +49,7 @@ for a = 18, #ARGV, 5 do
   local ended_doubt = old == 'd' and (fact or (waiting and is_pending(new)))
   if ended_doubt then
     redis.call('ZREM', prefix .. ':connection:' .. connection .. ':doubts', job .. ':' .. chunk .. ':' .. row)
-    if is_pending(new) then redis.call('HSETNX', KEYS[2], 'f' .. row, ARGV[a + 3]) end -- what that attempt may still bring about is ours
+    if is_pending(new) then redis.call('HSETNX', KEYS[2], 'f' .. row, attempt) end -- what that attempt may still bring about is ours
     resolved[new] = (resolved[new] or 0) + 1
     redis.call('HDEL', KEYS[2], 'd' .. row)
   end
@@ -59,7 +59,7 @@ for a = 18, #ARGV, 5 do
     letters = replace_at(letters, i, new)
     counts[new] = (counts[new] or 0) + 1
     taken = taken + 1
-    if batch > 0 then answered[#answered + 1] = marks[(a - 18) / 5 + 1] end
+    if batch > 0 then answered[#answered + 1] = marks[place] end
   elseif waiting and is_pending(new) then
     letters = replace_at(letters, i, new)
     opened = opened - 1
@@ -70,7 +70,7 @@ for a = 18, #ARGV, 5 do
       redis.call('HSET', KEYS[2], 'd' .. row, mine[row])
       letters = replace_at(letters, i, 'd')
     end
-    look_at(prefix, connection, job .. ':' .. chunk .. ':' .. row, now + (wait > 0 and wait or settle_ms))
+    look_at(prefix, connection, job .. ':' .. chunk .. ':' .. row, now + (wait ~= '0' and tonumber(wait) or settle_ms))
     taken = taken + 1
   end
 end
