@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
 from worker.alive import VARIABLE, Heartbeat
-from worker.model import Lane, Ticket
-from worker.queues import BULK, NOW, seats_of
+from worker.publisher import Publisher
+from worker.queues import seats_of
 from worker.waiting import waiting
 
 log = logging.getLogger(__name__)
@@ -48,13 +47,8 @@ class Dispatching(bootsteps.StartStopStep):
         threads = int(parent.pool.num_processes)
         seats = seats_of(threads)
         waiting.places = max(1, threads // 2)
-        app = parent.app
-
-        def publish(offers: Sequence[tuple[Ticket, int]]) -> None:
-            publish_offers(app, offers)
-
         _look_for_garbage_seldom()
-        runtime.start_dispatcher(str(parent.hostname), seats, publish)
+        runtime.start_dispatcher(str(parent.hostname), seats, Publisher(parent.app))
 
     def stop(self, parent: Any) -> None:
         """Stop offering; what is in work goes on."""
@@ -68,29 +62,6 @@ def _look_for_garbage_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-
-
-def publish_offers(app: Celery, offers: Sequence[tuple[Ticket, int]]) -> None:
-    """Send one message an offer. Each describes itself for Flower: job, chunk n of m, connection; never a row."""
-    with app.producer_or_acquire() as producer:
-        for ticket, chunks in offers:
-            if ticket.lane is Lane.DOUBT:
-                name, queue = "usher.settle", NOW
-                shown = f"(rows in doubt, {ticket.connection})"
-            else:
-                name, queue = "usher.run_chunk", NOW if ticket.lane is Lane.NOW else BULK
-                shown = f"(job {ticket.job}, chunk {ticket.chunk + 1} of {chunks}, {ticket.connection})"
-            app.send_task(
-                name,
-                args=[ticket.job, ticket.chunk, ticket.connection],
-                kwargs={"fence": ticket.fence, "lane": ticket.lane.value},
-                queue=queue,
-                producer=producer,
-                ignore_result=True,
-                argsrepr=shown,
-                kwargsrepr="{}",
-                retry=False,
-            )
 
 
 @worker_init.connect(weak=False)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from worker.errors import LedgerTooNew
 from worker.expiry import note_certificates
 from worker.ledger import MOST_OFFERS, Tick
-from worker.model import Ticket
-from worker.notices import Notifier
+from worker.notifier import Notifier
 from worker.programs import describe_self, say
+from worker.publisher import Publisher
 from worker.services import Services
 from worker.stopping import end_task
 from worker.store import OUTAGE, STOP_AT, read_memory
@@ -33,29 +32,29 @@ _TOO_NEW_S = 10.0
 _HOUSEKEEPING_S = 5.0
 _CERTIFICATES_S = 600.0
 
-Publish = Callable[[Sequence[tuple[Ticket, int]]], None]
-
 
 class Dispatcher:
-    """One worker's dispatcher. `publish` is called in a thread with (ticket, chunks of its job) pairs."""
+    """One worker's dispatcher."""
 
-    def __init__(self, services: Services, worker: str, seats: int, publish: Publish) -> None:
+    def __init__(self, services: Services, worker: str, seats: int, publisher: Publisher) -> None:
         self._services = services
         self._worker = worker
         self._seats = seats
-        self._publish = publish
+        self._publisher = publisher
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._full = False
         self._certificates_at_s = 0.0
-        self._publisher = ThreadPoolExecutor(1, thread_name_prefix="usher-publish")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="usher-publish")
 
     def start(self) -> None:
         """Begin ticking."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="usher-dispatcher")
-            self._telling = asyncio.create_task(Notifier(self._services).run(), name="usher-notices")
+            self._telling = asyncio.create_task(
+                Notifier(self._services, self._publisher.send_news).run(), name="usher-notices"
+            )
 
     def wake(self) -> None:
         """Something happened: tick now. From the loop's own thread only."""
@@ -71,7 +70,7 @@ class Dispatcher:
             self._task = None
             with suppress(*OUTAGE, LedgerTooNew):
                 await self._services.ledger.tick(self._worker, 0)
-        self._publisher.shutdown(wait=False)
+        self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
         away = too_new = False
@@ -89,7 +88,7 @@ class Dispatcher:
                 self._report(tick)
                 await self._services.meters.push_if_due(self._services.client, self._services.keys, loop.time())
                 if tick.offers:
-                    await loop.run_in_executor(self._publisher, self._publish, tick.offers)
+                    await loop.run_in_executor(self._thread, self._publisher.send_offers, tick.offers)
                 if loop.time() >= housekeeping_at:
                     housekeeping_at = loop.time() + _HOUSEKEEPING_S
                     await self._keep_house()

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from socket import gethostname
 from typing import Any, TypeVar
 
-from worker.dispatcher import Dispatcher, Publish
+from worker.dispatcher import Dispatcher
 from worker.epochs import Epochs
 from worker.leases import Leases
 from worker.lookups import LookUps
 from worker.patience import Patience
+from worker.publisher import Publisher
 from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services
@@ -83,7 +84,7 @@ class Runtime:
                     future.result(_CLEAN_UP_S)
             raise
 
-    def start_dispatcher(self, worker: str, seats: int, publish: Publish) -> None:
+    def start_dispatcher(self, worker: str, seats: int, publisher: Publisher) -> None:
         """Begin offering chunks for this worker's seats."""
         self.stop_dispatcher()
         services = self.parts.services
@@ -91,7 +92,7 @@ class Runtime:
             self._patience.seats = seats
 
         async def start() -> Dispatcher:
-            dispatcher = Dispatcher(services, worker, seats, publish)
+            dispatcher = Dispatcher(services, worker, seats, publisher)
             dispatcher.start()
             return dispatcher
 

@@ -6,9 +6,12 @@ import asyncio
 import random
 from pathlib import Path
 
+from celery import Celery
+
 from config import load_settings
 from tests.ledgers import open_desk
 from worker.dispatcher import Dispatcher
+from worker.publisher import Publisher
 from worker.services import open_services
 
 
@@ -21,7 +24,7 @@ async def test_a_stop_is_never_missed(valkey_url: str, tmp_path: Path) -> None:
         settings = load_settings({}, config)
         async with open_services(lambda: settings, valkey_url) as services:
             for _ in range(60):
-                dispatcher = Dispatcher(services, "w1", 4, lambda _: None)
+                dispatcher = Dispatcher(services, "w1", 4, Publisher(Celery("never asked")))
                 dispatcher.start()
                 await asyncio.sleep(chance.random() * 0.006)
                 if chance.random() < 0.3:

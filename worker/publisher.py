@@ -1,0 +1,55 @@
+"""What a worker sends through Celery: its dispatcher's offers, and news of jobs for a task of another code base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+
+from worker.model import Lane, Ticket
+from worker.queues import BULK, NOW
+
+
+class Publisher:
+    """Sends through one app's broker. Each call blocks, and raises whatever the broker's client raises."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def send_offers(self, offers: Sequence[tuple[Ticket, int]]) -> None:
+        """Send one message an offer, given as (ticket, chunks of its job).
+
+        Each describes itself for Flower: job, chunk n of m, connection; never a row.
+        """
+        with self._app.producer_or_acquire() as producer:
+            for ticket, chunks in offers:
+                if ticket.lane is Lane.DOUBT:
+                    name, queue = "usher.settle", NOW
+                    shown = f"(rows in doubt, {ticket.connection})"
+                else:
+                    name, queue = "usher.run_chunk", NOW if ticket.lane is Lane.NOW else BULK
+                    shown = f"(job {ticket.job}, chunk {ticket.chunk + 1} of {chunks}, {ticket.connection})"
+                self._app.send_task(
+                    name,
+                    args=[ticket.job, ticket.chunk, ticket.connection],
+                    kwargs={"fence": ticket.fence, "lane": ticket.lane.value},
+                    queue=queue,
+                    producer=producer,
+                    ignore_result=True,
+                    argsrepr=shown,
+                    kwargsrepr="{}",
+                    retry=False,
+                )
+
+    def send_news(self, task: str, queue: str, event: dict[str, Any]) -> None:
+        """Send an event to somebody else's task; the event's id is the task's, so that one sent twice can be told."""
+        self._app.send_task(
+            task,
+            args=[event],
+            queue=queue,
+            task_id=event["id"],
+            ignore_result=True,
+            argsrepr="(a job's news)",
+            kwargsrepr="{}",
+        )
