@@ -10,7 +10,6 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from tasks.bulk_template import is_example
 from tasks.cleaning import clean_values
@@ -20,9 +19,8 @@ from tasks.csv_style import CsvStyle
 from tasks.encodings import describe_encoding
 from tasks.errors import InputError
 from tasks.list_options import DELIMITERS, ListOptions
-from tasks.records import FileLine, RawRecord, WithColumns
+from tasks.records import FileLine, RawRecord, WithColumns, find_present, read_cells
 from tasks.rows import BadRow, build_bad_row
-from tasks.spreadsheet import unescape_cell
 from tasks.text_lines import TextLines
 
 
@@ -64,8 +62,7 @@ class CsvRecords(WithColumns):
     def __iter__(self) -> Iterator[RawRecord | BadRow]:
         fields = self.columns.fields
         width = len(fields)
-        # Faster than a test in the loop: the columns that are read, and where they stand.
-        wanted = [(index, field) for index, field in enumerate(fields) if field is not None]
+        wanted = self.wanted
         last = wanted[-1][0]
         delimiter = self.dialect.delimiter
         lines, reader, skipped = self._lines, self._reader, self._lines.skipped
@@ -78,7 +75,7 @@ class CsvRecords(WithColumns):
                     lines.pending_bytes = 0
                     here, line = line, reader.line_num + skipped + 1
                     size = len(cells)
-                    values = _read_cells(cells, wanted if size > last else _present(wanted, size))
+                    values = read_cells(cells, wanted if size > last else find_present(wanted, size))
                     surplus = size > width and any(map(str.strip, cells[width:]))
                     if not values and not surplus and not any(map(str.strip, cells)):
                         continue  # an empty line, or one of nothing but commas as spreadsheets leave them
@@ -108,7 +105,7 @@ class CsvRecords(WithColumns):
     def lines(self) -> Iterator[FileLine]:
         """Yield everything below the headings as it stands, with the numbers that iterating gives to the guests."""
         fields = self.columns.fields
-        wanted = [(index, field) for index, field in enumerate(fields) if field is not None]
+        wanted = self.wanted
         raw: list[str] = []
 
         def kept() -> Iterator[str]:
@@ -140,7 +137,7 @@ class CsvRecords(WithColumns):
             if not any(map(str.strip, cells)):
                 yield FileLine(here, cells)
                 continue
-            values = _read_cells(cells, _present(wanted, len(cells)))
+            values = read_cells(cells, find_present(wanted, len(cells)))
             clean_values(values)
             if may_be_example:
                 may_be_example = False
@@ -177,21 +174,3 @@ class CsvRecords(WithColumns):
                 f"{name} has a cell of more than {limit:,} characters in the row that begins in line {line};"
                 " a quotation mark is probably never closed."
             ) from None
-
-
-def _read_cells(cells: list[str], wanted: list[tuple[int, str]]) -> dict[str, Any]:
-    values = {}
-    for index, field in wanted:
-        cell = cells[index]
-        if text := cell.strip():
-            if text[0] == "'":
-                text = unescape_cell(cell).strip()  # before it is trimmed: `'` and a line feed stand for a line feed
-                if not text:
-                    continue
-            values[field] = text
-    return values
-
-
-def _present(wanted: list[tuple[int, str]], size: int) -> list[tuple[int, str]]:
-    """Return the columns that a short row has; trailing cells may be left out."""
-    return [(index, field) for index, field in wanted if index < size]

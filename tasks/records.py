@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tasks.columns import Columns
 from tasks.rows import BadRow
+from tasks.spreadsheet import unescape_cell
 
 
 class RawRecord(NamedTuple):
@@ -89,6 +90,11 @@ class WithColumns:
     columns: Columns
 
     @property
+    def wanted(self) -> list[tuple[int, str]]:
+        """The columns that are read: where each stands, and its field. One at least: the address."""
+        return [(index, field) for index, field in enumerate(self.columns.fields) if field is not None]
+
+    @property
     def read(self) -> tuple[tuple[str, str], ...]:
         """The fields that are read, each with the heading it is taken from."""
         return self.columns.read
@@ -102,3 +108,25 @@ class WithColumns:
     def is_result(self) -> bool:
         """Whether these are results of usher's own, fed back."""
         return self.joined is not None
+
+
+def read_cells(cells: Sequence[str], wanted: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    """Return what the cells of a record hold, by field: trimmed, escapes undone, empty ones left out.
+
+    `wanted` must not reach beyond the cells (`find_present`): a test here would cost every cell of a million rows.
+    """
+    values = {}
+    for index, field in wanted:
+        cell = cells[index]
+        if text := cell.strip():
+            if text[0] == "'":
+                text = unescape_cell(cell).strip()  # before it is trimmed: `'` and a line feed stand for a line feed
+                if not text:
+                    continue
+            values[field] = text
+    return values
+
+
+def find_present(wanted: Sequence[tuple[int, str]], size: int) -> list[tuple[int, str]]:
+    """Return the columns that a short record of `size` cells has; trailing cells may be left out."""
+    return [(index, field) for index, field in wanted if index < size]

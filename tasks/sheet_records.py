@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Final
 
 from tasks.ambiguities import Ambiguity, Choice
 from tasks.bulk_template import is_example
@@ -17,9 +17,8 @@ from tasks.columns import describe_ignored, parse_headings, quote_headings
 from tasks.errors import InputError
 from tasks.heading_line import LINES_LOOKED_AT, Line, check_above, explain_missing, find_headings
 from tasks.list_options import ListOptions
-from tasks.records import FileLine, RawRecord, WithColumns
+from tasks.records import FileLine, RawRecord, WithColumns, find_present, read_cells
 from tasks.rows import BadRow, build_bad_row
-from tasks.spreadsheet import unescape_cell
 from tasks.workbook import Structure, Workbook, column_letters
 
 _ROWS_ABOVE: Final = 2_000  # rows, empty ones included, in which the headings are looked for
@@ -83,7 +82,7 @@ class SheetRecords(WithColumns):
 
     def lines(self) -> Iterator[FileLine]:
         """Yield everything below the headings as it stands, with the numbers that iterating gives to the guests."""
-        wanted = [(index, field) for index, field in enumerate(self.columns.fields) if field is not None]
+        wanted = self.wanted
         leave_out = self._structure.hidden if self._options.hidden == "skip" else frozenset()
         may_be_example = self.columns.from_template
         number = 0
@@ -93,7 +92,7 @@ class SheetRecords(WithColumns):
             if line in leave_out or not any(map(str.strip, cells)):
                 yield FileLine(line, cells, is_hidden=line in leave_out)
                 continue
-            values = _read_cells(cells, wanted)
+            values = read_cells(cells, find_present(wanted, len(cells)))
             clean_values(values)
             if may_be_example:
                 may_be_example = False
@@ -209,14 +208,6 @@ class SheetRecords(WithColumns):
                     for column in columns
                 ),
             )
-
-
-def _read_cells(cells: Sequence[str], wanted: Sequence[tuple[int, str]]) -> dict[str, Any]:
-    values = {}
-    for index, field in wanted:
-        if index < len(cells) and (text := unescape_cell(cells[index]).strip()):
-            values[field] = text
-    return values
 
 
 def _fill_merged(headings: Line, above: Sequence[Line], structure: Structure) -> list[str]:
