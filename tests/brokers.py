@@ -16,8 +16,8 @@ from pathlib import Path
 
 import amqp
 
-from tests.integration.producers_fixtures import running, wait_until
 from tests.needs import need
+from tests.processes import running, wait_until
 from tests.servers import find_valkey
 
 _RABBIT_BINARIES = Path("/usr/lib/rabbitmq/bin")  # the ones on the PATH are wrappers that change the user

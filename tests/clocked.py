@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from config import load_settings
-from tests.integration.producers_fixtures import Sandbox
+from tests.sandboxes import Sandbox
 from tests.sites import Site, open_site
 from worker import scripts
 from worker.leases import Leases

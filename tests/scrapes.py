@@ -14,7 +14,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.producers_fixtures import plain_environment, running, wait_until
+from tests.processes import plain_environment, running, wait_until
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

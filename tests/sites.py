@@ -15,15 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.integration.producers_fixtures import (
-    CELERY,
-    Sandbox,
-    connection_table,
-    plain_environment,
-    running,
-    wait_until,
-)
 from tests.ledgers import Desk, open_desk
+from tests.processes import CELERY, plain_environment, running, wait_until
+from tests.sandboxes import Sandbox, connection_table
 from tests.servers import start_valkey, stop_valkey
 from worker.job_view import JobView
 from worker.model import Lane, Options

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.producers_fixtures import Sandbox, run_sandbox
+from tests.sandboxes import Sandbox, run_sandbox
 from tests.sites import OwnValkey, Site, open_site
 
 

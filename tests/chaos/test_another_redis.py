@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import Sandbox
+from tests.sandboxes import Sandbox
 from tests.sites import OwnValkey, Site, kill, open_site
 from worker.model import Counts
 

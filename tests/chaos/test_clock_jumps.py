@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from tests.clocked import Clocked, open_clocked
-from tests.integration.producers_fixtures import Sandbox
+from tests.sandboxes import Sandbox
 from tests.sites import Site
 from worker.epochs import Epochs
 from worker.model import Counts

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.integration.producers_fixtures import Sandbox
+from tests.sandboxes import Sandbox
 from tests.sites import OwnValkey, Site, open_site
 from worker.model import Counts
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import plain_environment
+from tests.processes import plain_environment
 from tests.sites import OwnValkey, Site, kill
 from worker.gates import HoldReason
 from worker.model import Counts

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.clocked import DAY_MS, Clocked, open_clocked
-from tests.integration.producers_fixtures import Sandbox
+from tests.sandboxes import Sandbox
 from worker.model import Counts
 
 ROWS = 45

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from tests.brokers import free_port
-from tests.integration.producers_fixtures import CELERY, plain_environment, running, wait_until
+from tests.processes import CELERY, plain_environment, running, wait_until
 
 
 def test_a_worker_shows_its_life_though_redis_is_away(tmp_path: Path) -> None:

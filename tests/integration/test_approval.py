@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.integration.producers_fixtures import Usher, connection_table, run_usher, wait_until
+from tests.processes import wait_until
+from tests.sandboxes import connection_table
+from tests.ushers import Usher, run_usher
 
 ME = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
 

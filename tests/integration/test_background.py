@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.producers_fixtures import run_sandbox
+from tests.sandboxes import run_sandbox
 from tests.sites import QUOTA, Site, open_site
 from worker.model import Counts
 

@@ -22,15 +22,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import (
-    ROOT,
-    connection_table,
-    plain_environment,
-    run_sandbox,
-    running,
-    wait_until,
-)
 from tests.needs import need
+from tests.processes import ROOT, plain_environment, running, wait_until
+from tests.sandboxes import connection_table, run_sandbox
 from worker.attachment import read_status
 from worker.folders import find_folders
 from worker.lockfile import read_note

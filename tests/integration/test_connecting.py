@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from config.reader import load_settings
-from tests.integration.producers_fixtures import Sandbox, plain_environment, run_sandbox, wait_until
 from tests.integration.test_cli import Place, Typist
+from tests.processes import plain_environment, wait_until
+from tests.sandboxes import Sandbox, run_sandbox
 
 
 @pytest.fixture(scope="module")

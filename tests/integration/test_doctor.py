@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import Sandbox, run_sandbox, wait_until
 from tests.integration.test_schedules import Beats, _usher
+from tests.processes import wait_until
+from tests.sandboxes import Sandbox, run_sandbox
 from tests.sites import OwnValkey, Site, open_site
 from worker.programs import seen
 

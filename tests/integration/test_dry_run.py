@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import Usher, connection_table, run_usher
+from tests.sandboxes import connection_table
+from tests.ushers import Usher, run_usher
 
 ROLES = ",".join(
     (

@@ -28,7 +28,9 @@ import pytest
 from config.sections import QuotaSection
 from config.values import Limit
 from tests.browser import open_browser
-from tests.integration.producers_fixtures import CELERY, Usher, connection_table, run_usher, running, wait_until
+from tests.processes import CELERY, running, wait_until
+from tests.sandboxes import connection_table
+from tests.ushers import Usher, run_usher
 
 ROWS = 2000
 LOGIN = "usher:let-me-in"

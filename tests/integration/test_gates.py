@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.producers_fixtures import Sandbox, plain_environment, run_sandbox
 from tests.ledgers import Desk
+from tests.processes import plain_environment
+from tests.sandboxes import Sandbox, run_sandbox
 from tests.sites import Site, open_site
 from worker.gates import Held, HoldReason
 from worker.job_view import JobView

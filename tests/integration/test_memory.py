@@ -19,9 +19,10 @@ from config.connections import Connection
 from config.reader import parse_connection
 from tasks.rows import ValidRow, validate_record
 from tasks.submit import load, start
-from tests.integration.producers_fixtures import Usher, run_usher, wait_until
 from tests.ledgers import Desk, open_desk
+from tests.processes import wait_until
 from tests.servers import start_valkey, stop_valkey
+from tests.ushers import Usher, run_usher
 from worker.errors import LedgerFull
 from worker.store import Memory
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from config import load_settings, parse_schedule
-from tests.integration.producers_fixtures import ROOT, Sandbox, plain_environment, run_sandbox
 from tests.needs import need
+from tests.processes import ROOT, plain_environment
+from tests.sandboxes import Sandbox, run_sandbox
 from tests.scrapes import Series, fetch, pick, run_metrics
 from tests.sites import OwnValkey, Site, kill, open_site
 from worker.expiry import note_end

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import Sandbox, run_sandbox
+from tests.sandboxes import Sandbox, run_sandbox
 from tests.servers import RawServer, Received, answer, make_certificate, run_raw_server
 from tests.sites import Site, open_site
 from worker.gates import HoldReason

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import ROOT, Usher, connection_table, run_usher
+from tests.processes import ROOT
+from tests.sandboxes import connection_table
+from tests.ushers import Usher, run_usher
 
 PORTAL = ROOT / "examples" / "portal"
 

@@ -20,7 +20,9 @@ from celery import Celery
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.producers_fixtures import ROOT, Usher, connection_table, run_usher, wait_until
+from tests.processes import ROOT, wait_until
+from tests.sandboxes import connection_table
+from tests.ushers import Usher, run_usher
 
 COUNTS = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pending", "cancelled")
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import redis
 
-from tests.integration.producers_fixtures import connection_table, run_usher
+from tests.sandboxes import connection_table
+from tests.ushers import run_usher
 
 
 def test_a_warm_shutdown_waits_for_the_guest_nobody_waits_for() -> None:

@@ -23,14 +23,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import (
-    ROOT,
-    Sandbox,
-    connection_table,
-    plain_environment,
-    run_sandbox,
-    wait_until,
-)
+from tests.processes import ROOT, plain_environment, wait_until
+from tests.sandboxes import Sandbox, connection_table, run_sandbox
 from tests.servers import run_proxy
 from worker.attachment import read_status
 

@@ -9,7 +9,7 @@ import amqp
 import pytest
 
 from tests.brokers import Rabbit, run_rabbit
-from tests.integration.producers_fixtures import Sandbox, run_sandbox
+from tests.sandboxes import Sandbox, run_sandbox
 from tests.sites import Site, kill, open_site
 from worker.model import Counts
 from worker.queues import BULK, NOW, PRODUCERS

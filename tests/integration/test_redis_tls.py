@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.integration.producers_fixtures import CELERY, Usher, run_usher, running, wait_until
+from tests.processes import CELERY, running, wait_until
 from tests.servers import Certificate, listen, make_certificate, start_valkey, stop_valkey
+from tests.ushers import Usher, run_usher
 from worker.place import celery_url
 from worker.store import open_client
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 import redis
 
-from tests.integration.producers_fixtures import CELERY, ROOT, Usher, run_usher, running, wait_until
+from tests.processes import CELERY, ROOT, running, wait_until
 from tests.scrapes import pick, run_metrics
 from tests.servers import find_valkey, start_valkey, stop_valkey
+from tests.ushers import Usher, run_usher
 
 RULES = ROOT / "deploy" / "redis" / "users.acl"
 WORDS = {"WORKERS": "worker-word", "PRODUCERS": "producer-word", "READERS": "reader-word"}

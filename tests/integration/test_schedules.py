@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import CELERY, Sandbox, plain_environment, run_sandbox, running, wait_until
+from tests.processes import CELERY, plain_environment, running, wait_until
+from tests.sandboxes import Sandbox, run_sandbox
 from tests.servers import answer, make_certificate, run_raw_server
 from tests.sites import OwnValkey, Site, open_site
 from worker.model import JobState

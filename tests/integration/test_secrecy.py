@@ -25,15 +25,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.integration.producers_fixtures import (
-    CELERY,
-    Usher,
-    connection_table,
-    plain_environment,
-    run_usher,
-    running,
-    wait_until,
-)
+from tests.processes import CELERY, plain_environment, running, wait_until
+from tests.sandboxes import connection_table
+from tests.ushers import Usher, run_usher
 from worker import blobs
 
 MARK = "private.example"

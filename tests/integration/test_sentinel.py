@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.brokers import run_guarded
-from tests.integration.producers_fixtures import CELERY, Sandbox, plain_environment, run_sandbox, running
+from tests.processes import CELERY, plain_environment, running
+from tests.sandboxes import Sandbox, run_sandbox
 from tests.sites import open_site
 from worker.model import Counts
 from worker.timetable import Timetable

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.producers_fixtures import Sandbox, connection_table, run_sandbox
+from tests.sandboxes import Sandbox, connection_table, run_sandbox
 from tests.sites import QUOTA, Site, open_site
 from worker.gates import HoldReason
 from worker.job_view import JobView

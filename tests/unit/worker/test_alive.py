@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.producers_fixtures import wait_until
+from tests.processes import wait_until
 from worker.alive import Heartbeat
 
 

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import signal
-import ssl
 import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,102 +13,9 @@ from typing import Any
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeout
 
+from tests.processes import CELERY, Ended, plain_environment, run_command, running, wait_until
+from tests.sandboxes import Sandbox, connection_table, run_sandbox
 from tests.servers import start_valkey, stop_valkey
-
-ROOT = Path(__file__).resolve().parents[2]
-CELERY = (sys.executable, "-P", "-m", "celery", "-A", "worker")
-
-
-def wait_until(look: Callable[[], Any], within_s: float, what: str) -> Any:
-    """Return the first true answer of `look`; fail after `within_s`."""
-    deadline_s = time.monotonic() + within_s
-    while time.monotonic() < deadline_s:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {within_s:g} s: {what}")
-
-
-def plain_environment(**more: str) -> dict[str, str]:
-    """The environment without anything that steers usher, trust or proxies."""
-    ours = ("USHER_", "SSL_CERT", "REQUESTS_CA", "CURL_CA", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-    env = {name: value for name, value in os.environ.items() if not name.upper().startswith(ours)}
-    return env | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | more
-
-
-@contextlib.contextmanager
-def running(argv: Sequence[str], log: Path, env: dict[str, str], cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process in a session of its own, its output in `log`, until the block ends."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            argv, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd, start_new_session=True
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(5)
-
-
-@dataclass
-class Sandbox:
-    """A running sandbox."""
-
-    ready: dict[str, Any]
-    process: subprocess.Popen[bytes]
-
-    @property
-    def port(self) -> int:
-        """Where it listens on 127.0.0.1."""
-        return int(self.ready["url"].rpartition(":")[2])
-
-    @property
-    def secret(self) -> str:
-        """The client secret of its seed application."""
-        return Path(self.ready["client_secret_file"]).read_text(encoding="utf-8").strip()
-
-    def ask(self, name: str, body: dict[str, Any] | None = None) -> Any:
-        """Ask its control API: GET, or POST when there is a body."""
-        request = urllib.request.Request(  # noqa: S310 - https by construction
-            f"{self.ready['control_url']}/{name}",
-            None if body is None else json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        context = ssl.create_default_context(cafile=self.ready["ca_file"])
-        with urllib.request.urlopen(request, context=context, timeout=20) as answer:  # noqa: S310
-            return json.loads(answer.read())
-
-
-@contextlib.contextmanager
-def run_sandbox(folder: Path, *options: str) -> Iterator[Sandbox]:
-    """Run a sandbox with its files in `folder`."""
-    ready = folder / "sandbox.json"
-    argv = (sys.executable, "-P", "-m", "sandbox", "--ready-file", str(ready), "--state-dir", str(folder / "sandbox"))
-    own = ("--parent-pid", str(os.getpid()), *options)
-    with running((*argv, *own), folder / "sandbox.log", plain_environment(), folder) as process:
-        wait_until(lambda: ready.exists() or process.poll() is not None, 20, "the sandbox's ready file")
-        assert process.poll() is None, (folder / "sandbox.log").read_text()
-        yield Sandbox(json.loads(ready.read_text(encoding="utf-8")), process)
-
-
-def connection_table(name: str, ready: dict[str, Any], **changes: str) -> str:
-    """A `[connections.NAME]` table for the sandbox; `changes` are lines of TOML by key."""
-    told = {
-        "tenant_id": json.dumps(ready["tenant_id"]),
-        "client_id": json.dumps(ready["client_id"]),
-        "client_secret": json.dumps(f"file:{ready['client_secret_file']}"),
-        "authority": json.dumps(ready["authority"]),
-        "graph_url": json.dumps(ready["graph_url"]),
-        "ca_file": json.dumps(ready["ca_file"]),
-        **changes,
-    }
-    return "\n".join([f"[connections.{name}]", *(f"{key} = {value}" for key, value in told.items() if value), ""])
 
 
 @dataclass
@@ -175,19 +76,9 @@ class Usher:
         found: dict[str, Any] = wait_until(look, within_s, f"job {job} done")
         return found
 
-    def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:
-        """Run a command to its end, without a terminal; returns status, stdout, stderr."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "tasks.cli", *arguments],
-            env=self.env | env,
-            cwd=self.folder,
-            input="",
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return done.returncode, done.stdout, done.stderr
+    def run(self, *arguments: str, text: str = "", **env: str) -> Ended:
+        """Run a command to its end, as on this usher's machine, without a terminal."""
+        return run_command(arguments, self.env | env, self.folder, text)
 
     def stop_worker(self, within_s: float = 40) -> None:
         """End the worker warmly, as a service manager does."""

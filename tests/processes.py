@@ -1,0 +1,71 @@
+"""Processes that a test starts: in an environment of their own, ended by the test that began them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+CELERY = (sys.executable, "-P", "-m", "celery", "-A", "worker")
+USHER = (sys.executable, "-P", "-m", "tasks.cli")
+
+
+class Ended(NamedTuple):
+    """How a command ended: its exit status, and what it wrote to stdout and stderr."""
+
+    status: int
+    out: str
+    err: str
+
+
+def wait_until(look: Callable[[], Any], within_s: float, what: str) -> Any:
+    """Return the first true answer of `look`; fail after `within_s`."""
+    deadline_s = time.monotonic() + within_s
+    while time.monotonic() < deadline_s:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {within_s:g} s: {what}")
+
+
+def plain_environment(**more: str) -> dict[str, str]:
+    """The environment without anything that steers usher, trust or proxies."""
+    ours = ("USHER_", "SSL_CERT", "REQUESTS_CA", "CURL_CA", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    env = {name: value for name, value in os.environ.items() if not name.upper().startswith(ours)}
+    return env | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | more
+
+
+@contextlib.contextmanager
+def running(argv: Sequence[str], log: Path, env: dict[str, str], cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process in a session of its own, its output in `log`, until the block ends."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            argv, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+
+
+def run_command(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, text: str = "") -> Ended:
+    """Run `usher` to its end, without a terminal, with `text` on its standard input."""
+    done = subprocess.run(
+        (*USHER, *arguments), env=env, cwd=cwd, input=text, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Ended(done.returncode, done.stdout, done.stderr)
