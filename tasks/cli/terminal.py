@@ -171,10 +171,11 @@ def build_table(
     headings: Sequence[str], rows: Iterable[Sequence[str | RenderableType]], right: Iterable[str] = ()
 ) -> Table:
     """Return a calm table: no lines, headings dim, the columns named in `right` right-aligned."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    from tasks.cli.tables import CalmTable
+
+    table = CalmTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
