@@ -5,6 +5,7 @@ Errors of all kinds end here, as sentences on stderr with an exit status, never 
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -85,6 +86,7 @@ def usher() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `usher` and end the process with its status."""
+    _replace_closed()
     given = sys.argv[1:] if arguments is None else arguments
     session = Session(wants_json="--json" in given)
     try:
@@ -93,15 +95,24 @@ def main(arguments: list[str] | None = None) -> None:
         from tasks.cli.errors import end
 
         status = end(error, session)
-    sys.exit(_flush(status if isinstance(status, int) else 0))
-
-
-def _flush(status: int) -> int:
-    """Write out what is left; a reader that has gone (`| head`) is no fault of the command."""
+    status = status if isinstance(status, int) else 0
     try:
         sys.stdout.flush()
-    except (OSError, ValueError):
-        import os
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and status in (0, 1):  # else it was told already, or nothing was sent
+            from tasks.cli.errors import end
 
+            status = end(error, session) or status
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return status
+    sys.exit(status)
+
+
+def _replace_closed() -> None:
+    """Open what was closed before the start (`>&-`): Python has nothing to write to then, and the next file would get its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115 - for as long as we run

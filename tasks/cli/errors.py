@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,10 @@ import click
 
 if TYPE_CHECKING:
     from tasks.cli.session import Session
+
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Of a disk, or of a file that stdout goes to. What names its file was told by whoever opened it."""
 
 
 class Refusal(Exception):
@@ -36,12 +43,13 @@ def end(error: BaseException, session: Session) -> int:
         terminal.problem(
             f"{sentence} The rows of job {session.accepted} are safe in the ledger: usher jobs show {session.accepted}"
         )
-        if session.last is not None:
-            terminal.finish(session.last)
+        last_words = partial(terminal.finish, session.last or {})
     else:
         terminal.problem(sentence)
-        if session.wants_json:
-            terminal.print_json({"error": sentence})
+        last_words = partial(terminal.print_json, {"error": sentence})
+    if session.wants_json and (session.last is not None or not session.accepted):
+        with suppress(OSError):  # stdout itself may be the trouble
+            last_words()
     return status
 
 
@@ -69,6 +77,8 @@ def _known(error: BaseException) -> str:
 
     if isinstance(error, UsherError):
         return str(error)
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"Not everything could be written ({(error.strerror or str(error)).lower()}): whoever runs this machine makes room."
     from redis.exceptions import OutOfMemoryError, RedisError
 
     from worker.store import OUTAGE

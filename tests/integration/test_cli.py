@@ -31,6 +31,7 @@ from worker.lockfile import read_note
 
 COUNTS = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pending", "cancelled")
 KEYS = ["job", "connection", "state", "rows", *COUNTS, "elapsed_s"]
+NO_ROOM = "usher: Not everything could be written (no space left on device): whoever runs this machine makes room."
 JOB = re.compile(r"^Job ([a-z2-7]{10})$", re.MULTILINE)
 PROGRAM = (sys.executable, "-P", "-m", "tasks.cli")
 AT_A_TERMINAL = (
@@ -522,6 +523,26 @@ def test_a_reader_that_leaves_early_is_no_error(place: Place) -> None:
     done = subprocess.run(["sh", "-c", command], env=place.env, capture_output=True, text=True, timeout=30)
     assert done.stdout.startswith("row,email")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        ("--version >&-", 0, ""),
+        ("--help > /dev/full", 2, NO_ROOM),
+        ("connections list --json >&-", 0, ""),
+        ("connections list --json > /dev/full", 2, NO_ROOM),
+        ("invite - -c sandbox <&-", 2, "usher: Standard input is empty.\n"),
+        ("invite nowhere.csv -c sandbox 2>&-", 2, ""),
+        ("invite full@fabrikam.example -c sandbox --json > /dev/full", 3, NO_ROOM),
+    ],
+)
+def test_a_closed_or_full_stream_is_no_fault_of_ushers(place: Place, command: str, status: int, said: str) -> None:
+    """Nothing to write to is like /dev/null; no room is a sentence, and the status says whether rows were accepted."""
+    argv = ["sh", "-c", f"'{PROGRAM[0]}' -P -m tasks.cli {command}"]
+    done = subprocess.run(argv, env=place.env, capture_output=True, text=True, timeout=60)
+    lines = [line for line in done.stderr.splitlines(keepends=True) if not JOB.search(line) or "usher:" in line]
+    assert (done.returncode, len(lines), "".join(lines)[: len(said)]) == (status, bool(said), said)
 
 
 def test_a_killed_commands_job_is_paused_and_named(own_place: Place) -> None:
