@@ -135,6 +135,12 @@ class Site:
 
         await self.until("rows on the wire", look)
 
+    async def send_more(self, job: str, rows: int) -> None:
+        """Wait until so many rows have been sent and have ended that were not even marked a moment ago, and others are on the wire."""
+        letters = await self.letters(job)
+        await self.some(job, letters.count("i") + letters.count("s") + rows)
+        await self.rows_on_the_wire(job)
+
     async def delete_keys(self, *areas: str) -> int:
         """Delete every key of the broker (area "mq") or of Celery's results ("res"). Returns how many there were."""
         client: Any = self.desk.client

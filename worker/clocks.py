@@ -15,6 +15,9 @@ from datetime import datetime
 
 _JUMP_S = 2.0
 """Less than this is taken for the delay of an answer."""
+_LATE_S = 0.5
+"""An answer that took longer says too little of what time it is now. Well below the slack of `worker/precheck.py` (2 s, of which up to
+1.5 s are the whole seconds of `createdDateTime` and `Date`): else an invited guest in doubt could be taken for one of before."""
 _SAME_S = 60.0
 """A guest who was created so shortly before an attempt was created by it, when in doubt."""
 
@@ -36,9 +39,15 @@ class Clocks:
         self._redis: deque[_Stretch] = deque(maxlen=16)
         self._graph_s: dict[str, float] = {}
 
-    def learn_redis(self, now_ms: int) -> None:
-        """Redis just said what time it is."""
+    def now(self) -> float:
+        """Return the time on our own clock, in seconds: for `learn_redis`."""
+        return self._now()
+
+    def learn_redis(self, now_ms: int, asked_s: float | None = None) -> None:
+        """Redis just said what time it is, asked at `asked_s` on our clock. What came late, to a busy or stopped process, is not believed."""
         now_s = self._now()
+        if asked_s is not None and now_s - asked_s > _LATE_S:
+            return
         offset_s = now_ms / 1000 - now_s
         if self._redis and abs(offset_s - self._redis[-1].offset_s) <= _JUMP_S:
             self._redis[-1].offset_s, self._redis[-1].last_s = offset_s, now_s

@@ -113,9 +113,10 @@ class Dispatcher:
     async def _keep_house(self) -> None:
         services = self._services
         await self._look_for_room()
+        asked_s = services.clocks.now()
         seconds, micros = await services.client.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        services.clocks.learn_redis(now_ms)
+        services.clocks.learn_redis(now_ms, asked_s)
         program = describe_self("worker", self._worker, services.settings())
         await say(services.client, services.keys, program, now_ms)
         mended = await services.ledger.heal()

@@ -169,12 +169,12 @@ class Ledger:
         return await self.client.hget(self.keys.chunk(job, chunk), "ph") in (b"o", b"l")
 
     async def claim(self, ticket: Ticket) -> Lease | None:
-        """Turn an offer into a lease. None: void, claimed already, or the job does not run any more."""
+        """Turn an offer into a lease. None: void, claimed already, everything is held, or the job does not run any more."""
         k = self.keys
         reply = await self._scripts["claim"](
             keys=[
                 *(k.offers(), k.leases(), k.offered_of()),
-                *(k.job(ticket.job), k.chunk(ticket.job, ticket.chunk), k.schema()),
+                *(k.job(ticket.job), k.chunk(ticket.job, ticket.chunk), k.schema(), k.hold_all()),
             ],
             args=[k.prefix, str(ticket), to_ms(self.lease_s), to_ms(self.settle_s), SCHEMA],
         )

@@ -21,7 +21,7 @@ MAY_ONLY_INVITE = {"roles": ["User.Invite.All"]}
 async def lose_the_last_moments(site: Site, server: OwnValkey, job: str, rows: int) -> Path:
     """Let a copy of the server take over that knows nothing of the last so many outcomes, nor of what is on the wire."""
     copy = await copy_in_mid_air(site, server, job)
-    await lose(site, job, rows)
+    await site.send_more(job, rows)
     server.put_back(copy)
     return copy
 
@@ -30,13 +30,6 @@ async def copy_in_mid_air(site: Site, server: OwnValkey, job: str) -> Path:
     """Copy the server while rows are on the wire."""
     await site.rows_on_the_wire(job)
     return server.copy()
-
-
-async def lose(site: Site, job: str, rows: int) -> None:
-    """Wait until so many rows have been sent and have ended that were not even marked a moment ago, and others are on the wire."""
-    letters = await site.letters(job)
-    await site.some(job, letters.count("i") + letters.count("s") + rows)
-    await site.rows_on_the_wire(job)
 
 
 async def epoch_of(site: Site) -> str:
@@ -79,7 +72,7 @@ async def test_two_failovers_that_find_the_same_state(own_site: Site, own_valkey
     await site.some(job, 60)
     begun_in = await epoch_of(site)
     copy = await copy_in_mid_air(site, own_valkey, job)
-    await lose(site, job, 100)
+    await site.send_more(job, 100)
     for first, other in ((early, late), (late, early)):
         os.kill(other.pid, signal.SIGSTOP)
         own_valkey.put_back(copy)
@@ -105,7 +98,7 @@ async def test_a_worker_that_dies_with_redis_leaves_nobody_to_be_mailed_twice(
         await site.some(job, 60)
         copy = await copy_in_mid_air(site, own_valkey, job)
         # Each has three of twelve chunks in work at a time. Most of a chunk has ended since, whoever had it, and nobody but the victim knows of its part
-        await lose(site, job, 500)
+        await site.send_more(job, 500)
         kill(victim)
         own_valkey.put_back(copy)
         view = await site.ended(job, 60)

@@ -227,6 +227,22 @@ async def test_an_older_ledger_than_somebody_remembers_is_held(desk: Desk) -> No
     assert await desk.field(desk.keys.epoch(), "restored_from")
 
 
+async def test_a_restored_offer_is_not_claimed_while_everything_is_held(desk: Desk) -> None:
+    """The backup held one, and its message: a look-up before the first send would take whoever was invited since for a guest of before."""
+    await desk.load(10)
+    mine = Epochs(desk.ledger)
+    await mine.beat()
+    (offer,) = await desk.tick()
+    await change_server(desk, ago_ms=AN_HOUR_MS)
+    await mine.beat()  # it remembers more than this ledger holds, and has nothing to wait for
+    assert (await desk.gates.of("contoso")).held
+    assert not await desk.field(desk.keys.epoch(), "quiet_until")
+    assert await desk.ledger.claim(offer) is None
+    assert await desk.tick() == []
+    await desk.gates.reopen_everything()
+    assert (await desk.lease()).ticket != offer
+
+
 async def test_a_restore_is_over_once_a_person_has_reopened_what_it_held(desk: Desk) -> None:
     """Until then `usher jobs verify` takes who was created since for invited by the lost rows; afterwards for a guest of before."""
     await desk.load(10)

@@ -115,3 +115,17 @@ def test_a_time_that_never_was_is_now() -> None:
     clocks.learn_redis(NOW_MS)
     assert clocks.age_s(NOW_MS + 3_600_000, clocks.redis_ms()) == 0
     assert clocks.graph_time(HOST, NOW_MS + 3_600_000) == pytest.approx(NOW_MS / 1000 + 0.5)
+
+
+def test_an_answer_that_came_late_is_not_believed() -> None:
+    """Redis was asked, and the process stood still: by what it heard, a row would have been sent later than its guest was made."""
+    time = _Time()
+    clocks = Clocks(time)
+    clocks.learn_redis(NOW_MS, clocks.now())
+    clocks.learn_graph(HOST, datetime.fromtimestamp(NOW_MS / 1000, UTC))
+    for late_s in (1.5, 30.0):
+        asked_s, said_ms = clocks.now(), clocks.redis_ms()
+        time.s += late_s
+        clocks.learn_redis(said_ms, asked_s)
+        assert clocks.graph_time(HOST, NOW_MS) == pytest.approx(NOW_MS / 1000 + 0.5)
+        assert clocks.age_s(NOW_MS, clocks.redis_ms()) == pytest.approx(time.s - 5000)
