@@ -17,7 +17,8 @@ from worker.gates import HoldReason
 from worker.model import Counts, Lane, Ticket
 
 ROWS = 800
-SINCE = 100  # of them are sent after the backup at least, beside what is on the wire when it is made and when all is lost
+SINCE = 100
+"""So many of them at least are sent and answered after the backup, beside what is on the wire when it is made and when all is lost."""
 
 
 async def usher(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
