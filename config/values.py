@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from config.errors import did_you_mean
 
@@ -259,14 +259,15 @@ def parse_service_url(value: object) -> tuple[str, str]:
     return (host if parts.port in (None, 443) else f"{host}:{parts.port}"), parts.path.strip("/")
 
 
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket", "sentinel")
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket", "sentinel", "sentinels")
 BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
 
 
 def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
     """Return the URL of a Redis server or a broker, as it was written, when it can be one.
 
-    A sentinel URL names the master: `sentinel://host:26379/mymaster/0`; more hosts follow after commas.
+    A sentinel URL names the master: `sentinel://host:26379/mymaster/0`; more hosts follow after commas. With TLS, to the Sentinels and to
+    the servers alike, it is `sentinels://`, and names the files for it in its query (`_SENTINEL_TLS`).
     """
     listed = ", ".join(f"{scheme}://" for scheme in schemes)
     if not isinstance(value, str) or not value.strip() or any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):
@@ -280,10 +281,8 @@ def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
             raise ValueError(f"must name the socket with its full path, such as {scheme}:///run/redis.sock")
         return text
     encode = "; characters such as / # ? @ in a password must be percent-encoded"
-    if scheme == "sentinel":
-        hosts, _, master = rest.rpartition("@")[2].partition("/")
-        if not hosts or not master.partition("/")[0].partition("?")[0]:
-            raise ValueError(f"must name a host and the master, such as sentinel://host:26379/mymaster/0{encode}")
+    if scheme in ("sentinel", "sentinels"):
+        _check_sentinel(scheme, rest.rpartition("@")[2], encode)
         return text
     try:
         parts = urlsplit(text)
@@ -296,6 +295,20 @@ def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
     if scheme in ("redis", "rediss") and not re.fullmatch(r"/?[0-9]*/?", parts.path):
         raise ValueError(f"must end in the number of a database, such as {scheme}://host:6379/0{encode}")
     return text
+
+
+_SENTINEL_TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+def _check_sentinel(scheme: str, place: str, encode: str) -> None:
+    hosts, _, master = place.partition("?")[0].partition("/")
+    if not hosts or not master.partition("/")[0]:
+        raise ValueError(f"must name a host and the master, such as {scheme}://host:26379/mymaster/0{encode}")
+    for name, _ in parse_qsl(place.partition("?")[2], keep_blank_values=True):
+        if scheme == "sentinels" and name not in _SENTINEL_TLS:
+            raise ValueError(f"must have nothing after its ? but {', '.join(_SENTINEL_TLS)}")
+        if scheme == "sentinel" and name.startswith("ssl"):
+            raise ValueError("must start with sentinels:// for TLS, to the Sentinels and to Redis alike")
 
 
 def mask_url(url: str) -> str:

@@ -6,19 +6,21 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import amqp
 
 from tests.needs import need
 from tests.processes import running, wait_until
-from tests.servers import find_valkey
+from tests.servers import find_valkey, make_certificate
 
 _RABBIT_BINARIES = Path("/usr/lib/rabbitmq/bin")  # the ones on the PATH are wrappers that change the user
 
@@ -115,12 +117,13 @@ def run_rabbit() -> Iterator[Rabbit]:
 
 @dataclass
 class Guarded:
-    """A master, its replica, and the Sentinel that watches them."""
+    """A master, its replica, and the Sentinel that watches them; with `trust` all three speak TLS and nothing else."""
 
     url: str
     master: subprocess.Popen[bytes]
     ports: tuple[int, int]
     sentinel_port: int
+    trust: Path | None = None  # the authority of their certificate
 
     def kill_master(self) -> None:
         """SIGKILL, as a host that is gone."""
@@ -129,52 +132,48 @@ class Guarded:
 
     def master_port(self) -> int:
         """Whom the Sentinel names."""
-        answer = _say(self.sentinel_port, "SENTINEL", "get-master-addr-by-name", "mymaster")
+        answer = _say(self.sentinel_port, self.trust, "SENTINEL", "get-master-addr-by-name", "mymaster")
         return int(answer.split()[4]) if answer.startswith("*2") else 0
 
 
 @contextmanager
-def run_guarded() -> Iterator[Guarded]:
-    """Run a Valkey with a replica behind one Sentinel (quorum 1) until the block ends."""
+def run_guarded(*, tls: bool = False) -> Iterator[Guarded]:
+    """Run a Valkey with a replica behind one Sentinel (quorum 1) until the block ends; with TLS a Redis, for our Valkey speaks none."""
+    server, env = need("redis-server") if tls else find_valkey(), {"PATH": os.environ["PATH"]}
     folder = Path(tempfile.mkdtemp(prefix="ug-", dir="/tmp"))
     first, second, watch = (free_port() for _ in range(3))
-    plain = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction")
-    configuration = folder / "sentinel.conf"
-    configuration.write_text(
-        f"port {watch}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor mymaster 127.0.0.1 {first} 1\n"
-        "sentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 5000\n"
-    )
-    for name in ("a", "b"):
+    trust, secure = _secure(folder) if tls else (None, {})
+    port = "tls-port" if tls else "port"
+    plain = {"bind": "127.0.0.1", "save": '""', "appendonly": "yes", "maxmemory-policy": "noeviction", **secure}
+    guard = {
+        "bind": "127.0.0.1",
+        **secure,
+        "sentinel monitor": f"mymaster 127.0.0.1 {first} 1",
+        "sentinel down-after-milliseconds": "mymaster 1000",
+        "sentinel failover-timeout": "mymaster 5000",
+    }
+    for name, at, settings in (
+        ("a", first, plain),
+        ("b", second, plain | {"replicaof": f"127.0.0.1 {first}"}),
+        ("s", watch, guard),
+    ):
         (folder / name).mkdir()
-    server, env = find_valkey(), {"PATH": os.environ["PATH"]}
+        lines = {port: str(at), "dir": str(folder / name), **settings}
+        (folder / f"{name}.conf").write_text("".join(f"{key} {value}\n" for key, value in lines.items()))
     try:
         with (
-            running(
-                (server, "--port", str(first), "--dir", str(folder / "a"), *plain), folder / "a.log", env, folder
-            ) as one,
-            running(
-                (
-                    server,
-                    "--port",
-                    str(second),
-                    "--dir",
-                    str(folder / "b"),
-                    *plain,
-                    "--replicaof",
-                    "127.0.0.1",
-                    str(first),
-                ),
-                folder / "b.log",
-                env,
-                folder,
-            ),
-            running((server, str(configuration), "--sentinel"), folder / "s.log", env, folder),
+            running((server, str(folder / "a.conf")), folder / "a.log", env, folder) as one,
+            running((server, str(folder / "b.conf")), folder / "b.log", env, folder),
+            running((server, str(folder / "s.conf"), "--sentinel"), folder / "s.log", env, folder),
         ):
-            guarded = Guarded(f"sentinel://127.0.0.1:{watch}/mymaster/0", one, (first, second), watch)
+            url = f"sentinel://127.0.0.1:{watch}/mymaster/0"
+            if trust is not None:
+                url = f"sentinels://127.0.0.1:{watch}/mymaster/0?ssl_ca_certs={quote(str(trust), safe='')}"
+            guarded = Guarded(url, one, (first, second), watch, trust)
             wait_until(
                 lambda: (
-                    "master_link_status:up" in _say(second, "INFO", "replication")
-                    and str(second) in _say(watch, "SENTINEL", "replicas", "mymaster")
+                    "master_link_status:up" in _say(second, trust, "INFO", "replication")
+                    and str(second) in _say(watch, trust, "SENTINEL", "replicas", "mymaster")
                 ),
                 20,
                 "a replica that follows, and a Sentinel that knows it",
@@ -184,10 +183,21 @@ def run_guarded() -> Iterator[Guarded]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _say(port: int, *words: str) -> str:
+def _secure(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Return an authority that no machine trusts by itself, and a server's settings that leave no port without TLS."""
+    made = make_certificate(folder, "localhost", "127.0.0.1")
+    files = {"tls-cert-file": str(made.both), "tls-key-file": str(made.both), "tls-ca-cert-file": str(made.certificate)}
+    return made.certificate, {"port": "0", **files, "tls-auth-clients": "no", "tls-replication": "yes"}
+
+
+def _say(port: int, trust: Path | None, *words: str) -> str:
     """Send one command to a server and return what it says at first, '' where nobody is."""
     try:
-        with socket.create_connection(("127.0.0.1", port), 2) as server:
+        with ExitStack() as stack:
+            server = stack.enter_context(socket.create_connection(("127.0.0.1", port), 2))
+            if trust is not None:
+                context = ssl.create_default_context(cafile=trust)
+                server = stack.enter_context(context.wrap_socket(server, server_hostname="127.0.0.1"))
             server.settimeout(2)
             server.sendall((" ".join(words) + "\r\n").encode())
             time.sleep(0.05)

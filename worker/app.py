@@ -18,6 +18,7 @@ from kombu.entity import Exchange, Queue
 from worker.keys import Keys
 from worker.place import Place, find_place
 from worker.queues import BULK, NOW, PRODUCERS, THREADS
+from worker.sentinels import SentinelUrl, read_sentinel_url
 
 
 def build_settings(place: Place) -> dict[str, Any]:
@@ -25,11 +26,13 @@ def build_settings(place: Place) -> dict[str, Any]:
     prefix = place.settings().ledger.prefix
     redis_broker = not place.broker_url.startswith("amqp")
     quorum = place.settings().broker.quorum and not redis_broker
-    sentinel = _sentinel_options(place.broker_url)
+    broker, results = read_sentinel_url(place.broker_url), read_sentinel_url(place.result_url)
     beat_url, beat_options = _beat_redis(place.redis_url)
     return {
-        "broker_url": _without_sentinel_master(place.broker_url),
-        "result_backend": _without_sentinel_master(place.result_url),
+        "broker_url": broker.for_celery if broker else place.broker_url,
+        "broker_use_ssl": broker.tls if broker else None,
+        "result_backend": results.for_celery if results else place.result_url,
+        "redis_backend_use_ssl": results.tls if results else None,
         "task_serializer": "json",
         "result_serializer": "json",
         "event_serializer": "json",
@@ -76,14 +79,14 @@ def build_settings(place: Place) -> dict[str, Any]:
             # Not tried again by redis-py: a worker that met the next server at once would subscribe there and wait in that read for ever
             "retry_on_timeout": False,
             **({} if place.broker_url.startswith("redis+socket") else {"socket_keepalive": True}),
-            **sentinel,
+            **_sentinel_options(broker),
         }
         if redis_broker
         else {},
         "result_backend_transport_options": {
             "global_keyprefix": f"{prefix}:res:",
             "retry_policy": {"timeout": 5.0},
-            **_sentinel_options(place.result_url),
+            **_sentinel_options(results),
         },
         "visibility_timeout": 120,
         "beat_scheduler": "worker.beat:UsherScheduler",
@@ -92,6 +95,7 @@ def build_settings(place: Place) -> dict[str, Any]:
         "redbeat_key_prefix": Keys(prefix).beat(),
         "redbeat_lock_timeout": 15,
         "redbeat_redis_options": beat_options,
+        "redbeat_redis_use_ssl": results.tls if results else None,  # else it would take the broker's
     }
 
 
@@ -117,14 +121,17 @@ def _take_login_out(url: str) -> tuple[str, dict[str, str]]:
 def _beat_redis(url: str) -> tuple[str, dict[str, Any]]:
     """Return RedBeat's URL and options. Behind Sentinel it wants everything but the scheme as options."""
     bare, login = _take_login_out(url)
-    if not url.startswith("sentinel://"):
+    guarded = read_sentinel_url(url)
+    if guarded is None:
         return bare, {**_redbeat_options(), **login}
-    hosts, _, path = bare.removeprefix("sentinel://").partition("/")
-    master, _, database = path.partition("/")
-    pairs = [(host, int(port or 26379)) for host, _, port in (one.partition(":") for one in hosts.split(","))]
     # No `retry`: it is not passed on there. `worker.beat` itself waits for a Redis that is away.
-    place = {"sentinels": pairs, "service_name": master, "db": int(database or 0), "socket_timeout": 5.0}
-    return "redis-sentinel://", {**place, **login}
+    place = {
+        "sentinels": list(guarded.hosts),
+        "service_name": guarded.master,
+        "db": guarded.database,
+        "socket_timeout": 5.0,
+    }
+    return "redis-sentinel://", {**place, "sentinel_kwargs": guarded.sentinel_options, **guarded.login}
 
 
 def _redbeat_options() -> dict[str, Any]:
@@ -137,21 +144,11 @@ def _redbeat_options() -> dict[str, Any]:
     return {"retry": Retry(ExponentialBackoff(cap=2, base=0.1), 30), "retry_on_error": [Lost, Late]}
 
 
-def _sentinel_options(url: str) -> dict[str, Any]:
-    """kombu wants the master's name beside the URL; ours carries it in the path: sentinel://host:26379/mymaster/0."""
-    if not url.startswith("sentinel://"):
+def _sentinel_options(guarded: SentinelUrl | None) -> dict[str, Any]:
+    """What kombu and Celery's results want beside the URL; how the servers are reached with TLS stands in settings of its own."""
+    if guarded is None:
         return {}
-    return {"master_name": url.partition("://")[2].partition("/")[2].split("/")[0]}
-
-
-def _without_sentinel_master(url: str) -> str:
-    if not url.startswith("sentinel://"):
-        return url
-    hosts, _, path = url.partition("://")[2].partition("/")
-    database = path.split("/")[1] if "/" in path else "0"
-    login, _, names = hosts.rpartition("@")
-    at = f"{login}@" if login else ""
-    return ";".join(f"sentinel://{at}{name}/{database}" for name in names.split(","))
+    return {"master_name": guarded.master, "sentinel_kwargs": guarded.sentinel_options}
 
 
 def _configure() -> dict[str, Any]:

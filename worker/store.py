@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import redis.exceptions
 import tenacity
@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
 from worker.errors import LedgerUnavailable, LedgerUnsuitable
+from worker.sentinels import read_sentinel_url
 
 _NO_WRITES = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
 OUTAGE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError, *_NO_WRITES)
@@ -49,7 +50,8 @@ MOST_CONNECTIONS = 1_000
 def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
     """Return a client for any of our URLs; it connects at its first command.
 
-    `redis://`, `rediss://`, `unix:///sock?db=0`, `redis+socket:///sock?virtual_host=0`, `sentinel://host:26379[,host…]/master/0`.
+    `redis://`, `rediss://`, `unix:///sock?db=0`, `redis+socket:///sock?virtual_host=0`, `sentinel://host:26379[,host…]/master/0`,
+    `sentinels://` with TLS.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
@@ -59,15 +61,13 @@ def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
         "max_connections": MOST_CONNECTIONS,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), tries),
     }
-    parts = urlsplit(url)
-    if parts.scheme == "sentinel":
-        hosts, (master, *database) = _sentinels(parts.netloc), parts.path.strip("/").split("/")
-        login = _login(parts.netloc)
-        sentinel: Any = Sentinel(hosts, socket_timeout=3.0)  # type: ignore[no-untyped-call]
-        found: Redis = sentinel.master_for(
-            master, redis_class=_Guarded, db=int(database[0]) if database else 0, **login, **options
-        )
+    guarded = read_sentinel_url(url)
+    if guarded is not None:
+        sentinel: Any = Sentinel(guarded.hosts, sentinel_kwargs=guarded.sentinel_options)  # type: ignore[no-untyped-call]
+        way = {**guarded.login, **guarded.server_options}
+        found: Redis = sentinel.master_for(guarded.master, redis_class=_Guarded, db=guarded.database, **way, **options)
         return found
+    parts = urlsplit(url)
     if parts.scheme == "redis+socket":
         number = parse_qs(parts.query).get("virtual_host", ["0"])[0]
         url = f"unix://{parts.path}?db={number}"
@@ -202,15 +202,3 @@ def describe(error: BaseException) -> str:
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
-
-
-def _sentinels(netloc: str) -> list[tuple[str, int]]:
-    hosts = netloc.rpartition("@")[2]
-    pairs = (host.partition(":") for host in hosts.split(","))
-    return [(name, int(port or 26379)) for name, _, port in pairs]
-
-
-def _login(netloc: str) -> dict[str, str]:
-    userinfo = netloc.rpartition("@")[0]
-    name, _, password = userinfo.partition(":")
-    return {key: unquote(value) for key, value in (("username", name), ("password", password)) if value}

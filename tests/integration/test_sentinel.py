@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
+from celery import Celery
 
 from tests.brokers import run_guarded
 from tests.processes import CELERY, plain_environment, running
 from tests.sandboxes import Sandbox, run_sandbox
 from tests.sites import open_site
 from worker.model import Counts
+from worker.store import open_client
 from worker.timetable import Timetable
 
 
@@ -22,9 +27,10 @@ def sandbox(folder: Path) -> Iterator[Sandbox]:
         yield sandbox
 
 
-async def test_a_failover_in_the_middle_of_a_job(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_a_failover_in_the_middle_of_a_job(sandbox: Sandbox, tls: bool) -> None:
     """The master dies, Sentinel names the replica, the worker follows: every row ends once, and nobody has two mails."""
-    with run_guarded() as guarded:
+    with run_guarded(tls=tls) as guarded:
         async with open_site(guarded.url, sandbox) as site:
             site.sandbox.ask("latency", {"latency": "0.3"})
             job = await site.desk.load(300)
@@ -42,9 +48,10 @@ async def test_a_failover_in_the_middle_of_a_job(sandbox: Sandbox) -> None:
             site.assert_all_mailed_once(300)
 
 
-async def test_beat_follows_a_failover(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_beat_follows_a_failover(sandbox: Sandbox, tls: bool) -> None:
     """It goes on at the new master, with its lock there, instead of ending with a traceback."""
-    with run_guarded() as guarded:
+    with run_guarded(tls=tls) as guarded:
         async with open_site(guarded.url, sandbox) as site:
             log, config = site.folder / "beat.log", site.folder / "usher.toml"
             config.write_text(config.read_text() + '[schedules.often]\ntask = "check_connections"\nevery = "1h"\n')
@@ -61,3 +68,47 @@ async def test_beat_follows_a_failover(sandbox: Sandbox) -> None:
                 assert beat.poll() is None, log.read_text()
                 await site.until("its lock at the new master", timetable.has_beat)
                 assert set(await timetable.all()) == {"often"}
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_a_producer_hears_the_answer(sandbox: Sandbox, tls: bool) -> None:
+    """Celery's own spelling of it, as docs/producers.md gives it: the message goes by the master, the result comes from there."""
+    with run_guarded(tls=tls) as guarded:
+        async with open_site(guarded.url, sandbox) as site:
+            site.start_worker()
+            place = f"sentinel://127.0.0.1:{guarded.sentinel_port}/0"
+            options: dict[str, Any] = {"master_name": "mymaster"}
+            with Celery("portal", broker=place, backend=place, set_as_current=False) as portal:
+                if tls:
+                    trust = {"ssl_cert_reqs": "required", "ssl_ca_certs": str(guarded.trust)}
+                    portal.conf.update(broker_use_ssl=trust, redis_backend_use_ssl=trust)
+                    options["sentinel_kwargs"] = {"ssl": True, **trust}
+                prefix = site.desk.keys.prefix
+                portal.conf.broker_transport_options = {"global_keyprefix": f"{prefix}:mq:", **options}
+                portal.conf.result_backend_transport_options = {"global_keyprefix": f"{prefix}:res:", **options}
+                sent = portal.send_task("usher.invite_guest", ["contoso", "ann@partner.example"])
+                answer = await asyncio.to_thread(sent.get, timeout=45)
+            assert answer["status"] == "invited"
+
+
+async def test_with_tls_nobody_is_believed_unseen() -> None:
+    """Neither a Sentinel without its authority, nor a server behind one that is trusted, nor a Sentinel that speaks no TLS."""
+    with run_guarded(tls=True) as guarded:
+        strange = open_client(guarded.url.partition("?")[0], tries=0)
+        with pytest.raises(redis.exceptions.ConnectionError, match="No master found"):
+            await strange.ping()
+        await strange.aclose()
+        known = open_client(guarded.url, tries=0)
+        assert await known.ping()
+        pool: Any = known.connection_pool
+        del pool.connection_kwargs["ssl_ca_certs"]  # of the servers, not of the Sentinels
+        await known.connection_pool.disconnect()
+        pool.reset()
+        with pytest.raises(redis.exceptions.ConnectionError, match="(?i)certificate"):
+            await known.ping()
+        await known.aclose()
+    with run_guarded() as guarded:
+        plain = open_client(guarded.url.replace("sentinel://", "sentinels://"), tries=0)
+        with pytest.raises(redis.exceptions.ConnectionError):
+            await plain.ping()
+        await plain.aclose()

@@ -276,7 +276,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
         },
     ) == [
         "usher.toml: conections is not a section usher knows (did you mean connections?).",
-        "usher.toml: redis.url must start with one of redis://, rediss://, unix://, redis+socket://, sentinel://.",
+        "usher.toml: redis.url must start with one of redis://, rediss://, unix://, redis+socket://, sentinel://, sentinels://.",
         "usher.toml: broker.timeout_s is not a setting usher knows (did you mean graph.timeout_s?).",
         "usher.toml: ledger must be a table.",
         "usher.toml: graph.timeout is not a setting usher knows (did you mean timeout_s?).",

@@ -139,6 +139,7 @@ def test_service_urls() -> None:
         "redis+socket:///run/redis.sock?virtual_host=1",
         "sentinel://host:26379/mymaster/0",
         "sentinel://:pw@a:26379,b:26379/mymaster",
+        "sentinels://:pw@a:26379,b:26379/mymaster/0?ssl_ca_certs=%2Fetc%2Fca.pem&ssl_certfile=c&ssl_keyfile=k",
     ],
 )
 def test_redis_urls(url: str) -> None:
@@ -163,6 +164,9 @@ def test_redis_urls(url: str) -> None:
         "unix://run/redis.sock",
         "sentinel://host:26379",
         "sentinel:///mymaster",
+        "sentinels://host:26379?ssl_ca_certs=a",
+        "sentinels://host/mymaster?ssl_cert_reqs=none",
+        "sentinel://host/mymaster?ssl_ca_certs=a",
         "redis://host\n/0",
         "",
         6379,

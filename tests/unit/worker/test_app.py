@@ -40,6 +40,7 @@ def test_only_json_is_accepted() -> None:
         "redis://me:zq%40ter@h:1/0",
         "rediss://:zqter@h:1/0",
         "sentinel://me:zqter@a:1,b:2/m/0",
+        "sentinels://me:zqter@a:1,b:2/m/0",
         "unix:///s?db=1&password=zqter",
     ],
 )
@@ -87,9 +88,28 @@ def test_sentinels_are_spelled_for_celery() -> None:
         "username": "me",
         "password": "pw",
         "socket_timeout": 5.0,
+        "sentinel_kwargs": {"socket_timeout": 3.0},
     }
     assert found["redbeat_redis_options"] == told
-    assert str(_settings("sentinel://one/m")["broker_url"]) == "sentinel://one/0"
+    assert [found[name] for name in _USE_SSL] == [None, None, None]
+    # The port is said: where it is not, Celery's results would ask at Redis's own
+    assert str(_settings("sentinel://one/m")["result_backend"]) == "sentinel://one:26379/0"
+
+
+_USE_SSL = ("broker_use_ssl", "redis_backend_use_ssl", "redbeat_redis_use_ssl")
+
+
+def test_sentinels_with_tls_are_spelled_for_celery() -> None:
+    """Certificates are checked on the way to the Sentinels and to the servers, by broker, results and beat; each by its own URL."""
+    url = "sentinels://me:pw@one,two/mymaster/3?ssl_ca_certs=%2Fetc%2Fca.pem"
+    trust = {"ssl_cert_reqs": "required", "ssl_ca_certs": "/etc/ca.pem"}
+    found = _settings(url)
+    assert found["broker_url"] == "sentinel://me:pw@one:26379/3;sentinel://me:pw@two:26379/3"
+    assert [found[name] for name in _USE_SSL] == [trust, trust, trust]
+    for name in ("broker_transport_options", "result_backend_transport_options", "redbeat_redis_options"):
+        assert found[name]["sentinel_kwargs"] == {"socket_timeout": 3.0, "ssl": True, **trust}  # type: ignore[index]
+    assert [_settings("redis://h:1/0", url)[name] for name in _USE_SSL] == [trust, None, None]
+    assert [_settings(url, "amqp://guest@rabbit//")[name] for name in _USE_SSL] == [None, trust, trust]
 
 
 def test_an_amqp_broker_gets_no_redis_options() -> None:

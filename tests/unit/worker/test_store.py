@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import redis.exceptions
-from redis.asyncio import Redis
+from redis.asyncio import Redis, SSLConnection
 
 from worker.errors import LedgerUnavailable, LedgerUnsuitable
 from worker.queues import THREADS
@@ -78,6 +78,20 @@ async def test_a_sentinels_master_is_asked_for_by_name() -> None:
     assert (pool.connection_kwargs["username"], pool.connection_kwargs["password"]) == ("me", "secret")
     hosts = [s.connection_pool.connection_kwargs for s in pool.sentinel_manager.sentinels]
     assert [(h["host"], h["port"]) for h in hosts] == [("one", 26380), ("two", 26379)]
+    await client.aclose()
+
+
+async def test_with_tls_sentinels_and_servers_are_reached_by_it() -> None:
+    """`sentinels://`: certificates are checked on both ways, by the authority that the URL names."""
+    client = open_client("sentinels://one,two/mymaster?ssl_ca_certs=%2Fetc%2Fca.pem")
+    pool: Any = client.connection_pool
+    assert issubclass(pool.connection_class, SSLConnection)
+    ways = [pool, *(sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels)]
+    assert len(ways) == 3
+    for way in ways:
+        given = way.connection_kwargs
+        assert issubclass(way.connection_class, SSLConnection)
+        assert (given["ssl_cert_reqs"], given["ssl_ca_certs"]) == ("required", "/etc/ca.pem")
     await client.aclose()
 
 
