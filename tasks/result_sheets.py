@@ -39,9 +39,20 @@ def write_workbook(table: Table, stream: IO[bytes]) -> int:
 
         if width := _WIDTHS.get(str(heading)):
             sheet.column_dimensions[get_column_letter(index + 1)].width = width
+    try:
+        count = _append(table, sheet)
+    except BaseException:
+        sheet.close()  # else openpyxl's writer complains on the terminal when it is collected
+        sheet._writer.cleanup()
+        raise
+    book.save(stream)
+    return count
+
+
+def _append(table: Table, sheet: Any) -> int:
+    count = 0
     for cells in table.top:
         sheet.append([_value(cell) for cell in cells])
-    count = 0
     for row in table.rows:
         count += 1
         if count + len(table.top) > MOST_ROWS:
@@ -49,7 +60,6 @@ def write_workbook(table: Table, stream: IO[bytes]) -> int:
                 f"An Excel sheet holds at most {MOST_ROWS:,} rows, and there are more results; take --format csv."
             )
         sheet.append([_value(cell) for cell in row.cells])
-    book.save(stream)
     return count
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import stat
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +177,23 @@ def test_a_workbook_of_results(tmp_path: Path) -> None:
         assert [row.row for row in guests.rows() if isinstance(row, ValidRow)] == [
             {"email": ANN, "display_name": "=A\ufffd", "ref": "7"}
         ]
+
+
+def test_a_workbook_that_is_given_up_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No half file, no temporary one, and no complaint of the library's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def rows() -> Iterator[dict[str, Any]]:
+        yield outcome(ValidRow(1, 2, {"email": ANN}))
+        raise OutputError("Another list.")
+
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    with pytest.raises(OutputError):
+        write_results(Wanted(output=tmp_path / "out.xlsx"), rows)
+    gc.collect()
+    assert complaints == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
