@@ -35,7 +35,7 @@ class Epochs:
 
     def __init__(self, ledger: Ledger, *, private: bool = False) -> None:
         self._presence = ledger.presence
-        self._restored_s = 0.0 if private else RESTORED_S
+        self._private = private
         self._process = secrets.token_hex(8)
         self._task: asyncio.Task[None] | None = None
 
@@ -54,10 +54,14 @@ class Epochs:
     async def beat(self) -> None:
         """Say that this process is here; in a new epoch, write its own again and come in. Raises redis-py's outages."""
         presence = self._presence
-        beat = await presence.beat(self._process, restored_s=self._restored_s, why=HELD_AS_RESTORED)
+        restored_s = 0.0 if self._private else RESTORED_S
+        beat = await presence.beat(self._process, restored_s=restored_s, why=HELD_AS_RESTORED)
         if beat.begins == "server":
-            log.warning(
-                "Redis is not the server it was (restarted, or failed over); what was done last is written again"
+            log.log(
+                logging.INFO
+                if self._private
+                else logging.WARNING,  # the private server comes and goes with its last user
+                "Redis is not the server it was (restarted, or failed over); what was done last is written again",
             )
         elif beat.begins == "silence":
             log.info("no worker was heard for a while; whoever is back brings what it knows first")
