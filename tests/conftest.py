@@ -7,11 +7,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers import start_valkey, stop_valkey
+
+if TYPE_CHECKING:
+    from tests.sites import OwnValkey
 
 # How long an example takes is the machine's business, which runs several files of tests at once.
 settings.register_profile("usher", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,3 +42,13 @@ def valkey_url() -> Iterator[str]:
     yield url
     stop_valkey(process)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[OwnValkey]:
+    """A server for this test alone, with an append-only file; the test may break it."""
+    from tests.sites import OwnValkey  # not for every unit test: it loads Celery
+
+    server = OwnValkey.begin()
+    yield server
+    server.end()

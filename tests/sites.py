@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ledgers import Desk, open_desk
-from tests.processes import CELERY, plain_environment, running, wait_until
+from tests.processes import CELERY, Ended, plain_environment, run_command, running, wait_until
 from tests.sandboxes import Sandbox, connection_table
 from tests.servers import start_valkey, stop_valkey
 from worker.job_view import JobView
@@ -45,6 +45,15 @@ class Site:
     secret: Path
     workers: int = field(default=0)
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of its processes."""
+        return plain_environment(USHER_CONFIG=str(self.folder / "usher.toml"), HOME=str(self.folder))
+
+    def run(self, *arguments: str, **env: str) -> Ended:
+        """Run a command to its end, without a terminal."""
+        return run_command(arguments, self.env | env, self.folder)
+
     def start_worker(
         self,
         threads: int = 4,
@@ -57,7 +66,7 @@ class Site:
         log = self.log_of(self.workers)
         name = f"w{self.workers}@{self.desk.keys.prefix}"
         options = ("worker", "-c", str(threads), "-n", name, "-l", level, "--without-mingle", "--without-gossip")
-        env = plain_environment(USHER_CONFIG=str(self.folder / config), HOME=str(self.folder), **(more_env or {}))
+        env = self.env | {"USHER_CONFIG": str(self.folder / config)} | dict(more_env or {})
         process = self.stack.enter_context(running((*CELERY, *options), log, env, self.folder))
         wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30, "a worker that is ready")
         assert process.poll() is None, log.read_text()

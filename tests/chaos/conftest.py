@@ -30,14 +30,6 @@ async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
 
 
 @pytest.fixture
-def own_valkey() -> Iterator[OwnValkey]:
-    """A server for this test alone, with an append-only file."""
-    server = OwnValkey.begin()
-    yield server
-    server.end()
-
-
-@pytest.fixture
 async def own_site(own_valkey: OwnValkey, sandbox: Sandbox) -> AsyncIterator[Site]:
     """A site on `own_valkey`."""
     async with open_site(own_valkey.url, sandbox) as site:

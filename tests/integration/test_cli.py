@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from tests.needs import need
-from tests.processes import ROOT, plain_environment, running, wait_until
+from tests.processes import ROOT, USHER, plain_environment, running, wait_until
 from tests.sandboxes import connection_table, run_sandbox
 from worker.attachment import read_status
 from worker.folders import find_folders
@@ -33,7 +33,6 @@ COUNTS = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pending"
 KEYS = ["job", "connection", "state", "rows", *COUNTS, "elapsed_s"]
 NO_ROOM = "usher: Not everything could be written (no space left on device): whoever runs this machine makes room."
 JOB = re.compile(r"^Job ([a-z2-7]{10})$", re.MULTILINE)
-PROGRAM = (sys.executable, "-P", "-m", "tasks.cli")
 AT_A_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
@@ -77,7 +76,7 @@ class Place:
     def usher(self, *arguments: str, text: str | None = None, **env: str) -> Result:
         """Run a command to its end, without a terminal."""
         done = subprocess.run(
-            [*PROGRAM, *arguments],
+            [*USHER, *arguments],
             env=self.env | env,
             cwd=self.folder,
             input=text if text is not None else "",
@@ -150,7 +149,7 @@ class Typist:
     def __init__(self, place: Place, *arguments: str) -> None:
         self.text = ""
         self._fd, theirs = pty.openpty()
-        argv = [sys.executable, "-c", AT_A_TERMINAL, *PROGRAM, *arguments]
+        argv = [sys.executable, "-c", AT_A_TERMINAL, *USHER, *arguments]
         env = place.env | {"TERM": "xterm"}
         self._process = subprocess.Popen(
             argv, stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=place.folder, start_new_session=True
@@ -351,7 +350,7 @@ def test_ctrl_c_pauses_and_resume_goes_on(place: Place) -> None:
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_pauses_too(place: Place, sign: signal.Signals) -> None:
     """Without a terminal: one object, status 3, and the job can be cancelled for good."""
-    argv = [*PROGRAM, "invite", place.guests(320, f"s{sign.value}x"), "-c", "sandbox", "--json"]
+    argv = [*USHER, "invite", place.guests(320, f"s{sign.value}x"), "-c", "sandbox", "--json"]
     with subprocess.Popen(argv, env=place.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         wait_until(lambda: process.stderr and "Job " in process.stderr.readline(), 20, "the job's id")
@@ -519,7 +518,7 @@ def test_check_says_what_works(place: Place) -> None:
 def test_a_reader_that_leaves_early_is_no_error(place: Place) -> None:
     """`| head -1` is silent."""
     job = place.usher("invite", place.guests(200, "pipe"), "-c", "sandbox", "--json").job["job"]
-    command = f"'{PROGRAM[0]}' -P -m tasks.cli jobs results {job} | head -1"
+    command = f"'{USHER[0]}' -P -m tasks.cli jobs results {job} | head -1"
     done = subprocess.run(["sh", "-c", command], env=place.env, capture_output=True, text=True, timeout=30)
     assert done.stdout.startswith("row,email")
     assert done.stderr == ""
@@ -547,7 +546,7 @@ def test_a_closed_or_full_stream_is_no_fault_of_ushers(place: Place, command: st
 
 def test_a_killed_commands_job_is_paused_and_named(own_place: Place) -> None:
     """The next command's worker does not go on with it unasked."""
-    argv = [*PROGRAM, "invite", own_place.guests(600, "killed"), "-c", "sandbox", "--json"]
+    argv = [*USHER, "invite", own_place.guests(600, "killed"), "-c", "sandbox", "--json"]
     with subprocess.Popen(
         argv, env=own_place.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -564,7 +563,7 @@ def test_a_killed_commands_job_is_paused_and_named(own_place: Place) -> None:
 
 def test_with_usher_up_a_job_is_left_running(own_place: Place) -> None:
     """--detach returns at once with status 3 and the job ends by itself."""
-    with running((*PROGRAM, "up"), own_place.folder / "up.log", own_place.env, own_place.folder):
+    with running((*USHER, "up"), own_place.folder / "up.log", own_place.env, own_place.folder):
         wait_until(lambda: (status := read_status(own_place.env)) and "worker" in status.children, 30, "usher up")
         done = own_place.usher("invite", own_place.guests(50, "left"), "-c", "contoso", "--detach", "--json")
         assert (done.status, done.job["rows"]) == (3, 50)

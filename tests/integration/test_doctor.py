@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_schedules import Beats, _usher
+from tests.beats import Beats
 from tests.processes import wait_until
 from tests.sandboxes import Sandbox, run_sandbox
 from tests.sites import OwnValkey, Site, open_site
@@ -25,18 +25,14 @@ def sandbox(folder: Path) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-async def site(sandbox: Sandbox) -> AsyncIterator[Site]:
+async def site(own_valkey: OwnValkey, sandbox: Sandbox) -> AsyncIterator[Site]:
     """A place to work in, on a server that keeps a file."""
-    server = OwnValkey.begin()
-    try:
-        async with open_site(server.url, sandbox, latency="0") as site:
-            yield site
-    finally:
-        server.end()
+    async with open_site(own_valkey.url, sandbox, latency="0") as site:
+        yield site
 
 
 def _doctor(site: Site) -> tuple[int, dict[str, list[tuple[bool, str]]]]:
-    status, out, err = _usher(site, "doctor", "--json")
+    status, out, err = site.run("doctor", "--json")
     told = json.loads(out)
     assert told["ok"] == (status == 0), err
     facts: dict[str, list[tuple[bool, str]]] = {}
@@ -75,7 +71,7 @@ async def test_the_doctor_finds_what_is_wrong_and_who_differs(site: Site) -> Non
     assert wrong.startswith("w2@")
     assert "other.toml" in wrong
     assert not facts["contoso"][0][0]
-    status, out, _ = await asyncio.to_thread(_usher, site, "doctor")
+    status, out, _ = await asyncio.to_thread(site.run, "doctor")
     assert (status, "need somebody" in out) == (1, True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -13,14 +12,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.ledgers import Desk
-from tests.processes import plain_environment
+from tests.processes import USHER
 from tests.sandboxes import Sandbox, run_sandbox
 from tests.sites import Site, open_site
 from worker.gates import Held, HoldReason
 from worker.job_view import JobView
 from worker.model import Counts, Grant, JobState, Lane, Lease, Outcome, Refusals, RowState
 
-USHER = (sys.executable, "-P", "-m", "tasks.cli")
 WHY_LETTERS = {"o": RowState.INVITED, "x": RowState.FAILED, "d": RowState.FAILED, "-": RowState.PENDING}
 
 
@@ -265,7 +263,7 @@ async def invite(site: Site, rows: int) -> tuple[int, float, str, str]:
     """Run `usher invite` on a list; returns its status, the seconds it took, stdout, stderr."""
     guests = site.folder / "guests.csv"
     guests.write_text("email\n" + "".join(f"guest{n}@fabrikam.example\n" for n in range(rows)))
-    env = plain_environment(USHER_CONFIG=str(site.folder / "usher.toml"), HOME=str(site.folder), COLUMNS="400")
+    env = site.env | {"COLUMNS": "400"}
     began_s = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *(*USHER, "invite", str(guests), "-c", "contoso", "--yes", "--json"),
@@ -376,7 +374,7 @@ async def test_a_run_of_refusals_holds_the_job(site: Site) -> None:
     assert view.counts.failed == 20
     status = await asyncio.create_subprocess_exec(
         *(*USHER, "jobs", "watch", job),
-        env=plain_environment(USHER_CONFIG=str(site.folder / "usher.toml"), HOME=str(site.folder)),
+        env=site.env,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

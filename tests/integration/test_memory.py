@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -22,7 +20,7 @@ from tasks.submit import load, start
 from tests.ledgers import Desk, open_desk
 from tests.processes import wait_until
 from tests.servers import start_valkey, stop_valkey
-from tests.ushers import Usher, run_usher
+from tests.ushers import run_usher
 from worker.errors import LedgerFull
 from worker.store import Memory
 
@@ -116,25 +114,20 @@ def test_no_limit_is_never_full() -> None:
     assert not Memory(80, 100).is_beyond(0.9, more=10)
 
 
-def _cli(usher: Usher, *arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-P", "-m", "tasks.cli", *arguments]
-    return subprocess.run(argv, env=usher.env, cwd=usher.folder, capture_output=True, text=True, timeout=40)
-
-
 def test_sending_stops_and_goes_on_by_itself(folder: Path) -> None:
     """Said once in the log; no row is sent meanwhile, none is lost; new jobs are refused in one sentence."""
     with run_usher(folder, sandbox_options=("--quota", "off", "--replication", "0")) as usher:
-        assert _cli(usher, "connections", "hold", "contoso", "--reason", "Wait").returncode == 0
+        assert usher.run("connections", "hold", "contoso", "--reason", "Wait").status == 0
         told = usher.ask("usher.invite_guests", "contoso", [{"email": f"g{n}@fabrikam.example"} for n in range(300)])
         with contextlib.closing(redis.Redis.from_url(usher.redis_url)) as made:
             database: Any = made
             database.setrange("filler", 60 * MB, b"x")
             database.config_set("maxmemory", int(database.info("memory")["used_memory"] / 0.965))
             wait_until(lambda: "Redis is nearly full" in usher.log(), 15, "a word in the log")
-            assert _cli(usher, "connections", "reopen", "contoso").returncode == 0
-            refused = _cli(usher, "invite", "late@fabrikam.example", "-c", "contoso")
-            assert refused.returncode == 2
-            assert "Redis has no room for this list: its 1 row" in refused.stderr
+            assert usher.run("connections", "reopen", "contoso").status == 0
+            refused = usher.run("invite", "late@fabrikam.example", "-c", "contoso")
+            assert refused.status == 2
+            assert "Redis has no room for this list: its 1 row" in refused.err
             refusal = usher.ask("usher.invite_guest", "contoso", "late@fabrikam.example")
             assert (refusal["status"], "has no room" in refusal["errors"][0]) == ("refused", True)
             time.sleep(6)

@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,29 +15,14 @@ import pytest
 from config import load_settings, parse_schedule
 from tests.needs import need
 from tests.processes import ROOT, plain_environment
-from tests.sandboxes import Sandbox, run_sandbox
 from tests.scrapes import Series, fetch, pick, run_metrics
-from tests.sites import OwnValkey, Site, kill, open_site
+from tests.sites import OwnValkey, Site, kill
 from worker.expiry import note_end
 from worker.exposition import OUTCOMES
 from worker.gates import HoldReason
 from worker.model import Lane, Outcome, RowState
 from worker.observing import Observer
 from worker.timetable import Planned, Timetable
-
-
-@pytest.fixture(scope="module")
-def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """A sandbox for the module; each site resets it."""
-    with run_sandbox(folder, "--quota", "off", "--replication", "0-0.3") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
-    """A place to work in."""
-    async with open_site(valkey_url, sandbox) as site:
-        yield site
 
 
 async def assert_sums(site: Site, series: Series) -> None:
@@ -163,20 +147,17 @@ async def test_the_end_of_a_certificate_is_known_without_a_secret(site: Site) ->
     assert look.connections["contoso"].credential_ends_s == ends_at.timestamp()
 
 
-def test_a_ledger_that_is_away_is_a_metric(sandbox: Sandbox) -> None:
+def test_a_ledger_that_is_away_is_a_metric(own_valkey: OwnValkey) -> None:
     """The page goes on answering, says that the ledger cannot be read, and shows it again once it is back."""
-    server = OwnValkey.begin()
-    try:
-        with run_metrics(server.folder, "--listen", "127.0.0.1:0", USHER_REDIS_URL=server.url) as metrics:
-            assert pick(metrics.scrape(), "usher_ledger_up") == 1
-            server.kill()
-            away = metrics.scrape()
-            assert pick(away, "usher_ledger_up") == 0
-            assert {name for name, _ in away} == {"usher_ledger_up", "usher_build_info"}
-            server.start_again()
-            assert pick(metrics.scrape(), "usher_ledger_up") == 1
-    finally:
-        server.end()
+    listen = ("--listen", "127.0.0.1:0")
+    with run_metrics(own_valkey.folder, *listen, USHER_REDIS_URL=own_valkey.url) as metrics:
+        assert pick(metrics.scrape(), "usher_ledger_up") == 1
+        own_valkey.kill()
+        away = metrics.scrape()
+        assert pick(away, "usher_ledger_up") == 0
+        assert {name for name, _ in away} == {"usher_ledger_up", "usher_build_info"}
+        own_valkey.start_again()
+        assert pick(metrics.scrape(), "usher_ledger_up") == 1
 
 
 def test_beyond_loopback_only_with_a_login_or_a_token(valkey_url: str, tmp_path: Path) -> None:

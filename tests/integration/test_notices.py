@@ -171,8 +171,6 @@ async def test_a_target_that_may_not_be_told_is_refused(site: Site) -> None:
 
 
 def _invite(site: Site, *options: str, wants: int = 0) -> tuple[int, str, str]:
-    from tests.integration.test_schedules import _usher
-
-    status, out, err = _usher(site, "invite", "people.csv", "-c", "contoso", "--yes", *options)
+    status, out, err = site.run("invite", "people.csv", "-c", "contoso", "--yes", *options)
     assert status == wants, err
     return status, out, err

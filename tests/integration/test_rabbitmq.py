@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import amqp
-import pytest
 
 from tests.brokers import Rabbit, run_rabbit
-from tests.sandboxes import Sandbox, run_sandbox
+from tests.sandboxes import Sandbox
 from tests.sites import Site, kill, open_site
 from worker.model import Counts
 from worker.queues import BULK, NOW, PRODUCERS
-
-
-@pytest.fixture(scope="module")
-def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """A sandbox for the module; each site resets it."""
-    with run_sandbox(folder, "--quota", "off", "--replication", "0-0.3") as sandbox:
-        yield sandbox
 
 
 def use_broker(site: Site, url: str) -> None:

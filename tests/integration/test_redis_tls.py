@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import shutil
 import ssl
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ import redis
 
 from tests.processes import CELERY, running, wait_until
 from tests.servers import Certificate, listen, make_certificate, start_valkey, stop_valkey
-from tests.ushers import Usher, run_usher
+from tests.ushers import run_usher
 from worker.place import celery_url
 from worker.store import open_client
 
@@ -135,17 +133,17 @@ def test_everything_works_over_tls(folder: Path, authority: Certificate, how: st
         assert answer["status"] == "invited"
         told = usher.ask("usher.invite_guests", "contoso", [{"email": f"g{n}@fabrikam.example"} for n in range(30)])
         assert usher.finished(told["job"])["invited"] == 30
-        assert _cli(usher, "jobs", "list").returncode == 0
+        assert usher.run("jobs", "list").status == 0
         with (
             contextlib.closing(redis.Redis.from_url(f"unix://{folder}/v.sock")) as database,
             running((*CELERY, "beat", "-l", "INFO"), folder / "beat.log", usher.env, folder),
         ):
             wait_until(lambda: list(database.scan_iter("usher:redbeat*lock")), 20, "beat's lock in Redis")
         if how == "query":
-            refused = _cli(usher, "jobs", "list", USHER_REDIS_URL=usher.redis_url.partition("?")[0])
-            assert refused.returncode == 2
-            assert "Redis cannot be reached" in refused.stderr
-            assert "certificate" in refused.stderr.lower()
+            refused = usher.run("jobs", "list", USHER_REDIS_URL=usher.redis_url.partition("?")[0])
+            assert refused.status == 2
+            assert "Redis cannot be reached" in refused.err
+            assert "certificate" in refused.err.lower()
         usher.client.close()
         usher.stop_worker()
 
@@ -155,8 +153,3 @@ def test_celery_is_told_to_check_certificates() -> None:
     assert celery_url("rediss://h:6379/0") == "rediss://h:6379/0?ssl_cert_reqs=required"
     assert celery_url("rediss://h/0?ssl_ca_certs=a") == "rediss://h/0?ssl_ca_certs=a&ssl_cert_reqs=required"
     assert celery_url("rediss://h/0?ssl_cert_reqs=none") == "rediss://h/0?ssl_cert_reqs=none"
-
-
-def _cli(usher: Usher, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-P", "-m", "tasks.cli", *arguments]
-    return subprocess.run(argv, env=usher.env | env, cwd=usher.folder, capture_output=True, text=True, timeout=40)

@@ -7,22 +7,18 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes import CELERY, plain_environment, running, wait_until
+from tests.beats import Beats
+from tests.processes import wait_until
 from tests.sandboxes import Sandbox, run_sandbox
 from tests.servers import answer, make_certificate, run_raw_server
 from tests.sites import OwnValkey, Site, open_site
 from worker.model import JobState
-from worker.store import OUTAGE
-from worker.timetable import Run, Timetable
 
 
 @pytest.fixture(scope="module")
@@ -40,52 +36,6 @@ async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
         yield site
 
 
-class Beats:
-    """Beats of a site, and what they and its schedules did."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self.timetable = Timetable(site.desk.client, site.desk.keys)
-        self.logs: list[Path] = []
-
-    def start(self, **env: str) -> subprocess.Popen[bytes]:
-        """Start one more."""
-        log = self.site.folder / f"beat{len(self.logs)}.log"
-        log.touch()
-        self.logs.append(log)
-        ours = plain_environment(USHER_CONFIG=str(self.site.folder / "usher.toml"), HOME=str(self.site.folder), **env)
-        return self.site.stack.enter_context(running((*CELERY, "beat", "-l", "INFO"), log, ours, self.site.folder))
-
-    def write(self, *schedules: str, top: str = "") -> None:
-        """Put schedules into the configuration, in place of those that were there."""
-        path = self.site.folder / "usher.toml"
-        text = re.sub(r"\[schedules\..*", "", path.read_text(), flags=re.DOTALL)
-        path.write_text(top + text.rstrip() + "\n" + "\n".join(schedules))
-
-    async def runs(self, name: str) -> list[Run]:
-        """Return the ended runs of a schedule, the newest first; none while Redis is away."""
-        with suppress(*OUTAGE):
-            return [run for run in await self.timetable.runs(name) if run.ended_ms]
-        return []
-
-    async def until_run(self, name: str, more_than: int = 0, within_s: float = 40) -> Run:
-        """Wait for a run to end, beyond those that there were."""
-
-        async def look() -> Run | None:
-            runs = await self.runs(name)
-            return runs[0] if len(runs) > more_than else None
-
-        try:
-            run: Run = await self.site.until(f"a run of {name}", look, within_s)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n" + "\n".join(log.read_text()[-3000:] for log in self.logs)) from None
-        return run
-
-    def fired(self, number: int) -> int:
-        """How often a beat fired."""
-        return self.logs[number].read_text().count("Sending due task")
-
-
 @pytest.fixture
 def beats(site: Site) -> Beats:
     """The beats of the site."""
@@ -95,14 +45,6 @@ def beats(site: Site) -> Beats:
 def _schedule(name: str, task: str, every: str = "1s", **more: Any) -> str:
     lines = [f"{key} = {value}" for key, value in more.items()]
     return "\n".join([f"[schedules.{name}]", f'task = "{task}"', f'every = "{every}"', *lines, ""])
-
-
-def _usher(site: Site, *words: str) -> tuple[int, str, str]:
-    env = plain_environment(USHER_CONFIG=str(site.folder / "usher.toml"), HOME=str(site.folder))
-    done = subprocess.run(
-        (sys.executable, "-P", "-m", "tasks.cli", *words), env=env, cwd=site.folder, capture_output=True, timeout=60
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 async def test_each_task_runs_and_the_same_list_again_invites_only_who_is_new(site: Site, beats: Beats) -> None:
@@ -171,7 +113,7 @@ async def test_what_failed_goes_again_and_not_for_ever(site: Site, beats: Beats)
     people.write_text("email\na@later.example\nnobody\nb@example.com\n")
     site.start_worker()
     beats.write(_schedule("again", "retry_failed", connection='"contoso"', args="{ times = 2 }"))
-    status, out, err = _usher(site, "invite", "people.csv", "-c", "contoso", "--yes", "--json")
+    status, out, err = site.run("invite", "people.csv", "-c", "contoso", "--yes", "--json")
     assert status == 1, err
     first = json.loads(out)["job"]
     beats.start()
@@ -246,7 +188,7 @@ async def test_a_change_of_the_file_reaches_a_running_beat(site: Site, beats: Be
     """A new schedule fires, a removed one does not, one that was added by hand stays; a fault leaves all as it was."""
     site.start_worker()
     beats.write(_schedule("old", "check_connections"))
-    assert _usher(site, "schedules", "add", "byhand", "--task", "check_connections", "--every", "1s")[0] == 0
+    assert site.run("schedules", "add", "byhand", "--task", "check_connections", "--every", "1s")[0] == 0
     beats.start()
     await beats.until_run("old")
     await beats.until_run("byhand")
@@ -259,24 +201,20 @@ async def test_a_change_of_the_file_reaches_a_running_beat(site: Site, beats: Be
     assert sorted(await beats.timetable.all()) == ["byhand", "new"]
 
 
-async def test_redis_may_restart_under_beats_and_worker(sandbox: Sandbox) -> None:
+async def test_redis_may_restart_under_beats_and_worker(own_valkey: OwnValkey, sandbox: Sandbox) -> None:
     """Killed and started again on its file: neither beat ends, and schedules fire on."""
-    server = OwnValkey.begin()
-    try:
-        async with open_site(server.url, sandbox, latency="0") as site:
-            beats = Beats(site)
-            beats.write(_schedule("check", "check_connections"))
-            site.start_worker()
-            processes = [beats.start(), beats.start()]
-            await beats.until_run("check")
-            server.kill()
-            await asyncio.sleep(3)  # an outage has a length
-            server.start_again()
-            count = len(await beats.timetable.runs("check"))
-            await beats.until_run("check", count + 1, within_s=60)
-            assert [process.poll() for process in processes] == [None, None]
-    finally:
-        server.end()
+    async with open_site(own_valkey.url, sandbox, latency="0") as site:
+        beats = Beats(site)
+        beats.write(_schedule("check", "check_connections"))
+        site.start_worker()
+        processes = [beats.start(), beats.start()]
+        await beats.until_run("check")
+        own_valkey.kill()
+        await asyncio.sleep(3)  # an outage has a length
+        own_valkey.start_again()
+        count = len(await beats.timetable.runs("check"))
+        await beats.until_run("check", count + 1, within_s=60)
+        assert [process.poll() for process in processes] == [None, None]
 
 
 async def test_a_list_is_fetched_over_https(site: Site, beats: Beats, tmp_path: Path) -> None:
@@ -307,7 +245,7 @@ async def test_a_list_is_fetched_over_https(site: Site, beats: Beats, tmp_path: 
         site.start_worker(more_env={"SSL_CERT_FILE": str(certificate.certificate), "HTTPS_PROXY": "http://127.0.0.1:9"})
         told = {}
         for name in names:
-            status, out, err = await asyncio.to_thread(_usher, site, "schedules", "run", name, "--json")
+            status, out, err = await asyncio.to_thread(site.run, "schedules", "run", name, "--json")
             assert "s3cret" not in out + err
             told[name] = (status, json.loads(out)["what"])
         at = f"{server.url}/"
@@ -333,8 +271,8 @@ async def test_the_command_lists_switches_runs_and_refuses(site: Site, beats: Be
     )
     site.start_worker()
     add = ("schedules", "add", "added", "--task", "retry_failed", "-c", "contoso")
-    assert "Its next run is at" in _usher(site, *add, "--cron", "0 2 * * mon", "--arg", "times=2")[1]
-    status, out, _ = _usher(site, "schedules", "list", "--json")
+    assert "Its next run is at" in site.run(*add, "--cron", "0 2 * * mon", "--arg", "times=2")[1]
+    status, out, _ = site.run("schedules", "list", "--json")
     told = json.loads(out)
     assert (status, told["beat"], told["timezone"]) == (0, False, "Europe/Berlin")
     assert [(one["schedule"], one["from"], one["when"], one["last"]) for one in told["schedules"]] == [
@@ -342,31 +280,31 @@ async def test_the_command_lists_switches_runs_and_refuses(site: Site, beats: Be
         ("filed", "file", "every 9d", None),
     ]
     assert told["schedules"][0]["next_run_at"].endswith(("00:00:00+00:00", "01:00:00+00:00"))  # two in Berlin
-    status, out, err = _usher(site, "schedules", "run", "filed")
+    status, out, err = site.run("schedules", "run", "filed")
     assert (status, err) == (0, "")
     assert re.search(r"Job \w+ took in 1 row of people.csv.\nTo follow it: usher jobs watch \w+\n", out)
     [run] = await beats.runs("filed")
     assert (await site.ended(run.jobs[0])).state is JobState.DONE
-    status, out, err = _usher(site, "schedules", "list")
+    status, out, err = site.run("schedules", "list")
     assert status == 0
     assert "No beat is running" in err
     assert "filed  invite_file on contoso, every 9d\n" in out
     assert re.search(rf"^  next run 20\S+ \S+ · last run 20\S+ \S+ ok\n  Job {run.jobs[0]} took in", out, re.MULTILINE)
     assert "added  retry_failed on contoso, 0 2 * * mon, added at run time\n" in out
-    status, out, err = _usher(site, "schedules", "show", "filed")
+    status, out, err = site.run("schedules", "show", "filed")
     assert re.search(rf"job {run.jobs[0]}, done: 1 invited", out), out
-    assert _usher(site, "schedules", "disable", "filed")[0] == 0
-    assert json.loads(_usher(site, "schedules", "show", "filed", "--json")[1])["enabled"] is False
-    assert "Its next run is at" in _usher(site, "schedules", "enable", "filed")[1]
+    assert site.run("schedules", "disable", "filed")[0] == 0
+    assert json.loads(site.run("schedules", "show", "filed", "--json")[1])["enabled"] is False
+    assert "Its next run is at" in site.run("schedules", "enable", "filed")[1]
     assert "usher schedules disable filed" in _refused(site, "remove", "filed")
     assert "did you mean filed?" in _refused(site, "disable", "filled")
     assert "There is a schedule filed already" in _refused(
         site, "add", "filed", "--task", "check_connections", "--every", "1h"
     )
     assert "schedules.x.task must be one of" in _refused(site, "add", "x", "--task", "invite", "--every", "1h")
-    assert _usher(site, "schedules", "remove", "added")[0] == 0
+    assert site.run("schedules", "remove", "added")[0] == 0
     assert "There is no schedule" in _refused(site, "run", "added")
-    events = [json.loads(line) for line in _usher(site, "audit", "export", "--events-only")[1].splitlines()]
+    events = [json.loads(line) for line in site.run("audit", "export", "--events-only")[1].splitlines()]
     told = [(event["what"], event["schedule"]) for event in events if event["what"].startswith("schedule.")]
     assert told == [
         ("schedule.added", "added"),
@@ -377,7 +315,7 @@ async def test_the_command_lists_switches_runs_and_refuses(site: Site, beats: Be
 
 
 def _refused(site: Site, *words: str) -> str:
-    status, out, err = _usher(site, "schedules", *words)
+    status, out, err = site.run("schedules", *words)
     assert (status, out) == (2, ""), (out, err)
     assert "Traceback" not in err
     return err

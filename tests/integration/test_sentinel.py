@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,18 +11,11 @@ from celery import Celery
 
 from tests.brokers import run_guarded
 from tests.processes import CELERY, plain_environment, running
-from tests.sandboxes import Sandbox, run_sandbox
+from tests.sandboxes import Sandbox
 from tests.sites import open_site
 from worker.model import Counts
 from worker.store import open_client
 from worker.timetable import Timetable
-
-
-@pytest.fixture(scope="module")
-def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """A sandbox for the module; each site resets it."""
-    with run_sandbox(folder, "--quota", "off", "--replication", "0-0.3") as sandbox:
-        yield sandbox
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])

@@ -5,31 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.sandboxes import Sandbox, connection_table, run_sandbox
-from tests.sites import QUOTA, Site, open_site
+from tests.sandboxes import connection_table
+from tests.sites import QUOTA, Site
 from worker.gates import HoldReason
 from worker.job_view import JobView
 from worker.model import Counts, JobState
-
-
-@pytest.fixture(scope="module")
-def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """A sandbox for the module; each test resets it."""
-    with run_sandbox(folder, "--quota", "off", "--replication", "0-0.3") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
-    """A place to work in; what was started in it is ended."""
-    async with open_site(valkey_url, sandbox) as site:
-        yield site
 
 
 async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site) -> None:
