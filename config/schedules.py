@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import PlainValidator, ValidationInfo
+from pydantic import PlainValidator
 
 from config.connections import SANDBOX, Section
 from config.cron import Cron
@@ -120,7 +120,7 @@ def _check_every(value: object) -> float | None:
     return seconds
 
 
-def _check_args(value: object, info: ValidationInfo) -> dict[str, Any]:
+def _check_args(value: object) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     raise ValueError("must be a table of the task's arguments")

@@ -81,7 +81,7 @@ def read_note(path: Path) -> dict[str, Any] | None:
     return note if isinstance(note, dict) else None
 
 
-def find_place() -> str:
+def find_pid_space() -> str:
     """Where this process's id means something: the host and, on Linux, the pid namespace (two containers may share one folder)."""
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())

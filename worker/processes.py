@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.folders import StackError
-from worker.lockfile import FileLock, find_place, is_locked, read_note, try_lock
+from worker.lockfile import FileLock, find_pid_space, is_locked, read_note, try_lock
 from worker.logs import read_event
 
 logger = logging.getLogger("usher.stack")
@@ -167,7 +167,7 @@ def _signal_holder(path: Path, sign: signal.Signals) -> bool:
     """Signal the group of the process named in a lock that is held. False where its number means nothing here."""
     holder = read_note(path) or {}
     pid = holder.get("pid")
-    if not isinstance(pid, int) or pid <= 1 or holder.get("place") != find_place():
+    if not isinstance(pid, int) or pid <= 1 or holder.get("place") != find_pid_space():
         return False
     try:
         os.killpg(pid, sign)
@@ -198,7 +198,7 @@ def _spawn(spec: ChildSpec, lock: FileLock) -> subprocess.Popen[bytes]:
 def _build_preparation(lock_fd: int, death_signal: signal.Signals) -> Callable[[], None]:
     """What the child does between fork and exec: die with us, and sign its lock itself, so that the note is never another's."""
     parent = os.getpid()
-    place = json.dumps(find_place())
+    place = json.dumps(find_pid_space())
 
     def prepare() -> None:
         if _prctl is not None:

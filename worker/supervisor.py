@@ -21,7 +21,7 @@ from worker.control import Mode, build_note
 from worker.crew import Crew, Role
 from worker.environment import Order, build_plain_env
 from worker.folders import Folders
-from worker.lockfile import FileLock, find_place
+from worker.lockfile import FileLock, find_pid_space
 from worker.private import Urls
 from worker.processes import Nursery
 from worker.provision import SERVER_UP_S, Provision
@@ -63,7 +63,7 @@ class _Supervisor:
         self._folders = folders
         self._lock = lock
         self._foreground = foreground
-        self._note = build_note(mode, folders.control_socket, find_place())
+        self._note = build_note(mode, folders.control_socket, find_pid_space())
         self._ending = asyncio.Event()
         self._nursery = Nursery()
         self._attendance = Attendance(self._loop.time, _read_grace_s(env), START_GRACE_S)

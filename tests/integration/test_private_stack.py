@@ -28,7 +28,7 @@ from worker import attachment
 from worker.attachment import Attachment, attach, is_up, read_status
 from worker.environment import Commands
 from worker.folders import Folders, StackError, find_folders
-from worker.lockfile import find_place, is_locked, read_note, try_lock
+from worker.lockfile import find_pid_space, is_locked, read_note, try_lock
 from worker.private import build_server_spec, find_server_program, wait_for_ping
 from worker.processes import Nursery
 
@@ -316,7 +316,7 @@ def test_an_orphaned_server_never_shares_its_folder(stack: Stack) -> None:
     lock = try_lock(spec.lock)
     assert lock is not None
     orphan = subprocess.Popen(spec.argv, start_new_session=True, pass_fds=(lock.fd,))
-    lock.write_note({"pid": orphan.pid, "place": find_place()})
+    lock.write_note({"pid": orphan.pid, "place": find_pid_space()})
     lock.close()
     asyncio.run(wait_for_ping(folders.server_socket))
     with closing(_client(f"unix://{folders.server_socket}")) as client:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from worker.folders import StackError
-from worker.lockfile import FileLock, find_place, is_locked, read_note, try_lock
+from worker.lockfile import FileLock, find_pid_space, is_locked, read_note, try_lock
 from worker.processes import ChildSpec, Keeper, Nursery, compute_backoff_s, explain_end, open_log, read_last_line
 
 READY = "print('ready', flush=True); "
@@ -64,7 +64,7 @@ async def test_a_child_has_a_session_and_a_signed_lock_of_its_own(tmp_path: Path
     child = await nursery.start(spec)
     assert os.getsid(child.pid) == child.pid
     assert is_locked(spec.lock)
-    assert read_note(spec.lock) == {"pid": child.pid, "place": find_place()}
+    assert read_note(spec.lock) == {"pid": child.pid, "place": find_pid_space()}
     assert await child.stop() == -signal.SIGTERM
     assert not is_locked(spec.lock)
 
@@ -94,7 +94,7 @@ async def test_an_orphan_is_ended_before_its_successor_starts(tmp_path: Path, nu
     lock = try_lock(spec.lock)
     assert lock is not None
     orphan = _start_orphan(spec, lock)
-    lock.write_note({"pid": orphan.pid, "place": find_place()})
+    lock.write_note({"pid": orphan.pid, "place": find_pid_space()})
     lock.close()
     child = await nursery.start(spec)
     assert orphan.wait(5) == -signal.SIGTERM
