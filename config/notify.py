@@ -47,6 +47,14 @@ def target_fault(target: str, hosts: Collection[str], *, signed: bool) -> str:
     return "is at a host that notify.hosts does not name" if hosts and host not in hosts else ""
 
 
+def accept_target(value: object, hosts: Collection[str], *, signed: bool) -> str:
+    """Return a target that can be told as things are configured. Raises ValueError with half a sentence."""
+    target = parse_notify(value)
+    if fault := target_fault(target, hosts, signed=signed):
+        raise ValueError(fault)
+    return target
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine."""
     if host == "localhost":

@@ -154,18 +154,15 @@ async def _accept_guests(services: Services, info: dict[str, str], args: Any, kw
 
 
 def _notify(services: Services, given: dict[str, Any]) -> dict[str, str]:
-    from config.notify import parse_notify, target_fault
+    from config.notify import accept_target
 
     if (target := given.pop("notify", None)) is None:
         return {}
     notify = services.settings().notify
     try:
-        target = parse_notify(target)
+        return {"notify": accept_target(target, notify.hosts, signed=bool(notify.secret))}
     except ValueError as error:
         raise Refused(f"notify {error}.") from None
-    if fault := target_fault(target, notify.hosts, signed=bool(notify.secret)):
-        raise Refused(f"notify {fault}.")
-    return {"notify": target}
 
 
 def _rows(given: Any) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from tasks.checks import check_connection
 from worker.batching import GraphRequest
 from worker.errors import LedgerError, UsherError
 from worker.programs import Program, seen
-from worker.store import REFUSE_AT, STOP_AT, Server, check_server
+from worker.store import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
 from worker.timetable import Timetable
 
 if TYPE_CHECKING:
@@ -162,8 +162,8 @@ def clock_fact(whose: str, off_s: float) -> Fact:
 
 
 async def _redis_clock(services: Services) -> Fact:
-    seconds, micros = await services.client.time()
-    return clock_fact("Redis's", time.time() - int(seconds) - int(micros) / 1e6)
+    there_s = await read_time_ms(services.client) / 1000
+    return clock_fact("Redis's", time.time() - there_s)
 
 
 async def _graph_clock(services: Services, name: str) -> Fact | None:

@@ -24,6 +24,7 @@ from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services
 from worker.settler import Settler
+from worker.store import read_time_ms
 
 DAY_MS = 86_400_000
 _REAL = "  return t[1] * 1000 + math.floor(t[2] / 1000)\n"
@@ -55,8 +56,7 @@ class Clocked:
         """Put the clock forward or back."""
         client: Any = self.services.client
         ahead = int(await client.incrby(self.clock_key, ms))
-        seconds, micros = await client.time()
-        now = int(seconds) * 1000 + int(micros) // 1000 + ahead
+        now = await read_time_ms(client) + ahead
         self.services.clocks.learn_redis(now)
         async for key in client.scan_iter(match=f"{self.services.keys.prefix}:index:*"):
             if 0 < await client.pexpiretime(key) <= now:

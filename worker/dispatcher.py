@@ -20,7 +20,7 @@ from worker.programs import describe_self, say
 from worker.publisher import Publisher
 from worker.services import Services
 from worker.stopping import end_task
-from worker.store import OUTAGE, STOP_AT, read_memory
+from worker.store import OUTAGE, STOP_AT, read_memory, read_time_ms
 
 log = logging.getLogger(__name__)
 
@@ -114,8 +114,7 @@ class Dispatcher:
         services = self._services
         await self._look_for_room()
         asked_s = services.clocks.now()
-        seconds, micros = await services.client.time()
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        now_ms = await read_time_ms(services.client)
         services.clocks.learn_redis(now_ms, asked_s)
         program = describe_self("worker", self._worker, services.settings())
         await say(services.client, services.keys, program, now_ms)

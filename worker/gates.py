@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from worker.audit import Trail
 from worker.keys import Keys
 from worker.scripts import Scripts
+from worker.store import read_time_ms
 
 
 class HoldReason(StrEnum):
@@ -103,7 +104,7 @@ class Gates:
 
     async def hold_everything(self, why: str) -> None:
         """Hold every connection, known or not, until `reopen_everything`."""
-        now = await self._now()
+        now = await read_time_ms(self._client)
         await self._client.hset(self._keys.hold_all(), mapping={"why": why, "since": now})
         await self._trail.note("everything.held", why=why)
 
@@ -117,7 +118,7 @@ class Gates:
 
     async def block_tenant(self, tenant_key: str, why: str) -> None:
         """Microsoft blocks invitations of a tenant: no connection of it sends until a person reopens one."""
-        fields = {"why": why, "since": await self._now()}
+        fields = {"why": why, "since": await read_time_ms(self._client)}
         if await self._client.hset(self._keys.tenant(tenant_key), mapping=fields):
             await self._trail.note("tenant.blocked", tenant=tenant_key, why=why)
 
@@ -152,7 +153,7 @@ class Gates:
         if everything:
             return Gate(True, HoldReason.OPERATOR, everything[b"why"].decode(), _instant(everything.get(b"since")))
         until, away = _instant(fields.get(b"closed_until")), _instant(fields.get(b"away_until"))
-        present = datetime.fromtimestamp(await self._now() / 1000, UTC) if until or away else None
+        present = datetime.fromtimestamp(await read_time_ms(self._client) / 1000, UTC) if until or away else None
         if until and present and until <= present:
             until = None
         if fields.get(b"gate") == b"held":
@@ -173,7 +174,7 @@ class Gates:
 
     async def note_trouble(self, connection: str, why: str, wait_s: float) -> None:
         """Let whoever waits know why: this worker got nowhere and tries again in so many seconds."""
-        until = await self._now() + round((wait_s + _TROUBLE_SHOWN_S) * 1000)
+        until = await read_time_ms(self._client) + round((wait_s + _TROUBLE_SHOWN_S) * 1000)
         await self._client.hset(self._keys.connection(connection), mapping={"away_why": why, "away_until": until})
 
     async def forget_trouble(self, connection: str) -> None:
@@ -196,17 +197,13 @@ class Gates:
         await self._client.hdel(self._keys.epoch(), "restored_from")
 
     async def _make_due(self, connection: str) -> None:
-        now = await self._now()
+        now = await read_time_ms(self._client)
         for rotation, due in (
             (self._keys.rotation(connection), self._keys.due()),
             (self._keys.rotation_now(connection), self._keys.due_now()),
         ):
             if await self._client.exists(rotation):
                 await self._client.zadd(due, {connection: now})
-
-    async def _now(self) -> int:
-        seconds, micros = await self._client.time()
-        return int(seconds) * 1000 + int(micros) // 1000
 
 
 def _instant(ms: bytes | None) -> datetime | None:

@@ -25,6 +25,7 @@ from worker.loading import Loading
 from worker.model import JobState, Lane, Options
 from worker.scripts import Scripts
 from worker.seal import Sealer
+from worker.store import read_time_ms
 
 FOLLOWED_S = 20.0
 """How long a command counts as following its job since it last said so; it says so every few seconds."""
@@ -174,8 +175,7 @@ class Jobs:
 
     async def workers(self) -> dict[str, int]:
         """Return the workers seen lately, with their seats."""
-        seconds, micros = await self.client.time()
-        since_ms = int(seconds) * 1000 + int(micros) // 1000 - round(WORKER_TTL_S * 1000)
+        since_ms = await read_time_ms(self.client) - round(WORKER_TTL_S * 1000)
         seen = set(await self.client.zrangebyscore(self.keys.workers(), since_ms, "+inf"))
         seats = await self.client.hgetall(self.keys.worker_seats())
         return {name.decode(): int(count) for name, count in seats.items() if name in seen}

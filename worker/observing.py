@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from worker.ledger import WORKER_TTL_S
 from worker.quota import Bucket, invitation_buckets
 from worker.services import find_connection
+from worker.store import read_time_ms
 from worker.timetable import Timetable
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ class Observer:
     async def look(self) -> Look:
         """Look once. Raises redis-py's errors."""
         keys = self._keys
-        seconds, micros = await self._client.time()
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        now_ms = await read_time_ms(self._client)
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.smembers(keys.connections())
             pipe.hmget(keys.hold_all(), "why", "kind")

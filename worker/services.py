@@ -145,17 +145,15 @@ async def open_services(
         graph = GraphClient(present.graph.timeout_s, heard=meters.graph_call)
         stack.push_async_callback(graph.close)
         yield Services(
-            *(
-                settings,
-                client,
-                keys,
-                ledger,
-                jobs,
-                jobs.gates,
-                index,
-                tokens,
-                graph,
-                sealer,
-            ),
+            settings=settings,
+            client=client,
+            keys=keys,
+            ledger=ledger,
+            jobs=jobs,
+            gates=jobs.gates,
+            index=index,
+            tokens=tokens,
+            graph=graph,
+            sealer=sealer,
             meters=meters,
         )

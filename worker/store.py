@@ -134,6 +134,12 @@ async def check_server(client: Redis) -> tuple[Server, list[str]]:
     return server, warnings
 
 
+async def read_time_ms(client: Any) -> int:
+    """Return what time it is on Redis's clock, by which all times of the ledger are told: milliseconds since 1970."""
+    seconds, micros = await client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 async def ask(command: Any, *args: Any) -> Any:
     """Call one command, its outage translated: raises `LedgerUnavailable`, `LedgerUnsuitable` when it refuses us."""
     try:

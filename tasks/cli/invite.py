@@ -238,13 +238,10 @@ def _refuse_unknown(name: str) -> None:
 
 def _check_notify(target: str) -> str:
     from config import load_settings
-    from config.notify import parse_notify, target_fault
+    from config.notify import accept_target
 
     notify = load_settings().notify
     try:
-        target = parse_notify(target)
+        return accept_target(target, notify.hosts, signed=bool(notify.secret))
     except ValueError as error:
         raise click.UsageError(f"--notify {error}.") from None
-    if fault := target_fault(target, notify.hosts, signed=bool(notify.secret)):
-        raise click.UsageError(f"--notify {fault}.")
-    return target

@@ -14,6 +14,7 @@ from tasks.cli.schedule_views import find_schedule, moment_of, planned_schedules
 from tasks.cli.terminal import Terminal, clean
 from worker.actor import find_person
 from worker.services import Services
+from worker.store import read_time_ms
 from worker.timetable import TASK, Planned, Timetable, plan, switch
 
 _LOOK_S = 0.3
@@ -88,8 +89,7 @@ async def run_schedule(terminal: Terminal, place: Place, services: Services, nam
     connection = planned.schedule.connection or ""
     if place.private and place.is_built_in(connection):
         place.need_worker(connection)  # the sandbox runs while a command is attached that asked for it
-    seconds, micros = await services.client.time()
-    due_ms = int(seconds) * 1000 + int(micros) // 1000
+    due_ms = await read_time_ms(services.client)
     await asyncio.to_thread(_publish, TASK, name, due_ms, find_person().user)
     until_s = asyncio.get_running_loop().time() + wait_s
     found = None

@@ -27,7 +27,7 @@ from worker.place import find_place
 from worker.runtime import runtime
 from worker.services import Services, open_services
 from worker.stopping import end_task
-from worker.store import OUTAGE, keep_trying
+from worker.store import OUTAGE, keep_trying, read_time_ms
 from worker.timetable import TASK, Run, Timetable
 
 log = logging.getLogger(__name__)
@@ -81,12 +81,18 @@ async def fire(services: Services, name: str, due_ms: int, by: str) -> Run | Non
             return None
         await asyncio.sleep(_LOOK_S)
     async with claim:
-        run = Run(due_ms, by, started_ms=known.started_ms if known else await _now_ms(services))
+        run = Run(
+            due_ms,
+            by,
+            started_ms=known.started_ms
+            if known
+            else await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S),
+        )
         await keep_trying(lambda: timetable.record(name, run), _OUTAGE_S)
         told = await _do(services, timetable, name, due_ms)
         done = replace(
             run,
-            ended_ms=await _now_ms(services),
+            ended_ms=await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S),
             status=told.status,
             what=mask_text(told.what),
             jobs=told.jobs,
@@ -132,11 +138,6 @@ async def _find(services: Services, timetable: Timetable, name: str) -> Any:
             return schedule
         await asyncio.sleep(_LOOK_S)
     return None
-
-
-async def _now_ms(services: Services) -> int:
-    seconds, micros = await keep_trying(services.client.time, _OUTAGE_S)
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 @dataclass(slots=True)

@@ -538,7 +538,7 @@ def test_a_reader_that_leaves_early_is_no_error(place: Place) -> None:
 )
 def test_a_closed_or_full_stream_is_no_fault_of_ushers(place: Place, command: str, status: int, said: str) -> None:
     """Nothing to write to is like /dev/null; no room is a sentence, and the status says whether rows were accepted."""
-    argv = ["sh", "-c", f"'{PROGRAM[0]}' -P -m tasks.cli {command}"]
+    argv = ["sh", "-c", f"'{USHER[0]}' -P -m tasks.cli {command}"]
     done = subprocess.run(argv, env=place.env, capture_output=True, text=True, timeout=60)
     lines = [line for line in done.stderr.splitlines(keepends=True) if not JOB.search(line) or "usher:" in line]
     assert (done.returncode, len(lines), "".join(lines)[: len(said)]) == (status, bool(said), said)

@@ -13,16 +13,10 @@ from worker.gates import HoldReason
 from worker.model import Outcome, RowState
 from worker.notices import Notices
 from worker.quota import Bucket
+from worker.store import read_time_ms
 
 HOUR_MS = 3_600_000
 CLOSED_S = 30
-
-
-async def now_ms(desk: Desk) -> int:
-    """The time on Redis's clock."""
-    client: Any = desk.client
-    seconds, micros = await client.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def put_back(desk: Desk, key: str, fields: Sequence[str]) -> None:
@@ -35,7 +29,7 @@ async def put_back(desk: Desk, key: str, fields: Sequence[str]) -> None:
 async def heal(desk: Desk) -> int | None:
     """Heal, as somebody did a moment before the clock was put back."""
     client: Any = desk.client
-    await client.set(desk.keys.healed(), await now_ms(desk) + HOUR_MS)
+    await client.set(desk.keys.healed(), await read_time_ms(desk.client) + HOUR_MS)
     return await desk.ledger.heal()
 
 
@@ -51,7 +45,7 @@ async def test_a_closed_bucket_opens_as_it_would_have(desk: Desk) -> None:
     assert learned == ["t", "c", "rt"]
     await put_back(desk, key, learned)
     assert CLOSED_S - 2 < (await desk.begin(lease, range(20, 40))).wait_s <= CLOSED_S
-    now = await now_ms(desk)
+    now = await read_time_ms(desk.client)
     assert abs(int(await desk.field(key, "rt")) - now) < 5000
     assert await desk.ledger.spending.take(desk.buckets, 1) <= CLOSED_S
 
@@ -63,7 +57,7 @@ async def test_a_connection_closed_for_a_while_goes_on(desk: Desk) -> None:
     key = desk.keys.connection("contoso")
     await put_back(desk, key, ["closed_until"])
     assert await heal(desk) == 1
-    assert 0 < int(await desk.field(key, "closed_until")) - await now_ms(desk) <= CLOSED_S * 1000
+    assert 0 < int(await desk.field(key, "closed_until")) - await read_time_ms(desk.client) <= CLOSED_S * 1000
     assert await heal(desk) == 0
 
 
@@ -74,7 +68,7 @@ async def test_a_held_connection_is_tried_in_time(desk: Desk) -> None:
     key = desk.keys.connection("contoso")
     await put_back(desk, key, ["probe_at"])
     assert await heal(desk) == 1
-    assert 0 < int(await desk.field(key, "probe_at")) - await now_ms(desk) <= 15_000
+    assert 0 < int(await desk.field(key, "probe_at")) - await read_time_ms(desk.client) <= 15_000
 
 
 async def test_bulk_work_waits_no_longer_for_a_single_guest(desk: Desk) -> None:
@@ -82,7 +76,7 @@ async def test_bulk_work_waits_no_longer_for_a_single_guest(desk: Desk) -> None:
     await desk.load(20)
     lease = await desk.lease()
     key, client = desk.keys.connection("contoso"), desk.ledger.client
-    await client.hset(key, "first", await now_ms(desk) + 300)
+    await client.hset(key, "first", await read_time_ms(desk.client) + 300)
     await put_back(desk, key, ["first"])
     assert (await desk.begin(lease)).wait_s > CLOSED_S
     assert await heal(desk) == 1
@@ -93,22 +87,22 @@ async def test_a_credential_is_not_good_for_ever(desk: Desk) -> None:
     """One that was good before says nothing an hour long against another that is refused; the guarded pace keeps what it earned."""
     await desk.load(1)
     key, client = desk.keys.connection("contoso"), desk.ledger.client
-    now = await now_ms(desk)
+    now = await read_time_ms(desk.client)
     await client.hset(key, mapping={"good": "f", "good_at": now, "clean_since": now - 1_000_000, "clean_at": now})
     await put_back(desk, key, ["good_at", "clean_since", "clean_at"])
     assert await heal(desk) == 3
     assert abs(int(await desk.field(key, "clean_since")) - now + 1_000_000) < 5000
-    assert int(await desk.field(key, "good_at")) <= await now_ms(desk)
-    assert int(await desk.field(key, "clean_at")) <= await now_ms(desk)
+    assert int(await desk.field(key, "good_at")) <= await read_time_ms(desk.client)
+    assert int(await desk.field(key, "clean_at")) <= await read_time_ms(desk.client)
 
 
 async def test_who_is_told_of_a_job_is_told_in_time(desk: Desk) -> None:
     """A job that somebody is to be told of is looked at when it would have been."""
     notices, client = Notices(desk.client, desk.keys), desk.ledger.client
     await notices.watch("j", "https://hook.example/")
-    await notices.keep("j", await now_ms(desk) + HOUR_MS + 3000)
+    await notices.keep("j", await read_time_ms(desk.client) + HOUR_MS + 3000)
     assert await heal(desk) == 1
-    assert await client.zscore(desk.keys.notices(), "j") <= await now_ms(desk) + 3000
+    assert await client.zscore(desk.keys.notices(), "j") <= await read_time_ms(desk.client) + 3000
 
 
 async def test_a_dead_worker_has_no_seats_for_an_hour(desk: Desk) -> None:
@@ -117,10 +111,10 @@ async def test_a_dead_worker_has_no_seats_for_an_hour(desk: Desk) -> None:
     await desk.load(1)
     await desk.tick("w1")
     await client.zincrby(desk.keys.workers(), HOUR_MS, "w1")
-    await client.zadd(desk.keys.loading(), {"j9": await now_ms(desk) + HOUR_MS})
+    await client.zadd(desk.keys.loading(), {"j9": await read_time_ms(desk.client) + HOUR_MS})
     assert await heal(desk) == 2
-    assert await client.zscore(desk.keys.workers(), "w1") <= await now_ms(desk)
-    assert await client.zscore(desk.keys.loading(), "j9") <= await now_ms(desk)
+    assert await client.zscore(desk.keys.workers(), "w1") <= await read_time_ms(desk.client)
+    assert await client.zscore(desk.keys.loading(), "j9") <= await read_time_ms(desk.client)
 
 
 async def test_a_second_chunk_is_offered_beside_another(desk: Desk) -> None:
@@ -143,7 +137,7 @@ async def test_when_a_row_was_first_sent_is_kept(desk: Desk) -> None:
     await desk.settle_now()
     (doubt,) = await desk.doubts("contoso", 10)
     assert doubt.first_at_ms == sent_ms
-    assert doubt.attempted_at_ms <= await now_ms(desk)
+    assert doubt.attempted_at_ms <= await read_time_ms(desk.client)
     outcome = Outcome(0, RowState.INVITED, attempted_at_ms=doubt.attempted_at_ms)
     await desk.ledger.record_batch(job, 0, "contoso", lease.ticket.lane, 0, [outcome])
     assert "f0" not in {name.decode() for name in await desk.ledger.client.hkeys(key)}

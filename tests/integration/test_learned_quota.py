@@ -10,6 +10,7 @@ import pytest
 from tests.ledgers import Desk, open_desk
 from worker.model import Grant, Lane, Lease
 from worker.quota import Bucket
+from worker.store import read_time_ms
 
 SLOW = Bucket("slow", 100, 1_000_000)
 """A token in ten seconds: nothing fills up while a test runs."""
@@ -36,11 +37,6 @@ async def _set(desk: Desk, bucket: Bucket = SLOW, **fields: Any) -> None:
     await desk.ledger.client.hset(desk.keys.bucket(bucket.scope), mapping=fields)
 
 
-async def _now_ms(desk: Desk) -> int:
-    seconds, micros = await desk.ledger.client.time()
-    return int(seconds) * 1000 + int(micros) // 1000
-
-
 async def _throttled(desk: Desk, wait_s: float = 0, **more: Any) -> tuple[float, bool]:
     """A 429; by default that of a batch that has just left."""
     return await desk.ledger.spending.throttled("contoso", desk.buckets, wait_s, "429", **more)
@@ -48,7 +44,7 @@ async def _throttled(desk: Desk, wait_s: float = 0, **more: Any) -> tuple[float,
 
 async def _in_the_past(desk: Desk, ms: int, bucket: Bucket = SLOW) -> None:
     """Let the last 429, and where counting began, have been so long ago."""
-    now = await _now_ms(desk)
+    now = await read_time_ms(desk.client)
     kind, count, _ = (await desk.field(desk.keys.bucket(bucket.scope), "a")).split()
     await _set(desk, bucket, e=now - ms, a=f"{kind} {count} {now - ms}", t=now - 1, l=50)
 
@@ -64,7 +60,7 @@ async def test_the_emptiest_bucket_that_may_be_meant_is_closed(desk: Desk) -> No
     lease = await _lease(desk)
     assert (await _begin(desk, lease, range(20))).rows
     await _throttled(desk, 30, refused=5)
-    assert await _number(desk, "c") > await _now_ms(desk) + 29_000
+    assert await _number(desk, "c") > await read_time_ms(desk.client) + 29_000
     assert await _number(desk, "l", wide) == pytest.approx(9_970, abs=1)
     assert await desk.field(desk.keys.bucket(wide.scope), "c") == ""
 
@@ -135,16 +131,16 @@ async def test_a_clean_while_brings_the_whole_limit_back(desk: Desk) -> None:
     lease = await _lease(desk)
     await _begin(desk, lease, range(20))
     await _throttled(desk, refused=0)
-    now = await _now_ms(desk)
+    now = await read_time_ms(desk.client)
     waits = []
     for units in (0, 5, 20, 60, 200):
-        await _set(desk, r="0.00001", u="0.001", rt=now - units * 30_000, l=0, t=await _now_ms(desk), c=0)
+        await _set(desk, r="0.00001", u="0.001", rt=now - units * 30_000, l=0, t=await read_time_ms(desk.client), c=0)
         waits.append((await _begin(desk, lease, range(20, 22))).wait_s)
     assert waits == sorted(waits, reverse=True)
     assert waits[0] == pytest.approx(100, rel=0.01)
     assert waits[1] > 95
     assert waits[3] < 50
-    await _set(desk, rt=now - 2_000 * 30_000, t=await _now_ms(desk))
+    await _set(desk, rt=now - 2_000 * 30_000, t=await read_time_ms(desk.client))
     assert (await _begin(desk, lease, range(20, 22))).wait_s == pytest.approx(10, rel=0.01)
 
 
@@ -153,7 +149,9 @@ async def test_batches_are_small_where_little_comes_in(desk: Desk) -> None:
     lease = await _lease(desk)
     await _begin(desk, lease, range(20))
     await _throttled(desk, refused=0)
-    await _set(desk, r="0.000006", u="0", rt=await _now_ms(desk), l=90, t=await _now_ms(desk), c=0)
+    await _set(
+        desk, r="0.000006", u="0", rt=await read_time_ms(desk.client), l=90, t=await read_time_ms(desk.client), c=0
+    )
     assert len((await _begin(desk, lease, range(20, 40))).rows) == 3
 
 
@@ -180,7 +178,7 @@ async def test_whatever_comes_in_is_theirs_who_wait_for_a_single_guest(desk: Des
     grant = await _begin(desk, single, range(1))
     assert grant.why == "quota"
     bucket = desk.buckets[0]
-    await _set(desk, bucket, l=5, t=await _now_ms(desk))
+    await _set(desk, bucket, l=5, t=await read_time_ms(desk.client))
     assert (await _begin(desk, bulk, range(20, 25))).why == "quota"
     assert (await _begin(desk, single, range(1))).rows
     assert (await _begin(desk, bulk, range(20, 24))).rows

@@ -28,6 +28,7 @@ from worker.reactions import Reactions
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.services import Services
 from worker.settler import Settler
+from worker.store import read_time_ms
 from worker.usage import Begun
 from worker.verdicts import Verdict
 
@@ -91,8 +92,7 @@ class Site:
 async def site(desk: Desk) -> Site:
     """Everything but Graph itself."""
     directory, clocks = Directory(), Clocks()
-    seconds, micros = await desk.ledger.client.time()
-    clocks.learn_redis(seconds * 1000 + micros // 1000)
+    clocks.learn_redis(await read_time_ms(desk.client))
     services = cast(Services, _Services(desk, clocks))
     return Site(desk, directory, services, Settler(services, Leases(desk.ledger), cast(LookUps, directory)))
 
@@ -200,8 +200,7 @@ async def test_the_look_up_before_a_second_send_knows_of_the_first(site: Site, a
 async def _put_clock_forward(site: Site, job: str) -> None:
     """Redis's clock is an hour ahead all at once, so all that was written before looks an hour old."""
     await site.age_doubts(job, 3_600_000)
-    seconds, micros = await site.desk.client.time()
-    now_ms = seconds * 1000 + micros // 1000
+    now_ms = await read_time_ms(site.desk.client)
     site.services.clocks = Clocks()
     site.services.clocks.learn_redis(now_ms - 3_600_000)
     site.services.clocks.learn_redis(now_ms)

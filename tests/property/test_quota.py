@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.ledgers import Desk, open_desk
 from worker.model import Lease, RowState
 from worker.quota import Bucket
+from worker.store import read_time_ms
 
 CLIENTS = ("one", "two", "three")
 
@@ -57,9 +58,9 @@ async def _read(desk: Desk, buckets: list[Bucket], tokens: list[int]) -> list[Sp
     """A settler: takes tokens for reads, all or none."""
     spent = []
     for wanted in tokens:
-        before = await _now_ms(desk)
+        before = await read_time_ms(desk.client)
         if not await desk.ledger.spending.take(buckets, wanted):
-            spent.append(Spent(max(before, await _now_ms(desk) - 1), wanted))
+            spent.append(Spent(max(before, await read_time_ms(desk.client) - 1), wanted))
         await asyncio.sleep(0.003)
     return spent
 
@@ -73,14 +74,9 @@ async def _throttle(desk: Desk, buckets: list[Bucket], refusals: list[tuple[int,
         await asyncio.sleep(0.004)
         if begun_since % 3 == 0:
             for name in (desk.keys.bucket(bucket.scope) for bucket in buckets):
-                await desk.ledger.client.hset(name, "t", await _now_ms(desk) + 5_000)
+                await desk.ledger.client.hset(name, "t", await read_time_ms(desk.client) + 5_000)
         if begun_since % 2:
             await desk.ledger.spending.works(buckets)
-
-
-async def _now_ms(desk: Desk) -> int:
-    seconds, micros = await desk.ledger.client.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def _run(
