@@ -80,7 +80,7 @@ def _stop_after_batches(**_: Any) -> None:
     """Warm shutdown: each chunk ends after the batch in flight and is given back."""
     from worker.runtime import runtime
 
-    runtime.stopping = True
+    runtime.begin_to_stop()
 
 
 @worker_shutdown.connect(weak=False)

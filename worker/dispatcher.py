@@ -60,6 +60,13 @@ class Dispatcher:
         """Something happened: tick now. From the loop's own thread only."""
         self._wake.set()
 
+    def leave(self) -> None:
+        """Offer for this worker's seats no more; ticking goes on. From any thread.
+
+        A worker that shuts down still consumes for up to a second: what its chunks give back is for others.
+        """
+        self._seats = 0
+
     async def stop(self) -> None:
         """Stop ticking and give up this worker's seats."""
         if self._telling is not None:

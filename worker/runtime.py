@@ -98,6 +98,12 @@ class Runtime:
 
         self._dispatcher = self.run(start())
 
+    def begin_to_stop(self) -> None:
+        """Let each chunk end after the batch in flight, and offer no others. From any thread, a signal's handler too."""
+        self.stopping = True
+        if (dispatcher := self._dispatcher) is not None:
+            dispatcher.leave()
+
     def stop_dispatcher(self) -> None:
         """Stop offering."""
         dispatcher, self._dispatcher = self._dispatcher, None

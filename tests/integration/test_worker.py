@@ -7,6 +7,8 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
 from tests.sandboxes import connection_table
 from tests.sites import QUOTA, Site
 from worker.gates import HoldReason
@@ -32,10 +34,11 @@ async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site)
     assert site.sandbox.ask("stats")["tokens_issued"] <= 2
 
 
-async def test_a_warm_stop_ends_after_the_batch_in_flight(site: Site) -> None:
-    """Its answers are recorded, nothing is left in doubt, the rest of the chunk waits for another worker."""
+@pytest.mark.parametrize("latency", ["0.4", "0.1"], ids=["after it consumes no more", "while it still consumes"])
+async def test_a_warm_stop_ends_after_the_batch_in_flight(site: Site, latency: str) -> None:
+    """Its answers are recorded, nothing is left in doubt, the rest of the chunk waits for another worker; it is not offered to this one."""
     worker = site.start_worker()
-    site.sandbox.ask("latency", {"latency": "0.4"})
+    site.sandbox.ask("latency", {"latency": latency})
     job = await site.desk.load(100)
     await site.some(job, 20)
     worker.send_signal(signal.SIGTERM)
