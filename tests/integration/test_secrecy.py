@@ -161,7 +161,12 @@ def _flower(usher: Usher) -> Iterator[str]:
                 return _get(f"{url}/api/workers")[0] == 200
             return False
 
+        def hears() -> bool:
+            usher.ask("usher.job", "none")
+            return bool(json.loads(_get(f"{url}/api/tasks")[1]))
+
         wait_until(answers, 30, "Flower")
+        wait_until(hears, 30, "a task in Flower")  # it asks for these events five seconds after its start
         yield url
 
 
@@ -184,7 +189,8 @@ def _browse(url: str) -> bytes:
     assert status == 200
     paths = ["/", "/workers", "/tasks", "/broker", "/metrics", "/api/queues/length", "/api/task/types"]
     paths += [f"/worker/{name}" for name in json.loads(workers)]
-    by_name = {task["name"] + str(task["state"]): uuid for uuid, task in tasks.items()}
+    # A task whose arrival Flower did not hear of has no name.
+    by_name = {(task["name"], task["state"]): uuid for uuid, task in tasks.items()}
     for uuid in (*by_name.values(), *list(tasks)[:20]):
         paths += [f"/task/{uuid}", f"/api/task/info/{uuid}", f"/api/task/result/{uuid}?timeout=1"]
     for path in paths:
