@@ -6,6 +6,7 @@ Errors of all kinds end here, as sentences on stderr with an exit status, never 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -92,6 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = usher.main(args=given, prog_name="usher", standalone_mode=False, obj=session)
     except BaseException as error:  # noqa: BLE001 - the last stop: every error leaves as a sentence and a status
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C while the first is told about
         from tasks.cli.errors import end
 
         status = end(error, session)

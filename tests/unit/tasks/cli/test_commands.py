@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tasks.cli import COMMANDS, main, usher
+from tasks.cli import COMMANDS, errors, main, usher
 from tasks.cli.errors import Refusal, describe, end
 from tasks.cli.session import Session
 from tasks.cli.terminal import clean
@@ -102,6 +103,23 @@ def test_an_unknown_error_is_a_sentence_with_a_place(
     assert str(log) in told
     assert log.stat().st_mode & 0o777 == 0o600
     assert "Traceback" in log.read_text()
+
+
+def test_a_second_ctrl_c_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first is told about: no traceback, and the status stays what it is."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def press_again(error: BaseException, session: Session) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return 2
+
+    monkeypatch.setattr(errors, "end", press_again)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["nonsense"])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 2
 
 
 def test_a_usage_error_is_one_sentence() -> None:
