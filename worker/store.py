@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -121,9 +122,20 @@ def faults_of(server: Server, info: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-async def check_server(client: Redis) -> tuple[Server, list[str]]:
-    """Ask the server about itself. Returns it with warnings; raises `LedgerUnsuitable` or `LedgerUnavailable`."""
-    info = await ask(client.info)
+async def check_server(client: Redis, *, within_s: float | None = None) -> tuple[Server, list[str]]:
+    """Ask the server about itself. Returns it with warnings; raises `LedgerUnsuitable` or `LedgerUnavailable`.
+
+    `within_s`: for somebody who waits. Without it one that takes connections and is silent is given up after minutes only: each of the
+    client's tries waits for its whole timeout.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            info = await ask(client.info)
+    except TimeoutError:
+        raise LedgerUnavailable(
+            f"Redis takes connections and has not answered for {within_s:g} s; nothing was sent. Whoever runs it sees whether it is "
+            "frozen, loading or overloaded."
+        ) from None
     server = read_server(info)
     faults = faults_of(server, info)
     if faults:

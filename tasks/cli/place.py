@@ -24,6 +24,10 @@ _ABANDONED = timedelta(hours=1)
 """A list that is still loading after this, with nobody at it, is given up: somebody may type one on standard input for minutes."""
 
 
+_ANSWER_S = 20.0
+"""Longer than a failover behind Sentinel mostly takes; shorter than anybody looks at a command that says nothing."""
+
+
 @dataclass(slots=True)
 class Place:
     """Where a command works. `private`: on a stack of this machine; `up`: one that `usher up` keeps running."""
@@ -90,7 +94,7 @@ class Place:
 
         url = self.settings.redis.url or ""
         async with open_services(lambda: self.watched.settings, url, sealed=sealed) as services:
-            _, self.warnings = await check_server(services.client)
+            _, self.warnings = await check_server(services.client, within_s=_ANSWER_S)
             yield services
 
 

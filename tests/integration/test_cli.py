@@ -25,6 +25,7 @@ import pytest
 from tests.needs import need
 from tests.processes import ROOT, USHER, plain_environment, running, wait_until
 from tests.sandboxes import connection_table, run_sandbox
+from tests.sites import OwnValkey
 from worker.attachment import read_status
 from worker.folders import find_folders
 from worker.lockfile import read_note
@@ -522,6 +523,18 @@ def test_a_reader_that_leaves_early_is_no_error(place: Place) -> None:
     done = subprocess.run(["sh", "-c", command], env=place.env, capture_output=True, text=True, timeout=30)
     assert done.stdout.startswith("row,email")
     assert done.stderr == ""
+
+
+def test_a_frozen_redis_is_a_sentence(place: Place) -> None:
+    """It takes connections and never answers; nobody is left in front of a silent command for minutes."""
+    server = OwnValkey.begin()
+    try:
+        server.freeze()
+        done = place.usher("jobs", "list", USHER_REDIS_URL=server.url)
+    finally:
+        server.end()
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert done.err.startswith("usher: Redis takes connections and has not answered for 20 s; nothing was sent.")
 
 
 @pytest.mark.parametrize(
