@@ -20,7 +20,7 @@ from tests.processes import CELERY, Ended, plain_environment, run_command, runni
 from tests.sandboxes import Sandbox, connection_table
 from tests.servers import start_valkey, stop_valkey
 from worker.job_view import JobView
-from worker.model import Lane, Options
+from worker.model import Counts, Lane, Options
 from worker.store import OUTAGE
 
 
@@ -155,6 +155,12 @@ class Site:
         client: Any = self.desk.client
         names = [name for area in areas async for name in client.scan_iter(match=f"{self.desk.keys.prefix}:{area}:*")]
         return int(await client.delete(*names)) if names else 0
+
+    async def all_invited_once(self, job: str, rows: int, within_s: float = 30) -> None:
+        """Wait for the end of the sandbox's only job: every row invited, everybody mailed, nobody twice."""
+        view = await self.ended(job, within_s)
+        assert view.counts == Counts(rows=rows, invited=rows)
+        self.assert_all_mailed_once(rows)
 
     def assert_all_mailed_once(self, rows: int) -> None:
         """The sandbox's own ledger: everybody one mail, nobody two."""

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from tests.sites import OwnValkey, Site, kill
-from worker.model import Counts
 
 
 async def test_three_workers_die_then_redis_then_the_broker(own_site: Site, own_valkey: OwnValkey) -> None:
@@ -26,9 +25,7 @@ async def test_three_workers_die_then_redis_then_the_broker(own_site: Site, own_
     own_valkey.start_again()
     await site.some(job, 400)
     assert await site.delete_keys("mq") > 0
-    view = await site.ended(job, 60)
-    assert view.counts == Counts(rows=600, invited=600)
-    site.assert_all_mailed_once(600)
+    await site.all_invited_once(job, 600, 60)
 
 
 @pytest.mark.long
@@ -50,9 +47,7 @@ async def test_a_worker_dies_every_five_seconds(own_site: Site, own_valkey: OwnV
     own_valkey.start_again()
     await site.some(job, 4800, 60)
     await site.delete_keys("mq")
-    view = await site.ended(job, 240)
-    assert view.counts == Counts(rows=6000, invited=6000)
-    site.assert_all_mailed_once(6000)
+    await site.all_invited_once(job, 6000, 240)
 
 
 async def test_what_a_dead_worker_had_not_sent_is_sent_next(site: Site) -> None:
@@ -74,9 +69,7 @@ async def test_what_a_dead_worker_had_not_sent_is_sent_next(site: Site) -> None:
     assert untouched
     assert letters[9] == "." * 100
     site.start_worker()
-    view = await site.ended(job, 60)
-    assert view.counts == Counts(rows=1000, invited=1000)
-    site.assert_all_mailed_once(1000)
+    await site.all_invited_once(job, 1000, 60)
     mailed = [mail["to"] for mail in site.sandbox.ask("mails")]
     last = next(place for place, email in enumerate(mailed) if int(email.partition("@")[0].rpartition("-")[2]) > 900)
     assert max(mailed.index(email) for email in untouched) < last

@@ -91,10 +91,8 @@ async def test_a_poison_message_is_logged_and_the_worker_lives(site: Site, valke
 
     await site.until("the last of them", taken, 30)
     job = await site.desk.load(40)
-    view = await site.ended(job)
-    assert view.counts == Counts(rows=40, invited=40)
+    await site.all_invited_once(job, 40)
     assert worker.poll() is None
-    site.assert_all_mailed_once(40)
 
 
 async def test_a_job_deleted_under_a_running_chunk_stays_deleted(site: Site) -> None:

@@ -28,9 +28,7 @@ async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site)
     first.send_signal(signal.SIGTERM)
     await asyncio.to_thread(first.wait, 10)
     assert first.returncode == 0
-    view = await site.ended(job)
-    assert view.counts == Counts(rows=2000, invited=2000)
-    site.assert_all_mailed_once(2000)
+    await site.all_invited_once(job, 2000)
     assert site.sandbox.ask("stats")["tokens_issued"] <= 2
 
 
@@ -76,9 +74,7 @@ async def test_the_broker_may_lose_everything_at_any_time(site: Site) -> None:
         names = [name async for name in client.scan_iter(match=f"{mq}*")]
         if names:
             await client.delete(*names)
-    view = await site.ended(job, 40)
-    assert view.counts == Counts(rows=300, invited=300)
-    site.assert_all_mailed_once(300)
+    await site.all_invited_once(job, 300, 40)
 
 
 async def test_a_killed_worker_costs_seconds_and_doubles_nothing(site: Site) -> None:
@@ -97,9 +93,7 @@ async def test_a_killed_worker_costs_seconds_and_doubles_nothing(site: Site) -> 
     assert (await site.view(job)).open > 0
     site.sandbox.ask("latency", {"latency": "0.02"})
     site.start_worker()
-    view = await site.ended(job)
-    assert view.counts == Counts(rows=120, invited=120)
-    site.assert_all_mailed_once(120)
+    await site.all_invited_once(job, 120)
 
 
 async def test_lost_answers_are_looked_up_and_nobody_is_mailed_twice(site: Site) -> None:
@@ -108,9 +102,7 @@ async def test_lost_answers_are_looked_up_and_nobody_is_mailed_twice(site: Site)
     site.sandbox.ask("latency", {"latency": "0"})
     site.start_worker()
     job = await site.desk.load(200)
-    view = await site.ended(job, 40)
-    assert view.counts == Counts(rows=200, invited=200)
-    site.assert_all_mailed_once(200)
+    await site.all_invited_once(job, 200, 40)
 
 
 async def test_a_wrong_secret_holds_and_a_right_one_ends_the_hold(site: Site) -> None:
@@ -129,9 +121,7 @@ async def test_a_wrong_secret_holds_and_a_right_one_ends_the_hold(site: Site) ->
     assert "secret" in view.why
     assert view.counts.pending == 30
     site.secret.write_text(good)
-    view = await site.ended(job, 12)
-    assert view.counts == Counts(rows=30, invited=30)
-    site.assert_all_mailed_once(30)
+    await site.all_invited_once(job, 30, 12)
 
 
 async def test_pause_resume_and_cancel_act_within_a_batch(site: Site) -> None:
