@@ -19,9 +19,9 @@ from typing import Any, Literal, Self
 from worker.control import VERSION, Channel, open_channel
 from worker.environment import Commands, build_order, build_plain_env, build_stack_variables
 from worker.folders import Folders, StackError, find_folders
+from worker.last_words import read_last_line
 from worker.lockfile import FileLock, try_lock
 from worker.private import Urls, ensure_ledger_key, private_urls
-from worker.processes import read_last_line
 from worker.sandboxed import SandboxInfo, read_sandbox_info
 
 Need = Literal["server", "worker"]

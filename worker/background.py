@@ -11,9 +11,9 @@ import os
 import sys
 
 from worker.folders import StackError, find_folders
+from worker.last_words import open_log
 from worker.lockfile import adopt_lock
 from worker.logs import set_up_small
-from worker.processes import open_log
 from worker.supervisor import supervise
 
 

@@ -11,6 +11,8 @@ from worker.attendance import Attendance
 from worker.control import Mode
 from worker.environment import Order, build_worker_env
 from worker.folders import Folders
+from worker.keeper import Keeper
+from worker.last_words import explain_end, read_last_line
 from worker.private import (
     Urls,
     build_server_spec,
@@ -20,7 +22,7 @@ from worker.private import (
     private_urls,
     wait_for_ping,
 )
-from worker.processes import Child, ChildSpec, Keeper, Nursery, explain_end, read_last_line
+from worker.processes import Child, ChildSpec, Nursery
 from worker.sandboxed import build_sandbox_spec, wait_for_sandbox
 
 logger = logging.getLogger("usher.stack")

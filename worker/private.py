@@ -22,7 +22,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from worker.folders import Folders, StackError
-from worker.processes import Child, ChildSpec, explain_end, read_last_line
+from worker.last_words import explain_end, read_last_line
+from worker.processes import Child, ChildSpec
 
 PING_EVERY_S = 0.01
 

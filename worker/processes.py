@@ -1,4 +1,4 @@
-"""Children of the supervisor: each in a session of its own, kept running, and gone when the supervisor is gone.
+"""Children of the supervisor: each in a session of its own, and gone when the supervisor is gone. `keeper` keeps them running.
 
 - A session of its own, so that Ctrl-C in a terminal reaches only the command, which then ends things in order.
 - PDEATHSIG on Linux, so that a killed supervisor leaves nobody behind. Where the kernel has no such thing, and in the instant before
@@ -17,25 +17,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from worker.folders import StackError
+from worker.last_words import open_log
 from worker.lockfile import FileLock, find_pid_space, is_locked, read_note, try_lock
-from worker.logs import read_event
 
 logger = logging.getLogger("usher.stack")
-
-STEADY_S = 10.0
-"""A child that lived this long before it ended was well: its next start waits no longer than the first."""
-
-BACKOFF_FIRST_S = 0.1
-BACKOFF_MAX_S = 5.0
-
-LOG_BYTES_MAX = 5_000_000
-"""A log above this is put aside (`.1`, one generation) when its process starts again."""
 
 _POLL_S = 0.02
 _ORPHAN_TERM_S = 10.0
@@ -60,11 +51,6 @@ class ChildSpec:
     """What the kernel sends when the supervisor dies (Linux)."""
     patience_s: float = 10.0
     """From SIGTERM to SIGKILL."""
-
-
-def compute_backoff_s(failures: int) -> float:
-    """Seconds to wait before the next start, after `failures` ends in a row."""
-    return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(max(failures, 1) - 1, 16))
 
 
 class Child:
@@ -209,128 +195,3 @@ def _build_preparation(lock_fd: int, death_signal: signal.Signals) -> Callable[[
         os.pwrite(lock_fd, b'{"pid": %d, "place": %s}' % (os.getpid(), place.encode()), 0)
 
     return prepare
-
-
-def open_log(path: Path) -> int:
-    """Open a log to append to (0600), putting a large one aside. The caller closes the descriptor."""
-    try:
-        if path.stat().st_size > LOG_BYTES_MAX:
-            path.replace(path.with_name(path.name + ".1"))
-    except FileNotFoundError:
-        pass
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-
-
-def read_last_line(path: Path, start: int = 0) -> str:
-    """What the last line with something on it says that was written after byte `start`; '' where there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(start, file.seek(0, os.SEEK_END) - 8192))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return read_event(next((line.strip() for line in reversed(lines) if line.strip()), ""))
-
-
-def explain_end(name: str, code: int, log: Path | None, said: str) -> str:
-    """The sentence for a child that ended unasked: how, and the last thing it said where it ended by itself."""
-    if code < 0:
-        how = f"was ended by {signal.Signals(-code).name}"
-    else:
-        how = f"ended with status {code}" + (f": {said.rstrip('.')}" if said else "")
-    return f"The {name} {how}{f' (its log: {log})' if log else ''}."
-
-
-class Keeper:
-    """Keeps one child running: starts it, waits until it is ready, and starts it again with a back-off when it ends.
-
-    `ready` returns when the child can be used; None means as soon as it runs. `explain` turns an end into a sentence. `on_trouble`
-    is told that sentence each time the child ends unasked.
-    """
-
-    def __init__(
-        self,
-        nursery: Nursery,
-        spec: ChildSpec,
-        *,
-        explain: Callable[[int], str],
-        ready: Callable[[Child], Awaitable[None]] | None = None,
-        on_trouble: Callable[[str], None] = lambda sentence: None,
-    ) -> None:
-        self.spec = spec
-        self.child: Child | None = None
-        self.trouble = ""
-        """Why it ended last time; '' while it is well."""
-        self._nursery = nursery
-        self._explain = explain
-        self._ready = ready
-        self._on_trouble = on_trouble
-        self._changed = asyncio.Condition()
-        self._up = False
-        self._failures = 0  # ends in a row, for the back-off
-        self._unready = 0  # lives in a row that ended before they were of use
-        self._task = asyncio.create_task(self._run(), name=f"keep {spec.name}")
-
-    async def wait_up(self, timeout_s: float) -> None:
-        """Wait until the child is ready. Raises `StackError` when it ended twice in a row before, or is not ready in time."""
-        try:
-            async with asyncio.timeout(timeout_s), self._changed:
-                await self._changed.wait_for(lambda: self._up or self._unready >= 2 or self._task.done())
-        except TimeoutError:
-            raise StackError(self.trouble or f"The {self.spec.name} was not ready after {timeout_s:.0f} s.") from None
-        if not self._up:
-            raise StackError(self.trouble or f"The {self.spec.name} is being stopped.")
-
-    async def stop(self, hurry: asyncio.Event | None = None) -> None:
-        """End the child and start it no more."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        if self.child is not None:
-            await self.child.stop(hurry)
-            self.child = None
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            started_at = loop.time()
-            try:
-                await self._run_once()
-            except (StackError, OSError) as error:
-                self.trouble = str(error)
-            if loop.time() - started_at >= STEADY_S:
-                self._failures = 0
-            async with self._changed:
-                self._unready = 0 if self._up else self._unready + 1
-                self._up = False
-                self._failures += 1
-                self._changed.notify_all()
-            logger.warning("%s", self.trouble)
-            self._on_trouble(self.trouble)
-            await asyncio.sleep(compute_backoff_s(self._failures))
-
-    async def _run_once(self) -> None:
-        """One life of the child, from its start to its end."""
-        self.child = child = await self._nursery.start(self.spec)
-        logger.info("%s started, process %d", self.spec.name, child.pid)
-        if self._ready is not None:
-            await self._wait_ready(child, self._ready)
-        if not child.ended.done():
-            async with self._changed:
-                self._up = True
-                self._changed.notify_all()
-        code = await asyncio.shield(child.ended)
-        child.kill_group()
-        self.child = None
-        self.trouble = self._explain(code)
-
-    async def _wait_ready(self, child: Child, ready: Callable[[Child], Awaitable[None]]) -> None:
-        waiting = asyncio.ensure_future(ready(child))
-        first: set[asyncio.Future[Any]] = {waiting, child.ended}
-        try:
-            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not waiting.done():
-                waiting.cancel()
-        if waiting.done() and not waiting.cancelled():
-            waiting.result()

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from worker.folders import StackError
+from worker.keeper import Keeper, compute_backoff_s
+from worker.last_words import explain_end, open_log, read_last_line
 from worker.lockfile import FileLock, find_pid_space, is_locked, read_note, try_lock
-from worker.processes import ChildSpec, Keeper, Nursery, compute_backoff_s, explain_end, open_log, read_last_line
+from worker.processes import ChildSpec, Nursery
 
 READY = "print('ready', flush=True); "
 SLEEP = READY + "import time; time.sleep(60)"
@@ -160,7 +162,7 @@ async def test_a_program_that_is_not_there_is_a_sentence(tmp_path: Path, nursery
 
 def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs do not grow for ever, and are for their owner alone."""
-    monkeypatch.setattr("worker.processes.LOG_BYTES_MAX", 10)
+    monkeypatch.setattr("worker.last_words.LOG_BYTES_MAX", 10)
     log = tmp_path / "a.log"
     for text in (b"more than ten bytes\n", b"new\n\n"):
         fd = open_log(log)

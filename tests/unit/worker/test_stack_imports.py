@@ -6,7 +6,9 @@ import sys
 MODULES = (
     "folders",
     "lockfile",
+    "last_words",
     "processes",
+    "keeper",
     "private",
     "environment",
     "sandboxed",
