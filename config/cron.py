@@ -11,6 +11,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -105,3 +106,8 @@ def _number(text: str, what: str, least: int, most: int, names: tuple[str, ...])
 
 def _a(what: str) -> str:
     return f"an {what}" if what == "hour" else f"a {what}"
+
+
+def find_zone(name: str) -> tzinfo:
+    """Return a time zone by name; UTC is there on machines without a time zone database too. Raises `ZoneInfoNotFoundError`."""
+    return UTC if name == "UTC" else ZoneInfo(name)

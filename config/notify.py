@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from config.values import split_url
+from config.values import is_loopback, split_url
 
 _CELERY = re.compile(r"celery:([A-Za-z_][\w.-]{0,199})(?:@([\w.-]{1,100}))?")
 _MOST = 2000
@@ -53,13 +52,3 @@ def accept_target(value: object, hosts: Collection[str], *, signed: bool) -> str
     if fault := target_fault(target, hosts, signed=signed):
         raise ValueError(fault)
     return target
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from pydantic import PlainValidator
 
 from config.connections import SANDBOX, Section
-from config.cron import Cron
+from config.cron import Cron, find_zone
 from config.errors import did_you_mean
 from config.references import Reference
 from config.values import (
@@ -204,11 +203,6 @@ def parse_timezone(value: object) -> str:
     except (ValueError, OSError, LookupError):
         raise ValueError("must be the name of a time zone, such as Europe/Berlin or UTC") from None
     return value.strip()
-
-
-def find_zone(name: str) -> tzinfo:
-    """Return a time zone by name; UTC is there on machines without a time zone database too."""
-    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def _length(seconds: float) -> str:

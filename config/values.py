@@ -12,6 +12,7 @@ import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -217,6 +218,14 @@ def parse_domain(value: object) -> str:
         if len(folded) <= 253 and _DOMAIN.fullmatch(folded):
             return folded
     raise ValueError("must be a plain domain name such as contoso.com (no wildcard; subdomains are listed one by one)")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host: an address, with or without brackets, or `localhost`. Another name may be anybody's."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def split_url(value: object, schemes: tuple[str, ...]) -> SplitResult:

@@ -23,10 +23,11 @@ from redbeat import RedBeatScheduler
 from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_lock, get_redis
 from redis.exceptions import LockError
 
+from config.cron import find_zone
 from worker.place import find_place
 from worker.programs import EVERY_S, describe_self, dump
 from worker.store import OUTAGE, open_client
-from worker.timetable import TASK, Timetable, find_zone, read_table
+from worker.timetable import TASK, Timetable, read_table
 
 log = logging.getLogger(__name__)
 

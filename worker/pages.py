@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import ipaddress
 import logging
 import os
 import socket
@@ -18,6 +17,7 @@ from typing import Any
 import click
 from celery.signals import import_modules
 
+from config.values import is_loopback
 from worker.folders import StackError, find_folders
 from worker.page_options import LEVELS, NotStarted, end
 from worker.rests import describe_run
@@ -109,14 +109,6 @@ def describe_counts(shown: str) -> str:
     if "chunks" in found:
         return describe_run(words, str(found.get("rest", "")))
     return words or "nothing was due"  # rows in doubt
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches an address. A name other than `localhost` may be anybody's. Pure."""
-    try:
-        return ipaddress.ip_address(address.strip("[]")).is_loopback
-    except ValueError:
-        return address.lower() == "localhost"
 
 
 def _is_given(options: Any, name: str) -> bool:

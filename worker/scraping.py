@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import hmac
-import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from config.errors import ConfigError
+from config.values import is_loopback
 from worker.errors import CannotListen
 
 if TYPE_CHECKING:
@@ -51,12 +51,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False  # a name may mean anything tomorrow
+        return is_loopback(self.host)
 
 
 @dataclass(frozen=True, slots=True)

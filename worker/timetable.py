@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from redis.asyncio import Redis
 
+from config.cron import Cron, find_zone
 from worker.keys import Keys
 
 if TYPE_CHECKING:
@@ -174,13 +175,6 @@ def switch(planned: Planned, *, off: bool, now: datetime) -> Planned:
     return Planned(planned.schedule, planned.origin, planned.zone, last_run_at, off, planned.fired)
 
 
-def find_zone(name: str) -> tzinfo:
-    """Return the time zone of a schedule."""
-    from config.schedules import find_zone
-
-    return find_zone(name)
-
-
 def read_table(name: str, table: Mapping[str, Any]) -> Schedule:
     """Return the schedule that an entry keeps. A connection it names may be gone: whoever runs it says so."""
     from config import parse_schedule
@@ -238,8 +232,6 @@ def _as_celery(schedule: Schedule) -> Any:
     """Return Celery's own kind of schedule, for whoever reads the entry with other tools; usher's beat asks ours (`worker.beat`)."""
     from celery.schedules import crontab
     from celery.schedules import schedule as interval
-
-    from config.cron import Cron
 
     if schedule.cron is None:
         return interval(run_every=schedule.every)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from config.cron import find_zone
 from config.errors import did_you_mean, quoted
 from tasks.cli.errors import Refusal
 from tasks.cli.place import Place
@@ -13,7 +14,7 @@ from tasks.cli.words import outcomes
 from tasks.views import describe_job
 from worker.masking import mask_text
 from worker.services import Services
-from worker.timetable import Planned, Run, Timetable, find_zone, plan
+from worker.timetable import Planned, Run, Timetable, plan
 
 _COLOURS = {"ok": "green", "attention": "yellow", "failed": "red", "running": "blue"}
 

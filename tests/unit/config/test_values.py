@@ -8,6 +8,7 @@ from config.values import (
     Limit,
     Pace,
     Reserve,
+    is_loopback,
     mask_url,
     parse_count,
     parse_domain,
@@ -212,3 +213,20 @@ def test_a_reserve_is_a_percentage_up_to_half() -> None:
     for bad in ("51%", "5", "-1%", "%", 0.6, True, None, "five%", float("nan")):
         with pytest.raises(ValueError, match="percentage from 0% to 50%"):
             Reserve.parse(bad)
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("host", False),
+        ("[::1]", True),
+    ],
+)
+def test_loopback_is_this_machine(host: str, own: bool) -> None:
+    """A name may be anybody's."""
+    assert is_loopback(host) is own

@@ -99,15 +99,6 @@ def test_without_a_store_it_goes_on(options: Any, tmp_path: Path, caplog: pytest
 
 
 @pytest.mark.parametrize(
-    ("address", "own"),
-    [("127.0.0.1", True), ("127.1.2.3", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("host", False)],
-)
-def test_loopback_is_this_machine(address: str, own: bool) -> None:
-    """A name may be anybody's."""
-    assert pages.is_loopback(address) is own
-
-
-@pytest.mark.parametrize(
     ("result", "shown"),
     [
         (
