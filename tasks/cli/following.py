@@ -83,7 +83,8 @@ async def follow(
                 )
             if view is not None:
                 session.last = describe_job(view)
-                progress.draw(view, follower, now_s, note)
+                if end is not End.HELD:  # why is told in the end
+                    progress.draw(view, follower, now_s, note)
             if end is None and stopped_s is not None and now_s - stopped_s > DRAIN_S + _PAUSE_WITHIN_S:
                 end = End.LOST
             if end is not None:
