@@ -95,6 +95,7 @@ async def test_redis_frozen_for_five_seconds(own_site: Site, own_valkey: OwnValk
     await asyncio.sleep(5)
     own_valkey.thaw()
     await site.all_invited_once(job, 300, 40)
+    assert all(record["invitation_id"] for record in await site.results(job)), "a look-up would not know it"
     assert worker.poll() is None
 
 
