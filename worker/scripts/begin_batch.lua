@@ -193,17 +193,17 @@ if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
 local number = math.max(tonumber(c[3] or 0), tonumber(t.fence) * 1000) + 1
 local batch = { string.format('%.0f', now) }
 local reply = { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked }
+local sending, attempted = {}, {}
 for k = 1, n do
   local i = chosen[k]
-  local attempt = math.min(9, tonumber(letter_at(attempts, i)) + 1)
+  local attempt, letter = math.min(9, (tonumber(letter_at(attempts, i)) or 0) + 1), letter_at(letters, i)
   reply[#reply + 1] = i
   reply[#reply + 1] = attempt
-  local letter = letter_at(letters, i)
   reply[#reply + 1] = letter
-  letters = replace_at(letters, i, 's')
-  attempts = replace_at(attempts, i, string.format('%d', attempt))
-  batch[#batch + 1] = string.format(letter == 'q' and '%dq' or '%d', i)
+  sending[i], attempted[i] = 's', attempt .. ''
+  batch[#batch + 1] = letter == 'q' and i .. 'q' or i
 end
+letters, attempts = replace_all(letters, sending), replace_all(attempts, attempted)
 redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. ARGV[#ARGV])
 if ARGV[#ARGV - 2] == '1' then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end -- as mark_checked.lua
 redis.call('HINCRBY', KEYS[2], 'open', n)

@@ -24,12 +24,13 @@ for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
 -- Of a job that has ended, its cancelled rows counted as that, no look-up changes a row that was never sent
 local over = batch == 0 and redis.call('HGET', KEYS[1], 'finished_at')
 local counts, resolved, opened, taken, revived = {}, {}, 0, 0, false
+local changed = {} -- row → its new letter
 local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose it should be
 local place = 0
 for row, new, wait, attempt in string.gmatch(ARGV[18], '(%d+)(%D)(%d+):(%d+);') do
   local i, hash = tonumber(row), string.sub(ARGV[19], place * 12 + 1, place * 12 + 12)
   place = place + 1
-  local old = letter_at(letters, i)
+  local old = changed[i] or letter_at(letters, i)
   local waiting
   if batch > 0 then
     waiting = old == 's' and mine[row] ~= nil
@@ -56,24 +57,25 @@ for row, new, wait, attempt in string.gmatch(ARGV[18], '(%d+)(%D)(%d+):(%d+);') 
   if fact and (old == 'd' or (tonumber(letter_at(c[3] or '', i)) or 0) > (is_pending(old) and 0 or 1)) then redis.call('HDEL', KEYS[2], 'f' .. row) end
   if fact then
     if not is_pending(old) then opened = opened - 1 end
-    letters = replace_at(letters, i, new)
+    changed[i] = new
     counts[new] = (counts[new] or 0) + 1
     taken = taken + 1
     if batch > 0 then answered[#answered + 1] = marks[place] end
   elseif waiting and is_pending(new) then
-    letters = replace_at(letters, i, new)
+    changed[i] = new
     opened = opened - 1
     revived = revived or ended_doubt
     taken = taken + 1
   elseif waiting and new == 'd' then
     if old == 's' then
       redis.call('HSET', KEYS[2], 'd' .. row, mine[row])
-      letters = replace_at(letters, i, 'd')
+      changed[i] = 'd'
     end
     look_at(prefix, connection, job .. ':' .. chunk .. ':' .. row, now + (wait ~= '0' and tonumber(wait) or settle_ms))
     taken = taken + 1
   end
 end
+letters = replace_all(letters, changed)
 if invited[1] then index_write(ARGV[10], invited, now, string.format('i%.0f:%s', math.floor(now / 86400000), job)) end
 if next(given_up) then
   local hashes, gone = {}, {}
@@ -84,7 +86,7 @@ if next(given_up) then
   if gone[1] then redis.call('HDEL', claims_of(ARGV[10]), unpack(gone)) end
 end
 -- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like any lost answer
-if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, string.format('b%.0f', batch), letters, settle_ms) end
+if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, string.format('b%.0f', batch), letters, settle_ms, mine) end
 redis.call('HSET', KEYS[2], 'st', letters)
 for letter, n in pairs(counts) do
   redis.call('HINCRBY', KEYS[1], 'n:' .. letter, n)
