@@ -22,7 +22,7 @@ from tasks.cli.terminal import Terminal, build_facts
 from tasks.cli.words import many, utc_now
 from tasks.rows import BadRow, ValidRow
 from tasks.submit import Loaded, drop, load, new_job_id, start
-from worker.errors import TokenUnavailable
+from worker.errors import TokenRefused, TokenUnavailable
 from worker.quota import invitation_buckets
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ async def _sign_in(terminal: Terminal, services: Services, connection: Connectio
     except TokenUnavailable as error:
         terminal.warn(f"{error} The rows are accepted all the same and wait for it.")
         return None
+    except TokenRefused as error:
+        raise Refusal(f"Nothing was accepted or sent. {error}") from None
     return await fetch_tenant(services, connection, token.secret.reveal())
 
 
