@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
+from worker.autopipe import AutoPipeline
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
@@ -24,10 +26,10 @@ def source_of(name: str) -> str:
 
 
 class Script:
-    """One script with one client. redis-py's own does the same by a longer way, which shows where it is called for every batch."""
+    """One script. redis-py's own does the same by a longer way, which shows where it is called for every batch."""
 
-    def __init__(self, client: Redis, source: str) -> None:
-        self._client: Any = client
+    def __init__(self, pipeline: AutoPipeline, source: str) -> None:
+        self._pipeline = pipeline
         self._source = source
         self._sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # how Redis names it
 
@@ -35,23 +37,23 @@ class Script:
         """Run it; a server that does not know it (new, or failed over to) is given its text first."""
         call = ("EVALSHA", self._sha, len(keys), *keys, *args)
         try:
-            return await self._client.execute_command(*call)
+            return await self._pipeline.call(*call)
         except NoScriptError:
-            await self._client.script_load(self._source)
-            return await self._client.execute_command(*call)
+            await self._pipeline.call("SCRIPT LOAD", self._source)
+            return await self._pipeline.call(*call)
 
 
 class Scripts:
     """The scripts of one client, by name: `await scripts["tick"](keys=…, args=…)`."""
 
     def __init__(self, client: Redis) -> None:
-        self._client = client
+        self._pipeline = AutoPipeline(client)
         self._known: dict[str, Script] = {}
 
     def __getitem__(self, name: str) -> Script:
         script = self._known.get(name)
         if script is None:
-            script = self._known[name] = Script(self._client, source_of(name))
+            script = self._known[name] = Script(self._pipeline, source_of(name))
         return script
 
 
