@@ -12,10 +12,11 @@ from worker.runtime import runtime
 
 @app.task(name="usher.run_chunk", bind=True, acks_late=False)
 def run_chunk(self: Any, /, job: str, chunk: int, connection: str, *, fence: int, lane: str) -> dict[str, Any]:
-    """Run a chunk as far as it goes. Delivered late or twice it does nothing: the fence is spent."""
+    """Run a chunk as far as it goes, and what is offered of its job next. Delivered late or twice it does nothing: the fence is spent."""
     try:
         with bound(task_id=self.request.id):
-            return runtime.run(runtime.parts.runner.run(Ticket(job, chunk, fence, connection, Lane(lane))))
+            ticket = Ticket(job, chunk, fence, connection, Lane(lane))
+            return runtime.run(runtime.parts.runner.run(ticket, runtime.next_of))
     finally:
         runtime.wake()
 

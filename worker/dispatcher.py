@@ -14,7 +14,9 @@ from contextlib import suppress
 
 from worker.errors import LedgerTooNew
 from worker.expiry import note_certificates
+from worker.handover import Handover, Offer
 from worker.ledger import MOST_OFFERS, Tick
+from worker.model import Ticket
 from worker.notifier import Notifier
 from worker.programs import describe_self, say
 from worker.publisher import Publisher
@@ -42,6 +44,8 @@ class Dispatcher:
         self._seats = seats
         self._publisher = publisher
         self._wake = asyncio.Event()
+        self._handover = Handover()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._full = False
@@ -51,6 +55,7 @@ class Dispatcher:
     def start(self) -> None:
         """Begin ticking."""
         if self._task is None:
+            self._loop = asyncio.get_running_loop()
             self._task = asyncio.create_task(self._run(), name="usher-dispatcher")
             self._telling = asyncio.create_task(
                 Notifier(self._services, self._publisher.send_news).run(), name="usher-notices"
@@ -60,12 +65,22 @@ class Dispatcher:
         """Something happened: tick now. From the loop's own thread only."""
         self._wake.set()
 
+    async def next_of(self, job: str) -> Ticket | None:
+        """Return an offer of a job that the next tick makes, for a seat that has just ended a chunk of it; None: it has none for it."""
+        if self._task is None:
+            return None
+        self._wake.set()
+        return await self._handover.wait(job)
+
     def leave(self) -> None:
         """Offer for this worker's seats no more; ticking goes on. From any thread.
 
         A worker that shuts down still consumes for up to a second: what its chunks give back is for others.
         """
         self._seats = 0
+        if (loop := self._loop) is not None:
+            with suppress(RuntimeError):  # it is closed: nobody waits there
+                loop.call_soon_threadsafe(self._handover.dismiss)
 
     async def stop(self) -> None:
         """Stop ticking and give up this worker's seats."""
@@ -75,6 +90,7 @@ class Dispatcher:
         if self._task is not None:
             await end_task(self._task)
             self._task = None
+            self._handover.dismiss()
             with suppress(*OUTAGE, LedgerTooNew):
                 await self._services.ledger.tick(self._worker, 0)
         self._thread.shutdown(wait=False)
@@ -87,15 +103,13 @@ class Dispatcher:
             self._wake.clear()
             wait_s = _AWAY_S
             try:
-                tick = await self._services.ledger.tick(
-                    self._worker, self._seats, most=0 if self._full else MOST_OFFERS
-                )
+                tick, offers = await self._tick()
                 # A full server is asked no more often than an idle one, whatever is due
                 wait_s = IDLE_S if tick.next_s is None or self._full else min(IDLE_S, max(_SOON_S, tick.next_s))
                 self._report(tick)
                 await self._services.meters.push_if_due(self._services.client, self._services.keys, loop.time())
-                if tick.offers:
-                    await loop.run_in_executor(self._thread, self._publisher.send_offers, tick.offers)
+                if offers:
+                    await loop.run_in_executor(self._thread, self._publisher.send_offers, offers)
                 if loop.time() >= housekeeping_at:
                     housekeeping_at = loop.time() + _HOUSEKEEPING_S
                     await self._keep_house()
@@ -116,6 +130,15 @@ class Dispatcher:
                 log.exception("a tick failed; the next one follows")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait_s)
+
+    async def _tick(self) -> tuple[Tick, list[Offer]]:
+        """Ask the ledger for what is due, and hand its offers to the seats that wait. Returns what it said, and the offers that are left."""
+        waiting = self._handover.waiting()  # whoever comes during the tick may have freed its seat too late for it
+        try:
+            tick = await self._services.ledger.tick(self._worker, self._seats, most=0 if self._full else MOST_OFFERS)
+            return tick, self._handover.pass_on(tick.offers)
+        finally:  # also where it failed: a seat never waits for a server
+            self._handover.dismiss(waiting)
 
     async def _keep_house(self) -> None:
         services = self._services

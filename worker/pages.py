@@ -33,7 +33,7 @@ FORGET_WORKERS_S = 86_400
 _LOGIN = (
     "FLOWER_BASIC_AUTH=NAME:PASSWORD (a variable rather than an option: the host's list of processes shows options)"
 )
-_PLACE = ("job", "chunk", "chunks", "connection")
+_PLACE = ("job", "chunk", "chunks", "runs", "connection")
 
 
 @import_modules.connect(weak=False)
@@ -107,7 +107,7 @@ def describe_counts(shown: str) -> str:
     counts = {key: value for key, value in found.items() if key not in _PLACE and isinstance(value, int)}
     words = ", ".join(f"{count} {str(word).replace('_', ' ')}" for word, count in sorted(counts.items()))
     if "chunks" in found:
-        return describe_run(words, str(found.get("rest", "")))
+        return describe_run(words, str(found.get("rest", "")), int(found.get("runs", 1)))
     return words or "nothing was due"  # rows in doubt
 
 

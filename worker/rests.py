@@ -37,8 +37,10 @@ def describe_rest(why: str, wait_s: float) -> str:
     return f"{words}{until}"
 
 
-def describe_run(counts: str, rest: str) -> str:
-    """Return what a run of a chunk did and what it left: `40 invited; the rest waits for quota, next try in 1.4 s`."""
+def describe_run(counts: str, rest: str, chunks: int = 1) -> str:
+    """Return what a run came to and what it left: `140 invited in 2 chunks; the rest waits for quota, next try in 1.4 s`."""
+    if chunks > 1:
+        counts = f"{counts or 'nothing was left to send'} in {chunks} chunks"
     if not rest:
         return counts or "nothing was left to send"
     return f"{counts}; the rest {rest}" if counts else f"nothing sent yet; it {rest}"

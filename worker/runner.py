@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from worker.approval import explain
@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NextOf = Callable[[str], Awaitable[Ticket | None]]
+"""Gives a job's next offer to a seat that asks for one; None: there is none for it now (`dispatcher.Dispatcher.next_of`)."""
 LEASE_MAX_S = 280.0
 """A chunk is given back after this long, below the five minutes for which a lease may be renewed."""
+RUNS_FOR_S = 5.0
+"""So long a seat takes its job's next chunks without a message: Flower hears of a task when it ends, and a stop waits for none."""
 _BROKEN_S = 60.0  # a chunk that fails in a way nobody thought of is not tried, and logged, without pause
 _NOT_RUN = "this offer is void or was claimed before"
+_VOID = {"not_run": _NOT_RUN}
 _UNKNOWN_CONNECTION_S = 10.0  # until a worker that knows it may have come
 
 
@@ -47,20 +52,33 @@ class ChunkRunner:
         self._stopping = stopping
         self._blocked = BlockedDomains()
 
-    async def run(self, ticket: Ticket) -> dict[str, Any]:
-        """Claim an offered chunk and run it as far as it goes. Returns its counts, for Flower; nothing about anybody.
+    async def run(self, ticket: Ticket, next_of: NextOf | None = None) -> dict[str, Any]:
+        """Claim an offered chunk and run it as far as it goes, then those of its job that `next_of` offers to this seat.
 
-        An offer that is void, or was claimed before, is a no-op: its message came late, or twice.
+        Returns their counts, for Flower; nothing about anybody. An offer that is void, or was claimed before, is a no-op: its message
+        came late, or twice.
         """
-        place = {"job": ticket.job, "chunk": ticket.chunk + 1, "connection": ticket.connection}
-        with bound(**place):
-            return {**place, **await self._run(ticket)}
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + RUNS_FOR_S
+        done = await self._run(ticket)
+        result, runs = {**_place_of(ticket), **done}, 1
+        while next_of is not None and _ended_whole(done) and not self._stopping() and loop.time() < until_s:
+            offered = await next_of(ticket.job)
+            done = await self._run(offered) if offered is not None else _VOID
+            if "not_run" not in done:
+                _add(result, done)
+                runs += 1
+        return {**result, "runs": runs} if runs > 1 else result
 
     async def _run(self, ticket: Ticket) -> dict[str, Any]:
+        with bound(**_place_of(ticket)):
+            return await self._claim_and_work(ticket)
+
+    async def _claim_and_work(self, ticket: Ticket) -> dict[str, Any]:
         lease = await self._services.ledger.claim(ticket)
         if lease is None:
             log.info("job %s chunk %d: %s", ticket.job, ticket.chunk + 1, _NOT_RUN)
-            return {"not_run": _NOT_RUN}
+            return _VOID
         began_s, wait_s = asyncio.get_running_loop().time(), 1.0
         tally: Counter[str] = Counter()
         self._leases.add(lease)
@@ -141,3 +159,19 @@ class ChunkRunner:
             log.warning(
                 "job %s chunk %d was not given back; its lease ends by itself", lease.ticket.job, lease.ticket.chunk + 1
             )
+
+
+def _place_of(ticket: Ticket) -> dict[str, Any]:
+    return {"job": ticket.job, "chunk": ticket.chunk + 1, "connection": ticket.connection}
+
+
+def _ended_whole(done: dict[str, Any]) -> bool:
+    """Whether a chunk ran and left nothing: what stopped one that did would stop the next."""
+    return "not_run" not in done and "rest" not in done
+
+
+def _add(result: dict[str, Any], done: dict[str, Any]) -> None:
+    """Add the counts of another chunk of the same job, and what it left."""
+    for word, value in done.items():
+        is_count = isinstance(value, int) and word != "chunks"
+        result[word] = result.get(word, 0) + value if is_count else value

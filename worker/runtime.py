@@ -20,6 +20,7 @@ from worker.dispatcher import Dispatcher
 from worker.epochs import Epochs
 from worker.leases import Leases
 from worker.lookups import LookUps
+from worker.model import Ticket
 from worker.patience import Patience
 from worker.publisher import Publisher
 from worker.reactions import Reactions
@@ -123,6 +124,11 @@ class Runtime:
         except FutureCancelled:
             return True  # it is being closed
         return True
+
+    async def next_of(self, job: str) -> Ticket | None:
+        """Return the next offer of a job, if this process's dispatcher makes one now. In the loop."""
+        dispatcher = self._dispatcher
+        return await dispatcher.next_of(job) if dispatcher is not None and not self.stopping else None
 
     def wake(self) -> None:
         """A task ended: a seat is free. From any thread."""

@@ -64,7 +64,7 @@ async def test_a_chunk_at_the_quota_keeps_its_seat_for_its_next_tokens(site: Sit
 async def test_the_broker_may_lose_everything_at_any_time(site: Site) -> None:
     """Every broker key deleted, again and again while a job runs: the job completes, nothing is sent twice."""
     site.start_worker()
-    job = await site.desk.load(300)
+    job = await site.desk.load(1000)
     mq = f"{site.desk.keys.prefix}:mq:"
     client: Any = site.desk.client
     await client.brpop([f"{mq}usher.bulk"], timeout=5)  # a message that nobody will ever see
@@ -74,7 +74,7 @@ async def test_the_broker_may_lose_everything_at_any_time(site: Site) -> None:
         names = [name async for name in client.scan_iter(match=f"{mq}*")]
         if names:
             await client.delete(*names)
-    await site.all_invited_once(job, 300, 40)
+    await site.all_invited_once(job, 1000, 40)
 
 
 async def test_a_killed_worker_costs_seconds_and_doubles_nothing(site: Site) -> None:

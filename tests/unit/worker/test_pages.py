@@ -110,6 +110,10 @@ def test_without_a_store_it_goes_on(options: Any, tmp_path: Path, caplog: pytest
             "{'job': 'j', 'chunk': 1, 'connection': 'c', 'chunks': 2, 'rest': 'waits for quota, next try in 1.4 s'}",
             "nothing sent yet; it waits for quota, next try in 1.4 s",
         ),
+        (
+            "{'job': 'j', 'chunk': 1, 'connection': 'c', 'chunks': 9, 'invited': 280, 'runs': 3}",
+            "280 invited in 3 chunks",
+        ),
         ("{'connection': 'c'}", "nothing was due"),
         ("{'connection': 'c', 'to_be_sent_again': 3}", "3 to be sent again"),
         ("{'job': 'j', 'chunk': 1, 'connection': 'c', 'not_run': 'it is void'}", "not run: it is void"),

@@ -37,6 +37,8 @@ def test_a_run_says_what_it_did_and_what_it_left() -> None:
     assert describe_run("20 invited", "") == "20 invited"
     assert describe_run("", "waits for quota") == "nothing sent yet; it waits for quota"
     assert describe_run("", "") == "nothing was left to send"
+    assert describe_run("280 invited", "", 3) == "280 invited in 3 chunks"
+    assert describe_run("140 invited", "waits for quota", 2) == "140 invited in 2 chunks; the rest waits for quota"
 
 
 def test_every_reason_has_words() -> None:
