@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -39,6 +40,7 @@ def unpack_rows(blob: bytes) -> list[dict[str, Any]]:
 
 
 _FIELDS = ("index", "letter", "user_id", "invitation_id", "mail", "code", "message", "request_id", "attempts", "at_ms")
+_values_of = attrgetter(*_FIELDS)
 _IDS = ("user_id", "invitation_id")
 
 
@@ -49,8 +51,7 @@ def pack_outcomes(outcomes: Iterable[Outcome], *, for_now: bool = False) -> byte
         return b""
     columns: dict[str, Any] = {}
     ids = b""
-    for name in _FIELDS:
-        values = [getattr(o, name) for o in final]
+    for name, values in zip(_FIELDS, zip(*map(_values_of, final), strict=True), strict=True):
         if name in _IDS and (packed := _pack_guids(values)):
             ids += packed
             columns[name] = None

@@ -65,10 +65,11 @@ class BlockedDomains:
         while len(self._verdicts) > _BLOCKED_DOMAINS:
             del self._verdicts[next(iter(self._verdicts))]
 
+    def __bool__(self) -> bool:
+        return bool(self._verdicts)
+
     def find(self, job: str, email: str) -> Verdict | None:
         """Return what Graph said of an address's domain."""
-        if not self._verdicts:
-            return None
         return self._verdicts.get((job, fold_address(email).rpartition("@")[2]))
 
 
@@ -318,11 +319,12 @@ class ChunkRun:
             _RECORD_FOR_S,
         )
         self._blobs += recorded.blob > 0
-        letters = list(lease.letters)
+        letters: list[str] = list(lease.letters)
         for outcome in outcomes:
-            letters[outcome.index] = outcome.letter.value
-            self._tally[_word(outcome.letter)] += 1
+            letters[outcome.index] = outcome.letter
         lease.letters = "".join(letters)
+        for letter, count in Counter(outcome.letter for outcome in outcomes).items():
+            self._tally[_word(letter)] += count
         if recorded.gone:
             log.info("job %s was deleted while rows of its chunk %d were in work", ticket.job, ticket.chunk + 1)
             lease.lost, lease.rest = True, "deleted"
@@ -341,6 +343,8 @@ class ChunkRun:
 
     async def _end_blocked(self) -> None:
         """End the rows of domains that the tenant refuses as a whole."""
+        if not self._blocked:
+            return
         lease = self._lease
         now_ms = self._services.clocks.redis_ms()
         outcomes = []

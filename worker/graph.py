@@ -215,7 +215,9 @@ class GraphClient:
     ) -> tuple[_Reply, int, float]:
         """Try until there is something to stand by; return it with the number of tries and the seconds spent."""
         limit_s = self._timeout_s if deadline_s is None else deadline_s
-        policy = _Policy(replace(rule, within_s=min(rule.within_s, limit_s)), self._clock, self._chance)
+        if rule.within_s > limit_s:
+            rule = replace(rule, within_s=limit_s)
+        policy = _Policy(rule, self._clock, self._chance)
         last: _Reply | None = None
 
         async def attempt() -> _Reply:

@@ -329,7 +329,7 @@ class Ledger:
         args += [blobs.pack_head(end.rows, end.outcomes), end.blobs] if end else [b"", 0]
         kept = self.trail.pack(connection, end.base, lane, end.outcomes, index) if end else b""
         args += [kept, self.trail.keep_ms]
-        args.append("".join(f"{o.index}{o.letter}{to_ms(max(0.0, o.wait_s))}:{o.attempted_at_ms};" for o in outcomes))
+        args.append("".join(f"{o.index}{o.letter}{to_ms(o.wait_s) if o.wait_s > 0 else 0}:{o.attempted_at_ms};" for o in outcomes))
         args.append(b"".join(index.hashes[o.index] for o in outcomes) if index else b"")
         keys: list[Any] = [k.job(job), k.chunk(job, chunk)]
         self.presence.journal.heard(job, chunk, batch, outcomes, keys, args)

@@ -47,8 +47,8 @@ class Meters:
 
     def answers(self, connection: str, operation: str, answers: Iterable[GraphAnswer]) -> None:
         """Count each request by what became of it, the members of a batch one by one."""
-        for answer in answers:
-            self.add("requests", connection, f"{operation}|{_status(answer.fate, answer.status)}")
+        for (fate, status), count in Counter((answer.fate, answer.status) for answer in answers).items():
+            self.add("requests", connection, f"{operation}|{_status(fate, status)}", by=count)
 
     def graph_call(self, connection: Any, fate: Fate, status: int) -> None:
         """Count one HTTP call to Graph, each repetition anew (for `GraphClient`, whose target has a name as soon as it is a connection)."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from worker.batching import Fate
 
@@ -103,6 +104,7 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
 
 
+@lru_cache(maxsize=16)  # every answer of one second says the same
 def parse_http_date(text: str) -> datetime | None:
     """Return an HTTP date as an aware datetime, or None."""
     try:
