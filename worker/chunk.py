@@ -308,7 +308,9 @@ class ChunkRun:
         self._ended |= {outcome.index: outcome for outcome in outcomes if is_final(outcome)}
         whole = len(self._ended) == len(lease.rows)
         end = (
-            ChunkEnd(lease.rows, [self._ended[i] for i in range(len(lease.rows))], self._blobs, lease.base)
+            ChunkEnd(
+                lease.rows, [self._ended[i] for i in range(len(lease.rows))], self._blobs, lease.base, lease.packed
+            )
             if whole
             else None
         )

@@ -194,6 +194,7 @@ class Ledger:
             int(reply[7]),
             int(reply[8]),
             suspect=bool(reply[9]),
+            packed=reply[3],
         )
 
     async def mark_checked(self, lease: Lease) -> None:
@@ -326,10 +327,14 @@ class Ledger:
         args += [index.base if index else ""]
         counted = refusals is not None and (refusals.in_a_row > 0 or refusals.share < 1)
         args += [refusals.in_a_row, refusals.share, ",".join(refusals.marks)] if counted and refusals else [0, 1, ""]
-        args += [blobs.pack_head(end.rows, end.outcomes), end.blobs] if end else [b"", 0]
+        args += [blobs.pack_head(end.rows, end.outcomes, end.packed), end.blobs] if end else [b"", 0]
         kept = self.trail.pack(connection, end.base, lane, end.outcomes, index) if end else b""
         args += [kept, self.trail.keep_ms]
-        args.append("".join(f"{o.index}{o.letter}{to_ms(o.wait_s) if o.wait_s > 0 else 0}:{o.attempted_at_ms};" for o in outcomes))
+        args.append(
+            "".join(
+                f"{o.index}{o.letter}{to_ms(o.wait_s) if o.wait_s > 0 else 0}:{o.attempted_at_ms};" for o in outcomes
+            )
+        )
         args.append(b"".join(index.hashes[o.index] for o in outcomes) if index else b"")
         keys: list[Any] = [k.job(job), k.chunk(job, chunk)]
         self.presence.journal.heard(job, chunk, batch, outcomes, keys, args)

@@ -111,6 +111,7 @@ class Lease:
     lost: bool = False
     put_off_s: float = 0.0  # when it is given back: this chunk waits so long, whatever the others of its connection do
     rest: str = ""  # why rows are left when it is given back (`rests.py`); "" where none are
+    packed: bytes = field(default=b"", repr=False)  # its rows as the ledger has them (`blobs.pack_rows`)
 
     def pending(self) -> list[int]:
         """Indexes of the rows left to send."""
@@ -187,6 +188,7 @@ class ChunkEnd:
     outcomes: Sequence[Outcome]  # of each row
     blobs: int  # in which the ledger has those recorded before
     base: int = 1  # job-wide number of its first row
+    packed: bytes = field(default=b"", repr=False)  # the rows as the ledger has them, where that is at hand
 
 
 @dataclass(frozen=True, slots=True)
