@@ -39,6 +39,8 @@ def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
     found = Consequences()
     for address, verdict in verdicts:
         match verdict.kind:
+            case Kind.INVITED:  # nearly always
+                found.processed += 1
             case Kind.THROTTLED:
                 found.refused += 1
                 if not found.throttled or (verdict.retry_after_s or 0) > (found.throttled.retry_after_s or 0):

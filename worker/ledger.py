@@ -265,7 +265,7 @@ class Ledger:
                 int(resend),
                 b"".join(index.hashes[i] for i in indexes) if index else b"",
                 fingerprint,
-                *(v for b in buckets for v in (b.amount, b.window_ms, b.cost, b.kept if t.lane is Lane.BULK else 0)),
+                _write_limits(buckets, t.lane),
                 int(checked),
                 self.presence.epoch,
                 nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
@@ -273,8 +273,11 @@ class Ledger:
         )
         verb = reply[0].decode()
         if verb == "go":
+            granted = reply[6].split(b",") if reply[6] else []
+            attempts, letters = reply[7].decode(), reply[8].decode()
             rows = tuple(
-                GrantedRow(int(reply[i]), int(reply[i + 1]), reply[i + 2] == b"q") for i in range(6, len(reply), 3)
+                GrantedRow(int(row), int(attempt), letter == "q")
+                for row, attempt, letter in zip(granted, attempts, letters, strict=True)
             )
             known, blocked = _read_known(reply[4]), tuple(map(int, reply[5]))
             grant = Grant(
@@ -393,6 +396,11 @@ class Ledger:
         reply = await self._scripts[script](keys=[], args=[index.base, b"".join(index.hashes[row] for row in rows)])
         known = _read_known(reply)
         return tuple(KnownRow(rows[row.index - 1], row.day, row.job) for row in known)
+
+
+def _write_limits(buckets: Sequence[Bucket], lane: Lane) -> str:
+    """One argument for all buckets: twenty would cost more than what is done with them."""
+    return " ".join(f"{b.amount} {b.window_ms} {b.cost} {b.kept if lane is Lane.BULK else 0}" for b in buckets)
 
 
 def _read_known(pairs: Sequence[Any]) -> tuple[KnownRow, ...]:

@@ -54,6 +54,13 @@ local function letter_at(text, index)
   return string.sub(text, index + 1, index + 1)
 end
 
+-- Whether the row at an index is pending, without cutting its letter out: this is asked for each row of each batch.
+local PENDING, PENDING_SILENT = string.byte('.q', 1, 2)
+local function is_pending_at(letters, index)
+  local letter = string.byte(letters, index + 1)
+  return letter == PENDING or letter == PENDING_SILENT
+end
+
 -- Replaces many letters at once: new is index → letter. (A chunk has 100 letters; a new string for each of twenty costs more.)
 local function replace_all(text, new)
   local bytes = { string.byte(text, 1, -1) }
@@ -198,7 +205,7 @@ local function bucket_read(key, amount, window_ms, now)
     end
     f[2], f[3], f[6] = now, (tonumber(f[3]) or 0) - back, f[6] and tonumber(f[6]) - back
   end
-  local k = { level = tonumber(f[1]), closed = tonumber(f[3]) or 0, taken = tonumber(f[4]) or 0, rate = full, trying = f[8] ~= false }
+  local k = { level = tonumber(f[1]), at = tonumber(f[2]), closed = tonumber(f[3]) or 0, taken = tonumber(f[4]) or 0, rate = full, trying = f[8] ~= false }
   if f[5] then
     local units = math.max(0, now - tonumber(f[6])) / math.min(window_ms, UNIT_MS)
     k.rate = math.min(full, tonumber(f[5]) * (1 + tonumber(f[7]) * units + GROWTH * units * units))
@@ -231,7 +238,7 @@ local function bucket_take(key, k, tokens, amount, window_ms, now)
     return
   end
   redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now), 'n', taken)
-  redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
+  if not k.at or now - k.at > 60000 then redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000) end -- an hour: not for every batch
 end
 
 -- The index of guests (worker/index.py): base is the tenant's beginning of names, hash 12 raw bytes.
@@ -254,13 +261,22 @@ local function index_place(prefix, hash)
   return prefix .. high * 16 + math.floor(low / 16), string.sub(hash, 3)
 end
 
-local function index_read(base, hash, now)
-  local generation = math.floor(now / GENERATION_MS)
+local function hashes_of(text)
+  local hashes = {}
+  for k = 1, #text / 12 do hashes[k] = string.sub(text, k * 12 - 11, k * 12) end
+  return hashes
+end
+
+-- Reads the entries of several guests: a table by their place in the list, with nothing where there is none.
+local function index_read(base, hashes, now)
+  local generation, found = math.floor(now / GENERATION_MS), {}
   for g = generation, generation - 1, -1 do
     local prefix = index_prefix(base, g)
-    local value = prefix and redis.call('HGET', index_place(prefix, hash))
-    if value then return value end
+    for k = 1, prefix and #hashes or 0 do
+      found[k] = found[k] or redis.call('HGET', index_place(prefix, hashes[k])) or nil
+    end
   end
+  return found
 end
 
 -- Writes one value for several guests.
@@ -294,7 +310,8 @@ end
 
 -- An entry of the index, "i{day}:{job}" within the last 30 days: its day and job.
 local function invited_lately(entry, today)
-  local day, job = string.match(entry or '', '^i(%d+):(.*)$')
+  if not entry then return end
+  local day, job = string.match(entry, '^i(%d+):(.*)$')
   if day and today - tonumber(day) <= 30 then return day, job end
 end
 

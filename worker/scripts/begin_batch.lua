@@ -1,11 +1,12 @@
 -- Stands between a batch and the wire. Rows that pass are marked sending and must leave at once.
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
 -- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), prefix, the tenant's index, resend (0/1),
---   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, then amount, window_ms, cost of each bucket
---   and how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute), then 1 if the rows were
---   looked up in the directory just now (else 0), the caller's epoch ('': not asked for); last of all this call's nonce, letters only: a call that is repeated,
---   because its answer was lost, grants the same again
--- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, row, its attempt, its letter, row, ...}; known holds pairs of a row that was
+--   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, four numbers "n n n n n ..." of each bucket: amount,
+--   window_ms, cost, how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute), then 1 if the rows
+--   were looked up in the directory just now (else 0), the caller's epoch ('': not asked for), and this call's nonce, letters only: a call that is
+--   repeated, because its answer was lost, grants the same again
+-- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, rows
+--   "i,i,i", their attempts, a digit each, and the letters they had}; known holds pairs of a row that was
 --   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere; {'pass', known, blocked} if no other is left
 --      or {'wait', milliseconds, why, for 'quota': jobs that take turns} or {'held', why} or {'stop', why}
 local now = now_ms()
@@ -44,31 +45,32 @@ end
 -- This very call again: its first answer reached nobody, so its rows have not left. The mark is as new as the answer.
 local begun = tonumber(c[3] or 0)
 local before = begun > 0 and redis.call('HGET', KEYS[3], string.format('b%.0f', begun))
-local marked = before and string.match(before, '^%d+(.*;' .. ARGV[#ARGV] .. ')$')
+local marked = before and string.match(before, '^%d+(.*;' .. ARGV[13] .. ')$')
 if marked then
   redis.call('HSET', KEYS[3], string.format('b%.0f', begun), string.format('%.0f', now) .. marked)
-  local reply = { 'go', begun, now, probe + (probation and 2 or 0), {}, {} }
+  local granted, tries, were = {}, {}, {}
   for i, silent in string.gmatch(marked, ',(%d+)(q?)') do
     if letter_at(letters, tonumber(i)) == 's' then
-      reply[#reply + 1] = tonumber(i)
-      reply[#reply + 1] = tonumber(letter_at(attempts, tonumber(i)))
-      reply[#reply + 1] = silent == 'q' and 'q' or '.'
+      granted[#granted + 1] = i
+      tries[#tries + 1] = letter_at(attempts, tonumber(i))
+      were[#were + 1] = silent == 'q' and 'q' or '.'
     end
   end
-  return reply
+  return { 'go', begun, now, probe + (probation and 2 or 0), {}, {}, table.concat(granted, ','), table.concat(tries), table.concat(were) }
 end
 
 -- The epoch (epoch.lua): a server that nobody has looked at yet may not know of rows that have left; nor, until all have come in, may one
 -- that was looked at. Whoever still believes in an earlier epoch writes its own again first.
 local epoch = redis.call('HMGET', ARGV[5] .. ':epoch', 'id', 'n', 'quiet_until', 'servers')
-if epoch[1] and epoch[1] ~= server_id() or (ARGV[#ARGV - 1] ~= '' and ARGV[#ARGV - 1] ~= epoch[2]) then return { 'stop', 'epoch' } end
+if epoch[1] and epoch[1] ~= server_id() or (ARGV[12] ~= '' and ARGV[12] ~= epoch[2]) then return { 'stop', 'epoch' } end
 if epoch[3] then return { 'wait', 500, 'epoch' } end
 
 -- The rows, still pending
 local rows, hashes, place = {}, {}, 0
 for part in string.gmatch(ARGV[2], '%d+') do
-  if is_pending(letter_at(letters, tonumber(part))) then
-    rows[#rows + 1] = tonumber(part)
+  local i = tonumber(part)
+  if is_pending_at(letters, i) then
+    rows[#rows + 1] = i
     hashes[#rows] = string.sub(ARGV[8], place * 12 + 1, place * 12 + 12)
   end
   place = place + 1
@@ -92,14 +94,16 @@ local function guarded(per_minute)
 end
 
 -- The quota: as many as every bucket allows. While somebody waits for a single guest, whatever comes in is theirs.
+local numbers = string.gmatch(ARGV[10], '%S+')
+local function next_number() return tonumber(numbers()) end
 local wait, buckets, rate, spare, trying = 0, {}, nil, nil, 0
 if t.lane == 'b' then wait = math.max(0, (tonumber(gate[5]) or 0) - now) end
 for b = 8, #KEYS do
-  local a = 10 + (b - 8) * 4
-  local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
-  if window == 0 then amount, window = guarded(amount) end
+  local amount, window, cost, kept = next_number(), next_number(), next_number(), next_number()
+  local pace = window == 0
+  if pace then amount, window = guarded(amount) end
   local k = bucket_read(KEYS[b], amount, window, now)
-  buckets[b], k.amount, k.window, k.cost, k.left = k, amount, window, cost, k.level - tonumber(ARGV[a + 3])
+  buckets[b], k.amount, k.window, k.cost, k.left, k.guarded = k, amount, window, cost, k.level - kept, pace
   if k.closed > now then wait = math.max(wait, k.closed - now) end
   -- Smaller batches where a whole one would be more than half of what comes in within a window
   if k.learned then n = math.min(n, math.max(1, math.floor(k.rate * window / 2 / cost))) end
@@ -132,17 +136,20 @@ end
 
 -- The claim on each guest: whoever sends first has it
 local chosen, known, blocked, today = {}, {}, {}, math.floor(now / 86400000)
-local indexed, claims, owners = ARGV[6] ~= '', {}, {}
+local indexed, claims, owners, entries = ARGV[6] ~= '', {}, {}, {}
 local place_of = t.job .. ':' .. t.chunk .. ':'
-if indexed then owners = redis.call('HMGET', claims_of(ARGV[6]), unpack(hashes)) end
+if indexed then
+  owners = redis.call('HMGET', claims_of(ARGV[6]), unpack(hashes))
+  if ARGV[7] ~= '1' then entries = index_read(ARGV[6], hashes, now) end
+end
 for k = 1, #rows do
   if #chosen == n then break end
   local i, hash = rows[k], hashes[k]
   local free = true
   if indexed then
     local mine = place_of .. i
-    local day, job = invited_lately(index_read(ARGV[6], hash, now), today)
-    if day and ARGV[7] ~= '1' then
+    local day, job = invited_lately(entries[k], today)
+    if day then
       free = false
       known[#known + 1] = i
       known[#known + 1] = day .. ':' .. job
@@ -176,7 +183,7 @@ for b = 8, #KEYS do
   local k = buckets[b]
   bucket_take(KEYS[b], k, n * k.cost, k.amount, k.window, now)
   if k.trying then redis.call('HSET', KEYS[b], 'c', string.format('%.0f', now + 5000)) end -- until its answer is here (works.lua)
-  if ARGV[11 + (b - 8) * 4] == '0' then
+  if k.guarded then
     redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since), 'clean_at', string.format('%.0f', now))
   end
 end
@@ -192,22 +199,19 @@ if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
 -- Never used twice in a chunk, even if this batch is lost by a failover: an answer to it then finds no other of that number
 local number = math.max(tonumber(c[3] or 0), tonumber(t.fence) * 1000) + 1
 local batch = { string.format('%.0f', now) }
-local reply = { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked }
-local sending, attempted = {}, {}
+local sending, attempted, tries, were = {}, {}, {}, {}
 for k = 1, n do
   local i = chosen[k]
-  local attempt, letter = math.min(9, (tonumber(letter_at(attempts, i)) or 0) + 1), letter_at(letters, i)
-  reply[#reply + 1] = i
-  reply[#reply + 1] = attempt
-  reply[#reply + 1] = letter
-  sending[i], attempted[i] = 's', attempt .. ''
+  local letter = letter_at(letters, i)
+  sending[i], tries[k], were[k] = 's', math.min(9, (tonumber(letter_at(attempts, i)) or 0) + 1), letter
+  attempted[i] = tries[k]
   batch[#batch + 1] = letter == 'q' and i .. 'q' or i
 end
 letters, attempts = replace_all(letters, sending), replace_all(attempts, attempted)
-redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. ARGV[#ARGV])
-if ARGV[#ARGV - 2] == '1' then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end -- as mark_checked.lua
+redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. ARGV[13])
+if ARGV[11] == '1' then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end -- as mark_checked.lua
 redis.call('HINCRBY', KEYS[2], 'open', n)
 redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate),
   'good', ARGV[9], 'good_at', string.format('%.0f', now))
 if probation then redis.call('HSET', KEYS[4], 'flight', string.format('%s:%s:%.0f', t.job, t.chunk, number), 'flight_ticket', ARGV[1]) end
-return reply
+return { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked, table.concat(chosen, ','), table.concat(tries), table.concat(were) }

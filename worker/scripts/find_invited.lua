@@ -3,13 +3,14 @@
 -- The hashes' names follow from their content (`_common.lua`), so no key can be declared.
 local now, reply = now_ms(), {}
 local today = math.floor(now / 86400000)
-for place = 1, #ARGV[2] / 12 do
-  local hash = string.sub(ARGV[2], place * 12 - 11, place * 12)
-  local day, job = invited_lately(index_read(ARGV[1], hash, now), today)
+local hashes = hashes_of(ARGV[2])
+local entries = index_read(ARGV[1], hashes, now)
+for place = 1, #hashes do
+  local day, job = invited_lately(entries[place], today)
   if day then
     reply[#reply + 1] = place
     reply[#reply + 1] = day .. ':' .. job
-    index_write(ARGV[1], { hash }, now, 'i' .. today .. ':' .. job)
+    index_write(ARGV[1], { hashes[place] }, now, 'i' .. today .. ':' .. job)
   end
 end
 return reply

@@ -2,9 +2,10 @@
 -- KEYS: none    ARGV: the tenant's index, 12 bytes of hash each    Returns {place from 1, "day:job", ...}
 -- The hashes' names follow from their content (`_common.lua`), so no key can be declared.
 local now, reply = now_ms(), {}
-for place = 1, #ARGV[2] / 12 do
-  local hash = string.sub(ARGV[2], place * 12 - 11, place * 12)
-  local day, job = invited_lately(index_read(ARGV[1], hash, now), math.floor(now / 86400000))
+local hashes = hashes_of(ARGV[2])
+local entries = index_read(ARGV[1], hashes, now)
+for place = 1, #hashes do
+  local day, job = invited_lately(entries[place], math.floor(now / 86400000))
   if day then
     reply[#reply + 1] = place
     reply[#reply + 1] = day .. ':' .. job
