@@ -18,8 +18,8 @@ from uuid import UUID
 
 import orjson
 
-from worker.index import HASH_BYTES
 from worker.blobs import pack_guids
+from worker.index import HASH_BYTES
 from worker.model import STATUS_OF, Outcome, RowState
 
 _VERSION = b"\x01"

@@ -2,7 +2,8 @@
 
     memory of this process  ->  shelf in Redis  ->  Entra, through MSAL in a thread
 
-A token is fetched anew while the old one still serves. The sign-in itself: `application.py`.
+A token is fetched anew while the old one still serves, and one that somebody else fetched since is taken up within seconds. The sign-in itself:
+`application.py`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ REPEAT_AFTER_S = 5.0
 """A failure is the answer for so long, unless the service names a longer time: a hundred waiting rows ask once. Well
 below the 10 s within which a changed secret must count."""
 
+LOOK_AT_SHELF_S = 5.0
+"""So soon does a process at work take up a token that another has fetched meanwhile: it may tell of roles that were granted since."""
+
 SHELF_WAIT_S = 10.0
 """How long to wait for the process that is asking; then this one asks too."""
 
@@ -49,6 +53,8 @@ class _Slot:
     asking_fresh: bool = False
     failure: TokenError | None = None
     failure_until_s: float = 0.0
+    looked_s: float = 0.0  # at the shelf, on the source's clock
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     refused_hash: bytes = b""  # of a token that Graph refused: never taken again, wherever it still lies
     applications: dict[str, Application] = field(default_factory=dict)  # by the credential's fingerprint
 
@@ -84,6 +90,8 @@ class TokenSource:
         `TokenRefused` when a person must act, `TokenUnavailable` when it passes by itself.
         """
         slot = self._slots.setdefault(_slot_key(connection), _Slot())
+        if not fresh and self._shelf is not None:
+            await self._look(self._shelf, connection.client_key, slot)
         now_s = self._now()
         if not fresh:
             if slot.token is not None and slot.token.is_usable(now_s):
@@ -150,8 +158,22 @@ class TokenSource:
             if slot.token is not None and slot.token.is_usable(self._now()):
                 _log.warning("connection %s: the token could not be renewed yet. %s", connection.name, error)
             return error
-        slot.token, slot.failure, slot.failure_until_s = token, None, 0.0
+        slot.token, slot.failure, slot.failure_until_s, slot.looked_s = token, None, 0.0, self._now()
         return token
+
+    async def _look(self, shelf: TokenShelf, client_key: str, slot: _Slot) -> None:
+        """Now and then, take up what was bought with the same credential after our own token; whoever comes meanwhile waits for it."""
+        if slot.token is None or self._now() - slot.looked_s < LOOK_AT_SHELF_S and not slot.looking.locked():
+            return
+        async with slot.looking:
+            if self._now() - slot.looked_s < LOOK_AT_SHELF_S:
+                return
+            found, own = await shelf.read(client_key), slot.token
+            slot.looked_s = self._now()
+        if found is None or own is None or found.issued_at <= own.issued_at or found.fingerprint != own.fingerprint:
+            return
+        if _hash(found) != slot.refused_hash and found.is_usable(self._now()):
+            slot.token = found
 
     async def _obtain(self, connection: SigninTarget, slot: _Slot, *, fresh: bool) -> AccessToken:
         credentials = await self._in_thread(partial(load_credentials, connection))

@@ -38,7 +38,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
     session, terminal = run.session, run.terminal
     connection = services.connection(request.connection)
     built_in = run.place.is_built_in(connection.name)
-    tenant = await _sign_in(terminal, services, connection)
+    tenant = await _sign_in(terminal, services, connection, fresh=request.dry_run)
     job = new_job_id()
     await services.jobs.follow(job, os.getpid())
     verdicts = None
@@ -85,10 +85,13 @@ async def send(run: Run, services: Services, request: Request) -> int:
     return await follow_and_report(run, services, job, detach=request.detach, wait_s=request.wait_s)
 
 
-async def _sign_in(terminal: Terminal, services: Services, connection: Connection) -> Tenant | None:
-    """Take a token before anything is accepted: a refused credential ends the command here. Returns the tenant where it can be read."""
+async def _sign_in(terminal: Terminal, services: Services, connection: Connection, *, fresh: bool) -> Tenant | None:
+    """Take a token before anything is accepted: a refused credential ends the command here. Returns the tenant where it can be read.
+
+    `fresh`: one that tells of the roles as they are now, for a run that judges by them.
+    """
     try:
-        token = await services.tokens.get(connection)
+        token = await services.tokens.get(connection, fresh=fresh)
     except TokenUnavailable as error:
         terminal.warn(f"{error} The rows are accepted all the same and wait for it.")
         return None

@@ -40,7 +40,7 @@ from worker.graph import GraphTarget, graph_base
 from worker.keys import Keys
 from worker.seal import Sealer
 from worker.shelf import TokenShelf
-from worker.tokens import TokenSource
+from worker.tokens import LOOK_AT_SHELF_S, TokenSource
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 Reply = tuple[int, Any, dict[str, str]]
@@ -522,6 +522,34 @@ async def test_renewal_is_shared_too(entra: Entra, client: redis.asyncio.Redis) 
             await asyncio.sleep(0.01)
         assert newer[0].secret == newer[1].secret != first.secret
     assert len(entra.asked) == 2
+
+
+async def test_a_newer_token_on_the_shelf_is_taken_up(entra: Entra, client: redis.asyncio.Redis) -> None:
+    """Somebody has checked the connection, perhaps since roles were granted: who has a good token of before takes the new one, too."""
+    now = [time.time()]
+    async with source(shelf_of(client), now=lambda: now[0]) as one, source(shelf_of(client), now=lambda: now[0]) as two:
+        first = await one.get(entra.target)
+        now[0] += 2
+        newer = await two.get(entra.target, fresh=True)
+        assert await one.get(entra.target) is first
+        now[0] += LOOK_AT_SHELF_S
+        found = await asyncio.gather(*(one.get(entra.target) for _ in range(5)))
+        assert {token.secret.reveal() for token in found} == {newer.secret.reveal()} != {first.secret.reveal()}
+    assert len(entra.asked) == 2
+
+
+async def test_what_another_credential_bought_is_not_taken_up(
+    entra: Entra, client: redis.asyncio.Redis, tmp_path: Path
+) -> None:
+    """Nor one that Graph refused."""
+    now = [time.time()]
+    async with source(shelf_of(client), now=lambda: now[0]) as one, source(shelf_of(client), now=lambda: now[0]) as two:
+        first = await one.get(entra.target)
+        now[0] += 2
+        (tmp_path / "secret").write_text("new")
+        assert (await two.get(entra.target, fresh=True)).fingerprint != first.fingerprint
+        now[0] += LOOK_AT_SHELF_S
+        assert await one.get(entra.target) is first
 
 
 async def test_refused_token_leaves_the_shelf(entra: Entra, client: redis.asyncio.Redis) -> None:
