@@ -163,7 +163,7 @@ class TokenSource:
 
     async def _look(self, shelf: TokenShelf, client_key: str, slot: _Slot) -> None:
         """Now and then, take up what was bought with the same credential after our own token; whoever comes meanwhile waits for it."""
-        if slot.token is None or self._now() - slot.looked_s < LOOK_AT_SHELF_S and not slot.looking.locked():
+        if slot.token is None or (self._now() - slot.looked_s < LOOK_AT_SHELF_S and not slot.looking.locked()):
             return
         async with slot.looking:
             if self._now() - slot.looked_s < LOOK_AT_SHELF_S:
