@@ -656,7 +656,14 @@ def test_no_address_secret_token_or_link_is_anywhere_but_in_the_ledger(usher: Us
         "Redis outside jobs and chunks": outside,
     }
     for place, text in places.items():
-        for secret in ("private.example", usher.sandbox.secret, "no-such-secret-7f3a", "eyJ0eXAi", ticket[1], "redeem?"):
+        for secret in (
+            "private.example",
+            usher.sandbox.secret,
+            "no-such-secret-7f3a",
+            "eyJ0eXAi",
+            ticket[1],
+            "redeem?",
+        ):
             found = text.find(secret.encode())
             assert found < 0, f"{secret} in {place}: {text[max(0, found - 300) : found + 100]!r}"
     for secret in (usher.sandbox.secret, "no-such-secret-7f3a", "eyJ0eXAi", ticket[1]):
