@@ -90,7 +90,7 @@ class TokenSource:
         `TokenRefused` when a person must act, `TokenUnavailable` when it passes by itself.
         """
         slot = self._slots.setdefault(_slot_key(connection), _Slot())
-        if not fresh and self._shelf is not None:
+        if not fresh and self._shelf is not None and slot.token is not None:
             await self._look(self._shelf, connection.client_key, slot)
         now_s = self._now()
         if not fresh:
@@ -163,7 +163,7 @@ class TokenSource:
 
     async def _look(self, shelf: TokenShelf, client_key: str, slot: _Slot) -> None:
         """Now and then, take up what was bought with the same credential after our own token; whoever comes meanwhile waits for it."""
-        if slot.token is None or (self._now() - slot.looked_s < LOOK_AT_SHELF_S and not slot.looking.locked()):
+        if self._now() - slot.looked_s < LOOK_AT_SHELF_S and not slot.looking.locked():
             return
         async with slot.looking:
             if self._now() - slot.looked_s < LOOK_AT_SHELF_S:
