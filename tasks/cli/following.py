@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,6 +18,7 @@ from tasks.cli.terminal import Terminal
 from tasks.views import describe_job
 from worker.folders import StackError
 from worker.job_view import JobView
+from worker.quota import Bucket, invitation_buckets
 from worker.services import Services
 from worker.store import OUTAGE, describe, keep_trying
 
@@ -83,6 +84,8 @@ async def follow(
                 )
             if view is not None:
                 session.last = describe_job(view)
+                if not progress.buckets:
+                    progress.buckets = _buckets_of(services, view.connection)
                 if end is not End.HELD:  # why is told in the end
                     progress.draw(view, follower, now_s, note)
             if end is None and stopped_s is not None and now_s - stopped_s > DRAIN_S + _PAUSE_WITHIN_S:
@@ -95,6 +98,16 @@ async def follow(
             with suppress(TimeoutError):
                 # Once asked, the event stays set: the pause is polled like everything else.
                 await asyncio.wait_for(asyncio.sleep(_LOOK_EVERY_S) if asked.is_set() else asked.wait(), _LOOK_EVERY_S)
+
+
+def _buckets_of(services: Services, connection: str) -> Sequence[Bucket]:
+    """What limits a connection; nothing where this machine does not know it."""
+    from config import ConfigError
+
+    try:
+        return invitation_buckets(services.settings(), services.connection(connection))
+    except ConfigError:
+        return ()
 
 
 async def _pause(services: Services, job: str, by: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -12,6 +13,7 @@ from tasks.cli.words import OUTCOME_WORDS, gate_words, many, number, outcomes, s
 from tasks.views import describe_job
 from worker.job_view import JobView
 from worker.model import JobState
+from worker.quota import Bucket, seconds_for
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -24,10 +26,14 @@ _LONG_S = 10.0
 
 
 class Progress(AbstractContextManager["Progress"]):
-    """Draws one job. `note` is what waits or is wrong, in words; it is said once as a line, and stays below the bar."""
+    """Draws one job. `note` is what waits or is wrong, in words; it is said once as a line, and stays below the bar.
+
+    `buckets`: what limits the job's connection, where that is known.
+    """
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
+        self.buckets: Sequence[Bucket] = ()
         self._live: Live | None = None
         self._said_at_s = 0.0
         self._said = ""
@@ -63,7 +69,7 @@ class Progress(AbstractContextManager["Progress"]):
         words = note or waiting_words(view)
         if self._live is not None:
             try:
-                self._live.update(_picture(view, follower, words), refresh=True)
+                self._live.update(_picture(view, follower, self.buckets, words), refresh=True)
             except OSError:
                 self._live = None
             return
@@ -78,7 +84,7 @@ class Progress(AbstractContextManager["Progress"]):
             if words:
                 self._terminal.warn(words)
         if now_s - self._said_at_s >= _LINE_EVERY_S:
-            line = progress_line(view, follower.rate)
+            line = progress_line(view, follower.rate, self.buckets)
             if line != self._said:
                 self._said, self._said_at_s = line, now_s
                 self._terminal.say(line)
@@ -102,12 +108,19 @@ def _is_closed_long(view: JobView) -> bool:
     return until is not None and (until - utc_now()).total_seconds() >= _LONG_S
 
 
-def left_s(view: JobView, rate: float) -> float | None:
-    """Seconds until the job ends at its present rate; None where nobody knows."""
-    return view.counts.pending / rate if rate > 0 and view.state is JobState.RUNNING else None
+def left_s(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> float | None:
+    """Seconds until the job ends at its present rate, and no less than the quota allows; None where nobody knows.
+
+    What a full bucket lets through at once makes the first rate too good to last.
+    """
+    if rate <= 0 or view.state is not JobState.RUNNING:
+        return None
+    counts = view.counts
+    least_s = seconds_for(buckets, counts.invited + counts.pending) - (utc_now() - view.created_at).total_seconds()
+    return max(counts.pending / rate, least_s)
 
 
-def progress_line(view: JobView, rate: float) -> str:
+def progress_line(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> str:
     """A job as one line of a log: "k7m2…: 412 of 1,000 rows (398 invited, 4 failed), 19 a second, 31 s left"."""
     counts = describe_job(view)
     ended = {name: counts[name] for name in OUTCOME_WORDS if name not in ("pending", "cancelled")}
@@ -116,12 +129,12 @@ def progress_line(view: JobView, rate: float) -> str:
         parts[0] += f" ({told})"
     if rate >= 0.05:
         parts.append(f"{rate:.0f} a second" if rate >= 1 else f"{rate * 60:.0f} a minute")
-    if (seconds := left_s(view, rate)) is not None and seconds >= 1:
+    if (seconds := left_s(view, rate, buckets)) is not None and seconds >= 1:
         parts.append(f"{span(seconds)} left")
     return ", ".join(parts)
 
 
-def _picture(view: JobView, follower: Follower, note: str) -> Group:
+def _picture(view: JobView, follower: Follower, buckets: Sequence[Bucket], note: str) -> Group:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -133,7 +146,7 @@ def _picture(view: JobView, follower: Follower, note: str) -> Group:
     rate = follower.rate
     if rate >= 0.05 and view.state is JobState.RUNNING:
         cells.append(Text(f"{rate:.0f}/s" if rate >= 1 else f"{rate * 60:.0f}/min", style="dim"))
-    if (seconds := left_s(view, rate)) is not None and seconds >= 1:
+    if (seconds := left_s(view, rate, buckets)) is not None and seconds >= 1:
         cells.append(Text(f"{span(seconds)} left", style="dim"))
     line.add_row(*cells)
     lines: list[Table | Text] = [line, count_words(view)]

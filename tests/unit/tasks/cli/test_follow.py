@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tasks.cli import progress
 from tasks.cli.follow import DRAIN_S, OUTAGE_S, End, Follower, exit_status
 from tasks.cli.following import Followed
 from tasks.cli.progress import progress_line, waiting_words
@@ -14,6 +15,7 @@ from tasks.cli.report import how_to_go_on
 from worker.gates import Gate, HoldReason
 from worker.job_view import JobView
 from worker.model import Counts, JobState, Lane, Options
+from worker.quota import Bucket
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 VIEW = JobView(
@@ -31,6 +33,18 @@ VIEW = JobView(
     info={},
     gate=Gate(),
 )
+
+
+def test_the_time_left_is_no_shorter_than_the_quota_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full bucket lets 150 rows through in the first second; the other 5,850 take 195 s at 30 a second, whatever was seen so far."""
+    quota = (Bucket("invitations", 150, 5000), Bucket("writes", 3000, 150_000))
+    view = replace(VIEW, counts=Counts(rows=6000, invited=150, pending=5850))
+    monkeypatch.setattr(progress, "utc_now", lambda: NOW + timedelta(seconds=1))
+    assert progress.left_s(view, 150.0) == 39
+    assert progress.left_s(view, 150.0, quota) == 194
+    assert progress.left_s(view, 10.0, quota) == 585
+    assert progress.left_s(replace(view, state=JobState.PAUSED), 10.0, quota) is None
+    assert progress_line(view, 150.0, quota).endswith("150 a second, 3 min 14 s left")
 
 
 def held(kind: HoldReason) -> JobView:
