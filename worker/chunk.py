@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from worker.addresses import fold_address
 from worker.batching import BATCH_LIMIT, GraphRequest
@@ -23,7 +23,7 @@ from worker.consequences import (
     mark_refusals,
     sum_up,
 )
-from worker.graph import Priority
+from worker.graph import Exchange, Priority
 from worker.invitation import build_invitation, wants_mail
 from worker.logs import bind
 from worker.lookups import LookUps, WhyNot
@@ -31,7 +31,7 @@ from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Ou
 from worker.precheck import FRESH_S, judge_all
 from worker.quota import Bucket, invitation_buckets
 from worker.reactions import Reactions
-from worker.retries import UNSENT_ONLY, WHERE_BLIND
+from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.store import keep_trying
 from worker.usage import read_used
 from worker.verdicts import Operation, Verdict, decide
@@ -50,6 +50,15 @@ FIRST_LOOK_S = 5.0
 _RECORD_FOR_S = 600.0  # how long outcomes are carried about while Redis is away: they are known here and nowhere else
 _BUSY_S = 2.0  # until a row whose guest is on the wire for another job is tried again: the answer is mostly there then
 _BLOCKED_DOMAINS = 10_000  # remembered in one process at most
+
+
+class _How(TypedDict):
+    """How a batch is sent, or its only row."""
+
+    priority: Priority
+    deadline_s: float
+    before_send: Callable[[], bool]
+    retry: RetryRule
 
 
 class BlockedDomains:
@@ -219,9 +228,33 @@ class ChunkRun:
 
     async def _send(self, grant: Grant, token: AccessToken, marked_s: float) -> Consequences:
         """Send the granted rows at once and record what came back, whatever came back. `marked_s`: on the loop's clock."""
-        services, lease, connection = self._services, self._lease, self._connection
-        loop = asyncio.get_running_loop()
+        services, connection, loop = self._services, self._connection, asyncio.get_running_loop()
         begun = services.begun.add(connection.client_key, len(grant.rows))
+        may_read = self._look_ups.may_read(connection, token)
+        exchange = await self._exchange(grant, token, marked_s, may_read=may_read)
+        elapsed_s = loop.time() - marked_s
+        bind(client_request_id=exchange.client_request_id)
+        services.clocks.learn_graph(connection.graph_url, exchange.server_date)
+        services.meters.batch(connection.name, len(grant.rows), exchange.elapsed_s)
+        services.meters.answers(connection.name, "invite", exchange.answers.values())
+        verdicts, outcomes = self._judge(grant, exchange, may_read=may_read)
+        refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(verdicts))
+        await self._record(grant.batch, outcomes, refusals)
+        used = read_used(exchange.answers.values())
+        if used is not None:
+            await services.ledger.spending.show_used(
+                invitation_buckets(services.settings(), connection),
+                used,
+                begun_since=services.begun.since(connection.client_key, begun),
+                elapsed_s=loop.time() - marked_s,
+            )
+        found = sum_up(verdicts)
+        found.begun, found.elapsed_s = begun, elapsed_s
+        return found
+
+    async def _exchange(self, grant: Grant, token: AccessToken, marked_s: float, *, may_read: bool) -> Exchange:
+        """Send the granted rows, unless the lease was lost or the mark has grown old, and return what came back."""
+        services, lease, connection, loop = self._services, self._lease, self._connection, asyncio.get_running_loop()
 
         def may_leave() -> bool:
             return not lease.lost and loop.time() - marked_s < MARK_MAX_AGE_S
@@ -235,39 +268,25 @@ class ChunkRun:
             )
             for row in grant.rows
         ]
-        priority: Priority = "high" if lease.ticket.lane is Lane.NOW else "low"
-        may_read = self._look_ups.may_read(connection, token)
-        # What is throttled is the quota's business, which would not hear of a 429 that was repeated here
-        retry = (
-            UNSENT_ONLY if may_read else WHERE_BLIND
-        )  # a 503 with Retry-After is taken at its word where nobody could look
-        timeout_s = services.settings().graph.timeout_s
+        how: _How = {
+            "priority": "high" if lease.ticket.lane is Lane.NOW else "low",
+            "deadline_s": services.settings().graph.timeout_s,
+            "before_send": may_leave,
+            # What is throttled is the quota's business, which would not hear of a 429 that was repeated here. A 503 with Retry-After is
+            # taken at its word where nobody could look.
+            "retry": UNSENT_ONLY if may_read else WHERE_BLIND,
+        }
         if len(requests) == 1:
-            exchange = await services.graph.send_one(
-                connection,
-                token.secret,
-                requests[0],
-                priority=priority,
-                deadline_s=timeout_s,
-                before_send=may_leave,
-                retry=retry,
-            )
-        else:
-            exchange = await services.graph.send_batch(
-                connection,
-                token.secret,
-                requests,
-                priority=priority,
-                deadline_s=timeout_s,
-                before_send=may_leave,
-                retry=retry,
-            )
-        elapsed_s = loop.time() - marked_s
-        bind(client_request_id=exchange.client_request_id)
-        services.clocks.learn_graph(connection.graph_url, exchange.server_date)
-        services.meters.batch(connection.name, len(requests), exchange.elapsed_s)
-        services.meters.answers(connection.name, "invite", exchange.answers.values())
-        now_ms = services.clocks.redis_ms()
+            return await services.graph.send_one(connection, token.secret, requests[0], **how)
+        return await services.graph.send_batch(connection, token.secret, requests, **how)
+
+    def _judge(
+        self, grant: Grant, exchange: Exchange, *, may_read: bool
+    ) -> tuple[list[tuple[str, Verdict]], list[Outcome]]:
+        """Say of each granted row what its answer means, beside its folded address, and what is kept of it."""
+        lease, connection = self._lease, self._connection
+        now_ms = self._services.clocks.redis_ms()
+        look_after_s = min(FIRST_LOOK_S, self._services.ledger.settle_s / 4)
         verdicts, outcomes = [], []
         for granted in grant.rows:
             row = lease.rows[granted.index]
@@ -283,24 +302,12 @@ class ChunkRun:
                     mail=not granted.silent and wants_mail(row, connection, lease.options),
                     silent=granted.silent,
                     may_read=may_read,
-                    look_after_s=min(FIRST_LOOK_S, services.ledger.settle_s / 4),
+                    look_after_s=look_after_s,
                     request_id=exchange.client_request_id,
                     at_ms=now_ms,
                 )
             )
-        refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(verdicts))
-        await self._record(grant.batch, outcomes, refusals)
-        used = read_used(exchange.answers.values())
-        if used is not None:
-            await services.ledger.spending.show_used(
-                invitation_buckets(services.settings(), connection),
-                used,
-                begun_since=services.begun.since(connection.client_key, begun),
-                elapsed_s=loop.time() - marked_s,
-            )
-        found = sum_up(verdicts)
-        found.begun, found.elapsed_s = begun, elapsed_s
-        return found
+        return verdicts, outcomes
 
     async def _record(self, batch: int, outcomes: Sequence[Outcome], refusals: Refusals | None = None) -> None:
         lease, ledger = self._lease, self._services.ledger

@@ -271,38 +271,14 @@ class Ledger:
                 nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
             ],
         )
-        verb = reply[0].decode()
-        if verb == "go":
-            granted = reply[6].split(b",") if reply[6] else []
-            attempts, letters = reply[7].decode(), reply[8].decode()
-            rows = tuple(
-                GrantedRow(int(row), int(attempt), letter == "q")
-                for row, attempt, letter in zip(granted, attempts, letters, strict=True)
-            )
-            known, blocked = _read_known(reply[4]), tuple(map(int, reply[5]))
-            grant = Grant(
-                rows,
-                int(reply[1]),
-                int(reply[2]),
-                bool(reply[3] & 1),
-                known,
-                blocked,
-                probation=bool(reply[3] & 2),
-                tries_quota=bool(reply[3] & 4),
-            )
+        grant = _read_grant(reply)
+        if grant.batch:
             self.presence.journal.begun(t, grant, nonce, index)
-            return grant
-        if checked:
+        elif checked:
             await self.mark_checked(lease)
-        if verb == "pass":
-            return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])), why="pass")
-        if verb == "wait":
-            return Grant(why=reply[2].decode(), wait_s=reply[1] / 1000, jobs=int(reply[3]) if len(reply) > 3 else 0)
-        why = reply[1].decode()
-        if why == "epoch":
+        if grant.why == "epoch" and not grant.wait_s:
             self.presence.outdated.set()
-        # A tenant's block is not yet its connection's own hold: whoever meets it makes it that, or the chunk would be offered at once again
-        return Grant(why="held" if verb == "held" and why != "tenant" else why)
+        return grant
 
     async def record_batch(
         self,
@@ -396,6 +372,31 @@ class Ledger:
         reply = await self._scripts[script](keys=[], args=[index.base, b"".join(index.hashes[row] for row in rows)])
         known = _read_known(reply)
         return tuple(KnownRow(rows[row.index - 1], row.day, row.job) for row in known)
+
+
+def _read_grant(reply: Sequence[Any]) -> Grant:
+    """Read what `begin_batch.lua` returns."""
+    match reply[0]:
+        case b"go":
+            _, batch, at_ms, flags, known, blocked, rows, attempts, letters = reply
+            granted = zip(rows.split(b",") if rows else (), attempts.decode(), letters.decode(), strict=True)
+            return Grant(
+                tuple(GrantedRow(int(row), int(attempt), letter == "q") for row, attempt, letter in granted),
+                int(batch),
+                int(at_ms),
+                bool(flags & 1),
+                _read_known(known),
+                tuple(map(int, blocked)),
+                probation=bool(flags & 2),
+                tries_quota=bool(flags & 4),
+            )
+        case b"pass":
+            return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])), why="pass")
+        case b"wait":
+            return Grant(why=reply[2].decode(), wait_s=reply[1] / 1000, jobs=int(reply[3]) if len(reply) > 3 else 0)
+    why = reply[1].decode()
+    # A tenant's block is not yet its connection's own hold: whoever meets it makes it that, or the chunk would be offered at once again
+    return Grant(why="held" if reply[0] == b"held" and why != "tenant" else why)
 
 
 def _write_limits(buckets: Sequence[Bucket], lane: Lane) -> str:
