@@ -6,6 +6,7 @@ command line and the private stack.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
@@ -17,6 +18,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,7 +219,17 @@ def _values(database: Any, key: bytes) -> list[bytes]:
         b"set": lambda: database.smembers(key),
         b"zset": lambda: database.zrange(key, 0, -1),
     }
-    return list(read.get(database.type(key), list)())
+    return [text for value in read.get(database.type(key), list)() for text in _readings(value)]
+
+
+def _readings(value: bytes) -> Iterator[bytes]:
+    """A value as it lies there, and what anybody can make of it without a key: decoded, and each compressed part of it."""
+    yield value
+    with contextlib.suppress(ValueError):
+        yield base64.b64decode(value, validate=True)
+    for header in re.finditer(rb"x[\x01\x5e\x9c\xda]", value):
+        with contextlib.suppress(zlib.error):
+            yield zlib.decompressobj().decompress(value[header.start() :])
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +288,7 @@ def test_the_command_line_says_nothing_of_it_on_the_way(told: Told) -> None:
 
 
 def test_redis_holds_it_in_jobs_and_chunks_alone(told: Told) -> None:
-    """Broker, results, index, tokens; and nowhere a secret, token or link in clear, jobs and chunks included."""
+    """Broker, results, index, tokens; and nowhere a secret, token or link without a key, jobs and chunks included."""
     told.search("Redis outside")
     whole = Told(told.usher, {"Redis": told.places["Redis as a whole"]})
     whole.secrets = [secret for secret in told.secrets if secret not in (MARK, NAME)]
