@@ -75,7 +75,8 @@ class _Supervisor:
 
     async def run(self) -> None:
         umask = os.umask(0o077)
-        for sign in _SIGNALS:
+        signs = [sign for sign in _SIGNALS if signal.getsignal(sign) is not signal.SIG_IGN or sign != signal.SIGHUP]  # nohup's
+        for sign in signs:
             self._loop.add_signal_handler(sign, self._on_signal)
         try:
             self._folders.sandbox_ready.unlink(missing_ok=True)
@@ -92,7 +93,7 @@ class _Supervisor:
             self._lock.clear_note()
             await self._reception.close()
             await self._crew.end()
-            for sign in _SIGNALS:
+            for sign in signs:
                 self._loop.remove_signal_handler(sign)
             self._nursery.close()
             os.umask(umask)

@@ -31,8 +31,8 @@ class Interrupts:
 
     @contextmanager
     def caught(self) -> Iterator[Interrupts]:
-        """Catch the signals for as long as the block lasts. From the main thread."""
-        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        """Catch the signals for as long as the block lasts, but not what `nohup` ignores. From the main thread."""
+        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS if not _is_nohup(number)}
         try:
             yield self
         finally:
@@ -54,3 +54,8 @@ class Interrupts:
         if self._asked is None or self._loop is None or (again and number != signal.SIGHUP):
             raise Interrupted
         self._loop.call_soon_threadsafe(self._asked.set)
+
+
+def _is_nohup(number: signal.Signals) -> bool:
+    """Whether the command was started so that it outlives its terminal."""
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN

@@ -35,9 +35,10 @@ KEYS = ["job", "connection", "state", "rows", *COUNTS, "elapsed_s"]
 NO_ROOM = "usher: Not everything could be written (no space left on device): whoever runs this machine makes room."
 JOB = re.compile(r"^Job ([a-z2-7]{10})$", re.MULTILINE)
 AT_A_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 )
-"""Makes standard input the terminal that Ctrl-C comes from."""
+"""Makes standard input the terminal that Ctrl-C comes from. Tests that a script runs in the background have it ignored."""
 
 
 @dataclass
@@ -365,6 +366,18 @@ def test_a_signal_pauses_too(place: Place, sign: signal.Signals) -> None:
     cancelled = place.usher("jobs", "cancel", done.job["job"])
     assert "is cancelled" in cancelled.out
     assert place.usher("jobs", "resume", done.job["job"]).status == 2
+
+
+def test_nohup_outlives_its_terminal(place: Place) -> None:
+    """What is started so goes on where its terminal ends."""
+    argv = ["nohup", *USHER, "invite", place.guests(320, "nohup"), "-c", "sandbox", "--json"]
+    with subprocess.Popen(argv, env=place.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        wait_until(lambda: process.stderr and "Job " in process.stderr.readline(), 20, "the job's id")
+        process.send_signal(signal.SIGHUP)
+        out, err = process.communicate(timeout=60)
+    done = Result(process.returncode, out, err)
+    assert (done.status, done.job["invited"]) == (0, 320)
 
 
 def test_a_pilot_sends_the_first_rows_and_pauses(place: Place) -> None:
