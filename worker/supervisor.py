@@ -75,7 +75,9 @@ class _Supervisor:
 
     async def run(self) -> None:
         umask = os.umask(0o077)
-        signs = [sign for sign in _SIGNALS if signal.getsignal(sign) is not signal.SIG_IGN or sign != signal.SIGHUP]  # nohup's
+        signs = [
+            sign for sign in _SIGNALS if signal.getsignal(sign) is not signal.SIG_IGN or sign != signal.SIGHUP
+        ]  # nohup's
         for sign in signs:
             self._loop.add_signal_handler(sign, self._on_signal)
         try:
