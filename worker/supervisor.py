@@ -75,9 +75,8 @@ class _Supervisor:
 
     async def run(self) -> None:
         umask = os.umask(0o077)
-        signs = [
-            sign for sign in _SIGNALS if signal.getsignal(sign) is not signal.SIG_IGN or sign != signal.SIGHUP
-        ]  # nohup's
+        is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        signs = [sign for sign in _SIGNALS if sign != signal.SIGHUP or not is_nohup]
         for sign in signs:
             self._loop.add_signal_handler(sign, self._on_signal)
         try:

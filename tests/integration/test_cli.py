@@ -589,11 +589,13 @@ def test_a_killed_commands_job_is_paused_and_named(own_place: Place) -> None:
 
 
 def test_with_usher_up_a_job_is_left_running(own_place: Place) -> None:
-    """--detach returns at once with status 3 and the job ends by itself."""
-    with running((*USHER, "up"), own_place.folder / "up.log", own_place.env, own_place.folder):
+    """--detach returns at once with status 3 and the job ends by itself; under nohup also where the terminal has ended."""
+    log = own_place.folder / "up.log"
+    with running(("nohup", *USHER, "up"), log, own_place.env, own_place.folder) as up:
         wait_until(lambda: (status := read_status(own_place.env)) and "worker" in status.children, 30, "usher up")
+        up.send_signal(signal.SIGHUP)
         done = own_place.usher("invite", own_place.guests(50, "left"), "-c", "contoso", "--detach", "--json")
         assert (done.status, done.job["rows"]) == (3, 50)
         watched = own_place.usher("jobs", "watch", done.job["job"], "--json")
         assert (watched.status, watched.job["invited"]) == (0, 50)
-    assert "usher is up" in (own_place.folder / "up.log").read_text()
+    assert "usher is up" in log.read_text()
