@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 # How long an example takes is the machine's business, which runs several files of tests at once.
 settings.register_profile("usher", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usher")
+
+
+def pytest_configure() -> None:
+    """Let what tests start get Ctrl-C and the end of a terminal, also where the tests run in the background or under nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # which, unlike being ignored, is not handed on
 
 
 @pytest.fixture(scope="session", autouse=True)

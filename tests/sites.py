@@ -60,14 +60,15 @@ class Site:
         config: str = "usher.toml",
         level: str = "INFO",
         more_env: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start one more worker and wait until it is ready. It has a seat for every thread but one in four."""
+        """Start one more worker, by the command `before` it, and wait until it is ready. It has a seat for every thread but one in four."""
         self.workers += 1
         log = self.log_of(self.workers)
         name = f"w{self.workers}@{self.desk.keys.prefix}"
         options = ("worker", "-c", str(threads), "-n", name, "-l", level, "--without-mingle", "--without-gossip")
         env = self.env | {"USHER_CONFIG": str(self.folder / config)} | dict(more_env or {})
-        process = self.stack.enter_context(running((*CELERY, *options), log, env, self.folder))
+        process = self.stack.enter_context(running((*before, *CELERY, *options), log, env, self.folder))
         wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30, "a worker that is ready")
         assert process.poll() is None, log.read_text()
         return process

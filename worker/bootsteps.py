@@ -1,5 +1,8 @@
 """What a Celery worker starts and stops besides consuming: the dispatcher, and the warm shutdown's word to the chunks in work.
 
+A terminal that ends (SIGHUP) asks for a warm shutdown too. Celery itself would run `sys.argv` again, which is no program where the
+worker is `python -m celery`, or would die at once where its output is the terminal; and neither heeds `nohup`.
+
 Here too Celery is told to take messages in through `worker.intake`.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +26,25 @@ from worker.waiting import waiting
 
 log = logging.getLogger(__name__)
 
+_IS_NOHUP = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # read before Celery's handlers
+
 _LAST_ANSWERS_S = 30.0
 """Above `[graph].timeout_s`. A cold shutdown does not wait; those rows are looked up."""
 
 
 def register(app: Celery) -> None:
-    """Add the dispatcher and the intake to the app's workers."""
+    """Add the dispatcher, the intake and the end by SIGHUP to the app's workers."""
+    app.steps["worker"].add(Hangup)
     app.steps["consumer"].add(Dispatching)
     app.add_defaults({"worker_consumer": "worker.intake:Intake"})
+
+
+class Hangup(bootsteps.StartStopStep):
+    """Takes SIGHUP once Celery has set up its handlers, which is before the first connection to the broker."""
+
+    def start(self, parent: Any) -> None:
+        """Do at SIGHUP what SIGTERM does, unless whoever started the worker ignores it."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if _IS_NOHUP else signal.getsignal(signal.SIGTERM))
 
 
 class Dispatching(bootsteps.StartStopStep):

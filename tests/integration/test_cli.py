@@ -35,10 +35,9 @@ KEYS = ["job", "connection", "state", "rows", *COUNTS, "elapsed_s"]
 NO_ROOM = "usher: Not everything could be written (no space left on device): whoever runs this machine makes room."
 JOB = re.compile(r"^Job ([a-z2-7]{10})$", re.MULTILINE)
 AT_A_TERMINAL = (
-    "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
-"""Makes standard input the terminal that Ctrl-C comes from. Tests that a script runs in the background have it ignored."""
+"""Makes standard input the terminal that Ctrl-C comes from."""
 
 
 @dataclass

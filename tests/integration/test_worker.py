@@ -49,6 +49,29 @@ async def test_a_warm_stop_ends_after_the_batch_in_flight(site: Site, latency: s
     assert len(await site.desk.tick("another", 4)) == 1
 
 
+async def test_a_terminal_that_ends_stops_a_worker_warmly(site: Site) -> None:
+    """After the batch in flight too, and with nothing in doubt."""
+    worker = site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.1"})
+    job = await site.desk.load(100)
+    await site.some(job, 20)
+    worker.send_signal(signal.SIGHUP)
+    await asyncio.to_thread(worker.wait, 10)
+    assert worker.returncode == 0
+    assert set(await site.desk.letters(job)) == {"i", "."}
+
+
+async def test_a_worker_under_nohup_outlives_its_terminal(site: Site) -> None:
+    """It does its job to the end, which takes longer than a warm stop."""
+    worker = site.start_worker(before=("nohup",))
+    site.sandbox.ask("latency", {"latency": "0.2"})
+    job = await site.desk.load(1000)
+    await site.some(job, 20)
+    worker.send_signal(signal.SIGHUP)
+    await site.all_invited_once(job, 1000)
+    assert worker.poll() is None
+
+
 async def test_a_chunk_at_the_quota_keeps_its_seat_for_its_next_tokens(site: Site) -> None:
     """Ten batches at a batch a third of a second: two chunks are not offered anew for each of them."""
     config = site.folder / "usher.toml"
