@@ -276,7 +276,8 @@ def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
     """Return the URL of a Redis server or a broker, as it was written, when it can be one.
 
     A sentinel URL names the master: `sentinel://host:26379/mymaster/0`; more hosts follow after commas. With TLS, to the Sentinels and to
-    the servers alike, it is `sentinels://`, and names the files for it in its query (`_SENTINEL_TLS`).
+    the servers alike, it is `sentinels://`, and names the files for it in its query (`_SENTINEL_TLS`). So it does a login of the Sentinels
+    themselves.
     """
     listed = ", ".join(f"{scheme}://" for scheme in schemes)
     if not isinstance(value, str) or not value.strip() or any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):
@@ -306,6 +307,7 @@ def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
     return text
 
 
+_SENTINEL_LOGIN = ("sentinel_username", "sentinel_password")
 _SENTINEL_TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
@@ -313,11 +315,12 @@ def _check_sentinel(scheme: str, place: str, encode: str) -> None:
     hosts, _, master = place.partition("?")[0].partition("/")
     if not hosts or not master.partition("/")[0]:
         raise ValueError(f"must name a host and the master, such as {scheme}://host:26379/mymaster/0{encode}")
-    for name, _ in parse_qsl(place.partition("?")[2], keep_blank_values=True):
-        if scheme == "sentinels" and name not in _SENTINEL_TLS:
-            raise ValueError(f"must have nothing after its ? but {', '.join(_SENTINEL_TLS)}")
-        if scheme == "sentinel" and name.startswith("ssl"):
-            raise ValueError("must start with sentinels:// for TLS, to the Sentinels and to Redis alike")
+    names = {name for name, _ in parse_qsl(place.partition("?")[2], keep_blank_values=True)}
+    if scheme == "sentinel" and any(name.startswith("ssl") for name in names):
+        raise ValueError("must start with sentinels:// for TLS, to the Sentinels and to Redis alike")
+    known = _SENTINEL_LOGIN if scheme == "sentinel" else (*_SENTINEL_LOGIN, *_SENTINEL_TLS)
+    if names - set(known):
+        raise ValueError(f"must have nothing after its ? but {', '.join(known)}")
 
 
 def mask_url(url: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import amqp
 
@@ -117,13 +117,17 @@ def run_rabbit() -> Iterator[Rabbit]:
 
 @dataclass
 class Guarded:
-    """A master, its replica, and the Sentinel that watches them; with `trust` all three speak TLS and nothing else."""
+    """A master, its replica, and the Sentinel that watches them; with `trust` all three speak TLS and nothing else.
+
+    With passwords the servers want theirs and the Sentinel its own.
+    """
 
     url: str
     master: subprocess.Popen[bytes]
     ports: tuple[int, int]
     sentinel_port: int
     trust: Path | None = None  # the authority of their certificate
+    sentinel_password: str = ""
 
     def kill_master(self) -> None:
         """SIGKILL, as a host that is gone."""
@@ -132,13 +136,15 @@ class Guarded:
 
     def master_port(self) -> int:
         """Whom the Sentinel names."""
-        answer = _say(self.sentinel_port, self.trust, "SENTINEL", "get-master-addr-by-name", "mymaster")
+        words = ("SENTINEL", "get-master-addr-by-name", "mymaster")
+        answer = _say(self.sentinel_port, self.trust, *words, password=self.sentinel_password)
         return int(answer.split()[4]) if answer.startswith("*2") else 0
 
 
 @contextmanager
-def run_guarded(*, tls: bool = False) -> Iterator[Guarded]:
+def run_guarded(*, tls: bool = False, passwords: bool = False) -> Iterator[Guarded]:
     """Run a Valkey with a replica behind one Sentinel (quorum 1) until the block ends; with TLS a Redis, for our Valkey speaks none."""
+    servers, own = ("p%40ss-servers", "p%40ss-sentinel") if passwords else ("", "")
     server, env = need("redis-server") if tls else find_valkey(), {"PATH": os.environ["PATH"]}
     folder = Path(tempfile.mkdtemp(prefix="ug-", dir="/tmp"))
     first, second, watch = (free_port() for _ in range(3))
@@ -152,6 +158,9 @@ def run_guarded(*, tls: bool = False) -> Iterator[Guarded]:
         "sentinel down-after-milliseconds": "mymaster 1000",
         "sentinel failover-timeout": "mymaster 5000",
     }
+    if passwords:
+        plain |= {"requirepass": unquote(servers), "masterauth": unquote(servers)}
+        guard |= {"sentinel auth-pass": f"mymaster {unquote(servers)}", "requirepass": unquote(own)}
     for name, at, settings in (
         ("a", first, plain),
         ("b", second, plain | {"replicaof": f"127.0.0.1 {first}"}),
@@ -166,14 +175,17 @@ def run_guarded(*, tls: bool = False) -> Iterator[Guarded]:
             running((server, str(folder / "b.conf")), folder / "b.log", env, folder),
             running((server, str(folder / "s.conf"), "--sentinel"), folder / "s.log", env, folder),
         ):
-            url = f"sentinel://127.0.0.1:{watch}/mymaster/0"
+            place = f"127.0.0.1:{watch}/mymaster/0"
+            url = f"sentinel://{place}"
+            if passwords:
+                url = f"sentinel://:{servers}@{place}?sentinel_password={own}"
             if trust is not None:
-                url = f"sentinels://127.0.0.1:{watch}/mymaster/0?ssl_ca_certs={quote(str(trust), safe='')}"
-            guarded = Guarded(url, one, (first, second), watch, trust)
+                url = f"sentinels://{place}?ssl_ca_certs={quote(str(trust), safe='')}"
+            guarded = Guarded(url, one, (first, second), watch, trust, unquote(own))
             wait_until(
                 lambda: (
-                    "master_link_status:up" in _say(second, trust, "INFO", "replication")
-                    and str(second) in _say(watch, trust, "SENTINEL", "replicas", "mymaster")
+                    "master_link_status:up" in _say(second, trust, "INFO", "replication", password=unquote(servers))
+                    and str(second) in _say(watch, trust, "SENTINEL", "replicas", "mymaster", password=unquote(own))
                 ),
                 20,
                 "a replica that follows, and a Sentinel that knows it",
@@ -190,8 +202,9 @@ def _secure(folder: Path) -> tuple[Path, dict[str, str]]:
     return made.certificate, {"port": "0", **files, "tls-auth-clients": "no", "tls-replication": "yes"}
 
 
-def _say(port: int, trust: Path | None, *words: str) -> str:
+def _say(port: int, trust: Path | None, *words: str, password: str = "") -> str:
     """Send one command to a server and return what it says at first, '' where nobody is."""
+    login = f"AUTH {password}\r\n" if password else ""
     try:
         with ExitStack() as stack:
             server = stack.enter_context(socket.create_connection(("127.0.0.1", port), 2))
@@ -199,8 +212,8 @@ def _say(port: int, trust: Path | None, *words: str) -> str:
                 context = ssl.create_default_context(cafile=trust)
                 server = stack.enter_context(context.wrap_socket(server, server_hostname="127.0.0.1"))
             server.settimeout(2)
-            server.sendall((" ".join(words) + "\r\n").encode())
+            server.sendall((login + " ".join(words) + "\r\n").encode())
             time.sleep(0.05)
-            return server.recv(65536).decode(errors="replace")
+            return server.recv(65536).decode(errors="replace").removeprefix("+OK\r\n" if login else "")
     except OSError:
         return ""

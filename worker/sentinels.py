@@ -15,13 +15,15 @@ _WAIT_S = 3.0
 class SentinelUrl:
     """What `sentinel://name:password@host:26379[,host…]/master/0` says, or with TLS `sentinels://…?ssl_ca_certs=…`.
 
-    `userinfo` is the servers' login as it stands in the URL. `tls`: redis-py's arguments for Sentinels and servers alike, None without TLS.
+    `userinfo` is the servers' login as it stands in the URL, `sentinel_login` the Sentinels' own (`?sentinel_password=…`), as redis-py's
+    arguments. `tls`: redis-py's arguments for Sentinels and servers alike, None without TLS.
     """
 
     hosts: tuple[tuple[str, int], ...]
     master: str
     database: int
     userinfo: str = field(repr=False)
+    sentinel_login: dict[str, str] = field(repr=False)
     tls: dict[str, str] | None
 
     @property
@@ -38,7 +40,7 @@ class SentinelUrl:
     @property
     def sentinel_options(self) -> dict[str, Any]:
         """redis-py's arguments for the way to the Sentinels: its `sentinel_kwargs`."""
-        return {"socket_timeout": _WAIT_S, **self.server_options}
+        return {"socket_timeout": _WAIT_S, **self.sentinel_login, **self.server_options}
 
     @property
     def for_celery(self) -> str:
@@ -57,10 +59,13 @@ def read_sentinel_url(url: str) -> SentinelUrl | None:
     userinfo, _, names = netloc.rpartition("@")
     master, _, database = path.strip("/").partition("/")
     pairs = (one.partition(":") for one in names.split(","))
+    options = dict(parse_qsl(query))
+    login = {key: options.pop(f"sentinel_{key}", "") for key in ("username", "password")}
     return SentinelUrl(
         tuple((name, int(port or _PORT)) for name, _, port in pairs),
         master,
         int(database or 0),
         userinfo,
-        {"ssl_cert_reqs": "required", **dict(parse_qsl(query))} if scheme == "sentinels" else None,
+        {key: value for key, value in login.items() if value},
+        {"ssl_cert_reqs": "required", **options} if scheme == "sentinels" else None,
     )

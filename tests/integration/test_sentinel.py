@@ -16,11 +16,13 @@ from tests.sites import open_site
 from worker.store import open_client
 from worker.timetable import Timetable
 
+_WAYS = pytest.mark.parametrize("way", [{}, {"tls": True}, {"passwords": True}], ids=["plain", "TLS", "passwords"])
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-async def test_a_failover_in_the_middle_of_a_job(sandbox: Sandbox, tls: bool) -> None:
+
+@_WAYS
+async def test_a_failover_in_the_middle_of_a_job(sandbox: Sandbox, way: dict[str, bool]) -> None:
     """The master dies, Sentinel names the replica, the worker follows: every row ends once, and nobody has two mails."""
-    with run_guarded(tls=tls) as guarded:
+    with run_guarded(**way) as guarded:
         async with open_site(guarded.url, sandbox) as site:
             site.sandbox.ask("latency", {"latency": "0.3"})
             job = await site.desk.load(300)
@@ -36,10 +38,10 @@ async def test_a_failover_in_the_middle_of_a_job(sandbox: Sandbox, tls: bool) ->
             await site.all_invited_once(job, 300, 90)
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-async def test_beat_follows_a_failover(sandbox: Sandbox, tls: bool) -> None:
+@_WAYS
+async def test_beat_follows_a_failover(sandbox: Sandbox, way: dict[str, bool]) -> None:
     """It goes on at the new master, with its lock there, instead of ending with a traceback."""
-    with run_guarded(tls=tls) as guarded:
+    with run_guarded(**way) as guarded:
         async with open_site(guarded.url, sandbox) as site:
             log, config = site.folder / "beat.log", site.folder / "usher.toml"
             config.write_text(config.read_text() + '[schedules.often]\ntask = "check_connections"\nevery = "1h"\n')

@@ -141,6 +141,8 @@ def test_service_urls() -> None:
         "sentinel://host:26379/mymaster/0",
         "sentinel://:pw@a:26379,b:26379/mymaster",
         "sentinels://:pw@a:26379,b:26379/mymaster/0?ssl_ca_certs=%2Fetc%2Fca.pem&ssl_certfile=c&ssl_keyfile=k",
+        "sentinel://:pw@a:26379/mymaster?sentinel_username=me&sentinel_password=p%40ss",
+        "sentinels://a:26379/mymaster?sentinel_password=pw&ssl_ca_certs=%2Fetc%2Fca.pem",
     ],
 )
 def test_redis_urls(url: str) -> None:
@@ -168,6 +170,7 @@ def test_redis_urls(url: str) -> None:
         "sentinels://host:26379?ssl_ca_certs=a",
         "sentinels://host/mymaster?ssl_cert_reqs=none",
         "sentinel://host/mymaster?ssl_ca_certs=a",
+        "sentinel://host/mymaster?password=hunter2",
         "redis://host\n/0",
         "",
         6379,

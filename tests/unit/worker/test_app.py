@@ -40,7 +40,7 @@ def test_only_json_is_accepted() -> None:
         "redis://me:zq%40ter@h:1/0",
         "rediss://:zqter@h:1/0",
         "sentinel://me:zqter@a:1,b:2/m/0",
-        "sentinels://me:zqter@a:1,b:2/m/0",
+        "sentinels://me:zqter@a:1,b:2/m/0?sentinel_username=us&sentinel_password=zqter",
         "unix:///s?db=1&password=zqter",
     ],
 )

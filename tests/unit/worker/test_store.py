@@ -81,6 +81,16 @@ async def test_a_sentinels_master_is_asked_for_by_name() -> None:
     await client.aclose()
 
 
+async def test_sentinels_have_a_login_of_their_own() -> None:
+    """`?sentinel_password=…` is theirs alone, as the URL's login is the servers'."""
+    client = open_client("sentinel://:servers@one/mymaster?sentinel_username=us&sentinel_password=p%40ss")
+    pool: Any = client.connection_pool
+    (theirs,) = [s.connection_pool.connection_kwargs for s in pool.sentinel_manager.sentinels]
+    assert (theirs["username"], theirs["password"]) == ("us", "p@ss")
+    assert (pool.connection_kwargs.get("username"), pool.connection_kwargs["password"]) == (None, "servers")
+    await client.aclose()
+
+
 async def test_with_tls_sentinels_and_servers_are_reached_by_it() -> None:
     """`sentinels://`: certificates are checked on both ways, by the authority that the URL names."""
     client = open_client("sentinels://one,two/mymaster?ssl_ca_certs=%2Fetc%2Fca.pem")
