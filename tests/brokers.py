@@ -6,17 +6,17 @@ import os
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import amqp
+import redis
 
 from tests.needs import need
 from tests.processes import running, wait_until
@@ -136,9 +136,10 @@ class Guarded:
 
     def master_port(self) -> int:
         """Whom the Sentinel names."""
-        words = ("SENTINEL", "get-master-addr-by-name", "mymaster")
-        answer = _say(self.sentinel_port, self.trust, *words, password=self.sentinel_password)
-        return int(answer.split()[4]) if answer.startswith("*2") else 0
+        found = _ask(
+            self.sentinel_port, self.trust, self.sentinel_password, "SENTINEL GET-MASTER-ADDR-BY-NAME", "mymaster"
+        )
+        return int(found[1]) if found else 0
 
 
 @contextmanager
@@ -182,14 +183,14 @@ def run_guarded(*, tls: bool = False, passwords: bool = False) -> Iterator[Guard
             if trust is not None:
                 url = f"sentinels://{place}?ssl_ca_certs={quote(str(trust), safe='')}"
             guarded = Guarded(url, one, (first, second), watch, trust, unquote(own))
-            wait_until(
-                lambda: (
-                    "master_link_status:up" in _say(second, trust, "INFO", "replication", password=unquote(servers))
-                    and str(second) in _say(watch, trust, "SENTINEL", "replicas", "mymaster", password=unquote(own))
-                ),
-                20,
-                "a replica that follows, and a Sentinel that knows it",
-            )
+
+            def is_whole() -> bool:
+                replica = _ask(second, trust, unquote(servers), "INFO", "replication") or {}
+                known = _ask(watch, trust, unquote(own), "SENTINEL SLAVES", "mymaster") or []
+                follows = replica.get("master_link_status") == "up"
+                return follows and [int(one["port"]) for one in known] == [second]
+
+            wait_until(is_whole, 20, "a replica that follows, and a Sentinel that knows it")
             yield guarded
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -202,18 +203,12 @@ def _secure(folder: Path) -> tuple[Path, dict[str, str]]:
     return made.certificate, {"port": "0", **files, "tls-auth-clients": "no", "tls-replication": "yes"}
 
 
-def _say(port: int, trust: Path | None, *words: str, password: str = "") -> str:
-    """Send one command to a server and return what it says at first, '' where nobody is."""
-    login = f"AUTH {password}\r\n" if password else ""
-    try:
-        with ExitStack() as stack:
-            server = stack.enter_context(socket.create_connection(("127.0.0.1", port), 2))
-            if trust is not None:
-                context = ssl.create_default_context(cafile=trust)
-                server = stack.enter_context(context.wrap_socket(server, server_hostname="127.0.0.1"))
-            server.settimeout(2)
-            server.sendall((login + " ".join(words) + "\r\n").encode())
-            time.sleep(0.05)
-            return server.recv(65536).decode(errors="replace").removeprefix("+OK\r\n" if login else "")
-    except OSError:
-        return ""
+def _ask(port: int, trust: Path | None, password: str, *words: str) -> Any:
+    """Send one command to a server and return what it answers, as redis-py reads it; None where nobody is."""
+    way: dict[str, Any] = {} if trust is None else {"ssl": True, "ssl_ca_certs": str(trust)}
+    with (
+        suppress(redis.ConnectionError, redis.TimeoutError),
+        redis.Redis(port=port, password=password or None, socket_timeout=2, **way) as client,
+    ):
+        return client.execute_command(*words)
+    return None
