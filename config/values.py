@@ -276,8 +276,8 @@ def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
     """Return the URL of a Redis server or a broker, as it was written, when it can be one.
 
     A sentinel URL names the master: `sentinel://host:26379/mymaster/0`; more hosts follow after commas. With TLS, to the Sentinels and to
-    the servers alike, it is `sentinels://`, and names the files for it in its query (`_SENTINEL_TLS`). So it does a login of the Sentinels
-    themselves.
+    the servers alike, it is `sentinels://`, and names the files for it in its query (`_SENTINEL_TLS`). There too stands a login of the
+    Sentinels themselves (`_SENTINEL_LOGIN`).
     """
     listed = ", ".join(f"{scheme}://" for scheme in schemes)
     if not isinstance(value, str) or not value.strip() or any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):

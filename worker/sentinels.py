@@ -59,7 +59,7 @@ def read_sentinel_url(url: str) -> SentinelUrl | None:
     userinfo, _, names = netloc.rpartition("@")
     master, _, database = path.strip("/").partition("/")
     pairs = (one.partition(":") for one in names.split(","))
-    options = dict(parse_qsl(query))
+    options = dict(parse_qsl(query.replace("+", "%2B")))  # a plus is itself, as in the servers' login
     login = {key: options.pop(f"sentinel_{key}", "") for key in ("username", "password")}
     return SentinelUrl(
         tuple((name, int(port or _PORT)) for name, _, port in pairs),

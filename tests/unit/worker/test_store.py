@@ -83,10 +83,10 @@ async def test_a_sentinels_master_is_asked_for_by_name() -> None:
 
 async def test_sentinels_have_a_login_of_their_own() -> None:
     """`?sentinel_password=…` is theirs alone, as the URL's login is the servers'."""
-    client = open_client("sentinel://:servers@one/mymaster?sentinel_username=us&sentinel_password=p%40ss")
+    client = open_client("sentinel://:servers@one/mymaster?sentinel_username=us&sentinel_password=p%40s+s")
     pool: Any = client.connection_pool
     (theirs,) = [s.connection_pool.connection_kwargs for s in pool.sentinel_manager.sentinels]
-    assert (theirs["username"], theirs["password"]) == ("us", "p@ss")
+    assert (theirs["username"], theirs["password"]) == ("us", "p@s+s")
     assert (pool.connection_kwargs.get("username"), pool.connection_kwargs["password"]) == (None, "servers")
     await client.aclose()
 
