@@ -28,7 +28,6 @@ from config.values import (
 LogForm = Literal["auto", "json", "human"]
 _FORMS: tuple[LogForm, ...] = ("auto", "json", "human")
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-_SYSLOG = re.compile(r"(?:udp|tcp)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:-]{0,62}[A-Za-z0-9])?")
 
 _Seconds = Annotated[float, PlainValidator(parse_seconds)]
@@ -77,12 +76,10 @@ def _check_audit_keep(value: object) -> float:
     return parse_seconds(value)
 
 
-def _check_syslog(value: object) -> str | None:
+def _check_audit_log(value: object) -> str | None:
     if value is None or (isinstance(value, str) and value.startswith("/") and "\0" not in value):
         return value
-    if isinstance(value, str) and _SYSLOG.fullmatch(value):
-        return value
-    raise ValueError("must be the path of a socket such as /dev/log, or udp://host:514 or tcp://host:601")
+    raise ValueError("must be the whole path of a file, such as /var/log/usher/audit.log or /dev/stderr")
 
 
 class ServerSection(Section):
@@ -124,7 +121,7 @@ class LedgerSection(Section):
         default=400 * 86_400.0, alias="audit_keep"
     )
     """0: no audit trail is kept."""
-    audit_syslog: Annotated[str | None, PlainValidator(_check_syslog)] = None
+    audit_log: Annotated[str | None, PlainValidator(_check_audit_log)] = None
     lease_s: _Seconds = 15.0
     settle_s: _Seconds = 60.0
     prefix: Annotated[str, PlainValidator(_check_prefix)] = "usher"

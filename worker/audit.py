@@ -31,7 +31,7 @@ from worker.model import IndexPlace, Lane, Outcome, RowState
 from worker.scripts import Scripts
 
 if TYPE_CHECKING:
-    from worker.audit_syslog import Syslog
+    from worker.audit_log import AuditLog
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Trail:
         actor: str = "",
         index: GuestIndex | None = None,
         tenant_key_of: Callable[[str], str] = lambda name: "",
-        syslog: Syslog | None = None,
+        copy: AuditLog | None = None,
     ) -> None:
         self._client: Any = client
         self._keys = keys
@@ -93,7 +93,7 @@ class Trail:
         self._actor = actor
         self._index = index
         self._tenant_key_of = tenant_key_of
-        self._syslog = syslog
+        self._copy = copy
         self._scripts = Scripts(client)
 
     # Events
@@ -111,8 +111,8 @@ class Trail:
         except (OutOfMemoryError, NoPermissionError) as error:
             log.warning("the audit trail has no entry for %s: %s", what, error)
             return
-        if self._syslog is not None:
-            self._syslog.send({"at": _iso(int(at_ms)), **told})
+        if self._copy is not None:
+            self._copy.write({"at": _iso(int(at_ms)), **told})
 
     # Rows
 
@@ -169,10 +169,10 @@ class Trail:
         self.tell_rows(job, blob)
 
     def tell_rows(self, job: str, blob: bytes) -> None:
-        """Send what was just kept of a chunk to the syslog, where there is one."""
-        if self._syslog is not None and blob:
+        """Write what was just kept of a chunk to the audit log, where there is one."""
+        if self._copy is not None and blob:
             for told in row_lines(job, audit_rows.unpack(blob)):
-                self._syslog.send(told)
+                self._copy.write(told)
 
     # Reading
 

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from worker.actor import find_actor
 from worker.audit import Trail
-from worker.audit_syslog import Syslog
+from worker.audit_log import AuditLog
 from worker.clocks import Clocks
 from worker.gates import Gates
 from worker.graph import GraphClient
@@ -123,9 +123,9 @@ async def open_services(
         keys = Keys(present.ledger.prefix)
         sealer = open_sealer(present) if sealed else None
         index = GuestIndex(client, keys, sealer)
-        syslog = Syslog(present.ledger.audit_syslog) if present.ledger.audit_syslog else None
-        if syslog is not None:
-            stack.callback(syslog.close)
+        audit_log = AuditLog(present.ledger.audit_log) if present.ledger.audit_log else None
+        if audit_log is not None:
+            stack.callback(audit_log.close)
         trail = Trail(
             client,
             keys,
@@ -133,7 +133,7 @@ async def open_services(
             actor=actor or find_actor(),
             index=index if sealed or not present.ledger.key else None,  # without its key hashes would be wrong ones
             tenant_key_of=lambda name: _tenant_key(settings(), name),
-            syslog=syslog,
+            copy=audit_log,
         )
         ledger = Ledger(
             client, keys, lease_s=present.ledger.lease_s, settle_s=present.ledger.settle_s, sealer=sealer, trail=trail

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.ledgers import Desk, open_desk
 from worker.audit import Trail, event_line, row_lines
+from worker.audit_log import AuditLog
 from worker.forgetting import forget
 from worker.gates import Gates, HoldReason
 from worker.index import GuestIndex
@@ -19,11 +22,17 @@ from worker.model import ChunkEnd, Lane, Outcome, RowState
 DAY_S = 86_400
 
 
-def make_trail(desk: Desk, keep_s: float = 400 * DAY_S, actor: str = "ada@ops1") -> Trail:
+def make_trail(desk: Desk, keep_s: float = 400 * DAY_S, actor: str = "ada@ops1", copy: AuditLog | None = None) -> Trail:
     """The trail of a process that can hash addresses."""
     index = GuestIndex(desk.client, desk.keys, None)
     return Trail(
-        desk.client, desk.keys, keep_s=keep_s, actor=actor, index=index, tenant_key_of=lambda name: f"t/{name}"
+        desk.client,
+        desk.keys,
+        keep_s=keep_s,
+        actor=actor,
+        index=index,
+        tenant_key_of=lambda name: f"t/{name}",
+        copy=copy,
     )
 
 
@@ -247,34 +256,28 @@ async def test_without_the_key_of_the_hashes_rows_are_kept_without(desk: Desk) -
     assert (await events(desk))[-1]["by"] == "eve@ops3"
 
 
-async def test_a_syslog_gets_every_entry(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Events and rows, as JSON; one that is not there changes nothing."""
-    import json
-    import shutil
-    import socket
-    import tempfile
-
-    from worker.audit_syslog import Syslog
-
-    folder = tempfile.mkdtemp(prefix="us-", dir="/tmp")
-    path = f"{folder}/log"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
-        server.bind(path)
-        server.settimeout(10)
-        syslog = Syslog(path)
-        trail = make_trail(desk)
-        trail._syslog = syslog
-        use(desk, trail)
-        await desk.load(1)
-        await send(desk, whole=True)
-        syslog.close()
-        told = [json.loads(server.recv(65536).split(b"usher: ", 1)[1].rstrip(b"\x00")) for _ in range(2)]
-    assert [entry["what"] for entry in told] == ["job.submitted", "row"]
-    assert (told[1]["outcome"], "email" in told[1]) == ("invited", False)
-    shutil.rmtree(folder)
-    gone = Syslog(f"{folder}/nobody")
-    gone.send({"what": "x"})
-    gone.close()
+async def test_the_audit_log_gets_every_entry(desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Events and rows, a line of JSON each, also after the file was moved away; one that cannot be written is told of once."""
+    path = tmp_path / "audit.log"
+    copy = AuditLog(str(path))
+    use(desk, make_trail(desk, copy=copy))
+    await desk.load(1)
+    path.rename(tmp_path / "audit.log.1")
+    await send(desk, whole=True)
+    copy.close()
+    (submitted,) = [json.loads(line) for line in (tmp_path / "audit.log.1").read_text().splitlines()]
+    (row,) = [json.loads(line) for line in path.read_text().splitlines()]
+    assert (submitted["what"], row["what"], row["outcome"], "email" in row) == (
+        "job.submitted",
+        "row",
+        "invited",
+        False,
+    )
+    nowhere = AuditLog(str(tmp_path / "no" / "folder"))
+    for _ in range(2):
+        nowhere.write({"what": "x"})
+    nowhere.close()
+    assert caplog.text.count("cannot be written") == 1
 
 
 def test_a_ledger_without_a_trail_keeps_none(valkey_url: str) -> None:
