@@ -90,14 +90,13 @@ class ByAddress:
 class Joined:
     """A list and where its outcomes come from.
 
-    `only`: the outcomes wanted. `guests_only`: leave out what is no guest's line, as `only` does, too. After writing: `left_over`
-    outcomes that have no line in the list, and how many guests were written.
+    `only`: the outcomes wanted; what is no guest's line is left out then. After writing: `left_over` outcomes that have no
+    line in the list, and how many guests were written.
     """
 
     guests: GuestList
     matcher: Matcher
     only: Sequence[str] = ()
-    guests_only: bool = False
     left_over: int = 0
     guests_written: int = 0
 
@@ -139,7 +138,7 @@ class Joined:
         for line in self.guests.reader.lines():
             if line.number is None:
                 # What was hidden in a workbook and left out would be a guest where nothing can be hidden.
-                if not self.only and not self.guests_only and not line.is_hidden:
+                if not self.only and not line.is_hidden:
                     yield line, "", None
                 continue
             email = _address_of(line)

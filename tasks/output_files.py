@@ -45,12 +45,6 @@ def save_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], int]) 
     return count
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder that only its owner may look into, unless it is there. Raises `OutputError`."""
-    with _reporting(path):
-        path.mkdir(mode=0o700, exist_ok=True)
-
-
 class _Reporting(io.RawIOBase):
     """Writes to a file and turns only the file's errors into ours: a lost Redis behind the outcomes is an OSError, too."""
 

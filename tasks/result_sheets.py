@@ -17,7 +17,7 @@ a new workbook gets its values."""
 
 _NO_LIBRARY: Final = (
     "Excel files need what usher was installed without: whoever installed it adds the extra xlsx (pip install 'entra-usher[xlsx]'); "
-    "--format csv --excel needs nothing."
+    "--format csv needs nothing."
 )
 _NOT_IN_XML: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST: Final = 32_767  # characters in a cell: the page named in `workbook`

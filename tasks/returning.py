@@ -1,4 +1,4 @@
-"""A job's results in the form that was asked for: which format, beside which list, in one file or one a partner.
+"""A job's results in the form that was asked for: which format, and beside which list.
 
 Everything here is plain and synchronous: `fetch` gives the outcomes from the ledger, as often as they are needed.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -21,11 +21,10 @@ from tasks.fields import RESULT_COLUMNS
 from tasks.joining import Joined, Matcher, find_width, match_and_write
 from tasks.list_options import ListOptions
 from tasks.lists import GuestList, open_list
-from tasks.output_files import make_folder, save_whole
+from tasks.output_files import save_whole
 from tasks.result_sheets import can_be_edited, fill_in, write_workbook
 from tasks.results import Cell, Table, TableRow, as_text, results_table, write_objects, write_table
 from tasks.sheet_records import SheetRecords
-from tasks.splitting import split
 
 _ENDINGS = {".xlsx": "xlsx", ".jsonl": "jsonl"}
 Fetch = Callable[[], Iterable[Mapping[str, Any]]]
@@ -35,7 +34,7 @@ Fetch = Callable[[], Iterable[Mapping[str, Any]]]
 class Wanted:
     """What is to be written. `format`: "csv", "jsonl", "xlsx", or "" for what fits. `output` None: standard output.
 
-    `excel`: how this place's Excel wants a CSV, or None. `join`: the admin's own list, with how it is read.
+    `join`: the admin's own list, with how it is read.
     """
 
     format: str = ""
@@ -43,16 +42,13 @@ class Wanted:
     only: tuple[str, ...] = ()
     join: Path | None = None
     options: ListOptions = field(default_factory=ListOptions)
-    excel: CsvStyle | None = None
-    split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: rows, the files they are in by name (of a split), and outcomes that the list has no line for."""
+    """How many rows were written, and how many outcomes the list has no line for."""
 
     rows: int
-    files: Mapping[str, int] = field(default_factory=dict)
     left_over: int = 0
 
 
@@ -78,7 +74,7 @@ def write_results(wanted: Wanted, fetch: Fetch) -> Written:
     if wanted.join is not None:
         return _write_joined(wanted, fetch)
     outcomes = (outcome for outcome in fetch() if not wanted.only or outcome["status"] in wanted.only)
-    form = _Form(wanted.format or _by_name(wanted) or "csv", wanted.excel or PLAIN, [RESULT_COLUMNS])
+    form = _Form(wanted.format or _by_name(wanted) or "csv", PLAIN, [RESULT_COLUMNS])
     if form.format == "jsonl":
         objects = (
             (outcome["email"] or "", {name: outcome.get(name) for name in RESULT_COLUMNS}) for outcome in outcomes
@@ -93,18 +89,18 @@ def _write_joined(wanted: Wanted, fetch: Fetch) -> Written:
         width = find_width(guests) if kind != "jsonl" else 0
         style = guests.reader.style if isinstance(guests.reader, CsvRecords) else PLAIN
     named = wanted.format or _by_name(wanted)
-    if kind == "jsonl" and (named not in ("", "jsonl") or wanted.excel):
+    if kind == "jsonl" and named not in ("", "jsonl"):
         raise OutputError("A list in JSONL comes back as JSONL: its objects need not have the same keys.")
     if kind != "jsonl" and named == "jsonl":
         raise OutputError("A list with columns comes back as csv or xlsx; JSONL has none.")
-    fits = "csv" if kind == "xlsx" and (wanted.output is None or wanted.excel) else kind
-    form = _Form(named or fits, wanted.excel or style)
+    fits = "csv" if kind == "xlsx" and wanted.output is None else kind
+    form = _Form(named or fits, style)
     written = Written(0)
 
     def make(matcher: Matcher) -> int:
         nonlocal written
         with _open(wanted) as guests:
-            joined = Joined(guests, matcher, wanted.only, guests_only=wanted.split)
+            joined = Joined(guests, matcher, wanted.only)
             written = _write_one(wanted, form, joined, width)
             written = replace(written, rows=joined.guests_written, left_over=0 if wanted.only else joined.left_over)
         return written.rows
@@ -117,7 +113,7 @@ def _write_one(wanted: Wanted, form: _Form, joined: Joined, width: int) -> Writt
     guests = joined.guests
     if form.format == "jsonl":
         return _put(wanted, form, joined.objects())
-    plain = wanted.output is not None and not wanted.only and not wanted.split
+    plain = wanted.output is not None and not wanted.only
     if form.format == "xlsx" and plain and guests.book is not None and can_be_edited(guests.book):
         assert isinstance(guests.reader, SheetRecords)
         assert wanted.output is not None
@@ -137,16 +133,6 @@ def _write_one(wanted: Wanted, form: _Form, joined: Joined, width: int) -> Writt
 
 def _put(wanted: Wanted, form: _Form, pairs: Iterable[tuple[str, Any]]) -> Written:
     """Write to where it was wanted."""
-    if wanted.split:
-        assert wanted.output is not None
-        folder = wanted.output
-        make_folder(folder)
-
-        def save(stem: str, own: Iterator[tuple[str, Any]]) -> int:
-            return save_whole(folder / f"{stem}.{form.format}", lambda stream: form.write(own, stream))
-
-        files = split(pairs, save)
-        return Written(sum(files.values()), {f"{stem}.{form.format}": rows for stem, rows in sorted(files.items())})
     if wanted.output is not None:
         return Written(save_whole(wanted.output, lambda stream: form.write(pairs, stream)))
     # Whole or not at all here, too: a list that turns out to be another one leaves nothing half-written in a pipe.
@@ -165,6 +151,6 @@ def _open(wanted: Wanted) -> GuestList:
 
 def _by_name(wanted: Wanted) -> str:
     """Return the format that the ending of the file's name means, if any."""
-    if wanted.output is None or wanted.split or wanted.excel:
+    if wanted.output is None:
         return ""
     return _ENDINGS.get(wanted.output.suffix.lower(), "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +66,7 @@ def show(session: Session, id: str) -> int:  # noqa: A002 - its name on the comm
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Write to this file (0600) instead of stdout; with --split-by to this folder.",
+    help="Write to this file (0600) instead of stdout.",
 )
 @click.option(
     "--only", multiple=True, type=click.Choice(_OUTCOMES), help="Only rows that ended so; may be given twice."
@@ -78,12 +77,6 @@ def show(session: Session, id: str) -> int:  # noqa: A002 - its name on the comm
     metavar="FILE",
     help="Give this list back, every line and column, with the outcomes beside it.",
 )
-@click.option(
-    "--excel",
-    is_flag=True,
-    help="A CSV that Excel opens right with a double click: UTF-8 mark, this locale's delimiter.",
-)
-@click.option("--split-by", type=click.Choice(("domain",)), help="One file for each domain, in the folder of -o.")
 @list_options
 @json_option("With -o: one JSON object about what was written.")
 @click.pass_obj
@@ -107,22 +100,15 @@ def results(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
 
 def _wanted_results(options: dict[str, Any]) -> Wanted:
     """Return what is to be written; raises `UsageError` for what does not go together."""
-    from tasks.csv_style import excel_style
     from tasks.returning import Wanted
 
     given = take_list_options(options)
     file_format, output = options["file_format"] or "", options["output"]
     if given.to_dict() and options["join"] is None:
         raise click.UsageError("How a list is read can only be said with --join FILE.")
-    if options["split_by"] and output is None:
-        raise click.UsageError("--split-by needs -o FOLDER.")
     if file_format == "xlsx" and output is None:
         raise click.UsageError("--format xlsx needs -o FILE.")
-    if options["excel"] and file_format not in ("", "csv"):
-        raise click.UsageError(f"--excel is about a CSV and does not go with --format {file_format}.")
-    excel = excel_style(os.environ) if options["excel"] else None
-    split = options["split_by"] is not None
-    return Wanted(file_format, output, options["only"], options["join"], given, excel, split)
+    return Wanted(file_format, output, options["only"], options["join"], given)
 
 
 @jobs.command()

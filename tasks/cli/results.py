@@ -31,7 +31,7 @@ async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> i
     async with _open(terminal, place) as services:
         loop = asyncio.get_running_loop()
         view = await find_job(services, job)
-        if wanted.output is None and wanted.join is None and wanted.excel is None:  # row by row: `| head` ends it early
+        if wanted.output is None and wanted.join is None:  # row by row: `| head` ends it early
             records = _as_iterator(_chosen(services, view.id, wanted.only), loop)
             await asyncio.to_thread(WRITERS[wanted.format or "csv"], records, sys.stdout)
             return 0
@@ -45,8 +45,7 @@ async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> i
         return 0
     _tell(terminal, wanted, written)
     if terminal.quiet:
-        told: dict[str, Any] = {"job": view.id, "file": str(wanted.output), "rows": written.rows}
-        terminal.print_json({**told, "files": written.files} if wanted.split else told)
+        terminal.print_json({"job": view.id, "file": str(wanted.output), "rows": written.rows})
     return 0
 
 
@@ -56,9 +55,8 @@ def _tell(terminal: Terminal, wanted: Wanted, written: Written) -> None:
         terminal.warn(
             f"{left} of the job {'is' if one else 'are'} not in {wanted.join}; `usher jobs results` without --join has all of them."
         )
-    where = f"{many(len(written.files), 'file')} in {wanted.output}" if wanted.split else str(wanted.output)
-    private = "readable by you alone: " + ("they hold" if len(written.files) > 1 else "it holds")
-    terminal.say(f"{many(written.rows, 'row')} written to {where}, {private} addresses and redeem links.")
+    rows = many(written.rows, "row")
+    terminal.say(f"{rows} written to {wanted.output}, readable by you alone: it holds addresses and redeem links.")
 
 
 @asynccontextmanager

@@ -182,25 +182,12 @@ def test_a_workbook_comes_back_as_one(place: Place) -> None:
     assert (again["rows"], again["skipped"]) == (2, 2)
 
 
-def test_one_file_for_each_partner(place: Place) -> None:
-    """And a CSV that Excel opens right."""
-    path = place.write("p.csv", "email\na@one.example\nb@two.example\nc@two.example\n")
-    job = place.usher("invite", path, "-c", "sandbox", "--json").job["job"]
-    done = place.usher("jobs", "results", job, "--split-by", "domain", "-o", str(place.folder / "parts"), "--json")
-    assert done.json["files"] == {"one.example.csv": 1, "two.example.csv": 2}
-    assert "c@two.example" in (place.folder / "parts" / "two.example.csv").read_text()
-    excel = place.usher("jobs", "results", job, "--excel", LC_ALL="de_DE.UTF-8")
-    assert excel.out.startswith("\ufeffrow;email;display_name;")
-
-
 def test_results_that_cannot_be_are_one_sentence(place: Place) -> None:
     """Options that do not go together, a list that is another one, a list that is none."""
     path = place.write("r.csv", "email\nr@one.example\n")
     job = place.usher("invite", path, "-c", "sandbox", "--json").job["job"]
     for arguments, words in (
         (("--format", "xlsx"), "needs -o FILE"),
-        (("--split-by", "domain"), "needs -o FOLDER"),
-        (("--excel", "--format", "jsonl"), "does not go with"),
         (("--map", "email=x"), "only be said with --join"),
         (("--join", place.write("s.csv", "email\nx@y.example\n")), "this is another list"),
         (("--join", "/nowhere.csv"), "does not exist"),

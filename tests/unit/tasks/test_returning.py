@@ -1,4 +1,4 @@
-"""Results in every form that can be asked for: beside the admin's own list, for Excel, one file a partner."""
+"""Results in every form that can be asked for: beside the admin's own list, for Excel."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ import pytest
 from openpyxl import load_workbook
 
 from tasks.columns import JOINED_COLUMNS
-from tasks.csv_style import excel_style
 from tasks.errors import OutputError
 from tasks.fields import RESULT_COLUMNS
 from tasks.list_options import ListOptions
 from tasks.lists import open_list
 from tasks.returning import Wanted, write_results
 from tasks.rows import BadRow, ValidRow
-from tasks.splitting import NO_DOMAIN, file_stem
 from tests.lists.exports import ANN, EXPORTS, JOERG, ZOE, Export
 
 Outcome = dict[str, Any]
@@ -196,76 +194,6 @@ def test_a_workbook_that_is_given_up_leaves_nothing(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("environ", "delimiter"),
-    [
-        ({"LANG": "de_DE.UTF-8"}, ";"),
-        ({"LANG": "en_US.UTF-8"}, ","),
-        ({"LANG": "en_US.UTF-8", "LC_NUMERIC": "fr_FR.UTF-8"}, ";"),
-        ({"LC_ALL": "C", "LANG": "de_DE"}, ","),
-        ({"LANG": "es_MX.UTF-8"}, ","),
-        ({"LANG": "es_ES@euro"}, ";"),
-        ({"LANG": "de_CH"}, ";"),
-        ({}, ","),
-    ],
-)
-def test_excel_gets_the_separator_of_its_place(environ: dict[str, str], delimiter: str) -> None:
-    """With a mark, so that names keep their letters."""
-    style = excel_style(environ)
-    assert (style.delimiter, style.mark, style.line_end) == (delimiter, True, "\r\n")
-
-
-def test_a_csv_for_excel(tmp_path: Path) -> None:
-    """Mark, separator, line ends; a list of another kind comes back so, too."""
-    path, target = saved(tmp_path, f"email|n\n{ZOE}|Zoë; x\n".encode()), tmp_path / "out.csv"
-    style = excel_style({"LANG": "de_DE.UTF-8"})
-    write_results(Wanted(output=target, join=path, excel=style), fetch(job(path, ListOptions())))
-    text = target.read_bytes().decode()
-    assert text.startswith("\ufeffemail;n;status;")
-    assert f'{ZOE};"Zoë; x";invited' in text
-    assert text.endswith("\r\n")
-
-
-@pytest.mark.parametrize("file_format", ["csv", "jsonl", "xlsx"])
-def test_one_file_a_partner(tmp_path: Path, file_format: str) -> None:
-    """Each holds its own rows only, is private, and can be fed back; a row without a domain has a file, too."""
-    rows = [f"g{n}@{domain}" for n in range(3) for domain in ("a.example", "B.example", "bücher.example")]
-    outcomes = [outcome(ValidRow(n, n, {"email": email})) for n, email in enumerate([*rows, "nonsense"], 1)]
-    folder = tmp_path / "parts"
-    written = write_results(Wanted(file_format, folder, split=True), fetch(outcomes))
-    names = ["a.example", "b.example", "xn--bcher-kva.example", NO_DOMAIN]
-    assert written.files == dict(
-        sorted({f"{name}.{file_format}": 1 if name == NO_DOMAIN else 3 for name in names}.items())
-    )
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    for file in folder.iterdir():
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    with open_list(folder / f"b.example.{file_format}") as guests:
-        assert [row.row["email"] for row in guests.rows() if isinstance(row, ValidRow)] == [
-            f"g{n}@B.example" for n in range(3)
-        ]
-
-
-def test_a_list_is_split_with_its_own_columns(tmp_path: Path) -> None:
-    """Titles and headings stand in every file."""
-    path = saved(tmp_path, b"T;\nNotiz;E-Mail\n1;x@a.example\n2;x@b.example\n")
-    write_results(Wanted(output=tmp_path / "p", join=path, split=True), fetch(job(path, ListOptions())))
-    assert (tmp_path / "p" / "b.example.csv").read_text().splitlines()[2].startswith("2;x@b.example;invited")
-
-
-@pytest.mark.parametrize(
-    "domain", ["..", "../x", "a/b.example", "con.example", "A.example", "x" * 300, "\x00", "-", "nul"]
-)
-def test_no_domain_is_a_path(domain: str) -> None:
-    """Whatever stands behind an @, the file is in the folder and is a file."""
-    stem = file_stem(domain)
-    assert stem not in ("", ".", "..")
-    assert len(stem) < 150
-    assert not set(stem) & set('/\\:*?"<>|\0 ')
-    assert stem[0] in "_-" or stem == domain
-    assert file_stem(domain + "_") != stem
-
-
 def test_a_jsonl_list_keeps_its_keys(tmp_path: Path) -> None:
     """Each object as it was, with the outcome in it; a line that is none stays."""
     lines = [{"mail": ANN, "deep": {"a": [1]}}, {"mail": "nonsense"}]
@@ -279,9 +207,8 @@ def test_a_jsonl_list_keeps_its_keys(tmp_path: Path) -> None:
         (None, "failed"),
     ]
     assert got[0]["deep"] == {"a": [1]}
-    for wanted in (Wanted("csv", target, join=path), Wanted("", target, join=path, excel=excel_style({}))):
-        with pytest.raises(OutputError, match="comes back as JSONL"):
-            write_results(wanted, fetch([]))
+    with pytest.raises(OutputError, match="comes back as JSONL"):
+        write_results(Wanted("csv", target, join=path), fetch([]))
 
 
 def test_a_list_with_columns_is_no_jsonl(tmp_path: Path) -> None:
