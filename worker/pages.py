@@ -29,7 +29,8 @@ COLUMNS = "name,uuid,state,args,result,received,runtime,worker"
 MOST_TASKS = 10_000
 """Kept in memory and in the store: a million rows in chunks of a hundred. Flower's own 100,000 take a few hundred MB."""
 SAVE_EVERY_MS = 60_000
-FORGET_WORKERS_S = 86_400
+FORGET_WORKERS_S = 3_600
+"""A container that is replaced leaves a name behind that nobody bears again."""
 _LOGIN = (
     "FLOWER_BASIC_AUTH=NAME:PASSWORD (a variable rather than an option: the host's list of processes shows options)"
 )

@@ -44,6 +44,12 @@ def test_unless_told_otherwise_it_is_closed(options: Any, tmp_path: Path) -> Non
     assert options.state_save_interval == pages.SAVE_EVERY_MS
 
 
+def test_a_worker_that_is_gone_leaves_the_list_within_an_hour(options: Any) -> None:
+    """Else the page shows for a day what nobody can do anything about."""
+    pages.prepare(options)
+    assert 0 < options.purge_offline_workers <= 3600
+
+
 def test_what_was_given_wins(options: Any, tmp_path: Path) -> None:
     """Even what is less safe, where it was said in so many words."""
     options.read_only = False
