@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from worker.attendance import Attendance
 from worker.control import Mode
-from worker.environment import Order, build_worker_env
+from worker.environment import Order, build_watcher_env, build_worker_env
 from worker.folders import Folders
 from worker.keeper import Keeper
 from worker.last_words import explain_end, read_last_line
@@ -36,7 +36,8 @@ WORKER_PATIENCE_S = 40.0
 class Crew:
     """What runs in one stack, each under its name: server, worker, sandbox, beat, flower.
 
-    `env` is that of the server and the sandbox; worker, beat and Flower have the one of the order that they are started with.
+    `env` is that of the server and the sandbox. A worker has the one of the order that it is started with; beat and Flower have as much of
+    it as they need.
     """
 
     def __init__(
@@ -84,13 +85,19 @@ class Crew:
         spec = ChildSpec(
             name=role,
             argv=getattr(order.commands, role),
-            env=build_worker_env(order, self._folders, self.urls_for(order)),
+            env=self._env_of(role, order),
             cwd=self._folders.state,
             lock=self._folders.lock(role),
             log=self._folders.log(role) if self._mode == "background" else None,
             patience_s=WORKER_PATIENCE_S if role == "worker" else 10.0,
         )
         return self._keep(role, spec)
+
+    def _env_of(self, role: Role, order: Order) -> dict[str, str]:
+        urls = self.urls_for(order)
+        if role == "worker":
+            return build_worker_env(order, self._folders, urls)
+        return build_watcher_env(order, self._folders, urls, *(("FLOWER_",) if role == "flower" else ()))
 
     def start_sandbox(self, order: Order) -> Keeper:
         """Start the sandbox."""

@@ -14,6 +14,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,8 +136,23 @@ def build_stack_variables(urls: Urls) -> dict[str, str]:
 
 
 def build_worker_env(order: Order, folders: Folders, urls: Urls) -> dict[str, str]:
-    """The environment of a worker, beat or Flower: the command's own, and the private server in it."""
+    """The environment of a worker: the command's own, and the private server in it."""
     return dict(order.env) | build_stack_variables(urls) | _find_ourselves(order.env, folders)
+
+
+def build_watcher_env(order: Order, folders: Folders, urls: Urls, *more: str) -> dict[str, str]:
+    """The environment of beat and Flower, which sign in nowhere: an allow list, with usher's settings and none of the secrets they refer to.
+
+    `more`: what else may begin a variable's name. The one secret among them is what a broker's URL of its own refers to.
+    """
+    secrets = order.hints.keys() - _find_broker_variables(order.env)
+    kept = {
+        name: value
+        for name, value in order.env.items()
+        if (name in _PLAIN | _TRUST or name.startswith((*_PLAIN_STARTS, "USHER_", *more)) or name in order.hints)
+        and name not in secrets
+    }
+    return kept | build_stack_variables(urls) | _find_ourselves(order.env, folders)
 
 
 def build_plain_env(env: Mapping[str, str], folders: Folders) -> dict[str, str]:
@@ -158,6 +174,16 @@ def _make_absolute(name: str, value: str) -> str:
     if name.startswith("USHER_") and value.startswith(("file:", "[")):
         return _RELATIVE_FILE.sub(lambda match: f"file:{make_absolute(match[1])}", value)
     return value
+
+
+def _find_broker_variables(env: Mapping[str, str]) -> set[str]:
+    """Names of the variables that the broker's URL refers to: it is read at once, by every process."""
+    text = env.get("USHER_BROKER_URL") or env.get("USHER_BROKER__URL") or ""
+    if not text and (config := find_file(env, None)) is not None:
+        with suppress(tomllib.TOMLDecodeError):
+            broker = tomllib.loads(_read_text(config)).get("broker")
+            text = str(broker.get("url", "")) if isinstance(broker, dict) else ""
+    return set(_REFERENCE.findall(text))
 
 
 def _read_text(config: Path | None) -> str:

@@ -499,6 +499,29 @@ def test_the_foreground_stack_runs_until_it_is_told_to_end(stack: Stack) -> None
     assert not is_up(stack.env)
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="the environment of a process is read from /proc (Linux)"
+)
+def test_beat_and_flower_are_started_without_secrets(stack: Stack) -> None:
+    """What their processes really have in their environment: the worker's secrets are not among it."""
+    config = stack.folder / "usher.toml"
+    config.write_text('[connections.a]\nclient_secret = "env:A_SECRET"\n')
+    stack.env |= {"USHER_CONFIG": str(config), "A_SECRET": "hush-hush", "DATABASE_URL": "postgres://u:hush-hush@db"}
+    stack.env |= {"HTTPS_PROXY": "http://u:hush-hush@proxy", "FLOWER_BASIC_AUTH": "name:word"}
+    with _in_background(stack, UP, _commands_json(stack)) as up:
+        assert _line(up).startswith("unix://")
+        eventually(lambda: {event["role"] for event in stack.told("started")} == {"worker", "beat", "flower"})
+        environ = {event["role"]: Path(f"/proc/{event['pid']}/environ").read_bytes() for event in stack.told("started")}
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(20) == 0
+    assert {role: b"hush-hush" in raw for role, raw in environ.items()} == {
+        "worker": True,
+        "beat": False,
+        "flower": False,
+    }
+    assert {role for role, raw in environ.items() if b"name:word" in raw} == {"worker", "flower"}
+
+
 def test_a_second_foreground_stack_is_refused(stack: Stack) -> None:
     """One `usher up` a state folder; the sentence says which process runs."""
     with _in_background(stack, UP, _commands_json(stack)) as up:

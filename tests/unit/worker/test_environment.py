@@ -12,6 +12,7 @@ from worker.environment import (
     build_order,
     build_plain_env,
     build_stack_variables,
+    build_watcher_env,
     build_worker_env,
     find_differences,
 )
@@ -152,3 +153,40 @@ def test_only_the_worker_gets_the_secrets(config: Path) -> None:
     assert worker["USHER_STATE_DIR"] == "/state"
     assert worker["PYTHONPATH"].split(":")[0] == str(Path(__file__).parents[3])
     assert worker["PYTHONPATH"].split(":")[-1] == "/x"
+
+
+def test_beat_and_flower_get_no_secret(config: Path) -> None:
+    """An allow list: settings and their references, not what these refer to; Flower its own options and login besides."""
+    env = {
+        "CONTOSO_SECRET": "s",
+        "USHER_B_SECRET": "s",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "HTTPS_PROXY": "http://u:s@proxy",
+        "USHER_CONNECTIONS__B__CLIENT_SECRET": "env:USHER_B_SECRET",
+        "PATH": "/bin",
+        "SSL_CERT_FILE": "/ca.pem",
+        "USHER_LOGS__LEVEL": "debug",
+        "FLOWER_BASIC_AUTH": "name:s",
+    }
+    urls = private_urls(FOLDERS.server_socket)
+    beat = build_watcher_env(_order(env), FOLDERS, urls)
+    assert "s" not in beat.values()
+    assert not beat.keys() & {"HTTPS_PROXY", "FLOWER_BASIC_AUTH", "USHER_B_SECRET"}
+    assert (beat["PATH"], beat["SSL_CERT_FILE"], beat["USHER_LOGS__LEVEL"]) == ("/bin", "/ca.pem", "debug")
+    assert beat["USHER_CONNECTIONS__B__CLIENT_SECRET"] == "env:USHER_B_SECRET"
+    assert beat["USHER_CONFIG"] == str(config)
+    flower = build_watcher_env(_order(env), FOLDERS, urls, "FLOWER_")
+    assert flower == beat | {"FLOWER_BASIC_AUTH": "name:s"}
+
+
+@pytest.mark.parametrize("named_in", ["file", "variable"])
+def test_beat_and_flower_get_what_the_brokers_url_refers_to(config: Path, named_in: str) -> None:
+    """Every process reads that URL as it starts."""
+    env = {"CONTOSO_SECRET": "s", "RABBIT": "amqps://u:p@rabbit"}
+    if named_in == "file":
+        config.write_text(CONFIG + '[broker]\nurl = "env:RABBIT"\n')
+    else:
+        env["USHER_BROKER_URL"] = "env:RABBIT"
+    beat = build_watcher_env(_order(env), FOLDERS, private_urls(FOLDERS.server_socket))
+    assert beat["RABBIT"] == env["RABBIT"]
+    assert "CONTOSO_SECRET" not in beat
