@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import PlainValidator
 
 from config.connections import SANDBOX, Section
-from config.cron import Cron, find_zone
+from config.cron import find_zone, next_after, parse_cron
 from config.errors import did_you_mean
 from config.references import Reference
 from config.values import (
@@ -107,7 +107,7 @@ def _check_connection(value: object) -> str | None:
 
 
 def _check_cron(value: object) -> str | None:
-    return None if value is None else Cron.parse(value).text
+    return None if value is None else parse_cron(value)
 
 
 def _check_every(value: object) -> float | None:
@@ -140,7 +140,7 @@ class Schedule(Section):
     def next_after(self, after: datetime, zone: tzinfo = UTC) -> datetime:
         """Return when it is due next, in UTC, `after` being its last run."""
         if self.cron is not None:
-            return Cron.parse(self.cron).next_after(after, zone)
+            return next_after(self.cron, after, zone)
         return after.astimezone(UTC) + timedelta(seconds=self.every or 0)
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 from redis.asyncio import Redis
 
-from config.cron import Cron, find_zone
+from config.cron import find_zone, plain_fields
 from worker.keys import Keys
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ TASK = "usher.scheduled"
 """The Celery task that every entry fires."""
 KEPT_RUNS = 50
 _KEEP_RUNS_S = 400 * 86_400  # a yearly schedule still shows its last run
-_ALL = {"minutes": range(60), "hours": range(24), "days": range(1, 32), "months": range(1, 13), "weekdays": range(7)}
 
 Origin = Literal["file", "added"]
 
@@ -235,11 +234,7 @@ def _as_celery(schedule: Schedule) -> Any:
 
     if schedule.cron is None:
         return interval(run_every=schedule.every)
-    cron = Cron.parse(schedule.cron)
-    minute, hour, day, month, weekday = (
-        "*" if len(getattr(cron, name)) == len(numbers) else ",".join(map(str, sorted(getattr(cron, name))))
-        for name, numbers in _ALL.items()
-    )
+    minute, hour, day, month, weekday = plain_fields(schedule.cron)
     return crontab(minute, hour, weekday, day, month)
 
 

@@ -585,7 +585,7 @@ def test_every_fault_of_a_schedule_is_told_with_its_field(tmp_path: Path) -> Non
         "usher.toml: schedules.timezone stands at the top of the file, before the first table: it is the same for all schedules.",
         "usher.toml: schedules.one must be a table: what is done and when stands under [schedules.NAME].",
         "usher.toml: schedules.a.task must be one of invite_file, check_connections, retry_failed (did you mean invite_file?).",
-        "usher.toml: schedules.a.cron has an hour that is not from 0 to 23.",
+        "usher.toml: schedules.a.cron has a field that cannot be read, or a day that never comes: hour.",
         "usher.toml: schedules.b must have cron or every, not both.",
         "usher.toml: schedules.b.connection names no connection that is configured (did you mean contoso?).",
         "usher.toml: schedules.b.args.pth is not an argument of invite_file (did you mean path?).",
