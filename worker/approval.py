@@ -14,22 +14,58 @@ WANTED = "wanted"
 """`approval` of a job that waits; an approved one has the approver there."""
 
 
+SUBMITTER = ("by", "host", "behind", "stated")
+"""What a job's `info` holds of the person who submitted it; see `Person.to_info`. A producer or a schedule has no `host` that is a desk's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody at a keyboard, as the operating system knows them. `behind`: the account that became this one by sudo."""
+    """Somebody at a keyboard, as the operating system knows them. `behind`: the account that became this one by sudo.
+
+    `stated`: who they say they are, where several people share an account, as in a container.
+    """
 
     user: str
     host: str
     behind: str = ""
+    stated: str = ""
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.host}"
+        account = f"{self.user}@{self.host}"
+        return f"{self.stated} ({account})" if self.stated else account
+
+    @property
+    def name(self) -> str:
+        """Return one word for them."""
+        return self.stated or self.user
+
+    def to_info(self) -> dict[str, str]:
+        """Return what a job that this person submits keeps of them."""
+        told = {"by": self.user, "host": self.host, "behind": self.behind, "stated": self.stated}
+        return {name: value for name, value in told.items() if value}
+
+
+def read_submitter(info: Mapping[str, Any]) -> Person:
+    """Return who submitted a job; without a host where that was no person."""
+    return Person(*(str(info.get(name) or "") for name in SUBMITTER))
 
 
 def submitter_of(info: Mapping[str, Any]) -> str:
     """Return who submitted a job, in words."""
-    by, host = str(info.get("by") or ""), str(info.get("host") or "")
-    return f"{by}@{host}" if by and host else by
+    submitter = read_submitter(info)
+    return str(submitter) if submitter.user and submitter.host else submitter.user
+
+
+def is_same(one: Person, other: Person) -> bool:
+    """Tell whether two may be one human being. The host does not count: each container has a new one, and people move about.
+
+    What both of them state decides. Where either states nothing, one name in common is enough: whoever states a name only to approve is
+    still known by the account.
+    """
+    if one.stated and other.stated:
+        return one.stated.casefold() == other.stated.casefold()
+    names = {one.user, one.behind, one.stated} & {other.user, other.behind, other.stated}
+    return bool(names - {""})
 
 
 def explain(job: str, connection: str, info: Mapping[str, Any]) -> str:
@@ -44,7 +80,13 @@ def explain(job: str, connection: str, info: Mapping[str, Any]) -> str:
 
 def refuse(job: str, info: Mapping[str, Any], person: Person) -> str:
     """Return why this person may not approve a job, '' where they may: it is their own."""
-    own = info.get("by") in (person.user, person.behind) and info.get("host") == person.host
-    if not own:
+    submitter = read_submitter(info)
+    if not submitter.host or not is_same(submitter, person):
         return ""
-    return f"Job {job} was submitted by {submitter_of(info)}: somebody else must approve it. Nothing was sent."
+    refusal = f"Job {job} was submitted by {submitter_of(info)}: somebody else must approve it. Nothing was sent."
+    if submitter.host != person.host and not (submitter.stated and person.stated):
+        refusal += (
+            " An account is one person, whatever its host: people who share one say who they are, USHER_ACTOR=NAME, "
+            "when they submit and when they approve."
+        )
+    return refusal

@@ -29,7 +29,7 @@ COMMAND_LINE = "the worker's command line"
 _ROOT = Path(__file__).resolve().parents[1]
 _REFERENCE = re.compile(r"""\benv:([A-Za-z_][A-Za-z0-9_]*)""")
 _RELATIVE_FILE = re.compile(r"""\bfile:([^/,"\]][^,"\]]*)""")
-_OUR_OWN = frozenset({"USHER_CONFIG", "USHER_STATE_DIR", "USHER_GRACE_S", "USHER_ALIVE_FILE"})
+_OUR_OWN = frozenset({"USHER_CONFIG", "USHER_STATE_DIR", "USHER_GRACE_S", "USHER_ALIVE_FILE", "USHER_ACTOR"})
 # What a process of the stack, or one attached to it, may have put into its own environment: the stack's to say, not a command's.
 _FROM_STACK = frozenset({"USHER_REDIS_URL", "USHER_PRIVATE"})
 _TRUST = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})

@@ -13,7 +13,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
-from worker.approval import WANTED, submitter_of
+from worker.approval import SUBMITTER, WANTED, submitter_of
 from worker.audit import Trail
 from worker.errors import LedgerError, LedgerTooNew
 from worker.gates import Gate, Gates
@@ -134,7 +134,7 @@ class Jobs:
         return JobState(reply.decode())
 
     async def _note_submission(self, loading: Loading) -> None:
-        told = {name: value for name, value in loading.info.items() if name not in ("by", "host")}
+        told = {name: value for name, value in loading.info.items() if name not in SUBMITTER}
         by = {"by": who} if (who := submitter_of(loading.info)) else {}
         facts = {"job": loading.id, "connection": loading.connection, "rows": loading.rows, "to_send": loading.to_send}
         await self.trail.note("job.submitted", **by, **facts, **told)

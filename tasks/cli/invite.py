@@ -147,8 +147,7 @@ def _build_request(
     if plan is not None:
         reading = plan.reading  # with the answers that were given when it was made
     rows, name, guests = _open_source(terminal, source, reading, closing)
-    person = find_person()
-    info: dict[str, Any] = {"by": person.user, "host": person.host, "list": name, "usher": read_version()}
+    info: dict[str, Any] = {**find_person().to_info(), "list": name, "usher": read_version()}
     if plan is not None:
         info |= {"plan": plan.digest, "planned_by": plan.told["made_by"]}
     if given["reason"]:

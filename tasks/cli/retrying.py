@@ -18,6 +18,7 @@ from tasks.cli.run import Run, get_ready
 from tasks.cli.sending import send
 from tasks.rows import BadRow, ValidRow, validate_record
 from worker.actor import find_person
+from worker.approval import SUBMITTER
 from worker.model import JobState
 from worker.services import Services
 
@@ -64,14 +65,9 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
     if not view.counts.failed + view.counts.in_doubt:
         raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")
     await get_ready(run, services, view.connection)
-    person = find_person()
-    info = {
-        **view.info,
-        "by": person.user,
-        "host": person.host,
-    }  # whoever tries again submits, and is not approved by that
-    for name in ("approver", "approved_at", "sha256"):
-        info.pop(name, None)
+    # Whoever tries again submits, and is not approved by that.
+    dropped = (*SUBMITTER, "approver", "approved_at", "sha256")
+    info = {name: value for name, value in view.info.items() if name not in dropped} | find_person().to_info()
     with await collect(services, view.id) as rows:
         request = Request(
             connection=view.connection,

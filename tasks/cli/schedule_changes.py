@@ -90,7 +90,7 @@ async def run_schedule(terminal: Terminal, place: Place, services: Services, nam
     if place.private and place.is_built_in(connection):
         place.need_worker(connection)  # the sandbox runs while a command is attached that asked for it
     due_ms = await read_time_ms(services.client)
-    await asyncio.to_thread(_publish, TASK, name, due_ms, find_person().user)
+    await asyncio.to_thread(_publish, TASK, name, due_ms, find_person().name)
     until_s = asyncio.get_running_loop().time() + wait_s
     found = None
     while asyncio.get_running_loop().time() < until_s:

@@ -82,6 +82,37 @@ def test_a_job_waits_and_nobody_approves_their_own(usher: Usher) -> None:
     assert run(usher, "jobs", "approve", job)[1]["error"] == f"Job {job} was approved already, by {ME}."
 
 
+def test_the_same_account_on_another_host_is_the_same_person(usher: Usher) -> None:
+    """As each `docker compose run` is: a new host, one account. People who share it say who they are, and each of them is one person."""
+    email = address()
+    job = run(usher, "invite", email, "-c", "contoso", "--yes")[1]["job"]
+    _move(usher, job)
+    status, told, _ = run(usher, "jobs", "approve", job)
+    assert (status, "somebody else must approve it" in told["error"], "USHER_ACTOR=NAME" in told["error"]) == (
+        2,
+        True,
+        True,
+    )
+    assert run(usher, "jobs", "approve", job, USHER_ACTOR="grace")[0] == 2, "named for the occasion"
+
+    job = run(usher, "invite", email, "-c", "contoso", "--yes", USHER_ACTOR="ada")[1]["job"]
+    _move(usher, job)
+    assert run(usher, "jobs", "approve", job, USHER_ACTOR="Ada")[0] == 2
+    assert mails(usher, email) == 0
+    status, told, _ = run(usher, "jobs", "approve", job, USHER_ACTOR="grace")
+    assert (status, told["approver"]) == (0, f"grace ({ME})")
+    usher.finished(job)
+    assert mails(usher, email) == 1
+
+
+def _move(usher: Usher, job: str) -> None:
+    """Let a job have been submitted on another host."""
+    database = redis.Redis.from_url(usher.redis_url)
+    info = json.loads(database.hget(f"usher:job:{job}", "info") or b"{}")
+    database.hset(f"usher:job:{job}", "info", json.dumps({**info, "host": "0fd1c2a7b3e4"}))
+    database.close()
+
+
 def test_a_submitter_whose_configuration_does_not_say_so_is_no_way_around(usher: Usher) -> None:
     """The worker holds the job before anything of it is sent."""
     config = usher.folder / "careless.toml"

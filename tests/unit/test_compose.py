@@ -148,6 +148,21 @@ def test_every_command_exists(compose: Any, service: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("env", "actor"),
+    [
+        ({"USER": "ada"}, "ada"),
+        ({"USER": "root", "SUDO_USER": "ada"}, "ada"),
+        ({"USER": "ops", "USHER_ACTOR": "grace"}, "grace"),
+    ],
+)
+def test_the_cli_tells_people_apart(compose: Any, env: dict[str, str], actor: str) -> None:
+    """Every run has one account and a new host; without this nobody could approve, or anybody their own."""
+    given = compose["services"]["cli"]["environment"]["USHER_ACTOR"]
+    filled_in = _run("sh", "-uc", f'printf %s "{given}"', cwd=ROOT, **env).stdout  # as Compose does it
+    assert filled_in == actor
+
+
 def test_dockerfile_copies_what_exists_and_what_is_not_ignored() -> None:
     """Each COPY has its source in the build context."""
     shown = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"}
