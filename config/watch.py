@@ -62,7 +62,8 @@ class Watched:
 
     @property
     def problem(self) -> str | None:
-        """Why the files as they are now are not believed (a line each fault), None when all is well. For logging when it changes."""
+        """Why the files as they are now are not believed (a line each fault), None when all is well. Looks when it is time to."""
+        _ = self.settings
         return self._problem
 
     @property

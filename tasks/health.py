@@ -49,7 +49,7 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
     for fact in server_facts(server):
         yield fact
     settings = services.settings()
-    programs = await seen(services.client, services.keys)
+    programs = await seen(services.jobs)
     beat = await Timetable(services.client, services.keys).has_beat()
     for fact in program_facts(programs, settings, private=private, has_beat=beat):
         yield fact
@@ -122,15 +122,19 @@ def program_facts(programs: Sequence[Program], settings: Settings, *, private: b
         differs = []
         if program.version != own:
             differs.append(f"runs usher {program.version}, this is {own}: finish the upgrade")
-        if program.digest != digest:
+        if program.problem:
+            facts.append(Fact(f"{program.kind}s", False, tell_problem(program)))
+        elif program.digest != digest:
             file = program.file or "no file"
             differs.append(
                 f"has another configuration ({program.digest}, from {file}) than this command ({digest}): give all the same file, and restart "
                 "what took its settings from the environment"
             )
-        about, shown = f"{program.kind}s", f"{program.name} (process {program.pid} on {program.host})"
-        said = f"{shown} {' and '.join(differs)}." if differs else f"{shown}: usher {own}, configuration {digest}."
-        facts.append(Fact(about, not differs, said))
+        about, shown = f"{program.kind}s", program.shown
+        if differs:
+            facts.append(Fact(about, False, f"{shown} {' and '.join(differs)}."))
+        elif not program.problem:
+            facts.append(Fact(about, True, f"{shown}: usher {own}, configuration {digest}."))
     if not kinds["worker"]:
         said = (
             "No worker is running; on this private stack commands bring their own."
@@ -147,6 +151,11 @@ def program_facts(programs: Sequence[Program], settings: Settings, *, private: b
     elif not has_beat:
         facts.append(Fact("beats", True, "No beat is running, and no schedule is configured that would need one."))
     return facts
+
+
+def tell_problem(program: Program) -> str:
+    """Say that a running program's configuration is faulty. Pure."""
+    return f"{program.shown} goes on with its last good configuration, for it cannot be read as it is now. {program.problem}"
 
 
 def clock_fact(whose: str, off_s: float) -> Fact:

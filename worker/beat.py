@@ -24,6 +24,7 @@ from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_l
 from redis.exceptions import LockError
 
 from config.cron import find_zone
+from worker.faults import Faults
 from worker.place import find_place
 from worker.programs import EVERY_S, describe_self, dump
 from worker.store import OUTAGE, open_client
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _AWAY_S = 1.0
 _SOON_S = 0.5
+_LOOK_EVERY_S = 1.0  # at the configuration
 
 
 class Entry(RedBeatSchedulerEntry):
@@ -75,11 +77,16 @@ class UsherScheduler(RedBeatScheduler):
         self._place = find_place()
         self._followed: object = None
         self._away = False
+        self._leaving = threading.Event()
+        self._saying = threading.Thread(target=self._say, name="usher-beat-here", daemon=True)
         super().__init__(app, **kwargs)
-        threading.Thread(target=self._say, name="usher-beat-here", daemon=True).start()
 
     def setup_schedule(self) -> None:
-        """Nothing yet: only the beat that holds the lock writes the timetable, at its first tick and whenever the file changes."""
+        """Say that this beat is there. Celery makes another scheduler for its banner, lazily, for which this is not called.
+
+        Only the beat that holds the lock writes the timetable, at its first tick and whenever the file changes.
+        """
+        self._saying.start()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Fire what is due. Returns in how many seconds to come again."""
@@ -119,24 +126,32 @@ class UsherScheduler(RedBeatScheduler):
 
     def close(self) -> None:
         """Give the lock back, so that the other beat need not wait; while Redis is away it runs out by itself."""
+        self._leaving.set()
+        if self._saying.is_alive():
+            self._saying.join(_AWAY_S)
         try:
             super().close()
         except (LockError, *OUTAGE):
             self.lock = None
 
     def _say(self) -> None:
-        """Say that this beat is there, in its turn or waiting for it, as long as the process lives."""
+        """Say that this beat is there, in its turn or waiting for it, until it leaves; and what is wrong with its configuration."""
         from worker.keys import Keys
 
         client = get_redis(self.app)
         name = f"beat-{os.getpid()}@{socket.gethostname()}"
-        while True:
+        faults, say_at_s = Faults(self._place.problem), 0.0
+        while not self._leaving.wait(_LOOK_EVERY_S if say_at_s else 0):
+            fault, settings = faults.look(), self._place.settings()
+            if time.monotonic() < say_at_s:
+                continue
+            say_at_s = time.monotonic() + EVERY_S
             with suppress(*OUTAGE):
-                settings = self._place.settings()
                 seconds, _ = client.time()
-                program = describe_self("beat", name, settings)
+                program = describe_self("beat", name, settings, fault)
                 client.hset(Keys(settings.ledger.prefix).programs(), name, dump(program, int(seconds) * 1000))
-            time.sleep(EVERY_S)
+        with suppress(*OUTAGE):
+            client.hdel(Keys(self._place.settings().ledger.prefix).programs(), name)
 
     def _follow(self) -> None:
         settings = self._place.settings()

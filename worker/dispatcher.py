@@ -146,7 +146,7 @@ class Dispatcher:
         asked_s = services.clocks.now()
         now_ms = await read_time_ms(services.client)
         services.clocks.learn_redis(now_ms, asked_s)
-        program = describe_self("worker", self._worker, services.settings())
+        program = describe_self("worker", self._worker, services.settings(), services.problem())
         await say(services.client, services.keys, program, now_ms)
         mended = await services.ledger.heal()
         if mended:

@@ -23,6 +23,7 @@ class Place:
     private: bool = (
         False  # attached to the private server: `worker.attachment.keep_server` wants to be called now and then
     )
+    problem: Callable[[], str] = lambda: ""  # why its files as they are now are not believed, in one line
 
 
 @cache
@@ -44,7 +45,11 @@ def find_place() -> Place:
     present = watched.settings
     redis_url = present.redis.url or ""
     broker_url = celery_url(present.broker_url or redis_url)
-    return Place(lambda: watched.settings, redis_url, broker_url, celery_url(redis_url), settings.embedded)
+
+    def problem() -> str:
+        return " ".join((watched.problem or "").splitlines())
+
+    return Place(lambda: watched.settings, redis_url, broker_url, celery_url(redis_url), settings.embedded, problem)
 
 
 def celery_url(url: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from worker.dispatcher import Dispatcher
 from worker.epochs import Epochs
+from worker.faults import Faults
 from worker.leases import Leases
 from worker.lookups import LookUps
 from worker.model import Ticket
@@ -32,7 +33,7 @@ from worker.store import OUTAGE
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _CLEAN_UP_S = 5.0
-_STAY_ATTACHED_S = 1.0  # between two looks at the private server's supervisor
+_LOOK_EVERY_S = 1.0  # at the configuration, and at the private server's supervisor
 
 
 @dataclass(slots=True)
@@ -174,7 +175,11 @@ class Runtime:
 
         place = await asyncio.to_thread(find_place)
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        async with open_services(place.settings, place.redis_url, actor=f"usher worker on {gethostname()}") as services:
+        faults = Faults(place.problem)
+        opened = open_services(
+            place.settings, place.redis_url, actor=f"usher worker on {gethostname()}", problem=place.problem
+        )
+        async with opened as services:
             leases, reactions = Leases(services.ledger), Reactions(services)
             self._patience = reactions.patience
             look_ups = LookUps(services, reactions)
@@ -188,10 +193,11 @@ class Runtime:
             epochs.start()
             ready.set()
             while not self._closing.is_set():
+                faults.look()
                 if place.private:
                     await asyncio.to_thread(keep_server)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), _STAY_ATTACHED_S)
+                    await asyncio.wait_for(self._closing.wait(), _LOOK_EVERY_S)
             await leases.close()
             await epochs.close()
             with suppress(*OUTAGE):  # what the last chunks counted

@@ -54,6 +54,8 @@ class Services:
     clocks: Clocks = field(default_factory=Clocks)
     begun: Begun = field(default_factory=Begun)
     meters: Meters = field(default_factory=Meters)
+    problem: Callable[[], str] = lambda: ""
+    """Why the configuration's files as they are now are not believed, '' while they are (or where nobody watches them)."""
 
     @property
     def trail(self) -> Trail:
@@ -111,6 +113,7 @@ async def open_services(
     sealed: bool = True,
     redis_timeout_s: float = 15.0,
     actor: str = "",
+    problem: Callable[[], str] = lambda: "",
 ) -> AsyncIterator[Services]:
     """Open everything; nothing connects before it is used. `sealed` False: without the ledger's key (reading only).
 
@@ -156,4 +159,5 @@ async def open_services(
             graph=graph,
             sealer=sealer,
             meters=meters,
+            problem=problem,
         )

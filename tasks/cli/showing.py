@@ -13,10 +13,12 @@ from tasks.cli.progress import waiting_words
 from tasks.cli.report import outcome_table, show_troubled
 from tasks.cli.terminal import Terminal, build_facts, build_table
 from tasks.cli.words import many, moment, number
+from tasks.health import tell_problem
 from tasks.views import describe_job
 from worker.approval import submitter_of
 from worker.attachment import read_status
 from worker.job_view import JobView
+from worker.programs import seen
 from worker.services import Services
 
 
@@ -82,8 +84,12 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     }
     table = build_facts((name, value) for name, value in facts.items() if value)
     terminal.show(table, "", outcome_table(view))
-    if not view.ended and (words := waiting_words(view)):
-        terminal.show("", words)
+    if not view.ended:
+        if words := waiting_words(view):
+            terminal.show("", words)
+        for program in await seen(services.jobs):
+            if program.problem:
+                terminal.warn(tell_problem(program))
     if view.counts.failed or view.counts.in_doubt:
         await show_troubled(terminal, services, view)
     return 0

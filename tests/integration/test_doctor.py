@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from tests.beats import Beats
 from tests.processes import wait_until
 from tests.sandboxes import Sandbox, run_sandbox
-from tests.sites import OwnValkey, Site, open_site
+from tests.sites import OwnValkey, Site, kill, open_site
+from worker.gates import HoldReason
 from worker.programs import seen
+from worker.store import read_time_ms
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,7 @@ async def test_the_doctor_finds_what_is_wrong_and_who_differs(site: Site) -> Non
     beats.start()
 
     async def there(count: int) -> bool:
-        return len(await seen(site.desk.client, site.desk.keys)) == count
+        return len(await seen(site.desk.jobs)) == count
 
     await site.until("worker and beat seen", lambda: there(2))
     wait_until(lambda: "Acquired lock" in beats.logs[0].read_text(), 30, "a beat that fires")
@@ -83,3 +86,81 @@ async def test_a_server_that_is_away_is_a_line_too(site: Site) -> None:
     found: list[Any] = facts["redis"]
     assert (status, len(facts), found[0][0]) == (1, 1, False)
     assert "Redis cannot be reached" in found[0][1]
+
+
+async def test_a_worker_that_is_gone_is_not_well(site: Site) -> None:
+    """Stopped: at once. Killed: as soon as `usher invite` would say that there is none."""
+    for number in (1, 2):
+        worker = site.start_worker()
+        await site.until("the worker described", partial(described, site, number))
+        if number == 1:
+            worker.terminate()
+            await asyncio.to_thread(worker.wait, 30)
+        else:
+            kill(worker)
+            client: Any = site.desk.client
+            long_ago_ms = await read_time_ms(client) - 20_000  # as 20 s later, without the wait
+            for name in await client.zrange(site.desk.keys.workers(), 0, -1):
+                await client.zadd(site.desk.keys.workers(), {name: long_ago_ms})
+        assert await site.desk.jobs.workers() == {}
+        _, facts = await asyncio.to_thread(_doctor, site)
+        assert facts["workers"] == [(False, "No worker is running, so nothing is sent: start usher worker.")]
+
+
+async def test_a_beat_that_was_stopped_is_not_well(site: Site) -> None:
+    """It says goodbye."""
+    beats = Beats(site)
+    beat = beats.start()
+    await site.until("the beat described", lambda: described(site, 1))
+    wait_until(lambda: "Acquired lock" in beats.logs[0].read_text(), 30, "a beat that fires")
+    beat.terminate()
+    await asyncio.to_thread(beat.wait, 30)
+    _, facts = await asyncio.to_thread(_doctor, site)
+    assert not any(what.startswith("beat-") for _, what in facts["beats"])
+
+
+async def described(site: Site, number: int) -> bool:
+    """Whether so many programs have ever said something of themselves."""
+    client: Any = site.desk.client
+    return bool(await client.hlen(site.desk.keys.programs()) >= number)
+
+
+async def test_a_faulty_configuration_of_a_running_program_is_told(site: Site) -> None:
+    """Once in its log, by the doctor, beside a job that waits; and once that it is mended, when all is well again."""
+    theirs = site.folder / "theirs.toml"
+    theirs.write_text(good := (site.folder / "usher.toml").read_text())
+    site.start_worker(config="theirs.toml")
+    beats = Beats(site)
+    beats.start(USHER_CONFIG=str(theirs))
+    await site.until("worker and beat described", lambda: described(site, 2))
+    await site.desk.gates.hold("contoso", HoldReason.OPERATOR, "Held by a test.")
+    job = await site.load(["a@fabrikam.example"])
+    theirs.write_text(good + "[what\n")
+
+    async def told() -> bool:
+        programs = await seen(site.desk.jobs)
+        return [bool(program.problem) for program in programs] == [True, True]
+
+    await site.until("both faults told", told, 30)
+    logs = (site.log_of(1), beats.logs[0])
+    for log in logs:
+        assert log.read_text().count("the configuration is faulty") == 1, log.read_text()
+        assert "theirs.toml" in log.read_text()
+    status, facts = await asyncio.to_thread(_doctor, site)
+    assert status == 1
+    for about in ("workers", "beats"):
+        [(ok, what)] = facts[about]
+        assert (ok, "goes on with its last good configuration" in what, "is not TOML" in what) == (False, True, True)
+    shown = await asyncio.to_thread(site.run, "jobs", "show", job)
+    assert shown.err.count("is not TOML") == 2
+
+    theirs.write_text(good)
+
+    async def mended() -> bool:
+        return not any(program.problem for program in await seen(site.desk.jobs))
+
+    await site.until("both mended", mended, 30)
+    for log in logs:
+        assert log.read_text().count("the configuration is mended") == 1
+    shown = await asyncio.to_thread(site.run, "jobs", "show", job)
+    assert "configuration" not in shown.err
