@@ -8,7 +8,6 @@ from `HTTPS_PROXY` and `NO_PROXY`; loopback never goes through one, for a proxy 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from config.values import is_loopback
 from worker.errors import ProxyUnusable, TrustUnusable
 
 if TYPE_CHECKING:
@@ -52,26 +52,19 @@ def trust_stamp(ca_file: str | None, env: Mapping[str, str] = os.environ) -> tup
     return tuple((path, _changed_at(path)) for path in paths)
 
 
-def find_proxy(url: str, env: Mapping[str, str] = os.environ) -> str | None:
-    """Return the proxy for `url` by the environment's rules, None to go directly.
+def find_proxy(url: str) -> str | None:
+    """Return the proxy for `url` by the environment's rules, as requests reads them; None to go directly.
 
-    Lower-case variables win, as everywhere; `HTTP_PROXY` in capitals is ignored where a web server may have set it from
-    a request's header (RFC 3875). `NO_PROXY`: `*`, host names with their subdomains, addresses, CIDR blocks, each with
-    an optional port. Raises `ProxyUnusable` for an address that is no http or https proxy's (neither library speaks
-    SOCKS without more packages).
+    Loopback never goes through one. Raises `ProxyUnusable` for an address that is no http or https proxy's (neither
+    library speaks SOCKS without more packages).
+    https://requests.readthedocs.io/en/latest/user/advanced/#proxies
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".").lower()
-    if not host or _is_loopback(host):
+    if is_loopback(urlsplit(url).hostname or ""):
         return None
-    names = [f"{parts.scheme}_proxy"]
-    if not (parts.scheme == "http" and "REQUEST_METHOD" in env):
-        names.append(f"{parts.scheme}_proxy".upper())
-    names += ["all_proxy", "ALL_PROXY"]
-    proxy = next((env[name].strip() for name in names if env.get(name, "").strip()), "")
-    if not proxy or _is_exempt(host, parts.port, env.get("no_proxy") or env.get("NO_PROXY") or ""):
-        return None
-    return _check_proxy(proxy if "://" in proxy else f"http://{proxy}")
+    from requests.utils import get_environ_proxies, select_proxy  # 100 ms of imports
+
+    proxy = select_proxy(url, get_environ_proxies(url))
+    return _check_proxy(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
 
 def _check_proxy(proxy: str) -> str:
@@ -85,15 +78,13 @@ def _check_proxy(proxy: str) -> str:
     return proxy
 
 
-def open_session(
-    ca_file: str | None = None, *, timeout_s: float = 10.0, env: Mapping[str, str] = os.environ
-) -> requests.Session:
+def open_session(ca_file: str | None = None, *, timeout_s: float = 10.0) -> requests.Session:
     """Return a requests session for MSAL: our trust, our proxies, a time limit on every call, no redirects, no netrc.
 
     A redirect would carry the client's credential to wherever it points. Raises `TrustUnusable` as `build_context`
     does.
     """
-    return _make_session(_shared_context(ca_file, env), timeout_s, env)
+    return _make_session(_shared_context(ca_file), timeout_s)
 
 
 _lock = threading.Lock()
@@ -101,19 +92,19 @@ _shared: dict[tuple[object, ...], ssl.SSLContext] = {}
 _MOST_SHARED = 16
 
 
-def _shared_context(ca_file: str | None, env: Mapping[str, str]) -> ssl.SSLContext:
+def _shared_context(ca_file: str | None) -> ssl.SSLContext:
     """Return one context for all who trust the same: reading the system's roots takes 20 ms, and a hundred tenants sign in at once."""
-    stamp = trust_stamp(ca_file, env)
+    stamp = trust_stamp(ca_file)
     with _lock:
         context = _shared.get(stamp)
         if context is None:
             while len(_shared) >= _MOST_SHARED:
                 del _shared[next(iter(_shared))]
-            context = _shared[stamp] = build_context(ca_file, env)
+            context = _shared[stamp] = build_context(ca_file)
         return context
 
 
-def _make_session(context: ssl.SSLContext, timeout_s: float, env: Mapping[str, str]) -> requests.Session:
+def _make_session(context: ssl.SSLContext, timeout_s: float) -> requests.Session:
     import requests  # only where somebody signs in: 100 ms of imports
     from requests.adapters import HTTPAdapter
 
@@ -134,7 +125,7 @@ def _make_session(context: ssl.SSLContext, timeout_s: float, env: Mapping[str, s
         """A session with the project's rules for going out."""
 
         def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-            proxy = find_proxy(str(url), env)
+            proxy = find_proxy(str(url))
             kwargs.setdefault("timeout", timeout_s)
             kwargs["allow_redirects"] = False
             kwargs["proxies"] = {"http": proxy, "https": proxy} if proxy else {}
@@ -185,37 +176,3 @@ def _changed_at(path: str) -> int:
         return Path(path).stat().st_mtime_ns if path else 0
     except OSError:
         return 0
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    address = _read_address(host)
-    return address is not None and address.is_loopback
-
-
-def _read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return None
-
-
-def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
-    address = _read_address(host)
-    for entry in (part.strip().lower() for part in no_proxy.split(",")):
-        if entry == "*":
-            return True
-        if address is not None and "/" in entry:
-            try:
-                if address in ipaddress.ip_network(entry, strict=False):
-                    return True
-            except ValueError:
-                continue
-        name, colon, wanted_port = entry.rpartition(":")
-        if not colon or not wanted_port.isdigit() or _read_address(entry) is not None:
-            name, wanted_port = entry, ""
-        name = name.lstrip("*").strip("[]").lstrip(".")
-        if name and (host == name or host.endswith("." + name)) and wanted_port in ("", str(port or 443)):
-            return True
-    return False
