@@ -157,6 +157,24 @@ async def test_what_was_not_lost_is_not_touched(desk: Desk) -> None:
     assert await desk.field(desk.keys.job(job), "n:i") == "15"
 
 
+async def test_a_mark_is_written_again_whatever_its_attempt(desk: Desk) -> None:
+    """Attempts are kept as a digit, so the tenth looks like the ninth: its mark, lost in a failover, comes back all the same."""
+    client: Any = desk.client
+    mine = Epochs(desk.ledger)
+    await mine.beat()
+    job = await desk.load(5)
+    lease = await desk.lease()
+    key = desk.keys.chunk(job, 0)
+    await client.hset(key, "at", "99999")
+    before = await client.dump(key)
+    assert len((await desk.begin(lease)).rows) == 5
+    await client.restore(key, 0, before, replace=True)
+    await client.delete(desk.keys.leases())
+    await change_server(desk)
+    await mine.beat()
+    assert await desk.letters(job) == "ddddd"
+
+
 async def test_no_fence_is_given_out_twice(desk: Desk) -> None:
     """Those of the lost moments may still be held by somebody."""
     mine = Epochs(desk.ledger)

@@ -1,5 +1,6 @@
--- Marks the rows of a batch again that left, if the ledger does not know that they did: it was lost by a failover. A row that was marked for
--- this attempt once is left alone, whatever became of it.
+-- Marks the rows of a batch again that left, if the ledger does not know that they did: it was lost by a failover. A row that is pending is
+-- taken for one whose mark was lost, whatever its attempt: the caller leaves out those that were refused before processing, and one that was
+-- given up as absent meanwhile only costs one more look-up. (Attempts are kept as a digit, which stops at 9: they tell no two marks apart.)
 -- KEYS: job, chunk, leases    ARGV: prefix, ticket, batch, its time, settle_ms, its call's nonce, the tenant's index, then row, attempt, letter before ('q': without mail), 12 bytes of hash ('': not in the index), ...
 -- Returns how many were marked. Where the lease is lost too, nobody may be left to record the answer: they are in doubt at once.
 local prefix, t, now = ARGV[1], parse_ticket(ARGV[2]), now_ms()
@@ -12,9 +13,9 @@ local leased = ends and tonumber(ends) > now
 local batch, marked = { ARGV[4] }, 0
 for a = 8, #ARGV, 4 do
   local i, attempt, hash = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), ARGV[a + 3]
-  if is_pending(letter_at(letters, i)) and tonumber(letter_at(attempts, i)) < attempt then
+  if is_pending(letter_at(letters, i)) then
     letters = replace_at(letters, i, leased and 's' or 'd')
-    attempts = replace_at(attempts, i, ARGV[a + 1])
+    attempts = replace_at(attempts, i, math.max(attempt, tonumber(letter_at(attempts, i))))
     marked = marked + 1
     if leased then
       batch[#batch + 1] = ARGV[a] .. (ARGV[a + 2] == 'q' and 'q' or '')
