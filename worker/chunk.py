@@ -28,7 +28,7 @@ from worker.invitation import build_invitation, wants_mail
 from worker.logs import bind
 from worker.lookups import LookUps, WhyNot
 from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
-from worker.precheck import FRESH_S, judge_all
+from worker.precheck import FRESH_S, Attempt, judge_all
 from worker.quota import Bucket, invitation_buckets
 from worker.reactions import Reactions
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
@@ -340,14 +340,14 @@ class ChunkRun:
         elif recorded.pending == 0 and recorded.open == 0 and not recorded.folded:
             await ledger.fold(ticket.job, ticket.chunk)
 
-    async def _first_attempts(self, now_ms: int) -> dict[int, tuple[float, Outcome]]:
-        """Return of rows that were in doubt before: when they were first sent, on Graph's clock, and how they end if that arrived."""
+    async def _first_attempts(self, now_ms: int) -> dict[int, Attempt]:
+        """Return the first attempt of each row that was in doubt before."""
         lease, connection, clocks = self._lease, self._connection, self._services.clocks
         found = {}
         for i, at_ms in (await self._services.ledger.doubts.first_attempts(lease)).items():
             mail = "requested" if wants_mail(lease.rows[i], connection, lease.options) else "none"
             outcome = Outcome(i, RowState.INVITED, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
-            found[i] = (clocks.graph_time(connection.graph_url, at_ms), outcome)
+            found[i] = Attempt(clocks.graph_time(connection.graph_url, at_ms), outcome)
         return found
 
     async def _end_blocked(self) -> None:

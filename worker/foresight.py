@@ -15,7 +15,7 @@ from worker.directory import DirectoryUser
 from worker.lookups import WhyNot
 from worker.model import KnownRow, Row, RowState
 from worker.patterns import Cause
-from worker.precheck import judge_known
+from worker.precheck import judge
 from worker.tenant_rules import TenantRules
 
 _PRIVILEGED = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
@@ -56,7 +56,7 @@ def foresee(row: Row, address: str, seen: Seen, rules: TenantRules, *, prechecke
         return Foreseen(Would.SKIP, outcome.code, outcome.message)
     user = seen.user
     if user is not None and prechecked:
-        outcome = judge_known(0, user, 0)
+        outcome = judge(0, user, 0)
         would = Would.SKIP if outcome.letter is RowState.ALREADY_GUEST else Would.REFUSE
         return Foreseen(would, outcome.code, outcome.message)
     return _ask_graph(row, address, seen, rules)

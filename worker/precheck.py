@@ -1,4 +1,6 @@
-"""Before the first send: who of a chunk is in the directory already. They end without a mail; only the others are invited.
+"""The one judge of whoever is in the directory already: before the first send, before another one, and for a row in doubt.
+
+Before the first send whoever is there ends without a mail; only the others are invited.
 
 One `$batch` looks up a whole chunk. It happens where the app may read users (and `precheck` is on), and not for `--resend`, whose point
 it is to mail people again. A look-up that fails stops nobody: Graph itself then says who is there, one row at a time.
@@ -7,7 +9,7 @@ it is to mail people again. A look-up that fails stops nobody: Graph itself then
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from worker.directory import DirectoryUser
 from worker.model import Outcome, RowState
@@ -20,63 +22,65 @@ CLOCK_SLACK_S = 2.0
 """`Date` and `createdDateTime` have whole seconds: a user created this little before the mark was created by it."""
 
 
+_LOST = "Looked up after Microsoft's answer was lost: "
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A send of a row that nobody heard the answer of."""
+
+    at_s: float  # on Graph's clock, seconds since the epoch
+    outcome: Outcome  # how the row ends if it was carried out
+    sure: bool = True  # it left; False: of a restored ledger, where it may have
+
+
+def judge(index: int, user: DirectoryUser, at_ms: int, attempt: Attempt | None = None) -> Outcome:
+    """Return the outcome of a row whose address has a user in the tenant, before its first send or after `attempt`. Pure."""
+    if attempt is None:
+        return _judge_known(index, user, at_ms, "Not sent: ")
+    if is_by_attempt(user, attempt.at_s):
+        return replace(attempt.outcome, user_id=user.id)
+    known = _judge_known(index, user, at_ms, _LOST if attempt.sure else "Not sent: ")
+    return replace(known, attempts=attempt.outcome.attempts, attempted_at_ms=attempt.outcome.attempted_at_ms)
+
+
 def is_by_attempt(user: DirectoryUser, attempted_s: float) -> bool:
     """Whether a user was created by an attempt of ours, its time being on Graph's clock (seconds since the epoch). Pure."""
     return user.created_at is None or user.created_at.timestamp() >= attempted_s - CLOCK_SLACK_S
 
 
-def judge_known(index: int, user: DirectoryUser, at_ms: int) -> Outcome:
-    """Return the outcome of a row whose address has a user in the tenant. Pure."""
+def _judge_known(index: int, user: DirectoryUser, at_ms: int, lead: str) -> Outcome:
+    """Judge whoever was there before us. `lead`: what was done with the row, the beginning of a sentence."""
     if user.member:
-        return Outcome(
-            index,
-            RowState.FAILED,
-            user_id=user.id,
-            code="own_member",
-            message="Not sent: this address belongs to a member of the tenant itself, a colleague who cannot be a guest.",
-            at_ms=at_ms,
+        letter, code = RowState.FAILED, "own_member"
+        message = f"{lead}this address belongs to a member of the tenant itself, a colleague who cannot be a guest."
+    elif not user.enabled:
+        letter, code = RowState.FAILED, "account_disabled"
+        message = (
+            f"{lead}this guest exists, but the account is blocked from signing in: an administrator must enable it, "
+            "then retry the row."
         )
-    if not user.enabled:
-        return Outcome(
-            index,
-            RowState.FAILED,
-            user_id=user.id,
-            code="account_disabled",
-            message=(
-                "Not sent: this guest exists, but the account is blocked from signing in: an administrator must enable it, "
-                "then retry the row."
-            ),
-            at_ms=at_ms,
-        )
-    return Outcome(
-        index,
-        RowState.ALREADY_GUEST,
-        user_id=user.id,
-        code="already_exists",
-        message="Already a guest of this tenant; nothing was sent. To mail the invitation again, submit the row with --resend.",
-        at_ms=at_ms,
-    )
+    elif lead is _LOST:
+        letter, code = RowState.ALREADY_GUEST, "already_exists"
+        message = "Already in this tenant before this job; found there after Microsoft's answer was lost."
+    else:
+        letter, code = RowState.ALREADY_GUEST, "already_exists"
+        message = "Already a guest of this tenant; nothing was sent. To mail the invitation again, submit the row with --resend."
+    return Outcome(index, letter, user_id=user.id, code=code, message=message, at_ms=at_ms)
 
 
 def judge_all(
     addresses: Mapping[int, str],
     found: Mapping[str, DirectoryUser],
     at_ms: int,
-    first_attempts: Mapping[int, tuple[float, Outcome]] | None = None,
+    attempts: Mapping[int, Attempt] | None = None,
 ) -> list[Outcome]:
     """Return the outcomes of the rows (index → folded address) that are known already. Pure.
 
-    `first_attempts`: of rows sent before, absent when they were looked for and about to be sent again: when that was on Graph's clock,
-    and how the row ends if that attempt was carried out after all.
+    `attempts`: the first one of each row that was sent before, was absent when it was looked for, and is about to be sent again.
     """
-    outcomes = []
-    for index, address in addresses.items():
-        user = found.get(address)
-        if user is None:
-            continue
-        attempted_s, invited = (first_attempts or {}).get(index, (0.0, None))
-        if invited is not None and is_by_attempt(user, attempted_s):
-            outcomes.append(replace(invited, user_id=user.id))
-        else:
-            outcomes.append(judge_known(index, user, at_ms))
-    return outcomes
+    return [
+        judge(index, user, at_ms, (attempts or {}).get(index))
+        for index, address in addresses.items()
+        if (user := found.get(address)) is not None
+    ]

@@ -1,7 +1,7 @@
 """Settling rows in doubt: was the guest invited? The directory is asked, where the app may read it; nothing is sent from here.
 
-Seen, and created at or after the row's first attempt (on Graph's clock): invited. Created before it: a guest already. Not seen, and
-`settle_s` past the last attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
+Seen, and created at or after the row's first attempt (on Graph's clock): invited. Created before it: judged as before a first send
+(`precheck.py`). Not seen, and `settle_s` past the last attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from worker.leases import Leases
 from worker.logs import bound
 from worker.lookups import Found, LookUps, WhyNot
 from worker.model import Options, Outcome, RowState, Ticket
-from worker.precheck import is_by_attempt
+from worker.precheck import Attempt, judge
 from worker.store import OUTAGE
 
 if TYPE_CHECKING:
@@ -136,11 +136,8 @@ class Settler:
         if user is not None:
             times_ms = (doubt.first_at_ms, doubt.attempted_at_ms)  # the first may not be known any more: then it is now
             attempted_s = min(services.clocks.graph_time(connection.graph_url, at_ms) for at_ms in times_ms)
-            if is_by_attempt(user, attempted_s):
-                mail = "requested" if wants_mail(row, connection, options) else "none"
-                return end(RowState.INVITED, user_id=user.id, mail=mail)
-            message = "Already in this tenant before this job; found there after Microsoft's answer was lost."
-            return end(RowState.ALREADY_GUEST, user_id=user.id, code="already_exists", message=message)
+            mail = "requested" if wants_mail(row, connection, options) else "none"
+            return judge(doubt.index, user, now_ms, Attempt(attempted_s, end(RowState.INVITED, mail=mail)))
         if settled_in_s > 0:
             return end(RowState.IN_DOUBT, wait_s=settled_in_s)
         if why_not is None:
@@ -162,6 +159,7 @@ _NOBODY_MAY_LOOK = (
 _WORDS = {
     RowState.INVITED: "invited",
     RowState.ALREADY_GUEST: "already_guest",
+    RowState.FAILED: "failed",
     RowState.PENDING: "to_be_sent_again",
     RowState.PENDING_SILENT: "to_be_sent_again",
     RowState.IN_DOUBT: "to_be_looked_up_again",

@@ -22,7 +22,7 @@ from worker.gates import HoldReason
 from worker.invitation import wants_mail
 from worker.lookups import Found, LookUps, WhyNot
 from worker.model import Lane, Options, Outcome, RowState
-from worker.precheck import judge_all
+from worker.precheck import Attempt, judge_all
 from worker.reactions import Reactions
 
 if TYPE_CHECKING:
@@ -200,9 +200,7 @@ class _Run:
             else:
                 obstacles[NOT_ALLOWED if why_not is WhyNot.MAY_NOT else _LATER] += 1
 
-    def _attempts(
-        self, connection: Connection, chunk: _Chunk, pending: list[int], now_ms: int
-    ) -> dict[int, tuple[float, Outcome]]:
+    def _attempts(self, connection: Connection, chunk: _Chunk, pending: list[int], now_ms: int) -> dict[int, Attempt]:
         """Of a restored ledger every row may have been sent since its last moment, and who was created since was: by us."""
         if self._restored_from_ms is None:
             return {}
@@ -211,7 +209,8 @@ class _Run:
         for i in pending:
             mail = "requested" if wants_mail(chunk.rows[i], connection, chunk.options) else "none"
             attempts = int(chunk.attempts[i]) if chunk.attempts else 0
-            made[i] = (since_s, Outcome(i, RowState.INVITED, mail=mail, attempts=attempts, at_ms=now_ms))
+            outcome = Outcome(i, RowState.INVITED, mail=mail, attempts=attempts, at_ms=now_ms)
+            made[i] = Attempt(since_s, outcome, sure=False)
         return made
 
     async def _find(self, connection: Connection, addresses: list[str]) -> Found:

@@ -43,6 +43,8 @@ class Directory:
 
     users: dict[str, int] = field(default_factory=dict)
     readable: bool = True
+    members: bool = False  # whether those who are there are members of the tenant
+    enabled: bool = True
 
     def may_read(self, connection: object, token: object) -> bool:
         """Whether rows can be looked up."""
@@ -52,7 +54,9 @@ class Directory:
         """Return those asked for that are there."""
         return Found(
             {
-                a: DirectoryUser(f"id-{a}", datetime.fromtimestamp(self.users[a] / 1000, UTC), False, True)
+                a: DirectoryUser(
+                    f"id-{a}", datetime.fromtimestamp(self.users[a] / 1000, UTC), self.members, self.enabled
+                )
                 for a in addresses
                 if a in self.users
             }
@@ -195,6 +199,34 @@ async def test_the_look_up_before_a_second_send_knows_of_the_first(site: Site, a
     assert (await _status(site, job))[0] == status
     fields = await site.desk.ledger.client.hkeys(site.desk.keys.chunk(job, 0))
     assert not [name for name in fields if name[:1] == b"f"]
+
+
+@pytest.mark.parametrize("looks", ["settler", "second send", "first send"])
+@pytest.mark.parametrize(
+    ("members", "enabled", "code"), [(True, True, "own_member"), (False, False, "account_disabled")]
+)
+async def test_a_member_or_a_disabled_guest_is_judged_alike_whenever_met(
+    site: Site, looks: str, members: bool, enabled: bool, code: str
+) -> None:
+    """In doubt, before a second send or before the first one: the row fails, and an administrator is told why."""
+    site.directory.members, site.directory.enabled = members, enabled
+    if looks == "first send":
+        job, first_ms = await site.desk.load(1), site.services.clocks.redis_ms()
+    else:
+        job, first_ms = await _sent_again(site)
+    if looks == "settler":
+        lease = await site.desk.lease()
+        await site.desk.record(lease, await site.desk.begin(lease), RowState.IN_DOUBT)
+    site.directory.users[f"{job}-1@example.com"] = first_ms - 5_000
+    if looks == "settler":
+        await site.settle()
+    else:
+        await _chunk_run(site, await site.desk.lease()).work(lambda: True)
+    (record,) = [record async for record in site.desk.jobs.rows.results(job)]
+    assert (record["status"], record["error_code"]) == ("failed", code)
+    was_sent = looks != "first send"
+    assert record["error_message"].startswith("Not sent: ") is not was_sent
+    assert ("answer was lost" in record["error_message"]) is was_sent
 
 
 async def _put_clock_forward(site: Site, job: str) -> None:
