@@ -8,11 +8,8 @@ the first one's socket, both writing one file.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -23,6 +20,7 @@ from urllib.parse import quote
 
 from worker.folders import Folders, StackError
 from worker.last_words import explain_end, read_last_line
+from worker.ledger_key import SHORTEST_FILE, write_key
 from worker.processes import Child, ChildSpec
 
 PING_EVERY_S = 0.01
@@ -180,25 +178,15 @@ def explain_server_end(folders: Folders, code: int) -> str:
 
 
 def ensure_ledger_key(folders: Folders) -> Path:
-    """Make embedded mode's ledger key once (0600: 32 random bytes in URL-safe base64), however many processes ask at the same time.
+    """Make embedded mode's ledger key once, however many processes ask at the same time: whose comes first is the key.
 
     Raises `StackError` for a key that is there and cannot be one: a new one would make everything sealed with it unreadable.
     """
     path = folders.ledger_key
     if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(base64.urlsafe_b64encode(secrets.token_bytes(32)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(draft, path)  # fails where another process was first: then theirs is the key
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    if path.stat().st_size < 40:
+        with contextlib.suppress(FileExistsError):
+            write_key(path)
+    if path.stat().st_size < SHORTEST_FILE:
         raise StackError(
             f"{path} is not a ledger key (too short): restore it, or move it away and lose the links sealed with it."
         )

@@ -22,6 +22,7 @@ COMMANDS = {
     "connections": ("connections", "Add connections, get them consented to, check them, hold them, reopen them."),
     "schedules": ("schedules", "What usher does by itself: list, add, remove, enable, disable, run at once."),
     "doctor": ("doctor", "Look whether everything is as it should be, and say what to do where it is not."),
+    "key": ("key", "Make a key for the ledger."),
     "worker": ("programs", "Run a worker (Celery's own command)."),
     "beat": ("programs", "Run the scheduler (Celery's own command)."),
     "flower": ("programs", "Run Flower, the view on workers and tasks (read-only)."),
