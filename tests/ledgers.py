@@ -56,13 +56,14 @@ class Desk:
         job: str = "",
         pilot: int = 0,
         ended: Sequence[int] = (),
+        options: Options | None = None,
     ) -> str:
         """Load and start a job; the rows numbered in `ended` (from 1) enter with an outcome. Returns its id."""
         self.made += 1
         job = job or f"j{self.made}"
         if self.trusted:
             await self.trust(connection)
-        loading = await self.jobs.create(job, connection, lane, options=Options(), pilot=pilot)
+        loading = await self.jobs.create(job, connection, lane, options=options or Options(), pilot=pilot)
         assert loading is not None
         for number in range(1, rows + 1):
             outcome = Outcome(0, RowState.FAILED, code="invalid_row") if number in ended else None

@@ -2,6 +2,7 @@
 
 Seen, and created at or after the row's first attempt (on Graph's clock): invited. Created before it: judged as before a first send
 (`precheck.py`). Not seen, and `settle_s` past the last attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
+So it does where a guest of before was mailed again on purpose (`--resend`): that they are there says nothing then.
 """
 
 from __future__ import annotations
@@ -137,10 +138,12 @@ class Settler:
             times_ms = (doubt.first_at_ms, doubt.attempted_at_ms)  # the first may not be known any more: then it is now
             attempted_s = min(services.clocks.graph_time(connection.graph_url, at_ms) for at_ms in times_ms)
             mail = "requested" if wants_mail(row, connection, options) else "none"
-            return judge(doubt.index, user, now_ms, Attempt(attempted_s, end(RowState.INVITED, mail=mail)))
+            outcome = judge(doubt.index, user, now_ms, Attempt(attempted_s, end(RowState.INVITED, mail=mail)))
+            if outcome.letter is not RowState.ALREADY_GUEST or not options.resend:
+                return outcome
         if settled_in_s > 0:
             return end(RowState.IN_DOUBT, wait_s=settled_in_s)
-        if why_not is None:
+        if user is None and why_not is None:
             return end(RowState.PENDING)
         match connection.on_doubt:
             case "resend":
@@ -148,12 +151,17 @@ class Settler:
             case "silent":
                 return end(RowState.PENDING_SILENT)
             case _:
-                return end(RowState.LEFT_IN_DOUBT, code="answer_lost", message=_NOBODY_MAY_LOOK)
+                told = {"message": _NOBODY_MAY_LOOK} if user is None else {"message": _NOT_SHOWN, "user_id": user.id}
+                return end(RowState.LEFT_IN_DOUBT, code="answer_lost", **told)
 
 
 _NOBODY_MAY_LOOK = (
     "Microsoft's answer was lost, so this guest may have been invited and mailed, or not; the app may not read users, so usher cannot "
     "look: an administrator looks in the tenant's users and submits the row again if it is missing (or grants User.Read.All)."
+)
+_NOT_SHOWN = (
+    "Microsoft's answer was lost. This guest was in the tenant before, so the directory does not show whether the invitation was mailed "
+    "again: ask the guest, or submit the row with --resend once more, which may be a mail too many."
 )
 
 _WORDS = {

@@ -23,7 +23,7 @@ from worker.index import GuestIndex
 from worker.leases import Leases
 from worker.lookups import Found, LookUps
 from worker.meters import Meters
-from worker.model import Grant, Lane, Lease, RowState
+from worker.model import Grant, Lane, Lease, Options, RowState
 from worker.reactions import Reactions
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.services import Services
@@ -146,9 +146,9 @@ def _chunk_run(site: Site, lease: Lease) -> ChunkRun:
     )
 
 
-async def _in_doubt(site: Site) -> str:
+async def _in_doubt(site: Site, options: Options | None = None) -> str:
     """Send a row whose answer is lost."""
-    job = await site.desk.load(1)
+    job = await site.desk.load(1, options=options)
     lease = await site.desk.lease()
     await site.desk.record(lease, await site.desk.begin(lease), RowState.IN_DOUBT)
     await site.desk.ledger.release(lease)
@@ -187,6 +187,23 @@ async def test_who_was_there_before_the_first_attempt_stays_a_guest(site: Site) 
     site.directory.users[f"{job}-1@example.com"] = first_ms - 5_000
     await site.settle()
     assert (await _status(site, job))[0] == "already_guest"
+
+
+@pytest.mark.parametrize(("after_ms", "status"), [(-5_000, "in_doubt"), (1_000, "invited")])
+async def test_a_resent_row_is_settled_only_by_a_guest_whom_it_made(site: Site, after_ms: int, status: str) -> None:
+    """Who was there before may have been mailed again or not: the directory does not show it, so a person is told."""
+    job = await _in_doubt(site, Options(resend=True))
+    site.directory.users[f"{job}-1@example.com"] = await site.age_doubts(job, 100_000) + after_ms
+    await site.settle()
+    assert (await _status(site, job))[0] == status
+
+
+async def test_a_resent_row_stays_in_doubt_while_its_answer_may_still_come(site: Site) -> None:
+    """A moment after the attempt the guest is there, as before; nothing is decided by that."""
+    job = await _in_doubt(site, Options(resend=True))
+    site.directory.users[f"{job}-1@example.com"] = await site.age_doubts(job, 0) - 5_000
+    await site.settle()
+    assert await site.desk.letters(job) == "d"
 
 
 @pytest.mark.parametrize(("after_ms", "status"), [(50_000, "invited"), (-5_000, "already_guest")])
