@@ -47,7 +47,8 @@ _LETTERS: Final = "abcdefghjklmnopqrstuvwxyzABCDEFGHJKLMNOPQRSTUVWXYZ"  # i is f
 _INVITE: Final = "i"
 _CONTEXT: Final = b"usher plan"
 _GENERAL: Final = {
-    "invited_before": "A job invited this guest within the 30 days before the plan was made.",
+    "already_exists": "Already a guest of this tenant; nothing is sent.",
+    "invited_before": "A job had invited this guest not long before the plan was made.",
     "invalid_row": "Not a row that can be sent.",
     "duplicate": "The same address as an earlier row.",
 }

@@ -48,7 +48,7 @@ class Rule:
 RULES: dict[Cause, Rule] = {
     Cause.ALREADY_GUEST: Rule(
         Kind.ALREADY_GUEST,
-        "Already in this tenant; nothing was sent. To mail the invitation again, submit the row with --resend.",
+        "Already in this tenant and able to sign in, so Microsoft mailed no invitation; it would not with --resend either.",
     ),
     Cause.ACCOUNT_DISABLED: Rule(
         Kind.FAILED,

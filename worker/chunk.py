@@ -16,7 +16,6 @@ from worker.batching import BATCH_LIMIT, GraphRequest
 from worker.blobs import is_final
 from worker.consequences import (
     Consequences,
-    build_known,
     build_outcome,
     build_skip,
     judge_member,
@@ -28,7 +27,7 @@ from worker.invitation import build_invitation, wants_mail
 from worker.logs import bind
 from worker.lookups import LookUps, WhyNot
 from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
-from worker.precheck import FRESH_S, Attempt, judge_all
+from worker.precheck import FRESH_S, Attempt, build_known, judge_all
 from worker.quota import Bucket, invitation_buckets
 from worker.reactions import Reactions
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule

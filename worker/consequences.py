@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from worker.causes import HoldKind, Kind
-from worker.model import KnownRow, Outcome, Row, RowState
+from worker.model import Outcome, Row, RowState
 from worker.verdicts import Verdict
 
 _FINAL = {
@@ -123,18 +122,6 @@ def build_skip(index: int, verdict: Verdict, at_ms: int) -> Outcome:
     """End a row unsent: the tenant refuses its whole domain, and asking again would only look suspicious."""
     return Outcome(
         index, RowState.FAILED, code=verdict.code or verdict.cause, message=f"Not sent: {verdict.message}", at_ms=at_ms
-    )
-
-
-def build_known(row: KnownRow, at_ms: int) -> Outcome:
-    """End a row unsent: its guest was invited lately, by this list's earlier run or by another job."""
-    day = datetime.fromtimestamp(row.day * 86400, UTC)
-    return Outcome(
-        row.index,
-        RowState.SKIPPED,
-        code="invited_before",
-        message=f"Not sent: job {row.job} invited this guest, or met it again, on {day:%Y-%m-%d}; --resend would mail again.",
-        at_ms=at_ms,
     )
 
 

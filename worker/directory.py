@@ -34,6 +34,7 @@ class DirectoryUser:
     member: bool
     enabled: bool
     pending: bool = False  # invited, not yet accepted
+    accepted: bool = False  # neither: nobody can tell, as of guests who came by other ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ def _read_user(value: dict[str, Any]) -> DirectoryUser:
         value.get("userType") == "Member",
         value.get("accountEnabled") is not False,
         value.get("externalUserState") == "PendingAcceptance",
+        value.get("externalUserState") == "Accepted",
     )
 
 

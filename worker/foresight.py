@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from worker.causes import explain_cause
-from worker.consequences import build_known
 from worker.directory import DirectoryUser
 from worker.lookups import WhyNot
 from worker.model import KnownRow, Row, RowState
 from worker.patterns import Cause
-from worker.precheck import judge
+from worker.precheck import build_known, judge
 from worker.tenant_rules import TenantRules
 
 _PRIVILEGED = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
@@ -52,7 +51,7 @@ class Seen:
 def foresee(row: Row, address: str, seen: Seen, rules: TenantRules, *, prechecked: bool, resend: bool) -> Foreseen:
     """Judge a row that may be sent, its address folded. `prechecked`: the real run looks people up before the first send."""
     if seen.known is not None and not resend:
-        outcome = build_known(seen.known, 0)
+        outcome = build_known(seen.known, 0, seen.user)
         return Foreseen(Would.SKIP, outcome.code, outcome.message)
     user = seen.user
     if user is not None and prechecked:

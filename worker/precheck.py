@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from worker.directory import DirectoryUser
-from worker.model import Outcome, RowState
+from worker.model import KnownRow, Outcome, RowState
 
 FRESH_S = 600.0
 """A chunk looked up within this time is not looked up again when it comes back from waiting for tokens."""
@@ -65,8 +66,32 @@ def _judge_known(index: int, user: DirectoryUser, at_ms: int, lead: str) -> Outc
         message = "Already in this tenant before this job; found there after Microsoft's answer was lost."
     else:
         letter, code = RowState.ALREADY_GUEST, "already_exists"
-        message = "Already a guest of this tenant; nothing was sent. To mail the invitation again, submit the row with --resend."
+        message = f"Already a guest of this tenant; nothing was sent. {advise_resend(user)}"
     return Outcome(index, letter, user_id=user.id, code=code, message=message, at_ms=at_ms)
+
+
+def advise_resend(user: DirectoryUser | None) -> str:
+    """Say whether --resend would mail a guest again, who is there or (None) was invited and not looked up. Pure.
+
+    Graph mails only whom it still waits for. https://learn.microsoft.com/entra/external-id/customize-invitation-api
+    """
+    if user is not None and user.accepted:
+        return "The guest has accepted; Microsoft mails no invitation after that, not with --resend either."
+    if user is not None and user.pending:
+        return "The guest has not accepted yet: to mail the invitation again, submit the row with --resend."
+    return "To mail the invitation again, submit the row with --resend; Microsoft mails it only to a guest who has not accepted."
+
+
+def build_known(row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
+    """End a row unsent: its guest was invited lately, by this list's earlier run or by another job. `user`: if they were looked up. Pure."""
+    day = datetime.fromtimestamp(row.day * 86400, UTC)
+    return Outcome(
+        row.index,
+        RowState.SKIPPED,
+        code="invited_before",
+        message=f"Not sent: job {row.job} invited this guest, or met it again, on {day:%Y-%m-%d}. {advise_resend(user)}",
+        at_ms=at_ms,
+    )
 
 
 def judge_all(

@@ -105,7 +105,8 @@ _VARIED = {
     "duplicate": "The same address as an earlier row.",
     "blocked_domain": "The domain is not allowed, by the connection's settings or the tenant's.",
     "cross_tenant": "Cross-tenant access settings keep these domains out.",
-    "invited_before": "A job invited them within the last 30 days; --resend would mail again.",
+    "already_exists": "Guests of this tenant already; --resend mails again whoever of them has not accepted.",
+    "invited_before": "A job invited them lately; --resend mails again whoever of them has not accepted.",
     "deleted_lately": "Were deleted lately and can still be restored: an invitation makes a new guest.",
 }
 """Reasons that differ from row to row, told once."""

@@ -66,6 +66,30 @@ def test_who_was_invited_lately_is_skipped_unless_resent() -> None:
     assert judge(seen, resend=True, prechecked=False).code == "account_disabled"
 
 
+ACCEPTED = DirectoryUser("u", None, False, True, accepted=True)
+
+
+@pytest.mark.parametrize("known", [None, KnownRow(0, 20_000, "j1")], ids=["there", "invited lately"])
+@pytest.mark.parametrize(
+    ("user", "says"),
+    [
+        (ACCEPTED, "not with --resend either"),
+        (PENDING, "to mail the invitation again, submit the row with --resend."),
+        (GUEST, "only to a guest who has not accepted"),
+    ],
+)
+def test_resend_is_advised_only_where_graph_would_mail_again(
+    known: KnownRow | None, user: DirectoryUser, says: str
+) -> None:
+    """Whoever has accepted is told so; where nobody can tell, the condition stands beside the advice."""
+    assert says in judge(Seen(known=known, user=user)).why
+
+
+def test_resend_is_not_advised_where_graph_itself_refuses_it() -> None:
+    """Its answer "already exists" is given to those who can sign in, whom it does not mail."""
+    assert "not with --resend either" in judge(Seen(user=GUEST), prechecked=False).why
+
+
 @pytest.mark.parametrize(
     ("rules", "closed"),
     [
