@@ -81,11 +81,15 @@ def look_for_port(options: Any) -> None:
             # As Flower does, so as not to stumble over what is left of the last one.
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((options.address.strip("[]"), options.port))
-    except OSError as error:  # a port beyond 65535 was refused before (`page_options`)
+    except (OSError, OverflowError) as error:
         raise NotStarted(
-            f"Flower cannot listen on {options.address} port {options.port} ({(error.strerror or str(error)).lower()}): "
+            f"Flower cannot listen on {options.address} port {options.port} ({_reason(error)}): "
             "whoever starts it chooses another with --port or FLOWER_PORT."
         ) from None
+
+
+def _reason(error: OSError | OverflowError) -> str:
+    return str(getattr(error, "strerror", None) or error).lower()
 
 
 def format_task(task: Any) -> Any:
