@@ -21,7 +21,6 @@ _SHOWN = re.compile(r"(?<![\w/.-])(?:\.venv/bin/)?usher (?=[a-z])([^\n`]*)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _NO_COMMANDS = {"guest invitations"}  # what entra-setup.md calls the application
 _SANDBOX_OPTIONS = {option for action in build_parser()._actions for option in action.option_strings}
-_CELERYS = {"worker", "beat", "flower"}  # Celery's own options come after ours
 
 
 def find_shown(page: Path) -> list[str]:
@@ -36,14 +35,14 @@ def find_shown(page: Path) -> list[str]:
 def find_faults(shown: str) -> list[str]:
     """Return the words of one line that usher does not know. `jobs list | show ID` names two commands of a group."""
     context = click.Context(usher)
-    first, _, rest = shown.partition(" ")
+    first, _, rest = shown.partition(" -- ")[0].partition(" ")  # Celery's own options stand behind --
     names = first.split("|")
     if unknown := [name for name in names if name not in COMMANDS]:
         return unknown
     command = usher.get_command(context, names[0])
     if names[0] == "sandbox":
         return sorted(set(_OPTION.findall(rest)) - _SANDBOX_OPTIONS)
-    if len(names) > 1 or names[0] in _CELERYS or command is None:
+    if len(names) > 1 or command is None:
         return []
     if not isinstance(command, click.Group):
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {
@@ -80,7 +79,8 @@ def test_enough_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    "shown", ["jobs lits", "invite x.csv --dry", "jobs list | shwo ID", "sandbox --prot 1", "nothing"]
+    "shown",
+    ["jobs lits", "invite x.csv --dry", "jobs list | shwo ID", "sandbox --prot 1", "nothing", "worker --autoscale 9"],
 )
 def test_what_does_not_exist_is_found(shown: str) -> None:
     """A command, an option, the second of two."""
