@@ -1,15 +1,21 @@
 """What sticks to a cell that was copied from a web page, a mail or a document: no-break spaces, invisible marks, `mailto:`, a name.
 
-Only what cannot have been meant is taken away, and an address that is none after all is reported as it stood.
+Only what cannot have been meant is taken away, and an address that is none after all is reported as it stood. An optional cell that
+cannot be used is left out, so that it costs no guest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from tasks.fields import FIELDS
+from tasks.mail_syntax import NotAnAddress, parse_address
 from tasks.rows import BadRow, ValidRow, validate_record
+
+LEAVABLE: Final = frozenset(FIELDS) - {"email", "send_message"}
+"""The fields whose cell is left out where it cannot be used. Not `send_message`: it may have meant no, and a mail cannot be undone."""
 
 # No-break spaces become spaces, in every field but the message (French typography wants them there). Joiners stay: Persian and
 # Indic names need them. Zero-width spaces, word joiners and byte order marks go, and so do marks of writing direction at the ends.
@@ -50,11 +56,40 @@ def bare_address(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def look_again(row: BadRow, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> ValidRow | BadRow:
-    """Return a bad row as it is, or what becomes of it once its addresses are laid bare.
+def holds_address(cell: str) -> bool:
+    """Tell whether a cell is one address and nothing else but what sticks to it."""
+    if "@" not in cell:
+        return False
+    try:
+        parse_address(bare_address(cell)[0])
+    except NotAnAddress:
+        return False
+    return True
 
-    Only bad rows come here, so that a list of plain addresses pays nothing for it.
+
+def look_again(
+    row: BadRow,
+    values: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    leave_out: Callable[[BadRow], None] | None = None,
+) -> ValidRow | BadRow:
+    """Return a bad row as it is, or what becomes of it once its addresses are laid bare and its useless cells are left out.
+
+    `leave_out` is told of each cell that a good row goes without. Only bad rows come here, so that a plain list pays nothing for it.
     """
+    row_or_fault, faults = _lay_bare(row, values, defaults), []
+    while isinstance(row_or_fault, BadRow) and (column := row_or_fault.column) in LEAVABLE and column in values:
+        faults.append(row_or_fault)
+        values = {field: value for field, value in values.items() if field != column}
+        again = validate_record(values, row.number, row.line, defaults)
+        row_or_fault = _lay_bare(again, values, defaults) if isinstance(again, BadRow) else again
+    if leave_out is not None and isinstance(row_or_fault, ValidRow):
+        for fault in faults:
+            leave_out(fault)
+    return row_or_fault
+
+
+def _lay_bare(row: BadRow, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> ValidRow | BadRow:
     if row.column not in ("email", "cc"):
         return row
     found, name = bare_address(email) if type(email := values.get("email")) is str else (None, "")

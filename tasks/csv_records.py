@@ -39,7 +39,8 @@ class CsvRecords(WithColumns):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (describe_ignored(self.columns.ignored),) if self.columns.ignored else ()
+        told = [describe_ignored(self.columns.ignored)] if self.columns.ignored else []
+        return (*told, *self.describe_surplus(DELIMITERS.get(self.dialect.delimiter, "separators")))
 
     @property
     def style(self) -> CsvStyle:
@@ -86,6 +87,9 @@ class CsvRecords(WithColumns):
                     number += 1
                     if not lines.plain:
                         clean_values(values)
+                    if surplus and self.is_in_place(cells):
+                        self.count_surplus(here)
+                        surplus = False
                     if surplus:
                         sign = DELIMITERS.get(delimiter, "separators")
                         reason = f"has {size} cells where the headings name {width}; a cell with {sign} in it needs quotation marks"
@@ -145,7 +149,9 @@ class CsvRecords(WithColumns):
                     yield FileLine(here, cells)
                     continue
             number += 1
-            yield FileLine(here, cells, number, values, is_bad=any(map(str.strip, cells[len(fields) :])))
+            surplus = any(map(str.strip, cells[len(fields) :]))
+            is_long = surplus and self.is_in_place(cells)
+            yield FileLine(here, cells, number, values, is_bad=surplus and not is_long, is_long=is_long)
 
     def _read_loosely(self, text: str) -> list[str]:
         """Return the cells of a record with a stray quotation mark as well as they can be told apart."""

@@ -130,7 +130,7 @@ class Joined:
             if line.number is None:
                 yield TableRow("", own)
             else:
-                # Cells beyond the headings make a row a bad one: they stay beyond all headings, so that it is one again.
+                # Cells beyond the headings stay beyond all headings, so that the row is read again as it was.
                 beyond = own[width : _used(own)]
                 yield TableRow(email, [*_padded(own, width), *outcome_cells(outcome or {}, JOINED_COLUMNS), *beyond])
 
@@ -154,7 +154,7 @@ def find_width(guests: GuestList) -> int:
     reader = guests.reader
     width = _used(_own(reader.top[-1], reader.joined))
     for line in reader.lines():
-        if line.number is not None and not line.is_bad:
+        if line.number is not None and not line.is_bad and not line.is_long:
             width = max(width, _used(_own(line.cells, reader.joined)))
     return width
 

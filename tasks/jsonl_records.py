@@ -29,6 +29,7 @@ class JsonlRecords:
             )
         self.top: Sequence[Sequence[str]] = ()
         self.joined: int | None = None
+        self.is_whole = True
         self._lines = lines
         self._mapping = (options or ListOptions()).mapping
         self._meanings: dict[str, Meaning] = {}

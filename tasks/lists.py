@@ -30,6 +30,7 @@ from tasks.encodings import ByteSource, Prefixed
 from tasks.errors import InputError
 from tasks.hashed import Hashed
 from tasks.jsonl_records import JsonlRecords
+from tasks.left_out import LeftOut
 from tasks.list_options import ListOptions
 from tasks.records import RawRecord, RecordReader
 from tasks.rows import BadRow, ValidRow, validate_record
@@ -44,7 +45,7 @@ _JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 class GuestList:
     """An open list; `format` is "csv" or "jsonl". To be iterated once, in a `with` block.
 
-    `warnings` are sentences for the plan; those about JSONL keys are known only after the last row.
+    `warnings` are sentences for the plan; those about JSONL keys and about cells that are left out are known only after the last row.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class GuestList:
         self.options = options or ListOptions()
         self.sample = Sample()
         """Three rows, for the plan; there when all were read."""
+        self._left_out = LeftOut()
         self._closing = closing or ExitStack()
         self._hashed = Hashed(source)
         self._workbook: io.BufferedReader | None = None
@@ -88,7 +90,12 @@ class GuestList:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return self._reader.warnings
+        return (*self._reader.warnings, *self._left_out.warnings(self._reader.read))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every row that is read is read with all its cells; certain when everything has been read."""
+        return self._reader.is_whole and not self._left_out
 
     @property
     def is_result(self) -> bool:
@@ -140,7 +147,7 @@ class GuestList:
             number, line, values = record
             row = validate_record(values, number, line, given)
             if isinstance(row, BadRow):
-                row = look_again(row, values, given)
+                row = look_again(row, values, given, self._left_out.add)
             if isinstance(row, ValidRow):
                 if "display_name" not in row.row:
                     compose_name(row.row)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from tasks.cleaning import holds_address
 from tasks.columns import Columns
 from tasks.rows import BadRow
 from tasks.spreadsheet import unescape_cell
@@ -29,7 +30,8 @@ class FileLine(NamedTuple):
     """One record of a file as it stands there, whether it is a guest's or not.
 
     `number` is the guest's as in `RawRecord`, None where it is no guest's: an empty line, or one that was left out for being hidden
-    (`is_hidden`). `is_bad`: no record for `RawRecord`. `found` is what a line of JSONL holds.
+    (`is_hidden`). `is_bad`: no record for `RawRecord`. `is_long`: one without its cells beyond the headings. `found` is what a line of
+    JSONL holds.
     """
 
     line: int
@@ -37,6 +39,7 @@ class FileLine(NamedTuple):
     number: int | None = None
     values: Mapping[str, Any] = MappingProxyType({})
     is_bad: bool = False
+    is_long: bool = False
     is_hidden: bool = False
     found: Mapping[str, Any] | None = None
 
@@ -83,11 +86,19 @@ class RecordReader(Protocol):
         """Whether these are results of usher's own, fed back."""
         ...
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no record had cells beyond the headings that were left out; certain when everything has been read."""
+        ...
+
 
 class WithColumns:
     """What the readers of formats with a line of headings have in common."""
 
     columns: Columns
+    surplus: int = 0
+    """Records read without their cells beyond the headings; `first_surplus` is the line of the first."""
+    first_surplus: int = 0
 
     @property
     def wanted(self) -> list[tuple[int, str]]:
@@ -108,6 +119,35 @@ class WithColumns:
     def is_result(self) -> bool:
         """Whether these are results of usher's own, fed back."""
         return self.joined is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no record had cells beyond the headings that were left out."""
+        return not self.surplus
+
+    def is_in_place(self, cells: Sequence[str]) -> bool:
+        """Tell whether a record with cells beyond the headings can be read all the same: its address is in its column, and nowhere else."""
+        if sum("@" in cell for cell in cells) != 1:
+            return False
+        return any(
+            holds_address(cell) for cell, field in zip(cells, self.columns.fields, strict=False) if field == "email"
+        )
+
+    def count_surplus(self, line: int) -> None:
+        """Count a record whose cells beyond the headings are left out."""
+        self.first_surplus = self.first_surplus or line
+        self.surplus += 1
+
+    def describe_surplus(self, sign: str) -> list[str]:
+        """Return the one warning about records with cells beyond the headings, if there were any; `sign` is what separates cells."""
+        if not self.surplus:
+            return []
+        one = self.surplus == 1
+        told = f"{self.surplus:,} {'row has' if one else 'rows have'} more cells than the headings name, "
+        told += (
+            f"{'in' if one else 'the first in'} line {self.first_surplus}: what stands beyond the headings is left out."
+        )
+        return [f"{told} Where a name or a text holds {sign}, it needs quotation marks." if sign else told]
 
 
 def read_cells(cells: Sequence[str], wanted: Sequence[tuple[int, str]]) -> dict[str, Any]:

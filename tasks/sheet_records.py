@@ -51,7 +51,7 @@ class SheetRecords(WithColumns):
                 f"{lost:,} {'cell holds a formula' if lost == 1 else 'cells hold formulas'} without a result and {'counts' if lost == 1 else 'count'} "
                 "as empty; open the workbook in Excel and save it, then they have one."
             )
-        return tuple(told)
+        return (*told, *self.describe_surplus(""))
 
     @property
     def description(self) -> tuple[str, ...]:
@@ -102,7 +102,9 @@ class SheetRecords(WithColumns):
             number += 1
             # In a sheet somebody's remark may stand beside the list; beyond our own outcomes nothing but what was too much before.
             beyond = self.joined is not None and any(map(str.strip, cells[len(self.columns.fields) :]))
-            yield FileLine(line, cells, number, values, is_bad=beyond)
+            if is_long := beyond and self.is_in_place(cells):
+                self.count_surplus(line)
+            yield FileLine(line, cells, number, values, is_bad=beyond and not is_long, is_long=is_long)
 
     def _choose_sheet(self) -> str:
         wanted, sheets = self._options.sheet, self._book.all_sheets

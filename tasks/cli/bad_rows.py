@@ -26,6 +26,8 @@ def report_bad(terminal: Terminal, request: Request, loaded: Loaded) -> None:
         raise Refusal(f"{request.name} holds no rows; nothing was sent.")
     if request.strict and loaded.bad_count:
         raise Refusal(f"{many(loaded.bad_count, 'row')} cannot be sent, and --strict was given; nothing was sent.")
+    if request.strict and request.guests is not None and not request.guests.is_whole:
+        raise Refusal("Cells of the list cannot be used (above), and --strict was given; nothing was sent.")
     if not loaded.to_send:
         _show_reading(terminal, request)
         raise Refusal(_nothing_good(loaded))

@@ -27,7 +27,14 @@ async def run(context: Context) -> Told:
     with ExitStack() as closing:
         guests, name = await _open(context, closing)
         return await submit(
-            context, job, guests.rows(), name=name, options=options, info={}, strict=bool(args.get("strict"))
+            context,
+            job,
+            guests.rows(),
+            name=name,
+            options=options,
+            info={},
+            strict=bool(args.get("strict")),
+            guests=guests,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
 from tasks.rows import BadRow, ValidRow
@@ -11,6 +11,9 @@ from tasks.scheduled.context import Context, Told
 from tasks.submit import Loaded, drop, load, start
 from worker.job_view import JobView
 from worker.model import JobState, Options
+
+if TYPE_CHECKING:
+    from tasks.lists import GuestList
 
 
 async def find_started(context: Context, job: str) -> JobView | None:
@@ -32,15 +35,17 @@ async def submit(
     options: Options,
     info: dict[str, Any],
     strict: bool = False,
+    guests: GuestList | None = None,
 ) -> Told:
-    """Load rows and start them. Raises `InputError` where nothing of them can be sent."""
+    """Load rows, those of the list `guests` if there is one, and start them. Raises `InputError` where nothing of them can be sent."""
     jobs = context.services.jobs
     told = {"by": f"schedule {context.schedule.name}", "schedule": context.schedule.name, "list": name}
     loaded = await load(jobs, context.connection, rows, job=job, options=options, info=told | info)
     if loaded is None:
         return Told(f"Job {job} is there already.", jobs=(job,))
     try:
-        _refuse(loaded, name, strict=strict)
+        is_whole = guests is None or guests.is_whole
+        _refuse(loaded, name, strict=strict, is_whole=is_whole)
         await start(jobs, loaded)
     except BaseException:
         await drop(jobs, loaded)
@@ -49,19 +54,23 @@ async def submit(
     more = ""
     if unsent := loaded.bad_count + loaded.blocked:
         more += f" {_rows(unsent)} cannot be sent: usher jobs results {job} --only failed."
+    if not is_whole:
+        more += " Cells of it cannot be used and were left out: usher invite with --dry-run names their columns."
     view = await jobs.view(job)
     if view is not None and view.awaits_approval:
         more += f" It waits for somebody's approval: usher jobs approve {job}."
     return Told(what + more, "attention" if more else "ok", (job,))
 
 
-def _refuse(loaded: Loaded, name: str, *, strict: bool) -> None:
+def _refuse(loaded: Loaded, name: str, *, strict: bool, is_whole: bool) -> None:
     if not loaded.rows:
         raise InputError(f"{name} holds no rows; nothing was sent.")
     if strict and loaded.bad_count:
         raise InputError(
             f"{_rows(loaded.bad_count)} of {name} cannot be sent, and the schedule is strict; nothing was sent."
         )
+    if strict and not is_whole:
+        raise InputError(f"Cells of {name} cannot be used, and the schedule is strict; nothing was sent.")
     if not loaded.to_send:
         raise InputError(f"None of {_rows(loaded.rows)} of {name} can be sent; nothing was sent.")
 

@@ -96,6 +96,19 @@ def test_many_bad_rows_stop_a_list_and_few_do_not(place: Place, good: int, bad: 
         assert place.usher("invite", path, "-c", "sandbox", "--dry-run", "--accept-bad").status == 1
 
 
+def test_a_cell_that_cannot_be_used_costs_no_row_unless_it_is_strict(place: Place) -> None:
+    """The guest is invited without it and it is told; `--strict` sends nothing, for it as for a cell beyond the headings."""
+    unusable = place.write("cells.csv", "email,language\nann@cells.example,-\n")
+    done = place.usher("invite", unusable, "-c", "sandbox", "--strict")
+    assert (done.status, "--strict was given; nothing was sent" in done.err) == (2, True), done.err
+    done = place.usher("invite", unusable, "-c", "sandbox", "--json")
+    assert (done.status, done.job["invited"], "“language”: 1 cell cannot be used" in done.err) == (0, 1, True), done.err
+    beyond = place.write("beyond.csv", "email,language\nbob@cells.example,de,x\n")
+    assert place.usher("invite", beyond, "-c", "sandbox", "--strict").status == 2
+    done = place.usher("invite", beyond, "-c", "sandbox", "--json")
+    assert (done.status, "1 row has more cells than the headings name" in done.err) == (0, True), done.err
+
+
 def test_options_that_make_no_sense_are_one_sentence(place: Place) -> None:
     """Nothing is opened for them."""
     path = place.write("g.csv", "email\nann@lists.example\n")
