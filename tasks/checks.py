@@ -1,11 +1,12 @@
 """Whether a connection works, in sentences: its token, what its app may do, when its certificate ends, what else shares its tenant.
 
-A token's `roles` are a hint, read without trust: Graph alone decides. Nothing is invited here.
+A token's `roles` are a hint, read without trust: Graph alone decides. Nothing is invited here. A hold that a check disproves ends: one for a
+refused credential where signing in works, one for a missing permission where the app may invite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from tasks.permissions import FEATURES, needs_of
 from worker.batching import Fate, GraphRequest
 from worker.directory import READ_ROLES
 from worker.errors import TokenRefused, TokenUnavailable, UsherError
+from worker.gates import HoldReason
 
 if TYPE_CHECKING:
     from config import Connection
@@ -54,13 +56,27 @@ async def check_connection(
     ends = token.expires_at.astimezone().strftime("%H:%M")
     findings.insert(0, Finding(True, f"Signing in works: Entra gave an access token, good until {ends}."))
     findings += _roles(token.roles, features)
-    findings += await _organization(services, connection, token.secret.reveal())
-    findings += await _policy(services, connection, token)
-    findings += await check_secret(services, connection, token, soon)
+    reached = await _organization(services, connection, token.secret.reveal())
+    policy = await _policy(services, connection, token)
+    findings += [*reached, *policy, *await check_secret(services, connection, token, soon)]
+    disproved = {HoldReason.CREDENTIAL}
+    if _may_invite(token.roles) and all(finding.ok for finding in (*reached, *policy)):
+        disproved.add(HoldReason.PERMISSION)
+    return [*findings, *await _gate(services, name, disproved)]
+
+
+async def _gate(services: Services, name: str, disproved: Container[HoldReason]) -> list[Finding]:
+    """End the connection's hold where the check has disproved its reason, else tell of it."""
     gate = await services.gates.of(name)
-    if gate.held:
-        findings.append(Finding(False, f"The connection is held: {gate.why}"))
-    return findings
+    if not gate.held:
+        return []
+    if gate.kind in disproved and await services.gates.reopen(name, gate.kind):
+        return [Finding(True, "The connection was held for what is good now: it is open again, and its jobs go on.")]
+    return [Finding(False, f"The connection is held: {gate.why}")]
+
+
+def _may_invite(roles: frozenset[str] | None) -> bool:
+    return roles is not None and all(need.is_met(roles) for need in FEATURES["invite"])
 
 
 def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Finding]:
@@ -72,7 +88,7 @@ def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Findin
             )
         ]
     findings = []
-    if all(need.is_met(roles) for need in FEATURES["invite"]):
+    if _may_invite(roles):
         findings.append(Finding(True, "The app may invite guests."))
     else:
         findings.append(

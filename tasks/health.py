@@ -1,6 +1,6 @@
 """Whether a whole installation is as it should be, a sentence each: the server, who works on it, clocks, every connection.
 
-Each sentence that finds something wrong says what to do. Nothing is invited, and nothing is changed.
+Each sentence that finds something wrong says what to do. Nothing is invited, and nothing is changed but a hold whose cause is gone.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ class ChunkRun:
                 continue
             refused_tokens = 0
             self._blocked.add(lease.ticket.job, found.blocked_domains)
-            wait_s = await self._react(buckets, grant, found)
+            wait_s = await self._react(buckets, grant, found, token)
             if wait_s is not None:
                 return wait_s
 
@@ -194,12 +194,14 @@ class ChunkRun:
         if outcomes:
             await self._record(0, outcomes)
 
-    async def _react(self, buckets: Sequence[Bucket], grant: Grant, found: Consequences) -> float | None:
+    async def _react(
+        self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken
+    ) -> float | None:
         """Do what a batch means for its connection; None when it may go on, else the seconds until the next try."""
         reactions, connection = self._reactions, self._connection
         if found.hold:
             self._lease.rest = "held"
-            return await reactions.hold(connection, found.hold)
+            return await reactions.hold(connection, found.hold, token)
         if found.processed and grant.probe:
             await reactions.answered_again(connection)
         if found.throttled:

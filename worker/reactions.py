@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.causes import HoldKind
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _DAILY_LIMIT_S = 60.0  # the limit may have been raised
 _OUTDATED_S = 3.0  # leaves the chunks to workers that can sign in
+_LATELY_S = 10.0  # what a token of this age says of permissions is believed
+_ANEW_S = 0.5  # until a chunk whose token may be outdated is tried with a new one
 _HELD_S = 1.0  # a held connection is not due before its gate says so, whatever its chunks say
 
 
@@ -80,9 +83,14 @@ class Reactions:
         await self._hold(connection, HoldReason.TENANT, why)
         return _HELD_S
 
-    async def hold(self, connection: Connection, verdict: Verdict) -> float:
+    async def hold(self, connection: Connection, verdict: Verdict, token: AccessToken) -> float:
         """Graph says that the connection as a whole cannot go on."""
         kind = HoldReason((verdict.hold or HoldKind.TENANT).value)
+        if kind is HoldReason.PERMISSION:
+            # A token tells for its whole life of the permissions that there were when it was issued: the next try takes a new one.
+            await self._services.tokens.invalidate(connection, token)
+            if (datetime.now(UTC) - token.issued_at).total_seconds() > _LATELY_S:
+                return _ANEW_S
         if kind is HoldReason.ABUSE:
             await self._services.gates.block_tenant(connection.tenant_key, verdict.message)
         await self._hold(connection, kind, verdict.message, verdict=verdict)

@@ -48,7 +48,7 @@ def list_(session: Session) -> int:
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
 def check(session: Session, name: str | None, everything: bool, features: tuple[str, ...] | None) -> int:
-    """Sign in and say what works and what is missing. Nothing is invited. Status 1 if somebody has to act."""
+    """Sign in and say what works and what is missing. Nothing is invited; a hold whose cause is gone ends. Status 1 if somebody has to act."""
     _need_one(name, everything)
     return work_on_rows(
         session,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @json_option("One JSON object instead of lines.")
 @click.pass_obj
 def doctor(session: Session) -> int:
-    """Look at Redis, workers, beats, clocks and every connection. Nothing is invited or changed.
+    """Look at Redis, workers, beats, clocks and every connection. Nothing is invited; a hold whose cause is gone ends.
 
     Status 1 if anything is wrong; each such line says what to do.
     """

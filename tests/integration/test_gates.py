@@ -7,17 +7,24 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from config import Connection, load_settings
 from tests.ledgers import Desk
 from tests.processes import USHER
 from tests.sandboxes import Sandbox, run_sandbox
 from tests.sites import Site, open_site
+from worker.causes import HoldKind, Kind
+from worker.credentials import AccessToken, make_token
 from worker.gates import Held, HoldReason
 from worker.job_view import JobView
 from worker.model import Counts, Grant, JobState, Lane, Lease, Outcome, Refusals, RowState
+from worker.reactions import Reactions
+from worker.verdicts import Verdict
 
 WHY_LETTERS = {"o": RowState.INVITED, "x": RowState.FAILED, "d": RowState.FAILED, "-": RowState.PENDING}
 
@@ -387,3 +394,57 @@ async def test_a_run_of_refusals_holds_the_job(site: Site) -> None:
         return view.state is JobState.HELD and view.counts.failed >= 40
 
     await site.until("the next hold", again)
+
+
+async def test_a_good_check_ends_the_hold_of_a_right_that_was_granted(site: Site) -> None:
+    """Its lines agree with each other, and the job goes on at once, though the worker's token is from before the grant."""
+    site.sandbox.ask("policy", {"roles": ["User.Read.All"]})
+    site.start_worker()
+    job = await site.desk.load(40)
+
+    async def held() -> JobView | None:
+        view = await site.view(job)
+        return view if view.state is JobState.HELD and not view.open else None
+
+    view = await site.until("the hold", held)
+    assert view.gate.kind is HoldReason.PERMISSION
+    status, out, _ = await asyncio.to_thread(site.run, "connections", "check", "contoso")
+    assert (status, "The app may not invite" in out, "is held" in out) == (1, True, True)
+
+    await site.desk.gates.hold("contoso", HoldReason.PERMISSION, view.gate.why, try_s=600)  # after many a try
+    site.sandbox.ask("policy", {"roles": ["User.Invite.All", "User.Read.All"]})
+    status, out, _ = await asyncio.to_thread(site.run, "connections", "check", "contoso")
+    assert (status, "The app may invite" in out, "is held" in out) == (0, True, False), out
+    assert "it is open again" in out
+    await site.all_invited_once(job, 40, 12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"), [(HoldReason.CREDENTIAL, True), (HoldReason.OPERATOR, False), (HoldReason.ABUSE, False)]
+)
+async def test_a_good_check_ends_what_it_disproves(site: Site, kind: HoldReason, ends: bool) -> None:
+    """Whoever signs in has a good credential; what a person has to lift stays."""
+    await site.desk.gates.hold("contoso", kind, "Because.", try_s=600)
+    status, out, _ = await asyncio.to_thread(site.run, "connections", "check", "contoso")
+    assert (status == 0, "it is open again" in out, "is held: Because." in out) == (ends, ends, not ends)
+    assert (await site.desk.gates.of("contoso")).held is not ends
+
+
+async def test_a_token_from_before_a_grant_holds_nobody(site: Site) -> None:
+    """It lacks what was granted since, so it is thrown away, and the connection is held only when a new one is refused too."""
+    thrown: list[AccessToken] = []
+
+    class Tokens:
+        async def invalidate(self, _: Connection, token: AccessToken) -> None:
+            thrown.append(token)
+
+    connection = load_settings({}, site.folder / "usher.toml").connection("contoso")
+    refused = Verdict(Kind.HOLD, "no_permission", "Grant it.", hold=HoldKind.PERMISSION)
+    services: Any = SimpleNamespace(tokens=Tokens(), gates=site.desk.gates)
+    reactions, now_s = Reactions(services), time.time()
+    old, new = (make_token("t", issued_s=now_s - age_s, life_s=3600, fingerprint="f") for age_s in (600, 1))
+    await reactions.hold(connection, refused, old)
+    assert not (await site.desk.gates.of("contoso")).held
+    await reactions.hold(connection, refused, new)
+    assert (await site.desk.gates.of("contoso")).kind is HoldReason.PERMISSION
+    assert thrown == [old, new]
