@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 from worker.attendance import Attendance
-from worker.control import Mode
 from worker.environment import Order, build_watcher_env, build_worker_env
 from worker.folders import Folders
 from worker.keeper import Keeper
@@ -40,16 +39,13 @@ class Crew:
     it as they need.
     """
 
-    def __init__(
-        self, folders: Folders, env: Mapping[str, str], mode: Mode, nursery: Nursery, attendance: Attendance
-    ) -> None:
+    def __init__(self, folders: Folders, env: Mapping[str, str], nursery: Nursery, attendance: Attendance) -> None:
         self.hurry = asyncio.Event()
         """Once set, nobody's warm shutdown is waited for any more."""
         self.worker_order: Order | None = None
         """What the worker was last started with."""
         self._folders = folders
         self._env = env
-        self._mode = mode
         self._nursery = nursery
         self._attendance = attendance
         self._keepers: dict[str, Keeper] = {}
@@ -88,7 +84,7 @@ class Crew:
             env=self._env_of(role, order),
             cwd=self._folders.state,
             lock=self._folders.lock(role),
-            log=self._folders.log(role) if self._mode == "background" else None,
+            log=self._folders.log(role),
             patience_s=WORKER_PATIENCE_S if role == "worker" else 10.0,
         )
         return self._keep(role, spec)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from worker.control import VERSION, open_channel
 from worker.crew import Role
@@ -13,7 +14,11 @@ from worker.environment import Commands, build_order
 from worker.folders import Folders, StackError, find_folders
 from worker.lockfile import FileLock, try_lock
 from worker.private import Urls
-from worker.supervisor import Foreground, supervise
+from worker.supervisor import Company, Foreground, supervise
+
+
+async def _nobody(urls: Urls, describe: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+    """Stand in for company that nobody wants."""
 
 
 def run_foreground(
@@ -22,19 +27,20 @@ def run_foreground(
     *,
     commands: Commands | None = None,
     on_ready: Callable[[Urls], None] = lambda urls: None,
+    company: Company = _nobody,
     patience_s: float = 60.0,
 ) -> int:
     """Run the private stack in this process until Ctrl-C or SIGTERM, and end it in order. Returns 0.
 
-    A background supervisor without commands is asked to end first, the data stays. `on_ready` is called once the server answers.
-    Call it from the main thread. Raises `StackError` when another one runs already, or the server does not start.
+    A background supervisor without commands is asked to end first, the data stays. `on_ready` is called once the server answers;
+    `company` then runs beside the roles (`supervisor.Foreground`). Call it from the main thread. Raises `StackError` when another one runs already, or the server does not start.
     """
     folders = find_folders(env)
     folders.prepare()
     order = build_order(env, folders, commands or Commands())
     lock = _take_over(folders, time.monotonic() + patience_s)
     try:
-        asyncio.run(supervise(folders, lock, env, Foreground(order, tuple(roles), on_ready)))
+        asyncio.run(supervise(folders, lock, env, Foreground(order, tuple(roles), on_ready, company)))
     finally:
         lock.close()
     return 0

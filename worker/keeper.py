@@ -76,6 +76,7 @@ class Keeper:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        told = ""
         while True:
             started_at = loop.time()
             try:
@@ -83,13 +84,14 @@ class Keeper:
             except (StackError, OSError) as error:
                 self.trouble = str(error)
             if loop.time() - started_at >= STEADY_S:
-                self._failures = 0
+                self._failures, told = 0, ""
             async with self._changed:
                 self._unready = 0 if self._up else self._unready + 1
                 self._up = False
                 self._failures += 1
                 self._changed.notify_all()
-            logger.warning("%s", self.trouble)
+            logger.log(logging.INFO if self.trouble == told else logging.WARNING, "%s", self.trouble)
+            told = self.trouble
             self._on_trouble(self.trouble)
             await asyncio.sleep(compute_backoff_s(self._failures))
 

@@ -137,11 +137,17 @@ class SmallFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def set_up_small(form: Form = "auto") -> None:
-    """Send what a supervisor logs to stderr."""
+def set_up_small(form: Form = "auto", log: int | None = None) -> None:
+    """Send what a supervisor logs to stderr; with an open `log` all of it there, and to stderr what somebody has to know."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(SmallFormatter(is_json(form)))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    handlers: list[logging.Handler] = [handler]
+    if log is not None:
+        handler.setLevel(logging.WARNING)
+        full = logging.StreamHandler(open(log, "a", encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115, PTH123 - a descriptor, open for as long as we run
+        full.setFormatter(SmallFormatter(form != "human"))
+        handlers.append(full)
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
 
 
 def read_event(line: str) -> str:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from worker.attendance import Attendance
 from worker.control import Mode, build_note
@@ -38,11 +38,20 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Foreground:
-    """What `usher up` runs besides the server, whether or not a command needs it. `on_ready` is called once the server answers."""
+    """What `usher up` runs besides the server, whether or not a command needs it.
+
+    `on_ready` is called once the server answers. `company` is then run beside the roles, with what `Crew.describe` says of them, and
+    cancelled when the stack begins to end.
+    """
 
     order: Order
     roles: tuple[Role, ...]
     on_ready: Callable[[Urls], None]
+    company: Company
+
+
+Company: TypeAlias = Callable[[Urls, Callable[[], Mapping[str, Mapping[str, Any]]]], Awaitable[None]]
+"""Something that goes on while the roles run; it ends by itself or is cancelled."""
 
 
 async def supervise(
@@ -67,7 +76,7 @@ class _Supervisor:
         self._ending = asyncio.Event()
         self._nursery = Nursery()
         self._attendance = Attendance(self._loop.time, _read_grace_s(env), START_GRACE_S)
-        self._crew = Crew(folders, build_plain_env(env, folders), mode, self._nursery, self._attendance)
+        self._crew = Crew(folders, build_plain_env(env, folders), self._nursery, self._attendance)
         self._provision = Provision(folders, mode, self._crew, self._attendance)
         self._reception = Reception(
             folders, mode, self._crew, self._attendance, self._provision, on_end=self._begin_to_end
@@ -85,8 +94,8 @@ class _Supervisor:
             await self._reception.open()
             self._lock.write_note(self._note)
             if self._foreground is not None:
-                await self._start_roles(self._foreground)
-                await self._ending.wait()
+                async with self._in_company(self._foreground):
+                    await self._ending.wait()
             else:
                 await self._govern()
         finally:
@@ -99,19 +108,33 @@ class _Supervisor:
             self._nursery.close()
             os.umask(umask)
 
-    async def _start_roles(self, foreground: Foreground) -> None:
-        """Start the foreground's own children once the server answers, unless a signal comes first."""
+    @asynccontextmanager
+    async def _in_company(self, foreground: Foreground) -> AsyncIterator[None]:
+        """Run the foreground's own children, and its company beside them until the block ends."""
+        urls = await self._start_roles(foreground)
+        company = asyncio.ensure_future(foreground.company(urls, self._crew.describe)) if urls is not None else None
+        try:
+            yield
+        finally:
+            if company is not None:
+                company.cancel()
+                await asyncio.wait({company})
+
+    async def _start_roles(self, foreground: Foreground) -> Urls | None:
+        """Start the foreground's own children once the server answers; None where a signal comes first."""
         waiting = asyncio.ensure_future(self._crew.wait_for_server(SERVER_UP_S))
         ending = asyncio.ensure_future(self._ending.wait())
         await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
         if not waiting.done():
             waiting.cancel()
-            return
+            return None
         waiting.result()
-        foreground.on_ready(self._crew.urls_for(foreground.order))
+        urls = self._crew.urls_for(foreground.order)
+        foreground.on_ready(urls)
         for role in foreground.roles:
             self._crew.start_role(role, foreground.order)
+        return urls
 
     async def _govern(self) -> None:
         """Return when the stack is to end. Meanwhile, end the worker when nobody has needed it for a grace."""

@@ -137,33 +137,16 @@ def sandbox(options: tuple[str, ...]) -> None:
     _replace_by("sandbox", *options)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=_HELP)
 @click.pass_obj
 def up(session: Session) -> int:
     """Keep the private stack running in the foreground: server, worker, beat and Flower. Ctrl-C ends it.
 
     While it runs, `usher invite --detach` leaves its job running.
     """
-    from config import load_settings
-    from tasks.cli.terminal import Terminal
-    from worker.foreground import run_foreground
-    from worker.logs import set_up_small
-    from worker.private import Urls
+    from tasks.cli.uptime import run_up
 
-    terminal = Terminal(session)
-    settings = load_settings()
-    if not settings.embedded:
-        raise Refusal(
-            "`usher up` runs a private server, but the configuration names a Redis: run usher worker, usher beat and usher flower instead."
-        )
-    set_up_small(settings.logs.form)
-
-    def tell(urls: Urls) -> None:
-        port = os.environ.get("FLOWER_PORT", "5555")
-        terminal.say(f"usher is up: worker, beat and Flower (http://127.0.0.1:{port}) are starting. Ctrl-C ends them.")
-        terminal.say(f"For other processes of this user: USHER_REDIS_URL={urls.redis_url}")
-
-    return run_foreground(on_ready=tell)
+    return run_up(session)
 
 
 def _run_celery(program: str, options: tuple[str, ...]) -> None:

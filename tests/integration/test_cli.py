@@ -10,6 +10,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -590,11 +591,22 @@ def test_a_killed_commands_job_is_paused_and_named(own_place: Place) -> None:
 def test_with_usher_up_a_job_is_left_running(own_place: Place) -> None:
     """--detach returns at once with status 3 and the job ends by itself; under nohup also where the terminal has ended."""
     log = own_place.folder / "up.log"
-    with running(("nohup", *USHER, "up"), log, own_place.env, own_place.folder) as up:
-        wait_until(lambda: (status := read_status(own_place.env)) and "worker" in status.children, 30, "usher up")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with running(("nohup", *USHER, "up"), log, own_place.env | {"FLOWER_PORT": str(port)}, own_place.folder) as up:
+        wait_until(lambda: "Ready." in log.read_text(), 40, "usher up")
         up.send_signal(signal.SIGHUP)
         done = own_place.usher("invite", own_place.guests(50, "left"), "-c", "contoso", "--detach", "--json")
         assert (done.status, done.job["rows"]) == (3, 50)
         watched = own_place.usher("jobs", "watch", done.job["job"], "--json")
         assert (watched.status, watched.job["invited"]) == (0, 50)
-    assert "usher is up" in log.read_text()
+    said = [line for line in log.read_text().splitlines() if not line.startswith("nohup:")]
+    assert [line.split()[0] for line in said] == ["Ready.", "Pages", "Next", "Logs", "Redis", "Ending:"], (
+        "and no line of Celery's"
+    )
+    assert f"http://127.0.0.1:{port}" in said[1]
+    assert "usher invite" in said[2]
+    logs = find_folders(own_place.env).logs
+    assert str(logs) in said[3]
+    assert "ready." in (logs / "worker.log").read_text()
