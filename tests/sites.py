@@ -78,12 +78,18 @@ class Site:
         return self.folder / f"worker{number}.log"
 
     async def load(
-        self, emails: Sequence[str], *, job: str = "", connection: str = "contoso", options: Options | None = None
+        self,
+        emails: Sequence[str],
+        *,
+        job: str = "",
+        connection: str = "contoso",
+        options: Options | None = None,
+        lane: Lane = Lane.BULK,
     ) -> str:
         """Submit a list of addresses as a job; returns its id."""
         self.desk.made += 1
         loading = await self.desk.jobs.create(
-            job or f"l{self.desk.made}", connection, Lane.BULK, options=options or Options()
+            job or f"l{self.desk.made}", connection, lane, options=options or Options()
         )
         assert loading is not None
         for email in emails:

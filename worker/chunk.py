@@ -25,7 +25,7 @@ from worker.consequences import (
 from worker.graph import Exchange, Priority
 from worker.invitation import build_invitation, wants_mail
 from worker.logs import bind
-from worker.lookups import LookUps, WhyNot
+from worker.lookups import Found, LookUps, WhyNot
 from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
 from worker.precheck import FRESH_S, Attempt, build_known, judge_all
 from worker.quota import Bucket, invitation_buckets
@@ -103,7 +103,7 @@ class ChunkRun:
         self._blocked = blocked
         self._tally = tally
         self._index: IndexPlace | None = None
-        self._busy: set[int] = set()  # rows whose guest is on the wire for another job
+        self._aside: dict[int, tuple[str, float]] = {}  # rows that are not sent in this run: why, and for how long
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
         self._blobs = 0
 
@@ -113,14 +113,15 @@ class ChunkRun:
         buckets = invitation_buckets(services.settings(), connection)
         emails = {i: lease.rows[i]["email"] for i in lease.pending()}
         self._index = await services.index.place(connection.tenant_key, emails)
-        await self._end_known()
+        wait_s = await self._end_known()
+        if wait_s is not None:
+            return wait_s
         refused_tokens = 0
         while True:
             await self._end_blocked()
-            pending = [i for i in lease.pending() if i not in self._busy]
+            pending = [i for i in lease.pending() if i not in self._aside]
             if not pending:
-                lease.put_off_s = _BUSY_S if self._busy else 0.0
-                lease.rest = "guest" if self._busy else ""
+                lease.rest, lease.put_off_s = min(self._aside.values(), key=lambda why: why[1], default=("", 0.0))
                 return 0.0
             if lease.lost or not may_go_on():
                 lease.rest = lease.rest or ("lease" if lease.lost else "long")
@@ -164,35 +165,55 @@ class ChunkRun:
 
     async def _end_invited_before(self, grant: Grant) -> None:
         """Take note of the rows that `begin_batch` let pass: those invited lately end, those on the wire elsewhere wait."""
-        self._busy.update(grant.blocked)
+        self._aside.update(dict.fromkeys(grant.blocked, ("guest", _BUSY_S)))
         if grant.known:
             now_ms = self._services.clocks.redis_ms()
             await self._record(0, [build_known(row, now_ms) for row in grant.known])
 
-    async def _end_known(self) -> None:
-        """Look the chunk up before its first send, where that is wanted: whoever is in the directory already is not invited."""
+    async def _end_known(self) -> float | None:
+        """Look the chunk up before its first send, where that is wanted: whoever is in the directory already is not invited.
+
+        Of whom nobody can tell for now, nobody is sent: those rows are set aside, or, where that is all of them, the seconds until the
+        chunk is to be offered again are returned. Where the app may not look, Graph itself says who is there, one row at a time.
+        """
         lease, services = self._lease, self._services
         if lease.options.resend or not (self._connection.precheck or lease.suspect):
-            return
+            return None
         now_ms = services.clocks.redis_ms()
         if abs(now_ms - lease.checked_at_ms) < FRESH_S * 1000:  # far ahead: from before the clock was put back
-            return
+            return None
         if self._index is not None:
             await self._end_invited_before(
                 Grant(known=await services.ledger.find_invited(self._index, lease.pending()))
             )
         addresses = {i: fold_address(lease.rows[i]["email"]) for i in lease.pending()}
         if not addresses:
-            return
+            return None
         epoch = services.ledger.presence.epoch
         found = await self._look_ups.find(self._connection, sorted(addresses.values()), lease.ticket.lane)
         if found.users is None:
-            return  # Graph itself will say who is there, one row at a time
-        if WhyNot.LATER not in found.unknown.values():
-            lease.checked_in = epoch
+            return await self._look_later(found) if found.delay else None
         outcomes = judge_all(addresses, found.users, now_ms, await self._first_attempts(now_ms))
         if outcomes:
             await self._record(0, outcomes)
+        if not found.delay:
+            lease.checked_in = epoch
+            await self._reactions.looked(self._connection, self._place)
+            return None
+        wait_s = await self._look_later(found, self._place)
+        unknown = (i for i, address in addresses.items() if found.why_not_of(address) is WhyNot.LATER)
+        self._aside.update(dict.fromkeys(unknown, (lease.rest, wait_s)))
+        return None
+
+    async def _look_later(self, found: Found, place: str = "") -> float:
+        """Say why rows wait for a look-up, all of the chunk or some (`place`). Returns for how long."""
+        assert found.delay
+        self._lease.rest = "look_up" if found.delay.rest in ("away", "token") else found.delay.rest
+        return await self._reactions.cannot_look(self._connection, found.delay, place)
+
+    @property
+    def _place(self) -> str:
+        return f"{self._lease.ticket.job}:{self._lease.ticket.chunk}"
 
     async def _react(
         self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken

@@ -1,9 +1,9 @@
 """Asking the directory who is there: the token, the quota, the call, and what to make of it when nobody can tell.
 
 One odd address must not blind us for the 150 asked about with it: a question that is refused is asked again in halves, a few rounds
-at most. Only 403, or a fresh token refused too, means that the app may not read. Of an address that is refused even alone (400, in
-either of the two ways to ask) nobody can tell whether it is there: not found proves nothing then, so it is treated as where the app
-may not read. What was throttled, lost or answered with 5xx is asked again later.
+at most. Only 403 means that the app may not read. Of an address that is refused even alone (400, in either of the two ways to ask)
+nobody can tell whether it is there: not found proves nothing then, so it is treated as where the app may not read. What was
+throttled, lost, answered with 5xx, or refused with a fresh token too, is asked again later.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _ROUNDS = 6
 """Calls of one look-up at most: halving 15 addresses to a single one takes four more than the first."""
+_SERVICE = frozenset({503})
+"""Statuses that speak of the service, never of an address: asking in halves would only add to its load."""
 
 
 class WhyNot(StrEnum):
@@ -39,12 +41,22 @@ class WhyNot(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """Why some question is to be asked later. Of no token, no quota and 429 whoever waits was told already, and for how long."""
+
+    rest: str  # "sign_in", "quota", "throttled"; "token": Graph refuses fresh ones too; "away": no answer
+    wait_s: float = 0.0
+    verdict: Verdict | None = None  # of an answer
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The users found, by folded address; or None, and why. `unknown`: addresses whose absence proves nothing, and why."""
 
     users: dict[str, DirectoryUser] | None = field(default=None, repr=False)
     why_not: WhyNot | None = None
     unknown: Mapping[str, WhyNot] = field(default_factory=dict, repr=False)
+    delay: Delay | None = None  # where any is to be asked for later
 
     def why_not_of(self, address: str) -> WhyNot | None:
         """Why nobody could tell whether this folded address is there; None: it was asked for."""
@@ -60,6 +72,7 @@ class _Round:
         default_factory=list
     )  # to be asked in halves, else for this reason unknown
     later: list[Question] = field(default_factory=list)
+    away: Verdict | None = None  # of a question that nobody answered
     throttled: Verdict | None = None
     refused_units: int = 0
     token_refused: bool = False
@@ -103,15 +116,15 @@ class LookUps:
         buckets = read_buckets(services.settings(), connection)
         users: dict[str, DirectoryUser] = {}
         unknown: dict[str, WhyNot] = {}
+        delay: Delay | None = None
         asked = build_questions(addresses)
         refused_tokens = 0
         for left in range(_ROUNDS - 1, -1, -1):
-            token = await self._reactions.take_token(connection)
-            if isinstance(token, float):
-                break
-            if not may_try(token):
+            token = await self._take(connection, buckets, len(asked), lane)
+            if token is None:
                 return Found(why_not=WhyNot.MAY_NOT)
-            if await services.ledger.spending.take(buckets, len(asked), lane):
+            if isinstance(token, Delay):
+                delay = token
                 break
             asked_s = asyncio.get_running_loop().time()
             answered = await self._ask(connection, token, asked)
@@ -119,24 +132,40 @@ class LookUps:
                 await services.tokens.invalidate(connection, token)
                 refused_tokens += 1
                 if refused_tokens > 1:
-                    return Found(why_not=WhyNot.MAY_NOT)
+                    delay = Delay("token")
+                    break
                 continue
             if answered.may_not:
                 return Found(why_not=WhyNot.MAY_NOT)
             users |= answered.users
             _add(unknown, answered.later, WhyNot.LATER)
+            if answered.away:
+                delay = Delay("away", verdict=answered.away)
             if answered.throttled:
                 elapsed_s = asyncio.get_running_loop().time() - asked_s
-                await self._reactions.throttled(
+                wait_s = await self._reactions.throttled(
                     connection, buckets, answered.throttled, refused=answered.refused_units, elapsed_s=elapsed_s
                 )
+                delay = Delay("throttled", wait_s)
             asked = _halve(answered, unknown) if left else []
             if not asked:
                 for question, why in answered.refused:
                     _add(unknown, [question], why)
                 break
         _add(unknown, asked, WhyNot.LATER)
-        return _end(addresses, users, unknown)
+        return _end(addresses, users, unknown, delay)
+
+    async def _take(
+        self, connection: Connection, buckets: Sequence[Bucket], questions: int, lane: Lane
+    ) -> AccessToken | Delay | None:
+        """Take a token, and quota for so many questions. None: the app may not ask any."""
+        token = await self._reactions.take_token(connection)
+        if isinstance(token, float):
+            return Delay("sign_in", token)
+        if not may_try(token):
+            return None
+        wait_s = await self._services.ledger.spending.take(buckets, questions, lane)
+        return Delay("quota", wait_s) if wait_s else token
 
     async def _ask(self, connection: Connection, token: AccessToken, asked: Sequence[Question]) -> _Round:
         services = self._services
@@ -172,10 +201,15 @@ def _read(found: _Round, question: Question, answer: GraphAnswer) -> None:
         if not found.throttled or (verdict.retry_after_s or 0) > (found.throttled.retry_after_s or 0):
             found.throttled = verdict
         found.later.append(question)
-    elif answer.fate is not Fate.ANSWERED or answer.note == NOTE_WHOLE_BATCH:
-        found.later.append(question)  # nobody answered, or not this question
+    elif verdict.kind is Kind.FAILED and answer.note != NOTE_WHOLE_BATCH:
+        found.refused.append((question, WhyNot.MAY_NOT))
     else:
-        found.refused.append((question, WhyNot.MAY_NOT if verdict.kind is Kind.FAILED else WhyNot.LATER))
+        if not found.away or (verdict.retry_after_s or 0) > (found.away.retry_after_s or 0):
+            found.away = verdict
+        if answer.fate is not Fate.ANSWERED or answer.note == NOTE_WHOLE_BATCH or answer.status in _SERVICE:
+            found.later.append(question)  # nobody answered, or not this question
+        else:
+            found.refused.append((question, WhyNot.LATER))
 
 
 def _halve(answered: _Round, unknown: dict[str, WhyNot]) -> list[Question]:
@@ -198,11 +232,15 @@ def _add(unknown: dict[str, WhyNot], questions: Sequence[Question], why: WhyNot)
                 unknown[address] = why
 
 
-def _end(addresses: Sequence[str], users: dict[str, DirectoryUser], unknown: dict[str, WhyNot]) -> Found:
+def _end(
+    addresses: Sequence[str], users: dict[str, DirectoryUser], unknown: dict[str, WhyNot], delay: Delay | None
+) -> Found:
     """Return what came out of a look-up; where that is nothing at all, why."""
+    later = WhyNot.LATER in unknown.values()
+    delay = (delay or Delay("away")) if later else None
     if users or set(addresses) - set(unknown):
-        return Found(users, unknown=unknown)
-    return Found(why_not=WhyNot.LATER if WhyNot.LATER in unknown.values() else WhyNot.MAY_NOT)
+        return Found(users, unknown=unknown, delay=delay)
+    return Found(why_not=WhyNot.LATER if later else WhyNot.MAY_NOT, delay=delay)
 
 
 def may_try(token: AccessToken) -> bool:

@@ -3,7 +3,8 @@
 Before the first send whoever is there ends without a mail; only the others are invited.
 
 One `$batch` looks up a whole chunk. It happens where the app may read users (and `precheck` is on), and not for `--resend`, whose point
-it is to mail people again. A look-up that fails stops nobody: Graph itself then says who is there, one row at a time.
+it is to mail people again. While a look-up fails its rows wait; only where the app may not read does Graph itself say who is there, one
+row at a time.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from worker.verdicts import Verdict
 if TYPE_CHECKING:
     from config import Connection
     from worker.credentials import AccessToken
+    from worker.lookups import Delay
     from worker.model import Grant
     from worker.services import Services
 
@@ -32,6 +33,15 @@ _DAILY_LIMIT_S = 60.0  # the limit may have been raised
 _OUTDATED_S = 3.0  # leaves the chunks to workers that can sign in
 _LATELY_S = 10.0  # what a token of this age says of permissions is believed
 _ANEW_S = 0.5  # until a chunk whose token may be outdated is tried with a new one
+_TOLD_ALREADY = frozenset({"sign_in", "quota", "throttled"})  # by the gate, or as any wait for quota
+_NOBODY = (
+    "Who is in the tenant already cannot be looked up now, so nobody is invited unlooked; usher tries again by itself."
+)
+_SOME = "Of some rows nobody can tell now whether their guests are in the tenant already, so these rows wait; usher tries again by itself."
+_REFUSED_AGAIN = (
+    "Microsoft Graph refuses the access token that Entra has just given: whoever runs usher checks the connection's tenant id, its cloud "
+    "and this machine's clock."
+)
 _HELD_S = 1.0  # a held connection is not due before its gate says so, whatever its chunks say
 
 
@@ -44,7 +54,8 @@ class Reactions:
             free_tries=1
         )  # the first time what was taken is paid back, and that says how long to wait
         self._network = Backoff()
-        self._told: set[str] = set()  # connections of which trouble was told
+        self._directory = Backoff()
+        self._told: dict[str, Backoff] = {}  # connection → the kind of trouble that was told of it last
         self.patience = Patience()
         self._outdated: set[tuple[str, str]] = set()  # connections and credentials that were complained of
 
@@ -58,7 +69,7 @@ class Reactions:
         except TokenUnavailable as away:
             wait_s = self._network.failed(connection.name, away.retry_after_s)
             log.warning("connection %s: %s Next try in %.0f s.", connection.name, away, wait_s)
-            await self._tell(connection, str(away), wait_s)
+            await self._tell(connection, str(away), wait_s, self._network)
             return wait_s
 
     def _other_works(self, connection: Connection, refused: TokenRefused) -> float:
@@ -132,20 +143,44 @@ class Reactions:
         log.warning(
             "connection %s: %s Next try in %.1f s.", connection.name, verdict.message, wait_s, extra=_extra(verdict)
         )
-        await self._tell(connection, verdict.message, wait_s)
+        await self._tell(connection, verdict.message, wait_s, self._network)
         return wait_s
 
-    async def _tell(self, connection: Connection, why: str, wait_s: float) -> None:
-        self._told.add(connection.name)
+    async def cannot_look(self, connection: Connection, delay: Delay, chunk: str = "") -> float:
+        """Nobody can tell who is in the directory (`chunk`: of some rows of this one): they are not sent until somebody can.
+
+        Returns the seconds until the next try.
+        """
+        if delay.rest in _TOLD_ALREADY:
+            return delay.wait_s
+        verdict = delay.verdict
+        wait_s = self._directory.failed(chunk or connection.name, verdict.retry_after_s if verdict else None)
+        said = _REFUSED_AGAIN if delay.rest == "token" else verdict.message if verdict else ""
+        why = f"{_SOME if chunk else _NOBODY} {said}".rstrip()
+        log.warning("connection %s: %s Next try in %.1f s.", connection.name, why, wait_s, extra=_extra(verdict))
+        await self._tell(connection, why, wait_s, self._directory)
+        return wait_s
+
+    async def looked(self, connection: Connection, chunk: str) -> None:
+        """All rows of a chunk could be looked up."""
+        self._directory.worked(chunk)
+        await self._over(connection, self._directory)
+
+    async def _tell(self, connection: Connection, why: str, wait_s: float, kind: Backoff) -> None:
+        self._told[connection.name] = kind
         await self._services.gates.note_trouble(connection.name, why, wait_s)
+
+    async def _over(self, connection: Connection, kind: Backoff) -> None:
+        """Forget trouble of one kind, and what was told of it."""
+        kind.worked(connection.name)
+        if self._told.get(connection.name) is kind:
+            del self._told[connection.name]
+            await self._services.gates.forget_trouble(connection.name)
 
     async def worked(self, connection: Connection) -> None:
         """Graph carried something out: past trouble is forgotten."""
         self._throttling.worked(connection.name)
-        self._network.worked(connection.name)
-        if connection.name in self._told:
-            self._told.remove(connection.name)
-            await self._services.gates.forget_trouble(connection.name)
+        await self._over(connection, self._network)
 
     async def answered_again(self, connection: Connection) -> None:
         """A real row went through a held gate: it opens."""

@@ -6,6 +6,7 @@ _WAITING = {
     "quota": "waits for quota",
     "throttled": "waits because Microsoft throttles (429)",
     "away": "waits for Microsoft to answer",
+    "look_up": "waits until the directory can be asked who is there already",
     "sign_in": "waits until signing in works (usher connections list)",
     "guest": "waits for another job that invites the same guests",
     "probation": "waits its turn: a connection that is new or was held sends one batch at a time",
@@ -24,7 +25,7 @@ _WAITING = {
 }
 """Why it ended → what is said of the rest. Others (`cancelled`, …) are states of the job and said as such."""
 
-_TIMED = frozenset({"quota", "throttled", "away", "guest", "probation", "unknown"})
+_TIMED = frozenset({"quota", "throttled", "away", "look_up", "guest", "probation", "unknown"})
 """Where the time until the next try is known here. What is held waits for its gate."""
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from config import Settings, parse_connection
+from config import Connection, Settings, parse_connection
 from tests.ledgers import Desk
 from worker.batching import Fate, GraphAnswer, GraphRequest
 from worker.chunk import BlockedDomains, ChunkRun
@@ -21,7 +21,7 @@ from worker.directory import DirectoryUser
 from worker.graph import Exchange
 from worker.index import GuestIndex
 from worker.leases import Leases
-from worker.lookups import Found, LookUps
+from worker.lookups import Delay, Found, LookUps, WhyNot
 from worker.meters import Meters
 from worker.model import Grant, Lane, Lease, Options, RowState
 from worker.reactions import Reactions
@@ -32,9 +32,9 @@ from worker.store import read_time_ms
 from worker.usage import Begun
 from worker.verdicts import Verdict
 
-CONTOSO = parse_connection(
-    "contoso", {"tenant_id": "1" * 8 + "-1111-1111-1111-" + "1" * 12, "client_id": "a", "client_secret": "env:NONE"}
-)
+_TABLE = {"tenant_id": "1" * 8 + "-1111-1111-1111-" + "1" * 12, "client_id": "a", "client_secret": "env:NONE"}
+CONTOSO = parse_connection("contoso", _TABLE)
+UNCHECKED = parse_connection("contoso", {**_TABLE, "precheck": False})
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Directory:
     readable: bool = True
     members: bool = False  # whether those who are there are members of the tenant
     enabled: bool = True
+    delay: Delay | None = None  # nobody can tell for now
 
     def may_read(self, connection: object, token: object) -> bool:
         """Whether rows can be looked up."""
@@ -52,6 +53,8 @@ class Directory:
 
     async def find(self, connection: object, addresses: Sequence[str], lane: Lane = Lane.BULK) -> Found:
         """Return those asked for that are there."""
+        if self.delay:
+            return Found(why_not=WhyNot.LATER, delay=self.delay)
         return Found(
             {
                 a: DirectoryUser(
@@ -122,6 +125,13 @@ class _Services:
         """A token."""
         return SimpleNamespace(secret="t", fingerprint="f", roles=None)
 
+    async def cannot_look(self, connection: object, delay: Delay, chunk: str = "") -> float:
+        """Reactions: how long to wait for the directory."""
+        return 3.0
+
+    async def looked(self, connection: object, chunk: str) -> None:
+        """Reactions: all rows could be looked up."""
+
     async def away(self, connection: object, verdict: Verdict) -> float:
         """Reactions: how long to stay away."""
         assert verdict.retry_after_s
@@ -134,11 +144,11 @@ class _Services:
         return Settings()
 
 
-def _chunk_run(site: Site, lease: Lease) -> ChunkRun:
+def _chunk_run(site: Site, lease: Lease, connection: Connection = CONTOSO) -> ChunkRun:
     return ChunkRun(
         site.services,
         lease,
-        CONTOSO,
+        connection,
         reactions=cast(Reactions, site.services),
         look_ups=cast(LookUps, site.directory),
         blocked=BlockedDomains(),
@@ -270,6 +280,21 @@ async def test_a_clock_put_forward_makes_no_old_guest_ours(site: Site) -> None:
     site.directory.users[f"{job}-1@example.com"] = site.services.clocks.redis_ms() - 600_000
     await site.settle()
     assert (await _status(site, job))[0] == "already_guest"
+
+
+@pytest.mark.parametrize(("suspect", "asked"), [(True, 0), (False, 1)])
+async def test_after_a_failover_nobody_is_sent_unlooked_though_precheck_is_off(
+    site: Site, suspect: bool, asked: int
+) -> None:
+    """Only the look-up stands between a guest whose mark was lost and a second mail: while it cannot be made the chunk waits."""
+    site.directory.delay = Delay("away")
+    job = await site.desk.load(1)
+    lease = await site.desk.lease()
+    lease.suspect = suspect
+    wait_s = await _chunk_run(site, lease, UNCHECKED).work(lambda: True)
+    assert len(cast(Any, site.services).rules) == asked
+    if suspect:
+        assert (wait_s, lease.rest, await site.desk.letters(job)) == (3.0, "look_up", ".")
 
 
 @pytest.mark.parametrize(("readable", "letter", "rule"), [(True, "d", UNSENT_ONLY), (False, ".", WHERE_BLIND)])

@@ -1,0 +1,103 @@
+"""The look-up before the first send, on a real sandbox: while nobody can tell who is there, nobody is invited; it is said, and passes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tasks.views import outcome_of
+from tests.clocked import Clocked, open_clocked
+from tests.sandboxes import Sandbox
+from worker.model import Counts, Lane
+
+PENDING, NEW = "pending@partner.example", "new@partner.example"
+LATER_MS = 120_000
+"""Longer than any wait between two tries."""
+FAULTS = {
+    "throttled": "429@users=1",
+    "throttled one by one": "429@item@users=1",
+    "unavailable": "503@users=1",
+    "unavailable one by one": "503@item@users=1",
+    "failing": "500-before@item@users=1",
+    "gone": "reset@users=1",
+    "a page of a proxy": "html@users=1",
+    "half an answer": "half@item@users=1",
+    "token refused": "invalid-token@users=1",
+}
+
+
+@pytest.fixture
+async def clocked(valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clocked]:
+    """A worker's parts in this process."""
+    async with open_clocked(valkey_url, sandbox, monkeypatch) as clocked:
+        yield clocked
+
+
+def invitations(clocked: Clocked) -> int:
+    """How many invitations the sandbox has received."""
+    stats = clocked.site.sandbox.ask("stats")
+    counts: list[dict[str, int]] = [stats[of].get("invite", {}) for of in ("items", "requests")]
+    return sum(sum(by_status.values()) for by_status in counts)
+
+
+async def end(clocked: Clocked, job: str) -> Counts:
+    """Let Graph work again and time pass; returns how the job ended."""
+    clocked.site.sandbox.ask("faults", {"spec": ""})
+    await clocked.move(LATER_MS)
+    for _ in range(20):
+        await clocked.tick()
+        view = await clocked.site.view(job)
+        if view.ended:
+            return view.counts
+    raise AssertionError("the job does not end")
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+async def test_nobody_is_invited_while_nobody_can_tell_who_is_there(clocked: Clocked, fault: str) -> None:
+    """A guest whose invitation is pending would be mailed a second time. The job waits and says why; then she is found, and not mailed."""
+    clocked.site.sandbox.ask("faults", {"spec": fault})
+    job = await clocked.site.load([PENDING, NEW])
+    for _ in range(3):
+        await clocked.tick()
+    view = await clocked.site.view(job)
+    assert (view.counts, invitations(clocked)) == (Counts(rows=2, pending=2), 0)
+    assert view.gate.trouble or view.gate.closed_why
+    assert await end(clocked, job) == Counts(rows=2, invited=1, already_guest=1)
+    assert clocked.site.sandbox.ask("mails", None)[0]["to"] == NEW
+    assert not (await clocked.site.view(job)).gate.trouble
+
+
+async def test_a_single_guest_waits_too_and_whoever_waits_is_told_why(clocked: Clocked) -> None:
+    """`usher.invite_guest` answers that the row is pending, and what it waits for."""
+    clocked.site.sandbox.ask("faults", {"spec": "503@users=1"})
+    job = await clocked.site.load([PENDING], lane=Lane.NOW)
+    ticket = await clocked.services.ledger.offer(job, 0, "contoso", Lane.NOW)
+    assert ticket
+    assert "waits until the directory can be asked" in (await clocked.runner.run(ticket))["rest"]
+    outcome = await outcome_of(clocked.services, job)
+    assert outcome["status"] == "pending"
+    assert "cannot be looked up now" in outcome["why"]
+    assert await end(clocked, job) == Counts(rows=1, already_guest=1)
+    assert invitations(clocked) == 0
+
+
+async def test_what_can_be_told_of_others_does_not_wait(clocked: Clocked) -> None:
+    """One question in two fails, whatever is asked: rows of which everything was answered go, the others wait by themselves."""
+    people = [PENDING, *(f"new-{n}@partner.example" for n in range(39))]
+    clocked.site.sandbox.ask("faults", {"spec": "503@item@users=1*1"})
+    job = await clocked.site.load(people)
+    await clocked.tick()
+    view = await clocked.site.view(job)
+    assert view.counts.invited > 0
+    assert view.counts.pending > 0
+    assert "these rows wait" in view.gate.trouble
+    assert await end(clocked, job) == Counts(rows=40, invited=39, already_guest=1)
+    clocked.site.assert_all_mailed_once(39)
+
+
+async def test_an_app_that_may_not_read_sends_unlooked(clocked: Clocked) -> None:
+    """Nobody could look later either: Graph itself says who is there."""
+    clocked.site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
+    job = await clocked.site.load([NEW])
+    assert await end(clocked, job) == Counts(rows=1, invited=1)
