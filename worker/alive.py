@@ -1,6 +1,6 @@
-"""A worker's sign of life for probes: a file whose time is renewed while the process can still do its work.
+"""A sign of life of workers and beats for probes: a file whose time is renewed while the process can still do its work.
 
-`USHER_ALIVE_FILE` names it. Its age says whether the event loop turns, not whether Redis or Graph are there: restarting a worker would
+`USHER_ALIVE_FILE` names it. Its age says whether the event loop turns, or beat ticks, not whether Redis or Graph are there: a restart would
 mend neither. So a probe looks for a file that is younger than half a minute, and costs no Python.
 """
 
@@ -56,4 +56,4 @@ class Heartbeat:
     def _complain(self, error: OSError) -> None:
         if not self._failed:
             self._failed = True
-            log.error("%s cannot be written (%s): probes will take this worker for dead", self._path, error.strerror)
+            log.error("%s cannot be written (%s): probes will take this process for dead", self._path, error.strerror)

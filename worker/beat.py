@@ -15,6 +15,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,7 @@ from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_l
 from redis.exceptions import LockError
 
 from config.cron import find_zone
+from worker.alive import VARIABLE, Heartbeat
 from worker.faults import Faults
 from worker.place import find_place
 from worker.programs import EVERY_S, describe_self, dump
@@ -33,6 +35,8 @@ from worker.timetable import TASK, Timetable, read_table
 log = logging.getLogger(__name__)
 
 _AWAY_S = 1.0
+_TURNS_S = 90.0
+"""Longer than a tick takes that finds Redis away and tries again (`worker.app`, RedBeat's retries): one after which nothing came hangs."""
 _SOON_S = 0.5
 _LOOK_EVERY_S = 1.0  # at the configuration
 
@@ -77,6 +81,8 @@ class UsherScheduler(RedBeatScheduler):
         self._place = find_place()
         self._followed: object = None
         self._away = False
+        self._turned_s = time.monotonic()
+        self._heartbeat: Heartbeat | None = None
         self._leaving = threading.Event()
         self._saying = threading.Thread(target=self._say, name="usher-beat-here", daemon=True)
         super().__init__(app, **kwargs)
@@ -87,9 +93,18 @@ class UsherScheduler(RedBeatScheduler):
         Only the beat that holds the lock writes the timetable, at its first tick and whenever the file changes.
         """
         self._saying.start()
+        if path := os.environ.get(VARIABLE):
+            self._heartbeat = Heartbeat(Path(path), lambda _: self.turns)
+            self._heartbeat.start()
+
+    @property
+    def turns(self) -> bool:
+        """Whether this beat ticks, or waits for its turn while another one does."""
+        return self.lock is None or time.monotonic() - self._turned_s < _TURNS_S
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Fire what is due. Returns in how many seconds to come again."""
+        self._turned_s = time.monotonic()
         try:
             if self.lock is None:
                 acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=self))
@@ -129,6 +144,8 @@ class UsherScheduler(RedBeatScheduler):
         self._leaving.set()
         if self._saying.is_alive():
             self._saying.join(_AWAY_S)
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         try:
             super().close()
         except (LockError, *OUTAGE):

@@ -1,7 +1,8 @@
-"""A real worker's sign of life: there before Redis is, gone when it stops."""
+"""The sign of life of real workers and beats: there before Redis is, gone when they stop."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from pathlib import Path
 
@@ -23,3 +24,23 @@ def test_a_worker_shows_its_life_though_redis_is_away(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
     assert not alive.exists()
+
+
+def test_a_beat_shows_its_life_and_so_does_its_spare(valkey_url: str, tmp_path: Path) -> None:
+    """A probe must not kill the beat that waits for its turn; whoever stops leaves no sign behind."""
+    env = plain_environment(HOME=str(tmp_path), USHER_REDIS_URL=valkey_url, USHER_LEDGER__PREFIX="alive")
+    signs = [tmp_path / "first", tmp_path / "second"]
+    with contextlib.ExitStack() as stack:
+        beats = [
+            stack.enter_context(
+                running((*CELERY, "beat"), tmp_path / "beat.log", env | {"USHER_ALIVE_FILE": str(sign)}, tmp_path)
+            )
+            for sign in signs
+        ]
+        wait_until(lambda: all(sign.exists() for sign in signs), 30, "two signs of life")
+        assert [process.poll() for process in beats] == [None, None], (tmp_path / "beat.log").read_text()
+        for process in beats:
+            process.send_signal(signal.SIGTERM)
+        for process in beats:
+            process.wait(30)
+    assert [sign.exists() for sign in signs] == [False, False]

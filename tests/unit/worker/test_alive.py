@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.processes import wait_until
 from worker.alive import Heartbeat
+from worker.beat import UsherScheduler
 
 
 def test_it_is_renewed_only_while_the_process_answers(tmp_path: Path) -> None:
@@ -52,4 +54,17 @@ def test_a_file_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pyte
         for _ in range(5):
             assert asked.acquire(timeout=10)
         heartbeat.stop()
-    assert [record.getMessage().count("take this worker for dead") for record in caplog.records] == [1]
+    assert [record.getMessage().count("take this process for dead") for record in caplog.records] == [1]
+
+
+def test_a_beat_that_hangs_in_a_tick_shows_no_life() -> None:
+    """Its process is there, and nothing fires any more; one that waits for its turn does not tick, and is well."""
+    now_s = time.monotonic()
+    turned = {"just now": now_s, "long ago": now_s - 3600}
+    shown = {}
+    for when, turned_s in turned.items():
+        for whose, lock in ("mine", object()), ("another's", None):
+            scheduler = UsherScheduler.__new__(UsherScheduler)
+            scheduler._turned_s, scheduler.lock = turned_s, lock
+            shown[when, whose] = scheduler.turns
+    assert [turn for turn, turns in shown.items() if not turns] == [("long ago", "mine")]
