@@ -845,6 +845,13 @@ async def test_a_small_bucket_that_we_know_to_be_used_explains_what_is_shown(des
     assert await _level_after(desk, 0.9, beside=150) == pytest.approx(50)
 
 
+async def test_what_our_own_rows_explain_lowers_nothing(desk: Desk) -> None:
+    """A share in whole hundredths, and rows on the wire that are not in it yet: a list that is alone loses nothing by it."""
+    assert await _level_after(desk, 0.99, level=14) == 14
+    assert await _level_after(desk, 0.99, level=14, begun_since=40) == 14
+    assert await _level_after(desk, 0.99, level=16, begun_since=40) == pytest.approx(-30)
+
+
 async def test_a_small_bucket_is_not_corrected(desk: Desk) -> None:
     """Our own rows on the wire weigh more in it than what is shown."""
     assert await _level_after(desk, 0.85, amount=200, level=180) == 180
