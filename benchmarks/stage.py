@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_ENDLESS = "1000000000/1s"  # a limit that is none
+ENDLESS = "1000000000/1s"
+"""A limit that is none."""
 
 
 @dataclass
@@ -128,8 +129,7 @@ def _write_config(stage: Stage, ready: dict[str, Any], *, quota: bool, settings:
     if not quota:
         names = ("invitations_per_tenant", "writes_per_app_and_tenant", "writes_per_tenant", "writes_per_app")
         lines.append(
-            "[quota]\n"
-            + "\n".join(f'{n} = "{_ENDLESS}"' for n in (*names, "units_per_app_and_tenant", "units_per_app"))
+            "[quota]\n" + "\n".join(f'{n} = "{ENDLESS}"' for n in (*names, "units_per_app_and_tenant", "units_per_app"))
         )
     for number, tenant in enumerate(ready["tenants"]):
         stage.connections.append(f"t{number}")
@@ -264,6 +264,23 @@ async def wait_for_end(stage: Stage, jobs: Sequence[str], *, within_s: float = 6
                 left.discard(job)
         await asyncio.sleep(0.02)
     await client.aclose()
+
+
+async def last_begun_ms(stage: Stage, connection: str) -> int:
+    """Return when rows of a connection last left, on Redis's clock; 0 before any did."""
+    async with _open_jobs(stage) as (jobs, client):
+        return int(await client.hget(jobs.keys.connection(connection), "good_at") or 0)
+
+
+async def wait_for_begin(stage: Stage, connection: str) -> int:
+    """Wait until rows of a connection leave anew; return when, on Redis's clock."""
+    async with _open_jobs(stage) as (jobs, client):
+        key = jobs.keys.connection(connection)
+        now = before = await client.hget(key, "good_at")
+        while now == before:
+            await asyncio.sleep(0.002)
+            now = await client.hget(key, "good_at")
+        return int(now)
 
 
 def describe_machine() -> str:
