@@ -154,7 +154,7 @@ class QuotaSection(Section):
     writes_per_app: _Limit = Limit(70_000, 300.0)
     units_per_app_and_tenant: _Limit = Limit(3_500, 10.0)
     units_per_app: _Limit = Limit(150_000, 20.0)
-    interactive_reserve: _Reserve = Reserve(0.05)
+    interactive_reserve: _Reserve = Reserve(0.002)
 
 
 class MetricsSection(Section):

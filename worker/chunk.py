@@ -141,6 +141,7 @@ class ChunkRun:
                 index=self._index,
                 resend=lease.options.resend,
                 fingerprint=token.fingerprint,
+                answer_s=services.latencies.of(connection.name),
             )
             if not grant.rows and grant.why != "pass":
                 wait_s = await self._reactions.refused_to_begin(connection, grant, lease.ticket.lane)
@@ -257,6 +258,8 @@ class ChunkRun:
         elapsed_s = loop.time() - marked_s
         bind(client_request_id=exchange.client_request_id)
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
+        if exchange.status:
+            services.latencies.learn(connection.name, exchange.elapsed_s)
         services.meters.batch(connection.name, len(grant.rows), exchange.elapsed_s)
         services.meters.answers(connection.name, "invite", exchange.answers.values())
         verdicts, outcomes = self._judge(grant, exchange, may_read=may_read)

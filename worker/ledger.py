@@ -22,6 +22,7 @@ from worker.chunks import ChunkContents, links_context, read_chunk
 from worker.doubts import Doubts
 from worker.errors import LedgerTooNew
 from worker.keys import SCHEMA, Keys
+from worker.latency import UNKNOWN_S
 from worker.model import (
     ChunkEnd,
     Grant,
@@ -233,12 +234,14 @@ class Ledger:
         index: IndexPlace | None = None,
         resend: bool = False,
         fingerprint: str = "",
+        answer_s: float = UNKNOWN_S,
     ) -> Grant:
         """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this returns.
 
         With an index each granted row has the claim on its guest; `resend`: also where the guest was invited lately.
         `fingerprint`: of the credential that bought the token which the rows will be sent with. Where the chunk was looked up just
-        now (`lease.checked_in`), that is noted too, whatever the answer; not if the epoch has changed since.
+        now (`lease.checked_in`), that is noted too, whatever the answer; not if the epoch has changed since. `answer_s`: how long Graph
+        takes to answer, for a full bucket begins to fill on Graph's side only when the first rows arrive there.
         """
         k, t = self.keys, lease.ticket
         checked = lease.checked_in is not None and lease.checked_in == self.presence.epoch
@@ -269,6 +272,7 @@ class Ledger:
                 int(checked),
                 self.presence.epoch,
                 nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
+                to_ms(answer_s),
             ],
         )
         grant = _read_grant(reply)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from config import Connection, Settings
     from config.values import Limit
 
+_LEAST_KEPT = 2.0
+"""Rows left to single guests, however small the share: less than one would let nobody through."""
+
 _DOCUMENTED = ("invitations:", "writes:", "writes-tenant:", "writes-app:", "units:", "units-app:")
 
 
@@ -98,7 +101,8 @@ def _seconds(bucket: Bucket, rows: int) -> float:
 
 
 def _bucket(scope: str, limit: Limit, reserve: float) -> Bucket:
-    kept = max(0.0, min(limit.amount * reserve, limit.amount / 2 - 1))  # a batch waits for half a bucket at most
+    kept = max(_LEAST_KEPT, limit.amount * reserve) if reserve else 0.0
+    kept = max(0.0, min(kept, limit.amount / 2 - 1))  # a batch waits for half a bucket at most
     return Bucket(scope, limit.amount, _ms(limit.per_s), kept=kept)
 
 

@@ -23,6 +23,7 @@ from worker.graph import GraphClient
 from worker.index import GuestIndex
 from worker.jobs import Jobs
 from worker.keys import Keys
+from worker.latency import Latencies
 from worker.ledger import Ledger
 from worker.meters import Meters
 from worker.seal import Sealer
@@ -52,6 +53,7 @@ class Services:
     graph: GraphClient
     sealer: Sealer | None
     clocks: Clocks = field(default_factory=Clocks)
+    latencies: Latencies = field(default_factory=Latencies)
     begun: Begun = field(default_factory=Begun)
     meters: Meters = field(default_factory=Meters)
     problem: Callable[[], str] = lambda: ""

@@ -41,12 +41,13 @@ async def test_a_closed_bucket_opens_as_it_would_have(desk: Desk) -> None:
     assert (await desk.begin(lease)).rows
     await desk.ledger.spending.throttled("contoso", desk.buckets, CLOSED_S, "429", refused=20)
     key = desk.keys.bucket("b")
-    learned = [name for name in ("t", "c", "rt") if await desk.field(key, name)]
-    assert learned == ["t", "c", "rt"]
+    learned = [name for name in ("t", "c", "rt", "w") if await desk.field(key, name)]
+    assert learned == ["t", "c", "rt", "w"]
     await put_back(desk, key, learned)
     assert CLOSED_S - 2 < (await desk.begin(lease, range(20, 40))).wait_s <= CLOSED_S
     now = await read_time_ms(desk.client)
     assert abs(int(await desk.field(key, "rt")) - now) < 5000
+    assert abs(int(await desk.field(key, "w")) - now) < 5000
     assert await desk.ledger.spending.take(desk.buckets, 1) <= CLOSED_S
 
 

@@ -20,6 +20,7 @@ from worker.clocks import Clocks
 from worker.directory import DirectoryUser
 from worker.graph import Exchange
 from worker.index import GuestIndex
+from worker.latency import Latencies
 from worker.leases import Leases
 from worker.lookups import Delay, Found, LookUps, WhyNot
 from worker.meters import Meters
@@ -108,6 +109,7 @@ class _Services:
     """As much of the services as settling and looking up use."""
 
     def __init__(self, desk: Desk, clocks: Clocks) -> None:
+        self.latencies = Latencies()
         self.ledger, self.clocks, self.index = desk.ledger, clocks, GuestIndex(desk.client, desk.keys, None)
 
         self.begun, self.graph, self.meters = Begun(), self, Meters()

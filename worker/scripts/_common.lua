@@ -195,15 +195,19 @@ end
 -- too (throttled.lua): at the rate learned then, which grows for as long as it does no harm until it is the whole again.
 -- Growth: at first by how uncertain the estimate was (u a unit), then faster and faster; doubled after 58 units.
 local GROWTH, UNIT_MS = 0.0003, 30000
-local function bucket_read(key, amount, window_ms, now)
-  local f = redis.call('HMGET', key, 'l', 't', 'c', 'n', 'r', 'rt', 'u', 'p', 'x')
+-- Graph's full bucket stays full until the first request arrives there. So nothing comes in here either for as long as an answer takes
+-- (answer_ms; a second where the caller does not know, or more) since the first rows left a full one (w).
+-- Of a small bucket the rows on the wire weigh more than that.
+local ANSWER_MS, LARGE = 1000, 100
+local function bucket_read(key, amount, window_ms, now, answer_ms)
+  local f = redis.call('HMGET', key, 'l', 't', 'c', 'n', 'r', 'rt', 'u', 'p', 'x', 'w')
   local full = amount / window_ms
   local back = (tonumber(f[2]) or 0) - now
   if back > 0 then -- the clock was put back: all goes on from now, or nothing would come in, and what is closed stay so, until it has caught up
-    for field, at in pairs({ t = f[2], c = f[3], rt = f[6], x = f[9] }) do
+    for field, at in pairs({ t = f[2], c = f[3], rt = f[6], x = f[9], w = f[10] }) do
       if at then redis.call('HSET', key, field, string.format('%.0f', tonumber(at) - back)) end
     end
-    f[2], f[3], f[6] = now, (tonumber(f[3]) or 0) - back, f[6] and tonumber(f[6]) - back
+    f[2], f[3], f[6], f[10] = now, (tonumber(f[3]) or 0) - back, f[6] and tonumber(f[6]) - back, f[10] and tonumber(f[10]) - back
   end
   local k = { level = tonumber(f[1]), at = tonumber(f[2]), closed = tonumber(f[3]) or 0, taken = tonumber(f[4]) or 0, rate = full, trying = f[8] ~= false }
   if f[5] then
@@ -215,7 +219,8 @@ local function bucket_read(key, amount, window_ms, now)
     k.level = amount
     return k
   end
-  k.level = math.min(amount, k.level + (now - tonumber(f[2])) * k.rate) -- also where the limit was lowered meanwhile
+  local since = math.max(tonumber(f[2]), (tonumber(f[10]) or 0) + math.min(answer_ms or ANSWER_MS, ANSWER_MS))
+  k.level = math.min(amount, k.level + math.max(0, now - since) * k.rate) -- also where the limit was lowered meanwhile
   return k
 end
 
@@ -230,10 +235,8 @@ local function bucket_take(key, k, tokens, amount, window_ms, now)
   if k.trying then
     level = 0 -- one row to see whether anything goes through; what we thought was there is not (throttled.lua)
   elseif k.level >= amount and now - k.closed > amount / k.rate then -- by nothing to do, not because a 429 closed it for so long
-    -- Graph's stays full until the first of these arrives: what would come in here meanwhile is not there (at most a second's worth)
-    if amount >= 100 then level = level - math.min(amount / 20, k.rate * 1000) end
     redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now), 'n', taken,
-      'a', string.format('f %.3f %.0f', k.taken, now))
+      'a', string.format('f %.3f %.0f', k.taken, now), 'w', string.format('%.0f', amount >= LARGE and now or 0))
     redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
     return
   end

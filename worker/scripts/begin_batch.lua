@@ -4,7 +4,7 @@
 --   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, four numbers "n n n n n ..." of each bucket: amount,
 --   window_ms, cost, how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute), then 1 if the rows
 --   were looked up in the directory just now (else 0), the caller's epoch ('': not asked for), and this call's nonce, letters only: a call that is
---   repeated, because its answer was lost, grants the same again
+--   repeated, because its answer was lost, grants the same again; and the milliseconds in which Graph answers, as far as is known
 -- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, rows
 --   "i,i,i", their attempts, a digit each, and the letters they had}; known holds pairs of a row that was
 --   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere; {'pass', known, blocked} if no other is left
@@ -102,7 +102,7 @@ for b = 8, #KEYS do
   local amount, window, cost, kept = next_number(), next_number(), next_number(), next_number()
   local pace = window == 0
   if pace then amount, window = guarded(amount) end
-  local k = bucket_read(KEYS[b], amount, window, now)
+  local k = bucket_read(KEYS[b], amount, window, now, tonumber(ARGV[14]))
   buckets[b], k.amount, k.window, k.cost, k.left, k.guarded = k, amount, window, cost, k.level - kept, pace
   if k.closed > now then wait = math.max(wait, k.closed - now) end
   -- Smaller batches where a whole one would be more than half of what comes in within a window
