@@ -103,5 +103,5 @@ async def _in_index(services: Services, base: str, hash_: bytes) -> list[dict[st
         day, _, job = entry.decode()[1:].partition(":")
         told |= {"invited_or_met": f"{_EPOCH + timedelta(days=int(day)):%Y-%m-%d}", "job": job}
     if claim:
-        told["on_the_wire"] = claim.decode()
+        told["on_the_wire"] = claim.decode().rpartition(":")[0]
     return [told]

@@ -1,7 +1,8 @@
 """The index of guests: which address of which tenant has been invited lately, by which job, or is being invited right now.
 
 It holds keyed hashes, never an address. `begin_batch` takes a claim for each row that leaves, so of two jobs that want one guest the
-first to send has it; `record_batch` drops the claim, and notes that the guest is invited. Entries live in two generations of 30 days, so
+first to send has it; `record_batch` drops the claim, and notes that the guest is invited. A claim outlives its job: whoever deletes one
+does not make its rows on the wire unsent. Entries live in two generations of 30 days, so
 one that is hit again is renewed and one that is not goes away by itself.
 
 An entry is a field of a small hash: 10 bytes of the hash as name, and `i{day}:{job}` as value: about 30 bytes a guest while the hashes stay

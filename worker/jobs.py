@@ -245,7 +245,7 @@ class Jobs:
         return JobState(reply.decode()) if reply else None
 
     async def delete(self, job: str) -> bool:
-        """Remove every trace of a job. A running one is cancelled first; a late answer finds nothing to write to."""
+        """Remove every trace of a job. A running one is cancelled first; of a late answer the index of guests alone takes note."""
         fields = await self.client.hmget(self.keys.job(job), "state", "chunks", "connection", "rows")
         if fields[:2] == [None, None]:
             return False

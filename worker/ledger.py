@@ -273,6 +273,7 @@ class Ledger:
                 self.presence.epoch,
                 nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
                 to_ms(answer_s),
+                to_ms(self.settle_s),
             ],
         )
         grant = _read_grant(reply)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.sandboxes import Sandbox
-from tests.sites import Site, open_site
+from tests.sites import Site, kill, open_site
 from worker.model import Counts
 
 ROWS, TIMES = 120, 5
@@ -49,6 +49,43 @@ async def test_all_at_once(listed: Site) -> None:
     assert sum(count.invited for count in counts) == ROWS
     assert sum(count.skipped + count.already_guest for count in counts) == ROWS * (TIMES - 1)
     listed.assert_all_mailed_once(ROWS)
+
+
+@pytest.mark.parametrize("precheck", ["true", "false"], ids=["precheck", "no precheck"])
+async def test_a_running_job_is_deleted_and_its_list_submitted_again(
+    valkey_url: str, sandbox: Sandbox, precheck: str
+) -> None:
+    """Its rows on the wire are invited after it is gone, and the directory shows nobody for 20 s: still one mail each."""
+    async with open_site(valkey_url, sandbox, latency="0.5", settle_s=30, precheck=precheck) as site:
+        sandbox.ask("latency", {"latency": "0.5", "replication": "20"})
+        site.start_worker(16)
+        first = await site.load(PEOPLE)
+        await site.rows_on_the_wire(first)
+        await site.desk.jobs.delete(first)
+        counts = (await site.ended(await site.load(PEOPLE))).counts
+        assert counts.skipped > 0
+        assert counts == Counts(rows=ROWS, invited=ROWS - counts.skipped, skipped=counts.skipped)
+        site.assert_all_mailed_once(ROWS)
+
+
+async def test_a_job_in_doubt_is_deleted_and_its_list_submitted_again(valkey_url: str, sandbox: Sandbox) -> None:
+    """Nobody heard whether its guests were invited: the next job looks them up in its place."""
+    async with open_site(valkey_url, sandbox, latency="0.02", settle_s=3, precheck="false") as site:
+        sandbox.ask("latency", {"latency": "0.02", "replication": "1"})
+        sandbox.ask("faults", {"spec": "504-after@batch=1"})
+        worker = site.start_worker(16)
+        first = await site.load(PEOPLE)
+
+        async def in_doubt() -> bool:
+            return "d" in await site.letters(first)
+
+        await site.until("rows in doubt", in_doubt)
+        kill(worker)
+        await site.desk.jobs.delete(first)
+        sandbox.ask("faults", {"spec": ""})
+        site.start_worker(16)
+        assert (await site.ended(await site.load(PEOPLE))).counts == Counts(rows=ROWS, invited=ROWS)
+        site.assert_all_mailed_once(ROWS)
 
 
 @pytest.mark.long

@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 async def leased(desk: Desk, job: str) -> Lease:
     """Load a job of one row and lease its chunk."""
     await desk.load(1, job=job)
-    lease = await desk.lease()
+    lease = await desk.lease(seats=32)
     assert lease.ticket.job == job
     return lease
 
@@ -72,13 +72,90 @@ async def test_a_refused_guest_is_free_again(desk: Desk, letter: RowState) -> No
     assert len((await begin(desk, second, place)).rows) == 1
 
 
-async def test_the_claim_of_a_deleted_job_is_void(desk: Desk) -> None:
-    """Nobody waits for an answer that nobody will write down."""
+async def test_a_deleted_jobs_row_on_the_wire_keeps_its_claim(desk: Desk) -> None:
+    """Its answer is still to come: the next job's row waits for it, `--resend` or not, whatever the directory shows meanwhile."""
     place = await place_of(desk)
     first, second = await leased(desk, "first"), await leased(desk, "second")
     await begin(desk, first, place)
     await desk.jobs.delete("first")
+    assert (await begin(desk, second, place)).blocked == (0,)
+    assert (await begin(desk, second, place, resend=True)).blocked == (0,)
+    assert await desk.letters("second") == "."
+
+
+async def test_a_deleted_jobs_answer_is_remembered(desk: Desk) -> None:
+    """It comes after the job is gone: the guest is known to the next job, and nothing else of it is kept."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    sent = await begin(desk, first, place)
+    await desk.jobs.delete("first")
+    await record(desk, first, sent, RowState.INVITED, place)
+    assert [(row.index, row.job) for row in (await begin(desk, second, place)).known] == [(0, "first")]
+    assert await claims(desk, place) == []
+    assert not [name for name in await desk.names() if "first" in name.split(":")]
+
+
+@pytest.mark.parametrize("letter", [RowState.FAILED, RowState.PENDING, RowState.ALREADY_GUEST])
+async def test_a_deleted_jobs_refused_guest_is_free_again(desk: Desk, letter: RowState) -> None:
+    """The answer says that nobody was mailed, so the next job's row leaves at once."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    sent = await begin(desk, first, place)
+    await desk.jobs.delete("first")
+    await record(desk, first, sent, letter, place)
     assert len((await begin(desk, second, place)).rows) == 1
+
+
+@pytest.mark.parametrize("doubtful", [False, True], ids=["on the wire", "in doubt"])
+async def test_a_deleted_jobs_doubt_passes_to_the_next_row(desk: Desk, doubtful: bool) -> None:
+    """No answer came in time, and nobody looks up rows of a deleted job: the next row for this guest is in doubt in its place."""
+    place = await place_of(desk)
+    first, second, third = [await leased(desk, job) for job in ("first", "second", "third")]
+    sent = await begin(desk, first, place)
+    if doubtful:
+        await record(desk, first, sent, RowState.IN_DOUBT, place)
+    await desk.jobs.delete("first")
+    at_ms = await age_claim(desk, place, by_ms=61_000)
+    assert (await begin(desk, second, place)).blocked == (0,)
+    assert await desk.letters("second") == "d"
+    await desk.settle_now()
+    (doubt,) = await desk.doubts("contoso", 10)
+    assert (doubt.job, doubt.index, doubt.attempted_at_ms) == ("second", 0, at_ms)
+    assert (await begin(desk, third, place)).blocked == (0,)
+
+
+async def test_resend_does_not_take_over_a_deleted_jobs_doubt(desk: Desk) -> None:
+    """It was asked to mail the guest again, whatever became of the mail before."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    await begin(desk, first, place)
+    await desk.jobs.delete("first")
+    await age_claim(desk, place, by_ms=61_000)
+    assert len((await begin(desk, second, place, resend=True)).rows) == 1
+
+
+async def test_a_job_made_anew_under_its_id_does_not_own_the_old_ones_claims(desk: Desk) -> None:
+    """A producer's key names the same job again after it was deleted: its row waits for the answer like anybody's."""
+    place = await place_of(desk)
+    await begin(desk, await leased(desk, "first"), place)
+    await desk.jobs.delete("first")
+    await age_claim(desk, place, by_ms=1_000)
+    again = await leased(desk, "first")
+    assert (await begin(desk, again, place)).blocked == (0,)
+
+
+async def claims(desk: Desk, place: IndexPlace) -> list[str]:
+    """Return the claims of the tenant."""
+    found: dict[bytes, bytes] = await desk.ledger.client.hgetall(f"{place.base}:claims:all")
+    return [claim.decode() for name, claim in found.items() if name]
+
+
+async def age_claim(desk: Desk, place: IndexPlace, *, by_ms: int) -> int:
+    """Let the tenant's only claim have been made so long before. Returns when that was."""
+    (claim,) = await claims(desk, place)
+    start, _, at = claim.rpartition(":")
+    await desk.ledger.client.hset(f"{place.base}:claims:all", place.hashes[0], f"{start}:{int(at) - by_ms}")
+    return int(at) - by_ms
 
 
 async def test_resend_mails_again_but_not_at_the_same_time(desk: Desk) -> None:

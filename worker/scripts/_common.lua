@@ -303,7 +303,7 @@ local function index_write(base, hashes, now, value)
   end
 end
 
--- The claims on guests of a tenant, one hash: hash → job:chunk:row, the row that is on the wire or in doubt for this guest.
+-- The claims on guests of a tenant, one hash: hash → job:chunk:row:time, the row that is on the wire or in doubt for this guest, and when it was marked.
 -- Its field without a name holds more than Redis packs into a list, so that looking one up does not cost the more the more there are.
 local CLAIMS_KEPT_APART = string.rep('-', 65) -- hash-max-listpack-value is 64
 local CLAIMS_MS = 60 * 86400000 -- what a deleted job left there goes when the tenant has been quiet for so long; a row in doubt may wait long too
@@ -318,13 +318,28 @@ local function invited_lately(entry, today)
   if day and today - tonumber(day) <= 30 then return day, job end
 end
 
--- Whether a claim's row still waits for its answer. One whose job was deleted, or whose row ended otherwise, is void.
-local function claim_lives(prefix, owner)
-  local job, chunk, row = string.match(owner, '^([^:]*):([^:]*):([^:]*)$')
-  if not job then return false end
+-- Whose a claim is: 'open' while its row waits for its answer. 'lost', and since when, once the job is gone (or another one has its id by
+-- now): the answer may still come, and nobody but the next row for this guest will ask what became of it. Nothing where the row ended.
+local function read_claim(prefix, claim)
+  local job, chunk, row, at = string.match(claim, '^([^:]*):([^:]*):([^:]*):(%d+)$')
+  if not job then return end
+  local made = redis.call('HGET', prefix .. ':job:' .. job, 'created_at')
   local letters = redis.call('HGET', prefix .. ':chunk:' .. job .. ':' .. chunk, 'st')
-  local letter = letters and letter_at(letters, tonumber(row))
-  return letter == 's' or letter == 'd'
+  if not made or not letters or tonumber(made) > tonumber(at) then return 'lost', tonumber(at) end
+  local letter = letter_at(letters, tonumber(row))
+  if letter == 's' or letter == 'd' then return 'open' end
+end
+
+-- Drops claims, those of them that are still the row's: hash → job:chunk:row.
+local function give_up_claims(base, rows)
+  if not next(rows) then return end
+  local hashes, gone = {}, {}
+  for hash in pairs(rows) do hashes[#hashes + 1] = hash end
+  for k, claim in ipairs(redis.call('HMGET', claims_of(base), unpack(hashes))) do
+    local row = rows[hashes[k]] .. ':'
+    if claim and string.sub(claim, 1, #row) == row then gone[#gone + 1] = hashes[k] end
+  end
+  if gone[1] then redis.call('HDEL', claims_of(base), unpack(gone)) end
 end
 
 -- The audit trail (worker/audit.py): the name of a part of this generation's, and when that part is to go.

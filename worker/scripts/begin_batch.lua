@@ -3,18 +3,19 @@
 -- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), prefix, the tenant's index, resend (0/1),
 --   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, four numbers "n n n n n ..." of each bucket: amount,
 --   window_ms, cost, how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute), then 1 if the rows
---   were looked up in the directory just now (else 0), the caller's epoch ('': not asked for), and this call's nonce, letters only: a call that is
---   repeated, because its answer was lost, grants the same again; and the milliseconds in which Graph answers, as far as is known
+--   were looked up in the directory just now (else 0), the caller's epoch ('': not asked for), this call's nonce, letters only: a call that is
+--   repeated, because its answer was lost, grants the same again; the milliseconds in which Graph answers, as far as is known; settle_ms
 -- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, rows
 --   "i,i,i", their attempts, a digit each, and the letters they had}; known holds pairs of a row that was
---   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere; {'pass', known, blocked} if no other is left
+--   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere, or which have just been put in doubt in the
+--   place of a deleted job's row; {'pass', known, blocked} if no other is left
 --      or {'wait', milliseconds, why, for 'quota': jobs that take turns} or {'held', why} or {'stop', why}
 local now = now_ms()
 local t = parse_ticket(ARGV[1])
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends or tonumber(ends) <= now then return { 'stop', 'lease' } end
-local state = redis.call('HGET', KEYS[2], 'state')
-if state ~= 'running' then return { 'stop', state or 'deleted' } end
+local j = redis.call('HMGET', KEYS[2], 'state', 'created_at')
+if j[1] ~= 'running' then return { 'stop', j[1] or 'deleted' } end
 local c = redis.call('HMGET', KEYS[3], 'st', 'at', 'nb')
 local letters, attempts = c[1], c[2]
 if not letters then return { 'stop', 'deleted' } end
@@ -137,28 +138,42 @@ end
 -- The claim on each guest: whoever sends first has it
 local chosen, known, blocked, today = {}, {}, {}, math.floor(now / 86400000)
 local indexed, claims, owners, entries = ARGV[6] ~= '', {}, {}, {}
-local place_of = t.job .. ':' .. t.chunk .. ':'
+local place_of, resend, settle_ms = t.job .. ':' .. t.chunk .. ':', ARGV[7] == '1', tonumber(ARGV[15])
+local inherited = {} -- row → when a deleted job's row was sent whose answer never came
 if indexed then
   owners = redis.call('HMGET', claims_of(ARGV[6]), unpack(hashes))
-  if ARGV[7] ~= '1' then entries = index_read(ARGV[6], hashes, now) end
+  if not resend then entries = index_read(ARGV[6], hashes, now) end
+end
+-- What the claim on a guest means for a row that is about to leave: nil, or 'waits', or 'inherits' and since when
+local function met(owner, mine)
+  local at = tonumber(string.match(owner, '%d+$'))
+  if string.sub(owner, 1, #mine) == mine and at >= tonumber(j[2] or 0) then return end -- its own, of an earlier try
+  local whose, since = read_claim(ARGV[5], owner)
+  if whose == 'open' or (whose == 'lost' and since <= now and now - since < settle_ms) then return 'waits' end
+  if whose == 'lost' and not resend then return 'inherits', math.min(since, now) end
 end
 for k = 1, #rows do
   if #chosen == n then break end
   local i, hash = rows[k], hashes[k]
   local free = true
   if indexed then
-    local mine = place_of .. i
+    local mine = place_of .. i .. ':'
     local day, job = invited_lately(entries[k], today)
+    local why, since
+    if not day and owners[k] then why, since = met(owners[k], mine) end
     if day then
       free = false
       known[#known + 1] = i
       known[#known + 1] = day .. ':' .. job
       index_write(ARGV[6], { hash }, now, 'i' .. today .. ':' .. job) -- asked for again: it stays known
-    elseif claims[hash] or (owners[k] and owners[k] ~= mine and claim_lives(ARGV[5], owners[k])) then
+    elseif claims[hash] or why then
       free = false
       blocked[#blocked + 1] = i
+      if why == 'inherits' and not claims[hash] then
+        inherited[i], claims[hash] = since, mine .. string.format('%.0f', since)
+      end
     else
-      claims[hash] = mine
+      claims[hash] = mine .. string.format('%.0f', now)
     end
   end
   if free then chosen[#chosen + 1] = i end
@@ -171,6 +186,12 @@ if next(claims) then
   end
   redis.call('HSET', claims_of(ARGV[6]), unpack(pairs_of))
   redis.call('PEXPIRE', claims_of(ARGV[6]), CLAIMS_MS)
+end
+for i, since in pairs(inherited) do
+  letters = replace_at(letters, i, 'd')
+  redis.call('HSET', KEYS[3], 'st', letters, 'd' .. i, string.format('%.0f', since))
+  redis.call('HINCRBY', KEYS[2], 'open', 1)
+  look_at(ARGV[5], t.connection, place_of .. i, now)
 end
 n = #chosen
 if n == 0 then return { 'pass', known, blocked } end

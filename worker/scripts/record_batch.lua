@@ -12,7 +12,22 @@ local prefix, job, chunk, connection, lane = ARGV[1], ARGV[2], ARGV[3], ARGV[4],
 local batch, settle_ms, now = tonumber(ARGV[6]), tonumber(ARGV[7]), now_ms()
 local c = redis.call('HMGET', KEYS[2], 'st', 'ph', 'at')
 local letters = c[1]
-if not letters or redis.call('EXISTS', KEYS[1]) == 0 then return { 'gone', 0, 0, 'deleted', 0, 0 } end
+local function remember(guests)
+  if guests[1] then index_write(ARGV[10], guests, now, string.format('i%.0f:%s', math.floor(now / 86400000), job)) end
+end
+if not letters or redis.call('EXISTS', KEYS[1]) == 0 then
+  -- Deleted with rows on the wire: who was invited is known all the same, and who was not is free for other jobs
+  local guests, decided, place = {}, {}, 0
+  for row, new in string.gmatch(ARGV[18], '(%d+)(%D)%d+:%d+;') do
+    local hash = string.sub(ARGV[19], place * 12 + 1, place * 12 + 12)
+    place = place + 1
+    if hash ~= '' and new == 'i' then guests[#guests + 1] = hash end
+    if hash ~= '' and new ~= 'd' and new ~= 'u' then decided[hash] = job .. ':' .. chunk .. ':' .. row end
+  end
+  remember(guests)
+  give_up_claims(ARGV[10], decided)
+  return { 'gone', 0, 0, 'deleted', 0, 0 }
+end
 local flight = prefix .. ':connection:' .. connection
 if batch > 0 and redis.call('HGET', flight, 'flight') == job .. ':' .. chunk .. ':' .. ARGV[6] then
   redis.call('HDEL', flight, 'flight', 'flight_ticket')
@@ -76,15 +91,8 @@ for row, new, wait, attempt in string.gmatch(ARGV[18], '(%d+)(%D)(%d+):(%d+);') 
   end
 end
 letters = replace_all(letters, changed)
-if invited[1] then index_write(ARGV[10], invited, now, string.format('i%.0f:%s', math.floor(now / 86400000), job)) end
-if next(given_up) then
-  local hashes, gone = {}, {}
-  for hash in pairs(given_up) do hashes[#hashes + 1] = hash end
-  for k, owner in ipairs(redis.call('HMGET', claims_of(ARGV[10]), unpack(hashes))) do
-    if owner == given_up[hashes[k]] then gone[#gone + 1] = hashes[k] end
-  end
-  if gone[1] then redis.call('HDEL', claims_of(ARGV[10]), unpack(gone)) end
-end
+remember(invited)
+give_up_claims(ARGV[10], given_up)
 -- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like any lost answer
 if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, string.format('b%.0f', batch), letters, settle_ms, mine) end
 redis.call('HSET', KEYS[2], 'st', letters)

@@ -24,8 +24,8 @@ for a = 8, #ARGV, 4 do
       look_at(prefix, t.connection, string.format('%s:%s:%d', t.job, t.chunk, i), tonumber(ARGV[4]) + tonumber(ARGV[5]))
     end
     local owner = hash ~= '' and redis.call('HGET', claims_of(ARGV[7]), hash)
-    if hash ~= '' and not (owner and claim_lives(prefix, owner)) then
-      redis.call('HSET', claims_of(ARGV[7]), hash, string.format('%s:%s:%d', t.job, t.chunk, i))
+    if hash ~= '' and not (owner and read_claim(prefix, owner)) then
+      redis.call('HSET', claims_of(ARGV[7]), hash, string.format('%s:%s:%d:%s', t.job, t.chunk, i, ARGV[4]))
       redis.call('PEXPIRE', claims_of(ARGV[7]), CLAIMS_MS)
     end
   end
