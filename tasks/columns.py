@@ -1,7 +1,7 @@
 """From the headings of a list to the fields of a row. What a heading can mean is in `headings`; here it is decided what it does mean.
 
-An option (`--map`) counts most. Two columns that could equally be the address, or the same part of a name, are a question and never
-a guess.
+An option (`--map`) counts most. Where the headings leave the address open, the cells decide. Two columns that could equally be the
+address, or the same part of a name, are a question and never a guess.
 """
 
 from __future__ import annotations
@@ -10,11 +10,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tasks.address_columns import Rows, find_address_columns, find_only, find_rival, is_empty
 from tasks.ambiguities import Ambiguity, Choice
 from tasks.bulk_template import TEMPLATE_COLUMNS, template_name
 from tasks.errors import InputError
 from tasks.fields import FIELDS, OUTCOME_COLUMNS, RESULT_COLUMNS
-from tasks.headings import FIELD_OF, GIVEN_NAME, MAIL, NAMES, SIGN_IN_NAMES, heading_key, is_like_email, rank_of_email
+from tasks.headings import (
+    FIELD_OF,
+    GIVEN_NAME_KEYS,
+    MAIL,
+    NAME_KEYS,
+    SIGN_IN_KEYS,
+    heading_key,
+    is_like_email,
+    rank_of_email,
+)
 from tasks.list_options import DELIMITERS, ListOptions
 
 JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]
@@ -23,6 +33,7 @@ JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]
 _OUTCOME_KEYS: Final = frozenset(heading_key(column) for column in OUTCOME_COLUMNS)
 _SHOWN: Final = 10  # headings named in one sentence
 _MOST_COLUMNS: Final = 16_384  # of an Excel sheet
+_SIGN_IN: Final = 4  # the rank of names to sign in with: those of colleagues, where nobody has an address
 _UNSURE: Final = 10  # a rank behind every rank of an e-mail heading
 
 
@@ -43,7 +54,8 @@ class Columns:
     """The columns of a list, left to right: a field's name, or None for a column that is not read.
 
     `ignored` are the headings that mean nothing here, for one warning; `read` the others with their fields, for the plan.
-    `from_template`: the admin center's template. `joined`: where the outcomes of an earlier run begin, or None.
+    `from_template`: the admin center's template. `joined`: where the outcomes of an earlier run begin, or None. `is_only_one`: the
+    address's column is the only one with addresses. `rivals`: the columns that it was preferred to for that, or None.
     """
 
     fields: tuple[str | None, ...]
@@ -51,6 +63,8 @@ class Columns:
     from_template: bool
     read: tuple[tuple[str, str], ...] = ()
     joined: int | None = None
+    is_only_one: bool = False
+    rivals: tuple[int, ...] = ()
 
 
 def parse_heading(heading: str, mapping: Mapping[str, str] | None = None) -> Meaning:
@@ -64,7 +78,7 @@ def parse_heading(heading: str, mapping: Mapping[str, str] | None = None) -> Mea
     known = key in _OUTCOME_KEYS
     if rank is not None:
         field = "email"
-    elif field is None and key in NAMES:
+    elif field is None and key in NAME_KEYS:
         field, rank = "display_name", _UNSURE
     if mapping and field in mapping:  # its column was named, and is another one, or none
         field = None
@@ -87,8 +101,8 @@ def looks_like_email(cell: str) -> bool:
     return is_like_email(_key(cell))
 
 
-def parse_headings(headings: Sequence[str], name: str, options: ListOptions | None = None) -> Columns:
-    """Read the heading line of the file called `name`.
+def parse_headings(headings: Sequence[str], name: str, options: ListOptions | None = None, rows: Rows = ()) -> Columns:
+    """Read the heading line of the file called `name`; `rows` are some from below it.
 
     Raises `InputError` when there is no e-mail column or `--map` names none that is there, `Ambiguity` when there are two.
     """
@@ -97,21 +111,43 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
     # A column that was named by its number may have no heading.
     numbers = [int(wanted[1:]) for wanted in options.mapping.values() if wanted[:1] == "#" and wanted[1:].isdecimal()]
     width = max([width, *(number for number in numbers if number <= _MOST_COLUMNS)])
+    if rows and not find_email(headings, options.mapping):
+        width = max([width, *(column + 1 for column in find_address_columns(rows))])
     cells = [" ".join(heading.split()) for heading in (*headings[:width], *[""] * (width - len(headings)))]
     joined = _find_joined(cells)
     chosen = _mapped(cells, name, options)
     own = range(joined, joined + len(JOINED_COLUMNS)) if joined is not None else range(0)
     free = {index: _key(cell) for index, cell in enumerate(cells) if index not in own and index not in chosen}
     taken = {*chosen.values(), *options.mapping}
+    rivals: tuple[int, ...] = ()
     for field, indexes in _claims(free, {*chosen.values()}).items():
         if field in taken:
             continue
+        column = indexes[0]
         if len(indexes) > 1:
-            raise _ask(field, indexes, cells, name, options)
-        chosen[indexes[0]] = field
+            only = find_only(rows, indexes) if field == "email" else None
+            if only is None:
+                raise _ask(field, indexes, cells, name, options)
+            column, rivals = only, tuple(index for index in indexes if index != only)
+        chosen[column] = field
         taken.add(field)
+    is_only_one = bool(rivals)
     if "email" not in chosen.values():
-        raise InputError(_no_email(cells, name))
+        columns = _choose_by_cells(free, chosen, rows)
+        if len(columns) > 1:
+            raise _ask("email", columns, cells, name, options)
+        if not columns:
+            raise InputError(_no_email(cells, name))
+        chosen[columns[0]] = "email"
+        is_only_one, rivals = True, tuple(index for index in free if index not in chosen)
+    elif not rivals and "email" not in options.mapping:
+        column = next(index for index, field in chosen.items() if field == "email")
+        if (other := _instead_of_empty(column, free, chosen, rows)) is not None:
+            del chosen[column]
+            chosen[other] = "email"
+            is_only_one, rivals = True, (column,)
+        elif (rank_of_email(free[column]) or 0) > 1:
+            is_only_one = find_address_columns(rows) == [column]
     fields = tuple(chosen.get(index) for index in range(width))
     ours = joined is not None or "status" in free.values()
     ignored = tuple(
@@ -121,7 +157,29 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
     )
     read = tuple((field, cells[index]) for index, field in sorted(chosen.items()))
     from_template = any(template_name(cell) in TEMPLATE_COLUMNS for cell in cells)
-    return Columns(fields, ignored, from_template, read, joined)
+    return Columns(fields, ignored, from_template, read, joined, is_only_one, rivals)
+
+
+def _choose_by_cells(free: Mapping[int, str], chosen: Mapping[int, str], rows: Rows) -> list[int]:
+    """Return the column of addresses where no heading says which it is; several where nobody can know, none where there is none."""
+    open_to = [index for index in free if index not in chosen]
+    columns = [column for column in find_address_columns(rows) if column in open_to]
+    if len(columns) == 1:
+        found = (find_rival(cells, columns[0], open_to) for cells in rows)
+        columns += sorted({rival for rival in found if rival is not None})
+    return columns
+
+
+def _instead_of_empty(column: int, free: Mapping[int, str], chosen: Mapping[int, str], rows: Rows) -> int | None:
+    """Return the other e-mail column that alone has addresses, where the first is empty in every row."""
+    if not rows or not is_empty(rows, column):
+        return None
+    others = [
+        index
+        for index, key in free.items()
+        if index not in chosen and (rank := rank_of_email(key)) is not None and rank < _SIGN_IN
+    ]
+    return find_only(rows, others)
 
 
 def _claims(free: Mapping[int, str], named: set[str]) -> dict[str, list[int]]:
@@ -137,7 +195,7 @@ def _claims(free: Mapping[int, str], named: set[str]) -> dict[str, list[int]]:
     first = [*(ranks.get(0) or ranks.get(1, [])), *ranks.get(2, [])]
     if emails := sorted(first) or ranks.get(3) or ranks.get(4):
         claims["email"] = emails
-    names = [index for index, key in free.items() if key in NAMES]
+    names = [index for index, key in free.items() if key in NAME_KEYS]
     if names:
         has = {*claims, *named}
         field = _name_beside(has, free[names[0]])
@@ -147,8 +205,8 @@ def _claims(free: Mapping[int, str], named: set[str]) -> dict[str, list[int]]:
 
 
 def _name_beside(has: set[str], key: str) -> str | None:
-    """Return what "Name", "Nom" or "Nombre" means beside the columns there are."""
-    if key == GIVEN_NAME:
+    """Return what "Name", "Nome" or "Nombre" means beside the columns there are."""
+    if key in GIVEN_NAME_KEYS:
         if "last_name" in has and "first_name" not in has:
             return "first_name"
     elif "first_name" in has and "last_name" not in has:
@@ -204,6 +262,17 @@ def _ask(field: str, indexes: Sequence[int], cells: Sequence[str], name: str, op
     )
 
 
+def ask_again(
+    columns: Columns, rival: int, headings: Sequence[str], name: str, options: ListOptions, line: int
+) -> Ambiguity:
+    """Return the question that a row raises whose address stands in a rival of the column that was chosen by its cells."""
+    cells = [" ".join(heading.split()) for heading in headings]
+    question = _ask("email", sorted([columns.fields.index("email"), rival]), cells, name, options)
+    return Ambiguity(
+        f"In line {line} another column holds the address than before. {question}", question.question, question.choices
+    )
+
+
 def ask_for_email(candidates: Sequence[str], name: str, options: ListOptions, line: int) -> Ambiguity:
     """Return the question which of these headings is the address's, none of them being known as one."""
     ways = [f"--map email={_shell(heading)}" for heading in candidates]
@@ -249,7 +318,7 @@ def _key(heading: str) -> str:
     if inside is not None:
         if inside in TEMPLATE_COLUMNS:
             return TEMPLATE_COLUMNS[inside].replace("_", "")
-        if inside in FIELD_OF or inside in SIGN_IN_NAMES or inside == MAIL:
+        if inside in FIELD_OF or inside in SIGN_IN_KEYS or inside == MAIL:
             return inside
     # Two headings that another delimiter holds apart are not one heading.
     if any(delimiter in heading for delimiter in DELIMITERS):

@@ -8,36 +8,46 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tasks.address_columns import SAMPLE_ROWS
 from tasks.ambiguities import Ambiguity, Choice
 from tasks.columns import find_email
 from tasks.errors import InputError
-from tasks.heading_line import Line, check_above, explain_missing, find_headings
+from tasks.heading_line import (
+    Line,
+    check_above,
+    explain_missing,
+    find_headings,
+    find_headings_by_cells,
+    refuse_other_templates,
+    rows_below,
+)
 from tasks.list_options import DELIMITER_NAMES, DELIMITERS, ListOptions
 
 _SEP: Final = re.compile(r'\s*"?sep=(.)"?\s*(?:[\r\n]|\Z)', re.IGNORECASE)
 """Excel's own line about the separator; read by Excel, and written by those who want it to."""
-_MOST_LINES: Final = 500  # records looked at, with --header-line
+_MOST_LINES: Final = SAMPLE_ROWS  # records looked at, with --header-line, too
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV is read: its delimiter, its line of headings, and how many records stand above it."""
+    """How a CSV is read: its delimiter, its line of headings, and the first rows below it."""
 
     delimiter: str
     headings: Line
+    rows: Sequence[Sequence[str]] = ()
 
 
 def recognise(text: str, name: str, options: ListOptions, skipped: int = 0) -> Dialect:
     """Return how a CSV that begins with `text` is read; `skipped` lines came before it. Raises `InputError`, `Ambiguity`."""
     said = options.delimiter or (found[1] if (found := _SEP.match(text)) else "")
     tops = {delimiter: _read_top(text, delimiter, skipped) for delimiter in ([said] if said else DELIMITERS)}
-    found_in = {
-        delimiter: line for delimiter, top in tops.items() if (line := find_headings(top.lines, options)) is not None
-    }
+    for top in tops.values():
+        refuse_other_templates(top.lines, name, options)
+    found_in = _find_in(tops, find_headings, options) or _find_in(tops, find_headings_by_cells, options)
     if not found_in:
         widest = max(tops, key=lambda delimiter: _width(tops[delimiter].lines))
         if tops[widest].fault:
@@ -58,13 +68,20 @@ def recognise(text: str, name: str, options: ListOptions, skipped: int = 0) -> D
         raise _ask(several, name, options)
     delimiter, headings = next(iter((several or found_in).items()))
     check_above(tops[delimiter].lines, headings, name, options)
-    return Dialect(delimiter, headings)
+    return Dialect(delimiter, headings, rows_below(tops[delimiter].lines, headings))
 
 
 @dataclass(frozen=True, slots=True)
 class _Top:
     lines: list[Line]  # those that hold anything
     fault: str  # of the first record that is none
+
+
+def _find_in(
+    tops: Mapping[str, _Top], find: Callable[[Sequence[Line], ListOptions], Line | None], options: ListOptions
+) -> dict[str, Line]:
+    """Return the line of headings for every delimiter that makes one."""
+    return {delimiter: line for delimiter, top in tops.items() if (line := find(top.lines, options)) is not None}
 
 
 def _read_top(text: str, delimiter: str, skipped: int) -> _Top:

@@ -35,7 +35,8 @@ class CsvRecords(WithColumns):
         self._text = iter(lines)
         self._reader = csv.reader(self._text, strict=True, delimiter=self.dialect.delimiter)
         self.top = self._read_top()
-        self.columns = parse_headings(self.top[-1], lines.name, options)
+        self.columns = parse_headings(self.top[-1], lines.name, options, self.dialect.rows)
+        self.name, self.options = lines.name, options
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -68,6 +69,7 @@ class CsvRecords(WithColumns):
         delimiter = self.dialect.delimiter
         lines, reader, skipped = self._lines, self._reader, self._lines.skipped
         may_be_example = self.columns.from_template
+        rivals = bool(self.columns.rivals)
         number = 0
         line = reader.line_num + skipped + 1
         while True:
@@ -85,6 +87,8 @@ class CsvRecords(WithColumns):
                         if is_example(values.get("email", "")):
                             continue
                     number += 1
+                    if rivals:
+                        self.check_rivals(cells, here)
                     if not lines.plain:
                         clean_values(values)
                     if surplus and self.is_in_place(cells):

@@ -1,6 +1,6 @@
-"""Which line of a list holds its headings: the first of twenty with an e-mail heading. What stands above are titles.
+"""Which line of a list holds its headings: the first of twenty with an e-mail heading, else the one above a column of addresses.
 
-Spreadsheets are often exported with a title, a date and a group of columns above the headings. A line that holds an address is no
+What stands above are titles: spreadsheets are often exported with a title, a date and a group of columns above the headings. A line that holds an address is no
 line of headings, and an address above the headings is a question: a guest would be passed over.
 """
 
@@ -12,12 +12,12 @@ from itertools import pairwise
 from typing import Final
 
 from tasks.ambiguities import Ambiguity, Choice
-from tasks.bulk_template import is_version_line
-from tasks.columns import ask_for_email, find_email, looks_like_email, quote_headings
+from tasks.bulk_template import explain_other_template, is_version_line
+from tasks.cleaning import holds_address
+from tasks.columns import ask_for_email, find_email, looks_like_email, parse_headings, quote_headings
 from tasks.errors import InputError
 from tasks.fields import FIELDS
 from tasks.list_options import ListOptions
-from tasks.mail_syntax import NotAnAddress, parse_address
 
 LINES_LOOKED_AT: Final = 20
 """Lines that hold anything, from the top."""
@@ -39,11 +39,45 @@ def find_headings(top: Sequence[Line], options: ListOptions) -> Line | None:
     return next((line for line in top[:LINES_LOOKED_AT] if find_email(line.cells, options.mapping)), None)
 
 
+def find_headings_by_cells(top: Sequence[Line], options: ListOptions) -> Line | None:
+    """Return the line of headings above a column of addresses, where no heading says which column that is."""
+    if options.header_line or options.mapping.get("email", "#")[:1] != "#":
+        return None
+    first = next((index for index, line in enumerate(top) if any("@" in cell for cell in line.cells)), 0)
+    above = [line for line in top[: min(first, LINES_LOOKED_AT)] if not is_version_line(line.cells)]
+    if not above:
+        return None
+    like = (line for line in above if any(map(looks_like_email, line.cells)))
+    # Titles have fewer cells than headings, and rows without an address have no more.
+    found = next(like, None) or max(above, key=lambda line: sum(1 for cell in line.cells if cell.strip()))
+    try:
+        parse_headings(found.cells, "", options, rows_below(top, found))
+    except Ambiguity:
+        return found
+    except InputError:
+        return None
+    return found
+
+
+def rows_below(top: Sequence[Line], found: Line) -> list[Sequence[str]]:
+    """Return the records below the headings, as far as they were looked at."""
+    return [line.cells for line in top if line.index > found.index]
+
+
+def refuse_other_templates(top: Sequence[Line], name: str, options: ListOptions) -> None:
+    """Raise `InputError` for a template of the admin center's that names no guests, unless the column of addresses was said."""
+    if options.mapping.get("email"):
+        return
+    for line in top[:LINES_LOOKED_AT]:
+        if why := explain_other_template(line.cells):
+            raise InputError(f"{name} {why}")
+
+
 def check_above(top: Sequence[Line], found: Line, name: str, options: ListOptions) -> None:
     """Raise `Ambiguity` where an address stands above the headings and nobody has said that it is no guest's."""
     if options.header_line:
         return
-    above = [line for line in top if line.index < found.index and any(map(is_address, line.cells))]
+    above = [line for line in top if line.index < found.index and any(map(holds_address, line.cells))]
     if not above:
         return
     where = f"{name} has its headings in line {found.line}, and an address above them in line {above[0].line}"
@@ -86,22 +120,11 @@ def explain_missing(top: Sequence[Line], name: str, options: ListOptions) -> Inp
     )
 
 
-def is_address(cell: str) -> bool:
-    """Tell whether a cell is an address and nothing else."""
-    if "@" not in cell:
-        return False
-    try:
-        parse_address(cell.strip())
-    except NotAnAddress:
-        return False
-    return True
-
-
 def _above_addresses(top: Sequence[Line]) -> tuple[Line, str] | None:
     """Return the line above the first address, and what stands over the address there."""
     for above, line in pairwise(top):
         for index, cell in enumerate(line.cells):
-            if is_address(cell):
+            if holds_address(cell):
                 heading = above.cells[index].strip() if index < len(above.cells) else ""
                 return (above, heading) if heading and "@" not in heading else None
     return None

@@ -1,7 +1,7 @@
-"""The headings people's lists have, in English, German, French and Spanish, from Graph, Entra, Exchange and HR systems.
+"""What a heading can mean by itself: it is reduced to its letters and digits (`heading_key`), and what is left is looked up.
 
-One table and nothing else: a heading is reduced to its letters and digits (`heading_key`), and what is left is looked up. Headings
-that mean different things in different lists ("Name") stand apart; `columns` decides about them by what stands beside them.
+Headings that mean different things in different lists ("Name") stand apart; `columns` decides about them by what stands beside them.
+The words are in `heading_words`.
 """
 
 from __future__ import annotations
@@ -11,102 +11,61 @@ import unicodedata
 from typing import Final
 
 from tasks.fields import FIELDS
-
-_WORDS: Final = {
-    "email": (
-        "email emailaddress emailadresse emailadr emailid smtp smtpaddress primarysmtpaddress "
-        "mailaddress mailadresse inviteeemail inviteduseremailaddress inviteduseremail guestemail guestemailaddress useremail "
-        "gastemail emailgast "
-        "adresseemail adressemail courriel courrierelectronique adresseelectronique adressedemessagerie adressecourriel "
-        "correo correoelectronico direccioncorreo direcciondecorreo direccioncorreoelectronico direcciondecorreoelectronico "
-        "direccionemail direcciondeemail"
-    ),
-    "display_name": (
-        "displayname fullname inviteduserdisplayname employeename guestname firstandlastname "
-        "anzeigename vollstandigername vollstaendigername vollername gesamtname nameundvorname namevorname nachnamevorname "
-        "vornamenachname vornamename vorundnachname vornameundnachname "
-        "nomaffiche nomdaffichage nomcomplet nometprenom nomprenom prenomnom prenometnom "
-        "nombreparamostrar nombrecompleto nombreyapellido nombreyapellidos nombreapellidos apellidosynombre"
-    ),
-    "first_name": "firstname givenname forename vorname vornamen rufname prenom prenoms nombredepila primernombre",
-    "last_name": (
-        "lastname surname familyname sn nachname familienname zuname nomdefamille apellido apellidos primerapellido"
-    ),
-    "redirect_url": "inviteredirecturl redirectionurl weiterleitungsurl",
-    "message": "customizedmessagebody nachricht mensaje",
-    "language": "preferredlanguage messagelanguage",
-    "send_message": "sendinvitationmessage sendemail",
-    "user_type": "invitedusertype",
-}
-FIELD_OF: Final = {
-    **{field.replace("_", ""): field for field in FIELDS},
-    **{word: field for field, words in _WORDS.items() for word in words.split()},
-}
-"""A heading's key → the field that it can only mean."""
+from tasks.heading_words import FURTHER, GIVEN_NAMES, NAMES, REMARKS, SIGN_IN_NAMES, WHICH, WORDS
 
 MAIL: Final = "mail"
 """An address in Graph and in German lists; beside a plain `email` it is something else (usher's own results have both)."""
 
-SIGN_IN_NAMES: Final = frozenset(
-    [
-        "userprincipalname",
-        "upn",
-        "benutzerprinzipalname",
-        "nomprincipaldelutilisateur",
-        "nomdutilisateurprincipal",
-        "nombreprincipaldeusuario",
-        "nombreprincipaldelusuario",
-    ]
-)
-"""An address nearly always, and taken for one where the list has nothing better."""
-
-NAMES: Final = frozenset({"name", "nom", "nombre"})
-"""A whole name, or one part of it where another column holds the other part."""
-GIVEN_NAME: Final = "nombre"
-
-# What people put before or after the word for e-mail. One column with such a heading is the address; two are a question.
-_WHICH: Final = (
-    "work business office company corporate personal private home primary preferred "
-    "geschaftlich geschaeftlich geschaftliche geschaeftliche dienstlich dienstliche beruflich berufliche firma firmen privat private "
-    "arbeit buro buero primare primaere "
-    "pro professionnel professionnelle travail bureau entreprise personnel personnelle perso prive privee principal principale "
-    "trabajo profesional empresa laboral particular privado corporativo oficina"
-)
-# A further address, never the one that is meant where there is a first.
-_FURTHER: Final = "secondary other alternate alternative sekundare sekundaere weitere alternativ secondaire autre secundario alternativo otro"
-
-
-def _any_of(words: str) -> str:
-    return "|".join(sorted(words.split(), key=len, reverse=True))
-
-
-_EMAIL: Final = _any_of(f"{_WORDS['email']} {MAIL}")
-_QUALIFIED: Final = re.compile(
-    rf"(?:{_any_of(_WHICH + ' ' + _FURTHER)})*(?:{_EMAIL})(?:{_any_of(_WHICH + ' ' + _FURTHER)}|\d{{1,2}})*"
-)
-_IS_FURTHER: Final = re.compile(rf"{_any_of(_FURTHER)}|\d")
-_LIKE_EMAIL: Final = re.compile(r"mail|courriel|correo|upn$")
-# "E-Mail (required)": said about the cell, not about its meaning
-_REMARK: Final = re.compile(
-    r"(?<=.)(?:required|optional|pflichtfeld|pflicht|erforderlich|obligatoire|requis|facultatif|obligatorio|requerido|opcional)$"
-)
+_LONGEST: Final = 300  # characters of a heading that are looked at; none that means something has more
+_LIKE_EMAIL: Final = re.compile(r"mail|courriel|correo|epost|mejl|メール|upn$")
 
 
 def heading_key(heading: str) -> str:
     """Return a heading's letters and digits, folded: case, blanks, punctuation and accents make no difference."""
-    if heading.isascii() and heading.isalnum():
-        key = heading.lower()
-    else:
-        folded = unicodedata.normalize("NFKD", heading.casefold())
-        key = "".join(character for character in folded if character.isalnum())
-    return _REMARK.sub("", key)
+    return _REMARK.sub("", _fold(heading))
+
+
+def _fold(text: str) -> str:
+    if text.isascii() and text.isalnum():
+        return text[:_LONGEST].lower()
+    folded = unicodedata.normalize("NFKD", text[:_LONGEST].casefold())
+    return "".join(character for character in folded if character.isalnum())
+
+
+def _keys(words: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_fold(word) for line in words.splitlines() for word in line.split(",") if word.strip()))
+
+
+def _any_of(*keys: str) -> str:
+    return "|".join(sorted(set(keys), key=len, reverse=True))
+
+
+FIELD_OF: Final = {
+    **{field.replace("_", ""): field for field in FIELDS},
+    **{key: field for field, words in WORDS.items() for key in _keys(words)},
+}
+"""A heading's key → the field that it can only mean."""
+SIGN_IN_KEYS: Final = frozenset(_keys(SIGN_IN_NAMES))
+"""The keys of names to sign in with."""
+GIVEN_NAME_KEYS: Final = frozenset(_keys(GIVEN_NAMES))
+"""The keys of a whole name that is the first name beside a last one."""
+NAME_KEYS: Final = GIVEN_NAME_KEYS | set(_keys(NAMES))
+"""The keys of a whole name that may be a part of one."""
+
+_EMAIL: Final = _any_of(*_keys(WORDS["email"]), MAIL)
+_AROUND: Final = _any_of(*_keys(WHICH), *_keys(FURTHER))
+_QUALIFIED: Final = re.compile(rf"(?:{_AROUND})*(?:{_EMAIL})(?:{_AROUND}|\d{{1,2}})*")
+_IS_FURTHER: Final = re.compile(rf"{_any_of(*_keys(FURTHER))}|\d")
+# "Email 1", Google's "E-mail 1 - Value", Outlook's "E-mail 2 Address"
+_NUMBERED: Final = re.compile(rf"(?:{_EMAIL})(\d{{1,2}})(?:value|address|adresse|adres|adress)?")
+_REMARK: Final = re.compile(rf"(?<=.)(?:{_any_of(*_keys(REMARKS))})$")
 
 
 def rank_of_email(key: str) -> int | None:
     """Return how surely a key is the address's, 0 being the surest, or None.
 
-    0 a word for e-mail; 1 `mail`; 2 such a word with another that says which ("E-Mail privat", "Work Email"); 3 a further one
-    ("Email 2", "Alternate email"); 4 a name to sign in with.
+    0 a word for e-mail; 1 `mail`; 2 such a word with another that says which ("E-Mail privat", "Work Email", "Email 1"); 3 a further
+    one ("Email 2", "Alternate email"); 4 a name to sign in with.
     """
     if FIELD_OF.get(key) == "email":
         return 0
@@ -114,9 +73,11 @@ def rank_of_email(key: str) -> int | None:
         return 1
     if key in FIELD_OF:
         return None
+    if numbered := _NUMBERED.fullmatch(key):
+        return 2 if int(numbered[1]) == 1 else 3
     if _QUALIFIED.fullmatch(key):
         return 3 if _IS_FURTHER.search(key) else 2
-    return 4 if key in SIGN_IN_NAMES else None
+    return 4 if key in SIGN_IN_KEYS else None
 
 
 def is_like_email(key: str) -> bool:

@@ -29,7 +29,7 @@ class JsonlRecords:
             )
         self.top: Sequence[Sequence[str]] = ()
         self.joined: int | None = None
-        self.is_whole = True
+        self.is_whole, self.is_only_one = True, False
         self._lines = lines
         self._mapping = (options or ListOptions()).mapping
         self._meanings: dict[str, Meaning] = {}

@@ -115,15 +115,16 @@ class GuestList:
     def describe(self, *, with_sample: bool) -> list[tuple[str, str]]:
         """How it was read, as (heading, text) pairs for the plan; complete when everything has been read."""
         told = [("Read as", ", ".join(self._reader.description))]
-        renamed = [
-            f"{field} from {quote_headings([heading])}" if heading != field else field
-            for field, heading in self._reader.read
-        ]
+        renamed = [self._describe_column(field, heading) for field, heading in self._reader.read]
         if renamed:
-            told.append(("Columns", ", ".join(renamed)))
+            told.append(("Columns", ("; " if self._reader.is_only_one else ", ").join(renamed)))
         if with_sample:
             told += [("Sample" if index == 0 else "", text) for index, text in enumerate(self.sample.lines())]
         return told
+
+    def _describe_column(self, field: str, heading: str) -> str:
+        told = f"{field} from {quote_headings([heading])}" if heading != field else field
+        return f"{told}: the only column with addresses" if field == "email" and self._reader.is_only_one else told
 
     def sha256(self) -> str:
         """Return the SHA-256 of the list's bytes, in hex digits; to be asked for when all rows were read."""

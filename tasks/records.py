@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from tasks.address_columns import find_rival
 from tasks.cleaning import holds_address
-from tasks.columns import Columns
+from tasks.columns import Columns, ask_again
+from tasks.list_options import ListOptions
 from tasks.rows import BadRow
 from tasks.spreadsheet import unescape_cell
 
@@ -91,11 +93,19 @@ class RecordReader(Protocol):
         """Whether no record had cells beyond the headings that were left out; certain when everything has been read."""
         ...
 
+    @property
+    def is_only_one(self) -> bool:
+        """Whether the address is read from the only column with addresses."""
+        ...
+
 
 class WithColumns:
     """What the readers of formats with a line of headings have in common."""
 
     columns: Columns
+    name: str
+    options: ListOptions
+    top: Sequence[Sequence[str]]
     surplus: int = 0
     """Records read without their cells beyond the headings; `first_surplus` is the line of the first."""
     first_surplus: int = 0
@@ -124,6 +134,17 @@ class WithColumns:
     def is_whole(self) -> bool:
         """Whether no record had cells beyond the headings that were left out."""
         return not self.surplus
+
+    @property
+    def is_only_one(self) -> bool:
+        """Whether the address is read from the only column with addresses."""
+        return self.columns.is_only_one
+
+    def check_rivals(self, cells: Sequence[str], line: int) -> None:
+        """Raise `Ambiguity` where a row's address stands in another column than the one that was chosen for its cells."""
+        rival = find_rival(cells, self.columns.fields.index("email"), self.columns.rivals)
+        if rival is not None:
+            raise ask_again(self.columns, rival, self.top[-1], self.name.rstrip(","), self.options, line)
 
     def is_in_place(self, cells: Sequence[str]) -> bool:
         """Tell whether a record with cells beyond the headings can be read all the same: its address is in its column, and nowhere else."""

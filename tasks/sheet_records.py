@@ -10,12 +10,22 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Final
 
+from tasks.address_columns import SAMPLE_CELLS, SAMPLE_ROWS
 from tasks.ambiguities import Ambiguity, Choice
 from tasks.bulk_template import is_example
 from tasks.cleaning import clean_values
 from tasks.columns import describe_ignored, parse_headings, quote_headings
 from tasks.errors import InputError
-from tasks.heading_line import LINES_LOOKED_AT, Line, check_above, explain_missing, find_headings
+from tasks.heading_line import (
+    LINES_LOOKED_AT,
+    Line,
+    check_above,
+    explain_missing,
+    find_headings,
+    find_headings_by_cells,
+    refuse_other_templates,
+    rows_below,
+)
 from tasks.list_options import ListOptions
 from tasks.records import FileLine, RawRecord, WithColumns, find_present, read_cells
 from tasks.rows import BadRow, build_bad_row
@@ -29,17 +39,17 @@ class SheetRecords(WithColumns):
 
     def __init__(self, book: Workbook, options: ListOptions | None = None) -> None:
         self._book = book
-        self._options = options or ListOptions()
+        self.options = options or ListOptions()
         self.sheet = self._choose_sheet()
         self.name = f"{book.name}, sheet {quote_headings([self.sheet])},"
         self._structure = book.structure(self.sheet)
         self._rows = book.rows(self.sheet)
         self.top: list[Sequence[str]] = []
-        self.headings, above = self._find_headings()
+        self.headings, above, rows = self._find_headings()
         cells = _fill_merged(self.headings, above, self._structure)
         self._ask_about_merged(cells)
         self.top[-1] = cells
-        self.columns = parse_headings(cells, self.name.rstrip(","), self._options)
+        self.columns = parse_headings(cells, self.name.rstrip(","), self.options, rows)
         self.hidden = sum(1 for row in self._structure.hidden if row > self.headings.line)
         self._ask_about_hidden()
 
@@ -60,7 +70,7 @@ class SheetRecords(WithColumns):
         if len(self._book.all_sheets) > 1:
             said[0] += f" of {len(self._book.all_sheets)}"
         if self.hidden:
-            verb = "read too" if self._options.hidden == "include" else "left out"
+            verb = "read too" if self.options.hidden == "include" else "left out"
             said.append(f"{self.hidden:,} hidden {'row' if self.hidden == 1 else 'rows'} {verb}")
         return tuple(said)
 
@@ -83,7 +93,7 @@ class SheetRecords(WithColumns):
     def lines(self) -> Iterator[FileLine]:
         """Yield everything below the headings as it stands, with the numbers that iterating gives to the guests."""
         wanted = self.wanted
-        leave_out = self._structure.hidden if self._options.hidden == "skip" else frozenset()
+        leave_out = self._structure.hidden if self.options.hidden == "skip" else frozenset()
         may_be_example = self.columns.from_template
         number = 0
         for line, cells in self._rows:
@@ -100,6 +110,8 @@ class SheetRecords(WithColumns):
                     yield FileLine(line, cells)
                     continue
             number += 1
+            if self.columns.rivals:
+                self.check_rivals(cells, line)
             # In a sheet somebody's remark may stand beside the list; beyond our own outcomes nothing but what was too much before.
             beyond = self.joined is not None and any(map(str.strip, cells[len(self.columns.fields) :]))
             if is_long := beyond and self.is_in_place(cells):
@@ -107,7 +119,7 @@ class SheetRecords(WithColumns):
             yield FileLine(line, cells, number, values, is_bad=beyond and not is_long, is_long=is_long)
 
     def _choose_sheet(self) -> str:
-        wanted, sheets = self._options.sheet, self._book.all_sheets
+        wanted, sheets = self.options.sheet, self._book.all_sheets
         if not wanted:
             return (self._book.sheets or sheets)[0]
         found = [sheet for sheet in sheets if sheet == wanted] or [
@@ -119,29 +131,53 @@ class SheetRecords(WithColumns):
             )
         return found[0]
 
-    def _find_headings(self) -> tuple[Line, list[Line]]:
-        """Return the line of headings and all lines down to it."""
+    def _find_headings(self) -> tuple[Line, list[Line], list[Sequence[str]]]:
+        """Return the line of headings, all lines down to it, and the first rows below it."""
+        name = self.name.rstrip(",")
         top: list[Line] = []
         read: list[tuple[int, Sequence[str]]] = []
+        found = None
         for index, (line, cells) in enumerate(islice(self._rows, _ROWS_ABOVE)):
             read.append((line, cells))
             if any(map(str.strip, cells)):
                 top.append(Line(line, index, cells))
-            found = find_headings(top, self._options)
-            if found is not None:
-                self._rows = chain(read, self._rows)
-                self.top = [cells for number, cells in read if number <= found.line]
-                check_above(top, found, self.name.rstrip(","), self._options)
-                return found, top
-            if len(top) >= LINES_LOOKED_AT and not self._options.header_line:
+                refuse_other_templates(top[-1:], name, self.options)
+            found = find_headings(top, self.options)
+            if found is not None or (len(top) >= LINES_LOOKED_AT and not self.options.header_line):
                 break
+        above = list(top)
+        size = sum(len(cells) for _, cells in read)
+        for index, (line, cells) in enumerate(islice(self._rows, SAMPLE_ROWS), len(read)):
+            read.append((line, cells))
+            if any(map(str.strip, cells)):
+                top.append(Line(line, index, cells))
+            size += len(cells)
+            if size > SAMPLE_CELLS:
+                break
+        self._rows = chain(read, self._rows)
+        if found is None:
+            found = self._find_by_cells(top)
+            above = [line for line in top if line.index <= found.index]
+        self.top = [cells for number, cells in read if number <= found.line]
+        check_above(above, found, name, self.options)
+        left_out = self._structure.hidden if self.options.hidden == "skip" else frozenset()
+        return found, above, rows_below([line for line in top if line.line not in left_out], found)
+
+    def _find_by_cells(self, top: Sequence[Line]) -> Line:
+        """Return the line of headings above a column of addresses. Raises `InputError`, and `Ambiguity` where another sheet has better."""
         if not top:
             raise self._other_sheet(InputError(f"{self.name} is empty."))
-        raise self._other_sheet(explain_missing(top, self.name.rstrip(","), self._options))
+        problem = self._other_sheet(explain_missing(top, self.name.rstrip(","), self.options))
+        found = find_headings_by_cells(top, self.options)
+        if found is None or (
+            isinstance(problem, Ambiguity) and any(choice.options.sheet for choice in problem.choices)
+        ):
+            raise problem
+        return found
 
     def _other_sheet(self, problem: InputError) -> InputError:
         """Return the question about the sheet where only another one has an e-mail heading, else the problem as it is."""
-        if self._options.sheet:
+        if self.options.sheet:
             return problem
         others = [sheet for sheet in self._book.sheets if sheet != self.sheet and self._has_headings(sheet)]
         if not others:
@@ -150,7 +186,7 @@ class SheetRecords(WithColumns):
         return Ambiguity(
             f"The first sheet of {self._book.name}, {quote_headings([self.sheet])}, has no e-mail heading; say {ways}.",
             f"The first sheet of {self._book.name}, {quote_headings([self.sheet])}, has no e-mail heading. Which one holds the guests?",
-            tuple(Choice(quote_headings([sheet]), replace(self._options, sheet=sheet)) for sheet in others),
+            tuple(Choice(quote_headings([sheet]), replace(self.options, sheet=sheet)) for sheet in others),
         )
 
     def _has_headings(self, sheet: str) -> bool:
@@ -159,10 +195,10 @@ class SheetRecords(WithColumns):
             for index, (line, cells) in enumerate(islice(self._book.rows(sheet), 10 * LINES_LOOKED_AT))
             if any(map(str.strip, cells))
         ]
-        return find_headings(top, replace(self._options, header_line=0)) is not None
+        return find_headings(top, replace(self.options, header_line=0)) is not None
 
     def _ask_about_hidden(self) -> None:
-        if not self.hidden or self._options.hidden:
+        if not self.hidden or self.options.hidden:
             return
         one = self.hidden == 1
         why = " (a filter is on)" if self._structure.filtered else ""
@@ -172,14 +208,14 @@ class SheetRecords(WithColumns):
             f"{problem}; say --hidden include to invite {it} too, or --hidden skip to leave {it} out.",
             f"{problem}. {'Is it' if one else 'Are they'} to be invited too?",
             (
-                Choice(f"leave {it} out", replace(self._options, hidden="skip")),
-                Choice(f"invite {it} too", replace(self._options, hidden="include")),
+                Choice(f"leave {it} out", replace(self.options, hidden="skip")),
+                Choice(f"invite {it} too", replace(self.options, hidden="include")),
             ),
         )
 
     def _ask_about_merged(self, cells: Sequence[str]) -> None:
         """Raise `Ambiguity` where one e-mail heading stands over several columns."""
-        if "email" in self._options.mapping:
+        if "email" in self.options.mapping:
             return
         line = self.headings.line
         for merged in self._structure.merged:
@@ -202,8 +238,8 @@ class SheetRecords(WithColumns):
                     Choice(
                         f"column {column_letters(column)}",
                         replace(
-                            self._options,
-                            mapping={**self._options.mapping, "email": f"#{column}"},
+                            self.options,
+                            mapping={**self.options.mapping, "email": f"#{column}"},
                             header_line=line,
                         ),
                     )

@@ -37,6 +37,10 @@ _FOREIGN: Final = (  # how files begin that people take for a CSV
     (b"\xd0\xcf\x11\xe0", "is an old Excel workbook, or one with a password; save it as .xlsx without a password"),
     (b"%PDF", "is a PDF; the list must be a CSV, Excel or JSONL file"),
     (b"\x1f\x8b", "is compressed with gzip; unpack it first"),
+    (
+        b"BEGIN:VC",
+        "is a vCard file, as Apple's Contacts export them; drag the contacts into Numbers there, and export that as CSV",
+    ),
 )
 _LONGEST_MARK: Final = max(len(mark) for mark, _ in _FOREIGN)
 

@@ -70,7 +70,21 @@ def test_any_bytes_are_rows_or_one_sentence(data: bytes, name: str) -> None:
 
 
 HEADINGS = st.sampled_from(
-    ["email", "E-Mail", "Mail", "Vorname", "Nom", "x", "", "a@a.example", '"', "version:v1.0", "sep=;"]
+    [
+        "email",
+        "E-Mail",
+        "Mail",
+        "Vorname",
+        "Nom",
+        "x",
+        "",
+        "a@a.example",
+        '"',
+        "version:v1.0",
+        "sep=;",
+        "mail 1 - value",
+        "c_mail",
+    ]
 )
 
 
@@ -110,7 +124,9 @@ def test_any_export_is_rows_or_one_sentence(
     st.lists(
         st.lists(st.one_of(CELLS, SPICY, st.sampled_from(["a@a.example", "B@b.example", ""])), max_size=4), max_size=8
     ),
-    st.sampled_from(["email", "email;ref", "ref;email;x", "email;x;;", "x;Mail;status"]),
+    st.sampled_from(
+        ["email", "email;ref", "ref;email;x", "email;x;;", "x;Mail;status", "x;y;z", "Email;Email 2;c_mail"]
+    ),
     st.booleans(),
 )
 def test_a_list_with_its_outcomes_is_the_list(lines: list[list[str]], headings: str, crlf: bool) -> None:

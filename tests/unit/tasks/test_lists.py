@@ -182,7 +182,7 @@ def test_a_bad_json_line_costs_one_row() -> None:
             "no column called email; it has “name”, “phone”. Known columns: email, display_name",
         ),
         (b"ann@secret.example,Ann\n", "begins with an address"),
-        (b"email,E-Mail\na@a.example,\n", "two columns for email, “email”, “E-Mail”"),
+        (b"email,E-Mail\na@a.example,b@a.example\n", "two columns for email, “email”, “E-Mail”"),
         (b"email\nann\0@a.example\n", "zero bytes"),
         (b"PK\x03\x04\x14\0\0\0", "Excel workbook"),
         ("email\na@a.example\n".encode("utf-16-be"), "zero bytes"),

@@ -1,0 +1,125 @@
+"""The words that headings are made of, in twelve languages, from Graph, Entra, Exchange, address books and HR systems.
+
+One table and nothing else, in people's own spelling; `headings` folds it. English, German, French, Spanish, Italian, Portuguese, Dutch,
+Polish, Swedish, Danish, Norwegian and Japanese, in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+WORDS: Final[Mapping[str, str]] = {
+    "email": """
+        email, email address, email id, smtp, smtp address, primary smtp address, mail address, invitee email, invited user email,
+        invited user email address, guest email, guest email address, user email
+        E-Mail-Adresse, E-Mail-Adr., Mailadresse, Gast-E-Mail, E-Mail Gast
+        adresse e-mail, adresse mail, courriel, adresse courriel, courrier électronique, adresse électronique, adresse de messagerie
+        correo, correo electrónico, dirección correo, dirección de correo, dirección correo electrónico, dirección e-mail,
+        dirección de correo electrónico, dirección de e-mail
+        indirizzo e-mail, indirizzo mail, posta elettronica, indirizzo posta elettronica, indirizzo di posta elettronica
+        endereço e-mail, endereço de e-mail, correio eletrônico, correio electrónico, endereço de correio eletrônico,
+        endereço de correio electrónico
+        e-mailadres, mailadres
+        adres e-mail, adres mailowy, poczta elektroniczna, adres poczty elektronicznej
+        e-post, e-postadress, mejl, mejladress, mailadress
+        e-mailadresse
+        e-postadresse, epostadresse
+        メールアドレス, メール, Eメール, Eメールアドレス, 電子メール, 電子メールアドレス, emailアドレス
+    """,
+    "display_name": """
+        display name, full name, invited user display name, employee name, guest name, first and last name
+        Anzeigename, vollständiger Name, vollstaendiger Name, voller Name, Gesamtname, Name und Vorname, Name Vorname, Nachname Vorname,
+        Vorname Nachname, Vorname Name, Vor- und Nachname, Vorname und Name, Vorname und Nachname
+        nom affiché, nom d'affichage, nom complet, nom et prénom, nom prénom, prénom nom, prénom et nom
+        nombre para mostrar, nombre completo, nombre y apellido, nombre y apellidos, nombre apellidos, apellidos y nombre
+        nome visualizzato, nome completo, nome e cognome, nome cognome, cognome e nome, cognome nome, nominativo
+        nome de exibição, nome para exibição, nome a apresentar, nome e sobrenome, nome e apelido
+        weergavenaam, volledige naam, voor- en achternaam
+        nazwa wyświetlana, imię i nazwisko, nazwisko i imię, pełne imię i nazwisko
+        visningsnamn, fullständigt namn, för- och efternamn
+        visningsnavn, vist navn, fulde navn, fuldt navn, for- og efternavn
+        fullt navn, for- og etternavn
+        氏名, 表示名, フルネーム
+    """,
+    "first_name": """
+        first name, given name, forename
+        Vorname, Vornamen, Rufname
+        prénom, prénoms
+        nombre de pila, primer nombre
+        nome di battesimo
+        primeiro nome, nome próprio
+        voornaam, roepnaam
+        imię, imiona
+        förnamn, tilltalsnamn
+        fornavn
+        名, 下の名前
+    """,
+    "last_name": """
+        last name, surname, family name, sn
+        Nachname, Familienname, Zuname
+        nom de famille
+        apellido, apellidos, primer apellido
+        cognome
+        sobrenome, apelido, último nome
+        achternaam, familienaam
+        nazwisko
+        efternamn
+        efternavn
+        etternavn
+        姓, 氏, 名字, 苗字
+    """,
+    "redirect_url": "invite redirect url, redirection url, Weiterleitungs-URL",
+    "message": """
+        customized message body, Nachricht, mensaje, messaggio, mensagem, bericht, wiadomość, meddelande, besked, melding, メッセージ
+    """,
+    "language": "preferred language, message language",
+    "send_message": "send invitation message, send email",
+    "user_type": "invited user type",
+}
+"""For each field the headings that can only mean it, beside the field's own name."""
+
+SIGN_IN_NAMES: Final = """
+    user principal name, upn
+    Benutzerprinzipalname
+    nom principal de l'utilisateur, nom d'utilisateur principal
+    nombre principal de usuario, nombre principal del usuario
+    nome principale utente, nome dell'entità utente, nome principal do utilizador, nome UPN
+    user principal-naam, główna nazwa użytkownika, användarens huvudnamn, brugerhovednavn, brukerhovednavn, ユーザープリンシパル名
+"""
+"""An address nearly always, and taken for one where the list has nothing better."""
+
+NAMES: Final = "name, nom, naam, namn, navn, お名前"
+"""A whole name, or the last name where another column holds the first."""
+GIVEN_NAMES: Final = "nombre, nome, 名前"
+"""A whole name, or the first name where another column holds the last."""
+
+WHICH: Final = """
+    work, business, office, company, corporate, personal, private, home, primary, preferred
+    geschäftlich, geschaeftlich, geschäftliche, geschaeftliche, dienstlich, dienstliche, beruflich, berufliche, Firma, Firmen, privat,
+    Arbeit, Büro, buero, primäre, primaere
+    pro, professionnel, professionnelle, travail, bureau, entreprise, personnel, personnelle, perso, privé, privée, principal, principale
+    trabajo, profesional, empresa, laboral, particular, privado, corporativo, oficina
+    lavoro, aziendale, ufficio, personale, privata, privato
+    trabalho, comercial, profissional, pessoal
+    werk, zakelijk, zakelijke, privé
+    służbowy, firmowy, prywatny, praca
+    arbete, jobb
+    arbejde, arbejds
+    arbeid
+    会社, 勤務先, 仕事, 個人, 自宅
+"""
+"""What people put before or after the word for e-mail. One column with such a heading is the address; two are a question."""
+
+FURTHER: Final = """
+    secondary, other, alternate, alternative, sekundäre, sekundaere, weitere, alternativ, secondaire, autre, secundario, alternativo, otro
+    secondario, secondaria, alternativa, secundário, outro, andere, inny, drugi, dodatkowy, annan, anden, annen, 予備, その他
+"""
+"""A further address, never the one that is meant where there is a first."""
+
+REMARKS: Final = """
+    required, optional, Pflichtfeld, Pflicht, erforderlich, obligatoire, requis, facultatif, obligatorio, requerido, opcional
+    obbligatorio, facoltativo, richiesto, obrigatório, verplicht, vereist, optioneel, wymagane, opcjonalne, obligatorisk, krävs, valfri
+    påkrævet, påkrevd, valgfri, valgfritt, 必須, 任意
+"""
+"""`E-Mail (required)`: said about the cell, not about its meaning."""
