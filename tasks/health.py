@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from config.version import read_version
 from tasks.checks import check_connection
 from worker.batching import GraphRequest
-from worker.errors import LedgerError, UsherError
+from worker.errors import LedgerError, SealError, UsherError
 from worker.programs import Program, seen
 from worker.store import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
 from worker.timetable import Timetable
@@ -32,7 +32,7 @@ _WHERE = GraphRequest("1", "GET", "/organization?$select=id")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of the doctor. `about`: redis, workers, beats, clock or a connection's name."""
+    """One line of the doctor. `about`: redis, ledger key, workers, beats, clock or a connection's name."""
 
     about: str
     ok: bool
@@ -49,6 +49,7 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
     for fact in server_facts(server):
         yield fact
     settings = services.settings()
+    yield await _ledger_key(services)
     programs = await seen(services.jobs)
     beat = await Timetable(services.client, services.keys).has_beat()
     for fact in program_facts(programs, settings, private=private, has_beat=beat):
@@ -168,6 +169,20 @@ def clock_fact(whose: str, off_s: float) -> Fact:
     if abs(off_s) >= CLOCK_OFF_S:
         return Fact("clock", False, f"This machine's clock is {ahead}: set it by NTP.")
     return Fact("clock", True, f"This machine's clock agrees with {whose}.")
+
+
+async def _ledger_key(services: Services) -> Fact:
+    """Say whether the key opens what is sealed with it."""
+    try:
+        is_there = await services.index.check()
+        sealer = services.sealer()
+    except SealError as error:
+        return Fact("ledger key", False, str(error))
+    if sealer is None:
+        return Fact("ledger key", True, "There is none: redeem links are not kept, and access tokens are not shared.")
+    return Fact(
+        "ledger key", True, "It opens what is sealed." if is_there else "It can be read; nothing is sealed yet."
+    )
 
 
 async def _redis_clock(services: Services) -> Fact:

@@ -155,8 +155,8 @@ async def open_desk(
         yield Desk(
             client,
             keys,
-            Ledger(client, keys, lease_s=lease_s, settle_s=settle_s, sealer=sealer),
-            Jobs(client, keys, keep_s=keep_s, sealer=sealer),
+            Ledger(client, keys, lease_s=lease_s, settle_s=settle_s, sealer=lambda: sealer),
+            Jobs(client, keys, keep_s=keep_s, sealer=lambda: sealer),
             Gates(client, keys),
         )
     finally:

@@ -25,6 +25,7 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError
 from worker import audit_rows
 from worker.audit_rows import AuditRows
 from worker.chunks import read_chunk
+from worker.errors import SealError
 from worker.index import GuestIndex
 from worker.keys import Keys
 from worker.model import IndexPlace, Lane, Outcome, RowState
@@ -129,9 +130,11 @@ class Trail:
         tenant_key = self._tenant_key_of(connection) if self.keep_ms and self._index is not None else ""
         if not tenant_key or self._index is None:
             return None
-        return await self._index.place(
-            tenant_key, {i: str(row["email"]) for i, row in enumerate(rows) if row.get("email")}
-        )
+        emails = {i: str(row["email"]) for i, row in enumerate(rows) if row.get("email")}
+        try:
+            return await self._index.place(tenant_key, emails)
+        except SealError:
+            return None  # the index's key does not open here
 
     async def keep_unfinished(self, job: str, chunks: int) -> None:
         """Keep what was done in the chunks of a job that is over, or about to be, and were not folded. Again does no harm."""

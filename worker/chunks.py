@@ -53,6 +53,15 @@ def read_chunk(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes
     return ChunkContents(int(fields[b"base"]), rows, letters, fields.get(b"at", b"").decode(), outcomes_by_row)
 
 
+def can_open_links(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes) -> bool:
+    """Whether every sealed link of a chunk that is not folded opens with a key that is here."""
+    sealed = [value for name, value in fields.items() if name[:1] == b"l" and name[1:].isdigit() and value]
+    try:
+        return not sealed or (sealer is not None and all(sealer.open(value, context) for value in sealed))
+    except SealBroken:
+        return False
+
+
 def _with_link(outcome: Outcome | None, link: str) -> Outcome | None:
     return replace(outcome, redeem_url=link) if outcome is not None and link else outcome
 

@@ -102,6 +102,7 @@ class Dispatcher:
         while True:
             self._wake.clear()
             wait_s = _AWAY_S
+            self._services.settings()  # looks whether a file has changed, also where nothing is to be done
             try:
                 tick, offers = await self._tick()
                 # A full server is asked no more often than an idle one, whatever is due
@@ -143,6 +144,7 @@ class Dispatcher:
     async def _keep_house(self) -> None:
         services = self._services
         await self._look_for_room()
+        await services.key_hold.look()
         asked_s = services.clocks.now()
         now_ms = await read_time_ms(services.client)
         services.clocks.learn_redis(now_ms, asked_s)

@@ -64,7 +64,7 @@ async def _in_jobs(services: Services, addresses: set[str], held: Held) -> None:
             fields = await client.hgetall(keys.chunk(job, number))
             if b"st" not in fields:
                 continue
-            contents = read_chunk(fields, services.sealer, links_context(job, number))
+            contents = read_chunk(fields, services.sealer(), links_context(job, number))
             for i, row in enumerate(contents.rows):
                 if fold_address(str(row.get("email", ""))) in addresses:
                     place = {"job": job, "connection": (connection or b"").decode(), "row": contents.base + i}

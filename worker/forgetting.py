@@ -142,12 +142,9 @@ async def _tenants(ledger: Ledger) -> set[str]:
 async def _blank(ledger: Ledger, scripts: Scripts, job: str, chunk: int, who: str) -> int:
     key, context = ledger.keys.chunk(job, chunk), links_context(job, chunk)
     for _ in range(_TRIES):
-        _open_links(
-            await ledger.client.hgetall(key), ledger.sealer, context
-        )  # folding would leave out what does not open
         await ledger.fold(job, chunk)
         fields = await ledger.client.hgetall(key)
-        rows, changes = _changes(fields, ledger.sealer, context, who)
+        rows, changes = _changes(fields, ledger.sealer(), context, who)
         if not rows:
             return 0  # the job was deleted meanwhile
         args = [part for name, new in changes.items() for part in (name, fields[name], new)]

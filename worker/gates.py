@@ -31,12 +31,20 @@ class HoldReason(StrEnum):
     ABUSE = "abuse"
     OPERATOR = "operator"
     RESTORED = "restored"  # a backup was, and its rows cannot be verified (`verifying.py`)
+    KEY = "key"  # no worker can open what the ledger's key has sealed (`key_hold.py`)
 
 
 ENDS_BY_ITSELF = frozenset(
-    {HoldReason.CREDENTIAL, HoldReason.PERMISSION, HoldReason.TENANT, HoldReason.DIRECTORY_FULL, HoldReason.DAILY_LIMIT}
+    {
+        HoldReason.CREDENTIAL,
+        HoldReason.PERMISSION,
+        HoldReason.TENANT,
+        HoldReason.DIRECTORY_FULL,
+        HoldReason.DAILY_LIMIT,
+        HoldReason.KEY,
+    }
 )
-"""Holds that a try may end. The others wait for a person."""
+"""Holds that end once their cause is gone, by a try or because a worker looks. The others wait for a person."""
 
 FIRST_TRY_S = {
     HoldReason.CREDENTIAL: 5.0,
@@ -102,11 +110,16 @@ class Gates:
             await self._trail.note("connection.held", connection=connection, kind=kind.value, why=why)
         return held
 
-    async def hold_everything(self, why: str) -> None:
+    async def hold_everything(self, why: str, kind: HoldReason = HoldReason.OPERATOR) -> None:
         """Hold every connection, known or not, until `reopen_everything`."""
         now = await read_time_ms(self._client)
-        await self._client.hset(self._keys.hold_all(), mapping={"why": why, "since": now})
+        await self._client.hset(self._keys.hold_all(), mapping={"why": why, "since": now, "kind": kind.value})
         await self._trail.note("everything.held", why=why)
+
+    async def what_holds_everything(self) -> HoldReason | None:
+        """Return why every connection is held, None where that is not so."""
+        fields = await self._client.hgetall(self._keys.hold_all())
+        return _kind_of_all(fields) if fields else None
 
     async def reopen_everything(self) -> None:
         """End `hold_everything`; each connection's own hold stays."""
@@ -151,7 +164,7 @@ class Gates:
         fields = await self._client.hgetall(self._keys.connection(connection))
         everything = await self._client.hgetall(self._keys.hold_all())
         if everything:
-            return Gate(True, HoldReason.OPERATOR, everything[b"why"].decode(), _instant(everything.get(b"since")))
+            return Gate(True, _kind_of_all(everything), everything[b"why"].decode(), _instant(everything.get(b"since")))
         until, away = _instant(fields.get(b"closed_until")), _instant(fields.get(b"away_until"))
         present = datetime.fromtimestamp(await read_time_ms(self._client) / 1000, UTC) if until or away else None
         if until and present and until <= present:
@@ -204,6 +217,11 @@ class Gates:
         ):
             if await self._client.exists(rotation):
                 await self._client.zadd(due, {connection: now})
+
+
+def _kind_of_all(fields: dict[bytes, bytes]) -> HoldReason:
+    """Why everything is held. One for a restore is shown as what only a person ends, like an operator's own."""
+    return HoldReason.KEY if fields.get(b"kind") == HoldReason.KEY.value.encode() else HoldReason.OPERATOR
 
 
 def _instant(ms: bytes | None) -> datetime | None:

@@ -7,6 +7,10 @@ one that is hit again is renewed and one that is not goes away by itself.
 
 An entry is a field of a small hash: 10 bytes of the hash as name, and `i{day}:{job}` as value: about 30 bytes a guest while the hashes stay
 small. The claims, few at any time, are one hash a tenant: all of a batch are read and written by one command.
+
+The hashes' key is the ledger's own and lies in it, sealed with the first key of `[ledger].key` (or bare, where there is none). It is read each time,
+never remembered: after a restore, or on an emptied server, another one may lie there, and two processes with two keys would not know each
+other's guests.
 """
 
 from __future__ import annotations
@@ -19,10 +23,13 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import Redis
 
 from worker.addresses import fold_address
+from worker.errors import SealBroken
 from worker.keys import Keys
 from worker.model import IndexPlace
+from worker.scripts import Scripts
 
 if TYPE_CHECKING:
+    from worker.keyring import FindSealer
     from worker.seal import Sealer
 
 HASH_BYTES = 12
@@ -31,39 +38,68 @@ KEEP_DAYS = 30
 """A guest invited within this many days is not mailed again by another job, unless asked. Also the length of a generation."""
 
 
+_KEY_BYTES = 32
+_CONTEXT = b"guest index key"
+_LOST = (
+    "What usher knows of earlier invitations is sealed with a key that is not in [ledger].key, so nothing is sent and all rows wait: whoever runs "
+    "usher puts the key that was used before back into the list; sending goes on by itself then."
+)
+
+
 class GuestIndex:
     """Hashes addresses for the index. The key is the ledger's own, so it survives a change of `[ledger].key`."""
 
-    def __init__(self, client: Redis, keys: Keys, sealer: Sealer | None) -> None:
+    def __init__(self, client: Redis, keys: Keys, sealer: FindSealer) -> None:
         self._client: Any = client
         self._keys = keys
         self._sealer = sealer
-        self._key: bytes | None = None
-        self._tenants: set[str] = set()  # noted by this process
+        self._scripts = Scripts(client)
 
     async def place(self, tenant_key: str, emails: Mapping[int, str]) -> IndexPlace:
-        """Return where some rows (index → address) stand in their tenant's index."""
-        if self._key is None:
-            self._key = await self._fetch_key()
-        if tenant_key not in self._tenants:
-            await self._client.sadd(self._keys.index_tenants(), tenant_key)
-            self._tenants.add(tenant_key)
-        key = self._key
+        """Return where some rows (index → address) stand in their tenant's index. Raises `SealError` where its key cannot be had."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.get(self._keys.index_key())
+            pipe.sadd(self._keys.index_tenants(), tenant_key)
+            kept, _ = await pipe.execute()
+        key = await self._key_of(kept)
         hashes = {row: hash_guest(key, tenant_key, fold_address(email)) for row, email in emails.items()}
         return IndexPlace(self._keys.index(tenant_key), hashes)
 
-    async def _fetch_key(self) -> bytes:
-        """Return the index's key, made by whoever comes first and kept in the ledger, sealed where there is a sealer."""
-        name = self._keys.index_key()
-        fresh = secrets.token_bytes(32)
-        await self._client.set(name, self._sealer.seal(fresh, _CONTEXT) if self._sealer else fresh, nx=True)
-        kept = await self._client.get(name)
-        if kept is None or self._sealer is None:
-            return bytes(kept or fresh)
-        return self._sealer.open(kept, _CONTEXT)
+    async def open(self) -> None:
+        """Make the index's key where there is none, and seal it anew where another key than the first did. Raises `SealError`."""
+        await self._key_of(await self._client.get(self._keys.index_key()))
+
+    async def check(self) -> bool:
+        """Whether there is a key, which opens; nothing is changed. Raises `SealError` where it does not."""
+        kept = await self._client.get(self._keys.index_key())
+        if kept is not None:
+            _open(self._sealer(), kept)
+        return kept is not None
+
+    async def _key_of(self, kept: bytes | None) -> bytes:
+        sealer, name = self._sealer(), self._keys.index_key()
+        if kept is None:  # whoever comes first makes it
+            await self._client.set(name, _seal(sealer, secrets.token_bytes(_KEY_BYTES)), nx=True)
+            kept = await self._client.get(name) or b""
+        key = _open(sealer, kept)
+        if sealer is not None and not sealer.is_by_first(kept):
+            await self._scripts["replace"](keys=[name], args=[kept, _seal(sealer, key)])
+        return key
 
 
-_CONTEXT = b"guest index key"
+def _seal(sealer: Sealer | None, key: bytes) -> bytes:
+    return sealer.seal(key, _CONTEXT) if sealer is not None else key
+
+
+def _open(sealer: Sealer | None, kept: bytes) -> bytes:
+    if len(kept) == _KEY_BYTES:  # of a ledger that had no key when it was made
+        return kept
+    if sealer is None:
+        raise SealBroken(_LOST)
+    try:
+        return sealer.open(kept, _CONTEXT)
+    except SealBroken:
+        raise SealBroken(_LOST) from None
 
 
 def hash_guest(key: bytes, tenant_key: str, folded: str) -> bytes:

@@ -9,15 +9,15 @@ from typing import Any
 from redis.asyncio import Redis
 
 from worker.chunks import ChunkContents, links_context, read_chunk
+from worker.keyring import FindSealer, find_or_none, no_sealer
 from worker.keys import Keys
 from worker.model import STATUS_OF, RowState
-from worker.seal import Sealer
 
 
 class JobRows:
     """Reads the rows of jobs, over one Redis client; without a sealer no redeem links."""
 
-    def __init__(self, client: Redis, keys: Keys, sealer: Sealer | None = None) -> None:
+    def __init__(self, client: Redis, keys: Keys, sealer: FindSealer = no_sealer) -> None:
         self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self._keys = keys
         self._sealer = sealer
@@ -49,7 +49,7 @@ class JobRows:
             fields = await self._client.hgetall(self._keys.chunk(job, number))
             if b"st" not in fields:
                 return
-            contents = read_chunk(fields, self._sealer, links_context(job, number))
+            contents = read_chunk(fields, find_or_none(self._sealer), links_context(job, number))
             for record in _records(contents, cancelled=cancelled):
                 if record["row"] <= after:
                     continue

@@ -19,12 +19,12 @@ from worker.errors import LedgerError, LedgerTooNew
 from worker.gates import Gate, Gates
 from worker.job_rows import JobRows
 from worker.job_view import JobView, read_view
+from worker.keyring import FindSealer, no_sealer
 from worker.keys import SCHEMA, Keys
 from worker.ledger import WORKER_TTL_S
 from worker.loading import Loading
 from worker.model import JobState, Lane, Options
 from worker.scripts import Scripts
-from worker.seal import Sealer
 from worker.store import read_time_ms
 
 FOLLOWED_S = 20.0
@@ -40,7 +40,7 @@ class Jobs:
     """Jobs in the ledger, over one Redis client. `keep_s`: how long an ended job is kept."""
 
     def __init__(
-        self, client: Redis, keys: Keys, *, keep_s: float, sealer: Sealer | None = None, trail: Trail | None = None
+        self, client: Redis, keys: Keys, *, keep_s: float, sealer: FindSealer = no_sealer, trail: Trail | None = None
     ) -> None:
         self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
         self.keys = keys

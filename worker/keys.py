@@ -98,7 +98,7 @@ class Keys:
         return f"{self.prefix}:connection:{name}:doubts"
 
     def hold_all(self) -> str:
-        """hash: why, since: an operator holds every connection."""
+        """hash: why, since, kind (`gates.HoldReason`): every connection is held, by an operator, after a restore or for want of the ledger's key."""
         return f"{self.prefix}:hold"
 
     def tenant(self, tenant_key: str) -> str:
@@ -223,6 +223,10 @@ class Keys:
     def index_key(self) -> str:
         """string: the key of the index's hashes, sealed where there is a ledger key."""
         return f"{self.prefix}:index-key"
+
+    def index_opened(self) -> str:
+        """string with a short expiry: a worker has opened the index's key (`worker/key_hold.py`)."""
+        return f"{self.prefix}:index-key:opened"
 
     def index_tenants(self) -> str:
         """set: every tenant key that addresses were ever hashed for: a person is looked for in each of them."""

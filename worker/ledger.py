@@ -18,9 +18,10 @@ from redis.asyncio import Redis
 from worker import blobs
 from worker.audit import Trail
 from worker.batching import BATCH_LIMIT
-from worker.chunks import ChunkContents, links_context, read_chunk
+from worker.chunks import ChunkContents, can_open_links, links_context, read_chunk
 from worker.doubts import Doubts
 from worker.errors import LedgerTooNew
+from worker.keyring import FindSealer, find_or_none, no_sealer
 from worker.keys import SCHEMA, Keys
 from worker.latency import UNKNOWN_S
 from worker.model import (
@@ -40,7 +41,6 @@ from worker.model import (
 from worker.presence import Presence
 from worker.quota import Bucket
 from worker.scripts import Scripts, to_ms
-from worker.seal import Sealer
 from worker.spending import Spending
 
 OFFER_S = 15.0
@@ -74,7 +74,7 @@ class Ledger:
         *,
         lease_s: float = 15,
         settle_s: float = 60,
-        sealer: Sealer | None = None,
+        sealer: FindSealer = no_sealer,
         trail: Trail | None = None,
     ) -> None:
         self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
@@ -339,7 +339,10 @@ class Ledger:
         fields = await self.client.hgetall(key)
         if b"rows" not in fields:
             return False
-        contents = read_chunk(fields, self.sealer, links_context(job, chunk))
+        sealer = find_or_none(self.sealer)
+        if not can_open_links(fields, sealer, links_context(job, chunk)):
+            return False  # folded without its key they would be lost; reading sees no difference
+        contents = read_chunk(fields, sealer, links_context(job, chunk))
         finished = [o for o in contents.outcomes if o is not None]
         packed = blobs.pack_finished(contents.rows, finished)
         links = self._seal_links(finished, job, chunk)
@@ -362,8 +365,9 @@ class Ledger:
 
     def _seal_links(self, outcomes: Sequence[Outcome], job: str, chunk: int, *, for_now: bool = False) -> bytes:
         """Return the outcomes' links as they are stored; nothing where there are none, or no key to seal them with."""
-        links = blobs.pack_links(outcomes, for_now=for_now) if self.sealer else b""
-        return self.sealer.seal(links, links_context(job, chunk)) if links and self.sealer else b""
+        sealer = find_or_none(self.sealer)
+        links = blobs.pack_links(outcomes, for_now=for_now) if sealer else b""
+        return sealer.seal(links, links_context(job, chunk)) if links and sealer else b""
 
     async def find_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
         """Return those of some rows whose guest any job invited lately; asked for again, they stay known."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.approval import explain
 from worker.chunk import BlockedDomains, ChunkRun
+from worker.errors import SealError
 from worker.leases import Leases
 from worker.logs import bound
 from worker.lookups import LookUps
@@ -129,7 +130,10 @@ class ChunkRunner:
             blocked=self._blocked,
             tally=tally,
         )
-        wait_s = await run.work(lambda: not self._stopping() and loop.time() < deadline_s)
+        try:
+            wait_s = await run.work(lambda: not self._stopping() and loop.time() < deadline_s)
+        except SealError as error:
+            lease.rest, wait_s = "held", await self._services.key_hold.met(error)
         if lease.rest == "long" and self._stopping():
             lease.rest = "stopping"
         return wait_s

@@ -22,11 +22,12 @@ from worker.gates import Gates
 from worker.graph import GraphClient
 from worker.index import GuestIndex
 from worker.jobs import Jobs
+from worker.key_hold import KeyHold
+from worker.keyring import Keyring, no_sealer
 from worker.keys import Keys
 from worker.latency import Latencies
 from worker.ledger import Ledger
 from worker.meters import Meters
-from worker.seal import Sealer
 from worker.shelf import TokenShelf
 from worker.store import open_client
 from worker.tokens import TokenSource
@@ -34,6 +35,7 @@ from worker.usage import Begun
 
 if TYPE_CHECKING:
     from config import Connection, Settings
+    from worker.keyring import FindSealer
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,8 @@ class Services:
     index: GuestIndex
     tokens: TokenSource
     graph: GraphClient
-    sealer: Sealer | None
+    sealer: FindSealer
+    key_hold: KeyHold
     clocks: Clocks = field(default_factory=Clocks)
     latencies: Latencies = field(default_factory=Latencies)
     begun: Begun = field(default_factory=Begun)
@@ -99,14 +102,6 @@ def _tenant_key(settings: Settings, connection: str) -> str:
         return ""
 
 
-def open_sealer(settings: Settings) -> Sealer | None:
-    """Return the sealer of `[ledger].key`, None where there is none: links are not kept then, tokens not shared.
-
-    Raises `config.ConfigError` when a key is named but cannot be read.
-    """
-    return Sealer([reference.resolve() for reference in settings.ledger.key]) if settings.ledger.key else None
-
-
 @asynccontextmanager
 async def open_services(
     settings: Callable[[], Settings],
@@ -126,7 +121,7 @@ async def open_services(
         client = open_client(redis_url, timeout_s=redis_timeout_s)
         stack.push_async_callback(client.aclose)
         keys = Keys(present.ledger.prefix)
-        sealer = open_sealer(present) if sealed else None
+        sealer = Keyring(settings).sealer if sealed else no_sealer
         index = GuestIndex(client, keys, sealer)
         audit_log = AuditLog(present.ledger.audit_log) if present.ledger.audit_log else None
         if audit_log is not None:
@@ -145,7 +140,7 @@ async def open_services(
         )
         jobs = Jobs(client, keys, keep_s=present.ledger.keep_s, sealer=sealer, trail=trail)
         meters = Meters()
-        tokens = TokenSource(TokenShelf(client, keys, sealer) if sealer else None, heard=meters.token_request)
+        tokens = TokenSource(TokenShelf(client, keys, sealer) if sealed else None, heard=meters.token_request)
         stack.push_async_callback(tokens.close)
         graph = GraphClient(present.graph.timeout_s, heard=meters.graph_call)
         stack.push_async_callback(graph.close)
@@ -160,6 +155,7 @@ async def open_services(
             tokens=tokens,
             graph=graph,
             sealer=sealer,
+            key_hold=KeyHold(client, keys, index, jobs.gates),
             meters=meters,
             problem=problem,
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from worker.addresses import fold_address
 from worker.directory import MOST_ADDRESSES
 from worker.doubts import DoubtfulRow
+from worker.errors import SealError
 from worker.invitation import wants_mail
 from worker.leases import Leases
 from worker.logs import bound
@@ -65,6 +66,8 @@ class Settler:
                 await self._settle(connection, doubtful, counts)
             # Not where anything went wrong: the rows would be due at once, again and again. The offer has set a later time.
             await ledger.doubts.end_look_up(ticket.connection)
+        except SealError as error:
+            await self._services.key_hold.met(error)
         except OUTAGE as error:
             log.warning(
                 "connection %s: looking up rows in doubt waits for Redis (%s)", ticket.connection, type(error).__name__

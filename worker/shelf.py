@@ -1,7 +1,7 @@
 """The shelf in Redis where processes leave access tokens for each other, sealed: N of them ask Entra once.
 
 A convenience, never a condition: whatever goes wrong here, a process signs in itself. A token is bound to the key it
-lies under, and one that was bought with a credential that is no longer configured is not taken.
+lies under, and one that was bought with a credential that is no longer configured is not taken. Without a ledger key there is no shelf.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from redis.exceptions import RedisError, WatchError
 
 from worker.credentials import AccessToken, make_token
 from worker.errors import SealError
+from worker.keyring import FindSealer, find_or_none
 from worker.keys import Keys
-from worker.seal import Sealer
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -39,7 +39,7 @@ class TokenShelf:
     """Tokens under `Keys.token(client_key)`, at most one process at a time asking under
     `Keys.token_lock(client_key)`."""
 
-    def __init__(self, client: Redis, keys: Keys, sealer: Sealer) -> None:
+    def __init__(self, client: Redis, keys: Keys, sealer: FindSealer) -> None:
         """`client` may decode answers or not: what is stored is text."""
         self._client = client
         self._sealer = sealer
@@ -56,7 +56,9 @@ class TokenShelf:
 
     async def put(self, client_key: str, token: AccessToken) -> None:
         """Leave a token for others until it ends."""
-        key = self._keys.token(client_key)
+        sealer, key = find_or_none(self._sealer), self._keys.token(client_key)
+        if sealer is None:
+            return
         life_s = token.expires_at.timestamp() - token.issued_at.timestamp()
         plain = json.dumps(
             {
@@ -66,7 +68,7 @@ class TokenShelf:
                 "fingerprint": token.fingerprint,
             }
         )
-        sealed = base64.b64encode(self._sealer.seal(plain.encode(), key.encode())).decode("ascii")
+        sealed = base64.b64encode(sealer.seal(plain.encode(), key.encode())).decode("ascii")
         try:
             await _soon(self._client.set(key, sealed, px=max(1, int(life_s * 1000))))
         except (RedisError, OSError, TimeoutError):
@@ -90,7 +92,10 @@ class TokenShelf:
 
     async def lock(self, client_key: str) -> str | None:
         """Return a mark when this process is to ask, None when another is asking, `UNLOCKED` when Redis is in
-        trouble."""
+        trouble,
+        or there is no key to leave a token sealed with."""
+        if find_or_none(self._sealer) is None:
+            return UNLOCKED
         mark = secrets.token_hex(8)
         try:
             taken = await _soon(self._client.set(self._keys.token_lock(client_key), mark, nx=True, px=LOCK_MS))
@@ -122,9 +127,12 @@ class TokenShelf:
                 return  # somebody replaced it in between: it is no longer ours
 
     def _unpack(self, key: str, stored: str | bytes) -> AccessToken | None:
+        sealer = self._sealer()
+        if sealer is None:
+            return None
         try:
             sealed = base64.b64decode(stored, validate=True)
-            found = json.loads(self._sealer.open(sealed, key.encode()))
+            found = json.loads(sealer.open(sealed, key.encode()))
             issued_s = float(found["issued_at"])
             return make_token(
                 str(found["token"]),

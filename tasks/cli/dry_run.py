@@ -232,4 +232,4 @@ def write_plan(
         "verdicts": forecast.verdicts.text(),
     }
     with open_private(request.output) as stream:
-        stream.write(seal_plan(told, services.sealer))
+        stream.write(seal_plan(told, services.sealer()))

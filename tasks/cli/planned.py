@@ -59,7 +59,7 @@ def check_plan(
     """Look at seal, connection and list before anything is loaded; returns the verdicts. Raises `Refusal`."""
     plan = request.plan
     assert plan is not None
-    if fault := check_seal(plan, services.sealer):
+    if fault := check_seal(plan, services.sealer()):
         raise Refusal(f"{fault}; nothing was sent. Make it anew: {_anew(plan)}")
     here = describe_connection(connection, built_in=built_in)
     differing = compare_connection(plan, here)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.ledgers import Desk
 from worker.index import HASH_BYTES, KEEP_DAYS, GuestIndex, hash_guest
+from worker.keyring import no_sealer
 from worker.model import Grant, IndexPlace, Lease, Outcome, RowState
 
 DAY_MS = 86_400_000
@@ -23,7 +24,7 @@ async def leased(desk: Desk, job: str) -> Lease:
 
 async def place_of(desk: Desk, email: str = "ada@partner.example") -> IndexPlace:
     """Where row 0 stands when its guest is this one."""
-    return await GuestIndex(desk.client, desk.keys, None).place("tenant", {0: email})
+    return await GuestIndex(desk.client, desk.keys, no_sealer).place("tenant", {0: email})
 
 
 async def begin(desk: Desk, lease: Lease, place: IndexPlace, *, resend: bool = False) -> Grant:

@@ -16,6 +16,7 @@ from worker.audit_log import AuditLog
 from worker.forgetting import forget
 from worker.gates import Gates, HoldReason
 from worker.index import GuestIndex
+from worker.keyring import no_sealer
 from worker.ledger import Ledger
 from worker.model import ChunkEnd, Lane, Outcome, RowState
 
@@ -24,7 +25,7 @@ DAY_S = 86_400
 
 def make_trail(desk: Desk, keep_s: float = 400 * DAY_S, actor: str = "ada@ops1", copy: AuditLog | None = None) -> Trail:
     """The trail of a process that can hash addresses."""
-    index = GuestIndex(desk.client, desk.keys, None)
+    index = GuestIndex(desk.client, desk.keys, no_sealer)
     return Trail(
         desk.client,
         desk.keys,
@@ -73,7 +74,7 @@ async def send(desk: Desk, indexes: Sequence[int] | None = None, *, whole: bool 
     """Send rows of the next chunk; `whole`: as a worker does that knows the chunk from end to end. Returns the job."""
     lease = await desk.lease()
     t = lease.ticket
-    place = await GuestIndex(desk.client, desk.keys, None).place(
+    place = await GuestIndex(desk.client, desk.keys, no_sealer).place(
         f"t/{t.connection}", {i: row["email"] for i, row in enumerate(lease.rows)}
     )
     grant = await desk.ledger.begin_batch(
@@ -219,7 +220,7 @@ async def test_no_address_is_in_it_and_one_person_can_be_taken_out(desk: Desk) -
     assert everything
     assert "example.com" not in everything
     before = await rows(desk)
-    done = await forget(desk.ledger, GuestIndex(desk.client, desk.keys, None), f"{job}-2@EXAMPLE.com")
+    done = await forget(desk.ledger, GuestIndex(desk.client, desk.keys, no_sealer), f"{job}-2@EXAMPLE.com")
     assert (done.rows, done.audited) == (1, 1)
     after = await rows(desk)
     assert [line["guest"] for line in after] == [before[0]["guest"], "", before[2]["guest"]]

@@ -12,6 +12,7 @@ from worker import blobs
 from worker.errors import LedgerBusy, LedgerError, SealBroken
 from worker.forgetting import forget
 from worker.index import GuestIndex
+from worker.keyring import FindSealer, no_sealer
 from worker.ledger import Ledger
 from worker.model import IndexPlace, Lane, Options, Outcome, RowState
 from worker.seal import Sealer
@@ -155,9 +156,11 @@ async def test_without_the_key_of_the_links_nothing_is_done(desk: Desk) -> None:
     await load(desk, "first", rows)
     await send(desk, rows, range(5))
     before = await results(desk, "first")
-    for sealer, error in ((None, LedgerError), (Sealer(["another key, long enough"]), SealBroken)):
+    another = Sealer(["another key, long enough"])
+    ways: list[tuple[FindSealer, type[Exception]]] = [(no_sealer, LedgerError), (lambda: another, SealBroken)]
+    for find, error in ways:
         with pytest.raises(error):
-            await forget_ann(desk, Ledger(desk.client, desk.keys, sealer=sealer))
+            await forget_ann(desk, Ledger(desk.client, desk.keys, sealer=find))
     assert await results(desk, "first") == before
 
 

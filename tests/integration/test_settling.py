@@ -20,6 +20,7 @@ from worker.clocks import Clocks
 from worker.directory import DirectoryUser
 from worker.graph import Exchange
 from worker.index import GuestIndex
+from worker.keyring import no_sealer
 from worker.latency import Latencies
 from worker.leases import Leases
 from worker.lookups import Delay, Found, LookUps, WhyNot
@@ -110,7 +111,7 @@ class _Services:
 
     def __init__(self, desk: Desk, clocks: Clocks) -> None:
         self.latencies = Latencies()
-        self.ledger, self.clocks, self.index = desk.ledger, clocks, GuestIndex(desk.client, desk.keys, None)
+        self.ledger, self.clocks, self.index = desk.ledger, clocks, GuestIndex(desk.client, desk.keys, no_sealer)
 
         self.begun, self.graph, self.meters = Begun(), self, Meters()
         self.rules, self.may_leave = list[Any](), list[bool]()

@@ -22,7 +22,8 @@ local n = e[2] or name_of(0)
 local begins, held = '', 0
 
 local function hold(from)
-  if redis.call('EXISTS', KEYS[5]) == 0 then
+  local kind = redis.call('HGET', KEYS[5], 'kind')
+  if kind == 'key' or redis.call('EXISTS', KEYS[5]) == 0 then -- a lost key's ends by itself; this one must outlive it
     redis.call('HSET', KEYS[5], 'why', ARGV[8], 'since', string.format('%.0f', now), 'kind', 'restored')
     held = 1
   end

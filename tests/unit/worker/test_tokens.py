@@ -476,7 +476,7 @@ KEY = new_key_text()
 
 def shelf_of(client: redis.asyncio.Redis, key: str = KEY) -> TokenShelf:
     """Return a process's shelf."""
-    return TokenShelf(client, Keys(), Sealer([key]))
+    return TokenShelf(client, Keys(), lambda: Sealer([key]))
 
 
 async def test_processes_ask_once(entra: Entra, client: redis.asyncio.Redis) -> None:
