@@ -188,6 +188,7 @@ def ensure_ledger_key(folders: Folders) -> Path:
             write_key(path)
     if path.stat().st_size < SHORTEST_FILE:
         raise StackError(
-            f"{path} is not a ledger key (too short): restore it, or move it away and lose the links sealed with it."
+            f"{path} is not a ledger key (too short): restore it, or move the whole folder {folders.state} away and begin "
+            "with an empty ledger; with another key nothing is sent."
         )
     return path
