@@ -1,14 +1,16 @@
-"""What each known cause of a refusal means: for the row, for the connection, and in words. Pure.
+"""What a refusal means: for the row, for the connection, and in words. What any operation may meet stands here. Pure.
 
-`patterns.py` tells the causes apart; `verdicts.py` judges what has none.
+Each operation adds its own causes (`invite_rules.py`, `reset_rules.py`): the same words of Graph's may stop everything for one
+and end a row for another. `patterns.py` tells causes apart; `verdicts.py` judges what has none.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from worker.patterns import Cause
+from worker.patterns import Pattern, find_cause, wording
 
 
 class Kind(StrEnum):
@@ -40,68 +42,26 @@ class Rule:
     """What a cause asks of the caller, and what is told."""
 
     kind: Kind
-    message: str  # {domain}: of the invited address, "This domain" where it is not known; {raw}: Graph's own words
+    message: str  # see `OperationRules.explain`
     hold: HoldKind | None = None
     whole_domain: bool = False
+    names_user: bool = False  # Graph's message holds the user's object id
 
 
-RULES: dict[Cause, Rule] = {
-    Cause.ALREADY_GUEST: Rule(
-        Kind.ALREADY_GUEST,
-        "Already in this tenant and able to sign in, so Microsoft mailed no invitation; it would not with --resend either.",
-    ),
-    Cause.ACCOUNT_DISABLED: Rule(
-        Kind.FAILED,
-        "This guest exists, but the account is blocked from signing in: an administrator must enable it, then retry the row.",
-    ),
-    Cause.OWN_DOMAIN: Rule(
-        Kind.FAILED,
-        "{domain} is a domain of this tenant itself: this is a colleague, who cannot be a guest.",
-    ),
-    Cause.GROUP_ADDRESS: Rule(
-        Kind.FAILED, "The address belongs to a group or distribution list; invite its members one by one."
-    ),
-    Cause.BAD_ADDRESS: Rule(
-        Kind.FAILED,
-        "Microsoft does not accept this e-mail address; correct it and submit the row again. It said: {raw}",
-    ),
-    Cause.BAD_REDIRECT: Rule(
-        Kind.FAILED,
-        "Microsoft does not accept the redirect URL; it must be an absolute http or https URL. It said: {raw}",
-    ),
-    Cause.ADDRESS_TAKEN: Rule(
-        Kind.FAILED,
-        "Another object of this tenant (a contact or a user) already holds this address: an administrator must remove or "
-        "change it, then retry the row.",
-    ),
-    Cause.HOME_TENANT_REFUSES: Rule(
-        Kind.FAILED, "This person's home organisation cannot be invited; ask the person for a different address."
-    ),
-    Cause.BLOCKED_DOMAIN: Rule(
-        Kind.FAILED,
-        "{domain} is blocked by this tenant's external collaboration settings: an administrator must allow the domain there.",
-        None,
-        True,
-    ),
-    Cause.CROSS_TENANT: Rule(
-        Kind.FAILED,
-        "Cross-tenant access settings block guests from {domain}: the administrators of both tenants must allow B2B "
-        "collaboration.",
-        None,
-        True,
-    ),
-    Cause.CROSS_CLOUD: Rule(
-        Kind.FAILED,
-        "The tenant of {domain} has disabled Microsoft's cross-cloud application: its administrator must enable it again.",
-        None,
-        True,
-    ),
-    Cause.INVITES_OFF: Rule(
-        Kind.HOLD,
-        "This tenant's guest invite settings do not let the application invite: its administrator must change them or grant "
-        "the application permission User.Invite.All. A change takes 15 to 60 minutes to work; usher goes on by itself.",
-        HoldKind.TENANT,
-    ),
+class Cause(StrEnum):
+    """Why Graph refuses whatever it is asked, in our words."""
+
+    ABUSE_BLOCK = "abuse_block"
+    NO_PERMISSION = "no_permission"
+    TOKEN_REFUSED = "token_refused"  # noqa: S105  (a cause, no secret)
+    DIRECTORY_FULL = "directory_full"
+    STOPPED_FOR_GOOD = "stopped_for_good"
+    NO_TARGET_TENANT = "no_target_tenant"
+    WRONG_ADDRESS_OF_GRAPH = "wrong_graph_url"
+    FOREIGN_ANSWER = "foreign_answer"
+
+
+SHARED_RULES: Mapping[StrEnum, Rule] = {
     Cause.ABUSE_BLOCK: Rule(
         Kind.HOLD,
         "Microsoft has blocked all invitations of this tenant for suspicious activity. Nothing more is sent: a tenant "
@@ -110,7 +70,7 @@ RULES: dict[Cause, Rule] = {
     ),
     Cause.NO_PERMISSION: Rule(
         Kind.HOLD,
-        "The application may not invite: a tenant administrator must grant the application permission User.Invite.All and "
+        "The application may not {verb}: a tenant administrator must grant the application permission {permission} and "
         "give admin consent. Just granted, it takes a few minutes; usher goes on by itself.",
         HoldKind.PERMISSION,
     ),
@@ -138,7 +98,7 @@ RULES: dict[Cause, Rule] = {
     ),
     Cause.WRONG_ADDRESS_OF_GRAPH: Rule(
         Kind.HOLD,
-        "Something answers at the connection's Graph address, but it knows no invitations (status {status}): check graph_url "
+        "Something answers at the connection's Graph address, but it does not know what usher asks (status {status}): check graph_url "
         "and cloud of the connection. It said: {raw}",
         HoldKind.TENANT,
     ),
@@ -149,9 +109,57 @@ RULES: dict[Cause, Rule] = {
         HoldKind.TENANT,
     ),
 }
+SHARED_PATTERNS = (
+    wording(Cause.ABUSE_BLOCK, r"suspicious activity", r"invitations are blocked for this directory"),
+    wording(Cause.NO_PERMISSION, r"insufficient privileges", statuses=(401, 403)),
+    wording(Cause.DIRECTORY_FULL, r"exceed the maximum quota count"),
+    wording(Cause.NO_TARGET_TENANT, r"unable to find target address", statuses=(400, 404, 500)),
+)
+"""Looked at before an operation's own: a block of the whole tenant that is mistaken for a bad row would go on sending."""
+SHARED_STATUSES: Mapping[int, StrEnum] = {401: Cause.TOKEN_REFUSED, 405: Cause.WRONG_ADDRESS_OF_GRAPH}
+_CODES = {
+    # Codes that mean one thing with every 4xx; looked at before any wording. With a 5xx the write may still be done.
+    "InvalidAuthenticationToken": Cause.TOKEN_REFUSED,
+    "Directory_QuotaExceeded": Cause.DIRECTORY_FULL,
+    "Request_ThrottledPermanently": Cause.STOPPED_FOR_GOOD,
+}
 
 
-def explain_cause(cause: Cause, domain: str = "") -> str:
-    """Return what is said of a guest whom Graph refuses for this cause, for a row whose refusal is foreseen."""
-    message = RULES[cause].message.replace("{domain}", domain or "the address's domain")
-    return message if domain else message[:1].upper() + message[1:]
+@dataclass(frozen=True, slots=True)
+class OperationRules:
+    """What an operation knows of Graph's refusals, over what goes for any. `statuses`: what one means where no wording is known.
+
+    A 403 or 404 that is not among them ends the row. `verb` and `permission` are put into sentences.
+    """
+
+    verb: str
+    permission: str  # the least application permission
+    rules: Mapping[StrEnum, Rule]
+    patterns: tuple[Pattern, ...]  # the first that fits is taken
+    statuses: Mapping[int, StrEnum] = field(default_factory=dict)
+
+    def find_cause(self, status: int, code: str, message: str) -> StrEnum | None:
+        """Return why Graph refused, or None when neither the code nor any known wording says so."""
+        if 400 <= status < 500 and code in _CODES:
+            return _CODES[code]
+        return find_cause(status, message, SHARED_PATTERNS) or find_cause(status, message, self.patterns)
+
+    def cause_of_status(self, status: int) -> StrEnum | None:
+        """Return what a status means by itself."""
+        return self.statuses.get(status) or SHARED_STATUSES.get(status)
+
+    def rule(self, cause: StrEnum) -> Rule:
+        """Return what a cause means for this operation."""
+        return self.rules.get(cause) or SHARED_RULES[cause]
+
+    def explain(self, cause: StrEnum, *, domain: str = "", status: int = 0, raw: str = "") -> str:
+        """Return what is said of a guest whom Graph refuses for this cause. `domain`: of the address; `raw`: Graph's own words."""
+        message = (
+            self.rule(cause)
+            .message.replace("{verb}", self.verb)
+            .replace("{permission}", self.permission)
+            .replace("{domain}", domain or "the address's domain")
+            .replace("{status}", str(status))
+            .replace("{raw}", raw or "nothing more.")
+        )
+        return message if domain else message[:1].upper() + message[1:]

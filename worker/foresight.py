@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.causes import explain_cause
+from worker.causes import Cause
 from worker.directory import DirectoryUser
+from worker.invite_rules import INVITE, InviteCause
 from worker.lookups import WhyNot
 from worker.model import KnownRow, Row, RowState
-from worker.patterns import Cause
 from worker.precheck import build_known, judge
 from worker.tenant_rules import TenantRules
 
@@ -65,15 +65,17 @@ def _ask_graph(row: Row, address: str, seen: Seen, rules: TenantRules) -> Forese
     """Judge as Graph would, asked to invite this guest."""
     user = seen.user
     if rules.closed:
-        return _refused(Cause.NO_PERMISSION if rules.closed == "permission" else Cause.INVITES_OFF)
+        return _refused(Cause.NO_PERMISSION if rules.closed == "permission" else InviteCause.INVITES_OFF)
     if row.get("user_type") == "Member" and rules.roles is not None and not rules.roles & _PRIVILEGED:
         why = "The app may not invite members (user_type Member): an administrator gives it a role that may, or the row asks for a Guest."
         return Foreseen(Would.REFUSE, "member_not_allowed", why, by_graph=True)
     if user is not None:
         if not user.enabled:
-            return _refused(Cause.ACCOUNT_DISABLED)
+            return _refused(InviteCause.ACCOUNT_DISABLED)
         if not user.pending:
-            return Foreseen(Would.SKIP, Cause.ALREADY_GUEST.value, explain_cause(Cause.ALREADY_GUEST), by_graph=True)
+            return Foreseen(
+                Would.SKIP, InviteCause.ALREADY_GUEST.value, INVITE.explain(InviteCause.ALREADY_GUEST), by_graph=True
+            )
         why = "Was invited before and has not accepted: gets a new link, and the earlier one stops working."
         return Foreseen(Would.INVITE, "invited_again", why)
     domain = address.rpartition("@")[2]
@@ -92,13 +94,13 @@ def _ask_graph(row: Row, address: str, seen: Seen, rules: TenantRules) -> Forese
     return Foreseen(Would.INVITE)
 
 
-def _refused(cause: Cause, domain: str = "") -> Foreseen:
-    return Foreseen(Would.REFUSE, cause.value, explain_cause(cause, domain), by_graph=True)
+def _refused(cause: Cause | InviteCause, domain: str = "") -> Foreseen:
+    return Foreseen(Would.REFUSE, cause.value, INVITE.explain(cause, domain=domain), by_graph=True)
 
 
-def _domain_cause(domain: str, seen: Seen, rules: TenantRules) -> Cause | None:
+def _domain_cause(domain: str, seen: Seen, rules: TenantRules) -> InviteCause | None:
     if domain in (rules.domains or ()):
-        return Cause.OWN_DOMAIN
+        return InviteCause.OWN_DOMAIN
     if rules.refuses_domain(domain):
-        return Cause.BLOCKED_DOMAIN
-    return Cause.CROSS_TENANT if seen.partner_blocked else None
+        return InviteCause.BLOCKED_DOMAIN
+    return InviteCause.CROSS_TENANT if seen.partner_blocked else None

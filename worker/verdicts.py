@@ -1,7 +1,7 @@
 """From an answer of Graph to what it means for the row and the connection. Pure and total: no answer is without a
 verdict.
 
-Status and code first, then the wordings of `worker.patterns`. Three questions are kept apart: is it the *row* (it
+Status and code first, then the wordings that the operation brings along (`worker.causes`). Three questions are kept apart: is it the *row* (it
 ends), the *connection* (its gate closes or is held, the row waits), or is it *in doubt* (the guest may have been
 invited; nobody sends again before looking)? A verdict depends on the operation: 403 on a read means "may not read",
 never a hold. https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/graph/errors
@@ -10,15 +10,15 @@ never a hold. https://learn.microsoft.com/graph/api/invitation-post  https://lea
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from config.values import fold_domain
 from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
-from worker.causes import RULES, HoldKind, Kind
-from worker.patterns import PATTERNS, Cause, Pattern, find_cause
+from worker.causes import Cause, HoldKind, Kind, OperationRules
+from worker.invite_rules import INVITE
+from worker.reset_rules import RESET
 from worker.retries import parse_retry_after
 
 
@@ -26,6 +26,7 @@ class Operation(StrEnum):
     """What was asked of Graph."""
 
     INVITE = "invite"
+    RESET = "reset"
     READ_USERS = "read_users"
     READ_ORGANIZATION = "read_organization"
     READ_POLICY = "read_policy"
@@ -64,28 +65,34 @@ _QUERY = re.compile(r"(https?://[^\s?'\"<>]{1,300})\?[^\s'\"<>]*", re.IGNORECASE
 _GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
-_READ_PERMISSION = {
-    Operation.READ_USERS: "User.Read.All",
-    Operation.READ_ORGANIZATION: "Organization.Read.All",
-    Operation.READ_POLICY: "Policy.Read.All",
-    Operation.READ_DELETED: "User.Read.All",
+_WRITES = {Operation.INVITE: INVITE, Operation.RESET: RESET}
+"""What each operation that changes something brings along."""
+_READS = {
+    operation: OperationRules(verb="read this", permission=permission, rules={}, patterns=())
+    for operation, permission in (
+        (Operation.READ_USERS, "User.Read.All"),
+        (Operation.READ_ORGANIZATION, "Organization.Read.All"),
+        (Operation.READ_POLICY, "Policy.Read.All"),
+        (Operation.READ_DELETED, "User.Read.All"),
+    )
 }
 
 
 def decide(
-    operation: Operation, answer: GraphAnswer, *, email: str = "", patterns: Sequence[Pattern] = PATTERNS
+    operation: Operation, answer: GraphAnswer, *, email: str = "", rules: OperationRules | None = None
 ) -> Verdict:
     """Return what `answer` to `operation` means. Never raises, whatever the body.
 
-    `email` is the invited address; only its domain ever appears in a sentence.
+    `email` is the invited address; only its domain ever appears in a sentence. `rules`: others than the operation's own.
     """
-    if operation is Operation.INVITE and answer.fate is Fate.ANSWERED and 200 <= answer.status < 300:
+    changes = operation in _WRITES
+    if changes and answer.fate is Fate.ANSWERED and 200 <= answer.status < 300:
         return _decide_success(answer)
     spoken = _Spoken.of(answer, email)
     verdict = (
-        _decide_invite(answer, spoken, patterns)
-        if operation is Operation.INVITE
-        else _decide_read(operation, answer, spoken)
+        _decide_write(answer, spoken, rules or _WRITES[operation])
+        if changes
+        else _decide_read(answer, spoken, rules or _READS[operation])
     )
     return verdict._replace(
         raw=spoken.raw,
@@ -132,7 +139,7 @@ def _clean(message: str) -> str:
     return _QUERY.sub(r"\1", _ADDRESS.sub("…@", one_line))[:_RAW_LIMIT]
 
 
-def _decide_invite(answer: GraphAnswer, spoken: _Spoken, patterns: Sequence[Pattern]) -> Verdict:
+def _decide_write(answer: GraphAnswer, spoken: _Spoken, rules: OperationRules) -> Verdict:
     if answer.fate is Fate.NOT_SENT:
         return Verdict(
             Kind.RETRY,
@@ -142,10 +149,10 @@ def _decide_invite(answer: GraphAnswer, spoken: _Spoken, patterns: Sequence[Patt
         )
     if answer.fate is Fate.LOST:
         return _in_doubt(answer, "answer_lost", "The request was sent, but no usable answer came back")
-    cause = find_cause(answer.status, spoken.code, spoken.message, patterns)
+    cause = rules.find_cause(answer.status, spoken.code, spoken.message)
     if cause is not None:
-        return _apply(cause, answer, spoken)
-    return _decide_by_status(answer, spoken)
+        return _apply(cause, answer, spoken, rules)
+    return _decide_by_status(answer, spoken, rules)
 
 
 def _decide_success(answer: GraphAnswer) -> Verdict:
@@ -171,7 +178,7 @@ def _decide_success(answer: GraphAnswer) -> Verdict:
     return verdict._replace(user_id=user_id, status=answer.status, request_id=request_id)
 
 
-def _decide_by_status(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+def _decide_by_status(answer: GraphAnswer, spoken: _Spoken, rules: OperationRules) -> Verdict:
     """Decide where neither the code nor a known wording gave the cause away."""
     status = answer.status
     if status == 429:
@@ -181,30 +188,18 @@ def _decide_by_status(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
     if status >= 500 or status == 408 or status < 200:
         # 500, 502, 504: the write may be done. 408: the server gave up on us at a time that we do not know.
         return _in_doubt(answer, spoken.code or f"status_{status}", f"Graph answered with status {status}")
-    if status == 401:
-        return _apply(Cause.TOKEN_REFUSED, answer, spoken)
-    if status == 403:
-        return _forbidden(answer, spoken)
     if answer.note == NOTE_WHOLE_BATCH and status in _ABOUT_THE_REQUEST:
         return _batch_refused(answer, spoken)
-    if status in _ABOUT_THE_REQUEST:
-        reason = f": {spoken.raw}" if spoken.raw else f" with status {status} and gave no reason."
-        return Verdict(
-            Kind.FAILED, spoken.code or f"status_{status}", f"Graph refused this guest{reason}", cause="refused"
-        )
-    if status < 400 or (not spoken.code and not spoken.message):
+    if status < 400 or (not spoken.code and not spoken.message and status not in {401, *_ABOUT_THE_REQUEST}):
         # A redirect (never followed: the token would travel) or a body that no Graph writes.
-        return _apply(Cause.FOREIGN_ANSWER, answer, spoken)
-    if status in (404, 405, 410):
-        # POST /invitations names no object, so what is missing can only be the address itself. It is not the row's
-        # fault, and the next row would fare no better: hold, half-open.
-        return _apply(Cause.WRONG_ADDRESS_OF_GRAPH, answer, spoken)
-    return Verdict(
-        Kind.FAILED,
-        spoken.code or f"status_{status}",
-        f"Graph refused this guest: {spoken.raw or spoken.code}",
-        cause="refused",
+        return _apply(Cause.FOREIGN_ANSWER, answer, spoken, rules)
+    cause = rules.cause_of_status(status)
+    if cause is not None:
+        return _named(_apply(cause, answer, spoken, rules), cause, spoken, rules)
+    reason = (
+        f": {spoken.raw or spoken.code}" if spoken.raw or spoken.code else f" with status {status} and gave no reason."
     )
+    return Verdict(Kind.FAILED, spoken.code or f"status_{status}", f"Graph refused this guest{reason}", cause="refused")
 
 
 _ABOUT_THE_REQUEST = frozenset({400, 409, 413, 415, 422})
@@ -236,15 +231,13 @@ def _unavailable(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
     )
 
 
-def _forbidden(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
-    if not spoken.code and not spoken.message:
-        return _apply(Cause.FOREIGN_ANSWER, answer, spoken)
-    verdict = _apply(Cause.NO_PERMISSION, answer, spoken)
-    if spoken.code == "Authorization_RequestDenied" or not spoken.raw:
+def _named(verdict: Verdict, cause: StrEnum, spoken: _Spoken, rules: OperationRules) -> Verdict:
+    """Add Graph's own words where it forbids for a reason that only they may tell."""
+    if cause is not Cause.NO_PERMISSION or spoken.code == "Authorization_RequestDenied" or not spoken.raw:
         return verdict
     return verdict._replace(
-        message=f"Graph does not let the application invite and says: “{spoken.raw}” If that does not tell what to do, a "
-        "tenant administrator must check the permission User.Invite.All and its admin consent.",
+        message=f"Graph does not let the application {rules.verb} and says: “{spoken.raw}” If that does not tell what to do, a "
+        f"tenant administrator must check the permission {rules.permission} and its admin consent.",
     )
 
 
@@ -270,18 +263,13 @@ def _in_doubt(answer: GraphAnswer, code: str, happened: str) -> Verdict:
     )
 
 
-def _apply(cause: Cause, answer: GraphAnswer, spoken: _Spoken) -> Verdict:
-    rule = RULES[cause]
-    message = (
-        rule.message.replace("{domain}", spoken.domain or "the address's domain")
-        .replace("{status}", str(answer.status))
-        .replace("{raw}", spoken.raw or "nothing more.")
-    )
-    found = _GUID.search(spoken.message) if cause in (Cause.ALREADY_GUEST, Cause.ACCOUNT_DISABLED) else None
+def _apply(cause: StrEnum, answer: GraphAnswer, spoken: _Spoken, rules: OperationRules) -> Verdict:
+    rule = rules.rule(cause)
+    found = _GUID.search(spoken.message) if rule.names_user else None
     return Verdict(
         rule.kind,
         spoken.code or cause.value,
-        message if spoken.domain else message[:1].upper() + message[1:],
+        rules.explain(cause, domain=spoken.domain, status=answer.status, raw=spoken.raw),
         user_id=found.group(0) if found else "",
         hold=rule.hold,
         whole_domain=rule.whole_domain,
@@ -289,7 +277,7 @@ def _apply(cause: Cause, answer: GraphAnswer, spoken: _Spoken) -> Verdict:
     )
 
 
-def _decide_read(operation: Operation, answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+def _decide_read(answer: GraphAnswer, spoken: _Spoken, rules: OperationRules) -> Verdict:
     """Decide about a call that changes nothing: a lost answer may simply be asked for again."""
     status = answer.status
     if answer.fate is not Fate.ANSWERED:
@@ -310,13 +298,13 @@ def _decide_read(operation: Operation, answer: GraphAnswer, spoken: _Spoken) -> 
             retry_after_s=parse_retry_after(answer.headers),
             cause="unavailable",
         )
-    if status == 401 and find_cause(status, spoken.code, spoken.message) is not Cause.NO_PERMISSION:
-        return _apply(Cause.TOKEN_REFUSED, answer, spoken)
+    if status == 401 and rules.find_cause(status, spoken.code, spoken.message) is not Cause.NO_PERMISSION:
+        return _apply(Cause.TOKEN_REFUSED, answer, spoken, rules)
     if status in (401, 403):
         return Verdict(
             Kind.FAILED,
             spoken.code or "may_not_read",
-            f"The application may not read this; where it should, grant the application permission {_READ_PERMISSION[operation]} "
+            f"The application may not read this; where it should, grant the application permission {rules.permission} "
             "and give admin consent.",
             cause="may_not_read",
         )

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
-from worker.causes import RULES, HoldKind, Kind
-from worker.patterns import Cause, Pattern, find_cause
+from worker.causes import SHARED_RULES, Cause, HoldKind, Kind
+from worker.invite_rules import INVITE, InviteCause
+from worker.patterns import Pattern
+from worker.reset_rules import RESET, ResetCause
 from worker.verdicts import Operation, Verdict, decide
 
 GUID = "0f3c1b2a-1111-4222-8333-444455556666"
@@ -211,16 +214,57 @@ def test_existing_guest_is_named() -> None:
 
 def test_every_cause_has_a_rule() -> None:
     """A new cause without a sentence does not get through."""
-    assert set(RULES) == set(Cause)
+    assert set(SHARED_RULES) == set(Cause)
+    assert set(INVITE.rules) == set(InviteCause)
+    assert set(RESET.rules) == set(ResetCause)
 
 
 def test_table_of_wordings_is_replaceable() -> None:
     """When Microsoft rewords, only the table changes."""
-    import re
+    rules = replace(INVITE, patterns=(Pattern(InviteCause.OWN_DOMAIN, re.compile("new wording")),))
+    assert decide(Operation.INVITE, answer(400, BAD, "A new wording"), rules=rules).cause == "own_domain"
+    assert rules.find_cause(400, BAD, TABLE["own domain"].message) is None
 
-    table = (Pattern(Cause.OWN_DOMAIN, re.compile("new wording")),)
-    assert decide(Operation.INVITE, answer(400, BAD, "A new wording"), patterns=table).cause == "own_domain"
-    assert find_cause(400, BAD, TABLE["own domain"].message, table) is None
+
+INVITES_OFF = TABLE["invites off"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "cause"),
+    [
+        (answer(INVITES_OFF.status, INVITES_OFF.code, INVITES_OFF.message), "not_this_guest"),
+        (answer(403, "Forbidden", "Generic authorization exception."), "not_this_guest"),
+        (answer(400, BAD, "The address doesn't match any emails on the user object."), "address_not_theirs"),
+        (answer(403, "Forbidden", "The moon is full."), "refused"),
+        (answer(404, "Request_ResourceNotFound", "Resource does not exist."), "refused"),
+    ],
+)
+def test_what_is_about_one_guest_in_a_reset_holds_nobody_else(refused: GraphAnswer, cause: str) -> None:
+    """Graph refuses to reset whoever has a role, in the words with which it refuses all invitations: the row ends, the rest goes on."""
+    verdict = decide(Operation.RESET, refused)
+    assert (verdict.kind, verdict.hold, verdict.cause) == (Kind.FAILED, None, cause)
+    assert decide(Operation.INVITE, refused).cause != cause
+
+
+@pytest.mark.parametrize("operation", [Operation.INVITE, Operation.RESET])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("abuse", Kind.HOLD),
+        ("permission as 403", Kind.HOLD),
+        ("directory full", Kind.HOLD),
+        ("token", Kind.TOKEN),
+        ("401 without words", Kind.TOKEN),
+    ],
+)
+def test_what_any_operation_may_meet_means_the_same_for_each(operation: Operation, name: str, kind: Kind) -> None:
+    """A block, a full directory, a refused token; a missing permission is named as the operation's own."""
+    row = TABLE[name]
+    verdict = decide(operation, answer(row.status, row.code, row.message))
+    assert (verdict.kind, verdict.hold, verdict.cause) == (kind, row.hold, row.cause)
+    if row.cause == "no_permission":
+        permission = "User.Invite.All" if operation is Operation.INVITE else "User.ReadWrite.All"
+        assert permission in verdict.message
 
 
 def invitation(**changes: Any) -> GraphAnswer:

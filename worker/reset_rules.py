@@ -1,0 +1,46 @@
+"""What Graph's refusals of a reset mean (`resetRedemption`: a guest accepts anew, by another address if need be). Pure.
+
+It is the same call as an invitation, but it names a guest who is there. So what stops all invitations of a tenant may be about
+this one guest here: an app may not reset whoever holds a directory role, and Graph does not always say so in these words.
+https://learn.microsoft.com/entra/external-id/reset-redemption-status
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from worker.causes import Kind, OperationRules, Rule
+from worker.patterns import wording
+
+
+class ResetCause(StrEnum):
+    """Why Graph did not reset a guest, in our words."""
+
+    NOT_THIS_GUEST = "not_this_guest"
+    ADDRESS_NOT_THEIRS = "address_not_theirs"
+
+
+RESET = OperationRules(
+    verb="reset guests",
+    permission="User.ReadWrite.All",
+    rules={
+        ResetCause.NOT_THIS_GUEST: Rule(
+            Kind.FAILED,
+            "Microsoft lets no application reset this guest, who may hold a directory role: an administrator resets the guest "
+            "in the Entra admin center.",
+        ),
+        ResetCause.ADDRESS_NOT_THEIRS: Rule(
+            Kind.FAILED,
+            "This address is not among the guest's own: an administrator adds it to the guest in the Entra admin center, then "
+            "retry the row.",
+        ),
+    },
+    patterns=(
+        wording(
+            ResetCause.NOT_THIS_GUEST,
+            r"guest invitations (are )?not allowed for your company",
+            r"generic authorization exception",
+        ),
+        wording(ResetCause.ADDRESS_NOT_THEIRS, r"doesn['’]?t match any emails on the user object"),
+    ),
+)
