@@ -11,10 +11,12 @@ import hashlib
 import logging
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from celery import current_app
 from celery.signals import import_modules
 
 from config.values import is_loopback
@@ -51,6 +53,7 @@ def _on_import(**_: Any) -> None:
     try:
         prepare(options)
         look_for_port(options)
+        current_app.conf.broker_transport_options = keep_to_own_messages(current_app.conf.broker_transport_options)
     except NotStarted as error:
         raise end(error) from None
 
@@ -69,6 +72,18 @@ def prepare(options: Any) -> None:
         _choose_store(options)
     if options.basic_auth or options.auth:
         _close_metrics()
+
+
+def keep_to_own_messages(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give Flower's consumer a place of its own for what is not acknowledged yet.
+
+    kombu has every consumer give back what others took and never acknowledged. Flower would so write to any queue, for which a login of
+    its own has no right, and should have none.
+    """
+    if "global_keyprefix" not in options:  # RabbitMQ, where the broker itself does that
+        return dict(options)
+    own = ("unacked", "unacked_index", "unacked_mutex")
+    return {**options, **{f"{name}_key": f"celeryev.{name}" for name in own}}
 
 
 def look_for_port(options: Any) -> None:

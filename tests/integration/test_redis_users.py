@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import shutil
 import socket
 import subprocess
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,21 @@ from typing import Any
 import pytest
 import redis
 
+from tests.brokers import free_port
 from tests.processes import CELERY, ROOT, Ended, running, wait_until
 from tests.scrapes import pick, run_metrics
 from tests.servers import find_valkey, start_valkey, stop_valkey
 from tests.ushers import Usher, run_usher
 
 RULES = ROOT / "deploy" / "redis" / "users.acl"
-WORDS = {"WORKERS": "worker-word", "PRODUCERS": "producer-word", "READERS": "reader-word"}
+WORDS = {
+    "WORKERS": "worker-word",
+    "COMMANDS": "cli-word",
+    "BEATS": "beat-word",
+    "FLOWERS": "flower-word",
+    "PRODUCERS": "producer-word",
+    "READERS": "reader-word",
+}
 
 
 def _start(folder: Path, stack: contextlib.ExitStack) -> tuple[str, str]:
@@ -79,9 +89,9 @@ def test_worker_and_producer_do_their_work(usher: Usher, job: str) -> None:
     """One guest and a list, results, control commands, events: and nothing that anybody needed was refused."""
     assert usher.ask("usher.invite_guest", "contoso", "ann@fabrikam.example")["status"] == "invited"
     assert len(usher.ask("usher.results", job)["rows"]) == 30
-    done = _run_as(usher, "worker", "invite", "zoe@fabrikam.example", "-c", "contoso", "--json")
+    done = _run_as(usher, "cli", "invite", "zoe@fabrikam.example", "-c", "contoso", "--json")
     assert done.status == 0, done.err
-    assert _run_as(usher, "worker", "jobs", "delete", job).status == 0
+    assert _run_as(usher, "cli", "jobs", "delete", job).status == 0
     inspected = subprocess.run(
         [*CELERY, "inspect", "ping"], env=usher.env, cwd=usher.folder, capture_output=True, text=True, timeout=60
     )
@@ -89,12 +99,58 @@ def test_worker_and_producer_do_their_work(usher: Usher, job: str) -> None:
     assert "perm" not in usher.log().lower()
 
 
-def test_beat_runs_with_the_workers_user(usher: Usher) -> None:
-    """RedBeat's lock and its scripts."""
+def test_beat_runs_with_a_user_of_its_own(usher: Usher) -> None:
+    """It takes the schedules over from the configuration and fires them, and reads neither a job nor a queue."""
     log = usher.folder / "beat.log"
-    with running((*CELERY, "beat", "-l", "INFO"), log, usher.env, usher.folder), _client(usher, "worker") as database:
-        wait_until(lambda: list(database.scan_iter("usher:redbeat*lock")), 20, "beat's lock in Redis")
+    config = usher.folder / "beat.toml"
+    schedule = '[schedules.often]\ntask = "check_connections"\nevery = "1s"\n'
+    config.write_text((usher.folder / "usher.toml").read_text() + schedule)
+    env = usher.env | {"USHER_CONFIG": str(config), "USHER_REDIS_URL": _url_of(usher, "beat")}
+    with running((*CELERY, "beat", "-l", "INFO"), log, env, usher.folder):
+        wait_until(lambda: log.read_text().count("Sending due task often") > 1, 20, "two firings")
     assert "perm" not in log.read_text(encoding="utf-8").lower()
+    _refuses(
+        usher, "beat", ("HGETALL", "usher:job:x"), ("LRANGE", "usher:mq:celery", 0, -1), ("GET", "usher:index-key")
+    )
+
+
+def test_flower_shows_workers_and_tasks_with_a_user_of_its_own(usher: Usher, job: str) -> None:
+    """It hears events and asks workers; it reads no job and no message, and puts none into a queue."""
+    log = usher.folder / "flower.log"
+    port = free_port()
+    env = usher.env | {"USHER_REDIS_URL": _url_of(usher, "flower"), "FLOWER_UNAUTHENTICATED_API": "1"}
+
+    def look(path: str) -> Any:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return json.load(answer)
+        except OSError:
+            return None
+
+    with running((*CELERY, "flower", f"--port={port}"), log, env, usher.folder):
+        wait_until(lambda: look("/api/workers?refresh=1"), 30, "a worker in Flower")
+        done = _run_as(usher, "cli", "invite", f"{job}@fabrikam.example", "-c", "contoso", "--json")
+        assert done.status == 0, done.err
+        wait_until(lambda: "usher.run_chunk" in str(look("/api/tasks")), 20, "a task in Flower")
+        queues = look("/api/queues/length")
+        assert "usher.bulk" in str(queues), queues
+    assert "perm" not in log.read_text(encoding="utf-8").lower()
+    _refuses(
+        usher,
+        "flower",
+        ("HGETALL", f"usher:job:{job}"),
+        ("LRANGE", "usher:mq:celery", 0, -1),
+        ("LPUSH", "usher:mq:celery", "x"),
+        ("GET", "usher:index-key"),
+        ("HSET", "usher:programs", "x", "y"),
+    )
+
+
+def _refuses(usher: Usher, user: str, *commands: tuple[Any, ...]) -> None:
+    with _client(usher, user) as client:
+        for command in (*commands, ("FLUSHDB",), ("KEYS", "*"), ("CONFIG", "GET", "*")):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*command)
 
 
 def test_a_producer_reads_neither_the_ledger_nor_the_queues(usher: Usher, job: str) -> None:
