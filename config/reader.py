@@ -86,6 +86,11 @@ def parse_schedule(
     return found
 
 
+_WHOLE_FILE = "timezone"
+"""The one setting that stands in no table."""
+_BELONGS_ABOVE = "stands after a table and so belongs to it: write it at the top of the file, before the first [table]"
+
+
 class _Reader:
     """One reading: takes the merged tables apart section by section, so that a fault in one hides none in another."""
 
@@ -100,7 +105,7 @@ class _Reader:
         """Return the settings; worth nothing if there are faults by then."""
         tables = self._merged.tables
         for name in tables:
-            if name not in TABLES and name != "timezone":
+            if name not in TABLES and name != _WHOLE_FILE:
                 self._add((name,), f"is not a section usher knows{did_you_mean(name, TABLES)}")
         for name in ("redis", "broker"):
             self._resolve_url(name)
@@ -143,7 +148,11 @@ class _Reader:
     def _connection(self, name: str, table: object) -> Connection | None:
         path = ("connections", name)
         if not isinstance(table, dict):
-            self._add(path, "must be a table: settings of a connection stand under [connections.NAME]")
+            above = name == _WHOLE_FILE
+            self._add(
+                path,
+                _BELONGS_ABOVE if above else "must be a table: settings of a connection stand under [connections.NAME]",
+            )
             return None
         connection = self._section(Connection, path, table, {"name": name})
         # The model checks the credential only when each field is sound; all faults are to be told at once.
@@ -174,10 +183,8 @@ class _Reader:
         found: dict[str, Schedule] = {}
         for name, table in self._table("schedules").items():
             path = ("schedules", name)
-            if name == "timezone":
-                self._add(
-                    path, "stands at the top of the file, before the first table: it is the same for all schedules"
-                )
+            if name == _WHOLE_FILE:
+                self._add(path, _BELONGS_ABOVE)
                 continue
             if not isinstance(table, dict):
                 self._add(path, "must be a table: what is done and when stands under [schedules.NAME]")
@@ -199,7 +206,9 @@ class _Reader:
             return None
         known = keys_of(model)
         for key in table:
-            if key not in known:
+            if key == _WHOLE_FILE:
+                self._add((*path, key), _BELONGS_ABOVE)
+            elif key not in known:
                 self._add((*path, key), f"is not a setting usher knows{_hint(path, key, known)}")
         values = {key: value for key, value in table.items() if key in known}
         from_environment = {name for key, name in known.items() if (*path, key) in self._merged.variables}

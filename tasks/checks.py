@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tasks.ends import check_secret
-from tasks.findings import Finding
+from tasks.findings import Finding, absent
 from tasks.permissions import FEATURES, needs_of
 from worker.batching import Fate, GraphRequest
 from worker.directory import READ_ROLES
@@ -53,7 +53,7 @@ async def check_connection(
             refused,
             *(finding for finding in findings if finding != refused),
         ]  # a bad certificate was met above too
-    ends = token.expires_at.astimezone().strftime("%H:%M")
+    ends = token.expires_at.astimezone().strftime("%H:%M %Z")
     findings.insert(0, Finding(True, f"Signing in works: Entra gave an access token, good until {ends}."))
     findings += _roles(token.roles, features)
     reached = await _organization(services, connection, token.secret.reveal())
@@ -82,8 +82,7 @@ def _may_invite(roles: frozenset[str] | None) -> bool:
 def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Finding]:
     if roles is None:
         return [
-            Finding(
-                True,
+            absent(
                 "The token does not show its permissions; whether the app may invite is seen at the first invitation.",
             )
         ]
@@ -102,8 +101,7 @@ def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Findin
         )
     elif not {"lookup", "tracking", "dry-run"}.intersection(features):
         findings.append(
-            Finding(
-                True,
+            absent(
                 "The app may not read users: a row whose answer is lost ends in_doubt. Granting User.Read.All would let usher look.",
             )
         )
@@ -133,8 +131,7 @@ async def _policy(services: Services, connection: Connection, token: AccessToken
     """Look who may invite, where the app may read that."""
     if token.roles is not None and not all(need.is_met(token.roles) for need in FEATURES["policy"]):
         return [
-            Finding(
-                True,
+            absent(
                 "The app may not read the tenant's invite policy: that invitations are switched off is seen at the first one. Granting "
                 "Policy.Read.All would let usher look.",
             )
@@ -168,7 +165,10 @@ async def _organization(services: Services, connection: Connection, token: str) 
         return [Finding(False, "Graph refuses the token that Entra gave: check the connection's tenant id and cloud.")]
     tenant = read_tenant(answer.body) if answer.status == 200 else None
     if tenant is None:
-        return [Finding(True, "Graph answers. The app may not read the tenant's name, which usher only shows.")]
+        return [
+            Finding(True, "Graph answers."),
+            absent("The app may not read the tenant's name, which usher only shows."),
+        ]
     sender = ""
     if tenant.default_domain.endswith(".onmicrosoft.com"):
         sender = (

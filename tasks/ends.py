@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tasks.findings import Finding
+from tasks.findings import Finding, absent
 from tasks.permissions import FEATURES
 from worker.batching import GraphRequest
 from worker.expiry import note_end
@@ -28,8 +28,7 @@ async def check_secret(
         return []
     if token.roles is not None and not all(need.is_met(token.roles) for need in FEATURES["credentials"]):
         return [
-            Finding(
-                True,
+            absent(
                 "The app may not read its own registration, so when its secret ends is not seen. Granting Application.Read.All would let "
                 "usher look.",
             )

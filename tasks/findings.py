@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence; `ok` False: somebody has to do something, the sentence says who and what."""
+    """One sentence; `ok` False: somebody has to do something, the sentence says who and what.
+
+    `optional`: something that nothing needs is not there, or not known, which is neither good nor bad.
+    """
 
     ok: bool
     what: str
+    optional: bool = False
+
+
+def absent(what: str) -> Finding:
+    """Tell of something that is not there and need not be."""
+    return Finding(True, what, optional=True)

@@ -37,6 +37,7 @@ class Fact:
     about: str
     ok: bool
     what: str
+    optional: bool = False  # as of a finding
 
 
 async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
@@ -59,7 +60,7 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
     for name in sorted(settings.connections):
         connection = settings.connection(name)
         for finding in await check_connection(services, name):
-            yield Fact(name, finding.ok, finding.what)
+            yield Fact(name, finding.ok, finding.what, finding.optional)
         if connection.realm not in asked:
             clock = await _graph_clock(services, name)
             if clock is not None:
@@ -70,6 +71,7 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
             "connections",
             True,
             "No connection is configured; the built-in sandbox is there to rehearse: usher connections add NAME.",
+            optional=True,
         )
 
 
@@ -142,7 +144,7 @@ def program_facts(programs: Sequence[Program], settings: Settings, *, private: b
             if private
             else "No worker is running, so nothing is sent: start usher worker."
         )
-        facts.append(Fact("workers", private, said))
+        facts.append(Fact("workers", private, said, optional=private))
     if not has_beat and settings.schedules:
         facts.append(
             Fact(
@@ -150,7 +152,8 @@ def program_facts(programs: Sequence[Program], settings: Settings, *, private: b
             )
         )
     elif not has_beat:
-        facts.append(Fact("beats", True, "No beat is running, and no schedule is configured that would need one."))
+        said = "No beat is running, and no schedule is configured that would need one."
+        facts.append(Fact("beats", True, said, optional=True))
     return facts
 
 

@@ -68,12 +68,16 @@ def is_same(one: Person, other: Person) -> bool:
     return bool(names - {""})
 
 
+def other_person(info: Mapping[str, Any]) -> str:
+    """Return who may approve a job, in words."""
+    submitter = submitter_of(info)
+    return f"somebody other than {submitter}" if submitter else "somebody else"
+
+
 def explain(job: str, connection: str, info: Mapping[str, Any]) -> str:
     """Return why a job waits, and who must do what."""
-    submitter = submitter_of(info)
-    other = f"somebody other than {submitter}" if submitter else "somebody else"
     return (
-        f"Connection {connection} requires approval, so nothing of this job is sent until {other} has looked at it "
+        f"Connection {connection} requires approval, so nothing of this job is sent until {other_person(info)} has looked at it "
         f"(usher jobs show {job}) and approves it (usher jobs approve {job})."
     )
 

@@ -30,7 +30,13 @@ class JobView:
     options: Options
     info: dict[str, Any]
     gate: Gate
+    started_at: datetime | None = None  # when it was let run, by its submitter and by whoever had to approve it
     approval: str = ""  # who approved it; `approval.WANTED` while nobody has; '' where nobody needs to
+
+    @property
+    def began_at(self) -> datetime:
+        """When its time begins to count: not while its list was read and somebody thought about it."""
+        return self.started_at or self.created_at
 
     @property
     def awaits_approval(self) -> bool:
@@ -68,7 +74,7 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
     why = text.get("why", "")
     if state is JobState.RUNNING and gate.held:
         state, why = JobState.HELD, gate.why
-    finished = text.get("finished_at")
+    started, finished = text.get("started_at"), text.get("finished_at")
     return JobView(
         id=job,
         connection=text["connection"],
@@ -80,6 +86,7 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
         open=open_rows,
         created_at=_instant(text["created_at"]),
         finished_at=_instant(finished) if finished else None,
+        started_at=_instant(started) if started else None,
         options=Options(**orjson.loads(text.get("options", "{}"))),
         info=orjson.loads(text.get("info", "{}")),
         gate=gate,

@@ -34,7 +34,7 @@ class Keys:
     def job(self, job: str) -> str:
         """hash: connection, lane, state, why, rows, chunks, next (chunk), limit (chunks that may run: a pilot), pilot (ended rows at which it pauses),
 
-        `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt), created_at, finished_at, options (JSON),
+        `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt), created_at, started_at, finished_at, options (JSON),
         info (JSON: who submitted what), maker (of the call that made it), approval (absent: none asked for; wanted; else who gave it),
 
         servers (met when it was made: `epoch`).

@@ -5,7 +5,7 @@ import sys
 
 from celery import Celery
 
-usher = Celery("portal", broker=os.environ["USHER_BROKER"], backend=os.environ["USHER_RESULTS"])
+usher = Celery("portal", broker=os.environ.get("USHER_BROKER"), backend=os.environ.get("USHER_RESULTS"))
 usher.conf.broker_transport_options = {"global_keyprefix": "usher:mq:"}
 usher.conf.result_backend_transport_options = {"global_keyprefix": "usher:res:"}
 
@@ -18,6 +18,10 @@ def invite(connection, email, wait_s=20, **fields):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3 or not all("=" in pair for pair in sys.argv[3:]):
+        sys.exit("usage: python portal.py CONNECTION ADDRESS [field=value …]")
+    if missing := [name for name in ("USHER_BROKER", "USHER_RESULTS") if not os.environ.get(name)]:
+        sys.exit(f"{' and '.join(missing)} must be set: the URLs of usher's broker and results (README.md)")
     match invite(*sys.argv[1:3], **dict(pair.split("=", 1) for pair in sys.argv[3:])):
         case {"status": "refused", "errors": errors}:
             sys.exit(f"refused: {' '.join(errors)}")

@@ -162,10 +162,9 @@ async def _check(
 def _show_findings(terminal: Terminal, name: str, findings: list[Any]) -> None:
     from rich.text import Text
 
-    from tasks.cli.terminal import build_facts, clean
+    from tasks.cli.terminal import build_facts, build_mark, clean
 
-    marks = [Text("✓", style="green") if finding.ok else Text("✗", style="bold red") for finding in findings]
-    table = build_facts((mark, clean(finding.what)) for mark, finding in zip(marks, findings, strict=True))
+    table = build_facts((build_mark(ok=found.ok, optional=found.optional), clean(found.what)) for found in findings)
     terminal.show(Text(name, style="bold"), table)
 
 

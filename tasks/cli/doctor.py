@@ -56,10 +56,9 @@ async def _examine(terminal: Terminal, place: Place) -> int:
 def _show(terminal: Terminal, fact: Fact, *, heading: bool) -> None:
     from rich.text import Text
 
-    from tasks.cli.terminal import build_facts, clean
+    from tasks.cli.terminal import build_facts, build_mark, clean
 
     if heading:
         terminal.show(Text(clean(fact.about), style="bold"))
-    mark = Text("✓", style="green") if fact.ok else Text("✗", style="bold red")
-    table = build_facts([(mark, clean(fact.what))])
+    table = build_facts([(build_mark(ok=fact.ok, optional=fact.optional), clean(fact.what))])
     terminal.show(table)

@@ -123,10 +123,18 @@ def _plan_or_given(
     if not source:
         raise click.UsageError("Missing argument 'FILE|ADDRESS…|-'.")
     if not given["connection"]:
-        raise click.UsageError("Missing option '-c' / '--connection'.")
+        raise click.UsageError(
+            f"Missing option '-c' / '--connection': through which connection? {_known_connections()}"
+        )
     if source == ("-",) and (given["output"] or "").endswith(".json"):
         raise click.UsageError("A plan is of a file or of addresses: standard input cannot be read a second time.")
     return source, given, None
+
+
+def _known_connections() -> str:
+    from config import load_settings
+
+    return f"Known are: {', '.join(load_settings().connection_names)}."
 
 
 def _build_request(

@@ -47,6 +47,7 @@ class Plan:
     """Rows that a plan file leaves out."""
     members: int = 0
     """Rows to be sent that ask for a member rather than a guest."""
+    needs_approval: bool = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -84,6 +85,8 @@ class Plan:
             ("Tenant", f"{self.tenant} (connection {self.connection})"),
             ("Time", f"at least {span(self.seconds)}, as the quota goes" if self.seconds >= 1 else "a moment"),
         ]
+        if self.needs_approval:
+            lines.append(("Approval", "by somebody else, before anything is sent"))
         return lines
 
     def _mail_words(self) -> str:
@@ -127,6 +130,7 @@ def build_plan(
     jobs_before: int,
     daily_limit: int | None = None,
     rehearsal: bool = False,
+    needs_approval: bool = False,
     in_doubt_before: int = 0,
 ) -> Plan:
     """Tell the plan of a loaded list. `rehearsal`: against the sandbox, where nobody is mailed."""
@@ -162,6 +166,7 @@ def build_plan(
         tuple(risks),
         by_plan=loaded.foreseen,
         members=loaded.members,
+        needs_approval=needs_approval,
     )
 
 

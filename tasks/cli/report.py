@@ -10,6 +10,7 @@ from tasks.cli.session import Session
 from tasks.cli.terminal import COLOURS, Terminal, build_facts, build_table, clean
 from tasks.cli.words import OUTCOME_WORDS, many, number, span
 from tasks.views import describe_job
+from worker.approval import other_person
 from worker.job_view import JobView
 from worker.services import Services
 from worker.store import OUTAGE
@@ -19,9 +20,15 @@ SHOWN_ROWS = 20
 
 
 async def report(
-    session: Session, terminal: Terminal, services: Services, followed: Followed, *, runs_on: bool = False
+    session: Session,
+    terminal: Terminal,
+    services: Services,
+    followed: Followed,
+    *,
+    runs_on: bool = False,
+    thought_s: float = 0.0,
 ) -> int:
-    """Show how a followed job stands, and return the exit status."""
+    """Show how a followed job stands, and return the exit status. `thought_s`: somebody took so long to let it go on."""
     view = followed.view
     if view is None:
         terminal.problem(
@@ -36,7 +43,7 @@ async def report(
     counts = view.counts
     if not terminal.quiet:
         took = (
-            f" in {span((view.finished_at - view.created_at).total_seconds())}"
+            f" in {span((view.finished_at - view.began_at).total_seconds() - thought_s)}"
             if view.ended and view.finished_at
             else ""
         )
@@ -115,12 +122,9 @@ def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tu
             )
             return [(f"{by}: {sent}{still} To go on:", resume)]
         case End.HELD if view.awaits_approval:
-            return [
-                (
-                    f"Held, {left} left. {view.why} Somebody else, once they have looked:",
-                    f"usher jobs approve {view.id}",
-                )
-            ]
+            looked = f"{other_person(view.info)} has looked at it (usher jobs show {view.id}) and approves it"
+            why = f"Connection {view.connection} requires approval, so nothing is sent until {looked}:"
+            return [(f"Held, {left} left. {why}", f"usher jobs approve {view.id}")]
         case End.HELD if view.waits_for_a_person:
             return [(f"Held, {left} left. {view.why} To go on:", resume)]
         case End.HELD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -68,6 +69,7 @@ async def follow_and_report(
     """Follow an accepted job and say how it stands in the end; returns the exit status."""
     session, terminal, place = run.session, run.terminal, run.place
     session.accepted = job
+    thought_s = 0.0
     while True:
         if detach:
             view = await services.jobs.view(job)
@@ -81,9 +83,11 @@ async def follow_and_report(
         followed = await follow(
             session, terminal, run.interrupts, place, services, job, wait_s=run.patience_s(wait_s), pauses=pauses
         )
-        status = await report(session, terminal, services, followed, runs_on=place.runs_on)
+        status = await report(session, terminal, services, followed, runs_on=place.runs_on, thought_s=thought_s)
+        asked_s = time.monotonic()
         if not _goes_on_after_pilot(terminal, followed):
             return status
+        thought_s += time.monotonic() - asked_s
         await services.jobs.resume(job)
 
 

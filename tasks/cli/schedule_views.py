@@ -96,8 +96,8 @@ def _why_never(planned: Planned) -> str:
 
 
 def moment_of(planned: Planned, at: str | None) -> str:
-    """Return an instant as the schedule's own clock shows it; '' for none."""
-    return f"{datetime.fromisoformat(at).astimezone(find_zone(planned.zone)):%Y-%m-%d %H:%M}" if at else ""
+    """Return an instant as the schedule's own clock shows it, with its zone; '' for none."""
+    return f"{datetime.fromisoformat(at).astimezone(find_zone(planned.zone)):%Y-%m-%d %H:%M %Z}" if at else ""
 
 
 def schedule_details(planned: Planned, runs: list[Run]) -> dict[str, Any]:

@@ -67,10 +67,6 @@ async def send(run: Run, services: Services, request: Request) -> int:
             return await _dry_run(run, services, request, connection, loaded, tenant)
         plan = await _plan(run, services, connection, request, loaded, tenant)
         _show_plan(terminal, request, plan)
-        if connection.require_approval:
-            terminal.warn(
-                f"Connection {connection.name} requires approval: the job waits until somebody else approves it."
-            )
         if not built_in:
             _ask(terminal, request, plan)
         if request.guests is not None:
@@ -125,6 +121,7 @@ async def _plan(
         jobs_before=await services.jobs.finished_jobs(connection.name),
         daily_limit=connection.daily_limit,
         rehearsal=run.place.is_built_in(connection.name),
+        needs_approval=connection.require_approval,
         in_doubt_before=request.in_doubt_before,
     )
 

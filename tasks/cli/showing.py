@@ -18,6 +18,7 @@ from tasks.views import describe_job
 from worker.approval import submitter_of
 from worker.attachment import read_status
 from worker.job_view import JobView
+from worker.model import JobState
 from worker.programs import seen
 from worker.services import Services
 
@@ -39,6 +40,7 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
         "Rows",
         "Invited",
         "Guests",
+        "Skipped",
         "Failed",
         "In doubt",
         "Left",
@@ -48,10 +50,11 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
     rows = []
     for view in views:
         c = view.counts
-        counts = [number(n) if n else "" for n in (c.rows, c.invited, c.already_guest, c.failed, c.in_doubt, c.pending)]
+        told = (c.rows, c.invited, c.already_guest, c.skipped, c.failed, c.in_doubt, c.pending)
+        counts = [number(n) if n else "" for n in told]
         source = str(view.info.get("list") or view.info.get("by") or "")
         rows.append([view.id, view.connection, view.state.value, *counts, moment(view.created_at), source])
-    terminal.show(build_table(headings, rows, right=headings[3:9]))
+    terminal.show(build_table(headings, rows, right=headings[3:10]))
     return 0
 
 
@@ -67,7 +70,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     facts = {
         "Job": view.id,
         "Connection": view.connection,
-        "State": view.state.value + (f" ({view.why})" if view.why and not view.gate.held else ""),
+        "State": view.state.value + (f" ({view.why})" if view.why and view.state is not JobState.HELD else ""),
         "Rows": number(view.counts.rows),
         "List": str(view.info.get("list", "")),
         "SHA-256": str(view.info.get("sha256", "")),
@@ -108,6 +111,6 @@ def job_details(view: JobView) -> dict[str, Any]:
         **describe_job(view),
         "created_at": view.created_at.isoformat(timespec="seconds"),
         "finished_at": view.finished_at.isoformat(timespec="seconds") if view.finished_at else None,
-        "elapsed_s": round(((view.finished_at or datetime.now(UTC)) - view.created_at).total_seconds(), 3),
+        "elapsed_s": round(((view.finished_at or datetime.now(UTC)) - view.began_at).total_seconds(), 3),
         "info": view.info,
     }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
     from tasks.cli.session import Session
 
@@ -192,6 +193,15 @@ def build_facts(facts: Iterable[tuple[str | RenderableType, str | RenderableType
     )
     table.show_header = False
     return table
+
+
+def build_mark(*, ok: bool, optional: bool) -> Text:
+    """Return the mark before what a check found: good, bad, or (a dash) neither."""
+    from rich.text import Text
+
+    if not ok:
+        return Text("✗", style="bold red")
+    return Text("–", style="dim") if optional else Text("✓", style="green")
 
 
 def clean(text: str, *, keep_lines: bool = False) -> str:

@@ -46,13 +46,8 @@ def span(seconds: float) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """An instant as this machine's clock shows it: "2026-11-23 14:05", '' for none."""
-    return f"{at.astimezone():%Y-%m-%d %H:%M}" if at else ""
-
-
-def clock(at: datetime) -> str:
-    """The time of day as this machine's clock shows it."""
-    return f"{at.astimezone():%H:%M:%S}"
+    """An instant as this machine's clock shows it, with its zone: "2026-11-23 14:05 CET", '' for none."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M %Z}" if at else ""
 
 
 def outcomes(counts: dict[str, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import socket
 import uuid
 from collections.abc import Iterator
@@ -159,3 +160,16 @@ def test_a_job_that_waits_can_be_cancelled(usher: Usher) -> None:
     submitted_elsewhere(usher, told["job"])
     assert run(usher, "jobs", "cancel", told["job"])[1]["cancelled"] == 1
     assert "does not wait for approval" in run(usher, "jobs", "approve", told["job"])[1]["error"]
+
+
+def test_a_job_that_waits_says_so_once(usher: Usher) -> None:
+    """Whoever submits it reads one sentence about approval, and then the command for whoever approves."""
+    status, _, said = usher.run("invite", address(), "-c", "contoso", "--yes")
+    assert status == 3
+    assert re.search(r"^Approval +by somebody else, before anything is sent$", said, re.MULTILINE)
+    [held] = [line for line in said.splitlines() if "Held, 1 row left" in line]
+    [job] = re.findall(r"^Job (\w+)$", said, re.MULTILINE)
+    assert (said.count("somebody other than"), said.count(f"usher jobs approve {job}")) == (1, 1), said
+    assert f"somebody other than {ME} has looked at it (usher jobs show {job}) and approves it:" in held
+    shown = usher.run("jobs", "show", job)
+    assert (shown.out + shown.err).count("requires approval") == 1

@@ -209,6 +209,7 @@ def test_the_sample_becomes_guests(place: Place) -> None:
     assert job is not None
     listed = place.usher("jobs", "list")
     assert f"{job[1]}  sandbox     done" in listed.out
+    assert "Guests  Skipped  Failed" in listed.out
     shown = place.usher("jobs", "show", job[1][:5])
     assert shown.status == 0
     assert "guests.csv" in shown.out
@@ -275,7 +276,7 @@ def test_a_bad_list_is_one_sentence(place: Place, name: str) -> None:
     [
         (("invite", "a@example.org", "-c", "contos"), "(did you mean contoso?); known are: contoso, sandbox"),
         (("invite", "nowhere.csv", "-c", "contoso"), "nowhere.csv does not exist, and is no e-mail address either"),
-        (("invite", "a@example.org"), "Missing option"),
+        (("invite", "a@example.org"), "through which connection? Known are: contoso, sandbox."),
         (("invite", "a@example.org", "file.csv", "-c", "contoso"), "is not an e-mail address"),
         (("invite", "a@example.org", "x@", "-c", "contoso", "--strict"), "--strict was given; nothing was sent"),
         (("invite", "a@example.org", "-c", "sandbox", "--detach"), "usher up"),

@@ -191,7 +191,11 @@ def test_the_check_says_what_is_missing(place: Place, sandbox: Sandbox) -> None:
         sandbox.ask("policy", {"allow_invites_from": "everyone", "roles": ["User.Invite.All"]})
         done = place.usher("connections", "check", "trial")
         assert done.status == 0
-        assert "Granting Policy.Read.All would let usher look" in done.out
+        marks = {line[3:]: line[0] for line in done.out.splitlines() if line[:3] in ("✓  ", "✗  ", "–  ")}
+        told = {mark: " ".join(what for what, its in marks.items() if its == mark) for mark in "✓–"}
+        assert "The app may invite guests." in told["✓"]
+        assert "may not" not in told["✓"], "what is merely absent is not well"
+        assert "Granting Policy.Read.All would let usher look" in told["–"]
     finally:
         sandbox.ask(
             "policy", {"roles": ["User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All"]}

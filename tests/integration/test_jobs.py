@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.ledgers import Desk, open_desk
@@ -301,3 +303,22 @@ async def test_a_running_job_is_parked_and_goes_on_once_approved(desk: Desk) -> 
     assert await desk.jobs.approve(view, "grace@desk")
     await _work(desk)
     assert await _view_counts(desk, job) == (JobState.DONE, Counts(rows=250, invited=250))
+
+
+async def test_a_jobs_time_begins_when_it_is_let_run(desk: Desk) -> None:
+    """Not while its list is read, nor while somebody thinks about it, nor while it waits for approval."""
+    client: Any = desk.client
+    for approval in ("", "Somebody else approves it."):
+        loading = await desk.jobs.create(f"job{bool(approval):d}", "contoso", Lane.BULK, needs_approval=approval)
+        assert loading is not None
+        loading.put({"email": "a@fabrikam.example"})
+        await client.hincrby(desk.keys.job(loading.id), "created_at", -60_000)  # a minute ago
+        await desk.jobs.start(loading)
+        view = await desk.jobs.view(loading.id)
+        assert view is not None
+        if approval:
+            await client.hincrby(desk.keys.job(loading.id), "started_at", -30_000)
+            assert await desk.jobs.approve(view, "ada")
+            view = await desk.jobs.view(loading.id)
+            assert view is not None
+        assert (view.began_at - view.created_at).total_seconds() >= 60

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
+import subprocess
+import sys
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -84,3 +87,20 @@ def test_sample_is_varied(rows: list[dict[str, str]]) -> None:
     assert all(parse_language(language) for language in languages)
     assert all(unicodedata.is_normalized("NFC", value) for row in rows for value in row.values())
     assert any('"' in row["message"] and "," in row["message"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "words"),
+    [
+        ((), {}, "usage: python portal.py CONNECTION ADDRESS"),
+        (("contoso", "a@b.example", "Ann"), {}, "usage: python portal.py"),
+        (("contoso", "a@b.example"), {}, "USHER_BROKER and USHER_RESULTS must be set"),
+        (("contoso", "a@b.example"), {"USHER_BROKER": "redis://x"}, "USHER_RESULTS must be set"),
+    ],
+)
+def test_the_portal_says_what_it_needs(arguments: tuple[str, ...], variables: dict[str, str], words: str) -> None:
+    """One line, no traceback."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("USHER_")} | variables
+    argv = [sys.executable, "-P", str(ROOT / "examples/portal/portal.py"), *arguments]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n"), words in done.stderr) == (1, 1, True), done.stderr

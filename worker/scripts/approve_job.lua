@@ -4,7 +4,7 @@
 local f = redis.call('HMGET', KEYS[1], 'state', 'approval', 'connection', 'lane')
 if not f[1] then return false end
 if f[1] ~= 'held' or f[2] ~= 'wanted' then return 0 end
-redis.call('HSET', KEYS[1], 'state', ARGV[5], 'approval', ARGV[3], 'info', ARGV[4])
+redis.call('HSET', KEYS[1], 'state', ARGV[5], 'approval', ARGV[3], 'info', ARGV[4], 'started_at', string.format('%.0f', now_ms()))
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'why', ARGV[6]) else redis.call('HDEL', KEYS[1], 'why') end
 if settle_job(ARGV[1], ARGV[2], now_ms()) == 'running' then enlist(ARGV[1], ARGV[2], f[3], f[4], now_ms()) end
 return 1

@@ -7,7 +7,8 @@ if before ~= 'loading' then return before end
 local now = now_ms()
 redis.call('ZREM', KEYS[3], ARGV[2])
 local wants_approval = redis.call('HGET', KEYS[1], 'approval') == 'wanted'
-redis.call('HSET', KEYS[1], 'state', wants_approval and 'held' or 'running', 'rows', ARGV[5], 'chunks', ARGV[6])
+redis.call('HSET', KEYS[1], 'state', wants_approval and 'held' or 'running', 'rows', ARGV[5], 'chunks', ARGV[6],
+  'started_at', string.format('%.0f', now))
 if tonumber(ARGV[7]) > 0 then redis.call('HSET', KEYS[1], 'pilot', ARGV[7], 'limit', ARGV[8]) end
 local ever = ARGV[1] .. ':connection:' .. ARGV[3]
 redis.call('HINCRBY', ever, 'accepted', ARGV[5])

@@ -37,6 +37,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("config.sources.PLACES", (Path("usher.toml"), tmp_path / "etc.toml"))
 
 
+AFTER_A_TABLE = "stands after a table and so belongs to it: write it at the top of the file, before the first [table]."
+
+
 def _load(tmp_path: Path, text: str, env: Mapping[str, str] | None = None) -> Settings:
     path = tmp_path / "usher.toml"
     path.write_text(textwrap.dedent(text), encoding="utf-8")
@@ -582,7 +585,7 @@ def test_every_fault_of_a_schedule_is_told_with_its_field(tmp_path: Path) -> Non
         args = {{ path = "a.csv", url = "https://hunter2@example.com/" }}
         """,
     ) == [
-        "usher.toml: schedules.timezone stands at the top of the file, before the first table: it is the same for all schedules.",
+        f"usher.toml: schedules.timezone {AFTER_A_TABLE}",
         "usher.toml: schedules.one must be a table: what is done and when stands under [schedules.NAME].",
         "usher.toml: schedules.a.task must be one of invite_file, check_connections, retry_failed (did you mean invite_file?).",
         "usher.toml: schedules.a.cron has a field that cannot be read, or a day that never comes: hour.",
@@ -694,3 +697,14 @@ def test_importing_the_package_is_cheap() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = config.nothing
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [("[ledger]", "ledger"), ("[schedules]", "schedules"), ("[connections]", "connections"), ("[graph]", "graph")],
+)
+def test_a_time_zone_after_a_table_is_told_where_it_belongs(tmp_path: Path, table: str, key: str) -> None:
+    """TOML gives it to the table before it; the sentence says where to write it instead."""
+    assert _faults(tmp_path, f'{table}\ntimezone = "Europe/Berlin"\n') == [
+        f"usher.toml: {key}.timezone {AFTER_A_TABLE}"
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tasks.cli import COMMANDS, errors, main, usher
 from tasks.cli.errors import Refusal, describe, end
 from tasks.cli.session import Session
 from tasks.cli.terminal import clean
+from tests.processes import ROOT, USHER
 
 HEAVY = ("celery", "aiohttp", "msal", "redis", "pydantic", "rich", "kombu")
 
@@ -130,3 +132,14 @@ def test_a_usage_error_is_one_sentence() -> None:
 def test_lists_cannot_move_the_cursor() -> None:
     """Escape sequences and writing turned around do not reach the terminal."""
     assert clean("a\x1b[2Jb\u202ec\r") == "a�[2Jb�c�"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_tab_key_completes(shell: str) -> None:
+    """In each shell that the README names, by what it says to write."""
+    assert f"{shell}_source" in (ROOT / "README.md").read_text(encoding="utf-8")
+    words = {"COMP_WORDS": "usher jobs re", "COMP_CWORD": "re" if shell == "fish" else "2"}
+    for what, told in (("source", "_USHER_COMPLETE"), ("complete", "resume")):
+        env = os.environ | words | {"_USHER_COMPLETE": f"{shell}_{what}"}
+        done = subprocess.run([*USHER], env=env, capture_output=True, text=True, check=False)
+        assert (done.returncode, told in done.stdout, done.stderr) == (0, True, "")
