@@ -14,6 +14,7 @@ from worker.batching import GraphAnswer, GraphRequest
 from worker.causes import Kind
 from worker.errors import TokenUnavailable
 from worker.quota import Bucket, read_buckets, throttled_buckets
+from worker.rests import Rest, Stop
 from worker.spending import SLOWED
 from worker.verdicts import Operation, Verdict, decide
 
@@ -53,12 +54,12 @@ class Asker:
         self._connection = connection
         self._buckets = read_buckets(services.settings(), connection)
 
-    async def take_token(self, connection: Connection) -> AccessToken | float:
-        """Take an access token, or say after how many seconds to try again. Raises `TokenRefused`: the dry run ends with it."""
+    async def take_token(self, connection: Connection) -> AccessToken | Stop:
+        """Take an access token, or say when to try again. Raises `TokenRefused`: the dry run ends with it."""
         try:
             return await self._services.tokens.get(connection)
         except TokenUnavailable as away:
-            return away.retry_after_s or WAITS_S[0]
+            return Stop(Rest.SIGN_IN, away.retry_after_s or WAITS_S[0])
 
     async def throttled(
         self,
@@ -68,8 +69,8 @@ class Asker:
         *,
         refused: int = 1,
         elapsed_s: float = 0.0,
-    ) -> float:
-        """A 429: everybody who shares the quota is told, as by a worker. Returns the seconds until the next try."""
+    ) -> Stop:
+        """A 429: everybody who shares the quota is told, as by a worker."""
         wait_s, _ = await self._services.ledger.spending.throttled(
             connection.name,
             throttled_buckets(buckets, verdict.throttle_scope),
@@ -78,7 +79,7 @@ class Asker:
             refused=refused,
             elapsed_s=elapsed_s,
         )
-        return wait_s
+        return Stop(Rest.THROTTLED, wait_s)
 
     async def read(self, path: str, operation: Operation = Operation.READ_POLICY, *, version: str = "") -> Any | Unread:
         """Return the body of a GET. `version`: of Graph, where it is another than the connection's."""
@@ -88,7 +89,7 @@ class Asker:
         for own_wait_s in (*WAITS_S, 0.0):
             wait_s = await self._services.ledger.spending.take(self._buckets, 1)
             token = await self.take_token(self._connection)
-            if not wait_s and not isinstance(token, float):
+            if not wait_s and not isinstance(token, Stop):
                 exchange = await self._services.graph.send_one(
                     target if version else self._connection, token.secret, request, priority="normal"
                 )
@@ -102,7 +103,7 @@ class Asker:
                 if verdict.kind is Kind.TOKEN:
                     await self._services.tokens.invalidate(self._connection, token)
                 elif verdict.kind is Kind.THROTTLED:
-                    wait_s = await self.throttled(self._connection, self._buckets, verdict)
+                    wait_s = (await self.throttled(self._connection, self._buckets, verdict)).wait_s
                 else:
                     wait_s = verdict.retry_after_s or 0.0
             if own_wait_s:

@@ -25,11 +25,12 @@ from worker.consequences import (
 from worker.graph import Exchange, Priority
 from worker.invitation import build_invitation, wants_mail
 from worker.logs import bind
-from worker.lookups import Found, LookUps, WhyNot
+from worker.lookups import LookUps, WhyNot
 from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
 from worker.precheck import FRESH_S, Attempt, build_known, judge_all
 from worker.quota import Bucket, invitation_buckets
 from worker.reactions import Reactions
+from worker.rests import Rest, Stop
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.store import keep_trying
 from worker.usage import read_used
@@ -103,32 +104,33 @@ class ChunkRun:
         self._blocked = blocked
         self._tally = tally
         self._index: IndexPlace | None = None
-        self._aside: dict[int, tuple[str, float]] = {}  # rows that are not sent in this run: why, and for how long
+        self._aside: dict[int, Stop] = {}  # rows that are not sent in this run
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
         self._blobs = 0
+        self._gone = False  # the job was deleted
 
-    async def work(self, may_go_on: Callable[[], bool]) -> float:
-        """Send until nothing is left or it cannot go on; returns the seconds after which the rest is to be offered again."""
+    async def work(self, may_go_on: Callable[[], bool]) -> Stop | None:
+        """Send until nothing is left (None) or it cannot go on."""
         lease, connection, services = self._lease, self._connection, self._services
         buckets = invitation_buckets(services.settings(), connection)
         emails = {i: lease.rows[i]["email"] for i in lease.pending()}
         self._index = await services.index.place(connection.tenant_key, emails)
-        wait_s = await self._end_known()
-        if wait_s is not None:
-            return wait_s
+        stop = await self._end_known()
+        if stop:
+            return stop
         refused_tokens = 0
         while True:
             await self._end_blocked()
             pending = [i for i in lease.pending() if i not in self._aside]
             if not pending:
-                lease.rest, lease.put_off_s = min(self._aside.values(), key=lambda why: why[1], default=("", 0.0))
-                return 0.0
-            if lease.lost or not may_go_on():
-                lease.rest = lease.rest or ("lease" if lease.lost else "long")
-                return 0.0
+                first = min(self._aside.values(), key=lambda stop: stop.wait_s, default=None)
+                return first and Stop(first.why, put_off_s=first.wait_s)
+            if lease.lost:
+                return Stop(Rest.DELETED if self._gone else Rest.LEASE)
+            if not may_go_on():
+                return Stop(Rest.LONG)
             token = await self._reactions.take_token(connection)
-            if isinstance(token, float):
-                lease.rest = "sign_in"
+            if isinstance(token, Stop):
                 return token
             asked_s = asyncio.get_running_loop().time()  # the mark is at most this old: its answer may have been slow
             grant = await services.ledger.begin_batch(
@@ -143,39 +145,37 @@ class ChunkRun:
                 fingerprint=token.fingerprint,
                 answer_s=services.latencies.of(connection.name),
             )
-            if not grant.rows and grant.why != "pass":
-                wait_s = await self._reactions.refused_to_begin(connection, grant, lease.ticket.lane)
-                if wait_s is None:
-                    continue
-                lease.rest = grant.why
-                return wait_s
+            if grant.why:
+                stop = await self._reactions.refused_to_begin(connection, grant, lease.ticket.lane)
+                if stop:
+                    return stop
+                continue
             found = await self._send(grant, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
             if found.token_refused:
                 refused_tokens += 1
                 await services.tokens.invalidate(connection, token)
                 if refused_tokens > 1:
-                    lease.rest = "held"
                     return await self._reactions.token_refused_by_graph(connection)
                 continue
             refused_tokens = 0
             self._blocked.add(lease.ticket.job, found.blocked_domains)
-            wait_s = await self._react(buckets, grant, found, token)
-            if wait_s is not None:
-                return wait_s
+            stop = await self._react(buckets, grant, found, token)
+            if stop:
+                return stop
 
     async def _end_invited_before(self, grant: Grant) -> None:
         """Take note of the rows that `begin_batch` let pass: those invited lately end, those on the wire elsewhere wait."""
-        self._aside.update(dict.fromkeys(grant.blocked, ("guest", _BUSY_S)))
+        self._aside.update(dict.fromkeys(grant.blocked, Stop(Rest.GUEST, _BUSY_S)))
         if grant.known:
             now_ms = self._services.clocks.redis_ms()
             await self._record(0, [build_known(row, now_ms) for row in grant.known])
 
-    async def _end_known(self) -> float | None:
+    async def _end_known(self) -> Stop | None:
         """Look the chunk up before its first send, where that is wanted: whoever is in the directory already is not invited.
 
-        Of whom nobody can tell for now, nobody is sent: those rows are set aside, or, where that is all of them, the seconds until the
-        chunk is to be offered again are returned. Where the app may not look, Graph itself says who is there, one row at a time.
+        Of whom nobody can tell for now, nobody is sent: those rows are set aside, or, where that is all of them, the
+        chunk stops. Where the app may not look, Graph itself says who is there, one row at a time.
         """
         lease, services = self._lease, self._services
         if lease.options.resend or not (self._connection.precheck or lease.suspect):
@@ -193,7 +193,7 @@ class ChunkRun:
         epoch = services.ledger.presence.epoch
         found = await self._look_ups.find(self._connection, sorted(addresses.values()), lease.ticket.lane)
         if found.users is None:
-            return await self._look_later(found) if found.delay else None
+            return await self._reactions.cannot_look(self._connection, found.delay) if found.delay else None
         outcomes = judge_all(addresses, found.users, now_ms, await self._first_attempts(now_ms))
         if outcomes:
             await self._record(0, outcomes)
@@ -201,16 +201,10 @@ class ChunkRun:
             lease.checked_in = epoch
             await self._reactions.looked(self._connection, self._place)
             return None
-        wait_s = await self._look_later(found, self._place)
+        stop = await self._reactions.cannot_look(self._connection, found.delay, self._place)
         unknown = (i for i, address in addresses.items() if found.why_not_of(address) is WhyNot.LATER)
-        self._aside.update(dict.fromkeys(unknown, (lease.rest, wait_s)))
+        self._aside.update(dict.fromkeys(unknown, stop))
         return None
-
-    async def _look_later(self, found: Found, place: str = "") -> float:
-        """Say why rows wait for a look-up, all of the chunk or some (`place`). Returns for how long."""
-        assert found.delay
-        self._lease.rest = "look_up" if found.delay.rest in ("away", "token") else found.delay.rest
-        return await self._reactions.cannot_look(self._connection, found.delay, place)
 
     @property
     def _place(self) -> str:
@@ -218,16 +212,14 @@ class ChunkRun:
 
     async def _react(
         self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken
-    ) -> float | None:
-        """Do what a batch means for its connection; None when it may go on, else the seconds until the next try."""
+    ) -> Stop | None:
+        """Do what a batch means for its connection; None when it may go on."""
         reactions, connection = self._reactions, self._connection
         if found.hold:
-            self._lease.rest = "held"
             return await reactions.hold(connection, found.hold, token)
         if found.processed and grant.probe:
             await reactions.answered_again(connection)
         if found.throttled:
-            self._lease.rest = "throttled"
             return await reactions.throttled(
                 connection,
                 buckets,
@@ -237,10 +229,8 @@ class ChunkRun:
                 elapsed_s=found.elapsed_s,
             )
         if found.retry:
-            self._lease.rest = "away"
             return await reactions.away(connection, found.retry)
         if found.lost and not found.processed:  # not one answer: more rows would only be in doubt too
-            self._lease.rest = "away"
             return await reactions.away(connection, found.lost)
         await reactions.worked(connection)
         if grant.tries_quota and not found.lost:
@@ -361,7 +351,7 @@ class ChunkRun:
             self._tally[_word(letter)] += count
         if recorded.gone:
             log.info("job %s was deleted while rows of its chunk %d were in work", ticket.job, ticket.chunk + 1)
-            lease.lost, lease.rest = True, "deleted"
+            lease.lost = self._gone = True
         elif recorded.pending == 0 and recorded.open == 0 and not recorded.folded:
             await ledger.fold(ticket.job, ticket.chunk)
 

@@ -40,6 +40,7 @@ from worker.model import (
 )
 from worker.presence import Presence
 from worker.quota import Bucket
+from worker.rests import Rest
 from worker.scripts import Scripts, to_ms
 from worker.spending import Spending
 
@@ -212,11 +213,14 @@ class Ledger:
         for ticket in lost:
             tickets[ticket.decode()].lost = True
 
-    async def release(self, lease: Lease, wait_s: float = 0.0) -> bool:
-        """Give the chunk back; its connection is offered work again after `wait_s`. False when the lease was gone already."""
+    async def release(self, lease: Lease, wait_s: float = 0.0, put_off_s: float = 0.0) -> bool:
+        """Give the chunk back; its connection is offered work again after `wait_s`, and the chunk itself after `put_off_s`.
+
+        False when the lease was gone already.
+        """
         reply = await self._scripts["release"](
             keys=[self.keys.leases()],
-            args=[self.keys.prefix, str(lease.ticket), to_ms(wait_s), to_ms(self.settle_s), to_ms(lease.put_off_s)],
+            args=[self.keys.prefix, str(lease.ticket), to_ms(wait_s), to_ms(self.settle_s), to_ms(put_off_s)],
         )
         return bool(reply)
 
@@ -281,7 +285,7 @@ class Ledger:
             self.presence.journal.begun(t, grant, nonce, index)
         elif checked:
             await self.mark_checked(lease)
-        if grant.why == "epoch" and not grant.wait_s:
+        if grant.why is Rest.EPOCH and not grant.wait_s:
             self.presence.outdated.set()
         return grant
 
@@ -400,12 +404,14 @@ def _read_grant(reply: Sequence[Any]) -> Grant:
                 tries_quota=bool(flags & 4),
             )
         case b"pass":
-            return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])), why="pass")
+            return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])))
         case b"wait":
-            return Grant(why=reply[2].decode(), wait_s=reply[1] / 1000, jobs=int(reply[3]) if len(reply) > 3 else 0)
+            return Grant(
+                why=Rest(reply[2].decode()), wait_s=reply[1] / 1000, jobs=int(reply[3]) if len(reply) > 3 else 0
+            )
     why = reply[1].decode()
     # A tenant's block is not yet its connection's own hold: whoever meets it makes it that, or the chunk would be offered at once again
-    return Grant(why="held" if reply[0] == b"held" and why != "tenant" else why)
+    return Grant(why=Rest.GATE if reply[0] == b"held" and why != "tenant" else Rest(why))
 
 
 def _write_limits(buckets: Sequence[Bucket], lane: Lane) -> str:

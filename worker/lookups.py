@@ -19,6 +19,7 @@ from worker.causes import Kind
 from worker.directory import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
 from worker.model import Lane
 from worker.quota import Bucket, read_buckets
+from worker.rests import Rest, Stop
 from worker.verdicts import Operation, Verdict, decide
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class WhyNot(StrEnum):
 class Delay:
     """Why some question is to be asked later. Of no token, no quota and 429 whoever waits was told already, and for how long."""
 
-    rest: str  # "sign_in", "quota", "throttled"; "token": Graph refuses fresh ones too; "away": no answer
-    wait_s: float = 0.0
+    stop: Stop
+    refused: bool = False  # Graph refuses fresh tokens too
     verdict: Verdict | None = None  # of an answer
 
 
@@ -83,7 +84,7 @@ class _Round:
 class Reacts(Protocol):
     """What is to happen when there is no token, and when Graph throttles (`worker.reactions.Reactions`)."""
 
-    async def take_token(self, connection: Connection) -> AccessToken | float: ...
+    async def take_token(self, connection: Connection) -> AccessToken | Stop: ...
 
     async def throttled(
         self,
@@ -93,7 +94,7 @@ class Reacts(Protocol):
         *,
         refused: int = 1,
         elapsed_s: float = 0.0,
-    ) -> float: ...
+    ) -> Stop: ...
 
 
 class LookUps:
@@ -132,7 +133,7 @@ class LookUps:
                 await services.tokens.invalidate(connection, token)
                 refused_tokens += 1
                 if refused_tokens > 1:
-                    delay = Delay("token")
+                    delay = Delay(Stop(Rest.LOOK_UP), refused=True)
                     break
                 continue
             if answered.may_not:
@@ -140,13 +141,13 @@ class LookUps:
             users |= answered.users
             _add(unknown, answered.later, WhyNot.LATER)
             if answered.away:
-                delay = Delay("away", verdict=answered.away)
+                delay = Delay(Stop(Rest.LOOK_UP), verdict=answered.away)
             if answered.throttled:
                 elapsed_s = asyncio.get_running_loop().time() - asked_s
-                wait_s = await self._reactions.throttled(
+                stop = await self._reactions.throttled(
                     connection, buckets, answered.throttled, refused=answered.refused_units, elapsed_s=elapsed_s
                 )
-                delay = Delay("throttled", wait_s)
+                delay = Delay(stop)
             asked = _halve(answered, unknown) if left else []
             if not asked:
                 for question, why in answered.refused:
@@ -160,12 +161,12 @@ class LookUps:
     ) -> AccessToken | Delay | None:
         """Take a token, and quota for so many questions. None: the app may not ask any."""
         token = await self._reactions.take_token(connection)
-        if isinstance(token, float):
-            return Delay("sign_in", token)
+        if isinstance(token, Stop):
+            return Delay(token)
         if not may_try(token):
             return None
         wait_s = await self._services.ledger.spending.take(buckets, questions, lane)
-        return Delay("quota", wait_s) if wait_s else token
+        return Delay(Stop(Rest.QUOTA, wait_s)) if wait_s else token
 
     async def _ask(self, connection: Connection, token: AccessToken, asked: Sequence[Question]) -> _Round:
         services = self._services
@@ -237,7 +238,7 @@ def _end(
 ) -> Found:
     """Return what came out of a look-up; where that is nothing at all, why."""
     later = WhyNot.LATER in unknown.values()
-    delay = (delay or Delay("away")) if later else None
+    delay = (delay or Delay(Stop(Rest.LOOK_UP))) if later else None
     if users or set(addresses) - set(unknown):
         return Found(users, unknown=unknown, delay=delay)
     return Found(why_not=WhyNot.LATER if later else WhyNot.MAY_NOT, delay=delay)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from worker.rests import Rest
+
 Row = Mapping[str, Any]
 """One guest as asked for: email, and whatever else of the input's columns was given."""
 
@@ -109,8 +111,6 @@ class Lease:
     )
     suspect: bool = False  # rows of its job may have left without the ledger's knowledge: it is older than the server
     lost: bool = False
-    put_off_s: float = 0.0  # when it is given back: this chunk waits so long, whatever the others of its connection do
-    rest: str = ""  # why rows are left when it is given back (`rests.py`); "" where none are
     packed: bytes = field(default=b"", repr=False)  # its rows as the ledger has them (`blobs.pack_rows`)
 
     def pending(self) -> list[int]:
@@ -154,7 +154,7 @@ class Grant:
     probe: bool = False
     known: tuple[KnownRow, ...] = ()  # not to be sent again
     blocked: tuple[int, ...] = ()  # the same guest is on the wire for another job: to be asked for again later
-    why: str = ""  # "pass": only known and blocked rows; "quota", "daily_limit", "probation"; "held", "tenant"; "lease", "epoch", "paused", "cancelled", "deleted", "nothing"
+    why: Rest | None = None  # none was granted; None: some were, or those that are left are all known or blocked
     wait_s: float = 0.0
     probation: bool = False  # the only batch of its connection on the wire; to be counted if all went well
     jobs: int = 0  # why "quota": jobs of the connection that take turns

@@ -1,6 +1,6 @@
 """What trouble means for a connection: throttled, held, open again. Rows are not touched here; they wait in the ledger.
 
-Each answers with the seconds after which the chunk is to be offered again.
+Each answers with why the chunk stops, and when it is to be offered again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from worker.gates import Held, HoldReason
 from worker.model import Lane
 from worker.patience import Patience
 from worker.quota import Bucket, throttled_buckets
+from worker.rests import Rest, Stop
 from worker.spending import SLOWED
 from worker.trouble import Backoff
 from worker.verdicts import Verdict
@@ -33,7 +34,6 @@ _DAILY_LIMIT_S = 60.0  # the limit may have been raised
 _OUTDATED_S = 3.0  # leaves the chunks to workers that can sign in
 _LATELY_S = 10.0  # what a token of this age says of permissions is believed
 _ANEW_S = 0.5  # until a chunk whose token may be outdated is tried with a new one
-_TOLD_ALREADY = frozenset({"sign_in", "quota", "throttled"})  # by the gate, or as any wait for quota
 _NOBODY = (
     "Who is in the tenant already cannot be looked up now, so nobody is invited unlooked; usher tries again by itself."
 )
@@ -59,18 +59,19 @@ class Reactions:
         self.patience = Patience()
         self._outdated: set[tuple[str, str]] = set()  # connections and credentials that were complained of
 
-    async def take_token(self, connection: Connection) -> AccessToken | float:
-        """Take an access token. Without one the connection is held, or left alone for the seconds returned."""
+    async def take_token(self, connection: Connection) -> AccessToken | Stop:
+        """Take an access token. Without one the connection is held, or left alone for a while."""
         try:
             return await self._services.tokens.get(connection)
         except TokenRefused as refused:
             held = await self._hold(connection, HoldReason.CREDENTIAL, str(refused), refused.fingerprint)
-            return self._other_works(connection, refused) if held is Held.OTHER_WORKS else _HELD_S
+            wait_s = self._other_works(connection, refused) if held is Held.OTHER_WORKS else _HELD_S
+            return Stop(Rest.SIGN_IN, wait_s)
         except TokenUnavailable as away:
             wait_s = self._network.failed(connection.name, away.retry_after_s)
             log.warning("connection %s: %s Next try in %.0f s.", connection.name, away, wait_s)
             await self._tell(connection, str(away), wait_s, self._network)
-            return wait_s
+            return Stop(Rest.SIGN_IN, wait_s)
 
     def _other_works(self, connection: Connection, refused: TokenRefused) -> float:
         """Another worker signs in with another credential: the trouble is this process's own, and is said once."""
@@ -85,27 +86,27 @@ class Reactions:
             )
         return _OUTDATED_S
 
-    async def token_refused_by_graph(self, connection: Connection) -> float:
+    async def token_refused_by_graph(self, connection: Connection) -> Stop:
         """Graph refuses a token that Entra has just given."""
         why = (
             "Microsoft Graph refuses the access token that Entra has just given, so nothing is sent: "
             "whoever runs usher checks the connection's tenant id, its cloud and this machine's clock."
         )
         await self._hold(connection, HoldReason.TENANT, why)
-        return _HELD_S
+        return Stop(Rest.GATE, _HELD_S)
 
-    async def hold(self, connection: Connection, verdict: Verdict, token: AccessToken) -> float:
+    async def hold(self, connection: Connection, verdict: Verdict, token: AccessToken) -> Stop:
         """Graph says that the connection as a whole cannot go on."""
         kind = HoldReason((verdict.hold or HoldKind.TENANT).value)
         if kind is HoldReason.PERMISSION:
             # A token tells for its whole life of the permissions that there were when it was issued: the next try takes a new one.
             await self._services.tokens.invalidate(connection, token)
             if (datetime.now(UTC) - token.issued_at).total_seconds() > _LATELY_S:
-                return _ANEW_S
+                return Stop(Rest.GATE, _ANEW_S)
         if kind is HoldReason.ABUSE:
             await self._services.gates.block_tenant(connection.tenant_key, verdict.message)
         await self._hold(connection, kind, verdict.message, verdict=verdict)
-        return _HELD_S
+        return Stop(Rest.GATE, _HELD_S)
 
     async def throttled(
         self,
@@ -116,7 +117,7 @@ class Reactions:
         refused: int = 1,
         begun_since: int = 0,
         elapsed_s: float = 0.0,
-    ) -> float:
+    ) -> Stop:
         """A 429 for so many rows or requests: close what it speaks of, and learn from it. See `Spending.throttled`."""
         wait_s = self._throttling.failed(connection.name, verdict.retry_after_s, began_s_ago=elapsed_s)
         wait_s, new = await self._services.ledger.spending.throttled(
@@ -135,31 +136,28 @@ class Reactions:
                 wait_s,
                 extra=_extra(verdict),
             )
-        return wait_s
+        return Stop(Rest.THROTTLED, wait_s)
 
-    async def away(self, connection: Connection, verdict: Verdict) -> float:
+    async def away(self, connection: Connection, verdict: Verdict) -> Stop:
         """Graph refused before processing, could not be reached, or gave no usable answer."""
         wait_s = self._network.failed(connection.name, verdict.retry_after_s)
         log.warning(
             "connection %s: %s Next try in %.1f s.", connection.name, verdict.message, wait_s, extra=_extra(verdict)
         )
         await self._tell(connection, verdict.message, wait_s, self._network)
-        return wait_s
+        return Stop(Rest.AWAY, wait_s)
 
-    async def cannot_look(self, connection: Connection, delay: Delay, chunk: str = "") -> float:
-        """Nobody can tell who is in the directory (`chunk`: of some rows of this one): they are not sent until somebody can.
-
-        Returns the seconds until the next try.
-        """
-        if delay.rest in _TOLD_ALREADY:
-            return delay.wait_s
+    async def cannot_look(self, connection: Connection, delay: Delay, chunk: str = "") -> Stop:
+        """Nobody can tell who is in the directory (`chunk`: of some rows of this one): they are not sent until somebody can."""
+        if delay.stop.why is not Rest.LOOK_UP:  # whoever waits was told already
+            return delay.stop
         verdict = delay.verdict
         wait_s = self._directory.failed(chunk or connection.name, verdict.retry_after_s if verdict else None)
-        said = _REFUSED_AGAIN if delay.rest == "token" else verdict.message if verdict else ""
+        said = _REFUSED_AGAIN if delay.refused else verdict.message if verdict else ""
         why = f"{_SOME if chunk else _NOBODY} {said}".rstrip()
         log.warning("connection %s: %s Next try in %.1f s.", connection.name, why, wait_s, extra=_extra(verdict))
         await self._tell(connection, why, wait_s, self._directory)
-        return wait_s
+        return Stop(Rest.LOOK_UP, wait_s)
 
     async def looked(self, connection: Connection, chunk: str) -> None:
         """All rows of a chunk could be looked up."""
@@ -187,23 +185,25 @@ class Reactions:
         if await self._services.gates.reopen_after_try(connection.name):
             log.info("connection %s works again", connection.name)
 
-    async def refused_to_begin(self, connection: Connection, grant: Grant, lane: Lane) -> float | None:
+    async def refused_to_begin(self, connection: Connection, grant: Grant, lane: Lane) -> Stop | None:
         """`begin_batch` let no row go. Returns None when it may be asked again."""
-        if grant.why == "quota" and lane is Lane.BULK and grant.jobs <= 1:  # several take turns, batch by batch
-            return await self.patience.wait(connection.name, grant.wait_s)
-        if grant.why == "daily_limit":
+        assert grant.why
+        if grant.why is Rest.QUOTA and lane is Lane.BULK and grant.jobs <= 1:  # several take turns, batch by batch
+            wait_s = await self.patience.wait(connection.name, grant.wait_s)
+            return None if wait_s is None else Stop(Rest.QUOTA, wait_s)
+        if grant.why is Rest.DAILY_LIMIT:
             why = (
                 f"The daily limit of {connection.daily_limit} invitations is reached; the rest goes out after midnight UTC, "
                 "unless whoever runs usher raises daily_limit of this connection."
             )
             await self._hold(connection, HoldReason.DAILY_LIMIT, why, try_s=min(grant.wait_s, _DAILY_LIMIT_S))
-        elif grant.why == "tenant":
+        elif grant.why is Rest.TENANT:
             why = (
                 "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a support case "
                 f"with Microsoft, and runs `usher connections reopen {connection.name}` once it is lifted."
             )
             await self._hold(connection, HoldReason.ABUSE, why)
-        return grant.wait_s
+        return Stop(grant.why, grant.wait_s)
 
     async def _hold(
         self,

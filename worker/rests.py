@@ -1,41 +1,85 @@
-"""Why a chunk was given back before its last row, in the words that its log line and Flower say: what the rest waits for, and until when. Pure."""
+"""Why rows wait, and until when: a closed set, with the words that a log line and Flower say. Pure."""
 
 from __future__ import annotations
 
-_WAITING = {
-    "quota": "waits for quota",
-    "throttled": "waits because Microsoft throttles (429)",
-    "away": "waits for Microsoft to answer",
-    "look_up": "waits until the directory can be asked who is there already",
-    "sign_in": "waits until signing in works (usher connections list)",
-    "guest": "waits for another job that invites the same guests",
-    "probation": "waits its turn: a connection that is new or was held sends one batch at a time",
-    "approval": "waits for approval",
-    "unknown": "waits for a worker that knows the connection",
-    "redis": "waits for Redis",
-    "daily_limit": "waits for the next day (daily_limit)",
-    "held": "waits until the connection is reopened or tried again (usher connections list)",
-    "tenant": "waits until the connection is reopened (usher connections list)",
-    "epoch": "waits until the workers have agreed on what Redis remembers",
-    "stopping": "waits for another worker, this one stops",
-    "long": "goes on with the next run",
-    "lease": "is another worker's now",
-    "paused": "waits for the job to be resumed",
-    "deleted": "is gone with its job",
-}
-"""Why it ended → what is said of the rest. Others (`cancelled`, …) are states of the job and said as such."""
+from dataclasses import dataclass
+from enum import StrEnum
 
-_TIMED = frozenset({"quota", "throttled", "away", "look_up", "guest", "probation", "unknown"})
+
+class Rest(StrEnum):
+    """Why a chunk was given back before its last row, or why `begin_batch` let none of its rows go."""
+
+    QUOTA = "quota"
+    THROTTLED = "throttled"
+    AWAY = "away"  # Graph
+    LOOK_UP = "look_up"
+    SIGN_IN = "sign_in"
+    GUEST = "guest"
+    PROBATION = "probation"
+    APPROVAL = "approval"
+    UNKNOWN = "unknown"
+    REDIS = "redis"
+    DAILY_LIMIT = "daily_limit"
+    GATE = "held"
+    TENANT = "tenant"
+    EPOCH = "epoch"
+    STOPPING = "stopping"
+    LONG = "long"
+    LEASE = "lease"
+    NOTHING = "nothing"
+    BROKEN = "broken"  # in a way nobody thought of: the log has it
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    DONE = "done"
+    LOADING = "loading"
+    DELETED = "deleted"
+
+
+WORDS = {
+    Rest.QUOTA: "waits for quota",
+    Rest.THROTTLED: "waits because Microsoft throttles (429)",
+    Rest.AWAY: "waits for Microsoft to answer",
+    Rest.LOOK_UP: "waits until the directory can be asked who is there already",
+    Rest.SIGN_IN: "waits until signing in works (usher connections list)",
+    Rest.GUEST: "waits for another job that invites the same guests",
+    Rest.PROBATION: "waits its turn: a connection that is new or was held sends one batch at a time",
+    Rest.APPROVAL: "waits for approval",
+    Rest.UNKNOWN: "waits for a worker that knows the connection",
+    Rest.REDIS: "waits for Redis",
+    Rest.DAILY_LIMIT: "waits for the next day (daily_limit)",
+    Rest.GATE: "waits until the connection is reopened or tried again (usher connections list)",
+    Rest.TENANT: "waits until the connection is reopened (usher connections list)",
+    Rest.EPOCH: "waits until the workers have agreed on what Redis remembers",
+    Rest.STOPPING: "waits for another worker, this one stops",
+    Rest.LONG: "goes on with the next run",
+    Rest.LEASE: "is another worker's now",
+    Rest.NOTHING: "was taken up by another run",
+    Rest.BROKEN: "is tried again in a minute, as this run failed (see the log)",
+    Rest.PAUSED: "waits for the job to be resumed",
+    Rest.CANCELLED: "is left, as the job is cancelled",
+    Rest.DONE: "is left, as the job is done",
+    Rest.LOADING: "is left, as the job is loading",
+    Rest.DELETED: "is gone with its job",
+}
+"""What is said of the rows that are left."""
+
+_TIMED = frozenset({Rest.QUOTA, Rest.THROTTLED, Rest.AWAY, Rest.LOOK_UP, Rest.GUEST, Rest.PROBATION, Rest.UNKNOWN})
 """Where the time until the next try is known here. What is held waits for its gate."""
 
 
-def describe_rest(why: str, wait_s: float) -> str:
-    """Return what becomes of the rows that are left; '' where none are. `wait_s`: until they are offered again."""
-    if not why:
-        return ""
-    words = _WAITING.get(why, f"is left, as the job is {why}")
-    until = f", next try in {wait_s:.1f} s" if why in _TIMED and wait_s > 0 else ""
-    return f"{words}{until}"
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Work on a chunk, or on some of its rows, cannot go on now."""
+
+    why: Rest
+    wait_s: float = 0.0  # until its connection is offered work again
+    put_off_s: float = 0.0  # until this chunk is, whatever the others of its connection do
+
+    def describe(self) -> str:
+        """Return what becomes of the rows that are left."""
+        wait_s = max(self.wait_s, self.put_off_s)
+        until = f", next try in {wait_s:.1f} s" if self.why in _TIMED and wait_s > 0 else ""
+        return f"{WORDS[self.why]}{until}"
 
 
 def describe_run(counts: str, rest: str, chunks: int = 1) -> str:

@@ -19,7 +19,7 @@ from worker.logs import bound
 from worker.lookups import LookUps
 from worker.model import Lease, Ticket
 from worker.reactions import Reactions
-from worker.rests import describe_rest, describe_run
+from worker.rests import Rest, Stop, describe_run
 from worker.store import OUTAGE
 
 if TYPE_CHECKING:
@@ -80,25 +80,25 @@ class ChunkRunner:
         if lease is None:
             log.info("job %s chunk %d: %s", ticket.job, ticket.chunk + 1, _NOT_RUN)
             return _VOID
-        began_s, wait_s = asyncio.get_running_loop().time(), 1.0
+        began_s = asyncio.get_running_loop().time()
+        stop: Stop | None = Stop(Rest.REDIS, 1.0)
         tally: Counter[str] = Counter()
         self._leases.add(lease)
         try:
-            wait_s = await self._work(lease, tally, began_s + LEASE_MAX_S)
+            stop = await self._work(lease, tally, began_s + LEASE_MAX_S)
         except OUTAGE as error:
-            lease.rest = "redis"
             log.warning(
                 "job %s chunk %d: Redis is away (%s); its rows wait", ticket.job, ticket.chunk + 1, type(error).__name__
             )
         except Exception:
-            lease.put_off_s = _BROKEN_S
+            stop = Stop(Rest.BROKEN, 1.0, put_off_s=_BROKEN_S)
             raise
         finally:
             self._leases.remove(lease)
-            await self._give_back(lease, wait_s)
+            await self._give_back(lease, stop)
         counts = dict(sorted(tally.items()))
         took_s = asyncio.get_running_loop().time() - began_s
-        rest = describe_rest(lease.rest if lease.pending() else "", max(wait_s, lease.put_off_s))
+        rest = stop.describe() if stop and lease.pending() else ""
         words = describe_run(", ".join(f"{count} {word}" for word, count in counts.items()), rest)
         log.info(
             "job %s chunk %d of %d, %s, in %.1f s: %s",
@@ -112,14 +112,12 @@ class ChunkRunner:
         )
         return {"chunks": lease.chunks, **counts, **({"rest": rest} if rest else {})}
 
-    async def _work(self, lease: Lease, tally: Counter[str], deadline_s: float) -> float:
+    async def _work(self, lease: Lease, tally: Counter[str], deadline_s: float) -> Stop | None:
         connection = self._connection(lease.ticket.connection)
         if connection is None:
-            lease.rest = "unknown"
-            return _UNKNOWN_CONNECTION_S
+            return Stop(Rest.UNKNOWN, _UNKNOWN_CONNECTION_S)
         if connection.require_approval and not await self._may_run(lease.ticket):
-            lease.rest = "approval"
-            return 0.0
+            return Stop(Rest.APPROVAL)
         loop = asyncio.get_running_loop()
         run = ChunkRun(
             self._services,
@@ -131,12 +129,10 @@ class ChunkRunner:
             tally=tally,
         )
         try:
-            wait_s = await run.work(lambda: not self._stopping() and loop.time() < deadline_s)
+            stop = await run.work(lambda: not self._stopping() and loop.time() < deadline_s)
         except SealError as error:
-            lease.rest, wait_s = "held", await self._services.key_hold.met(error)
-        if lease.rest == "long" and self._stopping():
-            lease.rest = "stopping"
-        return wait_s
+            return Stop(Rest.GATE, await self._services.key_hold.met(error))
+        return Stop(Rest.STOPPING) if stop and stop.why is Rest.LONG and self._stopping() else stop
 
     async def _may_run(self, ticket: Ticket) -> bool:
         """Whether a job is approved; one that is not is held, wherever it was submitted."""
@@ -156,9 +152,10 @@ class ChunkRunner:
             )
             return None
 
-    async def _give_back(self, lease: Lease, wait_s: float) -> None:
+    async def _give_back(self, lease: Lease, stop: Stop | None) -> None:
+        stop = stop or Stop(Rest.NOTHING)
         try:
-            await self._services.ledger.release(lease, wait_s)
+            await self._services.ledger.release(lease, stop.wait_s, stop.put_off_s)
         except OUTAGE:
             log.warning(
                 "job %s chunk %d was not given back; its lease ends by itself", lease.ticket.job, lease.ticket.chunk + 1

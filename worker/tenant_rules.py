@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from config.values import fold_domain
 from worker.addresses import fold_address
 from worker.asking import Asker, Unread
+from worker.rests import Stop
 from worker.verdicts import Operation
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ async def fetch_rules(services: Services, connection: Connection) -> TenantRules
     allowed, blocked = read_lists(lists or ())
     states = {} if isinstance(partners, Unread) else read_partners(partners)
     return TenantRules(
-        roles=None if isinstance(token, float) else token.roles,
+        roles=None if isinstance(token, Stop) else token.roles,
         invites_from=str(policy["allowInvitesFrom"]) if policy and policy.get("allowInvitesFrom") else None,
         domains=read_domains(owned) if owned is not None else None,
         allowed=allowed,

@@ -127,7 +127,7 @@ async def answer(desk: Desk, lease: Lease, marks: Sequence[str], *, in_a_row: in
         grant: Grant = await desk.begin(lease, range(place, place + len(batch)))
         place += len(batch)
         if not grant.rows:
-            return grant.why
+            return grant.why or ""
         outcomes = [
             Outcome(row.index, WHY_LETTERS[mark[0]], attempts=row.attempt)
             for row, mark in zip(grant.rows, batch, strict=True)

@@ -554,8 +554,7 @@ async def test_a_chunk_that_waits_for_another_jobs_guest_delays_nobody_else(desk
     """Put off, it waits by itself: other chunks and jobs of its connection are offered at once, and it when its time has come."""
     job = await desk.load(1)
     lease = await desk.lease()
-    lease.put_off_s = 30
-    await desk.ledger.release(lease)
+    await desk.ledger.release(lease, put_off_s=30)
     tick = await desk.ledger.tick("w1", 8)
     assert tick.offers == ()
     assert tick.next_s is not None

@@ -27,6 +27,7 @@ from worker.lookups import Delay, Found, LookUps, WhyNot
 from worker.meters import Meters
 from worker.model import Grant, Lane, Lease, Options, RowState
 from worker.reactions import Reactions
+from worker.rests import Rest, Stop
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.services import Services
 from worker.settler import Settler
@@ -128,17 +129,17 @@ class _Services:
         """A token."""
         return SimpleNamespace(secret="t", fingerprint="f", roles=None)
 
-    async def cannot_look(self, connection: object, delay: Delay, chunk: str = "") -> float:
+    async def cannot_look(self, connection: object, delay: Delay, chunk: str = "") -> Stop:
         """Reactions: how long to wait for the directory."""
-        return 3.0
+        return Stop(delay.stop.why, 3.0)
 
     async def looked(self, connection: object, chunk: str) -> None:
         """Reactions: all rows could be looked up."""
 
-    async def away(self, connection: object, verdict: Verdict) -> float:
+    async def away(self, connection: object, verdict: Verdict) -> Stop:
         """Reactions: how long to stay away."""
         assert verdict.retry_after_s
-        return verdict.retry_after_s
+        return Stop(Rest.AWAY, verdict.retry_after_s)
 
     def connection(self, name: str) -> Any:
         return CONTOSO
@@ -290,14 +291,14 @@ async def test_after_a_failover_nobody_is_sent_unlooked_though_precheck_is_off(
     site: Site, suspect: bool, asked: int
 ) -> None:
     """Only the look-up stands between a guest whose mark was lost and a second mail: while it cannot be made the chunk waits."""
-    site.directory.delay = Delay("away")
+    site.directory.delay = Delay(Stop(Rest.LOOK_UP))
     job = await site.desk.load(1)
     lease = await site.desk.lease()
     lease.suspect = suspect
-    wait_s = await _chunk_run(site, lease, UNCHECKED).work(lambda: True)
+    stop = await _chunk_run(site, lease, UNCHECKED).work(lambda: True)
     assert len(cast(Any, site.services).rules) == asked
     if suspect:
-        assert (wait_s, lease.rest, await site.desk.letters(job)) == (3.0, "look_up", ".")
+        assert (stop, await site.desk.letters(job)) == (Stop(Rest.LOOK_UP, 3.0), ".")
 
 
 @pytest.mark.parametrize(("readable", "letter", "rule"), [(True, "d", UNSENT_ONLY), (False, ".", WHERE_BLIND)])
@@ -307,7 +308,7 @@ async def test_a_503_is_looked_up_first_wherever_that_is_possible(
     """With Retry-After, and where nobody may look, it is taken at its word and the row is simply sent again."""
     job = await site.desk.load(1)
     site.directory.readable = readable
-    assert await _chunk_run(site, await site.desk.lease()).work(lambda: True) == 7
+    assert await _chunk_run(site, await site.desk.lease()).work(lambda: True) == Stop(Rest.AWAY, 7)
     assert await site.desk.letters(job) == letter
     assert cast(Any, site.services).rules == [rule]
 

@@ -246,8 +246,8 @@ class LedgerMachine(RuleBasedStateMachine):
         lease = self.pick(data, self.leases)
         how = data.draw(st.sampled_from(("release", "die", "freeze", "renew")))
         if how == "release":
-            lease.put_off_s = data.draw(st.sampled_from((0.0, 0.0, 0.005)))
-            self.do(self.desk.ledger.release(lease))
+            put_off_s = data.draw(st.sampled_from((0.0, 0.0, 0.005)))
+            self.do(self.desk.ledger.release(lease, put_off_s=put_off_s))
         elif how == "renew":
             self.do(self.desk.ledger.renew([lease]))
         else:

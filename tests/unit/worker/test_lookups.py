@@ -17,6 +17,7 @@ from worker.meters import Meters
 from worker.model import Lane
 from worker.quota import Bucket, throttled_buckets
 from worker.reactions import Reactions
+from worker.rests import Rest, Stop
 from worker.services import Services
 
 CONTOSO = parse_connection(
@@ -63,7 +64,7 @@ class _World:
 
     async def throttled(
         self, connection: object, buckets: Sequence[Bucket], verdict: Any, *, refused: int, elapsed_s: float
-    ) -> float:
+    ) -> Stop:
         assert refused >= 1
         assert elapsed_s >= 0
         assert {b.scope.split(":")[0] for b in throttled_buckets(buckets, verdict.throttle_scope)} <= {
@@ -71,7 +72,7 @@ class _World:
             "units-app",
         }
         self.throttled_s.append(verdict.retry_after_s)
-        return 1.0
+        return Stop(Rest.THROTTLED, 1.0)
 
     async def send_batch(self, connection: object, token: object, requests: Sequence[GraphRequest], **_: Any) -> Any:
         filters = [parse_qs(urlsplit(r.path).query)["$filter"][0] for r in requests]

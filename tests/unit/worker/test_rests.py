@@ -7,28 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from worker import rests
 from worker.model import JobState
-from worker.rests import describe_rest, describe_run
+from worker.rests import WORDS, Rest, Stop, describe_run
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
-    ("why", "wait_s", "words"),
+    ("stop", "words"),
     [
-        ("quota", 1.44, "waits for quota, next try in 1.4 s"),
-        ("quota", 0.0, "waits for quota"),
-        ("throttled", 30.0, "waits because Microsoft throttles (429), next try in 30.0 s"),
-        ("held", 1.0, "waits until the connection is reopened or tried again (usher connections list)"),
-        ("paused", 0.0, "waits for the job to be resumed"),
-        ("cancelled", 0.0, "is left, as the job is cancelled"),
-        ("", 5.0, ""),
+        (Stop(Rest.QUOTA, 1.44), "waits for quota, next try in 1.4 s"),
+        (Stop(Rest.QUOTA), "waits for quota"),
+        (Stop(Rest.GUEST, put_off_s=2.0), "waits for another job that invites the same guests, next try in 2.0 s"),
+        (Stop(Rest.THROTTLED, 30.0), "waits because Microsoft throttles (429), next try in 30.0 s"),
+        (Stop(Rest.GATE, 1.0), "waits until the connection is reopened or tried again (usher connections list)"),
+        (Stop(Rest.CANCELLED), "is left, as the job is cancelled"),
     ],
 )
-def test_it_says_what_the_rest_waits_for(why: str, wait_s: float, words: str) -> None:
+def test_it_says_what_the_rest_waits_for(stop: Stop, words: str) -> None:
     """And until when, where that is known."""
-    assert describe_rest(why, wait_s) == words
+    assert stop.describe() == words
 
 
 def test_a_run_says_what_it_did_and_what_it_left() -> None:
@@ -42,11 +40,9 @@ def test_a_run_says_what_it_did_and_what_it_left() -> None:
 
 
 def test_every_reason_has_words() -> None:
-    """Whatever the scripts refuse a batch for, and what the code gives a chunk back for; states of the job are words by themselves."""
+    """Whatever the script refuses a batch for, states of the job among them, is one of the set, and each has its words."""
     script = (ROOT / "worker/scripts/begin_batch.lua").read_text(encoding="utf-8")
-    code = "".join((ROOT / f"worker/{name}.py").read_text(encoding="utf-8") for name in ("chunk", "runner"))
     refused = set(re.findall(r"return \{ '(?:stop|wait)',(?: [^,']+,)? '(\w+)'", script))
-    given_back = set(re.findall(r'\.rest = "(\w+)"', code))
-    assert {"quota", "epoch", "nothing"} <= refused | {"quota"}
-    assert {"held", "throttled", "away"} <= given_back
-    assert (refused | given_back) - {"nothing"} - {*JobState} <= rests._WAITING.keys()
+    assert {"lease", "epoch", "nothing"} <= refused
+    assert refused | {*JobState} - {JobState.RUNNING} <= {*Rest}
+    assert WORDS.keys() == {*Rest}
