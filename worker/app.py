@@ -15,9 +15,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from worker.broker import guard_broker
 from worker.keys import Keys
 from worker.place import Place, find_place
-from worker.queues import BULK, NOW, PRODUCERS, THREADS
+from worker.queues import BULK, NOW, OWN, PRODUCERS, SCHEDULES, THREADS
 from worker.sentinels import SentinelUrl, read_sentinel_url
 
 
@@ -42,10 +43,10 @@ def build_settings(place: Place) -> dict[str, Any]:
         # An offer that gets lost is made again, so on Redis it is not acknowledged, which costs four commands a message. RabbitMQ would
         # push all offers to one worker then: without acknowledgements it knows no prefetch limit.
         "task_queues": [
-            _queue(PRODUCERS, quorum=quorum),
+            *(_queue(name, quorum=quorum) for name in (PRODUCERS, SCHEDULES)),
             *(_queue(name, no_ack=redis_broker, quorum=quorum) for name in (NOW, BULK)),
         ],
-        "task_routes": {"usher.run_chunk": {"queue": BULK}, "usher.settle": {"queue": NOW}},
+        "task_routes": {name: {"queue": queues[-1]} for name, queues in OWN.items()},
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "task_track_started": False,
@@ -163,6 +164,7 @@ def _configure() -> dict[str, Any]:
         raise SystemExit(2) from None
 
 
+guard_broker()
 app = Celery(
     "usher",
     include=["tasks.chunks", "tasks.guests", "tasks.reading", "tasks.scheduled.firing"],

@@ -16,8 +16,7 @@ from celery.exceptions import TaskPredicate
 from celery.worker.request import Request
 
 from worker.errors import UsherError
-
-_OURS = ("usher.run_chunk", "usher.settle", "usher.scheduled")
+from worker.queues import OWN
 
 # At DEBUG it prints each task's arguments as they are (celery/concurrency/base.py); nothing else comes from it.
 logging.getLogger("celery.pool").setLevel(logging.INFO)
@@ -33,7 +32,7 @@ class PrivateRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.name = self.type  # a `shadow` name would be the producer's own words
-        if self.type not in _OURS:
+        if self.type not in OWN:
             self._argsrepr, self._kwargsrepr = "(…)", "{…}"
             self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
         _requests[self.id] = self

@@ -458,12 +458,67 @@ def test_odd_headers_do_not_matter(usher: Usher, case: str) -> None:
     assert "There is no job" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
 
 
-@pytest.mark.parametrize("eta", ["yesterday", "9999-99-99T00:00:00", "0001-01-01T00:00:00+00:00"])
-def test_an_impossible_time_is_no_harm(usher: Usher, eta: str) -> None:
-    """Refused by Celery's own check, or run at once."""
+@pytest.mark.parametrize(
+    "eta", ["yesterday", "9999-99-99T00:00:00", "0001-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"]
+)
+def test_a_time_is_refused(usher: Usher, eta: str) -> None:
+    """A worker would keep the message in its memory until then."""
     task_id = str(uuid.uuid4())
     _publish(usher, _GOOD, _headers(task_id, eta=eta))
+    assert "A time (eta, countdown) is not kept here" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+
+
+_NEXT = {"task": "portal.pay", "args": ["x"], "kwargs": {}, "options": {"queue": "stolen"}, "immutable": True}
+
+
+@pytest.mark.parametrize(
+    "embedded",
+    [{"callbacks": [_NEXT]}, {"errbacks": [_NEXT]}, {"chain": [_NEXT]}, {"chord": {**_NEXT, "chord_size": 1}}],
+)
+@pytest.mark.parametrize("form", ["second protocol", "first protocol"])
+def test_what_a_message_embeds_is_not_sent_on(usher: Usher, embedded: dict[str, Any], form: str) -> None:
+    """The worker would send any task to any queue under its own login."""
+    task_id = str(uuid.uuid4())
+    if form == "second protocol":
+        _publish(usher, json.dumps([["aaaaaaaaaa"], {}, embedded]), _headers(task_id))
+    else:
+        body = {"task": "usher.job", "id": task_id, "args": ["aaaaaaaaaa"], "kwargs": {}, **embedded}
+        _publish(usher, json.dumps(body), {"chain": [_NEXT]})
     refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+    assert "status" in usher.ask("usher.job", "aaaaaaaaaa")
+    with contextlib.closing(redis.Redis.from_url(usher.redis_url)) as database:
+        assert not database.exists("usher:mq:stolen")
+
+
+def test_a_link_of_celerys_own_is_refused(usher: Usher) -> None:
+    """As a producer would write it."""
+    answer = usher.ask_with("usher.job", ["aaaaaaaaaa"], {}, link=usher.client.signature("portal.pay", queue="stolen"))
+    assert "Callbacks, chains, groups and chords are not run here" in refusal(answer)
+
+
+@pytest.mark.parametrize("name", ["usher.scheduled", "usher.run_chunk", "usher.settle", "celery.map", "celery.chain"])
+def test_a_task_that_is_not_for_producers_is_refused(usher: Usher, name: str) -> None:
+    """usher's own, and Celery's built-in ones, which call others; whatever the message says of its queue."""
+    task_id = str(uuid.uuid4())
+    _publish(usher, json.dumps([[], {"name": "nightly", "due_ms": "x"}, {}]), _headers(task_id, task=name))
+    assert "There is no task of that name" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+
+
+@pytest.mark.parametrize("compression", ["zlib", "bzip2", "xz"])
+def test_a_compressed_message_is_refused_unread(usher: Usher, compression: str) -> None:
+    """452 bytes may be 400 MB."""
+    answer = usher.ask_with("usher.job", ["a" * 1000], {}, compression=compression)
+    assert "A compressed body is not taken" in refusal(answer)
+
+
+@pytest.mark.parametrize(
+    "body", [b'[["' + b"x" * 5_000_000 + b'"], {}, {}]', b"[[" + b"{}," * 110_000 + b"1], {}, {}]"]
+)
+def test_a_message_that_is_too_large_is_refused_unread(usher: Usher, body: bytes) -> None:
+    """In bytes, or in values, each of which takes many bytes once it is read."""
+    task_id = str(uuid.uuid4())
+    _publish(usher, body, _headers(task_id))
+    assert "send its rows in several messages" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
 
 
 @pytest.mark.parametrize("headers", [{}, {"task": "usher.job"}, {"task": "usher.job", "id": 5}, {"id": "x"}])
@@ -540,12 +595,13 @@ def test_a_message_without_celery_is_understood(usher: Usher) -> None:
 @pytest.mark.parametrize(
     "junk", ["junk", "{}", "[1]", '{"headers": [1], "body": "x", "properties": {"delivery_info": {}}}']
 )
-def test_what_is_no_message_at_all_costs_only_the_connection(usher: Usher, junk: str) -> None:
-    """Somebody pushed it to the queue by hand: the worker connects anew and goes on."""
+def test_what_is_no_message_at_all_is_dropped(usher: Usher, junk: str) -> None:
+    """Somebody pushed it to the queue by hand: a line in the log, and the worker goes on."""
     with contextlib.closing(redis.Redis.from_url(usher.redis_url)) as database:
         database.lpush("usher:mq:celery", junk)
     assert usher.ask("usher.invite_guest", "contoso", address())["status"] == "invited"
-    assert "the queue held something that is no message" in usher.log()
+    assert "the queue celery held something that is no message" in usher.log()
+    assert "Connection to broker lost" not in usher.log()
 
 
 def test_a_producer_needs_no_access_to_the_ledger(usher: Usher) -> None:

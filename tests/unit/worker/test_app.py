@@ -5,7 +5,7 @@ import pytest
 from config import Settings
 from worker.app import build_settings
 from worker.place import Place, celery_url
-from worker.queues import BULK, NOW, PRODUCERS, seats_of
+from worker.queues import BULK, NOW, PRODUCERS, SCHEDULES, seats_of
 
 
 def _settings(url: str, broker: str = "") -> dict[str, object]:
@@ -121,7 +121,7 @@ def test_an_amqp_broker_gets_no_redis_options() -> None:
     assert found["worker_disable_prefetch"] is False
 
 
-def test_the_queues_are_three() -> None:
+def test_the_queues_are_four() -> None:
     """Producers' messages, what somebody waits for, everything else."""
     queues = _settings("redis://h:1/0")["task_queues"]
-    assert [queue.name for queue in queues] == [PRODUCERS, NOW, BULK]  # type: ignore[attr-defined]
+    assert [queue.name for queue in queues] == [PRODUCERS, SCHEDULES, NOW, BULK]  # type: ignore[attr-defined]
