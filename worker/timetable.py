@@ -16,6 +16,7 @@ import orjson
 from redis.asyncio import Redis
 
 from config.cron import find_zone, plain_fields
+from config.values import parse_name
 from worker.keys import Keys
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 TASK = "usher.scheduled"
 """The Celery task that every entry fires."""
 KEPT_RUNS = 50
+AHEAD_MS = 300_000
+"""How far a beat's clock may be ahead of Redis's."""
 _KEEP_RUNS_S = 400 * 86_400  # a yearly schedule still shows its last run
 
 Origin = Literal["file", "added"]
@@ -139,14 +142,15 @@ class Timetable:
             pipe.expire(key, _KEEP_RUNS_S)
             pipe.hkeys(key)
             *_, known = await pipe.execute()
-        old = sorted(int(raw) for raw in known)[:-KEPT_RUNS]
+        times = sorted(int(raw) for raw in known if raw.isdigit())
+        old = [str(due_ms).encode() for due_ms in times[:-KEPT_RUNS]] + [raw for raw in known if not raw.isdigit()]
         if old:
             await self._client.hdel(key, *old)
 
     async def runs(self, name: str, newest: int = KEPT_RUNS) -> list[Run]:
         """Return a schedule's runs, the newest first."""
         found = [_read_run(raw) for raw in await self._client.hvals(self._keys.schedule_runs(name))]
-        return sorted(found, key=lambda run: -run.due_ms)[:newest]
+        return sorted((run for run in found if run), key=lambda run: -run.due_ms)[:newest]
 
     async def run(self, name: str, due_ms: int) -> Run | None:
         """Return one run; None when nobody began it."""
@@ -168,6 +172,22 @@ def plan(schedule: Schedule, present: Planned | None, origin: Origin, zone: str,
     return Planned(schedule, origin, zone, present.last_run_at if keeps else now, present.off, present.fired)
 
 
+def firing_fault(name: object, due_ms: object, by: object, now_ms: int) -> str:
+    """Return why a firing cannot be one of the timetable's, '' for one that can. Pure.
+
+    A time to come is refused above all: a run that is done before its time would be known, and tonight's would not be made.
+    """
+    if not isinstance(name, str) or not isinstance(by, str) or type(due_ms) is not int:
+        return "it must name a schedule, a time in milliseconds and who asks for it"
+    try:
+        parse_name(name)
+    except ValueError as error:
+        return f"the schedule's name {error}"
+    if due_ms > now_ms + AHEAD_MS:
+        return "its time has not come; the clocks of beats, workers and Redis must agree within five minutes"
+    return "its time is long past" if due_ms < now_ms - _KEEP_RUNS_S * 1000 else ""
+
+
 def switch(planned: Planned, *, off: bool, now: datetime) -> Planned:
     """Return a schedule switched off, or on again: then it counts from now. Pure."""
     last_run_at = now if planned.off and not off else planned.last_run_at
@@ -183,28 +203,30 @@ def read_table(name: str, table: Mapping[str, Any]) -> Schedule:
 
 
 def read_entry(fields: Mapping[bytes, bytes]) -> Planned | None:
-    """Read a hash of celery-redbeat's; None for one that is no schedule of ours."""
+    """Read a hash of celery-redbeat's; None for one that is no schedule of ours, or that no usher wrote."""
     from redbeat.decoder import RedBeatJSONDecoder
 
     from config import ConfigError
 
-    definition = json.loads(fields.get(b"definition", b"{}"))
-    kept = definition.get("kwargs") or {}
-    if "table" not in kept:
-        return None
-    meta = json.loads(fields.get(b"meta", b"{}"), cls=RedBeatJSONDecoder)
     try:
-        schedule = read_table(definition["name"], kept["table"])
+        definition = json.loads(fields.get(b"definition", b"{}"))
+        kept = definition.get("kwargs") or {}
+        if "table" not in kept:
+            return None
+        meta = json.loads(fields.get(b"meta", b"{}"), cls=RedBeatJSONDecoder)
+        find_zone(kept["zone"])
+        return Planned(
+            read_table(definition["name"], kept["table"]),
+            kept["origin"],
+            kept["zone"],
+            (meta.get("last_run_at") or datetime.now(UTC)).astimezone(UTC),
+            fields.get(b"off") == b"1",
+            int(meta.get("total_run_count") or 0),
+        )
     except ConfigError:  # written by an usher that knew other tasks
         return None
-    return Planned(
-        schedule,
-        kept["origin"],
-        kept["zone"],
-        (meta.get("last_run_at") or datetime.now(UTC)).astimezone(UTC),
-        fields.get(b"off") == b"1",
-        int(meta.get("total_run_count") or 0),
-    )
+    except (ValueError, LookupError, TypeError, AttributeError):  # written by nobody's usher
+        return None
 
 
 def _entry_fields(planned: Planned) -> dict[str, str]:
@@ -238,6 +260,13 @@ def _as_celery(schedule: Schedule) -> Any:
     return crontab(minute, hour, weekday, day, month)
 
 
-def _read_run(raw: bytes) -> Run:
-    fields = orjson.loads(raw)
-    return Run(**{**fields, "jobs": tuple(fields["jobs"]), "details": tuple(fields["details"])})
+def _read_run(raw: bytes) -> Run | None:
+    """Read a run; None for what is none: one such would hide all the others."""
+    try:
+        fields = orjson.loads(raw)
+        run = Run(**{**fields, "jobs": tuple(fields["jobs"]), "details": tuple(fields["details"])})
+    except (ValueError, LookupError, TypeError):
+        return None
+    numbers, texts = (run.due_ms, run.started_ms, run.ended_ms), (run.by, run.status, run.what)
+    good = all(type(number) is int for number in numbers) and all(isinstance(text, str) for text in texts)
+    return run if good and all(isinstance(text, str) for text in (*run.jobs, *run.details)) else None

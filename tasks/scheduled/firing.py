@@ -1,21 +1,22 @@
 """`usher.scheduled`: one firing of one schedule, done once however often its message comes, and written down where people look.
 
 Whoever claims the run does it; the claim is short and renewed. Should its worker be killed, the broker delivers the message again and
-the run begins anew, with the same job id: what was started already is found, what was half loaded is loaded again. It works in an event
-loop of its own: a list is read row by row, and the worker's loop has guests waiting.
+the run begins anew, with the same job id: what was started already is found, what was half loaded is loaded again. A worker that was
+frozen beyond its claim stops as soon as it sees so, and leaves the run to whoever claimed it then. It works in an event loop of its own:
+a list is read row by row, and the worker's loop has guests waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
-from redis.exceptions import OutOfMemoryError
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockError, OutOfMemoryError
 
 from tasks.errors import ListError
 from tasks.scheduled import check_connections, invite_file, retry_failed
@@ -28,7 +29,7 @@ from worker.runtime import runtime
 from worker.services import Services, open_services
 from worker.stopping import end_task
 from worker.store import OUTAGE, keep_trying, read_time_ms
-from worker.timetable import TASK, Run, Timetable
+from worker.timetable import TASK, Run, Timetable, firing_fault
 
 log = logging.getLogger(__name__)
 
@@ -48,59 +49,80 @@ _KNOWN_WITHIN_S = 10.0  # a schedule of the file that a beat has seen and this w
 
 
 @app.task(name=TASK, acks_late=True)
-def scheduled(*, name: str, due_ms: int, by: str = "beat") -> dict[str, Any]:
-    """Do what the schedule of that name says. Returns its result, which `usher schedules` shows too."""
-    run = asyncio.run(_fire(name, due_ms, by))
+def scheduled(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Do what the schedule says: `scheduled(name=, due_ms=, by="beat")`. Returns its result, which `usher schedules` shows too.
+
+    What cannot be a firing of the timetable's is refused, and nothing is written.
+    """
+    given = {"by": "beat", **kwargs}
+    if args or given.keys() != {"name", "due_ms", "by"}:
+        return _refused("it must name a schedule, a time in milliseconds and who asks for it")
+    told = asyncio.run(_fire(**given))
     runtime.wake()
-    if run is None:
-        app.send_task(
-            TASK, kwargs={"name": name, "due_ms": due_ms, "by": by}, argsrepr=f"(schedule {name})", kwargsrepr="{}"
-        )
-        return {"schedule": name, "status": "another worker is at it"}
-    return {"schedule": name, "status": run.status, "jobs": list(run.jobs)}
+    if isinstance(told, str):
+        return _refused(told)
+    if told is None:
+        app.send_task(TASK, kwargs=given, argsrepr=f"(schedule {given['name']})", kwargsrepr="{}")
+        return {"status": "another worker is at it", "schedule": given["name"]}
+    return {"status": told.status, "schedule": given["name"], "jobs": list(told.jobs)}
 
 
-async def _fire(name: str, due_ms: int, by: str) -> Run | None:
+def _refused(why: str) -> dict[str, Any]:
+    log.error("a schedule's firing is refused: %s; nothing was done", why)
+    return {"status": "refused", "errors": [f"This is no firing of a schedule: {why}; nothing was done."]}
+
+
+async def _fire(name: Any, due_ms: Any, by: Any) -> Run | str | None:
     place = await asyncio.to_thread(find_place)
     async with open_services(place.settings, place.redis_url) as services:
-        return await fire(services, name, due_ms, by)
+        now_ms = await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S)
+        return firing_fault(name, due_ms, by, now_ms) or await fire(services, name, due_ms, by)
 
 
 async def fire(services: Services, name: str, due_ms: int, by: str) -> Run | None:
-    """Do a run, or wait for the worker that does it; None when that one takes long."""
+    """Do a run, or wait for the worker that does it; None when that one takes long, or took it over."""
     timetable = Timetable(services.client, services.keys)
-    claim = _Claim(services, services.keys.schedule_claim(name, due_ms))
+    claim = Lock(services.client, services.keys.schedule_claim(name, due_ms), timeout=CLAIM_S, thread_local=False)
     deadline_s = asyncio.get_running_loop().time() + _OTHER_S
     while True:
         known = await keep_trying(lambda: timetable.run(name, due_ms), _OUTAGE_S)
         if known is not None and known.ended_ms:
             return known
-        if await keep_trying(claim.take, _OUTAGE_S):
+        if await keep_trying(lambda: claim.acquire(blocking=False), _OUTAGE_S):
             break
         if asyncio.get_running_loop().time() > deadline_s:
             return None
         await asyncio.sleep(_LOOK_S)
-    async with claim:
-        run = Run(
-            due_ms,
-            by,
-            started_ms=known.started_ms
-            if known
-            else await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S),
-        )
-        await keep_trying(lambda: timetable.record(name, run), _OUTAGE_S)
-        told = await _do(services, timetable, name, due_ms)
-        done = replace(
-            run,
-            ended_ms=await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S),
-            status=told.status,
-            what=mask_text(told.what),
-            jobs=told.jobs,
-            details=tuple(mask_text(line) for line in told.details),
-        )
-        await keep_trying(lambda: timetable.record(name, done), _OUTAGE_S)
-    level = logging.INFO if told.status == "ok" else logging.WARNING
-    log.log(level, "schedule %s: %s", name, done.what)
+    async with _held(claim):
+        working = asyncio.create_task(_run(services, timetable, name, known or Run(due_ms, by, started_ms=0)))
+        renewing = asyncio.create_task(_renew(claim))
+        try:
+            await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            log.warning("schedule %s: this worker was away for too long, and leaves the run to another", name)
+            return None
+        finally:
+            await end_task(renewing)
+            await end_task(working)
+
+
+async def _run(services: Services, timetable: Timetable, name: str, run: Run) -> Run:
+    """Do a run that is claimed, and write down how it went."""
+    if not run.started_ms:
+        run = replace(run, started_ms=await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S))
+    await keep_trying(lambda: timetable.record(name, run), _OUTAGE_S)
+    told = await _do(services, timetable, name, run.due_ms)
+    done = replace(
+        run,
+        ended_ms=await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S),
+        status=told.status,
+        what=mask_text(told.what),
+        jobs=told.jobs,
+        details=tuple(mask_text(line) for line in told.details),
+    )
+    await keep_trying(lambda: timetable.record(name, done), _OUTAGE_S)
+    log.log(logging.INFO if told.status == "ok" else logging.WARNING, "schedule %s: %s", name, done.what)
     return done
 
 
@@ -140,35 +162,23 @@ async def _find(services: Services, timetable: Timetable, name: str) -> Any:
     return None
 
 
-@dataclass(slots=True)
-class _Claim:
-    """The right to do one run, renewed while this lives."""
+@asynccontextmanager
+async def _held(claim: Lock) -> AsyncIterator[None]:
+    """Free the claim at the end, if it is ours still."""
+    try:
+        yield
+    finally:
+        with suppress(LockError, *OUTAGE):
+            await claim.release()
 
-    services: Services
-    key: str
-    token: str = ""
-    _renewing: asyncio.Task[None] | None = None
 
-    async def take(self) -> bool:
-        """Take it; False while another worker has it."""
-        self.token = self.token or secrets.token_hex(8)
-        client: Any = self.services.client
-        if await client.set(self.key, self.token, nx=True, px=round(CLAIM_S * 1000)):
-            return True
-        return bool(await client.get(self.key) == self.token.encode())  # taken by a call whose answer was lost
-
-    async def __aenter__(self) -> _Claim:
-        self._renewing = asyncio.create_task(self._renew())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._renewing is not None:
-            await end_task(self._renewing)
-        with suppress(*OUTAGE):
-            await self.services.client.delete(self.key)
-
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(_RENEW_S)
-            with suppress(*OUTAGE):
-                await self.services.client.set(self.key, self.token, px=round(CLAIM_S * 1000))
+async def _renew(claim: Lock) -> None:
+    """Renew the claim until it turns out to be another's."""
+    while True:
+        await asyncio.sleep(_RENEW_S)
+        try:
+            await claim.reacquire()
+        except LockError:
+            return
+        except OUTAGE:
+            continue

@@ -19,6 +19,8 @@ from tests.sandboxes import Sandbox, run_sandbox
 from tests.servers import answer, make_certificate, run_raw_server
 from tests.sites import OwnValkey, Site, open_site
 from worker.model import JobState
+from worker.queues import SCHEDULES
+from worker.store import read_time_ms
 
 
 @pytest.fixture(scope="module")
@@ -158,16 +160,17 @@ async def test_a_tick_that_fires_twice_does_its_work_once(site: Site, beats: Bea
 
     client = Celery("elsewhere", broker=_broker(site), set_as_current=False)
     client.conf.broker_transport_options = {"global_keyprefix": f"{site.desk.keys.prefix}:mq:"}
-    due_ms = 1_800_000_000_000
+    due_ms = await read_time_ms(site.desk.client)
+    firing = {"name": "list", "due_ms": due_ms}
     for _ in range(4):
-        client.send_task("usher.scheduled", kwargs={"name": "list", "due_ms": due_ms})
+        client.send_task("usher.scheduled", kwargs=firing, queue=SCHEDULES)
     run = await beats.until_run("list")
     view = await site.ended(run.jobs[0])
-    client.send_task("usher.scheduled", kwargs={"name": "list", "due_ms": due_ms})
+    client.send_task("usher.scheduled", kwargs=firing, queue=SCHEDULES)
     mq: Any = site.desk.client
 
     async def all_done() -> bool:
-        keys = [f"{site.desk.keys.prefix}:mq:{name}" for name in ("celery", "unacked")]
+        keys = [f"{site.desk.keys.prefix}:mq:{name}" for name in (SCHEDULES, "unacked")]
         return not await mq.exists(*keys)
 
     await site.until("five messages done", all_done)
@@ -176,6 +179,42 @@ async def test_a_tick_that_fires_twice_does_its_work_once(site: Site, beats: Bea
     assert view.counts.invited == 40
     site.assert_all_mailed_once(40)
     client.close()
+
+
+async def test_a_message_that_is_no_firing_leaves_the_schedule_alone(site: Site, beats: Beats) -> None:
+    """Wrong types, a time to come, a producer's queue: nothing is written, the list is shown, and the next run runs."""
+    beats.write(_schedule("check", "check_connections", every="9d"))
+    site.start_worker()
+    from celery import Celery
+
+    client = Celery("elsewhere", broker=_broker(site), set_as_current=False)
+    client.conf.broker_transport_options = {"global_keyprefix": f"{site.desk.keys.prefix}:mq:"}
+    now_ms = await read_time_ms(site.desk.client)
+    wrong: list[dict[str, Any]] = [
+        {"name": "check", "due_ms": "x"},
+        {"name": "check", "due_ms": True},
+        {"name": "check", "due_ms": now_ms + 3_600_000},
+        {"name": "check:runs", "due_ms": now_ms},
+        {"name": ["check"], "due_ms": now_ms},
+        {"name": "check", "due_ms": now_ms, "by": {}},
+        {"name": "check", "due_ms": now_ms, "more": 1},
+        {},
+    ]
+    for kwargs in wrong:
+        client.send_task("usher.scheduled", kwargs=kwargs, queue=SCHEDULES)
+    client.send_task("usher.scheduled", kwargs={"name": "check", "due_ms": now_ms - 5})  # where producers may write
+
+    async def refused() -> bool:
+        return site.log_of(1).read_text().count("is refused") >= len(wrong) + 1
+
+    await site.until("a line for each", refused)
+    client.close()
+    assert not await site.desk.client.exists(site.desk.keys.schedule_runs("check"))
+    status, out, err = await asyncio.to_thread(site.run, "schedules", "run", "check", "--json")
+    assert (status, json.loads(out)["status"]) == (0, "ok"), err
+    assert len(await beats.runs("check")) == 1
+    status, out, _ = await asyncio.to_thread(site.run, "schedules", "list")
+    assert (status, "Traceback" in site.log_of(1).read_text()) == (0, False)
 
 
 def _broker(site: Site) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from config import Schedule, parse_schedule
 from worker.beat import Entry
-from worker.timetable import Planned, _entry_fields, plan, read_entry, switch
+from worker.timetable import AHEAD_MS, Planned, _entry_fields, firing_fault, plan, read_entry, switch
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=3)
@@ -59,3 +59,31 @@ def test_an_interval_keeps_its_pace_and_makes_up_for_nothing() -> None:
     now = datetime.now(UTC)
     assert entry.ticked_off(now - timedelta(minutes=5)) == now - timedelta(minutes=5)
     assert entry.ticked_off(now - timedelta(minutes=125)) == now - timedelta(minutes=5)
+
+
+NOW_MS = round(NOW.timestamp() * 1000)
+
+
+@pytest.mark.parametrize("due_ms", [NOW_MS, NOW_MS - 1, NOW_MS + AHEAD_MS, NOW_MS - 366 * 86_400_000])
+def test_a_firing_is_of_a_time_that_has_come(due_ms: int) -> None:
+    """Also of one that nobody was there for, and by a beat whose clock is a little ahead."""
+    assert firing_fault("nightly", due_ms, "beat", NOW_MS) == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("nightly", "x", "beat"),
+        ("nightly", True, "beat"),
+        ("nightly", 1.5, "beat"),
+        ("nightly", None, "beat"),
+        (5, NOW_MS, "beat"),
+        ("nightly", NOW_MS, None),
+        ("a:b", NOW_MS, "beat"),
+        ("nightly", NOW_MS + AHEAD_MS + 1, "beat"),
+        ("nightly", -1, "beat"),
+    ],
+)
+def test_what_the_timetable_could_not_have_made_is_no_firing(fields: tuple[object, object, object]) -> None:
+    """Stored, one such would hide every other run; a run before its time would take the place of the one then due."""
+    assert firing_fault(*fields, NOW_MS)
