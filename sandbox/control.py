@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from sandbox.certificates import read_app_certificate
-from sandbox.directory import App, Tenant, User
+from sandbox.directory import SPELLINGS, App, Tenant, User
 from sandbox.faults import ALLOW_INVITES_FROM, parse_document, parse_spec
 from sandbox.options import LIMITS, OptionError, parse_background, parse_limits, parse_range
 from sandbox.world import World
@@ -199,6 +199,10 @@ class Control:
             app.roles = tuple(str(role) for role in body["roles"])  # as in Entra, tokens already issued keep theirs
         if "max_users" in body:
             tenant.max_users = None if body["max_users"] is None else int(body["max_users"])
+        if "spelling" in body:
+            if body["spelling"] not in SPELLINGS:
+                raise OptionError(f"'spelling' is one of {', '.join(SPELLINGS)}.")
+            tenant.spelling = body["spelling"]
         if "denied_domains" in body:
             tenant.refused_domains = {str(domain).lower(): "denied" for domain in body["denied_domains"]}
         if "allowed_domains" in body:
@@ -241,6 +245,12 @@ class Control:
             user.visible_s = 0.0
             if body.get("state", "Accepted") == "Accepted":
                 directory.accept(user)
+        before = list(user.addresses())
+        user.mail = body.get("mail", user.mail)
+        for name in ("other_mails", "proxy_addresses"):
+            if name in body:
+                setattr(user, name, tuple(str(address) for address in body[name]))
+        tenant.reindex(user, before)
         if "created_at" in body:
             user.created_at = str(body["created_at"])
         return user

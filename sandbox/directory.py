@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from zlib import crc32
 
+import idna
+
 from sandbox.certificates import AppCertificate
 from sandbox.clock import Clock
 from sandbox.options import SecondsRange
@@ -79,7 +81,10 @@ class App:
 
 @dataclass(slots=True)
 class Tenant:
-    """One directory. `abuse_after` counts down invitations until Microsoft's detector blocks the tenant; `latency`: its own, else everybody's."""
+    """One directory. `abuse_after` counts down invitations until Microsoft's detector blocks the tenant; `latency`: its own, else everybody's.
+
+    `spelling`: how it keeps an international domain, one of `SPELLINGS`. What Entra does is not documented.
+    """
 
     id: str
     name: str
@@ -99,6 +104,7 @@ class Tenant:
     abuse_after: int | None = None
     max_users: int | None = None
     latency: SecondsRange | None = None
+    spelling: str = "given"
     invitations: int = 0
     throttled: int = 0
     mails: int = 0
@@ -207,6 +213,21 @@ class Directory:
         user.state = ACCEPTED
         user.state_changed_at = self.clock.stamp()
         user.ticket = ""
+
+
+SPELLINGS = ("given", "ascii", "unicode")
+
+
+def spell(address: str, spelling: str) -> str:
+    """Return an address as a tenant keeps it: its domain as `given`, in IDNA's `ascii` form, or in letters (`unicode`)."""
+    local, at, domain = address.rpartition("@")
+    if spelling == "given" or not at:
+        return address
+    try:
+        folded = idna.encode(domain, uts46=True).decode()
+        return f"{local}{at}{folded if spelling == 'ascii' else idna.decode(folded)}"
+    except idna.IDNAError:
+        return address
 
 
 def guid(text: str) -> str:

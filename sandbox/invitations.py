@@ -13,7 +13,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sandbox import errors
-from sandbox.directory import ACCEPTED, PENDING, Directory, Tenant, User, format_guid
+from sandbox.directory import ACCEPTED, PENDING, Directory, Tenant, User, format_guid, spell
 from sandbox.errors import GraphError, bad_request, unknown_property
 from sandbox.recorder import Recorder
 from sandbox.tokens import Caller
@@ -68,6 +68,7 @@ class Inviter:
             raise errors.invite_not_permitted()
         _check_tenant(tenant, caller.roles)
         email, redirect = _check_form(body)
+        email = spell(email, tenant.spelling)
         if body.keys() - _PLAIN:
             self._check_rest(tenant, caller.roles, body)
         address = self._check_address(tenant, email)

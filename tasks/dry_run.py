@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 _AT_ONCE = 4
-"""Chunks looked up at the same time: 60 or so reads on the wire, a small part of the quota for reads."""
+"""Chunks looked up at the same time: 120 or so reads on the wire, a small part of the quota for reads."""
 _DOMAINS_AT_ONCE = 8
 _MOST_DOMAINS = 5_000  # of one list whose tenants are asked for, where partners are blocked
 

@@ -19,3 +19,20 @@ def fold_address(email: str) -> str:
         return email.lower()
     local, at, domain = unicodedata.normalize("NFC", email).rpartition("@")
     return f"{unicodedata.normalize('NFC', local.lower())}{at}{fold_domain(domain)}"
+
+
+def spellings(folded: str) -> tuple[str, ...]:
+    """Return the ways in which a directory may keep a folded address: itself, and an international domain in its own letters too.
+
+    Which of both Entra keeps is not documented, nor that it takes one for the other.
+    """
+    if "xn--" not in folded:  # nearly every address
+        return (folded,)
+    local, at, domain = folded.rpartition("@")
+    import idna  # 20 ms of tables that an ASCII name never needs
+
+    try:
+        shown = idna.decode(domain)
+    except idna.IDNAError:
+        return (folded,)
+    return (folded, f"{local}{at}{shown}") if shown != domain else (folded,)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from worker import blobs
-from worker.addresses import fold_address
+from worker.addresses import fold_address, spellings
 from worker.chunks import links_context, read_chunk
 from worker.errors import LedgerBusy, LedgerError
 from worker.index import GuestIndex
@@ -199,8 +200,9 @@ def without_person(row: dict[str, Any], who: str) -> dict[str, Any]:
 
 
 def _silent(outcome: Outcome, who: str) -> Outcome:
-    """Return an outcome whose sentence does not name the person."""
-    return replace(outcome, message="") if who in outcome.message.lower() else outcome
+    """Return an outcome whose sentence does not name the person, in whichever spelling."""
+    told = normalize("NFC", outcome.message.lower())
+    return replace(outcome, message="") if any(text in told for text in spellings(who)) else outcome
 
 
 def _open_links(fields: Mapping[bytes, bytes], sealer: Sealer | None, context: bytes) -> dict[bytes, dict[int, str]]:

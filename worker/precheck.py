@@ -2,9 +2,9 @@
 
 Before the first send whoever is there ends without a mail; only the others are invited.
 
-One `$batch` looks up a whole chunk. It happens where the app may read users (and `precheck` is on), and not for `--resend`, whose point
-it is to mail people again. While a look-up fails its rows wait; only where the app may not read does Graph itself say who is there, one
-row at a time.
+Two `$batch` calls at once look up a whole chunk. It happens where the app may read users (and `precheck` is on), and not for
+`--resend`, whose point it is to mail people again. While a look-up fails its rows wait; only where the app may not read does Graph
+itself say who is there, one row at a time.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -54,15 +55,15 @@ async def place_of(desk: Desk, rows: Sequence[dict[str, Any]]) -> IndexPlace:
     return await index.place("global/tenant", {i: row["email"] for i, row in enumerate(rows)})
 
 
-async def send(desk: Desk, rows: Sequence[dict[str, Any]], indexes: Sequence[int]) -> None:
-    """Invite some rows of the next chunk; row 3 fails and keeps all that was asked for."""
+async def send(desk: Desk, rows: Sequence[dict[str, Any]], indexes: Sequence[int], named: str = "") -> None:
+    """Invite some rows of the next chunk; row 3 fails, keeps all that was asked for, and is told a sentence that names her."""
     lease, place = await desk.lease(), await place_of(desk, rows)
     t = lease.ticket
     grant = await desk.ledger.begin_batch(
         lease, indexes, desk.buckets, tenant_key="t", client_key="c", index=place, resend=True
     )
     outcomes = [
-        Outcome(row.index, RowState.FAILED, code="bad", message=f"{SPELLED} is odd.")
+        Outcome(row.index, RowState.FAILED, code="bad", message=f"{named or SPELLED} is odd.")
         if row.index == 3
         else Outcome(row.index, RowState.INVITED, user_id=f"u{row.index}", redeem_url=f"{LINK}{row.index}")
         for row in grant.rows
@@ -102,12 +103,13 @@ async def forget_ann(desk: Desk, ledger: Ledger | None = None) -> tuple[int, int
     return done.rows, done.jobs, done.entries
 
 
+@pytest.mark.parametrize("named", [ANN, SPELLED, unicodedata.normalize("NFD", ANN)], ids=["letters", "idna", "nfd"])
 @pytest.mark.parametrize("folded", [True, False])
-async def test_one_person_is_gone_and_the_rest_is_as_it_was(desk: Desk, folded: bool) -> None:
+async def test_one_person_is_gone_and_the_rest_is_as_it_was(desk: Desk, folded: bool, named: str) -> None:
     """Address, name, ref, link, message and mentions go; outcome and ids stay; others keep all of theirs."""
     rows = rows_with_ann()
     await load(desk, "first", rows)
-    await send(desk, rows, range(5))
+    await send(desk, rows, range(5), named)
     if folded:
         assert await desk.ledger.fold("first", 0)
     before = await results(desk, "first")

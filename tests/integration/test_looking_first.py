@@ -10,6 +10,7 @@ from tasks.views import outcome_of
 from tests.clocked import Clocked, open_clocked
 from tests.sandboxes import Sandbox
 from worker.model import Counts, Lane
+from worker.verifying import verify
 
 PENDING, NEW = "pending@partner.example", "new@partner.example"
 LATER_MS = 120_000
@@ -101,3 +102,79 @@ async def test_an_app_that_may_not_read_sends_unlooked(clocked: Clocked) -> None
     clocked.site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
     job = await clocked.site.load([NEW])
     assert await end(clocked, job) == Counts(rows=1, invited=1)
+
+
+LETTERS, IDNA = "ann@m\u00fcnchen.example", "ann@xn--mnchen-3ya.example"
+
+
+@pytest.mark.parametrize("kept", ["given", "ascii", "unicode"])
+@pytest.mark.parametrize("typed", [LETTERS, IDNA], ids=["letters", "idna"])
+async def test_a_lost_answer_for_an_international_domain_is_looked_up(clocked: Clocked, typed: str, kept: str) -> None:
+    """However the list spells it and the tenant keeps it: one mail, and the row is invited."""
+    clocked.site.sandbox.ask("latency", {"replication": "0"})
+    clocked.site.sandbox.ask("policy", {"spelling": kept})
+    clocked.site.sandbox.ask("faults", {"spec": "504-after@invite=1*1"})
+    job = await clocked.site.load([typed])
+    await clocked.tick()
+    assert await clocked.site.letters(job) == "d"
+    assert await end(clocked, job) == Counts(rows=1, invited=1)
+    clocked.site.assert_all_mailed_once(1)
+
+
+@pytest.mark.parametrize(("typed", "kept"), [(LETTERS, IDNA), (IDNA, LETTERS)], ids=["letters", "idna"])
+async def test_a_guest_of_an_international_domain_is_found_before_the_first_send(
+    clocked: Clocked, typed: str, kept: str
+) -> None:
+    """Kept in the other spelling, invited by somebody else and pending: not mailed again."""
+    clocked.site.sandbox.ask("users", {"action": "add", "email": kept, "state": "PendingAcceptance"})
+    job = await clocked.site.load([typed])
+    assert await end(clocked, job) == Counts(rows=1, already_guest=1)
+    assert invitations(clocked) == 0
+
+
+async def test_verify_asks_for_both_spellings(clocked: Clocked) -> None:
+    """What was restored from a backup is looked up like any other row."""
+    clocked.site.sandbox.ask("users", {"action": "add", "email": LETTERS, "state": "PendingAcceptance"})
+    await clocked.site.load([IDNA])
+    (verified,) = (await verify(clocked.services)).connections
+    assert (verified.already_guest, verified.absent) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("holder", "address", "counts"),
+    [
+        (
+            {
+                "email": "bob@partner.example",
+                "other_mails": [],
+                "proxy_addresses": ["SMTP:bob@partner.example", "smtp:b@new.example"],
+            },
+            "b@new.example",
+            Counts(rows=1, already_guest=1),
+        ),
+        (
+            {
+                "email": "bob@partner.example",
+                "mail": None,
+                "other_mails": [],
+                "proxy_addresses": ["SMTP:bob@partner.example"],
+            },
+            "bob@partner.example",
+            Counts(rows=1, already_guest=1),
+        ),
+        (
+            {"email": "bob@contoso.example", "mail": None, "proxy_addresses": [], "user_type": "Member"},
+            "bob@contoso.example",
+            Counts(rows=1, failed=1),
+        ),
+    ],
+    ids=["second proxy address", "proxy address alone", "member by name alone"],
+)
+async def test_who_holds_an_address_is_found_by_whichever_property(
+    clocked: Clocked, holder: dict[str, object], address: str, counts: Counts
+) -> None:
+    """`mail` and `otherMails` are not all: Microsoft's page names `proxyAddresses` and `userPrincipalName` too."""
+    clocked.site.sandbox.ask("users", {"action": "add", "state": "PendingAcceptance", **holder})
+    job = await clocked.site.load([address])
+    assert await end(clocked, job) == counts
+    assert invitations(clocked) == 0

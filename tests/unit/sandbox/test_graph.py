@@ -88,6 +88,24 @@ def test_addresses_that_pass(desk: Any) -> None:
         assert desk.invite(email)[0] == 201, email
 
 
+@pytest.mark.parametrize(
+    ("spelling", "kept"),
+    [
+        ("given", "Ann@M\u00fcnchen.example"),
+        ("ascii", "Ann@xn--mnchen-3ya.example"),
+        ("unicode", "Ann@m\u00fcnchen.example"),
+    ],
+)
+def test_international_domains_are_kept_as_told(desk: Any, spelling: str, kept: str) -> None:
+    """How Entra keeps them is not documented, so a rehearsal can choose; the other spelling finds nobody."""
+    desk.tenant.spelling = spelling
+    assert desk.invite("Ann@M\u00fcnchen.example")[0] == 201
+    (user,) = [user for user in desk.tenant.users.values() if user.display_name == "Ann"]
+    assert (user.mail, user.other_mails, user.proxy_addresses) == (kept, (kept,), (f"SMTP:{kept}",))
+    assert desk.tenant.find(kept) is user
+    assert (desk.tenant.find("ann@xn--mnchen-3ya.example") is user) is (spelling == "ascii")
+
+
 def test_documented_forbidden_characters_are_an_option(make_desk: Any) -> None:
     """Whether Graph enforces its list is not verified: both can be rehearsed."""
     desk = make_desk(forbid_characters=True)
