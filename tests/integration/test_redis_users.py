@@ -213,3 +213,30 @@ def test_metrics_are_read_with_the_readers_user(usher: Usher, job: str) -> None:
         series = metrics.scrape()
     assert pick(series, "usher_ledger_up") == 1
     assert pick(series, "usher_rows_total", connection="contoso", outcome="invited") >= 30
+
+
+def test_composes_logins_open_its_server(tmp_path: Path) -> None:
+    """What `deploy/compose/init` writes is what the server takes; the user of its health check may do nothing but PING."""
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    secrets = tmp_path / "deploy/compose/secrets"
+    for path in secrets.iterdir():
+        path.unlink()
+    subprocess.run(["sh", "deploy/compose/init"], cwd=tmp_path, check=True, capture_output=True)
+    port = free_port()
+    folder = Path(tempfile.mkdtemp(prefix="acl-", dir="/tmp"))
+    options = ("--aclfile", str(secrets / "redis_users"), "--port", str(port), "--bind", "127.0.0.1")
+    server, _ = start_valkey(folder, *options)
+    try:
+        for role in ("worker", "cli", "beat", "flower", "metrics", "producers"):
+            url = (secrets / f"redis_{role}").read_text().strip().replace("@redis:6379", f"@127.0.0.1:{port}")
+            with contextlib.closing(redis.Redis.from_url(url)) as client:
+                assert client.ping()
+        health: Any = redis.Redis(port=port, username="health", password="any")
+        with contextlib.closing(health):
+            assert health.ping()
+            for command in ("INFO",), ("GET", "usher:hold"), ("KEYS", "*"), ("CLIENT", "LIST"):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    health.execute_command(*command)
+    finally:
+        stop_valkey(server)
+        shutil.rmtree(folder)

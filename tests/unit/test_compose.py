@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from config.reader import load_settings
+from tasks.scheduled.fetching import LARGEST_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_SECRETS = {"USHER_REDIS_URL": "redis://redis:6379/0"}
@@ -82,22 +84,80 @@ def test_no_secret_stands_in_an_environment(compose: Any) -> None:
 
 def test_every_secret_is_declared_made_and_explained(compose: Any) -> None:
     """A service mounts no secret that nobody makes."""
-    used = {secret for service in compose["services"].values() for secret in service.get("secrets", ())}
+    used = {secret for service in compose["services"].values() for secret in _sources(service)}
     assert used == set(compose["secrets"])
     explained = (ROOT / "deploy/compose/secrets/README.md").read_text(encoding="utf-8")
     makes = (ROOT / "deploy/compose/init").read_text(encoding="utf-8")
     for name, secret in compose["secrets"].items():
         assert secret == {"file": f"./deploy/compose/secrets/{name}"}
-        assert f"| `{name}` |" in explained
-        assert name in makes
+        assert f"`{name}`" in explained
+        assert name in makes or f"make_login {name.removeprefix('redis_')} " in makes
 
 
 def test_only_who_needs_a_secret_has_it(compose: Any) -> None:
     """beat and Flower run without the ledger's key and without any credential."""
     services = compose["services"]
-    assert services["beat"]["secrets"] == ["redis_url"]
-    assert services["flower"]["secrets"] == ["redis_url", "flower_login"]
-    assert services["metrics"]["secrets"] == ["redis_url", "metrics_login"]
+    assert _sources(services["beat"]) == ["redis_beat"]
+    assert _sources(services["flower"]) == ["redis_flower", "flower_login"]
+    assert _sources(services["metrics"]) == ["redis_metrics", "metrics_login"]
+    assert _sources(services["redis"]) == ["redis_users"]
+
+
+def test_every_service_has_a_login_of_redis_of_its_own(compose: Any) -> None:
+    """Each finds its own where the configuration looks; no two share one."""
+    services = {name: service for name, service in compose["services"].items() if name != "redis"}
+    for name, service in services.items():
+        assert service["secrets"][0] == {"source": f"redis_{name}", "target": "redis_url"}
+
+
+def _sources(service: Any) -> list[str]:
+    """The secrets that a service has."""
+    return [secret if isinstance(secret, str) else secret["source"] for secret in service.get("secrets", ())]
+
+
+def _bytes(text: str) -> int:
+    return int(text[:-1]) * {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[text[-1].lower()]
+
+
+def test_every_service_has_a_limit_of_memory(compose: Any) -> None:
+    """Above what lies in its /tmp, which counts as memory: none of them can take the host's."""
+    for name, service in compose["services"].items():
+        (tmp,) = service.get("tmpfs", ["size=0m"])
+        assert _bytes(service["mem_limit"]) >= _bytes(tmp.rpartition("size=")[2]) + (200 << 20), name
+    settings = (ROOT / "deploy/compose/valkey.conf").read_text(encoding="utf-8")
+    (most,) = re.findall(r"^maxmemory (\d+)gb$", settings, re.MULTILINE)
+    assert _bytes(compose["services"]["redis"]["mem_limit"]) >= 2 * _bytes(f"{most}g"), "it forks to rewrite its file"
+
+
+@pytest.mark.parametrize("service", ["worker", "cli"])
+def test_tmp_holds_the_largest_list(compose: Any, service: str) -> None:
+    """One that is fetched lies there, and a second one beside it."""
+    (tmp,) = compose["services"][service]["tmpfs"]
+    assert _bytes(tmp.rpartition("size=")[2]) >= 2 * LARGEST_BYTES
+
+
+def test_images_can_be_pinned_by_their_digests(compose: Any, tmp_path: Path) -> None:
+    """`pin` asks the engine for the digests and writes what Compose then takes; a second run takes the newer ones."""
+    images = {"VALKEY_IMAGE": "valkey/valkey:8-alpine", "PYTHON_IMAGE": "python:3.11-slim"}
+    assert compose["services"]["redis"]["image"] == f"${{VALKEY_IMAGE:-{images['VALKEY_IMAGE']}}}"
+    assert compose["services"]["worker"]["build"]["args"] == {
+        "PYTHON_IMAGE": f"${{PYTHON_IMAGE:-{images['PYTHON_IMAGE']}}}"
+    }
+    (tmp_path / "deploy/compose").mkdir(parents=True)
+    shutil.copy(ROOT / "deploy/compose/pin", tmp_path / "deploy/compose/pin")
+    docker = tmp_path / "docker"
+    for digit in "a", "b":
+        digest = "sha256:" + digit * 64
+        docker.write_text(f'#!/bin/sh\n[ "$1" = pull ] || echo "somewhere/image@{digest}"\n', encoding="utf-8")
+        docker.chmod(0o755)
+        if digit == "a":
+            (tmp_path / ".env").write_text("USHER_UID=1000\n", encoding="utf-8")
+        done = _run("sh", "-c", f"PATH={tmp_path}:$PATH sh deploy/compose/pin", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        pinned = {f"{variable}={image}@{digest}" for variable, image in images.items()}
+        assert set((tmp_path / ".env").read_text(encoding="utf-8").split()) == {"USHER_UID=1000", *pinned}
+    docker.write_text("#!/bin/sh\n", encoding="utf-8")
+    assert _run("sh", "-c", f"PATH={tmp_path}:$PATH sh deploy/compose/pin", cwd=tmp_path).returncode == 1
 
 
 def test_every_mounted_path_exists(compose: Any) -> None:
@@ -175,21 +235,36 @@ def test_dockerfile_copies_what_exists_and_what_is_not_ignored() -> None:
 
 def test_init_makes_each_secret_once(tmp_path: Path) -> None:
     """The secrets are random, closed off by their folder, and never overwritten."""
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("redis_url", "ledger_key"))
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     secrets = tmp_path / "deploy/compose/secrets"
-    for made in ("flower_login", "metrics_login", "contoso"):
-        (secrets / made).unlink(missing_ok=True)
+    for path in secrets.iterdir():
+        if path.name != "README.md":
+            path.unlink()  # of whoever runs a stack from this folder
     first = _run("sh", "deploy/compose/init", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     kept = {path.name: path.read_text(encoding="utf-8") for path in secrets.iterdir()}
-    assert set(kept) == {"README.md", "redis_url", "ledger_key", "flower_login", "metrics_login", "contoso"}
-    assert re.fullmatch(r"redis://:[0-9a-f]{64}@redis:6379/0\n", kept["redis_url"])
+    logins = {"worker", "cli", "beat", "flower", "metrics", "producers"}
+    others = {"README.md", "redis_users", "ledger_key", "flower_login", "metrics_login", "contoso"}
+    assert set(kept) == {f"redis_{role}" for role in logins} | others
     assert re.fullmatch(r"[0-9a-f]{64}\n", kept["ledger_key"])
-    assert kept["ledger_key"].strip() not in kept["redis_url"]
+    passwords = {}
+    for role in logins:
+        found = re.fullmatch(r"redis://(usher-[a-z]+):([0-9a-f]{64})@redis:6379/0\n", kept[f"redis_{role}"])
+        assert found, role
+        passwords[found[1]] = found[2]
+    assert len(set(passwords.values())) == len(logins)
+    users = {line.split()[1]: line for line in kept["redis_users"].splitlines()}
+    assert users.keys() == {"default", "health", *passwords}
+    for user, password in passwords.items():
+        assert f"#{hashlib.sha256(password.encode()).hexdigest()} " in users[user]
+        assert password not in kept["redis_users"]
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
     again = _run("sh", "deploy/compose/init", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (0, "")
     assert kept == {path.name: path.read_text(encoding="utf-8") for path in secrets.iterdir()}
+    (secrets / "redis_beat").write_text("redis://usher-beat:changed@redis:6379/0\n", encoding="utf-8")
+    assert _run("sh", "deploy/compose/init", cwd=tmp_path).stdout == "made deploy/compose/secrets/redis_users\n"
+    assert hashlib.sha256(b"changed").hexdigest() in (secrets / "redis_users").read_text(encoding="utf-8")
 
 
 def _start_script(service: Any) -> list[str]:
@@ -197,31 +272,22 @@ def _start_script(service: Any) -> list[str]:
     return [word.replace("$$", "$") for word in service["entrypoint"]]
 
 
-def test_redis_asks_for_the_password_that_usher_uses(compose: Any, tmp_path: Path) -> None:
-    """The server's password is the one in the URL, and it reaches the server in a file that only the server can read."""
-    (tmp_path / "redis_url").write_text("redis://:s3cret@redis:6379/0\n", encoding="utf-8")
-    shutil.copy(ROOT / "deploy/compose/valkey.conf", tmp_path / "in.conf")
+def test_redis_starts_with_the_users(compose: Any, tmp_path: Path) -> None:
+    """And with the settings that a ledger needs."""
+    (tmp_path / "users").write_text("user default off\nuser x on nopass\n", encoding="utf-8")
     server = tmp_path / "valkey-server"
     server.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
     server.chmod(0o755)
     shell, options, script = _start_script(compose["services"]["redis"])
-    for there, here in (
-        ("/run/secrets/redis_url", tmp_path / "redis_url"),
-        ("/etc/valkey/valkey.conf", tmp_path / "in.conf"),
-        ("/tmp/valkey.conf", tmp_path / "out.conf"),
-    ):
-        assert there in script
-        script = script.replace(there, str(here))
+    script = script.replace("/run/secrets/redis_users", str(tmp_path / "users"))
     done = _run(shell, options, f"PATH={tmp_path}:$PATH\n{script}", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/out.conf\n"), done.stderr
-    made = (tmp_path / "out.conf").read_text(encoding="utf-8")
-    assert made.endswith('\nrequirepass "s3cret"\n')
+    assert (done.returncode, done.stdout) == (0, f"/etc/valkey/valkey.conf --aclfile {tmp_path}/users\n"), done.stderr
+    settings = (ROOT / "deploy/compose/valkey.conf").read_text(encoding="utf-8")
     for line in ("appendonly yes", "maxmemory-policy noeviction"):
-        assert f"\n{line}\n" in made
-    assert stat.S_IMODE((tmp_path / "out.conf").stat().st_mode) == 0o600
+        assert f"\n{line}\n" in settings
 
 
-@pytest.mark.parametrize(("service", "secret"), [("redis", "redis_url"), ("flower", "flower_login")])
+@pytest.mark.parametrize(("service", "secret"), [("redis", "redis_users"), ("flower", "flower_login")])
 def test_no_service_starts_without_its_login(compose: Any, tmp_path: Path, service: str, secret: str) -> None:
     """An empty secret stops the service instead of opening it."""
     (tmp_path / secret).touch()
