@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,8 @@ COMMAND_LINE = "the worker's command line"
 _ROOT = Path(__file__).resolve().parents[1]
 _REFERENCE = re.compile(r"""\benv:([A-Za-z_][A-Za-z0-9_]*)""")
 _RELATIVE_FILE = re.compile(r"""\bfile:([^/,"\]][^,"\]]*)""")
-_OUR_OWN = frozenset({"USHER_CONFIG", "USHER_STATE_DIR", "USHER_GRACE_S", "USHER_ALIVE_FILE", "USHER_ACTOR"})
+_CONFIG = "USHER_CONFIG"
+_OUR_OWN = frozenset({_CONFIG, "USHER_STATE_DIR", "USHER_GRACE_S", "USHER_ALIVE_FILE", "USHER_ACTOR"})
 # What a process of the stack, or one attached to it, may have put into its own environment: the stack's to say, not a command's.
 _FROM_STACK = frozenset({"USHER_REDIS_URL", "USHER_PRIVATE"})
 _TRUST = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
@@ -101,11 +102,11 @@ def build_order(env: Mapping[str, str], folders: Folders, commands: Commands) ->
     if str(folders.ledger_key) in carried.get("USHER_LEDGER__KEY", ""):
         del carried["USHER_LEDGER__KEY"]
     if config is not None:
-        carried["USHER_CONFIG"] = str(make_absolute(config))
+        carried[_CONFIG] = str(make_absolute(config))
     text = _read_text(config)
     settings = {name: value for name, value in carried.items() if name.startswith("USHER_") and name not in _OUR_OWN}
     marked = settings | {name: value for name, value in carried.items() if name in _TRUST | _PROXIES}
-    marked["USHER_CONFIG"] = carried.get("USHER_CONFIG", "")
+    marked[_CONFIG] = carried.get(_CONFIG, "")
     marked[COMMAND_LINE] = "\0".join(commands.worker)
     referred = {name for source in (text, *settings.values()) for name in _REFERENCE.findall(source)}
     return Order(
@@ -124,6 +125,16 @@ def find_differences(running: Order, wanted: Order) -> list[str]:
     names = {name for name in marks if running.marks.get(name) != wanted.marks.get(name)}
     names |= {name for name, value in wanted.hints.items() if running.hints.get(name) != value}
     return sorted(names)
+
+
+def tell_differences(running: Order, wanted: Order, names: Sequence[str]) -> str:
+    """Say what differs: a variable by its name, without its value; the configuration file by both paths, for it may be found, not named."""
+    return ", ".join(_tell_files(running, wanted) if name == _CONFIG else name for name in names)
+
+
+def _tell_files(running: Order, wanted: Order) -> str:
+    theirs, ours = (order.env.get(_CONFIG) for order in (running, wanted))
+    return f"the file {theirs}, here {ours or 'none'}" if theirs else f"no configuration file, here {ours}"
 
 
 def build_stack_variables(urls: Urls) -> dict[str, str]:

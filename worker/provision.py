@@ -13,7 +13,7 @@ from typing import Any
 from worker.attendance import Attendance, Client
 from worker.control import Mode
 from worker.crew import WORKER_PATIENCE_S, Crew
-from worker.environment import COMMAND_LINE, Order, find_differences
+from worker.environment import COMMAND_LINE, Order, find_differences, tell_differences
 from worker.folders import Folders, StackError
 from worker.sandboxed import READY_WITHIN_S
 
@@ -112,13 +112,13 @@ class Provision:
             different = [name for name in different if name != COMMAND_LINE]
             if different:
                 raise StackError(
-                    f"`usher up` (process {os.getpid()}) runs its worker with other settings ({', '.join(different)}): "
+                    f"`usher up` (process {os.getpid()}) runs its worker with other settings ({tell_differences(running, order, different)}): "
                     "use the same here, or stop it and start it again with these."
                 )
             return ""
         if different and others:
             raise StackError(
-                f"Another usher command (process {others[0]}) runs its worker with other settings ({', '.join(different)}): "
+                f"Another usher command (process {others[0]}) runs its worker with other settings ({tell_differences(running, order, different)}): "
                 "use the same here, or wait until it has ended."
             )
         if different:

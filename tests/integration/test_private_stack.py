@@ -29,8 +29,9 @@ from worker.attachment import Attachment, attach, is_up, read_status
 from worker.environment import Commands
 from worker.folders import Folders, StackError, find_folders
 from worker.lockfile import find_pid_space, is_locked, read_note, try_lock
-from worker.private import build_server_spec, find_server_program, wait_for_ping
+from worker.private import build_server_spec, wait_for_ping
 from worker.processes import Nursery
+from worker.server_program import find_server_program
 
 ROOT = Path(__file__).parents[2]
 
@@ -358,6 +359,24 @@ def test_other_settings_get_another_worker_when_nobody_uses_the_first(stack: Sta
         with stack.attach("worker", USHER_MARK="two"):
             eventually(lambda: len(stack.told("started")) == 2)
     assert [event["mark"] for event in stack.told("started")] == ["one", "two"]
+
+
+def test_two_folders_with_a_file_each_are_told_apart_by_both_files(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody set USHER_CONFIG: each command found ./usher.toml, so the refusal names the two files instead."""
+    files = [stack.folder / name / "usher.toml" for name in ("one", "other")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("")
+    monkeypatch.chdir(files[0].parent)
+    with stack.attach("worker"):
+        eventually(lambda: stack.told("started"))
+        monkeypatch.chdir(files[1].parent)
+        with pytest.raises(StackError) as refused:
+            stack.attach("worker")
+        assert all(str(file) in str(refused.value) for file in files), refused.value
+        assert "USHER_CONFIG" not in str(refused.value)
 
 
 def test_other_settings_are_refused_while_the_worker_is_in_use(stack: Stack) -> None:
