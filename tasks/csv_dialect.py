@@ -8,9 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tasks.address_columns import SAMPLE_ROWS
 from tasks.ambiguities import Ambiguity, Choice
@@ -26,6 +26,9 @@ from tasks.heading_line import (
     rows_below,
 )
 from tasks.list_options import DELIMITER_NAMES, DELIMITERS, ListOptions
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 _SEP: Final = re.compile(r'\s*"?sep=(.)"?\s*(?:[\r\n]|\Z)', re.IGNORECASE)
 """Excel's own line about the separator; read by Excel, and written by those who want it to."""
@@ -71,6 +74,19 @@ def recognise(text: str, name: str, options: ListOptions, skipped: int = 0) -> D
     return Dialect(delimiter, headings, rows_below(tops[delimiter].lines, headings))
 
 
+def open_reader(lines: Iterable[str], delimiter: str, *, strict: bool = True) -> Reader:
+    """Return a reader of CSV: strict about quotation marks, but blanks between a separator and one are no part of the cell."""
+    return csv.reader(lines, strict=strict, delimiter=delimiter, skipinitialspace=delimiter != " ")
+
+
+def describe_unclosed(line: int) -> str:
+    """Return what is wrong with a file whose last quoted cell does not end, and what to do."""
+    return (
+        f"ends inside a quoted cell; a quotation mark opened in line {line} is never closed: close it there, or take it away (one that "
+        "belongs to the text is written twice)."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Top:
     lines: list[Line]  # those that hold anything
@@ -86,7 +102,7 @@ def _find_in(
 
 def _read_top(text: str, delimiter: str, skipped: int) -> _Top:
     """Return the first records; one that is none is passed over, as when the list is read."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    reader = open_reader(io.StringIO(text, newline=""), delimiter)
     top: list[Line] = []
     line, fault = skipped + 1, ""
     for index in range(_MOST_LINES):
@@ -96,7 +112,7 @@ def _read_top(text: str, delimiter: str, skipped: int) -> _Top:
             break
         except csv.Error as error:
             if "unexpected end" in str(error):
-                fault = fault or f"ends inside a quoted cell; a quotation mark opened in line {line} is never closed."
+                fault = fault or describe_unclosed(line)
                 break
             fault = fault or "has a misplaced quotation mark in its line of headings."
             cells = []

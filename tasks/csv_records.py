@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from tasks.bulk_template import is_example
 from tasks.cleaning import clean_values
 from tasks.columns import describe_ignored, parse_headings
-from tasks.csv_dialect import recognise
+from tasks.csv_dialect import describe_unclosed, open_reader, recognise
 from tasks.csv_style import CsvStyle
 from tasks.encodings import describe_encoding
 from tasks.errors import InputError
 from tasks.list_options import DELIMITERS, ListOptions
 from tasks.records import FileLine, RawRecord, WithColumns, find_present, read_cells
 from tasks.rows import BadRow, build_bad_row
-from tasks.text_lines import TextLines
+from tasks.text_lines import MAX_LINE_BYTES, RecordTooLong, TextLines
 
 
 class CsvRecords(WithColumns):
@@ -33,7 +34,7 @@ class CsvRecords(WithColumns):
         self._beginning = lines.peek()[:4096]
         self.dialect = recognise(lines.peek(), lines.name, options, lines.skipped)
         self._text = iter(lines)
-        self._reader = csv.reader(self._text, strict=True, delimiter=self.dialect.delimiter)
+        self._reader = open_reader(self._text, self.dialect.delimiter)
         self.top = self._read_top()
         self.columns = parse_headings(self.top[-1], lines.name, options, self.dialect.rows)
         self.name, self.options = lines.name, options
@@ -66,7 +67,6 @@ class CsvRecords(WithColumns):
         width = len(fields)
         wanted = self.wanted
         last = wanted[-1][0]
-        delimiter = self.dialect.delimiter
         lines, reader, skipped = self._lines, self._reader, self._lines.skipped
         may_be_example = self.columns.from_template
         rivals = bool(self.columns.rivals)
@@ -91,24 +91,29 @@ class CsvRecords(WithColumns):
                         self.check_rivals(cells, here)
                     if not lines.plain:
                         clean_values(values)
-                    if surplus and self.is_in_place(cells):
-                        self.count_surplus(here)
-                        surplus = False
-                    if surplus:
-                        sign = DELIMITERS.get(delimiter, "separators")
-                        reason = f"has {size} cells where the headings name {width}; a cell with {sign} in it needs quotation marks"
-                        yield build_bad_row(values, number, here, "", reason)
-                    else:
-                        yield RawRecord(number, here, values)
+                    yield self._read_long(values, number, here, cells) if surplus else RawRecord(number, here, values)
                 break
             except csv.Error as error:
                 here, line = line, reader.line_num + skipped + 1
                 self._raise_if_lost(error, here)
                 lines.pending_bytes = 0
                 number += 1
-                yield BadRow(number, here, "", "has a quotation mark in the middle of a quoted cell; write it twice")
+                yield BadRow(number, here, "", _describe_stray(here, line - 1))
+            except RecordTooLong:
+                raise self._too_long(line, f"{MAX_LINE_BYTES:,} bytes") from None
         if number == 0:
             raise InputError(f"{self._lines.name} has headings but no rows.")
+
+    def _read_long(self, values: dict[str, Any], number: int, line: int, cells: Sequence[str]) -> RawRecord | BadRow:
+        """Return a record with cells beyond the headings without them, or a bad row where nobody can know what is in its place."""
+        if self.is_in_place(cells):
+            self.count_surplus(line)
+            return RawRecord(number, line, values)
+        width, sign = len(self.columns.fields), DELIMITERS.get(self.dialect.delimiter, "separators")
+        reason = (
+            f"has {len(cells)} cells where the headings name {width}; a cell with {sign} in it needs quotation marks"
+        )
+        return build_bad_row(values, number, line, "", reason)
 
     def lines(self) -> Iterator[FileLine]:
         """Yield everything below the headings as it stands, with the numbers that iterating gives to the guests."""
@@ -122,7 +127,7 @@ class CsvRecords(WithColumns):
                 yield text
 
         before = self._reader.line_num + self._lines.skipped
-        reader = csv.reader(kept(), strict=True, delimiter=self.dialect.delimiter)
+        reader = open_reader(kept(), self.dialect.delimiter)
         may_be_example = self.columns.from_template
         number, line = 0, before + 1
         while True:
@@ -160,7 +165,7 @@ class CsvRecords(WithColumns):
     def _read_loosely(self, text: str) -> list[str]:
         """Return the cells of a record with a stray quotation mark as well as they can be told apart."""
         with suppress(csv.Error):
-            return next(csv.reader(io.StringIO(text, newline=""), delimiter=self.dialect.delimiter), [])
+            return next(open_reader(io.StringIO(text, newline=""), self.dialect.delimiter, strict=False), [])
         return [text.strip()]
 
     def _read_top(self) -> list[list[str]]:
@@ -173,14 +178,19 @@ class CsvRecords(WithColumns):
 
     def _raise_if_lost(self, error: csv.Error, line: int) -> None:
         """Raise `InputError` for the two of csv's errors after which the next row cannot be found."""
-        name = self._lines.name
         if "unexpected end" in str(error):
-            raise InputError(
-                f"{name} ends inside a quoted cell; a quotation mark opened in line {line} is never closed."
-            ) from None
+            raise InputError(f"{self._lines.name} {describe_unclosed(line)}") from None
         if "field limit" in str(error):
-            limit = csv.field_size_limit()
-            raise InputError(
-                f"{name} has a cell of more than {limit:,} characters in the row that begins in line {line};"
-                " a quotation mark is probably never closed."
-            ) from None
+            raise self._too_long(line, f"{csv.field_size_limit():,} characters") from None
+
+    def _too_long(self, line: int, size: str) -> InputError:
+        return InputError(
+            f"{self._lines.name} has more than {size} in the row that begins in line {line}; a quotation mark opened there is probably "
+            "never closed: close it, or take it away."
+        )
+
+
+def _describe_stray(first: int, last: int) -> str:
+    if last <= first:
+        return "has a quotation mark in the middle of a quoted cell; write it twice"
+    return f"has a quotation mark that is not closed in its line, so that lines {first} to {last} are one row; close it, or take it away"

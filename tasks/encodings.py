@@ -42,6 +42,18 @@ _ODD: Final = re.compile(
 )
 
 
+_CONTROLS: Final = "usher-controls"
+"""How Windows itself reads the five bytes that Windows-1252 leaves out: as control characters, which no field of a row may hold."""
+
+
+def _as_controls(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error(_CONTROLS, _as_controls)
+
+
 class ByteSource(Protocol):
     """An open binary file, pipe or standard input; it is only read forward."""
 
@@ -73,7 +85,7 @@ class Transcoded:
         self._source = source
         self._name = name
         self._encoding = encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._decoder = codecs.getincrementaldecoder(encoding)(_CONTROLS if encoding == WINDOWS else "strict")
         self._over = False
 
     def read(self, size: int, /) -> bytes:
@@ -120,25 +132,33 @@ def decode_windows(piece: bytes, name: str, line: int, options: ListOptions) -> 
     try:
         text = piece.decode(WINDOWS)
     except UnicodeDecodeError as error:
-        here = line + piece.count(b"\n", 0, error.start)
-        problem = f"{name} is neither UTF-8 nor Windows-1252 text (line {here})"
-        raise _ask(_word_around(piece, error.start), options, problem, without=WINDOWS) from None
+        problem = f"{name} is neither UTF-8 nor Windows-1252 text in {describe_place(piece, error.start, line)}"
+        raise _ask(_word_around(piece, error.start), options, problem) from None
     if found := _ODD.search(text):
-        here = line + piece.count(b"\n", 0, found.start())
-        problem = f"{name} is not UTF-8, and read as Windows-1252 it makes no sense in line {here}"
+        where = describe_place(piece, found.start() + text[found.start()].isascii(), line)
+        problem = f"{name} is not UTF-8, and read as Windows-1252 it makes no sense in {where}"
         raise _ask(_word_around(piece, found.start() + 1), options, problem)
     return text
 
 
-def _ask(odd: bytes, options: ListOptions, problem: str, *, without: str = "") -> Ambiguity:
+def describe_place(piece: bytes, at: int, line: int) -> str:
+    """Return where a byte stands, in an encoding of one byte a character, and which; `line` is the number of the piece's first line."""
+    before = piece[:at]
+    lines = before.splitlines(keepends=True)
+    inside = lines[-1] if lines and not lines[-1].endswith((b"\n", b"\r")) else b""
+    number = line + len(lines) - bool(inside)
+    return f"line {number}, character {len(inside) + 1} (byte 0x{piece[at]:02x})"
+
+
+def _ask(odd: bytes, options: ListOptions, problem: str) -> Ambiguity:
     choices = []
     for encoding in (WINDOWS, *_OTHERS):
-        if encoding == without:
-            continue
         try:
             shown = odd.decode(encoding)
         except UnicodeDecodeError:
-            continue
+            if encoding != WINDOWS:
+                continue
+            shown = odd.decode(encoding, "replace")
         if shown.isprintable():
             choices.append(Choice(f"{shown} ({describe_encoding(encoding)})", replace(options, encoding=encoding)))
     return Ambiguity(

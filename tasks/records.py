@@ -180,7 +180,7 @@ def read_cells(cells: Sequence[str], wanted: Sequence[tuple[int, str]]) -> dict[
     for index, field in wanted:
         cell = cells[index]
         if text := cell.strip():
-            if text[0] == "'":
+            if "'" in text:
                 text = unescape_cell(cell).strip()  # before it is trimmed: `'` and a line feed stand for a line feed
                 if not text:
                     continue

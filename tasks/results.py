@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import IO, Any, Final, NamedTuple, Protocol
+from typing import IO, Any, Final, NamedTuple
 
 from tasks.csv_style import PLAIN, CsvStyle
 from tasks.fields import RESULT_COLUMNS
+from tasks.safe_text import TextSink, to_json
 from tasks.spreadsheet import escape_cell
 
 Cell = str | int | float
-
-
-class TextSink(Protocol):
-    """Whatever takes text: a file, standard output."""
-
-    def write(self, text: str, /) -> object: ...
 
 
 class TableRow(NamedTuple):
@@ -86,7 +80,7 @@ def write_objects(objects: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
     """Write one JSON object a line; return their number."""
     count = 0
     for found in objects:
-        sink.write(json.dumps({key: _plain(value) for key, value in found.items()}, ensure_ascii=False) + "\n")
+        sink.write(to_json({key: _plain(value) for key, value in found.items()}) + "\n")
         count += 1
     return count
 

@@ -5,6 +5,7 @@ Everything here is plain and synchronous: `fetch` gives the outcomes from the le
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from tasks.lists import GuestList, open_list
 from tasks.output_files import save_whole
 from tasks.result_sheets import can_be_edited, fill_in, write_workbook
 from tasks.results import Cell, Table, TableRow, as_text, results_table, write_objects, write_table
+from tasks.safe_text import is_terminal, open_stdout
 from tasks.sheet_records import SheetRecords
 
 _ENDINGS = {".xlsx": "xlsx", ".jsonl": "jsonl"}
@@ -139,6 +141,12 @@ def _put(wanted: Wanted, form: _Form, pairs: Iterable[tuple[str, Any]]) -> Writt
     with tempfile.TemporaryFile() as file:
         rows = form.write(pairs, file)
         file.seek(0)
+        if form.format != "xlsx" and is_terminal(sys.stdout):
+            shown = io.TextIOWrapper(file, form.style.encoding, "replace")
+            for line in shown:
+                open_stdout().write(line)
+            shown.detach()
+            return Written(rows)
         shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     return Written(rows)

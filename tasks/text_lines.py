@@ -21,6 +21,7 @@ from tasks.encodings import (
     check_encoding,
     decode_windows,
     describe_encoding,
+    describe_place,
 )
 from tasks.errors import InputError
 from tasks.list_options import ListOptions
@@ -43,6 +44,10 @@ _FOREIGN: Final = (  # how files begin that people take for a CSV
     ),
 )
 _LONGEST_MARK: Final = max(len(mark) for mark, _ in _FOREIGN)
+
+
+class RecordTooLong(InputError):
+    """A record goes on and on; whoever joins lines into records knows where it began."""
 
 
 class TextLines:
@@ -120,7 +125,7 @@ class TextLines:
         self._first = ""
         for piece in self._pieces:
             if self.pending_bytes > MAX_LINE_BYTES + BLOCK_BYTES:
-                raise InputError(
+                raise RecordTooLong(
                     f"{self.name} has a record of more than {MAX_LINE_BYTES:,} bytes that is still open in line"
                     f" {self._lines_before}; a quotation mark is probably never closed."
                 )
@@ -199,9 +204,9 @@ class TextLines:
     def _decode_other(self, piece: bytes, at: int) -> str:
         """Decode the first piece that is no UTF-8. Raises `InputError` where UTF-8 came before, or was promised."""
         if self._encoding or self._told or not piece[:at].isascii():
-            line = self._lines_before + _count_lines(piece[:at]) + 1
+            where = describe_place(piece, at, self._lines_before + 1)
             raise InputError(
-                f"{self.name} is not {describe_encoding(self.encoding)} text in line {line}: two encodings were mixed, or something was "
+                f"{self.name} is not {describe_encoding(self.encoding)} text in {where}: two encodings were mixed, or something was "
                 "cut off; save the list as “CSV UTF-8”."
             )
         text = decode_windows(piece, self.name, self._lines_before + 1, self._options)

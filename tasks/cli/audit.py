@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from tasks.cli.groups import CommandGroup
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
 from tasks.cli.working import work_on_rows
+from tasks.safe_text import open_stdout, to_json
 
 if TYPE_CHECKING:
     from tasks.cli.place import Place
@@ -134,9 +133,9 @@ def export(session: Session, /, output: Path | None, events_only: bool, **filter
 
         wanted, count = _Wanted(**filters, rows=not events_only), 0
         with ExitStack() as closing:
-            out = closing.enter_context(_create(output)) if output else sys.stdout
+            out = closing.enter_context(_create(output)) if output else open_stdout()
             async for line in _entries(services, wanted):
-                out.write(json.dumps(line, ensure_ascii=False) + "\n")
+                out.write(to_json(line) + "\n")
                 count += 1
         if output:
             terminal.tell(f"{many(count, 'entry', 'entries')} written to {output}.")
@@ -236,4 +235,4 @@ def _show(terminal: Terminal, lines: list[dict[str, Any]]) -> None:
 
 
 def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return to_json(value) if isinstance(value, dict | list) else str(value)

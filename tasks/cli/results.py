@@ -6,7 +6,6 @@ The writers are plain functions over plain iterables, the ledger is read asynchr
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from tasks.cli.words import many
 from tasks.list_options import ListOptions
 from tasks.results import WRITERS
 from tasks.returning import Wanted, Written, write_results
+from tasks.safe_text import open_stdout
 
 if TYPE_CHECKING:
     from tasks.cli.place import Place
@@ -33,7 +33,7 @@ async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> i
         view = await find_job(services, job)
         if wanted.output is None and wanted.join is None:  # row by row: `| head` ends it early
             records = _as_iterator(_chosen(services, view.id, wanted.only), loop)
-            await asyncio.to_thread(WRITERS[wanted.format or "csv"], records, sys.stdout)
+            await asyncio.to_thread(WRITERS[wanted.format or "csv"], records, open_stdout())
             return 0
         if wanted.join is not None:  # read as it was read then, unless it is said otherwise
             said = {**view.info.get("read", {}), **wanted.options.to_dict()}

@@ -5,15 +5,17 @@ With --json stdout carries one object and stderr only what somebody has to know.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tasks.safe_text import clean as clean
+from tasks.safe_text import is_terminal, to_json
+
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
     from rich.text import Text
 
@@ -38,9 +40,9 @@ class Terminal:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.quiet = session.wants_json
-        self.interactive = not self.quiet and _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+        self.interactive = not self.quiet and is_terminal(sys.stdin) and is_terminal(sys.stderr)
         """Whether somebody is there to be asked."""
-        self.live = not self.quiet and _is_terminal(sys.stderr)
+        self.live = not self.quiet and is_terminal(sys.stderr)
         """Whether something may move on stderr."""
         self._gone = False
         self._err: Console | None = None
@@ -96,7 +98,7 @@ class Terminal:
 
     def print_json(self, value: Mapping[str, Any]) -> None:
         """Print one object on one line of stdout."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.write(to_json(value) + "\n")
         sys.stdout.flush()
 
     def ask(self, question: str) -> str:
@@ -152,7 +154,7 @@ def open_console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     file = sys.stderr if stderr else sys.stdout
-    width = None if _is_terminal(file) or os.environ.get("COLUMNS", "").isdigit() else _WIDE
+    width = None if is_terminal(file) or os.environ.get("COLUMNS", "").isdigit() else _WIDE
     return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
@@ -161,11 +163,26 @@ def _render(console: Console, text: RenderableType, end: str = "\n") -> str:
     from rich.table import Table
 
     with console.capture() as captured:
-        console.print(text, end=end, soft_wrap=not console.is_terminal and not isinstance(text, Table))
+        console.print(_Cleaned(text), end=end, soft_wrap=not console.is_terminal and not isinstance(text, Table))
     written = captured.get()
     if isinstance(text, Table):
         written = "\n".join(line.rstrip() for line in written.split("\n"))
     return written
+
+
+class _Cleaned:
+    """Whatever is shown, without what a terminal would obey: the one gate for everything that forgot to be cleaned."""
+
+    def __init__(self, inner: RenderableType) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.segment import Segment
+
+        inner = console.render_str(self._inner) if isinstance(self._inner, str) else self._inner
+        for segment in console.render(inner, options):
+            text, style, control = segment
+            yield segment if control else Segment(clean(text, keep_lines=True), style)
 
 
 def build_table(
@@ -202,15 +219,3 @@ def build_mark(*, ok: bool, optional: bool) -> Text:
     if not ok:
         return Text("✗", style="bold red")
     return Text("–", style="dim") if optional else Text("✓", style="green")
-
-
-def clean(text: str, *, keep_lines: bool = False) -> str:
-    """Return text without what would move a cursor or turn writing around: lists and servers are not trusted with the terminal."""
-    return "".join(c if c.isprintable() or (keep_lines and c == "\n") else "�" for c in text)
-
-
-def _is_terminal(stream: Any) -> bool:
-    try:
-        return bool(stream is not None and stream.isatty())
-    except ValueError:
-        return False

@@ -109,6 +109,17 @@ def test_a_cell_that_cannot_be_used_costs_no_row_unless_it_is_strict(place: Plac
     assert (done.status, "1 row has more cells than the headings name" in done.err) == (0, True), done.err
 
 
+def test_results_move_no_cursor_of_a_terminal(place: Place) -> None:
+    """What stood in a cell is shown harmless, with the outcomes beside the list too; a pipe gets it as it was."""
+    path = place.write("escape.csv", "email,ref\nann@escape.example,1\n\x1b]0;x\x07\x9bno,2\n")
+    job = place.usher("invite", path, "-c", "sandbox", "--json").job["job"]
+    for arguments in (("jobs", "results", job), ("jobs", "results", job, "--join", path), ("jobs", "show", job)):
+        shown = Typist(place, *arguments).end().out
+        assert "�]0;x" in shown, arguments
+        assert not {"\x1b", "\x07", "\x9b"} & set(shown), arguments
+    assert "\x1b]0;x\x07\x9bno" in place.usher("jobs", "results", job).out
+
+
 def test_options_that_make_no_sense_are_one_sentence(place: Place) -> None:
     """Nothing is opened for them."""
     path = place.write("g.csv", "email\nann@lists.example\n")

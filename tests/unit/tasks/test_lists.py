@@ -99,6 +99,25 @@ def test_a_stray_quotation_mark_costs_one_row() -> None:
     assert "quotation mark" in rows[1].reason
 
 
+def test_blanks_before_a_quotation_mark_are_no_part_of_the_cell() -> None:
+    """As in `"a", "b"`: the quotation marks are none of the name's, and a separator inside them is none."""
+    assert rows_of('"email", "name", "ref"\n"a@a.example",  "Lee, Ann", 7\n') == [
+        {"email": "a@a.example", "display_name": "Lee, Ann", "ref": "7"}
+    ]
+
+
+def test_a_quotation_mark_that_is_closed_lines_later_says_which_rows_it_took() -> None:
+    """They are one bad row, and whoever mends the list is told from where to where."""
+    rows, _ = read('email,name\na@a.example,"Ann\nb@a.example,Bob\nc@a.example,"Cy"\nd@a.example,Di\n')
+    assert [(row.line, row.reason) for row in rows if isinstance(row, BadRow)] == [
+        (
+            2,
+            "has a quotation mark that is not closed in its line, so that lines 2 to 4 are one row; close it, or take it away",
+        )
+    ]
+    assert rows[-1] == ValidRow(2, 5, {"email": "d@a.example", "display_name": "Di"})
+
+
 def test_escaped_cells_are_read_as_they_were() -> None:
     """A results file can be fed back: the apostrophe before a formula is undone, any other stays."""
     rows = rows_of("email,display_name\n'+1@a.example,'=Ann\no'neill@a.example,'Tis\n")
@@ -188,16 +207,22 @@ def test_a_bad_json_line_costs_one_row() -> None:
         ("email\na@a.example\n".encode("utf-16-be"), "zero bytes"),
         (
             "email,display_name\na@a.example,Zoë\n".encode() + b"b@b.example,J\xf6rg\n",
-            "not UTF-8 text in line 3: two encodings were mixed",
+            "not UTF-8 text in line 3, character 14 (byte 0xf6): two encodings were mixed",
         ),
-        (b"email\n\x81\x8d\x8f\n", "neither UTF-8 nor Windows-1252 text (line 2); save"),
-        (b"email,display_name\nb@b.example,J\x94rg\n", "read as Windows-1252 it makes no sense in line 2; save"),
-        (b'email,ref\na@a.example,"x\n', "a quotation mark opened in line 2 is never closed"),
+        (b"email\n\x81\x8d\x8f\n", "neither UTF-8 nor Windows-1252 text in line 2, character 1 (byte 0x81); save"),
+        (
+            b"email,display_name\nb@b.example,J\x94rg\n",
+            "read as Windows-1252 it makes no sense in line 2, character 14 (byte 0x94); save",
+        ),
+        (
+            b'email,ref\na@a.example,"x\n',
+            "a quotation mark opened in line 2 is never closed: close it there, or take it away",
+        ),
         (b'"email"x,ref\na@a.example,x\n', "misplaced quotation mark in its line of headings"),
         (b'[\n{"email": "a@a.example"}\n]', "one JSON array"),
         (
             b'email,ref\na@a.example,"' + b"x" * 200_000 + b'"\n',
-            "more than 131,072 characters in the row that begins in line 2",
+            "more than 131,072 characters in the row that begins in line 2; a quotation mark opened there",
         ),
     ],
 )
@@ -230,7 +255,7 @@ class Endless:
         (b"email\na@a.example\n", b"x", "line of more than 1,000,000 bytes (line 3)"),
         (b'{"email": "', b"x", "line of more than 1,000,000 bytes (line 1)"),
         (b'email\n"', b"x\n", "more than 131,072 characters"),
-        (b'email\n"', b'x\n","', "record of more than 1,000,000 bytes"),
+        (b'email\n"', b'x\n","', "more than 1,000,000 bytes in the row that begins in line 2"),
     ],
 )
 def test_a_line_or_record_without_end_is_refused_early(start: bytes, again: bytes, words: str) -> None:
