@@ -240,3 +240,29 @@ def test_composes_logins_open_its_server(tmp_path: Path) -> None:
     finally:
         stop_valkey(server)
         shutil.rmtree(folder)
+
+
+def test_the_linux_servers_page_makes_logins_that_its_server_takes(tmp_path: Path) -> None:
+    """The page's own lines, in folders of this test: every role has a login, and nobody else gets in."""
+    page = (ROOT / "docs/linux-server.md").read_text(encoding="utf-8")
+    lines = page[page.index("    install -o redis") : page.index("    chgrp usher /etc/usher/secrets/*")]
+    script = (
+        lines.replace("-o redis -g redis ", "").replace("/etc/", f"{tmp_path}/etc/").replace("/opt/usher", str(ROOT))
+    )
+    secrets, users = tmp_path / "etc/usher/secrets", tmp_path / "etc/redis/users.acl"
+    for folder in (secrets, users.parent):
+        folder.mkdir(parents=True)
+    subprocess.run(["bash", "-euc", script], check=True, capture_output=True)
+    port = free_port()
+    place = Path(tempfile.mkdtemp(prefix="acl-", dir="/tmp"))
+    server, _ = start_valkey(place, "--aclfile", str(users), "--port", str(port), "--bind", "127.0.0.1")
+    try:
+        for role in ("worker", "cli", "beat"):
+            url = (secrets / f"redis_{role}").read_text().strip().replace(":6379", f":{port}")
+            with contextlib.closing(redis.Redis.from_url(url)) as client:
+                assert client.ping()
+        with contextlib.closing(redis.Redis(port=port)) as client, pytest.raises(redis.exceptions.AuthenticationError):
+            client.ping()
+    finally:
+        stop_valkey(server)
+        shutil.rmtree(place)
