@@ -151,7 +151,7 @@ class QuotaSection(Section):
     invitations_per_tenant: _Limit = Limit(150, 5.0)
     writes_per_app_and_tenant: _Limit = Limit(3_000, 150.0)
     writes_per_tenant: _Limit = Limit(18_000, 300.0)
-    writes_per_app: _Limit = Limit(70_000, 300.0)
+    writes_per_app: _Limit = Limit(35_000, 300.0)
     units_per_app_and_tenant: _Limit = Limit(3_500, 10.0)
     units_per_app: _Limit = Limit(150_000, 20.0)
     interactive_reserve: _Reserve = Reserve(0.002)

@@ -24,7 +24,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "invitations_per_tenant": (150, 5),
     "writes_per_app_and_tenant": (3_000, 150),
     "writes_per_tenant": (18_000, 300),
-    "writes_per_app": (70_000, 300),
+    "writes_per_app": (35_000, 300),
     "units_per_app_and_tenant": (3_500, 10),
     "units_per_app": (150_000, 20),
 }

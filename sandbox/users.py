@@ -16,8 +16,14 @@ from sandbox.odata import PROPERTIES, QueryError, UsersQuery, parse_single_query
 from sandbox.recorder import Recorder
 from sandbox.tokens import Caller
 
-_READ_USERS = frozenset({"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"})
-_WRITE_USERS = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
+_LARGE = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
+_READ_USERS = _LARGE | {"User.Read.All", "User.ReadUpdate.All", "Directory.Read.All"}
+_UPDATE_USERS = _LARGE | {"User.ReadUpdate.All"}
+_UPDATE_PROPERTY = {
+    "accountEnabled": _LARGE | {"User.EnableDisableAccount.All"},
+    "otherMails": _LARGE | {"User-Mail.ReadWrite.All"},
+}
+"""Permissions for what is more sensitive than a name. https://learn.microsoft.com/graph/api/user-update"""
 _CHANGEABLE = frozenset(
     {
         "displayName",
@@ -69,7 +75,8 @@ class People:
 
     def update_user(self, caller: Caller, name: str, body: dict[str, Any]) -> None:
         """Do PATCH /users/{id}. Raises `GraphError`, a 404 while the user is not replicated yet."""
-        _need(caller, _WRITE_USERS)
+        for roles in {_UPDATE_PROPERTY.get(key, _UPDATE_USERS) for key in body} or {_UPDATE_USERS}:
+            _need(caller, roles)
         if not body:
             raise bad_request("Empty Payload. JSON content expected.")
         for key in body.keys() - _CHANGEABLE:

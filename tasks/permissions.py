@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_USERS = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+from worker.directory import READ_ROLES
+
+_USERS = tuple(sorted(READ_ROLES - {"User.Read.All"}))
 _ORGANIZATION = (
     *("Organization.Read.All", "Organization.ReadWrite.All"),
     *("Directory.Read.All", "Directory.ReadWrite.All"),
@@ -39,13 +41,13 @@ _LOOK = Need(
     "User.Read.All",
     "to see who is a guest already, so that nobody is mailed twice, and to look an invitation up whose answer was lost",
     "a row whose answer was lost ends in_doubt, and existing guests are told by Microsoft one by one",
-    _USERS[1:],
+    _USERS,
 )
 _TRACK = Need(
     "User.Read.All",
     "to see which guests have accepted their invitation",
     "who has accepted cannot be seen",
-    _USERS[1:],
+    _USERS,
 )
 _POLICY = Need(
     "Policy.Read.All",

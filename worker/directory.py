@@ -23,7 +23,12 @@ _SELECT = (
     "id,mail,userPrincipalName,otherMails,proxyAddresses,createdDateTime,userType,accountEnabled,externalUserState"
 )
 
-READ_ROLES = frozenset({"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"})
+READ_ROLES = frozenset(
+    {
+        *("User.Read.All", "User.ReadUpdate.All", "User.ReadWrite.All"),
+        *("Directory.Read.All", "Directory.ReadWrite.All"),
+    }
+)
 """Application permissions, any of which lets an app read users."""
 
 

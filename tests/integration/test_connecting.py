@@ -196,6 +196,10 @@ def test_the_check_says_what_is_missing(place: Place, sandbox: Sandbox) -> None:
         assert "The app may invite guests." in told["✓"]
         assert "may not" not in told["✓"], "what is merely absent is not well"
         assert "Granting Policy.Read.All would let usher look" in told["–"]
+        sandbox.ask("policy", {"roles": ["User.Invite.All", "User.ReadUpdate.All"]})
+        done = place.usher("connections", "check", "trial", "--for", "lookup,tracking")
+        assert done.status == 0
+        assert "The app may read users" in done.out
     finally:
         sandbox.ask(
             "policy", {"roles": ["User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All"]}

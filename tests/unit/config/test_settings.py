@@ -68,7 +68,7 @@ def test_defaults_are_those_of_the_design() -> None:
         "invitations_per_tenant": "150/5s",
         "writes_per_app_and_tenant": "3000/150s",
         "writes_per_tenant": "18000/300s",
-        "writes_per_app": "70000/300s",
+        "writes_per_app": "35000/300s",
         "units_per_app_and_tenant": "3500/10s",
         "units_per_app": "150000/20s",
         "interactive_reserve": "0.2%",
@@ -657,7 +657,7 @@ def test_secrets_are_not_read_with_the_settings(tmp_path: Path) -> None:
 def test_the_digest_follows_the_effective_configuration(tmp_path: Path) -> None:
     """Same meaning, same digest, wherever it was written; another setting, another digest; a password is no part of it."""
     plain = _load(
-        tmp_path, '[redis]\nurl = "redis://:one@h"\n[quota]\nwrites_per_app = "70000/300s"\n[ledger]\nkeep = "24h"\n'
+        tmp_path, '[redis]\nurl = "redis://:one@h"\n[quota]\nwrites_per_app = "35000/300s"\n[ledger]\nkeep = "24h"\n'
     )
     other = _load(tmp_path, '[ledger]\nkeep = "1d"\n', {"USHER_REDIS_URL": "redis://:two@h"})
     assert plain.digest == other.digest

@@ -43,6 +43,13 @@ def test_a_larger_permission_will_do(feature: str) -> None:
     assert not any(need.is_met(frozenset()) for need in FEATURES[feature])
 
 
+@pytest.mark.parametrize("feature", ["lookup", "tracking"])
+@pytest.mark.parametrize("permission", ["User.Read.All", "User.ReadUpdate.All", "User.ReadWrite.All"])
+def test_either_the_old_or_the_new_permission_will_do(feature: str, permission: str) -> None:
+    """Microsoft divided `User.ReadWrite.All` into narrower ones; whoever has either need not ask for the other."""
+    assert all(need.is_met(frozenset({permission})) for need in FEATURES[feature])
+
+
 def test_for_takes_known_words_only() -> None:
     """And repeats none."""
     assert read_features("invite, tracking,invite") == ("invite", "tracking")
@@ -68,3 +75,5 @@ def test_the_page_knows_every_permission_and_every_word() -> None:
     assert set(rows) >= set(FEATURES)
     for feature, needs in FEATURES.items():
         assert [need.permission for need in needs if f"`{need.permission}`" not in rows[feature]] == []
+        if len(needs) == 1:  # the others are made of these
+            assert [name for name in needs[0].also if f"`{name}`" not in rows[feature]] == [], feature

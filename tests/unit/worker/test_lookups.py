@@ -199,7 +199,14 @@ async def test_whether_the_app_may_read_is_remembered_where_its_token_does_not_s
 
 
 @pytest.mark.parametrize(
-    ("roles", "may_read"), [({"User.Invite.All"}, False), ({"User.Read.All"}, True), (set(), False)]
+    ("roles", "may_read"),
+    [
+        ({"User.Invite.All"}, False),
+        ({"User.Read.All"}, True),
+        ({"User.ReadUpdate.All"}, True),
+        ({"User.ReadWrite.All"}, True),
+        (set(), False),
+    ],
 )
 def test_the_tokens_roles_say_whether_the_app_may_read(roles: set[str], may_read: bool) -> None:
     """Where they are known, they are believed."""

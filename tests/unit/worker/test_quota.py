@@ -28,7 +28,7 @@ def test_an_invitation_passes_every_documented_bucket() -> None:
         "invitations": (150, 5_000),
         "writes": (3_000, 150_000),
         "writes-tenant": (18_000, 300_000),
-        "writes-app": (70_000, 300_000),
+        "writes-app": (35_000, 300_000),
         "units": (3_500, 10_000),
         "units-app": (150_000, 20_000),
     }
@@ -109,7 +109,7 @@ def test_bulk_work_leaves_a_share_of_every_limit_alone() -> None:
         "invitations": 15,
         "writes": 300,
         "writes-tenant": 1_800,
-        "writes-app": 7_000,
+        "writes-app": 3_500,
         "units": 350,
         "units-app": 0,
         "pace": 0,
