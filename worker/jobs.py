@@ -195,9 +195,16 @@ class Jobs:
         """Say that a command, by its process id, follows this job; to be said again within `FOLLOWED_S`."""
         await self.client.set(self.keys.follow(job), pid, px=round(FOLLOWED_S * 1000))
 
-    async def unfollow(self, job: str) -> None:
-        """The command is about to leave."""
-        await self.client.delete(self.keys.follow(job))
+    async def watch(self, job: str, pid: int) -> None:
+        """Say that a command looks on: it counts as following while no other does. To be said again like `follow`."""
+        key, mark_ms = self.keys.follow(job), round(FOLLOWED_S * 1000)
+        if not await self.client.set(key, pid, nx=True, px=mark_ms) and await self.follower(job) == pid:
+            await self.client.pexpire(key, mark_ms)
+
+    async def unfollow(self, job: str, pid: int) -> None:
+        """The command is about to leave; whoever else follows goes on."""
+        if await self.follower(job) == pid:
+            await self.client.delete(self.keys.follow(job))
 
     async def follower(self, job: str) -> int | None:
         """Return the process id of the command that said last that it follows this job; it may have been killed since."""

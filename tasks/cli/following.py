@@ -52,7 +52,10 @@ async def follow(
     wait_s: float | None,
     pauses: bool = True,
 ) -> Followed:
-    """Follow a job until it ends, holds or pauses, or somebody stops the command. `pauses`: stopping pauses the job first."""
+    """Follow a job until it ends, holds or pauses, or somebody stops the command.
+
+    `pauses`: stopping pauses the job first, which is for the command that lets it run; one that only watches leaves it to that.
+    """
     loop = asyncio.get_running_loop()
     follower = Follower(wait_s)
     with interrupts.patiently() as asked, Progress(terminal) as progress:
@@ -64,6 +67,7 @@ async def follow(
             if asked.is_set() and stopped_s is None:
                 stopped_s = now_s
                 if not pauses:
+                    await _leave(services, job)
                     return Followed(End.LEFT, view, interrupts.by)
                 progress.say(
                     f"Stopped by {interrupts.by}: pausing after the batch in flight. Once more leaves at once."
@@ -71,7 +75,7 @@ async def follow(
                 await _pause(services, job, interrupts.by)
             try:
                 if now_s - marked_s >= _MARK_EVERY_S:
-                    await services.jobs.follow(job, os.getpid())
+                    await (services.jobs.follow if pauses else services.jobs.watch)(job, os.getpid())
                     marked_s = now_s
                 view = await services.jobs.view(job)
                 end = follower.see(view, now_s)
@@ -91,8 +95,7 @@ async def follow(
             if end is None and stopped_s is not None and now_s - stopped_s > DRAIN_S + _PAUSE_WITHIN_S:
                 end = End.LOST
             if end is not None:
-                with suppress(*OUTAGE):
-                    await services.jobs.unfollow(job)
+                await _leave(services, job)
                 return Followed(end, view, interrupts.by, note if end in (End.LOST, End.STUCK) else "")
             note = await _keep(place, progress) or note
             with suppress(TimeoutError):
@@ -108,6 +111,11 @@ def _buckets_of(services: Services, connection: str) -> Sequence[Bucket]:
         return invitation_buckets(services.settings(), services.connection(connection))
     except ConfigError:
         return ()
+
+
+async def _leave(services: Services, job: str) -> None:
+    with suppress(*OUTAGE):
+        await services.jobs.unfollow(job, os.getpid())
 
 
 async def _pause(services: Services, job: str, by: str) -> None:

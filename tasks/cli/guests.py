@@ -15,6 +15,7 @@ from tasks.cli.session import Session
 from tasks.cli.working import work_on_rows
 
 if TYPE_CHECKING:
+    from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
     from worker.services import Services
 
@@ -28,15 +29,21 @@ def guests() -> None:
 
 @guests.command()
 @click.argument("who", metavar="EMAIL|ID")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
-def forget(session: Session, who: str) -> int:
+def forget(session: Session, who: str, yes: bool) -> int:
     """Remove a person's address, name, reference and redeem link from the index, from every job that has ended, and from the audit trail.
 
     ID is Microsoft's object id of the guest. Each row's outcome and Microsoft's ids stay. Files of results and the guest in the tenant
-    are not touched.
+    are not touched, nor are lists: who stands in one that a schedule reads comes back with its next run.
     """
-    return _run(session, who, _forget)
+
+    async def work(terminal: Terminal, place: Place, services: Services, email: str, object_id: str) -> int:
+        await _ask(terminal, place, services, yes=yes)
+        return await _forget(terminal, services, email, object_id)
+
+    return _run(session, who, work)
 
 
 @guests.command()
@@ -45,17 +52,38 @@ def forget(session: Session, who: str) -> int:
 @click.pass_obj
 def export(session: Session, who: str) -> int:
     """List all that usher holds about a person: rows of jobs, the index of guests, the audit trail. With --json: in full, redeem links too."""
-    return _run(session, who, _export)
+    return _run(session, who, lambda terminal, _, *rest: _export(terminal, *rest))
 
 
-def _run(session: Session, who: str, work: Callable[[Terminal, Services, str, str], Awaitable[int]]) -> int:
+_Work = Callable[["Terminal", "Place", "Services", str, str], Awaitable[int]]
+
+
+def _run(session: Session, who: str, work: _Work) -> int:
     wanted = who.strip()
     is_id = is_guid(wanted)
     if not is_id and "@" not in wanted:
         raise Refusal("Give an e-mail address, or an object id such as 11111111-2222-3333-4444-555555555555.")
 
     email, object_id = ("", wanted.lower()) if is_id else (wanted, "")
-    return work_on_rows(session, lambda terminal, _, services: work(terminal, services, email, object_id), sealed=True)
+    return work_on_rows(
+        session, lambda terminal, place, services: work(terminal, place, services, email, object_id), sealed=True
+    )
+
+
+async def _ask(terminal: Terminal, place: Place, services: Services, *, yes: bool) -> None:
+    """Say what may bring the person back, and ask a person who is there. Raises `Refusal` for anything but a yes."""
+    from tasks.cli.schedule_views import planned_schedules
+    from worker.timetable import Timetable
+
+    table = await planned_schedules(place, Timetable(services.client, services.keys))
+    if names := [name for name, planned in table.items() if planned.enabled and planned.schedule.task == "invite_file"]:
+        reads = (
+            f"Schedule {names[0]} reads a list" if len(names) == 1 else f"The schedules {', '.join(names)} read lists"
+        )
+        terminal.warn(f"{reads}: who stands in one is taken in again by its next run, so take them out of it first.")
+    question = "Erase all that usher holds of this person, for good? [y/N]"
+    if terminal.interactive and not yes and terminal.ask(question).lower() not in ("y", "yes"):
+        raise Refusal("Not confirmed; nothing was erased.")
 
 
 async def _forget(terminal: Terminal, services: Services, email: str, object_id: str) -> int:

@@ -178,7 +178,7 @@ def verify(session: Session) -> int:
 def watch(session: Session, id: str, wait_s: float | None) -> int:  # noqa: A002
     """Follow a job until it ends, as `usher invite` does.
 
-    Where it runs by itself, Ctrl-C only ends the watching; on the private stack it pauses the job.
+    Ctrl-C ends the watching and nothing else.
     """
     from tasks.cli.rejoining import watch_job
 

@@ -13,12 +13,12 @@ from worker.services import Services
 
 
 async def watch_job(run: Run, services: Services, wanted: str, wait_s: float | None) -> int:
-    """Follow a job to its end. Leaving it pauses it only where nothing runs by itself."""
+    """Follow a job to its end, and leave it as it is: whoever submitted it decides what becomes of it."""
     view = await find_job(services, wanted)
-    await services.jobs.follow(view.id, os.getpid())
+    await services.jobs.watch(view.id, os.getpid())
     if not view.ended:
         await get_ready(run, services, view.connection, own=view.id)
-    return await follow_and_report(run, services, view.id, wait_s=wait_s, pauses=not run.place.runs_on)
+    return await follow_and_report(run, services, view.id, wait_s=wait_s, pauses=False)
 
 
 async def resume_job(run: Run, services: Services, wanted: str, options: dict[str, Any]) -> int:

@@ -133,7 +133,7 @@ def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tu
             why = f" {found}" if (found := followed.why or view.gate.closed_why or view.gate.trouble) else ""
             return [(f"No row has ended for as long as --wait allows, {left} left.{why} To go on:", again)]
         case End.LEFT:
-            return [(f"Left running, {left} left. To follow it again:", watch)]
+            return [(f"{'Left running' if runs_on else 'No longer watched'}, {left} left. To follow it again:", watch)]
         case End.LOST:
             why = followed.why or "Redis did not answer in time."
             return [(f"{why} The rows are safe in the ledger. To go on:", again)]

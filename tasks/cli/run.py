@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ async def follow_and_report(
             if view is not None:
                 session.last = describe_job(view)
                 if not view.ended:
-                    await services.jobs.unfollow(job)
+                    await services.jobs.unfollow(job, os.getpid())
                     terminal.show(f"Left running: usher jobs watch {job}")
                     terminal.finish(session.last)
                     return 3

@@ -351,6 +351,30 @@ def test_ctrl_c_pauses_and_resume_goes_on(place: Place) -> None:
     assert (told.status, told.job["invited"]) == (0, 320)
 
 
+def test_ctrl_c_in_a_watch_only_ends_the_watching(place: Place) -> None:
+    """The job goes on for the command that submitted it, and is still that command's."""
+    guests = place.guests(400, "watched")
+    argv = [*USHER, "invite", guests, "-c", "contoso", "--json"]
+    process = subprocess.Popen(
+        argv, env=place.env, cwd=place.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        said = process.stderr
+        assert said is not None
+        job = wait_until(lambda: JOB.search(said.readline()), 30, "a job")[1]
+        watching = Typist(place, "jobs", "watch", job)
+        watching.read_until(" of 400")
+        watching.type("\x03")
+        watched = watching.end()
+        assert (watched.status, f"usher jobs watch {job}" in watched.out, "aus" in watched.out) == (3, True, False)
+        assert place.usher("jobs", "list").status == 0  # which pauses what nobody follows
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, json.loads(out)["invited"]) == (0, 400)
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_pauses_too(place: Place, sign: signal.Signals) -> None:
     """Without a terminal: one object, status 3, and the job can be cancelled for good."""
@@ -445,6 +469,12 @@ def test_a_person_is_forgotten(place: Place) -> None:
     assert [(row["email"], row["status"]) for row in rows] == [("", "invited"), ("other@example.org", "invited")]
     assert rows[0]["redeem_url"] == ""
     assert rows[1]["redeem_url"] != ""
+    typist = Typist(place, "guests", "forget", "other@example.org")
+    typist.read_until("[y/N]")
+    typist.type("\n")
+    done = typist.end()
+    assert (done.status, "nothing was erased" in done.out) == (2, True)
+    assert len(place.usher("guests", "export", "other@example.org", "--json").json["rows"]) == 1
     again = place.usher("guests", "forget", "once@example.org", "--json")
     assert (again.status, again.json) == (0, {"rows": 0, "jobs": 0, "index": 0, "audit": 0})
     waits = place.usher(

@@ -328,11 +328,16 @@ async def test_the_command_lists_switches_runs_and_refuses(site: Site, beats: Be
     assert status == 0
     assert "No beat is running" in err
     assert "filed  invite_file on contoso, every 9d\n" in out
-    assert re.search(rf"^  next run 20\S+ \S+ · last run 20\S+ \S+ ok\n  Job {run.jobs[0]} took in", out, re.MULTILINE)
+    assert re.search(
+        rf"^  next run 20\S+ \S+ \S+ · last run 20\S+ \S+ \S+ ok\n  Job {run.jobs[0]} took in", out, re.MULTILINE
+    )
     assert "added  retry_failed on contoso, 0 2 * * mon, added at run time\n" in out
     status, out, err = site.run("schedules", "show", "filed")
     assert re.search(rf"job {run.jobs[0]}, done: 1 invited", out), out
+    told = "Schedule filed reads a list: who stands in one is taken in again by its next run"
+    assert told in site.run("guests", "forget", "nobody@fabrikam.example").err
     assert site.run("schedules", "disable", "filed")[0] == 0
+    assert "reads a list" not in site.run("guests", "forget", "nobody@fabrikam.example").err
     assert json.loads(site.run("schedules", "show", "filed", "--json")[1])["enabled"] is False
     assert "Its next run is at" in site.run("schedules", "enable", "filed")[1]
     assert "usher schedules disable filed" in _refused(site, "remove", "filed")
