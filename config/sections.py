@@ -124,6 +124,7 @@ class LedgerSection(Section):
     audit_log: Annotated[str | None, PlainValidator(_check_audit_log)] = None
     lease_s: _Seconds = 15.0
     settle_s: _Seconds = 60.0
+    remember_s: _Seconds = Field(default=60 * 86_400.0, alias="remember")
     prefix: Annotated[str, PlainValidator(_check_prefix)] = "usher"
 
 

@@ -19,7 +19,9 @@ from worker.chunks import ChunkContents
 from worker.directory import DirectoryUser
 from worker.foresight import Foreseen, Seen, Would, foresee
 from worker.lookups import LookUps, WhyNot
-from worker.model import Options, RowState
+from worker.model import KnownRow, Options, RowState
+from worker.precheck import is_overruled
+from worker.store import read_time_ms
 from worker.tenant_rules import Gap, TenantRules
 
 if TYPE_CHECKING:
@@ -83,11 +85,22 @@ class Foresight:
         rows, letters = contents.rows, contents.letters
         addresses = {i: fold_address(rows[i]["email"]) for i, letter in enumerate(letters) if letter == "."}
         index = await self.services.index.place(self.connection.tenant_key, {i: rows[i]["email"] for i in addresses})
-        known = {}
+        # Where the app may not read, the real run does not look either
+        prechecked = self.connection.precheck and not self.options.resend
+        known: dict[int, KnownRow] = {}
         if addresses and not self.options.resend:
-            known = {row.index: row for row in await self.services.ledger.see_invited(index, list(addresses))}
-        asked = sorted(address for i, address in addresses.items() if i not in known)
+            known = {row.index: row for row in await self.services.ledger.find_invited(index, list(addresses))}
+        asked = sorted(address for i, address in addresses.items() if prechecked or i not in known)
+        looked_at_ms = await read_time_ms(self.services.client)
         users, unknown = await self._look_up(asked)
+        if prechecked:
+            services, told = self.services, users.keys() | unknown.keys()
+            known = {
+                i: row
+                for i, row in known.items()
+                if addresses[i] in told
+                or not is_overruled(row, looked_at_ms, services.ledger.settle_s, services.clocks)
+            }
         blocked = await self._blocked_domains({address.rpartition("@")[2] for address in asked})
         judged = []
         for i, row in enumerate(rows):
@@ -100,16 +113,8 @@ class Foresight:
                 seen = Seen(
                     known.get(i), users.get(address), unknown.get(address), address.rpartition("@")[2] in blocked
                 )
-                self.not_looked_up += seen.why_not is not None
-                foreseen = foresee(
-                    row,
-                    address,
-                    seen,
-                    self.rules,
-                    # Where the app may not read, the real run does not look either
-                    prechecked=self.connection.precheck and not self.options.resend,
-                    resend=self.options.resend,
-                )
+                self.not_looked_up += seen.known is None and seen.why_not is not None
+                foreseen = foresee(row, address, seen, self.rules, prechecked=prechecked, resend=self.options.resend)
             judged.append(ForeseenRow(contents.base + i, row, foreseen))
         return judged
 

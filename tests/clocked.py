@@ -6,6 +6,7 @@ key says; and what Redis would have expired by then is deleted.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from config import load_settings
 from tests.sandboxes import Sandbox
 from tests.sites import Site, open_site
 from worker import scripts
+from worker.clocks import Clocks
 from worker.leases import Leases
 from worker.lookups import LookUps
 from worker.model import Lane
@@ -51,6 +53,12 @@ class Clocked:
     runner: ChunkRunner
     settler: Settler
     clock_key: str
+    passed_s: float = 0.0
+
+    async def let_pass(self, ms: int) -> None:
+        """Let so much time go by: on Redis's clock, and on the one that nobody sets."""
+        self.passed_s += ms / 1000
+        await self.move(ms)
 
     async def move(self, ms: int) -> None:
         """Put the clock forward or back."""
@@ -86,5 +94,7 @@ async def open_clocked(
             leases, reactions = Leases(services.ledger), Reactions(services)
             look_ups = LookUps(services, reactions)
             runner = ChunkRunner(services, leases, reactions, look_ups, lambda: False)
-            yield Clocked(site, services, leases, runner, Settler(services, leases, look_ups), clock_key)
+            clocked = Clocked(site, services, leases, runner, Settler(services, leases, look_ups), clock_key)
+            services.clocks = Clocks(lambda: time.monotonic() + clocked.passed_s)
+            yield clocked
             await leases.close()

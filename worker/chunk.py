@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from worker.addresses import fold_address
@@ -25,9 +25,9 @@ from worker.consequences import (
 from worker.graph import Exchange, Priority
 from worker.invitation import build_invitation, wants_mail
 from worker.logs import bind
-from worker.lookups import LookUps, WhyNot
+from worker.lookups import Found, LookUps, WhyNot
 from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
-from worker.precheck import FRESH_S, Attempt, build_known, judge_all
+from worker.precheck import FRESH_S, Attempt, build_known, is_overruled, judge_all
 from worker.quota import Bucket, invitation_buckets
 from worker.reactions import Reactions
 from worker.rests import Rest, Stop
@@ -183,10 +183,6 @@ class ChunkRun:
         now_ms = services.clocks.redis_ms()
         if abs(now_ms - lease.checked_at_ms) < FRESH_S * 1000:  # far ahead: from before the clock was put back
             return None
-        if self._index is not None:
-            await self._end_invited_before(
-                Grant(known=await services.ledger.find_invited(self._index, lease.pending()))
-            )
         addresses = {i: fold_address(lease.rows[i]["email"]) for i in lease.pending()}
         if not addresses:
             return None
@@ -194,7 +190,10 @@ class ChunkRun:
         found = await self._look_ups.find(self._connection, sorted(addresses.values()), lease.ticket.lane)
         if found.users is None:
             return await self._reactions.cannot_look(self._connection, found.delay) if found.delay else None
-        outcomes = judge_all(addresses, found.users, now_ms, await self._first_attempts(now_ms))
+        outcomes = await self._judge_known(addresses, found, now_ms)
+        ended = {outcome.index for outcome in outcomes}
+        others = {i: address for i, address in addresses.items() if i not in ended}
+        outcomes += judge_all(others, found.users, now_ms, await self._first_attempts(now_ms))
         if outcomes:
             await self._record(0, outcomes)
         if not found.delay:
@@ -205,6 +204,26 @@ class ChunkRun:
         unknown = (i for i, address in addresses.items() if found.why_not_of(address) is WhyNot.LATER)
         self._aside.update(dict.fromkeys(unknown, stop))
         return None
+
+    async def _judge_known(self, addresses: Mapping[int, str], found: Found, looked_at_ms: int) -> list[Outcome]:
+        """End the rows of guests invited lately; not of those who are not in the directory any more, which the index forgets.
+
+        Of whom nobody can tell, the index has the word (`begin_batch`).
+        """
+        ledger, users, outcomes, deleted = self._services.ledger, found.users or {}, [], []
+        assert self._index is not None
+        for row in await ledger.find_invited(self._index, list(addresses)):
+            address = addresses[row.index]
+            if (user := users.get(address)) is not None:
+                outcomes.append(build_known(row, looked_at_ms, user))
+            elif found.why_not_of(address) is None:
+                if is_overruled(row, looked_at_ms, ledger.settle_s, self._services.clocks):
+                    deleted.append(row)
+                else:
+                    outcomes.append(build_known(row, looked_at_ms))
+        if deleted:
+            await ledger.overrule(self._index, deleted)
+        return outcomes
 
     @property
     def _place(self) -> str:

@@ -100,8 +100,8 @@ async def _in_index(services: Services, base: str, hash_: bytes) -> list[dict[st
         return []
     told: dict[str, Any] = {"tenant": base.removeprefix(services.keys.index(""))}
     if entry:
-        day, _, job = entry.decode()[1:].partition(":")
-        told |= {"invited_or_met": f"{_EPOCH + timedelta(days=int(day)):%Y-%m-%d}", "job": job}
+        at_s, _, job = entry.decode().partition(":")
+        told |= {"invited_on": f"{_EPOCH + timedelta(seconds=int(at_s)):%Y-%m-%d}", "job": job}
     if claim:
         told["on_the_wire"] = claim.decode().rpartition(":")[0]
     return [told]

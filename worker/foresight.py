@@ -42,7 +42,7 @@ class Foreseen:
 class Seen:
     """What was found out about one row's guest."""
 
-    known: KnownRow | None = None  # invited lately, by any job
+    known: KnownRow | None = None  # invited lately, by any job, and not deleted since as far as anybody can tell
     user: DirectoryUser | None = None
     why_not: WhyNot | None = None  # nobody could tell whether the guest is there
     partner_blocked: bool = False  # by cross-tenant access settings

@@ -2,15 +2,14 @@
 
 It holds keyed hashes, never an address. `begin_batch` takes a claim for each row that leaves, so of two jobs that want one guest the
 first to send has it; `record_batch` drops the claim, and notes that the guest is invited. A claim outlives its job: whoever deletes one
-does not make its rows on the wire unsent. Entries live in two generations of 30 days, so
-one that is hit again is renewed and one that is not goes away by itself.
+does not make its rows on the wire unsent.
 
-An entry is a field of a small hash: 10 bytes of the hash as name, and `i{day}:{job}` as value: about 30 bytes a guest while the hashes stay
-small. The claims, few at any time, are one hash a tenant: all of a batch are read and written by one command.
+What it remembers ends after `[ledger].remember`, asked for or not. Until then it has the word where nobody may look; where the directory
+can be read that decides (`precheck.py`), or a guest who was deleted from the tenant could not come back.
 
-The hashes' key is the ledger's own and lies in it, sealed with the first key of `[ledger].key` (or bare, where there is none). It is read each time,
-never remembered: after a restore, or on an emptied server, another one may lie there, and two processes with two keys would not know each
-other's guests.
+An entry is a field of a small hash: 10 bytes of the hash as name, four of time and the job's id as value: about 30 bytes a guest while the
+hashes stay small. They lie in generations of 30 days, whose keys end by themselves. The claims, few at any time, are one hash a tenant:
+all of a batch are read and written by one command.
 """
 
 from __future__ import annotations
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
 HASH_BYTES = 12
 """Of each address's hash: 12 bits choose one of 4,096 small hashes, 80 more tell two guests of one apart."""
-KEEP_DAYS = 30
-"""A guest invited within this many days is not mailed again by another job, unless asked. Also the length of a generation."""
 
 
 _KEY_BYTES = 32

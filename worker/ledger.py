@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -75,6 +75,7 @@ class Ledger:
         *,
         lease_s: float = 15,
         settle_s: float = 60,
+        remember_s: float = 60 * 86_400,
         sealer: FindSealer = no_sealer,
         trail: Trail | None = None,
     ) -> None:
@@ -82,6 +83,7 @@ class Ledger:
         self.keys = keys
         self.lease_s = lease_s
         self.settle_s = settle_s
+        self.remember_s = remember_s
         self.sealer = sealer
         self.trail = trail or Trail(client, keys, keep_s=0)
         self.presence = Presence(client, keys, lease_s=lease_s, settle_s=settle_s)
@@ -278,6 +280,7 @@ class Ledger:
                 nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
                 to_ms(answer_s),
                 to_ms(self.settle_s),
+                to_ms(self.remember_s),
             ],
         )
         grant = _read_grant(reply)
@@ -323,7 +326,7 @@ class Ledger:
                 f"{o.index}{o.letter}{to_ms(o.wait_s) if o.wait_s > 0 else 0}:{o.attempted_at_ms};" for o in outcomes
             )
         )
-        args.append(b"".join(index.hashes[o.index] for o in outcomes) if index else b"")
+        args += [b"".join(index.hashes[o.index] for o in outcomes) if index else b"", to_ms(self.remember_s)]
         keys: list[Any] = [k.job(job), k.chunk(job, chunk)]
         self.presence.journal.heard(job, chunk, batch, outcomes, keys, args)
         reply = await self._scripts["record_batch"](keys=keys, args=args)
@@ -374,17 +377,15 @@ class Ledger:
         return sealer.seal(links, links_context(job, chunk)) if links and sealer else b""
 
     async def find_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
-        """Return those of some rows whose guest any job invited lately; asked for again, they stay known."""
-        return await self._ask_index("find_invited", index, rows)
+        """Return those of some rows whose guest any job invited lately."""
+        hashes = b"".join(index.hashes[row] for row in rows)
+        reply = await self._scripts["find_invited"](keys=[], args=[index.base, hashes, to_ms(self.remember_s)])
+        return tuple(replace(known, index=rows[known.index - 1]) for known in _read_known(reply))
 
-    async def see_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
-        """Return the same, changing nothing: for a dry run."""
-        return await self._ask_index("see_invited", index, rows)
-
-    async def _ask_index(self, script: str, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
-        reply = await self._scripts[script](keys=[], args=[index.base, b"".join(index.hashes[row] for row in rows)])
-        known = _read_known(reply)
-        return tuple(KnownRow(rows[row.index - 1], row.day, row.job) for row in known)
+    async def overrule(self, index: IndexPlace, known: Sequence[KnownRow]) -> None:
+        """Let the index forget guests of whom the directory shows that they are not there, unless they were invited again since."""
+        hashes = b"".join(index.hashes[row.index] for row in known)
+        await self._scripts["overrule"](keys=[], args=[index.base, hashes, " ".join(str(row.at_s) for row in known)])
 
 
 def _read_grant(reply: Sequence[Any]) -> Grant:
@@ -422,6 +423,6 @@ def _write_limits(buckets: Sequence[Bucket], lane: Lane) -> str:
 def _read_known(pairs: Sequence[Any]) -> tuple[KnownRow, ...]:
     found = []
     for row, entry in zip(pairs[::2], pairs[1::2], strict=True):
-        day, _, job = entry.decode().partition(":")
-        found.append(KnownRow(int(row), int(day), job))
+        at_s, _, job = entry.decode().partition(":")
+        found.append(KnownRow(int(row), int(at_s), job))
     return tuple(found)

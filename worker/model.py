@@ -128,10 +128,10 @@ class IndexPlace:
 
 @dataclass(frozen=True, slots=True)
 class KnownRow:
-    """A row whose guest was invited lately; the index says on which day (since the epoch) and by which job."""
+    """A row whose guest was invited lately; the index says when (seconds since the epoch, on Redis's clock) and by which job."""
 
     index: int
-    day: int
+    at_s: int
     job: str
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from worker.clocks import Clocks
 from worker.directory import DirectoryUser
 from worker.model import KnownRow, Outcome, RowState
 
@@ -85,14 +86,19 @@ def advise_resend(user: DirectoryUser | None) -> str:
 
 def build_known(row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
     """End a row unsent: its guest was invited lately, by this list's earlier run or by another job. `user`: if they were looked up. Pure."""
-    day = datetime.fromtimestamp(row.day * 86400, UTC)
+    day = datetime.fromtimestamp(row.at_s, UTC)
     return Outcome(
         row.index,
         RowState.SKIPPED,
         code="invited_before",
-        message=f"Not sent: job {row.job} invited this guest, or met it again, on {day:%Y-%m-%d}. {advise_resend(user)}",
+        message=f"Not sent: job {row.job} invited this guest on {day:%Y-%m-%d}. {advise_resend(user)}",
         at_ms=at_ms,
     )
+
+
+def is_overruled(row: KnownRow, looked_at_ms: int, settle_s: float, clocks: Clocks) -> bool:
+    """Whether a guest whom the directory did not show then is not there, though invited lately: deleted since, not merely too new."""
+    return clocks.age_s((row.at_s + 1) * 1000, looked_at_ms) >= settle_s
 
 
 def judge_all(

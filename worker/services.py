@@ -136,7 +136,13 @@ async def open_services(
             copy=audit_log,
         )
         ledger = Ledger(
-            client, keys, lease_s=present.ledger.lease_s, settle_s=present.ledger.settle_s, sealer=sealer, trail=trail
+            client,
+            keys,
+            lease_s=present.ledger.lease_s,
+            settle_s=present.ledger.settle_s,
+            remember_s=present.ledger.remember_s,
+            sealer=sealer,
+            trail=trail,
         )
         jobs = Jobs(client, keys, keep_s=present.ledger.keep_s, sealer=sealer, trail=trail)
         meters = Meters()

@@ -140,9 +140,7 @@ async def _export(terminal: Terminal, services: Services, email: str, object_id:
             f"Job {row['job']}, row {row['row']} of somebody else names them in {', '.join(row['named_in'])}."
         )
     for entry in held.index:
-        when = (
-            f"invited or met on {entry['invited_or_met']} by job {entry['job']}" if "job" in entry else "being invited"
-        )
+        when = f"invited on {entry['invited_on']} by job {entry['job']}" if "job" in entry else "being invited"
         terminal.show(f"Index of guests, tenant {entry['tenant']}: {when}.")
     if held.audit:
         terminal.show(f"Audit trail: {many(len(held.audit), 'row')} (a hash of the address, no address):")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import pytest
 
 from tests.ledgers import Desk
-from worker.index import HASH_BYTES, KEEP_DAYS, GuestIndex, hash_guest
+from worker.index import HASH_BYTES, GuestIndex, hash_guest
 from worker.keyring import no_sealer
-from worker.model import Grant, IndexPlace, Lease, Outcome, RowState
+from worker.model import Grant, IndexPlace, KnownRow, Lease, Outcome, RowState
+from worker.store import read_time_ms
 
 DAY_MS = 86_400_000
 
@@ -180,22 +182,64 @@ async def test_tokens_are_taken_only_for_rows_that_leave(desk: Desk) -> None:
     assert await desk.field(bucket, "l") == before
 
 
-async def test_a_hit_keeps_an_entry_known(desk: Desk) -> None:
-    """An entry of the generation before is renewed when it is met; one older than 30 days is not met."""
+async def write_entry(desk: Desk, place: IndexPlace, *, age_ms: int) -> int:
+    """Let row 0's guest have been invited so long ago, by job "older". Returns when, in seconds."""
+    at_s = (await read_time_ms(desk.client) - age_ms) // 1000
+    generation = f"{place.base}:{at_s * 1000 // (30 * DAY_MS)}:"
+    await desk.client.set(f"{generation}all", 1)
+    client: Any = desk.client
+    await client.hset(
+        f"{generation}{_bucket(place.hashes[0])}", place.hashes[0][2:], at_s.to_bytes(4, "big") + b"older"
+    )
+    return at_s
+
+
+@pytest.mark.parametrize("days", [0, 29, 31, 59])
+async def test_a_guest_is_known_for_the_days_that_are_set(desk: Desk, days: int) -> None:
+    """In whichever generation the entry lies; being asked for changes nothing of it."""
     place = await place_of(desk)
-    seconds, _ = await desk.client.time()
-    today = int(seconds) * 1000 // DAY_MS
-    generation = today // KEEP_DAYS
-    before = f"{place.base}:{generation - 1}:{_bucket(place.hashes[0])}"
-    now = f"{place.base}:{generation}:{_bucket(place.hashes[0])}"
-    await desk.client.set(f"{place.base}:{generation - 1}:all", 1)
-    await desk.client.hset(before, place.hashes[0][2:], f"i{today - KEEP_DAYS}:older")
-    met = await desk.ledger.find_invited(place, [0])
-    assert [(row.index, row.day, row.job) for row in met] == [(0, today - KEEP_DAYS, "older")]
-    assert await desk.client.hget(now, place.hashes[0][2:]) == f"i{today}:older".encode()
-    assert not await desk.client.exists(before)
-    assert await desk.client.pttl(now) > KEEP_DAYS * DAY_MS
-    await desk.client.hset(now, place.hashes[0][2:], f"i{today - KEEP_DAYS - 1}:older")
+    at_s = await write_entry(desk, place, age_ms=days * DAY_MS)
+    before = await desk.names()
+    for _ in range(2):
+        assert await desk.ledger.find_invited(place, [0]) == (KnownRow(0, at_s, "older"),)
+    grant = await begin(desk, await leased(desk, "second"), place)
+    assert grant.known == (KnownRow(0, at_s, "older"),)
+    assert {name for name in await desk.names() if name.startswith("index:")} == {
+        name for name in before if name.startswith("index:")
+    }
+
+
+async def test_a_guest_is_not_known_any_longer(desk: Desk) -> None:
+    """Nor is one asked for when the memory was set to less."""
+    place = await place_of(desk)
+    await write_entry(desk, place, age_ms=60 * DAY_MS + 1000)
+    assert await desk.ledger.find_invited(place, [0]) == ()
+    await write_entry(desk, place, age_ms=3 * DAY_MS)
+    desk.ledger.remember_s = 2 * DAY_MS / 1000
+    assert await desk.ledger.find_invited(place, [0]) == ()
+    assert len((await begin(desk, await leased(desk, "second"), place)).rows) == 1
+
+
+@pytest.mark.parametrize("days", [1, 60, 400])
+async def test_what_is_remembered_is_kept_as_long(desk: Desk, days: int) -> None:
+    """The keys of an entry outlive it by less than two months, whatever the memory's length."""
+    desk.ledger.remember_s = days * DAY_MS / 1000
+    place = await place_of(desk)
+    first = await leased(desk, "first")
+    await record(desk, first, await begin(desk, first, place), RowState.INVITED, place)
+    entries = [name async for name in desk.client.scan_iter(match=f"{place.base}:[0-9]*")]
+    assert len(entries) == 2
+    for name in entries:
+        assert days * DAY_MS < await desk.client.pttl(name) <= (days + 31) * DAY_MS
+
+
+async def test_a_newer_invitation_is_not_overruled(desk: Desk) -> None:
+    """Who was absent when looked up was perhaps invited since, by another job."""
+    place = await place_of(desk)
+    at_s = await write_entry(desk, place, age_ms=2 * DAY_MS)
+    await desk.ledger.overrule(place, [KnownRow(0, at_s - 1, "older")])
+    assert len(await desk.ledger.find_invited(place, [0])) == 1
+    await desk.ledger.overrule(place, [KnownRow(0, at_s, "older")])
     assert await desk.ledger.find_invited(place, [0]) == ()
 
 
@@ -208,7 +252,9 @@ async def test_the_index_takes_at_most_64_bytes_a_guest(desk: Desk) -> None:
         hashes = [hash_guest(key, "tenant", f"guest{n}@partner.example") for n in range(start, start + 1000)]
         async with desk.client.pipeline(transaction=False) as pipe:
             for digest in hashes:
-                pipe.hset(f"{desk.keys.index('tenant')}:700:{_bucket(digest)}", digest[2:], "i20780:k7m2p9xq4d")
+                pipe.hset(
+                    f"{desk.keys.index('tenant')}:700:{_bucket(digest)}", digest[2:], b"\x69\x2a\x00\x00k7m2p9xq4d"
+                )
             await pipe.execute()
     info = await desk.client.info("memory")
     assert (info["used_memory"] - before) / guests <= 64

@@ -248,6 +248,7 @@ end
 -- base:{generation}:all says that there is anything of a generation, so that a tenant without an old one is not asked for it guest by guest.
 -- (A script looks at one tenant's, so what it finds out about a generation is kept by its number.)
 local GENERATION_MS = 30 * 86400000
+local EVER_MS = 3650 * 86400000 -- what may have been written while `[ledger].remember` was at its longest
 local generations = {} -- number → what its names begin with, or false where there is nothing of it
 local function index_prefix(base, generation)
   local prefix = generations[generation]
@@ -257,6 +258,16 @@ local function index_prefix(base, generation)
     generations[generation] = prefix
   end
   return prefix
+end
+
+-- The generations that there are, newest first, of those in which something of the last so many milliseconds may be.
+local function index_prefixes(base, now, remember_ms)
+  local found = {}
+  for g = math.floor(now / GENERATION_MS), math.floor((now - remember_ms) / GENERATION_MS), -1 do
+    local prefix = index_prefix(base, g)
+    if prefix then found[#found + 1] = prefix end
+  end
+  return found
 end
 
 local function index_place(prefix, hash)
@@ -270,23 +281,36 @@ local function hashes_of(text)
   return hashes
 end
 
--- Reads the entries of several guests: a table by their place in the list, with nothing where there is none.
-local function index_read(base, hashes, now)
-  local generation, found = math.floor(now / GENERATION_MS), {}
-  for g = generation, generation - 1, -1 do
-    local prefix = index_prefix(base, g)
-    for k = 1, prefix and #hashes or 0 do
-      found[k] = found[k] or redis.call('HGET', index_place(prefix, hashes[k])) or nil
+-- An entry: when the guest was invited, in seconds, as four bytes; then by which job.
+local function write_entry(now, job)
+  return struct.pack('>I4', math.floor(now / 1000)) .. job
+end
+
+local function read_entry(entry)
+  return struct.unpack('>I4', entry), string.sub(entry, 5)
+end
+
+-- Who of several guests was invited within the last so many milliseconds: their place in the list → "seconds:job".
+local function index_read(base, hashes, now, remember_ms)
+  local found = {}
+  for _, prefix in ipairs(index_prefixes(base, now, remember_ms)) do
+    for k = 1, #hashes do
+      if not found[k] then
+        local entry = redis.call('HGET', index_place(prefix, hashes[k]))
+        local at, job
+        if entry then at, job = read_entry(entry) end
+        if at and now - at * 1000 <= remember_ms then found[k] = string.format('%.0f:', at) .. job end
+      end
     end
   end
   return found
 end
 
--- Writes one value for several guests.
-local function index_write(base, hashes, now, value)
-  local generation = math.floor(now / GENERATION_MS)
-  local ends = string.format('%.0f', (generation + 2) * GENERATION_MS + 86400000)
-  local prefix, before = index_prefix(base, generation), index_prefix(base, generation - 1)
+-- Notes that several guests were invited just now.
+local function index_write(base, hashes, now, job, remember_ms)
+  local generation, entry = math.floor(now / GENERATION_MS), write_entry(now, job)
+  local ends = string.format('%.0f', (generation + 1) * GENERATION_MS + remember_ms + 86400000)
+  local prefix = index_prefix(base, generation)
   if not prefix then
     prefix = string.format('%s:%.0f:', base, generation)
     redis.call('SET', prefix .. 'all', 1, 'PXAT', ends)
@@ -296,9 +320,8 @@ local function index_write(base, hashes, now, value)
   for k, hash in ipairs(hashes) do keys[k], fields[k] = index_place(prefix, hash) end
   local all_there = redis.call('EXISTS', unpack(keys)) == #keys -- and so have their expiry: nearly always, once a tenant has some guests
   for k, key in ipairs(keys) do
-    if redis.call('HSET', key, fields[k], value) == 1 then
-      if before then redis.call('HDEL', index_place(before, hashes[k])) end
-      if not all_there and redis.call('HLEN', key) == 1 then redis.call('PEXPIREAT', key, ends) end
+    if redis.call('HSET', key, fields[k], entry) == 1 and not all_there and redis.call('HLEN', key) == 1 then
+      redis.call('PEXPIREAT', key, ends)
     end
   end
 end
@@ -309,13 +332,6 @@ local CLAIMS_KEPT_APART = string.rep('-', 65) -- hash-max-listpack-value is 64
 local CLAIMS_MS = 60 * 86400000 -- what a deleted job left there goes when the tenant has been quiet for so long; a row in doubt may wait long too
 local function claims_of(base)
   return base .. ':claims:all'
-end
-
--- An entry of the index, "i{day}:{job}" within the last 30 days: its day and job.
-local function invited_lately(entry, today)
-  if not entry then return end
-  local day, job = string.match(entry, '^i(%d+):(.*)$')
-  if day and today - tonumber(day) <= 30 then return day, job end
 end
 
 -- Whose a claim is: 'open' while its row waits for its answer. 'lost', and since when, once the job is gone (or another one has its id by

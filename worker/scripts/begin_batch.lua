@@ -4,10 +4,11 @@
 --   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, four numbers "n n n n n ..." of each bucket: amount,
 --   window_ms, cost, how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute), then 1 if the rows
 --   were looked up in the directory just now (else 0), the caller's epoch ('': not asked for), this call's nonce, letters only: a call that is
---   repeated, because its answer was lost, grants the same again; the milliseconds in which Graph answers, as far as is known; settle_ms
+--   repeated, because its answer was lost, grants the same again; the milliseconds in which Graph answers, as far as is known; settle_ms; how long
+--   the index remembers, in milliseconds
 -- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, rows
 --   "i,i,i", their attempts, a digit each, and the letters they had}; known holds pairs of a row that was
---   invited lately and "day:job" of that, blocked the rows whose guest is on the wire elsewhere, or which have just been put in doubt in the
+--   invited lately and "seconds:job" of that, blocked the rows whose guest is on the wire elsewhere, or which have just been put in doubt in the
 --   place of a deleted job's row; {'pass', known, blocked} if no other is left
 --      or {'wait', milliseconds, why, for 'quota': jobs that take turns} or {'held', why} or {'stop', why}
 local now = now_ms()
@@ -136,13 +137,13 @@ if limit > 0 then
 end
 
 -- The claim on each guest: whoever sends first has it
-local chosen, known, blocked, today = {}, {}, {}, math.floor(now / 86400000)
+local chosen, known, blocked = {}, {}, {}
 local indexed, claims, owners, entries = ARGV[6] ~= '', {}, {}, {}
 local place_of, resend, settle_ms = t.job .. ':' .. t.chunk .. ':', ARGV[7] == '1', tonumber(ARGV[15])
 local inherited = {} -- row → when a deleted job's row was sent whose answer never came
 if indexed then
   owners = redis.call('HMGET', claims_of(ARGV[6]), unpack(hashes))
-  if not resend then entries = index_read(ARGV[6], hashes, now) end
+  if not resend then entries = index_read(ARGV[6], hashes, now, tonumber(ARGV[16])) end
 end
 -- What the claim on a guest means for a row that is about to leave: nil, or 'waits', or 'inherits' and since when
 local function met(owner, mine)
@@ -158,14 +159,12 @@ for k = 1, #rows do
   local free = true
   if indexed then
     local mine = place_of .. i .. ':'
-    local day, job = invited_lately(entries[k], today)
     local why, since
-    if not day and owners[k] then why, since = met(owners[k], mine) end
-    if day then
+    if not entries[k] and owners[k] then why, since = met(owners[k], mine) end
+    if entries[k] then
       free = false
       known[#known + 1] = i
-      known[#known + 1] = day .. ':' .. job
-      index_write(ARGV[6], { hash }, now, 'i' .. today .. ':' .. job) -- asked for again: it stays known
+      known[#known + 1] = entries[k]
     elseif claims[hash] or why then
       free = false
       blocked[#blocked + 1] = i
@@ -196,7 +195,7 @@ end
 n = #chosen
 if n == 0 then return { 'pass', known, blocked } end
 if limit > 0 then
-  local key = KEYS[7] .. ':' .. today
+  local key = KEYS[7] .. ':' .. math.floor(now / 86400000)
   redis.call('INCRBY', key, n)
   redis.call('PEXPIRE', key, 172800000)
 end

@@ -1,16 +1,13 @@
--- Which guests were invited lately, of all those asked for: they stay known for another 30 days.
--- KEYS: none    ARGV: the tenant's index, 12 bytes of hash each    Returns {place from 1, "day:job", ...}
+-- Which guests were invited lately, of all those asked for. Nothing is changed: who is asked for again is not remembered the longer for it.
+-- KEYS: none    ARGV: the tenant's index, 12 bytes of hash each, how long it remembers, in milliseconds
 -- The hashes' names follow from their content (`_common.lua`), so no key can be declared.
-local now, reply = now_ms(), {}
-local today = math.floor(now / 86400000)
-local hashes = hashes_of(ARGV[2])
-local entries = index_read(ARGV[1], hashes, now)
+-- Returns {place from 1, "seconds:job", ...}
+local reply, hashes = {}, hashes_of(ARGV[2])
+local found = index_read(ARGV[1], hashes, now_ms(), tonumber(ARGV[3]))
 for place = 1, #hashes do
-  local day, job = invited_lately(entries[place], today)
-  if day then
+  if found[place] then
     reply[#reply + 1] = place
-    reply[#reply + 1] = day .. ':' .. job
-    index_write(ARGV[1], { hashes[place] }, now, 'i' .. today .. ':' .. job)
+    reply[#reply + 1] = found[place]
   end
 end
 return reply

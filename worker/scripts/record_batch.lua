@@ -6,14 +6,14 @@
 --   the outcomes in a finished chunk ('': this is not the chunk's end, else both blobs are of all its rows), blobs recorded before that,
 --   what the audit trail keeps of it ('': nothing), audit_keep_ms,
 --   the rows, each "row letter wait_ms:attempt;" without the space (wait_ms of 'd': when to look again; else 0; attempt looked up: its time; else 0),
---   12 bytes of hash for each of them ('': no index)
+--   12 bytes of hash for each of them ('': no index), how long the index remembers, in milliseconds
 -- Returns {'ok' | 'folded' | 'gone', rows left to send in the chunk, rows in doubt or on the wire in it, job's state, rows taken, blob number}
 local prefix, job, chunk, connection, lane = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local batch, settle_ms, now = tonumber(ARGV[6]), tonumber(ARGV[7]), now_ms()
 local c = redis.call('HMGET', KEYS[2], 'st', 'ph', 'at')
 local letters = c[1]
 local function remember(guests)
-  if guests[1] then index_write(ARGV[10], guests, now, string.format('i%.0f:%s', math.floor(now / 86400000), job)) end
+  if guests[1] then index_write(ARGV[10], guests, now, job, tonumber(ARGV[20])) end
 end
 if not letters or redis.call('EXISTS', KEYS[1]) == 0 then
   -- Deleted with rows on the wire: who was invited is known all the same, and who was not is free for other jobs

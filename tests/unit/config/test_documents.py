@@ -80,7 +80,7 @@ def test_the_example_loads() -> None:
     for key, default in defaults.items():
         section, name = key.split(".")
         assert (
-            getattr(getattr(settings, section), {"keep": "keep_s", "audit_keep": "audit_keep_s"}.get(name, name))
+            getattr(getattr(settings, section), f"{name}_s" if name in ("keep", "audit_keep", "remember") else name)
             == default
         )
 
