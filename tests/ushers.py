@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,7 @@ class Usher:
 
     def ask_with(self, task: str, args: Any, kwargs: Any, **options: Any) -> dict[str, Any]:
         """The same with Celery's own options."""
+        options.setdefault("task_id", f"producer-{uuid.uuid4()}")  # as the user for producers may ask for it
         result = self.client.send_task(task, args, kwargs, **options)
         try:
             answer = result.get(timeout=40)

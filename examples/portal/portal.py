@@ -2,6 +2,7 @@
 
 import os
 import sys
+from uuid import uuid4
 
 from celery import Celery
 
@@ -13,8 +14,8 @@ usher.conf.result_backend_transport_options = {"global_keyprefix": "usher:res:"}
 def invite(connection, email, wait_s=20, **fields):
     """Return usher's answer; the same task id sent again would be the same guest, never a second e-mail."""
     given = {"connection": connection, "email": email, "wait_s": float(wait_s), "version": 1, **fields}
-    task = usher.send_task("usher.invite_guest", kwargs=given, argsrepr="(…)", kwargsrepr="{…}")
-    return task.get(timeout=float(wait_s) + 15)
+    own = {"task_id": f"portal-{uuid4()}", "argsrepr": "(…)", "kwargsrepr": "{…}"}
+    return usher.send_task("usher.invite_guest", kwargs=given, **own).get(timeout=float(wait_s) + 15)
 
 
 if __name__ == "__main__":

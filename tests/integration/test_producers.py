@@ -605,7 +605,7 @@ def test_what_is_no_message_at_all_is_dropped(usher: Usher, junk: str) -> None:
 
 
 def test_a_producer_needs_no_access_to_the_ledger(usher: Usher) -> None:
-    """A Redis user with the rights that docs/producers.md names gets its outcome, and can read no job."""
+    """A Redis user with the rights that docs/producers.md names gets its outcome, and can read no job, nor another's result."""
     (rule,) = re.findall(r"`ACL SETUSER (\S+) on >… (.+?)`", PAGE)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -620,10 +620,21 @@ def test_a_producer_needs_no_access_to_the_ledger(usher: Usher) -> None:
         broker_transport_options={"global_keyprefix": "usher:mq:"},
         result_backend_transport_options={"global_keyprefix": "usher:res:"},
     )
-    answer = client.send_task("usher.invite_guest", ["contoso", address()]).get(timeout=30)
+    sent = client.send_task("usher.invite_guest", ["contoso", address()], task_id=f"{rule[0]}-{uuid.uuid4()}")
+    answer = sent.get(timeout=30)
     assert answer["status"] == "invited"
-    with contextlib.closing(redis.Redis.from_url(url)) as restricted, pytest.raises(redis.exceptions.NoPermissionError):
-        restricted.hgetall(f"usher:job:{answer['job']}")
+    refused: list[tuple[str, ...]] = [
+        ("HGETALL", f"usher:job:{answer['job']}"),
+        ("GET", f"usher:res:celery-task-meta-{uuid.uuid4()}"),
+        ("DEL", "usher:mq:celery"),
+        ("SCAN", "0"),
+        ("EVAL", "return 1", "0"),
+    ]
+    with contextlib.closing(redis.Redis.from_url(url)) as restricted:
+        execute = restricted.execute_command
+        for command in refused:
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                execute(*command)
     client.close()
 
 

@@ -153,8 +153,8 @@ def _refuses(usher: Usher, user: str, *commands: tuple[Any, ...]) -> None:
                 client.execute_command(*command)
 
 
-def test_a_producer_reads_neither_the_ledger_nor_the_queues(usher: Usher, job: str) -> None:
-    """Not a job, not a chunk, not another producer's message; nor may it do what administrators do."""
+def test_a_producer_sends_and_takes_its_own_results_and_no_more(usher: Usher, job: str) -> None:
+    """Not a job, not a chunk, not another producer's message or result, no other queue; nor may it do what administrators do."""
     with _client(usher, "producer") as producer:
         for name in ("chunk", "job"):
             key = f"usher:{name}:{job}" + (":0" if name == "chunk" else "")
@@ -163,6 +163,23 @@ def test_a_producer_reads_neither_the_ledger_nor_the_queues(usher: Usher, job: s
         for command in (
             ("LRANGE", "usher:mq:celery", 0, -1),
             ("RPOP", "usher:mq:celery"),
+            ("LPUSH", "usher:mq:usher.schedules", "{}"),
+            ("LPUSH", "usher:mq:usher.bulk", "{}"),
+            ("LLEN", "usher:mq:unacked"),
+            ("SADD", "usher:mq:_kombu.binding.usher.bulk", "x"),
+            ("DEL", "usher:mq:celery"),
+            ("UNLINK", "usher:mq:celery"),
+            ("EXPIRE", "usher:mq:celery", 0),
+            ("LTRIM", "usher:mq:celery", 1, 0),
+            ("RENAME", "usher:mq:celery", "usher:mq:gone"),
+            ("SCAN", 0),
+            ("DBSIZE",),
+            ("PUBSUB", "CHANNELS"),
+            ("GET", "usher:res:celery-task-meta-another-1"),
+            ("SET", "usher:res:celery-task-meta-producer-1", "x"),
+            ("SUBSCRIBE", "usher:res:celery-task-meta-another-1"),
+            ("EVAL", "return 1", 0),
+            ("SCRIPT", "LOAD", "return 1"),
             ("SET", "usher:hold", 1),
             ("EVAL", f"return redis.call('HGETALL', 'usher:chunk:{job}:0')", 0),
             ("FLUSHDB",),
