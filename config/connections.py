@@ -106,7 +106,7 @@ def _check_optional_reference(value: object, info: ValidationInfo) -> Reference 
     return None if value is None else _check_reference(value, info)
 
 
-def _as_list(value: object) -> list[object]:
+def as_list(value: object) -> list[object]:
     """Take one value for a list of one: most have a single secret, a single domain."""
     if isinstance(value, list | tuple):
         return list(value)
@@ -168,12 +168,12 @@ def _check_daily_limit(value: object) -> int | None:
 
 
 References = Annotated[
-    tuple[Annotated[Reference, PlainValidator(_check_reference), PlainSerializer(str)], ...], BeforeValidator(_as_list)
+    tuple[Annotated[Reference, PlainValidator(_check_reference), PlainSerializer(str)], ...], BeforeValidator(as_list)
 ]
 OptionalReference = Annotated[
     Reference | None, PlainValidator(_check_optional_reference), PlainSerializer(lambda r: r and str(r))
 ]
-Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(_as_list)]
+Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(as_list)]
 _Flag = Annotated[bool, PlainValidator(parse_flag)]
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, NoReturn, get_origin
 
-from pydantic import Field, PlainSerializer, PlainValidator, field_serializer
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_serializer
 
-from config.connections import Connection, Domains, OptionalReference, References, Section
-from config.notify import parse_notify
+from config.connections import Connection, OptionalReference, References, Section, as_list
+from config.notify import parse_host, parse_notify
 from config.schedules import Schedule
 from config.sources import Path_
 from config.values import (
@@ -175,7 +175,7 @@ class NotifySection(Section):
 
     to: Annotated[str | None, PlainValidator(_check_notify)] = None
     secret: References = ()
-    hosts: Domains = ()
+    hosts: Annotated[tuple[Annotated[str, PlainValidator(parse_host)], ...], BeforeValidator(as_list)] = ()
 
 
 SECTIONS: dict[str, type[Section]] = {

@@ -18,6 +18,7 @@ from tasks.views import outcome_of, pending, view_of
 from worker.app import app
 from worker.echo import plain_word
 from worker.model import JobState, Lane, Options
+from worker.notices import FROM_MESSAGE
 from worker.privacy import acknowledge
 from worker.runtime import Parts, runtime
 from worker.services import Services
@@ -154,15 +155,16 @@ async def _accept_guests(services: Services, info: dict[str, str], args: Any, kw
 
 
 def _notify(services: Services, given: dict[str, Any]) -> dict[str, str]:
-    from config.notify import accept_target
+    from config.notify import accept_from_message
 
     if (target := given.pop("notify", None)) is None:
         return {}
     notify = services.settings().notify
     try:
-        return {"notify": accept_target(target, notify.hosts, signed=bool(notify.secret))}
+        told = accept_from_message(target, notify.hosts, signed=bool(notify.secret))
     except ValueError as error:
         raise Refused(f"notify {error}.") from None
+    return {"notify": told, "notify_from": FROM_MESSAGE}
 
 
 def _rows(given: Any) -> list[dict[str, Any]]:

@@ -114,9 +114,11 @@ async def load(
         return None
     loaded = Loaded(loading)
     try:
-        told = (info or {}).get("notify") or (connection.notify if lane is Lane.BULK else None)
+        named = (info or {}).get("notify")
+        told = named or (connection.notify if lane is Lane.BULK else None)
         if told:
-            await Notices(jobs.client, jobs.keys).watch(job, told)
+            whose = (info or {}).get("notify_from", "") if named else ""
+            await Notices(jobs.client, jobs.keys).watch(job, told, whose)
         await _fill(jobs, loaded, left, connection, options, iter(verdicts) if verdicts is not None else None)
     except OutOfMemoryError:
         await jobs.delete(job)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 AT_ONCE = 20
 """Jobs that one worker looks at in a round."""
 
+FROM_MESSAGE = "message"
+"""Named by a message, not by whoever runs usher: only what `notify.hosts` lists is told."""
+
 LEASE_S = 60.0
 """How long they are its own: above what a round takes."""
 
@@ -25,10 +28,10 @@ class Notices:
         self._keys = keys
         self._scripts = Scripts(client)
 
-    async def watch(self, job: str, target: str) -> None:
-        """Tell `target` of a job; said before the job starts, so that none is missed."""
+    async def watch(self, job: str, target: str, whose: str = "") -> None:
+        """Tell `target` of a job; said before the job starts, so that none is missed. `whose`: who named it (`FROM_MESSAGE`)."""
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(self._keys.notice(job), mapping={"to": target})
+            pipe.hset(self._keys.notice(job), mapping={"to": target, "from": whose})
             pipe.zadd(self._keys.notices(), {job: 0})
             await pipe.execute()
 
@@ -40,7 +43,7 @@ class Notices:
         return [raw.decode() for raw in jobs], int(now)
 
     async def read(self, job: str) -> dict[str, str]:
-        """Return what is kept of a job: `to`, `held` (the hold that was told), `out` (events not taken yet), `tries`."""
+        """Return what is kept of a job: `to`, `from` (who named it), `held` (the hold that was told), `out` (events not taken yet), `tries`."""
         found = await self._client.hgetall(self._keys.notice(job))
         return {name.decode(): value.decode() for name, value in found.items()}
 

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -22,12 +22,13 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from config.notify import read_celery, target_fault
+from config.notify import message_fault, read_celery, target_fault
 from worker import tls
 from worker.errors import WayOutUnusable
 from worker.masking import mask_text
 from worker.model import JobState
-from worker.notices import AT_ONCE, LEASE_S, Notices
+from worker.notices import AT_ONCE, FROM_MESSAGE, LEASE_S, Notices
+from worker.resolving import AddressInside, CheckedResolver
 from worker.store import OUTAGE
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Notifier:
             await self._notices.keep(job, now_ms + round(LEASE_S * 1000), out=orjson.dumps(out), held=held)
         tries = int(kept.get("tries", 0))
         while out:
-            fault = await self._tell(kept["to"], out[0])
+            fault = await self._tell(kept["to"], kept.get("from", ""), out[0])
             too_old = now_ms - out[0]["at_ms"] > GIVE_UP_S * 1000
             if fault and not too_old and fault != _GONE:
                 wait_s = min(_LONGEST_AGAIN_S, _FIRST_AGAIN_S * 2 ** min(tries, 12))
@@ -105,8 +106,12 @@ class Notifier:
             await self._notices.keep(job, now_ms + round(LOOK_S * 1000), out=orjson.dumps(out), tries=0)
         await self._notices.keep(job, now_ms + round(LOOK_S * 1000))
 
-    async def _tell(self, target: str, event: dict[str, Any]) -> str:
+    async def _tell(self, target: str, whose: str, event: dict[str, Any]) -> str:
         """Tell one event. Returns '' when it was taken, else why not."""
+        notify = self._services.settings().notify
+        find_fault = message_fault if whose == FROM_MESSAGE else target_fault
+        if fault := find_fault(target, notify.hosts, signed=bool(notify.secret)):
+            return f"it {fault}"
         celery = read_celery(target)
         body = {name: value for name, value in event.items() if name != "at_ms"}
         if celery is not None:
@@ -117,9 +122,6 @@ class Notifier:
             return ""
         from config import ConfigError
 
-        notify = self._services.settings().notify
-        if fault := target_fault(target, notify.hosts, signed=bool(notify.secret)):
-            return f"it {fault}"
         try:
             secrets = [reference.resolve().reveal() for reference in notify.secret]
         except ConfigError as error:
@@ -131,31 +133,36 @@ class Notifier:
             EVENT_ID: str(event["id"]),
             SIGNATURE: sign(content, secrets, int(time.time())),
         }
-        return await _post(target, content, headers)
+        return await _post(target, content, headers, notify.hosts if whose == FROM_MESSAGE else None)
 
 
 _GONE = "it answers 410"
 
 
-async def _post(url: str, content: bytes, headers: dict[str, str]) -> str:
+async def _post(url: str, content: bytes, headers: dict[str, str], hosts: Collection[str] | None) -> str:
+    """Post. `hosts`: where only public addresses, and those that it lists, may be called; None where any may."""
     try:
         context = await asyncio.to_thread(tls.build_context)
         timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
+        proxy = tls.find_proxy(url)
+        resolver = CheckedResolver(hosts) if hosts is not None and proxy is None else None  # a proxy asks for itself
         async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=resolver), timeout=timeout, trust_env=False
+            ) as session,
             session.post(
                 URL(url, encoded=True),
                 data=content,
                 headers=headers,
                 ssl=context,
-                proxy=tls.find_proxy(url),
+                proxy=proxy,
                 allow_redirects=False,
             ) as answer,
         ):
             return "" if 200 <= answer.status < 300 else f"it answers {answer.status}"
     except TimeoutError:
         return "it does not answer"
-    except WayOutUnusable as error:
+    except (WayOutUnusable, AddressInside) as error:
         return str(error)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return f"it cannot be reached: {type(error).__name__}"

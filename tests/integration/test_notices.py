@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import secrets
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from tests.sandboxes import Sandbox, run_sandbox
 from tests.servers import RawServer, Received, answer, make_certificate, run_raw_server
@@ -168,6 +170,56 @@ async def test_a_target_that_may_not_be_told_is_refused(site: Site) -> None:
         status, _, err = await asyncio.to_thread(_invite, site, "--notify", target, wants=2)
         assert (status, why in err) == (2, True), err
     assert not await site.desk.jobs.listed()
+
+
+async def _ask(site: Site, target: str, task_id: str) -> dict[str, Any]:
+    """Send a list whose message names who is told."""
+    url = str(site.desk.client.connection_pool.connection_kwargs["path"])
+    at = f"redis+socket://{url}?virtual_host=0"
+    with Celery("elsewhere", broker=at, backend=at, set_as_current=False) as client:
+        prefix = site.desk.keys.prefix
+        client.conf.broker_transport_options = {"global_keyprefix": f"{prefix}:mq:"}
+        client.conf.result_backend_transport_options = {"global_keyprefix": f"{prefix}:res:"}
+        rows = [{"email": f"{task_id}@example.com"}]
+        sent = client.send_task(
+            "usher.invite_guests", ["contoso", rows], {"notify": target}, task_id=task_id, argsrepr="(…)"
+        )
+        answer: dict[str, Any] = await asyncio.to_thread(sent.get, timeout=30)
+        return answer
+
+
+async def test_a_message_names_only_who_is_listed_and_no_address_inside(site: Site, tmp_path: Path) -> None:
+    """Nothing listed: refused. The name listed: its address is loopback, so it is not called. The address too: it is told."""
+    async with _hook(tmp_path) as hook:
+        site.start_worker(more_env=hook.env)
+        config = site.folder / "usher.toml"
+        bare = config.read_text()
+        refused = await _ask(site, hook.url, "unlisted")
+        assert refused["status"] == "refused"
+        assert "notify.hosts" in refused["errors"][0]
+        config.write_text(f'{bare}hosts = ["localhost"]\n')
+
+        async def taken() -> dict[str, Any] | None:
+            told = await _ask(site, hook.url, f"name{len(hook.events)}-{secrets.token_hex(4)}")
+            return told if "job" in told else None  # once the worker has read the file anew
+
+        told = await site.until("the list taken in", taken, 40)
+        view = await site.ended(told["job"])
+        assert view.info["notify"] == hook.url
+
+        async def kept_from() -> bool:
+            return "Its address is inside the network" in site.log_of(1).read_text()
+
+        await site.until("the address refused", kept_from)
+        assert not hook.events
+        config.write_text(f'{bare}hosts = ["localhost", "127.0.0.0/8", "::1"]\n')
+
+        async def came() -> bool:
+            await site.desk.make_past(site.desk.keys.notices())
+            return bool(hook.events)
+
+        await site.until("the end told", came, 40)
+        assert hook.events[0]["job"] == told["job"]
 
 
 def _invite(site: Site, *options: str, wants: int = 0) -> tuple[int, str, str]:
