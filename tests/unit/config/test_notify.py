@@ -72,7 +72,7 @@ def test_where_nothing_is_listed_a_message_may_name_nobody() -> None:
         ("10.9.0.1", True),
         ("10.1.2.4", False),
         ("127.0.0.1", False),
-        ("0.0.0.0", False),  # noqa: S104 - an address that is refused
+        ("0.0.0.0", False),
         ("169.254.169.254", False),
         ("192.168.1.1", False),
         ("100.64.0.1", False),
