@@ -34,13 +34,11 @@ _DAILY_LIMIT_S = 60.0  # the limit may have been raised
 _OUTDATED_S = 3.0  # leaves the chunks to workers that can sign in
 _LATELY_S = 10.0  # what a token of this age says of permissions is believed
 _ANEW_S = 0.5  # until a chunk whose token may be outdated is tried with a new one
-_NOBODY = (
-    "Who is in the tenant already cannot be looked up now, so nobody is invited unlooked; usher tries again by itself."
-)
-_SOME = "Of some rows nobody can tell now whether their guests are in the tenant already, so these rows wait; usher tries again by itself."
+_NOBODY = "Who is in the tenant already cannot be looked up now, and nobody is invited unlooked."
+_SOME = "Of some rows nobody can tell now whether their guests are in the tenant already, so these rows wait."
 _REFUSED_AGAIN = (
-    "Microsoft Graph refuses the access token that Entra has just given: whoever runs usher checks the connection's tenant id, its cloud "
-    "and this machine's clock."
+    "Microsoft Graph refuses the access token that Entra has just given; usher tries again, and whoever runs it checks the connection's "
+    "tenant id, its cloud and this machine's clock."
 )
 _HELD_S = 1.0  # a held connection is not due before its gate says so, whatever its chunks say
 

@@ -79,6 +79,8 @@ async def test_a_single_guest_waits_too_and_whoever_waits_is_told_why(clocked: C
     outcome = await outcome_of(clocked.services, job)
     assert outcome["status"] == "pending"
     assert "cannot be looked up now" in outcome["why"]
+    shown = clocked.site.run("jobs", "show", job)
+    assert "cannot be looked up now" in " ".join(f"{shown.out} {shown.err}".split())
     assert await end(clocked, job) == Counts(rows=1, already_guest=1)
     assert invitations(clocked) == 0
 
