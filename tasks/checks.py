@@ -7,6 +7,7 @@ refused credential where signing in works, one for a missing permission where th
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -44,6 +45,8 @@ async def check_connection(
         connection = services.connection(name)
     except ConfigError as error:
         return [Finding(False, str(error))]
+    with suppress(TokenUnavailable):  # signing in will say so
+        connection = await services.resolved(name)
     findings = [*_shared(services, connection), *_certificate(connection, soon)]
     try:
         token = await services.tokens.get(connection, fresh=True)  # an older one lacks what was consented to since
@@ -233,7 +236,7 @@ def _shared(services: Services, connection: Connection) -> list[Finding]:
     others = [
         other.name
         for other in services.settings().connections.values()
-        if other.name != connection.name and other.tenant_key == connection.tenant_key
+        if other.name != connection.name and services.tenants.named(other).tenant_key == connection.tenant_key
     ]
     if not others:
         return []

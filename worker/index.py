@@ -56,9 +56,11 @@ class GuestIndex:
         """Return where some rows (index → address) stand in their tenant's index. Raises `SealError` where its key cannot be had."""
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.get(self._keys.index_key())
+            pipe.hget(self._keys.index_names(), tenant_key)
             pipe.sadd(self._keys.index_tenants(), tenant_key)
-            kept, _ = await pipe.execute()
+            kept, begun_as, _ = await pipe.execute()
         key = await self._key_of(kept)
+        tenant_key = begun_as.decode() if begun_as else tenant_key
         hashes = {row: hash_guest(key, tenant_key, fold_address(email)) for row, email in emails.items()}
         return IndexPlace(self._keys.index(tenant_key), hashes)
 

@@ -105,6 +105,10 @@ class Keys:
         """hash: why, since: Microsoft blocks invitations of this tenant; only a person reopens it."""
         return f"{self.prefix}:tenant:{tenant_key}"
 
+    def tenant_ids(self) -> str:
+        """hash: tenant key with a domain name → the tenant's id, and when it was found out, in seconds (`worker/tenants.py`)."""
+        return f"{self.prefix}:tenant-ids"
+
     # The dispatcher
 
     def due(self) -> str:
@@ -227,6 +231,10 @@ class Keys:
     def index_opened(self) -> str:
         """string with a short expiry: a worker has opened the index's key (`worker/key_hold.py`)."""
         return f"{self.prefix}:index-key:opened"
+
+    def index_names(self) -> str:
+        """hash: tenant key → the one that its index was begun under, by an earlier usher, with a domain name in it."""
+        return f"{self.prefix}:index-names"
 
     def index_tenants(self) -> str:
         """set: every tenant key that addresses were ever hashed for: a person is looked for in each of them."""

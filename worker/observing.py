@@ -14,6 +14,7 @@ from worker.ledger import WORKER_TTL_S
 from worker.quota import Bucket, invitation_buckets
 from worker.services import find_connection
 from worker.store import read_time_ms
+from worker.tenants import Tenants
 from worker.timetable import Timetable
 
 if TYPE_CHECKING:
@@ -78,12 +79,14 @@ class Observer:
         self._keys = keys
         self._settings = settings
         self._timetable = Timetable(client, keys)
+        self._tenants = Tenants(client, keys)
         self._ended: dict[tuple[bytes, float], str] = {}  # jobs, with the time of their making: ids come back
 
     async def look(self) -> Look:
         """Look once. Raises redis-py's errors."""
         keys = self._keys
         now_ms = await read_time_ms(self._client)
+        await self._tenants.recall()
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.smembers(keys.connections())
             pipe.hmget(keys.hold_all(), "why", "kind")
@@ -182,7 +185,7 @@ class Observer:
         from config import ConfigError
 
         try:
-            return find_connection(self._settings(), name)
+            return self._tenants.named(find_connection(self._settings(), name))
         except ConfigError:
             return None  # configured elsewhere, or no more
 

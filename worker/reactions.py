@@ -57,6 +57,13 @@ class Reactions:
         self.patience = Patience()
         self._outdated: set[tuple[str, str]] = set()  # connections and credentials that were complained of
 
+    async def resolve(self, connection: Connection) -> Connection | Stop:
+        """Return a connection with its tenant's id, under which claims, memory and quota are kept. Where nobody can tell it, rows wait."""
+        try:
+            return await self._services.resolved(connection.name)
+        except TokenUnavailable as away:
+            return await self._not_signed_in(connection, away)
+
     async def take_token(self, connection: Connection) -> AccessToken | Stop:
         """Take an access token. Without one the connection is held, or left alone for a while."""
         try:
@@ -66,10 +73,13 @@ class Reactions:
             wait_s = self._other_works(connection, refused) if held is Held.OTHER_WORKS else _HELD_S
             return Stop(Rest.SIGN_IN, wait_s)
         except TokenUnavailable as away:
-            wait_s = self._network.failed(connection.name, away.retry_after_s)
-            log.warning("connection %s: %s Next try in %.0f s.", connection.name, away, wait_s)
-            await self._tell(connection, str(away), wait_s, self._network)
-            return Stop(Rest.SIGN_IN, wait_s)
+            return await self._not_signed_in(connection, away)
+
+    async def _not_signed_in(self, connection: Connection, away: TokenUnavailable) -> Stop:
+        wait_s = self._network.failed(connection.name, away.retry_after_s)
+        log.warning("connection %s: %s Next try in %.0f s.", connection.name, away, wait_s)
+        await self._tell(connection, str(away), wait_s, self._network)
+        return Stop(Rest.SIGN_IN, wait_s)
 
     def _other_works(self, connection: Connection, refused: TokenRefused) -> float:
         """Another worker signs in with another credential: the trouble is this process's own, and is said once."""

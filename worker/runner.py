@@ -118,11 +118,14 @@ class ChunkRunner:
             return Stop(Rest.UNKNOWN, _UNKNOWN_CONNECTION_S)
         if connection.require_approval and not await self._may_run(lease.ticket):
             return Stop(Rest.APPROVAL)
+        resolved = await self._reactions.resolve(connection)
+        if isinstance(resolved, Stop):
+            return resolved
         loop = asyncio.get_running_loop()
         run = ChunkRun(
             self._services,
             lease,
-            connection,
+            resolved,
             reactions=self._reactions,
             look_ups=self._look_ups,
             blocked=self._blocked,

@@ -30,6 +30,7 @@ from worker.ledger import Ledger
 from worker.meters import Meters
 from worker.shelf import TokenShelf
 from worker.store import open_client
+from worker.tenants import Tenants
 from worker.tokens import TokenSource
 from worker.usage import Begun
 
@@ -55,6 +56,7 @@ class Services:
     graph: GraphClient
     sealer: FindSealer
     key_hold: KeyHold
+    tenants: Tenants
     clocks: Clocks = field(default_factory=Clocks)
     latencies: Latencies = field(default_factory=Latencies)
     begun: Begun = field(default_factory=Begun)
@@ -70,9 +72,17 @@ class Services:
     def connection(self, name: str) -> Connection:
         """Return a connection by name; the built-in sandbox is found by what it wrote down when it started.
 
+        Its tenant is named by its id where this process knows it; what is kept by the tenant wants `resolved`.
         Raises `config.UnknownConnection`, which lists the known ones.
         """
-        return find_connection(self.settings(), name)
+        return self.tenants.named(find_connection(self.settings(), name))
+
+    async def resolved(self, name: str) -> Connection:
+        """Return a connection whose tenant is named by its id, under which claims, memory and quota are kept.
+
+        Raises `config.UnknownConnection`, `TokenUnavailable` where nobody can tell the id now, and redis-py's outages.
+        """
+        return await self.tenants.resolve(find_connection(self.settings(), name))
 
 
 def find_connection(settings: Settings, name: str) -> Connection:
@@ -93,11 +103,11 @@ def find_connection(settings: Settings, name: str) -> Connection:
         return parse_connection(name, table)
 
 
-def _tenant_key(settings: Settings, connection: str) -> str:
+def _tenant_key(settings: Settings, tenants: Tenants, connection: str) -> str:
     from config import ConfigError
 
     try:
-        return find_connection(settings, connection).tenant_key
+        return tenants.named(find_connection(settings, connection)).tenant_key
     except ConfigError:  # no longer configured
         return ""
 
@@ -123,6 +133,8 @@ async def open_services(
         keys = Keys(present.ledger.prefix)
         sealer = Keyring(settings).sealer if sealed else no_sealer
         index = GuestIndex(client, keys, sealer)
+        tenants = Tenants(client, keys)
+        stack.callback(tenants.close)
         audit_log = AuditLog(present.ledger.audit_log) if present.ledger.audit_log else None
         if audit_log is not None:
             stack.callback(audit_log.close)
@@ -132,7 +144,7 @@ async def open_services(
             keep_s=present.ledger.audit_keep_s,
             actor=actor or find_actor(),
             index=index if sealed or not present.ledger.key else None,  # without its key hashes would be wrong ones
-            tenant_key_of=lambda name: _tenant_key(settings(), name),
+            tenant_key_of=lambda name: _tenant_key(settings(), tenants, name),
             copy=audit_log,
         )
         ledger = Ledger(
@@ -162,6 +174,7 @@ async def open_services(
             graph=graph,
             sealer=sealer,
             key_hold=KeyHold(client, keys, index, jobs.gates),
+            tenants=tenants,
             meters=meters,
             problem=problem,
         )

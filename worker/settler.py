@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from worker.addresses import fold_address
 from worker.directory import MOST_ADDRESSES
 from worker.doubts import DoubtfulRow
-from worker.errors import SealError
+from worker.errors import SealError, TokenUnavailable
 from worker.invitation import wants_mail
 from worker.leases import Leases
 from worker.logs import bound
@@ -57,7 +57,7 @@ class Settler:
         self._leases.add(lease)
         counts: dict[str, int] = defaultdict(int)
         try:
-            connection = self._services.connection(ticket.connection)
+            connection = await self._services.resolved(ticket.connection)
             doubtful = await ledger.doubts.claim(ticket.connection, MOST_ADDRESSES)
             if doubtful is None:
                 await ledger.doubts.end_look_up(ticket.connection, _COME_IN_S)
@@ -66,6 +66,8 @@ class Settler:
                 await self._settle(connection, doubtful, counts)
             # Not where anything went wrong: the rows would be due at once, again and again. The offer has set a later time.
             await ledger.doubts.end_look_up(ticket.connection)
+        except TokenUnavailable as error:
+            log.warning("connection %s: looking up rows in doubt waits (%s)", ticket.connection, error)
         except SealError as error:
             await self._services.key_hold.met(error)
         except OUTAGE as error:

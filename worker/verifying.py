@@ -18,6 +18,7 @@ import orjson
 from worker import blobs
 from worker.addresses import fold_address
 from worker.directory import MOST_ADDRESSES
+from worker.errors import TokenUnavailable
 from worker.gates import HoldReason
 from worker.invitation import wants_mail
 from worker.lookups import Found, LookUps, WhyNot
@@ -128,17 +129,19 @@ class _Run:
     def _of(self, name: str) -> Verified:
         return self.found.setdefault(name, Verified(name))
 
-    def _connection(self, name: str) -> Connection | None:
+    async def _connection(self, name: str) -> Connection | None:
         from config import ConfigError
 
         try:
-            return self._services.connection(name)
+            return await self._services.resolved(name)
+        except TokenUnavailable:
+            return self._services.connection(name)  # nobody is found then, for signing in fails too
         except ConfigError:
             return None
 
     async def look_whether_possible(self, name: str) -> None:
         """Ask for nobody: a connection that may not read users cannot be vouched for, even without an open row."""
-        verified, connection = self._of(name), self._connection(name)
+        verified, connection = self._of(name), await self._connection(name)
         if connection is None or verified.rows:
             if connection is None:
                 verified.obstacles.setdefault(_UNKNOWN, 0)
@@ -149,7 +152,7 @@ class _Run:
 
     async def look_at(self, name: str, chunk: _Chunk) -> None:
         """Look up one chunk's pending rows and end those that are there."""
-        verified, connection, pending = self._of(name), self._connection(name), chunk.pending()
+        verified, connection, pending = self._of(name), await self._connection(name), chunk.pending()
         verified.in_doubt += sum(letter in "sd" for letter in chunk.letters)
         verified.rows += len(pending)
         if not pending:

@@ -204,7 +204,11 @@ async def _reopen(terminal: Terminal, place: Place, services: Services, name: st
         connection = None  # the sandbox, which does not run
     was_held = await gates.reopen(name, tenant_key=connection.tenant_key if connection else None)
     for same in place.settings.connections.values():
-        if connection is not None and same.name != name and same.tenant_key == connection.tenant_key:
+        if (
+            connection is not None
+            and same.name != name
+            and services.tenants.named(same).tenant_key == connection.tenant_key
+        ):
             await gates.reopen(same.name, HoldReason.ABUSE)  # the block was the tenant's
     terminal.show(f"{name} is open again." if was_held else f"{name} was not held.")
     if (await gates.of(name)).held:

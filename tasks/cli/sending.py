@@ -39,6 +39,8 @@ async def send(run: Run, services: Services, request: Request) -> int:
     connection = services.connection(request.connection)
     built_in = run.place.is_built_in(connection.name)
     tenant = await _sign_in(terminal, services, connection, fresh=request.dry_run)
+    if request.dry_run:
+        connection = await services.resolved(request.connection)
     job = new_job_id()
     await services.jobs.follow(job, os.getpid())
     verdicts = None

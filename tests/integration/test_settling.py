@@ -141,7 +141,7 @@ class _Services:
         assert verdict.retry_after_s
         return Stop(Rest.AWAY, verdict.retry_after_s)
 
-    def connection(self, name: str) -> Any:
+    async def resolved(self, name: str) -> Any:
         return CONTOSO
 
     def settings(self) -> Settings:

@@ -1,0 +1,121 @@
+"""Which tenant a domain name means: connections name their tenant by id or by domain, everything in Redis goes by the id.
+
+Claims, memory, quota and blocks belong to a tenant, so one that two connections name differently must be one. Whoever first needs a name's id asks
+Entra, without a sign-in (`discovery.py`), and leaves the answer in the ledger; it is asked anew once a day, for a domain may move to another
+tenant. Where Entra cannot be asked, nobody could sign in either, and the rows wait as for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import Redis
+
+from config.values import is_guid
+from worker.discovery import fetch_tenant_facts
+from worker.errors import TokenRefused, TokenUnavailable
+from worker.keys import Keys
+from worker.scripts import Scripts
+
+if TYPE_CHECKING:
+    from config import Connection
+
+log = logging.getLogger(__name__)
+
+ASK_AGAIN_S = 86_400.0
+_ASKING = 4  # at most at once, in threads of their own: the loop's are for DNS
+
+
+class Tenants:
+    """What one process knows of the tenants that are named by a domain."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client: Any = client
+        self._keys = keys
+        self._scripts = Scripts(client)
+        self._known: dict[
+            str, tuple[str, float]
+        ] = {}  # tenant key with the name → id, and when it was found out (epoch seconds)
+        self._one_by_one: dict[str, asyncio.Lock] = {}
+        self._threads: ThreadPoolExecutor | None = None
+
+    def named(self, connection: Connection) -> Connection:
+        """Return a connection with its tenant's id in place of the name, where this process knows it."""
+        known = self._known.get(connection.tenant_key)
+        return connection.model_copy(update={"tenant_id": known[0]}) if known else connection
+
+    async def recall(self) -> None:
+        """Learn what others have found out; nobody is asked. Raises redis-py's outages."""
+        for name, value in (await self._client.hgetall(self._keys.tenant_ids())).items():
+            self._known[name.decode()] = _parse(value)
+
+    async def resolve(self, connection: Connection) -> Connection:
+        """Return a connection with its tenant's id in place of the name.
+
+        Where Entra knows no such tenant, it is returned as it is: signing in says that better. Raises `TokenUnavailable`, redis-py's outages.
+        """
+        if is_guid(connection.tenant_id):
+            return connection
+        name = connection.tenant_key
+        if not self._is_fresh(name):
+            async with self._one_by_one.setdefault(name, asyncio.Lock()):
+                if not self._is_fresh(name):
+                    await self._find_out(connection, name)
+        return self.named(connection)
+
+    def close(self) -> None:
+        """Leave those that are being asked alone."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _is_fresh(self, name: str) -> bool:
+        return name in self._known and abs(time.time() - self._known[name][1]) < ASK_AGAIN_S
+
+    async def _find_out(self, connection: Connection, name: str) -> None:
+        value = await self._client.hget(self._keys.tenant_ids(), name)
+        if value is not None:
+            self._known[name] = _parse(value)
+            if self._is_fresh(name):
+                return
+        try:
+            tenant_id = await self._ask(connection)
+        except (TokenUnavailable, TokenRefused) as error:
+            if name not in self._known and isinstance(error, TokenUnavailable):
+                raise
+            log.warning(
+                "connection %s: which tenant %s is could not be found out: %s",
+                connection.name,
+                connection.tenant_id,
+                error,
+            )
+            return
+        now_s = time.time()
+        id_key = connection.model_copy(update={"tenant_id": tenant_id}).tenant_key
+        k = self._keys
+        await self._scripts["adopt_tenant"](
+            keys=[k.tenant_ids(), k.index_tenants(), k.index_names(), k.tenant(name), k.tenant(id_key)],
+            args=[name, id_key, f"{tenant_id} {now_s:.0f}"],
+        )
+        self._known[name] = (tenant_id, now_s)
+
+    async def _ask(self, connection: Connection) -> str:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_ASKING, thread_name_prefix="usher-tenants")
+        ask = partial(
+            fetch_tenant_facts,
+            connection.tenant_id,
+            connection.login_host,
+            ca_file=connection.ca_file,
+            cloud=connection.cloud,
+        )
+        return (await asyncio.get_running_loop().run_in_executor(self._threads, ask)).tenant_id
+
+
+def _parse(value: bytes) -> tuple[str, float]:
+    tenant_id, _, at_s = value.decode().partition(" ")
+    return tenant_id, float(at_s or 0)
