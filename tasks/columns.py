@@ -114,7 +114,7 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
     if rows and not find_email(headings, options.mapping):
         width = max([width, *(column + 1 for column in find_address_columns(rows))])
     cells = [" ".join(heading.split()) for heading in (*headings[:width], *[""] * (width - len(headings)))]
-    joined = _find_joined(cells)
+    joined = find_side_by_side(cells, JOINED_COLUMNS)
     chosen = _mapped(cells, name, options)
     own = range(joined, joined + len(JOINED_COLUMNS)) if joined is not None else range(0)
     free = {index: _key(cell) for index, cell in enumerate(cells) if index not in own and index not in chosen}
@@ -330,13 +330,14 @@ def _is(cell: str, wanted: str) -> bool:
     return bool(key := heading_key(wanted)) and heading_key(cell) == key
 
 
-def _find_joined(cells: Sequence[str]) -> int | None:
-    size = len(JOINED_COLUMNS)
-    lowered = [cell.lower() for cell in cells]
-    starts = (
-        index for index in range(len(cells) - size, -1, -1) if tuple(lowered[index : index + size]) == JOINED_COLUMNS
-    )
-    return next(starts, None)
+def find_side_by_side(headings: Sequence[str], columns: Sequence[str]) -> int | None:
+    """Return where columns of usher's own stand side by side in their order, the last place if there are several."""
+    size, first = len(columns), columns[0]
+    lowered = [" ".join(heading.split()).lower() for heading in headings]
+    for index in range(len(lowered) - size, -1, -1):
+        if lowered[index] == first and lowered[index : index + size] == [*columns]:
+            return index
+    return None
 
 
 def _no_email(headings: Sequence[str], name: str) -> str:

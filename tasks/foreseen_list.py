@@ -1,74 +1,60 @@
-"""The list of a dry run, each row with what would become of it: CSV, or JSON lines where the file's name ends so.
+"""The list of a dry run: the admin's own with `would` and `why` beside it, by the writer of `--join`, in its own format or as a workbook.
 
-It can be fed back into `usher invite`, filtered or not. Only its owner may read it, and it is there whole or not at all.
+Where there is no such list (addresses on the command line), or its format has no place for them (a list with columns as JSON lines, JSON
+lines as a table), it is one of usher's fields. Either can be fed back into `usher invite`, filtered or not.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, Final
 
-from tasks.errors import OutputError
-from tasks.fields import FIELDS
-from tasks.spreadsheet import escape_cell
+from tasks.fields import FIELDS, FORESEEN_COLUMNS
+from tasks.returning import ENDINGS, Wanted, write_results, write_rows
 
 if TYPE_CHECKING:
     from tasks.dry_run import ForeseenRow
+    from tasks.lists import GuestList
 
-JSON_LINES = (".jsonl", ".ndjson")
-
-
-class ForeseenList:
-    """Writes rows to an open file. `fields` are those that some row has."""
-
-    def __init__(self, stream: TextIO, fields: Collection[str], *, json_lines: bool) -> None:
-        self._stream = stream
-        self._fields = [name for name in FIELDS if name in fields or name == "email"]
-        self._writer = None if json_lines else csv.writer(stream, lineterminator="\n")
-        if self._writer:
-            self._writer.writerow(("row", *self._fields, "would", "why"))
-
-    def write(self, row: ForeseenRow) -> None:
-        """Write one row."""
-        values = {"row": row.number, **{name: row.row.get(name) for name in self._fields}}
-        values |= {"would": row.foreseen.would.value, "why": row.foreseen.why}
-        if self._writer:
-            self._writer.writerow([_cell(value) for value in values.values()])
-        else:
-            self._stream.write(json.dumps(values, ensure_ascii=False) + "\n")
+_TABLES: Final = ("csv", "xlsx")
 
 
-@contextmanager
-def open_private(path: str) -> Iterator[TextIO]:
-    """Open a file to be written, 0600; it takes its name when the block ends well. Raises `OutputError`."""
-    target = Path(path).resolve()
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".usher-", suffix=".part")
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="") as stream:
-            yield stream
-        try:
-            Path(temporary).replace(target)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+class ForeseenRows:
+    """Rows and verdicts on their way from the tenant to the list, in a temporary file: in memory a million of them take too much."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def add(self, row: ForeseenRow) -> None:
+        """Keep one row."""
+        told = {"row": row.number, **row.row, "would": row.foreseen.would.value, "why": row.foreseen.why}
+        self._file.write(json.dumps(told).encode() + b"\n")
+
+    def outcomes(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows in their order, as often as they are asked for."""
+        self._file.seek(0)
+        for line in self._file:
+            told: dict[str, Any] = json.loads(line)
+            yield {"email": "", **told}
 
 
-def _cell(value: Any) -> str | int:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return escape_cell(";".join(value))
-    return value if isinstance(value, int) else escape_cell(str(value))
+def write_foreseen(
+    output: Path,
+    rows: ForeseenRows,
+    fields: Collection[str],
+    guests: GuestList | None,
+    reopen: Callable[[], GuestList] | None,
+) -> None:
+    """Write the list. `fields`: those that some row has; `guests`: the list, read, which `reopen` opens anew. Raises `OutputError`."""
+    named = ENDINGS.get(output.suffix.lower(), "")
+    if (
+        guests is not None
+        and reopen is not None
+        and named in (("", "jsonl") if guests.format == "jsonl" else ("", *_TABLES))
+    ):
+        write_results(Wanted(output=output, reopen=reopen, columns=FORESEEN_COLUMNS), rows.outcomes)
+        return
+    own = [name for name in FIELDS if name in fields or name == "email"]
+    write_rows(output, ("row", *own, *FORESEEN_COLUMNS), rows.outcomes())

@@ -1,4 +1,4 @@
-"""The admin's own list with the outcomes beside it: every line, every column, in its order.
+"""The admin's own list with the outcomes beside it, or with what would become of each row: every line, every column, in its order.
 
 Which outcome belongs to which line is told by their order, which is the list's own, and checked by the address. Where the two do not
 agree (the list was sorted or edited since, the job was a retry of some rows) the address alone decides. Outcomes of an earlier run in
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tasks.cleaning import look_again
-from tasks.columns import JOINED_COLUMNS
+from tasks.columns import JOINED_COLUMNS, find_side_by_side
 from tasks.errors import OutputError
 from tasks.lists import GuestList
 from tasks.records import FileLine
@@ -96,16 +96,17 @@ class Joined:
 
     guests: GuestList
     matcher: Matcher
+    columns: Sequence[str] = JOINED_COLUMNS
     only: Sequence[str] = ()
     left_over: int = 0
     guests_written: int = 0
 
     def table(self, width: int) -> Table:
         """Return the list with the outcome columns from column `width` (counted from 0) on; for CSV and Excel lists."""
-        joined = self.guests.reader.joined
-        top = [_own(cells, joined) for cells in self.guests.reader.top]
-        top[-1] = [*_padded(top[-1], width), *JOINED_COLUMNS]
-        return Table(top, self._rows(width, joined))
+        before = find_earlier(self.guests, self.columns)
+        top = [_own(cells, before) for cells in self.guests.reader.top]
+        top[-1] = [*_padded(top[-1], width), *self.columns]
+        return Table(top, self._rows(width, before))
 
     def objects(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield a JSONL list's objects with the outcomes in them, each with its address."""
@@ -113,26 +114,24 @@ class Joined:
             found = dict(line.found) if line.found is not None else {"line": line.cells[0]}
             # A key that the list has already, such as `mail` for the address, stays the list's.
             fields = {heading for _, heading in self.guests.reader.read}
-            found |= {key: outcome[key] if outcome else None for key in JOINED_COLUMNS if key not in fields}
+            found |= {key: outcome[key] if outcome else None for key in self.columns if key not in fields}
             yield email, found
 
     def cells_by_line(self) -> dict[int, list[Cell]]:
         """Return the outcomes' cells by line."""
         return {
-            line.line: outcome_cells(outcome, JOINED_COLUMNS)
-            for line, _, outcome in self._lines()
-            if outcome is not None
+            line.line: outcome_cells(outcome, self.columns) for line, _, outcome in self._lines() if outcome is not None
         }
 
-    def _rows(self, width: int, joined: int | None) -> Iterator[TableRow]:
+    def _rows(self, width: int, before: range) -> Iterator[TableRow]:
         for line, email, outcome in self._lines():
-            own = _own(line.cells, joined)
+            own = _own(line.cells, before)
             if line.number is None:
                 yield TableRow("", own)
             else:
                 # Cells beyond the headings stay beyond all headings, so that the row is read again as it was.
                 beyond = own[width : _used(own)]
-                yield TableRow(email, [*_padded(own, width), *outcome_cells(outcome or {}, JOINED_COLUMNS), *beyond])
+                yield TableRow(email, [*_padded(own, width), *outcome_cells(outcome or {}, self.columns), *beyond])
 
     def _lines(self) -> Iterator[tuple[FileLine, str, Mapping[str, Any] | None]]:
         for line in self.guests.reader.lines():
@@ -149,13 +148,19 @@ class Joined:
         self.left_over = self.matcher.finish()
 
 
-def find_width(guests: GuestList) -> int:
-    """Read a list to its end and return how many columns its headings and guests use, without the outcomes of an earlier run."""
-    reader = guests.reader
-    width = _used(_own(reader.top[-1], reader.joined))
+def find_earlier(guests: GuestList, columns: Sequence[str]) -> range:
+    """Return where a list has these columns from an earlier run, to be replaced; an empty range where it has none."""
+    start = find_side_by_side(guests.reader.top[-1], columns) if guests.reader.top else None
+    return range(0) if start is None else range(start, start + len(columns))
+
+
+def find_width(guests: GuestList, columns: Sequence[str] = JOINED_COLUMNS) -> int:
+    """Read a list to its end and return how many columns its headings and guests use, without those of an earlier run."""
+    reader, before = guests.reader, find_earlier(guests, columns)
+    width = _used(_own(reader.top[-1], before))
     for line in reader.lines():
         if line.number is not None and not line.is_bad and not line.is_long:
-            width = max(width, _used(_own(line.cells, reader.joined)))
+            width = max(width, _used(_own(line.cells, before)))
     return width
 
 
@@ -183,8 +188,8 @@ def _key(email: str) -> str:
     return fold_address(email[:320])
 
 
-def _own(cells: Sequence[str], joined: int | None) -> list[Cell]:
-    own = cells if joined is None else (*cells[:joined], *cells[joined + len(JOINED_COLUMNS) :])
+def _own(cells: Sequence[str], before: range) -> list[Cell]:
+    own = (*cells[: before.start], *cells[before.stop :]) if before else cells
     return [escape_own_cell(cell) for cell in own]
 
 

@@ -45,6 +45,14 @@ def save_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], int]) 
     return count
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise `OutputError` where a file could not be written, before anybody waits for what is to stand in it."""
+    with _reporting(path):
+        target = Path(path).resolve()
+        if not target.exists() or target.is_file():
+            tempfile.TemporaryFile(dir=target.parent).close()
+
+
 class _Reporting(io.RawIOBase):
     """Writes to a file and turns only the file's errors into ours: a lost Redis behind the outcomes is an OSError, too."""
 

@@ -127,4 +127,6 @@ def _cell(value: Any) -> Cell:
         return escape_cell(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
+    if isinstance(value, list):
+        return escape_cell(";".join(map(str, value)))
     return escape_cell(str(_plain(value)).lower() if isinstance(value, bool) else str(_plain(value)))

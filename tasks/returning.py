@@ -1,6 +1,6 @@
-"""A job's results in the form that was asked for: which format, and beside which list.
+"""A job's results, or what a dry run foresees, in the form that was asked for: which format, and beside which list.
 
-Everything here is plain and synchronous: `fetch` gives the outcomes from the ledger, as often as they are needed.
+Everything here is plain and synchronous: `fetch` gives the outcomes, as often as they are needed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from tasks.csv_records import CsvRecords
 from tasks.csv_style import PLAIN, CsvStyle
 from tasks.errors import OutputError
 from tasks.fields import RESULT_COLUMNS
-from tasks.joining import Joined, Matcher, find_width, match_and_write
+from tasks.joining import Joined, Matcher, find_earlier, find_width, match_and_write
 from tasks.list_options import ListOptions
 from tasks.lists import GuestList, open_list
 from tasks.output_files import save_whole
 from tasks.result_sheets import can_be_edited, fill_in, write_workbook
-from tasks.results import Cell, Table, TableRow, as_text, results_table, write_objects, write_table
+from tasks.results import Cell, Table, TableRow, as_text, outcome_cells, results_table, write_objects, write_table
 from tasks.safe_text import is_terminal, open_stdout
 from tasks.sheet_records import SheetRecords
 
-_ENDINGS = {".xlsx": "xlsx", ".jsonl": "jsonl"}
+ENDINGS = {".xlsx": "xlsx", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+"""What the ending of a file's name means."""
 Fetch = Callable[[], Iterable[Mapping[str, Any]]]
 
 
@@ -36,7 +37,7 @@ Fetch = Callable[[], Iterable[Mapping[str, Any]]]
 class Wanted:
     """What is to be written. `format`: "csv", "jsonl", "xlsx", or "" for what fits. `output` None: standard output.
 
-    `join`: the admin's own list, with how it is read.
+    `join`: the admin's own list, with how it is read; or `reopen` opens it. `columns`: what is put beside it.
     """
 
     format: str = ""
@@ -44,6 +45,8 @@ class Wanted:
     only: tuple[str, ...] = ()
     join: Path | None = None
     options: ListOptions = field(default_factory=ListOptions)
+    reopen: Callable[[], GuestList] | None = None
+    columns: Sequence[str] = JOINED_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class _Form:
 
 def write_results(wanted: Wanted, fetch: Fetch) -> Written:
     """Write a job's results. Raises `OutputError`, and with `join` `InputError` for the list."""
-    if wanted.join is not None:
+    if wanted.join is not None or wanted.reopen is not None:
         return _write_joined(wanted, fetch)
     outcomes = (outcome for outcome in fetch() if not wanted.only or outcome["status"] in wanted.only)
     form = _Form(wanted.format or _by_name(wanted) or "csv", PLAIN, [RESULT_COLUMNS])
@@ -85,10 +88,19 @@ def write_results(wanted: Wanted, fetch: Fetch) -> Written:
     return _put(wanted, form, results_table(outcomes).rows)
 
 
+def write_rows(output: Path, columns: Sequence[str], outcomes: Iterable[Mapping[str, Any]]) -> Written:
+    """Write outcomes that have these columns to a file, in the format that its name ends in, else as CSV. Raises `OutputError`."""
+    wanted = Wanted(output=output)
+    form = _Form(_by_name(wanted) or "csv", PLAIN, [columns])
+    if form.format == "jsonl":
+        return _put(wanted, form, (("", {name: outcome.get(name) for name in columns}) for outcome in outcomes))
+    return _put(wanted, form, (("", outcome_cells(outcome, columns)) for outcome in outcomes))
+
+
 def _write_joined(wanted: Wanted, fetch: Fetch) -> Written:
     with _open(wanted) as guests:
         kind = guests.format
-        width = find_width(guests) if kind != "jsonl" else 0
+        width = find_width(guests, wanted.columns) if kind != "jsonl" else 0
         style = guests.reader.style if isinstance(guests.reader, CsvRecords) else PLAIN
     named = wanted.format or _by_name(wanted)
     if kind == "jsonl" and named not in ("", "jsonl"):
@@ -102,7 +114,7 @@ def _write_joined(wanted: Wanted, fetch: Fetch) -> Written:
     def make(matcher: Matcher) -> int:
         nonlocal written
         with _open(wanted) as guests:
-            joined = Joined(guests, matcher, wanted.only)
+            joined = Joined(guests, matcher, wanted.columns, wanted.only)
             written = _write_one(wanted, form, joined, width)
             written = replace(written, rows=joined.guests_written, left_over=0 if wanted.only else joined.left_over)
         return written.rows
@@ -120,9 +132,9 @@ def _write_one(wanted: Wanted, form: _Form, joined: Joined, width: int) -> Writt
         assert isinstance(guests.reader, SheetRecords)
         assert wanted.output is not None
         book, reader = guests.book, guests.reader
-        start = reader.joined if reader.joined is not None else width
-        headings = (reader.headings.line, start + 1, JOINED_COLUMNS)
-        name = str(wanted.join)
+        before = find_earlier(guests, wanted.columns)
+        headings = (reader.headings.line, (before.start if before else width) + 1, wanted.columns)
+        name = guests.name
         macros = wanted.output.suffix.lower() == ".xlsm"
 
         def fill(stream: IO[bytes]) -> int:
@@ -153,6 +165,8 @@ def _put(wanted: Wanted, form: _Form, pairs: Iterable[tuple[str, Any]]) -> Writt
 
 
 def _open(wanted: Wanted) -> GuestList:
+    if wanted.reopen is not None:
+        return wanted.reopen()
     assert wanted.join is not None
     return open_list(wanted.join, options=wanted.options)
 
@@ -161,4 +175,4 @@ def _by_name(wanted: Wanted) -> str:
     """Return the format that the ending of the file's name means, if any."""
     if wanted.output is None:
         return ""
-    return _ENDINGS.get(wanted.output.suffix.lower(), "")
+    return ENDINGS.get(wanted.output.suffix.lower(), "")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.version import read_version
@@ -14,7 +17,8 @@ from tasks.cli.terminal import build_table, clean
 from tasks.cli.words import many, number
 from tasks.domains import DomainNote, describe_domains
 from tasks.dry_run import ForeseenRow, Foresight
-from tasks.foreseen_list import JSON_LINES, ForeseenList, open_private
+from tasks.foreseen_list import ForeseenRows, write_foreseen
+from tasks.output_files import check_writable, save_whole
 from tasks.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
 from worker.actor import find_person
 from worker.addresses import fold_address
@@ -121,21 +125,25 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
     forecast = Forecast(loaded)
     shown_s = time.monotonic()
     with ExitStack() as closing:
-        writer = None
+        kept = None
         if request.output and not request.output.endswith(".json"):
-            stream = closing.enter_context(open_private(request.output))
-            writer = ForeseenList(stream, request.fields_seen, json_lines=request.output.endswith(JSON_LINES))
+            check_writable(request.output)
+            kept = ForeseenRows(closing.enter_context(tempfile.TemporaryFile()))
         async for row in foresight.rows(loaded.job):
             ended_before = row.foreseen.code in ("invalid_row", "duplicate") or (
                 row.foreseen.code == "blocked_domain" and not row.foreseen.by_graph
             )
             mail = not ended_before and wants_mail(row.row, connection, request.options)
             forecast.add(row, ended_before, mail)
-            if writer is not None:
-                writer.write(row)
+            if kept is not None:
+                kept.add(row)
             if (now_s := time.monotonic()) - shown_s >= _STATUS_EVERY_S:
                 shown_s = now_s
                 terminal.status(f"Looking at row {number(row.number)} of {number(loaded.rows)}")
+        if kept is not None:
+            terminal.status(f"Writing {request.output}")
+            own = (Path(request.output), kept, request.fields_seen, request.guests, request.reopen)
+            await asyncio.to_thread(write_foreseen, *own)
     terminal.status("")
     forecast.loaded = replace(
         loaded, to_send=forecast.counts[Would.INVITE], mails=forecast.mails, members=forecast.members
@@ -231,5 +239,5 @@ def write_plan(
         "whys": forecast.verdicts.whys,
         "verdicts": forecast.verdicts.text(),
     }
-    with open_private(request.output) as stream:
-        stream.write(seal_plan(told, services.sealer()))
+    sealed = seal_plan(told, services.sealer()).encode("utf-8", "replace")
+    save_whole(request.output, lambda stream: stream.write(sealed))

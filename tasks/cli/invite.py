@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     metavar="FILE",
-    help="With --dry-run: every row and what would become of it (CSV, .jsonl), or with a name in .json the plan (0600).",
+    help="With --dry-run: the list with what would become of each row (.csv, .xlsx, .jsonl), or with a name in .json the plan (0600).",
 )
 @click.option("--plan", metavar="FILE", help="Run just this plan (--dry-run -o plan.json), if nothing has changed.")
 @click.option(
@@ -154,7 +154,8 @@ def _build_request(
     reading = take_list_options(given)
     if plan is not None:
         reading = plan.reading  # with the answers that were given when it was made
-    rows, name, guests = _open_source(terminal, source, reading, closing)
+    kept = _keep_input(source, closing) if given["dry_run"] and given["output"] else None
+    rows, name, guests = _open_source(terminal, source, reading, closing, kept)
     info: dict[str, Any] = {**find_person().to_info(), "list": name, "usher": read_version()}
     if plan is not None:
         info |= {"plan": plan.digest, "planned_by": plan.told["made_by"]}
@@ -172,6 +173,7 @@ def _build_request(
         info=info,
         pilot=given["pilot"] or 0,
         guests=guests,
+        reopen=_open_anew(source, guests, kept) if guests is not None else None,
         output=given["output"] or "",
         source=source,
         given=fixed,
@@ -192,20 +194,46 @@ def _plan_source(source: tuple[str, ...], given: dict[str, Any], plan: PlanFile 
 
 
 def _open_source(
-    terminal: Terminal, source: tuple[str, ...], options: ListOptions, closing: ExitStack
+    terminal: Terminal, source: tuple[str, ...], options: ListOptions, closing: ExitStack, kept: IO[bytes] | None
 ) -> tuple[Iterator[ValidRow | BadRow], str, GuestList | None]:
     """Return the rows, what to call them, and the list they come from, if it is one."""
     from tasks.cli.opening import open_asking
 
     if len(source) == 1 and (source[0] == "-" or "@" not in source[0] or Path(source[0]).exists()):
         _refuse_nothing(source[0])
-        guests = closing.enter_context(open_asking(terminal, source[0], options))
+        guests = closing.enter_context(open_asking(terminal, source[0], options, kept))
         return guests.rows(), "standard input" if source[0] == "-" else Path(source[0]).name, guests
     for text in source:
         if "@" not in text:
             kind = "is a file" if text == "-" or Path(text).exists() else "is not an e-mail address"
             raise click.UsageError(f"{text[:60]!r} {kind}: give one file, or addresses, or - for standard input.")
     return _addresses(source), "1 address" if len(source) == 1 else f"{len(source)} addresses", None
+
+
+def _keep_input(source: tuple[str, ...], closing: ExitStack) -> IO[bytes] | None:
+    """Return standard input as a temporary file, where a list from there is to be written with something beside it."""
+    if source != ("-",):
+        return None
+    import shutil
+    import sys
+    import tempfile
+
+    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the list
+    closing.callback(file.close)
+    shutil.copyfileobj(sys.stdin.buffer, file)
+    file.seek(0)
+    return file
+
+
+def _open_anew(source: tuple[str, ...], guests: GuestList, kept: IO[bytes] | None) -> Callable[[], GuestList]:
+    from tasks.lists import open_list
+
+    def reopen() -> GuestList:
+        if kept is not None:
+            kept.seek(0)
+        return open_list(source[0], kept, guests.options)
+
+    return reopen
 
 
 def _refuse_nothing(text: str) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from tasks.ambiguities import Ambiguity
 from tasks.cli.errors import Refusal
 from tasks.cli.terminal import Terminal
+from tasks.encodings import ByteSource
 from tasks.list_options import ListOptions
 from tasks.lists import GuestList, open_list
 
 
-def open_asking(terminal: Terminal, path: str, options: ListOptions) -> GuestList:
+def open_asking(terminal: Terminal, path: str, options: ListOptions, stdin: ByteSource | None = None) -> GuestList:
     """Open a list, asking until it can be read in one way only. Raises `InputError`, or `Refusal` where no answer was one."""
     while True:
         try:
-            return open_list(path, options=options)
+            return open_list(path, stdin, options)
         except Ambiguity as open_question:
             # Standard input is the list then, and cannot be read twice.
             if not terminal.interactive or path == "-" or not open_question.choices:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ class Request:
     wait_s: float | None = None
     in_doubt_before: int = 0
     guests: GuestList | None = None  # the file that the rows come from
+    reopen: Callable[[], GuestList] | None = None  # opens it anew, as it was read
     accept_bad: bool = False
     output: str = ""  # of a dry run: where the list or the plan goes
     source: tuple[str, ...] = ()  # a file, or addresses

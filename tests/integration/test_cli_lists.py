@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,76 @@ def test_results_that_cannot_be_are_one_sentence(place: Place) -> None:
         assert done.out == ""
     done = place.usher("jobs", "results", job, "--json")
     assert (done.status, "--format jsonl" in done.json["error"]) == (2, True)
+
+
+FORESEEN = (
+    "Partner Süd;;;\r\nName;E-Mail;Notiz;Tel.\r\nZoë Groß;zoe@would.example;=1+1;+49 1\r\n;;;\r\nJörg;nonsense;x\r\n"
+    "Ruth;ruth@blocked.example;;\r\nZoë;ZOE@would.example;;\r\n"
+).encode("cp1252")
+
+
+def test_a_dry_run_gives_the_list_back_with_what_would_become_of_it(place: Place) -> None:
+    """Its own titles, columns, separator and encoding; what an earlier dry run wrote is replaced; and it is a list again."""
+    path, out = place.write("own.csv", FORESEEN), place.folder / "would.csv"
+    for source in (path, str(out)):
+        done = place.usher("invite", source, "-c", "sandbox", "--dry-run", "-o", str(out))
+        assert done.status == 1, done.err
+        lines = out.read_bytes().decode("cp1252").split("\r\n")
+        assert lines[:3] == [
+            "Partner Süd;;;",
+            "Name;E-Mail;Notiz;Tel.;would;why",
+            "Zoë Groß;zoe@would.example;'=1+1;+49 1;invite;",
+        ]
+        assert [row["would"] for row in csv.DictReader(lines[1:], delimiter=";") if row["E-Mail"]] == [
+            "invite", "refuse", "refuse", "skip",
+        ]  # fmt: skip
+    assert out.stat().st_mode & 0o777 == 0o600
+    done = place.usher("invite", "-", "-c", "sandbox", "--dry-run", "-o", str(out), text=FORESEEN.decode("cp1252"))
+    assert out.read_bytes().decode().split("\r\n") == lines, done.err
+
+
+def test_a_dry_run_writes_a_workbook_where_the_name_says_so(place: Place) -> None:
+    """A new one from a CSV, the admin's own from a workbook, one of usher's fields from addresses; each can be invited."""
+    sources = {
+        "a.xlsx": [place.write("own.csv", FORESEEN)],
+        "b.xlsx": [place.write("own.xlsx", export("workbook, titles and groups of columns"))],
+        "c.xlsx": ["ann@would.example", "bob@would.example"],
+    }
+    shown = {}
+    for name, source in sources.items():
+        out = place.folder / name
+        done = place.usher("invite", *source, "-c", "sandbox", "--dry-run", "-o", str(out))
+        assert done.status in (0, 1), done.err
+        first = load_workbook(out).active
+        assert isinstance(first, Worksheet)
+        shown[name] = [list(row) for row in first.iter_rows(values_only=True)]
+        assert place.usher("invite", str(out), "-c", "sandbox", "--dry-run").status == done.status
+    assert shown["a.xlsx"][1:3] == [
+        ["Name", "E-Mail", "Notiz", "Tel.", "would", "why"],
+        ["Zoë Groß", "zoe@would.example", "'=1+1", "+49 1", "invite", None],
+    ]
+    assert shown["b.xlsx"][4] == ["Vorname", "Nachname", "E-Mail", "Telefon", "would", "why"]
+    assert shown["b.xlsx"][5][3:5] == [4915112345, "invite"]
+    assert shown["c.xlsx"][:2] == [["row", "email", "would", "why"], [1, "ann@would.example", "invite", None]]
+
+
+def test_a_dry_run_of_json_lines_keeps_their_keys_and_can_be_a_table(place: Place) -> None:
+    """And a list with columns can be JSON lines of usher's fields."""
+    source = place.write("own.jsonl", '{"mail": "ann@would.example", "Team": [1], "groups": ["a@b.example"]}\n')
+    out = place.folder / "would.jsonl"
+    assert place.usher("invite", source, "-c", "sandbox", "--dry-run", "-o", str(out)).status == 0
+    told = {"mail": "ann@would.example", "Team": [1], "groups": ["a@b.example"], "would": "invite", "why": ""}
+    assert json.loads(out.read_text()) == told
+    table = place.folder / "table.csv"
+    assert place.usher("invite", source, "-c", "sandbox", "--dry-run", "-o", str(table)).status == 0
+    assert table.read_text().splitlines() == ["row,email,groups,would,why", "1,ann@would.example,a@b.example,invite,"]
+    own = place.write("own.csv", "E-Mail;Team\nann@would.example;x\n")
+    assert place.usher("invite", own, "-c", "sandbox", "--dry-run", "-o", str(out)).status == 0
+    assert json.loads(out.read_text()) == {"row": 1, "email": "ann@would.example", "would": "invite", "why": ""}
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_tenant_is_asked(place: Place) -> None:
+    """One sentence, status 2."""
+    path = place.write("own.csv", FORESEEN)
+    done = place.usher("invite", path, "-c", "sandbox", "--dry-run", "-o", str(place.folder / "no" / "would.csv"))
+    assert (done.status, "cannot be written" in done.err) == (2, True), done.err

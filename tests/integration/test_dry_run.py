@@ -80,7 +80,7 @@ def foreseen(usher: Usher, path: Path, *options: str) -> dict[int, tuple[str, st
     assert status == 1, said
     assert out.stat().st_mode & 0o777 == 0o600
     with out.open(newline="") as file:
-        return {int(row["row"]): (row["would"], row["why"]) for row in csv.DictReader(file)}
+        return {number: (row["would"], row["why"]) for number, row in enumerate(csv.DictReader(file), 1)}
 
 
 def really(usher: Usher, path: Path, *options: str, status: int = 1) -> tuple[str, dict[int, str]]:
