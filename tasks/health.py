@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from config.version import read_version
 from tasks.checks import check_connection
+from tasks.forgetful import find_forgetful
 from worker.batching import GraphRequest
 from worker.errors import LedgerError, SealError, UsherError
 from worker.programs import Program, seen
@@ -32,7 +33,7 @@ _WHERE = GraphRequest("1", "GET", "/organization?$select=id")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of the doctor. `about`: redis, ledger key, workers, beats, clock or a connection's name."""
+    """One line of the doctor. `about`: redis, ledger key, workers, beats, schedules, clock or a connection's name."""
 
     about: str
     ok: bool
@@ -52,9 +53,13 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
     settings = services.settings()
     yield await _ledger_key(services)
     programs = await seen(services.jobs)
-    beat = await Timetable(services.client, services.keys).has_beat()
+    timetable, now = Timetable(services.client, services.keys), datetime.now(UTC)
+    beat = await timetable.has_beat()
     for fact in program_facts(programs, settings, private=private, has_beat=beat):
         yield fact
+    forgetful = await find_forgetful(services, (await timetable.planned(settings, now)).values(), now)
+    for sentence in forgetful.values():
+        yield Fact("schedules", False, sentence)
     yield await _redis_clock(services)
     asked = set[str]()
     for name in sorted(settings.connections):

@@ -90,6 +90,16 @@ class Timetable:
             found = [read_entry(fields) for fields in await pipe.execute()]
         return dict(sorted((planned.schedule.name, planned) for planned in found if planned))
 
+    async def planned(self, settings: Settings, now: datetime) -> dict[str, Planned]:
+        """Return every schedule by name: as they stand on it, and those of the configuration that no beat has put there yet."""
+        known = await self.all()
+        missing = {
+            name: plan(one, None, "file", settings.timezone, now)
+            for name, one in settings.schedules.items()
+            if name not in known
+        }
+        return dict(sorted((known | missing).items()))
+
     async def get(self, name: str) -> Planned | None:
         """Return one schedule; None when it is not on the timetable."""
         return read_entry(await self._client.hgetall(self._keys.schedule(name)))

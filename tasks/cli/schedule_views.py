@@ -11,24 +11,18 @@ from tasks.cli.errors import Refusal
 from tasks.cli.place import Place
 from tasks.cli.terminal import Terminal, build_facts, clean
 from tasks.cli.words import outcomes
+from tasks.forgetful import find_forgetful
 from tasks.views import describe_job
 from worker.masking import mask_text
 from worker.services import Services
-from worker.timetable import Planned, Run, Timetable, plan
+from worker.timetable import Planned, Run, Timetable
 
 _COLOURS = {"ok": "green", "attention": "yellow", "failed": "red", "running": "blue"}
 
 
 async def planned_schedules(place: Place, timetable: Timetable) -> dict[str, Planned]:
     """Return all schedules: as they stand on the timetable, and those of the file that no beat has put there yet."""
-    known = await timetable.all()
-    settings, now = place.settings, datetime.now(UTC)
-    missing = {
-        name: plan(one, None, "file", settings.timezone, now)
-        for name, one in settings.schedules.items()
-        if name not in known
-    }
-    return dict(sorted((known | missing).items()))
+    return await timetable.planned(place.settings, datetime.now(UTC))
 
 
 async def find_schedule(place: Place, timetable: Timetable, name: str) -> Planned:
@@ -44,7 +38,11 @@ async def list_schedules(terminal: Terminal, place: Place, services: Services) -
     """Show each schedule with its next run and its last."""
     timetable = Timetable(services.client, services.keys)
     planned = await planned_schedules(place, timetable)
-    told = [schedule_details(one, await timetable.runs(name, newest=1)) for name, one in planned.items()]
+    forgetful = await find_forgetful(services, planned.values(), datetime.now(UTC))
+    told = [
+        schedule_details(one, await timetable.runs(name, newest=1)) | {"warning": forgetful.get(name)}
+        for name, one in planned.items()
+    ]
     beat = await timetable.has_beat()
     if terminal.quiet:
         terminal.print_json({"beat": beat, "timezone": place.settings.timezone, "schedules": told})
@@ -87,6 +85,8 @@ def _show_line(terminal: Terminal, planned: Planned, details: dict[str, Any]) ->
     terminal.show(facts)
     if last and last["what"]:
         terminal.show(Text(f"  {clean(last['what'])}", style="dim"))
+    if details["warning"]:
+        terminal.warn(details["warning"])
 
 
 def _why_never(planned: Planned) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.beats import Beats
 from tests.processes import wait_until
-from tests.sandboxes import Sandbox, run_sandbox
+from tests.sandboxes import Sandbox, connection_table, run_sandbox
 from tests.servers import answer, make_certificate, run_raw_server
 from tests.sites import OwnValkey, Site, open_site
 from worker.model import JobState
@@ -363,3 +363,36 @@ def _refused(site: Site, *words: str) -> str:
     assert (status, out) == (2, ""), (out, err)
     assert "Traceback" not in err
     return err
+
+
+async def test_a_schedule_that_would_mail_everybody_again_is_named(site: Site) -> None:
+    """Quarterly, on connections that cannot look who is there: by the list and by the doctor. Not where the directory is asked."""
+    path, ready = site.folder / "usher.toml", site.sandbox.ready
+    unlooked = connection_table("unlooked", ready, client_secret=f'"file:{site.secret}"', precheck="false")
+    rows = [
+        f'[schedules.{name}]\ntask = "invite_file"\nconnection = "{connection}"\ncron = "{cron}"\nargs = {{ path = "a.csv" }}\n'
+        for name, connection, cron in (
+            ("rare-looked", "contoso", "0 2 1 */3 *"),
+            ("rare", "unlooked", "0 2 1 */3 *"),
+            ("nightly", "unlooked", "0 2 * * *"),
+        )
+    ]
+    path.write_text(path.read_text() + unlooked + "\n".join(rows))
+
+    def told() -> dict[str, str]:
+        status, out, err = site.run("schedules", "list", "--json")
+        assert status == 0, err
+        return {one["schedule"]: one["warning"] for one in json.loads(out)["schedules"] if one["warning"]}
+
+    warnings = await asyncio.to_thread(told)
+    assert warnings.keys() == {"rare"}
+    assert "precheck is off" in warnings["rare"]
+    assert "60 days apart" in warnings["rare"]
+    site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
+    warnings = await asyncio.to_thread(told)
+    assert "grant User.Read.All" in warnings["rare-looked"]
+    status, _, err = await asyncio.to_thread(site.run, "schedules", "list")
+    assert (status, " ".join(err.split()).count("mails everybody on its list again")) == (0, 2)
+    status, out, _ = await asyncio.to_thread(site.run, "doctor", "--json")
+    found = [fact["what"] for fact in json.loads(out)["findings"] if fact["about"] == "schedules"]
+    assert (status, found) == (1, list(warnings.values()))

@@ -1,0 +1,74 @@
+"""Schedules that would mail the same people at every run: their runs lie further apart than usher remembers whom it invited, and nobody looks.
+
+Where the directory is asked before each send it says who is a guest already; elsewhere usher goes by its memory (`[ledger].remember`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
+
+from config.cron import find_zone
+from worker.errors import UsherError
+from worker.lookups import may_try
+
+if TYPE_CHECKING:
+    from config import Schedule
+    from worker.services import Services
+    from worker.timetable import Planned
+
+_SIGN_IN_WITHIN_S = 5.0
+_STEPS = 2000
+"""Looked at ahead, each a sixtieth of the memory: more than five years for two months."""
+
+
+async def find_forgetful(services: Services, schedules: Iterable[Planned], now: datetime) -> dict[str, str]:
+    """Return a sentence for each schedule that would mail people again. Signs in only for those whose runs are that rare."""
+    remember_s = services.ledger.remember_s
+    told = {}
+    for planned in schedules:
+        schedule = planned.schedule
+        if schedule.task != "invite_file" or not planned.enabled or schedule.connection is None:
+            continue
+        if not is_rarer(schedule, remember_s, now, find_zone(planned.zone)):
+            continue
+        if why := await _why_blind(services, schedule.connection):
+            told[schedule.name] = (
+                f"Schedule {schedule.name} mails everybody on its list again: its runs lie more than {remember_s / 86_400:g} days apart, for "
+                f"which usher remembers whom it invited ([ledger].remember), and connection {schedule.connection} cannot look who is a guest "
+                f"already: {why}. Or make remember longer than the time between two runs."
+            )
+    return told
+
+
+def is_rarer(schedule: Schedule, than_s: float, now: datetime, zone: tzinfo) -> bool:
+    """Whether two runs in a row ever lie further apart than so many seconds. Pure."""
+    if schedule.cron is None:
+        return (schedule.every or 0) > than_s
+    step, last = timedelta(seconds=than_s / 60), schedule.next_after(now, zone)
+    for _ in range(_STEPS):
+        due = schedule.next_after(last + step, zone)
+        if (due - last).total_seconds() > than_s:
+            while (between := schedule.next_after(last, zone)) < due:
+                last = between
+            if (due - last).total_seconds() > than_s:
+                return True
+        last = due
+    return False
+
+
+async def _why_blind(services: Services, name: str) -> str:
+    """Say why the connection cannot look people up, and what would let it; '' where it can, or nobody can tell now."""
+    from config import ConfigError
+
+    try:
+        connection = services.connection(name)
+        if not connection.precheck:
+            return "precheck is off, so set it to true"
+        async with asyncio.timeout(_SIGN_IN_WITHIN_S):
+            token = await services.tokens.get(connection)
+    except (ConfigError, UsherError, TimeoutError):
+        return ""
+    return "" if may_try(token) else "the app may not read users, so grant User.Read.All"
