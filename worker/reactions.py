@@ -161,8 +161,8 @@ class Reactions:
             return delay.stop
         verdict = delay.verdict
         wait_s = self._directory.failed(chunk or connection.name, verdict.retry_after_s if verdict else None)
-        said = _REFUSED_AGAIN if delay.refused else verdict.message if verdict else ""
-        why = f"{_SOME if chunk else _NOBODY} {said}".rstrip()
+        said = _REFUSED_AGAIN if delay.refused else verdict.message if verdict else "usher tries again by itself."
+        why = f"{_SOME if chunk else _NOBODY} {said}"
         log.warning("connection %s: %s Next try in %.1f s.", connection.name, why, wait_s, extra=_extra(verdict))
         await self._tell(connection, why, wait_s, self._directory)
         return Stop(Rest.LOOK_UP, wait_s)
