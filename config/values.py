@@ -302,9 +302,24 @@ def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
         good = False
     if not good:
         raise ValueError(f"must have a host and, where it has a port, a number for it{encode}")
+    _check_tls(scheme, parts.query)
     if scheme in ("redis", "rediss") and not re.fullmatch(r"/?[0-9]*/?", parts.path):
         raise ValueError(f"must end in the number of a database, such as {scheme}://host:6379/0{encode}")
     return text
+
+
+def _check_tls(scheme: str, query: str) -> None:
+    """Refuse what would switch off the check of the server's certificate or of its name."""
+    asked = {name: value.lower() for name, value in parse_qsl(query, keep_blank_values=True)}
+    if asked.get("ssl_cert_reqs", "required") not in ("required", "cert_required") or asked.get(
+        "ssl_check_hostname", "true"
+    ) not in ("true", "1", "yes"):
+        raise ValueError(
+            "must not switch off the check of the server's certificate: an authority of your own is named by SSL_CERT_FILE"
+            + (" or ssl_ca_certs" if scheme == "rediss" else "")
+        )
+    if scheme == "amqps" and any(name.startswith("ssl") for name in asked):
+        raise ValueError("must have no ssl option after its ?: an authority of your own is named by SSL_CERT_FILE")
 
 
 _SENTINEL_LOGIN = ("sentinel_username", "sentinel_password")

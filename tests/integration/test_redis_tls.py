@@ -8,16 +8,21 @@ import shutil
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from celery import Celery
+from redbeat.schedulers import get_redis
 
-from tests.processes import CELERY, running, wait_until
+from config import Settings
+from config.sections import RedisSection
+from tests.processes import CELERY, plain_environment, run_command, running, wait_until
 from tests.servers import Certificate, listen, make_certificate, start_valkey, stop_valkey
 from tests.ushers import run_usher
-from worker.place import celery_url
+from worker.app import build_settings
+from worker.place import Place, celery_url
 from worker.store import open_client
 
 
@@ -111,10 +116,78 @@ async def test_a_client_trusts_who_it_is_told_to(
         client = open_client(url, tries=0)
         assert await client.ping()
         await client.aclose()
-        other = open_client(url.replace("localhost", "127.0.0.2"), tries=0)
-        with pytest.raises((redis.exceptions.ConnectionError, OSError)):
-            await other.ping()
-        await other.aclose()
+
+
+def _ask_ledger(url: str) -> None:
+    async def ask() -> None:
+        client = open_client(url, tries=0)
+        try:
+            await client.ping()
+        finally:
+            await client.aclose()
+
+    asyncio.run(ask())
+
+
+def _ask_broker(url: str) -> None:
+    with _app(url).connection_for_write() as connection:
+        connection.ensure_connection(max_retries=0, timeout=5)
+        connection.default_channel.client.ping()
+
+
+def _ask_results(url: str) -> None:
+    _app(url).backend.client.ping()
+
+
+def _ask_beat(url: str) -> None:
+    get_redis(_app(url)).ping()
+
+
+def _app(url: str, broker: str = "") -> Celery:
+    settings = Settings(redis=RedisSection(url=url))
+    at = Place(lambda: settings, url, broker or celery_url(url), celery_url(url))
+    app = Celery("asks", set_as_current=False)
+    app.conf.update(build_settings(at), redbeat_redis_options={}, redis_retry_on_timeout=False)
+    return app
+
+
+@pytest.mark.parametrize("ask", [_ask_ledger, _ask_broker, _ask_results, _ask_beat])
+@pytest.mark.parametrize("name", ["localhost", "elsewhere.example"])
+def test_a_certificate_of_another_name_is_refused(folder: Path, name: str, ask: Callable[[str], None]) -> None:
+    """By everything of usher's that connects, though its authority is trusted; the right name is taken."""
+    with valkey_with_tls(folder, certificate := make_certificate(folder, name)) as url:
+        url += f"?ssl_ca_certs={_quoted(certificate.certificate)}"
+        if name == "localhost":
+            ask(url)
+            return
+        with pytest.raises(Exception, match=r"(?i)hostname mismatch|certificate is not valid for"):
+            ask(url)
+
+
+@pytest.mark.parametrize("name", ["localhost", "elsewhere.example"])
+def test_rabbitmqs_certificate_is_checked_for_its_name(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """py-amqp checks it only where it is told the name."""
+    certificate = make_certificate(folder, name)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readexactly(8))
+        writer.close()
+
+    async def connect() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate.both)
+        async with listen(serve, context) as port:
+            url = f"amqps://guest:guest@localhost:{port}//"
+            await asyncio.to_thread(_app("redis://h:1/0", url).connection_for_write(connect_timeout=5).connect)
+
+    right = name == "localhost"
+    with pytest.raises(OSError, match=None if right else r"(?i)hostname mismatch|certificate is not valid for"):
+        asyncio.run(connect())  # the server closes after the greeting
+    assert set(heard) == ({b"AMQP\x00\x00\x09\x01"} if right else set())
 
 
 @pytest.mark.parametrize("how", ["query", "environment"])
@@ -152,4 +225,13 @@ def test_celery_is_told_to_check_certificates() -> None:
     """Celery refuses a URL that does not say so; one that says something is left as it is."""
     assert celery_url("rediss://h:6379/0") == "rediss://h:6379/0?ssl_cert_reqs=required"
     assert celery_url("rediss://h/0?ssl_ca_certs=a") == "rediss://h/0?ssl_ca_certs=a&ssl_cert_reqs=required"
-    assert celery_url("rediss://h/0?ssl_cert_reqs=none") == "rediss://h/0?ssl_cert_reqs=none"
+    assert celery_url("rediss://h/0?ssl_cert_reqs=required") == "rediss://h/0?ssl_cert_reqs=required"
+
+
+def test_a_url_that_switches_the_check_off_is_refused(folder: Path) -> None:
+    """In a sentence, before anything is sent; the password in it is not repeated."""
+    url = "rediss://:hunter2@localhost:1/0?ssl_cert_reqs=none"
+    done = run_command(["jobs", "list"], plain_environment(USHER_REDIS_URL=url, HOME=str(folder)), folder)
+    assert done.status == 2
+    assert "must not switch off the check of the server's certificate" in done.err
+    assert "hunter2" not in done.err

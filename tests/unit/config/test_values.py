@@ -171,6 +171,10 @@ def test_redis_urls(url: str) -> None:
         "sentinels://host/mymaster?ssl_cert_reqs=none",
         "sentinel://host/mymaster?ssl_ca_certs=a",
         "sentinel://host/mymaster?password=hunter2",
+        "rediss://host/0?ssl_cert_reqs=none",
+        "rediss://:hunter2@host/0?ssl_ca_certs=a&ssl_cert_reqs=CERT_NONE",
+        "rediss://host/0?ssl_cert_reqs=optional",
+        "rediss://host/0?ssl_check_hostname=False",
         "redis://host\n/0",
         "",
         6379,
@@ -188,6 +192,9 @@ def test_broker_urls() -> None:
     """The broker may be RabbitMQ; a near miss is offered the right scheme."""
     for url in ("amqp://u:p@rabbit:5672//", "amqps://rabbit/vhost"):
         assert parse_server_url(url, BROKER_SCHEMES) == url
+    for url in ("amqps://rabbit/v?ssl_cert_reqs=none", "amqps://rabbit/v?ssl_ca_certs=a"):
+        with pytest.raises(ValueError, match=r"an authority of your own is named by SSL_CERT_FILE"):
+            parse_server_url(url, BROKER_SCHEMES)
     with pytest.raises(ValueError, match=r"did you mean amqps\?"):
         parse_server_url("ampqs://rabbit", BROKER_SCHEMES)
 
