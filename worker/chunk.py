@@ -189,7 +189,7 @@ class ChunkRun:
         epoch = services.ledger.presence.epoch
         found = await self._look_ups.find(self._connection, sorted(addresses.values()), lease.ticket.lane)
         if found.users is None:
-            return await self._reactions.cannot_look(self._connection, found.delay) if found.delay else None
+            return await self._reactions.cannot_look(self._connection, found) if found.delay else None
         outcomes = await self._judge_known(addresses, found, now_ms)
         ended = {outcome.index for outcome in outcomes}
         others = {i: address for i, address in addresses.items() if i not in ended}
@@ -198,9 +198,9 @@ class ChunkRun:
             await self._record(0, outcomes)
         if not found.delay:
             lease.checked_in = epoch
-            await self._reactions.looked(self._connection, self._place)
+            await self._reactions.looked(self._connection)
             return None
-        stop = await self._reactions.cannot_look(self._connection, found.delay, self._place)
+        stop = await self._reactions.cannot_look(self._connection, found)
         unknown = (i for i, address in addresses.items() if found.why_not_of(address) is WhyNot.LATER)
         self._aside.update(dict.fromkeys(unknown, stop))
         return None
@@ -224,10 +224,6 @@ class ChunkRun:
         if deleted:
             await ledger.overrule(self._index, deleted)
         return outcomes
-
-    @property
-    def _place(self) -> str:
-        return f"{self._lease.ticket.job}:{self._lease.ticket.chunk}"
 
     async def _react(
         self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken

@@ -24,7 +24,7 @@ from worker.verdicts import Verdict
 if TYPE_CHECKING:
     from config import Connection
     from worker.credentials import AccessToken
-    from worker.lookups import Delay
+    from worker.lookups import Found
     from worker.model import Grant
     from worker.services import Services
 
@@ -155,21 +155,22 @@ class Reactions:
         await self._tell(connection, verdict.message, wait_s, self._network)
         return Stop(Rest.AWAY, wait_s)
 
-    async def cannot_look(self, connection: Connection, delay: Delay, chunk: str = "") -> Stop:
-        """Nobody can tell who is in the directory (`chunk`: of some rows of this one): they are not sent until somebody can."""
+    async def cannot_look(self, connection: Connection, found: Found) -> Stop:
+        """Nobody can tell of all rows of a chunk, or of some, who is in the directory: they are not sent until somebody can."""
+        delay = found.delay
+        assert delay
         if delay.stop.why is not Rest.LOOK_UP:  # whoever waits was told already
             return delay.stop
         verdict = delay.verdict
-        wait_s = self._directory.failed(chunk or connection.name, verdict.retry_after_s if verdict else None)
+        wait_s = self._directory.failed(connection.name, verdict.retry_after_s if verdict else None)
         said = _REFUSED_AGAIN if delay.refused else verdict.message if verdict else "usher tries again by itself."
-        why = f"{_SOME if chunk else _NOBODY} {said}"
+        why = f"{_NOBODY if found.users is None else _SOME} {said}"
         log.warning("connection %s: %s Next try in %.1f s.", connection.name, why, wait_s, extra=_extra(verdict))
         await self._tell(connection, why, wait_s, self._directory)
         return Stop(Rest.LOOK_UP, wait_s)
 
-    async def looked(self, connection: Connection, chunk: str) -> None:
+    async def looked(self, connection: Connection) -> None:
         """All rows of a chunk could be looked up."""
-        self._directory.worked(chunk)
         await self._over(connection, self._directory)
 
     async def _tell(self, connection: Connection, why: str, wait_s: float, kind: Backoff) -> None:

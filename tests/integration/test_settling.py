@@ -129,11 +129,12 @@ class _Services:
         """A token."""
         return SimpleNamespace(secret="t", fingerprint="f", roles=None)
 
-    async def cannot_look(self, connection: object, delay: Delay, chunk: str = "") -> Stop:
+    async def cannot_look(self, connection: object, found: Found) -> Stop:
         """Reactions: how long to wait for the directory."""
-        return Stop(delay.stop.why, 3.0)
+        assert found.delay
+        return Stop(found.delay.stop.why, 3.0)
 
-    async def looked(self, connection: object, chunk: str) -> None:
+    async def looked(self, connection: object) -> None:
         """Reactions: all rows could be looked up."""
 
     async def away(self, connection: object, verdict: Verdict) -> Stop:
