@@ -13,7 +13,7 @@ from tasks.errors import InputError
 from tasks.fields import FIELDS
 from tasks.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.rows import BadRow, ValidRow, validate_defaults, validate_record
-from tasks.submit import job_id_of, load_message
+from tasks.submit import Follows, job_id_of, load_message, sender_of
 from tasks.views import outcome_of, pending, view_of
 from worker.app import app
 from worker.echo import plain_word
@@ -91,7 +91,7 @@ async def _accept_guest(services: Services, info: dict[str, str], args: Any, kwa
     row = validate_record(given, 1)
     if isinstance(row, BadRow):
         raise Refused(f"{row.column or 'the row'} {row.reason}.")
-    job = job_id_of(info["task"])
+    job = job_id_of(Follows.GUEST, connection.name, info["task"])
     await _load(services, connection, [row], job, Lane.NOW, options, info)
     return connection.name, job, wait_s
 
@@ -149,7 +149,10 @@ async def _accept_guests(services: Services, info: dict[str, str], args: Any, kw
     except InputError as error:
         raise Refused(str(error)) from None
     checked = [validate_record(row, number, None, defaults) for number, row in enumerate(rows, 1)]
-    job = job_id_of(f"{connection.name} {key}" if key else info["task"])
+    if key:
+        job = job_id_of(Follows.KEY, connection.name, sender_of(info["task"]), key)
+    else:
+        job = job_id_of(Follows.LIST, connection.name, info["task"])
     await _load(services, connection, checked, job, Lane.BULK, options, info)
     return await keep_trying(lambda: view_of(services, job), _ACCEPT_FOR_S)
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import OutOfMemoryError
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 _ABANDONED_S = 60.0
 """A job that has been loading for so long from a single message was left by a worker that died; it is loaded anew."""
+_NAMED_ID = re.compile(r"(.+)-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.DOTALL)
 _SHOWN_BAD = 1000  # bad rows kept to be reported; the rest are counted
 _LOOK_EVERY = 5000  # rows between two looks at how full Redis is
 _OUTCOME_BYTES = 250  # that a row's ids and sealed link will need, at most
@@ -68,10 +72,34 @@ def new_job_id() -> str:
     return _encode(secrets.token_bytes(7))[:10]
 
 
-def job_id_of(text: str) -> str:
-    """Return the id that follows from a Celery task id or a producer's key: the same message twice is the same job."""
+class Follows(StrEnum):
+    """What a job's id follows from. Ids of different kinds never meet, whatever text they are made of."""
+
+    GUEST = "guest"
+    """A message for one guest: connection and Celery task id."""
+    LIST = "list"
+    """A message with rows: the same."""
+    KEY = "key"
+    """A list's key: connection, who sent it (`sender_of`), key."""
+    RUN = "run"
+    """A schedule's run: its name and time."""
+    RETRY = "retry"
+    """A schedule's retry of a job: that job's id."""
+
+
+def job_id_of(follows: Follows, *parts: str | int) -> str:
+    """Return the id that follows from what a job is made of: the same message twice is the same job."""
     # 80 bits: every single guest of a producer is a job, and none may ever be taken for another
-    return _encode(hashlib.sha256(f"usher job {text}".encode()).digest())[:16]
+    return _encode(hashlib.sha256(json.dumps(["usher job", follows, *parts]).encode()).digest())[:16]
+
+
+def sender_of(task_id: str) -> str:
+    """Return who sent a message, as far as its task id says: `portal` of `portal-6b0c1e0e-3c1b-…`, '' of a bare UUID or another text.
+
+    Where Redis has users (deploy/redis), nobody else can read what is answered to that id.
+    """
+    found = _NAMED_ID.fullmatch(task_id)
+    return found[1] if found else ""
 
 
 def _encode(raw: bytes) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from tasks.submit import job_id_of
+from tasks.submit import Follows, job_id_of
 
 if TYPE_CHECKING:
     from config import Connection, Schedule
@@ -24,7 +24,7 @@ class Context:
     @property
     def job(self) -> str:
         """The job of this run: it follows from the schedule's name and the time, so a tick that fires twice is the same job."""
-        return job_id_of(f"schedule {self.schedule.name} {self.due_ms}")
+        return job_id_of(Follows.RUN, self.schedule.name, self.due_ms)
 
     @property
     def connection(self) -> Connection:

@@ -18,7 +18,7 @@ import orjson
 from tasks.rows import BadRow, ValidRow, validate_record
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.loading import find_started, submit
-from tasks.submit import job_id_of
+from tasks.submit import Follows, job_id_of
 from worker.job_view import JobView
 from worker.model import JobState, RowState
 
@@ -34,7 +34,7 @@ async def run(context: Context) -> Told:
     started: list[str] = []
     rows = 0
     for view in await _find_jobs(context):
-        job = job_id_of(f"schedule retry {view.id}")
+        job = job_id_of(Follows.RETRY, view.id)
         known = await find_started(context, job)
         if known is not None:
             continue

@@ -12,6 +12,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from celery import Celery
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tasks.scheduled.context import Context
 from tests.processes import ROOT, wait_until
 from tests.sandboxes import connection_table
 from tests.ushers import Usher, run_usher
@@ -237,6 +239,38 @@ def test_the_same_key_is_the_same_job(usher: Usher) -> None:
     other = usher.ask("usher.invite_guests", "away", rows[:1], key=key)
     assert other["job"] != first["job"]
     usher.ask("usher.cancel", other["job"])
+
+
+def test_ids_of_keys_tasks_and_schedules_never_meet(usher: Usher) -> None:
+    """A text that is one's key or time is another's task id, another connection's, another sender's: each is a job of its own."""
+    due_ms, plain = 1_764_380_000_000, f"nightly-{uuid.uuid4().hex}"
+    rows = [{"email": address()}]
+    texts = (plain, f"contoso {plain}", f"schedule {plain} {due_ms}", f"schedule retry {plain}")
+    schedule = SimpleNamespace(name=plain)
+    jobs = [Context(None, schedule, due_ms).job]  # type: ignore[arg-type]
+    for text in texts:
+        jobs += [
+            usher.ask_with("usher.invite_guests", ["contoso", rows], {}, task_id=text)["job"],
+            usher.ask("usher.invite_guests", "contoso", rows, key=text)["job"],
+            usher.ask("usher.invite_guests", "locked", rows, key=text)["job"],
+            usher.ask_with("usher.invite_guests", ["locked", rows], {}, task_id=f"{text}-2")["job"],
+            usher.ask_with("usher.invite_guest", ["contoso", address()], {"wait_s": 0}, task_id=f"{text}-3")["job"],
+        ]
+    assert len(set(jobs)) == len(jobs)
+
+
+def test_a_key_is_its_senders(usher: Usher) -> None:
+    """Who sends stands before the UUID of the task id; the same key of somebody else is a job of theirs, and told to them alone."""
+    key, rows = str(uuid.uuid4()), [{"email": address()}]
+
+    def send(sender: str) -> dict[str, Any]:
+        return usher.ask_with("usher.invite_guests", ["contoso", rows], {"key": key}, task_id=f"{sender}{uuid.uuid4()}")
+
+    portal, shop, nobody = send("portal-"), send("shop-"), send("")
+    assert len({told["job"] for told in (portal, shop, nobody)}) == 3
+    assert [send(sender)["job"] for sender in ("portal-", "shop-", "")] == [
+        told["job"] for told in (portal, shop, nobody)
+    ]
 
 
 def test_results_come_in_pages(usher: Usher) -> None:
