@@ -15,6 +15,7 @@ from unicodedata import normalize
 from worker import blobs
 from worker.addresses import fold_address, spellings
 from worker.chunks import links_context, read_chunk
+from worker.erasing import note_erased
 from worker.errors import LedgerBusy, LedgerError
 from worker.index import GuestIndex
 from worker.ledger import Ledger
@@ -57,6 +58,7 @@ async def forget_id(services: Services, object_id: str) -> Forgotten:
             base = services.keys.index(tenant_key)
             entries += await scripts["forget_guest"](keys=[], args=[base, hash_])
     audited = await services.trail.forget(sorted(hashes))
+    await note_erased(services.client, services.keys)
     jobs = sum(one.jobs for one in found)
     rows, more, known = (sum(getattr(one, name) for one in found) for name in ("rows", "entries", "audited"))
     return Forgotten(rows, jobs, entries + more, audited + known)
@@ -109,6 +111,7 @@ async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:
     for base, hash_ in hashes:
         entries += await scripts["forget_guest"](keys=[], args=[base, hash_])
     audited = await ledger.trail.forget([hash_ for _, hash_ in hashes])
+    await note_erased(ledger.client, ledger.keys)
     return Forgotten(rows, len({job for job, _ in found}), entries, audited)
 
 

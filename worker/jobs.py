@@ -15,6 +15,7 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError
 
 from worker.approval import SUBMITTER, WANTED, submitter_of
 from worker.audit import Trail
+from worker.erasing import note_erased
 from worker.errors import LedgerError, LedgerTooNew
 from worker.gates import Gate, Gates
 from worker.job_rows import JobRows
@@ -166,7 +167,8 @@ class Jobs:
             views.append(read_view(job, fields, gates[name]))
         if gone:
             with suppress(NoPermissionError):  # a user that may only read
-                await self.client.zrem(self.keys.jobs(), *gone)
+                if await self.client.zrem(self.keys.jobs(), *gone):
+                    await note_erased(self.client, self.keys)
         return views
 
     async def finished_jobs(self, connection: str) -> int:
@@ -272,6 +274,7 @@ class Jobs:
         # Last: should this be killed half-way, the job is still there to be deleted again
         await self.client.delete(self.keys.job(job), self.keys.back(job))
         await self.client.zrem(self.keys.jobs(), job)
+        await note_erased(self.client, self.keys)
         await self.client.zrem(self.keys.loading(), job)
         await self.client.srem(self.keys.ending(), job)
         return True
@@ -295,6 +298,7 @@ class Jobs:
         for raw in await self.client.zrandmember(self.keys.jobs(), 10):
             if not await self.client.exists(self.keys.job(raw.decode())):
                 await self.client.zrem(self.keys.jobs(), raw)
+                await note_erased(self.client, self.keys)
 
     async def _note_end(self, job: str) -> None:
         view = await self.view(job)

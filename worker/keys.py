@@ -240,6 +240,10 @@ class Keys:
         """set: every tenant key that addresses were ever hashed for: a person is looked for in each of them."""
         return f"{self.prefix}:index-tenants"
 
+    def erased(self) -> str:
+        """hash: n (how often something was erased), begun (of the rewriting of the append-only file: n then, and the server), done (n) (`worker/erasing.py`)."""
+        return f"{self.prefix}:erased"
+
     # The audit trail
 
     def audit_events(self, generation: int) -> str:

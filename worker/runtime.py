@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from worker.dispatcher import Dispatcher
 from worker.epochs import Epochs
+from worker.erasing import rewrite
 from worker.faults import Faults
 from worker.leases import Leases
 from worker.lookups import LookUps
@@ -196,6 +197,8 @@ class Runtime:
                 faults.look()
                 if place.private:
                     await asyncio.to_thread(keep_server)
+                    with suppress(*OUTAGE):
+                        await rewrite(services.client, services.keys)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), _LOOK_EVERY_S)
             await leases.close()

@@ -89,6 +89,7 @@ class Place:
 
         `sealed` False: without the ledger's key.
         """
+        from worker.erasing import rewrite_now
         from worker.services import open_services
         from worker.store import check_server
 
@@ -97,6 +98,8 @@ class Place:
             _, self.warnings = await check_server(services.client, within_s=_ANSWER_S)
             await services.tenants.recall()
             yield services
+            if self.private:
+                await rewrite_now(services.client, services.keys)
 
 
 @contextmanager

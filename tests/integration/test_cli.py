@@ -462,8 +462,10 @@ def test_a_deleted_job_is_gone(place: Place) -> None:
 def test_a_person_is_forgotten(place: Place) -> None:
     """One sentence; the row's outcome stays, and a job that has not ended stands in the way."""
     job = place.usher("invite", "once@example.org", "other@example.org", "-c", "sandbox", "--json").job["job"]
+    files = set((find_folders(place.env).data / "appendonlydir").glob("*.base.*"))
     done = place.usher("guests", "forget", "ONCE@example.org")
     assert (done.status, done.err) == (0, "")
+    assert not files & set((find_folders(place.env).data / "appendonlydir").glob("*.base.*")), "written anew"
     assert done.out.startswith("Forgotten: 1 row of 1 job no longer names this person; the index of guests too")
     rows = list(csv.DictReader(place.usher("jobs", "results", job).out.splitlines()))
     assert [(row["email"], row["status"]) for row in rows] == [("", "invited"), ("other@example.org", "invited")]
