@@ -41,6 +41,8 @@ class ForeseenRow:
     number: int
     row: dict[str, Any] = field(repr=False)
     foreseen: Foreseen
+    waits: bool = True
+    """Whether it has no outcome yet."""
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class Foresight:
                 )
                 self.not_looked_up += seen.known is None and seen.why_not is not None
                 foreseen = foresee(row, address, seen, self.rules, prechecked=prechecked, resend=self.options.resend)
-            judged.append(ForeseenRow(contents.base + i, row, foreseen))
+            judged.append(ForeseenRow(contents.base + i, row, foreseen, waits=address is not None))
         return judged
 
     async def _look_up(self, addresses: Sequence[str]) -> tuple[dict[str, DirectoryUser], dict[str, WhyNot]]:

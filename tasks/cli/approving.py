@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.cli.errors import Refusal
 from tasks.cli.finding import find_job
+from tasks.cli.reviewing import show_review
 from tasks.cli.showing import job_details
 from tasks.cli.words import many
 from worker.actor import find_person
@@ -29,8 +30,10 @@ async def approve(terminal: Terminal, place: Place, services: Services, wanted: 
     person = find_person()
     if fault := refuse(view.id, view.info, person):
         raise Refusal(fault)
-    if terminal.interactive and not yes and terminal.ask(_question(view)).lower() not in ("y", "yes"):
-        raise Refusal("Not confirmed; nothing was sent.")
+    if terminal.interactive and not yes:
+        await show_review(terminal, place, services, view)
+        if terminal.ask(_question(view)).lower() not in ("y", "yes"):
+            raise Refusal("Not confirmed; nothing was sent.")
     pause_why = "" if place.runs_on else _FOLLOWED_BY_NOBODY
     if not await services.jobs.approve(view, str(person), pause_why=pause_why):
         raise Refusal(

@@ -117,7 +117,10 @@ def _wanted_results(options: dict[str, Any]) -> Wanted:
 @json_option()
 @click.pass_obj
 def approve(session: Session, id: str, yes: bool) -> int:  # noqa: A002
-    """Let somebody else's job run that waits for approval (require_approval of its connection)."""
+    """Let somebody else's job run that waits for approval (require_approval of its connection).
+
+    On a terminal it first shows the rows, their domains and what would become of them, and asks.
+    """
     from tasks.cli.approving import approve as work
 
     return work_on_rows(session, lambda terminal, place, services: work(terminal, place, services, id, yes=yes))

@@ -142,7 +142,8 @@ async def _dry_run(
     run: Run, services: Services, request: Request, connection: Connection, loaded: Loaded, tenant: Tenant | None
 ) -> int:
     """Say what would happen, remove the loaded job again; returns the exit status."""
-    from tasks.cli.dry_run import describe, look, show, write_plan
+    from tasks.cli.dry_run import describe, look, write_plan
+    from tasks.cli.tally import show
 
     terminal, wants_plan = run.terminal, request.output.endswith(".json")
     forecast = await look(run, services, request, connection, loaded)

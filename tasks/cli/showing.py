@@ -11,6 +11,7 @@ from tasks.cli.finding import find_job
 from tasks.cli.place import Place, pause_left_behind
 from tasks.cli.progress import waiting_words
 from tasks.cli.report import outcome_table, show_troubled
+from tasks.cli.reviewing import show_whom
 from tasks.cli.terminal import Terminal, build_facts, build_table
 from tasks.cli.words import many, moment, number
 from tasks.health import tell_problem
@@ -87,6 +88,8 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     }
     table = build_facts((name, value) for name, value in facts.items() if value)
     terminal.show(table, "", outcome_table(view))
+    if view.awaits_approval:
+        await show_whom(terminal, services, view)
     if not view.ended:
         if words := waiting_words(view):
             terminal.show("", words)

@@ -17,6 +17,7 @@ import redis
 
 from tests.processes import wait_until
 from tests.sandboxes import connection_table
+from tests.terminals import Terminal
 from tests.ushers import Usher, run_usher
 
 ME = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
@@ -127,6 +128,57 @@ def test_a_submitter_whose_configuration_does_not_say_so_is_no_way_around(usher:
     submitted_elsewhere(usher, told["job"])
     assert run(usher, "jobs", "approve", told["job"])[0] == 0
     assert usher.finished(told["job"])["invited"] == 1
+
+
+LIST = """email,display_name
+known@fabrikam.example,Known
+{new},Zoe New
+m@gmial.com,Slip
+a@contoso.example,A Colleague
+nonsense,N
+"""
+
+
+def test_who_approves_sees_whom(usher: Usher) -> None:
+    """The rows in full, the domains, and what would become of them, before the question; `jobs show` has the first two."""
+    new = address()
+    usher.sandbox.ask("users", {"action": "add", "email": "known@fabrikam.example"})
+    path = usher.folder / "whom.csv"
+    path.write_text(LIST.format(new=new))
+    job = run(usher, "invite", str(path), "-c", "contoso", "--yes", "--accept-bad")[1]["job"]
+    submitted_elsewhere(usher, job)
+    shown = usher.run("jobs", "show", job).out
+    assert all(words in shown for words in (new, "Zoe New", "gmial.com", "did they mean gmail.com?")), shown
+    desk = Terminal(usher.env, usher.folder, "jobs", "approve", job)
+    seen = desk.read_until("[y/N]")
+    assert all(words in seen for words in (new, "Zoe New", "fabrikam.example", "did they mean gmail.com?")), seen
+    assert re.search(r"invite +2\b", seen), seen
+    assert re.search(r"skip +1\b", seen), seen
+    assert re.search(r"refuse +1\b", seen), seen
+    assert "Not checked" in seen
+    assert "nonsense" not in seen, "it ended before"
+    desk.type("n\n")
+    assert desk.wait() == 2
+    assert mails(usher, new) == 0
+    assert run(usher, "jobs", "show", job)[1]["state"] == "held"
+
+
+def test_who_cannot_ask_the_tenant_still_sees_whom(usher: Usher) -> None:
+    """Without the credential: the rows, the domains, and why the rest is not known."""
+    email = address()
+    job = run(usher, "invite", email, "-c", "contoso", "--yes")[1]["job"]
+    submitted_elsewhere(usher, job)
+    config = usher.folder / "no-secret.toml"
+    text = (usher.folder / "usher.toml").read_text()
+    config.write_text(re.sub(r'client_secret = ".*"', 'client_secret = "file:/nowhere/secret"', text))
+    desk = Terminal(usher.env | {"USHER_CONFIG": str(config)}, usher.folder, "jobs", "approve", job)
+    seen = " ".join(desk.read_until("[y/N]").split())
+    assert email in seen
+    assert "fabrikam.example" in seen
+    assert "could not be looked at from here" in seen
+    desk.type("y\n")
+    assert desk.wait() == 0
+    assert usher.finished(job)["invited"] == 1
 
 
 def test_a_producers_guest_is_pending_at_once_and_says_why(usher: Usher) -> None:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
-import pty
 import re
-import select
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +23,7 @@ from tests.needs import need
 from tests.processes import ROOT, USHER, plain_environment, running, wait_until
 from tests.sandboxes import connection_table, run_sandbox
 from tests.sites import OwnValkey
+from tests.terminals import Terminal
 from worker.attachment import read_status
 from worker.folders import find_folders
 from worker.lockfile import read_note
@@ -35,10 +32,6 @@ COUNTS = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pending"
 KEYS = ["job", "connection", "state", "rows", *COUNTS, "elapsed_s"]
 NO_ROOM = "usher: Not everything could be written (no space left on device): whoever runs this machine makes room."
 JOB = re.compile(r"^Job ([a-z2-7]{10})$", re.MULTILINE)
-AT_A_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-)
-"""Makes standard input the terminal that Ctrl-C comes from."""
 
 
 @dataclass
@@ -145,56 +138,15 @@ class _make_place:  # noqa: N801 - used as a function
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class Typist:
-    """A command at a terminal of its own, and somebody who types."""
+class Typist(Terminal):
+    """A command at a terminal of its own, in a place."""
 
     def __init__(self, place: Place, *arguments: str) -> None:
-        self.text = ""
-        self._fd, theirs = pty.openpty()
-        argv = [sys.executable, "-c", AT_A_TERMINAL, *USHER, *arguments]
-        env = place.env | {"TERM": "xterm"}
-        self._process = subprocess.Popen(
-            argv, stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=place.folder, start_new_session=True
-        )
-        os.close(theirs)
-
-    def read_until(self, wanted: str, within_s: float = 30.0) -> str:
-        """Read until something is on the screen; returns all of it without colours."""
-        deadline_s = time.monotonic() + within_s
-        while wanted not in self.text:
-            assert time.monotonic() < deadline_s, self.text
-            assert self._read(0.2) or wanted in self.text, self.text
-        return self.text
-
-    def type(self, text: str) -> None:
-        """Type."""
-        os.write(self._fd, text.encode())
-
-    def is_running(self, wait_s: float) -> bool:
-        """Whether the command is still there after so long at most."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(wait_s)
-        return self._process.poll() is None
+        super().__init__(place.env, place.folder, *arguments)
 
     def end(self, within_s: float = 40.0) -> Result:
         """Read until the command ends."""
-        deadline_s = time.monotonic() + within_s
-        while self._read(0.2):
-            assert time.monotonic() < deadline_s, self.text
-        status = self._process.wait(10)
-        os.close(self._fd)
-        return Result(status, self.text, self.text)
-
-    def _read(self, wait_s: float) -> bool:
-        ready, _, _ = select.select([self._fd], [], [], wait_s)
-        if not ready:
-            return True
-        try:
-            data = os.read(self._fd, 65536)
-        except OSError:  # EIO: nobody has the other end open any more
-            data = b""
-        self.text += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", data.decode(errors="replace"))
-        return bool(data)
+        return Result(self.wait(within_s), self.text, self.text)
 
 
 def test_the_sample_becomes_guests(place: Place) -> None:
