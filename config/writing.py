@@ -1,15 +1,17 @@
-"""Writing the configuration for people: a connection's table at the end of the file, and the private files beside it.
+"""Writing the configuration for people: a connection's table at the end of the file or out of it, and the private files beside it.
 
 All that stands in the file stays, comments included; what would not be read back as it was meant is not written.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
+import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from config.errors import ConfigError
@@ -59,8 +61,7 @@ def append_connection(path: Path, name: str, values: Mapping[str, str], env: Map
     written (the sentence then says what to put in by hand).
     """
     table = table_text(name, values)
-    real = path.resolve()  # a link stays a link
-    before = _read(real)
+    before = _read(path.resolve())
     text = before.decode("utf-8-sig")
     ending = "\r\n" if "\r\n" in text else "\n"
     known = _parsed(path, text).get("connections", {})
@@ -68,6 +69,60 @@ def append_connection(path: Path, name: str, values: Mapping[str, str], env: Map
         raise ConfigError(f"{path} has a connection {name} already: choose another name, or change it there.")
     gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
     after = before + f"{gap}{table}".replace("\n", ending).encode()
+    _replace(path, before, after, env, f"Put this into the configuration yourself:\n{table}")
+
+
+def remove_connection(path: Path, name: str, env: Mapping[str, str] = os.environ) -> None:
+    """Take a connection's table out of the file. All else stays, comments included; the whole is read back before it takes the file's place.
+
+    Raises `ConfigError` with nothing changed: there is no such table, something else names the connection, or the file cannot be written.
+    """
+    before = _read(path.resolve())
+    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+    text = before.decode("utf-8-sig")
+    wanted = _parsed(path, text)
+    known = wanted.get("connections")
+    if not isinstance(known, dict) or name not in known:
+        raise ConfigError(f"{path} has no connection {name}; nothing was written.")
+    del known[name]
+    by_hand = f"Take connection {name} out of it yourself."
+    for after in _without_table(text, name):
+        if _content(after) == _content_of(wanted):
+            _replace(path, before, mark + after.encode(), env, by_hand)
+            return
+    raise ConfigError(f"{path} does not hold connection {name} in one table of its own; nothing was written. {by_hand}")
+
+
+def _without_table(text: str, name: str) -> Iterator[str]:
+    """Yield the text without the table, up to each line that may begin the next one; a line in a long value may look like that. Pure."""
+    lines = text.splitlines(keepends=True)
+    own = re.compile(rf"\s*\[\s*connections\s*\.\s*([\"']?){re.escape(name)}\1\s*\]")
+    heads = [number for number, line in enumerate(lines) if line.lstrip().startswith("[")]
+    for start in (head for head in heads if own.match(lines[head])):
+        for end in (*(head for head in heads if head > start), len(lines)):
+            left, rest = lines[:start], end
+            while rest > start + 1 and lines[rest - 1].strip()[:1] in ("", "#"):
+                rest -= 1  # a comment above the next table is about that
+            while left and not left[-1].strip():
+                left.pop()
+            yield "".join([*left, *lines[rest:]] if left else lines[rest:]).lstrip("\r\n")
+
+
+def _content(text: str) -> dict[str, object] | None:
+    try:
+        return _content_of(tomllib.loads(text))
+    except ValueError:
+        return None
+
+
+def _content_of(tables: dict[str, object]) -> dict[str, object]:
+    """Return what matters of a file: whether it has no connections or an empty table of them is the same."""
+    return {name: table for name, table in tables.items() if name != "connections" or table}
+
+
+def _replace(path: Path, before: bytes, after: bytes, env: Mapping[str, str], by_hand: str) -> None:
+    """Let `after` take the place of what the file held `before`, once it was read back. `by_hand`: what to do where it cannot be written."""
+    real = path.resolve()  # a link stays a link
     scratch = real.with_name(f".{real.name}.{os.getpid()}")
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
@@ -84,9 +139,7 @@ def append_connection(path: Path, name: str, values: Mapping[str, str], env: Map
             _take_over(real, scratch)
         scratch.replace(real)
     except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written ({error.strerror or error}). Put this into the configuration yourself:\n{table}"
-        ) from None
+        raise ConfigError(f"{path} cannot be written ({error.strerror or error}). {by_hand}") from None
     finally:
         scratch.unlink(missing_ok=True)
 

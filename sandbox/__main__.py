@@ -63,7 +63,7 @@ def read_options(arguments: list[str] | None) -> Options:
         port=given.port,
         seed=given.seed,
         names=_words(given.names),
-        state_dir=given.state_dir,
+        state_dir=given.state_dir and given.state_dir.absolute(),  # the ready file is read from anywhere
         ready_file=given.ready_file,
         log_file=given.log,
         parent_pid=given.parent_pid,

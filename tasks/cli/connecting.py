@@ -6,39 +6,21 @@ Every question has an option, so a script answers them all beforehand; without a
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from config.values import is_guid, parse_name
+from tasks.cli.credential import Answers, ask, find_credential
 from tasks.cli.errors import Refusal
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
 
 if TYPE_CHECKING:
     from tasks.cli.terminal import Terminal
-    from worker.certificates import NewCertificate
 
 _CLOUDS = ("global", "usgov", "usgov-dod", "china")
-_SECRET_BYTES = 8192
-_STDIN = "-"
-
-
-@dataclass(slots=True)
-class _Answers:
-    """What is known of the connection so far, as its table will hold it, and what was made for it."""
-
-    name: str
-    table: dict[str, str] = field(default_factory=dict)
-    made: list[Path] = field(default_factory=list)
-    upload: Path | None = None
-    certificate: NewCertificate | None = None
-    credential: str = ""
 
 
 @click.command("add")
@@ -78,17 +60,19 @@ class _Answers:
 def add(session: Session, /, name: str, **given: Any) -> int:
     """Add a connection: ask for tenant, application and credential, and write them into the configuration.
 
-    Makes a key and a certificate to upload, or takes the client secret without showing it. What has an option is not asked.
+    Makes a key and a certificate to upload, or takes the client secret without showing it, and signs in with it. What has an option is
+    not asked. What cannot work is not written; what could not be tried is asked about.
     """
     from tasks.cli.terminal import Terminal
 
     terminal = Terminal(session)
-    answers = _Answers(name)
+    answers = Answers(name)
     file = _refuse_early(name, given)
     try:
         _find_tenant(terminal, answers, given)
         _find_client(terminal, answers, given)
-        _find_credential(terminal, answers, given, file.parent)
+        find_credential(terminal, answers, given, file.parent)
+        _ask_about_doubt(terminal, answers)
         from config.writing import append_connection
 
         append_connection(file, name, answers.table)
@@ -140,26 +124,7 @@ def _read_ready_file(given: dict[str, Any]) -> None:
         ) from None
 
 
-def _ask(terminal: Terminal, given: str | None, option: str, question: str, check: Callable[[str], str]) -> str:
-    """Return an answer that `check` accepts (it raises ValueError with a sentence): the option's, or asked for until it is one."""
-    if given is not None:
-        try:
-            return check(given)
-        except ValueError as error:
-            raise Refusal(f"{option}: {error} Nothing was written.") from None
-    if not terminal.interactive:
-        raise Refusal(f"{option} is missing, and there is no terminal to ask on; nothing was written.")
-    while True:
-        answer = terminal.ask(question)
-        if not answer:
-            raise Refusal("No answer; nothing was written.")
-        try:
-            return check(answer)
-        except ValueError as error:
-            terminal.warn(str(error))
-
-
-def _find_tenant(terminal: Terminal, answers: _Answers, given: dict[str, Any]) -> None:
+def _find_tenant(terminal: Terminal, answers: Answers, given: dict[str, Any]) -> None:
     """Ask for the tenant and find out its id and cloud."""
     from urllib.parse import urlsplit
 
@@ -179,16 +144,18 @@ def _find_tenant(terminal: Terminal, answers: _Answers, given: dict[str, Any]) -
         except TokenRefused as error:
             hint = "" if wanted or authority else " A tenant of China's cloud needs --cloud china."
             raise ValueError(f"{error}{hint}") from None
-        except (TokenUnavailable, WayOutUnusable) as error:
+        except WayOutUnusable as error:
+            raise Refusal(f"{error} Nothing was written.") from None
+        except TokenUnavailable as error:
             if not is_guid(tenant):
                 raise ValueError(
                     f"{error} The domain could not be looked up; give the tenant's ID, or try again."
                 ) from None
-            terminal.warn(f"{error} The tenant's ID is taken as it is.")
+            answers.doubt = str(error)
             facts = TenantFacts(tenant.lower(), wanted or "global")
         return tenant
 
-    told = _ask(terminal, given["tenant"], "--tenant", "Tenant (Directory ID, or a domain such as contoso.com):", check)
+    told = ask(terminal, given["tenant"], "--tenant", "Tenant (Directory ID, or a domain such as contoso.com):", check)
     assert facts is not None
     if wanted and facts.cloud and facts.cloud != wanted:
         raise Refusal(
@@ -215,7 +182,7 @@ def _tenant_name(text: str) -> str:
         raise ValueError(f"This {error}.") from None
 
 
-def _find_client(terminal: Terminal, answers: _Answers, given: dict[str, Any]) -> None:
+def _find_client(terminal: Terminal, answers: Answers, given: dict[str, Any]) -> None:
     def check(text: str) -> str:
         text = text.strip()
         if not is_guid(text):
@@ -226,93 +193,22 @@ def _find_client(terminal: Terminal, answers: _Answers, given: dict[str, Any]) -
             )
         return text.lower()
 
-    answers.table["client_id"] = _ask(terminal, given["client_id"], "--client-id", "Application (client) ID:", check)
+    answers.table["client_id"] = ask(terminal, given["client_id"], "--client-id", "Application (client) ID:", check)
 
 
-def _find_credential(terminal: Terminal, answers: _Answers, given: dict[str, Any], folder: Path) -> None:
-    """Make, take or refer to the credential."""
-    if given["secret_env"]:
-        answers.table["client_secret"], answers.credential = f"env:{given['secret_env']}", "secret"
-    elif given["certificate_file"]:
-        _use_certificate(answers, Path(given["certificate_file"]), given["certificate_password"])
-    elif given["secret_file"] not in (None, _STDIN):
-        _use_secret(answers, Path(given["secret_file"]))
-    elif given["secret_file"] == _STDIN:
-        _keep_secret(answers, _check_secret(sys.stdin.readline(_SECRET_BYTES)), folder)
-    elif given["makes_certificate"] or _wants_certificate(terminal):
-        _make_certificate(answers, given["days"], folder)
-    else:
-        with terminal.unseen():
-            secret = _ask(terminal, None, "--secret-file", "Client secret, its Value (not shown):", _check_secret)
-        terminal.say()
-        _keep_secret(answers, secret, folder)
+def _ask_about_doubt(terminal: Terminal, answers: Answers) -> None:
+    """Ask whether a connection that could not be tried is wanted all the same. Raises `Refusal` for anything but a yes."""
+    if not answers.doubt:
+        return
+    if not terminal.interactive:
+        raise Refusal(f"{answers.doubt} So nobody can say whether this connection works, and nothing was written.")
+    terminal.warn(answers.doubt)
+    question = "So nobody can say whether this connection works. Write it all the same? [y/N]"
+    if terminal.ask(question).lower() not in ("y", "yes"):
+        raise Refusal("Not confirmed; nothing was written.")
 
 
-def _wants_certificate(terminal: Terminal) -> bool:
-    def check(text: str) -> str:
-        first = text.strip().lower()[:1]
-        if first not in ("c", "s"):
-            raise ValueError("Type c or s.")
-        return first
-
-    question = "Sign in with a certificate, made here (better), or with a client secret? [c/s]"
-    return _ask(terminal, None, "--certificate (or --secret-file)", question, check) == "c"
-
-
-def _check_secret(text: str) -> str:
-    text = text.strip()
-    if is_guid(text):
-        raise ValueError(
-            "That is the secret's ID; the secret itself is what Entra's page shows as its Value, once, when it is made."
-        )
-    if len(text) < 8 or not text.isprintable() or " " in text:
-        raise ValueError("That is no client secret: one line, no blanks, some 40 characters.")
-    return text
-
-
-def _keep_secret(answers: _Answers, secret: str, folder: Path) -> None:
-    from config.writing import write_private
-
-    path = write_private(folder / "secrets" / f"{answers.name}.secret", secret.encode())
-    answers.made.append(path)
-    answers.table["client_secret"], answers.credential = f"file:secrets/{path.name}", "secret"
-
-
-def _use_secret(answers: _Answers, path: Path) -> None:
-    from config import Reference
-
-    secret = Reference.parse(f"file:{path}", key="--secret-file").resolve().reveal()
-    try:
-        _check_secret(secret)
-    except ValueError as error:
-        raise Refusal(f"--secret-file: {error} Nothing was written.") from None
-    answers.table["client_secret"], answers.credential = f"file:{path.absolute()}", "secret"
-
-
-def _use_certificate(answers: _Answers, path: Path, password: str | None) -> None:
-    if not path.is_file():
-        raise Refusal(f"--certificate-file: there is no file {path}; nothing was written.")
-    answers.table["certificate"], answers.credential = f"file:{path.absolute()}", "certificate"
-    if password:
-        answers.table["certificate_password"] = password  # that it is a reference is checked with the rest of the table
-
-
-def _make_certificate(answers: _Answers, days: int, folder: Path) -> None:
-    from config.writing import write_private
-    from worker.certificates import make_certificate
-
-    made = make_certificate(f"usher {answers.name}", days)
-    path = write_private(folder / "secrets" / f"{answers.name}.pem", made.private_pem)
-    answers.made.append(path)
-    answers.upload = write_private(path.with_suffix(".cer"), made.public_pem)
-    answers.made.append(answers.upload)
-    with suppress(OSError):
-        answers.upload.chmod(0o644)  # public, and somebody else may be the one who uploads it
-    answers.certificate, answers.credential = made, "certificate"
-    answers.table["certificate"] = f"file:secrets/{path.name}"
-
-
-def _tell(terminal: Terminal, answers: _Answers, file: Path) -> None:
+def _tell(terminal: Terminal, answers: Answers, file: Path) -> None:
     """Say what was written and what comes next."""
     name, certificate = answers.name, answers.certificate
     terminal.show(f"Connection {name} is written into {file}.")
@@ -327,6 +223,8 @@ def _tell(terminal: Terminal, answers: _Answers, file: Path) -> None:
         )
     elif answers.made:
         terminal.show(f"Its secret stays in {answers.made[0]}, for this account only.")
+    if answers.tried:
+        terminal.show("Entra takes the secret: signing in works.")
     steps += [
         f"Let an administrator consent:  usher connections consent {name}",
         f"Then see whether it works:     usher connections check {name}",

@@ -11,6 +11,7 @@ from tasks.cli.consenting import consent, features_option
 from tasks.cli.errors import Refusal
 from tasks.cli.groups import CommandGroup
 from tasks.cli.options import json_option
+from tasks.cli.removing import remove
 from tasks.cli.session import Session
 from tasks.cli.working import work_on_ledger, work_on_rows
 
@@ -26,11 +27,12 @@ _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 @click.group(cls=CommandGroup, context_settings=_HELP)
 def connections() -> None:
-    """Add connections, get them consented to, check them, hold them, reopen them."""
+    """Add connections, get them consented to, check them, hold them, reopen them, remove them."""
 
 
 connections.add_command(add)
 connections.add_command(consent)
+connections.add_command(remove)
 
 
 @connections.command("list")

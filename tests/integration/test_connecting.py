@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import ssl
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from config.reader import load_settings
 from tests.integration.test_cli import Place, Typist
-from tests.processes import plain_environment, wait_until
+from tests.processes import plain_environment, running, wait_until
 from tests.sandboxes import Sandbox, run_sandbox
 
 
@@ -42,6 +43,13 @@ def rehearsal(sandbox: Sandbox) -> tuple[str, ...]:
     ready = sandbox.ready
     host = ready["url"]
     return ("--authority", host, "--graph-url", ready["graph_url"], "--ca-file", ready["ca_file"])
+
+
+ELSEWHERE = (
+    *("--tenant", "11111111-2222-3333-4444-555555555555", "--client-id", "22222222-2222-3333-4444-555555555555"),
+    *("--authority", "https://127.0.0.1:1", "--graph-url", "https://127.0.0.1:1/v1.0"),
+)
+"""Where nobody answers."""
 
 
 def ready_file(place: Place, sandbox: Sandbox) -> str:
@@ -95,6 +103,9 @@ def test_a_secret_is_taken_unseen(place: Place, sandbox: Sandbox) -> None:
     secret_id = "0f0e0d0c-1111-2222-3333-444455556666"
     typist.type(f"{secret_id}\n")
     typist.read_until("That is the secret's ID")
+    typist.type("a-secret-that-nobody-made\n")
+    typist.read_until("The client secret was refused")
+    assert not (place.folder / "secrets/trial.secret").exists()
     typist.type(f"{sandbox.secret}\n")
     done = typist.end()
     assert done.status == 0, done.err
@@ -150,6 +161,13 @@ def test_options_answer_every_question(place: Place, sandbox: Sandbox) -> None:
         (("a", "--sandbox", "READY", "--secret-file", "missing"), "missing, which does not exist"),
         (("a", "--sandbox", "READY", "--secret-file", "guid"), "That is the secret's ID"),
         (("a", "--sandbox", "READY", "--secret-env", "1x"), "must name an environment variable"),
+        (("a", "--sandbox", "READY", "--secret-file", "wrong"), "The client secret was refused"),
+        (("a", "--sandbox", "READY", "--secret-env", "WRONG_SECRET"), "The client secret was refused"),
+        (("a", "--sandbox", "READY", "--ca-file", "missing.pem", "--certificate"), "missing.pem"),
+        (
+            ("a", *ELSEWHERE, "--certificate"),
+            "So nobody can say whether this connection works, and nothing was written.",
+        ),
         (("a", "--sandbox", "READY", "--certificate-file", "missing"), "there is no file missing"),
     ],
 )
@@ -157,6 +175,8 @@ def test_what_cannot_be_is_one_sentence(place: Place, sandbox: Sandbox, argument
     """Status 2, and nothing lies about afterwards."""
     ready = ready_file(place, sandbox)
     place.write("guid", "0f0e0d0c-1111-2222-3333-444455556666\n")
+    place.write("wrong", "a-secret-that-nobody-made\n")
+    place.env["WRONG_SECRET"] = "another-secret-that-nobody-made"
     done = place.usher("connections", "add", *(ready if part == "READY" else part for part in arguments))
     assert done.status == 2
     assert words in done.err
@@ -204,3 +224,58 @@ def test_the_check_says_what_is_missing(place: Place, sandbox: Sandbox) -> None:
         sandbox.ask(
             "policy", {"roles": ["User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All"]}
         )
+
+
+def test_what_could_not_be_tried_is_asked_about(place: Place) -> None:
+    """Only a yes writes it."""
+    for answer, status in (("\n", 2), ("y\n", 0)):
+        typist = Typist(place, "connections", "add", "later", *ELSEWHERE, "--certificate")
+        typist.read_until("Write it all the same? [y/N]")
+        typist.type(answer)
+        done = typist.end()
+        assert (done.status, (place.folder / "usher.toml").exists()) == (status, status == 0), done.out
+
+
+def test_the_ready_file_is_good_from_any_folder(place: Place) -> None:
+    """A sandbox that was started with relative paths writes down whole ones."""
+    argv = [sys.executable, "-P", "-m", "sandbox", "--ready-file", "here.json", "--state-dir", "here"]
+    with running(argv, place.folder / "sandbox.log", place.env, place.folder) as process:
+        path = place.folder / "here.json"
+        wait_until(lambda: path.exists() or process.poll() is not None, 20, "the ready file")
+        ready = json.loads(path.read_text())
+        for key in ("ca_file", "certificate_file", "client_secret_file"):
+            assert Path(ready[key]).is_absolute(), key
+        (place.folder / "elsewhere").mkdir()
+        elsewhere = Place(place.folder / "elsewhere", place.env)
+        added = elsewhere.usher(
+            *("connections", "add", "trial", "--sandbox", "../here.json"),
+            *("--secret-file", ready["client_secret_file"]),
+        )
+        assert added.status == 0, added.err
+        assert "signing in works" in added.out
+
+
+def test_a_connection_is_removed_once_its_jobs_have_ended(place: Place, sandbox: Sandbox) -> None:
+    """Only out of the file, after a question; a job that has not ended is in the way, unless told."""
+    place.usher(
+        *("connections", "add", "trial", "--sandbox", ready_file(place, sandbox)),
+        *("--secret-file", sandbox.ready["client_secret_file"]),
+    )
+    place.write("usher.toml", (place.folder / "usher.toml").read_text() + '\n# ours\n[ledger]\nkeep = "9d"\n')
+    guests = ("a@fabrikam.example", "b@fabrikam.example")
+    job = place.usher("invite", *guests, "-c", "trial", "--pilot", "1", "--json").job["job"]
+    refused = place.usher("connections", "remove", "trial")
+    assert (refused.status, f"Job {job} (paused) of connection trial has not ended" in refused.err) == (2, True)
+    typist = Typist(place, "connections", "remove", "trial", "--with-open-jobs")
+    asked = typist.read_until("[y/N]")
+    assert "Rows of its open jobs wait" in asked
+    typist.type("\n")
+    assert typist.end().status == 2
+    assert place.usher("jobs", "cancel", job).status == 0
+    done = place.usher("connections", "remove", "trial")
+    assert done.status == 0, done.err
+    assert sandbox.ready["client_secret_file"] in done.out
+    assert Path(sandbox.ready["client_secret_file"]).exists()
+    assert (place.folder / "usher.toml").read_text() == '# ours\n[ledger]\nkeep = "9d"\n'
+    assert "There is no connection" in place.usher("connections", "remove", "trial").err
+    assert "is built in" in place.usher("connections", "remove", "sandbox").err

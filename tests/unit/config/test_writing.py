@@ -8,7 +8,7 @@ import pytest
 
 from config.errors import ConfigError
 from config.reader import load_settings
-from config.writing import append_connection, file_to_write, write_private
+from config.writing import append_connection, file_to_write, remove_connection, write_private
 
 TABLE = {
     "tenant_id": "11111111-2222-3333-4444-555555555555",
@@ -93,3 +93,80 @@ def test_the_file_that_is_read_is_the_one_that_is_written(tmp_path: Path, monkey
     assert file_to_write({"USHER_CONFIG": str(named)}) == named
     if not Path("/etc/usher/usher.toml").exists():
         assert file_to_write({}) == tmp_path / "usher.toml"
+
+
+MANY = """# ours
+timezone = "Europe/Berlin"  # once
+
+[connections.first]  # the first
+tenant_id = "a.example"
+client_id = "6f2c3d0a-0000-0000-0000-000000000001"
+client_secret = [
+  "env:A",
+]
+
+# about the second
+[connections . "second"]
+tenant_id = "b.example"
+client_id = "6f2c3d0a-0000-0000-0000-000000000002"
+client_secret = "env:B"
+
+[ledger]
+keep = "9d"
+"""
+
+
+def test_a_connection_is_taken_out_and_all_else_stays(tmp_path: Path) -> None:
+    """Comments, order, line ends; the last one takes nothing else with it."""
+    path = tmp_path / "usher.toml"
+    text = MANY
+    for ending in ("\n", "\r\n"):
+        path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", ending).encode())
+        remove_connection(path, "first", {})
+        kept = text[: text.index("[connections.first]")].rstrip() + "\n\n" + text[text.index("# about the second") :]
+        assert path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\n\n", "\n") == kept.replace(
+            "\n\n", "\n"
+        )
+        assert set(load_settings({}, path).connections) == {"second"}
+        remove_connection(path, "second", {})
+        assert load_settings({}, path).connections == {}
+        left = path.read_bytes()
+        assert (left.count(b"# about the second"), left.count(b"9d"), left.count(b"\r")) == (
+            (1, 1, left.count(b"\n")) if ending == "\r\n" else (1, 1, 0)
+        )
+    assert [entry.name for entry in tmp_path.iterdir()] == ["usher.toml"]
+
+
+def test_a_line_in_a_value_is_no_table(tmp_path: Path) -> None:
+    """What looks like the next table may stand in a text of several lines."""
+    path = tmp_path / "usher.toml"
+    table = '[connections.new]\ntenant_id = "a.example"\nclient_id = "x"\nclient_secret = "env:A"\n'
+    long = 'redirect_url = """https://a.example/\\\n\n[ledger]"""\n'
+    path.write_text(f"{table.replace('client_id', long + 'client_id')}[ledger]\nkeep = 10\n")
+    remove_connection(path, "new", {})
+    assert path.read_text() == "[ledger]\nkeep = 10\n"
+
+
+OWN_TABLE = '[connections.new]\ntenant_id = "a.example"\nclient_id = "x"\nclient_secret = "env:A"\n'
+NEEDED = '[schedules.night]\ntask = "check_connections"\nevery = "1d"\nconnection = "new"\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ("", "has no connection new"),
+        (
+            '[connections]\nnew = {tenant_id = "a.example", client_id = "x", client_secret = "env:A"}\n',
+            "table of its own",
+        ),
+        (OWN_TABLE + NEEDED, "schedules.night.connection names no connection"),
+    ],
+)
+def test_what_cannot_be_taken_out_stays(tmp_path: Path, before: str, words: str) -> None:
+    """A sentence, and the file as it was."""
+    path = tmp_path / "usher.toml"
+    path.write_text(before)
+    with pytest.raises(ConfigError) as caught:
+        remove_connection(path, "new", {})
+    assert words in str(caught.value)
+    assert path.read_text() == before

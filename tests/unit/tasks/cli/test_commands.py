@@ -52,7 +52,7 @@ def test_every_command_is_there() -> None:
         ("guests", {"forget", "export"}),
         ("schedules", {"list", "show", "add", "remove", "enable", "disable", "run"}),
         ("audit", {"list", "export"}),
-        ("connections", {"add", "consent", "list", "check", "hold", "reopen"}),
+        ("connections", {"add", "consent", "list", "check", "hold", "reopen", "remove"}),
     ],
 )
 def test_groups_hold_their_commands(group: str, names: set[str]) -> None:
