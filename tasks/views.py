@@ -40,7 +40,8 @@ async def outcome_of(services: Services, job: str) -> dict[str, Any]:
     """Return the outcome of a job of one row; while it has none, `{"status": "pending", "job", "row", "why"}`."""
     async for record in services.jobs.rows.results(job, limit=1):
         if record["status"] != "pending":
-            return {"job": job, **public_record(record)}
+            # Its status first: Flower's list cuts a result short
+            return {"status": record["status"], "job": job, **public_record(record)}
     view = await services.jobs.view(job)
     if view is None:
         return no_such_job(job)
