@@ -11,10 +11,12 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
 
 from config.values import is_guid
 from worker.discovery import fetch_tenant_facts
@@ -51,8 +53,9 @@ class Tenants:
 
     async def recall(self) -> None:
         """Learn what others have found out; nobody is asked. Raises redis-py's outages."""
-        for name, value in (await self._client.hgetall(self._keys.tenant_ids())).items():
-            self._known[name.decode()] = _parse(value)
+        with suppress(NoPermissionError):  # a user that may only read jobs, by an older list of users: names stay names
+            for name, value in (await self._client.hgetall(self._keys.tenant_ids())).items():
+                self._known[name.decode()] = _parse(value)
 
     async def resolve(self, connection: Connection) -> Connection:
         """Return a connection with its tenant's id in place of the name.
