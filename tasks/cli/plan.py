@@ -48,6 +48,8 @@ class Plan:
     members: int = 0
     """Rows to be sent that ask for a member rather than a guest."""
     needs_approval: bool = False
+    at_most: bool = False
+    """Whether some of those to be invited may be there already: nobody has looked, or could."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -79,7 +81,8 @@ class Plan:
         lines += [
             (
                 "To send",
-                many(self.to_send, "invitation") + (f", the first {number(self.pilot)} now" if self.pilot else ""),
+                self._most(many(self.to_send, "invitation"))
+                + (f", the first {number(self.pilot)} now" if self.pilot else ""),
             ),
             ("E-mails", self._mail_words()),
             ("Tenant", f"{self.tenant} (connection {self.connection})"),
@@ -93,14 +96,19 @@ class Plan:
         if not self.mails:
             return "none"
         return (
-            f"{number(self.mails)}, sent by {'nobody: the sandbox writes them down' if self.rehearsal else 'Microsoft'}"
+            f"{self._most(number(self.mails))}, sent by "
+            f"{'nobody: the sandbox writes them down' if self.rehearsal else 'Microsoft'}"
+            f"{'; guests who are there already get none' if self.at_most else ''}"
         )
+
+    def _most(self, count: str) -> str:
+        return f"at most {count}" if self.at_most else count
 
     @property
     def question(self) -> str:
         """What is asked on a terminal before anything is sent."""
         now = self.pilot or self.to_send
-        sends = f"Send {many(now, 'invitation')}"
+        sends = f"Send {self._most(many(now, 'invitation'))}"
         mails = min(self.mails, now)
         with_mail = f" with {many(mails, 'e-mail')}" if mails else " without e-mail"
         where = f"{sends}{with_mail} to the tenant {self.tenant}?"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.checks import Tenant, fetch_tenant
 from tasks.cli.bad_rows import report_bad
 from tasks.cli.errors import Refusal
+from tasks.cli.looking_ahead import look_ahead
 from tasks.cli.plan import Plan, build_plan
 from tasks.cli.planned import check_list, check_plan, describe_age
 from tasks.cli.request import Request
@@ -67,7 +68,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
             check_list(request, loaded)
         if request.dry_run:
             return await _dry_run(run, services, request, connection, loaded, tenant)
-        plan = await _plan(run, services, connection, request, loaded, tenant)
+        plan = await _plan_ahead(run, services, connection, request, loaded, tenant)
         _show_plan(terminal, request, plan)
         if not built_in:
             _ask(terminal, request, plan)
@@ -126,6 +127,19 @@ async def _plan(
         needs_approval=connection.require_approval,
         in_doubt_before=request.in_doubt_before,
     )
+
+
+async def _plan_ahead(
+    run: Run, services: Services, connection: Connection, request: Request, loaded: Loaded, tenant: Tenant | None
+) -> Plan:
+    """Tell the plan without those who are there already, unless nobody reads it, or it was made and looked at before."""
+    if request.plan or run.terminal.quiet:
+        return await _plan(run, services, connection, request, loaded, tenant)
+    run.terminal.status("Looking who is there already")
+    ahead = await look_ahead(services, connection, loaded, request.options)
+    run.terminal.status("")
+    plan = await _plan(run, services, connection, request, ahead.loaded, tenant)
+    return replace(plan, known=ahead.known, refused=ahead.refused, at_most=ahead.at_most)
 
 
 def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:

@@ -461,6 +461,25 @@ def test_a_real_connection_is_asked_about_once(place: Place) -> None:
     assert (done.status, "[y/N]" in done.out) == (0, False)
 
 
+def test_a_plan_announces_no_mail_to_who_is_there(place: Place) -> None:
+    """Invited a moment ago, in the tenant before, or a colleague: each is told of, and the rest is what is sent."""
+    news = ("new1@fabrikam.example", "new2@fabrikam.example")
+    assert place.usher("invite", *news, "-c", "contoso", "--yes").status == 0
+    people = (*news, "new3@fabrikam.example", "margaret@partner.example", "ada@contoso.example")
+    done = place.usher("invite", *people, "-c", "contoso", "--yes")
+    for words in ("3 in the tenant already, or invited lately", "1 would be refused", "To send  1 invitation"):
+        assert re.search(rf"^ *{words}$", done.err, re.MULTILINE), done.err
+    assert re.search(r"^E-mails +1, sent by Microsoft$", done.err, re.MULTILINE)
+    assert re.search(r"^  invited +1\n  already guests +1\n  skipped +2\n  failed +1$", done.out, re.MULTILINE)
+    again = place.usher("invite", *news, "-c", "contoso", "--yes")
+    assert re.search(r"^E-mails +none$", again.err, re.MULTILINE)
+    long = place.usher("invite", place.guests(201, "long"), "-c", "contoso", "--yes", "--pilot", "1")
+    assert re.search(r"^E-mails +at most 201, sent by Microsoft; guests", long.err, re.MULTILINE)
+    cancelled = JOB.search(long.err)
+    assert cancelled is not None
+    place.usher("jobs", "cancel", cancelled[1])
+
+
 def test_many_rows_want_the_connections_name(place: Place) -> None:
     """Above 500 a mere y is no answer."""
     typist = Typist(place, "invite", place.guests(501, "many"), "-c", "contoso")

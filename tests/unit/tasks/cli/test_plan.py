@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,6 +45,11 @@ def test_the_plan_names_rows_mails_tenant_and_time() -> None:
     assert "11111111-2222" in dict(plan(tenant=None).lines())["Tenant"]
     assert dict(plan(mails=0).lines())["E-mails"] == "none"
     assert "nobody" in dict(plan(more={"rehearsal": True}).lines())["E-mails"]
+    unlooked = replace(plan(), at_most=True)
+    told = dict(unlooked.lines())
+    assert told["To send"] == "at most 98 invitations"
+    assert told["E-mails"] == "at most 98, sent by Microsoft; guests who are there already get none"
+    assert unlooked.question.startswith("Send at most 98 invitations with 98 e-mails to the tenant")
 
 
 @pytest.mark.parametrize(
