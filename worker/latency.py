@@ -1,24 +1,27 @@
-"""How long Graph takes to answer, by connection: a moving average of what this process has seen. Pure."""
+"""How long Graph takes to answer, by connection: the median of the last answers that this process has seen. Pure."""
 
 from __future__ import annotations
 
+from collections import deque
+from statistics import median_low
+
 UNKNOWN_S = 1.0
 """Where no answer was seen yet; as good as any."""
-_WEIGHT = 0.125
-"""Of the newest answer: about the last fifteen count."""
+_LAST = 9
+"""Answers that count: one over a new connection, or a slow one among others, moves nothing."""
 
 
 class Latencies:
     """One process's."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[str, deque[float]] = {}
 
     def learn(self, connection: str, elapsed_s: float) -> None:
         """An answer came after so long."""
-        before = self._seconds.get(connection, elapsed_s)
-        self._seconds[connection] = before + (elapsed_s - before) * _WEIGHT
+        self._seconds.setdefault(connection, deque(maxlen=_LAST)).append(elapsed_s)
 
     def of(self, connection: str) -> float:
         """Return how long an answer takes."""
-        return self._seconds.get(connection, UNKNOWN_S)
+        seen = self._seconds.get(connection)
+        return median_low(seen) if seen else UNKNOWN_S

@@ -105,7 +105,7 @@ _buckets = st.builds(
         scope, amount, window_ms, kept=max(0, min(amount * part, amount / 2 - 1))
     ),
     st.sampled_from("abcd"),
-    st.integers(1, 60),
+    st.integers(1, 120),
     st.integers(5, 400),
     st.sampled_from((0, 0.05, 0.5)),
 )

@@ -196,11 +196,13 @@ end
 -- Growth: at first by how uncertain the estimate was (u a unit), then faster and faster; doubled after 58 units.
 local GROWTH, UNIT_MS = 0.0003, 30000
 -- Graph's full bucket stays full until the first request arrives there. So nothing comes in here either for as long as an answer takes
--- (answer_ms; a second where the caller does not know, or more) since the first rows left a full one (w).
+-- since the first rows left a full one (w): as long as was known then (wa) or is known now, whichever is less, for a burst makes answers slow.
+-- answer_ms: as far as the caller knows; a second where nobody does, and at most. What is taken meanwhile leaves t at w, so that what comes
+-- in since then is counted once the time is known better.
 -- Of a small bucket the rows on the wire weigh more than that.
 local ANSWER_MS, LARGE = 1000, 100
 local function bucket_read(key, amount, window_ms, now, answer_ms)
-  local f = redis.call('HMGET', key, 'l', 't', 'c', 'n', 'r', 'rt', 'u', 'p', 'x', 'w')
+  local f = redis.call('HMGET', key, 'l', 't', 'c', 'n', 'r', 'rt', 'u', 'p', 'x', 'w', 'wa')
   local full = amount / window_ms
   local back = (tonumber(f[2]) or 0) - now
   if back > 0 then -- the clock was put back: all goes on from now, or nothing would come in, and what is closed stay so, until it has caught up
@@ -209,7 +211,8 @@ local function bucket_read(key, amount, window_ms, now, answer_ms)
     end
     f[2], f[3], f[6], f[10] = now, (tonumber(f[3]) or 0) - back, f[6] and tonumber(f[6]) - back, f[10] and tonumber(f[10]) - back
   end
-  local k = { level = tonumber(f[1]), at = tonumber(f[2]), closed = tonumber(f[3]) or 0, taken = tonumber(f[4]) or 0, rate = full, trying = f[8] ~= false }
+  local k = { level = tonumber(f[1]), at = tonumber(f[2]), closed = tonumber(f[3]) or 0, taken = tonumber(f[4]) or 0, rate = full, trying = f[8] ~= false,
+    answer = math.min(answer_ms or ANSWER_MS, ANSWER_MS) }
   if f[5] then
     local units = math.max(0, now - tonumber(f[6])) / math.min(window_ms, UNIT_MS)
     k.rate = math.min(full, tonumber(f[5]) * (1 + tonumber(f[7]) * units + GROWTH * units * units))
@@ -219,8 +222,8 @@ local function bucket_read(key, amount, window_ms, now, answer_ms)
     k.level = amount
     return k
   end
-  local since = math.max(tonumber(f[2]), (tonumber(f[10]) or 0) + math.min(answer_ms or ANSWER_MS, ANSWER_MS))
-  k.level = math.min(amount, k.level + math.max(0, now - since) * k.rate) -- also where the limit was lowered meanwhile
+  k.since = math.max(tonumber(f[2]), (tonumber(f[10]) or 0) + math.min(k.answer, tonumber(f[11]) or 0))
+  k.level = math.min(amount, k.level + math.max(0, now - k.since) * k.rate) -- also where the limit was lowered meanwhile
   return k
 end
 
@@ -236,11 +239,12 @@ local function bucket_take(key, k, tokens, amount, window_ms, now)
     level = 0 -- one row to see whether anything goes through; what we thought was there is not (throttled.lua)
   elseif k.level >= amount and now - k.closed > amount / k.rate then -- by nothing to do, not because a 429 closed it for so long
     redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now), 'n', taken,
-      'a', string.format('f %.3f %.0f', k.taken, now), 'w', string.format('%.0f', amount >= LARGE and now or 0))
+      'a', string.format('f %.3f %.0f', k.taken, now), 'w', string.format('%.0f', now), 'wa', amount >= LARGE and k.answer or 0)
     redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
     return
   end
-  redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', now), 'n', taken)
+  local at = not k.trying and k.since and k.since > now and k.at or now
+  redis.call('HSET', key, 'l', string.format('%.6f', level), 't', string.format('%.0f', at), 'n', taken)
   if not k.at or now - k.at > 60000 then redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000) end -- an hour: not for every batch
 end
 
