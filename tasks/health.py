@@ -44,7 +44,7 @@ class Fact:
 async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
     """Yield what is found, one after the other. `private`: workers of this server come and go with commands."""
     try:
-        server, _ = await check_server(services.client)
+        server, _ = await check_server(services.client, prefix=services.keys.prefix)
     except LedgerError as error:
         yield Fact("redis", False, str(error))
         return  # the rest is kept there

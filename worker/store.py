@@ -122,7 +122,38 @@ def faults_of(server: Server, info: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-async def check_server(client: Redis, *, within_s: float | None = None) -> tuple[Server, list[str]]:
+_SHARDED = (
+    "This Redis spreads its keys over shards behind one address, and neither usher's scripts nor Celery can work on several keys there; name one "
+    "without shards (docs/operations.md has a table of managed services)."
+)
+_TELLS_NOTHING = (
+    "This Redis lets no script ask which server it is (INFO), by which usher notices a failover or a restored backup; name another "
+    "(docs/operations.md has a table of managed services)."
+)
+_TRY = "redis.call('INFO', 'server') return 1"
+_TWO_SLOTS = ("{a}", "{b}")
+"""Slots 15495 and 3300: in any even split of the 16,384 they lie on two shards. https://valkey.io/topics/cluster-spec/"""
+
+
+async def find_script_fault(client: Any, prefix: str) -> str | None:
+    """Return, a sentence, why the server does not run our scripts. Some managed ones shard, or forbid INFO there, and do not say so."""
+    try:
+        await ask(client.eval, _TRY, 2, *(f"{prefix}:{slot}" for slot in _TWO_SLOTS))
+    except LedgerUnsuitable as error:
+        match error.__cause__:
+            case redis.exceptions.NoPermissionError():
+                return None  # a user that may only look
+            case redis.exceptions.ClusterCrossSlotError() | redis.exceptions.MovedError():
+                return _SHARDED
+            case redis.exceptions.ResponseError() as cause if "script" in str(cause) and "busy" not in str(cause):
+                return _TELLS_NOTHING
+        raise
+    return None
+
+
+async def check_server(
+    client: Redis, *, prefix: str = "usher", within_s: float | None = None
+) -> tuple[Server, list[str]]:
     """Ask the server about itself. Returns it with warnings; raises `LedgerUnsuitable` or `LedgerUnavailable`.
 
     `within_s`: for somebody who waits. Without it one that takes connections and is silent is given up after minutes only: each of the
@@ -138,6 +169,8 @@ async def check_server(client: Redis, *, within_s: float | None = None) -> tuple
         ) from None
     server = read_server(info)
     faults = faults_of(server, info)
+    if not faults and (fault := await find_script_fault(client, prefix)):
+        faults = [fault]
     if faults:
         raise LedgerUnsuitable(" ".join(faults) + " Nothing was read or sent.")
     warnings = []

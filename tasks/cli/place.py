@@ -95,7 +95,7 @@ class Place:
 
         url = self.settings.redis.url or ""
         async with open_services(lambda: self.watched.settings, url, sealed=sealed) as services:
-            _, self.warnings = await check_server(services.client, within_s=_ANSWER_S)
+            _, self.warnings = await check_server(services.client, prefix=services.keys.prefix, within_s=_ANSWER_S)
             await services.tenants.recall()
             yield services
             if self.private:
