@@ -390,7 +390,7 @@ def test_a_taken_port_is_one_sentence(seen: Seen) -> None:
 def test_a_bad_option_is_one_sentence(seen: Seen, given: str, variable: str, said: str) -> None:
     """However Flower is started; its own parser would end in a traceback, or drop what it does not know."""
     env = {**seen.usher.env, "PATH": os.environ["PATH"], **({"FLOWER_PORT": variable} if variable else {})}
-    for argv in ((*CELERY, "flower"), (sys.executable, "-P", "-m", "tasks.cli", "flower")):
+    for argv in ((*CELERY, "flower"), (sys.executable, "-P", "-m", "tasks.cli", "flower", "--")):
         done = subprocess.run(
             (*argv, given), env=env, cwd=seen.usher.folder, capture_output=True, text=True, timeout=60
         )
