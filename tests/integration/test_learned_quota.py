@@ -1,4 +1,4 @@
-"""What 429s teach: which limit somebody else takes from, and how fast it fills for us. The real scripts, and a Graph that is a number."""
+"""What 429s and Graph's headers teach of limits that somebody else takes from. The real scripts, and a Graph that is a number."""
 
 from __future__ import annotations
 
@@ -228,3 +228,60 @@ async def test_whatever_comes_in_is_theirs_who_wait_for_a_single_guest(desk: Des
     assert (await _begin(desk, bulk, range(20, 25))).why == "quota"
     assert (await _begin(desk, single, range(1))).rows
     assert (await _begin(desk, bulk, range(20, 24))).rows
+
+
+# used: what Graph shows of a limit
+
+
+async def _level_after(
+    desk: Desk,
+    share: float,
+    *,
+    level: float = 900,
+    begun_since: int = 0,
+    beside: float | None = None,
+    amount: int = 1000,
+) -> float:
+    """Return what is left of the writes once Graph has shown this share as used."""
+    writes, small = Bucket("writes:c", amount, 10**9), Bucket("invitations:t", 150, 10**9)
+    client, names = desk.ledger.client, desk.keys
+    now_ms = 1000 * (await client.time())[0]
+    await client.hset(names.bucket(writes.scope), mapping={"l": level, "t": now_ms})
+    if beside is not None:
+        await client.hset(names.bucket(small.scope), mapping={"l": beside, "t": now_ms})
+    buckets = [writes, *([small] if beside is not None else [])]
+    await desk.ledger.spending.show_used(buckets, share, begun_since=begun_since, elapsed_s=0.1)
+    return float(await desk.field(names.bucket(writes.scope), "l"))
+
+
+async def test_what_graph_shows_as_used_lowers_our_picture(desk: Desk) -> None:
+    """A little more than we know of: what is left by Graph, less what has left since; a twentieth is kept once it was much more."""
+    assert await _level_after(desk, 0.85, level=200) == pytest.approx(150)
+    assert await _level_after(desk, 0.85, level=200, begun_since=40) == pytest.approx(110)
+    assert await _level_after(desk, 0.85, level=900) == pytest.approx(100)
+    assert await _level_after(desk, 0.85, level=160) == pytest.approx(100), "as long as it goes on"
+    assert await _level_after(desk, 1.8, level=900) == pytest.approx(-50), "no spiral"
+
+
+async def test_what_graph_shows_as_used_never_raises_our_picture(desk: Desk) -> None:
+    """It may speak of another limit."""
+    assert await _level_after(desk, 0.85, level=20) == 20
+
+
+async def test_a_small_bucket_that_we_know_to_be_used_explains_what_is_shown(desk: Desk) -> None:
+    """150 in 5 s are at their edge all the time; the writes beside them are left alone. A full one explains nothing."""
+    assert await _level_after(desk, 0.9, beside=10) == 900
+    assert await _level_after(desk, 0.9, beside=80) == 900
+    assert await _level_after(desk, 0.9, beside=150) == pytest.approx(50)
+
+
+async def test_what_our_own_rows_explain_lowers_nothing(desk: Desk) -> None:
+    """A share in whole hundredths, and rows on the wire that are not in it yet: a list that is alone loses nothing by it."""
+    assert await _level_after(desk, 0.99, level=14) == 14
+    assert await _level_after(desk, 0.99, level=14, begun_since=40) == 14
+    assert await _level_after(desk, 0.99, level=16, begun_since=40) == pytest.approx(-30)
+
+
+async def test_a_small_bucket_is_not_corrected(desk: Desk) -> None:
+    """Our own rows on the wire weigh more in it than what is shown."""
+    assert await _level_after(desk, 0.85, amount=200, level=180) == 180
