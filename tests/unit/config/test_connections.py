@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from config.clouds import CLOUDS
+from config.errors import ConfigError, UnknownConnection
+from config.reader import parse_connection
+from config.references import Reference
+from config.values import Pace
+from tests.configs import CONTOSO, TENANT, build_connection, faults_of, load
+
+
+def test_a_connection_is_complete(tmp_path: Path) -> None:
+    """Three lines make a connection; everything else has a default, and the addresses are final."""
+    contoso = load(tmp_path, CONTOSO).connection("contoso")
+    assert contoso.name == "contoso"
+    assert contoso.client_secret == (Reference.parse("env:CONTOSO_SECRET"),)
+    assert contoso.client_secret[0].key == "connections.contoso.client_secret"
+    assert contoso.authority == f"https://login.microsoftonline.com/{TENANT}"
+    assert contoso.graph_url == "https://graph.microsoft.com/v1.0"
+    assert contoso.scope == "https://graph.microsoft.com/.default"
+    assert contoso.login_host == "login.microsoftonline.com"
+    assert (contoso.redirect_url, contoso.send_message) == ("https://myapplications.microsoft.com", True)
+    assert (contoso.pace, contoso.daily_limit, contoso.precheck, contoso.on_doubt) == (Pace(), None, True, "report")
+    assert (contoso.refusals_in_a_row, contoso.refused_share) == (20, 0.5)
+    assert (contoso.client_key, contoso.tenant_key, contoso.app_key) == (
+        f"global/{TENANT}/app",
+        f"global/{TENANT}",
+        "global/app",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cloud", "login", "graph"),
+    [
+        ("global", "login.microsoftonline.com", "graph.microsoft.com"),
+        ("usgov", "login.microsoftonline.us", "graph.microsoft.us"),
+        ("usgov-dod", "login.microsoftonline.us", "dod-graph.microsoft.us"),
+        ("china", "login.chinacloudapi.cn", "microsoftgraph.chinacloudapi.cn"),
+    ],
+)
+def test_clouds(cloud: str, login: str, graph: str) -> None:
+    """Each cloud has its own sign-in and Graph, its own scope and its own quotas."""
+    connection = parse_connection(
+        "c", {"tenant_id": TENANT, "client_id": "a", "client_secret": "env:A", "cloud": cloud}
+    )
+    assert connection.authority == f"https://{login}/{TENANT}"
+    assert connection.graph_url == f"https://{graph}/v1.0"
+    assert connection.scope == f"https://{graph}/.default"
+    assert connection.tenant_key == f"{cloud}/{TENANT}"
+    assert cloud in CLOUDS
+
+
+@pytest.mark.parametrize(
+    "authority", ["https://127.0.0.1:8443", "https://127.0.0.1:8443/", f"https://127.0.0.1:8443/{TENANT}"]
+)
+@pytest.mark.parametrize(
+    "graph", ["https://127.0.0.1:8444", "https://127.0.0.1:8444/v1.0", "https://127.0.0.1:8444/v1.0/"]
+)
+def test_explicit_addresses_are_completed(authority: str, graph: str) -> None:
+    """An authority may come with its tenant or without, Graph with its version or without; quotas go by Graph's host."""
+    connection = build_connection(authority=authority, graph_url=graph)
+    assert connection.authority == f"https://127.0.0.1:8443/{TENANT}"
+    assert connection.graph_url == "https://127.0.0.1:8444/v1.0"
+    assert connection.login_host == "127.0.0.1:8443"
+    assert connection.client_key == f"127.0.0.1:8444/{TENANT}/app"
+
+
+def test_one_graph_is_one_quota_however_it_is_written() -> None:
+    """An explicit address of a known cloud shares that cloud's quota; another host has its own, port included."""
+    assert (
+        build_connection(graph_url="https://Graph.Microsoft.com:443/v1.0").client_key == build_connection().client_key
+    )
+    assert build_connection(graph_url="https://graph.example.com").realm == "graph.example.com:443"
+    assert (
+        build_connection(graph_url="https://gateway.example.com/graph").graph_url
+        == "https://gateway.example.com/graph/v1.0"
+    )
+
+
+def test_every_setting_of_a_connection(tmp_path: Path) -> None:
+    """What is written is what is had; paths are found from the file's folder."""
+    connection = load(
+        tmp_path,
+        """
+        [connections.a-1]
+        tenant_id = "Contoso.OnMicrosoft.com"
+        client_id = "app"
+        certificate = "file:certs/a.pfx"
+        certificate_password = "env:PW"
+        ca_file = "roots.pem"
+        redirect_url = "http://localhost/x"
+        send_message = false
+        allowed_domains = ["Bücher.example", "@contoso.com"]
+        blocked_domains = "fabrikam.com"
+        pace = "12/min"
+        daily_limit = 90
+        precheck = false
+        on_doubt = "silent"
+        refusals_in_a_row = 0
+        refused_share = 1
+        """,
+    ).connection("a-1")
+    assert connection.tenant_id == "contoso.onmicrosoft.com"
+    assert connection.certificate is not None
+    assert connection.certificate.path == tmp_path / "certs/a.pfx"
+    assert connection.certificate_password == Reference.parse("env:PW")
+    assert connection.ca_file == str(tmp_path / "roots.pem")
+    assert (connection.redirect_url, connection.send_message) == ("http://localhost/x", False)
+    assert connection.allowed_domains == ("xn--bcher-kva.example", "contoso.com")
+    assert connection.blocked_domains == ("fabrikam.com",)
+    assert (connection.pace, connection.daily_limit) == (Pace("smooth", 12.0), 90)
+    assert (connection.precheck, connection.on_doubt) == (False, "silent")
+    assert (connection.refusals_in_a_row, connection.refused_share) == (0, 1.0)
+    assert connection.accepts_domain("BÜCHER.example")
+    assert not connection.accepts_domain("fabrikam.com")
+    assert not connection.accepts_domain("example.com")
+    assert build_connection(blocked_domains="a.com").accepts_domain("b.com")
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"client_secret": []}, "connections.c must have client_secret or certificate"),
+        (
+            {"certificate_password": "env:A"},
+            "connections.c.certificate_password belongs to a certificate, and there is none",
+        ),
+        (
+            {"allowed_domains": ["a.com"], "blocked_domains": "A.com"},
+            "connections.c.blocked_domains must not hold a domain that allowed_domains holds too",
+        ),
+        ({"tenant_id": "Organizations"}, "connections.c.tenant_id must be one tenant"),
+        ({"client_id": ""}, "connections.c.client_id must be the application"),
+        ({"client_id": "a/b"}, "connections.c.client_id must be the application"),
+        ({"authority": "https://login.example.com/common"}, "connections.c.authority must end in one tenant"),
+        (
+            {"authority": "https://login.example.com/t/oauth2/v2.0/token"},
+            "connections.c.authority must be the sign-in host",
+        ),
+        ({"daily_limit": 0}, "connections.c.daily_limit must be a whole number of at least 1"),
+        ({"refusals_in_a_row": -1}, "connections.c.refusals_in_a_row must be a whole number of at least 0"),
+        ({"refusals_in_a_row": False}, "connections.c.refusals_in_a_row must be a whole number of at least 0"),
+        ({"refused_share": 50}, "connections.c.refused_share must be a share from 0 to 1, such as 0.5"),
+        ({"send_message": "maybe"}, "connections.c.send_message must be true or false"),
+        ({"clientid": "x"}, "connections.c.clientid is not a setting usher knows (did you mean client_id?)"),
+        ({"settle_s": 3}, "connections.c.settle_s is not a setting usher knows (did you mean ledger.settle_s?)"),
+        ({"a\nb": 3}, 'connections.c."a\\nb" is not a setting usher knows'),
+    ],
+)
+def test_faults_of_a_connection(settings: dict[str, object], fault: str) -> None:
+    """Each rule of a connection has its sentence."""
+    with pytest.raises(ConfigError) as caught:
+        build_connection(**settings)
+    assert any(f": {fault}" in sentence for sentence in caught.value.faults), caught.value.faults
+
+
+def test_connections_must_be_named(tmp_path: Path) -> None:
+    """Settings right under [connections] are told where they belong."""
+    faults = faults_of(tmp_path, '[connections]\ntenant_id = "a.com"\n')
+    assert faults == [
+        "usher.toml: connections.tenant_id must be a table: settings of a connection stand under [connections.NAME]."
+    ]
+
+
+def test_an_unknown_connection_lists_the_known(tmp_path: Path) -> None:
+    """A misspelt name is answered with the known ones, the built-in one included, and survives a copy of the exception."""
+    settings = load(tmp_path, CONTOSO)
+    with pytest.raises(UnknownConnection) as caught:
+        settings.connection("contso")
+    assert str(caught.value) == 'There is no connection "contso" (did you mean contoso?); known are: contoso, sandbox.'
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own
+    with pytest.raises(
+        UnknownConnection, match=r'^The built-in connection "sandbox" is not running in this process\.$'
+    ):
+        settings.connection("sandbox")
+    with pytest.raises(UnknownConnection, match=r'^There is no connection "\\u001b\[2J.*\.\.\."; known'):
+        settings.connection("\x1b[2J" + "x" * 500)
+
+
+def test_a_connection_can_be_added_but_not_replaced(tmp_path: Path) -> None:
+    """The built-in sandbox may come and move; one that the operator configured under its name stays."""
+    settings = load(tmp_path, CONTOSO)
+    first, second = (
+        parse_connection("sandbox", {"tenant_id": TENANT, "client_id": c, "client_secret": "env:A"}) for c in "ab"
+    )
+    with_first = settings.with_connection(first)
+    assert with_first.connection("sandbox") is first
+    assert with_first.with_connection(second).connection("sandbox") is second
+    assert "sandbox" not in settings.connections
+    assert with_first.connection_names == ("contoso", "sandbox")
+    assert with_first.digest != settings.digest
+    own = load(tmp_path, CONTOSO.replace("contoso]", "sandbox]"))
+    assert own.with_connection(first) is own

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from config.reader import parse_schedule
+from tests.configs import AFTER_A_TABLE, CONTOSO, faults_of, load
+
+
+def test_schedules_are_read_with_their_arguments(tmp_path: Path) -> None:
+    """Paths start at the file, lengths of time are seconds, the time zone is one for all; a variable may set any of it."""
+    settings = load(
+        tmp_path,
+        f"""
+        timezone = "Europe/Berlin"
+        {CONTOSO}
+        [schedules.nightly-partners]
+        task = "invite_file"
+        connection = "contoso"
+        cron = "0 2 * * MON-fri"
+        args = {{ path = "partners.csv", send_message = "no" }}
+        [schedules.far]
+        task = "invite_file"
+        connection = "sandbox"
+        every = "6h"
+        args = {{ url = "env:LIST_URL" }}
+        [schedules.check]
+        task = "check_connections"
+        every = 90
+        """,
+        {"USHER_SCHEDULES__NIGHTLY_PARTNERS__ENABLED": "no"},
+    )
+    nightly, far, check = (settings.schedules[name] for name in ("nightly-partners", "far", "check"))
+    assert settings.timezone == "Europe/Berlin"
+    assert nightly.args == {"path": str(tmp_path / "partners.csv"), "send_message": False}
+    assert (nightly.when, nightly.enabled) == ("0 2 * * mon-fri", False)
+    assert (far.when, far.args) == ("every 6h", {"url": "env:LIST_URL"})
+    assert (check.connection, check.when) == (None, "every 90s")
+    for schedule in settings.schedules.values():
+        assert parse_schedule(schedule.name, schedule.table, settings.connections) == schedule
+
+
+def test_every_fault_of_a_schedule_is_told_with_its_field(tmp_path: Path) -> None:
+    """Unknown task, connection or argument, a time that is none: refused when read, all at once, no value repeated."""
+    assert faults_of(
+        tmp_path,
+        f"""
+        timezone = "Europe/Atlantis"
+        {CONTOSO}
+        [schedules]
+        timezone = "UTC"
+        one = 3
+        [schedules.a]
+        task = "invite_fil"
+        connection = "contoso"
+        cron = "0 25 * * *"
+        [schedules.b]
+        task = "invite_file"
+        connection = "contosso"
+        cron = "0 2 * * *"
+        every = "6h"
+        args = {{ pth = "hunter2", path = "ftp://hunter2", send_message = 3 }}
+        [schedules.c]
+        task = "retry_failed"
+        args = {{ times = 0 }}
+        [schedules.d]
+        task = "invite_file"
+        connection = "contoso"
+        every = "0.5s"
+        arg = 1
+        [schedules.Bad]
+        task = "check_connections"
+        every = "1d"
+        args = []
+        [schedules.e]
+        task = "invite_file"
+        connection = "contoso"
+        every = "1d"
+        args = {{ path = "a.csv", url = "https://hunter2@example.com/" }}
+        """,
+    ) == [
+        f"usher.toml: schedules.timezone {AFTER_A_TABLE}",
+        "usher.toml: schedules.one must be a table: what is done and when stands under [schedules.NAME].",
+        "usher.toml: schedules.a.task must be one of invite_file, check_connections, retry_failed (did you mean invite_file?).",
+        "usher.toml: schedules.a.cron has a field that cannot be read, or a day that never comes: hour.",
+        "usher.toml: schedules.b must have cron or every, not both.",
+        "usher.toml: schedules.b.connection names no connection that is configured (did you mean contoso?).",
+        "usher.toml: schedules.b.args.pth is not an argument of invite_file (did you mean path?).",
+        "usher.toml: schedules.b.args.path must be an absolute https:// URL with a host.",
+        "usher.toml: schedules.b.args.send_message must be true or false.",
+        "usher.toml: schedules.c must have cron or every.",
+        "usher.toml: schedules.c.connection is missing.",
+        "usher.toml: schedules.c.args.times must be a whole number of at least 1.",
+        "usher.toml: schedules.d.arg is not a setting usher knows (did you mean args?).",
+        "usher.toml: schedules.d.every must be at least a second.",
+        "usher.toml: schedules.d.args.path is missing.",
+        "usher.toml: schedules.Bad must be a name of a-z, 0-9 and - (64 characters at most).",
+        "usher.toml: schedules.Bad.args must be a table of the task's arguments.",
+        "usher.toml: schedules.e.args.url must be an https:// URL without user name and password.",
+        "usher.toml: schedules.e.args must have path or url, not both.",
+        "usher.toml: timezone must be the name of a time zone, such as Europe/Berlin or UTC.",
+    ]
