@@ -88,7 +88,7 @@ def refuse(job: str, info: Mapping[str, Any], person: Person) -> str:
     if not submitter.host or not is_same(submitter, person):
         return ""
     refusal = f"Job {job} was submitted by {submitter_of(info)}: somebody else must approve it. Nothing was sent."
-    if submitter.host != person.host and not (submitter.stated and person.stated):
+    if submitter.host != person.host:
         refusal += (
             " An account is one person, whatever its host: people who share one say who they are, USHER_ACTOR=NAME, "
             "when they submit and when they approve."

@@ -67,4 +67,4 @@ def _question(view: JobView) -> str:
         if text
     )
     rows = many(view.counts.pending, "row")
-    return f"Approve job {view.id} ({told}): {rows} go out on {view.connection}. [y/N]"
+    return f"Approve job {view.id} ({told}): {rows} to be sent on {view.connection}. [y/N]"

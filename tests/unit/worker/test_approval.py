@@ -39,6 +39,7 @@ def test_nobody_approves_their_own(submitter: dict[str, str], person: Person, ma
 def test_whoever_shares_an_account_is_told_how_to_say_who_they_are() -> None:
     """With another host the same account may really be somebody else; on one machine it is not."""
     assert "USHER_ACTOR=NAME" in refuse("j1", SHARED, Person("uid-1000", "77b1"))
+    assert "USHER_ACTOR=NAME" in refuse("j1", SHARED, Person("uid-1000", "77b1", stated="ada"))
     assert "USHER_ACTOR" not in refuse("j1", INFO, Person("ada", "desk"))
 
 
