@@ -89,6 +89,7 @@ def test_worker_and_producer_do_their_work(usher: Usher, job: str) -> None:
     """One guest and a list, results, control commands, events: and nothing that anybody needed was refused."""
     assert usher.ask("usher.invite_guest", "contoso", "ann@fabrikam.example")["status"] == "invited"
     assert len(usher.ask("usher.results", job)["rows"]) == 30
+    assert usher.ask_with("usher.job", [job], {}, priority=6)["job"] == job  # a list of its own, on Redis
     done = _run_as(usher, "cli", "invite", "zoe@fabrikam.example", "-c", "contoso", "--json")
     assert done.status == 0, done.err
     assert _run_as(usher, "cli", "jobs", "delete", job).status == 0
