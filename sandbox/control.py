@@ -319,6 +319,7 @@ def show_user(user: User) -> Body:
         "created_at": user.created_at,
         "invitations": user.invitations,
         "mails": user.mails,
+        "company": (user.extra or {}).get("companyName", ""),
     }
 
 

@@ -20,7 +20,7 @@ from worker.directory import DirectoryUser
 from worker.foresight import Foreseen, Seen, Would, foresee
 from worker.lookups import LookUps, WhyNot
 from worker.model import KnownRow, Options, RowState
-from worker.precheck import is_overruled
+from worker.operations.invite_precheck import is_overruled
 from worker.store import read_time_ms
 from worker.tenant_rules import Gap, TenantRules
 

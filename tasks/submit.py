@@ -23,12 +23,13 @@ from tasks.rows import BadRow, ValidRow
 from tasks.seen import SeenAddresses
 from worker.addresses import fold_address
 from worker.approval import explain
+from worker.channels import INVITE, name_channel
 from worker.errors import LedgerFull
-from worker.invitation import wants_mail
 from worker.jobs import Jobs
 from worker.loading import Loading
 from worker.model import JobState, Lane, Options, Outcome, RowState
 from worker.notices import Notices
+from worker.operations.invite import wants_mail
 from worker.store import REFUSE_AT, read_memory
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ async def load(
     info: dict[str, Any] | None = None,
     pilot: int = 0,
     verdicts: Iterable[Outcome | None] | None = None,
+    operation: str = INVITE,
 ) -> Loaded | None:
     """Load a list into a job that does not run yet. None: a job of that id exists already.
 
@@ -129,7 +131,7 @@ async def load(
     try:
         loading = await jobs.create(
             job,
-            connection.name,
+            name_channel(connection.name, operation),
             lane,
             options=options,
             info=info,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
+from worker.channels import INVITE
 from worker.echo import plain_word
 from worker.job_view import JobView
 from worker.services import Services
@@ -17,9 +17,10 @@ def describe_job(view: JobView) -> dict[str, Any]:
     return {
         "job": view.id,
         "connection": view.connection,
+        **({} if view.operation == INVITE else {"operation": view.operation}),
         "state": view.state.value,
         "why": view.why,
-        **asdict(view.counts),
+        **view.counts.told(view.operation),
     }
 
 

@@ -19,6 +19,7 @@ from tests.ledgers import Desk, open_desk
 from tests.processes import CELERY, Ended, plain_environment, run_command, running, wait_until
 from tests.sandboxes import Sandbox, connection_table
 from tests.servers import start_valkey, stop_valkey
+from worker.channels import INVITE, name_channel
 from worker.job_view import JobView
 from worker.model import Counts, Lane, Options
 from worker.store import OUTAGE
@@ -61,12 +62,24 @@ class Site:
         level: str = "INFO",
         more_env: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
+        include: str = "",
     ) -> subprocess.Popen[bytes]:
-        """Start one more worker, by the command `before` it, and wait until it is ready. It has a seat for every thread but one in four."""
+        """Start one more worker, by the command `before` it, and wait until it is ready. `include`: a module it imports. It has a seat for every thread but one in four."""
         self.workers += 1
         log = self.log_of(self.workers)
         name = f"w{self.workers}@{self.desk.keys.prefix}"
-        options = ("worker", "-c", str(threads), "-n", name, "-l", level, "--without-mingle", "--without-gossip")
+        options: tuple[str, ...] = (
+            "worker",
+            "-c",
+            str(threads),
+            "-n",
+            name,
+            "-l",
+            level,
+            "--without-mingle",
+            "--without-gossip",
+        )
+        options += ("-I", include) if include else ()
         env = self.env | {"USHER_CONFIG": str(self.folder / config)} | dict(more_env or {})
         process = self.stack.enter_context(running((*before, *CELERY, *options), log, env, self.folder))
         wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30, "a worker that is ready")
@@ -85,11 +98,12 @@ class Site:
         connection: str = "contoso",
         options: Options | None = None,
         lane: Lane = Lane.BULK,
+        operation: str = INVITE,
     ) -> str:
         """Submit a list of addresses as a job; returns its id."""
         self.desk.made += 1
         loading = await self.desk.jobs.create(
-            job or f"l{self.desk.made}", connection, lane, options=options or Options()
+            job or f"l{self.desk.made}", name_channel(connection, operation), lane, options=options or Options()
         )
         assert loading is not None
         for email in emails:

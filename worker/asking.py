@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from worker.batching import GraphAnswer, GraphRequest
-from worker.causes import Kind
+from worker.causes import Kind, OperationRules
 from worker.errors import TokenUnavailable
 from worker.quota import Bucket, read_buckets, throttled_buckets
 from worker.rests import Rest, Stop
 from worker.spending import SLOWED
-from worker.verdicts import Operation, Verdict, decide
+from worker.verdicts import READ_POLICY, Verdict, decide
 
 if TYPE_CHECKING:
     from config import Connection
@@ -63,7 +63,7 @@ class Asker:
 
     async def throttled(
         self,
-        connection: Connection,
+        name: str,
         buckets: Sequence[Bucket],
         verdict: Verdict,
         *,
@@ -72,7 +72,7 @@ class Asker:
     ) -> Stop:
         """A 429: everybody who shares the quota is told, as by a worker."""
         wait_s, _ = await self._services.ledger.spending.throttled(
-            connection.name,
+            name,
             throttled_buckets(buckets, verdict.throttle_scope),
             min(verdict.retry_after_s or WAITS_S[1], LONGEST_WAIT_S),
             SLOWED,
@@ -81,7 +81,7 @@ class Asker:
         )
         return Stop(Rest.THROTTLED, wait_s)
 
-    async def read(self, path: str, operation: Operation = Operation.READ_POLICY, *, version: str = "") -> Any | Unread:
+    async def read(self, path: str, rules: OperationRules = READ_POLICY, *, version: str = "") -> Any | Unread:
         """Return the body of a GET. `version`: of Graph, where it is another than the connection's."""
         request = GraphRequest("1", "GET", path)
         target = Target(f"{self._connection.graph_url.rpartition('/')[0]}/{version}", self._connection.ca_file)
@@ -94,7 +94,7 @@ class Asker:
                     target if version else self._connection, token.secret, request, priority="normal"
                 )
                 answer = exchange.answers["1"]
-                verdict = decide(operation, answer)
+                verdict = decide(rules, answer)
                 if verdict.kind is Kind.OK:
                     return answer.body
                 if verdict.kind is Kind.FAILED:
@@ -103,7 +103,7 @@ class Asker:
                 if verdict.kind is Kind.TOKEN:
                     await self._services.tokens.invalidate(self._connection, token)
                 elif verdict.kind is Kind.THROTTLED:
-                    wait_s = (await self.throttled(self._connection, self._buckets, verdict)).wait_s
+                    wait_s = (await self.throttled(self._connection.name, self._buckets, verdict)).wait_s
                 else:
                     wait_s = verdict.retry_after_s or 0.0
             if own_wait_s:
@@ -111,12 +111,12 @@ class Asker:
         return Unread(False, said)
 
     async def read_all(
-        self, path: str, operation: Operation = Operation.READ_POLICY, *, version: str = ""
+        self, path: str, rules: OperationRules = READ_POLICY, *, version: str = ""
     ) -> list[Any] | Unread:
         """Return all values of a collection, page after page."""
         values: list[Any] = []
         for _ in range(_MOST_PAGES):
-            body = await self.read(path, operation, version=version)
+            body = await self.read(path, rules, version=version)
             if isinstance(body, Unread):
                 return body
             page = body.get("value")

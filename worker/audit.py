@@ -24,6 +24,7 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError
 
 from worker import audit_rows
 from worker.audit_rows import AuditRows
+from worker.channels import INVITE
 from worker.chunks import read_chunk
 from worker.errors import SealError
 from worker.index import GuestIndex
@@ -235,6 +236,7 @@ def row_lines(job: str, rows: AuditRows) -> list[dict[str, Any]]:
     lines = []
     for row in rows.rows:
         told: dict[str, Any] = {"at": _iso(row.at_ms), "what": "row", "job": job, "connection": rows.connection}
+        told |= {} if rows.operation == INVITE else {"operation": rows.operation}
         told |= {"row": row.row, "outcome": row.outcome, "object_id": row.object_id, "request_id": row.request_id}
         lines.append({**told, "code": row.code, "guest": row.guest.hex()})
     return lines

@@ -19,8 +19,9 @@ from uuid import UUID
 import orjson
 
 from worker.blobs import pack_guids
+from worker.channels import split_channel
 from worker.index import HASH_BYTES
-from worker.model import STATUS_OF, Outcome, RowState
+from worker.model import Outcome, RowState, status_of
 
 _VERSION = b"\x01"
 _T = TypeVar("_T")
@@ -48,6 +49,7 @@ class AuditRows:
     """What is kept of one chunk. `single`: of a guest whom a producer asked for by itself."""
 
     connection: str
+    operation: str
     single: bool
     rows: tuple[AuditRow, ...]
 
@@ -101,6 +103,7 @@ def unpack(blob: bytes) -> AuditRows:
     requests, times = _unrolled(zip(counts, asked, strict=True)), _unrolled(head["t"])
     ids = iter(range(start, requests_at, _ID_BYTES))
     indexes, codes = head.get("i", range(len(letters))), head.get("e", {})
+    connection, operation = split_channel(head["c"])
     rows = []
     for place, letter in enumerate(letters):
         of = hashes_at + place * HASH_BYTES
@@ -110,14 +113,14 @@ def unpack(blob: bytes) -> AuditRows:
             AuditRow(
                 head["b"] + indexes[place],
                 next(times),
-                STATUS_OF[RowState(letter)],
+                status_of(RowState(letter), operation),
                 object_id,
                 next(requests),
                 codes.get(str(place), ""),
                 b"" if guest == NOBODY else guest,
             )
         )
-    return AuditRows(head["c"], "s" in head, tuple(rows))
+    return AuditRows(connection, operation, "s" in head, tuple(rows))
 
 
 def without(blob: bytes, guests: Iterable[bytes]) -> tuple[bytes, int]:

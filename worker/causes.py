@@ -6,11 +6,16 @@ and end a row for another. `patterns.py` tells causes apart; `verdicts.py` judge
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from worker.patterns import Pattern, find_cause, wording
+
+if TYPE_CHECKING:
+    from worker.batching import GraphAnswer
+    from worker.verdicts import Verdict
 
 
 class Kind(StrEnum):
@@ -134,9 +139,11 @@ class OperationRules:
 
     verb: str
     permission: str  # the least application permission
-    rules: Mapping[StrEnum, Rule]
-    patterns: tuple[Pattern, ...]  # the first that fits is taken
+    rules: Mapping[StrEnum, Rule] = field(default_factory=dict)
+    patterns: tuple[Pattern, ...] = ()  # the first that fits is taken
     statuses: Mapping[int, StrEnum] = field(default_factory=dict)
+    read_done: Callable[[GraphAnswer], Verdict] | None = None  # what a success means; None: a call that changes nothing
+    unsure: str = "usher does it again, which does no harm."  # said where an answer was lost
 
     def find_cause(self, status: int, code: str, message: str) -> StrEnum | None:
         """Return why Graph refused, or None when neither the code nor any known wording says so."""

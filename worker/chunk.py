@@ -12,33 +12,27 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from worker.addresses import fold_address
-from worker.batching import BATCH_LIMIT, GraphRequest
+from worker.batching import BATCH_LIMIT
 from worker.blobs import is_final
-from worker.consequences import (
-    Consequences,
-    build_outcome,
-    build_skip,
-    judge_member,
-    mark_refusals,
-    sum_up,
-)
+from worker.consequences import Consequences, build_outcome, build_skip, mark_refusals, sum_up
+from worker.first_look import FirstLook
 from worker.graph import Exchange, Priority
-from worker.invitation import build_invitation, wants_mail
 from worker.logs import bind
-from worker.lookups import Found, LookUps, WhyNot
-from worker.model import STATUS_OF, ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
-from worker.precheck import FRESH_S, Attempt, build_known, is_overruled, judge_all
-from worker.quota import Bucket, invitation_buckets
+from worker.lookups import LookUps
+from worker.model import ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
+from worker.operations.operation import Asked, Channel, word_of
+from worker.quota import Bucket
 from worker.reactions import Reactions
 from worker.rests import Rest, Stop
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.store import keep_trying
 from worker.usage import read_used
-from worker.verdicts import Operation, Verdict, decide
+from worker.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from config import Connection
+    from worker.batching import GraphAnswer, GraphRequest
     from worker.credentials import AccessToken
+    from worker.directory import DirectoryUser
     from worker.services import Services
 
 log = logging.getLogger(__name__)
@@ -89,7 +83,7 @@ class ChunkRun:
         self,
         services: Services,
         lease: Lease,
-        connection: Connection,
+        channel: Channel,
         *,
         reactions: Reactions,
         look_ups: LookUps,
@@ -98,12 +92,15 @@ class ChunkRun:
     ) -> None:
         self._services = services
         self._lease = lease
-        self._connection = connection
+        self._channel = channel
+        self._connection = channel.connection
+        self._operation = channel.operation
         self._reactions = reactions
         self._look_ups = look_ups
         self._blocked = blocked
         self._tally = tally
         self._index: IndexPlace | None = None
+        self._users: dict[int, DirectoryUser] = {}  # whom the look-up found, by row
         self._aside: dict[int, Stop] = {}  # rows that are not sent in this run
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
         self._blobs = 0
@@ -112,10 +109,9 @@ class ChunkRun:
     async def work(self, may_go_on: Callable[[], bool]) -> Stop | None:
         """Send until nothing is left (None) or it cannot go on."""
         lease, connection, services = self._lease, self._connection, self._services
-        buckets = invitation_buckets(services.settings(), connection)
-        emails = {i: lease.rows[i]["email"] for i in lease.pending()}
-        self._index = await services.index.place(connection.tenant_key, emails)
-        stop = await self._end_known()
+        operation, buckets = self._operation, self._operation.buckets(services.settings(), connection)
+        self._index = await self._find_place()
+        stop = await self._look()
         if stop:
             return stop
         refused_tokens = 0
@@ -135,18 +131,18 @@ class ChunkRun:
             asked_s = asyncio.get_running_loop().time()  # the mark is at most this old: its answer may have been slow
             grant = await services.ledger.begin_batch(
                 lease,
-                pending[:BATCH_LIMIT],
+                pending[: BATCH_LIMIT * operation.rows_a_call],
                 buckets,
                 tenant_key=connection.tenant_key,
                 client_key=connection.client_key,
-                daily_limit=connection.daily_limit or 0,
+                daily_limit=operation.daily_limit(connection),
                 index=self._index,
                 resend=lease.options.resend,
                 fingerprint=token.fingerprint,
                 answer_s=services.latencies.of(connection.name),
             )
             if grant.why:
-                stop = await self._reactions.refused_to_begin(connection, grant, lease.ticket.lane)
+                stop = await self._reactions.refused_to_begin(self._channel, grant, lease.ticket.lane)
                 if stop:
                     return stop
                 continue
@@ -164,79 +160,43 @@ class ChunkRun:
             if stop:
                 return stop
 
+    async def _find_place(self) -> IndexPlace | None:
+        """Return where the guests stand in the index, which keeps two jobs from doing to one what must not be done twice."""
+        if self._operation.repeatable:
+            return None
+        emails = {i: self._lease.rows[i]["email"] for i in self._lease.pending()}
+        return await self._services.index.place(self._connection.tenant_key, emails)
+
+    async def _look(self) -> Stop | None:
+        """Find out who is there before the first send; rows that end by that are recorded."""
+        first = FirstLook(
+            self._services, self._lease, self._channel, reactions=self._reactions, look_ups=self._look_ups
+        )
+        looked = await first.look(self._index)
+        self._users, self._aside = looked.users, looked.aside
+        if looked.outcomes:
+            await self._record(0, looked.outcomes)
+        return looked.stop
+
     async def _end_invited_before(self, grant: Grant) -> None:
         """Take note of the rows that `begin_batch` let pass: those invited lately end, those on the wire elsewhere wait."""
         self._aside.update(dict.fromkeys(grant.blocked, Stop(Rest.GUEST, _BUSY_S)))
         if grant.known:
             now_ms = self._services.clocks.redis_ms()
-            await self._record(0, [build_known(row, now_ms) for row in grant.known])
-
-    async def _end_known(self) -> Stop | None:
-        """Look the chunk up before its first send, where that is wanted: whoever is in the directory already is not invited.
-
-        Of whom nobody can tell for now, nobody is sent: those rows are set aside, or, where that is all of them, the
-        chunk stops. Where the app may not look, Graph itself says who is there, one row at a time.
-        """
-        lease, services = self._lease, self._services
-        if lease.options.resend or not (self._connection.precheck or lease.suspect):
-            return None
-        now_ms = services.clocks.redis_ms()
-        if abs(now_ms - lease.checked_at_ms) < FRESH_S * 1000:  # far ahead: from before the clock was put back
-            return None
-        addresses = {i: fold_address(lease.rows[i]["email"]) for i in lease.pending()}
-        if not addresses:
-            return None
-        epoch = services.ledger.presence.epoch
-        found = await self._look_ups.find(self._connection, sorted(addresses.values()), lease.ticket.lane)
-        if found.users is None:
-            return await self._reactions.cannot_look(self._connection, found) if found.delay else None
-        outcomes = await self._judge_known(addresses, found, now_ms)
-        ended = {outcome.index for outcome in outcomes}
-        others = {i: address for i, address in addresses.items() if i not in ended}
-        outcomes += judge_all(others, found.users, now_ms, await self._first_attempts(now_ms))
-        if outcomes:
-            await self._record(0, outcomes)
-        if not found.delay:
-            lease.checked_in = epoch
-            await self._reactions.looked(self._connection)
-            return None
-        stop = await self._reactions.cannot_look(self._connection, found)
-        unknown = (i for i, address in addresses.items() if found.why_not_of(address) is WhyNot.LATER)
-        self._aside.update(dict.fromkeys(unknown, stop))
-        return None
-
-    async def _judge_known(self, addresses: Mapping[int, str], found: Found, looked_at_ms: int) -> list[Outcome]:
-        """End the rows of guests invited lately; not of those who are not in the directory any more, which the index forgets.
-
-        Of whom nobody can tell, the index has the word (`begin_batch`).
-        """
-        ledger, users, outcomes, deleted = self._services.ledger, found.users or {}, [], []
-        assert self._index is not None
-        for row in await ledger.find_invited(self._index, list(addresses)):
-            address = addresses[row.index]
-            if (user := users.get(address)) is not None:
-                outcomes.append(build_known(row, looked_at_ms, user))
-            elif found.why_not_of(address) is None:
-                if is_overruled(row, looked_at_ms, ledger.settle_s, self._services.clocks):
-                    deleted.append(row)
-                else:
-                    outcomes.append(build_known(row, looked_at_ms))
-        if deleted:
-            await ledger.overrule(self._index, deleted)
-        return outcomes
+            await self._record(0, [self._operation.judge_known(row, now_ms) for row in grant.known])
 
     async def _react(
         self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken
     ) -> Stop | None:
         """Do what a batch means for its connection; None when it may go on."""
-        reactions, connection = self._reactions, self._connection
+        reactions, connection, channel = self._reactions, self._connection, self._channel
         if found.hold:
-            return await reactions.hold(connection, found.hold, token)
+            return await reactions.hold(channel, found.hold, token)
         if found.processed and grant.probe:
-            await reactions.answered_again(connection)
+            await reactions.answered_again(channel.name)
         if found.throttled:
             return await reactions.throttled(
-                connection,
+                channel.name,
                 buckets,
                 found.throttled,
                 refused=found.refused,
@@ -244,14 +204,14 @@ class ChunkRun:
                 elapsed_s=found.elapsed_s,
             )
         if found.retry:
-            return await reactions.away(connection, found.retry)
+            return await reactions.away(channel.name, found.retry)
         if found.lost and not found.processed:  # not one answer: more rows would only be in doubt too
-            return await reactions.away(connection, found.lost)
-        await reactions.worked(connection)
+            return await reactions.away(channel.name, found.lost)
+        await reactions.worked(channel.name)
         if grant.tries_quota and not found.lost:
             await self._services.ledger.spending.works(buckets)
         if grant.probation and not found.lost:
-            await self._services.ledger.passed_probation(connection.name)
+            await self._services.ledger.passed_probation(channel.name)
         return None
 
     async def _send(self, grant: Grant, token: AccessToken, marked_s: float) -> Consequences:
@@ -259,21 +219,30 @@ class ChunkRun:
         services, connection, loop = self._services, self._connection, asyncio.get_running_loop()
         begun = services.begun.add(connection.client_key, len(grant.rows))
         may_read = self._look_ups.may_read(connection, token)
-        exchange = await self._exchange(grant, token, marked_s, may_read=may_read)
+        calls = self._operation.build(
+            [
+                Asked(row.index, self._lease.rows[row.index], self._users.get(row.index), row.silent)
+                for row in grant.rows
+            ],
+            connection,
+            self._lease.options,
+        )
+        exchange = await self._exchange([call.request for call in calls], token, marked_s, may_read=may_read)
         elapsed_s = loop.time() - marked_s
         bind(client_request_id=exchange.client_request_id)
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
         if exchange.status:
             services.latencies.learn(connection.name, exchange.elapsed_s)
         services.meters.batch(connection.name, len(grant.rows), exchange.elapsed_s)
-        services.meters.answers(connection.name, "invite", exchange.answers.values())
-        verdicts, outcomes = self._judge(grant, exchange, may_read=may_read)
+        services.meters.answers(connection.name, self._operation.name, exchange.answers.values())
+        answer_of = {row: exchange.answers[call.request.id] for call in calls for row in call.rows}
+        verdicts, outcomes = self._judge(grant, answer_of, exchange.client_request_id, may_read=may_read)
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(verdicts))
         await self._record(grant.batch, outcomes, refusals)
         used = read_used(exchange.answers.values())
         if used is not None:
             await services.ledger.spending.show_used(
-                invitation_buckets(services.settings(), connection),
+                self._operation.buckets(services.settings(), connection),
                 used,
                 begun_since=services.begun.since(connection.client_key, begun),
                 elapsed_s=loop.time() - marked_s,
@@ -282,22 +251,15 @@ class ChunkRun:
         found.begun, found.elapsed_s = begun, elapsed_s
         return found
 
-    async def _exchange(self, grant: Grant, token: AccessToken, marked_s: float, *, may_read: bool) -> Exchange:
-        """Send the granted rows, unless the lease was lost or the mark has grown old, and return what came back."""
+    async def _exchange(
+        self, requests: list[GraphRequest], token: AccessToken, marked_s: float, *, may_read: bool
+    ) -> Exchange:
+        """Send the granted rows' requests, unless the lease was lost or the mark has grown old, and return what came back."""
         services, lease, connection, loop = self._services, self._lease, self._connection, asyncio.get_running_loop()
 
         def may_leave() -> bool:
             return not lease.lost and loop.time() - marked_s < MARK_MAX_AGE_S
 
-        requests = [
-            GraphRequest(
-                str(row.index),
-                "POST",
-                "/invitations",
-                build_invitation(lease.rows[row.index], connection, lease.options, silent=row.silent),
-            )
-            for row in grant.rows
-        ]
         how: _How = {
             "priority": "high" if lease.ticket.lane is Lane.NOW else "low",
             "deadline_s": services.settings().graph.timeout_s,
@@ -311,7 +273,7 @@ class ChunkRun:
         return await services.graph.send_batch(connection, token.secret, requests, **how)
 
     def _judge(
-        self, grant: Grant, exchange: Exchange, *, may_read: bool
+        self, grant: Grant, answer_of: Mapping[int, GraphAnswer], client_request_id: str, *, may_read: bool
     ) -> tuple[list[tuple[str, Verdict]], list[Outcome]]:
         """Say of each granted row what its answer means, beside its folded address, and what is kept of it."""
         lease, connection = self._lease, self._connection
@@ -320,20 +282,19 @@ class ChunkRun:
         verdicts, outcomes = [], []
         for granted in grant.rows:
             row = lease.rows[granted.index]
-            verdict = judge_member(
-                row, decide(Operation.INVITE, exchange.answers[str(granted.index)], email=row["email"])
-            )
+            verdict = self._operation.judge(row, answer_of[granted.index])
             verdicts.append((fold_address(row["email"]), verdict))
             outcomes.append(
                 build_outcome(
                     granted.index,
                     granted.attempt,
                     verdict,
-                    mail=not granted.silent and wants_mail(row, connection, lease.options),
+                    mail=self._operation.mail(row, connection, lease.options, silent=granted.silent),
                     silent=granted.silent,
+                    doubts=not self._operation.repeatable,
                     may_read=may_read,
                     look_after_s=look_after_s,
-                    request_id=exchange.client_request_id,
+                    request_id=client_request_id,
                     at_ms=now_ms,
                 )
             )
@@ -363,22 +324,18 @@ class ChunkRun:
             letters[outcome.index] = outcome.letter
         lease.letters = "".join(letters)
         for letter, count in Counter(outcome.letter for outcome in outcomes).items():
-            self._tally[_word(letter)] += count
+            self._tally[self._word(letter)] += count
         if recorded.gone:
             log.info("job %s was deleted while rows of its chunk %d were in work", ticket.job, ticket.chunk + 1)
             lease.lost = self._gone = True
         elif recorded.pending == 0 and recorded.open == 0 and not recorded.folded:
             await ledger.fold(ticket.job, ticket.chunk)
 
-    async def _first_attempts(self, now_ms: int) -> dict[int, Attempt]:
-        """Return the first attempt of each row that was in doubt before."""
-        lease, connection, clocks = self._lease, self._connection, self._services.clocks
-        found = {}
-        for i, at_ms in (await self._services.ledger.doubts.first_attempts(lease)).items():
-            mail = "requested" if wants_mail(lease.rows[i], connection, lease.options) else "none"
-            outcome = Outcome(i, RowState.INVITED, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
-            found[i] = Attempt(clocks.graph_time(connection.graph_url, at_ms), outcome)
-        return found
+    def _word(self, letter: RowState) -> str:
+        """Return how a row stands, as Flower and the log say it."""
+        if letter in (RowState.PENDING, RowState.PENDING_SILENT):
+            return "to_be_sent_again"
+        return "in_doubt" if letter is RowState.IN_DOUBT else word_of(letter, self._operation)
 
     async def _end_blocked(self) -> None:
         """End the rows of domains that the tenant refuses as a whole."""
@@ -393,10 +350,3 @@ class ChunkRun:
                 outcomes.append(build_skip(i, verdict, now_ms))
         if outcomes:
             await self._record(0, outcomes)
-
-
-def _word(letter: RowState) -> str:
-    """How a row stands, as Flower and the log say it."""
-    if letter in (RowState.PENDING, RowState.PENDING_SILENT):
-        return "to_be_sent_again"
-    return "in_doubt" if letter is RowState.IN_DOUBT else STATUS_OF[letter]

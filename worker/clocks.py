@@ -16,7 +16,7 @@ from datetime import datetime
 _JUMP_S = 2.0
 """Less than this is taken for the delay of an answer."""
 _LATE_S = 0.5
-"""An answer that took longer says too little of what time it is now. Well below the slack of `worker/precheck.py` (2 s, of which up to
+"""An answer that took longer says too little of what time it is now. Well below the slack of `worker/operations/invite_precheck.py` (2 s, of which up to
 1.5 s are the whole seconds of `createdDateTime` and `Date`): else an invited guest in doubt could be taken for one of before."""
 _SAME_S = 60.0
 """A guest who was created so shortly before an attempt was created by it, when in doubt."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worker.causes import HoldKind, Kind
-from worker.model import Outcome, Row, RowState
+from worker.model import Outcome, RowState
 from worker.verdicts import Verdict
 
 _FINAL = {
@@ -85,8 +85,9 @@ def build_outcome(
     attempt: int,
     verdict: Verdict,
     *,
-    mail: bool,
+    mail: str,
     silent: bool,
+    doubts: bool,
     may_read: bool,
     look_after_s: float,
     request_id: str,
@@ -94,11 +95,11 @@ def build_outcome(
 ) -> Outcome:
     """Turn one verdict into what the ledger keeps: the row's end, or pending again, or in doubt.
 
-    `mail`: Graph was asked for its mail. `may_read`: rows can be looked up, so one that was perhaps processed is in doubt rather than
+    `doubts`: a row that was perhaps processed is not simply done again. `may_read`: rows can be looked up, so one that was perhaps processed is in doubt rather than
     sent again.
     """
     letter = _FINAL.get(verdict.kind)
-    in_doubt = verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read)
+    in_doubt = doubts and (verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read))
     if letter is None:
         letter = RowState.IN_DOUBT if in_doubt else RowState.PENDING_SILENT if silent else RowState.PENDING
     invited = letter is RowState.INVITED
@@ -108,7 +109,7 @@ def build_outcome(
         user_id=verdict.user_id,
         invitation_id=verdict.invitation_id,
         redeem_url=verdict.redeem_url,
-        mail=("requested" if mail else "none") if invited else "",
+        mail=mail if invited else "",
         code="" if invited else verdict.code or verdict.cause,
         message="" if invited else verdict.message,
         request_id=verdict.request_id or request_id,
@@ -123,17 +124,3 @@ def build_skip(index: int, verdict: Verdict, at_ms: int) -> Outcome:
     return Outcome(
         index, RowState.FAILED, code=verdict.code or verdict.cause, message=f"Not sent: {verdict.message}", at_ms=at_ms
     )
-
-
-def judge_member(row: Row, verdict: Verdict) -> Verdict:
-    """A row that asks for a Member may be refused for that alone: no reason to hold everybody else.
-
-    Only privileged apps may invite members. https://learn.microsoft.com/graph/api/resources/invitation
-    """
-    if verdict.hold is not HoldKind.PERMISSION or row.get("user_type") != "Member":
-        return verdict
-    message = (
-        "Microsoft refuses this row, probably because the app may not invite members (user_type Member): an administrator assigns it "
-        "a role such as User Administrator, or the row asks for a Guest."
-    )
-    return verdict._replace(kind=Kind.FAILED, hold=None, message=message)

@@ -8,9 +8,10 @@ from typing import Any
 
 from worker.addresses import fold_address
 from worker.audit import row_lines
+from worker.channels import split_channel
 from worker.chunks import ChunkContents, links_context, read_chunk
 from worker.forgetting import hashes_of, known_by, without_person
-from worker.model import STATUS_OF, RowState
+from worker.model import RowState, status_of
 from worker.scripts import Scripts
 from worker.services import Services
 
@@ -59,7 +60,7 @@ async def _in_jobs(services: Services, addresses: set[str], held: Held) -> None:
     client, keys = services.ledger.client, services.keys
     for raw in await client.zrange(keys.jobs(), 0, -1):
         job = raw.decode()
-        chunks, connection = await client.hmget(keys.job(job), "chunks", "connection")
+        chunks, channel = await client.hmget(keys.job(job), "chunks", "connection")
         for number in range(int(chunks or 0)):
             fields = await client.hgetall(keys.chunk(job, number))
             if b"st" not in fields:
@@ -67,8 +68,9 @@ async def _in_jobs(services: Services, addresses: set[str], held: Held) -> None:
             contents = read_chunk(fields, services.sealer(), links_context(job, number))
             for i, row in enumerate(contents.rows):
                 if fold_address(str(row.get("email", ""))) in addresses:
-                    place = {"job": job, "connection": (connection or b"").decode(), "row": contents.base + i}
-                    held.rows.append({**place, **_row(contents, i)})
+                    connection, operation = split_channel((channel or b"").decode())
+                    place = {"job": job, "connection": connection, "row": contents.base + i}
+                    held.rows.append({**place, **_row(contents, i, operation)})
                 elif named := _named_in(row, addresses):
                     held.mentions.append({"job": job, "row": contents.base + i, "named_in": named})
 
@@ -79,9 +81,12 @@ def _named_in(row: dict[str, Any], addresses: set[str]) -> list[str]:
     return sorted({name for kept in left for name in row if kept.get(name) != row[name]})
 
 
-def _row(contents: ChunkContents, i: int) -> dict[str, Any]:
+def _row(contents: ChunkContents, i: int, operation: str) -> dict[str, Any]:
     """Return a row as it was submitted, and how it ended."""
-    told: dict[str, Any] = {"submitted": contents.rows[i], "status": STATUS_OF[RowState(contents.letters[i])]}
+    told: dict[str, Any] = {
+        "submitted": contents.rows[i],
+        "status": status_of(RowState(contents.letters[i]), operation),
+    }
     outcome = contents.outcomes[i]
     if outcome is None:
         return told

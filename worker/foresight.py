@@ -11,10 +11,10 @@ from enum import StrEnum
 
 from worker.causes import Cause
 from worker.directory import DirectoryUser
-from worker.invite_rules import INVITE, InviteCause
 from worker.lookups import WhyNot
 from worker.model import KnownRow, Row, RowState
-from worker.precheck import build_known, judge
+from worker.operations.invite_precheck import build_known, judge
+from worker.operations.invite_rules import INVITE, InviteCause
 from worker.tenant_rules import TenantRules
 
 _PRIVILEGED = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})

@@ -15,6 +15,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from worker.audit import Trail
+from worker.channels import split_channel
 from worker.keys import Keys
 from worker.scripts import Scripts
 from worker.store import read_time_ms
@@ -45,6 +46,9 @@ ENDS_BY_ITSELF = frozenset(
     }
 )
 """Holds that end once their cause is gone, by a try or because a worker looks. The others wait for a person."""
+
+WHOLE = frozenset({HoldReason.CREDENTIAL, HoldReason.ABUSE, HoldReason.OPERATOR, HoldReason.RESTORED, HoldReason.KEY})
+"""Holds of a connection that hold all its channels, whatever is done there; the others are one channel's own (`_common.lua`)."""
 
 FIRST_TRY_S = {
     HoldReason.CREDENTIAL: 5.0,
@@ -140,6 +144,10 @@ class Gates:
         if tenant_key and await self._client.delete(self._keys.tenant(tenant_key)):
             await self._trail.note("tenant.reopened", tenant=tenant_key, connection=connection)
         was_held = await self._reopen(connection, kind.value if kind else "")
+        for raw in await self._client.smembers(self._keys.connections()):
+            channel = raw.decode()
+            if channel != connection and split_channel(channel)[0] == connection:
+                was_held |= await self._reopen(channel, kind.value if kind else "")
         if kind in (None, HoldReason.RESTORED):
             await self._end_restore()
         return was_held
@@ -161,7 +169,7 @@ class Gates:
 
     async def of(self, connection: str) -> Gate:
         """Return a connection's gate as it stands; a hold on everything shows on each."""
-        fields = await self._client.hgetall(self._keys.connection(connection))
+        fields = await self._fields_of(connection)
         everything = await self._client.hgetall(self._keys.hold_all())
         if everything:
             return Gate(True, _kind_of_all(everything), everything[b"why"].decode(), _instant(everything.get(b"since")))
@@ -184,6 +192,16 @@ class Gates:
             closed_why=fields.get(b"closed_why", b"").decode() if until else "",
             trouble=fields.get(b"away_why", b"").decode() if away and present and away > present else "",
         )
+
+    async def _fields_of(self, channel: str) -> dict[bytes, bytes]:
+        """Return what is known of a gate: the channel's own, or what holds its connection as a whole."""
+        fields: dict[bytes, bytes] = await self._client.hgetall(self._keys.connection(channel))
+        connection, _ = split_channel(channel)
+        if connection == channel or fields.get(b"gate") == b"held":
+            return fields
+        above = await self._client.hgetall(self._keys.connection(connection))
+        is_whole = above.get(b"gate") == b"held" and HoldReason(above[b"kind"].decode()) in WHOLE
+        return above if is_whole else fields
 
     async def note_trouble(self, connection: str, why: str, wait_s: float) -> None:
         """Let whoever waits know why: this worker got nowhere and tries again in so many seconds."""

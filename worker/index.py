@@ -5,7 +5,7 @@ first to send has it; `record_batch` drops the claim, and notes that the guest i
 does not make its rows on the wire unsent.
 
 What it remembers ends after `[ledger].remember`, asked for or not. Until then it has the word where nobody may look; where the directory
-can be read that decides (`precheck.py`), or a guest who was deleted from the tenant could not come back.
+can be read that decides (`invite_precheck.py`), or a guest who was deleted from the tenant could not come back.
 
 An entry is a field of a small hash: 10 bytes of the hash as name, four of time and the job's id as value: about 30 bytes a guest while the
 hashes stay small. They lie in generations of 30 days, whose keys end by themselves. The claims, few at any time, are one hash a tenant:

@@ -8,10 +8,11 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from worker.channels import split_channel
 from worker.chunks import ChunkContents, links_context, read_chunk
 from worker.keyring import FindSealer, find_or_none, no_sealer
 from worker.keys import Keys
-from worker.model import STATUS_OF, RowState
+from worker.model import RowState, status_of
 
 
 class JobRows:
@@ -40,17 +41,17 @@ class JobRows:
 
     async def results(self, job: str, *, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
         """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the results file."""
-        state, chunks = await self._client.hmget(self._keys.job(job), "state", "chunks")
+        state, chunks, channel = await self._client.hmget(self._keys.job(job), "state", "chunks", "connection")
         if state is None:
             return
-        cancelled = state == b"cancelled"
+        cancelled, (_, operation) = state == b"cancelled", split_channel((channel or b"").decode())
         left = limit
         for number in range(await self._chunk_of(job, int(chunks), after + 1), int(chunks)):
             fields = await self._client.hgetall(self._keys.chunk(job, number))
             if b"st" not in fields:
                 return
             contents = read_chunk(fields, find_or_none(self._sealer), links_context(job, number))
-            for record in _records(contents, cancelled=cancelled):
+            for record in _records(contents, operation, cancelled=cancelled):
                 if record["row"] <= after:
                     continue
                 if left is not None:
@@ -71,13 +72,14 @@ class JobRows:
         return low
 
 
-def _records(contents: ChunkContents, *, cancelled: bool) -> list[dict[str, Any]]:
+def _records(contents: ChunkContents, operation: str, *, cancelled: bool) -> list[dict[str, Any]]:
     rows: Sequence[dict[str, Any]] = contents.rows
     records = []
     for i, (row, letter) in enumerate(zip(rows, contents.letters, strict=True)):
         outcome = contents.outcomes[i]
         state = RowState(letter)
-        status = "cancelled" if cancelled and state in (RowState.PENDING, RowState.PENDING_SILENT) else STATUS_OF[state]
+        is_cancelled = cancelled and state in (RowState.PENDING, RowState.PENDING_SILENT)
+        status = "cancelled" if is_cancelled else status_of(state, operation)
         attempts = outcome.attempts if outcome else int(contents.attempts[i]) if contents.attempts else 0
         records.append(
             {

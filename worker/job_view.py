@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from worker.approval import WANTED
+from worker.channels import INVITE, split_channel
 from worker.gates import Gate
 from worker.model import Counts, JobState, Lane, Options
 
@@ -31,6 +32,7 @@ class JobView:
     info: dict[str, Any]
     gate: Gate
     started_at: datetime | None = None  # when it was let run, by its submitter and by whoever had to approve it
+    operation: str = INVITE
     approval: str = ""  # who approved it; `approval.WANTED` while nobody has; '' where nobody needs to
 
     @property
@@ -74,10 +76,12 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
     why = text.get("why", "")
     if state is JobState.RUNNING and gate.held:
         state, why = JobState.HELD, gate.why
+    connection, operation = split_channel(text["connection"])
     started, finished = text.get("started_at"), text.get("finished_at")
     return JobView(
         id=job,
-        connection=text["connection"],
+        connection=connection,
+        operation=operation,
         lane=Lane(text["lane"]),
         state=state,
         why=why,

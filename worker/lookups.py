@@ -20,7 +20,7 @@ from worker.directory import READ_ROLES, DirectoryUser, Question, build_question
 from worker.model import Lane
 from worker.quota import Bucket, read_buckets
 from worker.rests import Rest, Stop
-from worker.verdicts import Operation, Verdict, decide
+from worker.verdicts import READ_USERS, Verdict, decide
 
 if TYPE_CHECKING:
     from config import Connection
@@ -88,7 +88,7 @@ class Reacts(Protocol):
 
     async def throttled(
         self,
-        connection: Connection,
+        name: str,
         buckets: Sequence[Bucket],
         verdict: Verdict,
         *,
@@ -145,7 +145,7 @@ class LookUps:
             if answered.throttled:
                 elapsed_s = asyncio.get_running_loop().time() - asked_s
                 stop = await self._reactions.throttled(
-                    connection, buckets, answered.throttled, refused=answered.refused_units, elapsed_s=elapsed_s
+                    connection.name, buckets, answered.throttled, refused=answered.refused_units, elapsed_s=elapsed_s
                 )
                 delay = Delay(stop)
             asked = _halve(answered, unknown) if left else []
@@ -198,7 +198,7 @@ def _read(found: _Round, question: Question, answer: GraphAnswer) -> None:
         for address, user in users.items():
             found.users.setdefault(address, user)
         return
-    verdict = decide(Operation.READ_USERS, answer)
+    verdict = decide(READ_USERS, answer)
     if verdict.kind is Kind.TOKEN:
         found.token_refused = True
     elif verdict.cause == "may_not_read":

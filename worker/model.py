@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from worker.channels import INVITE
 from worker.rests import Rest
 
 Row = Mapping[str, Any]
@@ -39,6 +40,15 @@ STATUS_OF = {
     RowState.LEFT_IN_DOUBT: "in_doubt",
 }
 """What a person reads of each letter, as long as the job was not cancelled."""
+
+_OTHERS = {RowState.INVITED: "done", RowState.ALREADY_GUEST: "already"}
+"""What programs read of the first two, of whatever is not an invitation."""
+
+
+def status_of(letter: RowState, operation: str) -> str:
+    """Return what programs read of a letter: in results, counts and the audit trail."""
+    return STATUS_OF[letter] if operation == INVITE else _OTHERS.get(letter) or STATUS_OF[letter]
+
 
 FINAL = frozenset("igkfu")
 
@@ -224,6 +234,14 @@ class Counts:
     in_doubt: int = 0
     pending: int = 0
     cancelled: int = 0
+
+    def told(self, operation: str) -> dict[str, int]:
+        """Return the counts by the names that `operation` gives them."""
+        names = {
+            "invited": status_of(RowState.INVITED, operation),
+            "already_guest": status_of(RowState.ALREADY_GUEST, operation),
+        }
+        return {names.get(name, name): count for name, count in asdict(self).items()}
 
     @property
     def finished(self) -> int:

@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -188,7 +187,7 @@ def next_event(view: JobView, told: str, now_ms: int) -> tuple[dict[str, Any] | 
         "connection": view.connection,
         "state": view.state.value,
         "why": mask_text(view.why),
-        **asdict(view.counts),
+        **view.counts.told(view.operation),
     }
     return event, mark
 

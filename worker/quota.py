@@ -39,16 +39,8 @@ class Bucket:
 def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
     """Return the buckets that one `POST /invitations` takes from."""
     q = settings.quota
-    tenant, app, client = connection.tenant_key, connection.app_key, connection.client_key
-    limits = (
-        (f"invitations:{tenant}", q.invitations_per_tenant),
-        (f"writes:{client}", q.writes_per_app_and_tenant),
-        (f"writes-tenant:{tenant}", q.writes_per_tenant),
-        (f"writes-app:{app}", q.writes_per_app),
-        (f"units:{client}", q.units_per_app_and_tenant),
-        (f"units-app:{app}", q.units_per_app),
-    )
-    buckets = [_bucket(scope, limit, q.interactive_reserve.share) for scope, limit in limits]
+    own = _bucket(f"invitations:{connection.tenant_key}", q.invitations_per_tenant, q.interactive_reserve.share)
+    buckets, client = [own, *write_buckets(settings, connection)], connection.client_key
     pace = connection.pace
     if pace.kind == "guarded":
         buckets.append(Bucket(f"pace:{client}", pace.per_minute or 12, 0))
@@ -57,6 +49,20 @@ def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucke
         saved = max(1.0, pace.per_minute / 60)
         buckets.append(Bucket(f"pace:{client}", saved, _ms(saved / pace.per_minute * 60)))
     return buckets
+
+
+def write_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
+    """Return the buckets that any call that changes something takes from: writes, and resource units."""
+    q = settings.quota
+    client, app = connection.client_key, connection.app_key
+    limits = (
+        (f"writes:{client}", q.writes_per_app_and_tenant),
+        (f"writes-tenant:{connection.tenant_key}", q.writes_per_tenant),
+        (f"writes-app:{app}", q.writes_per_app),
+        (f"units:{client}", q.units_per_app_and_tenant),
+        (f"units-app:{app}", q.units_per_app),
+    )
+    return [_bucket(scope, limit, q.interactive_reserve.share) for scope, limit in limits]
 
 
 def read_buckets(settings: Settings, connection: Connection) -> list[Bucket]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from worker.causes import HoldKind
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.gates import Held, HoldReason
+from worker.gates import WHOLE, Held, HoldReason
 from worker.model import Lane
 from worker.patience import Patience
 from worker.quota import Bucket, throttled_buckets
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from worker.credentials import AccessToken
     from worker.lookups import Found
     from worker.model import Grant
+    from worker.operations.operation import Channel
     from worker.services import Services
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Reactions:
         try:
             return await self._services.tokens.get(connection)
         except TokenRefused as refused:
-            held = await self._hold(connection, HoldReason.CREDENTIAL, str(refused), refused.fingerprint)
+            held = await self._hold(connection.name, HoldReason.CREDENTIAL, str(refused), refused.fingerprint)
             wait_s = self._other_works(connection, refused) if held is Held.OTHER_WORKS else _HELD_S
             return Stop(Rest.SIGN_IN, wait_s)
         except TokenUnavailable as away:
@@ -78,7 +79,7 @@ class Reactions:
     async def _not_signed_in(self, connection: Connection, away: TokenUnavailable) -> Stop:
         wait_s = self._network.failed(connection.name, away.retry_after_s)
         log.warning("connection %s: %s Next try in %.0f s.", connection.name, away, wait_s)
-        await self._tell(connection, str(away), wait_s, self._network)
+        await self._tell(connection.name, str(away), wait_s, self._network)
         return Stop(Rest.SIGN_IN, wait_s)
 
     def _other_works(self, connection: Connection, refused: TokenRefused) -> float:
@@ -100,25 +101,26 @@ class Reactions:
             "Microsoft Graph refuses the access token that Entra has just given, so nothing is sent: "
             "whoever runs usher checks the connection's tenant id, its cloud and this machine's clock."
         )
-        await self._hold(connection, HoldReason.TENANT, why)
+        await self._hold(connection.name, HoldReason.TENANT, why)
         return Stop(Rest.GATE, _HELD_S)
 
-    async def hold(self, connection: Connection, verdict: Verdict, token: AccessToken) -> Stop:
-        """Graph says that the connection as a whole cannot go on."""
+    async def hold(self, channel: Channel, verdict: Verdict, token: AccessToken | None = None) -> Stop:
+        """Graph says that the channel, or its connection as a whole, cannot go on."""
         kind = HoldReason((verdict.hold or HoldKind.TENANT).value)
-        if kind is HoldReason.PERMISSION:
+        if kind is HoldReason.PERMISSION and token:
             # A token tells for its whole life of the permissions that there were when it was issued: the next try takes a new one.
-            await self._services.tokens.invalidate(connection, token)
+            await self._services.tokens.invalidate(channel.connection, token)
             if (datetime.now(UTC) - token.issued_at).total_seconds() > _LATELY_S:
                 return Stop(Rest.GATE, _ANEW_S)
         if kind is HoldReason.ABUSE:
-            await self._services.gates.block_tenant(connection.tenant_key, verdict.message)
-        await self._hold(connection, kind, verdict.message, verdict=verdict)
+            await self._services.gates.block_tenant(channel.connection.tenant_key, verdict.message)
+        name = channel.connection.name if kind in WHOLE else channel.name
+        await self._hold(name, kind, verdict.message, verdict=verdict)
         return Stop(Rest.GATE, _HELD_S)
 
     async def throttled(
         self,
-        connection: Connection,
+        name: str,
         buckets: Sequence[Bucket],
         verdict: Verdict,
         *,
@@ -127,9 +129,9 @@ class Reactions:
         elapsed_s: float = 0.0,
     ) -> Stop:
         """A 429 for so many rows or requests: close what it speaks of, and learn from it. See `Spending.throttled`."""
-        wait_s = self._throttling.failed(connection.name, verdict.retry_after_s, began_s_ago=elapsed_s)
+        wait_s = self._throttling.failed(name, verdict.retry_after_s, began_s_ago=elapsed_s)
         wait_s, new = await self._services.ledger.spending.throttled(
-            connection.name,
+            name,
             throttled_buckets(buckets, verdict.throttle_scope),
             wait_s,
             SLOWED,
@@ -140,83 +142,81 @@ class Reactions:
         if new:
             log.warning(
                 "connection %s: throttled by Microsoft (429), next try in %.1f s",
-                connection.name,
+                name,
                 wait_s,
                 extra=_extra(verdict),
             )
         return Stop(Rest.THROTTLED, wait_s)
 
-    async def away(self, connection: Connection, verdict: Verdict) -> Stop:
+    async def away(self, name: str, verdict: Verdict) -> Stop:
         """Graph refused before processing, could not be reached, or gave no usable answer."""
-        wait_s = self._network.failed(connection.name, verdict.retry_after_s)
-        log.warning(
-            "connection %s: %s Next try in %.1f s.", connection.name, verdict.message, wait_s, extra=_extra(verdict)
-        )
-        await self._tell(connection, verdict.message, wait_s, self._network)
+        wait_s = self._network.failed(name, verdict.retry_after_s)
+        log.warning("connection %s: %s Next try in %.1f s.", name, verdict.message, wait_s, extra=_extra(verdict))
+        await self._tell(name, verdict.message, wait_s, self._network)
         return Stop(Rest.AWAY, wait_s)
 
-    async def cannot_look(self, connection: Connection, found: Found) -> Stop:
+    async def cannot_look(self, name: str, found: Found) -> Stop:
         """Nobody can tell of all rows of a chunk, or of some, who is in the directory: they are not sent until somebody can."""
         delay = found.delay
         assert delay
         if delay.stop.why is not Rest.LOOK_UP:  # whoever waits was told already
             return delay.stop
         verdict = delay.verdict
-        wait_s = self._directory.failed(connection.name, verdict.retry_after_s if verdict else None)
+        wait_s = self._directory.failed(name, verdict.retry_after_s if verdict else None)
         said = _REFUSED_AGAIN if delay.refused else verdict.message if verdict else "usher tries again by itself."
         why = f"{_NOBODY if found.users is None else _SOME} {said}"
-        log.warning("connection %s: %s Next try in %.1f s.", connection.name, why, wait_s, extra=_extra(verdict))
-        await self._tell(connection, why, wait_s, self._directory)
+        log.warning("connection %s: %s Next try in %.1f s.", name, why, wait_s, extra=_extra(verdict))
+        await self._tell(name, why, wait_s, self._directory)
         return Stop(Rest.LOOK_UP, wait_s)
 
-    async def looked(self, connection: Connection) -> None:
+    async def looked(self, name: str) -> None:
         """All rows of a chunk could be looked up."""
-        await self._over(connection, self._directory)
+        await self._over(name, self._directory)
 
-    async def _tell(self, connection: Connection, why: str, wait_s: float, kind: Backoff) -> None:
-        self._told[connection.name] = kind
-        await self._services.gates.note_trouble(connection.name, why, wait_s)
+    async def _tell(self, name: str, why: str, wait_s: float, kind: Backoff) -> None:
+        self._told[name] = kind
+        await self._services.gates.note_trouble(name, why, wait_s)
 
-    async def _over(self, connection: Connection, kind: Backoff) -> None:
+    async def _over(self, name: str, kind: Backoff) -> None:
         """Forget trouble of one kind, and what was told of it."""
-        kind.worked(connection.name)
-        if self._told.get(connection.name) is kind:
-            del self._told[connection.name]
-            await self._services.gates.forget_trouble(connection.name)
+        kind.worked(name)
+        if self._told.get(name) is kind:
+            del self._told[name]
+            await self._services.gates.forget_trouble(name)
 
-    async def worked(self, connection: Connection) -> None:
+    async def worked(self, name: str) -> None:
         """Graph carried something out: past trouble is forgotten."""
-        self._throttling.worked(connection.name)
-        await self._over(connection, self._network)
+        self._throttling.worked(name)
+        await self._over(name, self._network)
 
-    async def answered_again(self, connection: Connection) -> None:
+    async def answered_again(self, name: str) -> None:
         """A real row went through a held gate: it opens."""
-        if await self._services.gates.reopen_after_try(connection.name):
-            log.info("connection %s works again", connection.name)
+        if await self._services.gates.reopen_after_try(name):
+            log.info("connection %s works again", name)
 
-    async def refused_to_begin(self, connection: Connection, grant: Grant, lane: Lane) -> Stop | None:
+    async def refused_to_begin(self, channel: Channel, grant: Grant, lane: Lane) -> Stop | None:
         """`begin_batch` let no row go. Returns None when it may be asked again."""
         assert grant.why
         if grant.why is Rest.QUOTA and lane is Lane.BULK and grant.jobs <= 1:  # several take turns, batch by batch
-            wait_s = await self.patience.wait(connection.name, grant.wait_s)
+            wait_s = await self.patience.wait(channel.name, grant.wait_s)
             return None if wait_s is None else Stop(Rest.QUOTA, wait_s)
         if grant.why is Rest.DAILY_LIMIT:
             why = (
-                f"The daily limit of {connection.daily_limit} invitations is reached; the rest goes out after midnight UTC, "
+                f"The daily limit of {channel.connection.daily_limit} invitations is reached; the rest goes out after midnight UTC, "
                 "unless whoever runs usher raises daily_limit of this connection."
             )
-            await self._hold(connection, HoldReason.DAILY_LIMIT, why, try_s=min(grant.wait_s, _DAILY_LIMIT_S))
+            await self._hold(channel.name, HoldReason.DAILY_LIMIT, why, try_s=min(grant.wait_s, _DAILY_LIMIT_S))
         elif grant.why is Rest.TENANT:
             why = (
                 "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a support case "
-                f"with Microsoft, and runs `usher connections reopen {connection.name}` once it is lifted."
+                f"with Microsoft, and runs `usher connections reopen {channel.connection.name}` once it is lifted."
             )
-            await self._hold(connection, HoldReason.ABUSE, why)
+            await self._hold(channel.connection.name, HoldReason.ABUSE, why)
         return Stop(grant.why, grant.wait_s)
 
     async def _hold(
         self,
-        connection: Connection,
+        name: str,
         kind: HoldReason,
         why: str,
         fingerprint: str = "",
@@ -224,9 +224,9 @@ class Reactions:
         try_s: float | None = None,
         verdict: Verdict | None = None,
     ) -> Held:
-        held = await self._services.gates.hold(connection.name, kind, why, fingerprint=fingerprint, try_s=try_s)
+        held = await self._services.gates.hold(name, kind, why, fingerprint=fingerprint, try_s=try_s)
         if held is Held.NEWS:
-            log.error("connection %s is held: %s", connection.name, why, extra=_extra(verdict))
+            log.error("connection %s is held: %s", name, why, extra=_extra(verdict))
         return held
 
 

@@ -9,21 +9,24 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from worker.approval import explain
+from worker.channels import split_channel
 from worker.chunk import BlockedDomains, ChunkRun
 from worker.errors import SealError
 from worker.leases import Leases
 from worker.logs import bound
 from worker.lookups import LookUps
 from worker.model import Lease, Ticket
+from worker.operations.operation import Channel
+from worker.operations.registry import find_operation
 from worker.reactions import Reactions
 from worker.rests import Rest, Stop, describe_run
 from worker.store import OUTAGE
 
 if TYPE_CHECKING:
-    from config import Connection
     from worker.services import Services
 
 log = logging.getLogger(__name__)
@@ -113,19 +116,19 @@ class ChunkRunner:
         return {"chunks": lease.chunks, **counts, **({"rest": rest} if rest else {})}
 
     async def _work(self, lease: Lease, tally: Counter[str], deadline_s: float) -> Stop | None:
-        connection = self._connection(lease.ticket.connection)
-        if connection is None:
+        channel = self._channel(lease.ticket.connection)
+        if channel is None:
             return Stop(Rest.UNKNOWN, _UNKNOWN_CONNECTION_S)
-        if connection.require_approval and not await self._may_run(lease.ticket):
+        if channel.connection.require_approval and not await self._may_run(lease.ticket):
             return Stop(Rest.APPROVAL)
-        resolved = await self._reactions.resolve(connection)
+        resolved = await self._reactions.resolve(channel.connection)
         if isinstance(resolved, Stop):
             return resolved
         loop = asyncio.get_running_loop()
         run = ChunkRun(
             self._services,
             lease,
-            resolved,
+            replace(channel, connection=resolved),
             reactions=self._reactions,
             look_ups=self._look_ups,
             blocked=self._blocked,
@@ -144,11 +147,12 @@ class ChunkRunner:
             return False
         return await self._services.jobs.park(ticket.job, explain(ticket.job, ticket.connection, view.info))
 
-    def _connection(self, name: str) -> Connection | None:
+    def _channel(self, name: str) -> Channel | None:
         from config import ConfigError
 
         try:
-            return self._services.connection(name)
+            connection, operation = split_channel(name)
+            return Channel(self._services.connection(connection), find_operation(operation))
         except ConfigError as error:
             log.warning(
                 "connection %s is not configured in this worker; its rows wait for one that knows it (%s)", name, error

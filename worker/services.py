@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from worker.actor import find_actor
 from worker.audit import Trail
 from worker.audit_log import AuditLog
+from worker.channels import split_channel
 from worker.clocks import Clocks
 from worker.gates import Gates
 from worker.graph import GraphClient
@@ -107,7 +108,7 @@ def _tenant_key(settings: Settings, tenants: Tenants, connection: str) -> str:
     from config import ConfigError
 
     try:
-        return tenants.named(find_connection(settings, connection)).tenant_key
+        return tenants.named(find_connection(settings, split_channel(connection)[0])).tenant_key
     except ConfigError:  # no longer configured
         return ""
 

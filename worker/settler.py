@@ -1,7 +1,7 @@
 """Settling rows in doubt: was the guest invited? The directory is asked, where the app may read it; nothing is sent from here.
 
 Seen, and created at or after the row's first attempt (on Graph's clock): invited. Created before it: judged as before a first send
-(`precheck.py`). Not seen, and `settle_s` past the last attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
+(`invite_precheck.py`). Not seen, and `settle_s` past the last attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
 So it does where a guest of before was mailed again on purpose (`--resend`): that they are there says nothing then.
 """
 
@@ -13,19 +13,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from worker.addresses import fold_address
+from worker.channels import split_channel
 from worker.directory import MOST_ADDRESSES
 from worker.doubts import DoubtfulRow
 from worker.errors import SealError, TokenUnavailable
-from worker.invitation import wants_mail
 from worker.leases import Leases
 from worker.logs import bound
 from worker.lookups import Found, LookUps, WhyNot
 from worker.model import Options, Outcome, RowState, Ticket
-from worker.precheck import Attempt, judge
+from worker.operations.operation import Attempt, Channel, word_of
+from worker.operations.registry import find_operation
 from worker.store import OUTAGE
 
 if TYPE_CHECKING:
-    from config import Connection
     from worker.services import Services
 
 log = logging.getLogger(__name__)
@@ -57,13 +57,14 @@ class Settler:
         self._leases.add(lease)
         counts: dict[str, int] = defaultdict(int)
         try:
-            connection = await self._services.resolved(ticket.connection)
+            name, operation = split_channel(ticket.connection)
+            channel = Channel(await self._services.resolved(name), find_operation(operation))
             doubtful = await ledger.doubts.claim(ticket.connection, MOST_ADDRESSES)
             if doubtful is None:
                 await ledger.doubts.end_look_up(ticket.connection, _COME_IN_S)
                 return {"connection": ticket.connection}
             if doubtful:
-                await self._settle(connection, doubtful, counts)
+                await self._settle(channel, doubtful, counts)
             # Not where anything went wrong: the rows would be due at once, again and again. The offer has set a later time.
             await ledger.doubts.end_look_up(ticket.connection)
         except TokenUnavailable as error:
@@ -87,7 +88,7 @@ class Settler:
             log.info("connection %s, rows in doubt: %s", ticket.connection, words, extra={"counts": dict(counts)})
         return {"connection": ticket.connection, **counts}
 
-    async def _settle(self, connection: Connection, doubtful: list[DoubtfulRow], counts: dict[str, int]) -> None:
+    async def _settle(self, channel: Channel, doubtful: list[DoubtfulRow], counts: dict[str, int]) -> None:
         by_chunk: dict[tuple[str, int], list[DoubtfulRow]] = defaultdict(list)
         for row in doubtful:
             by_chunk[row.job, row.chunk].append(row)
@@ -96,27 +97,27 @@ class Settler:
             fold_address(chunks[r.job, r.chunk][0][r.index]["email"]) for r in doubtful if chunks[r.job, r.chunk][0]
         }
         looked_at_ms = self._services.clocks.redis_ms()  # before: a slow answer may be as old as this
-        found = await self._look_ups.find(connection, sorted(addresses))
+        operation, connection = channel.operation, channel.connection
+        found = Found({}) if operation.repeatable else await self._look_ups.find(connection, sorted(addresses))
         for place, rows_in_doubt in by_chunk.items():
             rows, attempts, options, lane = chunks[place]
             if not rows:
                 continue
             outcomes = [
-                self._judge(connection, rows[r.index], int(attempts[r.index]), options, r, found, looked_at_ms)
+                self._judge(channel, rows[r.index], int(attempts[r.index]), options, r, found, looked_at_ms)
                 for r in rows_in_doubt
             ]
-            index = await self._services.index.place(
-                connection.tenant_key, {r.index: rows[r.index]["email"] for r in rows_in_doubt}
-            )
-            recorded = await self._services.ledger.record_batch(*place, connection.name, lane, 0, outcomes, index)
+            emails = {r.index: rows[r.index]["email"] for r in rows_in_doubt}
+            index = None if operation.repeatable else await self._services.index.place(connection.tenant_key, emails)
+            recorded = await self._services.ledger.record_batch(*place, channel.name, lane, 0, outcomes, index)
             for outcome in outcomes:
-                counts[_WORDS[outcome.letter]] += 1
+                counts[_WORDS.get(outcome.letter) or word_of(outcome.letter, operation)] += 1
             if recorded.pending == 0 and recorded.open == 0 and not recorded.gone:
                 await self._services.ledger.fold(*place)
 
     def _judge(
         self,
-        connection: Connection,
+        channel: Channel,
         row: dict[str, Any],
         attempt: int,
         options: Options,
@@ -125,7 +126,7 @@ class Settler:
         looked_at_ms: int,
     ) -> Outcome:
         """Decide one row. Total: whatever is known, it gets an outcome or a time to look again."""
-        services = self._services
+        services, operation, connection = self._services, channel.operation, channel.connection
         now_ms = services.clocks.redis_ms()
         settle_s = services.ledger.settle_s
         settled_in_s = settle_s - services.clocks.age_s(doubt.attempted_at_ms, looked_at_ms)
@@ -135,17 +136,18 @@ class Settler:
                 doubt.index, letter, attempts=attempt, at_ms=now_ms, attempted_at_ms=doubt.attempted_at_ms, **more
             )
 
+        if operation.repeatable:
+            return end(RowState.PENDING)
         why_not = found.why_not_of(fold_address(row["email"]))
         user = (found.users or {}).get(fold_address(row["email"]))
         if user is None and why_not is WhyNot.LATER:
             return end(RowState.IN_DOUBT, wait_s=min(_LOOK_AGAIN_S, settle_s / 4))
-        if user is not None:
-            times_ms = (doubt.first_at_ms, doubt.attempted_at_ms)  # the first may not be known any more: then it is now
-            attempted_s = min(services.clocks.graph_time(connection.graph_url, at_ms) for at_ms in times_ms)
-            mail = "requested" if wants_mail(row, connection, options) else "none"
-            outcome = judge(doubt.index, user, now_ms, Attempt(attempted_s, end(RowState.INVITED, mail=mail)))
-            if outcome.letter is not RowState.ALREADY_GUEST or not options.resend:
-                return outcome
+        times_ms = (doubt.first_at_ms, doubt.attempted_at_ms)  # the first may not be known any more: then it is now
+        attempted_s = min(services.clocks.graph_time(connection.graph_url, at_ms) for at_ms in times_ms)
+        done = end(RowState.INVITED, mail=operation.mail(row, connection, options))
+        outcome = operation.judge_seen(doubt.index, row, user, now_ms, options, Attempt(attempted_s, done))
+        if outcome is not None:
+            return outcome
         if settled_in_s > 0:
             return end(RowState.IN_DOUBT, wait_s=settled_in_s)
         if user is None and why_not is None:
@@ -156,23 +158,12 @@ class Settler:
             case "silent":
                 return end(RowState.PENDING_SILENT)
             case _:
-                told = {"message": _NOBODY_MAY_LOOK} if user is None else {"message": _NOT_SHOWN, "user_id": user.id}
-                return end(RowState.LEFT_IN_DOUBT, code="answer_lost", **told)
+                user_id = user.id if user else ""
+                why = operation.explain_doubt(user)
+                return end(RowState.LEFT_IN_DOUBT, code="answer_lost", message=why, user_id=user_id)
 
-
-_NOBODY_MAY_LOOK = (
-    "Microsoft's answer was lost, so this guest may have been invited and mailed, or not; the app may not read users, so usher cannot "
-    "look: an administrator looks in the tenant's users and submits the row again if it is missing (or grants User.Read.All)."
-)
-_NOT_SHOWN = (
-    "Microsoft's answer was lost. This guest was in the tenant before, so the directory does not show whether the invitation was mailed "
-    "again: ask the guest, or submit the row with --resend once more, which may be a mail too many."
-)
 
 _WORDS = {
-    RowState.INVITED: "invited",
-    RowState.ALREADY_GUEST: "already_guest",
-    RowState.FAILED: "failed",
     RowState.PENDING: "to_be_sent_again",
     RowState.PENDING_SILENT: "to_be_sent_again",
     RowState.IN_DOUBT: "to_be_looked_up_again",

@@ -14,7 +14,7 @@ from config.values import fold_domain
 from worker.addresses import fold_address
 from worker.asking import Asker, Unread
 from worker.rests import Stop
-from worker.verdicts import Operation
+from worker.verdicts import READ_DELETED, READ_ORGANIZATION
 
 if TYPE_CHECKING:
     from config import Connection
@@ -95,9 +95,9 @@ async def fetch_rules(services: Services, connection: Connection) -> TenantRules
     policy = kept(
         await asker.read("/policies/authorizationPolicy"), "Who may invite (allowInvitesFrom)", "Policy.Read.All"
     )
-    owned = await asker.read("/organization?$select=verifiedDomains", Operation.READ_ORGANIZATION)
+    owned = await asker.read("/organization?$select=verifiedDomains", READ_ORGANIZATION)
     if isinstance(owned, Unread):
-        owned = await asker.read("/domains", Operation.READ_ORGANIZATION)
+        owned = await asker.read("/domains", READ_ORGANIZATION)
     owned = kept(owned, "The tenant's own domains", "Organization.Read.All (or Domain.Read.All)")
     lists = await asker.read_all("/policies/b2bManagementPolicies", version="beta")
     if isinstance(lists, Unread):
@@ -108,7 +108,7 @@ async def fetch_rules(services: Services, connection: Connection) -> TenantRules
     partners = await asker.read_all("/policies/crossTenantAccessPolicy/partners")
     unread = default if isinstance(default, Unread) else partners
     kept(unread, "Cross-tenant access settings", "Policy.Read.All")
-    deleted = await asker.read_all(_DELETED, Operation.READ_DELETED)
+    deleted = await asker.read_all(_DELETED, READ_DELETED)
     deleted = kept(deleted, "Recently deleted users", "User.Read.All")
     allowed, blocked = read_lists(lists or ())
     states = {} if isinstance(partners, Unread) else read_partners(partners)

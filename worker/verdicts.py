@@ -1,7 +1,7 @@
 """From an answer of Graph to what it means for the row and the connection. Pure and total: no answer is without a
 verdict.
 
-Status and code first, then the wordings that the operation brings along (`worker.causes`). Three questions are kept apart: is it the *row* (it
+Status and code first, then the wordings that the operation brings along (`causes.py`). Three questions are kept apart: is it the *row* (it
 ends), the *connection* (its gate closes or is held, the row waits), or is it *in doubt* (the guest may have been
 invited; nobody sends again before looking)? A verdict depends on the operation: 403 on a read means "may not read",
 never a hold. https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/graph/errors
@@ -17,20 +17,7 @@ from typing import Any, NamedTuple
 from config.values import fold_domain
 from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
 from worker.causes import Cause, HoldKind, Kind, OperationRules
-from worker.invite_rules import INVITE
-from worker.reset_rules import RESET
 from worker.retries import parse_retry_after
-
-
-class Operation(StrEnum):
-    """What was asked of Graph."""
-
-    INVITE = "invite"
-    RESET = "reset"
-    READ_USERS = "read_users"
-    READ_ORGANIZATION = "read_organization"
-    READ_POLICY = "read_policy"
-    READ_DELETED = "read_deleted"
 
 
 class Verdict(NamedTuple):  # one a row: made in a quarter of the time that a frozen dataclass takes
@@ -65,35 +52,25 @@ _QUERY = re.compile(r"(https?://[^\s?'\"<>]{1,300})\?[^\s'\"<>]*", re.IGNORECASE
 _GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
-_WRITES = {Operation.INVITE: INVITE, Operation.RESET: RESET}
-"""What each operation that changes something brings along."""
-_READS = {
-    operation: OperationRules(verb="read this", permission=permission, rules={}, patterns=())
-    for operation, permission in (
-        (Operation.READ_USERS, "User.Read.All"),
-        (Operation.READ_ORGANIZATION, "Organization.Read.All"),
-        (Operation.READ_POLICY, "Policy.Read.All"),
-        (Operation.READ_DELETED, "User.Read.All"),
-    )
-}
+def _reading(permission: str) -> OperationRules:
+    return OperationRules(verb="read this", permission=permission)
 
 
-def decide(
-    operation: Operation, answer: GraphAnswer, *, email: str = "", rules: OperationRules | None = None
-) -> Verdict:
-    """Return what `answer` to `operation` means. Never raises, whatever the body.
+READ_USERS = _reading("User.Read.All")
+READ_ORGANIZATION = _reading("Organization.Read.All")
+READ_POLICY = _reading("Policy.Read.All")
+READ_DELETED = _reading("User.Read.All")
 
-    `email` is the invited address; only its domain ever appears in a sentence. `rules`: others than the operation's own.
+
+def decide(rules: OperationRules, answer: GraphAnswer, *, email: str = "") -> Verdict:
+    """Return what an answer means to whoever asked by `rules`. Never raises, whatever the body.
+
+    `email` is the guest's address; only its domain ever appears in a sentence.
     """
-    changes = operation in _WRITES
-    if changes and answer.fate is Fate.ANSWERED and 200 <= answer.status < 300:
-        return _decide_success(answer)
+    if rules.read_done and answer.fate is Fate.ANSWERED and 200 <= answer.status < 300:
+        return rules.read_done(answer)
     spoken = _Spoken.of(answer, email)
-    verdict = (
-        _decide_write(answer, spoken, rules or _WRITES[operation])
-        if changes
-        else _decide_read(answer, spoken, rules or _READS[operation])
-    )
+    verdict = _decide_write(answer, spoken, rules) if rules.read_done else _decide_read(answer, spoken, rules)
     return verdict._replace(
         raw=spoken.raw,
         status=answer.status if answer.fate is Fate.ANSWERED else 0,
@@ -117,19 +94,20 @@ class _Spoken:
         body = answer.body if isinstance(answer.body, dict) else {}
         error = body.get("error")
         if isinstance(error, dict):
-            code, message, inner = _text(error.get("code")), _text(error.get("message")), error.get("innerError")
+            code, message, inner = text_of(error.get("code")), text_of(error.get("message")), error.get("innerError")
         else:  # the sign-in service's shape, which some gateways answer with
-            code, message, inner = _text(error), _text(body.get("error_description")), None
+            code, message, inner = text_of(error), text_of(body.get("error_description")), None
         request_id = answer.headers.get("request-id", "")
         if not request_id and isinstance(inner, dict):
-            request_id = _text(inner.get("request-id"))
+            request_id = text_of(inner.get("request-id"))
         domain = email.rpartition("@")[2] if "@" in email else ""
         return _Spoken(
             code[:100], message[:4000], _clean(message), request_id[:100], fold_domain(domain) if domain else ""
         )
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a value of a foreign answer if it is text, else ''."""
     return value if isinstance(value, str) else ""
 
 
@@ -148,34 +126,11 @@ def _decide_write(answer: GraphAnswer, spoken: _Spoken, rules: OperationRules) -
             cause="not_sent",
         )
     if answer.fate is Fate.LOST:
-        return _in_doubt(answer, "answer_lost", "The request was sent, but no usable answer came back")
+        return decide_lost(rules, answer, "answer_lost", "The request was sent, but no usable answer came back")
     cause = rules.find_cause(answer.status, spoken.code, spoken.message)
     if cause is not None:
         return _apply(cause, answer, spoken, rules)
     return _decide_by_status(answer, spoken, rules)
-
-
-def _decide_success(answer: GraphAnswer) -> Verdict:
-    """Decide about a 2xx: nearly every answer, so it is read without the detour by which errors are understood."""
-    body = answer.body if isinstance(answer.body, dict) else {}
-    user = body.get("invitedUser")
-    user_id = _text(user.get("id")) if isinstance(user, dict) else ""
-    request_id = answer.headers.get("request-id", "")[:100]
-    if user_id and body.get("status") != "Error":
-        return Verdict(
-            Kind.INVITED,
-            message="Invited.",
-            status=answer.status,
-            request_id=request_id,
-            user_id=user_id,
-            invitation_id=_text(body.get("id")),
-            redeem_url=_text(body.get("inviteRedeemUrl")),
-        )
-    if user_id:  # "Error" is a documented value of invitation.status; what becomes of the guest is not documented
-        verdict = _in_doubt(answer, "invitation_error", "Graph took the invitation, but marked it as failed")
-    else:
-        verdict = _in_doubt(answer, "no_invitation", "Graph reported success without an invitation")
-    return verdict._replace(user_id=user_id, status=answer.status, request_id=request_id)
 
 
 def _decide_by_status(answer: GraphAnswer, spoken: _Spoken, rules: OperationRules) -> Verdict:
@@ -184,10 +139,10 @@ def _decide_by_status(answer: GraphAnswer, spoken: _Spoken, rules: OperationRule
     if status == 429:
         return _throttled(answer, spoken)
     if status == 503:
-        return _unavailable(answer, spoken)
+        return _unavailable(answer, spoken, rules)
     if status >= 500 or status == 408 or status < 200:
         # 500, 502, 504: the write may be done. 408: the server gave up on us at a time that we do not know.
-        return _in_doubt(answer, spoken.code or f"status_{status}", f"Graph answered with status {status}")
+        return decide_lost(rules, answer, spoken.code or f"status_{status}", f"Graph answered with status {status}")
     if answer.note == NOTE_WHOLE_BATCH and status in _ABOUT_THE_REQUEST:
         return _batch_refused(answer, spoken)
     if status < 400 or (not spoken.code and not spoken.message and status not in {401, *_ABOUT_THE_REQUEST}):
@@ -216,11 +171,11 @@ def _throttled(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
     )
 
 
-def _unavailable(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
+def _unavailable(answer: GraphAnswer, spoken: _Spoken, rules: OperationRules) -> Verdict:
     code = spoken.code or "unavailable"
     wait_s = parse_retry_after(answer.headers)
     if wait_s is None:
-        return _in_doubt(answer, code, "Graph was not available")
+        return decide_lost(rules, answer, code, "Graph was not available")
     return Verdict(
         Kind.RETRY,
         code,
@@ -253,12 +208,13 @@ def _batch_refused(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
     )
 
 
-def _in_doubt(answer: GraphAnswer, code: str, happened: str) -> Verdict:
+def decide_lost(rules: OperationRules, answer: GraphAnswer, code: str, happened: str) -> Verdict:
+    """Say that nobody knows whether it was carried out."""
     why = f" ({answer.note})" if answer.note and answer.note != NOTE_WHOLE_BATCH else ""
     return Verdict(
         Kind.IN_DOUBT,
         code,
-        f"{happened}{why}; the guest may have been invited, so usher looks before it sends again.",
+        f"{happened}{why}; {rules.unsure}",
         cause="in_doubt",
     )
 

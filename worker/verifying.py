@@ -17,13 +17,15 @@ import orjson
 
 from worker import blobs
 from worker.addresses import fold_address
+from worker.channels import INVITE
 from worker.directory import MOST_ADDRESSES
 from worker.errors import TokenUnavailable
 from worker.gates import HoldReason
-from worker.invitation import wants_mail
 from worker.lookups import Found, LookUps, WhyNot
 from worker.model import Lane, Options, Outcome, RowState
-from worker.precheck import Attempt, judge_all
+from worker.operations.invite import wants_mail
+from worker.operations.operation import Attempt
+from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions
 
 if TYPE_CHECKING:
@@ -175,7 +177,14 @@ class _Run:
         found = await self._find(connection, sorted(set(addresses.values())))
         services = self._services
         now_ms = services.clocks.redis_ms()
-        outcomes = judge_all(addresses, found.users or {}, now_ms, self._attempts(connection, chunk, pending, now_ms))
+        operation, users = OPERATIONS[INVITE], found.users or {}
+        attempts = self._attempts(connection, chunk, pending, now_ms)
+        judged = (
+            operation.judge_seen(i, chunk.rows[i], users[address], now_ms, chunk.options, attempts.get(i))
+            for i, address in addresses.items()
+            if address in users
+        )
+        outcomes = [outcome for outcome in judged if outcome]
         if outcomes:
             index = await services.index.place(
                 connection.tenant_key, {o.index: chunk.rows[o.index]["email"] for o in outcomes}

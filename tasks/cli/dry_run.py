@@ -21,7 +21,7 @@ from tasks.output_files import check_writable, save_whole
 from tasks.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
 from worker.actor import find_person
 from worker.foresight import Would
-from worker.invitation import wants_mail
+from worker.operations.invite import wants_mail
 from worker.tenant_rules import TenantRules, fetch_rules
 
 if TYPE_CHECKING:

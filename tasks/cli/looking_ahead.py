@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.dry_run import Foresight
 from worker.errors import UsherError
 from worker.foresight import Would
-from worker.invitation import wants_mail
+from worker.operations.invite import wants_mail
 from worker.tenant_rules import TenantRules
 
 if TYPE_CHECKING:

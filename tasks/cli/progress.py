@@ -123,7 +123,7 @@ def left_s(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> float 
 def progress_line(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> str:
     """A job as one line of a log: "k7m2…: 412 of 1,000 rows (398 invited, 4 failed), 19 a second, 31 s left"."""
     counts = describe_job(view)
-    ended = {name: counts[name] for name in OUTCOME_WORDS if name not in ("pending", "cancelled")}
+    ended = {name: counts[name] for name in OUTCOME_WORDS if name in counts and name not in ("pending", "cancelled")}
     parts = [f"{view.id}: {number(view.counts.finished)} of {many(view.counts.rows, 'row')}"]
     if told := outcomes(ended):
         parts[0] += f" ({told})"
@@ -162,7 +162,7 @@ def count_words(view: JobView) -> Text:
     counts = describe_job(view)
     text = Text()
     for name, word in OUTCOME_WORDS.items():
-        if counts[name] and name != "pending":
+        if counts.get(name) and name != "pending":
             text.append(" · " if text else "", style="dim")
             text.append(f"{number(counts[name])} {word}", style=COLOURS[name])
     return text or Text("waiting for the first answers", style="dim")

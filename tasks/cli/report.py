@@ -71,7 +71,7 @@ def outcome_table(view: JobView) -> Any:
     rows = [
         (Text(f"  {word}", style=COLOURS[name]), Text(number(told[name]), style="bold"))
         for name, word in OUTCOME_WORDS.items()
-        if told[name]
+        if told.get(name)
     ]
     table = build_facts(rows)
     table.columns[1].justify = "right"

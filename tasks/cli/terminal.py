@@ -25,6 +25,8 @@ _WIDE = 200  # columns where nobody looks: a log or a file breaks no line
 COLOURS = {
     "invited": "green",
     "already_guest": "cyan",
+    "done": "green",
+    "already": "cyan",
     "skipped": "dim",
     "failed": "red",
     "in_doubt": "yellow",

@@ -9,6 +9,8 @@ from worker.gates import Gate, HoldReason
 OUTCOME_WORDS = {
     "invited": "invited",
     "already_guest": "already guests",
+    "done": "done",
+    "already": "so already",
     "skipped": "skipped",
     "failed": "failed",
     "in_doubt": "in doubt",

@@ -23,6 +23,8 @@ from worker.credentials import AccessToken, make_token
 from worker.gates import Held, HoldReason
 from worker.job_view import JobView
 from worker.model import Counts, Grant, JobState, Lane, Lease, Outcome, Refusals, RowState
+from worker.operations.operation import Channel
+from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions
 from worker.verdicts import Verdict
 
@@ -443,8 +445,8 @@ async def test_a_token_from_before_a_grant_holds_nobody(site: Site) -> None:
     services: Any = SimpleNamespace(tokens=Tokens(), gates=site.desk.gates)
     reactions, now_s = Reactions(services), time.time()
     old, new = (make_token("t", issued_s=now_s - age_s, life_s=3600, fingerprint="f") for age_s in (600, 1))
-    await reactions.hold(connection, refused, old)
+    await reactions.hold(Channel(connection, OPERATIONS["invite"]), refused, old)
     assert not (await site.desk.gates.of("contoso")).held
-    await reactions.hold(connection, refused, new)
+    await reactions.hold(Channel(connection, OPERATIONS["invite"]), refused, new)
     assert (await site.desk.gates.of("contoso")).kind is HoldReason.PERMISSION
     assert thrown == [old, new]

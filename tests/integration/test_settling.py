@@ -26,6 +26,8 @@ from worker.leases import Leases
 from worker.lookups import Delay, Found, LookUps, WhyNot
 from worker.meters import Meters
 from worker.model import Grant, Lane, Lease, Options, RowState
+from worker.operations.operation import Channel
+from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions
 from worker.rests import Rest, Stop
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
@@ -153,7 +155,7 @@ def _chunk_run(site: Site, lease: Lease, connection: Connection = CONTOSO) -> Ch
     return ChunkRun(
         site.services,
         lease,
-        connection,
+        Channel(connection, OPERATIONS["invite"]),
         reactions=cast(Reactions, site.services),
         look_ups=cast(LookUps, site.directory),
         blocked=BlockedDomains(),

@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.batching import Fate, GraphAnswer
-from worker.causes import Kind
+from worker.causes import Kind, OperationRules
+from worker.operations.invite_rules import INVITE
+from worker.operations.reset_rules import RESET
 from worker.signin import SigninKind, explain_signin
-from worker.verdicts import Operation, decide
+from worker.verdicts import READ_DELETED, READ_ORGANIZATION, READ_POLICY, READ_USERS, decide
 
+_ASKED = (INVITE, RESET, READ_USERS, READ_ORGANIZATION, READ_POLICY, READ_DELETED)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -32,10 +35,10 @@ _ANSWERS = st.builds(
 )
 
 
-@given(st.sampled_from(Operation), _ANSWERS, st.text(max_size=30))
-def test_no_answer_is_without_a_verdict(operation: Operation, answer: GraphAnswer, email: str) -> None:
+@given(st.sampled_from(_ASKED), _ANSWERS, st.text(max_size=30))
+def test_no_answer_is_without_a_verdict(rules: OperationRules, answer: GraphAnswer, email: str) -> None:
     """Whatever comes back, there is a verdict, and a sentence beside it."""
-    verdict = decide(operation, answer, email=email)
+    verdict = decide(rules, answer, email=email)
     assert verdict.message or verdict.kind is Kind.OK
     assert (verdict.hold is not None) == (verdict.kind is Kind.HOLD)
     assert verdict.retry_after_s is None or 0 <= verdict.retry_after_s <= 86_400
@@ -44,14 +47,14 @@ def test_no_answer_is_without_a_verdict(operation: Operation, answer: GraphAnswe
 @given(_ANSWERS)
 def test_only_a_success_with_a_user_is_an_invitation(answer: GraphAnswer) -> None:
     """Nobody counts as invited whom Graph did not name."""
-    verdict = decide(Operation.INVITE, answer)
+    verdict = decide(INVITE, answer)
     assert (verdict.kind is Kind.INVITED) <= (answer.fate is Fate.ANSWERED and bool(verdict.user_id))
 
 
 @given(_ANSWERS)
 def test_a_lost_write_is_always_in_doubt(answer: GraphAnswer) -> None:
     """A request that may have arrived is never sent again unseen."""
-    verdict = decide(Operation.INVITE, answer)
+    verdict = decide(INVITE, answer)
     if answer.fate is Fate.LOST:
         assert verdict.kind is Kind.IN_DOUBT
 

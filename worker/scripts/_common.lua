@@ -101,6 +101,16 @@ local function look_at(prefix, connection, member, at)
   redis.call('ZADD', prefix .. ':due-doubts', 'LT', at, connection)
 end
 
+-- A channel is a connection, or connection+operation (worker/channels.py). What holds a connection as a whole (`gates.WHOLE`) holds
+-- its channels. Returns why this channel's connection is held so, and when that may be tried (nil: only a person lifts it).
+local WHOLE = { credential = true, abuse = true, operator = true, restored = true, key = true }
+local function held_above(prefix, channel)
+  local name = string.match(channel, '^([^+]+)%+')
+  if not name then return end
+  local gate = redis.call('HMGET', prefix .. ':connection:' .. name, 'gate', 'kind', 'probe_at')
+  if gate[1] == 'held' and WHOLE[gate[2]] then return gate[2], tonumber(gate[3]) end
+end
+
 -- Ends a hold. What is waiting behind it becomes due by other ways.
 local function open_gate(key)
   redis.call('HDEL', key, 'gate', 'kind', 'why', 'since', 'fingerprint', 'probe_at', 'probe_ms')

@@ -35,6 +35,12 @@ elseif gate[1] == 'held' then
   if not gate[2] or tonumber(gate[2]) > now then return { 'held', 'gate' } end
   probe = 1
 end
+local above = held_above(ARGV[5], t.connection)
+if above == 'credential' then
+  open_gate(ARGV[5] .. ':connection:' .. string.match(t.connection, '^[^+]+'))
+elseif above then
+  return { 'held', 'gate' }
+end
 
 -- Probation: another's batch on the wire is waited for. One whose lease has ended will not be recorded by its worker any more.
 local p = redis.call('HMGET', KEYS[4], 'clean', 'flight', 'flight_ticket')

@@ -111,6 +111,8 @@ end
 local function ready_at(connection, lane)
   local f = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at', 'closed_until', 'spare', 'spare_at', 'rate', 'clean')
   local offered = tonumber(redis.call('HGET', K.offered_of, connection) or 0)
+  local above, try_at = held_above(prefix, connection)
+  if above and (above ~= 'credential' or not try_at or try_at > now) then return now + 1000 end
   if f[1] == 'held' then
     if not f[2] then return nil end
     if offered > 0 then return now + 1000 end -- one at a time while it is only a try

@@ -3,14 +3,23 @@ from __future__ import annotations
 import pytest
 
 from worker.causes import HoldKind, Kind
-from worker.consequences import build_outcome, build_skip, judge_member, mark_refusals, sum_up
+from worker.consequences import build_outcome, build_skip, mark_refusals, sum_up
 from worker.model import FINAL, Outcome, RowState
 from worker.verdicts import Verdict
 
 
-def _outcome(verdict: Verdict, *, silent: bool = False, may_read: bool = True, mail: bool = True) -> Outcome:
+def _outcome(verdict: Verdict, *, silent: bool = False, may_read: bool = True, doubts: bool = True) -> Outcome:
     return build_outcome(
-        4, 2, verdict, mail=mail, silent=silent, may_read=may_read, look_after_s=5, request_id="ours", at_ms=9
+        4,
+        2,
+        verdict,
+        mail="requested",
+        silent=silent,
+        doubts=doubts,
+        may_read=may_read,
+        look_after_s=5,
+        request_id="ours",
+        at_ms=9,
     )
 
 
@@ -42,6 +51,12 @@ def test_perhaps_processed_is_in_doubt_only_where_it_can_be_looked_up() -> None:
     assert _outcome(verdict, may_read=False).letter is RowState.PENDING
 
 
+def test_what_is_harmless_to_repeat_is_never_in_doubt() -> None:
+    """A lost answer is another try."""
+    assert _outcome(Verdict(Kind.IN_DOUBT), doubts=False).letter is RowState.PENDING
+    assert _outcome(Verdict(Kind.RETRY, maybe_processed=True), doubts=False).letter is RowState.PENDING
+
+
 def test_a_row_without_mail_goes_back_without_mail() -> None:
     """A 429 does not make Graph mail a guest whom we wanted to spare."""
     assert _outcome(Verdict(Kind.THROTTLED), silent=True).letter is RowState.PENDING_SILENT
@@ -50,7 +65,6 @@ def test_a_row_without_mail_goes_back_without_mail() -> None:
 def test_mail_is_only_claimed_as_requested() -> None:
     """And only for who was invited."""
     assert _outcome(Verdict(Kind.INVITED)).mail == "requested"
-    assert _outcome(Verdict(Kind.INVITED), mail=False).mail == "none"
     assert _outcome(Verdict(Kind.FAILED, "x")).mail == ""
 
 
@@ -115,10 +129,3 @@ def test_a_skipped_row_says_that_it_was_not_sent() -> None:
     outcome = build_skip(3, Verdict(Kind.FAILED, "blocked", "y.example is blocked."), 7)
     assert outcome.letter.value in FINAL
     assert (outcome.message, outcome.attempts) == ("Not sent: y.example is blocked.", 0)
-
-
-def test_a_member_refused_for_being_one_holds_nobody() -> None:
-    """The row fails; a guest's missing permission still holds the connection."""
-    verdict = Verdict(Kind.HOLD, hold=HoldKind.PERMISSION)
-    assert judge_member({"email": "a@b.c", "user_type": "Member"}, verdict).kind is Kind.FAILED
-    assert judge_member({"email": "a@b.c"}, verdict) is verdict

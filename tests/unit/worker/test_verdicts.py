@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
-from worker.causes import SHARED_RULES, Cause, HoldKind, Kind
-from worker.invite_rules import INVITE, InviteCause
+from worker.causes import SHARED_RULES, Cause, HoldKind, Kind, OperationRules
+from worker.operations.invite_rules import INVITE, InviteCause
+from worker.operations.reset_rules import RESET, ResetCause
 from worker.patterns import Pattern
-from worker.reset_rules import RESET, ResetCause
-from worker.verdicts import Operation, Verdict, decide
+from worker.verdicts import READ_USERS, Verdict, decide
 
 GUID = "0f3c1b2a-1111-4222-8333-444455556666"
 EMAIL = "ada@partner.example"
@@ -192,7 +192,7 @@ TABLE = {
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
 def test_every_row_of_the_error_table(row: Row) -> None:
     """Each cause is told apart, and its sentence is for people."""
-    verdict = decide(Operation.INVITE, answer(row.status, row.code, row.message), email=EMAIL)
+    verdict = decide(INVITE, answer(row.status, row.code, row.message), email=EMAIL)
     assert (verdict.kind, verdict.hold, verdict.whole_domain, verdict.cause) == (
         row.kind,
         row.hold,
@@ -208,7 +208,7 @@ def test_every_row_of_the_error_table(row: Row) -> None:
 def test_existing_guest_is_named() -> None:
     """The id of an existing guest is taken from the text."""
     row = TABLE["already there"]
-    verdict = decide(Operation.INVITE, answer(row.status, row.code, row.message))
+    verdict = decide(INVITE, answer(row.status, row.code, row.message))
     assert verdict.user_id == GUID
 
 
@@ -222,7 +222,7 @@ def test_every_cause_has_a_rule() -> None:
 def test_table_of_wordings_is_replaceable() -> None:
     """When Microsoft rewords, only the table changes."""
     rules = replace(INVITE, patterns=(Pattern(InviteCause.OWN_DOMAIN, re.compile("new wording")),))
-    assert decide(Operation.INVITE, answer(400, BAD, "A new wording"), rules=rules).cause == "own_domain"
+    assert decide(rules, answer(400, BAD, "A new wording")).cause == "own_domain"
     assert rules.find_cause(400, BAD, TABLE["own domain"].message) is None
 
 
@@ -241,12 +241,12 @@ INVITES_OFF = TABLE["invites off"]
 )
 def test_what_is_about_one_guest_in_a_reset_holds_nobody_else(refused: GraphAnswer, cause: str) -> None:
     """Graph refuses to reset whoever has a role, in the words with which it refuses all invitations: the row ends, the rest goes on."""
-    verdict = decide(Operation.RESET, refused)
+    verdict = decide(RESET, refused)
     assert (verdict.kind, verdict.hold, verdict.cause) == (Kind.FAILED, None, cause)
-    assert decide(Operation.INVITE, refused).cause != cause
+    assert decide(INVITE, refused).cause != cause
 
 
-@pytest.mark.parametrize("operation", [Operation.INVITE, Operation.RESET])
+@pytest.mark.parametrize("rules", [INVITE, RESET], ids=["invite", "reset"])
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
@@ -257,14 +257,13 @@ def test_what_is_about_one_guest_in_a_reset_holds_nobody_else(refused: GraphAnsw
         ("401 without words", Kind.TOKEN),
     ],
 )
-def test_what_any_operation_may_meet_means_the_same_for_each(operation: Operation, name: str, kind: Kind) -> None:
+def test_what_any_operation_may_meet_means_the_same_for_each(rules: OperationRules, name: str, kind: Kind) -> None:
     """A block, a full directory, a refused token; a missing permission is named as the operation's own."""
     row = TABLE[name]
-    verdict = decide(operation, answer(row.status, row.code, row.message))
+    verdict = decide(rules, answer(row.status, row.code, row.message))
     assert (verdict.kind, verdict.hold, verdict.cause) == (kind, row.hold, row.cause)
     if row.cause == "no_permission":
-        permission = "User.Invite.All" if operation is Operation.INVITE else "User.ReadWrite.All"
-        assert permission in verdict.message
+        assert rules.permission in verdict.message
 
 
 def invitation(**changes: Any) -> GraphAnswer:
@@ -283,7 +282,7 @@ def invitation(**changes: Any) -> GraphAnswer:
 def test_good_invitation(status: int) -> None:
     """A guest with an id is a guest."""
     good = invitation()
-    verdict = decide(Operation.INVITE, GraphAnswer(Fate.ANSWERED, status, good.headers, good.body))
+    verdict = decide(INVITE, GraphAnswer(Fate.ANSWERED, status, good.headers, good.body))
     assert (verdict.kind, verdict.user_id, verdict.invitation_id) == (Kind.INVITED, GUID, "inv-1")
     assert verdict.redeem_url.endswith("ticket=t")
     assert verdict.request_id == "r-1"
@@ -293,50 +292,50 @@ def test_good_invitation(status: int) -> None:
 @pytest.mark.parametrize("changes", [{"invitedUser": None}, {"invitedUser": {"id": ""}}, {"status": "Error"}])
 def test_success_without_a_guest_is_in_doubt(changes: dict[str, Any]) -> None:
     """201 alone proves nothing."""
-    assert decide(Operation.INVITE, invitation(**changes)).kind is Kind.IN_DOUBT
+    assert decide(INVITE, invitation(**changes)).kind is Kind.IN_DOUBT
 
 
 def test_fates_without_an_answer() -> None:
     """What never left may be sent again; what may have left is looked up."""
-    assert decide(Operation.INVITE, GraphAnswer(Fate.NOT_SENT)).kind is Kind.RETRY
-    assert not decide(Operation.INVITE, GraphAnswer(Fate.NOT_SENT)).maybe_processed
-    assert decide(Operation.INVITE, GraphAnswer(Fate.LOST, note="reset")).kind is Kind.IN_DOUBT
+    assert decide(INVITE, GraphAnswer(Fate.NOT_SENT)).kind is Kind.RETRY
+    assert not decide(INVITE, GraphAnswer(Fate.NOT_SENT)).maybe_processed
+    assert decide(INVITE, GraphAnswer(Fate.LOST, note="reset")).kind is Kind.IN_DOUBT
 
 
 def test_503_with_a_time_is_mildly_in_doubt() -> None:
     """Graph's word is taken, and the caller told that it may look first."""
-    verdict = decide(Operation.INVITE, answer(503, "Directory_ConcurrencyViolation", "", {"retry-after": "2"}))
+    verdict = decide(INVITE, answer(503, "Directory_ConcurrencyViolation", "", {"retry-after": "2"}))
     assert (verdict.kind, verdict.retry_after_s, verdict.maybe_processed) == (Kind.RETRY, 2.0, True)
 
 
 def test_throttle_carries_time_and_scope() -> None:
     """The gate closes for what Graph names, as long as it names."""
     headers = {"retry-after": "7", "x-ms-throttle-scope": "Tenant/Write/app/tenant"}
-    verdict = decide(Operation.INVITE, answer(429, "TooManyRequests", "", headers))
+    verdict = decide(INVITE, answer(429, "TooManyRequests", "", headers))
     assert (verdict.retry_after_s, verdict.throttle_scope) == (7.0, "Tenant/Write/app/tenant")
-    assert decide(Operation.INVITE, answer(429)).retry_after_s is None
+    assert decide(INVITE, answer(429)).retry_after_s is None
 
 
 def test_refused_batch_is_nobodys_row() -> None:
     """Rows that were refused together are not failed together."""
     refused = answer(400, BAD, "Content-Type header is missing", note=NOTE_WHOLE_BATCH)
-    verdict = decide(Operation.INVITE, refused)
+    verdict = decide(INVITE, refused)
     assert (verdict.kind, verdict.hold) == (Kind.HOLD, HoldKind.TENANT)
 
 
 def test_sentences_name_the_domain_and_never_the_person() -> None:
     """A verdict may travel in Celery's results: no local part, no ticket."""
     message = f"{EMAIL} is odd, see https://login.example/redeem?ticket=secret now"
-    verdict = decide(Operation.INVITE, answer(400, BAD, message), email=EMAIL)
+    verdict = decide(INVITE, answer(400, BAD, message), email=EMAIL)
     assert verdict.raw == "…@partner.example is odd, see https://login.example/redeem now"
-    own = decide(Operation.INVITE, answer(400, BAD, TABLE["own domain"].message), email=EMAIL)
+    own = decide(INVITE, answer(400, BAD, TABLE["own domain"].message), email=EMAIL)
     assert own.message.startswith("partner.example is a domain of this tenant")
 
 
 def test_request_id_is_found_in_the_body_too() -> None:
     """Microsoft's support asks for it; items of a batch have it only there."""
     body = {"error": {"code": "X", "message": "y", "innerError": {"request-id": "inner"}}}
-    assert decide(Operation.INVITE, GraphAnswer(Fate.ANSWERED, 400, {}, body)).request_id == "inner"
+    assert decide(INVITE, GraphAnswer(Fate.ANSWERED, 400, {}, body)).request_id == "inner"
 
 
 READS: list[tuple[GraphAnswer, Kind, str]] = [
@@ -359,7 +358,7 @@ READS: list[tuple[GraphAnswer, Kind, str]] = [
 @pytest.mark.parametrize(("read", "kind", "cause"), READS)
 def test_a_read_never_holds(read: GraphAnswer, kind: Kind, cause: str) -> None:
     """403 on a read means "may not read"; the connection goes on inviting."""
-    verdict: Verdict = decide(Operation.READ_USERS, read)
+    verdict: Verdict = decide(READ_USERS, read)
     assert (verdict.kind, verdict.cause, verdict.hold) == (kind, cause, None)
     if cause == "may_not_read":
         assert "User.Read.All" in verdict.message

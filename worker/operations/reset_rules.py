@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from worker.causes import Kind, OperationRules, Rule
+from worker.operations.invite_rules import read_invitation
 from worker.patterns import wording
 
 
@@ -23,6 +24,8 @@ class ResetCause(StrEnum):
 RESET = OperationRules(
     verb="reset guests",
     permission="User.ReadWrite.All",
+    read_done=read_invitation,
+    unsure="the guest may have been reset, so a person looks before it is done again.",
     rules={
         ResetCause.NOT_THIS_GUEST: Rule(
             Kind.FAILED,

@@ -9,32 +9,19 @@ itself say who is there, one row at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from worker.clocks import Clocks
 from worker.directory import DirectoryUser
 from worker.model import KnownRow, Outcome, RowState
-
-FRESH_S = 600.0
-"""A chunk looked up within this time is not looked up again when it comes back from waiting for tokens."""
-
+from worker.operations.operation import Attempt
 
 CLOCK_SLACK_S = 2.0
 """`Date` and `createdDateTime` have whole seconds: a user created this little before the mark was created by it."""
 
 
 _LOST = "Looked up after Microsoft's answer was lost: "
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A send of a row that nobody heard the answer of."""
-
-    at_s: float  # on Graph's clock, seconds since the epoch
-    outcome: Outcome  # how the row ends if it was carried out
-    sure: bool = True  # it left; False: of a restored ledger, where it may have
 
 
 def judge(index: int, user: DirectoryUser, at_ms: int, attempt: Attempt | None = None) -> Outcome:
@@ -99,20 +86,3 @@ def build_known(row: KnownRow, at_ms: int, user: DirectoryUser | None = None) ->
 def is_overruled(row: KnownRow, looked_at_ms: int, settle_s: float, clocks: Clocks) -> bool:
     """Whether a guest whom the directory did not show then is not there, though invited lately: deleted since, not merely too new."""
     return clocks.age_s((row.at_s + 1) * 1000, looked_at_ms) >= settle_s
-
-
-def judge_all(
-    addresses: Mapping[int, str],
-    found: Mapping[str, DirectoryUser],
-    at_ms: int,
-    attempts: Mapping[int, Attempt] | None = None,
-) -> list[Outcome]:
-    """Return the outcomes of the rows (index → folded address) that are known already. Pure.
-
-    `attempts`: the first one of each row that was sent before, was absent when it was looked for, and is about to be sent again.
-    """
-    return [
-        judge(index, user, at_ms, (attempts or {}).get(index))
-        for index, address in addresses.items()
-        if (user := found.get(address)) is not None
-    ]

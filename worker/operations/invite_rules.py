@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from worker.batching import GraphAnswer
 from worker.causes import Cause, HoldKind, Kind, OperationRules, Rule
 from worker.patterns import wording
+from worker.verdicts import Verdict, decide_lost, text_of
 
 
 class InviteCause(StrEnum):
@@ -134,6 +136,30 @@ _PATTERNS = (
     ),
 )
 
+
+def read_invitation(answer: GraphAnswer) -> Verdict:
+    """Read a 2xx: nearly every answer, so without the detour by which errors are understood."""
+    body = answer.body if isinstance(answer.body, dict) else {}
+    user = body.get("invitedUser")
+    user_id = text_of(user.get("id")) if isinstance(user, dict) else ""
+    request_id = answer.headers.get("request-id", "")[:100]
+    if user_id and body.get("status") != "Error":
+        return Verdict(
+            Kind.INVITED,
+            message="Invited.",
+            status=answer.status,
+            request_id=request_id,
+            user_id=user_id,
+            invitation_id=text_of(body.get("id")),
+            redeem_url=text_of(body.get("inviteRedeemUrl")),
+        )
+    if user_id:  # "Error" is a documented value of invitation.status; what becomes of the guest is not documented
+        verdict = decide_lost(INVITE, answer, "invitation_error", "Graph took the invitation, but marked it as failed")
+    else:
+        verdict = decide_lost(INVITE, answer, "no_invitation", "Graph reported success without an invitation")
+    return verdict._replace(user_id=user_id, status=answer.status, request_id=request_id)
+
+
 INVITE = OperationRules(
     verb="invite",
     permission="User.Invite.All",
@@ -141,5 +167,7 @@ INVITE = OperationRules(
     patterns=_PATTERNS,
     # POST /invitations names no object, so what is missing can only be the address itself. It is not the row's fault, and the
     # next row would fare no better: hold, half-open.
+    read_done=read_invitation,
+    unsure="the guest may have been invited, so usher looks before it sends again.",
     statuses={403: Cause.NO_PERMISSION, 404: Cause.WRONG_ADDRESS_OF_GRAPH, 410: Cause.WRONG_ADDRESS_OF_GRAPH},
 )

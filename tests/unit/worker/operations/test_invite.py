@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from config import Connection, parse_connection
-from worker.invitation import build_invitation, wants_mail
+from worker.batching import Fate, GraphAnswer
+from worker.causes import HoldKind, Kind
 from worker.model import Options
+from worker.operations.invite import Invite, build_invitation, wants_mail
+from worker.operations.operation import Look
 
 
 def _connection(**more: Any) -> Connection:
@@ -75,3 +78,36 @@ def test_silent_sends_no_mail_whatever_they_say() -> None:
     assert (
         build_invitation(row, _connection(), Options(send_message=True), silent=True)["sendInvitationMessage"] is False
     )
+
+
+FORBIDDEN = GraphAnswer(
+    Fate.ANSWERED, 403, {}, {"error": {"code": "Authorization_RequestDenied", "message": "No."}}, ""
+)
+
+
+def test_a_member_refused_for_being_one_holds_nobody() -> None:
+    """The row fails; a guest's missing permission still holds the connection."""
+    assert Invite().judge({"email": "a@b.c", "user_type": "Member"}, FORBIDDEN).kind is Kind.FAILED
+    assert Invite().judge({"email": "a@b.c"}, FORBIDDEN).hold is HoldKind.PERMISSION
+
+
+def test_mail_is_only_claimed_as_requested() -> None:
+    """Not where the row, or a second send, goes without."""
+    row, wanted = {"email": "a@b.c"}, Options()
+    assert Invite().mail(row, _connection(), wanted) == "requested"
+    assert Invite().mail(row, _connection(), wanted, silent=True) == "none"
+    assert Invite().mail({**row, "send_message": False}, _connection(), wanted) == "none"
+
+
+@pytest.mark.parametrize(
+    ("precheck", "suspect", "resend", "look"),
+    [
+        (True, False, False, Look.WHERE_ALLOWED),
+        (False, False, False, Look.NO),
+        (False, True, False, Look.WHERE_ALLOWED),
+        (True, True, True, Look.NO),
+    ],
+)
+def test_who_is_looked_up(precheck: bool, suspect: bool, resend: bool, look: Look) -> None:
+    """Where precheck says so or the ledger may not know; whoever is to be mailed again is not."""
+    assert Invite().look(_connection(precheck=precheck), Options(resend=resend), suspect=suspect) is look

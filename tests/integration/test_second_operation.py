@@ -1,0 +1,194 @@
+"""A second operation, of this file alone, runs through the whole engine: what an operation needs is one module.
+
+It writes a company's name to guests (`PATCH /users/{id}`), which does no harm when it is done again. A worker that
+imports this file (`-I`) knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sandboxes import Sandbox
+from tests.sites import Site, kill, open_site
+from worker.audit import row_lines
+from worker.batching import GraphRequest
+from worker.causes import Cause, Kind, OperationRules
+from worker.gates import HoldReason
+from worker.model import Counts, KnownRow, Options, Outcome, Row, RowState
+from worker.operations.operation import Asked, Attempt, Call, Look
+from worker.operations.registry import OPERATIONS
+from worker.quota import write_buckets
+from worker.verdicts import Verdict, decide
+
+if TYPE_CHECKING:
+    from config import Connection, Settings
+    from worker.batching import GraphAnswer
+    from worker.directory import DirectoryUser
+    from worker.quota import Bucket
+
+COMPANY = "Partner Ltd"
+
+
+class Company:
+    """Writes a company's name to guests."""
+
+    name = "company"
+    rules = OperationRules(
+        verb="change users",
+        permission="User.ReadUpdate.All",
+        statuses={403: Cause.NO_PERMISSION},
+        read_done=lambda answer: Verdict(Kind.INVITED, message="Changed.", status=answer.status),
+    )
+    words: Mapping[RowState, str] = {RowState.INVITED: "named", RowState.ALREADY_GUEST: "named so already"}
+    rows_a_call = 1
+    repeatable = True
+
+    def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
+        """A write."""
+        return write_buckets(settings, connection)
+
+    def daily_limit(self, connection: Connection) -> int:
+        """None."""
+        return 0
+
+    def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
+        """A request names the user's id."""
+        return Look.MUST
+
+    def judge_seen(
+        self,
+        index: int,
+        row: Row,
+        user: DirectoryUser | None,
+        at_ms: int,
+        options: Options,
+        attempt: Attempt | None = None,
+    ) -> Outcome | None:
+        """Whoever is not there cannot be changed."""
+        if user is not None:
+            return None
+        return Outcome(index, RowState.FAILED, code="not_there", message="Not in this tenant.", at_ms=at_ms)
+
+    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
+        """Nothing is remembered of what may be done again."""
+        raise AssertionError
+
+    def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
+        """A PATCH a row."""
+        return [
+            Call(
+                GraphRequest(str(asked.index), "PATCH", f"/users/{asked.user.id}", {"companyName": COMPANY}),
+                (asked.index,),
+            )
+            for asked in rows
+            if asked.user
+        ]
+
+    def judge(self, row: Row, answer: GraphAnswer) -> Verdict:
+        """Nothing but what goes for any write."""
+        return decide(self.rules, answer, email=row["email"])
+
+    def explain_doubt(self, user: DirectoryUser | None) -> str:
+        """Nothing is ever in doubt."""
+        raise AssertionError
+
+    def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
+        """None by nature."""
+        return ""
+
+
+OPERATIONS.setdefault(Company.name, Company())
+
+
+@pytest.fixture
+async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
+    """A place whose app may change users."""
+    async with open_site(valkey_url, sandbox, latency="0.02") as site:
+        site.sandbox.ask("latency", {"replication": "0"})  # whoever was invited is there at once
+        yield site
+
+
+ROLES = ["User.Invite.All", "User.Read.All", "User.ReadUpdate.All"]
+MODULE = "tests.integration.test_second_operation"
+
+
+async def invite(site: Site, count: int) -> list[str]:
+    """Make some guests, by the same worker; returns their addresses."""
+    emails = [f"g{n}@partner.example" for n in range(count)]
+    view = await site.ended(await site.load(emails))
+    assert view.counts.invited == count
+    return emails
+
+
+def named(site: Site) -> int:
+    """Return how many guests of the tenant bear the company's name."""
+    return sum(user["company"] == COMPANY for user in site.sandbox.ask("guests?limit=5000"))
+
+
+async def test_a_list_runs_through_the_whole_engine(site: Site) -> None:
+    """Looked up, changed, counted, told in results, audit and metrics in its own words; nobody is mailed by it."""
+    site.sandbox.ask("policy", {"roles": ROLES})
+    site.start_worker(include=MODULE)
+    emails = await invite(site, 130)
+    job = await site.load([*emails, "nobody@partner.example"], operation="company")
+    view = await site.ended(job)
+    assert (view.connection, view.operation) == ("contoso", "company")
+    told = {name: count for name, count in view.counts.told(view.operation).items() if count}
+    assert told == {"rows": 131, "done": 130, "failed": 1}
+    assert named(site) == 130
+    site.assert_all_mailed_once(130)
+    results = await site.results(job)
+    assert [row["status"] for row in results[-2:]] == ["done", "failed"]
+    assert results[-1]["error_code"] == "not_there"
+    assert {row["mail"] for row in results} == {""}
+    rows = [line async for found, kept in site.desk.jobs.trail.rows(job) for line in row_lines(found, kept)]
+    assert {(line["connection"], line.get("operation"), line["outcome"]) for line in rows} == {
+        ("contoso", "company", "done")
+    }
+
+
+async def test_a_missing_right_holds_that_operation_alone(site: Site) -> None:
+    """Invitations go on; once the right is there the channel opens by itself. What holds the connection holds both."""
+    site.sandbox.ask("policy", {"roles": ROLES[:2]})
+    site.start_worker(include=MODULE)
+    emails = await invite(site, 25)
+    job = await site.load(emails, operation="company")
+
+    async def held() -> bool:
+        return (await site.view(job)).gate.kind is HoldReason.PERMISSION
+
+    await site.until("a channel that is held", held)
+    assert "User.ReadUpdate.All" in (await site.view(job)).gate.why
+    more = await site.ended(await site.load([f"h{n}@partner.example" for n in range(25)]))
+    assert more.counts.invited == 25
+    assert named(site) == 0
+    site.sandbox.ask("policy", {"roles": ROLES})
+    await site.desk.gates.reopen("contoso")
+    assert (await site.ended(job)).counts.invited == 25
+    await site.desk.gates.hold("contoso", HoldReason.OPERATOR, "Not now.")
+    again = await site.load(emails, operation="company")
+    assert (await site.view(again)).gate.why == "Not now."
+    await asyncio.sleep(0.3)  # nothing may happen in this time
+    assert (await site.view(again)).counts.finished == 0
+    await site.desk.gates.reopen("contoso")
+    assert (await site.ended(again)).counts.invited == 25
+
+
+async def test_trouble_on_the_way_ends_nothing(site: Site) -> None:
+    """429s, lost answers and a killed worker: every row ends once, and what was lost is simply done again."""
+    site.sandbox.ask("policy", {"roles": ROLES})
+    first = site.start_worker(include=MODULE)
+    emails = await invite(site, 300)
+    site.sandbox.ask("faults", {"spec": "429@item@update_user=1*3,504-after@item@update_user=0.1"})
+    job = await site.load(emails, operation="company")
+    await site.some(job, 40)
+    kill(first)
+    site.start_worker(include=MODULE)
+    view = await site.ended(job, 60)
+    assert view.counts == Counts(rows=300, invited=300)
+    assert named(site) == 300
+    site.assert_all_mailed_once(300)

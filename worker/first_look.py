@@ -1,0 +1,139 @@
+"""Before a chunk's first send the directory is asked who is there: some rows need not be done, of others nobody can tell yet.
+
+Of whom nobody can tell for now, nobody is sent: those rows are set aside, or, where that is all of them, the chunk
+stops. Where the app may not look, Graph itself says who is there, one row at a time, if the operation can do without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from worker.addresses import fold_address
+from worker.causes import HoldKind, Kind
+from worker.lookups import Found, LookUps, WhyNot
+from worker.model import IndexPlace, Lease, Outcome, RowState
+from worker.operations.invite_precheck import is_overruled
+from worker.operations.operation import Attempt, Channel, Look
+from worker.reactions import Reactions
+from worker.rests import Stop
+from worker.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from worker.directory import DirectoryUser
+    from worker.services import Services
+
+FRESH_S = 600.0
+"""A chunk looked up within this time is not looked up again when it comes back from waiting for tokens."""
+
+
+@dataclass(slots=True)
+class Looked:
+    """What came of it: rows that end, whom it found, rows to be set aside, or why the chunk stops."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    users: dict[int, DirectoryUser] = field(default_factory=dict)
+    aside: dict[int, Stop] = field(default_factory=dict)
+    stop: Stop | None = None
+
+
+class FirstLook:
+    """The look of one leased chunk."""
+
+    def __init__(
+        self, services: Services, lease: Lease, channel: Channel, *, reactions: Reactions, look_ups: LookUps
+    ) -> None:
+        self._services = services
+        self._lease = lease
+        self._channel = channel
+        self._reactions = reactions
+        self._look_ups = look_ups
+
+    async def look(self, index: IndexPlace | None) -> Looked:
+        """Look the chunk up, where that is wanted. `index`: where its guests stand in the index of guests."""
+        lease, channel, services = self._lease, self._channel, self._services
+        wanted = channel.operation.look(channel.connection, lease.options, suspect=lease.suspect)
+        now_ms = services.clocks.redis_ms()
+        is_fresh = abs(now_ms - lease.checked_at_ms) < FRESH_S * 1000  # far ahead: from before the clock was put back
+        addresses = {i: fold_address(lease.rows[i]["email"]) for i in lease.pending()}
+        if wanted is Look.NO or (wanted is Look.WHERE_ALLOWED and is_fresh) or not addresses:
+            return Looked()
+        epoch = services.ledger.presence.epoch
+        found = await self._look_ups.find(channel.connection, sorted(addresses.values()), lease.ticket.lane)
+        if found.users is None:
+            if found.delay:
+                return Looked(stop=await self._reactions.cannot_look(channel.name, found))
+            return Looked(stop=await self._reactions.hold(channel, _MAY_NOT_LOOK) if wanted is Look.MUST else None)
+        users = {i: user for i, address in addresses.items() if (user := found.users.get(address))}
+        looked = Looked(await self._judge_known(addresses, users, found, now_ms, index), users)
+        ended = {outcome.index for outcome in looked.outcomes}
+        others = {i: address for i, address in addresses.items() if i not in ended}
+        looked.outcomes += await self._judge_seen(others, users, found, now_ms)
+        if found.delay:
+            stop = await self._reactions.cannot_look(channel.name, found)
+            unknown = (i for i, address in addresses.items() if found.why_not_of(address) is WhyNot.LATER)
+            looked.aside = dict.fromkeys(unknown, stop)
+        else:
+            lease.checked_in = epoch
+            await self._reactions.looked(channel.name)
+        return looked
+
+    async def _judge_known(
+        self,
+        addresses: Mapping[int, str],
+        users: Mapping[int, DirectoryUser],
+        found: Found,
+        looked_at_ms: int,
+        index: IndexPlace | None,
+    ) -> list[Outcome]:
+        """End the rows of guests invited lately; not of those who are not in the directory any more, which the index forgets.
+
+        Of whom nobody can tell, the index has the word (`begin_batch`).
+        """
+        if index is None:
+            return []
+        ledger, operation = self._services.ledger, self._channel.operation
+        outcomes, deleted = [], []
+        for row in await ledger.find_invited(index, list(addresses)):
+            if (user := users.get(row.index)) is not None:
+                outcomes.append(operation.judge_known(row, looked_at_ms, user))
+            elif found.why_not_of(addresses[row.index]) is None:
+                if is_overruled(row, looked_at_ms, ledger.settle_s, self._services.clocks):
+                    deleted.append(row)
+                else:
+                    outcomes.append(operation.judge_known(row, looked_at_ms))
+        if deleted:
+            await ledger.overrule(index, deleted)
+        return outcomes
+
+    async def _judge_seen(
+        self, addresses: Mapping[int, str], users: Mapping[int, DirectoryUser], found: Found, now_ms: int
+    ) -> list[Outcome]:
+        """Return how the rows end that need not, or cannot, be done as their guests stand in the directory."""
+        lease, first = self._lease, await self._first_attempts(now_ms)
+        judged = (
+            self._channel.operation.judge_seen(i, lease.rows[i], users.get(i), now_ms, lease.options, first.get(i))
+            for i, address in addresses.items()
+            if i in users or found.why_not_of(address) is None
+        )
+        return [outcome for outcome in judged if outcome]
+
+    async def _first_attempts(self, now_ms: int) -> dict[int, Attempt]:
+        """Return the first attempt of each row that was in doubt before."""
+        lease, connection, clocks = self._lease, self._channel.connection, self._services.clocks
+        found = {}
+        for i, at_ms in (await self._services.ledger.doubts.first_attempts(lease)).items():
+            mail = self._channel.operation.mail(lease.rows[i], connection, lease.options)
+            outcome = Outcome(i, RowState.INVITED, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
+            found[i] = Attempt(clocks.graph_time(connection.graph_url, at_ms), outcome)
+        return found
+
+
+_MAY_NOT_LOOK = Verdict(
+    Kind.HOLD,
+    "may_not_read",
+    "The application may not read users, so it cannot find those that this is about: a tenant administrator must grant the application "
+    "permission User.Read.All and give admin consent. Just granted, it takes a few minutes; usher goes on by itself.",
+    hold=HoldKind.PERMISSION,
+)

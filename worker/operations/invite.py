@@ -1,0 +1,151 @@
+"""The operation `invite` sends a guest an invitation: `POST /invitations`, once for each guest. Pure.
+
+https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from worker.batching import GraphRequest
+from worker.causes import HoldKind, Kind
+from worker.model import KnownRow, Options, Outcome, Row, RowState
+from worker.operations.invite_precheck import build_known, judge
+from worker.operations.invite_rules import INVITE
+from worker.operations.operation import Asked, Attempt, Call, Look
+from worker.quota import invitation_buckets
+from worker.verdicts import Verdict, decide
+
+if TYPE_CHECKING:
+    from config import Connection, Settings
+    from worker.batching import GraphAnswer
+    from worker.directory import DirectoryUser
+    from worker.quota import Bucket
+
+
+class Invite:
+    """Makes people guests; Graph mails each of them, unless the row, the job or the connection says otherwise."""
+
+    name = "invite"
+    rules = INVITE
+    words: Mapping[RowState, str] = {RowState.INVITED: "invited", RowState.ALREADY_GUEST: "already_guest"}
+    rows_a_call = 1
+    repeatable = False
+
+    def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
+        """Return the buckets that an invitation takes from."""
+        return invitation_buckets(settings, connection)
+
+    def daily_limit(self, connection: Connection) -> int:
+        """Return the connection's `daily_limit`."""
+        return connection.daily_limit or 0
+
+    def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
+        """Look up where `precheck` is on, or must be for once; not for `--resend`, whose point is to mail people again."""
+        return Look.WHERE_ALLOWED if not options.resend and (connection.precheck or suspect) else Look.NO
+
+    def judge_seen(
+        self,
+        index: int,
+        row: Row,
+        user: DirectoryUser | None,
+        at_ms: int,
+        options: Options,
+        attempt: Attempt | None = None,
+    ) -> Outcome | None:
+        """Return how a row ends whose guest is there; of a guest of before, mailed again on purpose, that says nothing."""
+        if user is None:
+            return None
+        outcome = judge(index, user, at_ms, attempt)
+        is_of_before = attempt is not None and outcome.letter is RowState.ALREADY_GUEST
+        return None if is_of_before and options.resend else outcome
+
+    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
+        """End a row whose guest was invited lately."""
+        return build_known(row, at_ms, user)
+
+    def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
+        """Return an invitation for each row."""
+        return [
+            Call(
+                GraphRequest(
+                    str(asked.index),
+                    "POST",
+                    "/invitations",
+                    build_invitation(asked.row, connection, options, silent=asked.silent),
+                ),
+                (asked.index,),
+            )
+            for asked in rows
+        ]
+
+    def judge(self, row: Row, answer: GraphAnswer) -> Verdict:
+        """Judge by Graph's answer; where a Member was asked for, a missing right is the row's own trouble.
+
+        Only privileged apps may invite members. https://learn.microsoft.com/graph/api/resources/invitation
+        """
+        verdict = decide(self.rules, answer, email=row["email"])
+        if verdict.hold is not HoldKind.PERMISSION or row.get("user_type") != "Member":
+            return verdict
+        return verdict._replace(kind=Kind.FAILED, hold=None, message=_NO_MEMBERS)
+
+    def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
+        """Say whether Graph was asked to send its mail."""
+        return "requested" if not silent and wants_mail(row, connection, options) else "none"
+
+    def explain_doubt(self, user: DirectoryUser | None) -> str:
+        """Say why nobody can find out: the app may not look, or what it sees says nothing."""
+        return _NOBODY_MAY_LOOK if user is None else _NOT_SHOWN
+
+
+_NO_MEMBERS = (
+    "Microsoft refuses this row, probably because the app may not invite members (user_type Member): an administrator assigns it "
+    "a role such as User Administrator, or the row asks for a Guest."
+)
+_NOBODY_MAY_LOOK = (
+    "Microsoft's answer was lost, so this guest may have been invited and mailed, or not; the app may not read users, so usher cannot "
+    "look: an administrator looks in the tenant's users and submits the row again if it is missing (or grants User.Read.All)."
+)
+_NOT_SHOWN = (
+    "Microsoft's answer was lost. This guest was in the tenant before, so the directory does not show whether the invitation was mailed "
+    "again: ask the guest, or submit the row with --resend once more, which may be a mail too many."
+)
+
+
+def build_invitation(
+    row: Mapping[str, Any], connection: Connection, options: Options, *, silent: bool = False
+) -> dict[str, Any]:
+    """Return the request body for one row: what the row says, else what the job says, else the connection.
+
+    `silent`: without Graph's mail, whatever they say (a row sent again where nobody could look).
+    """
+    body: dict[str, Any] = {
+        "invitedUserEmailAddress": row["email"],
+        "inviteRedirectUrl": row.get("redirect_url") or options.redirect_url or connection.redirect_url,
+        "sendInvitationMessage": False if silent else wants_mail(row, connection, options),
+    }
+    name = row.get("display_name") or " ".join(filter(None, (row.get("first_name"), row.get("last_name"))))
+    if name:
+        body["invitedUserDisplayName"] = name
+    if row.get("user_type"):
+        body["invitedUserType"] = row["user_type"]
+    info: dict[str, Any] = {}
+    message, language = row.get("message") or options.message, row.get("language") or options.language
+    if message:
+        info["customizedMessageBody"] = message  # Graph ignores the language beside a message of our own
+    elif language:
+        info["messageLanguage"] = language
+    if row.get("cc"):
+        info["ccRecipients"] = [{"emailAddress": {"address": row["cc"]}}]
+    if info:
+        body["invitedUserMessageInfo"] = info
+    return body
+
+
+def wants_mail(row: Mapping[str, Any], connection: Connection, options: Options) -> bool:
+    """Return whether Graph is to send its invitation mail for a row."""
+    for wanted in (row.get("send_message"), options.send_message):
+        if wanted is not None:
+            return bool(wanted)
+    return connection.send_message

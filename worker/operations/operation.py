@@ -1,0 +1,138 @@
+"""An operation is something done to guests by Graph requests, and a way to find out whether it was done.
+
+The engine (claims, leases, quota, gates, doubt, counting) knows operations by this protocol alone. A row of an
+operation ends with one of the ledger's letters; what a person reads of each letter is the operation's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from worker.channels import name_channel
+from worker.model import STATUS_OF, KnownRow, Options, Outcome, Row, RowState
+
+if TYPE_CHECKING:
+    from config import Connection, Settings
+    from worker.batching import GraphAnswer, GraphRequest
+    from worker.causes import OperationRules
+    from worker.directory import DirectoryUser
+    from worker.quota import Bucket
+    from worker.verdicts import Verdict
+
+
+class Look(Enum):
+    """Whether the directory is asked for the guests of a chunk before its first send."""
+
+    NO = "no"
+    WHERE_ALLOWED = "where_allowed"  # what Graph itself would say is found out beforehand
+    MUST = "must"  # requests name a user's id
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A send of a row that nobody heard the answer of."""
+
+    at_s: float  # on Graph's clock, seconds since the epoch
+    outcome: Outcome  # how the row ends if it was carried out
+    sure: bool = True  # it left; False: of a restored ledger, where it may have
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A row that leaves now. `user`: whom the look-up found; `silent`: without a mail, whatever the row says."""
+
+    index: int
+    row: Row
+    user: DirectoryUser | None = None
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request and the rows that it is about; its answer is theirs."""
+
+    request: GraphRequest
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One connection's work of one operation."""
+
+    connection: Connection
+    operation: Operation
+
+    @property
+    def name(self) -> str:
+        """Its name in the ledger: gates, turns, doubts and back-off go by it."""
+        return name_channel(self.connection.name, self.operation.name)
+
+
+class Operation(Protocol):
+    """Something done to guests by Graph requests, and how to find out whether it was done."""
+
+    name: str
+    """In the job, the channel, metrics, audit and results: `invite`, `groups`, …"""
+    rules: OperationRules
+    """Its permission, and what Graph's refusals mean."""
+    words: Mapping[RowState, str]
+    """What a person reads of each final letter: `invited`, `added`, `already_member`."""
+    rows_a_call: int
+    """Rows that one request may cover."""
+    repeatable: bool
+    """Doing it again does no harm: no claim is taken, and a lost answer is no doubt but another try."""
+
+    def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
+        """Return the buckets that a row takes from."""
+        ...
+
+    def daily_limit(self, connection: Connection) -> int:
+        """Return how many rows may leave in one UTC day; 0: any number."""
+        ...
+
+    def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
+        """Say whether to look up a chunk. `suspect`: its rows may have left without the ledger's knowledge."""
+        ...
+
+    def judge_seen(
+        self,
+        index: int,
+        row: Row,
+        user: DirectoryUser | None,
+        at_ms: int,
+        options: Options,
+        attempt: Attempt | None = None,
+    ) -> Outcome | None:
+        """Return how a row ends whose guest was looked up, before a send or after `attempt`.
+
+        None: before a send, that it is to be done; after one, that the directory does not show it.
+        """
+        ...
+
+    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
+        """Return how a row ends that some job did lately, as the index of guests remembers. `user`: if looked up."""
+        ...
+
+    def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
+        """Return the requests, each for one row or more. Pure."""
+        ...
+
+    def judge(self, row: Row, answer: GraphAnswer) -> Verdict:
+        """Return what an answer means for one of its rows. Pure and total."""
+        ...
+
+    def explain_doubt(self, user: DirectoryUser | None) -> str:
+        """Say of a row that stays in doubt for good what happened and what a person can do."""
+        ...
+
+    def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
+        """Say of a mail that goes with it: `requested`, `none`, or nothing where there is none by nature."""
+        ...
+
+
+def word_of(letter: RowState, operation: Operation) -> str:
+    """Return how a row stands, in its operation's own words."""
+    return operation.words.get(letter) or STATUS_OF[letter]

@@ -1,0 +1,17 @@
+"""The registry names every operation that this usher can carry out; an operation's line here is what makes it known."""
+
+from __future__ import annotations
+
+from worker.operations.invite import Invite
+from worker.operations.operation import Operation
+
+OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (Invite(),)}
+
+
+def find_operation(name: str) -> Operation:
+    """Return an operation by its name. Raises `ConfigError` for one that only a newer usher knows."""
+    from config import ConfigError
+
+    if name not in OPERATIONS:
+        raise ConfigError(f"this usher does not know the operation {name}; a newer one made the job")
+    return OPERATIONS[name]
