@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import amqp
+from celery import Celery
 
 from tests.brokers import Rabbit, run_rabbit
 from tests.sandboxes import Sandbox
@@ -46,3 +50,33 @@ async def test_a_job_runs_over_quorum_queues_though_worker_and_broker_are_killed
             rabbit.kill()
             rabbit.start_again()
             await site.all_invited_once(job, 300, 60)
+
+
+async def test_what_a_message_may_not_be_is_refused_here_too(valkey_url: str, sandbox: Sandbox) -> None:
+    """Compressed, too large, with a callback, of usher's own, for another time: an answer each, and the worker goes on."""
+    with run_rabbit() as rabbit:
+        async with open_site(valkey_url, sandbox) as site:
+            use_broker(site, rabbit.url)
+            worker = site.start_worker()
+            results = f"redis+socket://{valkey_url.removeprefix('unix://')}?virtual_host=0"
+            with Celery("elsewhere", broker=rabbit.url, backend=results, set_as_current=False) as client:
+                client.conf.update(
+                    task_default_queue_type="quorum",
+                    result_backend_transport_options={"global_keyprefix": f"{site.desk.keys.prefix}:res:"},
+                )
+
+                async def ask(task: str, *args: Any, **options: Any) -> str:
+                    sent = client.send_task(task, args, **options)
+                    answer: dict[str, Any] = await asyncio.to_thread(sent.get, timeout=30)
+                    assert answer["status"] == "refused"
+                    return str(answer["errors"])
+
+                assert "compressed" in await ask("usher.job", "a" * 10_000_000, compression="zlib")
+                assert "larger than 4 MB" in await ask("usher.job", "a" * 5_000_000)
+                assert "Callbacks" in await ask("usher.job", "a", link=client.signature("portal.pay"))
+                assert "A time" in await ask("usher.job", "a", countdown=600)
+                for own in ("usher.scheduled", "usher.run_chunk", "celery.map"):
+                    assert "no task of that name" in await ask(own, "a")
+                assert "There is no job" in await ask("usher.job", "a")
+            assert "Traceback" not in site.log_of(1).read_text()
+            assert worker.poll() is None
