@@ -6,6 +6,7 @@ address, or the same part of a name, are a question and never a guess.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -32,7 +33,9 @@ JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]
 
 _OUTCOME_KEYS: Final = frozenset(heading_key(column) for column in OUTCOME_COLUMNS)
 _SHOWN: Final = 10  # headings named in one sentence
-_MOST_COLUMNS: Final = 16_384  # of an Excel sheet
+_OFFERED: Final = 20  # answers to one question
+MOST_COLUMNS: Final = 16_384
+"""Of a list, as of an Excel sheet: https://support.microsoft.com/office/excel-specifications-and-limits"""
 _SIGN_IN: Final = 4  # the rank of names to sign in with: those of colleagues, where nobody has an address
 _UNSURE: Final = 10  # a rank behind every rank of an e-mail heading
 
@@ -110,7 +113,7 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
     width = max((index for index, heading in enumerate(headings, 1) if heading.strip()), default=0)
     # A column that was named by its number may have no heading.
     numbers = [int(wanted[1:]) for wanted in options.mapping.values() if wanted[:1] == "#" and wanted[1:].isdecimal()]
-    width = max([width, *(number for number in numbers if number <= _MOST_COLUMNS)])
+    width = max([width, *(number for number in numbers if number <= MOST_COLUMNS)])
     if rows and not find_email(headings, options.mapping):
         width = max([width, *(column + 1 for column in find_address_columns(rows))])
     cells = [" ".join(heading.split()) for heading in (*headings[:width], *[""] * (width - len(headings)))]
@@ -243,10 +246,10 @@ def _columns_called(cells: Sequence[str], wanted: str) -> list[int]:
 
 
 def _ask(field: str, indexes: Sequence[int], cells: Sequence[str], name: str, options: ListOptions) -> Ambiguity:
-    counted = [" ".join(cell.split()) for cell in cells]
+    counted = Counter(cells)
     choices, ways = [], []
-    for index in indexes:
-        alone = counted.count(counted[index]) == 1
+    for index in indexes[:_OFFERED]:
+        alone = counted[cells[index]] == 1
         wanted = cells[index] if alone else f"#{index + 1}"
         label = quote_headings([cells[index]]) + ("" if alone else f" (column {index + 1})")
         choices.append(Choice(label, replace(options, mapping={**options.mapping, field: wanted})))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from tasks.address_columns import SAMPLE_ROWS
 from tasks.ambiguities import Ambiguity, Choice
-from tasks.columns import find_email
+from tasks.columns import MOST_COLUMNS, find_email
 from tasks.errors import InputError
 from tasks.heading_line import (
     Line,
@@ -53,8 +53,8 @@ def recognise(text: str, name: str, options: ListOptions, skipped: int = 0) -> D
     found_in = _find_in(tops, find_headings, options) or _find_in(tops, find_headings_by_cells, options)
     if not found_in:
         widest = max(tops, key=lambda delimiter: _width(tops[delimiter].lines))
-        if tops[widest].fault:
-            raise InputError(f"{name} {tops[widest].fault}")
+        if fault := next((top.too_wide for top in tops.values() if top.too_wide), tops[widest].fault):
+            raise InputError(f"{name} {fault}")
         raise explain_missing(tops[widest].lines, name, options)
     if options.header_line:  # the line was said and the separator was not: the one that makes the most of it
         best = max(
@@ -91,6 +91,7 @@ def describe_unclosed(line: int) -> str:
 class _Top:
     lines: list[Line]  # those that hold anything
     fault: str  # of the first record that is none
+    too_wide: str  # of the first record that has more cells than any sheet
 
 
 def _find_in(
@@ -104,7 +105,7 @@ def _read_top(text: str, delimiter: str, skipped: int) -> _Top:
     """Return the first records; one that is none is passed over, as when the list is read."""
     reader = open_reader(io.StringIO(text, newline=""), delimiter)
     top: list[Line] = []
-    line, fault = skipped + 1, ""
+    line, fault, too_wide = skipped + 1, "", ""
     for index in range(_MOST_LINES):
         try:
             cells = next(reader)
@@ -116,10 +117,15 @@ def _read_top(text: str, delimiter: str, skipped: int) -> _Top:
                 break
             fault = fault or "has a misplaced quotation mark in its line of headings."
             cells = []
+        if len(cells) > MOST_COLUMNS:
+            too_wide = too_wide or (
+                f"has more than {MOST_COLUMNS:,} columns in line {line}, which Excel itself does not hold; this is not a list of guests."
+            )
+            cells = []
         if any(map(str.strip, cells)):
             top.append(Line(line, index, cells))
         line = reader.line_num + skipped + 1
-    return _Top(top, fault)
+    return _Top(top, fault, too_wide)
 
 
 def _width(top: Sequence[Line]) -> int:

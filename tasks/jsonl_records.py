@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from tasks.cleaning import clean_values
-from tasks.columns import JOINED_COLUMNS, Meaning, describe_ignored, parse_heading
+from tasks.columns import JOINED_COLUMNS, MOST_COLUMNS, Meaning, describe_ignored, parse_heading
 from tasks.encodings import describe_encoding
 from tasks.errors import InputError
 from tasks.list_options import ListOptions
@@ -125,4 +125,6 @@ def _parse(text: str) -> dict[str, Any] | str:
         return "is not valid JSON" + (
             f" at character {error.colno}" if error.colno > 1 else ""
         )  # 1 is said for a line cut short, too
-    return found if isinstance(found, dict) else "is not a JSON object"
+    if not isinstance(found, dict):
+        return "is not a JSON object"
+    return found if len(found) <= MOST_COLUMNS else f"has more than {MOST_COLUMNS:,} keys"

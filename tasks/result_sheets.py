@@ -9,11 +9,14 @@ from typing import IO, Any, Final
 
 from tasks.errors import OutputError
 from tasks.results import Cell, Table
-from tasks.workbook import MOST_ROWS, Workbook
+from tasks.sheet_xml import MOST_ROWS
+from tasks.workbook import Workbook
 
-MOST_EDITED: Final = 48 << 20
-"""Bytes of a sheet, unpacked, up to which the workbook itself is filled in; in memory it takes some twenty times as much. Beyond that
-a new workbook gets its values."""
+MOST_EDITED: Final = 200_000
+"""Cells up to which the workbook itself is filled in: in openpyxl's memory each takes some 500 bytes, and nothing of a workbook may cost
+more than 150 MB. Beyond that a new workbook gets its values."""
+_MOST_SHEETS: Final = 24 << 20  # bytes of the sheets' XML
+_MOST_BESIDE: Final = 4 << 20  # bytes of everything else, formats and pictures included
 
 _NO_LIBRARY: Final = (
     "Excel files need what usher was installed without: whoever installed it adds the extra xlsx (pip install 'entra-usher[xlsx]'); "
@@ -63,11 +66,19 @@ def _append(table: Table, sheet: Any) -> int:
     return count
 
 
-def can_be_edited(file: IO[bytes]) -> bool:
-    """Tell whether a workbook is small enough to be filled in as it is."""
-    with zipfile.ZipFile(file) as archive:
-        sheets = [info.file_size for info in archive.infolist() if info.filename.startswith("xl/worksheets/")]
-    return sum(sheets) <= MOST_EDITED
+def can_be_edited(file: IO[bytes], name: str) -> bool:
+    """Tell whether a workbook is small enough to be filled in as it is. Raises `InputError`."""
+    with Workbook.guarded(name), zipfile.ZipFile(file) as archive:
+        sizes = [(info.filename.startswith("xl/worksheets/sheet"), info.file_size) for info in archive.infolist()]
+    if sum(size for is_sheet, size in sizes if is_sheet) > _MOST_SHEETS:
+        return False
+    if sum(size for is_sheet, size in sizes if not is_sheet) > _MOST_BESIDE:
+        return False
+    book = Workbook(file, name)
+    try:
+        return sum(book.structure(sheet).cells for sheet in book.all_sheets) <= MOST_EDITED
+    finally:
+        book.close()
 
 
 def fill_in(

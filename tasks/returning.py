@@ -128,7 +128,7 @@ def _write_one(wanted: Wanted, form: _Form, joined: Joined, width: int) -> Writt
     if form.format == "jsonl":
         return _put(wanted, form, joined.objects())
     plain = wanted.output is not None and not wanted.only
-    if form.format == "xlsx" and plain and guests.book is not None and can_be_edited(guests.book):
+    if form.format == "xlsx" and plain and guests.book is not None and can_be_edited(guests.book, guests.name):
         assert isinstance(guests.reader, SheetRecords)
         assert wanted.output is not None
         book, reader = guests.book, guests.reader

@@ -29,9 +29,13 @@ from tasks.heading_line import (
 from tasks.list_options import ListOptions
 from tasks.records import FileLine, RawRecord, WithColumns, find_present, read_cells
 from tasks.rows import BadRow, build_bad_row
-from tasks.workbook import Structure, Workbook, column_letters
+from tasks.sheet_xml import RowSet, Structure, column_letters
+from tasks.workbook import Workbook
 
 _ROWS_ABOVE: Final = 2_000  # rows, empty ones included, in which the headings are looked for
+
+
+_MOST_SHEETS: Final = 20  # looked at for headings, where the first has none
 
 
 class SheetRecords(WithColumns):
@@ -50,7 +54,7 @@ class SheetRecords(WithColumns):
         self._ask_about_merged(cells)
         self.top[-1] = cells
         self.columns = parse_headings(cells, self.name.rstrip(","), self.options, rows)
-        self.hidden = sum(1 for row in self._structure.hidden if row > self.headings.line)
+        self.hidden = self._structure.hidden.count_below(self.headings.line)
         self._ask_about_hidden()
 
     @property
@@ -93,7 +97,7 @@ class SheetRecords(WithColumns):
     def lines(self) -> Iterator[FileLine]:
         """Yield everything below the headings as it stands, with the numbers that iterating gives to the guests."""
         wanted = self.wanted
-        leave_out = self._structure.hidden if self.options.hidden == "skip" else frozenset()
+        leave_out = self._structure.hidden if self.options.hidden == "skip" else RowSet()
         may_be_example = self.columns.from_template
         number = 0
         for line, cells in self._rows:
@@ -136,17 +140,18 @@ class SheetRecords(WithColumns):
         name = self.name.rstrip(",")
         top: list[Line] = []
         read: list[tuple[int, Sequence[str]]] = []
-        found = None
+        found, size = None, 0
         for index, (line, cells) in enumerate(islice(self._rows, _ROWS_ABOVE)):
             read.append((line, cells))
             if any(map(str.strip, cells)):
                 top.append(Line(line, index, cells))
                 refuse_other_templates(top[-1:], name, self.options)
             found = find_headings(top, self.options)
-            if found is not None or (len(top) >= LINES_LOOKED_AT and not self.options.header_line):
+            size += len(cells)
+            enough = len(top) >= LINES_LOOKED_AT and not self.options.header_line
+            if found is not None or enough or size > SAMPLE_CELLS:
                 break
         above = list(top)
-        size = sum(len(cells) for _, cells in read)
         for index, (line, cells) in enumerate(islice(self._rows, SAMPLE_ROWS), len(read)):
             read.append((line, cells))
             if any(map(str.strip, cells)):
@@ -160,7 +165,7 @@ class SheetRecords(WithColumns):
             above = [line for line in top if line.index <= found.index]
         self.top = [cells for number, cells in read if number <= found.line]
         check_above(above, found, name, self.options)
-        left_out = self._structure.hidden if self.options.hidden == "skip" else frozenset()
+        left_out = self._structure.hidden if self.options.hidden == "skip" else RowSet()
         return found, above, rows_below([line for line in top if line.line not in left_out], found)
 
     def _find_by_cells(self, top: Sequence[Line]) -> Line:
@@ -179,7 +184,8 @@ class SheetRecords(WithColumns):
         """Return the question about the sheet where only another one has an e-mail heading, else the problem as it is."""
         if self.options.sheet:
             return problem
-        others = [sheet for sheet in self._book.sheets if sheet != self.sheet and self._has_headings(sheet)]
+        looked_at = [sheet for sheet in self._book.sheets if sheet != self.sheet][:_MOST_SHEETS]
+        others = [sheet for sheet in looked_at if self._has_headings(sheet)]
         if not others:
             return problem
         ways = " or ".join(f"--sheet '{sheet}'" for sheet in others[:LINES_LOOKED_AT])
@@ -190,11 +196,13 @@ class SheetRecords(WithColumns):
         )
 
     def _has_headings(self, sheet: str) -> bool:
-        top = [
-            Line(line, index, cells)
-            for index, (line, cells) in enumerate(islice(self._book.rows(sheet), 10 * LINES_LOOKED_AT))
-            if any(map(str.strip, cells))
-        ]
+        top, size = [], 0
+        for index, (line, cells) in enumerate(islice(self._book.rows(sheet), 10 * LINES_LOOKED_AT)):
+            size += len(cells)
+            if any(map(str.strip, cells)):
+                top.append(Line(line, index, cells))
+            if size > SAMPLE_CELLS:
+                break
         return find_headings(top, replace(self.options, header_line=0)) is not None
 
     def _ask_about_hidden(self) -> None:

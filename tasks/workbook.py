@@ -1,37 +1,38 @@
 """An Excel workbook, opened to be read: its sheets as rows of text, and what of them is hidden or merged.
 
-The cells come from openpyxl, a row at a time. What openpyxl keeps to itself when it reads that way (hidden rows, merged cells) is
-found by a quick pass of our own over the sheet's XML. Whatever a damaged or hostile file makes of it is one sentence.
+Its parts are read as a stream within bounds (`xml_parts`, `sheet_xml`), because openpyxl keeps every row's element, every format and
+every text in memory: a file of 60 kB can make that gigabytes. openpyxl says what a number format shows, and writes. Whatever a damaged or
+hostile file makes of it is one sentence.
 """
 
 from __future__ import annotations
 
-import re
+import posixpath
+import struct
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import date, datetime, time
-from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, Final
-from xml.parsers import expat
+from dataclasses import dataclass
+from typing import IO, Final
 
 from tasks.errors import InputError, ListError
-
-if TYPE_CHECKING:
-    from openpyxl.workbook.workbook import Workbook as OpenWorkbook
+from tasks.shared_texts import SharedTexts
+from tasks.sheet_xml import Meanings, Structure, read_rows, scan
+from tasks.workbook_parts import Formats, read_formats, read_links, read_sheets
 
 MARK: Final = b"PK\x03\x04"
 """How every zip file begins, and so every workbook."""
-MOST_UNPACKED: Final = 2 << 30
-"""Bytes that a workbook may hold unpacked: a million rows are a tenth of it, and a small file may claim any number."""
-MOST_ROWS: Final = 1_048_576  # https://support.microsoft.com/office/excel-specifications-and-limits
-_SHARED: Final = 300 << 20  # of these the texts that cells share, which are held in memory
-_ROWS_A_TIME: Final = 500
-_BLOCK_BYTES: Final = 1 << 16
-_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")  # control characters, as Excel writes them
-_RANGE: Final = re.compile(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})")
+_MOST_UNPACKED: Final = 1 << 30
+"""Bytes of a sheet or of the shared texts: a million rows are a fifth of it."""
+_MOST_SMALL: Final = 16 << 20
+"""Bytes of any other part that is read. The formats of a workbook that is full of them take some ten."""
+_MOST_PACKED: Final = 100
+"""How many times its size a part may unpack to. Sheets come to 20; the bound is that of Apache POI's ZipSecureFile."""
+_ALWAYS: Final = 1 << 20  # bytes that any part may unpack to
+_MOST_DIRECTORY: Final = (
+    4 << 20
+)  # bytes of the zip's table of contents, which is read whole: tens of thousands of parts
 _NO_READER: Final = (
     "is an Excel workbook, and usher was installed without what reads those: whoever installed it adds the extra xlsx (pip install "
     "'entra-usher[xlsx]'), or save the list as “CSV UTF-8”"
@@ -44,24 +45,10 @@ _NOT_EXCEL: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
-    """A merged cell: columns and rows from 1, both ends included."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-
-@dataclass(slots=True)
-class Structure:
-    """What a sheet's cells do not say: hidden rows that hold something, whether a filter is on, merged cells, lost formulas."""
-
-    hidden: set[int] = field(default_factory=set)
-    filtered: bool = False
-    merged: list[Merged] = field(default_factory=list)
-    uncalculated: int = 0
-    """Formulas without a result: a program wrote them, and Excel never saw the file."""
+class _Sheet:
+    title: str
+    part: str
+    visible: bool
 
 
 class Workbook:
@@ -69,59 +56,101 @@ class Workbook:
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self.name = name
-        self._file = file
-        with self.guarded(self.name):
-            self._check_parts()
+        with self.guarded(name):
             try:
-                from openpyxl import load_workbook
+                import openpyxl  # noqa: F401 - the sentence comes before the reading
             except ImportError:
                 raise InputError(f"{name} {_NO_READER}.") from None
-            self._book: OpenWorkbook = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-            self.sheets = tuple(sheet.title for sheet in self._book.worksheets if sheet.sheet_state == "visible")
-            self.all_sheets = tuple(sheet.title for sheet in self._book.worksheets)
+            _check_directory(file)
+            self._archive = zipfile.ZipFile(file)
+            self._parts = {info.filename: info for info in self._archive.infolist()}
+            self._check_kind()
+            self._read_workbook()
+        self.sheets = tuple(sheet.title for sheet in self._sheets.values() if sheet.visible)
+        self.all_sheets = tuple(self._sheets)
         if not self.all_sheets:
             raise InputError(f"{name} holds no sheet with cells.")
 
     def rows(self, sheet: str) -> Iterator[tuple[int, Sequence[str]]]:
         """Yield a sheet's rows as text with their numbers, empty ones included."""
         with self.guarded(self.name):
-            found: Any = self._book[sheet]
-            found.reset_dimensions()  # what a file says about its size is often wrong
-            rows = enumerate(found.iter_rows(values_only=True), 1)
-        while True:
-            with self.guarded(self.name):
-                block = [(number, [_text_of(cell) for cell in cells]) for number, cells in islice(rows, _ROWS_A_TIME)]
-            if not block:
-                return
-            yield from block
+            stream = self._open(self._sheets[sheet].part, _MOST_UNPACKED)
+            meanings = Meanings(self._shared_texts(), self._formats.dates, self._formats.date_text)
+            blocks = read_rows(stream, self.name, meanings)
+        expected = 1
+        with stream:
+            while True:
+                with self.guarded(self.name):
+                    block = next(blocks, None)
+                if block is None:
+                    return
+                for number, cells in block:
+                    for missing in range(expected, number):
+                        yield missing, ()
+                    expected = number + 1
+                    yield number, cells
 
     def structure(self, sheet: str) -> Structure:
         """Return what a sheet's cells do not say."""
-        with self.guarded(self.name):
-            # openpyxl knows where the sheet is in the file and has no public word for it.
-            found: Any = self._book[sheet]
-            path: str = found._worksheet_path
-            with zipfile.ZipFile(self._file) as archive, archive.open(path) as stream:
-                return _scan(stream)
+        with self.guarded(self.name), self._open(self._sheets[sheet].part, _MOST_UNPACKED) as stream:
+            return scan(stream, self.name)
 
     def close(self) -> None:
         """Close it; the file stays its owner's."""
-        self._book.close()
+        self._archive.close()
 
-    def _check_parts(self) -> None:
-        with zipfile.ZipFile(self._file) as archive:
-            parts = {info.filename: info.file_size for info in archive.infolist()}
-        self._file.seek(0)
+    def _check_kind(self) -> None:
         for part, what in _NOT_EXCEL:
-            if part in parts:
+            if part in self._parts:
                 raise InputError(f"{self.name} {what}.")
-        if "[Content_Types].xml" not in parts or not any(part.startswith("xl/") for part in parts):
+        if "[Content_Types].xml" not in self._parts or not any(part.startswith("xl/") for part in self._parts):
             raise InputError(f"{self.name} is a zip file, not an Excel workbook; unpack it first.")
-        shared = sum(size for part, size in parts.items() if part.lower().endswith("sharedstrings.xml"))
-        if sum(parts.values()) > MOST_UNPACKED or shared > _SHARED:
-            raise InputError(
-                f"{self.name} is too large for an Excel workbook to be read; save the list as “CSV UTF-8”."
+
+    def _read_workbook(self) -> None:
+        with self._open("_rels/.rels", _MOST_SMALL) as stream:
+            root = next(
+                (link.target for link in read_links(stream, "") if link.kind == "officeDocument"), "xl/workbook.xml"
             )
+        folder, base = posixpath.split(root)
+        with self._open(f"{folder}/_rels/{base}.rels", _MOST_SMALL) as stream:
+            links = read_links(stream, folder)
+        with self._open(root, _MOST_SMALL) as stream:
+            found = read_sheets(stream)
+        by_id = {link.id: link for link in links if link.kind == "worksheet"}
+        self._sheets = {
+            title: _Sheet(title, by_id[link].target, visible) for title, link, visible in found.sheets if link in by_id
+        }
+        self._shared: SharedTexts | None = None
+        self._shared_part = next((link.target for link in links if link.kind == "sharedStrings"), "")
+        styles = next((link.target for link in links if link.kind == "styles"), "")
+        self._formats = Formats(found.since_1904)
+        if styles in self._parts:
+            with self._open(styles, _MOST_SMALL) as stream:
+                self._formats = read_formats(stream, since_1904=found.since_1904)
+
+    def _shared_texts(self) -> SharedTexts:
+        if self._shared is None:
+            if self._shared_part in self._parts:
+                with self._open(self._shared_part, _MOST_UNPACKED) as stream:
+                    self._shared = SharedTexts(stream, self.name)
+            else:
+                self._shared = SharedTexts(None, self.name)
+        return self._shared
+
+    def _open(self, part: str, most: int) -> IO[bytes]:
+        info = self._parts[part]
+        if info.compress_type not in (
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        ):  # others may ask for any amount of memory
+            raise ValueError("packed as no spreadsheet packs")
+        tight = info.file_size > _ALWAYS and info.file_size > _MOST_PACKED * info.compress_size
+        if info.file_size > most or tight:
+            raise InputError(
+                f"{self.name} holds {info.file_size >> 20:,} MB in {posixpath.basename(part)[:40]!a}, more than usher reads of a file of this size; "
+                "save the list as “CSV UTF-8”."
+            )
+        return self._archive.open(info)
 
     @staticmethod
     @contextmanager
@@ -140,92 +169,18 @@ class Workbook:
             ) from None
 
 
-def column_letters(column: int) -> str:
-    """Return what Excel calls a column: 1 → A, 28 → AB."""
-    letters = ""
-    while column:
-        column, rest = divmod(column - 1, 26)
-        letters = chr(65 + rest) + letters
-    return letters
+def _check_directory(file: IO[bytes]) -> None:
+    """Raise `ValueError` for a table of contents that would fill the memory: zipfile reads it whole.
 
-
-def _column_number(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - 64
-    return number
-
-
-def _text_of(value: object) -> str:
-    """Return a cell's value as the text that a CSV would have in its place."""
-    match value:
-        case None:
-            return ""
-        case str():
-            return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if "_x" in value else value
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer() and abs(value) < 1e15:
-            return str(int(value))
-        case datetime() if value.time() == time():
-            return value.date().isoformat()
-        case datetime() | date() | time():
-            return value.isoformat()
-        case _:
-            return str(value)
-
-
-def _scan(stream: IO[bytes]) -> Structure:
-    """Read through a sheet's XML once. Raises `ValueError` for what no sheet holds, and expat's errors."""
-    scan = _Scan()
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler, parser.EndElementHandler = scan.start, scan.end
-    parser.CharacterDataHandler, parser.EntityDeclHandler = scan.text, scan.refuse
-    parser.buffer_text = True
-    while block := stream.read(_BLOCK_BYTES):
-        parser.Parse(block, False)
-    parser.Parse(b"", True)
-    return scan.found
-
-
-class _Scan:
-    """What expat calls while a sheet goes by."""
-
-    def __init__(self) -> None:
-        self.found = Structure()
-        self._row = 0
-        self._inside = ""
-        self._row_hidden = self._formula = self._value = False
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        self._inside = name = name.rpartition(" ")[2]
-        match name:
-            case "row":
-                self._row = int(attributes.get("r") or self._row + 1)
-                if self._row > MOST_ROWS:
-                    raise ValueError("more rows than a sheet has")
-                self._row_hidden = attributes.get("hidden") in ("1", "true")
-            case "c":
-                self._formula = self._value = False
-            case "f":
-                self._formula = True
-            case "filterColumn":
-                self.found.filtered = True
-            case "mergeCell":
-                if at := _RANGE.fullmatch(attributes.get("ref", "")):
-                    self.found.merged.append(
-                        Merged(_column_number(at[1]), int(at[2]), _column_number(at[3]), int(at[4]))
-                    )
-
-    def text(self, _: str) -> None:
-        if self._inside in ("v", "t"):
-            self._value = True
-            if self._row_hidden:
-                self.found.hidden.add(self._row)
-
-    def end(self, name: str) -> None:
-        if self._formula and not self._value and name.rpartition(" ")[2] == "c":
-            self.found.uncalculated += 1
-
-    def refuse(self, *_: object) -> None:
-        raise ValueError("an entity")  # no spreadsheet declares any; a bomb does
+    https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT 4.3.16
+    """
+    end = file.seek(0, 2)
+    file.seek(max(0, end - (1 << 16) - 22))
+    tail = file.read()
+    file.seek(0)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) < at + 22:
+        raise zipfile.BadZipFile("no end of central directory")
+    (size,) = struct.unpack_from("<L", tail, at + 12)
+    if size > _MOST_DIRECTORY:
+        raise ValueError("more parts than a workbook has")

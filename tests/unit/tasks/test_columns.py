@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import pytest
 
+from tasks.ambiguities import Ambiguity
 from tasks.columns import parse_heading, parse_headings
+from tasks.errors import InputError
 from tasks.fields import FIELDS
+from tasks.lists import GuestList
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/lists.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE, re.MULTILINE)
@@ -50,3 +54,20 @@ def test_the_page_tells_of_names_and_addresses() -> None:
 def test_what_a_heading_means_follows_from_its_neighbours(headings: str, fields: tuple[str | None, ...]) -> None:
     """A name is a part of one beside its other part; the best heading for the address is taken."""
     assert parse_headings(headings.split(","), "list").fields == fields
+
+
+def test_more_columns_than_a_sheet_has_are_refused() -> None:
+    """At once, whatever they are called; a JSON object with as many keys is a bad row."""
+    with pytest.raises(InputError, match="has more than 16,384 columns in line 1, which Excel itself does not hold"):
+        GuestList(io.BytesIO((",".join(["email"] * 16_385) + "\n").encode()), "list")
+    many = "{" + ",".join(f'"k{n}": 1' for n in range(16_385)) + "}\n"
+    assert [str(row) for row in GuestList(io.BytesIO(many.encode()), "list").rows()] == [
+        "line 1: has more than 16,384 keys"
+    ]
+
+
+def test_a_question_offers_no_more_answers_than_somebody_reads() -> None:
+    """Thousands of columns of one name took minutes; the others can be named with --map."""
+    with pytest.raises(Ambiguity) as caught:
+        parse_headings(["email"] * 16_384, "list")
+    assert len(caught.value.choices) == 20
