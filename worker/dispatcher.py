@@ -144,10 +144,10 @@ class Dispatcher:
     async def _keep_house(self) -> None:
         services = self._services
         await self._look_for_room()
-        await services.key_hold.look()
         asked_s = services.clocks.now()
         now_ms = await read_time_ms(services.client)
         services.clocks.learn_redis(now_ms, asked_s)
+        await services.key_hold.look()
         program = describe_self("worker", self._worker, services.settings(), services.problem())
         await say(services.client, services.keys, program, now_ms)
         mended = await services.ledger.heal()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ResponseError
 
 from worker.keys import Keys
 
@@ -25,7 +26,10 @@ _WAIT_S = 10.0  # for a command; what is larger is written on after it
 async def note_erased(client: Redis, keys: Keys) -> None:
     """Note that something was erased which the append-only file still holds."""
     anyone: Any = client
-    await anyone.hincrby(keys.erased(), "n", 1)
+    with suppress(
+        OutOfMemoryError, NoPermissionError
+    ):  # a full server must be able to get rid of things, and a reader to see that they went
+        await anyone.hincrby(keys.erased(), "n", 1)
 
 
 async def rewrite(client: Redis, keys: Keys) -> bool:

@@ -115,23 +115,20 @@ class Gates:
         return held
 
     async def hold_everything(self, why: str, kind: HoldReason = HoldReason.OPERATOR) -> None:
-        """Hold every connection, known or not, until `reopen_everything`."""
-        now = await read_time_ms(self._client)
-        await self._client.hset(self._keys.hold_all(), mapping={"why": why, "since": now, "kind": kind.value})
-        await self._trail.note("everything.held", why=why)
+        """Hold every connection, known or not, until `reopen_everything`. For want of a key: unless another hold is there."""
+        if await self._scripts["hold_all"](keys=[self._keys.hold_all()], args=[why, kind.value]):
+            await self._trail.note("everything.held", why=why)
 
-    async def what_holds_everything(self) -> HoldReason | None:
-        """Return why every connection is held, None where that is not so."""
-        fields = await self._client.hgetall(self._keys.hold_all())
-        return _kind_of_all(fields) if fields else None
-
-    async def reopen_everything(self) -> None:
-        """End `hold_everything`; each connection's own hold stays."""
-        if await self._client.delete(self._keys.hold_all()):
+    async def reopen_everything(self, kind: HoldReason | None = None) -> bool:
+        """End `hold_everything` (only one for `kind`, where given); each connection's own hold stays. True when there was one."""
+        was_held = await self._scripts["reopen_all"](keys=[self._keys.hold_all()], args=[kind.value if kind else ""])
+        if was_held:
             await self._trail.note("everything.reopened")
-        for raw in await self._client.smembers(self._keys.connections()):
-            await self._make_due(raw.decode())
-        await self._end_restore()
+        if was_held or kind is None:
+            for raw in await self._client.smembers(self._keys.connections()):
+                await self._make_due(raw.decode())
+            await self._end_restore()
+        return bool(was_held)
 
     async def block_tenant(self, tenant_key: str, why: str) -> None:
         """Microsoft blocks invitations of a tenant: no connection of it sends until a person reopens one."""

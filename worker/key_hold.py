@@ -45,8 +45,7 @@ class KeyHold:
             return
         self._told = ""
         await self._client.set(self._keys.index_opened(), 1, px=round(OPENED_S * 1000))
-        if await self._gates.what_holds_everything() is HoldReason.KEY:
-            await self._gates.reopen_everything()
+        if await self._gates.reopen_everything(HoldReason.KEY):
             log.info("the ledger's key opens again; sending goes on")
 
     async def met(self, error: SealError) -> float:
@@ -54,8 +53,7 @@ class KeyHold:
         if await self._client.exists(self._keys.index_opened()):
             self._tell(f"{error} Other workers open it, and go on.")
             return _OTHERS_S
-        if await self._gates.what_holds_everything() is None:
-            await self._gates.hold_everything(str(error), HoldReason.KEY)
+        await self._gates.hold_everything(str(error), HoldReason.KEY)
         self._tell(f"everything is held: {error}")
         return _HELD_S
 

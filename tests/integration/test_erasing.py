@@ -56,3 +56,13 @@ async def test_what_is_erased_leaves_the_append_only_file(own_valkey: OwnValkey,
         assert _holds(own_valkey.folder, packed)
         await rewrite_now(desk.client, desk.keys)
         assert not _holds(own_valkey.folder, packed)
+
+
+async def test_a_full_server_gets_rid_of_a_job(own_valkey: OwnValkey) -> None:
+    """The note that something went is an entry itself, for which there is no room."""
+    async with open_desk(own_valkey.url) as desk:
+        await _ended_job(desk)
+        client: Any = desk.client
+        await client.config_set("maxmemory", "1")
+        assert await desk.jobs.delete("j1")
+        assert not await client.exists(desk.keys.jobs())

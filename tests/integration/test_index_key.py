@@ -8,6 +8,7 @@ import pytest
 
 from tests.ledgers import Desk, new_key_text, open_desk
 from worker.errors import SealBroken
+from worker.gates import HoldReason
 from worker.index import GuestIndex
 from worker.keyring import no_sealer
 from worker.model import Outcome, RowState
@@ -73,3 +74,18 @@ async def test_links_outlive_a_fold_without_their_key(valkey_url: str) -> None:
         assert await desk.ledger.fold(job, 0)
         [record] = [record async for record in desk.jobs.rows.results(job)]
         assert record["redeem_url"] == "https://x/1"
+
+
+async def test_a_hold_for_want_of_a_key_replaces_none_and_outlives_none(desk: Desk) -> None:
+    """What a person held stays held when the key is back; a hold for the key is told once and ends by itself."""
+    await desk.gates.hold_everything("A person's.")
+    await desk.gates.hold_everything("No key.", HoldReason.KEY)
+    assert (await desk.gates.of("contoso")).why == "A person's."
+    assert not await desk.gates.reopen_everything(HoldReason.KEY)
+    assert (await desk.gates.of("contoso")).held
+    await desk.gates.reopen_everything()
+    await desk.gates.hold_everything("No key.", HoldReason.KEY)
+    gate = await desk.gates.of("contoso")
+    assert (gate.why, gate.kind, gate.ends_by_itself) == ("No key.", HoldReason.KEY, True)
+    assert await desk.gates.reopen_everything(HoldReason.KEY)
+    assert not (await desk.gates.of("contoso")).held
