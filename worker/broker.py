@@ -26,7 +26,7 @@ def guard_broker() -> None:
     """Let kombu use what stands here, in this process."""
     known: Any = compression  # as kombu writes no types
     for kind in known.encoders():
-        known.register(_refuse, _refuse, kind)
+        known.register(known.get_encoder(kind)[0], _refuse, kind)
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = "worker.broker:Transport"
     TRANSPORT_ALIASES["sentinel"] = "worker.broker:SentinelTransport"
