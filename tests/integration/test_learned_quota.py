@@ -215,6 +215,21 @@ async def test_bulk_work_leaves_its_reserve_to_single_guests(desk: Desk) -> None
     assert await desk.ledger.spending.take(desk.buckets, 5, Lane.NOW) == 0
 
 
+@pytest.mark.parametrize(("lane", "sent"), [(Lane.BULK, 15), (Lane.NOW, 20)])
+async def test_a_list_keeps_a_distance_to_a_limit_of_which_our_picture_was_wrong(
+    desk: Desk, lane: Lane, sent: int
+) -> None:
+    """After a 429 a twentieth is left alone, however small the reserve; a guest that somebody waits for may use it."""
+    slow = Bucket("slow", 100, 1_000_000, kept=1)
+    desk.buckets = [slow]
+    lease = await _lease(desk, lane=lane)
+    await _begin(desk, lease, range(20))
+    await _throttled(desk, refused=0)
+    now = await read_time_ms(desk.client)
+    await _set(desk, slow, r="0.00005", u="0", rt=now, l="20.01", t=now, c=0)
+    assert len((await _begin(desk, lease, range(20, 40))).rows) == sent
+
+
 async def test_whatever_comes_in_is_theirs_who_wait_for_a_single_guest(desk: Desk) -> None:
     """With the quota spent, reserve and all, a list does not take the next token from under them."""
     desk.buckets = [Bucket("b", 20, 20_000)]

@@ -111,6 +111,8 @@ for b = 8, #KEYS do
   local pace = window == 0
   if pace then amount, window = guarded(amount) end
   local k = bucket_read(KEYS[b], amount, window, now, tonumber(ARGV[14]))
+  -- Where our picture was wrong a list keeps a distance: somebody else is at work, or the limit is none of the kind that we take it for
+  if k.learned and kept > 0 then kept = math.max(kept, amount / 20) end
   buckets[b], k.amount, k.window, k.cost, k.left, k.guarded = k, amount, window, cost, k.level - kept, pace
   if k.closed > now then wait = math.max(wait, k.closed - now) end
   -- Smaller batches where a whole one would be more than half of what comes in within a window
