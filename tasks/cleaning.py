@@ -28,6 +28,7 @@ _KEPT: Final = "message"
 _IN_BRACKETS: Final = re.compile(
     r"(?P<name>[^<>]*)<\s*(?:mailto:)?(?P<address>[^<>\s]+@[^<>\s]+)\s*>[\s;,]*", re.IGNORECASE
 )
+_LONGEST: Final = 1_000
 _MAILTO: Final = re.compile(r"mailto:(?P<address>[^?\s]+)(?:\?\S*)?", re.IGNORECASE)
 
 
@@ -49,6 +50,8 @@ def bare_address(text: str) -> tuple[str, str]:
     A text of another form is returned as it is.
     """
     text = text.strip().rstrip(";, ")
+    if len(text) > _LONGEST:  # far beyond a name and an address; matching what is longer takes its length squared
+        return text, ""
     if found := _IN_BRACKETS.fullmatch(text):
         return found["address"], found["name"].strip().strip("\"'").strip()
     if found := _MAILTO.fullmatch(text):

@@ -13,26 +13,33 @@ https://owasp.org/www-community/attacks/CSV_Injection
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 # What is passed over, because some programs trim a cell before they look at it, and then a sign that begins a formula; the second
 # group of signs is the full-width one of East Asian keyboards. A tab or a line end in front counts by itself.
 _SIGNS: Final = r"=+\-@\uff1d\uff0b\uff0d\uff20"
-_BEGINS: Final = rf"\A(?=['\s]*[\t\r\n{_SIGNS}])|(?<=[;,\t\r\n])(?=['\"\s]*[{_SIGNS}])"
-_PLACE: Final = re.compile(_BEGINS)
-_ESCAPED: Final = re.compile(rf"(?:{_BEGINS})'")
+_BEGINS: Final = re.compile(rf"['\s]*[\t\r\n{_SIGNS}]")
+_SEPARATOR: Final = re.compile(r"[;,\t\r\n]")
+# From a separator over all that is passed over, and a sign if one follows. It matches at every separator: a pattern that may fail is
+# tried again at each tab of a thousand tabs, and takes their number squared.
+_RUN: Final = re.compile(rf"[;,\t\r\n]['\"\s]*[{_SIGNS}]?")
+_SIGN_CHARACTERS: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+_ESCAPED: Final = re.compile(r"([;,\t\r\n])'")
 _NUMBER: Final = re.compile(r"\s*[+\-][\d\s().,/\-]*")
 _PART: Final = re.compile(r"[^;,\t\r\n]*")
 
 
 def escape_cell(text: str) -> str:
     """Return the text with an apostrophe wherever a spreadsheet could take what follows for a formula."""
-    return _PLACE.sub("'", text)
+    inside = _change_runs(text, lambda run: _SEPARATOR.sub(r"\g<0>'", run[0]))
+    return f"'{inside}" if _BEGINS.match(text) else inside
 
 
 def unescape_cell(cell: str) -> str:
     """Undo `escape_cell`; a cell it never changed, `O'Neill` or `'quoted'`, is returned as it is."""
-    return _ESCAPED.sub("", cell)
+    inside = _change_runs(cell, lambda run: _ESCAPED.sub(r"\1", run[0]))
+    return inside[1:] if cell[:1] == "'" and _BEGINS.match(cell) else inside
 
 
 def escape_own_cell(text: str) -> str:
@@ -43,11 +50,24 @@ def escape_own_cell(text: str) -> str:
     """
     if not text.strip() or _NUMBER.fullmatch(text):
         return text
-    return _PLACE.sub(lambda place: "" if _is_harmless(text, place.start()) else "'", text)
+
+    def escape(run: re.Match[str]) -> str:
+        return _SEPARATOR.sub(lambda found: found[0] + _apostrophe_at(text, run.start() + found.end()), run[0])
+
+    inside = _change_runs(text, escape)
+    return _apostrophe_at(text, 0) + inside if _BEGINS.match(text) else inside
 
 
-def _is_harmless(text: str, at: int) -> bool:
+def _change_runs(text: str, change: Callable[[re.Match[str]], str]) -> str:
+    """Return a text with a change in each run between a separator and a sign."""
+    if not _SEPARATOR.search(text):
+        return text
+    return _RUN.sub(lambda run: change(run) if run[0][-1] in _SIGN_CHARACTERS else run[0], text)
+
+
+def _apostrophe_at(text: str, at: int) -> str:
+    """Return the apostrophe that a place of somebody's own cell needs, if any."""
     if text[at : at + 1] == "'":
-        return True
+        return ""
     part = _PART.match(text, at)
-    return part is not None and _NUMBER.fullmatch(part[0]) is not None
+    return "" if part is not None and _NUMBER.fullmatch(part[0]) else "'"

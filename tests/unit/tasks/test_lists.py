@@ -118,6 +118,13 @@ def test_a_quotation_mark_that_is_closed_lines_later_says_which_rows_it_took() -
     assert rows[-1] == ValidRow(2, 5, {"email": "d@a.example", "display_name": "Di"})
 
 
+def test_a_cell_is_looked_through_once_for_an_address() -> None:
+    """However many signs that might belong to one follow each other: the time that it takes does not grow with their number squared."""
+    cell = "Ann <" + "a@" * 60_000
+    rows, _ = read(f"email,cc\n{cell},\n")
+    assert [row.column for row in rows if isinstance(row, BadRow)] == ["email"]
+
+
 def test_escaped_cells_are_read_as_they_were() -> None:
     """A results file can be fed back: the apostrophe before a formula is undone, any other stays."""
     rows = rows_of("email,display_name\n'+1@a.example,'=Ann\no'neill@a.example,'Tis\n")

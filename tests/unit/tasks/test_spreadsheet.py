@@ -52,3 +52,11 @@ def test_numbers_and_escaped_cells_of_somebodys_own_list_stay(text: str) -> None
 def test_formulas_of_somebodys_own_list_do_not(text: str, escaped: str) -> None:
     """They came from outside as well."""
     assert escape_own_cell(text) == escaped
+
+
+@pytest.mark.parametrize("piece", ["\t", "\t'", ";'", "' ", '\n"', " ", ";=", "\t=", "+49,"])
+def test_it_takes_no_longer_than_the_cell(piece: str) -> None:
+    """However many blanks, apostrophes and separators follow each other: a hundred thousand took hours."""
+    text = piece * 100_000
+    assert unescape_cell(escape_cell(text)) == text
+    assert unescape_cell(escape_own_cell(text)) == unescape_cell(text)
