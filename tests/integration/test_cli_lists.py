@@ -255,7 +255,11 @@ def test_a_dry_run_writes_a_workbook_where_the_name_says_so(place: Place) -> Non
     """A new one from a CSV, the admin's own from a workbook, one of usher's fields from addresses; each can be invited."""
     sources = {
         "a.xlsx": [place.write("own.csv", FORESEEN)],
-        "b.xlsx": [place.write("own.xlsx", export("workbook, titles and groups of columns"))],
+        "b.xlsx": [
+            place.write(
+                "own.xlsx", sheet([["Liste"], ["Vorname", "E-Mail", "Summe"], ["Jörg", "joerg@would.example", "=1+1"]])
+            )
+        ],
         "c.xlsx": ["ann@would.example", "bob@would.example"],
     }
     shown = {}
@@ -271,9 +275,10 @@ def test_a_dry_run_writes_a_workbook_where_the_name_says_so(place: Place) -> Non
         ["Name", "E-Mail", "Notiz", "Tel.", "would", "why"],
         ["Zoë Groß", "zoe@would.example", "'=1+1", "+49 1", "invite", None],
     ]
-    assert shown["b.xlsx"][4] == ["Vorname", "Nachname", "E-Mail", "Telefon", "would", "why"]
-    assert shown["b.xlsx"][5][3] == 4915112345
-    assert shown["b.xlsx"][5][4] in ("invite", "skip")  # a test before this one may have invited them
+    assert shown["b.xlsx"][1:] == [
+        ["Vorname", "E-Mail", "Summe", "would", "why"],
+        ["Jörg", "joerg@would.example", "=1+1", "invite", None],
+    ]
     assert shown["c.xlsx"][:2] == [["row", "email", "would", "why"], [1, "ann@would.example", "invite", None]]
 
 
