@@ -7,22 +7,14 @@ import json
 import os
 import pwd
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.test_cli import Place, _make_place
+from tests.places import Place
 
 LIST = "email,display_name\nann.private@partner.example,Ann Private\nbob@partner.example,Bob\nx@\n"
 ME = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    """One stack for the module."""
-    with _make_place("10") as made:
-        yield made
 
 
 def invite(place: Place, *more: str) -> dict[str, Any]:
@@ -71,7 +63,7 @@ def test_a_job_and_the_trail_tell_who_did_what_after_it_was_deleted(place: Place
     assert (submitted["by"], submitted["sha256"], submitted["reason"]) == (ME, digest, "Asked for by …@…")
     assert {line["object_id"] for line in of_job if line["what"] == "row"} - {""} == ids
     assert all(line["request_id"] for line in of_job if line["what"] == "row")
-    assert [line["by"] for line in lines if line["what"] in ("connection.held", "connection.reopened")] == [ME, ME]
+    assert [line["by"] for line in lines if line["what"] in ("connection.held", "connection.reopened")][-2:] == [ME, ME]
     for words in ("ann.private", "partner.example", "Ann Private", "carla", "redeem"):
         assert words not in path.read_text()
     again = place.usher("audit", "export", "-o", str(path))
