@@ -1,6 +1,6 @@
 """Everything a running system writes, searched for what nobody may find there: secrets, tokens, redeem links, addresses.
 
-`test_producers.py` does the same for the producers' path and their careless messages; here it is lists, doubt, trouble, poison, Flower, the
+`producers/test_secrecy.py` does the same for the producers' path and their careless messages; here it is lists, doubt, trouble, poison, Flower, the
 command line and the private stack.
 """
 
