@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from config import load_settings
-from tests.sandboxes import Sandbox
-from tests.sites import Site, open_site
+from tests.sites import Site
 from worker import scripts
 from worker.clocks import Clocks
 from worker.leases import Leases
@@ -79,22 +78,19 @@ class Clocked:
 
 
 @asynccontextmanager
-async def open_clocked(
-    url: str, sandbox: Sandbox, patch: pytest.MonkeyPatch, *, latency: str = "0", precheck: str = "true"
-) -> AsyncIterator[Clocked]:
-    """Open a site, and a worker's parts on a clock of its own."""
-    async with open_site(url, sandbox, latency=latency, precheck=precheck) as site:
-        clock_key = f"{site.desk.keys.prefix}:clock"
-        original: Callable[[str], str] = scripts.source_of.__wrapped__
-        assert _REAL in original("tick"), "the scripts read the clock in another way now"
-        moved = _REAL.replace("\n", f" + tonumber(redis.call('GET', '{clock_key}') or 0)\n")
-        patch.setattr(scripts, "source_of", lambda name: original(name).replace(_REAL, moved))
-        settings = load_settings({"USHER_CONFIG": str(site.folder / "usher.toml")})
-        async with open_services(lambda: settings, url) as services:
-            leases, reactions = Leases(services.ledger), Reactions(services)
-            look_ups = LookUps(services, reactions)
-            runner = ChunkRunner(services, leases, reactions, look_ups, lambda: False)
-            clocked = Clocked(site, services, leases, runner, Settler(services, leases, look_ups), clock_key)
-            services.clocks = Clocks(lambda: time.monotonic() + clocked.passed_s)
-            yield clocked
-            await leases.close()
+async def open_clocked(site: Site, patch: pytest.MonkeyPatch) -> AsyncIterator[Clocked]:
+    """Open a worker's parts on a clock of their own."""
+    clock_key = f"{site.desk.keys.prefix}:clock"
+    original: Callable[[str], str] = scripts.source_of.__wrapped__
+    assert _REAL in original("tick"), "the scripts read the clock in another way now"
+    moved = _REAL.replace("\n", f" + tonumber(redis.call('GET', '{clock_key}') or 0)\n")
+    patch.setattr(scripts, "source_of", lambda name: original(name).replace(_REAL, moved))
+    settings = load_settings({"USHER_CONFIG": str(site.folder / "usher.toml")})
+    async with open_services(lambda: settings, site.url) as services:
+        leases, reactions = Leases(services.ledger), Reactions(services)
+        look_ups = LookUps(services, reactions)
+        runner = ChunkRunner(services, leases, reactions, look_ups, lambda: False)
+        clocked = Clocked(site, services, leases, runner, Settler(services, leases, look_ups), clock_key)
+        services.clocks = Clocks(lambda: time.monotonic() + clocked.passed_s)
+        yield clocked
+        await leases.close()

@@ -6,17 +6,20 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.sandboxes import Sandbox, Sandboxes
 from tests.servers import start_valkey, stop_valkey
 
-if TYPE_CHECKING:
-    from tests.sites import OwnValkey
+if TYPE_CHECKING:  # they load Celery, which not every unit test needs
+    from tests.clocked import Clocked
+    from tests.sites import OwnValkey, Site
 
 # How long an example takes is the machine's business, which runs several files of tests at once.
 settings.register_profile("usher", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,8 +58,60 @@ def valkey_url() -> Iterator[str]:
 @pytest.fixture
 def own_valkey() -> Iterator[OwnValkey]:
     """A server for this test alone, with an append-only file; the test may break it."""
-    from tests.sites import OwnValkey  # not for every unit test: it loads Celery
+    from tests.sites import OwnValkey
 
     server = OwnValkey.begin()
     yield server
     server.end()
+
+
+def _told(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return what a test says of its site: by a parameter, by the nearest `sandbox` marker, by those further away."""
+    told: dict[str, Any] = dict(getattr(request, "param", {}))
+    for marker in request.node.iter_markers("sandbox"):
+        told = marker.kwargs | told
+    told.pop("options", None)
+    return told
+
+
+@pytest.fixture(scope="session")
+def sandboxes() -> Iterator[Sandboxes]:
+    """The sandboxes that the run shares."""
+    with ExitStack() as stack:
+        yield Sandboxes(stack)
+
+
+@pytest.fixture
+def sandbox(request: pytest.FixtureRequest, sandboxes: Sandboxes) -> Sandbox:
+    """The shared sandbox without quota, or one with the `options` of the test's marker."""
+    for marker in request.node.iter_markers("sandbox"):
+        if "options" in marker.kwargs:
+            return sandboxes.get(marker.kwargs["options"])
+    return sandboxes.get()
+
+
+@pytest.fixture
+async def site(request: pytest.FixtureRequest, valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
+    """A place to work in, as the `sandbox` marker says, on the Redis that the run shares, which no test may break."""
+    from tests.sites import open_site
+
+    async with open_site(valkey_url, sandbox, **_told(request)) as site:
+        yield site
+
+
+@pytest.fixture
+async def own_site(request: pytest.FixtureRequest, own_valkey: OwnValkey, sandbox: Sandbox) -> AsyncIterator[Site]:
+    """The same on a server of the test's own."""
+    from tests.sites import open_site
+
+    async with open_site(own_valkey.url, sandbox, **_told(request)) as site:
+        yield site
+
+
+@pytest.fixture
+async def clocked(site: Site, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clocked]:
+    """A worker's parts in this process, on a Redis whose clock the test moves."""
+    from tests.clocked import open_clocked
+
+    async with open_clocked(site, monkeypatch) as clocked:
+        yield clocked

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,23 @@ def run_sandbox(folder: Path, *options: str) -> Iterator[Sandbox]:
         wait_until(lambda: ready.exists() or process.poll() is not None, 20, "the sandbox's ready file")
         assert process.poll() is None, (folder / "sandbox.log").read_text()
         yield Sandbox(json.loads(ready.read_text(encoding="utf-8")), process)
+
+
+@dataclass
+class Sandboxes:
+    """The sandboxes that a run shares: one for each set of options, started when a test first asks for it."""
+
+    stack: contextlib.ExitStack
+    running: dict[tuple[str, ...], Sandbox] = field(default_factory=dict)
+
+    def get(self, options: Sequence[str] = ("--quota", "off")) -> Sandbox:
+        """Return the sandbox with these options; whoever uses it resets it first (`open_site` does)."""
+        wanted = tuple(options)
+        if wanted not in self.running:
+            folder = Path(tempfile.mkdtemp(prefix="ub-", dir="/tmp"))
+            self.stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            self.running[wanted] = self.stack.enter_context(run_sandbox(folder, *wanted))
+        return self.running[wanted]
 
 
 def connection_table(name: str, ready: dict[str, Any], **changes: str) -> str:

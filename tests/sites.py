@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.ledgers import Desk, open_desk
 from tests.processes import CELERY, Ended, plain_environment, run_command, running, wait_until
 from tests.sandboxes import Sandbox, connection_table
@@ -34,11 +36,16 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 QUOTA = '[quota]\ninvitations_per_tenant = "100000/1s"\n'
 """What takes time is the sandbox's latency."""
 
+WITH_AND_WITHOUT_PRECHECK = pytest.mark.parametrize(
+    "site", [{"precheck": "true"}, {"precheck": "false"}], ids=["precheck", "no precheck"], indirect=True
+)
+
 
 @dataclass
 class Site:
     """A ledger of its own, a configuration file, and the workers that a test starts."""
 
+    url: str  # of its Redis
     desk: Desk
     folder: Path
     sandbox: Sandbox
@@ -195,6 +202,9 @@ async def open_site(
     sandbox: Sandbox,
     *,
     latency: str = "0.1",
+    replication: str = "0-0.3",
+    roles: Sequence[str] = (),
+    quota: str = QUOTA,
     lease_s: float = 1,
     settle_s: float = 4,
     timeout_s: float = 2,
@@ -202,10 +212,14 @@ async def open_site(
 ) -> AsyncIterator[Site]:
     """Open a place to work in, on a Redis and a freshly reset sandbox; what was started in it is ended.
 
-    `table`: more lines of the connection's table, TOML values by key.
+    `latency`, `replication`: of the sandbox, in the notation of its options. `roles`: what its application may do, where that is
+    not the default. `table`: more lines of the connection's table, TOML values by key.
     """
     sandbox.ask("reset", {})
-    sandbox.ask("latency", {"latency": latency})
+    sandbox.ask("reopen", {})
+    sandbox.ask("latency", {"latency": latency, "replication": replication})
+    if roles:
+        sandbox.ask("policy", {"roles": [*roles]})
     folder = Path(tempfile.mkdtemp(prefix="us-", dir="/tmp"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
@@ -215,9 +229,9 @@ async def open_site(
             connection = connection_table("contoso", sandbox.ready, client_secret=f'"file:{secret}"', **table)
             (folder / "usher.toml").write_text(
                 f'[redis]\nurl = "{url}"\n[ledger]\nprefix = "{desk.keys.prefix}"\n'
-                f"lease_s = {lease_s}\nsettle_s = {settle_s}\n[graph]\ntimeout_s = {timeout_s}\n{QUOTA}{connection}"
+                f"lease_s = {lease_s}\nsettle_s = {settle_s}\n[graph]\ntimeout_s = {timeout_s}\n{quota}{connection}"
             )
-            yield Site(desk, folder, sandbox, stack, secret)
+            yield Site(url, desk, folder, sandbox, stack, secret)
 
 
 @dataclass

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandboxes import Sandbox
-from tests.sites import OwnValkey, Site, kill, open_site
+from tests.sites import OwnValkey, Site, kill
 from worker.model import Counts
 
 MAY_ONLY_INVITE = {"roles": ["User.Invite.All"]}
@@ -86,54 +85,54 @@ async def test_two_failovers_that_find_the_same_state(own_site: Site, own_valkey
     await assert_all_by_graph(site, job)
 
 
+@pytest.mark.sandbox(precheck="false")
 async def test_a_worker_that_dies_with_redis_leaves_nobody_to_be_mailed_twice(
-    own_valkey: OwnValkey, sandbox: Sandbox
+    own_site: Site, own_valkey: OwnValkey
 ) -> None:
     """Nobody remembers what it sent last: the rest waits until the directory shows it, and is looked up before it is sent."""
-    async with open_site(own_valkey.url, sandbox, precheck="false") as site:
-        site.sandbox.ask("latency", {"latency": "0.3", "replication": "3-3.5"})  # below settle_s, which is 4
-        victim = site.start_worker(4)
-        site.start_worker(4)
-        job = await site.desk.load(1200)
-        await site.some(job, 60)
-        copy = await copy_in_mid_air(site, own_valkey, job)
-        # Each has three of twelve chunks in work at a time. Most of a chunk has ended since, whoever had it, and nobody but the victim knows of its part
-        await site.send_more(job, 500)
-        kill(victim)
-        own_valkey.put_back(copy)
-        view = await site.ended(job, 60)
-        mailed = Counter(mail["to"] for mail in site.sandbox.ask("mails"))
-        assert max(mailed.values()) == 1
-        assert len(mailed) == 1200
-        assert view.counts.invited + view.counts.already_guest == 1200
-        assert view.counts.already_guest, "found there, which is all that can be known of them"
+    site = own_site
+    site.sandbox.ask("latency", {"latency": "0.3", "replication": "3-3.5"})  # below settle_s, which is 4
+    victim = site.start_worker(4)
+    site.start_worker(4)
+    job = await site.desk.load(1200)
+    await site.some(job, 60)
+    copy = await copy_in_mid_air(site, own_valkey, job)
+    # Each has three of twelve chunks in work at a time. Most of a chunk has ended since, whoever had it, and nobody but the victim knows of its part
+    await site.send_more(job, 500)
+    kill(victim)
+    own_valkey.put_back(copy)
+    view = await site.ended(job, 60)
+    mailed = Counter(mail["to"] for mail in site.sandbox.ask("mails"))
+    assert max(mailed.values()) == 1
+    assert len(mailed) == 1200
+    assert view.counts.invited + view.counts.already_guest == 1200
+    assert view.counts.already_guest, "found there, which is all that can be known of them"
 
 
-async def test_an_answer_heard_while_redis_was_away_for_long(own_valkey: OwnValkey, sandbox: Sandbox) -> None:
+@pytest.mark.sandbox(lease_s=4)
+async def test_an_answer_heard_while_redis_was_away_for_long(own_site: Site, own_valkey: OwnValkey) -> None:
     """Beyond settle_s, with an app that may only invite: no row is given up before its worker has come back with the answer."""
-    async with open_site(own_valkey.url, sandbox, lease_s=4) as site:
-        site.sandbox.ask("policy", MAY_ONLY_INVITE)
-        site.sandbox.ask("latency", {"latency": "0.6"})
-        late = site.start_worker(16)
-        site.start_worker(16)
-        job = await site.desk.load(600)
-        await site.some(job, 20)
-        await site.rows_on_the_wire(job)
-        own_valkey.kill()
-        await asyncio.sleep(1)  # what was on the wire has been answered
-        os.kill(late.pid, signal.SIGSTOP)
-        try:
-            await asyncio.sleep(3.5)  # settle_s is over
-            own_valkey.start_again()
-            client: Any = site.desk.client
+    site = own_site
+    site.sandbox.ask("policy", MAY_ONLY_INVITE)
+    site.sandbox.ask("latency", {"latency": "0.6"})
+    late = site.start_worker(16)
+    site.start_worker(16)
+    job = await site.desk.load(600)
+    await site.some(job, 20)
+    await site.rows_on_the_wire(job)
+    own_valkey.kill()
+    await asyncio.sleep(1)  # what was on the wire has been answered
+    os.kill(late.pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(3.5)  # settle_s is over
+        own_valkey.start_again()
+        client: Any = site.desk.client
 
-            async def waited_for() -> bool:
-                return bool(await client.hexists(site.desk.keys.epoch(), "settle_from"))
+        async def waited_for() -> bool:
+            return bool(await client.hexists(site.desk.keys.epoch(), "settle_from"))
 
-            await site.until("the other worker's return", waited_for)
-            await asyncio.sleep(
-                3
-            )  # Celery, too, has found the server again by now, and the rows would have been given up
-        finally:
-            os.kill(late.pid, signal.SIGCONT)
-        await site.all_invited_once(job, 600, 60)
+        await site.until("the other worker's return", waited_for)
+        await asyncio.sleep(3)  # Celery, too, has found the server again by now, and the rows would have been given up
+    finally:
+        os.kill(late.pid, signal.SIGCONT)
+    await site.all_invited_once(job, 600, 60)

@@ -8,11 +8,12 @@ from random import Random
 
 import pytest
 
-from tests.clocked import Clocked, open_clocked
-from tests.sandboxes import Sandbox
+from tests.clocked import Clocked
 from tests.sites import Site
 from worker.epochs import Epochs
 from worker.model import Counts
+
+pytestmark = pytest.mark.sandbox(latency="0.05")
 
 S, HOUR, DAY = 1000, 3_600_000, 86_400_000
 IDLE = 100  # looks that find nothing to do, at least two seconds
@@ -71,21 +72,17 @@ async def _has(site: Site, job: str, letter: str, there: bool) -> bool:
 
 
 @pytest.mark.parametrize("jumps", [BACK_FIRST, FORWARD_FIRST])
-async def test_jumps_both_ways(
-    valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, jumps: Sequence[int]
-) -> None:
+async def test_jumps_both_ways(clocked: Clocked, jumps: Sequence[int]) -> None:
     """By seconds, an hour and a day, with answers lost now and then."""
-    async with open_clocked(valkey_url, sandbox, monkeypatch, latency="0.05") as clocked:
-        sandbox.ask("faults", {"spec": "lost@batch=1/5"})
-        await run(clocked, 300, jumps)
+    clocked.site.sandbox.ask("faults", {"spec": "lost@batch=1/5"})
+    await run(clocked, 300, jumps)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
-async def test_many_jumps(valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+async def test_many_jumps(clocked: Clocked, seed: int) -> None:
     """The same by chance."""
     chance = Random(seed)
     jumps = [chance.choice((1, -1)) * chance.choice((3 * S, 20 * S, HOUR, DAY)) for _ in range(15)]
-    async with open_clocked(valkey_url, sandbox, monkeypatch, latency="0.05") as clocked:
-        sandbox.ask("faults", {"spec": "lost@batch=1/9"})
-        await run(clocked, 1000, jumps)
+    clocked.site.sandbox.ask("faults", {"spec": "lost@batch=1/9"})
+    await run(clocked, 1000, jumps)

@@ -5,20 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.sandboxes import Sandbox
-from tests.sites import OwnValkey, Site, open_site
+from tests.sites import OwnValkey, Site
 from worker.model import Counts
 
-
-@pytest.fixture
-async def slow_site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
-    """A settle time above the longest age of a mark (5 s) and a request's timeout, as the real ones are."""
-    async with open_site(valkey_url, sandbox, settle_s=8, timeout_s=2) as site:
-        yield site
+SETTLE_S = 8
+"""Above the longest age of a mark (5 s) and a request's timeout, as the real ones are."""
 
 
 async def freeze(site: Site, for_s: float, within_s: float) -> None:
@@ -51,24 +45,25 @@ async def freeze(site: Site, for_s: float, within_s: float) -> None:
     site.assert_all_mailed_once(260)
 
 
-async def test_a_worker_frozen_past_its_lease_sends_nothing_of_it_again(slow_site: Site) -> None:
+@pytest.mark.sandbox(settle_s=SETTLE_S)
+async def test_a_worker_frozen_past_its_lease_sends_nothing_of_it_again(site: Site) -> None:
     """For as long as the others need for its rows too."""
-    await freeze(slow_site, 0, 40)
+    await freeze(site, 0, 40)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-async def test_a_worker_frozen_for_three_minutes(valkey_url: str, sandbox: Sandbox) -> None:
+@pytest.mark.sandbox(lease_s=15, settle_s=60, timeout_s=25)
+async def test_a_worker_frozen_for_three_minutes(site: Site) -> None:
     """With leases and times as they are in life: past the lease, the mark, the request's timeout and the settling of its rows."""
-    async with open_site(valkey_url, sandbox, lease_s=15, settle_s=60, timeout_s=25) as site:
-        await freeze(site, 180, 150)
+    await freeze(site, 180, 150)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-async def test_a_worker_frozen_again_and_again(slow_site: Site) -> None:
+@pytest.mark.sandbox(settle_s=SETTLE_S)
+async def test_a_worker_frozen_again_and_again(site: Site) -> None:
     """Stopped at any moment for longer than its lease, ten times, beside one that is not: nobody is mailed twice."""
-    site = slow_site
     sleeper = site.start_worker()
     site.start_worker()
     site.sandbox.ask("latency", {"latency": "0.05-0.4"})
@@ -136,18 +131,19 @@ async def test_a_worker_that_slept_through_a_restart_of_redis(own_site: Site, ow
     site.assert_all_mailed_once(80)
 
 
-async def test_answers_heard_while_redis_was_gone_are_not_in_doubt(own_valkey: OwnValkey, sandbox: Sandbox) -> None:
+@pytest.mark.sandbox(latency="0.4", settle_s=SETTLE_S)
+async def test_answers_heard_while_redis_was_gone_are_not_in_doubt(own_site: Site, own_valkey: OwnValkey) -> None:
     """An app that may only invite, an outage well below settle_s: the worker carries what it heard until it can be written."""
-    async with open_site(own_valkey.url, sandbox, latency="0.4", settle_s=8) as site:
-        site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
-        site.start_worker()
-        job = await site.desk.load(160)
-        await site.some(job, 60)
-        await site.rows_on_the_wire(job)
-        own_valkey.kill()
-        await asyncio.sleep(1.5)
-        own_valkey.start_again()
-        await site.all_invited_once(job, 160, 60)
+    site = own_site
+    site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
+    site.start_worker()
+    job = await site.desk.load(160)
+    await site.some(job, 60)
+    await site.rows_on_the_wire(job)
+    own_valkey.kill()
+    await asyncio.sleep(1.5)
+    own_valkey.start_again()
+    await site.all_invited_once(job, 160, 60)
 
 
 async def test_broker_and_results_flushed_in_mid_job(own_site: Site) -> None:

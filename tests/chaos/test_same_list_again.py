@@ -2,100 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from tests.sandboxes import Sandbox
-from tests.sites import Site, kill, open_site
+from tests.sites import WITH_AND_WITHOUT_PRECHECK, Site, kill
 from worker.model import Counts
 
 ROWS, TIMES = 120, 5
 PEOPLE = [f"person-{number}@partner.example" for number in range(ROWS)]
 
 
-@pytest.fixture
-async def listed(request: pytest.FixtureRequest, valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
-    """A site where only the index knows who was invited; with the parameter "true" the directory is asked first, too."""
-    async with open_site(valkey_url, sandbox, latency="0.02", precheck=getattr(request, "param", "false")) as site:
-        yield site
+pytestmark = pytest.mark.sandbox(latency="0.02", precheck="false")
+"""Where the directory is not asked first, only the index knows who was invited."""
 
 
-@pytest.mark.parametrize("listed", ["true", "false"], ids=["precheck", "no precheck"], indirect=True)
-async def test_one_after_another(listed: Site) -> None:
+@WITH_AND_WITHOUT_PRECHECK
+async def test_one_after_another(site: Site) -> None:
     """Five nights of the same list: one mail each, and every later row is skipped, naming a job before it."""
-    listed.start_worker()
+    site.start_worker()
     earlier: list[str] = []
     for _ in range(TIMES):
-        job = await listed.load(PEOPLE)
-        view = await listed.ended(job)
+        job = await site.load(PEOPLE)
+        view = await site.ended(job)
         if not earlier:
             assert view.counts == Counts(rows=ROWS, invited=ROWS)
         else:
             assert view.counts == Counts(rows=ROWS, skipped=ROWS)
-            for record in await listed.results(job):
+            for record in await site.results(job):
                 assert record["error_code"] == "invited_before"
                 assert any(f"job {name} " in record["error_message"] for name in earlier), record["error_message"]
         earlier.append(job)
-    listed.assert_all_mailed_once(ROWS)
+    site.assert_all_mailed_once(ROWS)
 
 
-async def test_all_at_once(listed: Site) -> None:
+async def test_all_at_once(site: Site) -> None:
     """Five jobs side by side, on two workers: whoever sends first has the guest, the others wait and skip."""
     for _ in range(2):
-        listed.start_worker(16)
-    jobs = [await listed.load(PEOPLE) for _ in range(TIMES)]
-    counts = [(await listed.ended(job, 60)).counts for job in jobs]
+        site.start_worker(16)
+    jobs = [await site.load(PEOPLE) for _ in range(TIMES)]
+    counts = [(await site.ended(job, 60)).counts for job in jobs]
     assert sum(count.invited for count in counts) == ROWS
     assert sum(count.skipped + count.already_guest for count in counts) == ROWS * (TIMES - 1)
-    listed.assert_all_mailed_once(ROWS)
+    site.assert_all_mailed_once(ROWS)
 
 
-@pytest.mark.parametrize("precheck", ["true", "false"], ids=["precheck", "no precheck"])
-async def test_a_running_job_is_deleted_and_its_list_submitted_again(
-    valkey_url: str, sandbox: Sandbox, precheck: str
-) -> None:
+@WITH_AND_WITHOUT_PRECHECK
+@pytest.mark.sandbox(latency="0.5", replication="20", settle_s=30)
+async def test_a_running_job_is_deleted_and_its_list_submitted_again(site: Site) -> None:
     """Its rows on the wire are invited after it is gone, and the directory shows nobody for 20 s: still one mail each."""
-    async with open_site(valkey_url, sandbox, latency="0.5", settle_s=30, precheck=precheck) as site:
-        sandbox.ask("latency", {"latency": "0.5", "replication": "20"})
-        site.start_worker(16)
-        first = await site.load(PEOPLE)
-        await site.rows_on_the_wire(first)
-        await site.desk.jobs.delete(first)
-        counts = (await site.ended(await site.load(PEOPLE))).counts
-        assert counts.skipped > 0
-        assert counts == Counts(rows=ROWS, invited=ROWS - counts.skipped, skipped=counts.skipped)
-        site.assert_all_mailed_once(ROWS)
+    site.start_worker(16)
+    first = await site.load(PEOPLE)
+    await site.rows_on_the_wire(first)
+    await site.desk.jobs.delete(first)
+    counts = (await site.ended(await site.load(PEOPLE))).counts
+    assert counts.skipped > 0
+    assert counts == Counts(rows=ROWS, invited=ROWS - counts.skipped, skipped=counts.skipped)
+    site.assert_all_mailed_once(ROWS)
 
 
-async def test_a_job_in_doubt_is_deleted_and_its_list_submitted_again(valkey_url: str, sandbox: Sandbox) -> None:
+@pytest.mark.sandbox(replication="1", settle_s=3)
+async def test_a_job_in_doubt_is_deleted_and_its_list_submitted_again(site: Site) -> None:
     """Nobody heard whether its guests were invited: the next job looks them up in its place."""
-    async with open_site(valkey_url, sandbox, latency="0.02", settle_s=3, precheck="false") as site:
-        sandbox.ask("latency", {"latency": "0.02", "replication": "1"})
-        sandbox.ask("faults", {"spec": "504-after@batch=1"})
-        worker = site.start_worker(16)
-        first = await site.load(PEOPLE)
+    site.sandbox.ask("faults", {"spec": "504-after@batch=1"})
+    worker = site.start_worker(16)
+    first = await site.load(PEOPLE)
 
-        async def in_doubt() -> bool:
-            return "d" in await site.letters(first)
+    async def in_doubt() -> bool:
+        return "d" in await site.letters(first)
 
-        await site.until("rows in doubt", in_doubt)
-        kill(worker)
-        await site.desk.jobs.delete(first)
-        sandbox.ask("faults", {"spec": ""})
-        site.start_worker(16)
-        assert (await site.ended(await site.load(PEOPLE))).counts == Counts(rows=ROWS, invited=ROWS)
-        site.assert_all_mailed_once(ROWS)
+    await site.until("rows in doubt", in_doubt)
+    kill(worker)
+    await site.desk.jobs.delete(first)
+    site.sandbox.ask("faults", {"spec": ""})
+    site.start_worker(16)
+    assert (await site.ended(await site.load(PEOPLE))).counts == Counts(rows=ROWS, invited=ROWS)
+    site.assert_all_mailed_once(ROWS)
 
 
 @pytest.mark.long
-async def test_all_at_once_under_lost_answers(listed: Site) -> None:
+async def test_all_at_once_under_lost_answers(site: Site) -> None:
     """A claim whose answer is lost stays open until the directory has spoken: still one mail each."""
-    listed.sandbox.ask("faults", {"spec": "lost@batch=1/5,504@item@invite=1/11"})
+    site.sandbox.ask("faults", {"spec": "lost@batch=1/5,504@item@invite=1/11"})
     for _ in range(2):
-        listed.start_worker(16)
-    jobs = [await listed.load(PEOPLE) for _ in range(3)]
-    counts = [(await listed.ended(job, 60)).counts for job in jobs]
+        site.start_worker(16)
+    jobs = [await site.load(PEOPLE) for _ in range(3)]
+    counts = [(await site.ended(job, 60)).counts for job in jobs]
     assert sum(count.failed + count.in_doubt for count in counts) == 0
     assert sum(count.invited for count in counts) >= 1
-    listed.assert_all_mailed_once(ROWS)
+    site.assert_all_mailed_once(ROWS)

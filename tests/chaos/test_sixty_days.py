@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from tasks.dry_run import Foresight
-from tests.clocked import DAY_MS, Clocked, open_clocked
-from tests.sandboxes import Sandbox
+from tests.clocked import DAY_MS, Clocked
+from tests.sites import WITH_AND_WITHOUT_PRECHECK
 from worker.foresight import Would
 from worker.model import Counts, Options
 from worker.tenant_rules import TenantRules
+
+pytestmark = pytest.mark.sandbox(latency="0", replication="0")
+"""A day takes milliseconds here: the directory must not lag in real ones."""
 
 ROWS = 45
 PEOPLE = [f"person-{number}@partner.example" for number in range(ROWS)]
@@ -44,76 +47,57 @@ async def foreseen(clocked: Clocked, patch: pytest.MonkeyPatch) -> int:
     return verdicts.count(Would.INVITE)
 
 
-def show_at_once(sandbox: Sandbox) -> None:
-    """A day takes milliseconds here: the directory must not lag in real ones."""
-    sandbox.ask("latency", {"latency": "0", "replication": "0"})
-
-
-@pytest.mark.parametrize("precheck", ["false", "true"], ids=["no precheck", "precheck"])
-async def test_the_same_list_every_night(
-    valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, precheck: str
-) -> None:
+@WITH_AND_WITHOUT_PRECHECK
+async def test_the_same_list_every_night(clocked: Clocked) -> None:
     """Sixty nights, through both generations of the index: one mail each, and every later row is skipped."""
-    async with open_clocked(valkey_url, sandbox, monkeypatch, precheck=precheck) as clocked:
-        show_at_once(sandbox)
-        assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
-        for _ in range(59):
-            await clocked.let_pass(DAY_MS)
-            assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
-        clocked.site.assert_all_mailed_once(ROWS)
+    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    for _ in range(59):
+        await clocked.let_pass(DAY_MS)
+        assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
+    clocked.site.assert_all_mailed_once(ROWS)
 
 
-async def test_where_nobody_looks_the_memory_ends_after_its_days(
-    valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.sandbox(precheck="false")
+async def test_where_nobody_looks_the_memory_ends_after_its_days(clocked: Clocked) -> None:
     """Asked for meanwhile or not: known after 59 days, mailed again after 61. Nothing older is kept."""
-    async with open_clocked(valkey_url, sandbox, monkeypatch, precheck="false") as clocked:
-        assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
-        for days in (29, 30):
-            await clocked.let_pass(days * DAY_MS)
-            assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
-        await clocked.let_pass(2 * DAY_MS)
-        assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
-        await clocked.let_pass(100 * DAY_MS)
-        client: Any = clocked.services.client
-        start = f"{clocked.services.keys.prefix}:index:"
-        assert [key async for key in client.scan_iter(match=f"{start}[0-9a-f]*:[0-9]*")] == []
+    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    for days in (29, 30):
+        await clocked.let_pass(days * DAY_MS)
+        assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
+    await clocked.let_pass(2 * DAY_MS)
+    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    await clocked.let_pass(100 * DAY_MS)
+    client: Any = clocked.services.client
+    start = f"{clocked.services.keys.prefix}:index:"
+    assert [key async for key in client.scan_iter(match=f"{start}[0-9a-f]*:[0-9]*")] == []
 
 
 async def test_a_guest_deleted_from_the_tenant_is_invited_again(
-    valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    clocked: Clocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next night, where the directory can be read: it has the word, not the memory. Everybody else is skipped."""
-    async with open_clocked(valkey_url, sandbox, monkeypatch) as clocked:
-        show_at_once(sandbox)
-        assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
-        sandbox.ask("users", {"action": "delete", "email": PEOPLE[7]})
-        for invited in (1, 0, 0):
-            await clocked.let_pass(DAY_MS)
-            assert await foreseen(clocked, monkeypatch) == invited
-            assert await submit(clocked) == Counts(rows=ROWS, invited=invited, skipped=ROWS - invited)
-        mails = sandbox.ask("stats")["mails"]
-        assert (mails["total"], mails["more_than_once"]) == (ROWS + 1, 1)
+    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    clocked.site.sandbox.ask("users", {"action": "delete", "email": PEOPLE[7]})
+    for invited in (1, 0, 0):
+        await clocked.let_pass(DAY_MS)
+        assert await foreseen(clocked, monkeypatch) == invited
+        assert await submit(clocked) == Counts(rows=ROWS, invited=invited, skipped=ROWS - invited)
+    mails = clocked.site.sandbox.ask("stats")["mails"]
+    assert (mails["total"], mails["more_than_once"]) == (ROWS + 1, 1)
 
 
-async def test_a_clock_put_forward_does_not_make_the_memory_older(
-    valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.sandbox(replication="20")
+async def test_a_clock_put_forward_does_not_make_the_memory_older(clocked: Clocked) -> None:
     """Redis's clock is a day ahead all at once: those who were just invited are still too new to be missed in the directory."""
-    async with open_clocked(valkey_url, sandbox, monkeypatch) as clocked:
-        sandbox.ask("latency", {"latency": "0", "replication": "20"})
-        await clocked.move(0)
-        assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
-        await clocked.move(DAY_MS)
-        assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
+    await clocked.move(0)
+    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    await clocked.move(DAY_MS)
+    assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
 
 
-async def test_a_directory_that_lags_does_not_overrule_the_memory(
-    valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.sandbox(replication="20")
+async def test_a_directory_that_lags_does_not_overrule_the_memory(clocked: Clocked) -> None:
     """Submitted again at once, while the directory shows none of those who were just invited: nobody is mailed again."""
-    async with open_clocked(valkey_url, sandbox, monkeypatch) as clocked:
-        sandbox.ask("latency", {"latency": "0", "replication": "20"})
-        assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
-        assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
-        clocked.site.assert_all_mailed_once(ROWS)
+    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
+    clocked.site.assert_all_mailed_once(ROWS)

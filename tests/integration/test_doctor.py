@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.beats import Beats
 from tests.processes import wait_until
-from tests.sandboxes import Sandbox, run_sandbox
-from tests.sites import OwnValkey, Site, kill, open_site
+from tests.sites import Site, kill
 from worker.gates import HoldReason
 from worker.programs import seen
 from worker.store import read_time_ms
 
-
-@pytest.fixture(scope="module")
-def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """A sandbox whose clock is 20 s ahead."""
-    with run_sandbox(folder, "--quota", "off", "--clock-skew", "20") as sandbox:
-        yield sandbox
+pytestmark = pytest.mark.sandbox(options=("--quota", "off", "--clock-skew", "20"), latency="0")
+"""A sandbox whose clock is 20 s ahead."""
 
 
 @pytest.fixture
-async def site(own_valkey: OwnValkey, sandbox: Sandbox) -> AsyncIterator[Site]:
+def site(own_site: Site) -> Site:
     """A place to work in, on a server that keeps a file."""
-    async with open_site(own_valkey.url, sandbox, latency="0") as site:
-        yield site
+    return own_site
 
 
 def _doctor(site: Site) -> tuple[int, dict[str, list[tuple[bool, str]]]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +15,7 @@ import pytest
 from config import Connection, load_settings
 from tests.ledgers import Desk
 from tests.processes import USHER
-from tests.sandboxes import Sandbox, run_sandbox
-from tests.sites import Site, open_site
+from tests.sites import Site
 from worker.causes import HoldKind, Kind
 from worker.credentials import AccessToken, make_token
 from worker.gates import Held, HoldReason
@@ -28,6 +26,8 @@ from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions
 from worker.verdicts import Verdict
 
+pytestmark = pytest.mark.sandbox(replication="0")
+
 WHY_LETTERS = {"o": RowState.INVITED, "x": RowState.FAILED, "d": RowState.FAILED, "-": RowState.PENDING}
 
 
@@ -36,21 +36,6 @@ def new(desk: Desk) -> Desk:
     """A ledger whose connections have never sent anything."""
     desk.trusted = False
     return desk
-
-
-@pytest.fixture(scope="module")
-def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """A sandbox for the module; each test resets it."""
-    with run_sandbox(folder, "--quota", "off", "--replication", "0") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
-    """A place to work in, its connection past probation unless a test wants it otherwise."""
-    async with open_site(valkey_url, sandbox) as site:
-        yield site
-        sandbox.ask("reopen", {})
 
 
 # Probation

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tasks.views import outcome_of
-from tests.clocked import Clocked, open_clocked
-from tests.sandboxes import Sandbox
+from tests.clocked import Clocked
 from worker.model import Counts, Lane
 from worker.verifying import verify
+
+pytestmark = pytest.mark.sandbox(latency="0")
 
 PENDING, NEW = "pending@partner.example", "new@partner.example"
 LATER_MS = 120_000
@@ -26,13 +25,6 @@ FAULTS = {
     "half an answer": "half@item@users=1",
     "token refused": "invalid-token@users=1",
 }
-
-
-@pytest.fixture
-async def clocked(valkey_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clocked]:
-    """A worker's parts in this process."""
-    async with open_clocked(valkey_url, sandbox, monkeypatch) as clocked:
-        yield clocked
 
 
 def invitations(clocked: Clocked) -> int:

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,30 +18,24 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from tests.sandboxes import Sandbox, run_sandbox
 from tests.servers import RawServer, Received, answer, make_certificate, run_raw_server
-from tests.sites import Site, open_site
+from tests.sites import Site
 from worker.gates import HoldReason
 from worker.notices import Notices
 
 SECRET = "a secret of the receiver"
 
 
-@pytest.fixture(scope="module")
-def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """A sandbox for the module."""
-    with run_sandbox(folder, "--quota", "off", "--replication", "0") as sandbox:
-        yield sandbox
+pytestmark = pytest.mark.sandbox(latency="0", replication="0")
 
 
 @pytest.fixture
-async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
+def site(site: Site) -> Site:
     """A place to work in, whose webhooks are signed."""
-    async with open_site(valkey_url, sandbox, latency="0") as site:
-        (site.folder / "notify").write_text(f"{SECRET}\n")
-        with (site.folder / "usher.toml").open("a") as file:
-            file.write('[notify]\nsecret = "file:notify"\n')
-        yield site
+    (site.folder / "notify").write_text(f"{SECRET}\n")
+    with (site.folder / "usher.toml").open("a") as file:
+        file.write('[notify]\nsecret = "file:notify"\n')
+    return site
 
 
 @dataclass

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +14,17 @@ import pytest
 
 from tests.beats import Beats
 from tests.processes import wait_until
-from tests.sandboxes import Sandbox, connection_table, run_sandbox
+from tests.sandboxes import connection_table
 from tests.servers import answer, make_certificate, run_raw_server
-from tests.sites import OwnValkey, Site, open_site
+from tests.sites import OwnValkey, Site
 from worker.model import JobState
 from worker.queues import SCHEDULES
 from worker.store import read_time_ms
 
+ROLES = ("User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All", "Application.Read.All")
+"""The application may read its own registration."""
 
-@pytest.fixture(scope="module")
-def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """A sandbox for the module, whose application may read its own registration."""
-    roles = "User.Invite.All,User.Read.All,Organization.Read.All,Policy.Read.All,Application.Read.All"
-    with run_sandbox(folder, "--quota", "off", "--replication", "0", "--roles", roles) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
-    """A place to work in; what was started in it is ended."""
-    async with open_site(valkey_url, sandbox, latency="0") as site:
-        yield site
+pytestmark = pytest.mark.sandbox(latency="0", replication="0", roles=ROLES)
 
 
 @pytest.fixture
@@ -240,20 +229,19 @@ async def test_a_change_of_the_file_reaches_a_running_beat(site: Site, beats: Be
     assert sorted(await beats.timetable.all()) == ["byhand", "new"]
 
 
-async def test_redis_may_restart_under_beats_and_worker(own_valkey: OwnValkey, sandbox: Sandbox) -> None:
+async def test_redis_may_restart_under_beats_and_worker(own_site: Site, own_valkey: OwnValkey) -> None:
     """Killed and started again on its file: neither beat ends, and schedules fire on."""
-    async with open_site(own_valkey.url, sandbox, latency="0") as site:
-        beats = Beats(site)
-        beats.write(_schedule("check", "check_connections"))
-        site.start_worker()
-        processes = [beats.start(), beats.start()]
-        await beats.until_run("check")
-        own_valkey.kill()
-        await asyncio.sleep(3)  # an outage has a length
-        own_valkey.start_again()
-        count = len(await beats.timetable.runs("check"))
-        await beats.until_run("check", count + 1, within_s=60)
-        assert [process.poll() for process in processes] == [None, None]
+    beats = Beats(own_site)
+    beats.write(_schedule("check", "check_connections"))
+    own_site.start_worker()
+    processes = [beats.start(), beats.start()]
+    await beats.until_run("check")
+    own_valkey.kill()
+    await asyncio.sleep(3)  # an outage has a length
+    own_valkey.start_again()
+    count = len(await beats.timetable.runs("check"))
+    await beats.until_run("check", count + 1, within_s=60)
+    assert [process.poll() for process in processes] == [None, None]
 
 
 async def test_a_list_is_fetched_over_https(site: Site, beats: Beats, tmp_path: Path) -> None:
