@@ -368,10 +368,14 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             self.do(self._finish())
         finally:
-            loading_module.CHUNK_ROWS = self.chunk_rows
-            scripts.source_of = self.source_of
-            self.do(self.stack.aclose())
-            self.loop.close()
+            self.end()
+
+    def end(self) -> None:
+        """Close what was opened."""
+        loading_module.CHUNK_ROWS = self.chunk_rows
+        scripts.source_of = self.source_of
+        self.do(self.stack.aclose())
+        self.loop.close()
 
     async def _settle(self, connection: str) -> None:
         for doubt in await self.desk.doubts(connection, 100):

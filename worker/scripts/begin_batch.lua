@@ -194,9 +194,10 @@ if next(claims) then
   redis.call('HSET', claims_of(ARGV[6]), unpack(pairs_of))
   redis.call('PEXPIRE', claims_of(ARGV[6]), CLAIMS_MS)
 end
+if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
 for i, since in pairs(inherited) do
   letters = replace_at(letters, i, 'd')
-  redis.call('HSET', KEYS[3], 'st', letters, 'd' .. i, string.format('%.0f', since))
+  redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'd' .. i, string.format('%.0f', since))
   redis.call('HINCRBY', KEYS[2], 'open', 1)
   look_at(ARGV[5], t.connection, place_of .. i, now)
 end
@@ -223,7 +224,6 @@ if probe == 1 then
 end
 
 -- The mark
-if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
 -- Never used twice in a chunk, even if this batch is lost by a failover: an answer to it then finds no other of that number
 local number = math.max(tonumber(c[3] or 0), tonumber(t.fence) * 1000) + 1
 local batch = { string.format('%.0f', now) }
