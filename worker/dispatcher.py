@@ -12,6 +12,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from worker.cancellation import end_task
 from worker.errors import LedgerTooNew
 from worker.expiry import note_certificates
 from worker.handover import Handover, Offer
@@ -21,7 +22,6 @@ from worker.notifier import Notifier
 from worker.programs import describe_self, say
 from worker.publisher import Publisher
 from worker.services import Services
-from worker.stopping import end_task
 from worker.store import OUTAGE, STOP_AT, read_memory, read_time_ms
 
 log = logging.getLogger(__name__)

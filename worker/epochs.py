@@ -13,8 +13,8 @@ import logging
 import secrets
 from contextlib import suppress
 
+from worker.cancellation import end_task
 from worker.ledger import Ledger
-from worker.stopping import end_task
 from worker.store import OUTAGE
 
 log = logging.getLogger(__name__)

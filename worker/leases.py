@@ -10,9 +10,9 @@ import asyncio
 import logging
 from contextvars import Context
 
+from worker.cancellation import end_task
 from worker.ledger import Ledger
 from worker.model import Lease
-from worker.stopping import end_task
 from worker.store import OUTAGE
 
 log = logging.getLogger(__name__)

@@ -22,12 +22,12 @@ from tasks.errors import ListError
 from tasks.scheduled import check_connections, invite_file, retry_failed
 from tasks.scheduled.context import Context, Told
 from worker.app import app
+from worker.cancellation import end_task
 from worker.errors import UsherError
 from worker.masking import mask_text
 from worker.place import find_place
 from worker.runtime import runtime
 from worker.services import Services, open_services
-from worker.stopping import end_task
 from worker.store import OUTAGE, keep_trying, read_time_ms
 from worker.timetable import TASK, Run, Timetable, firing_fault
 

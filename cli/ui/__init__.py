@@ -1,0 +1,1 @@
+"""What every command shares: terminal, questions, tables, errors, options."""
