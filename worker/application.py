@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from worker import tls
 from worker.credentials import AccessToken, Credential, SigninTarget, make_token
 from worker.errors import TokenError, TokenRefused, TokenUnavailable, WayOutUnusable
+from worker.net import tls
 from worker.retries import parse_retry_after
 from worker.signin import SigninKind, explain_signin
 

@@ -28,7 +28,6 @@ from yarl import URL
 
 from config.secrets import Secret
 from config.version import read_version
-from worker import tls
 from worker.batching import (
     NOTE_STALE,
     NOTE_WHOLE_BATCH,
@@ -40,6 +39,7 @@ from worker.batching import (
     pair_answers,
 )
 from worker.errors import WayOutUnusable
+from worker.net import tls
 from worker.retries import READS, REFUSED_ONLY, RetryRule, decide_retry, parse_http_date, parse_retry_after
 
 Priority = Literal["low", "normal", "high"]

@@ -22,12 +22,12 @@ import orjson
 from yarl import URL
 
 from config.notify import message_fault, read_celery, target_fault
-from worker import tls
 from worker.errors import WayOutUnusable
 from worker.masking import mask_text
 from worker.model import JobState
+from worker.net import tls
+from worker.net.resolver import AddressInside, CheckedResolver
 from worker.notices import AT_ONCE, FROM_MESSAGE, LEASE_S, Notices
-from worker.resolving import AddressInside, CheckedResolver
 from worker.store import OUTAGE
 
 if TYPE_CHECKING:

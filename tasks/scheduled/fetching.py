@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from tasks.errors import InputError
-from worker import tls
+from worker.net import tls
 
 LARGEST_BYTES = 256 * 1024 * 1024
 """Of a list after decompression: some three million rows."""

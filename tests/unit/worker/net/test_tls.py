@@ -8,7 +8,7 @@ import pytest
 
 from tests.servers import make_certificate
 from worker.errors import ProxyUnusable, TrustUnusable
-from worker.tls import build_context, find_proxy, trust_stamp
+from worker.net.tls import build_context, find_proxy, trust_stamp
 
 PROXY = "http://proxy.example:3128"
 

@@ -1,0 +1,1 @@
+"""The way out to other hosts: trust, proxies, and when to try again."""
