@@ -98,7 +98,7 @@ async def _first(stage: Stage) -> None:
 
 async def _job(stage: Stage, rows: int) -> Run:
     from config import load_settings
-    from worker.store import open_client
+    from worker.store.client import open_client
 
     client: Any = open_client(load_settings(stage.env).redis.url or "")
     loaded = await load_job(stage, stage.connections[0], rows)

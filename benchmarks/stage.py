@@ -183,7 +183,7 @@ async def _open_jobs(stage: Stage) -> AsyncIterator[tuple[Any, Any]]:
     from config import load_settings
     from worker.jobs import Jobs
     from worker.keys import Keys
-    from worker.store import open_client
+    from worker.store.client import open_client
 
     settings = load_settings(stage.env)
     client: Any = open_client(settings.redis.url or "")
@@ -194,7 +194,7 @@ async def _open_jobs(stage: Stage) -> AsyncIterator[tuple[Any, Any]]:
 async def _trust(stage: Stage) -> None:
     from config import load_settings
     from worker.keys import Keys
-    from worker.store import open_client
+    from worker.store.client import open_client
 
     settings = load_settings(stage.env)
     client: Any = open_client(settings.redis.url or "")
@@ -251,7 +251,7 @@ async def wait_for_end(stage: Stage, jobs: Sequence[str], *, within_s: float = 6
     """Wait until every job has ended."""
     from config import load_settings
     from worker.keys import Keys
-    from worker.store import open_client
+    from worker.store.client import open_client
 
     settings = load_settings(stage.env)
     client, keys = open_client(settings.redis.url or ""), Keys(settings.ledger.prefix)

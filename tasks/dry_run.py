@@ -21,7 +21,7 @@ from worker.foresight import Foreseen, Seen, Would, foresee
 from worker.lookups import LookUps, WhyNot
 from worker.model import KnownRow, Options, RowState
 from worker.operations.invite_precheck import is_overruled
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 from worker.tenant_rules import Gap, TenantRules
 
 if TYPE_CHECKING:

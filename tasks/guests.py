@@ -22,7 +22,7 @@ from worker.notices import FROM_MESSAGE
 from worker.privacy import acknowledge
 from worker.runtime import Parts, runtime
 from worker.services import Services
-from worker.store import OUTAGE, keep_trying
+from worker.store.client import OUTAGE, keep_trying
 from worker.waiting import waiting
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tasks.forgetful import find_forgetful
 from worker.batching import GraphRequest
 from worker.errors import LedgerError, SealError, UsherError
 from worker.programs import Program, seen
-from worker.store import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
+from worker.store.client import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
 from worker.timetable import Timetable
 
 if TYPE_CHECKING:

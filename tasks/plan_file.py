@@ -23,7 +23,7 @@ from worker.errors import SealBroken
 if TYPE_CHECKING:
     from config import Connection
     from worker.foresight import Foreseen
-    from worker.seal import Sealer
+    from worker.store.seal import Sealer
 
 FORMAT: Final = 1
 MOST_BYTES: Final = 32 << 20

@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 
 from worker.echo import plain_word
 from worker.errors import UsherError
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from worker.loading import Loading
 from worker.model import JobState, Lane, Options, Outcome, RowState
 from worker.notices import Notices
 from worker.operations.invite import wants_mail
-from worker.store import REFUSE_AT, read_memory
+from worker.store.client import REFUSE_AT, read_memory
 
 if TYPE_CHECKING:
     from config import Connection

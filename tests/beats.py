@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.processes import CELERY, running
 from tests.sites import Site
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 from worker.timetable import Run, Timetable
 
 

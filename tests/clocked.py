@@ -25,7 +25,7 @@ from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services
 from worker.settler import Settler
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 
 DAY_MS = 86_400_000
 _REAL = "  return t[1] * 1000 + math.floor(t[2] / 1000)\n"

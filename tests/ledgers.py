@@ -20,8 +20,8 @@ from worker.keys import Keys
 from worker.ledger import Ledger
 from worker.model import Grant, Lane, Lease, Options, Outcome, RowState, Ticket
 from worker.quota import Bucket
-from worker.seal import Sealer
-from worker.store import open_client
+from worker.store.client import open_client
+from worker.store.seal import Sealer
 
 _numbers = itertools.count()
 

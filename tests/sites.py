@@ -24,7 +24,7 @@ from tests.servers import start_valkey, stop_valkey
 from worker.channels import INVITE, name_channel
 from worker.job_view import JobView
 from worker.model import Counts, Lane, Options
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,7 @@ from worker.broker import guard_broker
 from worker.keys import Keys
 from worker.place import Place, find_place
 from worker.queues import BULK, NOW, OWN, PRODUCERS, SCHEDULES, THREADS
-from worker.sentinels import SentinelUrl, read_sentinel_url
+from worker.store.sentinel_url import SentinelUrl, read_sentinel_url
 
 
 def build_settings(place: Place) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from worker.alive import VARIABLE, Heartbeat
 from worker.faults import Faults
 from worker.place import find_place
 from worker.programs import EVERY_S, describe_self, dump
-from worker.store import OUTAGE, open_client
+from worker.store.client import OUTAGE, open_client
 from worker.timetable import TASK, Timetable, read_table
 
 log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from worker.quota import Bucket
 from worker.reactions import Reactions
 from worker.rests import Rest, Stop
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
-from worker.store import keep_trying
+from worker.store.client import keep_trying
 from worker.usage import read_used
 from worker.verdicts import Verdict
 

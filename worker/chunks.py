@@ -8,7 +8,7 @@ from typing import Any
 from worker import blobs
 from worker.errors import SealBroken
 from worker.model import Outcome
-from worker.seal import Sealer
+from worker.store.seal import Sealer
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from worker.notifier import Notifier
 from worker.programs import describe_self, say
 from worker.publisher import Publisher
 from worker.services import Services
-from worker.store import OUTAGE, STOP_AT, read_memory, read_time_ms
+from worker.store.client import OUTAGE, STOP_AT, read_memory, read_time_ms
 
 log = logging.getLogger(__name__)
 

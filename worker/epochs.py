@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from worker.cancellation import end_task
 from worker.ledger import Ledger
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from worker.model import Outcome, RowState
 from worker.scripts import Scripts
 
 if TYPE_CHECKING:
-    from worker.seal import Sealer
     from worker.services import Services
+    from worker.store.seal import Sealer
 
 _TRIES = 20
 """For one chunk: a worker that folds it at the same moment makes one more necessary."""

@@ -18,7 +18,7 @@ from worker.audit import Trail
 from worker.channels import split_channel
 from worker.keys import Keys
 from worker.scripts import Scripts
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 
 
 class HoldReason(StrEnum):

@@ -28,8 +28,8 @@ from worker.model import IndexPlace
 from worker.scripts import Scripts
 
 if TYPE_CHECKING:
-    from worker.keyring import FindSealer
-    from worker.seal import Sealer
+    from worker.store.keyring import FindSealer
+    from worker.store.seal import Sealer
 
 HASH_BYTES = 12
 """Of each address's hash: 12 bits choose one of 4,096 small hashes, 80 more tell two guests of one apart."""

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 
 from worker.channels import split_channel
 from worker.chunks import ChunkContents, links_context, read_chunk
-from worker.keyring import FindSealer, find_or_none, no_sealer
 from worker.keys import Keys
 from worker.model import RowState, status_of
+from worker.store.keyring import FindSealer, find_or_none, no_sealer
 
 
 class JobRows:

@@ -20,13 +20,13 @@ from worker.errors import LedgerError, LedgerTooNew
 from worker.gates import Gate, Gates
 from worker.job_rows import JobRows
 from worker.job_view import JobView, read_view
-from worker.keyring import FindSealer, no_sealer
 from worker.keys import SCHEMA, Keys
 from worker.ledger import WORKER_TTL_S
 from worker.loading import Loading
 from worker.model import JobState, Lane, Options
 from worker.scripts import Scripts
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
+from worker.store.keyring import FindSealer, no_sealer
 
 FOLLOWED_S = 20.0
 """How long a command counts as following its job since it last said so; it says so every few seconds."""

@@ -13,7 +13,7 @@ from contextvars import Context
 from worker.cancellation import end_task
 from worker.ledger import Ledger
 from worker.model import Lease
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,6 @@ from worker.batching import BATCH_LIMIT
 from worker.chunks import ChunkContents, can_open_links, links_context, read_chunk
 from worker.doubts import Doubts
 from worker.errors import LedgerTooNew
-from worker.keyring import FindSealer, find_or_none, no_sealer
 from worker.keys import SCHEMA, Keys
 from worker.latency import UNKNOWN_S
 from worker.model import (
@@ -43,6 +42,7 @@ from worker.quota import Bucket
 from worker.rests import Rest
 from worker.scripts import Scripts, to_ms
 from worker.spending import Spending
+from worker.store.keyring import FindSealer, find_or_none, no_sealer
 
 OFFER_S = 15.0
 """An offer nobody claims within this time is made again."""

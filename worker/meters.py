@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from worker.batching import Fate, GraphAnswer
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

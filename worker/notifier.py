@@ -28,7 +28,7 @@ from worker.model import JobState
 from worker.net import tls
 from worker.net.resolver import AddressInside, CheckedResolver
 from worker.notices import AT_ONCE, FROM_MESSAGE, LEASE_S, Notices
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
     from worker.job_view import JobView

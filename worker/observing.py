@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from worker.ledger import WORKER_TTL_S
 from worker.quota import Bucket, invitation_buckets
 from worker.services import find_connection
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 from worker.tenants import Tenants
 from worker.timetable import Timetable
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from worker.keys import Keys
 from worker.programs import load
-from worker.store import OUTAGE, open_client
+from worker.store.client import OUTAGE, open_client
 
 _POLL_S = 0.1
 

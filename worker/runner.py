@@ -24,7 +24,7 @@ from worker.operations.operation import Channel
 from worker.operations.registry import find_operation
 from worker.reactions import Reactions
 from worker.rests import Rest, Stop, describe_run
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
     from worker.services import Services

@@ -29,7 +29,7 @@ from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services
 from worker.settler import Settler
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -24,20 +24,20 @@ from worker.graph import GraphClient
 from worker.index import GuestIndex
 from worker.jobs import Jobs
 from worker.key_hold import KeyHold
-from worker.keyring import Keyring, no_sealer
 from worker.keys import Keys
 from worker.latency import Latencies
 from worker.ledger import Ledger
 from worker.meters import Meters
 from worker.shelf import TokenShelf
-from worker.store import open_client
+from worker.store.client import open_client
+from worker.store.keyring import Keyring, no_sealer
 from worker.tenants import Tenants
 from worker.tokens import TokenSource
 from worker.usage import Begun
 
 if TYPE_CHECKING:
     from config import Connection, Settings
-    from worker.keyring import FindSealer
+    from worker.store.keyring import FindSealer
 
 log = logging.getLogger(__name__)
 

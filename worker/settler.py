@@ -23,7 +23,7 @@ from worker.lookups import Found, LookUps, WhyNot
 from worker.model import Options, Outcome, RowState, Ticket
 from worker.operations.operation import Attempt, Channel, word_of
 from worker.operations.registry import find_operation
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
     from worker.services import Services

@@ -18,8 +18,8 @@ from redis.exceptions import RedisError, WatchError
 
 from worker.credentials import AccessToken, make_token
 from worker.errors import SealError
-from worker.keyring import FindSealer, find_or_none
 from worker.keys import Keys
+from worker.store.keyring import FindSealer, find_or_none
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -81,8 +81,8 @@ def _known(error: BaseException) -> str:
         return f"Not everything could be written ({(error.strerror or str(error)).lower()}): whoever runs this machine makes room."
     from redis.exceptions import OutOfMemoryError, RedisError
 
-    from worker.store import OUTAGE
-    from worker.store import describe as in_few_words
+    from worker.store.client import OUTAGE
+    from worker.store.client import describe as in_few_words
 
     if isinstance(error, OutOfMemoryError):
         return "Redis is full: whoever runs it raises its maxmemory, or deletes old jobs (usher jobs delete)."

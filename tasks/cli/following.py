@@ -20,7 +20,7 @@ from worker.folders import StackError
 from worker.job_view import JobView
 from worker.quota import Bucket, invitation_buckets
 from worker.services import Services
-from worker.store import OUTAGE, describe, keep_trying
+from worker.store.client import OUTAGE, describe, keep_trying
 
 _LOOK_EVERY_S = 0.25
 _MARK_EVERY_S = 5.0

@@ -94,7 +94,7 @@ class _Page:
     async def _look(self) -> Look | None:
         from redis.exceptions import RedisError
 
-        from worker.store import describe
+        from worker.store.client import describe
 
         try:
             look = await asyncio.wait_for(self._observer.look(), _LOOK_FOR_S)

@@ -91,7 +91,7 @@ class Place:
         """
         from worker.erasing import rewrite_now
         from worker.services import open_services
-        from worker.store import check_server
+        from worker.store.client import check_server
 
         url = self.settings.redis.url or ""
         async with open_services(lambda: self.watched.settings, url, sealed=sealed) as services:

@@ -13,7 +13,7 @@ from tasks.views import describe_job
 from worker.approval import other_person
 from worker.job_view import JobView
 from worker.services import Services
-from worker.store import OUTAGE
+from worker.store.client import OUTAGE
 
 SHOWN_ROWS = 20
 """Rows that did not end well are shown up to here; the command for all of them is named."""

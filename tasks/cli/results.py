@@ -67,7 +67,7 @@ async def _open(terminal: Terminal, place: Place) -> AsyncIterator[Services]:
 
     sealed = True
     try:
-        from worker.keyring import open_sealer
+        from worker.store.keyring import open_sealer
 
         open_sealer(place.settings)
     except (ConfigError, SealError) as error:

@@ -14,7 +14,7 @@ from tasks.cli.schedule_views import find_schedule, moment_of, planned_schedules
 from tasks.cli.terminal import Terminal, clean
 from worker.actor import find_person
 from worker.services import Services
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 from worker.timetable import TASK, Planned, Timetable, plan, switch
 
 _LOOK_S = 0.3

@@ -28,7 +28,7 @@ from worker.masking import mask_text
 from worker.place import find_place
 from worker.runtime import runtime
 from worker.services import Services, open_services
-from worker.store import OUTAGE, keep_trying, read_time_ms
+from worker.store.client import OUTAGE, keep_trying, read_time_ms
 from worker.timetable import TASK, Run, Timetable, firing_fault
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ import pytest
 
 from tests.ledgers import Desk
 from worker.index import HASH_BYTES, GuestIndex, hash_guest
-from worker.keyring import no_sealer
 from worker.model import Grant, IndexPlace, KnownRow, Lease, Outcome, RowState
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
+from worker.store.keyring import no_sealer
 
 DAY_MS = 86_400_000
 

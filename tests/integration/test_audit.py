@@ -16,9 +16,9 @@ from worker.audit_log import AuditLog
 from worker.forgetting import forget
 from worker.gates import Gates, HoldReason
 from worker.index import GuestIndex
-from worker.keyring import no_sealer
 from worker.ledger import Ledger
 from worker.model import ChunkEnd, Lane, Outcome, RowState
+from worker.store.keyring import no_sealer
 
 DAY_S = 86_400
 
@@ -284,6 +284,6 @@ async def test_the_audit_log_gets_every_entry(desk: Desk, tmp_path: Path, caplog
 def test_a_ledger_without_a_trail_keeps_none(valkey_url: str) -> None:
     """As tests and benchmarks make one."""
     from worker.keys import Keys
-    from worker.store import open_client
+    from worker.store.client import open_client
 
     assert Ledger(open_client(valkey_url), Keys("x")).trail.keep_ms == 0

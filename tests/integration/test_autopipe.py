@@ -10,9 +10,9 @@ import redis.exceptions
 
 from tests.ledgers import Desk
 from tests.servers import start_valkey, stop_valkey
-from worker.autopipe import AutoPipeline
 from worker.scripts import Scripts
-from worker.store import open_client
+from worker.store.autopipe import AutoPipeline
+from worker.store.client import open_client
 
 
 async def test_calls_of_one_moment_share_a_connection_and_a_way(desk: Desk) -> None:

@@ -13,7 +13,7 @@ from worker.gates import HoldReason
 from worker.model import Outcome, RowState
 from worker.notices import Notices
 from worker.quota import Bucket
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 
 HOUR_MS = 3_600_000
 CLOSED_S = 30

@@ -14,7 +14,7 @@ from tests.processes import wait_until
 from tests.sites import Site, kill
 from worker.gates import HoldReason
 from worker.programs import seen
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 
 pytestmark = pytest.mark.sandbox(options=("--quota", "off", "--clock-skew", "20"), latency="0")
 """A sandbox whose clock is 20 s ahead."""

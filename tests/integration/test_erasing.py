@@ -12,8 +12,8 @@ from tests.sites import OwnValkey
 from worker.erasing import rewrite_now
 from worker.forgetting import forget
 from worker.index import GuestIndex
-from worker.keyring import no_sealer
 from worker.model import Outcome, RowState
+from worker.store.keyring import no_sealer
 
 
 async def _ended_job(desk: Desk) -> bytes:

@@ -14,7 +14,7 @@ from tasks.scheduled import firing
 from tasks.scheduled.context import Context, Told
 from tests.ledgers import Desk
 from worker.services import Services, open_services
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 from worker.timetable import Run, Timetable
 
 NAME = "nightly"

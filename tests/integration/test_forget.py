@@ -13,10 +13,10 @@ from worker import blobs
 from worker.errors import LedgerBusy, LedgerError, SealBroken
 from worker.forgetting import forget
 from worker.index import GuestIndex
-from worker.keyring import FindSealer, no_sealer
 from worker.ledger import Ledger
 from worker.model import IndexPlace, Lane, Options, Outcome, RowState
-from worker.seal import Sealer
+from worker.store.keyring import FindSealer, no_sealer
+from worker.store.seal import Sealer
 
 ANN = "Ann.Private@Bücher.example"
 SPELLED = "ann.private@XN--BCHER-KVA.example"

@@ -10,9 +10,9 @@ from tests.ledgers import Desk, new_key_text, open_desk
 from worker.errors import SealBroken
 from worker.gates import HoldReason
 from worker.index import GuestIndex
-from worker.keyring import no_sealer
 from worker.model import Outcome, RowState
-from worker.seal import Sealer
+from worker.store.keyring import no_sealer
+from worker.store.seal import Sealer
 
 EMAIL = {0: "ada@partner.example"}
 

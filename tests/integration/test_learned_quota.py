@@ -11,7 +11,7 @@ from config import Settings, parse_connection
 from tests.ledgers import Desk, open_desk
 from worker.model import Grant, Lane, Lease
 from worker.quota import Bucket, invitation_buckets
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 
 SLOW = Bucket("slow", 100, 1_000_000)
 """A token in ten seconds: nothing fills up while a test runs."""

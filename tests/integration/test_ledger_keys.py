@@ -13,7 +13,7 @@ from worker.gates import HoldReason
 from worker.index import GuestIndex
 from worker.job_view import JobView
 from worker.model import Counts, JobState
-from worker.seal import Sealer
+from worker.store.seal import Sealer
 
 PEOPLE = [f"guest{n}@partner.example" for n in range(5)]
 NOTICED_S = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.ledgers import Desk, open_desk
 from worker.model import JobState, Lane, Outcome, RowState
-from worker.seal import Sealer
+from worker.store.seal import Sealer
 
 # record_batch
 

@@ -22,7 +22,7 @@ from tests.processes import wait_until
 from tests.servers import start_valkey, stop_valkey
 from tests.ushers import run_usher
 from worker.errors import LedgerFull
-from worker.store import Memory
+from worker.store.client import Memory
 
 MB = 1 << 20
 

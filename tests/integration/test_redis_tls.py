@@ -23,7 +23,7 @@ from tests.servers import Certificate, listen, make_certificate, start_valkey, s
 from tests.ushers import run_usher
 from worker.app import build_settings
 from worker.place import Place, celery_url
-from worker.store import open_client
+from worker.store.client import open_client
 
 
 class TlsFront:

@@ -19,7 +19,7 @@ from tests.servers import answer, make_certificate, run_raw_server
 from tests.sites import OwnValkey, Site
 from worker.model import JobState
 from worker.queues import SCHEDULES
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 
 ROLES = ("User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All", "Application.Read.All")
 """The application may read its own registration."""

@@ -20,7 +20,6 @@ from worker.clocks import Clocks
 from worker.directory import DirectoryUser
 from worker.graph import Exchange
 from worker.index import GuestIndex
-from worker.keyring import no_sealer
 from worker.latency import Latencies
 from worker.leases import Leases
 from worker.lookups import Delay, Found, LookUps, WhyNot
@@ -33,7 +32,8 @@ from worker.rests import Rest, Stop
 from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.services import Services
 from worker.settler import Settler
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
+from worker.store.keyring import no_sealer
 from worker.usage import Begun
 from worker.verdicts import Verdict
 

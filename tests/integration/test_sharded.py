@@ -15,7 +15,7 @@ from tests.brokers import free_port
 from tests.servers import start_valkey, stop_valkey
 from tests.sites import OwnValkey
 from worker.errors import LedgerUnsuitable
-from worker.store import check_server, find_script_fault, open_client
+from worker.store.client import check_server, find_script_fault, open_client
 
 SAYS, INSTEAD = (b"redis_mode:cluster", b"cluster_enabled:1"), (b"redis_mode:standal", b"cluster_enabled:0")
 

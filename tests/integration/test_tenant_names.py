@@ -14,8 +14,8 @@ from tests.sandboxes import Sandbox, connection_table
 from tests.sites import Site
 from worker.errors import TokenUnavailable
 from worker.index import GuestIndex
-from worker.keyring import no_sealer
 from worker.model import Counts
+from worker.store.keyring import no_sealer
 from worker.tenants import Tenants
 
 DOMAIN = "contoso.example"

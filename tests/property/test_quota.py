@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.ledgers import Desk, open_desk
 from worker.model import Lease, RowState
 from worker.quota import Bucket
-from worker.store import read_time_ms
+from worker.store.client import read_time_ms
 
 CLIENTS = ("one", "two", "three")
 

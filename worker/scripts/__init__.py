@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from worker.autopipe import AutoPipeline
+from worker.store.autopipe import AutoPipeline
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -10,7 +10,7 @@ from config import Settings, parse_schedule
 from config.version import read_version
 from tasks.health import clock_fact, program_facts, server_facts
 from worker.programs import Program
-from worker.store import Server
+from worker.store.client import Server
 
 SERVER = Server("valkey", "9.1.2", "noeviction", True, 10 << 20, 100 << 20)
 SETTINGS = Settings()

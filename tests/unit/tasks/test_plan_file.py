@@ -21,7 +21,7 @@ from tasks.plan_file import (
     seal_plan,
 )
 from worker.foresight import Foreseen, Would
-from worker.seal import Sealer
+from worker.store.seal import Sealer
 
 OLD, NEW = "an old key of sixteen letters", "a new key of sixteen letters"
 TABLE = {"tenant_id": "contoso.com", "client_id": "c", "client_secret": "env:SECRET"}

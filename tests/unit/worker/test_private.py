@@ -74,7 +74,7 @@ def test_a_broken_ledger_key_is_not_replaced(tmp_path: Path) -> None:
 
 def test_a_made_key_is_one_that_seals(tmp_path: Path) -> None:
     """`seal` takes the key as 32 bytes."""
-    from worker.seal import Sealer
+    from worker.store.seal import Sealer
 
     sealer = Sealer([ensure_ledger_key(Folders(tmp_path, tmp_path)).read_text().strip()])
     assert sealer.open(sealer.seal(b"x", b"c"), b"c") == b"x"

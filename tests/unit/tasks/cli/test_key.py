@@ -9,7 +9,7 @@ import pytest
 
 from config.secrets import Secret
 from tasks.cli import main
-from worker.seal import Sealer
+from worker.store.seal import Sealer
 
 
 def run(*arguments: str) -> int:

@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
 from worker.errors import LedgerUnavailable, LedgerUnsuitable
-from worker.sentinels import read_sentinel_url
+from worker.store.sentinel_url import read_sentinel_url
 
 _NO_WRITES = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
 OUTAGE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError, *_NO_WRITES)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from worker.errors import KeyUnusable, SealError
-from worker.seal import Sealer
+from worker.store.seal import Sealer
 
 if TYPE_CHECKING:
     from config import Settings

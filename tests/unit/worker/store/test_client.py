@@ -8,7 +8,7 @@ from redis.asyncio import Redis, SSLConnection
 
 from worker.errors import LedgerUnavailable, LedgerUnsuitable
 from worker.queues import THREADS
-from worker.store import ask, check_server, describe, faults_of, keep_trying, open_client, read_server
+from worker.store.client import ask, check_server, describe, faults_of, keep_trying, open_client, read_server
 
 GOOD = {"redis_version": "7.2.4", "maxmemory_policy": "noeviction", "aof_enabled": "1", "redis_mode": "standalone"}
 

@@ -5,7 +5,7 @@ import pytest
 from config.secrets import Secret
 from tests.ledgers import new_key_text
 from worker.errors import KeyUnusable, SealBroken
-from worker.seal import Sealer
+from worker.store.seal import Sealer
 
 
 def test_sealed_value_opens_in_its_place_only() -> None:
