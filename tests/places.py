@@ -18,9 +18,9 @@ from typing import Any
 from tests.processes import USHER, plain_environment, wait_until
 from tests.sandboxes import connection_table, run_sandbox
 from tests.terminals import Terminal
-from worker.attachment import read_status
-from worker.folders import find_folders
-from worker.lockfile import read_note
+from worker.stack.attachment import read_status
+from worker.stack.folders import find_folders
+from worker.stack.lockfile import read_note
 
 COUNTS = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pending", "cancelled")
 KEYS = ["job", "connection", "state", "rows", *COUNTS, "elapsed_s"]

@@ -167,7 +167,7 @@ def _sentinel_options(guarded: SentinelUrl | None) -> dict[str, Any]:
 def _configure() -> dict[str, Any]:
     """Configure on first use. What is wrong with the configuration is a sentence and status 2, never a traceback."""
     from config import ConfigError
-    from worker.folders import StackError
+    from worker.stack.folders import StackError
 
     try:
         return build_settings(find_place())

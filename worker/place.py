@@ -21,7 +21,7 @@ class Place:
     broker_url: str  # Celery's
     result_url: str  # Celery's
     private: bool = (
-        False  # attached to the private server: `worker.attachment.keep_server` wants to be called now and then
+        False  # attached to the private server: `worker.stack.attachment.keep_server` wants to be called now and then
     )
     problem: Callable[[], str] = lambda: ""  # why its files as they are now are not believed, in one line
 
@@ -30,14 +30,14 @@ class Place:
 def find_place() -> Place:
     """Read the configuration; without a Redis URL attach to the private server, and stay attached while this process lives.
 
-    Raises `config.ConfigError`, or `worker.folders.StackError` when the private server cannot be had.
+    Raises `config.ConfigError`, or `worker.stack.folders.StackError` when the private server cannot be had.
     """
     from config import Watched, load_settings
 
     settings = load_settings()
     if settings.embedded:
-        from worker.attachment import ensure_server
-        from worker.environment import build_stack_variables
+        from worker.stack.attachment import ensure_server
+        from worker.stack.environment import build_stack_variables
 
         # From here on this process, and what it reads again, sees the private server like any other.
         os.environ.update(build_stack_variables(ensure_server()))

@@ -171,8 +171,8 @@ class Runtime:
             ready.set()
 
     async def _live(self, ready: threading.Event) -> None:
-        from worker.attachment import keep_server
         from worker.place import find_place
+        from worker.stack.attachment import keep_server
 
         place = await asyncio.to_thread(find_place)
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()

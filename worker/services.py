@@ -95,8 +95,8 @@ def find_connection(settings: Settings, name: str) -> Connection:
     except UnknownConnection:
         if name != SANDBOX:
             raise
-        from worker.folders import find_folders
-        from worker.sandboxed import load_sandbox_connection
+        from worker.stack.folders import find_folders
+        from worker.stack.sandboxed import load_sandbox_connection
 
         table = load_sandbox_connection(find_folders().sandbox_ready)
         if table is None:

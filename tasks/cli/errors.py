@@ -69,7 +69,7 @@ def describe(error: BaseException, session: Session) -> str:
 def _known(error: BaseException) -> str:
     from config import ConfigError
     from tasks.errors import ListError
-    from worker.folders import StackError
+    from worker.stack.folders import StackError
 
     if isinstance(error, (ConfigError, ListError, StackError, Refusal)):
         return str(error)
@@ -101,7 +101,7 @@ def _unexpected(error: BaseException) -> str:
 
 def _write_details(error: BaseException) -> Path | None:
     """Write the traceback where only the user can read it; a message in it may name a guest."""
-    from worker.folders import StackError, find_folders
+    from worker.stack.folders import StackError, find_folders
 
     try:
         folders = find_folders(os.environ)

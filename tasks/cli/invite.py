@@ -266,7 +266,7 @@ def _refuse_unknown(name: str) -> None:
     elif not settings.embedded and SANDBOX not in settings.connections:
         import os
 
-        from worker.sandboxed import refuse_sandbox_behind
+        from worker.stack.sandboxed import refuse_sandbox_behind
 
         refuse_sandbox_behind(settings.redis.url, os.environ)
 

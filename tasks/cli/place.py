@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from config import Settings, Watched
-    from worker.attachment import Attachment
     from worker.job_view import JobView
     from worker.services import Services
+    from worker.stack.attachment import Attachment
 
 _LOOK_BACK = 200  # newest jobs looked through for unfinished ones
 _ABANDONED = timedelta(hours=1)
@@ -63,13 +63,13 @@ class Place:
         """
         built_in = self.is_built_in(connection)
         if self.private:
-            from worker.attachment import attach
+            from worker.stack.attachment import attach
 
             if self.hold is not None:
                 self._earlier.append(self.hold)
             self.hold = attach("worker", sandbox=built_in)
         elif built_in:
-            from worker.sandboxed import refuse_sandbox_behind
+            from worker.stack.sandboxed import refuse_sandbox_behind
 
             refuse_sandbox_behind(self.settings.redis.url, os.environ)
 
@@ -112,7 +112,7 @@ def open_place(env: Mapping[str, str] = os.environ) -> Iterator[Place]:
         place = Place(Watched(lambda: load_settings(env)), private=False, up=False)
         yield place
         return
-    from worker.attachment import attach, is_up
+    from worker.stack.attachment import attach, is_up
 
     hold = attach("server", env)
     seen = {**env, **hold.variables}
@@ -127,7 +127,7 @@ def refuse_to_leave_running(env: Mapping[str, str] = os.environ, *, what: str = 
     """Raise `Refusal` where nothing would run a job on after the command has left."""
     from config import load_settings
     from tasks.cli.errors import Refusal
-    from worker.attachment import is_up
+    from worker.stack.attachment import is_up
 
     if load_settings(env).embedded and not is_up(env):
         raise Refusal(
@@ -141,8 +141,8 @@ async def pause_left_behind(place: Place, services: Services, own: str = "") -> 
 
     `own` is the job that this command is about to follow. Jobs that another command follows right now are left alone.
     """
-    from worker.attachment import read_status
     from worker.model import JobState
+    from worker.stack.attachment import read_status
 
     if place.runs_on:
         return []

@@ -17,11 +17,11 @@ from tasks.cli.words import many, moment, number
 from tasks.health import tell_problem
 from tasks.views import describe_job
 from worker.approval import submitter_of
-from worker.attachment import read_status
 from worker.job_view import JobView
 from worker.model import JobState
 from worker.programs import seen
 from worker.services import Services
+from worker.stack.attachment import read_status
 
 
 async def list_jobs(terminal: Terminal, place: Place, services: Services, newest: int) -> int:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from config import SANDBOX, load_settings
 from tasks.cli.errors import Refusal
 from tasks.cli.terminal import Terminal
-from worker.folders import Folders, find_folders
-from worker.foreground import run_foreground
-from worker.last_words import open_log
 from worker.logs import set_up_small
 from worker.readiness import wait_for_port, wait_for_worker
+from worker.stack.folders import Folders, find_folders
+from worker.stack.foreground import run_foreground
+from worker.stack.last_words import open_log
 
 if TYPE_CHECKING:
     from config import Settings
     from tasks.cli.session import Session
-    from worker.private import Urls
+    from worker.stack.private import Urls
 
 _WITHIN_S = 60.0
 """A slow machine's worker and Flower are up long before."""

@@ -24,14 +24,14 @@ import pytest
 import redis
 
 from tests.needs import need
-from worker import attachment
-from worker.attachment import Attachment, attach, is_up, read_status
-from worker.environment import Commands
-from worker.folders import Folders, StackError, find_folders
-from worker.lockfile import find_pid_space, is_locked, read_note, try_lock
-from worker.private import build_server_spec, wait_for_ping
-from worker.processes import Nursery
-from worker.server_program import find_server_program
+from worker.stack import attachment
+from worker.stack.attachment import Attachment, attach, is_up, read_status
+from worker.stack.environment import Commands
+from worker.stack.folders import Folders, StackError, find_folders
+from worker.stack.lockfile import find_pid_space, is_locked, read_note, try_lock
+from worker.stack.private import build_server_spec, wait_for_ping
+from worker.stack.processes import Nursery
+from worker.stack.server_program import find_server_program
 
 ROOT = Path(__file__).parents[2]
 
@@ -222,7 +222,7 @@ def test_the_worker_ends_though_a_reading_command_stays(stack: Stack) -> None:
 def test_many_commands_at_once_start_one_stack(stack: Stack) -> None:
     """However many come first, one supervisor, one server and one worker run."""
     code = (
-        "import sys, json; from worker.attachment import attach; from worker.environment import Commands\n"
+        "import sys, json; from worker.stack.attachment import attach; from worker.stack.environment import Commands\n"
         "with attach('worker', commands=Commands(worker=tuple(json.loads(sys.argv[1])))) as held:\n"
         "    print(held.supervisor_pid, flush=True); sys.stdin.read()"
     )
@@ -249,9 +249,7 @@ def test_many_commands_at_once_start_one_stack(stack: Stack) -> None:
 
 def test_a_killed_command_is_noticed(stack: Stack) -> None:
     """kill -9 of the only command: the stack ends as if it had left."""
-    code = (
-        "import sys; from worker.attachment import attach; a = attach('server'); print(1, flush=True); sys.stdin.read()"
-    )
+    code = "import sys; from worker.stack.attachment import attach; a = attach('server'); print(1, flush=True); sys.stdin.read()"
     with _in_background(stack, code) as command:
         assert _line(command) == "1"
         command.kill()
@@ -466,7 +464,7 @@ def test_a_server_that_cannot_read_its_data_is_a_sentence(stack: Stack) -> None:
 def test_a_process_without_a_url_holds_the_server_while_it_lives(stack: Stack) -> None:
     """A plain `celery -A worker worker` finds a server, and asking again finds the same."""
     code = (
-        "import sys; from worker.attachment import ensure_server, keep_server\n"
+        "import sys; from worker.stack.attachment import ensure_server, keep_server\n"
         "assert keep_server() == []; urls = ensure_server(); assert ensure_server() is urls; assert keep_server() == []\n"
         "print(urls.redis_url, flush=True); sys.stdin.read()"
     )
@@ -482,9 +480,9 @@ def test_a_process_without_a_url_holds_the_server_while_it_lives(stack: Stack) -
 
 UP = """
 import json, sys
-from worker.environment import Commands
-from worker.folders import StackError
-from worker.foreground import run_foreground
+from worker.stack.environment import Commands
+from worker.stack.folders import StackError
+from worker.stack.foreground import run_foreground
 commands = Commands(**{name: tuple(argv) for name, argv in json.loads(sys.argv[1]).items()})
 try:
     code = run_foreground(commands=commands, on_ready=lambda urls: print(urls.redis_url, flush=True))

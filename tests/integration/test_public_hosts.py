@@ -26,7 +26,7 @@ import pytest
 from tests.processes import ROOT, plain_environment, wait_until
 from tests.sandboxes import Sandbox, connection_table, run_sandbox
 from tests.servers import run_proxy
-from worker.attachment import read_status
+from worker.stack.attachment import read_status
 
 LOGIN, GRAPH = "login.microsoftonline.com", "graph.microsoft.com"
 SANDBOX = ("--names", f"{LOGIN},{GRAPH}", "--quota", "off", "--replication", "0")

@@ -319,6 +319,6 @@ def test_the_private_stack_writes_nothing_of_it() -> None:
 
 
 def _is_over(env: dict[str, str]) -> bool:
-    from worker.attachment import read_status
+    from worker.stack.attachment import read_status
 
     return read_status(env) is None

@@ -7,7 +7,7 @@ import json
 import time
 
 from tests.places import Place, Typist
-from worker.folders import find_folders
+from worker.stack.folders import find_folders
 
 
 def test_results_are_for_their_owner_alone_and_can_be_fed_back(place: Place) -> None:

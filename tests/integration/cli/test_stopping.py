@@ -13,7 +13,7 @@ import pytest
 
 from tests.places import JOB, Place, Result, Typist
 from tests.processes import USHER, running, wait_until
-from worker.folders import find_folders
+from worker.stack.folders import find_folders
 
 
 def test_ctrl_c_pauses_and_resume_goes_on(place: Place) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from config import load_settings
 from tasks.cli.uptime import describe_stack
-from worker.folders import Folders
-from worker.private import private_urls
+from worker.stack.folders import Folders
+from worker.stack.private import private_urls
 
 FOLDERS = Folders(Path("/state"), Path("/state"))
 URLS = private_urls(FOLDERS.server_socket)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from worker.folders import StackError
-from worker.keeper import Keeper, compute_backoff_s
-from worker.last_words import explain_end, open_log, read_last_line
-from worker.lockfile import FileLock, find_pid_space, is_locked, read_note, try_lock
-from worker.processes import ChildSpec, Nursery
+from worker.stack.folders import StackError
+from worker.stack.keeper import Keeper, compute_backoff_s
+from worker.stack.last_words import explain_end, open_log, read_last_line
+from worker.stack.lockfile import FileLock, find_pid_space, is_locked, read_note, try_lock
+from worker.stack.processes import ChildSpec, Nursery
 
 READY = "print('ready', flush=True); "
 SLEEP = READY + "import time; time.sleep(60)"
@@ -107,7 +107,7 @@ async def test_a_holder_elsewhere_is_not_signalled(
     tmp_path: Path, nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process id of another machine or container means nothing here: one sentence, and no signal to a stranger."""
-    monkeypatch.setattr("worker.processes._ORPHAN_TERM_S", 0.1)
+    monkeypatch.setattr("worker.stack.processes._ORPHAN_TERM_S", 0.1)
     spec = _spec(tmp_path, SLEEP)
     lock = try_lock(spec.lock)
     assert lock is not None
@@ -162,7 +162,7 @@ async def test_a_program_that_is_not_there_is_a_sentence(tmp_path: Path, nursery
 
 def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs do not grow for ever, and are for their owner alone."""
-    monkeypatch.setattr("worker.last_words.LOG_BYTES_MAX", 10)
+    monkeypatch.setattr("worker.stack.last_words.LOG_BYTES_MAX", 10)
     log = tmp_path / "a.log"
     for text in (b"more than ten bytes\n", b"new\n\n"):
         fd = open_log(log)

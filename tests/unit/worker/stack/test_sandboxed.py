@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.folders import StackError
-from worker.sandboxed import (
+from worker.stack.folders import StackError
+from worker.stack.sandboxed import (
     load_sandbox_connection,
     refuse_sandbox_behind,
 )

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.folders import Folders, StackError
+from worker.stack.folders import Folders, StackError
 
 _VERSION = re.compile(r"\b(Valkey|Redis) server v=(\d+)\.(\d+)\.(\d+)")
 _MINIMUM = {"Redis": (7, 0), "Valkey": (7, 2)}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.folders import Folders, StackError
-from worker.server_program import ServerProgram, choose_server_program, find_server_program
+from worker.stack.folders import Folders, StackError
+from worker.stack.server_program import ServerProgram, choose_server_program, find_server_program
 
 
 def _program(folder: Path, name: str, says: str) -> Path:

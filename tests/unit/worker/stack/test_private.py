@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.folders import Folders, StackError
-from worker.private import (
+from worker.stack.folders import Folders, StackError
+from worker.stack.private import (
     build_server_config,
     ensure_ledger_key,
     private_urls,

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from worker.lockfile import adopt_lock, is_locked, read_note, try_lock
+from worker.stack.lockfile import adopt_lock, is_locked, read_note, try_lock
 
 
 def test_a_lock_is_had_once(tmp_path: Path) -> None:

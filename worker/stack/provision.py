@@ -10,12 +10,12 @@ import asyncio
 import os
 from typing import Any
 
-from worker.attendance import Attendance, Client
-from worker.control import Mode
-from worker.crew import WORKER_PATIENCE_S, Crew
-from worker.environment import COMMAND_LINE, Order, find_differences, tell_differences
-from worker.folders import Folders, StackError
-from worker.sandboxed import READY_WITHIN_S
+from worker.stack.attendance import Attendance, Client
+from worker.stack.control import Mode
+from worker.stack.crew import WORKER_PATIENCE_S, Crew
+from worker.stack.environment import COMMAND_LINE, Order, find_differences, tell_differences
+from worker.stack.folders import Folders, StackError
+from worker.stack.sandboxed import READY_WITHIN_S
 
 SERVER_UP_S = 60.0
 """A server that reads a large append-only file takes its time; a command is told to wait that long."""

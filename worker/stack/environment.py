@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from config.sources import find_file
-from worker.folders import Folders, make_absolute
-from worker.private import Urls
+from worker.stack.folders import Folders, make_absolute
+from worker.stack.private import Urls
 
 COMMAND_LINE = "the worker's command line"
 """The one mark that is no variable's name."""
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 _REFERENCE = re.compile(r"""\benv:([A-Za-z_][A-Za-z0-9_]*)""")
 _RELATIVE_FILE = re.compile(r"""\bfile:([^/,"\]][^,"\]]*)""")
 _CONFIG = "USHER_CONFIG"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.folders import SOCKET_PATH_MAX, StackError, find_folders
+from worker.stack.folders import SOCKET_PATH_MAX, StackError, find_folders
 
 
 def test_state_dir_is_first_asked_of_usher_then_of_xdg_then_of_home() -> None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.folders import Folders, StackError
-from worker.processes import Child, ChildSpec
+from worker.stack.folders import Folders, StackError
+from worker.stack.processes import Child, ChildSpec
 
 READY_WITHIN_S = 20.0
 _POLL_S = 0.02

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from worker.control import dump_message
+from worker.stack.control import dump_message
 
 
 @dataclass(eq=False, slots=True)

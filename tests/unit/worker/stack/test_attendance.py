@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any, cast
 
-from worker.attendance import Attendance, Client
+from worker.stack.attendance import Attendance, Client
 
 
 class Line:

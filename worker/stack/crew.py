@@ -7,12 +7,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
-from worker.attendance import Attendance
-from worker.environment import Order, build_watcher_env, build_worker_env
-from worker.folders import Folders
-from worker.keeper import Keeper
-from worker.last_words import explain_end, read_last_line
-from worker.private import (
+from worker.stack.attendance import Attendance
+from worker.stack.environment import Order, build_watcher_env, build_worker_env
+from worker.stack.folders import Folders
+from worker.stack.keeper import Keeper
+from worker.stack.last_words import explain_end, read_last_line
+from worker.stack.private import (
     Urls,
     build_server_spec,
     ensure_ledger_key,
@@ -20,9 +20,9 @@ from worker.private import (
     private_urls,
     wait_for_ping,
 )
-from worker.processes import Child, ChildSpec, Nursery
-from worker.sandboxed import build_sandbox_spec, wait_for_sandbox
-from worker.server_program import choose_server_program
+from worker.stack.processes import Child, ChildSpec, Nursery
+from worker.stack.sandboxed import build_sandbox_spec, wait_for_sandbox
+from worker.stack.server_program import choose_server_program
 
 logger = logging.getLogger("usher.stack")
 

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from worker.folders import StackError
-from worker.last_words import open_log
-from worker.lockfile import FileLock, find_pid_space, is_locked, read_note, try_lock
+from worker.stack.folders import StackError
+from worker.stack.last_words import open_log
+from worker.stack.lockfile import FileLock, find_pid_space, is_locked, read_note, try_lock
 
 logger = logging.getLogger("usher.stack")
 

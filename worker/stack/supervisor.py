@@ -16,16 +16,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from worker.attendance import Attendance
-from worker.control import Mode, build_note
-from worker.crew import Crew, Role
-from worker.environment import Order, build_plain_env
-from worker.folders import Folders
-from worker.lockfile import FileLock, find_pid_space
-from worker.private import Urls
-from worker.processes import Nursery
-from worker.provision import SERVER_UP_S, Provision
-from worker.reception import Reception
+from worker.stack.attendance import Attendance
+from worker.stack.control import Mode, build_note
+from worker.stack.crew import Crew, Role
+from worker.stack.environment import Order, build_plain_env
+from worker.stack.folders import Folders
+from worker.stack.lockfile import FileLock, find_pid_space
+from worker.stack.private import Urls
+from worker.stack.processes import Nursery
+from worker.stack.provision import SERVER_UP_S, Provision
+from worker.stack.reception import Reception
 
 GRACE_S = 10.0
 """From the last command's end to the stack's: long enough for the next command of a person at work. USHER_GRACE_S changes it."""

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from worker.control import VERSION, open_channel
-from worker.crew import Role
-from worker.environment import Commands, build_order
-from worker.folders import Folders, StackError, find_folders
-from worker.lockfile import FileLock, try_lock
-from worker.private import Urls
-from worker.supervisor import Company, Foreground, supervise
+from worker.stack.control import VERSION, open_channel
+from worker.stack.crew import Role
+from worker.stack.environment import Commands, build_order
+from worker.stack.folders import Folders, StackError, find_folders
+from worker.stack.lockfile import FileLock, try_lock
+from worker.stack.private import Urls
+from worker.stack.supervisor import Company, Foreground, supervise
 
 
 async def _nobody(urls: Urls, describe: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:

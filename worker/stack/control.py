@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from worker.folders import Folders
-from worker.lockfile import read_note
+from worker.stack.folders import Folders
+from worker.stack.lockfile import read_note
 
 VERSION = 1
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.environment import (
+from worker.stack.environment import (
     COMMAND_LINE,
     Commands,
     Order,
@@ -16,8 +16,8 @@ from worker.environment import (
     build_worker_env,
     find_differences,
 )
-from worker.folders import Folders
-from worker.private import private_urls
+from worker.stack.folders import Folders
+from worker.stack.private import private_urls
 
 FOLDERS = Folders(Path("/state"), Path("/state"))
 CONFIG = """
@@ -151,7 +151,7 @@ def test_only_the_worker_gets_the_secrets(config: Path) -> None:
     assert worker["CONTOSO_SECRET"] == "s"
     assert worker["USHER_PRIVATE"] == "1"
     assert worker["USHER_STATE_DIR"] == "/state"
-    assert worker["PYTHONPATH"].split(":")[0] == str(Path(__file__).parents[3])
+    assert worker["PYTHONPATH"].split(":")[0] == str(Path(__file__).parents[4])
     assert worker["PYTHONPATH"].split(":")[-1] == "/x"
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from worker.folders import Folders, StackError
-from worker.last_words import explain_end, read_last_line
 from worker.ledger_key import SHORTEST_FILE, write_key
-from worker.processes import Child, ChildSpec
-from worker.server_program import ServerProgram
+from worker.stack.folders import Folders, StackError
+from worker.stack.last_words import explain_end, read_last_line
+from worker.stack.processes import Child, ChildSpec
+from worker.stack.server_program import ServerProgram
 
 PING_EVERY_S = 0.01
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from worker.attendance import Attendance, Client
-from worker.control import MESSAGE_BYTES_MAX, VERSION, Mode, dump_message, parse_message
-from worker.crew import Crew
-from worker.folders import Folders
-from worker.private import private_urls
-from worker.provision import Provision
+from worker.stack.attendance import Attendance, Client
+from worker.stack.control import MESSAGE_BYTES_MAX, VERSION, Mode, dump_message, parse_message
+from worker.stack.crew import Crew
+from worker.stack.folders import Folders
+from worker.stack.private import private_urls
+from worker.stack.provision import Provision
 
 _FIRST_LINE_WITHIN_S = 10.0
 

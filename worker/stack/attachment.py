@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from worker.control import VERSION, Channel, open_channel
-from worker.environment import Commands, build_order, build_plain_env, build_stack_variables
-from worker.folders import Folders, StackError, find_folders
-from worker.last_words import read_last_line
-from worker.lockfile import FileLock, try_lock
-from worker.private import Urls, ensure_ledger_key, private_urls
-from worker.sandboxed import SandboxInfo, read_sandbox_info
+from worker.stack.control import VERSION, Channel, open_channel
+from worker.stack.environment import Commands, build_order, build_plain_env, build_stack_variables
+from worker.stack.folders import Folders, StackError, find_folders
+from worker.stack.last_words import read_last_line
+from worker.stack.lockfile import FileLock, try_lock
+from worker.stack.private import Urls, ensure_ledger_key, private_urls
+from worker.stack.sandboxed import SandboxInfo, read_sandbox_info
 
 Need = Literal["server", "worker"]
 
@@ -254,7 +254,7 @@ def _start_supervisor(folders: Folders, lock: FileLock, env: Mapping[str, str]) 
     lock.clear_note()
     try:
         subprocess.run(
-            [sys.executable, "-P", "-m", "worker.background", "--lock-fd", str(lock.fd)],
+            [sys.executable, "-P", "-m", "worker.stack.background", "--lock-fd", str(lock.fd)],
             env=build_plain_env(env, folders),
             cwd=folders.state,
             stdin=subprocess.DEVNULL,

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from worker.folders import StackError
-from worker.processes import Child, ChildSpec, Nursery
+from worker.stack.folders import StackError
+from worker.stack.processes import Child, ChildSpec, Nursery
 
 logger = logging.getLogger("usher.stack")
 
