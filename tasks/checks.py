@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from tasks.ends import check_secret
 from tasks.findings import Finding, absent
 from tasks.permissions import FEATURES, needs_of
-from worker.batching import Fate, GraphRequest
-from worker.directory import READ_ROLES
 from worker.errors import TokenRefused, TokenUnavailable, UsherError
 from worker.gates import HoldReason
+from worker.graph.batch import Fate, GraphRequest
+from worker.graph.users import READ_ROLES
 
 if TYPE_CHECKING:
     from config import Connection

@@ -16,8 +16,8 @@ from urllib.parse import quote
 from worker.addresses import fold_address
 from worker.asking import WAITS_S, Asker, Unread
 from worker.chunks import ChunkContents
-from worker.directory import DirectoryUser
 from worker.foresight import Foreseen, Seen, Would, foresee
+from worker.graph.users import DirectoryUser
 from worker.lookups import LookUps, WhyNot
 from worker.model import KnownRow, Options, RowState
 from worker.operations.invite_precheck import is_overruled

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from config.version import read_version
 from tasks.checks import check_connection
 from tasks.forgetful import find_forgetful
-from worker.batching import GraphRequest
 from worker.errors import LedgerError, SealError, UsherError
+from worker.graph.batch import GraphRequest
 from worker.programs import Program, seen
 from worker.store.client import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
 from worker.timetable import Timetable

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from worker.directory import READ_ROLES
+from worker.graph.users import READ_ROLES
 
 _USERS = tuple(sorted(READ_ROLES - {"User.Read.All"}))
 _ORGANIZATION = (

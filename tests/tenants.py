@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote
 
-from worker.batching import Fate, GraphAnswer, GraphRequest, answer_all
-from worker.graph import Exchange
+from worker.graph.batch import Fate, GraphAnswer, GraphRequest, answer_all
+from worker.graph.client import Exchange
 
 _QUOTED = re.compile(r"'([^']*)'")
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from worker.credentials import AccessToken, Credential, SigninTarget, make_token
 from worker.errors import TokenError, TokenRefused, TokenUnavailable, WayOutUnusable
+from worker.graph.retry import parse_retry_after
 from worker.net import tls
-from worker.retries import parse_retry_after
 from worker.signin import SigninKind, explain_signin
 
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker.batching import GraphAnswer, GraphRequest
-from worker.causes import Kind, OperationRules
 from worker.errors import TokenUnavailable
+from worker.graph.batch import GraphAnswer, GraphRequest
+from worker.graph.causes import Kind, OperationRules
+from worker.graph.verdicts import READ_POLICY, Verdict, decide
 from worker.quota import Bucket, read_buckets, throttled_buckets
 from worker.rests import Rest, Stop
 from worker.spending import SLOWED
-from worker.verdicts import READ_POLICY, Verdict, decide
 
 if TYPE_CHECKING:
     from config import Connection

@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from worker.addresses import fold_address
-from worker.batching import BATCH_LIMIT
 from worker.blobs import is_final
 from worker.consequences import Consequences, build_outcome, build_skip, mark_refusals, sum_up
 from worker.first_look import FirstLook
-from worker.graph import Exchange, Priority
+from worker.graph.batch import BATCH_LIMIT
+from worker.graph.client import Exchange, Priority
+from worker.graph.limit_header import read_used
+from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
+from worker.graph.verdicts import Verdict
 from worker.logs import bind
 from worker.lookups import LookUps
 from worker.model import ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
@@ -24,15 +27,12 @@ from worker.operations.operation import Asked, Channel, word_of
 from worker.quota import Bucket
 from worker.reactions import Reactions
 from worker.rests import Rest, Stop
-from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.store.client import keep_trying
-from worker.usage import read_used
-from worker.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from worker.batching import GraphAnswer, GraphRequest
     from worker.credentials import AccessToken
-    from worker.directory import DirectoryUser
+    from worker.graph.batch import GraphAnswer, GraphRequest
+    from worker.graph.users import DirectoryUser
     from worker.services import Services
 
 log = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from worker.causes import HoldKind, Kind
+from worker.graph.causes import HoldKind, Kind
+from worker.graph.verdicts import Verdict
 from worker.model import Outcome, RowState
-from worker.verdicts import Verdict
 
 _FINAL = {
     Kind.INVITED: RowState.INVITED,

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.addresses import fold_address
-from worker.causes import HoldKind, Kind
+from worker.graph.causes import HoldKind, Kind
+from worker.graph.verdicts import Verdict
 from worker.lookups import Found, LookUps, WhyNot
 from worker.model import IndexPlace, Lease, Outcome, RowState
 from worker.operations.invite_precheck import is_overruled
 from worker.operations.operation import Attempt, Channel, Look
 from worker.reactions import Reactions
 from worker.rests import Stop
-from worker.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from worker.directory import DirectoryUser
+    from worker.graph.users import DirectoryUser
     from worker.services import Services
 
 FRESH_S = 600.0

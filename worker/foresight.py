@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.causes import Cause
-from worker.directory import DirectoryUser
+from worker.graph.causes import Cause
+from worker.graph.users import DirectoryUser
 from worker.lookups import WhyNot
 from worker.model import KnownRow, Row, RowState
 from worker.operations.invite_precheck import build_known, judge

@@ -17,12 +17,12 @@ from redis.asyncio import Redis
 
 from worker import blobs
 from worker.audit import Trail
-from worker.batching import BATCH_LIMIT
 from worker.chunks import ChunkContents, can_open_links, links_context, read_chunk
 from worker.doubts import Doubts
 from worker.errors import LedgerTooNew
+from worker.graph.batch import BATCH_LIMIT
+from worker.graph.latency import UNKNOWN_S
 from worker.keys import SCHEMA, Keys
-from worker.latency import UNKNOWN_S
 from worker.model import (
     ChunkEnd,
     Grant,

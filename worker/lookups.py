@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from worker.batching import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
-from worker.causes import Kind
-from worker.directory import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
+from worker.graph.batch import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
+from worker.graph.causes import Kind
+from worker.graph.users import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
+from worker.graph.verdicts import READ_USERS, Verdict, decide
 from worker.model import Lane
 from worker.quota import Bucket, read_buckets
 from worker.rests import Rest, Stop
-from worker.verdicts import READ_USERS, Verdict, decide
 
 if TYPE_CHECKING:
     from config import Connection
-    from worker.batching import GraphAnswer
     from worker.credentials import AccessToken
+    from worker.graph.batch import GraphAnswer
     from worker.services import Services
 
 _ROUNDS = 5

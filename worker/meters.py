@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from worker.batching import Fate, GraphAnswer
+from worker.graph.batch import Fate, GraphAnswer
 from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:

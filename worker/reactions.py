@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.causes import HoldKind
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.gates import WHOLE, Held, HoldReason
+from worker.graph.causes import HoldKind
+from worker.graph.verdicts import Verdict
 from worker.model import Lane
 from worker.patience import Patience
 from worker.quota import Bucket, throttled_buckets
 from worker.rests import Rest, Stop
 from worker.spending import SLOWED
 from worker.trouble import Backoff
-from worker.verdicts import Verdict
 
 if TYPE_CHECKING:
     from config import Connection

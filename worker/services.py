@@ -20,12 +20,13 @@ from worker.audit_log import AuditLog
 from worker.channels import split_channel
 from worker.clocks import Clocks
 from worker.gates import Gates
-from worker.graph import GraphClient
+from worker.graph.client import GraphClient
+from worker.graph.latency import Latencies
+from worker.graph.limit_header import Begun
 from worker.index import GuestIndex
 from worker.jobs import Jobs
 from worker.key_hold import KeyHold
 from worker.keys import Keys
-from worker.latency import Latencies
 from worker.ledger import Ledger
 from worker.meters import Meters
 from worker.shelf import TokenShelf
@@ -33,7 +34,6 @@ from worker.store.client import open_client
 from worker.store.keyring import Keyring, no_sealer
 from worker.tenants import Tenants
 from worker.tokens import TokenSource
-from worker.usage import Begun
 
 if TYPE_CHECKING:
     from config import Connection, Settings

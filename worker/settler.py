@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from worker.addresses import fold_address
 from worker.channels import split_channel
-from worker.directory import MOST_ADDRESSES
 from worker.doubts import DoubtfulRow
 from worker.errors import SealError, TokenUnavailable
+from worker.graph.users import MOST_ADDRESSES
 from worker.leases import Leases
 from worker.logs import bound
 from worker.lookups import Found, LookUps, WhyNot

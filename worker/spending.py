@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from worker.batching import BATCH_LIMIT
+from worker.graph.batch import BATCH_LIMIT
 from worker.keys import Keys
 from worker.model import Lane
 from worker.quota import Bucket

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from config.values import fold_domain
 from worker.addresses import fold_address
 from worker.asking import Asker, Unread
+from worker.graph.verdicts import READ_DELETED, READ_ORGANIZATION
 from worker.rests import Stop
-from worker.verdicts import READ_DELETED, READ_ORGANIZATION
 
 if TYPE_CHECKING:
     from config import Connection

@@ -23,10 +23,10 @@ from typing import Any, TypeVar
 from tenacity import AsyncRetrying, RetryCallState
 
 from worker.application import Application, CredentialRefused, authority_of
-from worker.batching import Fate
 from worker.credentials import AccessToken, Credential, SigninTarget, load_credentials
 from worker.errors import TokenError, TokenRefused, TokenUnavailable
-from worker.retries import READS, decide_retry
+from worker.graph.batch import Fate
+from worker.graph.retry import READS, decide_retry
 from worker.shelf import UNLOCKED, TokenShelf
 
 REPEAT_AFTER_S = 5.0

@@ -18,9 +18,9 @@ import orjson
 from worker import blobs
 from worker.addresses import fold_address
 from worker.channels import INVITE
-from worker.directory import MOST_ADDRESSES
 from worker.errors import TokenUnavailable
 from worker.gates import HoldReason
+from worker.graph.users import MOST_ADDRESSES
 from worker.lookups import Found, LookUps, WhyNot
 from worker.model import Lane, Options, Outcome, RowState
 from worker.operations.invite import wants_mail

@@ -16,15 +16,15 @@ from config import Connection, load_settings
 from tests.ledgers import Desk
 from tests.processes import USHER
 from tests.sites import Site
-from worker.causes import HoldKind, Kind
 from worker.credentials import AccessToken, make_token
 from worker.gates import Held, HoldReason
+from worker.graph.causes import HoldKind, Kind
+from worker.graph.verdicts import Verdict
 from worker.job_view import JobView
 from worker.model import Counts, Grant, JobState, Lane, Lease, Outcome, Refusals, RowState
 from worker.operations.operation import Channel
 from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions
-from worker.verdicts import Verdict
 
 pytestmark = pytest.mark.sandbox(replication="0")
 

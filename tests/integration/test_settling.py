@@ -14,13 +14,16 @@ import pytest
 
 from config import Connection, Settings, parse_connection
 from tests.ledgers import Desk
-from worker.batching import Fate, GraphAnswer, GraphRequest
 from worker.chunk import BlockedDomains, ChunkRun
 from worker.clocks import Clocks
-from worker.directory import DirectoryUser
-from worker.graph import Exchange
+from worker.graph.batch import Fate, GraphAnswer, GraphRequest
+from worker.graph.client import Exchange
+from worker.graph.latency import Latencies
+from worker.graph.limit_header import Begun
+from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
+from worker.graph.users import DirectoryUser
+from worker.graph.verdicts import Verdict
 from worker.index import GuestIndex
-from worker.latency import Latencies
 from worker.leases import Leases
 from worker.lookups import Delay, Found, LookUps, WhyNot
 from worker.meters import Meters
@@ -29,13 +32,10 @@ from worker.operations.operation import Channel
 from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions
 from worker.rests import Rest, Stop
-from worker.retries import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.services import Services
 from worker.settler import Settler
 from worker.store.client import read_time_ms
 from worker.store.keyring import no_sealer
-from worker.usage import Begun
-from worker.verdicts import Verdict
 
 _TABLE = {"tenant_id": "1" * 8 + "-1111-1111-1111-" + "1" * 12, "client_id": "a", "client_secret": "env:NONE"}
 CONTOSO = parse_connection("contoso", _TABLE)

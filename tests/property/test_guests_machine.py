@@ -29,7 +29,7 @@ from tests.property.test_ledger_machine import CONNECTIONS, LedgerMachine
 from tests.tenants import INVITES, READS, Answered, Call, Guest, PlayedTenant, start_worker
 from worker.clocks import Clocks
 from worker.credentials import make_token
-from worker.graph import GraphClient
+from worker.graph.client import GraphClient
 from worker.leases import Leases
 from worker.lookups import LookUps
 from worker.model import JobState, Lane, Options, RowState, Ticket

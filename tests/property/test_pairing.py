@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.batching import Fate, GraphRequest, pair_answers
+from worker.graph.batch import Fate, GraphRequest, pair_answers
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

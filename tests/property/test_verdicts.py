@@ -5,12 +5,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.batching import Fate, GraphAnswer
-from worker.causes import Kind, OperationRules
+from worker.graph.batch import Fate, GraphAnswer
+from worker.graph.causes import Kind, OperationRules
+from worker.graph.verdicts import READ_DELETED, READ_ORGANIZATION, READ_POLICY, READ_USERS, decide
 from worker.operations.invite_rules import INVITE
 from worker.operations.reset_rules import RESET
 from worker.signin import SigninKind, explain_signin
-from worker.verdicts import READ_DELETED, READ_ORGANIZATION, READ_POLICY, READ_USERS, decide
 
 _ASKED = (INVITE, RESET, READ_USERS, READ_ORGANIZATION, READ_POLICY, READ_DELETED)
 _JSON = st.recursive(

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from worker.batching import GraphRequest
-from worker.causes import HoldKind, Kind
+from worker.graph.batch import GraphRequest
+from worker.graph.causes import HoldKind, Kind
+from worker.graph.verdicts import Verdict, decide
 from worker.model import KnownRow, Options, Outcome, Row, RowState
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE
 from worker.operations.operation import Asked, Attempt, Call, Look
 from worker.quota import invitation_buckets
-from worker.verdicts import Verdict, decide
 
 if TYPE_CHECKING:
     from config import Connection, Settings
-    from worker.batching import GraphAnswer
-    from worker.directory import DirectoryUser
+    from worker.graph.batch import GraphAnswer
+    from worker.graph.users import DirectoryUser
     from worker.quota import Bucket
 
 

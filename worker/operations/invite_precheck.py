@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from worker.clocks import Clocks
-from worker.directory import DirectoryUser
+from worker.graph.users import DirectoryUser
 from worker.model import KnownRow, Outcome, RowState
 from worker.operations.operation import Attempt
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from worker.batching import GraphAnswer
-from worker.causes import Cause, HoldKind, Kind, OperationRules, Rule
-from worker.patterns import wording
-from worker.verdicts import Verdict, decide_lost, text_of
+from worker.graph.batch import GraphAnswer
+from worker.graph.causes import Cause, HoldKind, Kind, OperationRules, Rule
+from worker.graph.patterns import wording
+from worker.graph.verdicts import Verdict, decide_lost, text_of
 
 
 class InviteCause(StrEnum):

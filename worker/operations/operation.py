@@ -16,11 +16,11 @@ from worker.model import STATUS_OF, KnownRow, Options, Outcome, Row, RowState
 
 if TYPE_CHECKING:
     from config import Connection, Settings
-    from worker.batching import GraphAnswer, GraphRequest
-    from worker.causes import OperationRules
-    from worker.directory import DirectoryUser
+    from worker.graph.batch import GraphAnswer, GraphRequest
+    from worker.graph.causes import OperationRules
+    from worker.graph.users import DirectoryUser
+    from worker.graph.verdicts import Verdict
     from worker.quota import Bucket
-    from worker.verdicts import Verdict
 
 
 class Look(Enum):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from worker.causes import Kind, OperationRules, Rule
+from worker.graph.causes import Kind, OperationRules, Rule
+from worker.graph.patterns import wording
 from worker.operations.invite_rules import read_invitation
-from worker.patterns import wording
 
 
 class ResetCause(StrEnum):

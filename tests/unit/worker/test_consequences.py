@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from worker.causes import HoldKind, Kind
 from worker.consequences import build_outcome, build_skip, mark_refusals, sum_up
+from worker.graph.causes import HoldKind, Kind
+from worker.graph.verdicts import Verdict
 from worker.model import FINAL, Outcome, RowState
-from worker.verdicts import Verdict
 
 
 def _outcome(verdict: Verdict, *, silent: bool = False, may_read: bool = True, doubts: bool = True) -> Outcome:

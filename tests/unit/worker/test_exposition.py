@@ -10,8 +10,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.scrapes import Series, pick, read_page
-from worker.batching import Fate, GraphAnswer
 from worker.exposition import MOST_NAMES, Names, build_metrics, build_registry
+from worker.graph.batch import Fate, GraphAnswer
 from worker.meters import BOUNDS, Meters
 from worker.observing import ConnectionLook, Level, Look
 

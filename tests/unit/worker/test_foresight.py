@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from worker.directory import DirectoryUser
 from worker.foresight import Foreseen, Seen, Would, foresee
+from worker.graph.users import DirectoryUser
 from worker.lookups import WhyNot
 from worker.model import KnownRow
 from worker.tenant_rules import (

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from config import Settings, parse_connection
-from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer, GraphRequest
 from worker.clocks import Clocks
-from worker.directory import MOST_ADDRESSES
+from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer, GraphRequest
+from worker.graph.users import MOST_ADDRESSES
 from worker.lookups import Found, LookUps, WhyNot
 from worker.meters import Meters
 from worker.model import Lane

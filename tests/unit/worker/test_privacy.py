@@ -15,10 +15,10 @@ from celery.exceptions import Reject
 
 from config.secrets import Secret
 from tasks.rows import validate_record
-from worker.batching import Fate, GraphAnswer, GraphRequest
 from worker.chunks import ChunkContents
 from worker.credentials import AccessToken
-from worker.directory import Question
+from worker.graph.batch import Fate, GraphAnswer, GraphRequest
+from worker.graph.users import Question
 from worker.loading import Loading
 from worker.model import Lane, Lease, Options, Outcome, RowState, Ticket
 from worker.privacy import TaskFailed

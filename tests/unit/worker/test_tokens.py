@@ -15,7 +15,7 @@ from tests.signins import TENANT, Entra, Reply, Target, good, refuse, source
 from worker.application import authority_of
 from worker.credentials import SigninTarget
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.graph import GraphTarget, graph_base
+from worker.graph.client import GraphTarget, graph_base
 
 
 async def _no_sleep(seconds: float) -> None:

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-from worker.batching import GraphAnswer
+from worker.graph.batch import GraphAnswer
 
 WARNED_FROM = 0.8
 """Graph shows no smaller share."""

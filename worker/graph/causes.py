@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from worker.patterns import Pattern, find_cause, wording
+from worker.graph.patterns import Pattern, find_cause, wording
 
 if TYPE_CHECKING:
-    from worker.batching import GraphAnswer
-    from worker.verdicts import Verdict
+    from worker.graph.batch import GraphAnswer
+    from worker.graph.verdicts import Verdict
 
 
 class Kind(StrEnum):

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from worker.addresses import fold_address, spellings
-from worker.batching import BATCH_LIMIT, Fate, GraphAnswer, GraphRequest
+from worker.graph.batch import BATCH_LIMIT, Fate, GraphAnswer, GraphRequest
 
 CLAUSES = 15
 """Graph refuses a `$filter` with more."""

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from worker.addresses import fold_address, spellings
-from worker.batching import BATCH_LIMIT, Fate, GraphAnswer
-from worker.directory import CLAUSES, MOST_ADDRESSES, build_questions, build_requests, read_users
+from worker.graph.batch import BATCH_LIMIT, Fate, GraphAnswer
+from worker.graph.users import CLAUSES, MOST_ADDRESSES, build_questions, build_requests, read_users
 
 
 def _answer(*users: dict[str, Any], status: int = 200, fate: Fate = Fate.ANSWERED) -> GraphAnswer:

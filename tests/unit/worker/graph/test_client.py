@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.servers import Certificate, RawServer, Received, answer, listen, make_certificate, run_proxy, run_raw_server
-from worker.batching import NOTE_STALE, NOTE_WHOLE_BATCH, Fate, GraphRequest
-from worker.graph import LARGEST_ANSWER_BYTES, GraphClient, graph_base
-from worker.retries import WHERE_BLIND
+from worker.graph.batch import NOTE_STALE, NOTE_WHOLE_BATCH, Fate, GraphRequest
+from worker.graph.client import LARGEST_ANSWER_BYTES, GraphClient, graph_base
+from worker.graph.retry import WHERE_BLIND
 
 TOKEN = "eyJ.made-up.token"
 ROWS = [

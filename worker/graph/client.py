@@ -28,7 +28,8 @@ from yarl import URL
 
 from config.secrets import Secret
 from config.version import read_version
-from worker.batching import (
+from worker.errors import WayOutUnusable
+from worker.graph.batch import (
     NOTE_STALE,
     NOTE_WHOLE_BATCH,
     Fate,
@@ -38,9 +39,8 @@ from worker.batching import (
     build_batch,
     pair_answers,
 )
-from worker.errors import WayOutUnusable
+from worker.graph.retry import READS, REFUSED_ONLY, RetryRule, decide_retry, parse_http_date, parse_retry_after
 from worker.net import tls
-from worker.retries import READS, REFUSED_ONLY, RetryRule, decide_retry, parse_http_date, parse_retry_after
 
 Priority = Literal["low", "normal", "high"]
 """`x-ms-throttle-priority`: low is throttled first, high is for what a person waits for."""

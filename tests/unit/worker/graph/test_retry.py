@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.batching import Fate
-from worker.retries import READS, REFUSED_ONLY, WHERE_BLIND, RetryRule, decide_retry, parse_retry_after
+from worker.graph.batch import Fate
+from worker.graph.retry import READS, REFUSED_ONLY, WHERE_BLIND, RetryRule, decide_retry, parse_retry_after
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
-from worker.causes import SHARED_RULES, Cause, HoldKind, Kind, OperationRules
+from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer
+from worker.graph.causes import SHARED_RULES, Cause, HoldKind, Kind, OperationRules
+from worker.graph.patterns import Pattern
+from worker.graph.verdicts import READ_USERS, Verdict, decide
 from worker.operations.invite_rules import INVITE, InviteCause
 from worker.operations.reset_rules import RESET, ResetCause
-from worker.patterns import Pattern
-from worker.verdicts import READ_USERS, Verdict, decide
 
 GUID = "0f3c1b2a-1111-4222-8333-444455556666"
 EMAIL = "ada@partner.example"

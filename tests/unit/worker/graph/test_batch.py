@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.batching import Fate, GraphAnswer, GraphRequest, build_batch, pair_answers
+from worker.graph.batch import Fate, GraphAnswer, GraphRequest, build_batch, pair_answers
 
 
 def _invite(request_id: str) -> GraphRequest:

@@ -15,7 +15,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-from worker.batching import Fate
+from worker.graph.batch import Fate
 
 LONGEST_RETRY_AFTER_S = 86_400.0
 """A longer Retry-After is cut to a day: a typing error of a proxy must not close a gate for a year."""

@@ -15,9 +15,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from config.values import fold_domain
-from worker.batching import NOTE_WHOLE_BATCH, Fate, GraphAnswer
-from worker.causes import Cause, HoldKind, Kind, OperationRules
-from worker.retries import parse_retry_after
+from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer
+from worker.graph.causes import Cause, HoldKind, Kind, OperationRules
+from worker.graph.retry import parse_retry_after
 
 
 class Verdict(NamedTuple):  # one a row: made in a quarter of the time that a frozen dataclass takes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.latency import UNKNOWN_S, Latencies
+from worker.graph.latency import UNKNOWN_S, Latencies
 
 
 def test_nothing_seen_is_a_second() -> None:
