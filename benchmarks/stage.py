@@ -181,8 +181,8 @@ async def index_bytes(stage: Stage) -> int:
 @asynccontextmanager
 async def _open_jobs(stage: Stage) -> AsyncIterator[tuple[Any, Any]]:
     from config import load_settings
-    from worker.jobs import Jobs
-    from worker.keys import Keys
+    from worker.ledger.jobs import Jobs
+    from worker.ledger.keys import Keys
     from worker.store.client import open_client
 
     settings = load_settings(stage.env)
@@ -193,7 +193,7 @@ async def _open_jobs(stage: Stage) -> AsyncIterator[tuple[Any, Any]]:
 
 async def _trust(stage: Stage) -> None:
     from config import load_settings
-    from worker.keys import Keys
+    from worker.ledger.keys import Keys
     from worker.store.client import open_client
 
     settings = load_settings(stage.env)
@@ -216,7 +216,7 @@ def ask_sandbox(stage: Stage, name: str, body: dict[str, Any] | None = None) -> 
 
 
 async def view_job(stage: Stage, job: str) -> Any:
-    """Return a job as it stands (`worker.job_view.JobView`)."""
+    """Return a job as it stands (`worker.ledger.job_view.JobView`)."""
     async with _open_jobs(stage) as (jobs, _):
         return await jobs.view(job)
 
@@ -250,7 +250,7 @@ async def load_job(stage: Stage, connection: str, rows: int) -> Loaded:
 async def wait_for_end(stage: Stage, jobs: Sequence[str], *, within_s: float = 600) -> None:
     """Wait until every job has ended."""
     from config import load_settings
-    from worker.keys import Keys
+    from worker.ledger.keys import Keys
     from worker.store.client import open_client
 
     settings = load_settings(stage.env)

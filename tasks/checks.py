@@ -16,9 +16,9 @@ from tasks.ends import check_secret
 from tasks.findings import Finding, absent
 from tasks.permissions import FEATURES, needs_of
 from worker.errors import TokenRefused, TokenUnavailable, UsherError
-from worker.gates import HoldReason
 from worker.graph.batch import Fate, GraphRequest
 from worker.graph.users import READ_ROLES
+from worker.ledger.gates import HoldReason
 
 if TYPE_CHECKING:
     from config import Connection

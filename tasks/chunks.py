@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from worker.app import app
+from worker.ledger.model import Lane, Ticket
 from worker.logs import bound
-from worker.model import Lane, Ticket
 from worker.runtime import runtime
 
 

@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from worker.addresses import fold_address
 from worker.asking import WAITS_S, Asker, Unread
-from worker.chunks import ChunkContents
 from worker.foresight import Foreseen, Seen, Would, foresee
 from worker.graph.users import DirectoryUser
+from worker.ledger.chunk_contents import ChunkContents
+from worker.ledger.model import KnownRow, Options, RowState
 from worker.lookups import LookUps, WhyNot
-from worker.model import KnownRow, Options, RowState
 from worker.operations.invite_precheck import is_overruled
 from worker.store.client import read_time_ms
 from worker.tenant_rules import Gap, TenantRules

@@ -16,8 +16,8 @@ from worker.lookups import may_try
 
 if TYPE_CHECKING:
     from config import Schedule
+    from worker.ledger.timetable import Planned
     from worker.services import Services
-    from worker.timetable import Planned
 
 _SIGN_IN_WITHIN_S = 5.0
 _STEPS = 2000

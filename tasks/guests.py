@@ -17,8 +17,8 @@ from tasks.submit import Follows, job_id_of, load_message, sender_of
 from tasks.views import outcome_of, pending, view_of
 from worker.app import app
 from worker.echo import plain_word
-from worker.model import JobState, Lane, Options
-from worker.notices import FROM_MESSAGE
+from worker.ledger.model import JobState, Lane, Options
+from worker.ledger.notices import FROM_MESSAGE
 from worker.privacy import acknowledge
 from worker.runtime import Parts, runtime
 from worker.services import Services

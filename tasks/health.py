@@ -17,9 +17,9 @@ from tasks.checks import check_connection
 from tasks.forgetful import find_forgetful
 from worker.errors import LedgerError, SealError, UsherError
 from worker.graph.batch import GraphRequest
-from worker.programs import Program, seen
+from worker.ledger.programs import Program, seen
+from worker.ledger.timetable import Timetable
 from worker.store.client import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
-from worker.timetable import Timetable
 
 if TYPE_CHECKING:
     from config import Settings

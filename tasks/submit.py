@@ -22,13 +22,13 @@ from redis.exceptions import OutOfMemoryError
 from tasks.rows import BadRow, ValidRow
 from tasks.seen import SeenAddresses
 from worker.addresses import fold_address
-from worker.approval import explain
 from worker.channels import INVITE, name_channel
 from worker.errors import LedgerFull
-from worker.jobs import Jobs
-from worker.loading import Loading
-from worker.model import JobState, Lane, Options, Outcome, RowState
-from worker.notices import Notices
+from worker.ledger.approval import explain
+from worker.ledger.jobs import Jobs
+from worker.ledger.loading import Loading
+from worker.ledger.model import JobState, Lane, Options, Outcome, RowState
+from worker.ledger.notices import Notices
 from worker.operations.invite import wants_mail
 from worker.store.client import REFUSE_AT, read_memory
 

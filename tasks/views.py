@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.channels import INVITE
 from worker.echo import plain_word
-from worker.job_view import JobView
+from worker.ledger.job_view import JobView
 from worker.services import Services
 
 _PRIVATE = ("email", "display_name", "redeem_url")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.processes import CELERY, running
 from tests.sites import Site
+from worker.ledger.timetable import Run, Timetable
 from worker.store.client import OUTAGE
-from worker.timetable import Run, Timetable
 
 
 class Beats:

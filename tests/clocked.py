@@ -16,11 +16,11 @@ import pytest
 
 from config import load_settings
 from tests.sites import Site
-from worker import scripts
 from worker.clocks import Clocks
 from worker.leases import Leases
+from worker.ledger import scripts
+from worker.ledger.model import Lane
 from worker.lookups import LookUps
-from worker.model import Lane
 from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services

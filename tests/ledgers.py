@@ -13,13 +13,13 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from worker.doubts import DoubtfulRow
-from worker.gates import Gates
-from worker.jobs import Jobs
-from worker.keys import Keys
-from worker.ledger import Ledger
-from worker.model import Grant, Lane, Lease, Options, Outcome, RowState, Ticket
-from worker.quota import Bucket
+from worker.ledger.batches import Ledger
+from worker.ledger.doubts import DoubtfulRow
+from worker.ledger.gates import Gates
+from worker.ledger.jobs import Jobs
+from worker.ledger.keys import Keys
+from worker.ledger.model import Grant, Lane, Lease, Options, Outcome, RowState, Ticket
+from worker.ledger.quota import Bucket
 from worker.store.client import open_client
 from worker.store.seal import Sealer
 

@@ -22,8 +22,8 @@ from tests.processes import CELERY, Ended, plain_environment, run_command, runni
 from tests.sandboxes import Sandbox, connection_table
 from tests.servers import start_valkey, stop_valkey
 from worker.channels import INVITE, name_channel
-from worker.job_view import JobView
-from worker.model import Counts, Lane, Options
+from worker.ledger.job_view import JobView
+from worker.ledger.model import Counts, Lane, Options
 from worker.store.client import OUTAGE
 
 
@@ -161,7 +161,7 @@ class Site:
         return [record async for record in self.desk.jobs.rows.results(job)]
 
     async def letters(self, job: str) -> str:
-        """Return the letters of all rows of a job (`worker.model.RowState`)."""
+        """Return the letters of all rows of a job (`worker.ledger.model.RowState`)."""
         return "".join([await self.desk.letters(job, n) for n in range((await self.view(job)).chunks)])
 
     async def rows_on_the_wire(self, job: str) -> None:

@@ -17,7 +17,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from worker.broker import guard_broker
-from worker.keys import Keys
+from worker.ledger.keys import Keys
 from worker.place import Place, find_place
 from worker.queues import BULK, NOW, OWN, PRODUCERS, SCHEDULES, THREADS
 from worker.store.sentinel_url import SentinelUrl, read_sentinel_url

@@ -14,9 +14,9 @@ from worker.errors import TokenUnavailable
 from worker.graph.batch import GraphAnswer, GraphRequest
 from worker.graph.causes import Kind, OperationRules
 from worker.graph.verdicts import READ_POLICY, Verdict, decide
-from worker.quota import Bucket, read_buckets, throttled_buckets
-from worker.rests import Rest, Stop
-from worker.spending import SLOWED
+from worker.ledger.quota import Bucket, read_buckets, throttled_buckets
+from worker.ledger.spending import SLOWED
+from worker.ledger.why_waiting import Rest, Stop
 
 if TYPE_CHECKING:
     from config import Connection

@@ -27,10 +27,10 @@ from redis.exceptions import LockError
 from config.cron import find_zone
 from worker.alive import VARIABLE, Heartbeat
 from worker.faults import Faults
+from worker.ledger.programs import EVERY_S, describe_self, dump
+from worker.ledger.timetable import TASK, Timetable, read_table
 from worker.place import find_place
-from worker.programs import EVERY_S, describe_self, dump
 from worker.store.client import OUTAGE, open_client
-from worker.timetable import TASK, Timetable, read_table
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Entry(RedBeatSchedulerEntry):
 
     @staticmethod
     def generate_key(app: Any, name: str) -> str:
-        """As `worker.keys.Keys.schedule` has it."""
+        """As `worker.ledger.keys.Keys.schedule` has it."""
         return f"{app.redbeat_conf.key_prefix}:entry:{name}"
 
     @property
@@ -153,7 +153,7 @@ class UsherScheduler(RedBeatScheduler):
 
     def _say(self) -> None:
         """Say that this beat is there, in its turn or waiting for it, until it leaves; and what is wrong with its configuration."""
-        from worker.keys import Keys
+        from worker.ledger.keys import Keys
 
         client = get_redis(self.app)
         name = f"beat-{os.getpid()}@{socket.gethostname()}"
@@ -179,7 +179,7 @@ class UsherScheduler(RedBeatScheduler):
         self._followed = settings
 
     async def _bring_in_line(self, settings: Any) -> list[str]:
-        from worker.keys import Keys
+        from worker.ledger.keys import Keys
 
         client = open_client(self._place.redis_url)
         try:

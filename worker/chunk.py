@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from worker.addresses import fold_address
-from worker.blobs import is_final
 from worker.consequences import Consequences, build_outcome, build_skip, mark_refusals, sum_up
 from worker.first_look import FirstLook
 from worker.graph.batch import BATCH_LIMIT
@@ -20,13 +19,14 @@ from worker.graph.client import Exchange, Priority
 from worker.graph.limit_header import read_used
 from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.graph.verdicts import Verdict
+from worker.ledger.model import ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
+from worker.ledger.packing import is_final
+from worker.ledger.quota import Bucket
+from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
 from worker.lookups import LookUps
-from worker.model import ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
 from worker.operations.operation import Asked, Channel, word_of
-from worker.quota import Bucket
 from worker.reactions import Reactions
-from worker.rests import Rest, Stop
 from worker.store.client import keep_trying
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from worker.graph.causes import HoldKind, Kind
 from worker.graph.verdicts import Verdict
-from worker.model import Outcome, RowState
+from worker.ledger.model import Outcome, RowState
 
 _FINAL = {
     Kind.INVITED: RowState.INVITED,

@@ -16,10 +16,10 @@ from worker.cancellation import end_task
 from worker.errors import LedgerTooNew
 from worker.expiry import note_certificates
 from worker.handover import Handover, Offer
-from worker.ledger import MOST_OFFERS, Tick
-from worker.model import Ticket
+from worker.ledger.batches import MOST_OFFERS, Tick
+from worker.ledger.model import Ticket
+from worker.ledger.programs import describe_self, say
 from worker.notifier import Notifier
-from worker.programs import describe_self, say
 from worker.publisher import Publisher
 from worker.services import Services
 from worker.store.client import OUTAGE, STOP_AT, read_memory, read_time_ms

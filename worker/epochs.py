@@ -1,7 +1,7 @@
 """Epochs: noticing that Redis is not the one it was, or that nobody was here for a while, and coming in to what follows.
 
 Each worker says once a second that it is here (`scripts/epoch.lua`). Where the server is another one (restarted, failed over, restored),
-it first writes again what it did last (`worker/journal.py`); only when all who were at work have done so, or nothing of theirs can be
+it first writes again what it did last (`worker/ledger/journal.py`); only when all who were at work have done so, or nothing of theirs can be
 unseen any more, is anything sent. `begin_batch` asks the server itself who it is, so nothing leaves before this was noticed.
 docs/decisions/0006-epochs.md
 """
@@ -14,7 +14,7 @@ import secrets
 from contextlib import suppress
 
 from worker.cancellation import end_task
-from worker.ledger import Ledger
+from worker.ledger.batches import Ledger
 from worker.store.client import OUTAGE
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from worker.errors import TokenRefused
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from worker.keys import Keys
+    from worker.ledger.keys import Keys
     from worker.services import Services
 
 

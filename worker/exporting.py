@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from worker.addresses import fold_address
-from worker.audit import row_lines
 from worker.channels import split_channel
-from worker.chunks import ChunkContents, links_context, read_chunk
 from worker.forgetting import hashes_of, known_by, without_person
-from worker.model import RowState, status_of
-from worker.scripts import Scripts
+from worker.ledger.audit.trail import row_lines
+from worker.ledger.chunk_contents import ChunkContents, links_context, read_chunk
+from worker.ledger.model import RowState, status_of
+from worker.ledger.scripts import Scripts
 from worker.services import Services
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from worker.meters import BOUNDS, read_sum
+from worker.ledger.meters import BOUNDS, read_sum
 
 if TYPE_CHECKING:
     from worker.observing import ConnectionLook, Look

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from worker.addresses import fold_address
 from worker.graph.causes import HoldKind, Kind
 from worker.graph.verdicts import Verdict
+from worker.ledger.model import IndexPlace, Lease, Outcome, RowState
+from worker.ledger.why_waiting import Stop
 from worker.lookups import Found, LookUps, WhyNot
-from worker.model import IndexPlace, Lease, Outcome, RowState
 from worker.operations.invite_precheck import is_overruled
 from worker.operations.operation import Attempt, Channel, Look
 from worker.reactions import Reactions
-from worker.rests import Stop
 
 if TYPE_CHECKING:
     from worker.graph.users import DirectoryUser

@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from worker.graph.causes import Cause
 from worker.graph.users import DirectoryUser
+from worker.ledger.model import KnownRow, Row, RowState
 from worker.lookups import WhyNot
-from worker.model import KnownRow, Row, RowState
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE, InviteCause
 from worker.tenant_rules import TenantRules

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
-from worker import blobs
 from worker.addresses import fold_address, spellings
-from worker.chunks import links_context, read_chunk
-from worker.erasing import note_erased
 from worker.errors import LedgerBusy, LedgerError
-from worker.index import GuestIndex
-from worker.ledger import Ledger
-from worker.model import Outcome, RowState
-from worker.scripts import Scripts
+from worker.ledger import packing as blobs
+from worker.ledger.batches import Ledger
+from worker.ledger.chunk_contents import links_context, read_chunk
+from worker.ledger.erasing import note_erased
+from worker.ledger.guest_index import GuestIndex
+from worker.ledger.model import Outcome, RowState
+from worker.ledger.scripts import Scripts
 
 if TYPE_CHECKING:
     from worker.services import Services

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from worker.model import Lane, Ticket
+from worker.ledger.model import Lane, Ticket
 
 Offer = tuple[Ticket, int]
 

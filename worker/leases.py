@@ -11,8 +11,8 @@ import logging
 from contextvars import Context
 
 from worker.cancellation import end_task
-from worker.ledger import Ledger
-from worker.model import Lease
+from worker.ledger.batches import Ledger
+from worker.ledger.model import Lease
 from worker.store.client import OUTAGE
 
 log = logging.getLogger(__name__)

@@ -23,15 +23,15 @@ from yarl import URL
 
 from config.notify import message_fault, read_celery, target_fault
 from worker.errors import WayOutUnusable
+from worker.ledger.model import JobState
+from worker.ledger.notices import AT_ONCE, FROM_MESSAGE, LEASE_S, Notices
 from worker.masking import mask_text
-from worker.model import JobState
 from worker.net import tls
 from worker.net.resolver import AddressInside, CheckedResolver
-from worker.notices import AT_ONCE, FROM_MESSAGE, LEASE_S, Notices
 from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
-    from worker.job_view import JobView
+    from worker.ledger.job_view import JobView
     from worker.services import Services
 
 log = logging.getLogger(__name__)

@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.ledger import WORKER_TTL_S
-from worker.quota import Bucket, invitation_buckets
+from worker.ledger.batches import WORKER_TTL_S
+from worker.ledger.quota import Bucket, invitation_buckets
+from worker.ledger.timetable import Timetable
 from worker.services import find_connection
 from worker.store.client import read_time_ms
 from worker.tenants import Tenants
-from worker.timetable import Timetable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from config import Connection, Settings
-    from worker.keys import Keys
+    from worker.ledger.keys import Keys
 
 _AT_ONCE = 500  # commands in one pipeline: bounds what Redis holds for us meanwhile
 _MOST_DOUBTS = 1000  # rows in doubt looked at for their age, of one connection

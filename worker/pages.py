@@ -20,8 +20,8 @@ from celery import current_app
 from celery.signals import import_modules
 
 from config.values import is_loopback
+from worker.ledger.why_waiting import describe_run
 from worker.page_options import LEVELS, NotStarted, end
-from worker.rests import describe_run
 from worker.stack.folders import StackError, find_folders
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 
-from worker.model import Lane, Ticket
+from worker.ledger.model import Lane, Ticket
 from worker.queues import BULK, NOW
 
 

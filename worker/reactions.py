@@ -11,21 +11,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.gates import WHOLE, Held, HoldReason
 from worker.graph.causes import HoldKind
 from worker.graph.verdicts import Verdict
-from worker.model import Lane
+from worker.ledger.gates import WHOLE, Held, HoldReason
+from worker.ledger.model import Lane
+from worker.ledger.quota import Bucket, throttled_buckets
+from worker.ledger.spending import SLOWED
+from worker.ledger.why_waiting import Rest, Stop
 from worker.patience import Patience
-from worker.quota import Bucket, throttled_buckets
-from worker.rests import Rest, Stop
-from worker.spending import SLOWED
 from worker.trouble import Backoff
 
 if TYPE_CHECKING:
     from config import Connection
     from worker.credentials import AccessToken
+    from worker.ledger.model import Grant
     from worker.lookups import Found
-    from worker.model import Grant
     from worker.operations.operation import Channel
     from worker.services import Services
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from worker.keys import Keys
-from worker.programs import load
+from worker.ledger.keys import Keys
+from worker.ledger.programs import load
 from worker.store.client import OUTAGE, open_client
 
 _POLL_S = 0.1

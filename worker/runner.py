@@ -12,18 +12,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from worker.approval import explain
 from worker.channels import split_channel
 from worker.chunk import BlockedDomains, ChunkRun
 from worker.errors import SealError
 from worker.leases import Leases
+from worker.ledger.approval import explain
+from worker.ledger.model import Lease, Ticket
+from worker.ledger.why_waiting import Rest, Stop, describe_run
 from worker.logs import bound
 from worker.lookups import LookUps
-from worker.model import Lease, Ticket
 from worker.operations.operation import Channel
 from worker.operations.registry import find_operation
 from worker.reactions import Reactions
-from worker.rests import Rest, Stop, describe_run
 from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:

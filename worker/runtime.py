@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 
 from worker.dispatcher import Dispatcher
 from worker.epochs import Epochs
-from worker.erasing import rewrite
 from worker.faults import Faults
 from worker.leases import Leases
+from worker.ledger.erasing import rewrite
+from worker.ledger.model import Ticket
 from worker.lookups import LookUps
-from worker.model import Ticket
 from worker.patience import Patience
 from worker.publisher import Publisher
 from worker.reactions import Reactions

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
-from worker.actor import find_actor
-from worker.audit import Trail
-from worker.audit_log import AuditLog
 from worker.channels import split_channel
 from worker.clocks import Clocks
-from worker.gates import Gates
 from worker.graph.client import GraphClient
 from worker.graph.latency import Latencies
 from worker.graph.limit_header import Begun
-from worker.index import GuestIndex
-from worker.jobs import Jobs
-from worker.key_hold import KeyHold
-from worker.keys import Keys
-from worker.ledger import Ledger
-from worker.meters import Meters
+from worker.ledger.audit.account import find_actor
+from worker.ledger.audit.log import AuditLog
+from worker.ledger.audit.trail import Trail
+from worker.ledger.batches import Ledger
+from worker.ledger.gates import Gates
+from worker.ledger.guest_index import GuestIndex
+from worker.ledger.jobs import Jobs
+from worker.ledger.key_hold import KeyHold
+from worker.ledger.keys import Keys
+from worker.ledger.meters import Meters
 from worker.shelf import TokenShelf
 from worker.store.client import open_client
 from worker.store.keyring import Keyring, no_sealer

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError, WatchError
 
 from worker.credentials import AccessToken, make_token
 from worker.errors import SealError
-from worker.keys import Keys
+from worker.ledger.keys import Keys
 from worker.store.keyring import FindSealer, find_or_none
 
 if TYPE_CHECKING:

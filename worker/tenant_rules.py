@@ -14,7 +14,7 @@ from config.values import fold_domain
 from worker.addresses import fold_address
 from worker.asking import Asker, Unread
 from worker.graph.verdicts import READ_DELETED, READ_ORGANIZATION
-from worker.rests import Stop
+from worker.ledger.why_waiting import Stop
 
 if TYPE_CHECKING:
     from config import Connection

@@ -21,8 +21,8 @@ from redis.exceptions import NoPermissionError
 from config.values import is_guid
 from worker.discovery import fetch_tenant_facts
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.keys import Keys
-from worker.scripts import Scripts
+from worker.ledger.keys import Keys
+from worker.ledger.scripts import Scripts
 
 if TYPE_CHECKING:
     from config import Connection

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from worker import blobs
 from worker.addresses import fold_address
 from worker.channels import INVITE
 from worker.errors import TokenUnavailable
-from worker.gates import HoldReason
 from worker.graph.users import MOST_ADDRESSES
+from worker.ledger import packing as blobs
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import Lane, Options, Outcome, RowState
 from worker.lookups import Found, LookUps, WhyNot
-from worker.model import Lane, Options, Outcome, RowState
 from worker.operations.invite import wants_mail
 from worker.operations.operation import Attempt
 from worker.operations.registry import OPERATIONS

@@ -9,13 +9,13 @@ from tasks.cli.finding import find_job
 from tasks.cli.reviewing import show_review
 from tasks.cli.showing import job_details
 from tasks.cli.words import many
-from worker.actor import find_person
-from worker.approval import refuse, submitter_of
+from worker.ledger.approval import refuse, submitter_of
+from worker.ledger.audit.account import find_person
 
 if TYPE_CHECKING:
     from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
-    from worker.job_view import JobView
+    from worker.ledger.job_view import JobView
     from worker.services import Services
 
 _FOLLOWED_BY_NOBODY = "approved, and to be resumed"

@@ -52,7 +52,7 @@ class Moment(click.ParamType[datetime]):
 def _known(context: click.Context, _: click.Parameter, kinds: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a word that no entry can be of: it would find nothing, as if nothing had happened."""
     from config.errors import did_you_mean, quoted
-    from worker.audit import KINDS
+    from worker.ledger.audit.trail import KINDS
 
     for kind in kinds:
         if kind not in KINDS:
@@ -164,7 +164,7 @@ def _run(session: Session, work: Callable[[Terminal, Services], Awaitable[int]],
 
 async def _entries(services: Services, wanted: _Wanted) -> AsyncIterator[dict[str, Any]]:
     """Yield the entries that are wanted: events, then rows."""
-    from worker.audit import event_line, row_lines
+    from worker.ledger.audit.trail import event_line, row_lines
 
     if wanted.guest is None:
         async for event in services.trail.events(wanted.since, wanted.until):

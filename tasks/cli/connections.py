@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from config import Connection, Settings
     from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
-    from worker.gates import Gate
+    from worker.ledger.gates import Gate
     from worker.services import Services
 
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -171,7 +171,7 @@ def _show_findings(terminal: Terminal, name: str, findings: list[Any]) -> None:
 
 
 async def _hold(terminal: Terminal, place: Place, services: Services, name: str | None, reason: str) -> int:
-    from worker.gates import HoldReason
+    from worker.ledger.gates import HoldReason
 
     if name is None:
         why = (
@@ -189,7 +189,7 @@ async def _hold(terminal: Terminal, place: Place, services: Services, name: str 
 
 async def _reopen(terminal: Terminal, place: Place, services: Services, name: str | None) -> int:
     from config import ConfigError
-    from worker.gates import HoldReason
+    from worker.ledger.gates import HoldReason
 
     gates = services.gates
     if name is None:

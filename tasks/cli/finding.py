@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.cli.errors import Refusal
 
 if TYPE_CHECKING:
-    from worker.job_view import JobView
+    from worker.ledger.job_view import JobView
     from worker.services import Services
 
 

@@ -15,8 +15,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from worker.job_view import JobView
-from worker.model import JobState
+from worker.ledger.job_view import JobView
+from worker.ledger.model import JobState
 
 OUTAGE_S = 120.0
 """A lost Redis is outlived this long."""

@@ -16,8 +16,8 @@ from tasks.cli.progress import Progress
 from tasks.cli.session import Session
 from tasks.cli.terminal import Terminal
 from tasks.views import describe_job
-from worker.job_view import JobView
-from worker.quota import Bucket, invitation_buckets
+from worker.ledger.job_view import JobView
+from worker.ledger.quota import Bucket, invitation_buckets
 from worker.services import Services
 from worker.stack.folders import StackError
 from worker.store.client import OUTAGE, describe, keep_trying

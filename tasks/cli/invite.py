@@ -144,8 +144,8 @@ def _build_request(
     from tasks.cli.planned import plan_options
     from tasks.cli.request import Request
     from tasks.rows import validate_defaults
-    from worker.actor import find_person
-    from worker.model import Options
+    from worker.ledger.audit.account import find_person
+    from worker.ledger.model import Options
 
     job_wide = validate_defaults(
         {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}

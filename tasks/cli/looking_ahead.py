@@ -20,7 +20,7 @@ from worker.tenant_rules import TenantRules
 if TYPE_CHECKING:
     from config import Connection
     from tasks.submit import Loaded
-    from worker.model import Options
+    from worker.ledger.model import Options
     from worker.services import Services
 
 SHORT_ROWS = 200

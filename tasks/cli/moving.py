@@ -7,7 +7,7 @@ from tasks.cli.finding import find_job
 from tasks.cli.showing import job_details
 from tasks.cli.terminal import Terminal
 from tasks.cli.words import many
-from worker.model import JobState
+from worker.ledger.model import JobState
 from worker.services import Services
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from config import Settings, Watched
-    from worker.job_view import JobView
+    from worker.ledger.job_view import JobView
     from worker.services import Services
     from worker.stack.attachment import Attachment
 
@@ -89,7 +89,7 @@ class Place:
 
         `sealed` False: without the ledger's key.
         """
-        from worker.erasing import rewrite_now
+        from worker.ledger.erasing import rewrite_now
         from worker.services import open_services
         from worker.store.client import check_server
 
@@ -141,7 +141,7 @@ async def pause_left_behind(place: Place, services: Services, own: str = "") -> 
 
     `own` is the job that this command is about to follow. Jobs that another command follows right now are left alone.
     """
-    from worker.model import JobState
+    from worker.ledger.model import JobState
     from worker.stack.attachment import read_status
 
     if place.runs_on:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from tasks.checks import Tenant
 from tasks.cli.words import gate_words, many, number, span, utc_now
 from tasks.submit import Loaded
-from worker.gates import Gate
-from worker.quota import Bucket, seconds_for
+from worker.ledger.gates import Gate
+from worker.ledger.quota import Bucket, seconds_for
 
 NAME_ABOVE_ROWS = 500
 """Above so many rows the question wants the connection's name for an answer, which nobody types by habit."""

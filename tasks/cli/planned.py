@@ -17,7 +17,7 @@ from tasks.plan_file import (
     hash_list,
     read_plan,
 )
-from worker.model import Outcome, RowState
+from worker.ledger.model import Outcome, RowState
 
 if TYPE_CHECKING:
     from config import Connection

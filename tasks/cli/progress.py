@@ -11,9 +11,9 @@ from tasks.cli.follow import Follower
 from tasks.cli.terminal import COLOURS, Terminal, clean
 from tasks.cli.words import OUTCOME_WORDS, gate_words, many, number, outcomes, span, utc_now
 from tasks.views import describe_job
-from worker.job_view import JobView
-from worker.model import JobState
-from worker.quota import Bucket, seconds_for
+from worker.ledger.job_view import JobView
+from worker.ledger.model import JobState
+from worker.ledger.quota import Bucket, seconds_for
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.cli.errors import Refusal
 from tasks.cli.finding import find_job
 from tasks.cli.run import Run, follow_and_report, get_ready
-from worker.model import JobState
+from worker.ledger.model import JobState
 from worker.services import Services
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from config import Connection
     from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
-    from worker.job_view import JobView
+    from worker.ledger.job_view import JobView
     from worker.services import Services
 
 _LOOKED_THROUGH = 10_000  # newest jobs, of which all that are open are few

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.rows import BadRow, ValidRow
-from worker.model import Options
+from worker.ledger.model import Options
 
 if TYPE_CHECKING:
     from tasks.lists import GuestList

@@ -17,9 +17,9 @@ from tasks.cli.request import Request
 from tasks.cli.run import Run, get_ready
 from tasks.cli.sending import send
 from tasks.rows import BadRow, ValidRow, validate_record
-from worker.actor import find_person
-from worker.approval import SUBMITTER
-from worker.model import JobState
+from worker.ledger.approval import SUBMITTER
+from worker.ledger.audit.account import find_person
+from worker.ledger.model import JobState
 from worker.services import Services
 
 

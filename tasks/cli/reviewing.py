@@ -17,7 +17,7 @@ from tasks.cli.words import many, number
 from tasks.domains import describe_domains
 from tasks.dry_run import Foresight
 from worker.errors import UsherError
-from worker.model import RowState
+from worker.ledger.model import RowState
 from worker.tenant_rules import Gap, fetch_rules
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
-    from worker.job_view import JobView
+    from worker.ledger.job_view import JobView
     from worker.services import Services
 
 _FIRST: Final = 5

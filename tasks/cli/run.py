@@ -17,7 +17,7 @@ from tasks.cli.session import Session
 from tasks.cli.terminal import Terminal
 from tasks.cli.words import many, number
 from tasks.views import describe_job
-from worker.job_view import JobView
+from worker.ledger.job_view import JobView
 
 if TYPE_CHECKING:
     from worker.services import Services

@@ -12,10 +12,10 @@ from tasks.cli.errors import Refusal
 from tasks.cli.place import Place
 from tasks.cli.schedule_views import find_schedule, moment_of, planned_schedules, run_details, schedule_details
 from tasks.cli.terminal import Terminal, clean
-from worker.actor import find_person
+from worker.ledger.audit.account import find_person
+from worker.ledger.timetable import TASK, Planned, Timetable, plan, switch
 from worker.services import Services
 from worker.store.client import read_time_ms
-from worker.timetable import TASK, Planned, Timetable, plan, switch
 
 _LOOK_S = 0.3
 

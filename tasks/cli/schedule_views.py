@@ -13,9 +13,9 @@ from tasks.cli.terminal import Terminal, build_facts, clean
 from tasks.cli.words import outcomes
 from tasks.forgetful import find_forgetful
 from tasks.views import describe_job
+from worker.ledger.timetable import Planned, Run, Timetable
 from worker.masking import mask_text
 from worker.services import Services
-from worker.timetable import Planned, Run, Timetable
 
 _COLOURS = {"ok": "green", "attention": "yellow", "failed": "red", "running": "blue"}
 

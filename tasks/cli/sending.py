@@ -24,7 +24,7 @@ from tasks.cli.words import many, utc_now
 from tasks.rows import BadRow, ValidRow
 from tasks.submit import Loaded, drop, load, new_job_id, start
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.quota import invitation_buckets
+from worker.ledger.quota import invitation_buckets
 
 if TYPE_CHECKING:
     from config import Connection

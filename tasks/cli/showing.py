@@ -16,10 +16,10 @@ from tasks.cli.terminal import Terminal, build_facts, build_table
 from tasks.cli.words import many, moment, number
 from tasks.health import tell_problem
 from tasks.views import describe_job
-from worker.approval import submitter_of
-from worker.job_view import JobView
-from worker.model import JobState
-from worker.programs import seen
+from worker.ledger.approval import submitter_of
+from worker.ledger.job_view import JobView
+from worker.ledger.model import JobState
+from worker.ledger.programs import seen
 from worker.services import Services
 from worker.stack.attachment import read_status
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from worker.gates import Gate, HoldReason
+from worker.ledger.gates import Gate, HoldReason
 
 OUTCOME_WORDS = {
     "invited": "invited",

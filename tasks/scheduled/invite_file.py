@@ -12,7 +12,7 @@ from tasks.rows import validate_defaults
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.fetching import fetch, shown
 from tasks.scheduled.loading import find_started, submit
-from worker.model import Options
+from worker.ledger.model import Options
 
 _OPTIONS = ("redirect_url", "message", "language", "send_message")
 

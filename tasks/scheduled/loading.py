@@ -9,8 +9,8 @@ from tasks.errors import InputError
 from tasks.rows import BadRow, ValidRow
 from tasks.scheduled.context import Context, Told
 from tasks.submit import Loaded, drop, load, start
-from worker.job_view import JobView
-from worker.model import JobState, Options
+from worker.ledger.job_view import JobView
+from worker.ledger.model import JobState, Options
 
 if TYPE_CHECKING:
     from tasks.lists import GuestList

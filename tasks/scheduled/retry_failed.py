@@ -19,8 +19,8 @@ from tasks.rows import BadRow, ValidRow, validate_record
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.loading import find_started, submit
 from tasks.submit import Follows, job_id_of
-from worker.job_view import JobView
-from worker.model import JobState, RowState
+from worker.ledger.job_view import JobView
+from worker.ledger.model import JobState, RowState
 
 WITHIN_S = 7 * 86_400.0
 TIMES = 3

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.sites import OwnValkey, Site, kill
-from worker.model import Counts
+from worker.ledger.model import Counts
 
 MAY_ONLY_INVITE = {"roles": ["User.Invite.All"]}
 

@@ -11,7 +11,7 @@ import pytest
 from tests.clocked import Clocked
 from tests.sites import Site
 from worker.epochs import Epochs
-from worker.model import Counts
+from worker.ledger.model import Counts
 
 pytestmark = pytest.mark.sandbox(latency="0.05")
 

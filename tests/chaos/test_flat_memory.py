@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.sites import QUOTA, Site
-from worker.model import Counts
+from worker.ledger.model import Counts
 
 ROOMY = "[quota]\n" + "".join(
     f'{name} = "10000000/1s"\n'

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from tests.sites import OwnValkey, Site
-from worker.model import Counts
+from worker.ledger.model import Counts
 
 SETTLE_S = 8
 """Above the longest age of a mark (5 s) and a request's timeout, as the real ones are."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sites import Site
-from worker.model import Counts
+from worker.ledger.model import Counts
 
 OFTEN = (
     "lost@batch=1/12,504-after@batch=1/13,truncated@batch=1/11,html-200@batch=1/14,"

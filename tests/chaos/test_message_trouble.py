@@ -10,8 +10,8 @@ from celery import Celery
 
 from tests.sites import Site
 from worker.errors import LedgerTooNew
-from worker.keys import SCHEMA
-from worker.model import Counts, Lane, Ticket
+from worker.ledger.keys import SCHEMA
+from worker.ledger.model import Counts, Lane, Ticket
 
 
 def client_of(site: Site, url: str) -> Celery:

@@ -13,8 +13,8 @@ import pytest
 from tests.chaos.test_message_trouble import client_of, ring
 from tests.processes import plain_environment
 from tests.sites import OwnValkey, Site, kill
-from worker.gates import HoldReason
-from worker.model import Counts, Lane, Ticket
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import Counts, Lane, Ticket
 
 ROWS = 800
 SINCE = 100
@@ -128,7 +128,7 @@ async def test_where_nobody_may_look_a_person_decides(own_site: Site, own_valkey
 @pytest.mark.parametrize("resend", [False, True])
 async def test_it_may_be_run_at_any_time(site: Site, resend: bool) -> None:
     """Without a restore: who is there already ends as a guest of before, who is asked to be mailed again cannot be told, nothing is sent."""
-    from worker.model import Options
+    from worker.ledger.model import Options
 
     site.sandbox.ask("latency", {"replication": "0"})  # a look-up finds what is there
     first = await site.load(["ann@partner.example", "bob@partner.example"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sites import WITH_AND_WITHOUT_PRECHECK, Site, kill
-from worker.model import Counts
+from worker.ledger.model import Counts
 
 ROWS, TIMES = 120, 5
 PEOPLE = [f"person-{number}@partner.example" for number in range(ROWS)]

@@ -10,7 +10,7 @@ from tasks.dry_run import Foresight
 from tests.clocked import DAY_MS, Clocked
 from tests.sites import WITH_AND_WITHOUT_PRECHECK
 from worker.foresight import Would
-from worker.model import Counts, Options
+from worker.ledger.model import Counts, Options
 from worker.tenant_rules import TenantRules
 
 pytestmark = pytest.mark.sandbox(latency="0", replication="0")

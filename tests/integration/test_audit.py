@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from tests.ledgers import Desk, open_desk
-from worker.audit import Trail, event_line, row_lines
-from worker.audit_log import AuditLog
 from worker.forgetting import forget
-from worker.gates import Gates, HoldReason
-from worker.index import GuestIndex
-from worker.ledger import Ledger
-from worker.model import ChunkEnd, Lane, Outcome, RowState
+from worker.ledger.audit.log import AuditLog
+from worker.ledger.audit.trail import Trail, event_line, row_lines
+from worker.ledger.batches import Ledger
+from worker.ledger.gates import Gates, HoldReason
+from worker.ledger.guest_index import GuestIndex
+from worker.ledger.model import ChunkEnd, Lane, Outcome, RowState
 from worker.store.keyring import no_sealer
 
 DAY_S = 86_400
@@ -180,7 +180,7 @@ async def test_an_approval_names_both(desk: Desk) -> None:
 
 async def test_a_run_of_refusals_that_holds_a_job_is_in_it(desk: Desk) -> None:
     """Nobody did that, and it is once there."""
-    from worker.model import Refusals
+    from worker.ledger.model import Refusals
 
     job = await desk.load(4)
     lease = await desk.lease()
@@ -283,7 +283,7 @@ async def test_the_audit_log_gets_every_entry(desk: Desk, tmp_path: Path, caplog
 
 def test_a_ledger_without_a_trail_keeps_none(valkey_url: str) -> None:
     """As tests and benchmarks make one."""
-    from worker.keys import Keys
+    from worker.ledger.keys import Keys
     from worker.store.client import open_client
 
     assert Ledger(open_client(valkey_url), Keys("x")).trail.keep_ms == 0

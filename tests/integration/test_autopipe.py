@@ -10,7 +10,7 @@ import redis.exceptions
 
 from tests.ledgers import Desk
 from tests.servers import start_valkey, stop_valkey
-from worker.scripts import Scripts
+from worker.ledger.scripts import Scripts
 from worker.store.autopipe import AutoPipeline
 from worker.store.client import open_client
 

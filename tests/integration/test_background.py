@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sites import Site
-from worker.model import Counts
+from worker.ledger.model import Counts
 
 LIMIT = "600/6s"
 ROWS = 1000

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.ledgers import Desk
-from worker.gates import HoldReason
-from worker.model import Outcome, RowState
-from worker.notices import Notices
-from worker.quota import Bucket
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import Outcome, RowState
+from worker.ledger.notices import Notices
+from worker.ledger.quota import Bucket
 from worker.store.client import read_time_ms
 
 HOUR_MS = 3_600_000

@@ -15,7 +15,7 @@ from tests.ledgers import Desk
 from tests.servers import start_valkey, stop_valkey
 from tests.sites import Site
 from worker.dispatcher import Dispatcher
-from worker.model import Ticket
+from worker.ledger.model import Ticket
 from worker.publisher import Publisher
 from worker.services import open_services
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.ledgers import Desk, open_desk
 from worker.epochs import Epochs
-from worker.gates import HoldReason
-from worker.ledger import Ledger
-from worker.model import Lane, Outcome, RowState
+from worker.ledger.batches import Ledger
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import Lane, Outcome, RowState
 
 AN_HOUR_MS = 3_600_000
 

@@ -13,9 +13,9 @@ from config import load_settings
 from tasks.scheduled import firing
 from tasks.scheduled.context import Context, Told
 from tests.ledgers import Desk
+from worker.ledger.timetable import Run, Timetable
 from worker.services import Services, open_services
 from worker.store.client import read_time_ms
-from worker.timetable import Run, Timetable
 
 NAME = "nightly"
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.ledgers import Desk, open_desk
-from worker import blobs
 from worker.errors import LedgerBusy, LedgerError, SealBroken
 from worker.forgetting import forget
-from worker.index import GuestIndex
-from worker.ledger import Ledger
-from worker.model import IndexPlace, Lane, Options, Outcome, RowState
+from worker.ledger import packing as blobs
+from worker.ledger.batches import Ledger
+from worker.ledger.guest_index import GuestIndex
+from worker.ledger.model import IndexPlace, Lane, Options, Outcome, RowState
 from worker.store.keyring import FindSealer, no_sealer
 from worker.store.seal import Sealer
 

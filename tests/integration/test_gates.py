@@ -17,11 +17,11 @@ from tests.ledgers import Desk
 from tests.processes import USHER
 from tests.sites import Site
 from worker.credentials import AccessToken, make_token
-from worker.gates import Held, HoldReason
 from worker.graph.causes import HoldKind, Kind
 from worker.graph.verdicts import Verdict
-from worker.job_view import JobView
-from worker.model import Counts, Grant, JobState, Lane, Lease, Outcome, Refusals, RowState
+from worker.ledger.gates import Held, HoldReason
+from worker.ledger.job_view import JobView
+from worker.ledger.model import Counts, Grant, JobState, Lane, Lease, Outcome, Refusals, RowState
 from worker.operations.operation import Channel
 from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions

@@ -8,9 +8,9 @@ import pytest
 
 from tests.ledgers import Desk, new_key_text, open_desk
 from worker.errors import SealBroken
-from worker.gates import HoldReason
-from worker.index import GuestIndex
-from worker.model import Outcome, RowState
+from worker.ledger.gates import HoldReason
+from worker.ledger.guest_index import GuestIndex
+from worker.ledger.model import Outcome, RowState
 from worker.store.keyring import no_sealer
 from worker.store.seal import Sealer
 

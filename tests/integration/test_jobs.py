@@ -8,10 +8,10 @@ import pytest
 
 from tests.ledgers import Desk, open_desk
 from worker.errors import LedgerTooNew
-from worker.gates import HoldReason
-from worker.keys import SCHEMA
-from worker.loading import Loading
-from worker.model import Counts, JobState, Lane, Lease, Options, Outcome, RowState
+from worker.ledger.gates import HoldReason
+from worker.ledger.keys import SCHEMA
+from worker.ledger.loading import Loading
+from worker.ledger.model import Counts, JobState, Lane, Lease, Options, Outcome, RowState
 
 
 async def _work(desk: Desk, letter: RowState = RowState.INVITED) -> None:

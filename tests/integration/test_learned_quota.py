@@ -9,8 +9,8 @@ import pytest
 
 from config import Settings, parse_connection
 from tests.ledgers import Desk, open_desk
-from worker.model import Grant, Lane, Lease
-from worker.quota import Bucket, invitation_buckets
+from worker.ledger.model import Grant, Lane, Lease
+from worker.ledger.quota import Bucket, invitation_buckets
 from worker.store.client import read_time_ms
 
 SLOW = Bucket("slow", 100, 1_000_000)

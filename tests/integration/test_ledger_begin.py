@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.ledgers import Desk
-from worker.gates import HoldReason
-from worker.model import Grant, Lane, Outcome, RowState
-from worker.quota import Bucket
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import Grant, Lane, Outcome, RowState
+from worker.ledger.quota import Bucket
 
 # begin_batch
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.ledgers import Desk
-from worker.gates import HoldReason
-from worker.model import Lane, Outcome, RowState
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import Lane, Outcome, RowState
 
 # Rows in doubt
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from tests.ledgers import new_key_text
 from tests.sites import Site
-from worker.gates import HoldReason
-from worker.index import GuestIndex
-from worker.job_view import JobView
-from worker.model import Counts, JobState
+from worker.ledger.gates import HoldReason
+from worker.ledger.guest_index import GuestIndex
+from worker.ledger.job_view import JobView
+from worker.ledger.model import Counts, JobState
 from worker.store.seal import Sealer
 
 PEOPLE = [f"guest{n}@partner.example" for n in range(5)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.ledgers import Desk
-from worker.gates import HoldReason
-from worker.model import Lane, Ticket
-from worker.quota import Bucket
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import Lane, Ticket
+from worker.ledger.quota import Bucket
 
 # tick
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.ledgers import Desk, open_desk
-from worker.model import JobState, Lane, Outcome, RowState
+from worker.ledger.model import JobState, Lane, Outcome, RowState
 from worker.store.seal import Sealer
 
 # record_batch

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.views import outcome_of
 from tests.clocked import Clocked
-from worker.model import Counts, Lane
+from worker.ledger.model import Counts, Lane
 from worker.verifying import verify
 
 pytestmark = pytest.mark.sandbox(latency="0")

@@ -19,10 +19,10 @@ from tests.scrapes import Series, fetch, pick, run_metrics
 from tests.sites import OwnValkey, Site, kill
 from worker.expiry import note_end
 from worker.exposition import OUTCOMES
-from worker.gates import HoldReason
-from worker.model import Lane, Outcome, RowState
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import Lane, Outcome, RowState
+from worker.ledger.timetable import Planned, Timetable
 from worker.observing import Observer
-from worker.timetable import Planned, Timetable
 
 
 async def assert_sums(site: Site, series: Series) -> None:

@@ -20,8 +20,8 @@ from celery import Celery
 
 from tests.servers import RawServer, Received, answer, make_certificate, run_raw_server
 from tests.sites import Site
-from worker.gates import HoldReason
-from worker.notices import Notices
+from worker.ledger.gates import HoldReason
+from worker.ledger.notices import Notices
 
 SECRET = "a secret of the receiver"
 

@@ -17,7 +17,7 @@ from tests.processes import wait_until
 from tests.sandboxes import connection_table
 from tests.servers import answer, make_certificate, run_raw_server
 from tests.sites import OwnValkey, Site
-from worker.model import JobState
+from worker.ledger.model import JobState
 from worker.queues import SCHEDULES
 from worker.store.client import read_time_ms
 

@@ -14,21 +14,21 @@ import pytest
 
 from tests.sandboxes import Sandbox
 from tests.sites import Site, kill, open_site
-from worker.audit import row_lines
-from worker.gates import HoldReason
 from worker.graph.batch import GraphRequest
 from worker.graph.causes import Cause, Kind, OperationRules
 from worker.graph.verdicts import Verdict, decide
-from worker.model import Counts, KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.audit.trail import row_lines
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import Counts, KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.quota import write_buckets
 from worker.operations.operation import Asked, Attempt, Call, Look
 from worker.operations.registry import OPERATIONS
-from worker.quota import write_buckets
 
 if TYPE_CHECKING:
     from config import Connection, Settings
     from worker.graph.batch import GraphAnswer
     from worker.graph.users import DirectoryUser
-    from worker.quota import Bucket
+    from worker.ledger.quota import Bucket
 
 COMPANY = "Partner Ltd"
 

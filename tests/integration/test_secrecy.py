@@ -30,7 +30,7 @@ import redis
 from tests.processes import CELERY, plain_environment, running, wait_until
 from tests.sandboxes import connection_table
 from tests.ushers import Usher, run_usher
-from worker import blobs
+from worker.ledger import packing as blobs
 
 MARK = "private.example"
 """Every address ends so."""

@@ -13,8 +13,8 @@ from tests.brokers import run_guarded
 from tests.processes import CELERY, plain_environment, running
 from tests.sandboxes import Sandbox
 from tests.sites import open_site
+from worker.ledger.timetable import Timetable
 from worker.store.client import open_client
-from worker.timetable import Timetable
 
 _WAYS = pytest.mark.parametrize("way", [{}, {"tls": True}, {"passwords": True}], ids=["plain", "TLS", "passwords"])
 

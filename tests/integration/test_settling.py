@@ -23,15 +23,15 @@ from worker.graph.limit_header import Begun
 from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.graph.users import DirectoryUser
 from worker.graph.verdicts import Verdict
-from worker.index import GuestIndex
 from worker.leases import Leases
+from worker.ledger.guest_index import GuestIndex
+from worker.ledger.meters import Meters
+from worker.ledger.model import Grant, Lane, Lease, Options, RowState
+from worker.ledger.why_waiting import Rest, Stop
 from worker.lookups import Delay, Found, LookUps, WhyNot
-from worker.meters import Meters
-from worker.model import Grant, Lane, Lease, Options, RowState
 from worker.operations.operation import Channel
 from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions
-from worker.rests import Rest, Stop
 from worker.services import Services
 from worker.settler import Settler
 from worker.store.client import read_time_ms

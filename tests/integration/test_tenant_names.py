@@ -13,8 +13,8 @@ from tests.ledgers import Desk
 from tests.sandboxes import Sandbox, connection_table
 from tests.sites import Site
 from worker.errors import TokenUnavailable
-from worker.index import GuestIndex
-from worker.model import Counts
+from worker.ledger.guest_index import GuestIndex
+from worker.ledger.model import Counts
 from worker.store.keyring import no_sealer
 from worker.tenants import Tenants
 

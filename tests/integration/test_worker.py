@@ -11,9 +11,9 @@ import pytest
 
 from tests.sandboxes import connection_table
 from tests.sites import QUOTA, Site
-from worker.gates import HoldReason
-from worker.job_view import JobView
-from worker.model import Counts, JobState
+from worker.ledger.gates import HoldReason
+from worker.ledger.job_view import JobView
+from worker.ledger.model import Counts, JobState
 
 
 async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site) -> None:

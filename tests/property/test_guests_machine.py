@@ -31,8 +31,8 @@ from worker.clocks import Clocks
 from worker.credentials import make_token
 from worker.graph.client import GraphClient
 from worker.leases import Leases
+from worker.ledger.model import JobState, Lane, Options, RowState, Ticket
 from worker.lookups import LookUps
-from worker.model import JobState, Lane, Options, RowState, Ticket
 from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services

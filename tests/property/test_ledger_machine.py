@@ -27,11 +27,11 @@ from hypothesis.stateful import (
 
 from tests.clocked import counting_clock
 from tests.ledgers import Desk, open_desk
-from worker import loading as loading_module
-from worker import scripts
-from worker.doubts import DoubtfulRow
-from worker.gates import HoldReason
-from worker.model import FINAL, Grant, Lane, Lease, Outcome, RowState, Ticket
+from worker.ledger import loading as loading_module
+from worker.ledger import scripts
+from worker.ledger.doubts import DoubtfulRow
+from worker.ledger.gates import HoldReason
+from worker.ledger.model import FINAL, Grant, Lane, Lease, Outcome, RowState, Ticket
 
 CONNECTIONS = ("alfa", "beta")
 _numbers = itertools.count()

@@ -10,8 +10,8 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, given, settings
 
 from tests.ledgers import Desk, open_desk
-from worker.model import Lease, RowState
-from worker.quota import Bucket
+from worker.ledger.model import Lease, RowState
+from worker.ledger.quota import Bucket
 from worker.store.client import read_time_ms
 
 CLIENTS = ("one", "two", "three")

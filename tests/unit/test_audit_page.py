@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from worker.audit import KINDS
+from worker.ledger.audit.trail import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/audit.md").read_text(encoding="utf-8")

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from worker.graph.batch import GraphRequest
 from worker.graph.causes import HoldKind, Kind
 from worker.graph.verdicts import Verdict, decide
-from worker.model import KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.quota import invitation_buckets
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE
 from worker.operations.operation import Asked, Attempt, Call, Look
-from worker.quota import invitation_buckets
 
 if TYPE_CHECKING:
     from config import Connection, Settings
     from worker.graph.batch import GraphAnswer
     from worker.graph.users import DirectoryUser
-    from worker.quota import Bucket
+    from worker.ledger.quota import Bucket
 
 
 class Invite:

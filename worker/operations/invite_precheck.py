@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from worker.clocks import Clocks
 from worker.graph.users import DirectoryUser
-from worker.model import KnownRow, Outcome, RowState
+from worker.ledger.model import KnownRow, Outcome, RowState
 from worker.operations.operation import Attempt
 
 CLOCK_SLACK_S = 2.0

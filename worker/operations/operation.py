@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from worker.channels import name_channel
-from worker.model import STATUS_OF, KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.model import STATUS_OF, KnownRow, Options, Outcome, Row, RowState
 
 if TYPE_CHECKING:
     from config import Connection, Settings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.graph.causes import OperationRules
     from worker.graph.users import DirectoryUser
     from worker.graph.verdicts import Verdict
-    from worker.quota import Bucket
+    from worker.ledger.quota import Bucket
 
 
 class Look(Enum):

@@ -27,9 +27,9 @@ from tasks.reading import MOST_RESULTS
 from tasks.refusals import TAKES, WIRE_VERSION
 from tasks.views import describe_job, public_record
 from worker.app import app, build_settings
-from worker.gates import Gate
-from worker.job_view import JobView
-from worker.model import Counts, JobState, Lane, Options
+from worker.ledger.gates import Gate
+from worker.ledger.job_view import JobView
+from worker.ledger.model import Counts, JobState, Lane, Options
 from worker.place import Place
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,8 +9,8 @@ import pytest
 
 from worker.foresight import Foreseen, Seen, Would, foresee
 from worker.graph.users import DirectoryUser
+from worker.ledger.model import KnownRow
 from worker.lookups import WhyNot
-from worker.model import KnownRow
 from worker.tenant_rules import (
     TenantRules,
     is_inbound_blocked,

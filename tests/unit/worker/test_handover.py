@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from worker.handover import Handover
-from worker.model import Lane, Ticket
+from worker.ledger.model import Lane, Ticket
 
 
 def _ticket(job: str, chunk: int = 0, lane: Lane = Lane.BULK) -> Ticket:

@@ -13,12 +13,12 @@ from config import Settings, parse_connection
 from worker.clocks import Clocks
 from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer, GraphRequest
 from worker.graph.users import MOST_ADDRESSES
+from worker.ledger.meters import Meters
+from worker.ledger.model import Lane
+from worker.ledger.quota import Bucket, throttled_buckets
+from worker.ledger.why_waiting import Rest, Stop
 from worker.lookups import Found, LookUps, WhyNot
-from worker.meters import Meters
-from worker.model import Lane
-from worker.quota import Bucket, throttled_buckets
 from worker.reactions import Reactions
-from worker.rests import Rest, Stop
 from worker.services import Services
 
 CONTOSO = parse_connection(

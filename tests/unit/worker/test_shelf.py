@@ -13,7 +13,7 @@ import redis.asyncio
 from tests.ledgers import new_key_text
 from tests.servers import start_valkey, stop_valkey
 from tests.signins import Entra, source
-from worker.keys import Keys
+from worker.ledger.keys import Keys
 from worker.shelf import TokenShelf
 from worker.store.seal import Sealer
 from worker.tokens import LOOK_AT_SHELF_S, TokenSource

@@ -12,10 +12,10 @@ from tasks.cli.follow import DRAIN_S, OUTAGE_S, End, Follower, exit_status
 from tasks.cli.following import Followed
 from tasks.cli.progress import progress_line, waiting_words
 from tasks.cli.report import how_to_go_on
-from worker.gates import Gate, HoldReason
-from worker.job_view import JobView
-from worker.model import Counts, JobState, Lane, Options
-from worker.quota import Bucket
+from worker.ledger.gates import Gate, HoldReason
+from worker.ledger.job_view import JobView
+from worker.ledger.model import Counts, JobState, Lane, Options
+from worker.ledger.quota import Bucket
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 VIEW = JobView(

@@ -11,10 +11,10 @@ from tasks.checks import Tenant
 from tasks.cli.plan import Plan, build_plan
 from tasks.cli.words import many, span
 from tasks.submit import Loaded
-from worker.gates import Gate, HoldReason
-from worker.loading import Loading
-from worker.model import Lane
-from worker.quota import Bucket
+from worker.ledger.gates import Gate, HoldReason
+from worker.ledger.loading import Loading
+from worker.ledger.model import Lane
+from worker.ledger.quota import Bucket
 
 BUCKETS = [Bucket("invitations", 150, 5_000), Bucket("writes", 3_000, 150_000)]
 CONTOSO = Tenant("Contoso", "contoso.com")

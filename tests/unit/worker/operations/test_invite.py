@@ -7,7 +7,7 @@ import pytest
 from config import Connection, parse_connection
 from worker.graph.batch import Fate, GraphAnswer
 from worker.graph.causes import HoldKind, Kind
-from worker.model import Options
+from worker.ledger.model import Options
 from worker.operations.invite import Invite, build_invitation, wants_mail
 from worker.operations.operation import Look
 

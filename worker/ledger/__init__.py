@@ -1,0 +1,1 @@
+"""Every row's state in Redis, and who decides about sending."""

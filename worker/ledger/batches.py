@@ -1,0 +1,428 @@
+"""The ledger at work: claiming, begin, record, giving back. Every row's state is moved here and nowhere else.
+
+Each method is one Lua script, so each happens whole or not at all, on Redis's clock. What a script does and promises stands
+at its head (`scripts/*.lua`); this module gives them names, types and values. Beside it: who is here (`presence.py`),
+rows in doubt (`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`jobs.py`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from worker.errors import LedgerTooNew
+from worker.graph.batch import BATCH_LIMIT
+from worker.graph.latency import UNKNOWN_S
+from worker.ledger import packing as blobs
+from worker.ledger.audit.trail import Trail
+from worker.ledger.chunk_contents import ChunkContents, can_open_links, links_context, read_chunk
+from worker.ledger.doubts import Doubts
+from worker.ledger.keys import SCHEMA, Keys
+from worker.ledger.model import (
+    ChunkEnd,
+    Grant,
+    GrantedRow,
+    IndexPlace,
+    KnownRow,
+    Lane,
+    Lease,
+    Options,
+    Outcome,
+    Recorded,
+    Refusals,
+    Ticket,
+)
+from worker.ledger.presence import Presence
+from worker.ledger.quota import Bucket
+from worker.ledger.scripts import Scripts, to_ms
+from worker.ledger.spending import Spending
+from worker.ledger.why_waiting import Rest
+from worker.store.keyring import FindSealer, find_or_none, no_sealer
+
+OFFER_S = 15.0
+"""An offer nobody claims within this time is made again."""
+WORKER_TTL_S = 10.0
+"""A worker not seen for this long has no seats any more. Its dispatcher ticks at least once a second."""
+HEAL_EVERY_S = 5.0
+"""How often one of the workers looks for what was lost (`heal`)."""
+MOST_OFFERS = 64
+"""Offers made in one tick: bounds the time Redis spends in it."""
+_NO_DIGITS = str.maketrans("0123456789", "ghijklmnop")
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick did. `next_s`: when something known is due next; None: nothing is."""
+
+    offers: tuple[tuple[Ticket, int], ...]  # with the number of chunks of its job
+    next_s: float | None
+    lost_leases: int
+    unclaimed: int
+
+
+class Ledger:
+    """The worker's side of the ledger, over one Redis client."""
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        lease_s: float = 15,
+        settle_s: float = 60,
+        remember_s: float = 60 * 86_400,
+        sealer: FindSealer = no_sealer,
+        trail: Trail | None = None,
+    ) -> None:
+        self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
+        self.keys = keys
+        self.lease_s = lease_s
+        self.settle_s = settle_s
+        self.remember_s = remember_s
+        self.sealer = sealer
+        self.trail = trail or Trail(client, keys, keep_s=0)
+        self.presence = Presence(client, keys, lease_s=lease_s, settle_s=settle_s)
+        self.doubts = Doubts(client, keys)
+        self.spending = Spending(client, keys)
+        self._scripts = Scripts(client)
+
+    # The dispatcher
+
+    async def tick(self, worker: str, seats: int, *, most: int = MOST_OFFERS) -> Tick:
+        """Free what has expired and offer at most so many chunks for the seats that are free. `seats` 0: the worker is leaving.
+
+        Raises `LedgerTooNew`, with nothing touched, when a newer usher works in this ledger.
+        """
+        k = self.keys
+        reply = await self._scripts["tick"](
+            keys=[
+                k.workers(),
+                k.worker_seats(),
+                k.leases(),
+                k.offers(),
+                k.due(),
+                k.due_now(),
+                k.due_doubts(),
+                k.seats_of(),
+                k.offered_of(),
+                k.fence(),
+                k.hold_all(),
+                k.schema(),
+            ],
+            args=[
+                k.prefix,
+                worker,
+                seats,
+                to_ms(WORKER_TTL_S),
+                to_ms(OFFER_S),
+                to_ms(self.settle_s),
+                most if seats else 0,
+                BATCH_LIMIT,
+                SCHEMA,
+            ],
+        )
+        if reply[0] == -2:
+            raise LedgerTooNew()
+        offers = tuple(
+            (Ticket.parse(ticket.decode()), int(chunks))
+            for ticket, chunks in zip(reply[3::2], reply[4::2], strict=True)
+        )
+        return Tick(offers, None if reply[0] < 0 else reply[0] / 1000, reply[1], reply[2])
+
+    async def heal(self) -> int | None:
+        """Put right what can be derived from the rest; whoever comes first does it for all. Returns what was wrong, None if too soon."""
+        k = self.keys
+        reply: int | None = await self._scripts["heal"](
+            keys=[
+                k.healed(),
+                k.connections(),
+                k.due(),
+                k.due_now(),
+                k.due_doubts(),
+                k.leases(),
+                k.offers(),
+                k.seats_of(),
+                k.offered_of(),
+                k.hold_all(),
+                k.workers(),
+                k.loading(),
+                k.notices(),
+            ],
+            args=[k.prefix, to_ms(HEAL_EVERY_S), to_ms(self.lease_s), to_ms(OFFER_S), to_ms(self.settle_s)],
+        )
+        return reply
+
+    # A chunk
+
+    async def offer(self, job: str, chunk: int, connection: str, lane: Lane) -> Ticket | None:
+        """Offer one chunk to the caller itself; None when it is not waiting to be sent."""
+        k = self.keys
+        ticket = await self._scripts["offer_chunk"](
+            keys=[k.offers(), k.seats_of(), k.offered_of(), k.fence(), k.job(job), k.chunk(job, chunk)],
+            args=[k.prefix, job, chunk, connection, lane.value, to_ms(OFFER_S)],
+        )
+        return Ticket.parse(ticket.decode()) if ticket else None
+
+    async def is_in_work(self, job: str, chunk: int) -> bool:
+        """Whether a chunk is offered or leased right now."""
+        return await self.client.hget(self.keys.chunk(job, chunk), "ph") in (b"o", b"l")
+
+    async def claim(self, ticket: Ticket) -> Lease | None:
+        """Turn an offer into a lease. None: void, claimed already, everything is held, or the job does not run any more."""
+        k = self.keys
+        reply = await self._scripts["claim"](
+            keys=[
+                *(k.offers(), k.leases(), k.offered_of()),
+                *(k.job(ticket.job), k.chunk(ticket.job, ticket.chunk), k.schema(), k.hold_all()),
+            ],
+            args=[k.prefix, str(ticket), to_ms(self.lease_s), to_ms(self.settle_s), SCHEMA],
+        )
+        if not reply:
+            return None
+        if ticket.lane is Lane.DOUBT:
+            return Lease(ticket, "", "", [], 0, Options(), 0, 0)
+        letters = reply[1].decode()
+        return Lease(
+            ticket,
+            letters,
+            reply[2].decode() or "0" * len(letters),
+            blobs.unpack_rows(reply[3]),
+            int(reply[4]),
+            Options(**orjson.loads(reply[5])),
+            int(reply[6]),
+            int(reply[7]),
+            int(reply[8]),
+            suspect=bool(reply[9]),
+            packed=reply[3],
+        )
+
+    async def mark_checked(self, lease: Lease) -> None:
+        """Note that the chunk's rows were looked up in the directory."""
+        ticket = lease.ticket
+        await self._scripts["mark_checked"](keys=[self.keys.chunk(ticket.job, ticket.chunk), self.keys.epoch()])
+
+    async def renew(self, leases: Sequence[Lease]) -> None:
+        """Renew leases in one go; those that were lost meanwhile are marked so."""
+        if not leases:
+            return
+        tickets = {str(lease.ticket): lease for lease in leases}
+        lost = await self._scripts["renew"](keys=[self.keys.leases()], args=[to_ms(self.lease_s), *tickets])
+        for ticket in lost:
+            tickets[ticket.decode()].lost = True
+
+    async def release(self, lease: Lease, wait_s: float = 0.0, put_off_s: float = 0.0) -> bool:
+        """Give the chunk back; its connection is offered work again after `wait_s`, and the chunk itself after `put_off_s`.
+
+        False when the lease was gone already.
+        """
+        reply = await self._scripts["release"](
+            keys=[self.keys.leases()],
+            args=[self.keys.prefix, str(lease.ticket), to_ms(wait_s), to_ms(self.settle_s), to_ms(put_off_s)],
+        )
+        return bool(reply)
+
+    # A batch
+
+    async def begin_batch(
+        self,
+        lease: Lease,
+        indexes: Sequence[int],
+        buckets: Sequence[Bucket],
+        *,
+        tenant_key: str,
+        client_key: str,
+        daily_limit: int = 0,
+        index: IndexPlace | None = None,
+        resend: bool = False,
+        fingerprint: str = "",
+        answer_s: float = UNKNOWN_S,
+    ) -> Grant:
+        """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this returns.
+
+        With an index each granted row has the claim on its guest; `resend`: also where the guest was invited lately.
+        `fingerprint`: of the credential that bought the token which the rows will be sent with. Where the chunk was looked up just
+        now (`lease.checked_in`), that is noted too, whatever the answer; not if the epoch has changed since. `answer_s`: how long Graph
+        takes to answer, for a full bucket begins to fill on Graph's side only when the first rows arrive there.
+        """
+        k, t = self.keys, lease.ticket
+        checked = lease.checked_in is not None and lease.checked_in == self.presence.epoch
+        lease.checked_in = None
+        nonce = secrets.token_hex(6).translate(_NO_DIGITS)
+        reply = await self._scripts["begin_batch"](
+            keys=[
+                k.leases(),
+                k.job(t.job),
+                k.chunk(t.job, t.chunk),
+                k.connection(t.connection),
+                k.tenant(tenant_key),
+                k.hold_all(),
+                k.daily(client_key),
+                *(k.bucket(b.scope) for b in buckets),
+            ],
+            args=[
+                str(t),
+                ",".join(map(str, indexes)),
+                daily_limit,
+                BATCH_LIMIT,
+                k.prefix,
+                index.base if index else "",
+                int(resend),
+                b"".join(index.hashes[i] for i in indexes) if index else b"",
+                fingerprint,
+                _write_limits(buckets, t.lane),
+                int(checked),
+                self.presence.epoch,
+                nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
+                to_ms(answer_s),
+                to_ms(self.settle_s),
+                to_ms(self.remember_s),
+            ],
+        )
+        grant = _read_grant(reply)
+        if grant.batch:
+            self.presence.journal.begun(t, grant, nonce, index)
+        elif checked:
+            await self.mark_checked(lease)
+        if grant.why is Rest.EPOCH and not grant.wait_s:
+            self.presence.outdated.set()
+        return grant
+
+    async def record_batch(
+        self,
+        job: str,
+        chunk: int,
+        connection: str,
+        lane: Lane,
+        batch: int,
+        outcomes: Sequence[Outcome],
+        index: IndexPlace | None = None,
+        refusals: Refusals | None = None,
+        end: ChunkEnd | None = None,
+    ) -> Recorded:
+        """Write what came back of a batch, or of a look-up (`batch` 0). A final outcome is taken whoever brings it.
+
+        With an index, the claims of rows that end, or go back, become "invited" or are dropped.
+        With refusals, they are counted, and too many of them hold the job.
+        With an end, these are the chunk's last outcomes, and it is folded as well (`fold`).
+        """
+        k = self.keys
+        stored = end.outcomes if end else outcomes
+        args: list[Any] = [k.prefix, job, chunk, connection, lane.value, batch, to_ms(self.settle_s)]
+        for_now = end is None
+        args += [blobs.pack_outcomes(stored, for_now=for_now), self._seal_links(stored, job, chunk, for_now=for_now)]
+        args += [index.base if index else ""]
+        counted = refusals is not None and (refusals.in_a_row > 0 or refusals.share < 1)
+        args += [refusals.in_a_row, refusals.share, ",".join(refusals.marks)] if counted and refusals else [0, 1, ""]
+        args += [blobs.pack_head(end.rows, end.outcomes, end.packed), end.blobs] if end else [b"", 0]
+        kept = self.trail.pack(connection, end.base, lane, end.outcomes, index) if end else b""
+        args += [kept, self.trail.keep_ms]
+        args.append(
+            "".join(
+                f"{o.index}{o.letter}{to_ms(o.wait_s) if o.wait_s > 0 else 0}:{o.attempted_at_ms};" for o in outcomes
+            )
+        )
+        args += [b"".join(index.hashes[o.index] for o in outcomes) if index else b"", to_ms(self.remember_s)]
+        keys: list[Any] = [k.job(job), k.chunk(job, chunk)]
+        self.presence.journal.heard(job, chunk, batch, outcomes, keys, args)
+        reply = await self._scripts["record_batch"](keys=keys, args=args)
+        self.presence.journal.recorded(job, chunk, batch)
+        folded = reply[0] == b"folded"
+        if folded:
+            self.trail.tell_rows(job, kept)
+        return Recorded(int(reply[1]), int(reply[2]), reply[3].decode(), int(reply[5]), reply[0] == b"gone", folded)
+
+    async def passed_probation(self, connection: str) -> None:
+        """Count one clean batch of a connection that is on probation."""
+        await self.client.hincrby(self.keys.connection(connection), "clean", 1)
+
+    async def fold(self, job: str, chunk: int) -> bool:
+        """Replace a finished chunk's rows and blobs by one blob each. Safe to leave undone: reading sees no difference."""
+        key = self.keys.chunk(job, chunk)
+        fields = await self.client.hgetall(key)
+        if b"rows" not in fields:
+            return False
+        sealer = find_or_none(self.sealer)
+        if not can_open_links(fields, sealer, links_context(job, chunk)):
+            return False  # folded without its key they would be lost; reading sees no difference
+        contents = read_chunk(fields, sealer, links_context(job, chunk))
+        finished = [o for o in contents.outcomes if o is not None]
+        packed = blobs.pack_finished(contents.rows, finished)
+        links = self._seal_links(finished, job, chunk)
+        kept = await self._kept_of(job, contents)
+        folded = await self._scripts["fold_chunk"](
+            keys=[key],
+            args=[fields.get(b"no", b"0"), packed, links, self.keys.prefix, f"{job}:{chunk}", kept, self.trail.keep_ms],
+        )
+        if folded:
+            self.trail.tell_rows(job, kept)
+        return bool(folded)
+
+    async def _kept_of(self, job: str, contents: ChunkContents) -> bytes:
+        """Return what the audit trail keeps of a finished chunk."""
+        connection, lane = await self.client.hmget(self.keys.job(job), "connection", "lane")
+        if connection is None or not self.trail.keep_ms:
+            return b""
+        index = await self.trail.place(connection.decode(), contents.rows)
+        return self.trail.pack(connection.decode(), contents.base, Lane(lane.decode()), contents.outcomes, index)
+
+    def _seal_links(self, outcomes: Sequence[Outcome], job: str, chunk: int, *, for_now: bool = False) -> bytes:
+        """Return the outcomes' links as they are stored; nothing where there are none, or no key to seal them with."""
+        sealer = find_or_none(self.sealer)
+        links = blobs.pack_links(outcomes, for_now=for_now) if sealer else b""
+        return sealer.seal(links, links_context(job, chunk)) if links and sealer else b""
+
+    async def find_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
+        """Return those of some rows whose guest any job invited lately."""
+        hashes = b"".join(index.hashes[row] for row in rows)
+        reply = await self._scripts["find_invited"](keys=[], args=[index.base, hashes, to_ms(self.remember_s)])
+        return tuple(replace(known, index=rows[known.index - 1]) for known in _read_known(reply))
+
+    async def overrule(self, index: IndexPlace, known: Sequence[KnownRow]) -> None:
+        """Let the index forget guests of whom the directory shows that they are not there, unless they were invited again since."""
+        hashes = b"".join(index.hashes[row.index] for row in known)
+        await self._scripts["overrule"](keys=[], args=[index.base, hashes, " ".join(str(row.at_s) for row in known)])
+
+
+def _read_grant(reply: Sequence[Any]) -> Grant:
+    """Read what `begin_batch.lua` returns."""
+    match reply[0]:
+        case b"go":
+            _, batch, at_ms, flags, known, blocked, rows, attempts, letters = reply
+            granted = zip(rows.split(b",") if rows else (), attempts.decode(), letters.decode(), strict=True)
+            return Grant(
+                tuple(GrantedRow(int(row), int(attempt), letter == "q") for row, attempt, letter in granted),
+                int(batch),
+                int(at_ms),
+                bool(flags & 1),
+                _read_known(known),
+                tuple(map(int, blocked)),
+                probation=bool(flags & 2),
+                tries_quota=bool(flags & 4),
+            )
+        case b"pass":
+            return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])))
+        case b"wait":
+            return Grant(
+                why=Rest(reply[2].decode()), wait_s=reply[1] / 1000, jobs=int(reply[3]) if len(reply) > 3 else 0
+            )
+    why = reply[1].decode()
+    # A tenant's block is not yet its connection's own hold: whoever meets it makes it that, or the chunk would be offered at once again
+    return Grant(why=Rest.GATE if reply[0] == b"held" and why != "tenant" else Rest(why))
+
+
+def _write_limits(buckets: Sequence[Bucket], lane: Lane) -> str:
+    """One argument for all buckets: twenty would cost more than what is done with them."""
+    return " ".join(f"{b.amount} {b.window_ms} {b.cost} {b.kept if lane is Lane.BULK else 0}" for b in buckets)
+
+
+def _read_known(pairs: Sequence[Any]) -> tuple[KnownRow, ...]:
+    found = []
+    for row, entry in zip(pairs[::2], pairs[1::2], strict=True):
+        at_s, _, job = entry.decode().partition(":")
+        found.append(KnownRow(int(row), int(at_s), job))
+    return tuple(found)

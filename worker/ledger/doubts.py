@@ -1,0 +1,78 @@
+"""Rows in doubt: which are due to be looked up, and what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from worker.ledger import packing as blobs
+from worker.ledger.keys import Keys
+from worker.ledger.model import Lane, Lease, Options
+from worker.ledger.scripts import Scripts, to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtfulRow:
+    """A row in doubt that is due to be looked up."""
+
+    job: str
+    chunk: int
+    index: int
+    attempted_at_ms: int
+    first_at_ms: int  # its first attempt that may have been carried out: this one, or one that was given up before
+
+
+class Doubts:
+    """The rows in doubt of one ledger."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
+        self._keys = keys
+        self._scripts = Scripts(client)
+
+    async def claim(self, connection: str, most: int) -> list[DoubtfulRow] | None:
+        """Return the connection's rows that are due to be looked up, oldest first.
+
+        None while a worker may still come back with the answer itself (`epoch.lua`).
+        """
+        reply = await self._scripts["claim_doubts"](
+            keys=[self._keys.doubts(connection), self._keys.epoch()], args=[self._keys.prefix, most]
+        )
+        if reply is None:
+            return None
+        parts = [part.decode() for part in reply]
+        return [
+            DoubtfulRow(job, int(chunk), int(row), int(at), int(first))
+            for job, chunk, row, at, first in zip(*(iter(parts),) * 5, strict=True)
+        ]
+
+    async def first_attempts(self, lease: Lease) -> dict[int, int]:
+        """Return, for those pending rows that were in doubt before, when they were first sent (ms): late, they may still have arrived."""
+        rows = [i for i in lease.pending() if lease.attempts[i] != "0"]
+        if not rows:
+            return {}
+        key = self._keys.chunk(lease.ticket.job, lease.ticket.chunk)
+        times = await self._client.hmget(key, [f"f{i}" for i in rows])
+        return {i: int(at) for i, at in zip(rows, times, strict=True) if at is not None}
+
+    async def rows_of(self, job: str, chunk: int) -> tuple[list[dict[str, Any]], str, Options, Lane]:
+        """Return a chunk's input rows, its attempts, its job's options and lane; no rows once it is deleted."""
+        rows, attempts = await self._client.hmget(self._keys.chunk(job, chunk), "rows", "at")
+        options, lane = await self._client.hmget(self._keys.job(job), "options", "lane")
+        if rows is None or options is None:
+            return [], "", Options(), Lane.BULK
+        return (
+            blobs.unpack_rows(rows),
+            (attempts or b"").decode(),
+            Options(**orjson.loads(options)),
+            Lane(lane.decode()),
+        )
+
+    async def end_look_up(self, connection: str, least_s: float = 0.0) -> None:
+        """Say when the connection's next row in doubt is due: not before `least_s`."""
+        await self._scripts["next_doubt"](
+            keys=[self._keys.doubts(connection), self._keys.due_doubts()], args=[connection, to_ms(least_s)]
+        )

@@ -1,0 +1,243 @@
+"""A connection's gate: open, closed until a time, or held for a reason. Trouble with the connection is not trouble with a row.
+
+A hold says what happened and who must do what. Some end by themselves: a credential's when a token is had, one of Graph's own
+half-open, with a single real row on a growing interval; a check that disproves one of these ends it at once (`tasks/checks.py`). After a hold, and before its first batches, a connection is on probation: one
+batch on the wire until five went clean (`begin_batch.lua`), so that whatever is wrong costs one batch of refused requests. An operator's and an abuse block end only by `usher connections reopen`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from redis.asyncio import Redis
+
+from worker.channels import split_channel
+from worker.ledger.audit.trail import Trail
+from worker.ledger.keys import Keys
+from worker.ledger.scripts import Scripts
+from worker.store.client import read_time_ms
+
+
+class HoldReason(StrEnum):
+    """Why a gate is held."""
+
+    CREDENTIAL = "credential"
+    PERMISSION = "permission"
+    TENANT = "tenant"
+    DIRECTORY_FULL = "directory_full"
+    DAILY_LIMIT = "daily_limit"
+    ABUSE = "abuse"
+    OPERATOR = "operator"
+    RESTORED = "restored"  # a backup was, and its rows cannot be verified (`verifying.py`)
+    KEY = "key"  # no worker can open what the ledger's key has sealed (`key_hold.py`)
+
+
+ENDS_BY_ITSELF = frozenset(
+    {
+        HoldReason.CREDENTIAL,
+        HoldReason.PERMISSION,
+        HoldReason.TENANT,
+        HoldReason.DIRECTORY_FULL,
+        HoldReason.DAILY_LIMIT,
+        HoldReason.KEY,
+    }
+)
+"""Holds that end once their cause is gone, by a try or because a worker looks. The others wait for a person."""
+
+WHOLE = frozenset({HoldReason.CREDENTIAL, HoldReason.ABUSE, HoldReason.OPERATOR, HoldReason.RESTORED, HoldReason.KEY})
+"""Holds of a connection that hold all its channels, whatever is done there; the others are one channel's own (`_common.lua`)."""
+
+FIRST_TRY_S = {
+    HoldReason.CREDENTIAL: 5.0,
+    HoldReason.PERMISSION: 15.0,
+    HoldReason.TENANT: 15.0,
+    HoldReason.DIRECTORY_FULL: 60.0,
+}
+"""Seconds until the first try after a hold; it doubles each time, up to 15 minutes (`hold.lua`, `begin_batch.lua`)."""
+
+
+_TROUBLE_SHOWN_S = 10.0  # beyond the next try, which takes its time too; a worker that has gone leaves nothing for long
+
+
+class Held(IntEnum):
+    """What became of a wish to hold a connection (the numbers are those of `hold.lua`)."""
+
+    NEWS = 1  # it was open, or held for something else
+    ALREADY = 0
+    BY_MORE = -1  # for something graver
+    OTHER_WORKS = -2  # not held: this credential was refused, but another one of the connection was good a moment ago
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate as it is shown."""
+
+    held: bool = False
+    kind: HoldReason | None = None
+    why: str = ""
+    since: datetime | None = None
+    try_at: datetime | None = None
+    closed_until: datetime | None = None
+    closed_why: str = ""
+    trouble: str = ""
+    """Why a worker gets nowhere though the gate is open: Entra or Graph cannot be reached. Nothing is decided by it."""
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether waiting may be enough."""
+        return self.kind in ENDS_BY_ITSELF
+
+
+class Gates:
+    """The gates in the ledger."""
+
+    def __init__(self, client: Redis, keys: Keys, trail: Trail | None = None) -> None:
+        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
+        self._keys = keys
+        self._trail = trail or Trail(client, keys, keep_s=0)
+        self._scripts = Scripts(client)
+
+    async def hold(
+        self, connection: str, kind: HoldReason, why: str, *, fingerprint: str = "", try_s: float | None = None
+    ) -> Held:
+        """Hold a connection. `fingerprint`: of the credential that was refused, where one was."""
+        wait_s = FIRST_TRY_S.get(kind, 0.0) if try_s is None else try_s
+        reply = await self._scripts["hold"](
+            keys=[self._keys.connection(connection)],
+            args=[kind.value, why, fingerprint, round(wait_s * 1000)],
+        )
+        held = Held(reply)
+        if held is Held.NEWS:
+            await self._trail.note("connection.held", connection=connection, kind=kind.value, why=why)
+        return held
+
+    async def hold_everything(self, why: str, kind: HoldReason = HoldReason.OPERATOR) -> None:
+        """Hold every connection, known or not, until `reopen_everything`. For want of a key: unless another hold is there."""
+        if await self._scripts["hold_all"](keys=[self._keys.hold_all()], args=[why, kind.value]):
+            await self._trail.note("everything.held", why=why)
+
+    async def reopen_everything(self, kind: HoldReason | None = None) -> bool:
+        """End `hold_everything` (only one for `kind`, where given); each connection's own hold stays. True when there was one."""
+        was_held = await self._scripts["reopen_all"](keys=[self._keys.hold_all()], args=[kind.value if kind else ""])
+        if was_held:
+            await self._trail.note("everything.reopened")
+        if was_held or kind is None:
+            for raw in await self._client.smembers(self._keys.connections()):
+                await self._make_due(raw.decode())
+            await self._end_restore()
+        return bool(was_held)
+
+    async def block_tenant(self, tenant_key: str, why: str) -> None:
+        """Microsoft blocks invitations of a tenant: no connection of it sends until a person reopens one."""
+        fields = {"why": why, "since": await read_time_ms(self._client)}
+        if await self._client.hset(self._keys.tenant(tenant_key), mapping=fields):
+            await self._trail.note("tenant.blocked", tenant=tenant_key, why=why)
+
+    async def reopen(self, connection: str, kind: HoldReason | None = None, tenant_key: str | None = None) -> bool:
+        """Open a gate (only if held for `kind`, where given). With a tenant key its abuse block is lifted too."""
+        if tenant_key and await self._client.delete(self._keys.tenant(tenant_key)):
+            await self._trail.note("tenant.reopened", tenant=tenant_key, connection=connection)
+        was_held = await self._reopen(connection, kind.value if kind else "")
+        for raw in await self._client.smembers(self._keys.connections()):
+            channel = raw.decode()
+            if channel != connection and split_channel(channel)[0] == connection:
+                was_held |= await self._reopen(channel, kind.value if kind else "")
+        if kind in (None, HoldReason.RESTORED):
+            await self._end_restore()
+        return was_held
+
+    async def reopen_after_try(self, connection: str) -> bool:
+        """A real row went through: open the gate, unless only a person may. True when it was held."""
+        return await self._reopen(connection, "tried")
+
+    async def _reopen(self, connection: str, what: str) -> bool:
+        k = self._keys
+        reply = await self._scripts["reopen"](
+            keys=[k.connection(connection), k.due(), k.due_now(), k.rotation(connection), k.rotation_now(connection)],
+            args=[connection, what],
+        )
+        if reply:
+            after = "a row went through" if what == "tried" else what and f"the cause is gone: {what}"
+            await self._trail.note("connection.reopened", connection=connection, why=after)
+        return bool(reply)
+
+    async def of(self, connection: str) -> Gate:
+        """Return a connection's gate as it stands; a hold on everything shows on each."""
+        fields = await self._fields_of(connection)
+        everything = await self._client.hgetall(self._keys.hold_all())
+        if everything:
+            return Gate(True, _kind_of_all(everything), everything[b"why"].decode(), _instant(everything.get(b"since")))
+        until, away = _instant(fields.get(b"closed_until")), _instant(fields.get(b"away_until"))
+        present = datetime.fromtimestamp(await read_time_ms(self._client) / 1000, UTC) if until or away else None
+        if until and present and until <= present:
+            until = None
+        if fields.get(b"gate") == b"held":
+            return Gate(
+                True,
+                HoldReason(fields[b"kind"].decode()),
+                fields.get(b"why", b"").decode(),
+                _instant(fields.get(b"since")),
+                _instant(fields.get(b"probe_at")),
+                until,
+                fields.get(b"closed_why", b"").decode(),
+            )
+        return Gate(
+            closed_until=until,
+            closed_why=fields.get(b"closed_why", b"").decode() if until else "",
+            trouble=fields.get(b"away_why", b"").decode() if away and present and away > present else "",
+        )
+
+    async def _fields_of(self, channel: str) -> dict[bytes, bytes]:
+        """Return what is known of a gate: the channel's own, or what holds its connection as a whole."""
+        fields: dict[bytes, bytes] = await self._client.hgetall(self._keys.connection(channel))
+        connection, _ = split_channel(channel)
+        if connection == channel or fields.get(b"gate") == b"held":
+            return fields
+        above = await self._client.hgetall(self._keys.connection(connection))
+        is_whole = above.get(b"gate") == b"held" and HoldReason(above[b"kind"].decode()) in WHOLE
+        return above if is_whole else fields
+
+    async def note_trouble(self, connection: str, why: str, wait_s: float) -> None:
+        """Let whoever waits know why: this worker got nowhere and tries again in so many seconds."""
+        until = await read_time_ms(self._client) + round((wait_s + _TROUBLE_SHOWN_S) * 1000)
+        await self._client.hset(self._keys.connection(connection), mapping={"away_why": why, "away_until": until})
+
+    async def forget_trouble(self, connection: str) -> None:
+        """It works again."""
+        await self._client.hdel(self._keys.connection(connection), "away_why", "away_until")
+
+    async def fingerprint(self, connection: str) -> str:
+        """Return the fingerprint of the credential that was refused, '' if none."""
+        raw = await self._client.hget(self._keys.connection(connection), "fingerprint")
+        return (raw or b"").decode()
+
+    async def _end_restore(self) -> None:
+        """Once nothing is held for it any more, a restore is over: who is found in the directory later was not invited in its lost time."""
+        if await self._client.exists(self._keys.hold_all()):
+            return
+        for raw in await self._client.smembers(self._keys.connections()):
+            gate, kind = await self._client.hmget(self._keys.connection(raw.decode()), "gate", "kind")
+            if gate == b"held" and kind == HoldReason.RESTORED.value.encode():
+                return
+        await self._client.hdel(self._keys.epoch(), "restored_from")
+
+    async def _make_due(self, connection: str) -> None:
+        now = await read_time_ms(self._client)
+        for rotation, due in (
+            (self._keys.rotation(connection), self._keys.due()),
+            (self._keys.rotation_now(connection), self._keys.due_now()),
+        ):
+            if await self._client.exists(rotation):
+                await self._client.zadd(due, {connection: now})
+
+
+def _kind_of_all(fields: dict[bytes, bytes]) -> HoldReason:
+    """Why everything is held. One for a restore is shown as what only a person ends, like an operator's own."""
+    return HoldReason.KEY if fields.get(b"kind") == HoldReason.KEY.value.encode() else HoldReason.OPERATOR
+
+
+def _instant(ms: bytes | None) -> datetime | None:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC) if ms else None

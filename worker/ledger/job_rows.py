@@ -1,0 +1,104 @@
+"""The rows of a job as they stand: read chunk by chunk, so that a list of any length passes through little memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from redis.asyncio import Redis
+
+from worker.channels import split_channel
+from worker.ledger.chunk_contents import ChunkContents, links_context, read_chunk
+from worker.ledger.keys import Keys
+from worker.ledger.model import RowState, status_of
+from worker.store.keyring import FindSealer, find_or_none, no_sealer
+
+
+class JobRows:
+    """Reads the rows of jobs, over one Redis client; without a sealer no redeem links."""
+
+    def __init__(self, client: Redis, keys: Keys, sealer: FindSealer = no_sealer) -> None:
+        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
+        self._keys = keys
+        self._sealer = sealer
+
+    async def chunks(self, job: str) -> AsyncIterator[ChunkContents]:
+        """Yield a job's chunks in order, as they stand; without links."""
+        chunks = await self._client.hget(self._keys.job(job), "chunks")
+        for number in range(int(chunks or 0)):
+            fields = await self._client.hgetall(self._keys.chunk(job, number))
+            if b"st" not in fields:
+                return
+            yield read_chunk(fields, None, b"")
+
+    async def refused(self, job: str) -> AsyncIterator[tuple[RowState, str, dict[str, Any]]]:
+        """Yield the rows that failed or stayed in doubt, each with its code, as they were submitted (`blobs.pack_finished`)."""
+        async for contents in self.chunks(job):
+            for row, letter, outcome in zip(contents.rows, contents.letters, contents.outcomes, strict=True):
+                if letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT):
+                    yield RowState(letter), outcome.code if outcome else "", row
+
+    async def results(self, job: str, *, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the results file."""
+        state, chunks, channel = await self._client.hmget(self._keys.job(job), "state", "chunks", "connection")
+        if state is None:
+            return
+        cancelled, (_, operation) = state == b"cancelled", split_channel((channel or b"").decode())
+        left = limit
+        for number in range(await self._chunk_of(job, int(chunks), after + 1), int(chunks)):
+            fields = await self._client.hgetall(self._keys.chunk(job, number))
+            if b"st" not in fields:
+                return
+            contents = read_chunk(fields, find_or_none(self._sealer), links_context(job, number))
+            for record in _records(contents, operation, cancelled=cancelled):
+                if record["row"] <= after:
+                    continue
+                if left is not None:
+                    if left == 0:
+                        return
+                    left -= 1
+                yield record
+
+    async def _chunk_of(self, job: str, chunks: int, row: int) -> int:
+        """Return the chunk a row is in, by halving: a pilot makes one chunk shorter than the others."""
+        low, high = 0, max(0, chunks - 1)
+        while low < high and row > 1:
+            middle = (low + high + 1) // 2
+            if int(await self._client.hget(self._keys.chunk(job, middle), "base") or 0) <= row:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def _records(contents: ChunkContents, operation: str, *, cancelled: bool) -> list[dict[str, Any]]:
+    rows: Sequence[dict[str, Any]] = contents.rows
+    records = []
+    for i, (row, letter) in enumerate(zip(rows, contents.letters, strict=True)):
+        outcome = contents.outcomes[i]
+        state = RowState(letter)
+        is_cancelled = cancelled and state in (RowState.PENDING, RowState.PENDING_SILENT)
+        status = "cancelled" if is_cancelled else status_of(state, operation)
+        attempts = outcome.attempts if outcome else int(contents.attempts[i]) if contents.attempts else 0
+        records.append(
+            {
+                "row": contents.base + i,
+                "email": row.get("email", ""),
+                "display_name": row.get("display_name", ""),
+                "ref": row.get("ref", ""),
+                "status": status,
+                "user_id": outcome.user_id if outcome else "",
+                "invitation_id": outcome.invitation_id if outcome else "",
+                "redeem_url": outcome.redeem_url if outcome else "",
+                "mail": outcome.mail if outcome else "",
+                "error_code": outcome.code if outcome else "",
+                "error_message": outcome.message if outcome else "",
+                "request_id": outcome.request_id if outcome else "",
+                "attempts": attempts,
+                "finished_at": datetime.fromtimestamp(outcome.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+                if outcome and outcome.at_ms
+                else "",
+            }
+        )
+    return records

@@ -1,0 +1,102 @@
+"""A job as it is shown: its state, its counts, and who or what it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from worker.channels import INVITE, split_channel
+from worker.ledger.approval import WANTED
+from worker.ledger.gates import Gate
+from worker.ledger.model import Counts, JobState, Lane, Options
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as it is shown. `state` is held where its connection's gate holds it."""
+
+    id: str
+    connection: str
+    lane: Lane
+    state: JobState
+    why: str
+    counts: Counts
+    chunks: int
+    open: int  # rows on the wire or in doubt right now
+    created_at: datetime
+    finished_at: datetime | None
+    options: Options
+    info: dict[str, Any]
+    gate: Gate
+    started_at: datetime | None = None  # when it was let run, by its submitter and by whoever had to approve it
+    operation: str = INVITE
+    approval: str = ""  # who approved it; `approval.WANTED` while nobody has; '' where nobody needs to
+
+    @property
+    def began_at(self) -> datetime:
+        """When its time begins to count: not while its list was read and somebody thought about it."""
+        return self.started_at or self.created_at
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether nothing of it is sent before somebody approves it."""
+        return self.approval == WANTED and self.state is JobState.HELD
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.finished_at is not None
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether the job itself is held, by a run of refusals, whatever its connection's gate says: `resume` or `cancel` ends that."""
+        return self.state is JobState.HELD and not (self.gate.held and self.why == self.gate.why)
+
+
+def read_view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
+    """Read a job's hash, beside what its connection's gate says."""
+    text = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
+    state, open_rows, rows = JobState(text["state"]), int(text.get("open", 0)), int(text.get("rows", 0))
+    ended = {letter: int(text.get(f"n:{letter}", 0)) for letter in "igkfu"}
+    left = rows - sum(ended.values())
+    cancelled = max(0, left - open_rows) if state is JobState.CANCELLED else 0
+    counts = Counts(
+        rows=rows,
+        invited=ended["i"],
+        already_guest=ended["g"],
+        skipped=ended["k"],
+        failed=ended["f"],
+        in_doubt=ended["u"],
+        pending=left - cancelled,
+        cancelled=cancelled,
+    )
+    why = text.get("why", "")
+    if state is JobState.RUNNING and gate.held:
+        state, why = JobState.HELD, gate.why
+    connection, operation = split_channel(text["connection"])
+    started, finished = text.get("started_at"), text.get("finished_at")
+    return JobView(
+        id=job,
+        connection=connection,
+        operation=operation,
+        lane=Lane(text["lane"]),
+        state=state,
+        why=why,
+        counts=counts,
+        chunks=int(text.get("chunks", 0)),
+        open=open_rows,
+        created_at=_instant(text["created_at"]),
+        finished_at=_instant(finished) if finished else None,
+        started_at=_instant(started) if started else None,
+        options=Options(**orjson.loads(text.get("options", "{}"))),
+        info=orjson.loads(text.get("info", "{}")),
+        gate=gate,
+        approval=text.get("approval", ""),
+    )
+
+
+def _instant(ms: str | int) -> datetime:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC)

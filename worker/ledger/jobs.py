@@ -1,0 +1,333 @@
+"""What people and producers ask of jobs: making one, watching it, pausing, cancelling, deleting. Their rows: `job_rows.py`."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, OutOfMemoryError
+
+from worker.errors import LedgerError, LedgerTooNew
+from worker.ledger.approval import SUBMITTER, WANTED, submitter_of
+from worker.ledger.audit.trail import Trail
+from worker.ledger.batches import WORKER_TTL_S
+from worker.ledger.erasing import note_erased
+from worker.ledger.gates import Gate, Gates
+from worker.ledger.job_rows import JobRows
+from worker.ledger.job_view import JobView, read_view
+from worker.ledger.keys import SCHEMA, Keys
+from worker.ledger.loading import Loading
+from worker.ledger.model import JobState, Lane, Options
+from worker.ledger.scripts import Scripts
+from worker.store.client import read_time_ms
+from worker.store.keyring import FindSealer, no_sealer
+
+FOLLOWED_S = 20.0
+"""How long a command counts as following its job since it last said so; it says so every few seconds."""
+ABANDONED_S = 3600.0
+"""A job that loads, and whose maker has not been heard of for this long, is removed: nothing of it was accepted."""
+_HEARD_EVERY_S = 60.0
+_SURE_S = 150.0  # so long, by our own clock, must the maker be silent besides: Redis's clock may have been put forward
+_LOADING_CHUNKS = 50  # written in one round trip while loading
+
+
+class Jobs:
+    """Jobs in the ledger, over one Redis client. `keep_s`: how long an ended job is kept."""
+
+    def __init__(
+        self, client: Redis, keys: Keys, *, keep_s: float, sealer: FindSealer = no_sealer, trail: Trail | None = None
+    ) -> None:
+        self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
+        self.keys = keys
+        self.keep_s = keep_s
+        self.trail = trail or Trail(client, keys, keep_s=0)
+        self.rows = JobRows(client, keys, sealer)
+        self.gates = Gates(client, keys, self.trail)
+        self._scripts = Scripts(client)
+        self._silent: dict[
+            str, tuple[float, float]
+        ] = {}  # job → last heard of (Redis's clock), and since when we know (ours)
+
+    # Making one
+
+    async def create(
+        self,
+        job: str,
+        connection: str,
+        lane: Lane,
+        *,
+        options: Options | None = None,
+        info: dict[str, Any] | None = None,
+        pilot: int = 0,
+        needs_approval: str = "",
+    ) -> Loading | None:
+        """Begin a job; None when one of that id is there already (the same message twice is the same job).
+
+        `needs_approval`: the sentence with which it is held once it is loaded, until somebody approves it.
+
+        Raises `LedgerTooNew` when the ledger was written by a newer usher.
+        """
+        given = {name: value for name, value in asdict(options or Options()).items() if value not in (None, False)}
+        reply = await self._scripts["create_job"](
+            keys=[self.keys.jobs(), self.keys.job(job), self.keys.schema(), self.keys.loading(), self.keys.epoch()],
+            args=[
+                job,
+                SCHEMA,
+                secrets.token_hex(8),  # redis-py repeats a call whose answer was lost; this tells it from another's
+                *("connection", connection, "lane", lane.value),
+                *("options", orjson.dumps(given), "info", orjson.dumps(info or {})),
+                *(("approval", WANTED, "why", needs_approval) if needs_approval else ()),
+            ],
+        )
+        if reply < 0:
+            raise LedgerTooNew()
+        return Loading(job, connection, lane, pilot, info=dict(info or {})) if reply else None
+
+    async def write(self, loading: Loading, *, all_of_it: bool = False) -> None:
+        """Write the chunks that are full; the last one too when `all_of_it`. To be called now and then: it says that we are still here."""
+        if all_of_it:
+            loading.close_chunk()
+        now_s = time.monotonic()
+        if now_s - loading.heard_s > _HEARD_EVERY_S:
+            loading.heard_s = now_s
+            await self._scripts["loading"](keys=[self.keys.loading()], args=[loading.id])
+        ready = loading.take_ready(1 if all_of_it else _LOADING_CHUNKS)
+        while ready:
+            async with self.client.pipeline(transaction=False) as pipe:
+                for number, fields in ready[:_LOADING_CHUNKS]:
+                    pipe.hset(self.keys.chunk(loading.id, number), mapping=fields)
+                pipe.hset(self.keys.job(loading.id), mapping={"rows": loading.rows, "chunks": loading.chunks})
+                await pipe.execute()
+            ready = ready[_LOADING_CHUNKS:]
+
+    async def add_info(self, loading: Loading, **facts: Any) -> None:
+        """Add to what a job that is not started yet says of itself."""
+        loading.info |= facts
+        await self.client.hset(self.keys.job(loading.id), "info", orjson.dumps(loading.info))
+
+    async def start(self, loading: Loading) -> JobState:
+        """Let a loaded job run: its rows are accepted now. All of its chunks have been written.
+
+        Raises `LedgerError` when somebody removed it meanwhile.
+        """
+        await self.write(loading, all_of_it=True)
+        counts = [value for letter, count in loading.finished.items() for value in (letter, count)]
+        reply = await self._scripts["start_job"](
+            keys=[self.keys.job(loading.id), self.keys.connections(), self.keys.loading()],
+            args=[
+                *(self.keys.prefix, loading.id, loading.connection, loading.lane.value),
+                *(loading.rows, loading.chunks, loading.pilot_end, loading.pilot_chunks, *counts),
+            ],
+        )
+        if reply is None:
+            await self.delete(loading.id)
+            raise LedgerError(
+                "Somebody removed the job while its list was being read, so nothing was sent: submit it again."
+            )
+        if loading.lane is not Lane.NOW:  # whom a producer asks for by itself, the trail names in their row
+            await self._note_submission(loading)
+        return JobState(reply.decode())
+
+    async def _note_submission(self, loading: Loading) -> None:
+        told = {name: value for name, value in loading.info.items() if name not in SUBMITTER}
+        by = {"by": who} if (who := submitter_of(loading.info)) else {}
+        facts = {"job": loading.id, "connection": loading.connection, "rows": loading.rows, "to_send": loading.to_send}
+        await self.trail.note("job.submitted", **by, **facts, **told)
+
+    # Seeing it
+
+    async def view(self, job: str) -> JobView | None:
+        """Return one job as it stands; None when there is none of that id."""
+        fields = await self.client.hgetall(self.keys.job(job))
+        if b"state" not in fields:
+            return None
+        return read_view(job, fields, await self.gates.of(fields[b"connection"].decode()))
+
+    async def listed(self, *, newest: int = 50) -> list[JobView]:
+        """Return the newest jobs, newest first. Those whose keys have expired leave the list."""
+        ids = [raw.decode() for raw in await self.client.zrevrange(self.keys.jobs(), 0, newest - 1)]
+        async with self.client.pipeline(transaction=False) as pipe:
+            for job in ids:
+                pipe.hgetall(self.keys.job(job))
+            found = await pipe.execute()
+        views, gone, gates = [], [], dict[str, Gate]()
+        for job, fields in zip(ids, found, strict=True):
+            if b"state" not in fields:
+                gone.append(job)
+                continue
+            name = fields[b"connection"].decode()
+            if name not in gates:
+                gates[name] = await self.gates.of(name)
+            views.append(read_view(job, fields, gates[name]))
+        if gone:
+            with suppress(NoPermissionError):  # a user that may only read
+                if await self.client.zrem(self.keys.jobs(), *gone):
+                    await note_erased(self.client, self.keys)
+        return views
+
+    async def finished_jobs(self, connection: str) -> int:
+        """Return how many jobs of a connection ever ended by themselves."""
+        return int(await self.client.hget(self.keys.connection(connection), "finished") or 0)
+
+    async def workers(self) -> dict[str, int]:
+        """Return the workers seen lately, with their seats."""
+        since_ms = await read_time_ms(self.client) - round(WORKER_TTL_S * 1000)
+        seen = set(await self.client.zrangebyscore(self.keys.workers(), since_ms, "+inf"))
+        seats = await self.client.hgetall(self.keys.worker_seats())
+        return {name.decode(): int(count) for name, count in seats.items() if name in seen}
+
+    async def matching(self, start: str, *, most: int = 10) -> list[str]:
+        """Return ids that begin so, `most` at most; an id is of letters and digits."""
+        if not start.isalnum() or not start.isascii():
+            return []
+        found = []
+        async for raw, _ in self.client.zscan_iter(self.keys.jobs(), match=f"{start}*", count=1000):
+            found.append(raw.decode())
+            if len(found) >= most:
+                break
+        return found
+
+    async def follow(self, job: str, pid: int) -> None:
+        """Say that a command, by its process id, follows this job; to be said again within `FOLLOWED_S`."""
+        await self.client.set(self.keys.follow(job), pid, px=round(FOLLOWED_S * 1000))
+
+    async def watch(self, job: str, pid: int) -> None:
+        """Say that a command looks on: it counts as following while no other does. To be said again like `follow`."""
+        key, mark_ms = self.keys.follow(job), round(FOLLOWED_S * 1000)
+        if not await self.client.set(key, pid, nx=True, px=mark_ms) and await self.follower(job) == pid:
+            await self.client.pexpire(key, mark_ms)
+
+    async def unfollow(self, job: str, pid: int) -> None:
+        """The command is about to leave; whoever else follows goes on."""
+        if await self.follower(job) == pid:
+            await self.client.delete(self.keys.follow(job))
+
+    async def follower(self, job: str) -> int | None:
+        """Return the process id of the command that said last that it follows this job; it may have been killed since."""
+        pid = await self.client.get(self.keys.follow(job))
+        return int(pid) if pid else None
+
+    # Moving it
+
+    async def pause(self, job: str, why: str) -> JobState | None:
+        """Pause after the batches in flight. Returns the state it is in then; None: no such job."""
+        return await self._move(job, "paused", why, "job.paused")
+
+    async def resume(self, job: str) -> JobState | None:
+        """Let a paused job run on, past the pilot that paused it too."""
+        return await self._move(job, "running", "", "job.resumed")
+
+    async def cancel(self, job: str, why: str = "") -> JobState | None:
+        """End a job: rows not yet sent are cancelled, rows on the wire end as what they are."""
+        return await self._move(job, "cancelled", why, "job.cancelled")
+
+    async def park(self, job: str, why: str) -> bool:
+        """Hold a running job until somebody approves it, unless somebody has. Whether it may run."""
+        return bool(await self._scripts["park_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, why]))
+
+    async def approve(self, view: JobView, approver: str, *, pause_why: str = "") -> bool:
+        """Let a job run that waits for approval; with `pause_why` it is paused instead. False: it does not wait any more."""
+        info = {**view.info, "approver": approver, "approved_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        state = JobState.PAUSED if pause_why else JobState.RUNNING
+        reply = await self._scripts["approve_job"](
+            keys=[self.keys.job(view.id)],
+            args=[self.keys.prefix, view.id, approver, orjson.dumps(info), state.value, pause_why],
+        )
+        if reply:
+            submitter = submitter_of(view.info)
+            await self.trail.note(
+                "job.approved", by=approver, job=view.id, connection=view.connection, submitted_by=submitter
+            )
+        return bool(reply)
+
+    async def _move(self, job: str, state: str, why: str, what: str = "") -> JobState | None:
+        reply = await self._scripts["move_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, state, why])
+        if what and reply and reply.decode() == state:
+            connection = await self.client.hget(self.keys.job(job), "connection")
+            await self.trail.note(what, job=job, connection=(connection or b"").decode(), why=why)
+        return JobState(reply.decode()) if reply else None
+
+    async def delete(self, job: str) -> bool:
+        """Remove every trace of a job. A running one is cancelled first; of a late answer the index of guests alone takes note."""
+        fields = await self.client.hmget(self.keys.job(job), "state", "chunks", "connection", "rows")
+        if fields[:2] == [None, None]:
+            return False
+        try:
+            await self._move(job, "cancelled", "deleted")  # from here on nothing of it is sent or offered
+        except OutOfMemoryError:  # without the job nothing is either; and deleting is what makes room
+            await self.client.delete(self.keys.job(job))
+        was_accepted = fields[0] != b"loading"
+        if was_accepted:
+            await self.trail.keep_unfinished(job, int(fields[1] or 0))
+        numbers = range(int(fields[1] or 0))
+        for start in range(0, len(numbers), 500):
+            await self.client.unlink(*(self.keys.chunk(job, n) for n in numbers[start : start + 500]))
+        if was_accepted:
+            told = {"connection": (fields[2] or b"").decode(), "rows": int(fields[3] or 0)}
+            await self.trail.note("job.deleted", job=job, was=(fields[0] or b"").decode(), **told)
+        # Last: should this be killed half-way, the job is still there to be deleted again
+        await self.client.delete(self.keys.job(job), self.keys.back(job))
+        await self.client.zrem(self.keys.jobs(), job)
+        await note_erased(self.client, self.keys)
+        await self.client.zrem(self.keys.loading(), job)
+        await self.client.srem(self.keys.ending(), job)
+        return True
+
+    async def expire_ended(self) -> None:
+        """Give ended jobs their expiry, and let those that have expired leave the list. Called by dispatchers; safe to run twice or to be killed in between."""
+        for raw in await self.client.srandmember(self.keys.ending(), 10):
+            job = raw.decode()
+            chunks = int(await self.client.hget(self.keys.job(job), "chunks") or 0)
+            await self.trail.keep_unfinished(job, chunks)
+            keep = round(self.keep_s)
+            for start in range(0, chunks, 500):
+                async with self.client.pipeline(transaction=False) as pipe:
+                    for number in range(start, min(chunks, start + 500)):
+                        pipe.expire(self.keys.chunk(job, number), keep)
+                    await pipe.execute()
+            await self.client.expire(self.keys.back(job), keep)
+            await self.client.expire(self.keys.job(job), keep)
+            if await self.client.srem(self.keys.ending(), job):
+                await self._note_end(job)
+        for raw in await self.client.zrandmember(self.keys.jobs(), 10):
+            if not await self.client.exists(self.keys.job(raw.decode())):
+                await self.client.zrem(self.keys.jobs(), raw)
+                await note_erased(self.client, self.keys)
+
+    async def _note_end(self, job: str) -> None:
+        view = await self.view(job)
+        if view is None or view.lane is Lane.NOW:
+            return
+        counts = {name: count for name, count in asdict(view.counts).items() if count}
+        await self.trail.note(
+            "job.ended", by="usher", job=job, connection=view.connection, state=view.state.value, **counts
+        )
+
+    async def remove_abandoned(self, *, sure_s: float = _SURE_S) -> list[str]:
+        """Remove jobs whose maker was killed while loading them. Called by dispatchers; returns their ids."""
+        seconds, _ = await self.client.time()
+        silent = await self.client.zrangebyscore(
+            self.keys.loading(), "-inf", (seconds - ABANDONED_S) * 1000, withscores=True, start=0, num=100
+        )
+        now_s = time.monotonic()
+        heard = {raw.decode(): score for raw, score in silent}
+        known, self._silent = self._silent, {}
+        removed = []
+        for job, score in heard.items():
+            before, since_s = known.get(job, (score, now_s))
+            if before != score:
+                since_s = now_s
+            if now_s - since_s < sure_s:
+                self._silent[job] = (score, since_s)
+                continue
+            if await self.client.hget(self.keys.job(job), "state") == b"loading":
+                await self.delete(job)
+                removed.append(job)
+            await self.client.zrem(self.keys.loading(), job)
+        return removed

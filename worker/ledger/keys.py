@@ -1,0 +1,277 @@
+"""Every Redis key of the ledger, its type and meaning. Nothing else builds a key.
+
+Times in Redis are whole milliseconds on Redis's own clock. `{c}` is a connection's name, `{j}` a job id, `{n}` a chunk number.
+A *ticket* is the text `{j}:{n}:{fence}:{c}:{lane}`: it names one offer, then the lease that grew from it. Its fence is never used
+again, so a ticket found twice (a message delivered twice) is a ticket already spent.
+
+The Lua scripts that walk from one key to the next (`tick`, `give_back`) build names by the same patterns, in `scripts/_common.lua`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMA = 1
+"""Version of everything below. A worker leaves data of a newer one alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one prefix (`[ledger].prefix`, "usher" unless told)."""
+
+    prefix: str = "usher"
+
+    def schema(self) -> str:
+        """string: SCHEMA, written by the first process that finds none."""
+        return f"{self.prefix}:schema"
+
+    # Jobs
+
+    def jobs(self) -> str:
+        """zset: job id → created at."""
+        return f"{self.prefix}:jobs"
+
+    def job(self, job: str) -> str:
+        """hash: connection, lane, state, why, rows, chunks, next (chunk), limit (chunks that may run: a pilot), pilot (ended rows at which it pauses),
+
+        `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt), created_at, started_at, finished_at, options (JSON),
+        info (JSON: who submitted what), maker (of the call that made it), approval (absent: none asked for; wanted; else who gave it),
+
+        servers (met when it was made: `epoch`).
+        """
+        return f"{self.prefix}:job:{job}"
+
+    def back(self, job: str) -> str:
+        """zset: chunk number, given back with rows left to send → when it may be offered again."""
+        return f"{self.prefix}:job:{job}:back"
+
+    def chunk(self, job: str, number: int) -> str:
+        """hash: base (number of its first row), rows (blob), st (a letter a row, `model.RowState`), at (a digit a row: attempts),
+
+        pc and pe (when it was looked up before the first send, under which server), ph (absent waiting, o offered, l leased, x nothing left to send), nb (last batch begun),
+        `b{k}` (a batch on the wire: its time, its rows, its call), `o{k}` and `l{k}` (blobs of outcomes and of sealed links),
+        `d{i}` (a row in doubt: the time of its attempt), `f{i}` (a row that was in doubt and is sent again: the time of its first attempt).
+        """
+        return f"{self.prefix}:chunk:{job}:{number}"
+
+    def ending(self) -> str:
+        """set: ended jobs whose keys still have to be given their expiry."""
+        return f"{self.prefix}:ending"
+
+    def loading(self) -> str:
+        """zset: job that is loading → when its maker was last heard of."""
+        return f"{self.prefix}:loading"
+
+    def follow(self, job: str) -> str:
+        """string with a short expiry: the process id of the command that follows this job. On the private stack, one that nobody
+
+        follows was left behind.
+        """
+        return f"{self.prefix}:follow:{job}"
+
+    # Connections
+
+    def connections(self) -> str:
+        """set: names of connections that ever had a job."""
+        return f"{self.prefix}:connections"
+
+    def connection(self, name: str) -> str:
+        """hash: gate (open if absent, held), kind, why, since, probe_at and probe_ms (half-open), fingerprint (of a refused credential),
+
+        closed_until and closed_why (throttled), away_until and away_why (not reached; only shown), spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
+
+        Counted for ever, whatever becomes of the jobs: accepted (rows), `ended:{letter}` (rows by outcome, `c` cancelled), `resolved:{letter}`
+        (rows that were in doubt), throttled (429s), closed_ms; credential_ends (a time).
+        """
+        return f"{self.prefix}:connection:{name}"
+
+    def rotation(self, name: str) -> str:
+        """list: bulk jobs of a connection that have chunks to offer, in turn."""
+        return f"{self.prefix}:connection:{name}:jobs"
+
+    def rotation_now(self, name: str) -> str:
+        """list: interactive jobs of a connection that have chunks to offer."""
+        return f"{self.prefix}:connection:{name}:jobs-now"
+
+    def doubts(self, name: str) -> str:
+        """zset: `{j}:{n}:{i}` of each row in doubt → when to look it up."""
+        return f"{self.prefix}:connection:{name}:doubts"
+
+    def hold_all(self) -> str:
+        """hash: why, since, kind (`gates.HoldReason`): every connection is held, by an operator, after a restore or for want of the ledger's key."""
+        return f"{self.prefix}:hold"
+
+    def tenant(self, tenant_key: str) -> str:
+        """hash: why, since: Microsoft blocks invitations of this tenant; only a person reopens it."""
+        return f"{self.prefix}:tenant:{tenant_key}"
+
+    def tenant_ids(self) -> str:
+        """hash: tenant key with a domain name → the tenant's id, and when it was found out, in seconds (`worker/tenants.py`)."""
+        return f"{self.prefix}:tenant-ids"
+
+    # The dispatcher
+
+    def due(self) -> str:
+        """zset: connection → when it can use a seat again (bulk)."""
+        return f"{self.prefix}:due"
+
+    def due_now(self) -> str:
+        """zset: connection → when its interactive work can use a seat again."""
+        return f"{self.prefix}:due-now"
+
+    def due_doubts(self) -> str:
+        """zset: connection → when its first row in doubt is to be looked up."""
+        return f"{self.prefix}:due-doubts"
+
+    def offers(self) -> str:
+        """zset: ticket → when the offer is void."""
+        return f"{self.prefix}:offers"
+
+    def leases(self) -> str:
+        """zset: ticket → when the lease ends unless renewed."""
+        return f"{self.prefix}:leases"
+
+    def seats_of(self) -> str:
+        """hash: connection → seats it has in use (offered or leased)."""
+        return f"{self.prefix}:seats-of"
+
+    def offered_of(self) -> str:
+        """hash: connection → offers nobody has claimed yet."""
+        return f"{self.prefix}:offered-of"
+
+    def fence(self) -> str:
+        """string: the last fence given out."""
+        return f"{self.prefix}:fence"
+
+    def healed(self) -> str:
+        """string: when somebody last ran `heal`."""
+        return f"{self.prefix}:healed"
+
+    def workers(self) -> str:
+        """zset: worker → last seen."""
+        return f"{self.prefix}:workers"
+
+    def worker_seats(self) -> str:
+        """hash: worker → its seats for chunks."""
+        return f"{self.prefix}:worker-seats"
+
+    def beat(self) -> str:
+        """Beginning of RedBeat's names: `:schedule` (zset: entry's key → when it is due), `:lock` (of the beat at work), and an entry's hash each."""
+        return f"{self.prefix}:redbeat"
+
+    def meters(self) -> str:
+        """hash: `name|connection|label` → what workers counted (`worker/ledger/meters.py`), added to about once a second."""
+        return f"{self.prefix}:meters"
+
+    # Epochs
+
+    def epoch(self) -> str:
+        """hash: id (of the server that was met last), n (epoch), servers (met so far), beat (last time any worker was here), lost_at (that of
+
+        the epoch before), quiet_until (nothing is sent), settle_from (no row is given up), vouched and unsure (whether somebody remembers),
+        restored_from (last beat of a backup that was restored and is neither verified nor let go by a person).
+        """
+        return f"{self.prefix}:epoch"
+
+    def here(self) -> str:
+        """zset: process of a worker → last heard of. One that ends in peace leaves."""
+        return f"{self.prefix}:here"
+
+    def awaited(self) -> str:
+        """set: processes that were at work before this epoch and have not come in yet."""
+        return f"{self.prefix}:awaited"
+
+    def programs(self) -> str:
+        """hash: worker or beat → what it said of itself last (JSON, `worker/ledger/programs.py`)."""
+        return f"{self.prefix}:programs"
+
+    # Who is told of jobs
+
+    def notices(self) -> str:
+        """zset: job that somebody is told of → when to look at it again."""
+        return f"{self.prefix}:notices"
+
+    def notice(self, job: str) -> str:
+        """hash: to (webhook or Celery task), from (who named it), held (the hold that was told), out (events not taken yet, JSON), tries."""
+        return f"{self.prefix}:notice:{job}"
+
+    # Schedules, the first two as celery-redbeat lays them out
+
+    def timetable(self) -> str:
+        """zset: name of a schedule's hash → when it is due next, in seconds."""
+        return f"{self.prefix}:redbeat:schedule"
+
+    def schedule(self, name: str) -> str:
+        """hash: definition and meta (celery-redbeat's JSON), off (switched off by hand)."""
+        return f"{self.prefix}:redbeat:entry:{name}"
+
+    def schedule_runs(self, name: str) -> str:
+        """hash: due (milliseconds) → what became of that run (JSON, `worker.ledger.timetable.Run`), the newest 50."""
+        return f"{self.prefix}:schedule:{name}:runs"
+
+    def schedule_claim(self, name: str, due_ms: int) -> str:
+        """string with a short expiry, renewed: the worker that is at this run."""
+        return f"{self.prefix}:schedule:{name}:claim:{due_ms}"
+
+    # The index of guests
+
+    def index(self, tenant_key: str) -> str:
+        """Beginning of the names of a tenant's hashes; `:{generation}:{bucket}` follows, or `:{generation}:all` (string: there is anything
+
+        of it), or `:claims:all` (hash: guest → `{j}:{n}:{i}:{time}`, the row that is on the wire for them since then). See `worker/ledger/guest_index.py`,
+
+        `_common.lua`.
+        """
+        return f"{self.prefix}:index:{tenant_key}"
+
+    def index_key(self) -> str:
+        """string: the key of the index's hashes, sealed where there is a ledger key."""
+        return f"{self.prefix}:index-key"
+
+    def index_opened(self) -> str:
+        """string with a short expiry: a worker has opened the index's key (`worker/ledger/key_hold.py`)."""
+        return f"{self.prefix}:index-key:opened"
+
+    def index_names(self) -> str:
+        """hash: tenant key → the one that its index was begun under, by an earlier usher, with a domain name in it."""
+        return f"{self.prefix}:index-names"
+
+    def index_tenants(self) -> str:
+        """set: every tenant key that addresses were ever hashed for: a person is looked for in each of them."""
+        return f"{self.prefix}:index-tenants"
+
+    def erased(self) -> str:
+        """hash: n (how often something was erased), begun (of the rewriting of the append-only file: n then, and the server), done (n) (`worker/ledger/erasing.py`)."""
+        return f"{self.prefix}:erased"
+
+    # The audit trail
+
+    def audit_events(self, generation: int) -> str:
+        """stream: `e` (JSON: what, by, facts), one entry an event; a generation is 30 days, its keys expire (`worker/ledger/audit/trail.py`)."""
+        return f"{self.prefix}:audit:{generation}:events"
+
+    def audit_rows(self, generation: int) -> str:
+        """hash: `{j}:{n}` → what was done to the rows of that chunk (`worker/ledger/audit/rows.py`)."""
+        return f"{self.prefix}:audit:{generation}:rows"
+
+    # Quota
+
+    def bucket(self, scope: str) -> str:
+        """hash: l (level, tokens), t (when), c (closed until), n (tokens taken and not refused); where a 429 was met (`throttled.lua`): r, rt, u
+        (tokens a millisecond that were learned, when, how uncertain a unit of time), e, en (the last 429: when, n then), a (where counting began), p (the next
+        row is a try); x (kept unspent until, `used.lua`). Expires once it would be full again."""
+        return f"{self.prefix}:quota:{scope}"
+
+    def daily(self, client_key: str) -> str:
+        """string: invitations sent, by UTC day; the script appends the date."""
+        return f"{self.prefix}:daily:{client_key}"
+
+    # Tokens
+
+    def token(self, client_key: str) -> str:
+        """string: an access token, sealed, with the credential's fingerprint; expires with the token."""
+        return f"{self.prefix}:token:{client_key}"
+
+    def token_lock(self, client_key: str) -> str:
+        """string with a short expiry: the process that is asking Entra for this client's token right now."""
+        return f"{self.prefix}:token:{client_key}:lock"

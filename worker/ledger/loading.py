@@ -1,0 +1,82 @@
+"""A job being loaded: rows are put in one by one and become the chunks that are stored. `jobs.py` writes them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from worker.ledger import packing as blobs
+from worker.ledger.model import Lane, Outcome, RowState
+
+CHUNK_ROWS = 100
+"""Rows in a chunk: the unit of storage, lease and message. Five full batches; larger ones delay more when a worker dies."""
+CHUNK_BYTES = 400
+"""What Redis needs for a chunk besides its blobs: key, fields, table."""
+
+
+@dataclass(slots=True)
+class Loading:
+    """A job being loaded, chunk by chunk: what was put in so far."""
+
+    id: str
+    connection: str
+    lane: Lane
+    pilot: int = 0  # rows to send before a pause; 0: no pilot
+    rows: int = 0
+    to_send: int = 0
+    chunks: int = 0
+    pilot_chunks: int = 0
+    bytes: int = 0  # of the chunks closed so far, as they are stored
+    finished: dict[str, int] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+    heard_s: float = field(default_factory=time.monotonic)  # when the ledger last heard of us, on our clock
+    _rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    _letters: list[str] = field(default_factory=list)
+    _outcomes: list[Outcome] = field(default_factory=list)
+    _ready: list[tuple[int, dict[str, Any]]] = field(default_factory=list, repr=False)
+
+    def put(self, row: dict[str, Any], outcome: Outcome | None = None) -> None:
+        """Add a row. One with an outcome has ended already (it is invalid, or a duplicate) and is never sent."""
+        self.rows += 1
+        self._rows.append(row)
+        self._letters.append(outcome.letter.value if outcome else RowState.PENDING.value)
+        if outcome:
+            index = len(self._rows) - 1
+            self._outcomes.append(replace(outcome, index=index))
+            self.finished[outcome.letter.value] = self.finished.get(outcome.letter.value, 0) + 1
+        else:
+            self.to_send += 1
+        ends_pilot = outcome is None and self.to_send == self.pilot
+        if ends_pilot or len(self._rows) == CHUNK_ROWS:
+            self.close_chunk()
+        if ends_pilot:
+            self.pilot_chunks = self.chunks
+
+    @property
+    def pilot_end(self) -> int:
+        """Ended rows at which the job pauses, 0 without a pilot: those that enter with an outcome, wherever they stand, and the pilot's."""
+        return self.pilot + sum(self.finished.values()) if 0 < self.pilot < self.to_send else 0
+
+    def close_chunk(self) -> None:
+        """End the chunk being filled, if it has any row."""
+        if not self._rows:
+            return
+        fields: dict[str, Any] = {
+            "base": self.rows - len(self._rows) + 1,
+            "st": "".join(self._letters),
+            "rows": blobs.pack_rows(self._rows),
+        }
+        if self._outcomes:
+            fields |= {"no": 1, "o1": blobs.pack_outcomes(self._outcomes)}
+        self._ready.append((self.chunks, fields))
+        self.bytes += sum(len(value) for value in fields.values() if not isinstance(value, int)) + CHUNK_BYTES
+        self.chunks += 1
+        self._rows, self._letters, self._outcomes = [], [], []
+
+    def take_ready(self, least: int = 1) -> list[tuple[int, dict[str, Any]]]:
+        """Return the closed chunks not yet written, if there are at least that many."""
+        if len(self._ready) < least:
+            return []
+        ready, self._ready = self._ready, []
+        return ready

@@ -1,0 +1,249 @@
+"""The words of the ledger as values: states, offers, leases, grants, outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from worker.channels import INVITE
+from worker.ledger.why_waiting import Rest
+
+Row = Mapping[str, Any]
+"""One guest as asked for: email, and whatever else of the input's columns was given."""
+
+
+class RowState(StrEnum):
+    """A row's letter in its chunk's state string. The scripts use the same letters (`scripts/_common.lua`)."""
+
+    PENDING = "."
+    PENDING_SILENT = "q"  # to be sent again, without Graph's mail
+    SENDING = "s"
+    IN_DOUBT = "d"
+    INVITED = "i"
+    ALREADY_GUEST = "g"
+    SKIPPED = "k"
+    FAILED = "f"
+    LEFT_IN_DOUBT = "u"  # final: nobody can find out, a person is told
+
+
+STATUS_OF = {
+    RowState.PENDING: "pending",
+    RowState.PENDING_SILENT: "pending",
+    RowState.SENDING: "pending",
+    RowState.IN_DOUBT: "pending",
+    RowState.INVITED: "invited",
+    RowState.ALREADY_GUEST: "already_guest",
+    RowState.SKIPPED: "skipped",
+    RowState.FAILED: "failed",
+    RowState.LEFT_IN_DOUBT: "in_doubt",
+}
+"""What a person reads of each letter, as long as the job was not cancelled."""
+
+_OTHERS = {RowState.INVITED: "done", RowState.ALREADY_GUEST: "already"}
+"""What programs read of the first two, of whatever is not an invitation."""
+
+
+def status_of(letter: RowState, operation: str) -> str:
+    """Return what programs read of a letter: in results, counts and the audit trail."""
+    return STATUS_OF[letter] if operation == INVITE else _OTHERS.get(letter) or STATUS_OF[letter]
+
+
+FINAL = frozenset("igkfu")
+
+
+class JobState(StrEnum):
+    """Where a job stands. `held` is stored for a run of refusals alone: a running job whose connection is held shows as held."""
+
+    LOADING = "loading"
+    RUNNING = "running"
+    PAUSED = "paused"
+    HELD = "held"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class Lane(StrEnum):
+    """What kind of work a ticket stands for."""
+
+    BULK = "b"
+    NOW = "i"  # interactive: somebody is waiting
+    DOUBT = "d"  # looking up rows in doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One offer, then the lease that grew from it. Its fence is never used again."""
+
+    job: str
+    chunk: int
+    fence: int
+    connection: str
+    lane: Lane
+
+    @classmethod
+    def parse(cls, text: str) -> Ticket:
+        """Read the text form; raises ValueError for anything else."""
+        job, chunk, fence, connection, lane = text.split(":")
+        return cls(job, int(chunk), int(fence), connection, Lane(lane))
+
+    def __str__(self) -> str:
+        return f"{self.job}:{self.chunk}:{self.fence}:{self.connection}:{self.lane.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for the whole job, over the connection's own settings."""
+
+    resend: bool = False
+    send_message: bool | None = None
+    redirect_url: str | None = None
+    message: str | None = None
+    language: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """A chunk in work: what the claim returned, and whether it was lost since (the renewal says so)."""
+
+    ticket: Ticket
+    letters: str
+    attempts: str
+    rows: list[dict[str, Any]] = field(repr=False)
+    base: int  # job-wide number of its first row, from 1
+    options: Options
+    blobs: int  # outcome blobs recorded in the chunk so far
+    chunks: int  # of the job
+    checked_at_ms: int = 0  # when its rows were last looked up before a first send; 0: never
+    checked_in: str | None = (
+        None  # they were just now, in this epoch, and the next batch takes a note of it (`Ledger.begin_batch`)
+    )
+    suspect: bool = False  # rows of its job may have left without the ledger's knowledge: it is older than the server
+    lost: bool = False
+    packed: bytes = field(default=b"", repr=False)  # its rows as the ledger has them (`blobs.pack_rows`)
+
+    def pending(self) -> list[int]:
+        """Indexes of the rows left to send."""
+        return [i for i, letter in enumerate(self.letters) if letter in ".q"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPlace:
+    """Where a chunk's guests stand in the index: their tenant's part of it, and the hash of each row's address."""
+
+    base: str
+    hashes: Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRow:
+    """A row whose guest was invited lately; the index says when (seconds since the epoch, on Redis's clock) and by which job."""
+
+    index: int
+    at_s: int
+    job: str
+
+
+@dataclass(slots=True)  # not frozen: there is one for every row, and a frozen one takes five times as long to make
+class GrantedRow:
+    """A row that was just marked sending."""
+
+    index: int
+    attempt: int
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What `begin_batch` said: rows to send at once, or why not and for how long."""
+
+    rows: tuple[GrantedRow, ...] = ()
+    batch: int = 0
+    begun_at_ms: int = 0
+    probe: bool = False
+    known: tuple[KnownRow, ...] = ()  # not to be sent again
+    blocked: tuple[int, ...] = ()  # the same guest is on the wire for another job: to be asked for again later
+    why: Rest | None = None  # none was granted; None: some were, or those that are left are all known or blocked
+    wait_s: float = 0.0
+    probation: bool = False  # the only batch of its connection on the wire; to be counted if all went well
+    jobs: int = 0  # why "quota": jobs of the connection that take turns
+    tries_quota: bool = False  # a single row, to see whether a throttled quota lets anything through
+
+
+@dataclass(slots=True)  # not frozen, like the one above; nobody changes one
+class Outcome:
+    """How one row went, as it is recorded. `letter` is final, pending again, or in doubt."""
+
+    index: int
+    letter: RowState
+    user_id: str = ""
+    invitation_id: str = ""
+    redeem_url: str = field(default="", repr=False)
+    mail: str = ""  # "requested" where Graph was asked to send its mail, "none" where not; never a claim of delivery
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+    attempts: int = 0
+    at_ms: int = 0
+    wait_s: float = 0.0  # of a row in doubt: when to look again
+    attempted_at_ms: int = 0  # of a row that was looked up: the attempt that this is about
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEnd:
+    """A whole chunk as one process knows it: if the ledger agrees, it is stored as finished together with its last outcomes."""
+
+    rows: Sequence[Row] = field(repr=False)
+    outcomes: Sequence[Outcome]  # of each row
+    blobs: int  # in which the ledger has those recorded before
+    base: int = 1  # job-wide number of its first row
+    packed: bytes = field(default=b"", repr=False)  # the rows as the ledger has them, where that is at hand
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What a batch's answers say of its job, row by row: too many refusals hold it (`record_batch.lua`)."""
+
+    in_a_row: int  # so many hold the job; 0: none do
+    share: float  # more than this share of the first 100 answers holds it; 1.0: none does
+    marks: tuple[str, ...]  # of each outcome: "-" not counted, "o" good, "x" refused, "d…" refused with its domain
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The chunk and its job after a batch was recorded."""
+
+    pending: int
+    open: int
+    job_state: str
+    blob: int  # number of the blob that holds what was recorded; 0: nothing was
+    gone: bool = False
+    folded: bool = False  # the chunk was stored as finished
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A job in numbers, named as they are told to people and programs. `rows` is every input row and the sum of the others."""
+
+    rows: int = 0
+    invited: int = 0
+    already_guest: int = 0
+    skipped: int = 0
+    failed: int = 0
+    in_doubt: int = 0
+    pending: int = 0
+    cancelled: int = 0
+
+    def told(self, operation: str) -> dict[str, int]:
+        """Return the counts by the names that `operation` gives them."""
+        names = {
+            "invited": status_of(RowState.INVITED, operation),
+            "already_guest": status_of(RowState.ALREADY_GUEST, operation),
+        }
+        return {names.get(name, name): count for name, count in asdict(self).items()}
+
+    @property
+    def finished(self) -> int:
+        """Rows that have an outcome."""
+        return self.rows - self.pending
