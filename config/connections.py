@@ -1,6 +1,6 @@
 """A connection: one tenant, one registered app, its credential, and how usher behaves there.
 
-The credential is only referred to (`env:`, `file:`); `worker/tokens.py` resolves it when it asks for a token.
+The credential is only referred to (`env:`, `file:`); `worker/signin/tokens.py` resolves it when it asks for a token.
 """
 
 from __future__ import annotations

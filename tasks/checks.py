@@ -22,8 +22,8 @@ from worker.ledger.gates import HoldReason
 
 if TYPE_CHECKING:
     from config import Connection
-    from worker.credentials import AccessToken
     from worker.services import Services
+    from worker.signin.credentials import AccessToken
 
 SOON = timedelta(days=30)
 """A credential that ends within this is somebody's business now."""
@@ -210,7 +210,7 @@ def _certificate(connection: Connection, soon: timedelta) -> list[Finding]:
     if connection.certificate is None:
         return []
     from config import ConfigError
-    from worker.credentials import certificate_ends_at
+    from worker.signin.credentials import certificate_ends_at
 
     try:
         ends_at = certificate_ends_at(connection)

@@ -16,8 +16,8 @@ from worker.graph.batch import GraphRequest
 
 if TYPE_CHECKING:
     from config import Connection
-    from worker.credentials import AccessToken
     from worker.services import Services
+    from worker.signin.credentials import AccessToken
 
 
 async def check_secret(

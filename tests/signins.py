@@ -21,8 +21,8 @@ from tests.servers import (
     answer,
     run_raw_server,
 )
-from worker.shelf import TokenShelf
-from worker.tokens import TokenSource
+from worker.signin.token_cache import TokenShelf
+from worker.signin.tokens import TokenSource
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 Reply = tuple[int, Any, dict[str, str]]

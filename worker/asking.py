@@ -20,8 +20,8 @@ from worker.ledger.why_waiting import Rest, Stop
 
 if TYPE_CHECKING:
     from config import Connection
-    from worker.credentials import AccessToken
     from worker.services import Services
+    from worker.signin.credentials import AccessToken
 
 WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """Between the tries of one question, where Graph does not say how long."""

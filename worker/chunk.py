@@ -30,10 +30,10 @@ from worker.reactions import Reactions
 from worker.store.client import keep_trying
 
 if TYPE_CHECKING:
-    from worker.credentials import AccessToken
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.graph.users import DirectoryUser
     from worker.services import Services
+    from worker.signin.credentials import AccessToken
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from worker.credentials import certificate_ends_at
 from worker.errors import TokenRefused
+from worker.signin.credentials import certificate_ends_at
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

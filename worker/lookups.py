@@ -24,9 +24,9 @@ from worker.ledger.why_waiting import Rest, Stop
 
 if TYPE_CHECKING:
     from config import Connection
-    from worker.credentials import AccessToken
     from worker.graph.batch import GraphAnswer
     from worker.services import Services
+    from worker.signin.credentials import AccessToken
 
 _ROUNDS = 5
 """Times that one look-up asks at most: halving 7 addresses to a single one takes three more than the first; one for a refused token."""

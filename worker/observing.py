@@ -14,8 +14,8 @@ from worker.ledger.batches import WORKER_TTL_S
 from worker.ledger.quota import Bucket, invitation_buckets
 from worker.ledger.timetable import Timetable
 from worker.services import find_connection
+from worker.signin.tenant_ids import Tenants
 from worker.store.client import read_time_ms
-from worker.tenants import Tenants
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

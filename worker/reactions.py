@@ -23,11 +23,11 @@ from worker.trouble import Backoff
 
 if TYPE_CHECKING:
     from config import Connection
-    from worker.credentials import AccessToken
     from worker.ledger.model import Grant
     from worker.lookups import Found
     from worker.operations.operation import Channel
     from worker.services import Services
+    from worker.signin.credentials import AccessToken
 
 log = logging.getLogger(__name__)
 

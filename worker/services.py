@@ -29,11 +29,11 @@ from worker.ledger.jobs import Jobs
 from worker.ledger.key_hold import KeyHold
 from worker.ledger.keys import Keys
 from worker.ledger.meters import Meters
-from worker.shelf import TokenShelf
+from worker.signin.tenant_ids import Tenants
+from worker.signin.token_cache import TokenShelf
+from worker.signin.tokens import TokenSource
 from worker.store.client import open_client
 from worker.store.keyring import Keyring, no_sealer
-from worker.tenants import Tenants
-from worker.tokens import TokenSource
 
 if TYPE_CHECKING:
     from config import Connection, Settings

@@ -129,8 +129,8 @@ def _find_tenant(terminal: Terminal, answers: Answers, given: dict[str, Any]) ->
     from urllib.parse import urlsplit
 
     from config.clouds import CLOUDS
-    from worker.discovery import TenantFacts, fetch_tenant_facts
     from worker.errors import TokenRefused, TokenUnavailable, WayOutUnusable
+    from worker.signin.tenant_discovery import TenantFacts, fetch_tenant_facts
 
     wanted, authority = given["cloud"], given["authority"]
     host = urlsplit(authority).netloc if authority else CLOUDS[wanted or "global"].login_host

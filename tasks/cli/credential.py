@@ -18,7 +18,7 @@ from tasks.cli.errors import Refusal
 
 if TYPE_CHECKING:
     from tasks.cli.terminal import Terminal
-    from worker.certificates import NewCertificate
+    from worker.signin.new_certificate import NewCertificate
 
 _SECRET_BYTES = 8192
 _STDIN = "-"
@@ -165,7 +165,7 @@ def _use_certificate(answers: Answers, path: Path, password: str | None) -> None
 
 def _make_certificate(answers: Answers, days: int, folder: Path) -> None:
     from config.writing import write_private
-    from worker.certificates import make_certificate
+    from worker.signin.new_certificate import make_certificate
 
     made = make_certificate(f"usher {answers.name}", days)
     path = write_private(folder / "secrets" / f"{answers.name}.pem", made.private_pem)

@@ -22,7 +22,7 @@ def try_secret(name: str, table: Mapping[str, str], folder: Path) -> None:
 
 
 async def _sign_in(connection: Connection) -> None:
-    from worker.tokens import TokenSource
+    from worker.signin.tokens import TokenSource
 
     tokens = TokenSource()
     try:

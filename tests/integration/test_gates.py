@@ -16,7 +16,6 @@ from config import Connection, load_settings
 from tests.ledgers import Desk
 from tests.processes import USHER
 from tests.sites import Site
-from worker.credentials import AccessToken, make_token
 from worker.graph.causes import HoldKind, Kind
 from worker.graph.verdicts import Verdict
 from worker.ledger.gates import Held, HoldReason
@@ -25,6 +24,7 @@ from worker.ledger.model import Counts, Grant, JobState, Lane, Lease, Outcome, R
 from worker.operations.operation import Channel
 from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions
+from worker.signin.credentials import AccessToken, make_token
 
 pytestmark = pytest.mark.sandbox(replication="0")
 

@@ -15,8 +15,8 @@ from tests.sites import Site
 from worker.errors import TokenUnavailable
 from worker.ledger.guest_index import GuestIndex
 from worker.ledger.model import Counts
+from worker.signin.tenant_ids import Tenants
 from worker.store.keyring import no_sealer
-from worker.tenants import Tenants
 
 DOMAIN = "contoso.example"
 PEOPLE = [f"guest{n}@partner.example" for n in range(5)]

@@ -28,7 +28,6 @@ from tests.ledgers import new_key_text
 from tests.property.test_ledger_machine import CONNECTIONS, LedgerMachine
 from tests.tenants import INVITES, READS, Answered, Call, Guest, PlayedTenant, start_worker
 from worker.clocks import Clocks
-from worker.credentials import make_token
 from worker.graph.client import GraphClient
 from worker.leases import Leases
 from worker.ledger.model import JobState, Lane, Options, RowState, Ticket
@@ -37,7 +36,8 @@ from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services
 from worker.settler import Settler
-from worker.tokens import TokenSource
+from worker.signin.credentials import make_token
+from worker.signin.tokens import TokenSource
 from worker.trouble import Backoff
 
 PEOPLE = [f"p{number}@partner.example" for number in range(4)]

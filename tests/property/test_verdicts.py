@@ -10,7 +10,7 @@ from worker.graph.causes import Kind, OperationRules
 from worker.graph.verdicts import READ_DELETED, READ_ORGANIZATION, READ_POLICY, READ_USERS, decide
 from worker.operations.invite_rules import INVITE
 from worker.operations.reset_rules import RESET
-from worker.signin import SigninKind, explain_signin
+from worker.signin.aadsts import SigninKind, explain_signin
 
 _ASKED = (INVITE, RESET, READ_USERS, READ_ORGANIZATION, READ_POLICY, READ_DELETED)
 _JSON = st.recursive(

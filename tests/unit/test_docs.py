@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.clouds import CLOUDS
-from worker.signin import explain_signin
+from worker.signin.aadsts import explain_signin
 
 ROOT = Path(__file__).resolve().parents[2]
 SETUP = (ROOT / "docs/entra-setup.md").read_text(encoding="utf-8")

@@ -106,7 +106,7 @@ class Keys:
         return f"{self.prefix}:tenant:{tenant_key}"
 
     def tenant_ids(self) -> str:
-        """hash: tenant key with a domain name → the tenant's id, and when it was found out, in seconds (`worker/tenants.py`)."""
+        """hash: tenant key with a domain name → the tenant's id, and when it was found out, in seconds (`worker/signin/tenant_ids.py`)."""
         return f"{self.prefix}:tenant-ids"
 
     # The dispatcher

@@ -15,13 +15,13 @@ from celery.exceptions import Reject
 
 from config.secrets import Secret
 from tasks.rows import validate_record
-from worker.credentials import AccessToken
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.users import Question
 from worker.ledger.chunk_contents import ChunkContents
 from worker.ledger.loading import Loading
 from worker.ledger.model import Lane, Lease, Options, Outcome, RowState, Ticket
 from worker.privacy import TaskFailed
+from worker.signin.credentials import AccessToken
 
 EMAIL = "ann@mail.private.example"
 LINK = "https://login.example/redeem?ticket=t1cket"

@@ -14,9 +14,9 @@ from tests.ledgers import new_key_text
 from tests.servers import start_valkey, stop_valkey
 from tests.signins import Entra, source
 from worker.ledger.keys import Keys
-from worker.shelf import TokenShelf
+from worker.signin.token_cache import TokenShelf
+from worker.signin.tokens import LOOK_AT_SHELF_S, TokenSource
 from worker.store.seal import Sealer
-from worker.tokens import LOOK_AT_SHELF_S, TokenSource
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, cast
 
 from redis.exceptions import RedisError, WatchError
 
-from worker.credentials import AccessToken, make_token
 from worker.errors import SealError
 from worker.ledger.keys import Keys
+from worker.signin.credentials import AccessToken, make_token
 from worker.store.keyring import FindSealer, find_or_none
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from worker.credentials import AccessToken, Credential, SigninTarget, make_token
 from worker.errors import TokenError, TokenRefused, TokenUnavailable, WayOutUnusable
 from worker.graph.retry import parse_retry_after
 from worker.net import tls
-from worker.signin import SigninKind, explain_signin
+from worker.signin.aadsts import SigninKind, explain_signin
+from worker.signin.credentials import AccessToken, Credential, SigninTarget, make_token
 
 
 def authority_of(connection: SigninTarget) -> str:

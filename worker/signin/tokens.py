@@ -3,7 +3,7 @@
     memory of this process  ->  shelf in Redis  ->  Entra, through MSAL in a thread
 
 A token is fetched anew while the old one still serves, and one that somebody else fetched since is taken up within seconds. The sign-in itself:
-`application.py`.
+`msal_app.py`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState
 
-from worker.application import Application, CredentialRefused, authority_of
-from worker.credentials import AccessToken, Credential, SigninTarget, load_credentials
 from worker.errors import TokenError, TokenRefused, TokenUnavailable
 from worker.graph.batch import Fate
 from worker.graph.retry import READS, decide_retry
-from worker.shelf import UNLOCKED, TokenShelf
+from worker.signin.credentials import AccessToken, Credential, SigninTarget, load_credentials
+from worker.signin.msal_app import Application, CredentialRefused, authority_of
+from worker.signin.token_cache import UNLOCKED, TokenShelf
 
 REPEAT_AFTER_S = 5.0
 """A failure is the answer for so long, unless the service names a longer time: a hundred waiting rows ask once. Well

@@ -12,10 +12,10 @@ from config import parse_connection
 from config.references import Reference
 from tests.servers import Certificate, run_proxy
 from tests.signins import TENANT, Entra, Reply, Target, good, refuse, source
-from worker.application import authority_of
-from worker.credentials import SigninTarget
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.graph.client import GraphTarget, graph_base
+from worker.signin.credentials import SigninTarget
+from worker.signin.msal_app import authority_of
 
 
 async def _no_sleep(seconds: float) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.discovery import TenantFacts, read_tenant_facts
+from worker.signin.tenant_discovery import TenantFacts, read_tenant_facts
 
 ID = "8ec5087e-1498-46e4-9ba5-77863d101ef2"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.signin import SigninKind, explain_signin
+from worker.signin.aadsts import SigninKind, explain_signin
 
 CONFIGURATION = [
     7000215, 7000222, 700016, 90002, 90038, 900382, 900432, 7000112, 70001, 700027, 700030, 7000218, 50194, 9001023,

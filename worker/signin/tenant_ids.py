@@ -1,7 +1,7 @@
 """Which tenant a domain name means: connections name their tenant by id or by domain, everything in Redis goes by the id.
 
 Claims, memory, quota and blocks belong to a tenant, so one that two connections name differently must be one. Whoever first needs a name's id asks
-Entra, without a sign-in (`discovery.py`), and leaves the answer in the ledger; it is asked anew once a day, for a domain may move to another
+Entra, without a sign-in (`tenant_discovery.py`), and leaves the answer in the ledger; it is asked anew once a day, for a domain may move to another
 tenant. Where Entra cannot be asked, nobody could sign in either, and the rows wait as for that.
 """
 
@@ -19,10 +19,10 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
 from config.values import is_guid
-from worker.discovery import fetch_tenant_facts
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.ledger.keys import Keys
 from worker.ledger.scripts import Scripts
+from worker.signin.tenant_discovery import fetch_tenant_facts
 
 if TYPE_CHECKING:
     from config import Connection

@@ -15,7 +15,7 @@ from typing import Any
 from config.clouds import CLOUDS, cloud_of_graph_host
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.net import tls
-from worker.signin import explain_signin
+from worker.signin.aadsts import explain_signin
 
 _ISSUER = re.compile(r"https://[^/]+/([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})(?:/|$)")
 _SUB_SCOPES = {"DODCON": "usgov", "DOD": "usgov-dod"}

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from config.references import Reference
 from tests.servers import Certificate, make_certificate
 from tests.signins import TENANT, Entra, make_jwt, source
-from worker.credentials import certificate_ends_at, read_roles
 from worker.errors import TokenRefused
+from worker.signin.credentials import certificate_ends_at, read_roles
 
 
 def _pfx(made: Certificate, password: bytes) -> bytes:

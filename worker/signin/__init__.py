@@ -1,0 +1,1 @@
+"""An access token for a connection, by whatever credential it has."""
