@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from worker.addresses import fold_address
-from worker.asking import WAITS_S, Asker, Unread
-from worker.foresight import Foreseen, Seen, Would, foresee
+from worker.directory.forecast import Foreseen, Seen, Would, foresee
+from worker.directory.lookups import LookUps, WhyNot
+from worker.directory.reader import WAITS_S, Asker, Unread
+from worker.directory.rules import Gap, TenantRules
 from worker.graph.users import DirectoryUser
 from worker.ledger.chunk_contents import ChunkContents
 from worker.ledger.model import KnownRow, Options, RowState
-from worker.lookups import LookUps, WhyNot
 from worker.operations.invite_precheck import is_overruled
 from worker.store.client import read_time_ms
-from worker.tenant_rules import Gap, TenantRules
 
 if TYPE_CHECKING:
     from config import Connection

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from config.cron import find_zone
+from worker.directory.lookups import may_try
 from worker.errors import UsherError
-from worker.lookups import may_try
 
 if TYPE_CHECKING:
     from config import Schedule

@@ -22,7 +22,7 @@ from worker.errors import SealBroken
 
 if TYPE_CHECKING:
     from config import Connection
-    from worker.foresight import Foreseen
+    from worker.directory.forecast import Foreseen
     from worker.store.seal import Sealer
 
 FORMAT: Final = 1

@@ -17,10 +17,10 @@ import pytest
 from config import load_settings
 from tests.sites import Site
 from worker.clocks import Clocks
+from worker.directory.lookups import LookUps
 from worker.leases import Leases
 from worker.ledger import scripts
 from worker.ledger.model import Lane
-from worker.lookups import LookUps
 from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services

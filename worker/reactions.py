@@ -23,8 +23,8 @@ from worker.trouble import Backoff
 
 if TYPE_CHECKING:
     from config import Connection
+    from worker.directory.lookups import Found
     from worker.ledger.model import Grant
-    from worker.lookups import Found
     from worker.operations.operation import Channel
     from worker.services import Services
     from worker.signin.credentials import AccessToken

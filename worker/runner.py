@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from worker.channels import split_channel
 from worker.chunk import BlockedDomains, ChunkRun
+from worker.directory.lookups import LookUps
 from worker.errors import SealError
 from worker.leases import Leases
 from worker.ledger.approval import explain
 from worker.ledger.model import Lease, Ticket
 from worker.ledger.why_waiting import Rest, Stop, describe_run
 from worker.logs import bound
-from worker.lookups import LookUps
 from worker.operations.operation import Channel
 from worker.operations.registry import find_operation
 from worker.reactions import Reactions

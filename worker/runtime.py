@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from socket import gethostname
 from typing import Any, TypeVar
 
+from worker.directory.lookups import LookUps
 from worker.dispatcher import Dispatcher
 from worker.epochs import Epochs
 from worker.faults import Faults
 from worker.leases import Leases
 from worker.ledger.erasing import rewrite
 from worker.ledger.model import Ticket
-from worker.lookups import LookUps
 from worker.patience import Patience
 from worker.publisher import Publisher
 from worker.reactions import Reactions

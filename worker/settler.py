@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from worker.addresses import fold_address
 from worker.channels import split_channel
+from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.errors import SealError, TokenUnavailable
 from worker.graph.users import MOST_ADDRESSES
 from worker.leases import Leases
 from worker.ledger.doubts import DoubtfulRow
 from worker.ledger.model import Options, Outcome, RowState, Ticket
 from worker.logs import bound
-from worker.lookups import Found, LookUps, WhyNot
 from worker.operations.operation import Attempt, Channel, word_of
 from worker.operations.registry import find_operation
 from worker.store.client import OUTAGE

@@ -17,12 +17,12 @@ import orjson
 
 from worker.addresses import fold_address
 from worker.channels import INVITE
+from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.errors import TokenUnavailable
 from worker.graph.users import MOST_ADDRESSES
 from worker.ledger import packing as blobs
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import Lane, Options, Outcome, RowState
-from worker.lookups import Found, LookUps, WhyNot
 from worker.operations.invite import wants_mail
 from worker.operations.operation import Attempt
 from worker.operations.registry import OPERATIONS

@@ -19,10 +19,10 @@ from tasks.dry_run import ForeseenRow, Foresight
 from tasks.foreseen_list import ForeseenRows, write_foreseen
 from tasks.output_files import check_writable, save_whole
 from tasks.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
-from worker.foresight import Would
+from worker.directory.forecast import Would
+from worker.directory.rules import TenantRules, fetch_rules
 from worker.ledger.audit.account import find_person
 from worker.operations.invite import wants_mail
-from worker.tenant_rules import TenantRules, fetch_rules
 
 if TYPE_CHECKING:
     from config import Connection

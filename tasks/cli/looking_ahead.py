@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.dry_run import Foresight
+from worker.directory.forecast import Would
+from worker.directory.rules import TenantRules
 from worker.errors import UsherError
-from worker.foresight import Would
 from worker.operations.invite import wants_mail
-from worker.tenant_rules import TenantRules
 
 if TYPE_CHECKING:
     from config import Connection

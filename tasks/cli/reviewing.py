@@ -16,9 +16,9 @@ from tasks.cli.terminal import build_table
 from tasks.cli.words import many, number
 from tasks.domains import describe_domains
 from tasks.dry_run import Foresight
+from worker.directory.rules import Gap, fetch_rules
 from worker.errors import UsherError
 from worker.ledger.model import RowState
-from worker.tenant_rules import Gap, fetch_rules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,8 +11,8 @@ from tasks.cli.words import many, number
 from tasks.domains import DomainNote
 from tasks.dry_run import ForeseenRow, Foresight
 from worker.addresses import fold_address
-from worker.foresight import Would
-from worker.tenant_rules import Gap, TenantRules
+from worker.directory.forecast import Would
+from worker.directory.rules import Gap, TenantRules
 
 if TYPE_CHECKING:
     from tasks.cli.terminal import Terminal

@@ -9,9 +9,9 @@ import pytest
 from tasks.dry_run import Foresight
 from tests.clocked import DAY_MS, Clocked
 from tests.sites import WITH_AND_WITHOUT_PRECHECK
-from worker.foresight import Would
+from worker.directory.forecast import Would
+from worker.directory.rules import TenantRules
 from worker.ledger.model import Counts, Options
-from worker.tenant_rules import TenantRules
 
 pytestmark = pytest.mark.sandbox(latency="0", replication="0")
 """A day takes milliseconds here: the directory must not lag in real ones."""

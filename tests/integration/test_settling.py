@@ -16,6 +16,7 @@ from config import Connection, Settings, parse_connection
 from tests.ledgers import Desk
 from worker.chunk import BlockedDomains, ChunkRun
 from worker.clocks import Clocks
+from worker.directory.lookups import Delay, Found, LookUps, WhyNot
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.client import Exchange
 from worker.graph.latency import Latencies
@@ -28,7 +29,6 @@ from worker.ledger.guest_index import GuestIndex
 from worker.ledger.meters import Meters
 from worker.ledger.model import Grant, Lane, Lease, Options, RowState
 from worker.ledger.why_waiting import Rest, Stop
-from worker.lookups import Delay, Found, LookUps, WhyNot
 from worker.operations.operation import Channel
 from worker.operations.registry import OPERATIONS
 from worker.reactions import Reactions

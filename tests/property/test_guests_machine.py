@@ -28,10 +28,10 @@ from tests.ledgers import new_key_text
 from tests.property.test_ledger_machine import CONNECTIONS, LedgerMachine
 from tests.tenants import INVITES, READS, Answered, Call, Guest, PlayedTenant, start_worker
 from worker.clocks import Clocks
+from worker.directory.lookups import LookUps
 from worker.graph.client import GraphClient
 from worker.leases import Leases
 from worker.ledger.model import JobState, Lane, Options, RowState, Ticket
-from worker.lookups import LookUps
 from worker.reactions import Reactions
 from worker.runner import ChunkRunner
 from worker.services import Services, open_services

@@ -20,7 +20,7 @@ from tasks.plan_file import (
     read_plan,
     seal_plan,
 )
-from worker.foresight import Foreseen, Would
+from worker.directory.forecast import Foreseen, Would
 from worker.store.seal import Sealer
 
 OLD, NEW = "an old key of sixteen letters", "a new key of sixteen letters"

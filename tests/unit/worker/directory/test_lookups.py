@@ -11,13 +11,13 @@ import pytest
 
 from config import Settings, parse_connection
 from worker.clocks import Clocks
+from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer, GraphRequest
 from worker.graph.users import MOST_ADDRESSES
 from worker.ledger.meters import Meters
 from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket, throttled_buckets
 from worker.ledger.why_waiting import Rest, Stop
-from worker.lookups import Found, LookUps, WhyNot
 from worker.reactions import Reactions
 from worker.services import Services
 

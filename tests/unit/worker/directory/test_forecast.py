@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from worker.foresight import Foreseen, Seen, Would, foresee
-from worker.graph.users import DirectoryUser
-from worker.ledger.model import KnownRow
-from worker.lookups import WhyNot
-from worker.tenant_rules import (
+from worker.directory.forecast import Foreseen, Seen, Would, foresee
+from worker.directory.lookups import WhyNot
+from worker.directory.rules import (
     TenantRules,
     is_inbound_blocked,
     read_deleted,
@@ -19,6 +17,8 @@ from worker.tenant_rules import (
     read_lists,
     read_partners,
 )
+from worker.graph.users import DirectoryUser
+from worker.ledger.model import KnownRow
 
 GUEST = DirectoryUser("u", None, False, True)
 PENDING = DirectoryUser("u", None, False, True, pending=True)

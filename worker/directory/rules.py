@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from config.values import fold_domain
 from worker.addresses import fold_address
-from worker.asking import Asker, Unread
+from worker.directory.reader import Asker, Unread
 from worker.graph.verdicts import READ_DELETED, READ_ORGANIZATION
 from worker.ledger.why_waiting import Stop
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker.directory.lookups import WhyNot
+from worker.directory.rules import TenantRules
 from worker.graph.causes import Cause
 from worker.graph.users import DirectoryUser
 from worker.ledger.model import KnownRow, Row, RowState
-from worker.lookups import WhyNot
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE, InviteCause
-from worker.tenant_rules import TenantRules
 
 _PRIVILEGED = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
 

@@ -1,0 +1,1 @@
+"""What a tenant says: who is there, and what it allows."""
