@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from worker.addresses import fold_address
-from worker.consequences import Consequences, build_outcome, build_skip, mark_refusals, sum_up
 from worker.directory.lookups import LookUps
 from worker.first_look import FirstLook
 from worker.graph.batch import BATCH_LIMIT
@@ -26,6 +25,7 @@ from worker.ledger.quota import Bucket
 from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
 from worker.operations.operation import Asked, Channel, word_of
+from worker.operations.outcomes import Consequences, build_outcome, build_skip, mark_refusals, sum_up
 from worker.reactions import Reactions
 from worker.store.client import keep_trying
 

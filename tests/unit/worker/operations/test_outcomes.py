@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from worker.consequences import build_outcome, build_skip, mark_refusals, sum_up
 from worker.graph.causes import HoldKind, Kind
 from worker.graph.verdicts import Verdict
 from worker.ledger.model import FINAL, Outcome, RowState
+from worker.operations.outcomes import build_outcome, build_skip, mark_refusals, sum_up
 
 
 def _outcome(verdict: Verdict, *, silent: bool = False, may_read: bool = True, doubts: bool = True) -> Outcome:
