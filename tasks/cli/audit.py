@@ -199,7 +199,7 @@ async def _guest_filter(services: Services, guest: str | None) -> Callable[[dict
     if is_guid(guest.strip()):
         wanted = guest.strip().lower()
         return lambda line: bool(line["object_id"] == wanted)
-    from worker.forgetting import hashes_everywhere
+    from worker.people.forget import hashes_everywhere
 
     hashes = {hash_.hex() for hash_ in await hashes_everywhere(services, guest)}
     return lambda line: line["guest"] in hashes

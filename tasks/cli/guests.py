@@ -88,8 +88,8 @@ async def _ask(terminal: Terminal, place: Place, services: Services, *, yes: boo
 
 async def _forget(terminal: Terminal, services: Services, email: str, object_id: str) -> int:
     from tasks.cli.words import many
-    from worker.forgetting import forget as forget_address
-    from worker.forgetting import forget_id
+    from worker.people.forget import forget as forget_address
+    from worker.people.forget import forget_id
 
     if object_id:
         done = await forget_id(services, object_id)
@@ -118,7 +118,7 @@ async def _export(terminal: Terminal, services: Services, email: str, object_id:
 
     from tasks.cli.terminal import clean
     from tasks.cli.words import many
-    from worker.exporting import find_all
+    from worker.people.find import find_all
 
     held = await find_all(services, email=email, object_id=object_id)
     if terminal.quiet:

@@ -8,11 +8,11 @@ from typing import Any
 
 from worker.addresses import fold_address
 from worker.channels import split_channel
-from worker.forgetting import hashes_of, known_by, without_person
 from worker.ledger.audit.trail import row_lines
 from worker.ledger.chunk_contents import ChunkContents, links_context, read_chunk
 from worker.ledger.model import RowState, status_of
 from worker.ledger.scripts import Scripts
+from worker.people.forget import hashes_of, known_by, without_person
 from worker.services import Services
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
