@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.findings import Finding, absent
 from tasks.permissions import FEATURES
-from worker.expiry import note_end
 from worker.graph.batch import GraphRequest
+from worker.sending.credential_ends import note_end
 
 if TYPE_CHECKING:
     from config import Connection

@@ -18,13 +18,13 @@ from config import load_settings
 from tests.sites import Site
 from worker.clocks import Clocks
 from worker.directory.lookups import LookUps
-from worker.leases import Leases
 from worker.ledger import scripts
 from worker.ledger.model import Lane
-from worker.reactions import Reactions
-from worker.runner import ChunkRunner
+from worker.sending.leases import Leases
+from worker.sending.reactions import Reactions
+from worker.sending.runner import ChunkRunner
+from worker.sending.settler import Settler
 from worker.services import Services, open_services
-from worker.settler import Settler
 from worker.store.client import read_time_ms
 
 DAY_MS = 86_400_000

@@ -20,8 +20,8 @@ from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
 from worker.alive import VARIABLE, Heartbeat
-from worker.publisher import Publisher
 from worker.queues import seats_of
+from worker.sending.publisher import Publisher
 from worker.waiting import waiting
 
 log = logging.getLogger(__name__)

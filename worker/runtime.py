@@ -17,18 +17,18 @@ from socket import gethostname
 from typing import Any, TypeVar
 
 from worker.directory.lookups import LookUps
-from worker.dispatcher import Dispatcher
 from worker.epochs import Epochs
 from worker.faults import Faults
-from worker.leases import Leases
 from worker.ledger.erasing import rewrite
 from worker.ledger.model import Ticket
-from worker.patience import Patience
-from worker.publisher import Publisher
-from worker.reactions import Reactions
-from worker.runner import ChunkRunner
+from worker.sending.dispatcher import Dispatcher
+from worker.sending.leases import Leases
+from worker.sending.publisher import Publisher
+from worker.sending.reactions import Reactions
+from worker.sending.runner import ChunkRunner
+from worker.sending.seat_wait import Patience
+from worker.sending.settler import Settler
 from worker.services import Services, open_services
-from worker.settler import Settler
 from worker.store.client import OUTAGE
 
 log = logging.getLogger(__name__)

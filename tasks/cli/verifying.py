@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tasks.cli.terminal import Terminal
+    from worker.sending.verifier import Verification, Verified
     from worker.services import Services
-    from worker.verifying import Verification, Verified
 
 
 async def verify(terminal: Terminal, services: Services) -> int:
     """Verify, and say what came of it. Status 3 where rows could not be looked up."""
-    from worker.verifying import verify as verify_all
+    from worker.sending.verifier import verify as verify_all
 
     done = await verify_all(services)
     _show(terminal, done)

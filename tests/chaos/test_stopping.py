@@ -10,8 +10,8 @@ from celery import Celery
 
 from config import load_settings
 from tests.ledgers import open_desk
-from worker.dispatcher import Dispatcher
-from worker.publisher import Publisher
+from worker.sending.dispatcher import Dispatcher
+from worker.sending.publisher import Publisher
 from worker.services import open_services
 
 

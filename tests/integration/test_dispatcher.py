@@ -14,9 +14,9 @@ from config import load_settings
 from tests.ledgers import Desk
 from tests.servers import start_valkey, stop_valkey
 from tests.sites import Site
-from worker.dispatcher import Dispatcher
 from worker.ledger.model import Ticket
-from worker.publisher import Publisher
+from worker.sending.dispatcher import Dispatcher
+from worker.sending.publisher import Publisher
 from worker.services import open_services
 
 

@@ -23,7 +23,7 @@ from worker.ledger.job_view import JobView
 from worker.ledger.model import Counts, Grant, JobState, Lane, Lease, Outcome, Refusals, RowState
 from worker.operations.operation import Channel
 from worker.operations.registry import OPERATIONS
-from worker.reactions import Reactions
+from worker.sending.reactions import Reactions
 from worker.signin.credentials import AccessToken, make_token
 
 pytestmark = pytest.mark.sandbox(replication="0")

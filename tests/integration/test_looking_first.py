@@ -7,7 +7,7 @@ import pytest
 from tasks.views import outcome_of
 from tests.clocked import Clocked
 from worker.ledger.model import Counts, Lane
-from worker.verifying import verify
+from worker.sending.verifier import verify
 
 pytestmark = pytest.mark.sandbox(latency="0")
 

@@ -17,12 +17,12 @@ from tests.needs import need
 from tests.processes import ROOT, plain_environment
 from tests.scrapes import Series, fetch, pick, run_metrics
 from tests.sites import OwnValkey, Site, kill
-from worker.expiry import note_end
 from worker.exposition import OUTCOMES
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import Lane, Outcome, RowState
 from worker.ledger.timetable import Planned, Timetable
 from worker.observing import Observer
+from worker.sending.credential_ends import note_end
 
 
 async def assert_sums(site: Site, series: Series) -> None:

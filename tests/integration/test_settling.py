@@ -14,7 +14,6 @@ import pytest
 
 from config import Connection, Settings, parse_connection
 from tests.ledgers import Desk
-from worker.chunk import BlockedDomains, ChunkRun
 from worker.clocks import Clocks
 from worker.directory.lookups import Delay, Found, LookUps, WhyNot
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
@@ -24,16 +23,17 @@ from worker.graph.limit_header import Begun
 from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.graph.users import DirectoryUser
 from worker.graph.verdicts import Verdict
-from worker.leases import Leases
 from worker.ledger.guest_index import GuestIndex
 from worker.ledger.meters import Meters
 from worker.ledger.model import Grant, Lane, Lease, Options, RowState
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Channel
 from worker.operations.registry import OPERATIONS
-from worker.reactions import Reactions
+from worker.sending.chunk_run import BlockedDomains, ChunkRun
+from worker.sending.leases import Leases
+from worker.sending.reactions import Reactions
+from worker.sending.settler import Settler
 from worker.services import Services
-from worker.settler import Settler
 from worker.store.client import read_time_ms
 from worker.store.keyring import no_sealer
 
@@ -320,7 +320,7 @@ async def test_the_age_of_a_mark_counts_from_before_it_was_asked_for(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Redis that answers late has marked the rows long ago: they do not leave."""
-    monkeypatch.setattr("worker.chunk.MARK_MAX_AGE_S", 0.05)
+    monkeypatch.setattr("worker.sending.chunk_run.MARK_MAX_AGE_S", 0.05)
     begin = site.desk.ledger.begin_batch
 
     async def slowly(*args: Any, **told: Any) -> Grant:

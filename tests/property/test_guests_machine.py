@@ -30,15 +30,15 @@ from tests.tenants import INVITES, READS, Answered, Call, Guest, PlayedTenant, s
 from worker.clocks import Clocks
 from worker.directory.lookups import LookUps
 from worker.graph.client import GraphClient
-from worker.leases import Leases
 from worker.ledger.model import JobState, Lane, Options, RowState, Ticket
-from worker.reactions import Reactions
-from worker.runner import ChunkRunner
+from worker.sending.backoff import Backoff
+from worker.sending.leases import Leases
+from worker.sending.reactions import Reactions
+from worker.sending.runner import ChunkRunner
+from worker.sending.settler import Settler
 from worker.services import Services, open_services
-from worker.settler import Settler
 from worker.signin.credentials import make_token
 from worker.signin.tokens import TokenSource
-from worker.trouble import Backoff
 
 PEOPLE = [f"p{number}@partner.example" for number in range(4)]
 INVITED_BEFORE = PEOPLE[:1]
@@ -76,7 +76,7 @@ class GuestsMachine(LedgerMachine):
         self.services.clocks = Clocks(self.loop.time)
         self.services.graph = cast(GraphClient, self.tenant)
         self.services.tokens = cast(TokenSource, SimpleNamespace(get=_get_token, invalidate=_invalidate))
-        with patch("worker.reactions.Backoff", partial(Backoff, random.Random(0), self.loop.time)):
+        with patch("worker.sending.reactions.Backoff", partial(Backoff, random.Random(0), self.loop.time)):
             reactions = Reactions(self.services)
         look_ups = LookUps(self.services, reactions)
         leases = Leases(self.services.ledger)

@@ -82,7 +82,7 @@ class _Round:
 
 
 class Reacts(Protocol):
-    """What is to happen when there is no token, and when Graph throttles (`worker.reactions.Reactions`)."""
+    """What is to happen when there is no token, and when Graph throttles (`worker.sending.reactions.Reactions`)."""
 
     async def take_token(self, connection: Connection) -> AccessToken | Stop: ...
 

@@ -31,7 +31,7 @@ class HoldReason(StrEnum):
     DAILY_LIMIT = "daily_limit"
     ABUSE = "abuse"
     OPERATOR = "operator"
-    RESTORED = "restored"  # a backup was, and its rows cannot be verified (`verifying.py`)
+    RESTORED = "restored"  # a backup was, and its rows cannot be verified (`verifier.py`)
     KEY = "key"  # no worker can open what the ledger's key has sealed (`key_hold.py`)
 
 

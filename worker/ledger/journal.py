@@ -17,7 +17,7 @@ from worker.ledger.model import Grant, IndexPlace, Outcome, RowState, Ticket
 JOURNAL_S = 10.0
 """How far back a process can write again: many times what a replica lags behind, and little enough to be kept."""
 _FORGOTTEN_S = 900.0
-"""An entry that was never recorded (its task broke) goes after this: well after any outcome is given up (`chunk.py`)."""
+"""An entry that was never recorded (its task broke) goes after this: well after any outcome is given up (`chunk_run.py`)."""
 
 
 @dataclass(slots=True)

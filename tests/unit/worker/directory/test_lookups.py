@@ -18,7 +18,7 @@ from worker.ledger.meters import Meters
 from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket, throttled_buckets
 from worker.ledger.why_waiting import Rest, Stop
-from worker.reactions import Reactions
+from worker.sending.reactions import Reactions
 from worker.services import Services
 
 CONTOSO = parse_connection(

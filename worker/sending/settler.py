@@ -17,12 +17,12 @@ from worker.channels import split_channel
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.errors import SealError, TokenUnavailable
 from worker.graph.users import MOST_ADDRESSES
-from worker.leases import Leases
 from worker.ledger.doubts import DoubtfulRow
 from worker.ledger.model import Options, Outcome, RowState, Ticket
 from worker.logs import bound
 from worker.operations.operation import Attempt, Channel, word_of
 from worker.operations.registry import find_operation
+from worker.sending.leases import Leases
 from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:

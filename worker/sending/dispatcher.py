@@ -14,13 +14,13 @@ from contextlib import suppress
 
 from worker.cancellation import end_task
 from worker.errors import LedgerTooNew
-from worker.expiry import note_certificates
-from worker.handover import Handover, Offer
 from worker.ledger.batches import MOST_OFFERS, Tick
 from worker.ledger.model import Ticket
 from worker.ledger.programs import describe_self, say
-from worker.notifier import Notifier
-from worker.publisher import Publisher
+from worker.sending.credential_ends import note_certificates
+from worker.sending.handover import Handover, Offer
+from worker.sending.notifier import Notifier
+from worker.sending.publisher import Publisher
 from worker.services import Services
 from worker.store.client import OUTAGE, STOP_AT, read_memory, read_time_ms
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypedDict
 
 from worker.addresses import fold_address
 from worker.directory.lookups import LookUps
-from worker.first_look import FirstLook
 from worker.graph.batch import BATCH_LIMIT
 from worker.graph.client import Exchange, Priority
 from worker.graph.limit_header import read_used
@@ -26,7 +25,8 @@ from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
 from worker.operations.operation import Asked, Channel, word_of
 from worker.operations.outcomes import Consequences, build_outcome, build_skip, mark_refusals, sum_up
-from worker.reactions import Reactions
+from worker.sending.first_look import FirstLook
+from worker.sending.reactions import Reactions
 from worker.store.client import keep_trying
 
 if TYPE_CHECKING:

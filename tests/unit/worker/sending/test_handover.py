@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.handover import Handover
 from worker.ledger.model import Lane, Ticket
+from worker.sending.handover import Handover
 
 
 def _ticket(job: str, chunk: int = 0, lane: Lane = Lane.BULK) -> Ticket:

@@ -13,17 +13,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from worker.channels import split_channel
-from worker.chunk import BlockedDomains, ChunkRun
 from worker.directory.lookups import LookUps
 from worker.errors import SealError
-from worker.leases import Leases
 from worker.ledger.approval import explain
 from worker.ledger.model import Lease, Ticket
 from worker.ledger.why_waiting import Rest, Stop, describe_run
 from worker.logs import bound
 from worker.operations.operation import Channel
 from worker.operations.registry import find_operation
-from worker.reactions import Reactions
+from worker.sending.chunk_run import BlockedDomains, ChunkRun
+from worker.sending.leases import Leases
+from worker.sending.reactions import Reactions
 from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:

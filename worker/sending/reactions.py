@@ -18,8 +18,8 @@ from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket, throttled_buckets
 from worker.ledger.spending import SLOWED
 from worker.ledger.why_waiting import Rest, Stop
-from worker.patience import Patience
-from worker.trouble import Backoff
+from worker.sending.backoff import Backoff
+from worker.sending.seat_wait import Patience
 
 if TYPE_CHECKING:
     from config import Connection

@@ -18,7 +18,7 @@ from worker.ledger.model import IndexPlace, Lease, Outcome, RowState
 from worker.ledger.why_waiting import Stop
 from worker.operations.invite_precheck import is_overruled
 from worker.operations.operation import Attempt, Channel, Look
-from worker.reactions import Reactions
+from worker.sending.reactions import Reactions
 
 if TYPE_CHECKING:
     from worker.graph.users import DirectoryUser

@@ -26,7 +26,7 @@ from worker.ledger.model import Lane, Options, Outcome, RowState
 from worker.operations.invite import wants_mail
 from worker.operations.operation import Attempt
 from worker.operations.registry import OPERATIONS
-from worker.reactions import Reactions
+from worker.sending.reactions import Reactions
 
 if TYPE_CHECKING:
     from config import Connection

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.patience import BESIDE_S, MOST_S, Patience
+from worker.sending.seat_wait import BESIDE_S, MOST_S, Patience
 
 
 async def test_a_moment_is_waited_out_and_then_asked_again() -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from worker.trouble import Backoff
+from worker.sending.backoff import Backoff
 
 
 class _Clock:

@@ -1,0 +1,1 @@
+"""From a chunk that is due to rows that were sent, recorded and settled."""
