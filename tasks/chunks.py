@@ -7,7 +7,7 @@ from typing import Any
 from worker.app import app
 from worker.ledger.model import Lane, Ticket
 from worker.logs import bound
-from worker.runtime import runtime
+from worker.process.runtime import runtime
 
 
 @app.task(name="usher.run_chunk", bind=True, acks_late=False)

@@ -19,11 +19,11 @@ from worker.app import app
 from worker.echo import plain_word
 from worker.ledger.model import JobState, Lane, Options
 from worker.ledger.notices import FROM_MESSAGE
-from worker.privacy import acknowledge
-from worker.runtime import Parts, runtime
+from worker.process.guest_wait import waiting
+from worker.process.requests import acknowledge
+from worker.process.runtime import Parts, runtime
 from worker.services import Services
 from worker.store.client import OUTAGE, keep_trying
-from worker.waiting import waiting
 
 if TYPE_CHECKING:
     from config import Connection

@@ -11,7 +11,7 @@ from tasks.refusals import Refused, answer, read_arguments, refuse_unknown, take
 from tasks.views import no_such_job, public_record, view_of
 from worker.app import app
 from worker.echo import plain_word
-from worker.runtime import runtime
+from worker.process.runtime import runtime
 
 MOST_RESULTS = 1000
 _JOB_ID = re.compile(r"[a-z2-7]{10}(?:[a-z2-7]{6})?")

@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from worker.broker import guard_broker
 from worker.ledger.keys import Keys
-from worker.place import Place, find_place
+from worker.process.broker import guard_broker
+from worker.process.place import Place, find_place
 from worker.queues import BULK, NOW, OWN, PRODUCERS, SCHEDULES, THREADS
 from worker.store.sentinel_url import SentinelUrl, read_sentinel_url
 
@@ -91,7 +91,7 @@ def build_settings(place: Place) -> dict[str, Any]:
             **_sentinel_options(results),
         },
         "visibility_timeout": 120,
-        "beat_scheduler": "worker.beat:UsherScheduler",
+        "beat_scheduler": "worker.process.beat:UsherScheduler",
         "beat_max_loop_interval": 2,
         "redbeat_redis_url": beat_url,
         "redbeat_key_prefix": Keys(prefix).beat(),
@@ -137,7 +137,7 @@ def _beat_redis(url: str) -> tuple[str, dict[str, Any]]:
     guarded = read_sentinel_url(url)
     if guarded is None:
         return bare, {**_redbeat_options(), **login}
-    # No `retry`: it is not passed on there. `worker.beat` itself waits for a Redis that is away.
+    # No `retry`: it is not passed on there. `worker.process.beat` itself waits for a Redis that is away.
     place = {
         "sentinels": list(guarded.hosts),
         "service_name": guarded.master,
@@ -180,12 +180,15 @@ guard_broker()
 app = Celery(
     "usher",
     include=["tasks.chunks", "tasks.guests", "tasks.reading", "tasks.scheduled.firing"],
-    task_cls="worker.privacy:PrivateTask",
+    task_cls="worker.process.requests:PrivateTask",
     set_as_current=True,
 )
 app.add_defaults(_configure)
 
-from worker import bootsteps, celery_logs, page_options, pages  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
+from worker.process import bootsteps
+from worker.process import flower as pages  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
+from worker.process import flower_options as page_options
+from worker.process import log_setup as celery_logs
 
 bootsteps.register(app)
 app.user_options["preload"].add(page_options.preload_option())

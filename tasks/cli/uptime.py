@@ -12,7 +12,7 @@ from config import SANDBOX, load_settings
 from tasks.cli.errors import Refusal
 from tasks.cli.terminal import Terminal
 from worker.logs import set_up_small
-from worker.readiness import wait_for_port, wait_for_worker
+from worker.process.readiness import wait_for_port, wait_for_worker
 from worker.stack.folders import Folders, find_folders
 from worker.stack.foreground import run_foreground
 from worker.stack.last_words import open_log

@@ -26,8 +26,8 @@ from worker.cancellation import end_task
 from worker.errors import UsherError
 from worker.ledger.timetable import TASK, Run, Timetable, firing_fault
 from worker.masking import mask_text
-from worker.place import find_place
-from worker.runtime import runtime
+from worker.process.place import find_place
+from worker.process.runtime import runtime
 from worker.services import Services, open_services
 from worker.store.client import OUTAGE, keep_trying, read_time_ms
 

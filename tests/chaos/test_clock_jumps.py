@@ -10,8 +10,8 @@ import pytest
 
 from tests.clocked import Clocked
 from tests.sites import Site
-from worker.epochs import Epochs
 from worker.ledger.model import Counts
+from worker.process.epochs import Epochs
 
 pytestmark = pytest.mark.sandbox(latency="0.05")
 

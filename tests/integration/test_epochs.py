@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.ledgers import Desk, open_desk
-from worker.epochs import Epochs
 from worker.ledger.batches import Ledger
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import Lane, Outcome, RowState
+from worker.process.epochs import Epochs
 
 AN_HOUR_MS = 3_600_000
 

@@ -22,7 +22,7 @@ from tests.processes import CELERY, plain_environment, run_command, running, wai
 from tests.servers import Certificate, listen, make_certificate, start_valkey, stop_valkey
 from tests.ushers import run_usher
 from worker.app import build_settings
-from worker.place import Place, celery_url
+from worker.process.place import Place, celery_url
 from worker.store.client import open_client
 
 

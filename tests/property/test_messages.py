@@ -11,7 +11,7 @@ import hypothesis.strategies as st
 from hypothesis import example, given
 from kombu.utils import json as kombu_json
 
-from worker.messages import clean_headers, find_fault, sift
+from worker.process.messages import clean_headers, find_fault, sift
 from worker.queues import BULK, NOW, PRODUCERS
 
 KNOWN = ("usher.invite_guest", "usher.invite_guests", "usher.run_chunk", "celery.map")

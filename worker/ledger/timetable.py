@@ -260,7 +260,7 @@ def _entry_fields(planned: Planned) -> dict[str, str]:
 
 
 def _as_celery(schedule: Schedule) -> Any:
-    """Return Celery's own kind of schedule, for whoever reads the entry with other tools; usher's beat asks ours (`worker.beat`)."""
+    """Return Celery's own kind of schedule, for whoever reads the entry with other tools; usher's beat asks ours (`worker.process.beat`)."""
     from celery.schedules import crontab
     from celery.schedules import schedule as interval
 

@@ -1,6 +1,6 @@
 """`usher jobs verify`: every row that is still to be sent is looked up, because the ledger may not know that it was sent already.
 
-After a restore from backup everything is held (`worker/epochs.py`) until this has been done. Whoever is found ends: as invited, where the
+After a restore from backup everything is held (`worker/process/epochs.py`) until this has been done. Whoever is found ends: as invited, where the
 user was created after the backup's last moment, else as a guest of before. Who is absent stays pending. Where nobody may look, the
 connection stays held for a person, who knows what was sent. Nothing is sent from here, and it may be run at any time.
 """

@@ -30,7 +30,7 @@ from worker.app import app, build_settings
 from worker.ledger.gates import Gate
 from worker.ledger.job_view import JobView
 from worker.ledger.model import Counts, JobState, Lane, Options
-from worker.place import Place
+from worker.process.place import Place
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/producers.md").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import pytest
 
 from config import Settings
 from worker.app import build_settings
-from worker.place import Place, celery_url
+from worker.process.place import Place, celery_url
 from worker.queues import BULK, NOW, PRODUCERS, SCHEDULES, seats_of
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from config import Schedule, parse_schedule
-from worker.beat import Entry
 from worker.ledger.timetable import AHEAD_MS, Planned, _entry_fields, firing_fault, plan, read_entry, switch
+from worker.process.beat import Entry
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=3)

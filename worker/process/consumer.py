@@ -1,7 +1,7 @@
 """Taking messages in: each is looked at before Celery trusts it. What cannot be run is answered, logged in one line and gone.
 
 Celery's own consumer prints such a message as a whole, addresses and all, and a header or a body of an unexpected shape ends the
-worker (and, delivered again, the next one). Here a message that is not in order (`worker.messages`) never reaches that code.
+worker (and, delivered again, the next one). Here a message that is not in order (`worker.process.messages`) never reaches that code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 
 from worker.echo import plain_word
-from worker.messages import (
+from worker.process.messages import (
     MALFORMED,
     clean_first_protocol,
     clean_headers,

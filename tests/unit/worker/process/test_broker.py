@@ -11,9 +11,9 @@ from kombu.transport import resolve_transport
 from kombu.transport.pyamqp import Message
 
 import worker.app  # noqa: F401 - it guards the broker
-from worker.broker import Channel as SiftingChannel
-from worker.broker import SentinelChannel
-from worker.messages import Compressed, find_fault, unreadable
+from worker.process.broker import Channel as SiftingChannel
+from worker.process.broker import SentinelChannel
+from worker.process.messages import Compressed, find_fault, unreadable
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zlib", "application/x-gzip", "bzip2", "lzma", "xz", "application/x-lzma"])

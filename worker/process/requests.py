@@ -58,7 +58,7 @@ def acknowledge(task_id: str) -> None:
 class PrivateTask(Task):
     """Base of every task of usher."""
 
-    Request = "worker.privacy:PrivateRequest"
+    Request = "worker.process.requests:PrivateRequest"
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run it. In a worker past Celery's own `__call__`, which ends in an exception where a producer names an argument `self`."""

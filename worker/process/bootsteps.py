@@ -3,7 +3,7 @@
 A terminal that ends (SIGHUP) asks for a warm shutdown too. Celery itself would run `sys.argv` again, which is no program where the
 worker is `python -m celery`, or would die at once where its output is the terminal; and neither heeds `nohup`.
 
-Here too Celery is told to take messages in through `worker.intake`.
+Here too Celery is told to take messages in through `worker.process.consumer`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from celery import Celery, bootsteps
 from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
-from worker.alive import VARIABLE, Heartbeat
+from worker.process.guest_wait import waiting
+from worker.process.liveness import VARIABLE, Heartbeat
 from worker.queues import seats_of
 from worker.sending.publisher import Publisher
-from worker.waiting import waiting
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def register(app: Celery) -> None:
     """Add the dispatcher, the intake and the end by SIGHUP to the app's workers."""
     app.steps["worker"].add(Hangup)
     app.steps["consumer"].add(Dispatching)
-    app.add_defaults({"worker_consumer": "worker.intake:Intake"})
+    app.add_defaults({"worker_consumer": "worker.process.consumer:Intake"})
 
 
 class Hangup(bootsteps.StartStopStep):
@@ -57,7 +57,7 @@ class Dispatching(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Begin offering, with as many seats as the pool has threads to spare."""
-        from worker.runtime import runtime
+        from worker.process.runtime import runtime
 
         threads = int(parent.pool.num_processes)
         seats = seats_of(threads)
@@ -67,7 +67,7 @@ class Dispatching(bootsteps.StartStopStep):
 
     def stop(self, parent: Any) -> None:
         """Stop offering; what is in work goes on."""
-        from worker.runtime import runtime
+        from worker.process.runtime import runtime
 
         runtime.stop_dispatcher()
 
@@ -82,7 +82,7 @@ def _look_for_garbage_seldom() -> None:
 @worker_init.connect(weak=False)
 def _show_life(**_: Any) -> None:
     """Where a probe wants to see it: from before the first connection, so that a broker that is away is no death."""
-    from worker.runtime import runtime
+    from worker.process.runtime import runtime
 
     if path := os.environ.get(VARIABLE):
         heartbeat = Heartbeat(Path(path), runtime.answers)
@@ -93,7 +93,7 @@ def _show_life(**_: Any) -> None:
 @worker_shutting_down.connect(weak=False)
 def _stop_after_batches(**_: Any) -> None:
     """Warm shutdown: each chunk ends after the batch in flight and is given back."""
-    from worker.runtime import runtime
+    from worker.process.runtime import runtime
 
     runtime.begin_to_stop()
 
@@ -101,7 +101,7 @@ def _stop_after_batches(**_: Any) -> None:
 @worker_shutdown.connect(weak=False)
 def _close(**_: Any) -> None:
     """Last of all. A guest whose producer has its `pending` already may still be on the wire: its answer is worth the wait."""
-    from worker.runtime import runtime
+    from worker.process.runtime import runtime
 
     cold = state.should_terminate is not None and state.should_terminate is not False  # 0 is an exit status
     if waiting.busy and not cold:

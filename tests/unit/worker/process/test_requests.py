@@ -20,7 +20,7 @@ from worker.graph.users import Question
 from worker.ledger.chunk_contents import ChunkContents
 from worker.ledger.loading import Loading
 from worker.ledger.model import Lane, Lease, Options, Outcome, RowState, Ticket
-from worker.privacy import TaskFailed
+from worker.process.requests import TaskFailed
 from worker.signin.credentials import AccessToken
 
 EMAIL = "ann@mail.private.example"
@@ -30,7 +30,7 @@ LINK = "https://login.example/redeem?ticket=t1cket"
 @pytest.fixture
 def app() -> Iterator[Celery]:
     """An application of its own with our kind of task."""
-    made = Celery("t", task_cls="worker.privacy:PrivateTask", broker="memory://", set_as_current=False)
+    made = Celery("t", task_cls="worker.process.requests:PrivateTask", broker="memory://", set_as_current=False)
     yield made
     made.close()
 

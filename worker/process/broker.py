@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from kombu import compression
 from kombu.transport import TRANSPORT_ALIASES, redis
 
-from worker.messages import Compressed, sift
+from worker.process.messages import Compressed, sift
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ def guard_broker() -> None:
     for kind in known.encoders():
         known.register(known.get_encoder(kind)[0], _refuse, kind)
     for scheme in ("redis", "rediss"):
-        TRANSPORT_ALIASES[scheme] = "worker.broker:Transport"
-    TRANSPORT_ALIASES["sentinel"] = "worker.broker:SentinelTransport"
+        TRANSPORT_ALIASES[scheme] = "worker.process.broker:Transport"
+    TRANSPORT_ALIASES["sentinel"] = "worker.process.broker:SentinelTransport"
 
 
 def _refuse(_: object) -> NoReturn:

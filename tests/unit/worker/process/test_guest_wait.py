@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from worker.echo import plain_word
-from worker.waiting import Waiting
+from worker.process.guest_wait import Waiting
 
 
 async def test_places_are_given_back() -> None:

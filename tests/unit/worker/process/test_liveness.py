@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.processes import wait_until
-from worker.alive import Heartbeat
-from worker.beat import UsherScheduler
+from worker.process.beat import UsherScheduler
+from worker.process.liveness import Heartbeat
 
 
 def test_it_is_renewed_only_while_the_process_answers(tmp_path: Path) -> None:

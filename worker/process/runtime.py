@@ -17,10 +17,10 @@ from socket import gethostname
 from typing import Any, TypeVar
 
 from worker.directory.lookups import LookUps
-from worker.epochs import Epochs
-from worker.faults import Faults
 from worker.ledger.erasing import rewrite
 from worker.ledger.model import Ticket
+from worker.process.configuration_faults import Faults
+from worker.process.epochs import Epochs
 from worker.sending.dispatcher import Dispatcher
 from worker.sending.leases import Leases
 from worker.sending.publisher import Publisher
@@ -171,7 +171,7 @@ class Runtime:
             ready.set()
 
     async def _live(self, ready: threading.Event) -> None:
-        from worker.place import find_place
+        from worker.process.place import find_place
         from worker.stack.attachment import keep_server
 
         place = await asyncio.to_thread(find_place)

@@ -21,7 +21,7 @@ from celery.signals import import_modules
 
 from config.values import is_loopback
 from worker.ledger.why_waiting import describe_run
-from worker.page_options import LEVELS, NotStarted, end
+from worker.process.flower_options import LEVELS, NotStarted, end
 from worker.stack.folders import StackError, find_folders
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def _on_import(**_: Any) -> None:
         return
     from tornado.options import options
 
-    from worker.celery_logs import set_up
+    from worker.process.log_setup import set_up
 
     set_up(LEVELS[options.logging.lower()] if _is_given(options, "logging") else None)
     try:
@@ -182,7 +182,7 @@ def _choose_store(options: Any) -> None:
 
 
 def _own_store() -> Path:
-    from worker.place import find_place
+    from worker.process.place import find_place
 
     folder = find_folders().state / "flower"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

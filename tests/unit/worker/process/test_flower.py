@@ -13,8 +13,8 @@ import pytest
 from flower.views.monitor import Metrics
 from tornado.options import OptionParser
 
-from worker import pages
-from worker.page_options import NotStarted
+from worker.process import flower as pages
+from worker.process.flower_options import NotStarted
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             made.define(name, default=option.default, type=option.type, multiple=option.multiple)
     monkeypatch.setenv("USHER_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(pages, "_close_metrics", lambda: None)
-    monkeypatch.setattr("worker.place.find_place", lambda: SimpleNamespace(broker_url="redis://h:1/0"))
+    monkeypatch.setattr("worker.process.place.find_place", lambda: SimpleNamespace(broker_url="redis://h:1/0"))
     umask = os.umask(0o022)
     yield made
     os.umask(umask)

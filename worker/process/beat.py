@@ -25,11 +25,11 @@ from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_l
 from redis.exceptions import LockError
 
 from config.cron import find_zone
-from worker.alive import VARIABLE, Heartbeat
-from worker.faults import Faults
 from worker.ledger.programs import EVERY_S, describe_self, dump
 from worker.ledger.timetable import TASK, Timetable, read_table
-from worker.place import find_place
+from worker.process.configuration_faults import Faults
+from worker.process.liveness import VARIABLE, Heartbeat
+from worker.process.place import find_place
 from worker.store.client import OUTAGE, open_client
 
 log = logging.getLogger(__name__)
