@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
-    from worker.observing import Look, Observer
-    from worker.scraping import Address
+    from worker.metrics.endpoint import Address
+    from worker.metrics.snapshot import Look, Observer
 
 _LOOK_FOR_S = 8.0
 """Prometheus gives a scrape up after 10 s unless told otherwise; it is to hear that the ledger is away."""
@@ -34,7 +34,7 @@ def metrics(session: Session, listen: str | None) -> int:
     """
     from tasks.cli.place import open_place
     from tasks.cli.terminal import Terminal
-    from worker.scraping import Address, Doorkeeper, refuse_open_door
+    from worker.metrics.endpoint import Address, Doorkeeper, refuse_open_door
 
     interrupts = Interrupts()
     with interrupts.caught(), open_place() as place:
@@ -45,8 +45,8 @@ def metrics(session: Session, listen: str | None) -> int:
 
 
 async def _serve(terminal: Terminal, interrupts: Interrupts, place: Place, address: Address, doorkeeper: Any) -> int:
-    from worker.observing import Observer
-    from worker.scraping import serve
+    from worker.metrics.endpoint import serve
+    from worker.metrics.snapshot import Observer
     from worker.services import open_services
 
     def tell(at: Address) -> None:
@@ -75,7 +75,7 @@ class _Page:
 
     def __init__(self, terminal: Terminal, observer: Observer) -> None:
         from config.version import read_version
-        from worker.exposition import Names
+        from worker.metrics.exposition import Names
 
         self._terminal = terminal
         self._observer = observer
@@ -85,7 +85,7 @@ class _Page:
 
     async def collect(self) -> CollectorRegistry:
         """Look at the ledger; return what is to be shown."""
-        from worker.exposition import build_metrics, build_registry
+        from worker.metrics.exposition import build_metrics, build_registry
 
         async with self._one_at_a_time:
             look = await self._look()

@@ -17,11 +17,11 @@ from tests.needs import need
 from tests.processes import ROOT, plain_environment
 from tests.scrapes import Series, fetch, pick, run_metrics
 from tests.sites import OwnValkey, Site, kill
-from worker.exposition import OUTCOMES
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import Lane, Outcome, RowState
 from worker.ledger.timetable import Planned, Timetable
-from worker.observing import Observer
+from worker.metrics.exposition import OUTCOMES
+from worker.metrics.snapshot import Observer
 from worker.sending.credential_ends import note_end
 
 

@@ -22,7 +22,7 @@ OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 METRICS = dict(
     re.findall(r"^\| `(usher_\w+)` \| (\w+) \|", (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
 )
-"""Name → type. That the program exposes just these is tested in tests/unit/worker/test_exposition.py."""
+"""Name → type. That the program exposes just these is tested in tests/unit/worker/metrics/test_exposition.py."""
 
 
 def _load(path: Path) -> Any:

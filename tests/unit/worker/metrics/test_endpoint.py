@@ -9,7 +9,7 @@ import pytest
 
 from config.references import Reference
 from worker.errors import CannotListen
-from worker.scraping import Address, Doorkeeper, refuse_open_door
+from worker.metrics.endpoint import Address, Doorkeeper, refuse_open_door
 
 
 @pytest.mark.parametrize(

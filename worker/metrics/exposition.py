@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from worker.ledger.meters import BOUNDS, read_sum
 
 if TYPE_CHECKING:
-    from worker.observing import ConnectionLook, Look
+    from worker.metrics.snapshot import ConnectionLook, Look
 
 MOST_NAMES = 100
 """Connections (and schedules) with a label of their own. With some 60 series each, 100 are what a small Prometheus takes lightly."""

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.scrapes import Series, pick, read_page
-from worker.exposition import MOST_NAMES, Names, build_metrics, build_registry
 from worker.graph.batch import Fate, GraphAnswer
 from worker.ledger.meters import BOUNDS, Meters
-from worker.observing import ConnectionLook, Level, Look
+from worker.metrics.exposition import MOST_NAMES, Names, build_metrics, build_registry
+from worker.metrics.snapshot import ConnectionLook, Level, Look
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs/metrics.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[4] / "docs/metrics.md").read_text(encoding="utf-8")
 LINES = re.findall(r"^\| `(usher_\w+)` \| (counter|gauge|histogram) \|([^|]*)\|", PAGE, re.MULTILINE)
 
 

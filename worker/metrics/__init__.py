@@ -1,0 +1,1 @@
+"""`usher metrics`: what is counted, as Prometheus reads it."""
