@@ -231,7 +231,7 @@ async def enqueue(stage: Stage, connection: str, rows: int) -> str:
 async def load_job(stage: Stage, connection: str, rows: int) -> Loaded:
     """Load a list of plain rows through the one door, without starting it."""
     from config import load_settings
-    from tasks.rows import ValidRow
+    from tasks.rows.row import ValidRow
     from tasks.submit import load, new_job_id
 
     settings = load_settings(stage.env)

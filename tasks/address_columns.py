@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from tasks.cleaning import holds_address
+from tasks.rows.cleaning import holds_address
 
 SAMPLE_ROWS: Final = 500
 """Rows looked at, from the beginning."""

@@ -15,7 +15,6 @@ from tasks.address_columns import Rows, find_address_columns, find_only, find_ri
 from tasks.ambiguities import Ambiguity, Choice
 from tasks.bulk_template import TEMPLATE_COLUMNS, template_name
 from tasks.errors import InputError
-from tasks.fields import FIELDS, OUTCOME_COLUMNS, RESULT_COLUMNS
 from tasks.headings import (
     FIELD_OF,
     GIVEN_NAME_KEYS,
@@ -27,6 +26,7 @@ from tasks.headings import (
     rank_of_email,
 )
 from tasks.list_options import DELIMITERS, ListOptions
+from tasks.rows.fields import FIELDS, OUTCOME_COLUMNS, RESULT_COLUMNS
 
 JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]
 """What a results file has at its right, and what `--join` puts beside a list; known by standing side by side in this order."""

@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 from tasks.bulk_template import is_example
-from tasks.cleaning import clean_values
 from tasks.columns import describe_ignored, parse_headings
 from tasks.csv_dialect import describe_unclosed, open_reader, recognise
 from tasks.csv_style import CsvStyle
@@ -21,7 +20,8 @@ from tasks.encodings import describe_encoding
 from tasks.errors import InputError
 from tasks.list_options import DELIMITERS, ListOptions
 from tasks.records import FileLine, RawRecord, WithColumns, find_present, read_cells
-from tasks.rows import BadRow, build_bad_row
+from tasks.rows.cleaning import clean_values
+from tasks.rows.row import BadRow, build_bad_row
 from tasks.text_lines import MAX_LINE_BYTES, RecordTooLong, TextLines
 
 

@@ -10,9 +10,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
-from tasks.fields import FIELDS
 from tasks.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
-from tasks.rows import BadRow, ValidRow, validate_defaults, validate_record
+from tasks.rows.fields import FIELDS
+from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
 from tasks.submit import Follows, job_id_of, load_message, sender_of
 from tasks.views import outcome_of, pending, view_of
 from worker.app import app

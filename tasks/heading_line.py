@@ -13,11 +13,11 @@ from typing import Final
 
 from tasks.ambiguities import Ambiguity, Choice
 from tasks.bulk_template import explain_other_template, is_version_line
-from tasks.cleaning import holds_address
 from tasks.columns import ask_for_email, find_email, looks_like_email, parse_headings, quote_headings
 from tasks.errors import InputError
-from tasks.fields import FIELDS
 from tasks.list_options import ListOptions
+from tasks.rows.cleaning import holds_address
+from tasks.rows.fields import FIELDS
 
 LINES_LOOKED_AT: Final = 20
 """Lines that hold anything, from the top."""

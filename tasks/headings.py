@@ -10,8 +10,8 @@ import re
 import unicodedata
 from typing import Final
 
-from tasks.fields import FIELDS
 from tasks.heading_words import FURTHER, GIVEN_NAMES, NAMES, REMARKS, SIGN_IN_NAMES, WHICH, WORDS
+from tasks.rows.fields import FIELDS
 
 MAIL: Final = "mail"
 """An address in Graph and in German lists; beside a plain `email` it is something else (usher's own results have both)."""

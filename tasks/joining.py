@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tasks.cleaning import look_again
 from tasks.columns import JOINED_COLUMNS, find_side_by_side
 from tasks.errors import OutputError
 from tasks.lists import GuestList
 from tasks.records import FileLine
 from tasks.results import Cell, Table, TableRow, outcome_cells
-from tasks.rows import BadRow, validate_record
-from tasks.spreadsheet import escape_own_cell
+from tasks.rows.cleaning import look_again
+from tasks.rows.escaping import escape_own_cell
+from tasks.rows.row import BadRow, validate_record
 from worker.addresses import fold_address
 
 Outcomes = Iterable[Mapping[str, Any]]

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import orjson
 
-from tasks.cleaning import clean_values
 from tasks.columns import JOINED_COLUMNS, MOST_COLUMNS, Meaning, describe_ignored, parse_heading
 from tasks.encodings import describe_encoding
 from tasks.errors import InputError
 from tasks.list_options import ListOptions
 from tasks.records import FileLine, RawRecord
-from tasks.rows import BadRow, build_bad_row
+from tasks.rows.cleaning import clean_values
+from tasks.rows.row import BadRow, build_bad_row
 from tasks.text_lines import TextLines
 
 _REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile one must not fill the memory

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tasks.columns import quote_headings
-from tasks.rows import BadRow
+from tasks.rows.row import BadRow
 
 
 @dataclass(slots=True)

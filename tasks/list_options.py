@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tasks.errors import InputError
-from tasks.fields import FIELDS
+from tasks.rows.fields import FIELDS
 
 DELIMITERS: Final[Mapping[str, str]] = MappingProxyType(
     {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}

@@ -23,7 +23,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self, cast
 
-from tasks.cleaning import compose_name, look_again
 from tasks.columns import quote_headings
 from tasks.csv_records import CsvRecords
 from tasks.encodings import ByteSource, Prefixed
@@ -33,7 +32,8 @@ from tasks.jsonl_records import JsonlRecords
 from tasks.left_out import LeftOut
 from tasks.list_options import ListOptions
 from tasks.records import RawRecord, RecordReader
-from tasks.rows import BadRow, ValidRow, validate_record
+from tasks.rows.cleaning import compose_name, look_again
+from tasks.rows.row import BadRow, ValidRow, validate_record
 from tasks.sample import Sample
 from tasks.sheet_records import SheetRecords
 from tasks.text_lines import BLOCK_BYTES, TextLines

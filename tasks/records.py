@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from tasks.address_columns import find_rival
-from tasks.cleaning import holds_address
 from tasks.columns import Columns, ask_again
 from tasks.list_options import ListOptions
-from tasks.rows import BadRow
-from tasks.spreadsheet import unescape_cell
+from tasks.rows.cleaning import holds_address
+from tasks.rows.escaping import unescape_cell
+from tasks.rows.row import BadRow
 
 
 class RawRecord(NamedTuple):

@@ -15,9 +15,9 @@ from datetime import datetime
 from typing import IO, Any, Final, NamedTuple
 
 from tasks.csv_style import PLAIN, CsvStyle
-from tasks.fields import RESULT_COLUMNS
+from tasks.rows.escaping import escape_cell
+from tasks.rows.fields import RESULT_COLUMNS
 from tasks.safe_text import TextSink, to_json
-from tasks.spreadsheet import escape_cell
 
 Cell = str | int | float
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tasks.rows import ValidRow
+from tasks.rows.row import ValidRow
 
 ROWS: Final = 3
 

@@ -13,7 +13,6 @@ from typing import Final
 from tasks.address_columns import SAMPLE_CELLS, SAMPLE_ROWS
 from tasks.ambiguities import Ambiguity, Choice
 from tasks.bulk_template import is_example
-from tasks.cleaning import clean_values
 from tasks.columns import describe_ignored, parse_headings, quote_headings
 from tasks.errors import InputError
 from tasks.heading_line import (
@@ -28,7 +27,8 @@ from tasks.heading_line import (
 )
 from tasks.list_options import ListOptions
 from tasks.records import FileLine, RawRecord, WithColumns, find_present, read_cells
-from tasks.rows import BadRow, build_bad_row
+from tasks.rows.cleaning import clean_values
+from tasks.rows.row import BadRow, build_bad_row
 from tasks.sheet_xml import RowSet, Structure, column_letters
 from tasks.workbook import Workbook
 

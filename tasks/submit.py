@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import OutOfMemoryError
 
-from tasks.rows import BadRow, ValidRow
+from tasks.rows.row import BadRow, ValidRow
 from tasks.seen import SeenAddresses
 from worker.addresses import fold_address
 from worker.channels import INVITE, name_channel

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.list_options import ListOptions
     from tasks.lists import GuestList
     from tasks.plan_file import Plan as PlanFile
-    from tasks.rows import BadRow, ValidRow
+    from tasks.rows.row import BadRow, ValidRow
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -143,7 +143,7 @@ def _build_request(
     from config.version import read_version
     from tasks.cli.planned import plan_options
     from tasks.cli.request import Request
-    from tasks.rows import validate_defaults
+    from tasks.rows.row import validate_defaults
     from worker.ledger.audit.account import find_person
     from worker.ledger.model import Options
 
@@ -248,8 +248,8 @@ def _refuse_nothing(text: str) -> None:
 
 
 def _addresses(source: tuple[str, ...]) -> Iterator[ValidRow | BadRow]:
-    from tasks.cleaning import look_again
-    from tasks.rows import BadRow, validate_record
+    from tasks.rows.cleaning import look_again
+    from tasks.rows.row import BadRow, validate_record
 
     for number, address in enumerate(source, 1):
         row = validate_record({"email": address}, number)

@@ -16,7 +16,7 @@ from tasks.cli.finding import find_job
 from tasks.cli.request import Request
 from tasks.cli.run import Run, get_ready
 from tasks.cli.sending import send
-from tasks.rows import BadRow, ValidRow, validate_record
+from tasks.rows.row import BadRow, ValidRow, validate_record
 from worker.ledger.approval import SUBMITTER
 from worker.ledger.audit.account import find_person
 from worker.ledger.model import JobState

@@ -21,7 +21,7 @@ from tasks.cli.request import Request
 from tasks.cli.run import Run, follow_and_report
 from tasks.cli.terminal import Terminal, build_facts
 from tasks.cli.words import many, utc_now
-from tasks.rows import BadRow, ValidRow
+from tasks.rows.row import BadRow, ValidRow
 from tasks.submit import Loaded, drop, load, new_job_id, start
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.ledger.quota import invitation_buckets

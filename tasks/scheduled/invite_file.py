@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from config.references import Reference
 from tasks.lists import GuestList, open_list
-from tasks.rows import validate_defaults
+from tasks.rows.row import validate_defaults
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.fetching import fetch, shown
 from tasks.scheduled.loading import find_started, submit

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
-from tasks.rows import BadRow, ValidRow
+from tasks.rows.row import BadRow, ValidRow
 from tasks.scheduled.context import Context, Told
 from tasks.submit import Loaded, drop, load, start
 from worker.ledger.job_view import JobView

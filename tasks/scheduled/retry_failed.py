@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import orjson
 
-from tasks.rows import BadRow, ValidRow, validate_record
+from tasks.rows.row import BadRow, ValidRow, validate_record
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.loading import find_started, submit
 from tasks.submit import Follows, job_id_of

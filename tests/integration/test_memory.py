@@ -15,7 +15,7 @@ import redis
 
 from config.connections import Connection
 from config.reader import parse_connection
-from tasks.rows import ValidRow, validate_record
+from tasks.rows.row import ValidRow, validate_record
 from tasks.submit import load, start
 from tests.ledgers import Desk, open_desk
 from tests.processes import wait_until

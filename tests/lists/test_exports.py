@@ -11,7 +11,7 @@ from tasks.ambiguities import Ambiguity
 from tasks.errors import InputError
 from tasks.list_options import ListOptions
 from tasks.lists import GuestList
-from tasks.rows import BadRow, ValidRow
+from tasks.rows.row import BadRow, ValidRow
 from tests.lists.exports import EXPORTS, Export
 
 

@@ -15,18 +15,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tasks.ambiguities import Ambiguity
-from tasks.cleaning import clean_values
 from tasks.errors import InputError
-from tasks.fields import FIELDS, RESULT_COLUMNS
 from tasks.list_options import ListOptions
 from tasks.lists import GuestList, open_list
-from tasks.mail_syntax import _PLAIN, _PLAIN_LIMIT, NotAnAddress, parse_address
 from tasks.records import RawRecord
 from tasks.results import write_csv, write_jsonl
 from tasks.returning import Wanted, write_results
-from tasks.rows import BadRow, ValidRow, validate_record
+from tasks.rows.cleaning import clean_values
+from tasks.rows.escaping import escape_cell, unescape_cell
+from tasks.rows.fields import FIELDS, RESULT_COLUMNS
+from tasks.rows.mail_syntax import _PLAIN, _PLAIN_LIMIT, NotAnAddress, parse_address
+from tasks.rows.row import BadRow, ValidRow, validate_record
 from tasks.seen import SeenAddresses
-from tasks.spreadsheet import escape_cell, unescape_cell
 from tasks.text_lines import TextLines
 from tests.lists.exports import EXPORTS, replaced
 

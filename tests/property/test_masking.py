@@ -8,7 +8,7 @@ import logging
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.mail_syntax import NotAnAddress, parse_address
+from tasks.rows.mail_syntax import NotAnAddress, parse_address
 from worker.logs import build_formatter
 from worker.masking import mask_text
 

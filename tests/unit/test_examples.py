@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.languages import parse_language
-from tasks.mail_syntax import NotAnAddress, parse_address
+from tasks.rows.languages import parse_language
+from tasks.rows.mail_syntax import NotAnAddress, parse_address
 from worker.addresses import fold_address
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ import pytest
 from tasks.ambiguities import Ambiguity
 from tasks.columns import parse_heading, parse_headings
 from tasks.errors import InputError
-from tasks.fields import FIELDS
 from tasks.lists import GuestList
+from tasks.rows.fields import FIELDS
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/lists.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE, re.MULTILINE)

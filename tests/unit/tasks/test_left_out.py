@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cleaning import LEAVABLE
-from tasks.fields import FIELDS, RESULT_COLUMNS
 from tasks.lists import GuestList
 from tasks.returning import Wanted, write_results
-from tasks.rows import BadRow, ValidRow
+from tasks.rows.cleaning import LEAVABLE
+from tasks.rows.fields import FIELDS, RESULT_COLUMNS
+from tasks.rows.row import BadRow, ValidRow
 from tests.lists.exports import ANN, JOERG, ZOE, sheet
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/lists.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 from tasks.errors import InputError
 from tasks.lists import GuestList, open_list
 from tasks.records import RawRecord
-from tasks.rows import BadRow, ValidRow
+from tasks.rows.row import BadRow, ValidRow
 from tasks.text_lines import MAX_LINE_BYTES
 
 

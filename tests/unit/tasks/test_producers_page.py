@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from tasks.field_rules import (
+from tasks.guests import MOST_ROWS, MOST_WAIT_S
+from tasks.reading import MOST_RESULTS
+from tasks.refusals import TAKES, WIRE_VERSION
+from tasks.rows.field_rules import (
     MAX_DISPLAY_NAME,
     MAX_GROUPS,
     MAX_MESSAGE,
@@ -20,11 +23,8 @@ from tasks.field_rules import (
     MAX_SPONSORS,
     MAX_URL,
 )
-from tasks.fields import FIELDS, RESULT_COLUMNS
-from tasks.guests import MOST_ROWS, MOST_WAIT_S
-from tasks.mail_syntax import MAX_LENGTH
-from tasks.reading import MOST_RESULTS
-from tasks.refusals import TAKES, WIRE_VERSION
+from tasks.rows.fields import FIELDS, RESULT_COLUMNS
+from tasks.rows.mail_syntax import MAX_LENGTH
 from tasks.views import describe_job, public_record
 from worker.app import app, build_settings
 from worker.ledger.gates import Gate

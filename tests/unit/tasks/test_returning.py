@@ -18,11 +18,11 @@ from openpyxl import load_workbook
 
 from tasks.columns import JOINED_COLUMNS
 from tasks.errors import OutputError
-from tasks.fields import RESULT_COLUMNS
 from tasks.list_options import ListOptions
 from tasks.lists import open_list
 from tasks.returning import Wanted, write_results
-from tasks.rows import BadRow, ValidRow
+from tasks.rows.fields import RESULT_COLUMNS
+from tasks.rows.row import BadRow, ValidRow
 from tests.lists.exports import ANN, EXPORTS, JOERG, ZOE, Export
 
 Outcome = dict[str, Any]

@@ -14,7 +14,7 @@ from celery.app.trace import build_tracer
 from celery.exceptions import Reject
 
 from config.secrets import Secret
-from tasks.rows import validate_record
+from tasks.rows.row import validate_record
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.users import Question
 from worker.ledger.chunk_contents import ChunkContents

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tasks.fields import FIELDS
-from tasks.mail_syntax import NotAnAddress, parse_address
-from tasks.rows import BadRow, ValidRow, validate_record
+from tasks.rows.fields import FIELDS
+from tasks.rows.mail_syntax import NotAnAddress, parse_address
+from tasks.rows.row import BadRow, ValidRow, validate_record
 
 LEAVABLE: Final = frozenset(FIELDS) - {"email", "send_message"}
 """The fields whose cell is left out where it cannot be used. Not `send_message`: it may have meant no, and a mail cannot be undone."""

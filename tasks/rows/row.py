@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from tasks.errors import InputError
-from tasks.field_rules import RULES, Fault
+from tasks.rows.field_rules import RULES, Fault
 
 _ECHO: Final = 320  # how much of a wrong value is kept so that its row can be recognised
 

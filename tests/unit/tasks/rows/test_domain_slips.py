@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.domains import describe_domains, is_one_slip
+from tasks.rows.domain_slips import describe_domains, is_one_slip
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
-from tasks.languages import parse_language
-from tasks.mail_syntax import NotAnAddress, parse_address
+from tasks.rows.languages import parse_language
+from tasks.rows.mail_syntax import NotAnAddress, parse_address
 
 MAX_DISPLAY_NAME: Final = 256  # displayName of a user: https://learn.microsoft.com/graph/api/resources/user
 MAX_NAME_PART: Final = 64  # givenName and surname: same page

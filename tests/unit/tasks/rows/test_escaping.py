@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.spreadsheet import escape_cell, escape_own_cell, unescape_cell
+from tasks.rows.escaping import escape_cell, escape_own_cell, unescape_cell
 
 
 @pytest.mark.parametrize(

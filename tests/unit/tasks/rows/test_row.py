@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import InputError
-from tasks.rows import BadRow, ValidRow, validate_defaults, validate_record
+from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
 
 EMAIL = "ann@partner.example"
 

@@ -1,0 +1,1 @@
+"""One row of a list: its fields, what each may hold, and what is wrong with it."""
