@@ -16,7 +16,7 @@ from tasks.rows.fields import FIELDS, FORESEEN_COLUMNS
 
 if TYPE_CHECKING:
     from tasks.dry_run import ForeseenRow
-    from tasks.lists import GuestList
+    from tasks.lists.guest_list import GuestList
 
 _TABLES: Final = ("csv", "xlsx")
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tasks.columns import JOINED_COLUMNS, find_side_by_side
 from tasks.errors import OutputError
-from tasks.lists import GuestList
-from tasks.records import FileLine
+from tasks.lists.columns import JOINED_COLUMNS, find_side_by_side
+from tasks.lists.guest_list import GuestList
+from tasks.lists.records import FileLine
 from tasks.results import Cell, Table, TableRow, outcome_cells
 from tasks.rows.cleaning import look_again
 from tasks.rows.escaping import escape_own_cell

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.errors import InputError
-from tasks.list_options import ListOptions
+from tasks.lists.options import ListOptions
 from worker.errors import SealBroken
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, Any, Final, NamedTuple
 
-from tasks.csv_style import PLAIN, CsvStyle
+from tasks.lists.csv_style import PLAIN, CsvStyle
 from tasks.rows.escaping import escape_cell
 from tasks.rows.fields import RESULT_COLUMNS
 from tasks.safe_text import TextSink, to_json

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import OutOfMemoryError
 
+from tasks.lists.duplicates import SeenAddresses
 from tasks.rows.row import BadRow, ValidRow
-from tasks.seen import SeenAddresses
 from worker.addresses import fold_address
 from worker.channels import INVITE, name_channel
 from worker.errors import LedgerFull

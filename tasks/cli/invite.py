@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tasks.cli.request import Request
     from tasks.cli.run import Run
     from tasks.cli.terminal import Terminal
-    from tasks.list_options import ListOptions
-    from tasks.lists import GuestList
+    from tasks.lists.guest_list import GuestList
+    from tasks.lists.options import ListOptions
     from tasks.plan_file import Plan as PlanFile
     from tasks.rows.row import BadRow, ValidRow
 
@@ -226,7 +226,7 @@ def _keep_input(source: tuple[str, ...], closing: ExitStack) -> IO[bytes] | None
 
 
 def _open_anew(source: tuple[str, ...], guests: GuestList, kept: IO[bytes] | None) -> Callable[[], GuestList]:
-    from tasks.lists import open_list
+    from tasks.lists.guest_list import open_list
 
     def reopen() -> GuestList:
         if kept is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tasks.ambiguities import Ambiguity
 from tasks.cli.errors import Refusal
 from tasks.cli.terminal import Terminal
-from tasks.encodings import ByteSource
-from tasks.list_options import ListOptions
-from tasks.lists import GuestList, open_list
+from tasks.lists.ambiguities import Ambiguity
+from tasks.lists.encodings import ByteSource
+from tasks.lists.guest_list import GuestList, open_list
+from tasks.lists.options import ListOptions
 
 
 def open_asking(terminal: Terminal, path: str, options: ListOptions, stdin: ByteSource | None = None) -> GuestList:

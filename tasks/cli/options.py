@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from tasks.list_options import ListOptions
+    from tasks.lists.options import ListOptions
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -20,7 +20,7 @@ class Delimiter(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return one character."""
-        from tasks.list_options import DELIMITER_NAMES
+        from tasks.lists.options import DELIMITER_NAMES
 
         text = DELIMITER_NAMES.get(str(value).strip().lower(), "\t" if value == "\\t" else str(value))
         if len(text) != 1 or text in '"\r\n' or text.isalnum():
@@ -87,7 +87,7 @@ def list_options(command: _F) -> _F:
 
 def take_list_options(given: dict[str, Any]) -> ListOptions:
     """Take what `list_options` gave out of `given`. Raises `InputError`."""
-    from tasks.list_options import ListOptions, parse_mapping
+    from tasks.lists.options import ListOptions, parse_mapping
 
     return ListOptions(
         mapping=parse_mapping(given.pop("mapping")),

@@ -10,7 +10,7 @@ from tasks.rows.row import BadRow, ValidRow
 from worker.ledger.model import Options
 
 if TYPE_CHECKING:
-    from tasks.lists import GuestList
+    from tasks.lists.guest_list import GuestList
     from tasks.plan_file import Plan
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.cli.finding import find_job
 from tasks.cli.words import many
-from tasks.list_options import ListOptions
+from tasks.lists.options import ListOptions
 from tasks.results import WRITERS
 from tasks.returning import Wanted, Written, write_results
 from tasks.safe_text import open_stdout

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from config.references import Reference
-from tasks.lists import GuestList, open_list
+from tasks.lists.guest_list import GuestList, open_list
 from tasks.rows.row import validate_defaults
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.fetching import fetch, shown

@@ -13,7 +13,7 @@ from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState, Options
 
 if TYPE_CHECKING:
-    from tasks.lists import GuestList
+    from tasks.lists.guest_list import GuestList
 
 
 async def find_started(context: Context, job: str) -> JobView | None:

@@ -15,7 +15,7 @@ from typing import Any
 from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from tasks.list_options import ListOptions
+from tasks.lists.options import ListOptions
 
 ANN = "ann@partner.example"
 JOERG = "joerg@partner.example"

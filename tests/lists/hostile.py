@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tasks.errors import InputError
-from tasks.lists import GuestList
+from tasks.lists.guest_list import GuestList
 from tests.lists.exports import ANN, replaced, sheet
 
 SHEET = "xl/worksheets/sheet1.xml"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tasks.ambiguities import Ambiguity
 from tasks.errors import InputError
-from tasks.list_options import ListOptions
-from tasks.lists import GuestList
+from tasks.lists.ambiguities import Ambiguity
+from tasks.lists.guest_list import GuestList
+from tasks.lists.options import ListOptions
 from tasks.rows.row import BadRow, ValidRow
 from tests.lists.exports import EXPORTS, Export
 

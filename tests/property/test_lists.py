@@ -14,11 +14,13 @@ import email_validator
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tasks.ambiguities import Ambiguity
 from tasks.errors import InputError
-from tasks.list_options import ListOptions
-from tasks.lists import GuestList, open_list
-from tasks.records import RawRecord
+from tasks.lists.ambiguities import Ambiguity
+from tasks.lists.duplicates import SeenAddresses
+from tasks.lists.guest_list import GuestList, open_list
+from tasks.lists.options import ListOptions
+from tasks.lists.records import RawRecord
+from tasks.lists.text_lines import TextLines
 from tasks.results import write_csv, write_jsonl
 from tasks.returning import Wanted, write_results
 from tasks.rows.cleaning import clean_values
@@ -26,8 +28,6 @@ from tasks.rows.escaping import escape_cell, unescape_cell
 from tasks.rows.fields import FIELDS, RESULT_COLUMNS
 from tasks.rows.mail_syntax import _PLAIN, _PLAIN_LIMIT, NotAnAddress, parse_address
 from tasks.rows.row import BadRow, ValidRow, validate_record
-from tasks.seen import SeenAddresses
-from tasks.text_lines import TextLines
 from tests.lists.exports import EXPORTS, replaced
 
 CELLS = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from tasks.columns import JOINED_COLUMNS
 from tasks.errors import OutputError
-from tasks.list_options import ListOptions
-from tasks.lists import open_list
+from tasks.lists.columns import JOINED_COLUMNS
+from tasks.lists.guest_list import open_list
+from tasks.lists.options import ListOptions
 from tasks.returning import Wanted, write_results
 from tasks.rows.fields import RESULT_COLUMNS
 from tasks.rows.row import BadRow, ValidRow

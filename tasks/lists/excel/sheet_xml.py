@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import IO, Final
 
-from tasks.columns import MOST_COLUMNS
 from tasks.errors import InputError
-from tasks.shared_texts import MOST_CHARACTERS, SharedTexts, describe_long_cell
-from tasks.xml_parts import read_xml, read_xml_in_blocks
+from tasks.lists.columns import MOST_COLUMNS
+from tasks.lists.excel.shared_texts import MOST_CHARACTERS, SharedTexts, describe_long_cell
+from tasks.lists.excel.xml_parts import read_xml, read_xml_in_blocks
 
 MOST_ROWS: Final = 1_048_576
 _MOST_MERGED: Final = 100_000  # merged cells; beyond, they are no headings of a list

@@ -23,21 +23,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self, cast
 
-from tasks.columns import quote_headings
-from tasks.csv_records import CsvRecords
-from tasks.encodings import ByteSource, Prefixed
 from tasks.errors import InputError
-from tasks.hashed import Hashed
-from tasks.jsonl_records import JsonlRecords
-from tasks.left_out import LeftOut
-from tasks.list_options import ListOptions
-from tasks.records import RawRecord, RecordReader
+from tasks.lists.columns import quote_headings
+from tasks.lists.csv_records import CsvRecords
+from tasks.lists.encodings import ByteSource, Prefixed
+from tasks.lists.excel.sheet_records import SheetRecords
+from tasks.lists.excel.workbook import MARK, Workbook
+from tasks.lists.fingerprint import Hashed
+from tasks.lists.jsonl_records import JsonlRecords
+from tasks.lists.left_out import LeftOut
+from tasks.lists.options import ListOptions
+from tasks.lists.records import RawRecord, RecordReader
+from tasks.lists.sample import Sample
+from tasks.lists.text_lines import BLOCK_BYTES, TextLines
 from tasks.rows.cleaning import compose_name, look_again
 from tasks.rows.row import BadRow, ValidRow, validate_record
-from tasks.sample import Sample
-from tasks.sheet_records import SheetRecords
-from tasks.text_lines import BLOCK_BYTES, TextLines
-from tasks.workbook import MARK, Workbook
 
 _JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 

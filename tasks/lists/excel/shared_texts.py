@@ -6,7 +6,7 @@ from array import array
 from typing import IO, Final
 
 from tasks.errors import InputError
-from tasks.xml_parts import read_xml
+from tasks.lists.excel.xml_parts import read_xml
 
 MOST_TEXTS: Final = 4_000_000
 """Three columns of nothing but different texts in a sheet that is full."""

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-from tasks.encodings import (
+from tasks.errors import InputError
+from tasks.lists.encodings import (
     UTF8_MARK,
     UTF16_MARKS,
     WINDOWS,
@@ -23,8 +24,7 @@ from tasks.encodings import (
     describe_encoding,
     describe_place,
 )
-from tasks.errors import InputError
-from tasks.list_options import ListOptions
+from tasks.lists.options import ListOptions
 
 MAX_LINE_BYTES: Final = 1_000_000
 """The longest line, and about the longest record, that is read; a row with every field full is some 20 kB."""

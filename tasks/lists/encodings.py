@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
-from tasks.ambiguities import Ambiguity, Choice
 from tasks.errors import InputError
-from tasks.list_options import ListOptions
+from tasks.lists.ambiguities import Ambiguity, Choice
+from tasks.lists.options import ListOptions
 
 UTF8_MARK: Final = b"\xef\xbb\xbf"
 UTF16_MARKS: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tasks.columns import quote_headings
+from tasks.lists.columns import quote_headings
 from tasks.rows.row import BadRow
 
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from tasks.errors import InputError, ListError
-from tasks.shared_texts import SharedTexts
-from tasks.sheet_xml import Meanings, Structure, read_rows, scan
-from tasks.workbook_parts import Formats, read_formats, read_links, read_sheets
+from tasks.lists.excel.shared_texts import SharedTexts
+from tasks.lists.excel.sheet_xml import Meanings, Structure, read_rows, scan
+from tasks.lists.excel.workbook_parts import Formats, read_formats, read_links, read_sheets
 
 MARK: Final = b"PK\x03\x04"
 """How every zip file begins, and so every workbook."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from tasks.ambiguities import Ambiguity, Choice
-from tasks.bulk_template import explain_other_template, is_version_line
-from tasks.columns import ask_for_email, find_email, looks_like_email, parse_headings, quote_headings
 from tasks.errors import InputError
-from tasks.list_options import ListOptions
+from tasks.lists.admin_center_template import explain_other_template, is_version_line
+from tasks.lists.ambiguities import Ambiguity, Choice
+from tasks.lists.columns import ask_for_email, find_email, looks_like_email, parse_headings, quote_headings
+from tasks.lists.options import ListOptions
 from tasks.rows.cleaning import holds_address
 from tasks.rows.fields import FIELDS
 

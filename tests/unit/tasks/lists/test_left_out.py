@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.lists import GuestList
+from tasks.lists.guest_list import GuestList
 from tasks.returning import Wanted, write_results
 from tasks.rows.cleaning import LEAVABLE
 from tasks.rows.fields import FIELDS, RESULT_COLUMNS
 from tasks.rows.row import BadRow, ValidRow
 from tests.lists.exports import ANN, JOERG, ZOE, sheet
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs/lists.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[4] / "docs/lists.md").read_text(encoding="utf-8")
 
 
 def read(text: str | bytes, name: str = "list.csv") -> tuple[GuestList, list[ValidRow | BadRow]]:

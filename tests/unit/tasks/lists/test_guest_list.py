@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tasks.errors import InputError
-from tasks.lists import GuestList, open_list
-from tasks.records import RawRecord
+from tasks.lists.guest_list import GuestList, open_list
+from tasks.lists.records import RawRecord
+from tasks.lists.text_lines import MAX_LINE_BYTES
 from tasks.rows.row import BadRow, ValidRow
-from tasks.text_lines import MAX_LINE_BYTES
 
 
 def read(content: bytes | str, path: str = "guests.csv") -> tuple[list[ValidRow | BadRow], tuple[str, ...]]:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.ambiguities import Ambiguity
-from tasks.columns import parse_heading, parse_headings
 from tasks.errors import InputError
-from tasks.lists import GuestList
+from tasks.lists.ambiguities import Ambiguity
+from tasks.lists.columns import parse_heading, parse_headings
+from tasks.lists.guest_list import GuestList
 from tasks.rows.fields import FIELDS
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs/lists.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[4] / "docs/lists.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE, re.MULTILINE)
 PROMISED = [
     (field, word.strip())

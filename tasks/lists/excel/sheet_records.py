@@ -10,12 +10,14 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Final
 
-from tasks.address_columns import SAMPLE_CELLS, SAMPLE_ROWS
-from tasks.ambiguities import Ambiguity, Choice
-from tasks.bulk_template import is_example
-from tasks.columns import describe_ignored, parse_headings, quote_headings
 from tasks.errors import InputError
-from tasks.heading_line import (
+from tasks.lists.address_columns import SAMPLE_CELLS, SAMPLE_ROWS
+from tasks.lists.admin_center_template import is_example
+from tasks.lists.ambiguities import Ambiguity, Choice
+from tasks.lists.columns import describe_ignored, parse_headings, quote_headings
+from tasks.lists.excel.sheet_xml import RowSet, Structure, column_letters
+from tasks.lists.excel.workbook import Workbook
+from tasks.lists.heading_line import (
     LINES_LOOKED_AT,
     Line,
     check_above,
@@ -25,12 +27,10 @@ from tasks.heading_line import (
     refuse_other_templates,
     rows_below,
 )
-from tasks.list_options import ListOptions
-from tasks.records import FileLine, RawRecord, WithColumns, find_present, read_cells
+from tasks.lists.options import ListOptions
+from tasks.lists.records import FileLine, RawRecord, WithColumns, find_present, read_cells
 from tasks.rows.cleaning import clean_values
 from tasks.rows.row import BadRow, build_bad_row
-from tasks.sheet_xml import RowSet, Structure, column_letters
-from tasks.workbook import Workbook
 
 _ROWS_ABOVE: Final = 2_000  # rows, empty ones included, in which the headings are looked for
 

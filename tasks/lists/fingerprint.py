@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from tasks.encodings import ByteSource
-from tasks.text_lines import BLOCK_BYTES
+from tasks.lists.encodings import ByteSource
+from tasks.lists.text_lines import BLOCK_BYTES
 
 
 class Hashed:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from tasks.address_columns import SAMPLE_ROWS
-from tasks.ambiguities import Ambiguity, Choice
-from tasks.columns import MOST_COLUMNS, find_email
 from tasks.errors import InputError
-from tasks.heading_line import (
+from tasks.lists.address_columns import SAMPLE_ROWS
+from tasks.lists.ambiguities import Ambiguity, Choice
+from tasks.lists.columns import MOST_COLUMNS, find_email
+from tasks.lists.heading_line import (
     Line,
     check_above,
     explain_missing,
@@ -25,7 +25,7 @@ from tasks.heading_line import (
     refuse_other_templates,
     rows_below,
 )
-from tasks.list_options import DELIMITER_NAMES, DELIMITERS, ListOptions
+from tasks.lists.options import DELIMITER_NAMES, DELIMITERS, ListOptions
 
 if TYPE_CHECKING:
     from _csv import Reader

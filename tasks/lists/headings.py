@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Final
 
-from tasks.heading_words import FURTHER, GIVEN_NAMES, NAMES, REMARKS, SIGN_IN_NAMES, WHICH, WORDS
+from tasks.lists.heading_words import FURTHER, GIVEN_NAMES, NAMES, REMARKS, SIGN_IN_NAMES, WHICH, WORDS
 from tasks.rows.fields import FIELDS
 
 MAIL: Final = "mail"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.errors import InputError
-from tasks.list_options import ListOptions
+from tasks.lists.options import ListOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tasks.address_columns import Rows, find_address_columns, find_only, find_rival, is_empty
-from tasks.ambiguities import Ambiguity, Choice
-from tasks.bulk_template import TEMPLATE_COLUMNS, template_name
 from tasks.errors import InputError
-from tasks.headings import (
+from tasks.lists.address_columns import Rows, find_address_columns, find_only, find_rival, is_empty
+from tasks.lists.admin_center_template import TEMPLATE_COLUMNS, template_name
+from tasks.lists.ambiguities import Ambiguity, Choice
+from tasks.lists.headings import (
     FIELD_OF,
     GIVEN_NAME_KEYS,
     MAIL,
@@ -25,7 +25,7 @@ from tasks.headings import (
     is_like_email,
     rank_of_email,
 )
-from tasks.list_options import DELIMITERS, ListOptions
+from tasks.lists.options import DELIMITERS, ListOptions
 from tasks.rows.fields import FIELDS, OUTCOME_COLUMNS, RESULT_COLUMNS
 
 JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.lists import open_list
+from tasks.lists.guest_list import open_list
 
 TEXT = b"email\n" + b"".join(b"guest%d@example.com\n" % n for n in range(50_000))
 

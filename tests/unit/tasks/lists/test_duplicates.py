@@ -1,6 +1,6 @@
 import tracemalloc
 
-from tasks.seen import SeenAddresses
+from tasks.lists.duplicates import SeenAddresses
 
 
 def test_the_first_row_with_an_address_is_named() -> None:

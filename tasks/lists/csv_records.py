@@ -12,17 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tasks.bulk_template import is_example
-from tasks.columns import describe_ignored, parse_headings
-from tasks.csv_dialect import describe_unclosed, open_reader, recognise
-from tasks.csv_style import CsvStyle
-from tasks.encodings import describe_encoding
 from tasks.errors import InputError
-from tasks.list_options import DELIMITERS, ListOptions
-from tasks.records import FileLine, RawRecord, WithColumns, find_present, read_cells
+from tasks.lists.admin_center_template import is_example
+from tasks.lists.columns import describe_ignored, parse_headings
+from tasks.lists.csv_dialect import describe_unclosed, open_reader, recognise
+from tasks.lists.csv_style import CsvStyle
+from tasks.lists.encodings import describe_encoding
+from tasks.lists.options import DELIMITERS, ListOptions
+from tasks.lists.records import FileLine, RawRecord, WithColumns, find_present, read_cells
+from tasks.lists.text_lines import MAX_LINE_BYTES, RecordTooLong, TextLines
 from tasks.rows.cleaning import clean_values
 from tasks.rows.row import BadRow, build_bad_row
-from tasks.text_lines import MAX_LINE_BYTES, RecordTooLong, TextLines
 
 
 class CsvRecords(WithColumns):

@@ -10,9 +10,9 @@ from datetime import date, datetime, time, timedelta
 import pytest
 
 from tasks.errors import InputError
-from tasks.lists import GuestList
+from tasks.lists.excel.workbook import Workbook
+from tasks.lists.guest_list import GuestList
 from tasks.result_sheets import can_be_edited
-from tasks.workbook import Workbook
 from tests.lists.exports import ANN, replaced, sheet
 
 SHEET = "xl/worksheets/sheet1.xml"

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from tasks.address_columns import SAMPLE_ROWS
-from tasks.ambiguities import Ambiguity
-from tasks.lists import GuestList
+from tasks.lists.address_columns import SAMPLE_ROWS
+from tasks.lists.ambiguities import Ambiguity
+from tasks.lists.guest_list import GuestList
 from tests.lists.exports import ANN, ZOE, sheet
 
 MANY = 3 * SAMPLE_ROWS

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from tasks.address_columns import find_rival
-from tasks.columns import Columns, ask_again
-from tasks.list_options import ListOptions
+from tasks.lists.address_columns import find_rival
+from tasks.lists.columns import Columns, ask_again
+from tasks.lists.options import ListOptions
 from tasks.rows.cleaning import holds_address
 from tasks.rows.escaping import unescape_cell
 from tasks.rows.row import BadRow

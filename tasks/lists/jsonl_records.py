@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import orjson
 
-from tasks.columns import JOINED_COLUMNS, MOST_COLUMNS, Meaning, describe_ignored, parse_heading
-from tasks.encodings import describe_encoding
 from tasks.errors import InputError
-from tasks.list_options import ListOptions
-from tasks.records import FileLine, RawRecord
+from tasks.lists.columns import JOINED_COLUMNS, MOST_COLUMNS, Meaning, describe_ignored, parse_heading
+from tasks.lists.encodings import describe_encoding
+from tasks.lists.options import ListOptions
+from tasks.lists.records import FileLine, RawRecord
+from tasks.lists.text_lines import TextLines
 from tasks.rows.cleaning import clean_values
 from tasks.rows.row import BadRow, build_bad_row
-from tasks.text_lines import TextLines
 
 _REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile one must not fill the memory
 

@@ -6,8 +6,8 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import IO, Final
 
-from tasks.sheet_xml import text_of
-from tasks.xml_parts import read_xml
+from tasks.lists.excel.sheet_xml import text_of
+from tasks.lists.excel.xml_parts import read_xml
 
 _MOST_STYLES: Final = 100_000  # Excel: 65,490 formats of cells
 _LONGEST_CODE: Final = 1_000  # characters of a number format that are looked at; Excel: 255

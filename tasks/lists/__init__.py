@@ -1,0 +1,1 @@
+"""Any list of people, read row by row."""
