@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from tasks.returning import ENDINGS, Wanted, write_results, write_rows
+from tasks.results.write import ENDINGS, Wanted, write_results, write_rows
 from tasks.rows.fields import FIELDS, FORESEEN_COLUMNS
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from tasks.cli.tally import SHOWN_DOMAINS, Tally, list_gaps
 from tasks.cli.words import number
 from tasks.dry_run import ForeseenRow, Foresight
 from tasks.foreseen_list import ForeseenRows, write_foreseen
-from tasks.output_files import check_writable, save_whole
 from tasks.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
+from tasks.results.files import check_writable, save_whole
 from tasks.rows.domain_slips import describe_domains
 from worker.directory.forecast import Would
 from worker.directory.rules import TenantRules, fetch_rules

@@ -17,7 +17,7 @@ from tasks.cli.working import work_on_rows
 
 if TYPE_CHECKING:
     from tasks.cli.run import Run
-    from tasks.returning import Wanted
+    from tasks.results.write import Wanted
     from worker.services import Services
 
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -100,7 +100,7 @@ def results(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
 
 def _wanted_results(options: dict[str, Any]) -> Wanted:
     """Return what is to be written; raises `UsageError` for what does not go together."""
-    from tasks.returning import Wanted
+    from tasks.results.write import Wanted
 
     given = take_list_options(options)
     file_format, output = options["file_format"] or "", options["output"]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tasks.cli.finding import find_job
 from tasks.cli.words import many
 from tasks.lists.options import ListOptions
-from tasks.results import WRITERS
-from tasks.returning import Wanted, Written, write_results
+from tasks.results.table import WRITERS
+from tasks.results.write import Wanted, Written, write_results
 from tasks.safe_text import open_stdout
 
 if TYPE_CHECKING:

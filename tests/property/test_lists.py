@@ -21,8 +21,8 @@ from tasks.lists.guest_list import GuestList, open_list
 from tasks.lists.options import ListOptions
 from tasks.lists.records import RawRecord
 from tasks.lists.text_lines import TextLines
-from tasks.results import write_csv, write_jsonl
-from tasks.returning import Wanted, write_results
+from tasks.results.table import write_csv, write_jsonl
+from tasks.results.write import Wanted, write_results
 from tasks.rows.cleaning import clean_values
 from tasks.rows.escaping import escape_cell, unescape_cell
 from tasks.rows.fields import FIELDS, RESULT_COLUMNS

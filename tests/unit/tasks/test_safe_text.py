@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tasks.cli.session import Session
 from tasks.cli.terminal import Terminal, build_table
-from tasks.results import write_csv, write_jsonl
+from tasks.results.table import write_csv, write_jsonl
 from tasks.safe_text import open_stdout
 
 HOSTILE = "a\x1b]0;x\x07b\x9b31mc\u202ed\x7f"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.lists.guest_list import GuestList
-from tasks.returning import Wanted, write_results
+from tasks.results.write import Wanted, write_results
 from tasks.rows.cleaning import LEAVABLE
 from tasks.rows.fields import FIELDS, RESULT_COLUMNS
 from tasks.rows.row import BadRow, ValidRow

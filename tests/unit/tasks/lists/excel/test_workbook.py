@@ -12,7 +12,7 @@ import pytest
 from tasks.errors import InputError
 from tasks.lists.excel.workbook import Workbook
 from tasks.lists.guest_list import GuestList
-from tasks.result_sheets import can_be_edited
+from tasks.results.sheets import can_be_edited
 from tests.lists.exports import ANN, replaced, sheet
 
 SHEET = "xl/worksheets/sheet1.xml"

@@ -13,8 +13,8 @@ from typing import IO, Any
 import pytest
 
 from tasks.errors import OutputError
-from tasks.output_files import save_whole
-from tasks.results import WRITERS, as_text, write_csv, write_jsonl
+from tasks.results.files import save_whole
+from tasks.results.table import WRITERS, as_text, write_csv, write_jsonl
 from tasks.rows.fields import RESULT_COLUMNS
 
 OUTCOME: dict[str, Any] = {

@@ -20,7 +20,7 @@ from tasks.errors import OutputError
 from tasks.lists.columns import JOINED_COLUMNS
 from tasks.lists.guest_list import open_list
 from tasks.lists.options import ListOptions
-from tasks.returning import Wanted, write_results
+from tasks.results.write import Wanted, write_results
 from tasks.rows.fields import RESULT_COLUMNS
 from tasks.rows.row import BadRow, ValidRow
 from tests.lists.exports import ANN, EXPORTS, JOERG, ZOE, Export

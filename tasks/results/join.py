@@ -16,7 +16,7 @@ from tasks.errors import OutputError
 from tasks.lists.columns import JOINED_COLUMNS, find_side_by_side
 from tasks.lists.guest_list import GuestList
 from tasks.lists.records import FileLine
-from tasks.results import Cell, Table, TableRow, outcome_cells
+from tasks.results.table import Cell, Table, TableRow, outcome_cells
 from tasks.rows.cleaning import look_again
 from tasks.rows.escaping import escape_own_cell
 from tasks.rows.row import BadRow, validate_record

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from tasks.errors import OutputError
-from tasks.joining import Joined, Matcher, find_earlier, find_width, match_and_write
 from tasks.lists.columns import JOINED_COLUMNS
 from tasks.lists.csv_records import CsvRecords
 from tasks.lists.csv_style import PLAIN, CsvStyle
 from tasks.lists.excel.sheet_records import SheetRecords
 from tasks.lists.guest_list import GuestList, open_list
 from tasks.lists.options import ListOptions
-from tasks.output_files import save_whole
-from tasks.result_sheets import can_be_edited, fill_in, write_workbook
-from tasks.results import Cell, Table, TableRow, as_text, outcome_cells, results_table, write_objects, write_table
+from tasks.results.files import save_whole
+from tasks.results.join import Joined, Matcher, find_earlier, find_width, match_and_write
+from tasks.results.sheets import can_be_edited, fill_in, write_workbook
+from tasks.results.table import Cell, Table, TableRow, as_text, outcome_cells, results_table, write_objects, write_table
 from tasks.rows.fields import RESULT_COLUMNS
 from tasks.safe_text import is_terminal, open_stdout
 

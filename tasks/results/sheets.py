@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 from tasks.errors import OutputError
 from tasks.lists.excel.sheet_xml import MOST_ROWS
 from tasks.lists.excel.workbook import Workbook
-from tasks.results import Cell, Table
+from tasks.results.table import Cell, Table
 
 MOST_EDITED: Final = 200_000
 """Cells up to which the workbook itself is filled in: in openpyxl's memory each takes some 500 bytes, and nothing of a workbook may cost

@@ -1,0 +1,1 @@
+"""How every row ended, in the form that was asked for."""
