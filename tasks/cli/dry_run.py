@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from config.version import read_version
 from tasks.cli.tally import SHOWN_DOMAINS, Tally, list_gaps
 from tasks.cli.words import number
-from tasks.dry_run import ForeseenRow, Foresight
-from tasks.foreseen_list import ForeseenRows, write_foreseen
-from tasks.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
+from tasks.forecast.list_file import ForeseenRows, write_foreseen
+from tasks.forecast.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
+from tasks.forecast.rows import ForeseenRow, Foresight
 from tasks.results.files import check_writable, save_whole
 from tasks.rows.domain_slips import describe_domains
 from worker.directory.forecast import Would

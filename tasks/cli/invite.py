@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tasks.cli.request import Request
     from tasks.cli.run import Run
     from tasks.cli.terminal import Terminal
+    from tasks.forecast.plan_file import Plan as PlanFile
     from tasks.lists.guest_list import GuestList
     from tasks.lists.options import ListOptions
-    from tasks.plan_file import Plan as PlanFile
     from tasks.rows.row import BadRow, ValidRow
 
 
@@ -187,7 +187,7 @@ def _plan_source(source: tuple[str, ...], given: dict[str, Any], plan: PlanFile 
     """Return what a plan that is to be made says of its list."""
     if plan is None and not (given["output"] or "").endswith(".json"):
         return {}
-    from tasks.plan_file import hash_list
+    from tasks.forecast.plan_file import hash_list
 
     is_file = len(source) == 1 and Path(source[0]).exists()
     return {"sha256": hash_list(source), "path": str(Path(source[0]).resolve()) if is_file else ""}

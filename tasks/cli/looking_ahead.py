@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tasks.dry_run import Foresight
+from tasks.forecast.rows import Foresight
 from worker.directory.forecast import Would
 from worker.directory.rules import TenantRules
 from worker.errors import UsherError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from config.version import read_version
 from tasks.cli.errors import Refusal
-from tasks.plan_file import (
+from tasks.forecast.plan_file import (
     Plan,
     check_seal,
     compare_connection,

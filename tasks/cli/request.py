@@ -10,8 +10,8 @@ from tasks.rows.row import BadRow, ValidRow
 from worker.ledger.model import Options
 
 if TYPE_CHECKING:
+    from tasks.forecast.plan_file import Plan
     from tasks.lists.guest_list import GuestList
-    from tasks.plan_file import Plan
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from config import ConfigError
 from tasks.cli.tally import Tally, domain_of, list_gaps, show, show_domains
 from tasks.cli.terminal import build_table
 from tasks.cli.words import many, number
-from tasks.dry_run import Foresight
+from tasks.forecast.rows import Foresight
 from tasks.rows.domain_slips import describe_domains
 from worker.directory.rules import Gap, fetch_rules
 from worker.errors import UsherError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tasks.cli.terminal import build_table, clean
 from tasks.cli.words import many, number
-from tasks.dry_run import ForeseenRow, Foresight
+from tasks.forecast.rows import ForeseenRow, Foresight
 from tasks.rows.domain_slips import DomainNote
 from worker.addresses import fold_address
 from worker.directory.forecast import Would

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.dry_run import Foresight
+from tasks.forecast.rows import Foresight
 from tests.clocked import DAY_MS, Clocked
 from tests.sites import WITH_AND_WITHOUT_PRECHECK
 from worker.directory.forecast import Would
@@ -38,7 +38,7 @@ async def foreseen(clocked: Clocked, patch: pytest.MonkeyPatch) -> int:
     async def redis_ms(_: object) -> int:
         return clocked.services.clocks.redis_ms()
 
-    patch.setattr("tasks.dry_run.read_time_ms", redis_ms)
+    patch.setattr("tasks.forecast.rows.read_time_ms", redis_ms)
     services, job = clocked.services, await clocked.site.load(PEOPLE)
     await services.jobs.pause(job, "only looked at")
     foresight = Foresight(services, services.connection("contoso"), TenantRules(), Options())

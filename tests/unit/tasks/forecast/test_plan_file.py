@@ -10,7 +10,7 @@ import pytest
 
 from config import parse_connection
 from tasks.errors import InputError
-from tasks.plan_file import (
+from tasks.forecast.plan_file import (
     MATTERS,
     Verdicts,
     check_seal,

@@ -15,7 +15,7 @@ from tasks.results.write import ENDINGS, Wanted, write_results, write_rows
 from tasks.rows.fields import FIELDS, FORESEEN_COLUMNS
 
 if TYPE_CHECKING:
-    from tasks.dry_run import ForeseenRow
+    from tasks.forecast.rows import ForeseenRow
     from tasks.lists.guest_list import GuestList
 
 _TABLES: Final = ("csv", "xlsx")

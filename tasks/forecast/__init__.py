@@ -1,0 +1,1 @@
+"""The dry run: what would become of each row."""
