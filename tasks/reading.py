@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from config import UnknownConnection
-from tasks.checks import check_connection
+from tasks.checks.connection import check_connection
 from tasks.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.views import no_such_job, public_record, view_of
 from worker.app import app

@@ -138,7 +138,7 @@ def _credential(connection: Connection) -> str:
 async def _check(
     terminal: Terminal, place: Place, services: Services, wanted: str | None, features: tuple[str, ...]
 ) -> int:
-    from tasks.checks import check_connection
+    from tasks.checks.connection import check_connection
 
     results = []
     for name in _names(place.settings, wanted):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tasks.checks.permissions import FEATURES, USUAL, Need, needs_of, read_features
 from tasks.cli.options import json_option
 from tasks.cli.session import Session
-from tasks.permissions import FEATURES, USUAL, Need, needs_of, read_features
 
 if TYPE_CHECKING:
     from config import Connection

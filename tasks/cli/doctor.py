@@ -12,9 +12,9 @@ from tasks.cli.options import json_option
 from tasks.cli.session import Session
 
 if TYPE_CHECKING:
+    from tasks.checks.installation import Fact
     from tasks.cli.place import Place
     from tasks.cli.terminal import Terminal
-    from tasks.health import Fact
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +33,7 @@ def doctor(session: Session) -> int:
 
 
 async def _examine(terminal: Terminal, place: Place) -> int:
-    from tasks.health import examine
+    from tasks.checks.installation import examine
     from worker.services import open_services
 
     found: list[Fact] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.checks import Tenant
+from tasks.checks.connection import Tenant
 from tasks.cli.words import gate_words, many, number, span, utc_now
 from tasks.submit import Loaded
 from worker.ledger.gates import Gate

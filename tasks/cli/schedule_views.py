@@ -7,11 +7,11 @@ from typing import Any
 
 from config.cron import find_zone
 from config.errors import did_you_mean, quoted
+from tasks.checks.forgetful_schedules import find_forgetful
 from tasks.cli.errors import Refusal
 from tasks.cli.place import Place
 from tasks.cli.terminal import Terminal, build_facts, clean
 from tasks.cli.words import outcomes
-from tasks.forgetful import find_forgetful
 from tasks.views import describe_job
 from worker.ledger.timetable import Planned, Run, Timetable
 from worker.masking import mask_text

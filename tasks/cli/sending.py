@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.checks import Tenant, fetch_tenant
+from tasks.checks.connection import Tenant, fetch_tenant
 from tasks.cli.bad_rows import report_bad
 from tasks.cli.errors import Refusal
 from tasks.cli.looking_ahead import look_ahead

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.checks.installation import tell_problem
 from tasks.cli.finding import find_job
 from tasks.cli.place import Place, pause_left_behind
 from tasks.cli.progress import waiting_words
@@ -14,7 +15,6 @@ from tasks.cli.report import outcome_table, show_troubled
 from tasks.cli.reviewing import show_whom
 from tasks.cli.terminal import Terminal, build_facts, build_table
 from tasks.cli.words import many, moment, number
-from tasks.health import tell_problem
 from tasks.views import describe_job
 from worker.ledger.approval import submitter_of
 from worker.ledger.job_view import JobView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tasks.checks import SOON, check_connection
+from tasks.checks.connection import SOON, check_connection
 from tasks.scheduled.context import Context, Told
 
 _SHOWN = 3

@@ -1,7 +1,7 @@
 """A connection's gate: open, closed until a time, or held for a reason. Trouble with the connection is not trouble with a row.
 
 A hold says what happened and who must do what. Some end by themselves: a credential's when a token is had, one of Graph's own
-half-open, with a single real row on a growing interval; a check that disproves one of these ends it at once (`tasks/checks.py`). After a hold, and before its first batches, a connection is on probation: one
+half-open, with a single real row on a growing interval; a check that disproves one of these ends it at once (`tasks/checks/connection.py`). After a hold, and before its first batches, a connection is on probation: one
 batch on the wire until five went clean (`begin_batch.lua`), so that whatever is wrong costs one batch of refused requests. An operator's and an abuse block end only by `usher connections reopen`.
 """
 

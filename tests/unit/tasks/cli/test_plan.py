@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.checks import Tenant
+from tasks.checks.connection import Tenant
 from tasks.cli.plan import Plan, build_plan
 from tasks.cli.words import many, span
 from tasks.submit import Loaded

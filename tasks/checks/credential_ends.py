@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tasks.findings import Finding, absent
-from tasks.permissions import FEATURES
+from tasks.checks.findings import Finding, absent
+from tasks.checks.permissions import FEATURES
 from worker.graph.batch import GraphRequest
 from worker.sending.credential_ends import note_end
 

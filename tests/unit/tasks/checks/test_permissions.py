@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from config import parse_connection
+from tasks.checks.permissions import FEATURES, USUAL, needs_of, read_features
 from tasks.cli.consenting import consent_url, hosts_of, ticket_text
-from tasks.permissions import FEATURES, USUAL, needs_of, read_features
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 SETUP = (ROOT / "docs/entra-setup.md").read_text(encoding="utf-8")
 TABLE = {
     "tenant_id": "11111111-2222-3333-4444-555555555555",

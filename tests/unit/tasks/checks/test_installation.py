@@ -8,7 +8,7 @@ import pytest
 
 from config import Settings, parse_schedule
 from config.version import read_version
-from tasks.health import clock_fact, program_facts, server_facts
+from tasks.checks.installation import clock_fact, program_facts, server_facts
 from worker.ledger.programs import Program
 from worker.store.client import Server
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from config.version import read_version
-from tasks.checks import check_connection
-from tasks.forgetful import find_forgetful
+from tasks.checks.connection import check_connection
+from tasks.checks.forgetful_schedules import find_forgetful
 from worker.errors import LedgerError, SealError, UsherError
 from worker.graph.batch import GraphRequest
 from worker.ledger.programs import Program, seen

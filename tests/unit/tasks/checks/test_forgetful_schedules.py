@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from config import parse_schedule
-from tasks.forgetful import is_rarer
+from tasks.checks.forgetful_schedules import is_rarer
 
 DAY_S = 86_400.0
 NOW = datetime(2026, 11, 29, 9, 30, tzinfo=UTC)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.ends import check_secret
-from tasks.findings import Finding, absent
-from tasks.permissions import FEATURES, needs_of
+from tasks.checks.credential_ends import check_secret
+from tasks.checks.findings import Finding, absent
+from tasks.checks.permissions import FEATURES, needs_of
 from worker.errors import TokenRefused, TokenUnavailable, UsherError
 from worker.graph.batch import Fate, GraphRequest
 from worker.graph.users import READ_ROLES

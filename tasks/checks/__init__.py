@@ -1,0 +1,1 @@
+"""Does it work: a connection, its permissions and credential, the whole installation."""
