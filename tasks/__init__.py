@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tasks.guests import invite_guest, invite_guests
+    from tasks.messages.invite import invite_guest, invite_guests
 
 __all__ = ["invite_guest", "invite_guests"]
 
@@ -17,7 +17,7 @@ __all__ = ["invite_guest", "invite_guests"]
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("tasks.guests"), name)
+    return getattr(import_module("tasks.messages.invite"), name)
 
 
 def __dir__() -> list[str]:

@@ -179,7 +179,7 @@ def _configure() -> dict[str, Any]:
 guard_broker()
 app = Celery(
     "usher",
-    include=["tasks.chunks", "tasks.guests", "tasks.reading", "tasks.scheduled.firing"],
+    include=["tasks.messages.internal", "tasks.messages.invite", "tasks.messages.queries", "tasks.scheduled.firing"],
     task_cls="worker.process.requests:PrivateTask",
     set_as_current=True,
 )

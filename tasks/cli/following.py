@@ -15,7 +15,7 @@ from tasks.cli.place import Place
 from tasks.cli.progress import Progress
 from tasks.cli.session import Session
 from tasks.cli.terminal import Terminal
-from tasks.views import describe_job
+from tasks.messages.views import describe_job
 from worker.ledger.job_view import JobView
 from worker.ledger.quota import Bucket, invitation_buckets
 from worker.services import Services

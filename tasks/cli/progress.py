@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from tasks.cli.follow import Follower
 from tasks.cli.terminal import COLOURS, Terminal, clean
 from tasks.cli.words import OUTCOME_WORDS, gate_words, many, number, outcomes, span, utc_now
-from tasks.views import describe_job
+from tasks.messages.views import describe_job
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
 from worker.ledger.quota import Bucket, seconds_for

@@ -9,7 +9,7 @@ from tasks.cli.following import Followed
 from tasks.cli.session import Session
 from tasks.cli.terminal import COLOURS, Terminal, build_facts, build_table, clean
 from tasks.cli.words import OUTCOME_WORDS, many, number, span
-from tasks.views import describe_job
+from tasks.messages.views import describe_job
 from worker.ledger.approval import other_person
 from worker.ledger.job_view import JobView
 from worker.services import Services

@@ -16,7 +16,7 @@ from tasks.cli.report import report
 from tasks.cli.session import Session
 from tasks.cli.terminal import Terminal
 from tasks.cli.words import many, number
-from tasks.views import describe_job
+from tasks.messages.views import describe_job
 from worker.ledger.job_view import JobView
 
 if TYPE_CHECKING:

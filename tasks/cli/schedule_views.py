@@ -12,7 +12,7 @@ from tasks.cli.errors import Refusal
 from tasks.cli.place import Place
 from tasks.cli.terminal import Terminal, build_facts, clean
 from tasks.cli.words import outcomes
-from tasks.views import describe_job
+from tasks.messages.views import describe_job
 from worker.ledger.timetable import Planned, Run, Timetable
 from worker.masking import mask_text
 from worker.services import Services

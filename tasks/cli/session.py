@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Session:
-    """One run. `last` is what was last seen of the accepted job (`tasks.views.describe_job`)."""
+    """One run. `last` is what was last seen of the accepted job (`tasks.messages.views.describe_job`)."""
 
     wants_json: bool = False
     started_s: float = field(default_factory=time.monotonic)

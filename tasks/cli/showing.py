@@ -15,7 +15,7 @@ from tasks.cli.report import outcome_table, show_troubled
 from tasks.cli.reviewing import show_whom
 from tasks.cli.terminal import Terminal, build_facts, build_table
 from tasks.cli.words import many, moment, number
-from tasks.views import describe_job
+from tasks.messages.views import describe_job
 from worker.ledger.approval import submitter_of
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.views import outcome_of
+from tasks.messages.views import outcome_of
 from tests.clocked import Clocked
 from worker.ledger.model import Counts, Lane
 from worker.sending.verifier import verify

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from tasks.guests import MOST_ROWS, MOST_WAIT_S
-from tasks.reading import MOST_RESULTS
-from tasks.refusals import TAKES, WIRE_VERSION
+from tasks.messages.invite import MOST_ROWS, MOST_WAIT_S
+from tasks.messages.queries import MOST_RESULTS
+from tasks.messages.refusals import TAKES, WIRE_VERSION
+from tasks.messages.views import describe_job, public_record
 from tasks.rows.field_rules import (
     MAX_DISPLAY_NAME,
     MAX_GROUPS,
@@ -25,7 +26,6 @@ from tasks.rows.field_rules import (
 )
 from tasks.rows.fields import FIELDS, RESULT_COLUMNS
 from tasks.rows.mail_syntax import MAX_LENGTH
-from tasks.views import describe_job, public_record
 from worker.app import app, build_settings
 from worker.ledger.gates import Gate
 from worker.ledger.job_view import JobView
@@ -60,9 +60,9 @@ def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_task_is_on_the_page_and_no_other() -> None:
     """Names are stable; a task that is not on the page is nobody's."""
-    import tasks.chunks
-    import tasks.guests
-    import tasks.reading  # noqa: F401 - registered with the app
+    import tasks.messages.internal
+    import tasks.messages.invite
+    import tasks.messages.queries  # noqa: F401 - registered with the app
 
     there = {name for name in app.tasks if name.startswith("usher.")} - INTERNAL
     assert set(re.findall(r"^### (usher\.\w+)$", PAGE, re.MULTILINE)) == there == set(TAKES)

@@ -10,11 +10,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
-from tasks.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
+from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
+from tasks.messages.views import outcome_of, pending, view_of
 from tasks.rows.fields import FIELDS
 from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
 from tasks.submit import Follows, job_id_of, load_message, sender_of
-from tasks.views import outcome_of, pending, view_of
 from worker.app import app
 from worker.echo import plain_word
 from worker.ledger.model import JobState, Lane, Options

@@ -7,8 +7,8 @@ from typing import Any
 
 from config import UnknownConnection
 from tasks.checks.connection import check_connection
-from tasks.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
-from tasks.views import no_such_job, public_record, view_of
+from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
+from tasks.messages.views import no_such_job, public_record, view_of
 from worker.app import app
 from worker.echo import plain_word
 from worker.process.runtime import runtime

@@ -1,0 +1,1 @@
+"""What other programs send: the Celery tasks, and what they answer."""
