@@ -29,7 +29,7 @@ _LAST = (
     "Kovács",
     "Lopez",
 )
-_USHER = (sys.executable, "-m", "tasks.cli")
+_USHER = (sys.executable, "-m", "cli")
 
 
 def measure() -> dict[str, Any]:

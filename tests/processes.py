@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 CELERY = (sys.executable, "-P", "-m", "celery", "-A", "worker")
-USHER = (sys.executable, "-P", "-m", "tasks.cli")
+USHER = (sys.executable, "-P", "-m", "cli")
 
 
 class Ended(NamedTuple):

@@ -64,7 +64,7 @@ class Endpoint:
 def run_metrics(folder: Path, *options: str, **env: str) -> Iterator[Endpoint]:
     """Run `usher metrics` on a free port of its configuration's host until the block ends."""
     log = folder / "metrics.log"
-    argv = (sys.executable, "-c", "from tasks.cli import main; main()", "metrics", *options)
+    argv = (sys.executable, "-c", "from cli import main; main()", "metrics", *options)
     with running(argv, log, plain_environment(**{"HOME": str(folder), **env}), folder) as process:
         found = wait_until(
             lambda: re.search(r"http://\S+/metrics", log.read_text()) or process.poll() is not None, 20, "the metrics"

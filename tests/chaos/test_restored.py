@@ -24,7 +24,7 @@ SINCE = 100
 async def usher(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line on this site."""
     env = plain_environment(USHER_CONFIG=str(site.folder / "usher.toml"), HOME=str(site.folder))
-    argv = [sys.executable, "-P", "-m", "tasks.cli", *arguments]
+    argv = [sys.executable, "-P", "-m", "cli", *arguments]
     return await asyncio.to_thread(
         lambda: subprocess.run(argv, env=env, cwd=site.folder, capture_output=True, text=True, timeout=60)
     )

@@ -204,7 +204,7 @@ def _line(browser: Any, seen: Seen, *words: str) -> str:
 @contextlib.contextmanager
 def _cli(usher: Usher, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command, its output in `cli.out` and `cli.err`."""
-    argv = [sys.executable, "-P", "-m", "tasks.cli", *arguments]
+    argv = [sys.executable, "-P", "-m", "cli", *arguments]
     with (usher.folder / "cli.out").open("wb") as out, (usher.folder / "cli.err").open("wb") as err:
         process = subprocess.Popen(argv, env=usher.env, cwd=usher.folder, stdout=out, stderr=err)
     try:
@@ -350,7 +350,7 @@ def test_beyond_this_machine_it_refuses_without_a_login(seen: Seen) -> None:
     env = {**seen.usher.env, "PATH": os.environ["PATH"]}
     for argv in (
         (*CELERY, "flower", "--address=0.0.0.0"),
-        (sys.executable, "-P", "-m", "tasks.cli", "flower", "--address=::"),
+        (sys.executable, "-P", "-m", "cli", "flower", "--address=::"),
     ):
         done = subprocess.run(
             (*argv, f"--port={_free_port()}"),
@@ -390,7 +390,7 @@ def test_a_taken_port_is_one_sentence(seen: Seen) -> None:
 def test_a_bad_option_is_one_sentence(seen: Seen, given: str, variable: str, said: str) -> None:
     """However Flower is started; its own parser would end in a traceback, or drop what it does not know."""
     env = {**seen.usher.env, "PATH": os.environ["PATH"], **({"FLOWER_PORT": variable} if variable else {})}
-    for argv in ((*CELERY, "flower"), (sys.executable, "-P", "-m", "tasks.cli", "flower", "--")):
+    for argv in ((*CELERY, "flower"), (sys.executable, "-P", "-m", "cli", "flower", "--")):
         done = subprocess.run(
             (*argv, given), env=env, cwd=seen.usher.folder, capture_output=True, text=True, timeout=60
         )

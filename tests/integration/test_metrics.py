@@ -204,7 +204,7 @@ def test_what_is_wrong_with_its_configuration_is_a_sentence(
 
 def _metrics_cli(folder: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from tasks.cli import main; main()", "metrics", *options],
+        [sys.executable, "-c", "from cli import main; main()", "metrics", *options],
         cwd=folder,
         env=plain_environment(HOME=str(folder), **env) | {"PYTHONPATH": str(ROOT)},
         capture_output=True,

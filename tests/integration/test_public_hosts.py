@@ -67,7 +67,7 @@ def _prepare(folder: Path, sandbox: Sandbox, rows: int) -> tuple[list[str], dict
         **dict.fromkeys(TRUST, str(sandbox.ready["ca_file"])),
     )
     env.pop("XDG_RUNTIME_DIR", None)
-    return [sys.executable, "-m", "tasks.cli", "invite", str(folder / "guests.csv"), "-c", "contoso", "--json"], env
+    return [sys.executable, "-m", "cli", "invite", str(folder / "guests.csv"), "-c", "contoso", "--json"], env
 
 
 def _run(argv: list[str], env: dict[str, str], folder: Path) -> tuple[int, str, str]:

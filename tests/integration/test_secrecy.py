@@ -303,7 +303,7 @@ def test_the_private_stack_writes_nothing_of_it() -> None:
     env.pop("XDG_RUNTIME_DIR", None)
     try:
         listed = "email,display_name\n" + "".join(f"s{n}@mail.{MARK},{NAME}\n" for n in range(60)) + f"bad {MARK},B\n"
-        argv = [sys.executable, "-P", "-m", "tasks.cli", "invite", "-", "-c", "sandbox", "--json"]
+        argv = [sys.executable, "-P", "-m", "cli", "invite", "-", "-c", "sandbox", "--json"]
         done = subprocess.run(argv, env=env, cwd=folder, input=listed, capture_output=True, text=True, timeout=90)
         assert json.loads(done.stdout)["invited"] == 60, done.stderr
         wait_until(lambda: not list((state / "logs").glob("*.sock")) and _is_over(env), 60, "the end of the stack")

@@ -18,8 +18,8 @@ def test_the_page_names_every_kind_of_event() -> None:
     sources = [
         *(path for path in ROOT.glob("worker/*.py") if path.name != "audit.py"),  # which only lists them
         *ROOT.glob("worker/scripts/*.lua"),
-        *ROOT.glob("tasks/cli/guests.py"),
-        *ROOT.glob("tasks/cli/schedule_changes.py"),
+        *ROOT.glob("cli/guests.py"),
+        *ROOT.glob("cli/schedules/changes.py"),
     ]
     in_code = {kind for path in sources for kind in _IN_CODE.findall(path.read_text(encoding="utf-8"))}
     in_page = {kind for line in PAGE.splitlines() if line.startswith("| `") for kind in _KIND.findall(line)}

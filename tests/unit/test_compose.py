@@ -202,9 +202,7 @@ def test_every_command_exists(compose: Any, service: str) -> None:
     """The containers start commands that usher has, with options that it takes."""
     program, *words = compose["services"][service]["command"]
     assert program == "usher"
-    done = _run(
-        sys.executable, "-c", "from tasks.cli import main; main()", *words, "--help", cwd=ROOT, HOME="/nonexistent"
-    )
+    done = _run(sys.executable, "-c", "from cli import main; main()", *words, "--help", cwd=ROOT, HOME="/nonexistent")
     assert done.returncode == 0, done.stderr
 
 

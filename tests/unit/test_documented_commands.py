@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
+from cli import COMMANDS, usher
 from sandbox.__main__ import build_parser
-from tasks.cli import COMMANDS, usher
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

@@ -65,7 +65,7 @@ def test_every_command_exists(name: str) -> None:
         program, *words = container["command"]
         assert program == "usher"
         done = subprocess.run(
-            [sys.executable, "-c", "from tasks.cli import main; main()", *words, "--help"],
+            [sys.executable, "-c", "from cli import main; main()", *words, "--help"],
             cwd=ROOT,
             capture_output=True,
             text=True,

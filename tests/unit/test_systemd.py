@@ -79,7 +79,7 @@ def test_their_commands_exist(unit: Path) -> None:
     """With the options that they are given."""
     program, *words = _read(unit)["Service"]["ExecStart"].split()
     assert program == "/opt/usher/.venv/bin/usher"
-    code = "from tasks.cli import main; main()"
+    code = "from cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *words, "--help"],
         cwd=ROOT,

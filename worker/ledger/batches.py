@@ -2,7 +2,7 @@
 
 Each method is one Lua script, so each happens whole or not at all, on Redis's clock. What a script does and promises stands
 at its head (`scripts/*.lua`); this module gives them names, types and values. Beside it: who is here (`presence.py`),
-rows in doubt (`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`jobs.py`).
+rows in doubt (`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`commands.py`).
 """
 
 from __future__ import annotations

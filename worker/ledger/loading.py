@@ -1,4 +1,4 @@
-"""A job being loaded: rows are put in one by one and become the chunks that are stored. `jobs.py` writes them."""
+"""A job being loaded: rows are put in one by one and become the chunks that are stored. `commands.py` writes them."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_an_evicting_redis_is_refused(place: Place) -> None:
 def test_a_reader_that_leaves_early_is_no_error(place: Place) -> None:
     """`| head -1` is silent."""
     job = place.usher("invite", place.guests(200, "pipe"), "-c", "sandbox", "--json").job["job"]
-    command = f"'{USHER[0]}' -P -m tasks.cli jobs results {job} | head -1"
+    command = f"'{USHER[0]}' -P -m cli jobs results {job} | head -1"
     done = subprocess.run(["sh", "-c", command], env=place.env, capture_output=True, text=True, timeout=30)
     assert done.stdout.startswith("row,email")
     assert done.stderr == ""
@@ -130,7 +130,7 @@ def test_a_frozen_redis_is_a_sentence(place: Place) -> None:
 )
 def test_a_closed_or_full_stream_is_no_fault_of_ushers(place: Place, command: str, status: int, said: str) -> None:
     """Nothing to write to is like /dev/null; no room is a sentence, and the status says whether rows were accepted."""
-    argv = ["sh", "-c", f"'{USHER[0]}' -P -m tasks.cli {command}"]
+    argv = ["sh", "-c", f"'{USHER[0]}' -P -m cli {command}"]
     done = subprocess.run(argv, env=place.env, capture_output=True, text=True, timeout=60)
     lines = [line for line in done.stderr.splitlines(keepends=True) if not JOB.search(line) or "usher:" in line]
     assert (done.returncode, len(lines), "".join(lines)[: len(said)]) == (status, bool(said), said)

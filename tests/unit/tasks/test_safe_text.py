@@ -9,8 +9,8 @@ import sys
 import pytest
 from rich.text import Text
 
-from tasks.cli.session import Session
-from tasks.cli.terminal import Terminal, build_table
+from cli.ui.session import Session
+from cli.ui.terminal import Terminal, build_table
 from tasks.results.table import write_csv, write_jsonl
 from tasks.safe_text import open_stdout
 

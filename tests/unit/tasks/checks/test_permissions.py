@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.connections.consenting import consent_url, hosts_of, ticket_text
 from config import parse_connection
 from tasks.checks.permissions import FEATURES, USUAL, needs_of, read_features
-from tasks.cli.consenting import consent_url, hosts_of, ticket_text
 
 ROOT = Path(__file__).resolve().parents[4]
 SETUP = (ROOT / "docs/entra-setup.md").read_text(encoding="utf-8")

@@ -1,0 +1,248 @@
+"""`usher connections`: which there are, whether they work, holding and reopening them. Adding one stands in `connecting`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.connections.connecting import add
+from cli.connections.consenting import consent, features_option
+from cli.connections.removing import remove
+from cli.ui.errors import Refusal
+from cli.ui.groups import CommandGroup
+from cli.ui.options import json_option
+from cli.ui.session import Session
+from cli.ui.working import work_on_ledger, work_on_rows
+
+if TYPE_CHECKING:
+    from cli.ui.place import Place
+    from cli.ui.terminal import Terminal
+    from config import Connection, Settings
+    from worker.ledger.gates import Gate
+    from worker.services import Services
+
+_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(cls=CommandGroup, context_settings=_HELP)
+def connections() -> None:
+    """Add connections, get them consented to, check them, hold them, reopen them, remove them."""
+
+
+connections.add_command(add)
+connections.add_command(consent)
+connections.add_command(remove)
+
+
+@connections.command("list")
+@json_option("One JSON object instead of a table.")
+@click.pass_obj
+def list_(session: Session) -> int:
+    """List the connections, and whether their gates are open. No secret is read."""
+    return work_on_ledger(session, _list)
+
+
+@connections.command()
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Check every connection.")
+@features_option("What must be allowed besides inviting.")
+@json_option("One JSON object instead of sentences.")
+@click.pass_obj
+def check(session: Session, name: str | None, everything: bool, features: tuple[str, ...] | None) -> int:
+    """Sign in and say what works and what is missing. Nothing is invited; a hold whose cause is gone ends. Status 1 if somebody has to act."""
+    _need_one(name, everything)
+    return work_on_rows(
+        session,
+        lambda terminal, place, services: _check(terminal, place, services, name, features or ()),
+        sealed=True,
+    )
+
+
+@connections.command()
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Hold everything, connections unknown here included.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; shown to everybody who waits.")
+@json_option("One JSON object instead of a sentence.")
+@click.pass_obj
+def hold(session: Session, name: str | None, everything: bool, reason: str) -> int:
+    """Stop sending within one batch, until `usher connections reopen`. Rows wait; restarts change nothing."""
+    _need_one(name, everything)
+    return work_on_ledger(
+        session, lambda terminal, place, services: _hold(terminal, place, services, name, reason.strip())
+    )
+
+
+@connections.command()
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Lift the hold on everything; a connection's own hold stays.")
+@json_option("One JSON object instead of sentences.")
+@click.pass_obj
+def reopen(session: Session, name: str | None, everything: bool) -> int:
+    """Lift a hold: an operator's, an abuse block that Microsoft has lifted, or any other that need not wait for its next try."""
+    _need_one(name, everything)
+    return work_on_ledger(session, lambda terminal, place, services: _reopen(terminal, place, services, name))
+
+
+async def _list(terminal: Terminal, place: Place, services: Services) -> int:
+    from rich.text import Text
+
+    from cli.ui.terminal import clean
+
+    if terminal.quiet:
+        return await _finish(terminal, place, services, None)
+    told = [_describe(services, name, await services.gates.of(name)) for name in place.settings.connection_names]
+    widest = max(len(one["connection"]) for one in told)
+    for one in told:
+        name = Text(one["connection"].ljust(widest), style="bold")
+        terminal.show(Text.assemble(name, "  ", (one["gate"], "green" if one["gate"] == "open" else "yellow")))
+        facts = [one["tenant"] and f"tenant {one['tenant']}", one["client"] and f"client {one['client']}", one["cloud"]]
+        facts += [one["credential"], one["pace"] and f"pace {one['pace']}"]
+        terminal.show(Text("  " + " · ".join(clean(fact) for fact in facts if fact), style="dim"))
+        if one["why"]:
+            terminal.show(f"  {clean(one['why'])}")
+    return 0
+
+
+def _describe(services: Services, name: str, gate: Gate) -> dict[str, str]:
+    from cli.ui.words import gate_words, moment, utc_now
+    from config import SANDBOX, ConfigError
+
+    state = "held" if gate.held else "slowed down" if gate.closed_until else "open"
+    told = {"connection": name, "tenant": "", "client": "", "cloud": "", "credential": "", "pace": ""}
+    try:
+        connection = services.connection(name)
+    except ConfigError:
+        if name != SANDBOX:
+            raise
+        told["credential"] = "built in, starts when it is used"
+    else:
+        told |= {
+            "tenant": connection.tenant_id,
+            "client": connection.client_id,
+            "cloud": connection.realm,
+            "credential": _credential(connection),
+            "pace": str(connection.pace),
+        }
+    since = f" since {moment(gate.since)}" if gate.held and gate.since else ""
+    return {**told, "gate": state + since, "why": gate_words(gate, utc_now())}
+
+
+def _credential(connection: Connection) -> str:
+    """What kind of credential, never which."""
+    if connection.certificate is not None:
+        return "certificate"
+    return "secret" if len(connection.client_secret) == 1 else f"{len(connection.client_secret)} secrets"
+
+
+async def _check(
+    terminal: Terminal, place: Place, services: Services, wanted: str | None, features: tuple[str, ...]
+) -> int:
+    from tasks.checks.connection import check_connection
+
+    results = []
+    for name in _names(place.settings, wanted):
+        if place.is_built_in(name):
+            place.need_worker(name)  # the sandbox runs beside a worker
+        findings = await check_connection(services, name, features)
+        results.append((name, findings))
+        _show_findings(terminal, name, findings)
+    fine = all(finding.ok for _, findings in results for finding in findings)
+    if terminal.quiet:
+        told = [
+            {
+                "connection": name,
+                "ok": all(finding.ok for finding in findings),
+                "findings": [{"ok": finding.ok, "what": finding.what} for finding in findings],
+            }
+            for name, findings in results
+        ]
+        terminal.print_json({"ok": fine, "connections": told})
+    return 0 if fine else 1
+
+
+def _show_findings(terminal: Terminal, name: str, findings: list[Any]) -> None:
+    from rich.text import Text
+
+    from cli.ui.terminal import build_facts, build_mark, clean
+
+    table = build_facts((build_mark(ok=found.ok, optional=found.optional), clean(found.what)) for found in findings)
+    terminal.show(Text(name, style="bold"), table)
+
+
+async def _hold(terminal: Terminal, place: Place, services: Services, name: str | None, reason: str) -> int:
+    from worker.ledger.gates import HoldReason
+
+    if name is None:
+        why = (
+            f"Everything is held by whoever runs usher: {_sentence(reason)} `usher connections reopen --all` lifts it."
+        )
+        await services.gates.hold_everything(why)
+        terminal.show("Everything is held: no connection sends any more. To lift it: usher connections reopen --all")
+        return await _finish(terminal, place, services, name)
+    _names(place.settings, name)
+    why = f"Held by whoever runs usher: {_sentence(reason)} `usher connections reopen {name}` lifts it."
+    await services.gates.hold(name, HoldReason.OPERATOR, why)
+    terminal.show(f"{name} is held: it sends nothing any more. To lift it: usher connections reopen {name}")
+    return await _finish(terminal, place, services, name)
+
+
+async def _reopen(terminal: Terminal, place: Place, services: Services, name: str | None) -> int:
+    from config import ConfigError
+    from worker.ledger.gates import HoldReason
+
+    gates = services.gates
+    if name is None:
+        await gates.reopen_everything()
+        terminal.show("The hold on everything is lifted.")
+        for other in place.settings.connection_names:
+            if (await gates.of(other)).held:
+                terminal.show(f"{other} is still held by itself: usher connections reopen {other}")
+        return await _finish(terminal, place, services, name)
+    _names(place.settings, name)
+    try:
+        connection = services.connection(name)
+    except ConfigError:
+        connection = None  # the sandbox, which does not run
+    was_held = await gates.reopen(name, tenant_key=connection.tenant_key if connection else None)
+    for same in place.settings.connections.values():
+        if (
+            connection is not None
+            and same.name != name
+            and services.tenants.named(same).tenant_key == connection.tenant_key
+        ):
+            await gates.reopen(same.name, HoldReason.ABUSE)  # the block was the tenant's
+    terminal.show(f"{name} is open again." if was_held else f"{name} was not held.")
+    if (await gates.of(name)).held:
+        terminal.show("Everything is still held: usher connections reopen --all")
+    return await _finish(terminal, place, services, name)
+
+
+async def _finish(terminal: Terminal, place: Place, services: Services, name: str | None) -> int:
+    """With --json tell how the gates stand now: the one named, or all, as `usher connections list` tells them."""
+    if terminal.quiet:
+        names = [name] if name else place.settings.connection_names
+        terminal.print_json({"connections": [_describe(services, one, await services.gates.of(one)) for one in names]})
+    return 0
+
+
+def _names(settings: Settings, name: str | None) -> list[str]:
+    """Return the names meant. Raises `UnknownConnection`."""
+    from config import SANDBOX
+
+    if name is None:
+        return sorted(settings.connections) or [SANDBOX]
+    if name != SANDBOX:
+        settings.connection(name)
+    return [name]
+
+
+def _need_one(name: str | None, everything: bool) -> None:
+    if bool(name) == everything:
+        raise click.UsageError("Give the name of a connection, or --all")
+
+
+def _sentence(text: str) -> str:
+    if not text:
+        raise Refusal("The reason is empty; nothing was held.")
+    return text if text.endswith((".", "!", "?")) else f"{text}."

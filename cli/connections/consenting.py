@@ -1,0 +1,116 @@
+"""`usher connections consent`: what to send to whoever may consent. A link, each permission with its reason, hosts and ports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.ui.options import json_option
+from cli.ui.session import Session
+from tasks.checks.permissions import FEATURES, USUAL, Need, needs_of, read_features
+
+if TYPE_CHECKING:
+    from config import Connection
+
+
+class Features(click.ParamType[tuple[str, ...]]):
+    """What usher is to be allowed, as `--for` names it."""
+
+    name = "features"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Return the names."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return read_features(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
+def features_option(what: str, default: str | None = None) -> Any:
+    """`--for`."""
+    return click.option(
+        "--for", "features", type=Features(), metavar="WHAT,…", default=default, show_default=default is not None,
+        help=f"{what} Of {', '.join(FEATURES)}.",
+    )  # fmt: skip
+
+
+@click.command("consent")
+@click.argument("name")
+@features_option("What usher is to do in this tenant.", ",".join(USUAL))
+@json_option("One JSON object instead of the text.")
+@click.pass_obj
+def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
+    """Print the link and the text of a ticket for the administrator who consents. Nothing is called, no secret is read."""
+    from cli.ui.terminal import Terminal
+    from config import load_settings
+    from worker.services import find_connection
+
+    terminal = Terminal(session)
+    connection = find_connection(load_settings(), name)
+    needs = needs_of(features)
+    if terminal.quiet:
+        terminal.print_json(
+            {
+                "connection": name,
+                "url": consent_url(connection),
+                "permissions": [{"permission": need.permission, "reason": need.reason} for need in needs],
+                "hosts": [f"{host}:{port}" for host, port in hosts_of(connection)],
+            }
+        )
+    else:
+        terminal.show(ticket_text(connection, needs))
+    return 0
+
+
+def consent_url(connection: Connection) -> str:
+    """Return the page on which an administrator consents to what the application's registration asks for. Pure.
+
+    https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
+    """
+    return f"https://{connection.login_host}/{connection.tenant_id}/adminconsent?client_id={connection.client_id}"
+
+
+def hosts_of(connection: Connection) -> list[tuple[str, str]]:
+    """Return (host, port) of everything that usher calls for a connection. Pure."""
+    found = []
+    for host in dict.fromkeys((connection.login_host, connection.graph_host)):
+        name, colon, port = host.rpartition(":")
+        found.append((name, port) if colon and port.isdigit() else (host, "443"))
+    return found
+
+
+def ticket_text(connection: Connection, needs: list[Need]) -> str:
+    """Return the whole ticket. Pure."""
+    tenant = connection.tenant_id
+    lines = [
+        "Subject: Consent to an application that invites guests",
+        "",
+        "To whoever may consent to application permissions of Microsoft Graph (Privileged Role Administrator or Global Administrator):",
+        "",
+        f"  Tenant        {tenant}",
+        f"  Application   {connection.client_id}",
+        "",
+        "Please add these *application* permissions of Microsoft Graph to the application (App registrations, the application,",
+        "API permissions, Add a permission, Microsoft Graph, Application permissions), then consent:",
+        "",
+    ]
+    for need in needs:
+        lines += [f"  {need.permission}", f"      {need.reason}.", f"      Without it: {need.without}."]
+    lines += [
+        "",
+        "Consent, after the permissions were added (the page ends with a complaint about a missing reply address; the consent is given):",
+        "",
+        f"  {consent_url(connection)}",
+        "",
+        "The application signs in by itself, with a credential of its own, and acts for nobody. It needs no directory role.",
+        "New permissions take some minutes to work.",
+        "",
+        "The machines it runs on open connections to these hosts, and nobody opens any to them:",
+        "",
+    ]
+    lines += [f"  {host}, TCP port {port}, HTTPS" for host, port in hosts_of(connection)]
+    lines += ["", f"Afterwards this shows what is still missing: usher connections check {connection.name}"]
+    return "\n".join(lines)

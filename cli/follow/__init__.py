@@ -1,0 +1,1 @@
+"""Following a job until it ends or waits for somebody, and telling how it went."""

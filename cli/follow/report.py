@@ -1,0 +1,155 @@
+"""How a job stands at the end of a command: a table of outcomes, the rows that need somebody, and how to go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli.follow.ends import End, exit_status
+from cli.follow.follow import Followed
+from cli.ui.session import Session
+from cli.ui.terminal import COLOURS, Terminal, build_facts, build_table, clean
+from cli.ui.words import OUTCOME_WORDS, many, number, span
+from tasks.messages.views import describe_job
+from worker.ledger.approval import other_person
+from worker.ledger.job_view import JobView
+from worker.services import Services
+from worker.store.client import OUTAGE
+
+SHOWN_ROWS = 20
+"""Rows that did not end well are shown up to here; the command for all of them is named."""
+
+
+async def report(
+    session: Session,
+    terminal: Terminal,
+    services: Services,
+    followed: Followed,
+    *,
+    runs_on: bool = False,
+    thought_s: float = 0.0,
+) -> int:
+    """Show how a followed job stands, and return the exit status. `thought_s`: somebody took so long to let it go on."""
+    view = followed.view
+    if view is None:
+        terminal.problem(
+            f"Job {session.accepted} is gone: somebody deleted it, or it expired."
+            if followed.end is End.DELETED
+            else followed.why
+        )
+        if session.last is not None:
+            terminal.finish(session.last)
+        return 3
+    session.last = describe_job(view)
+    counts = view.counts
+    if not terminal.quiet:
+        took = (
+            f" in {span((view.finished_at - view.began_at).total_seconds() - thought_s)}"
+            if view.ended and view.finished_at
+            else ""
+        )
+        terminal.show(
+            "",
+            f"{many(counts.rows, 'row')} on {view.connection}, {_stands(followed, view)}{took}",
+            "",
+            outcome_table(view),
+        )
+        if counts.failed or counts.in_doubt:
+            await show_troubled(terminal, services, view)
+    for sentence, command in how_to_go_on(followed, view, runs_on=runs_on):
+        terminal.warn(sentence, command)
+    if not terminal.quiet and view.ended and counts.invited:
+        terminal.say(f"Everything about each row: usher jobs results {view.id} -o results.csv")
+    terminal.finish(session.last)
+    return exit_status(followed.end, counts.failed, counts.in_doubt, counts.cancelled)
+
+
+def outcome_table(view: JobView) -> Any:
+    """Return the counts, one a line, the largest of them first as the words stand."""
+    from rich.text import Text
+
+    told = describe_job(view)
+    rows = [
+        (Text(f"  {word}", style=COLOURS[name]), Text(number(told[name]), style="bold"))
+        for name, word in OUTCOME_WORDS.items()
+        if told.get(name)
+    ]
+    table = build_facts(rows)
+    table.columns[1].justify = "right"
+    return table
+
+
+async def show_troubled(terminal: Terminal, services: Services, view: JobView) -> None:
+    """Show the rows that failed or stayed in doubt, each with its reason."""
+    from rich.text import Text
+
+    shown: list[tuple[str, Text, str]] = []
+    try:
+        async for record in services.jobs.rows.results(view.id):
+            if record["status"] not in ("failed", "in_doubt"):
+                continue
+            address = Text(clean(record["email"] or "(no address)"), style=COLOURS[record["status"]])
+            shown.append((number(record["row"]), address, record["error_message"] or record["error_code"]))
+            if len(shown) == SHOWN_ROWS:
+                break
+    except OUTAGE:
+        return
+    terminal.show("", build_table(("Row", "Address", "Why"), shown, right=("Row",)))
+    troubled = view.counts.failed + view.counts.in_doubt
+    if troubled > len(shown):
+        names = [name for name, count in (("failed", view.counts.failed), ("in_doubt", view.counts.in_doubt)) if count]
+        options = " ".join(f"--only {name}" for name in names)
+        terminal.show("", f"{number(troubled - len(shown))} more: usher jobs results {view.id} {options}")
+
+
+def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tuple[str, str]]:
+    """Return, for a job that did not end, why not, and the command that goes on: (sentence, command) pairs. Pure."""
+    resume, watch = f"usher jobs resume {view.id}", f"usher jobs watch {view.id}"
+    again = watch if runs_on else resume
+    left = many(view.counts.pending, "row")
+    match followed.end:
+        case End.PILOT:
+            return [
+                (f"The pilot is over, {left} left. To go on:", resume),
+                ("To drop the rest:", f"usher jobs cancel {view.id}"),
+            ]
+        case End.PAUSED:
+            by = f"Stopped by {followed.by}" if followed.by else _paused_by(view)
+            sent = f"{many(view.counts.invited, 'invitation')} went out, {left} left."
+            still = (
+                f" {many(view.open, 'row')} on the wire or being looked up will settle once it goes on."
+                if view.open
+                else ""
+            )
+            return [(f"{by}: {sent}{still} To go on:", resume)]
+        case End.HELD if view.awaits_approval:
+            looked = f"{other_person(view.info)} has looked at it (usher jobs show {view.id}) and approves it"
+            why = f"Connection {view.connection} requires approval, so nothing is sent until {looked}:"
+            return [(f"Held, {left} left. {why}", f"usher jobs approve {view.id}")]
+        case End.HELD if view.waits_for_a_person:
+            return [(f"Held, {left} left. {view.why} To go on:", resume)]
+        case End.HELD:
+            return [(f"Held, {left} left. {view.why} Once that is done:", again)]
+        case End.STUCK:
+            why = f" {found}" if (found := followed.why or view.gate.closed_why or view.gate.trouble) else ""
+            return [(f"No row has ended for as long as --wait allows, {left} left.{why} To go on:", again)]
+        case End.LEFT:
+            return [(f"{'Left running' if runs_on else 'No longer watched'}, {left} left. To follow it again:", watch)]
+        case End.LOST:
+            why = followed.why or "Redis did not answer in time."
+            return [(f"{why} The rows are safe in the ledger. To go on:", again)]
+        case _:
+            return []
+
+
+def _paused_by(view: JobView) -> str:
+    return f"The job was paused ({view.why})" if view.why else "The job was paused"
+
+
+def _stands(followed: Followed, view: JobView) -> str:
+    match followed.end:
+        case End.ENDED:
+            return "done"
+        case End.PILOT:
+            return "paused after the pilot"
+        case _:
+            return view.state.value

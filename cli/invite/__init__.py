@@ -1,0 +1,1 @@
+"""`usher invite`: a list or addresses, from reading to sending."""

@@ -1,0 +1,282 @@
+"""`usher invite`: a file, standard input or addresses become a job, and the job is followed to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from cli.ui.errors import Refusal
+from cli.ui.interrupts import Interrupts
+from cli.ui.options import follow_options, list_options, take_list_options
+from cli.ui.session import Session
+
+if TYPE_CHECKING:
+    from cli.follow.run import Run
+    from cli.invite.request import Request
+    from cli.ui.terminal import Terminal
+    from tasks.forecast.plan_file import Plan as PlanFile
+    from tasks.lists.guest_list import GuestList
+    from tasks.lists.options import ListOptions
+    from tasks.rows.row import BadRow, ValidRow
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("source", metavar="FILE|ADDRESS…|-", nargs=-1)
+@click.option(
+    "-c",
+    "--connection",
+    metavar="NAME",
+    help="The connection to invite through (usher connections list).",
+)
+@click.option("--dry-run", is_flag=True, help="Check the list, ask the tenant, show what would happen; send nothing.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="With --dry-run: the list with what would become of each row (.csv, .xlsx, .jsonl), or with a name in .json the plan (0600).",
+)
+@click.option("--plan", metavar="FILE", help="Run just this plan (--dry-run -o plan.json), if nothing has changed.")
+@click.option(
+    "--pilot",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="Send the first N rows, then pause and show how they ended.",
+)
+@click.option("--strict", is_flag=True, help="Send nothing if any row is bad.")
+@click.option(
+    "--accept-bad", is_flag=True, help="Send the good rows even where more than 5 % (and more than 20 rows) are bad."
+)
+@click.option("--resend", is_flag=True, help="Mail guests again who are in the tenant already.")
+@click.option("--redirect-url", metavar="URL", help="Where guests land, for rows that bring no redirect_url.")
+@click.option("--message", metavar="TEXT", help="Words for Microsoft's e-mail, for rows that bring none.")
+@click.option("--language", metavar="TAG", help="Language of the e-mail, such as de-DE, for rows that bring none.")
+@click.option(
+    "--send-message/--no-send-message",
+    default=None,
+    help="Whether Microsoft sends its e-mail, for rows that do not say.",
+)
+@click.option(
+    "--notify",
+    metavar="TARGET",
+    help="Who is told when it is held or has ended: an https:// address, or celery:TASK@QUEUE.",
+)
+@click.option("--reason", metavar="TEXT", help="Why; shown with the job.")
+@list_options
+@follow_options
+@click.pass_obj
+def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
+    """Invite the people of a CSV, Excel or JSONL file, of standard input (-), or single addresses.
+
+    How the file is to be read is recognised; what cannot be told from it is asked. Bad rows are reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
+    """
+    from cli.follow.run import Run
+    from cli.ui.place import open_place, refuse_to_leave_running
+    from cli.ui.terminal import Terminal
+
+    terminal, interrupts = Terminal(session), Interrupts()
+    with interrupts.caught(), ExitStack() as closing:
+        # What can be refused without any server is, before one is started.
+        request = _build_request(terminal, *_plan_or_given(source, options), closing)
+        _refuse_unknown(request.connection)
+        if request.detach:
+            refuse_to_leave_running()
+        place = closing.enter_context(open_place())
+        run = Run(session, terminal, interrupts, place)
+        return asyncio.run(_invite(run, request))
+
+
+async def _invite(run: Run, request: Request) -> int:
+    from cli.follow.run import get_ready
+    from cli.invite.sending import send
+
+    async with run.place.services() as services:
+        await get_ready(run, services, request.connection)
+        return await send(run, services, request)
+
+
+def _plan_or_given(
+    source: tuple[str, ...], given: dict[str, Any]
+) -> tuple[tuple[str, ...], dict[str, Any], PlanFile | None]:
+    """Return the list and the options: those of the command line, or those of a plan. Refuses what does not fit together."""
+    if given["output"] and not given["dry_run"]:
+        raise click.UsageError("-o belongs to --dry-run; for how the rows ended: usher jobs results ID -o FILE")
+    if given["plan"] is not None:
+        from cli.invite.planned import open_plan
+
+        if given["dry_run"]:
+            raise click.UsageError("Give --plan or --dry-run, not both.")
+        context = click.get_current_context()
+        plan, source, options = open_plan(
+            given["plan"],
+            source,
+            given,
+            lambda name: context.get_parameter_source(name) is ParameterSource.COMMANDLINE,
+        )
+        return source, options, plan
+    if not source:
+        raise click.UsageError("Missing argument 'FILE|ADDRESS…|-'.")
+    if not given["connection"]:
+        raise click.UsageError(
+            f"Missing option '-c' / '--connection': through which connection? {_known_connections()}"
+        )
+    if source == ("-",) and (given["output"] or "").endswith(".json"):
+        raise click.UsageError("A plan is of a file or of addresses: standard input cannot be read a second time.")
+    return source, given, None
+
+
+def _known_connections() -> str:
+    from config import load_settings
+
+    return f"Known are: {', '.join(load_settings().connection_names)}."
+
+
+def _build_request(
+    terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], plan: PlanFile | None, closing: ExitStack
+) -> Request:
+    from cli.invite.planned import plan_options
+    from cli.invite.request import Request
+    from config.version import read_version
+    from tasks.rows.row import validate_defaults
+    from worker.ledger.audit.account import find_person
+    from worker.ledger.model import Options
+
+    job_wide = validate_defaults(
+        {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}
+    )
+    fixed = plan_options(given)
+    reading = take_list_options(given)
+    if plan is not None:
+        reading = plan.reading  # with the answers that were given when it was made
+    kept = _keep_input(source, closing) if given["dry_run"] and given["output"] else None
+    rows, name, guests = _open_source(terminal, source, reading, closing, kept)
+    info: dict[str, Any] = {**find_person().to_info(), "list": name, "usher": read_version()}
+    if plan is not None:
+        info |= {"plan": plan.digest, "planned_by": plan.told["made_by"]}
+    if given["reason"]:
+        info["reason"] = given["reason"]
+    if given["notify"]:
+        info["notify"] = _check_notify(given["notify"])
+    if guests is not None and (said := guests.options.to_dict()):
+        info["read"] = said
+    return Request(
+        connection=given["connection"],
+        rows=rows,
+        name=name,
+        options=Options(resend=given["resend"], **job_wide),
+        info=info,
+        pilot=given["pilot"] or 0,
+        guests=guests,
+        reopen=_open_anew(source, guests, kept) if guests is not None else None,
+        output=given["output"] or "",
+        source=source,
+        given=fixed,
+        plan=plan,
+        **_plan_source(source, given, plan),
+        **{key: given[key] for key in ("strict", "accept_bad", "dry_run", "yes", "detach", "wait_s")},
+    )
+
+
+def _plan_source(source: tuple[str, ...], given: dict[str, Any], plan: PlanFile | None) -> dict[str, Any]:
+    """Return what a plan that is to be made says of its list."""
+    if plan is None and not (given["output"] or "").endswith(".json"):
+        return {}
+    from tasks.forecast.plan_file import hash_list
+
+    is_file = len(source) == 1 and Path(source[0]).exists()
+    return {"sha256": hash_list(source), "path": str(Path(source[0]).resolve()) if is_file else ""}
+
+
+def _open_source(
+    terminal: Terminal, source: tuple[str, ...], options: ListOptions, closing: ExitStack, kept: IO[bytes] | None
+) -> tuple[Iterator[ValidRow | BadRow], str, GuestList | None]:
+    """Return the rows, what to call them, and the list they come from, if it is one."""
+    from cli.invite.opening import open_asking
+
+    if len(source) == 1 and (source[0] == "-" or "@" not in source[0] or Path(source[0]).exists()):
+        _refuse_nothing(source[0])
+        guests = closing.enter_context(open_asking(terminal, source[0], options, kept))
+        return guests.rows(), "standard input" if source[0] == "-" else Path(source[0]).name, guests
+    for text in source:
+        if "@" not in text:
+            kind = "is a file" if text == "-" or Path(text).exists() else "is not an e-mail address"
+            raise click.UsageError(f"{text[:60]!r} {kind}: give one file, or addresses, or - for standard input.")
+    return _addresses(source), "1 address" if len(source) == 1 else f"{len(source)} addresses", None
+
+
+def _keep_input(source: tuple[str, ...], closing: ExitStack) -> IO[bytes] | None:
+    """Return standard input as a temporary file, where a list from there is to be written with something beside it."""
+    if source != ("-",):
+        return None
+    import shutil
+    import sys
+    import tempfile
+
+    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the list
+    closing.callback(file.close)
+    shutil.copyfileobj(sys.stdin.buffer, file)
+    file.seek(0)
+    return file
+
+
+def _open_anew(source: tuple[str, ...], guests: GuestList, kept: IO[bytes] | None) -> Callable[[], GuestList]:
+    from tasks.lists.guest_list import open_list
+
+    def reopen() -> GuestList:
+        if kept is not None:
+            kept.seek(0)
+        return open_list(source[0], kept, guests.options)
+
+    return reopen
+
+
+def _refuse_nothing(text: str) -> None:
+    """Raise `Refusal` for what is neither a file nor an address; a file that exists and cannot be read is the reader's to tell."""
+    try:
+        if text != "-":
+            Path(text).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refusal(f"{text} does not exist, and is no e-mail address either (it has no @).") from None
+    except (OSError, ValueError):
+        return
+
+
+def _addresses(source: tuple[str, ...]) -> Iterator[ValidRow | BadRow]:
+    from tasks.rows.cleaning import look_again
+    from tasks.rows.row import BadRow, validate_record
+
+    for number, address in enumerate(source, 1):
+        row = validate_record({"email": address}, number)
+        yield look_again(row, {"email": address}, {}) if isinstance(row, BadRow) else row
+
+
+def _refuse_unknown(name: str) -> None:
+    """Raise `UnknownConnection` before anything is started for it."""
+    from config import SANDBOX, load_settings
+
+    settings = load_settings()
+    if name != SANDBOX:
+        settings.connection(name)
+    elif not settings.embedded and SANDBOX not in settings.connections:
+        import os
+
+        from worker.stack.sandboxed import refuse_sandbox_behind
+
+        refuse_sandbox_behind(settings.redis.url, os.environ)
+
+
+def _check_notify(target: str) -> str:
+    from config import load_settings
+    from config.notify import accept_target
+
+    notify = load_settings().notify
+    try:
+        return accept_target(target, notify.hosts, signed=bool(notify.secret))
+    except ValueError as error:
+        raise click.UsageError(f"--notify {error}.") from None

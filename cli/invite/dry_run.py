@@ -1,0 +1,165 @@
+"""`--dry-run`: look at everything that may be looked at, say what would happen, write the list or the plan. Nothing is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.ui.tally import SHOWN_DOMAINS, Tally, list_gaps
+from cli.ui.words import number
+from config.version import read_version
+from tasks.forecast.list_file import ForeseenRows, write_foreseen
+from tasks.forecast.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
+from tasks.forecast.rows import ForeseenRow, Foresight
+from tasks.results.files import check_writable, save_whole
+from tasks.rows.domain_slips import describe_domains
+from worker.directory.forecast import Would
+from worker.directory.rules import TenantRules, fetch_rules
+from worker.ledger.audit.account import find_person
+from worker.operations.invite import wants_mail
+
+if TYPE_CHECKING:
+    from cli.follow.run import Run
+    from cli.invite.request import Request
+    from config import Connection
+    from tasks.submit import Loaded
+    from worker.services import Services
+
+_STATUS_EVERY_S = 0.2
+
+
+@dataclass(slots=True)
+class Forecast(Tally):
+    """What a dry run found, in numbers and sentences. `loaded`: the list, reduced to what would be invited."""
+
+    loaded: Loaded
+    known: int = 0
+    refused: int = 0
+    mails: int = 0
+    members: int = 0
+    risks: list[str] = field(default_factory=list)
+    verdicts: Verdicts = field(default_factory=Verdicts)
+    longest_run: int = 0
+    _run: int = 0
+    _refused_domains: set[str] = field(default_factory=set)
+
+    def add(self, one: ForeseenRow, ended_before: bool, mail: bool) -> None:
+        """Count one row. `ended_before`: by usher's own rules, which the plan tells of already."""
+        foreseen = one.foreseen
+        domain = self.count(one)
+        self.verdicts.add(foreseen, domain)
+        if not ended_before:
+            self.known += foreseen.would is Would.SKIP
+            self.refused += foreseen.would is Would.REFUSE
+            self.mails += mail and foreseen.would is Would.INVITE
+            self.members += one.row.get("user_type") == "Member" and foreseen.would is Would.INVITE
+            self._count_run(one, domain)
+
+    def _count_run(self, one: ForeseenRow, domain: str) -> None:
+        """Count refusals in a row as the real run does (`refusals_in_a_row`)."""
+        if one.foreseen.would is Would.INVITE:
+            self._run = 0
+        elif one.foreseen.would is Would.REFUSE and one.foreseen.by_graph:
+            if one.foreseen.code in ("blocked_domain", "cross_tenant"):
+                if domain in self._refused_domains:
+                    return
+                self._refused_domains.add(domain)
+            self._run += 1
+            self.longest_run = max(self.longest_run, self._run)
+
+
+async def look(run: Run, services: Services, request: Request, connection: Connection, loaded: Loaded) -> Forecast:
+    """Look at the tenant and at every row, and write the list where one is wanted. Raises `TokenRefused`, `OutputError`."""
+    terminal = run.terminal
+    terminal.status("Asking the tenant")
+    rules = await fetch_rules(services, connection)
+    foresight = Foresight(services, connection, rules, request.options)
+    forecast = Forecast(loaded)
+    shown_s = time.monotonic()
+    with ExitStack() as closing:
+        kept = None
+        if request.output and not request.output.endswith(".json"):
+            check_writable(request.output)
+            kept = ForeseenRows(closing.enter_context(tempfile.TemporaryFile()))
+        async for row in foresight.rows(loaded.job):
+            ended_before = row.foreseen.code in ("invalid_row", "duplicate") or (
+                row.foreseen.code == "blocked_domain" and not row.foreseen.by_graph
+            )
+            mail = not ended_before and wants_mail(row.row, connection, request.options)
+            forecast.add(row, ended_before, mail)
+            if kept is not None:
+                kept.add(row)
+            if (now_s := time.monotonic()) - shown_s >= _STATUS_EVERY_S:
+                shown_s = now_s
+                terminal.status(f"Looking at row {number(row.number)} of {number(loaded.rows)}")
+        if kept is not None:
+            terminal.status(f"Writing {request.output}")
+            own = (Path(request.output), kept, request.fields_seen, request.guests, request.reopen)
+            await asyncio.to_thread(write_foreseen, *own)
+    terminal.status("")
+    forecast.loaded = replace(
+        loaded, to_send=forecast.counts[Would.INVITE], mails=forecast.mails, members=forecast.members
+    )
+    forecast.notes = describe_domains(forecast.domains, rules.domains or ())
+    forecast.gaps = list_gaps(rules, foresight)
+    forecast.risks = _risks(forecast, rules, connection)
+    return forecast
+
+
+def _risks(forecast: Forecast, rules: TenantRules, connection: Connection) -> list[str]:
+    risks = []
+    if rules.closed:
+        risks.append(
+            "The real run would be held at its first invitation: nobody would be invited until that is changed."
+        )
+    elif rules.invites_from == "adminsAndGuestInviters":
+        risks.append(
+            "This tenant lets only admins and guest inviters invite (allowInvitesFrom): Microsoft's page says that an app is refused then, "
+            "reports say that User.Invite.All lets it through."
+        )
+    if not rules.closed and 0 < connection.refusals_in_a_row <= forecast.longest_run:
+        risks.append(
+            f"Microsoft would refuse {number(forecast.longest_run)} rows in a row, and {number(connection.refusals_in_a_row)} hold a job for a "
+            "person (refusals_in_a_row): take them out of the list first, or run the plan (--dry-run -o plan.json)."
+        )
+    return risks
+
+
+def describe(forecast: Forecast) -> dict[str, Any]:
+    """Return what --json tells of it, inside `plan`."""
+    return {
+        "would": {would.value: forecast.counts[would] for would in Would},
+        "domains": {note.domain: note.rows for note in forecast.notes[:SHOWN_DOMAINS]},
+        "lookalikes": {note.domain: note.looks_like for note in forecast.notes if note.looks_like},
+        "private": sum(note.rows for note in forecast.notes if note.private),
+        "not_checked": [str(gap) for gap in forecast.gaps],
+    }
+
+
+def write_plan(
+    services: Services, request: Request, connection: Connection, forecast: Forecast, *, built_in: bool
+) -> None:
+    """Write the plan file. Raises `OutputError`."""
+    told = {
+        "usher_plan": FORMAT,
+        "usher": read_version(),
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_by": str(find_person()),
+        "list": {"name": request.name, "path": request.path, "sha256": request.sha256, "rows": forecast.loaded.rows},
+        "connection": describe_connection(connection, built_in=built_in),
+        "options": request.given,
+        "read": request.guests.options.to_dict() if request.guests else {},
+        "would": {would.value: forecast.counts[would] for would in Would},
+        "mails": forecast.mails,
+        "not_checked": [str(gap) for gap in forecast.gaps],
+        "whys": forecast.verdicts.whys,
+        "verdicts": forecast.verdicts.text(),
+    }
+    sealed = seal_plan(told, services.sealer()).encode("utf-8", "replace")
+    save_whole(request.output, lambda stream: stream.write(sealed))

@@ -1,0 +1,239 @@
+"""What a job is going to do, said before it does it: rows, e-mails, tenant, time, and what is known to go wrong. Pure.
+
+The risks and their sources stand in Microsoft's documentation and in public reports; each is a sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cli.ui.words import gate_words, many, number, span, utc_now
+from tasks.checks.connection import Tenant
+from tasks.submit import Loaded
+from worker.ledger.gates import Gate
+from worker.ledger.quota import Bucket, seconds_for
+
+NAME_ABOVE_ROWS = 500
+"""Above so many rows the question wants the connection's name for an answer, which nobody types by habit."""
+
+ONMICROSOFT_RECIPIENTS = 100
+"""Outside recipients a day that Exchange Online lets an onmicrosoft.com sender reach.
+https://learn.microsoft.com/exchange/troubleshoot/email-delivery/smtp-550-5-7-236"""
+
+TRUSTED_AFTER_ROWS = 20
+"""A first job above this many rows gets the advice to try a few first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A job in numbers and sentences. `tenant` is its name where it can be read, else its id."""
+
+    connection: str
+    tenant: str
+    rows: int
+    bad: int
+    duplicates: int
+    blocked: int
+    to_send: int
+    mails: int
+    seconds: float
+    pilot: int = 0
+    rehearsal: bool = False
+    risks: tuple[str, ...] = ()
+    known: int = 0
+    refused: int = 0
+    """Of a dry run: rows whose guests are there already or were invited lately, and rows that would be refused."""
+    by_plan: int = 0
+    """Rows that a plan file leaves out."""
+    members: int = 0
+    """Rows to be sent that ask for a member rather than a guest."""
+    needs_approval: bool = False
+    at_most: bool = False
+    """Whether some of those to be invited may be there already: nobody has looked, or could."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The rows as they would stand if nothing of the job were sent: the counts of `--json`."""
+        return {
+            "rows": self.rows,
+            "invited": 0,
+            "already_guest": 0,
+            "skipped": self.duplicates + self.known,
+            "failed": self.bad + self.blocked + self.refused,
+            "in_doubt": 0,
+            "pending": 0,
+            "cancelled": self.to_send,
+        }
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The plan as (heading, text) pairs."""
+        lines = [("Rows", many(self.rows, "row"))]
+        for count, text in (
+            (self.bad, "cannot be sent (reported above)"),
+            (self.blocked, "of domains that the connection's settings do not allow"),
+            (self.duplicates, "repeated: each address counts once"),
+            (self.known, "in the tenant already, or invited lately"),
+            (self.refused, "would be refused"),
+            (self.by_plan, "not to be invited, as planned"),
+        ):
+            if count:
+                lines.append(("", f"{number(count)} {text}"))
+        lines += [
+            (
+                "To send",
+                self._most(many(self.to_send, "invitation"))
+                + (f", the first {number(self.pilot)} now" if self.pilot else ""),
+            ),
+            ("E-mails", self._mail_words()),
+            ("Tenant", f"{self.tenant} (connection {self.connection})"),
+            ("Time", f"at least {span(self.seconds)}, as the quota goes" if self.seconds >= 1 else "a moment"),
+        ]
+        if self.needs_approval:
+            lines.append(("Approval", "by somebody else, before anything is sent"))
+        return lines
+
+    def _mail_words(self) -> str:
+        if not self.mails:
+            return "none"
+        return (
+            f"{self._most(number(self.mails))}, sent by "
+            f"{'nobody: the sandbox writes them down' if self.rehearsal else 'Microsoft'}"
+            f"{'; guests who are there already get none' if self.at_most else ''}"
+        )
+
+    def _most(self, count: str) -> str:
+        return f"at most {count}" if self.at_most else count
+
+    @property
+    def question(self) -> str:
+        """What is asked on a terminal before anything is sent."""
+        now = self.pilot or self.to_send
+        sends = f"Send {self._most(many(now, 'invitation'))}"
+        mails = min(self.mails, now)
+        with_mail = f" with {many(mails, 'e-mail')}" if mails else " without e-mail"
+        where = f"{sends}{with_mail} to the tenant {self.tenant}?"
+        if self.wants_name:
+            return f"{where} Type the connection's name ({self.connection}) to go on:"
+        return f"{where} [y/N]"
+
+    @property
+    def wants_name(self) -> bool:
+        """Whether only the connection's name is a yes."""
+        return (self.pilot or self.to_send) > NAME_ABOVE_ROWS
+
+    def accepts(self, answer: str) -> bool:
+        """Whether an answer to `question` is a yes."""
+        answer = answer.strip().lower()
+        return answer == self.connection if self.wants_name else answer in ("y", "yes")
+
+
+def build_plan(
+    loaded: Loaded,
+    connection: str,
+    *,
+    buckets: list[Bucket],
+    tenant_id: str,
+    tenant: Tenant | None,
+    gate: Gate,
+    jobs_before: int,
+    daily_limit: int | None = None,
+    rehearsal: bool = False,
+    needs_approval: bool = False,
+    in_doubt_before: int = 0,
+) -> Plan:
+    """Tell the plan of a loaded list. `rehearsal`: against the sandbox, where nobody is mailed."""
+    pilot = loaded.loading.pilot if 0 < loaded.loading.pilot < loaded.to_send else 0
+    risks = [
+        *_member_risks(loaded),
+        *_message_risks(loaded),
+        *([] if rehearsal else _mail_risks(loaded, tenant)),
+        *_size_risks(loaded, connection, jobs_before, daily_limit, pilot, rehearsal=rehearsal),
+    ]
+    if in_doubt_before:
+        risks.append(
+            f"{many(in_doubt_before, 'row')} stayed in doubt before: those guests may have been invited already, and may get a second e-mail."
+        )
+    if gate.held:
+        risks.append(f"The connection is held: {gate_words(gate, utc_now())}")
+    return Plan(
+        connection,
+        f"{tenant.name} ({tenant.default_domain})"
+        if tenant and tenant.default_domain
+        else tenant.name
+        if tenant
+        else tenant_id,
+        loaded.rows,
+        loaded.bad_count,
+        loaded.duplicates,
+        loaded.blocked,
+        loaded.to_send,
+        loaded.mails,
+        seconds_for(buckets, loaded.to_send),
+        pilot,
+        rehearsal,
+        tuple(risks),
+        by_plan=loaded.foreseen,
+        members=loaded.members,
+        needs_approval=needs_approval,
+    )
+
+
+def _member_risks(loaded: Loaded) -> list[str]:
+    if not loaded.members:
+        return []
+    # https://learn.microsoft.com/entra/fundamentals/users-default-permissions; a user export of Entra's has the column for everybody
+    many_ask = "1 row asks for a member, not a guest"
+    if loaded.members > 1:
+        many_ask = f"{many(loaded.members, 'row')} ask for members, not guests"
+    sentence = (
+        f"{many_ask} (user_type): a member may see and do in the tenant what its own people may. If guests are meant, leave the column out: "
+        "--map user_type="
+    )
+    return [sentence]
+
+
+def _message_risks(loaded: Loaded) -> list[str]:
+    risks = []
+    if loaded.with_message:
+        # https://learn.microsoft.com/entra/external-id/troubleshoot (the custom message is not included)
+        risks.append(
+            f"{many(loaded.with_message, 'row')} with a message of {'its' if loaded.with_message == 1 else 'their'} own: Microsoft leaves it "
+            "out of the e-mail when an app sends the invitation, as here. To be sure of your words, use --no-send-message and mail the "
+            "links of the results yourself."
+        )
+    if loaded.language_ignored:
+        # https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
+        risks.append(
+            f"{many(loaded.language_ignored, 'row')} with a language beside a message: Microsoft ignores the language then."
+        )
+    if loaded.with_steps:
+        risks.append(
+            f"{many(loaded.with_steps, 'row')} with sponsors or groups: these are not set yet, only the invitation is sent."
+        )
+    return risks
+
+
+def _mail_risks(loaded: Loaded, tenant: Tenant | None) -> list[str]:
+    if tenant is None or not loaded.mails or not tenant.default_domain.endswith(".onmicrosoft.com"):
+        return []
+    sentence = (
+        f"The e-mails come from {tenant.default_domain}: Exchange Online lets such a sender reach about {ONMICROSOFT_RECIPIENTS} outside "
+        f"recipients a day, and {number(loaded.mails)} are to be sent. Make a domain of your own the tenant's default, or set daily_limit = 90."
+    )
+    return [sentence]
+
+
+def _size_risks(
+    loaded: Loaded, connection: str, jobs_before: int, daily_limit: int | None, pilot: int, *, rehearsal: bool
+) -> list[str]:
+    risks = []
+    if not jobs_before and not rehearsal and not pilot and loaded.to_send > TRUSTED_AFTER_ROWS:
+        # https://learn.microsoft.com/answers/questions/5781008/ (no threshold is published)
+        risks.append(
+            f"Connection {connection} has never finished a job. Microsoft blocks tenants that suddenly invite many, and only its support "
+            'lifts that: try --pilot 5 first, or pace = "guarded".'
+        )
+    if daily_limit and loaded.to_send > daily_limit:
+        days = -(-loaded.to_send // daily_limit)
+        risks.append(f"The connection's daily_limit is {number(daily_limit)}: this list takes {many(days, 'day')}.")
+    return risks

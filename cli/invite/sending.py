@@ -1,0 +1,192 @@
+"""From rows to a job that runs, and to its end: sign in, load, report bad rows, tell the plan, ask, start, follow.
+
+`invite` and `jobs retry` both come through here. Until `start` nothing of it can be sent, and whatever goes wrong removes the job again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from cli.follow.run import Run, follow_and_report
+from cli.invite.bad_rows import report_bad
+from cli.invite.looking_ahead import look_ahead
+from cli.invite.plan import Plan, build_plan
+from cli.invite.planned import check_list, check_plan, describe_age
+from cli.invite.request import Request
+from cli.ui.errors import Refusal
+from cli.ui.terminal import Terminal, build_facts
+from cli.ui.words import many, utc_now
+from tasks.checks.connection import Tenant, fetch_tenant
+from tasks.rows.row import BadRow, ValidRow
+from tasks.submit import Loaded, drop, load, new_job_id, start
+from worker.errors import TokenRefused, TokenUnavailable
+from worker.ledger.quota import invitation_buckets
+
+if TYPE_CHECKING:
+    from config import Connection
+    from worker.services import Services
+
+_STATUS_EVERY_S = 0.2
+_LOOK_EVERY_ROWS = 256
+
+
+async def send(run: Run, services: Services, request: Request) -> int:
+    """Do the whole of it; returns the exit status. Raises for whatever ends it before anything was accepted."""
+    session, terminal = run.session, run.terminal
+    connection = services.connection(request.connection)
+    built_in = run.place.is_built_in(connection.name)
+    tenant = await _sign_in(terminal, services, connection, fresh=request.dry_run)
+    if request.dry_run:
+        connection = await services.resolved(request.connection)
+    job = new_job_id()
+    await services.jobs.follow(job, os.getpid())
+    verdicts = None
+    if request.plan:
+        verdicts = check_plan(services, request, connection, built_in=built_in)
+        if warning := describe_age(request.plan, utc_now()):
+            terminal.warn(warning)
+    loaded = await load(
+        services.jobs,
+        connection,
+        _counted(request, terminal),
+        job=job,
+        options=request.options,
+        info=request.info,
+        pilot=request.pilot,
+        verdicts=verdicts,
+    )
+    terminal.status("")
+    if loaded is None:
+        raise Refusal("A job of this id exists already; nothing was sent. Try again.")
+    try:
+        report_bad(terminal, request, loaded)
+        if request.plan:
+            check_list(request, loaded)
+        if request.dry_run:
+            return await _dry_run(run, services, request, connection, loaded, tenant)
+        plan = await _plan_ahead(run, services, connection, request, loaded, tenant)
+        _show_plan(terminal, request, plan)
+        if not built_in:
+            _ask(terminal, request, plan)
+        if request.guests is not None:
+            await services.jobs.add_info(loaded.loading, sha256=request.guests.sha256())
+        session.accepted = job
+        await start(services.jobs, loaded)
+    except BaseException:
+        session.accepted = ""
+        await drop(services.jobs, loaded)
+        raise
+    terminal.tell(f"Job {job}")  # with --json too: whoever kills us has to know it
+    return await follow_and_report(run, services, job, detach=request.detach, wait_s=request.wait_s)
+
+
+async def _sign_in(terminal: Terminal, services: Services, connection: Connection, *, fresh: bool) -> Tenant | None:
+    """Take a token before anything is accepted: a refused credential ends the command here. Returns the tenant where it can be read.
+
+    `fresh`: one that tells of the roles as they are now, for a run that judges by them.
+    """
+    try:
+        token = await services.tokens.get(connection, fresh=fresh)
+    except TokenUnavailable as error:
+        terminal.warn(f"{error} The rows are accepted all the same and wait for it.")
+        return None
+    except TokenRefused as error:
+        raise Refusal(f"Nothing was accepted or sent. {error}") from None
+    return await fetch_tenant(services, connection, token.secret.reveal())
+
+
+def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow]:
+    """Yield the rows, and show now and then how many there were."""
+    shown_s = time.monotonic()
+    for count, row in enumerate(request.rows, 1):
+        if request.dry_run and isinstance(row, ValidRow):
+            request.fields_seen.update(row.row)
+        yield row
+        if count % _LOOK_EVERY_ROWS == 0 and (now_s := time.monotonic()) - shown_s >= _STATUS_EVERY_S:
+            shown_s = now_s
+            terminal.status(f"Reading {request.name}: {many(count, 'row')}")
+
+
+async def _plan(
+    run: Run, services: Services, connection: Connection, request: Request, loaded: Loaded, tenant: Tenant | None
+) -> Plan:
+    return build_plan(
+        loaded,
+        connection.name,
+        buckets=invitation_buckets(services.settings(), connection),
+        tenant_id=connection.tenant_id,
+        tenant=tenant,
+        gate=await services.gates.of(connection.name),
+        jobs_before=await services.jobs.finished_jobs(connection.name),
+        daily_limit=connection.daily_limit,
+        rehearsal=run.place.is_built_in(connection.name),
+        needs_approval=connection.require_approval,
+        in_doubt_before=request.in_doubt_before,
+    )
+
+
+async def _plan_ahead(
+    run: Run, services: Services, connection: Connection, request: Request, loaded: Loaded, tenant: Tenant | None
+) -> Plan:
+    """Tell the plan without those who are there already, unless nobody reads it, or it was made and looked at before."""
+    if request.plan or run.terminal.quiet:
+        return await _plan(run, services, connection, request, loaded, tenant)
+    run.terminal.status("Looking who is there already")
+    ahead = await look_ahead(services, connection, loaded, request.options)
+    run.terminal.status("")
+    plan = await _plan(run, services, connection, request, ahead.loaded, tenant)
+    return replace(plan, known=ahead.known, refused=ahead.refused, at_most=ahead.at_most)
+
+
+def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:
+    table = build_facts([*request.describe_reading(with_sample=terminal.live), *plan.lines()])
+    if request.dry_run:
+        terminal.show(table)
+    else:
+        terminal.say(table)
+    for risk in plan.risks:
+        terminal.warn(risk)
+
+
+async def _dry_run(
+    run: Run, services: Services, request: Request, connection: Connection, loaded: Loaded, tenant: Tenant | None
+) -> int:
+    """Say what would happen, remove the loaded job again; returns the exit status."""
+    from cli.invite.dry_run import describe, look, write_plan
+    from cli.ui.tally import show
+
+    terminal, wants_plan = run.terminal, request.output.endswith(".json")
+    forecast = await look(run, services, request, connection, loaded)
+    await drop(services.jobs, loaded)
+    plan = await _plan(run, services, connection, request, forecast.loaded, tenant)
+    risks = (*plan.risks, *forecast.risks)
+    plan = replace(plan, known=forecast.known, refused=forecast.refused, risks=risks)
+    _show_plan(terminal, request, plan)
+    show(terminal, forecast)
+    if wants_plan:
+        write_plan(services, request, connection, forecast, built_in=run.place.is_built_in(connection.name))
+        terminal.show("", f"The plan is in {request.output}. To run just that: usher invite --plan {request.output}")
+    elif request.output:
+        terminal.show("", f"Every row with what would become of it is in {request.output}.")
+    return _end_dry_run(terminal, request, plan, describe(forecast))
+
+
+def _end_dry_run(terminal: Terminal, request: Request, plan: Plan, foreseen: dict[str, Any]) -> int:
+    terminal.say("Nothing was sent (--dry-run).")
+    told: dict[str, Any] = {"to_send": plan.to_send, "mails": plan.mails, "members": plan.members}
+    told |= {"tenant": plan.tenant, "seconds": round(plan.seconds, 1)}
+    job = {"job": None, "connection": request.connection, "state": "cancelled", **plan.counts}
+    terminal.finish({**job, "plan": {**told, **foreseen, "risks": list(plan.risks)}})
+    return 1 if plan.bad or plan.blocked or plan.refused else 0
+
+
+def _ask(terminal: Terminal, request: Request, plan: Plan) -> None:
+    """Ask once, where somebody is there. Raises `Refusal` for anything but a yes."""
+    if request.yes or not terminal.interactive:
+        return
+    if not plan.accepts(terminal.ask(plan.question)):
+        raise Refusal("Not confirmed; nothing was sent.")

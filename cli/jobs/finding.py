@@ -1,0 +1,30 @@
+"""Finding the job that a person means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.ui.errors import Refusal
+
+if TYPE_CHECKING:
+    from worker.ledger.job_view import JobView
+    from worker.services import Services
+
+
+async def find_job(services: Services, wanted: str) -> JobView:
+    """Return the job of that id, or of the one id that begins so. Raises `Refusal`."""
+    wanted = wanted.strip().lower()
+    view = await services.jobs.view(wanted)
+    if view is not None:
+        return view
+    found = await services.jobs.matching(wanted)
+    if len(found) > 1:
+        raise Refusal(f"{len(found)} jobs or more begin with {wanted}: {', '.join(sorted(found)[:4])}, …")
+    view = await services.jobs.view(found[0]) if found else None
+    if view is None:
+        from config.errors import quoted
+
+        raise Refusal(
+            f"There is no job {quoted(wanted)}: it never was, or it has been deleted or has expired (usher jobs list)."
+        )
+    return view

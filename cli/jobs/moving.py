@@ -1,0 +1,52 @@
+"""`usher jobs pause`, `cancel` and `delete`: what is done to a job without following it."""
+
+from __future__ import annotations
+
+from cli.jobs.finding import find_job
+from cli.jobs.showing import job_details
+from cli.ui.errors import Refusal
+from cli.ui.terminal import Terminal
+from cli.ui.words import many
+from worker.ledger.model import JobState
+from worker.services import Services
+
+
+async def move_job(terminal: Terminal, services: Services, wanted: str, verb: str) -> int:
+    """Pause or cancel a job, and say what that means for its rows."""
+    view = await find_job(services, wanted)
+    if view.ended:
+        raise Refusal(f"Job {view.id} has ended already ({view.state.value}); there is nothing to {verb}.")
+    if verb == "pause":
+        await services.jobs.pause(view.id, "asked for")
+    else:
+        await services.jobs.cancel(view.id, "asked for")
+    after = await services.jobs.view(view.id)
+    if after is None:
+        raise Refusal(f"Job {view.id} is gone: somebody deleted it.")
+    on_the_wire = f"; {many(after.open, 'row')} on the wire still end as what they are" if after.open else ""
+    if after.state is JobState.CANCELLED:
+        terminal.show(
+            f"Job {view.id} is cancelled: {many(after.counts.cancelled, 'row')} will not be sent{on_the_wire}."
+        )
+    else:
+        terminal.show(f"Job {view.id} is {after.state.value}, {many(after.counts.pending, 'row')} left{on_the_wire}.")
+        if after.state is JobState.PAUSED:
+            terminal.show(f"To go on: usher jobs resume {view.id}")
+    if terminal.quiet:
+        terminal.print_json(job_details(after))
+    return 0
+
+
+async def delete_job(terminal: Terminal, services: Services, wanted: str, *, yes: bool) -> int:
+    """Remove a job for good; a person is asked first."""
+    view = await find_job(services, wanted)
+    if terminal.interactive and not yes:
+        state = "" if view.ended else f", {view.state.value} with {many(view.counts.pending, 'row')} left"
+        question = f"Delete job {view.id} ({many(view.counts.rows, 'row')} on {view.connection}{state}) and its results for good? [y/N]"
+        if terminal.ask(question).lower() not in ("y", "yes"):
+            raise Refusal("Not confirmed; nothing was deleted.")
+    await services.jobs.delete(view.id)
+    terminal.show(f"Job {view.id} is deleted.")
+    if terminal.quiet:
+        terminal.print_json({"job": view.id, "deleted": True})
+    return 0

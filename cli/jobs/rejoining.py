@@ -1,0 +1,36 @@
+"""`usher jobs watch` and `resume`: following a job that was submitted before."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from cli.follow.run import Run, follow_and_report, get_ready
+from cli.jobs.finding import find_job
+from cli.ui.errors import Refusal
+from worker.ledger.model import JobState
+from worker.services import Services
+
+
+async def watch_job(run: Run, services: Services, wanted: str, wait_s: float | None) -> int:
+    """Follow a job to its end, and leave it as it is: whoever submitted it decides what becomes of it."""
+    view = await find_job(services, wanted)
+    await services.jobs.watch(view.id, os.getpid())
+    if not view.ended:
+        await get_ready(run, services, view.connection, own=view.id)
+    return await follow_and_report(run, services, view.id, wait_s=wait_s, pauses=False)
+
+
+async def resume_job(run: Run, services: Services, wanted: str, options: dict[str, Any]) -> int:
+    """Let a paused job run on, and follow it."""
+    view = await find_job(services, wanted)
+    if view.state is JobState.CANCELLED:
+        raise Refusal(f"Job {view.id} was cancelled and cannot go on; nothing was sent.")
+    if view.state is JobState.LOADING:
+        raise Refusal(f"Job {view.id} is still being loaded; nothing was sent.")
+    await services.jobs.follow(view.id, os.getpid())
+    if not view.ended and not view.awaits_approval:  # that one only `approve` lets go
+        await get_ready(run, services, view.connection, own=view.id)
+        run.session.accepted = view.id
+        await services.jobs.resume(view.id)
+    return await follow_and_report(run, services, view.id, detach=options["detach"], wait_s=options["wait_s"])

@@ -1,0 +1,103 @@
+"""Writing a job's results, to a file that only its owner may read or to stdout.
+
+The writers are plain functions over plain iterables, the ledger is read asynchronously: a few chunks' rows at a time cross over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from cli.jobs.finding import find_job
+from cli.ui.words import many
+from tasks.lists.options import ListOptions
+from tasks.results.table import WRITERS
+from tasks.results.write import Wanted, Written, write_results
+from tasks.safe_text import open_stdout
+
+if TYPE_CHECKING:
+    from cli.ui.place import Place
+    from cli.ui.terminal import Terminal
+    from worker.services import Services
+
+_ROWS_AHEAD = 1000
+
+
+async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> int:
+    """Write the results of a job; returns the exit status. Raises `OutputError`, `InputError`, `Refusal`."""
+    async with _open(terminal, place) as services:
+        loop = asyncio.get_running_loop()
+        view = await find_job(services, job)
+        if wanted.output is None and wanted.join is None:  # row by row: `| head` ends it early
+            records = _as_iterator(_chosen(services, view.id, wanted.only), loop)
+            await asyncio.to_thread(WRITERS[wanted.format or "csv"], records, open_stdout())
+            return 0
+        if wanted.join is not None:  # read as it was read then, unless it is said otherwise
+            said = {**view.info.get("read", {}), **wanted.options.to_dict()}
+            wanted = replace(wanted, options=ListOptions.from_dict(said))
+        written = await asyncio.to_thread(
+            write_results, wanted, lambda: _as_iterator(_chosen(services, view.id, ()), loop)
+        )
+    if wanted.output is None:
+        return 0
+    _tell(terminal, wanted, written)
+    if terminal.quiet:
+        terminal.print_json({"job": view.id, "file": str(wanted.output), "rows": written.rows})
+    return 0
+
+
+def _tell(terminal: Terminal, wanted: Wanted, written: Written) -> None:
+    if written.left_over:
+        left, one = many(written.left_over, "row"), written.left_over == 1
+        terminal.warn(
+            f"{left} of the job {'is' if one else 'are'} not in {wanted.join}; `usher jobs results` without --join has all of them."
+        )
+    rows = many(written.rows, "row")
+    terminal.say(f"{rows} written to {wanted.output}, readable by you alone: it holds addresses and redeem links.")
+
+
+@asynccontextmanager
+async def _open(terminal: Terminal, place: Place) -> AsyncIterator[Services]:
+    """Open the ledger with its key, for the links; without them where the key cannot be read."""
+    from config import ConfigError
+    from worker.errors import SealError
+
+    sealed = True
+    try:
+        from worker.store.keyring import open_sealer
+
+        open_sealer(place.settings)
+    except (ConfigError, SealError) as error:
+        sealed = False
+        terminal.warn(f"{error} The redeem links are left out.")
+    async with place.services(sealed=sealed) as services:
+        yield services
+
+
+async def _chosen(services: Services, job: str, only: tuple[str, ...]) -> AsyncIterator[dict[str, Any]]:
+    async for record in services.jobs.rows.results(job):
+        if not only or record["status"] in only:
+            yield record
+
+
+def _as_iterator(
+    records: AsyncIterator[dict[str, Any]], loop: asyncio.AbstractEventLoop
+) -> Iterator[Mapping[str, Any]]:
+    """Return a plain iterator, for another thread, over records that `loop` reads."""
+
+    async def take(most: int) -> list[dict[str, Any]]:
+        taken: list[dict[str, Any]] = []
+        async for record in records:
+            taken.append(record)
+            if len(taken) == most:
+                break
+        return taken
+
+    def iterate() -> Iterator[Mapping[str, Any]]:
+        while block := asyncio.run_coroutine_threadsafe(take(_ROWS_AHEAD), loop).result():
+            yield from block
+
+    return iterate()

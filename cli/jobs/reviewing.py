@@ -1,0 +1,102 @@
+"""What somebody sees who is to approve a job: its first rows, its domains, and what a dry run says would become of the rows.
+
+Addresses are shown in full: whoever approves decides about these people, and may read them with `usher jobs results` anyway. They go to the
+terminal alone. Looking changes nothing; where the tenant cannot be asked from here, that is said and the rest is shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.ui.tally import Tally, domain_of, list_gaps, show, show_domains
+from cli.ui.terminal import build_table
+from cli.ui.words import many, number
+from config import ConfigError
+from tasks.forecast.rows import Foresight
+from tasks.rows.domain_slips import describe_domains
+from worker.directory.rules import Gap, fetch_rules
+from worker.errors import UsherError
+from worker.ledger.model import RowState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from cli.ui.place import Place
+    from cli.ui.terminal import Terminal
+    from worker.ledger.job_view import JobView
+    from worker.services import Services
+
+_FIRST: Final = 5
+_MOST_LOOKED_AT: Final = 10_000
+"""Rows asked about: half a minute's look-ups. A sample as large as that shows what kind of list it is."""
+_STATUS_EVERY_S: Final = 0.2
+
+
+async def show_whom(terminal: Terminal, services: Services, view: JobView) -> None:
+    """Show the first rows that wait, and the domains of all of them, as the ledger has them."""
+    domains = await _show_first(terminal, services, view)
+    show_domains(terminal, describe_domains(domains))
+
+
+async def show_review(terminal: Terminal, place: Place, services: Services, view: JobView) -> None:
+    """Show the first rows, and by what a dry run says, what would become of them; the domains alone where it cannot be made."""
+    domains = await _show_first(terminal, services, view)
+    try:
+        async with place.services(sealed=True) as sealed:
+            tally = await _look(terminal, sealed, view)
+    except (ConfigError, UsherError) as error:
+        terminal.status("")
+        show_domains(terminal, describe_domains(domains))
+        terminal.show("", f"What would become of the rows could not be looked at from here: {error}")
+        return
+    show(terminal, tally)
+
+
+async def _show_first(terminal: Terminal, services: Services, view: JobView) -> Counter[str]:
+    """Show the first rows that wait; returns the domains of all."""
+    first: list[tuple[str, str]] = []
+    domains: Counter[str] = Counter()
+    async for row in _waiting(services, view):
+        domains[domain_of(row)] += 1
+        if len(first) < _FIRST:
+            first.append((str(row.get("email", "")), str(row.get("display_name", ""))))
+    terminal.show("", build_table((f"First of {many(domains.total(), 'row')}", ""), first))
+    return domains
+
+
+async def _waiting(services: Services, view: JobView) -> AsyncIterator[dict[str, Any]]:
+    """Yield the rows that an approval would let go."""
+    async for contents in services.jobs.rows.chunks(view.id):
+        for row, letter in zip(contents.rows, contents.letters, strict=True):
+            if letter in (RowState.PENDING, RowState.PENDING_SILENT):
+                yield row
+
+
+async def _look(terminal: Terminal, services: Services, view: JobView) -> Tally:
+    """Look at the tenant and the rows as a dry run does. Raises `ConfigError` for a connection unknown here, `UsherError`."""
+    connection = services.connection(view.connection)
+    terminal.status("Asking the tenant")
+    rules = await fetch_rules(services, connection)
+    foresight = Foresight(services, connection, rules, view.options)
+    tally = Tally()
+    looked_at, shown_s = 0, time.monotonic()
+    async for row in foresight.rows(view.id):
+        if not row.waits:
+            continue
+        if looked_at == _MOST_LOOKED_AT:
+            more = number(view.counts.pending - looked_at)
+            tally.gaps.append(
+                Gap(f"What would become of {more} rows more", why=f"only the first {number(looked_at)} were")
+            )
+            break
+        tally.count(row)
+        looked_at += 1
+        if (now_s := time.monotonic()) - shown_s >= _STATUS_EVERY_S:
+            shown_s = now_s
+            terminal.status(f"Looking at row {number(row.number)} of {number(view.counts.rows)}")
+    terminal.status("")
+    tally.notes = describe_domains(tally.domains, rules.domains or ())
+    tally.gaps += list_gaps(rules, foresight)
+    return tally

@@ -1,0 +1,119 @@
+"""`usher jobs list` and `show`: how jobs stand."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from cli.follow.progress import waiting_words
+from cli.follow.report import outcome_table, show_troubled
+from cli.jobs.finding import find_job
+from cli.jobs.reviewing import show_whom
+from cli.ui.place import Place, pause_left_behind
+from cli.ui.terminal import Terminal, build_facts, build_table
+from cli.ui.words import many, moment, number
+from tasks.checks.installation import tell_problem
+from tasks.messages.views import describe_job
+from worker.ledger.approval import submitter_of
+from worker.ledger.job_view import JobView
+from worker.ledger.model import JobState
+from worker.ledger.programs import seen
+from worker.services import Services
+from worker.stack.attachment import read_status
+
+
+async def list_jobs(terminal: Terminal, place: Place, services: Services, newest: int) -> int:
+    """Show the newest jobs, a line each."""
+    await _tidy(place, services)
+    views = await services.jobs.listed(newest=newest)
+    if terminal.quiet:
+        terminal.print_json({"jobs": [job_details(view) for view in views]})
+        return 0
+    if not views:
+        terminal.show("No jobs yet.")
+        return 0
+    headings = (
+        "Job",
+        "Connection",
+        "State",
+        "Rows",
+        "Invited",
+        "Guests",
+        "Skipped",
+        "Failed",
+        "In doubt",
+        "Left",
+        "Since",
+        "List",
+    )
+    rows = []
+    for view in views:
+        c = view.counts
+        told = (c.rows, c.invited, c.already_guest, c.skipped, c.failed, c.in_doubt, c.pending)
+        counts = [number(n) if n else "" for n in told]
+        source = str(view.info.get("list") or view.info.get("by") or "")
+        rows.append([view.id, view.connection, view.state.value, *counts, moment(view.created_at), source])
+    terminal.show(build_table(headings, rows, right=headings[3:10]))
+    return 0
+
+
+async def show_job(terminal: Terminal, place: Place, services: Services, wanted: str) -> int:
+    """Show all that is known of one job."""
+
+    await _tidy(place, services)
+    view = await find_job(services, wanted)
+    if terminal.quiet:
+        terminal.print_json(job_details(view))
+        return 0
+    options = {name: value for name, value in asdict(view.options).items() if value not in (None, False)}
+    facts = {
+        "Job": view.id,
+        "Connection": view.connection,
+        "State": view.state.value + (f" ({view.why})" if view.why and view.state is not JobState.HELD else ""),
+        "Rows": number(view.counts.rows),
+        "List": str(view.info.get("list", "")),
+        "SHA-256": str(view.info.get("sha256", "")),
+        "By": submitter_of(view.info),
+        "Task": str(view.info.get("task", "")),
+        "Approved": f"by {view.info['approver']}" if view.info.get("approver") else "",
+        "Reason": str(view.info.get("reason", "")),
+        "Retry of": str(view.info.get("retry_of", "")),
+        "Given": ", ".join(f"{name} {value}" for name, value in options.items()),
+        "usher": str(view.info.get("usher", "")),
+        "Since": moment(view.created_at),
+        "Ended": moment(view.finished_at),
+        "On the way": many(view.open, "row") if view.open else "",
+    }
+    table = build_facts((name, value) for name, value in facts.items() if value)
+    terminal.show(table, "", outcome_table(view))
+    if view.awaits_approval:
+        await show_whom(terminal, services, view)
+    if not view.ended:
+        if words := waiting_words(view):
+            terminal.show("", words)
+        for program in await seen(services.jobs):
+            if program.problem:
+                terminal.warn(tell_problem(program))
+    if view.counts.failed or view.counts.in_doubt:
+        await show_troubled(terminal, services, view)
+    return 0
+
+
+async def _tidy(place: Place, services: Services) -> None:
+    """On a private stack without a worker nothing runs, so nothing is to be shown as running."""
+    status = read_status() if place.private and not place.up else None
+    if status is not None and "worker" not in status.children and set(status.commands) <= {os.getpid()}:
+        await pause_left_behind(place, services)
+
+
+def job_details(view: JobView) -> dict[str, Any]:
+    """Return a job as `--json` tells of it."""
+    return {
+        **describe_job(view),
+        "created_at": view.created_at.isoformat(timespec="seconds"),
+        "finished_at": view.finished_at.isoformat(timespec="seconds") if view.finished_at else None,
+        "elapsed_s": round(((view.finished_at or datetime.now(UTC)) - view.began_at).total_seconds(), 3),
+        "info": view.info,
+    }

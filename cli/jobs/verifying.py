@@ -1,0 +1,72 @@
+"""`usher jobs verify`: looking up every row that is still to be sent, above all after a restore from backup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cli.ui.terminal import Terminal
+    from worker.sending.verifier import Verification, Verified
+    from worker.services import Services
+
+
+async def verify(terminal: Terminal, services: Services) -> int:
+    """Verify, and say what came of it. Status 3 where rows could not be looked up."""
+    from worker.sending.verifier import verify as verify_all
+
+    done = await verify_all(services)
+    _show(terminal, done)
+    if terminal.quiet:
+        terminal.print_json({"restored": done.restored, "connections": [_told(one) for one in done.connections]})
+    return 0 if all(one.complete for one in done.connections) else 3
+
+
+def _show(terminal: Terminal, done: Verification) -> None:
+    from cli.ui.words import many, number
+
+    with_rows = [one for one in done.connections if one.rows or one.in_doubt or one.obstacles]
+    if not with_rows:
+        terminal.show("No row is open: there is nothing to look up.")
+    for one in with_rows:
+        parts = [
+            f"{number(one.invited)} invited since the backup" if one.invited else "",
+            f"{many(one.already_guest, 'guest')} of before" if one.already_guest else "",
+            f"{number(one.failed)} cannot be guests" if one.failed else "",
+            f"{number(one.absent)} not there, to be sent" if one.absent else "",
+            f"{number(one.in_doubt)} on the way or in doubt, which workers look up" if one.in_doubt else "",
+        ]
+        looked = "; ".join(part for part in parts if part) or "none could be looked up"
+        terminal.show(f"{one.connection}: {many(one.rows, 'open row')} of {many(len(one.jobs), 'job')}: {looked}.")
+        for why, rows in one.obstacles.items():
+            terminal.warn(
+                f"{one.connection}: {many(rows, 'row') + ' not looked up' if rows else 'not verified'}: {why}."
+            )
+    for one in done.connections:
+        if one.held:
+            terminal.warn(
+                f"{one.connection} stays held. To send what is left all the same:",
+                f"usher connections reopen {one.connection}",
+            )
+    if done.restored:
+        terminal.show(
+            "The hold on everything is lifted."
+            if not any(one.held for one in done.connections)
+            else "The others go on."
+        )
+    if done.operator_holds:
+        terminal.show("Everything is still held by whoever runs usher: usher connections reopen --all")
+
+
+def _told(one: Verified) -> dict[str, Any]:
+    return {
+        "connection": one.connection,
+        "rows": one.rows,
+        "jobs": len(one.jobs),
+        "invited": one.invited,
+        "already_guest": one.already_guest,
+        "failed": one.failed,
+        "pending": one.absent,
+        "in_doubt": one.in_doubt,
+        "not_looked_up": one.obstacles,
+        "held": one.held,
+    }

@@ -1,0 +1,131 @@
+"""`usher schedules add`, `remove`, `enable`, `disable` and `run`: the timetable is changed, or fired by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cli.schedules.views import find_schedule, moment_of, planned_schedules, run_details, schedule_details
+from cli.ui.errors import Refusal
+from cli.ui.place import Place
+from cli.ui.terminal import Terminal, clean
+from config import parse_schedule
+from worker.ledger.audit.account import find_person
+from worker.ledger.timetable import TASK, Planned, Timetable, plan, switch
+from worker.services import Services
+from worker.store.client import read_time_ms
+
+_LOOK_S = 0.3
+
+
+async def add_schedule(terminal: Terminal, place: Place, services: Services, name: str, table: dict[str, Any]) -> int:
+    """Put a schedule on the timetable."""
+    settings = place.settings
+    schedule = parse_schedule(name, table, settings.connection_names, base=Path.cwd())
+    timetable = Timetable(services.client, services.keys)
+    if name in await planned_schedules(place, timetable):
+        raise Refusal(
+            f"There is a schedule {name} already; nothing was changed. Remove it first, or take another name."
+        )
+    planned = plan(schedule, None, "added", settings.timezone, datetime.now(UTC))
+    await timetable.put(planned)
+    await services.trail.note(
+        "schedule.added", schedule=name, task=schedule.task, connection=schedule.connection, when=schedule.when
+    )
+    return _finish(terminal, planned, f"Schedule {name} is added. {_next_words(planned)}")
+
+
+async def remove_schedule(terminal: Terminal, place: Place, services: Services, name: str) -> int:
+    """Take a schedule that was added at run time off the timetable."""
+    timetable = Timetable(services.client, services.keys)
+    planned = await find_schedule(place, timetable, name)
+    if name in place.settings.schedules:
+        raise Refusal(
+            f"Schedule {name} stands in {place.settings.source or 'the environment'}: remove it there, or usher schedules disable {name}."
+        )
+    await timetable.remove(name)
+    await services.trail.note("schedule.removed", schedule=name)
+    return _finish(terminal, planned, f"Schedule {name} is removed. Jobs that it started go on.")
+
+
+async def switch_schedule(terminal: Terminal, place: Place, services: Services, name: str, *, off: bool) -> int:
+    """Let a schedule fire no more, or again."""
+    timetable = Timetable(services.client, services.keys)
+    planned = await find_schedule(place, timetable, name)
+    if not off and not planned.schedule.enabled:
+        raise Refusal(f"Schedule {name} is switched off in the configuration (enabled = false): switch it on there.")
+    planned = switch(planned, off=off, now=datetime.now(UTC))
+    await timetable.put(planned)
+    if off:
+        await services.trail.note("schedule.disabled", schedule=name)
+    else:
+        await services.trail.note("schedule.enabled", schedule=name)
+    said = f"Schedule {name} fires no more. To switch it on again: usher schedules enable {name}"
+    return _finish(terminal, planned, said if off else f"Schedule {name} is on. {_next_words(planned)}")
+
+
+def _next_words(planned: Planned) -> str:
+    next_at = planned.next_at
+    return (
+        f"Its next run is at {moment_of(planned, next_at.isoformat())} ({planned.zone})."
+        if next_at
+        else "It is switched off."
+    )
+
+
+def _finish(terminal: Terminal, planned: Planned, sentence: str) -> int:
+    terminal.show(sentence)
+    if terminal.quiet:
+        terminal.print_json(schedule_details(planned, []))
+    return 0
+
+
+async def run_schedule(terminal: Terminal, place: Place, services: Services, name: str, wait_s: float) -> int:
+    """Fire a schedule now, as the beat does, and wait for its result."""
+    timetable = Timetable(services.client, services.keys)
+    planned = await find_schedule(place, timetable, name)
+    connection = planned.schedule.connection or ""
+    if place.private and place.is_built_in(connection):
+        place.need_worker(connection)  # the sandbox runs while a command is attached that asked for it
+    due_ms = await read_time_ms(services.client)
+    await asyncio.to_thread(_publish, TASK, name, due_ms, find_person().name)
+    until_s = asyncio.get_running_loop().time() + wait_s
+    found = None
+    while asyncio.get_running_loop().time() < until_s:
+        found = await timetable.run(name, due_ms)
+        if found is not None and found.ended_ms:
+            break
+        await asyncio.sleep(_LOOK_S)
+    if terminal.quiet:
+        terminal.print_json({"schedule": name, **(run_details(found) if found else {"status": "waiting"})})
+    elif found is None:
+        terminal.warn(f"No worker has begun it yet; it runs when one is free: usher schedules show {name}")
+    elif not found.ended_ms:
+        terminal.warn(f"A worker is at it: usher schedules show {name}")
+    else:
+        terminal.show(clean(found.what))
+        for job in found.jobs:
+            terminal.show(f"To follow it: usher jobs watch {job}")
+    if found is None or not found.ended_ms:
+        return 3
+    return 0 if found.status == "ok" else 1
+
+
+def _publish(task: str, name: str, due_ms: int, by: str) -> None:
+    """Send the firing as the beat does."""
+    from kombu.exceptions import OperationalError
+
+    from worker.app import app
+
+    try:
+        app.send_task(
+            task,
+            kwargs={"name": name, "due_ms": due_ms, "by": by},
+            ignore_result=True,
+            argsrepr=f"(schedule {name}, by hand)",
+            kwargsrepr="{}",
+        )
+    except OperationalError as error:
+        raise Refusal(f"The broker cannot be reached ({type(error).__name__}); nothing was started.") from None

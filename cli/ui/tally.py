@@ -1,0 +1,121 @@
+"""What would become of rows, counted and shown: by a dry run before they are submitted, and to whoever approves them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from cli.ui.terminal import build_table, clean
+from cli.ui.words import many, number
+from tasks.forecast.rows import ForeseenRow, Foresight
+from tasks.rows.domain_slips import DomainNote
+from worker.addresses import fold_address
+from worker.directory.forecast import Would
+from worker.directory.rules import Gap, TenantRules
+
+if TYPE_CHECKING:
+    from cli.ui.terminal import Terminal
+
+SHOWN_DOMAINS: Final = 10
+_SHOWN_SLIPS: Final = 20
+NEVER_KNOWN: Final = "Nobody can tell beforehand: addresses of groups and contacts, partners whose own tenant refuses, Microsoft's abuse detection."
+"""What no permission would let usher see."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Rows by what would become of them and by domain. `gaps`: what could not be looked at."""
+
+    counts: Counter[Would] = field(default_factory=Counter)
+    whys: Counter[tuple[Would, str]] = field(default_factory=Counter)
+    samples: dict[tuple[Would, str], str] = field(default_factory=dict)
+    domains: Counter[str] = field(default_factory=Counter)
+    notes: list[DomainNote] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+
+    def count(self, one: ForeseenRow) -> str:
+        """Count one row; returns its domain."""
+        foreseen = one.foreseen
+        domain = domain_of(one.row)
+        self.counts[foreseen.would] += 1
+        if foreseen.code != "invalid_row":
+            self.domains[domain] += 1
+        if foreseen.why:
+            key = (foreseen.would, foreseen.code)
+            self.whys[key] += 1
+            self.samples.setdefault(key, foreseen.why)
+        return domain
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """Return (would, rows, why) lines, the plain invitations first."""
+        plain = self.counts[Would.INVITE] - sum(n for (would, _), n in self.whys.items() if would is Would.INVITE)
+        lines = [(Would.INVITE.value, number(plain), "")] if plain else []
+        order = list(Would)
+        for (would, code), rows in sorted(self.whys.items(), key=lambda pair: (order.index(pair[0][0]), -pair[1])):
+            why = self.samples[would, code]
+            lines.append((would.value, number(rows), why if rows == 1 or code not in _VARIED else _VARIED[code]))
+        return lines
+
+
+_VARIED = {
+    "invalid_row": "Cannot be sent (reported above).",
+    "duplicate": "The same address as an earlier row.",
+    "blocked_domain": "The domain is not allowed, by the connection's settings or the tenant's.",
+    "cross_tenant": "Cross-tenant access settings keep these domains out.",
+    "already_exists": "Guests of this tenant already; --resend mails again whoever of them has not accepted.",
+    "invited_before": "A job invited them lately; --resend mails again whoever of them has not accepted.",
+    "deleted_lately": "Were deleted lately and can still be restored: an invitation makes a new guest.",
+}
+"""Reasons that differ from row to row, told once."""
+
+
+def domain_of(row: dict[str, object]) -> str:
+    """Return the domain of a row's address."""
+    return fold_address(str(row.get("email", ""))).rpartition("@")[2]
+
+
+def list_gaps(rules: TenantRules, foresight: Foresight) -> list[Gap]:
+    """Return what could not be looked at, once every row was."""
+    return [*rules.gaps, *foresight.gaps, *_unlooked(foresight)]
+
+
+def _unlooked(foresight: Foresight) -> list[Gap]:
+    if foresight.may_not_read:
+        return [Gap("Who is in the tenant already", "User.Read.All")]
+    if foresight.not_looked_up:
+        rows = many(foresight.not_looked_up, "row")
+        return [Gap(f"Whether the guests of {rows} are in the tenant already", why="Graph did not answer for them")]
+    return []
+
+
+def show(terminal: Terminal, tally: Tally) -> None:
+    """Show what would become of the rows, their domains, and what could not be looked at."""
+    from rich.text import Text
+
+    terminal.show("", build_table(("Would", "Rows", "Why"), tally.lines(), right=("Rows",)))
+    show_domains(terminal, tally.notes)
+    not_checked = [*(str(gap) for gap in tally.gaps), NEVER_KNOWN]
+    terminal.show("", Text("Not checked", style="dim"), *(f"  {clean(sentence)}" for sentence in not_checked))
+
+
+def show_domains(terminal: Terminal, notes: list[DomainNote]) -> None:
+    """Show the domains with most rows, and those that look like a slip of the pen."""
+    shown = [note for i, note in enumerate(notes) if i < SHOWN_DOMAINS or note.looks_like][
+        : SHOWN_DOMAINS + _SHOWN_SLIPS
+    ]
+    if shown:
+        table = build_table(("Domain", "Rows", ""), [_domain_line(note) for note in shown], right=("Rows",))
+        terminal.show("", table)
+    if len(notes) > len(shown):
+        terminal.show(f"{number(len(notes) - len(shown))} more domains")
+    private = sum(note.rows for note in notes if note.private)
+    if private:
+        terminal.show(
+            "", f"{many(private, 'row')} at private mail providers: people there leave no trace of whom they work for."
+        )
+
+
+def _domain_line(note: DomainNote) -> tuple[str, str, str]:
+    what = f"did they mean {note.looks_like}?" if note.looks_like else "private mail provider" if note.private else ""
+    return note.domain, number(note.rows), what

@@ -1,0 +1,130 @@
+"""The plan: what is said of a job before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cli.invite.plan import Plan, build_plan
+from cli.ui.words import many, span
+from tasks.checks.connection import Tenant
+from tasks.submit import Loaded
+from worker.ledger.gates import Gate, HoldReason
+from worker.ledger.loading import Loading
+from worker.ledger.model import Lane
+from worker.ledger.quota import Bucket
+
+BUCKETS = [Bucket("invitations", 150, 5_000), Bucket("writes", 3_000, 150_000)]
+CONTOSO = Tenant("Contoso", "contoso.com")
+
+
+def plan(*, pilot: int = 0, tenant: Tenant | None = CONTOSO, more: dict[str, Any] | None = None, **loaded: Any) -> Plan:
+    """The plan of 100 rows, 98 of them to be sent, unless told otherwise."""
+    given: dict[str, Any] = {"rows": 100, "to_send": 98, "mails": 98} | loaded
+    options: dict[str, Any] = {"gate": Gate(), "jobs_before": 3} | (more or {})
+    made = Loaded(Loading("k7m2aaaaaa", "contoso", Lane.BULK, pilot), **given)
+    return build_plan(made, "contoso", buckets=BUCKETS, tenant_id="11111111-2222", tenant=tenant, **options)
+
+
+def test_the_counts_add_up_to_the_rows() -> None:
+    """As in every object of --json."""
+    counts = plan(rows=100, to_send=90, bad_count=4, duplicates=5, blocked=1).counts
+    assert counts["rows"] == sum(count for name, count in counts.items() if name != "rows") == 100
+
+
+def test_the_plan_names_rows_mails_tenant_and_time() -> None:
+    """The tenant by name where it can be read, else by id."""
+    told = dict(plan(rows=9_000, to_send=9_000, mails=8_000).lines())
+    assert told["Rows"] == "9,000 rows"
+    assert told["To send"] == "9,000 invitations"
+    assert told["E-mails"] == "8,000, sent by Microsoft"
+    assert told["Tenant"] == "Contoso (contoso.com) (connection contoso)"
+    assert told["Time"] == "at least 5 min, as the quota goes"
+    assert "11111111-2222" in dict(plan(tenant=None).lines())["Tenant"]
+    assert dict(plan(mails=0).lines())["E-mails"] == "none"
+    assert "nobody" in dict(plan(more={"rehearsal": True}).lines())["E-mails"]
+    unlooked = replace(plan(), at_most=True)
+    told = dict(unlooked.lines())
+    assert told["To send"] == "at most 98 invitations"
+    assert told["E-mails"] == "at most 98, sent by Microsoft; guests who are there already get none"
+    assert unlooked.question.startswith("Send at most 98 invitations with 98 e-mails to the tenant")
+
+
+@pytest.mark.parametrize(
+    ("loaded", "more", "words"),
+    [
+        ({"members": 1}, {}, "1 row asks for a member, not a guest (user_type): a member may"),
+        ({"members": 2}, {}, "2 rows ask for members, not guests (user_type): a member may"),
+        ({"with_message": 1}, {}, "1 row with a message of its own: Microsoft leaves it out"),
+        ({"with_message": 2}, {}, "2 rows with a message of their own: Microsoft leaves it out"),
+        ({"language_ignored": 2}, {}, "Microsoft ignores the language"),
+        ({"with_steps": 2}, {}, "only the invitation is sent"),
+        ({}, {"jobs_before": 0}, "has never finished a job"),
+        ({}, {"daily_limit": 40}, "this list takes 3 days"),
+        ({}, {"in_doubt_before": 2}, "may get a second e-mail"),
+        ({}, {"gate": Gate(True, HoldReason.OPERATOR, "Audit week.")}, "The connection is held: Audit week."),
+    ],
+)
+def test_known_risks_are_said(loaded: dict[str, Any], more: dict[str, Any], words: str) -> None:
+    """Each in a sentence; none of them without its cause."""
+    assert any(words in risk for risk in plan(more=more, **loaded).risks)
+    assert plan().risks == ()
+
+
+def test_the_onmicrosoft_cap_is_said_where_mail_goes_out() -> None:
+    """Not where Microsoft sends none, nor in a rehearsal."""
+    tenant = Tenant("Contoso", "contoso.onmicrosoft.com")
+    assert any("contoso.onmicrosoft.com" in risk for risk in plan(tenant=tenant).risks)
+    assert plan(tenant=tenant, mails=0).risks == ()
+    assert plan(tenant=tenant, more={"rehearsal": True}).risks == ()
+
+
+def test_a_first_try_of_a_few_rows_or_a_pilot_needs_no_advice() -> None:
+    """Whoever is careful is not told to be careful."""
+    assert plan(rows=5, to_send=5, mails=5, more={"jobs_before": 0}).risks == ()
+    assert plan(pilot=5, more={"jobs_before": 0}).risks == ()
+
+
+def test_the_question_names_rows_mails_and_tenant() -> None:
+    """A yes is a yes; anything else is not."""
+    asked = plan()
+    assert asked.question == "Send 98 invitations with 98 e-mails to the tenant Contoso (contoso.com)? [y/N]"
+    assert [asked.accepts(answer) for answer in ("y", "Yes ", "", "n", "contoso")] == [True, True, False, False, False]
+
+
+def test_above_500_rows_the_answer_is_the_connections_name() -> None:
+    """Nobody types it by habit; a pilot is asked for by its own size."""
+    asked = plan(rows=501, to_send=501, mails=0)
+    assert "(contoso)" in asked.question
+    assert "without e-mail" in asked.question
+    assert [asked.accepts(answer) for answer in ("y", "Contoso", "contos")] == [False, True, False]
+    assert not plan(rows=5000, to_send=5000, pilot=10).wants_name
+
+
+def test_a_pilot_as_large_as_the_list_is_none() -> None:
+    """Then the list is simply sent."""
+    assert plan(pilot=98).pilot == 0
+    assert plan(pilot=97).pilot == 97
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "less than a second"),
+        (42, "42 s"),
+        (200, "3 min 20 s"),
+        (1800, "30 min"),
+        (7500, "2 h 5 min"),
+        (200_000, "2 days 7 h"),
+    ],
+)
+def test_times_are_read_at_a_glance(seconds: float, words: str) -> None:
+    """Two units at most."""
+    assert span(seconds) == words
+
+
+def test_one_row_is_not_one_rows() -> None:
+    """And thousands have commas."""
+    assert [many(count, "row") for count in (0, 1, 12345)] == ["0 rows", "1 row", "12,345 rows"]
