@@ -15,12 +15,15 @@ import click
 from cli.ui.session import Session
 
 COMMANDS = {
-    "invite": ("invite", "Invite a list of people, or single addresses, as guests."),
-    "jobs": ("jobs", "List jobs, follow them, fetch results, pause, resume, cancel, retry, delete."),
+    "invite": ("invite.command", "Invite a list of people, or single addresses, as guests."),
+    "jobs": ("jobs.commands", "List jobs, follow them, fetch results, pause, resume, cancel, retry, delete."),
     "guests": ("guests", "List all that is held about a person, or forget them."),
     "audit": ("audit", "Show or export who did what."),
-    "connections": ("connections", "Add connections, get them consented to, check them, hold them, reopen them."),
-    "schedules": ("schedules", "What usher does by itself: list, add, remove, enable, disable, run at once."),
+    "connections": (
+        "connections.commands",
+        "Add connections, get them consented to, check them, hold them, reopen them.",
+    ),
+    "schedules": ("schedules.commands", "What usher does by itself: list, add, remove, enable, disable, run at once."),
     "doctor": ("doctor", "Look whether everything is as it should be, and say what to do where it is not."),
     "key": ("key", "Make a key for the ledger."),
     "worker": ("programs", "Run a worker."),
@@ -30,7 +33,7 @@ COMMANDS = {
     "sandbox": ("programs", "Run a local stand-in for Entra and Graph, to rehearse against."),
     "up": ("programs", "Keep the private stack running: server, worker, beat, Flower."),
 }
-"""Command → the module beside this one that holds it, and its line in `usher --help`, which loads none of them."""
+"""Command → the module below this package that holds it, and its line in `usher --help`, which loads none of them."""
 
 
 class LazyGroup(click.Group):

@@ -185,10 +185,7 @@ app = Celery(
 )
 app.add_defaults(_configure)
 
-from worker.process import bootsteps
-from worker.process import flower as pages  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
-from worker.process import flower_options as page_options
-from worker.process import log_setup as celery_logs
+from worker.process import bootsteps, flower, flower_options, log_setup  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
 
 bootsteps.register(app)
-app.user_options["preload"].add(page_options.preload_option())
+app.user_options["preload"].add(flower_options.preload_option())

@@ -16,8 +16,8 @@ _IN_CODE = re.compile(r"""["']((?:job|connection|everything|tenant|guest|schedul
 def test_the_page_names_every_kind_of_event() -> None:
     """As the code spells them."""
     sources = [
-        *(path for path in ROOT.glob("worker/*.py") if path.name != "audit.py"),  # which only lists them
-        *ROOT.glob("worker/scripts/*.lua"),
+        *(path for path in ROOT.glob("worker/**/*.py") if path.name != "trail.py"),  # which only lists them
+        *ROOT.glob("worker/ledger/scripts/*.lua"),
         *ROOT.glob("cli/guests.py"),
         *ROOT.glob("cli/schedules/changes.py"),
     ]
