@@ -267,3 +267,13 @@ async def test_the_index_takes_at_most_64_bytes_a_guest(desk: Desk) -> None:
 def _bucket(digest: bytes) -> int:
     assert len(digest) == HASH_BYTES
     return digest[0] * 16 + digest[1] // 16
+
+
+async def test_an_offered_chunk_that_has_ended_meanwhile_is_not_claimed(desk: Desk) -> None:
+    """A late answer ends its last row, and it is folded: there is nothing to run, and nothing to read."""
+    job = await desk.load(101)
+    ticket, *_ = await desk.tick()
+    outcomes = [Outcome(row, RowState.INVITED) for row in range(100)]
+    await desk.ledger.record_batch(job, 0, "contoso", ticket.lane, 1, outcomes)
+    assert await desk.ledger.fold(job, 0)
+    assert await desk.ledger.claim(ticket) is None

@@ -1,6 +1,7 @@
 -- Turns an offer into a lease, once. An offer that is void or already claimed answers nothing: its message is a no-op.
 -- One of a newer ledger is left to newer workers. While everything is held it is given back: not even a look-up before the first send is made then,
 -- for in a restored ledger it would take whoever was invited since the backup for a guest of before (`usher jobs verify` can tell them apart).
+-- So is one with nothing left to send, whose rows may be folded: a late answer, or the directory, has ended the last of them.
 -- KEYS: offers, leases, offered-of, job, chunk, schema, hold
 -- ARGV: prefix, ticket, lease_ms, settle_ms, schema version
 -- Returns false, or {now, st, at, rows, base, job's options, last batch begun, chunks, looked up at (0: not yet), 1 if rows of its job may have
@@ -16,7 +17,7 @@ if t.lane == 'd' then
 end
 local state = redis.call('HGET', KEYS[4], 'state')
 local letters = redis.call('HGET', KEYS[5], 'st')
-if state ~= 'running' or not letters or is_quiet(ARGV[1]) or redis.call('EXISTS', KEYS[7]) == 1 then
+if state ~= 'running' or not letters or not string.find(letters, '[.q]') or is_quiet(ARGV[1]) or redis.call('EXISTS', KEYS[7]) == 1 then
   give_back(ARGV[1], ticket, tonumber(ARGV[4]), now)
   return false
 end
