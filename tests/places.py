@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.processes import USHER, plain_environment, wait_until
+from tests.processes import plain_environment, run_command, wait_until
 from tests.sandboxes import connection_table, run_sandbox
 from tests.terminals import Terminal
 from worker.stack.attachment import read_status
@@ -63,19 +62,9 @@ class Place:
     folder: Path
     env: dict[str, str]
 
-    def usher(self, *arguments: str, text: str | None = None, **env: str) -> Result:
+    def usher(self, *arguments: str, text: str = "", **env: str) -> Result:
         """Run a command to its end, without a terminal."""
-        done = subprocess.run(
-            [*USHER, *arguments],
-            env=self.env | env,
-            cwd=self.folder,
-            input=text if text is not None else "",
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Result(done.returncode, done.stdout, done.stderr)
+        return Result(*run_command(arguments, self.env | env, self.folder, text))
 
     def write(self, name: str, text: str | bytes) -> str:
         """Write a file and return its path."""

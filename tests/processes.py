@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -62,10 +66,39 @@ def running(argv: Sequence[str], log: Path, env: dict[str, str], cwd: Path) -> I
                 process.wait(5)
 
 
+@functools.cache
+def quick_usher() -> tuple[str, ...]:
+    """Return what starts `usher` quickly, for commands that are only run to their end (`tests.forks`)."""
+    folder = tempfile.mkdtemp(prefix="uq-", dir="/tmp")
+    program, path = str(ROOT / "tests" / "forks.py"), f"{folder}/s"
+    server = subprocess.Popen(
+        (sys.executable, "-P", program, "serve", path),
+        env=plain_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdout
+    assert server.stdout.readline() == b"ready\n"
+
+    def end() -> None:
+        server.communicate()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)
+    return sys.executable, "-S", "-E", program, "run", path
+
+
 def run_command(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, text: str = "") -> Ended:
     """Run `usher` to its end, without a terminal, with `text` on its standard input."""
     done = subprocess.run(
-        (*USHER, *arguments), env=env, cwd=cwd, input=text, capture_output=True, text=True, timeout=60, check=False
+        (*quick_usher(), *arguments),
+        env=env,
+        cwd=cwd,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Ended(done.returncode, done.stdout, done.stderr)
