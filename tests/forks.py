@@ -36,9 +36,9 @@ def serve(path: str) -> None:
 
     import msal  # noqa: F401 - commands load it as late as they can
 
-    import tasks.cli
+    import cli
 
-    for module in pkgutil.walk_packages(tasks.cli.__path__, "tasks.cli."):
+    for module in pkgutil.walk_packages(cli.__path__, "cli."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     gc.freeze()
@@ -97,4 +97,4 @@ if __name__ == "__main__":
     serve(sys.argv[2])
     import runpy
 
-    runpy.run_module("tasks.cli", run_name="__main__", alter_sys=True)
+    runpy.run_module("cli", run_name="__main__", alter_sys=True)
