@@ -1,6 +1,6 @@
 """The sections of the configuration: what may stand in each, its defaults, its form. The only list of the settings there are.
 
-What goes for several sections at once is checked in `reader.py`; the tables with names are in `commands.py` and `commands.py`.
+What goes for several sections at once is checked in `reader.py`; the tables with names are in `connections.py` and `schedules.py`.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class GuestList:
 
     @property
     def reader(self) -> RecordReader:
-        """What reads it, for those who want the file itself and not its guests (`joining`)."""
+        """What reads it, for those who want the file itself and not its guests (`join.py`)."""
         return self._reader
 
     @property
@@ -138,7 +138,7 @@ class GuestList:
         return iter(self._reader)
 
     def rows(self, defaults: Mapping[str, Any] | None = None) -> Iterator[ValidRow | BadRow]:
-        """Yield every record checked; `defaults` come from `rows.validate_defaults`. Raises `InputError` as `records` does."""
+        """Yield every record checked; `defaults` come from `row.validate_defaults`. Raises `InputError` as `records` does."""
         given = defaults or {}
         sample = self.sample
         for record in self._reader:

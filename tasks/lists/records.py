@@ -17,7 +17,7 @@ from tasks.rows.row import BadRow
 class RawRecord(NamedTuple):
     """One record as it stood in the file: `values` by field name, only those that were given.
 
-    `number` counts records from 1, `line` is the physical line the record begins on. A named tuple for speed, as in `rows`.
+    `number` counts records from 1, `line` is the physical line the record begins on. A named tuple for speed, as `tasks.rows.row` has.
     """
 
     number: int

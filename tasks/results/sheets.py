@@ -23,7 +23,7 @@ _NO_LIBRARY: Final = (
     "--format csv needs nothing."
 )
 _NOT_IN_XML: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_LONGEST: Final = 32_767  # characters in a cell: the page named in `workbook`
+_LONGEST: Final = 32_767  # characters in a cell: the page named in `tasks/lists/excel/workbook.py`
 _WIDTHS: Final = {"email": 34, "display_name": 24, "error_message": 60, "redeem_url": 24, "finished_at": 26}
 
 

@@ -2,7 +2,7 @@
 
 Both hold the same columns in the same order, and both can be fed back into `usher invite`. CSV lines end in `\\n`, not in RFC
 4180's `\\r\\n`: every spreadsheet reads both, while `cut`, `awk` and `diff` would find a `\\r` in the last column. A list with its
-outcomes beside it (`joining`) is written by the same hands, in the list's own way.
+outcomes beside it (`join.py`) is written by the same hands, in the list's own way.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Table(NamedTuple):
 
 
 def results_table(outcomes: Iterable[Mapping[str, Any]]) -> Table:
-    """Return a job's results as a table. Text that a spreadsheet would run as a formula is escaped (`spreadsheet.escape_cell`).
+    """Return a job's results as a table. Text that a spreadsheet would run as a formula is escaped (`tasks.rows.escaping`).
 
     Missing and None become empty cells; other keys than the fixed columns are left out.
     """

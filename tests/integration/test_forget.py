@@ -10,7 +10,7 @@ import pytest
 
 from tests.ledgers import Desk, open_desk
 from worker.errors import LedgerBusy, LedgerError, SealBroken
-from worker.ledger import packing as blobs
+from worker.ledger import packing
 from worker.ledger.batches import Ledger
 from worker.ledger.guest_index import GuestIndex
 from worker.ledger.model import IndexPlace, Lane, Options, Outcome, RowState
@@ -82,11 +82,11 @@ async def everything(desk: Desk) -> str:
             if b":chunk:" not in raw:
                 pass
             elif name == b"rows":
-                value = repr(blobs.unpack_rows(value)).encode()
+                value = repr(packing.unpack_rows(value)).encode()
             elif name == b"out":
-                value = repr(blobs.unpack_finished(value)).encode()
+                value = repr(packing.unpack_finished(value)).encode()
             elif name[:1] == b"o" and name[1:].isdigit():
-                value = repr(blobs.unpack_outcomes(value)).encode()
+                value = repr(packing.unpack_outcomes(value)).encode()
             found.append(f"{raw!r} {name!r} {value!r}")
     return "\n".join(found).lower()
 
@@ -173,7 +173,7 @@ async def test_a_fold_that_was_read_before_brings_nobody_back(desk: Desk) -> Non
     await send(desk, rows, range(5))
     key = desk.keys.chunk("first", 0)
     fields = await desk.ledger.client.hgetall(key)
-    late = blobs.pack_finished(rows, [])
+    late = packing.pack_finished(rows, [])
     await forget_ann(desk)
     fold = desk.ledger._scripts["fold_chunk"]
     assert not await fold(keys=[key], args=[fields[b"no"], late, b""])

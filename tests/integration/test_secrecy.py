@@ -30,7 +30,7 @@ import redis
 from tests.processes import CELERY, plain_environment, running, wait_until
 from tests.sandboxes import connection_table
 from tests.ushers import Usher, run_usher
-from worker.ledger import packing as blobs
+from worker.ledger import packing
 
 MARK = "private.example"
 """Every address ends so."""
@@ -141,7 +141,7 @@ def _poison(usher: Usher) -> None:
     ]
     with contextlib.closing(redis.Redis.from_url(usher.redis_url)) as made:
         database: Any = made
-        database.hset(f"usher:chunk:{told['job']}:0", "rows", blobs.pack_rows(bad))
+        database.hset(f"usher:chunk:{told['job']}:0", "rows", packing.pack_rows(bad))
         assert usher.run("connections", "reopen", "contoso").status == 0
         wait_until(lambda: "A fault of usher" in usher.log(), 20, "the poison in the log")
     assert usher.ask("usher.cancel", told["job"])["state"] == "cancelled"

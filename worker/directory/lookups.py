@@ -110,7 +110,7 @@ class LookUps:
         return may_try(token) if token.roles is not None else self._allowed.get(connection.name, True)
 
     async def find(self, connection: Connection, addresses: Sequence[str], lane: Lane = Lane.BULK) -> Found:
-        """Look up to `directory.MOST_ADDRESSES` folded addresses up, mostly at once. Raises redis-py's outages only."""
+        """Look up to `users.MOST_ADDRESSES` folded addresses up, mostly at once. Raises redis-py's outages only."""
         if not addresses:
             return Found({})
         services = self._services

@@ -2,7 +2,7 @@
 
 Each method is one Lua script, so each happens whole or not at all, on Redis's clock. What a script does and promises stands
 at its head (`scripts/*.lua`); this module gives them names, types and values. Beside it: who is here (`presence.py`),
-rows in doubt (`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`commands.py`).
+rows in doubt (`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`jobs.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from worker.errors import LedgerTooNew
 from worker.graph.batch import BATCH_LIMIT
 from worker.graph.latency import UNKNOWN_S
-from worker.ledger import packing as blobs
+from worker.ledger import packing
 from worker.ledger.audit.trail import Trail
 from worker.ledger.chunk_contents import ChunkContents, can_open_links, links_context, read_chunk
 from worker.ledger.doubts import Doubts
@@ -191,7 +191,7 @@ class Ledger:
             ticket,
             letters,
             reply[2].decode() or "0" * len(letters),
-            blobs.unpack_rows(reply[3]),
+            packing.unpack_rows(reply[3]),
             int(reply[4]),
             Options(**orjson.loads(reply[5])),
             int(reply[6]),
@@ -314,11 +314,11 @@ class Ledger:
         stored = end.outcomes if end else outcomes
         args: list[Any] = [k.prefix, job, chunk, connection, lane.value, batch, to_ms(self.settle_s)]
         for_now = end is None
-        args += [blobs.pack_outcomes(stored, for_now=for_now), self._seal_links(stored, job, chunk, for_now=for_now)]
+        args += [packing.pack_outcomes(stored, for_now=for_now), self._seal_links(stored, job, chunk, for_now=for_now)]
         args += [index.base if index else ""]
         counted = refusals is not None and (refusals.in_a_row > 0 or refusals.share < 1)
         args += [refusals.in_a_row, refusals.share, ",".join(refusals.marks)] if counted and refusals else [0, 1, ""]
-        args += [blobs.pack_head(end.rows, end.outcomes, end.packed), end.blobs] if end else [b"", 0]
+        args += [packing.pack_head(end.rows, end.outcomes, end.packed), end.blobs] if end else [b"", 0]
         kept = self.trail.pack(connection, end.base, lane, end.outcomes, index) if end else b""
         args += [kept, self.trail.keep_ms]
         args.append(
@@ -351,7 +351,7 @@ class Ledger:
             return False  # folded without its key they would be lost; reading sees no difference
         contents = read_chunk(fields, sealer, links_context(job, chunk))
         finished = [o for o in contents.outcomes if o is not None]
-        packed = blobs.pack_finished(contents.rows, finished)
+        packed = packing.pack_finished(contents.rows, finished)
         links = self._seal_links(finished, job, chunk)
         kept = await self._kept_of(job, contents)
         folded = await self._scripts["fold_chunk"](
@@ -373,7 +373,7 @@ class Ledger:
     def _seal_links(self, outcomes: Sequence[Outcome], job: str, chunk: int, *, for_now: bool = False) -> bytes:
         """Return the outcomes' links as they are stored; nothing where there are none, or no key to seal them with."""
         sealer = find_or_none(self.sealer)
-        links = blobs.pack_links(outcomes, for_now=for_now) if sealer else b""
+        links = packing.pack_links(outcomes, for_now=for_now) if sealer else b""
         return sealer.seal(links, links_context(job, chunk)) if links and sealer else b""
 
     async def find_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.errors import SealBroken
-from worker.ledger import packing as blobs
+from worker.ledger import packing
 from worker.ledger.model import Outcome
 from worker.store.seal import Sealer
 
@@ -36,14 +36,14 @@ def read_chunk(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes
     found: dict[int, Outcome] = {}
     links: dict[int, str] = {}
     if b"out" in fields:
-        rows, outcomes = blobs.unpack_finished(fields[b"out"])
+        rows, outcomes = packing.unpack_finished(fields[b"out"])
         found = {o.index: o for o in outcomes}
         links = _open_links(fields.get(b"lnk"), sealer, context)
     else:
-        rows = blobs.unpack_rows(fields[b"rows"])
+        rows = packing.unpack_rows(fields[b"rows"])
         for number in range(1, int(fields.get(b"no", 0)) + 1):
             part = _open_links(fields.get(b"l%d" % number), sealer, context)
-            for outcome in blobs.unpack_outcomes(fields[b"o%d" % number]):
+            for outcome in packing.unpack_outcomes(fields[b"o%d" % number]):
                 # A blob may hold outcomes that came too late: the row's letter says which one counts.
                 if outcome.index not in found and outcome.letter.value == letters[outcome.index]:
                     found[outcome.index] = outcome
@@ -71,6 +71,6 @@ def _open_links(sealed: bytes | None, sealer: Sealer | None, context: bytes) -> 
         return {}
 
     try:
-        return blobs.unpack_links(sealer.open(sealed, context))
+        return packing.unpack_links(sealer.open(sealed, context))
     except SealBroken:
         return {}

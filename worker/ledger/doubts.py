@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
-from worker.ledger import packing as blobs
+from worker.ledger import packing
 from worker.ledger.keys import Keys
 from worker.ledger.model import Lane, Lease, Options
 from worker.ledger.scripts import Scripts, to_ms
@@ -65,7 +65,7 @@ class Doubts:
         if rows is None or options is None:
             return [], "", Options(), Lane.BULK
         return (
-            blobs.unpack_rows(rows),
+            packing.unpack_rows(rows),
             (attempts or b"").decode(),
             Options(**orjson.loads(options)),
             Lane(lane.decode()),

@@ -33,7 +33,7 @@ class JobRows:
             yield read_chunk(fields, None, b"")
 
     async def refused(self, job: str) -> AsyncIterator[tuple[RowState, str, dict[str, Any]]]:
-        """Yield the rows that failed or stayed in doubt, each with its code, as they were submitted (`blobs.pack_finished`)."""
+        """Yield the rows that failed or stayed in doubt, each with its code, as they were submitted (`packing.pack_finished`)."""
         async for contents in self.chunks(job):
             for row, letter, outcome in zip(contents.rows, contents.letters, contents.outcomes, strict=True):
                 if letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT):

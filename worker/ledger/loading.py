@@ -1,4 +1,4 @@
-"""A job being loaded: rows are put in one by one and become the chunks that are stored. `commands.py` writes them."""
+"""A job being loaded: rows are put in one by one and become the chunks that are stored. `jobs.py` writes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from worker.ledger import packing as blobs
+from worker.ledger import packing
 from worker.ledger.model import Lane, Outcome, RowState
 
 CHUNK_ROWS = 100
@@ -65,10 +65,10 @@ class Loading:
         fields: dict[str, Any] = {
             "base": self.rows - len(self._rows) + 1,
             "st": "".join(self._letters),
-            "rows": blobs.pack_rows(self._rows),
+            "rows": packing.pack_rows(self._rows),
         }
         if self._outcomes:
-            fields |= {"no": 1, "o1": blobs.pack_outcomes(self._outcomes)}
+            fields |= {"no": 1, "o1": packing.pack_outcomes(self._outcomes)}
         self._ready.append((self.chunks, fields))
         self.bytes += sum(len(value) for value in fields.values() if not isinstance(value, int)) + CHUNK_BYTES
         self.chunks += 1

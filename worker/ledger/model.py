@@ -121,7 +121,7 @@ class Lease:
     )
     suspect: bool = False  # rows of its job may have left without the ledger's knowledge: it is older than the server
     lost: bool = False
-    packed: bytes = field(default=b"", repr=False)  # its rows as the ledger has them (`blobs.pack_rows`)
+    packed: bytes = field(default=b"", repr=False)  # its rows as the ledger has them (`packing.pack_rows`)
 
     def pending(self) -> list[int]:
         """Indexes of the rows left to send."""

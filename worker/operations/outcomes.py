@@ -29,7 +29,7 @@ class Consequences:
     token_refused: bool = False
     processed: int = 0  # rows that Graph gave a verdict on: its gate is open
     blocked_domains: dict[str, Verdict] = field(default_factory=dict)
-    begun: int = 0  # rows that this process had begun when these left (`usage.Begun`)
+    begun: int = 0  # rows that this process had begun when these left (`limit_header.Begun`)
     elapsed_s: float = 0.0  # from their mark to their answers
 
 

@@ -14,7 +14,7 @@ from unicodedata import normalize
 
 from worker.addresses import fold_address, spellings
 from worker.errors import LedgerBusy, LedgerError
-from worker.ledger import packing as blobs
+from worker.ledger import packing
 from worker.ledger.batches import Ledger
 from worker.ledger.chunk_contents import links_context, read_chunk
 from worker.ledger.erasing import note_erased
@@ -123,7 +123,7 @@ async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
         ended, chunks = await client.hmget(keys.job(job), "finished_at", "chunks")
         for number in range(int(chunks or 0)):
             rows, packed = await client.hmget(keys.chunk(job, number), "rows", "out")
-            contents = blobs.unpack_rows(rows) if rows else blobs.unpack_finished(packed)[0] if packed else []
+            contents = packing.unpack_rows(rows) if rows else packing.unpack_finished(packed)[0] if packed else []
             if not any(without_person(row, who) is not row for row in contents):
                 continue
             if not ended:
@@ -166,22 +166,22 @@ def _changes(
     folded = b"out" in fields
     if not folded and b"rows" not in fields:
         return 0, {}
-    rows, outcomes = blobs.unpack_finished(fields[b"out"]) if folded else (blobs.unpack_rows(fields[b"rows"]), [])
+    rows, outcomes = packing.unpack_finished(fields[b"out"]) if folded else (packing.unpack_rows(fields[b"rows"]), [])
     kept = [without_person(row, who) for row in rows]
     named = [i for i, (old, new) in enumerate(zip(rows, kept, strict=True)) if old is not new]
     theirs = {i for i in named if not kept[i]["email"]}
     new: dict[bytes, bytes] = {}
     if folded:
-        new[b"out"] = blobs.pack_finished(kept, [_silent(o, who) for o in outcomes])
+        new[b"out"] = packing.pack_finished(kept, [_silent(o, who) for o in outcomes])
     else:
-        new[b"rows"] = blobs.pack_rows(kept)
+        new[b"rows"] = packing.pack_rows(kept)
         for name in fields:
             if name[:1] == b"o" and name[1:].isdigit():
-                new[name] = blobs.pack_outcomes(_silent(o, who) for o in blobs.unpack_outcomes(fields[name]))
+                new[name] = packing.pack_outcomes(_silent(o, who) for o in packing.unpack_outcomes(fields[name]))
     for name, links in _open_links(fields, sealer, context).items():
         if theirs.isdisjoint(links):
             continue
-        packed = blobs.pack_links(
+        packed = packing.pack_links(
             Outcome(i, RowState.INVITED, redeem_url=link) for i, link in links.items() if i not in theirs
         )
         new[name] = sealer.seal(packed, context) if packed and sealer else b""
@@ -219,4 +219,4 @@ def _open_links(fields: Mapping[bytes, bytes], sealer: Sealer | None, context: b
         raise LedgerError(
             "The ledger holds sealed links, one of which may be this person's, and there is no key to open them: set [ledger].key."
         )
-    return {name: blobs.unpack_links(sealer.open(value, context)) for name, value in sealed.items() if sealer}
+    return {name: packing.unpack_links(sealer.open(value, context)) for name, value in sealed.items() if sealer}

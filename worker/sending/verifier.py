@@ -20,7 +20,7 @@ from worker.channels import INVITE
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.errors import TokenUnavailable
 from worker.graph.users import MOST_ADDRESSES
-from worker.ledger import packing as blobs
+from worker.ledger import packing
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import Lane, Options, Outcome, RowState
 from worker.operations.invite import wants_mail
@@ -256,7 +256,7 @@ async def _open_chunks(services: Services) -> AsyncIterator[tuple[str, _Chunk]]:
                 name.decode(),
                 _Chunk(
                     *(job, number, Lane(lane.decode()), Options(**orjson.loads(options))),
-                    *(blobs.unpack_rows(rows), letters.decode(), (attempts or b"").decode()),
+                    *(packing.unpack_rows(rows), letters.decode(), (attempts or b"").decode()),
                 ),
             )
 

@@ -3,7 +3,7 @@
 Two things are kept, by generations of 30 days, each of which Redis removes `[ledger].audit_keep` after its end:
 
 - *events*, a stream: a job was submitted, approved, paused, deleted; a connection was held or reopened; a person was forgotten;
-- *rows*, a hash of one small blob a chunk (`audit_rows`), written by the same script that folds a finished chunk, so it costs no
+- *rows*, a hash of one small blob a chunk (`rows.py`), written by the same script that folds a finished chunk, so it costs no
   command and is there exactly once; a chunk that a job leaves unfinished is written when the job ends or is deleted.
 
 Entries are only ever added. The one change there is: forgetting a person takes the hash of their address out of the rows.
