@@ -72,7 +72,7 @@ def _run(session: Session, who: str, work: _Work) -> int:
 
 async def _ask(terminal: Terminal, place: Place, services: Services, *, yes: bool) -> None:
     """Say what may bring the person back, and ask a person who is there. Raises `Refusal` for anything but a yes."""
-    from cli.schedules.views import planned_schedules
+    from cli.schedules.showing import planned_schedules
     from worker.ledger.timetable import Timetable
 
     table = await planned_schedules(place, Timetable(services.client, services.keys))

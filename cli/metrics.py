@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
     from worker.metrics.endpoint import Address
-    from worker.metrics.snapshot import Look, Observer
+    from worker.metrics.snapshot import Observer, Snapshot
 
 _LOOK_FOR_S = 8.0
 """Prometheus gives a scrape up after 10 s unless told otherwise; it is to hear that the ledger is away."""
@@ -91,7 +91,7 @@ class _Page:
             look = await self._look()
         return build_registry(build_metrics(look, self._version, self._connections, self._schedules))
 
-    async def _look(self) -> Look | None:
+    async def _look(self) -> Snapshot | None:
         from redis.exceptions import RedisError
 
         from worker.store.client import describe

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.processes import CELERY, running
 from tests.sites import Site
-from worker.ledger.timetable import Run, Timetable
+from worker.ledger.timetable import ScheduledRun, Timetable
 from worker.store.client import OUTAGE
 
 
@@ -35,21 +35,21 @@ class Beats:
         text = re.sub(r"\[schedules\..*", "", path.read_text(), flags=re.DOTALL)
         path.write_text(top + text.rstrip() + "\n" + "\n".join(schedules))
 
-    async def runs(self, name: str) -> list[Run]:
+    async def runs(self, name: str) -> list[ScheduledRun]:
         """Return the ended runs of a schedule, the newest first; none while Redis is away."""
         with suppress(*OUTAGE):
             return [run for run in await self.timetable.runs(name) if run.ended_ms]
         return []
 
-    async def until_run(self, name: str, more_than: int = 0, within_s: float = 40) -> Run:
+    async def until_run(self, name: str, more_than: int = 0, within_s: float = 40) -> ScheduledRun:
         """Wait for a run to end, beyond those that there were."""
 
-        async def look() -> Run | None:
+        async def look() -> ScheduledRun | None:
             runs = await self.runs(name)
             return runs[0] if len(runs) > more_than else None
 
         try:
-            run: Run = await self.site.until(f"a run of {name}", look, within_s)
+            run: ScheduledRun = await self.site.until(f"a run of {name}", look, within_s)
         except AssertionError as error:
             raise AssertionError(f"{error}\n" + "\n".join(log.read_text()[-3000:] for log in self.logs)) from None
         return run

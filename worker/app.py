@@ -18,22 +18,22 @@ from kombu.entity import Exchange, Queue
 
 from worker.ledger.keys import Keys
 from worker.process.broker import guard_broker
-from worker.process.place import Place, find_place
+from worker.process.process_settings import ProcessSettings, find_process_settings
 from worker.queues import BULK, NOW, OWN, PRODUCERS, SCHEDULES, THREADS
 from worker.store.sentinel_url import SentinelUrl, read_sentinel_url
 
 
-def build_settings(place: Place) -> dict[str, Any]:
-    """Return Celery's settings for a place. Pure."""
-    prefix = place.settings().ledger.prefix
-    redis_broker = not place.broker_url.startswith("amqp")
-    quorum = place.settings().broker.quorum and not redis_broker
-    broker, results = read_sentinel_url(place.broker_url), read_sentinel_url(place.result_url)
-    beat_url, beat_options = _beat_redis(place.redis_url)
+def build_settings(own: ProcessSettings) -> dict[str, Any]:
+    """Return Celery's settings for one process. Pure."""
+    prefix = own.settings().ledger.prefix
+    redis_broker = not own.broker_url.startswith("amqp")
+    quorum = own.settings().broker.quorum and not redis_broker
+    broker, results = read_sentinel_url(own.broker_url), read_sentinel_url(own.result_url)
+    beat_url, beat_options = _beat_redis(own.redis_url)
     return {
-        "broker_url": broker.for_celery if broker else place.broker_url,
-        "broker_use_ssl": broker.tls if broker else _amqp_tls(place.broker_url),
-        "result_backend": results.for_celery if results else place.result_url,
+        "broker_url": broker.for_celery if broker else own.broker_url,
+        "broker_use_ssl": broker.tls if broker else _amqp_tls(own.broker_url),
+        "result_backend": results.for_celery if results else own.result_url,
         "redis_backend_use_ssl": results.tls if results else None,
         "task_serializer": "json",
         "result_serializer": "json",
@@ -68,7 +68,7 @@ def build_settings(place: Place) -> dict[str, Any]:
         "broker_channel_error_retry": True,
         "redis_socket_timeout": 15,
         "redis_socket_connect_timeout": 5,
-        "redis_socket_keepalive": not place.redis_url.startswith("unix"),
+        "redis_socket_keepalive": not own.redis_url.startswith("unix"),
         "redis_retry_on_timeout": True,
         "broker_transport_options": {
             "global_keyprefix": f"{prefix}:mq:",
@@ -80,7 +80,7 @@ def build_settings(place: Place) -> dict[str, Any]:
             "health_check_interval": 10,
             # Not tried again by redis-py: a worker that met the next server at once would subscribe there and wait in that read for ever
             "retry_on_timeout": False,
-            **({} if place.broker_url.startswith("redis+socket") else {"socket_keepalive": True}),
+            **({} if own.broker_url.startswith("redis+socket") else {"socket_keepalive": True}),
             **_sentinel_options(broker),
         }
         if redis_broker
@@ -170,7 +170,7 @@ def _configure() -> dict[str, Any]:
     from worker.stack.folders import StackError
 
     try:
-        return build_settings(find_place())
+        return build_settings(find_process_settings())
     except (ConfigError, StackError) as error:
         sys.stderr.write(f"usher: {error}\n")
         raise SystemExit(2) from None

@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cli.follow.ends import DRAIN_S, End, Follower
 from cli.follow.progress import Progress
+from cli.follow.when_to_stop import DRAIN_S, End, Follower
 from cli.ui.interrupts import Interrupts
 from cli.ui.place import Place
 from cli.ui.session import Session

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from cli.follow.ends import Follower
+from cli.follow.when_to_stop import Follower
 from cli.ui.terminal import COLOURS, Terminal, clean
 from cli.ui.words import OUTCOME_WORDS, gate_words, many, number, outcomes, span, utc_now
 from tasks.messages.views import describe_job

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.follow.ends import End, exit_status
 from cli.follow.follow import Followed
+from cli.follow.when_to_stop import End, exit_status
 from cli.ui.session import Session
 from cli.ui.terminal import COLOURS, Terminal, build_facts, build_table, clean
 from cli.ui.words import OUTCOME_WORDS, many, number, span

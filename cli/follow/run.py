@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cli.follow.ends import End
 from cli.follow.follow import Followed, follow
 from cli.follow.report import report
+from cli.follow.when_to_stop import End
 from cli.ui.interrupts import Interrupts
 from cli.ui.place import Place, pause_left_behind
 from cli.ui.session import Session

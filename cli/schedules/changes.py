@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli.schedules.views import find_schedule, moment_of, planned_schedules, run_details, schedule_details
+from cli.schedules.showing import find_schedule, moment_of, planned_schedules, run_details, schedule_details
 from cli.ui.errors import Refusal
 from cli.ui.place import Place
 from cli.ui.terminal import Terminal, clean

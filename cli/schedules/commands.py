@@ -28,7 +28,7 @@ def schedules() -> None:
 @click.pass_obj
 def list_(session: Session) -> int:
     """List the schedules with their last and next run, and the last result."""
-    from cli.schedules.views import list_schedules
+    from cli.schedules.showing import list_schedules
 
     return work_on_ledger(session, list_schedules)
 
@@ -39,7 +39,7 @@ def list_(session: Session) -> int:
 @click.pass_obj
 def show(session: Session, name: str) -> int:
     """Show a schedule and its last runs."""
-    from cli.schedules.views import show_schedule
+    from cli.schedules.showing import show_schedule
 
     return work_on_ledger(session, lambda terminal, place, services: show_schedule(terminal, place, services, name))
 

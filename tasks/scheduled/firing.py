@@ -24,9 +24,9 @@ from tasks.scheduled.context import Context, Told
 from worker.app import app
 from worker.cancellation import end_task
 from worker.errors import UsherError
-from worker.ledger.timetable import TASK, Run, Timetable, firing_fault
+from worker.ledger.timetable import TASK, ScheduledRun, Timetable, firing_fault
 from worker.masking import mask_text
-from worker.process.place import find_place
+from worker.process.process_settings import find_process_settings
 from worker.process.runtime import runtime
 from worker.services import Services, open_services
 from worker.store.client import OUTAGE, keep_trying, read_time_ms
@@ -72,14 +72,14 @@ def _refused(why: str) -> dict[str, Any]:
     return {"status": "refused", "errors": [f"This is no firing of a schedule: {why}; nothing was done."]}
 
 
-async def _fire(name: Any, due_ms: Any, by: Any) -> Run | str | None:
-    place = await asyncio.to_thread(find_place)
-    async with open_services(place.settings, place.redis_url) as services:
+async def _fire(name: Any, due_ms: Any, by: Any) -> ScheduledRun | str | None:
+    own = await asyncio.to_thread(find_process_settings)
+    async with open_services(own.settings, own.redis_url) as services:
         now_ms = await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S)
         return firing_fault(name, due_ms, by, now_ms) or await fire(services, name, due_ms, by)
 
 
-async def fire(services: Services, name: str, due_ms: int, by: str) -> Run | None:
+async def fire(services: Services, name: str, due_ms: int, by: str) -> ScheduledRun | None:
     """Do a run, or wait for the worker that does it; None when that one takes long, or took it over."""
     timetable = Timetable(services.client, services.keys)
     claim = Lock(services.client, services.keys.schedule_claim(name, due_ms), timeout=CLAIM_S, thread_local=False)
@@ -94,7 +94,7 @@ async def fire(services: Services, name: str, due_ms: int, by: str) -> Run | Non
             return None
         await asyncio.sleep(_LOOK_S)
     async with _held(claim):
-        working = asyncio.create_task(_run(services, timetable, name, known or Run(due_ms, by, started_ms=0)))
+        working = asyncio.create_task(_run(services, timetable, name, known or ScheduledRun(due_ms, by, started_ms=0)))
         renewing = asyncio.create_task(_renew(claim))
         try:
             await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,7 +107,7 @@ async def fire(services: Services, name: str, due_ms: int, by: str) -> Run | Non
             await end_task(working)
 
 
-async def _run(services: Services, timetable: Timetable, name: str, run: Run) -> Run:
+async def _run(services: Services, timetable: Timetable, name: str, run: ScheduledRun) -> ScheduledRun:
     """Do a run that is claimed, and write down how it went."""
     if not run.started_ms:
         run = replace(run, started_ms=await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S))

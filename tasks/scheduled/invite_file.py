@@ -11,7 +11,7 @@ from tasks.lists.guest_list import GuestList, open_list
 from tasks.rows.row import validate_defaults
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.fetching import fetch, shown
-from tasks.scheduled.loading import find_started, submit
+from tasks.scheduled.load_list import find_started, submit
 from worker.ledger.model import Options
 
 _OPTIONS = ("redirect_url", "message", "language", "send_message")

@@ -17,7 +17,7 @@ import orjson
 
 from tasks.rows.row import BadRow, ValidRow, validate_record
 from tasks.scheduled.context import Context, Told
-from tasks.scheduled.loading import find_started, submit
+from tasks.scheduled.load_list import find_started, submit
 from tasks.submit import Follows, job_id_of
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState, RowState

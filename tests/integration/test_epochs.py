@@ -44,7 +44,7 @@ async def let_pass(desk: Desk, ms: int, *others: Ledger) -> None:
     for process in await client.zrange(desk.keys.here(), 0, -1):
         await client.zincrby(desk.keys.here(), -ms, process)
     for ledger in (desk.ledger, *others):
-        ledger.presence._seen_ms -= ms
+        ledger.heartbeat._seen_ms -= ms
 
 
 async def end_quiet(desk: Desk) -> None:
@@ -64,7 +64,7 @@ async def test_nothing_begins_on_a_server_that_nobody_has_looked_at(desk: Desk) 
     assert (await desk.begin(lease, range(20))).rows
     await change_server(desk)
     assert (await desk.begin(lease, range(20, 40))).why == "epoch"
-    assert desk.ledger.presence.outdated.is_set()
+    assert desk.ledger.heartbeat.outdated.is_set()
     await mine.beat()
     assert len((await desk.begin(lease, range(20, 40))).rows) == 20
 
@@ -216,12 +216,12 @@ async def test_that_rows_were_looked_up_is_noted_with_the_next_batch(desk: Desk,
     await mine.beat()
     await desk.load(60)
     lease = await desk.lease()
-    lease.checked_in = desk.ledger.presence.epoch
+    lease.checked_in = desk.ledger.heartbeat.epoch
     assert bool((await desk.begin(lease, range(20) if granted else [])).rows) is granted
     await desk.ledger.release(lease)
     lease = await desk.lease()
     assert lease.checked_at_ms
-    lease.checked_in = desk.ledger.presence.epoch
+    lease.checked_in = desk.ledger.heartbeat.epoch
     await change_server(desk)
     await mine.beat()
     assert (await desk.begin(lease, range(20, 40))).rows
@@ -311,7 +311,7 @@ async def test_a_ledger_that_nobody_remembers(
     if goodbye:
         await before.close()
         client: Any = desk.client
-        await desk.ledger.presence.say_goodbye((await client.zrange(desk.keys.here(), 0, -1))[0].decode())
+        await desk.ledger.heartbeat.say_goodbye((await client.zrange(desk.keys.here(), 0, -1))[0].decode())
     await change_server(desk, ago_ms=ago_ms)
     after = Epochs(desk.ledger, private=private)
     await after.beat()

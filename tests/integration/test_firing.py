@@ -13,7 +13,7 @@ from config import load_settings
 from tasks.scheduled import firing
 from tasks.scheduled.context import Context, Told
 from tests.ledgers import Desk
-from worker.ledger.timetable import Run, Timetable
+from worker.ledger.timetable import ScheduledRun, Timetable
 from worker.services import Services, open_services
 from worker.store.client import read_time_ms
 
@@ -81,13 +81,13 @@ async def test_what_lies_among_the_runs_and_is_none_hides_no_other(services: Ser
     timetable = Timetable(services.client, services.keys)
     client: Any = services.client
     key = services.keys.schedule_runs(NAME)
-    await timetable.record(NAME, Run(1_000, "beat", 1_000, 2_000, "ok", "It went well."))
+    await timetable.record(NAME, ScheduledRun(1_000, "beat", 1_000, 2_000, "ok", "It went well."))
     junk: Any = {"x": '{"due_ms": "x", "by": "z", "started_ms": 1}', "5": "no JSON", "6": '{"jobs": 5, "details": []}'}
     wrong = '{"due_ms": "x", "by": [], "started_ms": 1, "jobs": [], "details": []}'
     await client.hset(key, mapping={**junk, "7": wrong})
     assert [run.due_ms for run in await timetable.runs(NAME)] == [1_000]
     assert await timetable.run(NAME, 7) is None
-    await timetable.record(NAME, Run(3_000, "beat", 3_000, 4_000, "ok"))
+    await timetable.record(NAME, ScheduledRun(3_000, "beat", 3_000, 4_000, "ok"))
     assert [run.due_ms for run in await timetable.runs(NAME)] == [3_000, 1_000]
     assert not await client.hexists(key, "x")
 

@@ -22,7 +22,7 @@ from tests.processes import CELERY, plain_environment, run_command, running, wai
 from tests.servers import Certificate, listen, make_certificate, start_valkey, stop_valkey
 from tests.ushers import run_usher
 from worker.app import build_settings
-from worker.process.place import Place, celery_url
+from worker.process.process_settings import ProcessSettings, celery_url
 from worker.store.client import open_client
 
 
@@ -145,7 +145,7 @@ def _ask_beat(url: str) -> None:
 
 def _app(url: str, broker: str = "") -> Celery:
     settings = Settings(redis=RedisSection(url=url))
-    at = Place(lambda: settings, url, broker or celery_url(url), celery_url(url))
+    at = ProcessSettings(lambda: settings, url, broker or celery_url(url), celery_url(url))
     app = Celery("asks", set_as_current=False)
     app.conf.update(build_settings(at), redbeat_redis_options={}, redis_retry_on_timeout=False)
     return app

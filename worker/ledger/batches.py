@@ -1,7 +1,7 @@
 """The ledger at work: claiming, begin, record, giving back. Every row's state is moved here and nowhere else.
 
 Each method is one Lua script, so each happens whole or not at all, on Redis's clock. What a script does and promises stands
-at its head (`scripts/*.lua`); this module gives them names, types and values. Beside it: who is here (`presence.py`),
+at its head (`scripts/*.lua`); this module gives them names, types and values. Beside it: who is here (`heartbeat.py`),
 rows in doubt (`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`jobs.py`).
 """
 
@@ -22,6 +22,7 @@ from worker.ledger import packing
 from worker.ledger.audit.trail import Trail
 from worker.ledger.chunk_contents import ChunkContents, can_open_links, links_context, read_chunk
 from worker.ledger.doubts import Doubts
+from worker.ledger.heartbeat import Heartbeat
 from worker.ledger.keys import SCHEMA, Keys
 from worker.ledger.model import (
     ChunkEnd,
@@ -37,7 +38,6 @@ from worker.ledger.model import (
     Refusals,
     Ticket,
 )
-from worker.ledger.presence import Presence
 from worker.ledger.quota import Bucket
 from worker.ledger.scripts import Scripts, to_ms
 from worker.ledger.spending import Spending
@@ -86,7 +86,7 @@ class Ledger:
         self.remember_s = remember_s
         self.sealer = sealer
         self.trail = trail or Trail(client, keys, keep_s=0)
-        self.presence = Presence(client, keys, lease_s=lease_s, settle_s=settle_s)
+        self.heartbeat = Heartbeat(client, keys, lease_s=lease_s, settle_s=settle_s)
         self.doubts = Doubts(client, keys)
         self.spending = Spending(client, keys)
         self._scripts = Scripts(client)
@@ -250,7 +250,7 @@ class Ledger:
         takes to answer, for a full bucket begins to fill on Graph's side only when the first rows arrive there.
         """
         k, t = self.keys, lease.ticket
-        checked = lease.checked_in is not None and lease.checked_in == self.presence.epoch
+        checked = lease.checked_in is not None and lease.checked_in == self.heartbeat.epoch
         lease.checked_in = None
         nonce = secrets.token_hex(6).translate(_NO_DIGITS)
         reply = await self._scripts["begin_batch"](
@@ -276,7 +276,7 @@ class Ledger:
                 fingerprint,
                 _write_limits(buckets, t.lane),
                 int(checked),
-                self.presence.epoch,
+                self.heartbeat.epoch,
                 nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
                 to_ms(answer_s),
                 to_ms(self.settle_s),
@@ -285,11 +285,11 @@ class Ledger:
         )
         grant = _read_grant(reply)
         if grant.batch:
-            self.presence.journal.begun(t, grant, nonce, index)
+            self.heartbeat.journal.begun(t, grant, nonce, index)
         elif checked:
             await self.mark_checked(lease)
         if grant.why is Rest.EPOCH and not grant.wait_s:
-            self.presence.outdated.set()
+            self.heartbeat.outdated.set()
         return grant
 
     async def record_batch(
@@ -328,9 +328,9 @@ class Ledger:
         )
         args += [b"".join(index.hashes[o.index] for o in outcomes) if index else b"", to_ms(self.remember_s)]
         keys: list[Any] = [k.job(job), k.chunk(job, chunk)]
-        self.presence.journal.heard(job, chunk, batch, outcomes, keys, args)
+        self.heartbeat.journal.heard(job, chunk, batch, outcomes, keys, args)
         reply = await self._scripts["record_batch"](keys=keys, args=args)
-        self.presence.journal.recorded(job, chunk, batch)
+        self.heartbeat.journal.recorded(job, chunk, batch)
         folded = reply[0] == b"folded"
         if folded:
             self.trail.tell_rows(job, kept)

@@ -21,7 +21,7 @@ _FORGOTTEN_S = 900.0
 
 
 @dataclass(slots=True)
-class Entry:
+class JournalEntry:
     """One batch: what was granted, and once it was heard, the call that records it."""
 
     ticket: Ticket
@@ -41,7 +41,7 @@ class Journal:
         self._now = now
         self._seen_s = now()
         # Ordered: a plain dict that loses its first entry again and again looks through all that were there before
-        self._entries: OrderedDict[tuple[str, int, int], Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, int, int], JournalEntry] = OrderedDict()
 
     def seen(self) -> None:
         """The ledger is the one we know, so what was recorded ten seconds ago is safe. While it is away nothing gets safer with time."""
@@ -50,7 +50,7 @@ class Journal:
     def begun(self, ticket: Ticket, grant: Grant, nonce: str, index: IndexPlace | None) -> None:
         """Rows were marked and are about to leave."""
         self._prune()
-        self._entries[ticket.job, ticket.chunk, grant.batch] = Entry(ticket, grant, nonce, index, self._now())
+        self._entries[ticket.job, ticket.chunk, grant.batch] = JournalEntry(ticket, grant, nonce, index, self._now())
 
     def heard(
         self, job: str, chunk: int, batch: int, outcomes: Sequence[Outcome], keys: list[Any], args: list[Any]
@@ -68,7 +68,7 @@ class Journal:
         if entry is not None:
             entry.recorded_s = self._now()
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[JournalEntry]:
         """Return what would have to be written again now."""
         self._prune()
         return list(self._entries.values())

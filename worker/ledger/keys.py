@@ -182,7 +182,7 @@ class Keys:
         return f"{self.prefix}:awaited"
 
     def programs(self) -> str:
-        """hash: worker or beat → what it said of itself last (JSON, `worker/ledger/programs.py`)."""
+        """hash: worker or beat → what it said of itself last (JSON, `worker/ledger/running_programs.py`)."""
         return f"{self.prefix}:programs"
 
     # Who is told of jobs
@@ -206,7 +206,7 @@ class Keys:
         return f"{self.prefix}:redbeat:entry:{name}"
 
     def schedule_runs(self, name: str) -> str:
-        """hash: due (milliseconds) → what became of that run (JSON, `worker.ledger.timetable.Run`), the newest 50."""
+        """hash: due (milliseconds) → what became of that run (JSON, `worker.ledger.timetable.ScheduledRun`), the newest 50."""
         return f"{self.prefix}:schedule:{name}:runs"
 
     def schedule_claim(self, name: str, due_ms: int) -> str:
@@ -251,7 +251,7 @@ class Keys:
         return f"{self.prefix}:audit:{generation}:events"
 
     def audit_rows(self, generation: int) -> str:
-        """hash: `{j}:{n}` → what was done to the rows of that chunk (`worker/ledger/audit/rows.py`)."""
+        """hash: `{j}:{n}` → what was done to the rows of that chunk (`worker/ledger/audit/row_entries.py`)."""
         return f"{self.prefix}:audit:{generation}:rows"
 
     # Quota

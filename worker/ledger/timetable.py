@@ -56,7 +56,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ScheduledRun:
     """One run of a schedule. `what` is a sentence without any address; `status`: running, ok, attention or failed."""
 
     due_ms: int
@@ -144,7 +144,7 @@ class Timetable:
                 await self.put(plan(planned.schedule, planned, "added", settings.timezone, now))
         return said
 
-    async def record(self, name: str, run: Run) -> None:
+    async def record(self, name: str, run: ScheduledRun) -> None:
         """Write down how a run stands; of many only the newest are kept."""
         key = self._keys.schedule_runs(name)
         async with self._client.pipeline(transaction=True) as pipe:
@@ -157,12 +157,12 @@ class Timetable:
         if old:
             await self._client.hdel(key, *old)
 
-    async def runs(self, name: str, newest: int = KEPT_RUNS) -> list[Run]:
+    async def runs(self, name: str, newest: int = KEPT_RUNS) -> list[ScheduledRun]:
         """Return a schedule's runs, the newest first."""
         found = [_read_run(raw) for raw in await self._client.hvals(self._keys.schedule_runs(name))]
         return sorted((run for run in found if run), key=lambda run: -run.due_ms)[:newest]
 
-    async def run(self, name: str, due_ms: int) -> Run | None:
+    async def run(self, name: str, due_ms: int) -> ScheduledRun | None:
         """Return one run; None when nobody began it."""
         raw = await self._client.hget(self._keys.schedule_runs(name), str(due_ms))
         return _read_run(raw) if raw else None
@@ -270,11 +270,11 @@ def _as_celery(schedule: Schedule) -> Any:
     return crontab(minute, hour, weekday, day, month)
 
 
-def _read_run(raw: bytes) -> Run | None:
+def _read_run(raw: bytes) -> ScheduledRun | None:
     """Read a run; None for what is none: one such would hide all the others."""
     try:
         fields = orjson.loads(raw)
-        run = Run(**{**fields, "jobs": tuple(fields["jobs"]), "details": tuple(fields["details"])})
+        run = ScheduledRun(**{**fields, "jobs": tuple(fields["jobs"]), "details": tuple(fields["details"])})
     except (ValueError, LookupError, TypeError):
         return None
     numbers, texts = (run.due_ms, run.started_ms, run.ended_ms), (run.by, run.status, run.what)

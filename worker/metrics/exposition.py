@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from worker.ledger.meters import BOUNDS, read_sum
 
 if TYPE_CHECKING:
-    from worker.metrics.snapshot import ConnectionLook, Look
+    from worker.metrics.snapshot import ConnectionSnapshot, Snapshot
 
 MOST_NAMES = 100
 """Connections (and schedules) with a label of their own. With some 60 series each, 100 are what a small Prometheus takes lightly."""
@@ -57,7 +57,7 @@ class Names:
         return name if name in self._own else OTHER
 
 
-def build_metrics(look: Look | None, version: str, connections: Names, schedules: Names) -> Iterator[Metric]:
+def build_metrics(look: Snapshot | None, version: str, connections: Names, schedules: Names) -> Iterator[Metric]:
     """Return every metric of one look; None: the ledger cannot be read, and that is all that is said."""
     yield _gauge("usher_build_info", "Version of the usher that serves this.", ("version",), {(version,): 1})
     yield _gauge(
@@ -90,8 +90,8 @@ class _Fixed(Collector):
         return self._metrics
 
 
-def _rows(look: Look, names: Names) -> Iterator[Metric]:
-    def of(value: Callable[[ConnectionLook], float]) -> dict[tuple[str, ...], float]:
+def _rows(look: Snapshot, names: Names) -> Iterator[Metric]:
+    def of(value: Callable[[ConnectionSnapshot], float]) -> dict[tuple[str, ...], float]:
         return _sum((((names.label(name),), value(one)) for name, one in look.connections.items()))
 
     ended = _sum(
@@ -130,7 +130,7 @@ def _rows(look: Look, names: Names) -> Iterator[Metric]:
     yield _gauge("usher_jobs", "Jobs in the ledger.", ("state",), {(state,): look.jobs[state] for state in _JOB_STATES})
 
 
-def _gates(look: Look, names: Names) -> Iterator[Metric]:
+def _gates(look: Snapshot, names: Names) -> Iterator[Metric]:
     by_name, bucket_of = ("connection",), ("connection", "bucket")
     each = [(names.label(name), one) for name, one in look.connections.items()]
     yield _counter(
@@ -175,7 +175,7 @@ def _gates(look: Look, names: Names) -> Iterator[Metric]:
     )
 
 
-def _calls(look: Look, names: Names) -> Iterator[Metric]:
+def _calls(look: Snapshot, names: Names) -> Iterator[Metric]:
     def of(meter: str, parts: int) -> dict[tuple[str, ...], float]:
         return _sum(
             ((names.label(connection), *label.split("|", parts - 1)), count)
@@ -194,7 +194,7 @@ def _calls(look: Look, names: Names) -> Iterator[Metric]:
     yield _histogram("usher_batch_rows", "Rows in a batch of invitations.", "batch_rows", look, names)
 
 
-def _machinery(look: Look, schedules: Names) -> Iterator[Metric]:
+def _machinery(look: Snapshot, schedules: Names) -> Iterator[Metric]:
     again, lost = (look.counts.get(f"{meter}||", 0) for meter in ("offers_again", "leases_lost"))
     yield _counter("usher_offers_again", "Offers that nobody claimed and that were made again.", (), {(): again})
     yield _counter("usher_leases_lost", "Leases that ended without their worker.", (), {(): lost})
@@ -221,7 +221,7 @@ def _read_meter(counts: Mapping[str, int], meter: str) -> Iterator[tuple[str, st
             yield connection, label, count
 
 
-def _histogram(name: str, text: str, meter: str, look: Look, names: Names) -> Metric:
+def _histogram(name: str, text: str, meter: str, look: Snapshot, names: Names) -> Metric:
     metric = HistogramMetricFamily(name, text, labels=["connection"])
     counted: dict[str, Counter[str]] = {}
     for connection, label, count in _read_meter(look.counts, meter):

@@ -37,7 +37,7 @@ class Level:
 
 
 @dataclass(slots=True)
-class ConnectionLook:
+class ConnectionSnapshot:
     """A connection as it stands."""
 
     accepted: int = 0
@@ -56,10 +56,10 @@ class ConnectionLook:
 
 
 @dataclass(slots=True)
-class Look:
+class Snapshot:
     """Everything at one moment. Counters of workers are as they lie in Redis: `name|connection|label`."""
 
-    connections: dict[str, ConnectionLook]
+    connections: dict[str, ConnectionSnapshot]
     counts: dict[str, int]
     jobs: Counter[str]
     workers: int
@@ -82,7 +82,7 @@ class Observer:
         self._tenants = Tenants(client, keys)
         self._ended: dict[tuple[bytes, float], str] = {}  # jobs, with the time of their making: ids come back
 
-    async def look(self) -> Look:
+    async def look(self) -> Snapshot:
         """Look once. Raises redis-py's errors."""
         keys = self._keys
         now_ms = await read_time_ms(self._client)
@@ -104,7 +104,7 @@ class Observer:
         connections = await self._look_at_connections(names, all_held, now_ms)
         jobs = await self._look_at_jobs(connections)
         planned = await self._timetable.all()
-        return Look(
+        return Snapshot(
             connections,
             {name.decode(): int(count) for name, count in counts.items()},
             jobs,
@@ -119,7 +119,9 @@ class Observer:
             },
         )
 
-    async def _look_at_connections(self, names: Sequence[str], all_held: str, now_ms: int) -> dict[str, ConnectionLook]:
+    async def _look_at_connections(
+        self, names: Sequence[str], all_held: str, now_ms: int
+    ) -> dict[str, ConnectionSnapshot]:
         configured = {name: self._find(name) for name in names}
         buckets = {name: invitation_buckets(self._settings(), c) if c else [] for name, c in configured.items()}
         keys = self._keys
@@ -152,7 +154,7 @@ class Observer:
         times = [int(at) for at in await self._ask(asked) if at is not None]
         return max(0, now_ms - min(times)) / 1000 if times else 0.0
 
-    async def _look_at_jobs(self, connections: Mapping[str, ConnectionLook]) -> Counter[str]:
+    async def _look_at_jobs(self, connections: Mapping[str, ConnectionSnapshot]) -> Counter[str]:
         """Add each job's rows to its connection's backlog; return the jobs by state."""
         listed = await self._client.zrange(self._keys.jobs(), 0, -1, withscores=True)
         self._ended = {job: self._ended[job] for job in listed if job in self._ended}
@@ -190,19 +192,19 @@ class Observer:
             return None  # configured elsewhere, or no more
 
 
-def _add_job(look: ConnectionLook, state: str, rows: int, ended: int, waiting: int, pilot: int) -> None:
+def _add_job(look: ConnectionSnapshot, state: str, rows: int, ended: int, waiting: int, pilot: int) -> None:
     look.backlog[state] += rows - ended
     if state == "running" and look.is_open and all(level.tokens >= 1 for level in look.levels.values()):
         last = min(pilot, rows) if pilot else rows
         look.due += max(0, last - ended - waiting)
 
 
-def _read_connection(fields: Mapping[bytes, bytes], all_held: str, blocked: bool, now_ms: int) -> ConnectionLook:
+def _read_connection(fields: Mapping[bytes, bytes], all_held: str, blocked: bool, now_ms: int) -> ConnectionSnapshot:
     text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
     held = all_held or (text.get("kind", "") if text.get("gate") == "held" else "")
     held = held or ("abuse" if blocked else "")
     ends = text.get("credential_ends")
-    return ConnectionLook(
+    return ConnectionSnapshot(
         accepted=int(text.get("accepted", 0)),
         ended={name.removeprefix("ended:"): int(n) for name, n in text.items() if name.startswith("ended:")},
         resolved={name.removeprefix("resolved:"): int(n) for name, n in text.items() if name.startswith("resolved:")},

@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
-class Held:
+class PersonalData:
     """What there is, each a plain object for a file."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)  # theirs, as submitted and as they ended
@@ -33,30 +33,30 @@ class Held:
         return bool(self.rows or self.mentions or self.index or self.audit)
 
 
-async def find_all(services: Services, *, email: str = "", object_id: str = "") -> Held:
+async def find_all(services: Services, *, email: str = "", object_id: str = "") -> PersonalData:
     """Find everything about a person, given one of the two. Changes nothing."""
-    held = Held()
+    found = PersonalData()
     addresses, hashes = {fold_address(email)} if email else set[str](), set[bytes]()
     if object_id:
         addresses, hashes = await known_by(services, object_id)
     for address in addresses:
         for base, hash_ in await hashes_of(services.ledger, services.index, address):
             hashes.add(hash_)
-            held.index += await _in_index(services, base, hash_)
+            found.index += await _in_index(services, base, hash_)
     if addresses:
-        await _in_jobs(services, addresses, held)
+        await _in_jobs(services, addresses, found)
     async for job, kept in services.trail.rows():
         if any(row.guest in hashes or (object_id and row.object_id == object_id) for row in kept.rows):
             lines = row_lines(job, kept)
-            held.audit += [
+            found.audit += [
                 line
                 for line, row in zip(lines, kept.rows, strict=True)
                 if row.guest in hashes or (object_id and row.object_id == object_id)
             ]
-    return held
+    return found
 
 
-async def _in_jobs(services: Services, addresses: set[str], held: Held) -> None:
+async def _in_jobs(services: Services, addresses: set[str], found: PersonalData) -> None:
     client, keys = services.ledger.client, services.keys
     for raw in await client.zrange(keys.jobs(), 0, -1):
         job = raw.decode()
@@ -70,9 +70,9 @@ async def _in_jobs(services: Services, addresses: set[str], held: Held) -> None:
                 if fold_address(str(row.get("email", ""))) in addresses:
                     connection, operation = split_channel((channel or b"").decode())
                     place = {"job": job, "connection": connection, "row": contents.base + i}
-                    held.rows.append({**place, **_row(contents, i, operation)})
+                    found.rows.append({**place, **_row(contents, i, operation)})
                 elif named := _named_in(row, addresses):
-                    held.mentions.append({"job": job, "row": contents.base + i, "named_in": named})
+                    found.mentions.append({"job": job, "row": contents.base + i, "named_in": named})
 
 
 def _named_in(row: dict[str, Any], addresses: set[str]) -> list[str]:

@@ -25,11 +25,11 @@ from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_l
 from redis.exceptions import LockError
 
 from config.cron import find_zone
-from worker.ledger.programs import EVERY_S, describe_self, dump
+from worker.ledger.running_programs import EVERY_S, describe_self, dump
 from worker.ledger.timetable import TASK, Timetable, read_table
-from worker.process.configuration_faults import Faults
+from worker.process.configuration_faults import ConfigurationFaults
 from worker.process.liveness import VARIABLE, Heartbeat
-from worker.process.place import find_place
+from worker.process.process_settings import find_process_settings
 from worker.store.client import OUTAGE, open_client
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _SOON_S = 0.5
 _LOOK_EVERY_S = 1.0  # at the configuration
 
 
-class Entry(RedBeatSchedulerEntry):
+class BeatEntry(RedBeatSchedulerEntry):
     """A schedule as the beat sees it: its time is ours to tell."""
 
     @staticmethod
@@ -74,11 +74,11 @@ class Entry(RedBeatSchedulerEntry):
 class UsherScheduler(RedBeatScheduler):
     """What `beat_scheduler` names."""
 
-    Entry = Entry
+    Entry = BeatEntry
     lock: Any
 
     def __init__(self, app: Any, **kwargs: Any) -> None:
-        self._place = find_place()
+        self._own = find_process_settings()
         self._followed: object = None
         self._away = False
         self._turned_s = time.monotonic()
@@ -157,9 +157,9 @@ class UsherScheduler(RedBeatScheduler):
 
         client = get_redis(self.app)
         name = f"beat-{os.getpid()}@{socket.gethostname()}"
-        faults, say_at_s = Faults(self._place.problem), 0.0
+        faults, say_at_s = ConfigurationFaults(self._own.problem), 0.0
         while not self._leaving.wait(_LOOK_EVERY_S if say_at_s else 0):
-            fault, settings = faults.look(), self._place.settings()
+            fault, settings = faults.look(), self._own.settings()
             if time.monotonic() < say_at_s:
                 continue
             say_at_s = time.monotonic() + EVERY_S
@@ -168,10 +168,10 @@ class UsherScheduler(RedBeatScheduler):
                 program = describe_self("beat", name, settings, fault)
                 client.hset(Keys(settings.ledger.prefix).programs(), name, dump(program, int(seconds) * 1000))
         with suppress(*OUTAGE):
-            client.hdel(Keys(self._place.settings().ledger.prefix).programs(), name)
+            client.hdel(Keys(self._own.settings().ledger.prefix).programs(), name)
 
     def _follow(self) -> None:
-        settings = self._place.settings()
+        settings = self._own.settings()
         if settings is self._followed:
             return
         for line in asyncio.run(self._bring_in_line(settings)):
@@ -181,7 +181,7 @@ class UsherScheduler(RedBeatScheduler):
     async def _bring_in_line(self, settings: Any) -> list[str]:
         from worker.ledger.keys import Keys
 
-        client = open_client(self._place.redis_url)
+        client = open_client(self._own.redis_url)
         try:
             return await Timetable(client, Keys(settings.ledger.prefix)).follow(settings, datetime.now(UTC))
         finally:

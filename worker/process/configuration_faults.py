@@ -11,7 +11,7 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 
-class Faults:
+class ConfigurationFaults:
     """The faults of one process's configuration. `problem`: looks at the files now and then, and says what is wrong with them."""
 
     def __init__(self, problem: Callable[[], str]) -> None:

@@ -34,7 +34,7 @@ class Epochs:
     """One process's part in it. `private`: on the private server, which nobody restores behind a worker's back."""
 
     def __init__(self, ledger: Ledger, *, private: bool = False) -> None:
-        self._presence = ledger.presence
+        self._heartbeat = ledger.heartbeat
         self._private = private
         self._process = secrets.token_hex(8)
         self._task: asyncio.Task[None] | None = None
@@ -49,13 +49,13 @@ class Epochs:
             await end_task(self._task)
             self._task = None
             with suppress(*OUTAGE):
-                await self._presence.say_goodbye(self._process)
+                await self._heartbeat.say_goodbye(self._process)
 
     async def beat(self) -> None:
         """Say that this process is here; in a new epoch, write its own again and come in. Raises redis-py's outages."""
-        presence = self._presence
+        heartbeat = self._heartbeat
         restored_s = 0.0 if self._private else RESTORED_S
-        beat = await presence.beat(self._process, restored_s=restored_s, why=HELD_AS_RESTORED)
+        beat = await heartbeat.beat(self._process, restored_s=restored_s, why=HELD_AS_RESTORED)
         if beat.begins == "server":
             log.log(
                 logging.INFO
@@ -68,15 +68,15 @@ class Epochs:
         if beat.held:
             log.error("everything is held: %s", HELD_AS_RESTORED)
         if beat.write_again:
-            rows = await presence.write_again()
+            rows = await heartbeat.write_again()
             if rows:
                 log.warning("Redis had lost that %d rows were sent; it knows again", rows)
-            presence.come_in(beat)
+            heartbeat.come_in(beat)
             await self.beat()
 
     async def _beat_for_ever(self) -> None:
         while True:
-            self._presence.outdated.clear()
+            self._heartbeat.outdated.clear()
             wait_s = _BEAT_S
             try:
                 await self.beat()
@@ -85,4 +85,4 @@ class Epochs:
             except Exception:
                 log.exception("this worker's presence could not be noted")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._presence.outdated.wait(), wait_s)
+                await asyncio.wait_for(self._heartbeat.outdated.wait(), wait_s)

@@ -182,13 +182,15 @@ def _choose_store(options: Any) -> None:
 
 
 def _own_store() -> Path:
-    from worker.process.place import find_place
+    from worker.process.process_settings import find_process_settings
 
     folder = find_folders().state / "flower"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"{folder} may not be written to")
-    place = hashlib.sha256(find_place().broker_url.encode()).hexdigest()[:10]  # two installations have two histories
+    place = hashlib.sha256(find_process_settings().broker_url.encode()).hexdigest()[
+        :10
+    ]  # two installations have two histories
     return folder / f"tasks-{place}"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 
-class Waiting:
+class GuestWait:
     """One process's. Lives in the event loop's thread; `places` is set before anything waits."""
 
     def __init__(self, places: int = 1) -> None:
@@ -59,5 +59,5 @@ class Waiting:
             log.error("the run of a single guest failed (%s); the dispatcher offers it again", type(error).__name__)
 
 
-waiting = Waiting()
+waiting = GuestWait()
 """This process's; `bootsteps` gives it its places."""

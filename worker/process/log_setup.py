@@ -24,9 +24,9 @@ from worker import logs
 
 def set_up(level: int | None = None, logfile: str | None = None) -> None:
     """Set the process's log up by the settings; `level` wins over theirs."""
-    from worker.process.place import find_place
+    from worker.process.process_settings import find_process_settings
 
-    told = find_place().settings().logs
+    told = find_process_settings().settings().logs
     logs.set_up(told.form, told.number if level is None else level, logfile, _add_task)
 
 
@@ -41,10 +41,10 @@ def _set_up_program(loglevel: int | None = None, logfile: str | None = None, **_
 def _keep_to_the_form(instance: Any = None, **_: Any) -> None:
     from celery.apps import worker as worker_program
 
-    from worker.process.place import find_place
+    from worker.process.process_settings import find_process_settings
 
     set_up()  # Celery's first warnings come before it asks for a log
-    if logs.is_json(find_place().settings().logs.form, sys.stdout):
+    if logs.is_json(find_process_settings().settings().logs.form, sys.stdout):
         instance.quiet = True
         worker_program.safe_say = _say
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from worker.ledger.keys import Keys
-from worker.ledger.programs import load
+from worker.ledger.running_programs import load
 from worker.store.client import OUTAGE, open_client
 
 _POLL_S = 0.1

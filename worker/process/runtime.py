@@ -19,14 +19,14 @@ from typing import Any, TypeVar
 from worker.directory.lookups import LookUps
 from worker.ledger.erasing import rewrite
 from worker.ledger.model import Ticket
-from worker.process.configuration_faults import Faults
+from worker.process.configuration_faults import ConfigurationFaults
 from worker.process.epochs import Epochs
 from worker.sending.dispatcher import Dispatcher
 from worker.sending.leases import Leases
 from worker.sending.publisher import Publisher
 from worker.sending.reactions import Reactions
 from worker.sending.runner import ChunkRunner
-from worker.sending.seat_wait import Patience
+from worker.sending.seat_wait import SeatWait
 from worker.sending.settler import Settler
 from worker.services import Services, open_services
 from worker.store.client import OUTAGE
@@ -57,7 +57,7 @@ class Runtime:
         self._parts: Parts | None = None
         self._closing: asyncio.Event | None = None
         self._dispatcher: Dispatcher | None = None
-        self._patience: Patience | None = None
+        self._seat_wait: SeatWait | None = None
         self.stopping = False
 
     @property
@@ -91,8 +91,8 @@ class Runtime:
         """Begin offering chunks for this worker's seats."""
         self.stop_dispatcher()
         services = self.parts.services
-        if self._patience is not None:
-            self._patience.seats = seats
+        if self._seat_wait is not None:
+            self._seat_wait.seats = seats
 
         async def start() -> Dispatcher:
             dispatcher = Dispatcher(services, worker, seats, publisher)
@@ -171,18 +171,18 @@ class Runtime:
             ready.set()
 
     async def _live(self, ready: threading.Event) -> None:
-        from worker.process.place import find_place
+        from worker.process.process_settings import find_process_settings
         from worker.stack.attachment import keep_server
 
-        place = await asyncio.to_thread(find_place)
+        own = await asyncio.to_thread(find_process_settings)
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        faults = Faults(place.problem)
+        faults = ConfigurationFaults(own.problem)
         opened = open_services(
-            place.settings, place.redis_url, actor=f"usher worker on {gethostname()}", problem=place.problem
+            own.settings, own.redis_url, actor=f"usher worker on {gethostname()}", problem=own.problem
         )
         async with opened as services:
             leases, reactions = Leases(services.ledger), Reactions(services)
-            self._patience = reactions.patience
+            self._seat_wait = reactions.seat_wait
             look_ups = LookUps(services, reactions)
             self._parts = Parts(
                 services,
@@ -190,12 +190,12 @@ class Runtime:
                 ChunkRunner(services, leases, reactions, look_ups, lambda: self.stopping),
                 Settler(services, leases, look_ups),
             )
-            epochs = Epochs(services.ledger, private=place.private)
+            epochs = Epochs(services.ledger, private=own.private)
             epochs.start()
             ready.set()
             while not self._closing.is_set():
                 faults.look()
-                if place.private:
+                if own.private:
                     await asyncio.to_thread(keep_server)
                     with suppress(*OUTAGE):
                         await rewrite(services.client, services.keys)

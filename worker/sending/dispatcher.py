@@ -16,7 +16,7 @@ from worker.cancellation import end_task
 from worker.errors import LedgerTooNew
 from worker.ledger.batches import MOST_OFFERS, Tick
 from worker.ledger.model import Ticket
-from worker.ledger.programs import describe_self, say
+from worker.ledger.running_programs import describe_self, say
 from worker.sending.credential_ends import note_certificates
 from worker.sending.handover import Handover, Offer
 from worker.sending.notifier import Notifier

@@ -59,7 +59,7 @@ class FirstLook:
         addresses = {i: fold_address(lease.rows[i]["email"]) for i in lease.pending()}
         if wanted is Look.NO or (wanted is Look.WHERE_ALLOWED and is_fresh) or not addresses:
             return Looked()
-        epoch = services.ledger.presence.epoch
+        epoch = services.ledger.heartbeat.epoch
         found = await self._look_ups.find(channel.connection, sorted(addresses.values()), lease.ticket.lane)
         if found.users is None:
             if found.delay:

@@ -19,7 +19,7 @@ from worker.ledger.quota import Bucket, throttled_buckets
 from worker.ledger.spending import SLOWED
 from worker.ledger.why_waiting import Rest, Stop
 from worker.sending.backoff import Backoff
-from worker.sending.seat_wait import Patience
+from worker.sending.seat_wait import SeatWait
 
 if TYPE_CHECKING:
     from config import Connection
@@ -55,7 +55,7 @@ class Reactions:
         self._network = Backoff()
         self._directory = Backoff()
         self._told: dict[str, Backoff] = {}  # connection → the kind of trouble that was told of it last
-        self.patience = Patience()
+        self.seat_wait = SeatWait()
         self._outdated: set[tuple[str, str]] = set()  # connections and credentials that were complained of
 
     async def resolve(self, connection: Connection) -> Connection | Stop:
@@ -198,7 +198,7 @@ class Reactions:
         """`begin_batch` let no row go. Returns None when it may be asked again."""
         assert grant.why
         if grant.why is Rest.QUOTA and lane is Lane.BULK and grant.jobs <= 1:  # several take turns, batch by batch
-            wait_s = await self.patience.wait(channel.name, grant.wait_s)
+            wait_s = await self.seat_wait.wait(channel.name, grant.wait_s)
             return None if wait_s is None else Stop(Rest.QUOTA, wait_s)
         if grant.why is Rest.DAILY_LIMIT:
             why = (

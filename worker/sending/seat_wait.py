@@ -16,7 +16,7 @@ BESIDE_S = 2.0
 """Where one chunk waits already the next tokens are taken; another is not offered before this."""
 
 
-class Patience:
+class SeatWait:
     """One process's. `seats` is set when its dispatcher starts; without any, nothing waits."""
 
     def __init__(self, seats: int = 0) -> None:

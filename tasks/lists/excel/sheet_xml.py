@@ -25,7 +25,7 @@ _RANGE: Final = re.compile(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})")
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergedCell:
     """A merged cell: columns and rows from 1, both ends included."""
 
     left: int
@@ -66,7 +66,7 @@ class Structure:
 
     hidden: RowSet = field(default_factory=RowSet)
     filtered: bool = False
-    merged: list[Merged] = field(default_factory=list)
+    merged: list[MergedCell] = field(default_factory=list)
     uncalculated: int = 0
     """Formulas without a result: a program wrote them, and Excel never saw the file."""
     cells: int = 0
@@ -188,7 +188,7 @@ class _Scan(_Bounded):
                     if len(self.found.merged) == _MOST_MERGED:
                         raise ValueError("more merged cells than anybody merges")
                     self.found.merged.append(
-                        Merged(_column_number(at[1]), int(at[2]), _column_number(at[3]), int(at[4]))
+                        MergedCell(_column_number(at[1]), int(at[2]), _column_number(at[3]), int(at[4]))
                     )
 
     def text(self, _: str) -> None:

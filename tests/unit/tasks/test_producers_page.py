@@ -30,7 +30,7 @@ from worker.app import app, build_settings
 from worker.ledger.gates import Gate
 from worker.ledger.job_view import JobView
 from worker.ledger.model import Counts, JobState, Lane, Options
-from worker.process.place import Place
+from worker.process.process_settings import ProcessSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/producers.md").read_text(encoding="utf-8")
@@ -135,7 +135,7 @@ def test_prefixes_and_queue_are_those_of_the_app(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.chdir(tmp_path)
     present = load_settings({"USHER_REDIS_URL": "redis://localhost"})
-    told: dict[str, Any] = build_settings(Place(lambda: present, "redis://h", "redis://h", "redis://h"))
+    told: dict[str, Any] = build_settings(ProcessSettings(lambda: present, "redis://h", "redis://h", "redis://h"))
     prefixes = re.findall(r'(\w*transport_options) = {"global_keyprefix": "([^"]+)"}', PAGE)
     assert {name: told[name]["global_keyprefix"] for name, _ in prefixes} == dict(prefixes)
     assert len(prefixes) == 2

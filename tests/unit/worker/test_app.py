@@ -4,12 +4,12 @@ import pytest
 
 from config import Settings
 from worker.app import build_settings
-from worker.process.place import Place, celery_url
+from worker.process.process_settings import ProcessSettings, celery_url
 from worker.queues import BULK, NOW, PRODUCERS, SCHEDULES, seats_of
 
 
 def _settings(url: str, broker: str = "") -> dict[str, object]:
-    return build_settings(Place(Settings, url, broker or celery_url(url), celery_url(url)))
+    return build_settings(ProcessSettings(Settings, url, broker or celery_url(url), celery_url(url)))
 
 
 @pytest.mark.parametrize(("threads", "seats"), [(1, 1), (2, 2), (4, 3), (8, 6), (32, 24), (64, 56), (256, 248)])

@@ -24,8 +24,8 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError
 
 from worker.channels import INVITE
 from worker.errors import SealError
-from worker.ledger.audit import rows as audit_rows
-from worker.ledger.audit.rows import AuditRows
+from worker.ledger.audit import row_entries
+from worker.ledger.audit.row_entries import AuditRows
 from worker.ledger.chunk_contents import read_chunk
 from worker.ledger.guest_index import GuestIndex
 from worker.ledger.keys import Keys
@@ -124,7 +124,7 @@ class Trail:
         """Return what is to be kept of a finished chunk; empty where nothing is."""
         if not self.keep_ms:
             return b""
-        return audit_rows.pack(connection, base, outcomes, index.hashes if index else {}, single=lane is Lane.NOW)
+        return row_entries.pack(connection, base, outcomes, index.hashes if index else {}, single=lane is Lane.NOW)
 
     async def place(self, connection: str, rows: Sequence[Mapping[str, Any]]) -> IndexPlace | None:
         """Return the hashes of a chunk's addresses; None where they cannot be told here."""
@@ -175,7 +175,7 @@ class Trail:
     def tell_rows(self, job: str, blob: bytes) -> None:
         """Write what was just kept of a chunk to the audit log, where there is one."""
         if self._copy is not None and blob:
-            for told in row_lines(job, audit_rows.unpack(blob)):
+            for told in row_lines(job, row_entries.unpack(blob)):
                 self._copy.write(told)
 
     # Reading
@@ -209,7 +209,7 @@ class Trail:
         for generation in await self.generations():
             key = self._keys.audit_rows(generation)
             async for field, blob in self._client.hscan_iter(key, match=f"{job}:*" if job else None, count=200):
-                yield field.decode().partition(":")[0], audit_rows.unpack(blob)
+                yield field.decode().partition(":")[0], row_entries.unpack(blob)
 
     # Forgetting
 
@@ -219,7 +219,7 @@ class Trail:
         for generation in await self.generations():
             key = self._keys.audit_rows(generation)
             async for field, blob in self._client.hscan_iter(key, count=200):
-                kept, count = audit_rows.without(blob, guests)
+                kept, count = row_entries.without(blob, guests)
                 if count:
                     await self._scripts["forget_rows"](keys=[key], args=[b"0", field, blob, kept])
                     removed += count

@@ -9,7 +9,7 @@ import pytest
 from config import Settings, parse_schedule
 from config.version import read_version
 from tasks.checks.installation import clock_fact, program_facts, server_facts
-from worker.ledger.programs import Program
+from worker.ledger.running_programs import Program
 from worker.store.client import Server
 
 SERVER = Server("valkey", "9.1.2", "noeviction", True, 10 << 20, 100 << 20)

@@ -9,7 +9,7 @@ import pytest
 
 from config import Schedule, parse_schedule
 from worker.ledger.timetable import AHEAD_MS, Planned, _entry_fields, firing_fault, plan, read_entry, switch
-from worker.process.beat import Entry
+from worker.process.beat import BeatEntry
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=3)
@@ -54,7 +54,7 @@ def test_a_cron_is_there_for_other_tools_too() -> None:
 
 def test_an_interval_keeps_its_pace_and_makes_up_for_nothing() -> None:
     """The last run becomes the last due time, not the moment in which a late beat fired."""
-    entry = Entry.__new__(Entry)
+    entry = BeatEntry.__new__(BeatEntry)
     entry.name, entry.kwargs = "x", {"table": _schedule(every="1h").table}
     now = datetime.now(UTC)
     assert entry.ticked_off(now - timedelta(minutes=5)) == now - timedelta(minutes=5)

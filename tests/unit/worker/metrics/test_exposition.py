@@ -13,15 +13,15 @@ from tests.scrapes import Series, pick, read_page
 from worker.graph.batch import Fate, GraphAnswer
 from worker.ledger.meters import BOUNDS, Meters
 from worker.metrics.exposition import MOST_NAMES, Names, build_metrics, build_registry
-from worker.metrics.snapshot import ConnectionLook, Level, Look
+from worker.metrics.snapshot import ConnectionSnapshot, Level, Snapshot
 
 PAGE = (Path(__file__).resolve().parents[4] / "docs/metrics.md").read_text(encoding="utf-8")
 LINES = re.findall(r"^\| `(usher_\w+)` \| (counter|gauge|histogram) \|([^|]*)\|", PAGE, re.MULTILINE)
 
 
-def a_connection() -> ConnectionLook:
+def a_connection() -> ConnectionSnapshot:
     """One with something of everything."""
-    return ConnectionLook(
+    return ConnectionSnapshot(
         accepted=10,
         ended={"i": 4, "c": 1},
         resolved={"i": 1, "q": 2, ".": 3},
@@ -33,9 +33,9 @@ def a_connection() -> ConnectionLook:
     )
 
 
-def a_look(*names: str, counts: dict[str, int] | None = None) -> Look:
+def a_look(*names: str, counts: dict[str, int] | None = None) -> Snapshot:
     """A look at some connections."""
-    return Look(
+    return Snapshot(
         {name: a_connection() for name in names},
         counts or {},
         Counter(running=1),
@@ -49,12 +49,12 @@ def a_look(*names: str, counts: dict[str, int] | None = None) -> Look:
     )
 
 
-def page_of(look: Look | None, names: Names | None = None) -> Series:
+def page_of(look: Snapshot | None, names: Names | None = None) -> Series:
     """The page of a look, read as Prometheus would."""
     return read_page(generate_latest(build_registry(build_metrics(look, "1", names or Names(), Names()))).decode())
 
 
-def everything() -> Look:
+def everything() -> Snapshot:
     """A look in which each metric has at least one number."""
     meters = Meters()
     meters.batch("contoso", 20, 0.3)

@@ -28,7 +28,9 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             made.define(name, default=option.default, type=option.type, multiple=option.multiple)
     monkeypatch.setenv("USHER_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(pages, "_close_metrics", lambda: None)
-    monkeypatch.setattr("worker.process.place.find_place", lambda: SimpleNamespace(broker_url="redis://h:1/0"))
+    monkeypatch.setattr(
+        "worker.process.process_settings.find_process_settings", lambda: SimpleNamespace(broker_url="redis://h:1/0")
+    )
     umask = os.umask(0o022)
     yield made
     os.umask(umask)

@@ -8,12 +8,12 @@ import logging
 import pytest
 
 from worker.echo import plain_word
-from worker.process.guest_wait import Waiting
+from worker.process.guest_wait import GuestWait
 
 
 async def test_places_are_given_back() -> None:
     """As many wait as there are places; an exception gives its place back too."""
-    waiting = Waiting(1)
+    waiting = GuestWait(1)
     with waiting.place() as first, waiting.place() as second:
         assert (first, second) == (True, False)
     with pytest.raises(KeyError), waiting.place():
@@ -24,7 +24,7 @@ async def test_places_are_given_back() -> None:
 
 async def test_runs_go_on_and_are_waited_for_at_the_end() -> None:
     """Nobody holds the task; `finish` sees its end, or gives up."""
-    waiting, ended = Waiting(), asyncio.Event()
+    waiting, ended = GuestWait(), asyncio.Event()
 
     async def run() -> None:
         await asyncio.sleep(0.01)
@@ -40,7 +40,7 @@ async def test_runs_go_on_and_are_waited_for_at_the_end() -> None:
 
 async def test_a_run_that_fails_is_logged_by_its_kind_alone(caplog: pytest.LogCaptureFixture) -> None:
     """Its words may hold an address."""
-    waiting = Waiting()
+    waiting = GuestWait()
 
     async def run() -> None:
         raise ValueError("ann@private.example")

@@ -17,7 +17,7 @@ from worker.ledger.scripts import Scripts, to_ms
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class HeartbeatReply:
     """What a process is told that says it is here (`scripts/epoch.lua`)."""
 
     epoch: str
@@ -28,7 +28,7 @@ class Beat:
     held: bool  # since this call, as restored from a backup
 
 
-class Presence:
+class Heartbeat:
     """One process at one ledger."""
 
     def __init__(self, client: Redis, keys: Keys, *, lease_s: float, settle_s: float) -> None:
@@ -41,7 +41,7 @@ class Presence:
         self.outdated = asyncio.Event()  # a batch was refused because of the epoch: it is to be asked for at once
         self.epoch, self._seen_ms = "", 0  # the epoch this process has come in to, and the last beat it saw
 
-    async def beat(self, process: str, *, restored_s: float, why: str) -> Beat:
+    async def beat(self, process: str, *, restored_s: float, why: str) -> HeartbeatReply:
         """Say that a process is here, and learn whether this is the ledger that it knew."""
         k = self._keys
         reply = await self._scripts["epoch"](
@@ -51,12 +51,14 @@ class Presence:
                 *(to_ms(JOURNAL_S), to_ms(restored_s), why),
             ],
         )
-        beat = Beat(reply[0].decode(), bool(reply[1]), int(reply[2]), reply[3], reply[4].decode(), bool(reply[5]))
+        beat = HeartbeatReply(
+            reply[0].decode(), bool(reply[1]), int(reply[2]), reply[3], reply[4].decode(), bool(reply[5])
+        )
         if not beat.write_again:
             self.come_in(beat)
         return beat
 
-    def come_in(self, beat: Beat) -> None:
+    def come_in(self, beat: HeartbeatReply) -> None:
         """From now on this process asks for work in that epoch."""
         self.epoch, self._seen_ms = beat.epoch, beat.at_ms
         self.journal.seen()

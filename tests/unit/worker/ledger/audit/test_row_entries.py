@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from worker.ledger.audit.rows import AuditRow, pack, unpack, without
+from worker.ledger.audit.row_entries import AuditRow, pack, unpack, without
 from worker.ledger.model import Outcome, RowState
 
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cli.follow import progress
-from cli.follow.ends import DRAIN_S, OUTAGE_S, End, Follower, exit_status
 from cli.follow.follow import Followed
 from cli.follow.progress import progress_line, waiting_words
 from cli.follow.report import how_to_go_on
+from cli.follow.when_to_stop import DRAIN_S, OUTAGE_S, End, Follower, exit_status
 from worker.ledger.gates import Gate, HoldReason
 from worker.ledger.job_view import JobView
 from worker.ledger.model import Counts, JobState, Lane, Options

@@ -13,7 +13,7 @@ from config.cron import find_zone
 from config.errors import did_you_mean, quoted
 from tasks.checks.forgetful_schedules import find_forgetful
 from tasks.messages.views import describe_job
-from worker.ledger.timetable import Planned, Run, Timetable
+from worker.ledger.timetable import Planned, ScheduledRun, Timetable
 from worker.masking import mask_text
 from worker.services import Services
 
@@ -100,7 +100,7 @@ def moment_of(planned: Planned, at: str | None) -> str:
     return f"{datetime.fromisoformat(at).astimezone(find_zone(planned.zone)):%Y-%m-%d %H:%M %Z}" if at else ""
 
 
-def schedule_details(planned: Planned, runs: list[Run]) -> dict[str, Any]:
+def schedule_details(planned: Planned, runs: list[ScheduledRun]) -> dict[str, Any]:
     """Return a schedule as `--json` tells of it, with the newest of its runs."""
     schedule, last = planned.schedule, runs[0] if runs else None
     next_at = planned.next_at
@@ -118,7 +118,7 @@ def schedule_details(planned: Planned, runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def run_details(run: Run) -> dict[str, Any]:
+def run_details(run: ScheduledRun) -> dict[str, Any]:
     """Return a run as `--json` tells of it."""
     return {
         "due_at": _iso(run.due_ms),

@@ -1,4 +1,4 @@
-"""Where this process works: its settings, watched, and the URLs of its Redis. In embedded mode that is the private server."""
+"""A process reads which settings are its own, watched, and the URLs of its Redis; in embedded mode that is the private server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProcessSettings:
     """`settings()` is the present configuration: a changed file is noticed within seconds."""
 
     settings: Callable[[], Settings]
@@ -27,7 +27,7 @@ class Place:
 
 
 @cache
-def find_place() -> Place:
+def find_process_settings() -> ProcessSettings:
     """Read the configuration; without a Redis URL attach to the private server, and stay attached while this process lives.
 
     Raises `config.ConfigError`, or `worker.stack.folders.StackError` when the private server cannot be had.
@@ -49,7 +49,9 @@ def find_place() -> Place:
     def problem() -> str:
         return " ".join((watched.problem or "").splitlines())
 
-    return Place(lambda: watched.settings, redis_url, broker_url, celery_url(redis_url), settings.embedded, problem)
+    return ProcessSettings(
+        lambda: watched.settings, redis_url, broker_url, celery_url(redis_url), settings.embedded, problem
+    )
 
 
 def celery_url(url: str) -> str:

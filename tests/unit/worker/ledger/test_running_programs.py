@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from config import Settings
-from worker.ledger.programs import describe_self, dump, load
+from worker.ledger.running_programs import describe_self, dump, load
 
 
 def test_what_only_a_newer_program_says_is_left_out() -> None:
