@@ -1,7 +1,7 @@
-"""Who is told of a job: a webhook, or a Celery task of somebody's; and whom of these a message may name. Pure.
+"""A webhook is told of a job, and a message may name only some of them. Pure.
 
-Who runs usher may name any target. Whoever may send a message makes a worker call it, from inside the network and under the worker's
-login, so a message names only what `notify.hosts` lists, and an address inside the network is listed itself.
+Who runs usher may name any target. Whoever may send a message makes a worker call that target from inside
+the network, so a message names only what `notify.hosts` lists, and an address inside the network is listed itself.
 """
 
 from __future__ import annotations
@@ -13,24 +13,18 @@ from urllib.parse import urlsplit
 
 from config.values import fold_domain, is_loopback, split_url
 
-_CELERY = re.compile(r"celery:([A-Za-z_][\w.-]{0,199})(?:@([\w.-]{1,100}))?")
-_OWN = re.compile(r"celery:(?:usher|celery)\.|celery:.*@usher\.")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _NAT64 = ip_network("64:ff9b::/96")
 _MOST = 2000
-WANTED = "must be an https:// address, or celery:TASK or celery:TASK@QUEUE"
+WANTED = "must be an https:// address; a program that speaks Celery asks usher.job instead"
 
 
 def parse_notify(value: object) -> str:
-    """Return a target as it was written: `https://host/path`, `celery:app.told@queue`. Plain http is for loopback alone."""
+    """Return a target as it was written: `https://host/path`. Plain http is for loopback alone."""
     if not isinstance(value, str) or len(value) > _MOST:
         raise ValueError(WANTED)
     text = value.strip()
-    if _CELERY.fullmatch(text):
-        if _OWN.match(text):
-            raise ValueError("must not be a task or a queue of usher's own, or of Celery's")
-        return text
     if not text.startswith(("https://", "http://")):
         raise ValueError(WANTED)
     parts = split_url(text, ("https", "http"))
@@ -41,18 +35,10 @@ def parse_notify(value: object) -> str:
     return text
 
 
-def read_celery(target: str) -> tuple[str, str] | None:
-    """Return task and queue (Celery's default where none is named); None for a webhook."""
-    match = _CELERY.fullmatch(target)
-    return (match[1], match[2] or "celery") if match else None
-
-
 def parse_host(value: object) -> str:
-    """Return an entry of `notify.hosts`: a host's name, an address, a network (`10.1.0.0/16`), or `celery:TASK@QUEUE`."""
+    """Return an entry of `notify.hosts`: a host's name, an address, or a network (`10.1.0.0/16`)."""
     if isinstance(value, str):
         text = value.strip()
-        if _CELERY.fullmatch(text):
-            return parse_notify(text)
         try:
             return str(ip_network(text.strip("[]"), strict=False) if "/" in text else ip_address(text.strip("[]")))
         except ValueError:
@@ -60,13 +46,13 @@ def parse_host(value: object) -> str:
         folded = fold_domain(text)
         if len(folded) <= 253 and _NAME.fullmatch(folded):
             return folded
-    raise ValueError("must be a host's name, an address, a network such as 10.1.0.0/16, or celery:TASK@QUEUE")
+    raise ValueError("must be a host's name, an address, or a network such as 10.1.0.0/16")
 
 
 def target_fault(target: str, hosts: Collection[str], *, signed: bool) -> str:
     """Return half a sentence for a target that cannot be told as things are configured, '' for one that can."""
-    if read_celery(target) is not None:
-        return ""
+    if not target.startswith(("https://", "http://")):
+        return WANTED  # of a job that an earlier usher began
     if not signed:
         return "needs notify.secret, which signs what a webhook is sent"
     return "is at a host that notify.hosts does not name" if hosts and not _is_listed(_host(target), hosts) else ""
@@ -74,8 +60,6 @@ def target_fault(target: str, hosts: Collection[str], *, signed: bool) -> str:
 
 def message_fault(target: str, hosts: Collection[str], *, signed: bool) -> str:
     """Return half a sentence for a target that a message may not name, '' for one that it may."""
-    if read_celery(target) is not None:
-        return "" if target in hosts else "is a task that notify.hosts does not list; whoever runs usher adds it there"
     if not hosts:
         return "needs notify.hosts, which lists whom messages may name; whoever runs usher sets it"
     return target_fault(target, hosts, signed=signed)

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 @click.option(
     "--notify",
     metavar="TARGET",
-    help="Who is told when it is held or has ended: an https:// address, or celery:TASK@QUEUE.",
+    help="Who is told when it is held or has ended: an https:// address.",
 )
 @click.option("--reason", metavar="TEXT", help="Why; shown with the job.")
 @list_options

@@ -1,11 +1,10 @@
-"""Somebody is told of a job: a webhook over HTTPS, signed, again and again until it is taken; a Celery task of another code base."""
+"""Somebody is told of a job: a webhook over HTTPS, signed, again and again until it is taken."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import hmac
-import json
 import os
 import secrets
 import signal
@@ -129,26 +128,6 @@ async def test_what_is_not_taken_is_told_again_though_workers_are_killed(site: S
         await site.until("four tries", lambda: came(4), 40)
         assert len({event["id"] for event in hook.events}) == 1
         assert {event["type"] for event in hook.events} == {"job.ended"}
-
-
-async def test_a_celery_task_is_told(site: Site) -> None:
-    """Named by the command: the event is the one argument of a message on the queue that was named."""
-    site.start_worker()
-    (site.folder / "people.csv").write_text("email\none@example.com\n")
-    await asyncio.to_thread(_invite, site, "--notify", "celery:portal.invited@portal")
-    client: Any = site.desk.client
-    queue = f"{site.desk.keys.prefix}:mq:portal"
-
-    async def look() -> Any:
-        return await client.lindex(queue, 0)
-
-    message = json.loads(await site.until("a message", look))
-    import base64
-
-    [event], kwargs, _ = json.loads(base64.b64decode(message["body"]))
-    assert (message["headers"]["task"], message["headers"]["id"], kwargs) == ("portal.invited", event["id"], {})
-    assert (event["type"], event["rows"], event["invited"]) == ("job.ended", 1, 1)
-    assert "one@" not in json.dumps(message) + json.dumps(event)
 
 
 async def test_a_target_that_may_not_be_told_is_refused(site: Site) -> None:

@@ -192,7 +192,7 @@ class Keys:
         return f"{self.prefix}:notices"
 
     def notice(self, job: str) -> str:
-        """hash: to (webhook or Celery task), from (who named it), held (the hold that was told), out (events not taken yet, JSON), tries."""
+        """hash: to (webhook), from (who named it), held (the hold that was told), out (events not taken yet, JSON), tries."""
         return f"{self.prefix}:notice:{job}"
 
     # Schedules, the first two as celery-redbeat lays them out

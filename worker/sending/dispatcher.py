@@ -57,9 +57,7 @@ class Dispatcher:
         if self._task is None:
             self._loop = asyncio.get_running_loop()
             self._task = asyncio.create_task(self._run(), name="usher-dispatcher")
-            self._telling = asyncio.create_task(
-                Notifier(self._services, self._publisher.send_news).run(), name="usher-notices"
-            )
+            self._telling = asyncio.create_task(Notifier(self._services).run(), name="usher-notices")
 
     def wake(self) -> None:
         """Something happened: tick now. From the loop's own thread only."""

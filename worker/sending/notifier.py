@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from config.notify import message_fault, read_celery, target_fault
+from config.notify import message_fault, target_fault
 from worker.errors import WayOutUnusable
 from worker.ledger.model import JobState
 from worker.ledger.notices import AT_ONCE, FROM_MESSAGE, LEASE_S, Notices
@@ -46,16 +46,12 @@ _WITHIN_S = 15.0
 _FIRST_AGAIN_S, _LONGEST_AGAIN_S = 2.0, 900.0
 _AWAY_S = 5.0
 
-SendNews = Callable[[str, str, dict[str, Any]], None]
-"""Sends an event to a Celery task: its name, its queue, the event. Blocks; raises whatever the broker's client raises."""
-
 
 class Notifier:
     """One worker's part in telling."""
 
-    def __init__(self, services: Services, send_news: SendNews) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._send_news = send_news
         self._notices = Notices(services.client, services.keys)
 
     async def run(self) -> None:
@@ -111,21 +107,13 @@ class Notifier:
         find_fault = message_fault if whose == FROM_MESSAGE else target_fault
         if fault := find_fault(target, notify.hosts, signed=bool(notify.secret)):
             return f"it {fault}"
-        celery = read_celery(target)
-        body = {name: value for name, value in event.items() if name != "at_ms"}
-        if celery is not None:
-            try:
-                await asyncio.to_thread(self._send_news, *celery, body)
-            except Exception as error:  # noqa: BLE001 - whatever the broker's client raises: it is told again
-                return f"the broker did not take it: {type(error).__name__}"
-            return ""
         from config import ConfigError
 
         try:
             secrets = [reference.resolve().reveal() for reference in notify.secret]
         except ConfigError as error:
             return str(error)
-        content = orjson.dumps(body)
+        content = orjson.dumps({name: value for name, value in event.items() if name != "at_ms"})
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "usher",
@@ -201,8 +189,6 @@ def sign(content: bytes, secrets: Sequence[str], at_s: int) -> str:
 
 def shown(target: str) -> str:
     """Return a target as it may be logged: an address may hold a token."""
-    if read_celery(target) is not None:
-        return target
     with suppress(ValueError):
         return f"{urlsplit(target).scheme}://{urlsplit(target).netloc}"
     return "the webhook"

@@ -1,9 +1,8 @@
-"""What a worker sends through Celery: its dispatcher's offers, and news of jobs for a task of another code base."""
+"""A worker sends its dispatcher's offers through Celery."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from celery import Celery
 
@@ -12,7 +11,7 @@ from worker.queues import BULK, NOW
 
 
 class Publisher:
-    """Sends through one app's broker. Each call blocks, and raises whatever the broker's client raises."""
+    """Sends through one app's broker."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -20,7 +19,8 @@ class Publisher:
     def send_offers(self, offers: Sequence[tuple[Ticket, int]]) -> None:
         """Send one message an offer, given as (ticket, chunks of its job).
 
-        Each describes itself for Flower: job, chunk n of m, connection; never a row.
+        Each describes itself for Flower: job, chunk n of m, connection; never a row. Blocks, and raises whatever the
+        broker's client raises.
         """
         with self._app.producer_or_acquire() as producer:
             for ticket, chunks in offers:
@@ -41,15 +41,3 @@ class Publisher:
                     kwargsrepr="{}",
                     retry=False,
                 )
-
-    def send_news(self, task: str, queue: str, event: dict[str, Any]) -> None:
-        """Send an event to somebody else's task; the event's id is the task's, so that one sent twice can be told."""
-        self._app.send_task(
-            task,
-            args=[event],
-            queue=queue,
-            task_id=event["id"],
-            ignore_result=True,
-            argsrepr="(a job's news)",
-            kwargsrepr="{}",
-        )
