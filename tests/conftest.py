@@ -33,6 +33,24 @@ def pytest_configure() -> None:
             signal.signal(number, lambda *_: None)  # which, unlike being ignored, is not handed on
 
 
+_TOGETHER = {"tests/integration/cli", "tests/integration/producers", "tests/integration/sandbox"}
+"""Folders whose tests share what is dear to start: a private stack, a worker, a sandbox of their own."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the files of such a folder in one process, as `--dist loadfile` keeps the tests of a file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadFolders(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            folder = file.rpartition("/")[0]
+            return folder if folder in _TOGETHER else file
+
+    return LoadFolders(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nobodys_state() -> Iterator[None]:
     """Whatever a test starts without saying where, it is not the account's own private stack, and no configuration is the account's."""
