@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import IO, Any
 
-import orjson
-
 from tasks.rows.row import BadRow, ValidRow, validate_record
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
@@ -26,7 +24,6 @@ WITHIN_S = 7 * 86_400.0
 TIMES = 3
 _FOR_GOOD = frozenset({"invalid_row", "blocked_domain"})
 """Codes of our own that say: this row was never sent, and would not be now."""
-_AT_ONCE = 500
 
 
 async def run(context: Context) -> Told:
@@ -62,26 +59,14 @@ async def _find_jobs(context: Context) -> list[JobView]:
     services, args = context.services, context.schedule.args
     since = context.now - timedelta(seconds=float(args.get("within", WITHIN_S)))
     times, in_doubt = int(args.get("times", TIMES)), bool(args.get("in_doubt", False))
-    client: Any = services.client
-    ids = [raw.decode() for raw in await client.zrangebyscore(services.keys.jobs(), since.timestamp() * 1000, "+inf")]
-    wanted, retried = [], set[str]()
-    for start in range(0, len(ids), _AT_ONCE):
-        part = ids[start : start + _AT_ONCE]
-        async with client.pipeline(transaction=False) as pipe:
-            for job in part:
-                pipe.hmget(services.keys.job(job), "state", "connection", "n:f", "n:u", "info")
-            found = await pipe.execute()
-        for job, (state, connection, failed, doubtful, raw) in zip(part, found, strict=True):
-            if connection is None or connection.decode() != context.connection.name:
-                continue
-            info = orjson.loads(raw or b"{}")
-            if info.get("retry_of"):
-                retried.add(str(info["retry_of"]))
-            rows = int(failed or 0) + (int(doubtful or 0) if in_doubt else 0)
-            if state == JobState.DONE.value.encode() and rows and _round(info) < times:
-                wanted.append(job)
-    views = [await services.jobs.view(job) for job in wanted if job not in retried]
-    return [view for view in views if view is not None]
+    views = await services.jobs.submitted_since(since, context.connection.name)
+    retried = {view.info.get("retry_of") for view in views}
+
+    def may_be_tried(view: JobView) -> bool:
+        rows = view.counts.failed + (view.counts.in_doubt if in_doubt else 0)
+        return view.state is JobState.DONE and rows > 0 and _round(view.info) < times and view.id not in retried
+
+    return [view for view in views if may_be_tried(view)]
 
 
 def _round(info: dict[str, Any]) -> int:

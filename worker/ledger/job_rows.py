@@ -1,8 +1,9 @@
-"""The rows of a job as they stand: read chunk by chunk, so that a list of any length passes through little memory."""
+"""Rows are read as they stand, of one job or of all, chunk by chunk: a list of any length passes through little memory."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,47 @@ from worker.ledger.chunk_contents import ChunkContents, links_context, read_chun
 from worker.ledger.keys import Keys
 from worker.ledger.model import RowState, status_of
 from worker.store.keyring import FindSealer, find_or_none, no_sealer
+
+_AT_ONCE = 500  # jobs asked for in one round trip
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A job of the list, with those of the fields asked for that it has."""
+
+    id: str
+    chunks: int
+    fields: dict[str, bytes]
+
+
+async def every_job(client: Any, keys: Keys, *names: str, since_ms: float | None = None) -> AsyncIterator[StoredJob]:
+    """Yield all jobs, the oldest first. `since_ms`: those submitted from then on."""
+    since = "-inf" if since_ms is None else since_ms
+    ids = [raw.decode() for raw in await client.zrangebyscore(keys.jobs(), since, "+inf")]
+    for start in range(0, len(ids), _AT_ONCE):
+        part = ids[start : start + _AT_ONCE]
+        async with client.pipeline(transaction=False) as pipe:
+            for job in part:
+                pipe.hmget(keys.job(job), "chunks", *names)
+            found = await pipe.execute()
+        for job, (chunks, *values) in zip(part, found, strict=True):
+            fields = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            yield StoredJob(job, int(chunks or 0), fields)
+
+
+async def chunks_of(
+    client: Any, keys: Keys, job: StoredJob, *names: str
+) -> AsyncIterator[tuple[int, dict[bytes, bytes]]]:
+    """Yield a job's chunks by number, each with its fields: those that are named, else all. What is gone is left out."""
+    for number in range(job.chunks):
+        key = keys.chunk(job.id, number)
+        if names:
+            values = await client.hmget(key, *names)
+            fields = {name.encode(): value for name, value in zip(names, values, strict=True) if value is not None}
+        else:
+            fields = await client.hgetall(key)
+        if fields:
+            yield number, fields
 
 
 class JobRows:

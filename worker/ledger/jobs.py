@@ -19,7 +19,7 @@ from worker.ledger.audit.trail import Trail
 from worker.ledger.batches import WORKER_TTL_S
 from worker.ledger.erasing import note_erased
 from worker.ledger.gates import Gate, Gates
-from worker.ledger.job_rows import JobRows
+from worker.ledger.job_rows import JobRows, every_job
 from worker.ledger.job_view import JobView, read_view
 from worker.ledger.keys import SCHEMA, Keys
 from worker.ledger.loading import Loading
@@ -170,6 +170,13 @@ class Jobs:
                 if await self.client.zrem(self.keys.jobs(), *gone):
                     await note_erased(self.client, self.keys)
         return views
+
+    async def submitted_since(self, since: datetime, channel: str) -> list[JobView]:
+        """Return a channel's jobs that were submitted from then on, the oldest first."""
+        walk = every_job(self.client, self.keys, "connection", since_ms=since.timestamp() * 1000)
+        ids = [job.id async for job in walk if job.fields.get("connection") == channel.encode()]
+        views = [await self.view(job) for job in ids]
+        return [view for view in views if view is not None]
 
     async def finished_jobs(self, connection: str) -> int:
         """Return how many jobs of a connection ever ended by themselves."""

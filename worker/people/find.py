@@ -10,6 +10,7 @@ from worker.addresses import fold_address
 from worker.channels import split_channel
 from worker.ledger.audit.trail import row_lines
 from worker.ledger.chunk_contents import ChunkContents, links_context, read_chunk
+from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import RowState, status_of
 from worker.ledger.scripts import Scripts
 from worker.people.forget import hashes_of, known_by, without_person
@@ -58,21 +59,18 @@ async def find_all(services: Services, *, email: str = "", object_id: str = "") 
 
 async def _in_jobs(services: Services, addresses: set[str], found: PersonalData) -> None:
     client, keys = services.ledger.client, services.keys
-    for raw in await client.zrange(keys.jobs(), 0, -1):
-        job = raw.decode()
-        chunks, channel = await client.hmget(keys.job(job), "chunks", "connection")
-        for number in range(int(chunks or 0)):
-            fields = await client.hgetall(keys.chunk(job, number))
+    async for job in every_job(client, keys, "connection"):
+        connection, operation = split_channel(job.fields.get("connection", b"").decode())
+        async for number, fields in chunks_of(client, keys, job):
             if b"st" not in fields:
                 continue
-            contents = read_chunk(fields, services.sealer(), links_context(job, number))
+            contents = read_chunk(fields, services.sealer(), links_context(job.id, number))
             for i, row in enumerate(contents.rows):
                 if fold_address(str(row.get("email", ""))) in addresses:
-                    connection, operation = split_channel((channel or b"").decode())
-                    place = {"job": job, "connection": connection, "row": contents.base + i}
+                    place = {"job": job.id, "connection": connection, "row": contents.base + i}
                     found.rows.append({**place, **_row(contents, i, operation)})
                 elif named := _named_in(row, addresses):
-                    found.mentions.append({"job": job, "row": contents.base + i, "named_in": named})
+                    found.mentions.append({"job": job.id, "row": contents.base + i, "named_in": named})
 
 
 def _named_in(row: dict[str, Any], addresses: set[str]) -> list[str]:

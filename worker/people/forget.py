@@ -19,6 +19,7 @@ from worker.ledger.batches import Ledger
 from worker.ledger.chunk_contents import links_context, read_chunk
 from worker.ledger.erasing import note_erased
 from worker.ledger.guest_index import GuestIndex
+from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import Outcome, RowState
 from worker.ledger.scripts import Scripts
 
@@ -68,10 +69,8 @@ async def known_by(services: Services, object_id: str) -> tuple[set[str], set[by
     """Return the addresses that stored jobs have beside an object id, and the hashes that the audit trail has."""
     addresses, hashes = set[str](), set[bytes]()
     client, keys = services.ledger.client, services.keys
-    for raw in await client.zrange(keys.jobs(), 0, -1):
-        job = raw.decode()
-        for number in range(int(await client.hget(keys.job(job), "chunks") or 0)):
-            fields = await client.hgetall(keys.chunk(job, number))
+    async for job in every_job(client, keys):
+        async for _, fields in chunks_of(client, keys, job):
             if b"st" not in fields:
                 continue
             contents = read_chunk(fields, None, b"")
@@ -117,21 +116,19 @@ async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:
 
 async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
     """Return the chunks that name a person. Raises `LedgerBusy`."""
-    client, keys, found = ledger.client, ledger.keys, []
-    for raw in await client.zrange(keys.jobs(), 0, -1):
-        job = raw.decode()
-        ended, chunks = await client.hmget(keys.job(job), "finished_at", "chunks")
-        for number in range(int(chunks or 0)):
-            rows, packed = await client.hmget(keys.chunk(job, number), "rows", "out")
+    client, keys, found = ledger.client, ledger.keys, list[tuple[str, int]]()
+    async for job in every_job(client, keys, "finished_at"):
+        async for number, fields in chunks_of(client, keys, job, "rows", "out"):
+            rows, packed = fields.get(b"rows"), fields.get(b"out")
             contents = packing.unpack_rows(rows) if rows else packing.unpack_finished(packed)[0] if packed else []
             if not any(without_person(row, who) is not row for row in contents):
                 continue
-            if not ended:
+            if "finished_at" not in job.fields:
                 raise LedgerBusy(
-                    f"Job {job} has this address in its list and has not ended, so nothing was changed: wait for its end, or cancel it "
-                    f"(usher jobs cancel {job}), then say it again."
+                    f"Job {job.id} has this address in its list and has not ended, so nothing was changed: wait for its end, or cancel it "
+                    f"(usher jobs cancel {job.id}), then say it again."
                 )
-            found.append((job, number))
+            found.append((job.id, number))
     return found
 
 

@@ -22,6 +22,7 @@ from worker.errors import TokenUnavailable
 from worker.graph.users import MOST_ADDRESSES
 from worker.ledger import packing
 from worker.ledger.gates import HoldReason
+from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import Lane, Options, Outcome, RowState
 from worker.operations.invite import wants_mail
 from worker.operations.operation import Attempt
@@ -239,26 +240,17 @@ class _Run:
 
 async def _open_chunks(services: Services) -> AsyncIterator[tuple[str, _Chunk]]:
     """Yield the chunks of jobs that have not ended which have open rows, with their connection."""
-    client: Any = services.client
-    keys = services.keys
-    for raw in await client.zrange(keys.jobs(), 0, -1):
-        job = raw.decode()
-        state, name, lane, options, chunks = await client.hmget(
-            keys.job(job), "state", "connection", "lane", "options", "chunks"
-        )
-        if state is None or state.decode() not in _OPEN:
+    client, keys = services.client, services.keys
+    async for job in every_job(client, keys, "state", "connection", "lane", "options"):
+        if job.fields.get("state", b"").decode() not in _OPEN:
             continue
-        for number in range(int(chunks or 0)):
-            letters, attempts, rows = await client.hmget(keys.chunk(job, number), "st", "at", "rows")
-            if letters is None or rows is None or not set(letters.decode()) & set(".qsd"):
-                continue
-            yield (
-                name.decode(),
-                _Chunk(
-                    *(job, number, Lane(lane.decode()), Options(**orjson.loads(options))),
-                    *(packing.unpack_rows(rows), letters.decode(), (attempts or b"").decode()),
-                ),
-            )
+        name, lane = job.fields["connection"].decode(), Lane(job.fields["lane"].decode())
+        options = Options(**orjson.loads(job.fields["options"]))
+        async for number, fields in chunks_of(client, keys, job, "st", "at", "rows"):
+            letters = fields.get(b"st", b"").decode()
+            if b"rows" in fields and set(letters) & set(".qsd"):
+                rows, attempts = packing.unpack_rows(fields[b"rows"]), fields.get(b"at", b"").decode()
+                yield name, _Chunk(job.id, number, lane, options, rows, letters, attempts)
 
 
 def _why(verified: Verified) -> str:
