@@ -17,7 +17,8 @@ from cli.ui.session import Session
 from cli.ui.terminal import Terminal
 from tasks.messages.views import describe_job
 from worker.ledger.job_view import JobView
-from worker.ledger.quota import Bucket, invitation_buckets
+from worker.ledger.quota import Bucket
+from worker.operations.registry import find_operation
 from worker.services import Services
 from worker.stack.folders import StackError
 from worker.store.client import OUTAGE, describe, keep_trying
@@ -89,7 +90,7 @@ async def follow(
             if view is not None:
                 session.last = describe_job(view)
                 if not progress.buckets:
-                    progress.buckets = _buckets_of(services, view.connection)
+                    progress.buckets = _buckets_of(services, view)
                 if end is not End.HELD:  # why is told in the end
                     progress.draw(view, follower, now_s, note)
             if end is None and stopped_s is not None and now_s - stopped_s > DRAIN_S + _PAUSE_WITHIN_S:
@@ -103,12 +104,13 @@ async def follow(
                 await asyncio.wait_for(asyncio.sleep(_LOOK_EVERY_S) if asked.is_set() else asked.wait(), _LOOK_EVERY_S)
 
 
-def _buckets_of(services: Services, connection: str) -> Sequence[Bucket]:
-    """What limits a connection; nothing where this machine does not know it."""
+def _buckets_of(services: Services, view: JobView) -> Sequence[Bucket]:
+    """What limits a job; nothing where this machine does not know its connection, or its operation."""
     from config import ConfigError
 
     try:
-        return invitation_buckets(services.settings(), services.connection(connection))
+        operation = find_operation(view.operation)
+        return operation.buckets(services.settings(), services.connection(view.connection))
     except ConfigError:
         return ()
 

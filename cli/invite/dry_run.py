@@ -19,10 +19,14 @@ from tasks.forecast.plan_file import FORMAT, Verdicts, describe_connection, seal
 from tasks.forecast.rows import ForeseenRow, Foresight
 from tasks.results.files import check_writable, save_whole
 from tasks.rows.domain_slips import describe_domains
-from worker.directory.forecast import Would
-from worker.directory.rules import TenantRules, fetch_rules
+from worker.channels import INVITE
+from worker.directory.rules import fetch_rules
 from worker.ledger.audit.account import find_person
+from worker.operations.foreseen import Would
 from worker.operations.invite import wants_mail
+from worker.operations.operation import Channel
+from worker.operations.registry import find_operation
+from worker.operations.tenant_rules import TenantRules
 
 if TYPE_CHECKING:
     from cli.follow.run import Run
@@ -57,13 +61,13 @@ class Forecast(Tally):
         if not ended_before:
             self.known += foreseen.would is Would.SKIP
             self.refused += foreseen.would is Would.REFUSE
-            self.mails += mail and foreseen.would is Would.INVITE
-            self.members += one.row.get("user_type") == "Member" and foreseen.would is Would.INVITE
+            self.mails += mail and foreseen.would is Would.DO
+            self.members += one.row.get("user_type") == "Member" and foreseen.would is Would.DO
             self._count_run(one, domain)
 
     def _count_run(self, one: ForeseenRow, domain: str) -> None:
         """Count refusals in a row as the real run does (`refusals_in_a_row`)."""
-        if one.foreseen.would is Would.INVITE:
+        if one.foreseen.would is Would.DO:
             self._run = 0
         elif one.foreseen.would is Would.REFUSE and one.foreseen.by_graph:
             if one.foreseen.code in ("blocked_domain", "cross_tenant"):
@@ -78,8 +82,9 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
     """Look at the tenant and at every row, and write the list where one is wanted. Raises `TokenRefused`, `OutputError`."""
     terminal = run.terminal
     terminal.status("Asking the tenant")
-    rules = await fetch_rules(services, connection)
-    foresight = Foresight(services, connection, rules, request.options)
+    channel = Channel(connection, find_operation(INVITE))
+    rules = await fetch_rules(services, channel)
+    foresight = Foresight(services, channel, rules, request.options)
     forecast = Forecast(loaded)
     shown_s = time.monotonic()
     with ExitStack() as closing:
@@ -103,9 +108,7 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
             own = (Path(request.output), kept, request.fields_seen, request.guests, request.reopen)
             await asyncio.to_thread(write_foreseen, *own)
     terminal.status("")
-    forecast.loaded = replace(
-        loaded, to_send=forecast.counts[Would.INVITE], mails=forecast.mails, members=forecast.members
-    )
+    forecast.loaded = replace(loaded, to_send=forecast.counts[Would.DO], mails=forecast.mails, members=forecast.members)
     forecast.notes = describe_domains(forecast.domains, rules.domains or ())
     forecast.gaps = list_gaps(rules, foresight)
     forecast.risks = _risks(forecast, rules, connection)
@@ -134,7 +137,7 @@ def _risks(forecast: Forecast, rules: TenantRules, connection: Connection) -> li
 def describe(forecast: Forecast) -> dict[str, Any]:
     """Return what --json tells of it, inside `plan`."""
     return {
-        "would": {would.value: forecast.counts[would] for would in Would},
+        "would": {would.told(INVITE): forecast.counts[would] for would in Would},
         "domains": {note.domain: note.rows for note in forecast.notes[:SHOWN_DOMAINS]},
         "lookalikes": {note.domain: note.looks_like for note in forecast.notes if note.looks_like},
         "private": sum(note.rows for note in forecast.notes if note.private),
@@ -155,7 +158,7 @@ def write_plan(
         "connection": describe_connection(connection, built_in=built_in),
         "options": request.given,
         "read": request.guests.options.to_dict() if request.guests else {},
-        "would": {would.value: forecast.counts[would] for would in Would},
+        "would": {would.told(INVITE): forecast.counts[would] for would in Would},
         "mails": forecast.mails,
         "not_checked": [str(gap) for gap in forecast.gaps],
         "whys": forecast.verdicts.whys,

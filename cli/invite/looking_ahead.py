@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.forecast.rows import Foresight
-from worker.directory.forecast import Would
-from worker.directory.rules import TenantRules
+from worker.channels import INVITE
 from worker.errors import UsherError
+from worker.operations.foreseen import Would
 from worker.operations.invite import wants_mail
+from worker.operations.operation import Channel
+from worker.operations.registry import find_operation
+from worker.operations.tenant_rules import TenantRules
 
 if TYPE_CHECKING:
     from config import Connection
@@ -42,19 +45,19 @@ async def look_ahead(services: Services, connection: Connection, loaded: Loaded,
     """Look whose guests are there already. What cannot be looked up, or not soon, counts as to be sent, at most."""
     if loaded.rows > SHORT_ROWS or not loaded.to_send:
         return Ahead(loaded, at_most=bool(loaded.to_send))
-    foresight = Foresight(services, connection, TenantRules(), options)
+    foresight = Foresight(services, Channel(connection, find_operation(INVITE)), TenantRules(), options)
     counts: Counter[Would] = Counter()
     mails = members = 0
     try:
         async with asyncio.timeout(_WITHIN_S):
             async for one in foresight.rows(loaded.job):
                 counts[one.foreseen.would] += 1
-                if one.foreseen.would is Would.INVITE:
+                if one.foreseen.would is Would.DO:
                     mails += wants_mail(one.row, connection, options)
                     members += one.row.get("user_type") == "Member"
     except (TimeoutError, UsherError):
         return Ahead(loaded)
     known = counts[Would.SKIP] - loaded.duplicates
-    refused = loaded.to_send - counts[Would.INVITE] - known
-    left = replace(loaded, to_send=counts[Would.INVITE], mails=mails, members=members)
+    refused = loaded.to_send - counts[Would.DO] - known
+    left = replace(loaded, to_send=counts[Would.DO], mails=mails, members=members)
     return Ahead(left, known, refused, at_most=foresight.may_not_read or foresight.not_looked_up > 0)

@@ -16,9 +16,12 @@ from cli.ui.words import many, number
 from config import ConfigError
 from tasks.forecast.rows import Foresight
 from tasks.rows.domain_slips import describe_domains
-from worker.directory.rules import Gap, fetch_rules
+from worker.directory.rules import fetch_rules
 from worker.errors import UsherError
 from worker.ledger.model import RowState
+from worker.operations.operation import Channel
+from worker.operations.registry import find_operation
+from worker.operations.tenant_rules import Gap
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -76,11 +79,11 @@ async def _waiting(services: Services, view: JobView) -> AsyncIterator[dict[str,
 
 async def _look(terminal: Terminal, services: Services, view: JobView) -> Tally:
     """Look at the tenant and the rows as a dry run does. Raises `ConfigError` for a connection unknown here, `UsherError`."""
-    connection = services.connection(view.connection)
+    channel = Channel(services.connection(view.connection), find_operation(view.operation))
     terminal.status("Asking the tenant")
-    rules = await fetch_rules(services, connection)
-    foresight = Foresight(services, connection, rules, view.options)
-    tally = Tally()
+    rules = await fetch_rules(services, channel)
+    foresight = Foresight(services, channel, rules, view.options)
+    tally = Tally(operation=view.operation)
     looked_at, shown_s = 0, time.monotonic()
     async for row in foresight.rows(view.id):
         if not row.waits:

@@ -11,8 +11,9 @@ from cli.ui.words import many, number
 from tasks.forecast.rows import ForeseenRow, Foresight
 from tasks.rows.domain_slips import DomainNote
 from worker.addresses import fold_address
-from worker.directory.forecast import Would
-from worker.directory.rules import Gap, TenantRules
+from worker.channels import INVITE
+from worker.operations.foreseen import Would
+from worker.operations.tenant_rules import Gap, TenantRules
 
 if TYPE_CHECKING:
     from cli.ui.terminal import Terminal
@@ -25,8 +26,9 @@ NEVER_KNOWN: Final = "Nobody can tell beforehand: addresses of groups and contac
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Rows by what would become of them and by domain. `gaps`: what could not be looked at."""
+    """Rows of one operation by what would become of them and by domain. `gaps`: what could not be looked at."""
 
+    operation: str = INVITE
     counts: Counter[Would] = field(default_factory=Counter)
     whys: Counter[tuple[Would, str]] = field(default_factory=Counter)
     samples: dict[tuple[Would, str], str] = field(default_factory=dict)
@@ -48,13 +50,15 @@ class Tally:
         return domain
 
     def lines(self) -> list[tuple[str, str, str]]:
-        """Return (would, rows, why) lines, the plain invitations first."""
-        plain = self.counts[Would.INVITE] - sum(n for (would, _), n in self.whys.items() if would is Would.INVITE)
-        lines = [(Would.INVITE.value, number(plain), "")] if plain else []
+        """Return (would, rows, why) lines, the rows first that are simply done."""
+        plain = self.counts[Would.DO] - sum(n for (would, _), n in self.whys.items() if would is Would.DO)
+        lines = [(Would.DO.told(self.operation), number(plain), "")] if plain else []
         order = list(Would)
         for (would, code), rows in sorted(self.whys.items(), key=lambda pair: (order.index(pair[0][0]), -pair[1])):
             why = self.samples[would, code]
-            lines.append((would.value, number(rows), why if rows == 1 or code not in _VARIED else _VARIED[code]))
+            lines.append(
+                (would.told(self.operation), number(rows), why if rows == 1 or code not in _VARIED else _VARIED[code])
+            )
         return lines
 
 

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from tasks.results.write import ENDINGS, Wanted, write_results, write_rows
 from tasks.rows.fields import FIELDS, FORESEEN_COLUMNS
+from worker.channels import INVITE
 
 if TYPE_CHECKING:
     from tasks.forecast.rows import ForeseenRow
@@ -29,7 +30,7 @@ class ForeseenRows:
 
     def add(self, row: ForeseenRow) -> None:
         """Keep one row."""
-        told = {"row": row.number, **row.row, "would": row.foreseen.would.value, "why": row.foreseen.why}
+        told = {"row": row.number, **row.row, "would": row.foreseen.would.told(INVITE), "why": row.foreseen.why}
         self._file.write(json.dumps(told).encode() + b"\n")
 
     def outcomes(self) -> Iterator[dict[str, Any]]:

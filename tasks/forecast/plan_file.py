@@ -22,7 +22,7 @@ from worker.errors import SealBroken
 
 if TYPE_CHECKING:
     from config import Connection
-    from worker.directory.forecast import Foreseen
+    from worker.operations.foreseen import Foreseen
     from worker.store.seal import Sealer
 
 FORMAT: Final = 1
@@ -66,7 +66,7 @@ class Verdicts:
 
     def add(self, foreseen: Foreseen, domain: str) -> None:
         """Take the next row's."""
-        letter = _INVITE if foreseen.would == "invite" else self._letter(foreseen, domain)
+        letter = _INVITE if foreseen.would == "do" else self._letter(foreseen, domain)
         if letter != self._last:
             self._end_run()
             self._last = letter

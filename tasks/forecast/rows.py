@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from worker.addresses import fold_address
-from worker.directory.forecast import Foreseen, Seen, Would, foresee
+from worker.directory.forecast import foresee
 from worker.directory.lookups import LookUps, WhyNot
 from worker.directory.reader import WAITS_S, Asker, Unread
-from worker.directory.rules import Gap, TenantRules
 from worker.graph.users import DirectoryUser
 from worker.ledger.chunk_contents import ChunkContents
+from worker.ledger.guest_index import is_overruled
 from worker.ledger.model import KnownRow, Options, RowState
-from worker.operations.invite_precheck import is_overruled
+from worker.operations.foreseen import Foreseen, Seen, Would
+from worker.operations.operation import Channel, Look
+from worker.operations.tenant_rules import Gap, TenantRules
 from worker.store.client import read_time_ms
 
 if TYPE_CHECKING:
-    from config import Connection
     from worker.services import Services
 
 _AT_ONCE = 4
@@ -50,7 +51,7 @@ class Foresight:
     """Looks at the rows of one loaded job. `gaps`: what could not be looked at, complete at the end."""
 
     services: Services
-    connection: Connection
+    channel: Channel
     rules: TenantRules
     options: Options
     not_looked_up: int = 0
@@ -62,7 +63,7 @@ class Foresight:
     _partners: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._asker = Asker(self.services, self.connection)
+        self._asker = Asker(self.services, self.channel.connection)
         self._look_ups = LookUps(self.services, self._asker)
 
     async def rows(self, job: str) -> AsyncIterator[ForeseenRow]:
@@ -86,11 +87,12 @@ class Foresight:
     async def _judge(self, contents: ChunkContents) -> list[ForeseenRow]:
         rows, letters = contents.rows, contents.letters
         addresses = {i: fold_address(rows[i]["email"]) for i, letter in enumerate(letters) if letter == "."}
-        index = await self.services.index.place(self.connection.tenant_key, {i: rows[i]["email"] for i in addresses})
+        connection, operation = self.channel.connection, self.channel.operation
         # Where the app may not read, the real run does not look either
-        prechecked = self.connection.precheck and not self.options.resend
+        prechecked = operation.look(connection, self.options, suspect=False) is not Look.NO
         known: dict[int, KnownRow] = {}
-        if addresses and not self.options.resend:
+        if addresses and not operation.repeatable and not self.options.resend:
+            index = await self.services.index.place(connection.tenant_key, {i: rows[i]["email"] for i in addresses})
             known = {row.index: row for row in await self.services.ledger.find_invited(index, list(addresses))}
         asked = sorted(address for i, address in addresses.items() if prechecked or i not in known)
         looked_at_ms = await read_time_ms(self.services.client)
@@ -113,10 +115,10 @@ class Foresight:
                 foreseen = Foreseen(would, outcome.code if outcome else "", outcome.message if outcome else "")
             else:
                 seen = Seen(
-                    known.get(i), users.get(address), unknown.get(address), address.rpartition("@")[2] in blocked
+                    known.get(i), users.get(address), address not in unknown, address.rpartition("@")[2] in blocked
                 )
-                self.not_looked_up += seen.known is None and seen.why_not is not None
-                foreseen = foresee(row, address, seen, self.rules, prechecked=prechecked, resend=self.options.resend)
+                self.not_looked_up += seen.known is None and not seen.looked_up
+                foreseen = foresee(operation, row, address, seen, self.rules, self.options, prechecked=prechecked)
             judged.append(ForeseenRow(contents.base + i, row, foreseen, waits=address is not None))
         return judged
 
@@ -128,7 +130,7 @@ class Foresight:
         for wait_s in (*WAITS_S, 0.0):
             if not left or self.may_not_read:
                 break
-            found = await self._look_ups.find(self.connection, left)
+            found = await self._look_ups.find(self.channel.connection, left)
             users |= found.users or {}
             self.may_not_read = found.why_not is WhyNot.MAY_NOT and len(left) > 1
             reasons = {address: why for address in left if (why := found.why_not_of(address))}

@@ -9,9 +9,11 @@ import pytest
 from tasks.forecast.rows import Foresight
 from tests.clocked import DAY_MS, Clocked
 from tests.sites import WITH_AND_WITHOUT_PRECHECK
-from worker.directory.forecast import Would
-from worker.directory.rules import TenantRules
 from worker.ledger.model import Counts, Options
+from worker.operations.foreseen import Would
+from worker.operations.operation import Channel
+from worker.operations.registry import find_operation
+from worker.operations.tenant_rules import TenantRules
 
 pytestmark = pytest.mark.sandbox(latency="0", replication="0")
 """A day takes milliseconds here: the directory must not lag in real ones."""
@@ -41,10 +43,11 @@ async def foreseen(clocked: Clocked, patch: pytest.MonkeyPatch) -> int:
     patch.setattr("tasks.forecast.rows.read_time_ms", redis_ms)
     services, job = clocked.services, await clocked.site.load(PEOPLE)
     await services.jobs.pause(job, "only looked at")
-    foresight = Foresight(services, services.connection("contoso"), TenantRules(), Options())
+    channel = Channel(services.connection("contoso"), find_operation("invite"))
+    foresight = Foresight(services, channel, TenantRules(), Options())
     verdicts = [row.foreseen.would async for row in foresight.rows(job)]
     await services.jobs.delete(job)
-    return verdicts.count(Would.INVITE)
+    return verdicts.count(Would.DO)
 
 
 @WITH_AND_WITHOUT_PRECHECK

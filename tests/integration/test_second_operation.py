@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from config import load_settings
+from tasks.forecast.rows import Foresight
 from tests.sandboxes import Sandbox
 from tests.sites import Site, kill, open_site
+from worker.directory.rules import fetch_rules
 from worker.graph.batch import GraphRequest
 from worker.graph.causes import Cause, Kind, OperationRules
 from worker.graph.verdicts import Verdict, decide
@@ -21,14 +24,18 @@ from worker.ledger.audit.trail import row_lines
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import Counts, KnownRow, Options, Outcome, Row, RowState
 from worker.ledger.quota import write_buckets
-from worker.operations.operation import Asked, Attempt, Call, Look
-from worker.operations.registry import OPERATIONS
+from worker.metrics.snapshot import Observer
+from worker.operations.foreseen import Foreseen, Seen, Would
+from worker.operations.operation import Asked, Attempt, Call, Channel, Look
+from worker.operations.registry import OPERATIONS, find_operation
+from worker.services import open_services
 
 if TYPE_CHECKING:
     from config import Connection, Settings
     from worker.graph.batch import GraphAnswer
     from worker.graph.users import DirectoryUser
     from worker.ledger.quota import Bucket
+    from worker.operations.tenant_rules import TenantRules
 
 COMPANY = "Partner Ltd"
 
@@ -46,6 +53,7 @@ class Company:
     words: Mapping[RowState, str] = {RowState.INVITED: "named", RowState.ALREADY_GUEST: "named so already"}
     rows_a_call = 1
     repeatable = True
+    asks_rules = False
 
     def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
         """A write."""
@@ -76,6 +84,12 @@ class Company:
     def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
         """Nothing is remembered of what may be done again."""
         raise AssertionError
+
+    def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
+        """Refused without the right to change users."""
+        if rules.roles is not None and self.rules.permission not in rules.roles:
+            return Foreseen(Would.REFUSE, "no_permission", self.rules.explain(Cause.NO_PERMISSION), by_graph=True)
+        return Foreseen(Would.DO)
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """A PATCH a row."""
@@ -148,6 +162,48 @@ async def test_a_list_runs_through_the_whole_engine(site: Site) -> None:
     rows = [line async for found, kept in site.desk.jobs.trail.rows(job) for line in row_lines(found, kept)]
     assert {(line["connection"], line.get("operation"), line["outcome"]) for line in rows} == {
         ("contoso", "company", "done")
+    }
+
+
+async def test_a_dry_run_asks_the_operation(site: Site) -> None:
+    """It says what would become of each row by the operation's own judges. Of invitations nothing is asked; nothing is changed."""
+    site.sandbox.ask("policy", {"roles": ROLES, "allow_invites_from": "everyone"})
+    worker = site.start_worker(include=MODULE)
+    emails = await invite(site, 25)
+    kill(worker)
+    job = await site.load([*emails, "nobody@partner.example"], operation="company")
+    site.sandbox.ask("policy", {"allow_invites_from": "none"})
+    for roles, would, code in ((ROLES, "company", ""), (ROLES[:2], "refuse", "no_permission")):
+        site.sandbox.ask("policy", {"roles": roles})
+        async with open_services(lambda: load_settings(site.env), site.url) as services:
+            channel = Channel(await services.resolved("contoso"), find_operation("company"))
+            foresight = Foresight(services, channel, await fetch_rules(services, channel), Options())
+            rows = [row.foreseen async for row in foresight.rows(job)]
+        told = [(one.would.told("company"), one.code) for one in rows]
+        assert told == [*[(would, code)] * 25, ("refuse", "not_there")]
+        assert foresight.gaps == []
+    assert named(site) == 0
+
+
+async def test_metrics_show_the_channel(site: Site) -> None:
+    """Its rows beside those of invitations, its own quota, and the gate that it shares with its connection."""
+    site.sandbox.ask("policy", {"roles": ROLES})
+    site.start_worker(include=MODULE)
+    emails = await invite(site, 25)
+    await site.ended(await site.load([*emails, "nobody@partner.example"], operation="company"))
+    observer = Observer(site.desk.client, site.desk.keys, lambda: load_settings(site.env))
+    look = await observer.look()
+    invitations, companies = look.connections["contoso"], look.connections["contoso+company"]
+    assert (invitations.ended["i"], companies.ended["i"], companies.ended["f"]) == (25, 25, 1)
+    assert "invitations" in invitations.levels
+    assert {"writes", "writes-tenant", "writes-app"} <= companies.levels.keys()
+    assert "invitations" not in companies.levels
+    assert companies.is_open
+    await site.desk.gates.hold("contoso", HoldReason.OPERATOR, "Not now.")
+    look = await observer.look()
+    assert {name: (one.is_open, one.held) for name, one in look.connections.items()} == {
+        "contoso": (False, "operator"),
+        "contoso+company": (False, "operator"),
     }
 
 

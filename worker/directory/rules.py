@@ -1,4 +1,4 @@
-"""What a tenant says beforehand of its guests: who may invite, its own domains, its lists, its partners, its bin.
+"""Reads what a tenant says beforehand of its guests (`TenantRules`): who may invite, domains, lists, partners, its bin.
 
 Every part may be unreadable by itself: it is None then, and named among `gaps` with the permission that would open it. Reading is pure.
 """
@@ -6,8 +6,7 @@ Every part may be unreadable by itself: it is None then, and named among `gaps` 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from config.values import fold_domain
@@ -15,75 +14,22 @@ from worker.addresses import fold_address
 from worker.directory.reader import Asker, Unread
 from worker.graph.verdicts import READ_DELETED, READ_ORGANIZATION
 from worker.ledger.why_waiting import Stop
+from worker.operations.tenant_rules import Gap, TenantRules
 
 if TYPE_CHECKING:
-    from config import Connection
+    from worker.operations.operation import Channel
     from worker.services import Services
 
-INVITE_ROLES = frozenset({"User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
-"""Any of these application permissions lets an app invite. https://learn.microsoft.com/graph/api/invitation-post"""
 _DELETED = "/directory/deletedItems/microsoft.graph.user?$select=id,mail,otherMails,deletedDateTime&$top=999"
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Something that could not be looked at, and what would let us."""
-
-    what: str
-    permission: str = ""  # '' where it is no permission that is missing
-    why: str = ""
-
-    def __str__(self) -> str:
-        if self.permission:
-            return f"{self.what}: grant the app {self.permission}, with admin consent."
-        return f"{self.what}: {self.why}."
-
-
-@dataclass(frozen=True, slots=True)
-class TenantRules:
-    """What was read. `roles` are the token's, None where it does not show them; domains and addresses are folded."""
-
-    roles: frozenset[str] | None = None
-    invites_from: str | None = None
-    domains: frozenset[str] | None = None
-    allowed: frozenset[str] | None = None  # an allow list, where there is one
-    blocked: frozenset[str] = frozenset()
-    blocked_partners: frozenset[str] = frozenset()  # tenant ids
-    allowed_partners: frozenset[str] = frozenset()  # of use where all others are blocked
-    all_partners_blocked: bool = False
-    deleted: Mapping[str, str] = field(default_factory=dict, repr=False)  # address → when
-    gaps: tuple[Gap, ...] = ()
-
-    @property
-    def closed(self) -> str:
-        """Why the app may invite nobody at all: "" (as far as is known it may), "permission" or "policy"."""
-        if self.roles is not None and not self.roles & INVITE_ROLES:
-            return "permission"
-        if self.invites_from == "none":
-            return "policy"
-        if self.invites_from == "adminsAndGuestInviters" and self.roles is not None:
-            # Microsoft's page says that it fails for apps; reports say that this one permission opens it (docs/entra-setup.md)
-            return "" if "User.Invite.All" in self.roles else "policy"
-        return ""
-
-    @property
-    def asks_for_partners(self) -> bool:
-        """Whether it matters which tenant a domain belongs to."""
-        return bool(self.blocked_partners or self.all_partners_blocked)
-
-    def refuses_tenant(self, tenant_id: str) -> bool:
-        """Whether cross-tenant access settings keep out the people of a tenant."""
-        blocked = tenant_id in self.blocked_partners
-        return blocked or (self.all_partners_blocked and tenant_id not in self.allowed_partners)
-
-    def refuses_domain(self, domain: str) -> bool:
-        """Whether an allow or deny list keeps a domain out."""
-        return domain in self.blocked or (self.allowed is not None and domain not in self.allowed)
-
-
-async def fetch_rules(services: Services, connection: Connection) -> TenantRules:
-    """Read all that the app may read. Raises `TokenRefused`."""
-    asker, gaps = Asker(services, connection), list[Gap]()
+async def fetch_rules(services: Services, channel: Channel) -> TenantRules:
+    """Read all that the app may read of what decides about an operation. Raises `TokenRefused`."""
+    asker, gaps = Asker(services, channel.connection), list[Gap]()
+    token = await asker.take_token(channel.connection)
+    roles = None if isinstance(token, Stop) else token.roles
+    if not channel.operation.asks_rules:
+        return TenantRules(roles=roles)
 
     def kept(body: Any, what: str, permission: str) -> Any:
         if isinstance(body, Unread):
@@ -91,7 +37,6 @@ async def fetch_rules(services: Services, connection: Connection) -> TenantRules
             return None
         return body
 
-    token = await asker.take_token(connection)
     policy = kept(
         await asker.read("/policies/authorizationPolicy"), "Who may invite (allowInvitesFrom)", "Policy.Read.All"
     )
@@ -113,7 +58,7 @@ async def fetch_rules(services: Services, connection: Connection) -> TenantRules
     allowed, blocked = read_lists(lists or ())
     states = {} if isinstance(partners, Unread) else read_partners(partners)
     return TenantRules(
-        roles=None if isinstance(token, Stop) else token.roles,
+        roles=roles,
         invites_from=str(policy["allowInvitesFrom"]) if policy and policy.get("allowInvitesFrom") else None,
         domains=read_domains(owned) if owned is not None else None,
         allowed=allowed,

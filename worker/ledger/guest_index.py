@@ -5,7 +5,7 @@ first to send has it; `record_batch` drops the claim, and notes that the guest i
 does not make its rows on the wire unsent.
 
 What it remembers ends after `[ledger].remember`, asked for or not. Until then it has the word where nobody may look; where the directory
-can be read that decides (`invite_precheck.py`), or a guest who was deleted from the tenant could not come back.
+can be read that decides (`is_overruled`), or a guest who was deleted from the tenant could not come back.
 
 An entry is a field of a small hash: 10 bytes of the hash as name, four of time and the job's id as value: about 30 bytes a guest while the
 hashes stay small. They lie in generations of 30 days, whose keys end by themselves. The claims, few at any time, are one hash a tenant:
@@ -28,6 +28,8 @@ from worker.ledger.model import IndexPlace
 from worker.ledger.scripts import Scripts
 
 if TYPE_CHECKING:
+    from worker.clocks import Clocks
+    from worker.ledger.model import KnownRow
     from worker.store.keyring import FindSealer
     from worker.store.seal import Sealer
 
@@ -105,3 +107,8 @@ def hash_guest(key: bytes, tenant_key: str, folded: str) -> bytes:
     """Hash one folded address of one tenant. Pure."""
     text = f"{tenant_key}\0{folded}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=HASH_BYTES, key=key).digest()
+
+
+def is_overruled(row: KnownRow, looked_at_ms: int, settle_s: float, clocks: Clocks) -> bool:
+    """Whether a guest whom the directory did not show then is not there, though invited lately: deleted since, not merely too new."""
+    return clocks.age_s((row.at_s + 1) * 1000, looked_at_ms) >= settle_s

@@ -10,9 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from worker.channels import split_channel
 from worker.ledger.batches import WORKER_TTL_S
-from worker.ledger.quota import Bucket, invitation_buckets
+from worker.ledger.gates import WHOLE, HoldReason
+from worker.ledger.quota import Bucket
 from worker.ledger.timetable import Timetable
+from worker.operations.operation import Channel
+from worker.operations.registry import find_operation
 from worker.services import find_connection
 from worker.signin.tenant_ids import Tenants
 from worker.store.client import read_time_ms
@@ -20,7 +24,7 @@ from worker.store.client import read_time_ms
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from config import Connection, Settings
+    from config import Settings
     from worker.ledger.keys import Keys
 
 _AT_ONCE = 500  # commands in one pipeline: bounds what Redis holds for us meanwhile
@@ -38,7 +42,7 @@ class Level:
 
 @dataclass(slots=True)
 class ConnectionSnapshot:
-    """A connection as it stands."""
+    """A channel as it stands: a connection, or a connection's work of another operation."""
 
     accepted: int = 0
     ended: dict[str, int] = field(default_factory=dict)  # rows by outcome letter, `c` cancelled; for ever
@@ -122,23 +126,28 @@ class Observer:
     async def _look_at_connections(
         self, names: Sequence[str], all_held: str, now_ms: int
     ) -> dict[str, ConnectionSnapshot]:
-        configured = {name: self._find(name) for name in names}
-        buckets = {name: invitation_buckets(self._settings(), c) if c else [] for name, c in configured.items()}
+        channels = {name: self._find(name) for name in names}
+        buckets = {
+            name: one.operation.buckets(self._settings(), one.connection) if one else []
+            for name, one in channels.items()
+        }
         keys = self._keys
         asked: list[tuple[Any, ...]] = []
         for name in names:
-            connection = configured[name]
+            channel = channels[name]
             asked.append(("HGETALL", keys.connection(name)))
+            asked.append(("HMGET", keys.connection(split_channel(name)[0]), "gate", "kind"))
             asked.append(("ZCARD", keys.doubts(name)))
             asked.append(("ZRANGE", keys.doubts(name), 0, _MOST_DOUBTS - 1))
-            asked.append(("EXISTS", keys.tenant(connection.tenant_key if connection else "-")))
+            asked.append(("EXISTS", keys.tenant(channel.connection.tenant_key if channel else "-")))
             asked += [("HMGET", keys.bucket(bucket.scope), "l", "t", "c", "r") for bucket in buckets[name]]
         replies = iter(await self._ask(asked))
         found = {}
         for name in names:
-            fields, doubts, members, blocked = (next(replies) for _ in range(4))
+            fields, above, doubts, members, blocked = (next(replies) for _ in range(5))
             levels = [next(replies) for _ in buckets[name]]
-            look = found[name] = _read_connection(fields, all_held, bool(blocked), now_ms)
+            held = all_held or _hold_of_all(*above)
+            look = found[name] = _read_connection(fields, held, bool(blocked), now_ms)
             for bucket, level in zip(buckets[name], levels, strict=True):
                 kind, is_closed = bucket.scope.partition(":")[0], int(level[2] or 0) > now_ms
                 look.levels[kind] = _read_level(bucket, level, now_ms)
@@ -183,13 +192,21 @@ class Observer:
                 replies += await pipe.execute()
         return replies
 
-    def _find(self, name: str) -> Connection | None:
+    def _find(self, name: str) -> Channel | None:
         from config import ConfigError
 
+        connection, operation = split_channel(name)
         try:
-            return self._tenants.named(find_connection(self._settings(), name))
+            settings, found = self._settings(), find_operation(operation)
+            return Channel(self._tenants.named(find_connection(settings, connection)), found)
         except ConfigError:
             return None  # configured elsewhere, or no more
+
+
+def _hold_of_all(gate: bytes | None, kind: bytes | None) -> str:
+    """Return for what a connection is held with all its channels, '' while it is not."""
+    reason = HoldReason(kind.decode()) if gate == b"held" and kind else None
+    return reason.value if reason in WHOLE else ""
 
 
 def _add_job(look: ConnectionSnapshot, state: str, rows: int, ended: int, waiting: int, pilot: int) -> None:

@@ -13,6 +13,7 @@ from worker.graph.causes import HoldKind, Kind
 from worker.graph.verdicts import Verdict, decide
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.ledger.quota import invitation_buckets
+from worker.operations.invite_forecast import foresee_answer
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE
 from worker.operations.operation import Asked, Attempt, Call, Look
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from worker.graph.batch import GraphAnswer
     from worker.graph.users import DirectoryUser
     from worker.ledger.quota import Bucket
+    from worker.operations.foreseen import Foreseen, Seen
+    from worker.operations.tenant_rules import TenantRules
 
 
 class Invite:
@@ -32,6 +35,7 @@ class Invite:
     words: Mapping[RowState, str] = {RowState.INVITED: "invited", RowState.ALREADY_GUEST: "already_guest"}
     rows_a_call = 1
     repeatable = False
+    asks_rules = True
 
     def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
         """Return the buckets that an invitation takes from."""
@@ -64,6 +68,10 @@ class Invite:
     def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
         """End a row whose guest was invited lately."""
         return build_known(row, at_ms, user)
+
+    def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
+        """Judge as Graph would, asked to invite this guest."""
+        return foresee_answer(row, address, seen, rules)
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return an invitation for each row."""

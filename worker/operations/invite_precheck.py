@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from worker.clocks import Clocks
 from worker.graph.users import DirectoryUser
 from worker.ledger.model import KnownRow, Outcome, RowState
 from worker.operations.operation import Attempt
@@ -81,8 +80,3 @@ def build_known(row: KnownRow, at_ms: int, user: DirectoryUser | None = None) ->
         message=f"Not sent: job {row.job} invited this guest on {day:%Y-%m-%d}. {advise_resend(user)}",
         at_ms=at_ms,
     )
-
-
-def is_overruled(row: KnownRow, looked_at_ms: int, settle_s: float, clocks: Clocks) -> bool:
-    """Whether a guest whom the directory did not show then is not there, though invited lately: deleted since, not merely too new."""
-    return clocks.age_s((row.at_s + 1) * 1000, looked_at_ms) >= settle_s

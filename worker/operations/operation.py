@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from worker.graph.users import DirectoryUser
     from worker.graph.verdicts import Verdict
     from worker.ledger.quota import Bucket
+    from worker.operations.foreseen import Foreseen, Seen
+    from worker.operations.tenant_rules import TenantRules
 
 
 class Look(Enum):
@@ -85,6 +87,9 @@ class Operation(Protocol):
     repeatable: bool
     """Doing it again does no harm: no claim is taken, and a lost answer is no doubt but another try."""
 
+    asks_rules: bool
+    """Whether a dry run reads what the tenant says of guests beforehand: who may invite, which domains."""
+
     def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
         """Return the buckets that a row takes from."""
         ...
@@ -114,6 +119,13 @@ class Operation(Protocol):
 
     def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
         """Return how a row ends that some job did lately, as the index of guests remembers. `user`: if looked up."""
+        ...
+
+    def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
+        """Return what Graph would answer for a row that is sent, as far as can be told beforehand. Pure.
+
+        `address` is folded. What `judge_known` and `judge_seen` end before a send does not come here.
+        """
         ...
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:

@@ -14,9 +14,9 @@ from worker.addresses import fold_address
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.graph.causes import HoldKind, Kind
 from worker.graph.verdicts import Verdict
+from worker.ledger.guest_index import is_overruled
 from worker.ledger.model import IndexPlace, Lease, Outcome, RowState
 from worker.ledger.why_waiting import Stop
-from worker.operations.invite_precheck import is_overruled
 from worker.operations.operation import Attempt, Channel, Look
 from worker.sending.reactions import Reactions
 

@@ -20,7 +20,7 @@ from tasks.forecast.plan_file import (
     read_plan,
     seal_plan,
 )
-from worker.directory.forecast import Foreseen, Would
+from worker.operations.foreseen import Foreseen, Would
 from worker.store.seal import Sealer
 
 OLD, NEW = "an old key of sixteen letters", "a new key of sixteen letters"
@@ -54,8 +54,8 @@ def test_verdicts_are_kept_run_by_run() -> None:
     """A letter a code; of sentences that name a row's domain the form is kept once."""
     verdicts = Verdicts()
     for domain in ("a.example", "b.example"):
-        verdicts.add(Foreseen(Would.INVITE), domain)
-        verdicts.add(Foreseen(Would.INVITE, "deleted_lately", "Was deleted."), domain)
+        verdicts.add(Foreseen(Would.DO), domain)
+        verdicts.add(Foreseen(Would.DO, "deleted_lately", "Was deleted."), domain)
         verdicts.add(Foreseen(Would.REFUSE, "own_domain", f"{domain} is yours."), domain)
     assert verdicts.text() == "2i 1a 2i 1a"
     assert verdicts.whys == {"a": {"would": "refuse", "code": "own_domain", "why": "{domain} is yours."}}

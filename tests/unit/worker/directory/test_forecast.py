@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from worker.directory.forecast import Foreseen, Seen, Would, foresee
-from worker.directory.lookups import WhyNot
+from worker.directory.forecast import foresee
 from worker.directory.rules import (
-    TenantRules,
     is_inbound_blocked,
     read_deleted,
     read_domains,
@@ -18,7 +16,10 @@ from worker.directory.rules import (
     read_partners,
 )
 from worker.graph.users import DirectoryUser
-from worker.ledger.model import KnownRow
+from worker.ledger.model import KnownRow, Options
+from worker.operations.foreseen import Foreseen, Seen, Would
+from worker.operations.registry import find_operation
+from worker.operations.tenant_rules import TenantRules
 
 GUEST = DirectoryUser("u", None, False, True)
 PENDING = DirectoryUser("u", None, False, True, pending=True)
@@ -38,7 +39,8 @@ def judge(
     **row: Any,
 ) -> Foreseen:
     """Judge one row."""
-    return foresee({"email": address, **row}, address, seen, rules, prechecked=prechecked, resend=resend)
+    row, options = {"email": address, **row}, Options(resend=resend)
+    return foresee(find_operation("invite"), row, address, seen, rules, options, prechecked=prechecked)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def judge(
         (GUEST, True, Would.SKIP),
         (GUEST, False, Would.SKIP),
         (PENDING, True, Would.SKIP),
-        (PENDING, False, Would.INVITE),  # a new link, and a second mail
+        (PENDING, False, Would.DO),  # a new link, and a second mail
         (DISABLED, True, Would.REFUSE),
         (DISABLED, False, Would.REFUSE),
         (MEMBER, True, Would.REFUSE),
@@ -104,7 +106,7 @@ def test_resend_is_not_advised_where_graph_itself_refuses_it() -> None:
 def test_who_may_invite(rules: TenantRules, closed: str) -> None:
     """By the token's permissions and the tenant's policy."""
     assert rules.closed == closed
-    assert judge(rules=rules).would is (Would.REFUSE if closed else Would.INVITE)
+    assert judge(rules=rules).would is (Would.REFUSE if closed else Would.DO)
 
 
 def test_domains_are_refused_by_who_refuses_them() -> None:
@@ -112,9 +114,9 @@ def test_domains_are_refused_by_who_refuses_them() -> None:
     rules = TenantRules(domains=frozenset({"own.example"}), blocked=frozenset({"bad.example"}))
     assert judge(rules=rules, address="a@own.example").code == "own_domain"
     assert judge(rules=rules, address="a@bad.example").code == "blocked_domain"
-    assert judge(rules=rules, address="a@sub.bad.example").would is Would.INVITE
+    assert judge(rules=rules, address="a@sub.bad.example").would is Would.DO
     allowing = TenantRules(allowed=frozenset({"good.example"}))
-    assert judge(rules=allowing, address="a@good.example").would is Would.INVITE
+    assert judge(rules=allowing, address="a@good.example").would is Would.DO
     assert judge(rules=allowing).code == "blocked_domain"
     assert judge(Seen(partner_blocked=True)).code == "cross_tenant"
 
@@ -123,8 +125,8 @@ def test_what_is_invited_with_a_word() -> None:
     """Deleted lately, not looked up, a member that a plain app may not invite."""
     rules = TenantRules(roles=INVITER, deleted={"a@fabrikam.example": "2026-11-01"})
     assert "2026-11-01" in judge(rules=rules).why
-    assert judge(rules=rules).would is Would.INVITE
-    assert judge(Seen(why_not=WhyNot.LATER)).code == "not_looked_up"
+    assert judge(rules=rules).would is Would.DO
+    assert judge(Seen(looked_up=False)).code == "not_looked_up"
     assert judge(rules=rules, user_type="Member").would is Would.REFUSE
 
 
