@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from config.connections import Connection
+from config.errors import UnknownConnection
 from config.reader import parse_connection
 from config.settings import Settings
 from worker.clocks import Clocks
@@ -35,6 +37,9 @@ CONTOSO = parse_connection(
         "precheck": False,
     },
 )
+NOW_MS = 1_800_000_000_000
+"""What the ledger's clock says when the services are opened."""
+
 CHANNEL = Channel(CONTOSO, OPERATIONS["invite"])
 
 
@@ -73,12 +78,15 @@ class Given:
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     gone: bool = False  # the job was deleted
+    leases: deque[Lease] = field(default_factory=deque)  # claimed one after the other
+    approved: bool = True
+    connections: dict[str, Connection] = field(default_factory=lambda: {"contoso": CONTOSO})
 
     def __post_init__(self) -> None:
         self.clocks, self.latencies, self.meters, self.begun = Clocks(), Latencies(), Meters(), Begun()
-        self.ledger = self.spending = self.index = self.graph = self.tokens = self.gates = self
+        self.ledger = self.spending = self.index = self.graph = self.tokens = self.gates = self.jobs = self
         self.settle_s, self.presence = 60.0, SimpleNamespace(epoch="e")
-        self.clocks.learn_redis(1_800_000_000_000)
+        self.clocks.learn_redis(NOW_MS)
 
     def names(self) -> list[str]:
         """Return what was asked, without the arguments."""
@@ -119,6 +127,29 @@ class Given:
     ) -> tuple[float, bool]:
         self.asked.append(("throttled", name, tuple(bucket.scope.partition(":")[0] for bucket in buckets)))
         return wait_s, True
+
+    async def claim(self, ticket: Ticket) -> Lease | None:
+        return self.leases.popleft() if self.leases else None
+
+    async def release(self, lease: Lease, wait_s: float = 0.0, put_off_s: float = 0.0) -> None:
+        self.asked.append(("release", wait_s, put_off_s))
+
+    # Jobs and connections
+
+    def connection(self, name: str) -> Connection:
+        if name not in self.connections:
+            raise UnknownConnection(name, [*self.connections])
+        return self.connections[name]
+
+    async def resolved(self, name: str) -> Connection:
+        return self.connection(name)
+
+    async def view(self, job: str) -> Any:
+        return SimpleNamespace(info={})
+
+    async def park(self, job: str, why: str) -> bool:
+        self.asked.append(("park", job))
+        return self.approved
 
     # The gates
 
@@ -161,3 +192,11 @@ class Given:
     def may_read(self, connection: object, token: object) -> bool:
         """Look-ups: whether rows can be looked up."""
         return True
+
+
+class NoLeases:
+    """Nothing renews the leases of these tests."""
+
+    def add(self, lease: object) -> None: ...
+
+    def remove(self, lease: object) -> None: ...
