@@ -6,7 +6,7 @@ The credential is only referred to (`env:`, `file:`); `worker/signin/tokens.py` 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -177,6 +177,12 @@ Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], Be
 _Flag = Annotated[bool, PlainValidator(parse_flag)]
 
 
+CREDENTIALS = ("client_secret", "certificate")
+"""The keys of what a connection may sign in with, one of them; a list of several is tried in its order."""
+CREDENTIAL_KEYS = (*CREDENTIALS, "certificate_password")
+"""The keys that hold a credential, or a part of one."""
+
+
 class Connection(Section):
     """A named tenant + client + credential, complete: every default filled in, every URL final."""
 
@@ -211,8 +217,7 @@ class Connection(Section):
 
     @model_validator(mode="after")
     def _credential(self) -> Connection:
-        has_password = self.certificate_password is not None
-        for _, fault in credential_faults(len(self.client_secret), self.certificate is not None, has_password):
+        for _, fault in credential_faults({name: getattr(self, name) for name in CREDENTIAL_KEYS}):
             raise ValueError(fault)
         return self
 
@@ -261,8 +266,8 @@ class Connection(Section):
     @property
     def references(self) -> tuple[Reference, ...]:
         """Every reference the connection holds, in the order they are tried."""
-        others = (self.certificate, self.certificate_password)
-        return (*self.client_secret, *(reference for reference in others if reference is not None))
+        found = (getattr(self, name) for name in CREDENTIAL_KEYS)
+        return tuple(one for value in found if value for one in (value if isinstance(value, tuple) else (value,)))
 
     def accepts_domain(self, domain: str) -> bool:
         """Whether a guest of this domain may be invited here. Subdomains are domains of their own, as in Entra's own lists."""
@@ -270,12 +275,13 @@ class Connection(Section):
         return folded not in self.blocked_domains and (not self.allowed_domains or folded in self.allowed_domains)
 
 
-def credential_faults(secrets: int, has_certificate: bool, has_password: bool) -> Sequence[tuple[str, str]]:
-    """Return (key or "" for the table, half a sentence) for what is wrong with how a credential is named."""
-    if secrets and has_certificate:
-        return [("", "must have client_secret or certificate, not both")]
-    if not secrets and not has_certificate:
-        return [("", "must have client_secret or certificate")]
-    if has_password and not has_certificate:
+def credential_faults(given: Mapping[str, object]) -> Sequence[tuple[str, str]]:
+    """Return (key or "" for the table, half a sentence) for what is wrong with how a credential is named in a table."""
+    named = [name for name in CREDENTIALS if given.get(name) not in (None, [], ())]
+    if len(named) > 1:
+        return [("", f"must have {' or '.join(CREDENTIALS)}, not both")]
+    if not named:
+        return [("", f"must have {' or '.join(CREDENTIALS)}")]
+    if given.get("certificate_password") is not None and "certificate" not in named:
         return [("certificate_password", "belongs to a certificate, and there is none")]
     return []

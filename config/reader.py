@@ -156,9 +156,7 @@ class _Reader:
             return None
         connection = self._section(Connection, path, table, {"name": name})
         # The model checks the credential only when each field is sound; all faults are to be told at once.
-        secrets = table.get("client_secret", [])
-        count = len(secrets) if isinstance(secrets, list | tuple) else 1
-        for key, fault in credential_faults(count, "certificate" in table, "certificate_password" in table):
+        for key, fault in credential_faults(table):
             self._add((*path, key) if key else path, fault)
         if connection and set(connection.allowed_domains) & set(connection.blocked_domains):
             self._add((*path, "blocked_domains"), "must not hold a domain that allowed_domains holds too")

@@ -79,8 +79,7 @@ def _still_open(name: str, views: list[JobView]) -> str:
 def _tell(terminal: Terminal, name: str, file: Path, connection: Connection) -> None:
     """Say what was removed, and which files of its credential are left."""
     terminal.show(f"Connection {name} is no longer in {file}.")
-    references = (*connection.client_secret, connection.certificate, connection.certificate_password)
-    kept = [reference.target for reference in references if reference is not None and reference.kind == "file"]
+    kept = [reference.target for reference in connection.references if reference.kind == "file"]
     if kept:
         terminal.show(f"Left as it is, to be deleted if nothing else uses it: {', '.join(map(str, kept))}")
     if terminal.quiet:

@@ -13,13 +13,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, OutOfMemoryError
 
+from config.schedules import TASKS
 from tasks.errors import ListError
-from tasks.scheduled import check_connections, invite_file, retry_failed
 from tasks.scheduled.context import Context, Told
 from worker.app import app
 from worker.cancellation import end_task
@@ -34,11 +35,9 @@ from worker.store.client import OUTAGE, keep_trying, read_time_ms
 log = logging.getLogger(__name__)
 
 KINDS: dict[str, Callable[[Context], Awaitable[Told]]] = {
-    "invite_file": invite_file.run,
-    "check_connections": check_connections.run,
-    "retry_failed": retry_failed.run,
+    name: import_module(f"tasks.scheduled.{name}").run for name in TASKS
 }
-"""What each task of `config.schedules.TASKS` does."""
+"""What each task of `config.schedules.TASKS` does: `run` of the module of its name."""
 
 CLAIM_S = 60.0
 _RENEW_S = 15.0

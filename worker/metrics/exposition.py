@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from worker.ledger.meters import BOUNDS, read_sum
+from worker.ledger.model import STATUS_OF, RowState
 
 if TYPE_CHECKING:
     from worker.metrics.snapshot import ConnectionSnapshot, Snapshot
@@ -23,14 +24,7 @@ if TYPE_CHECKING:
 MOST_NAMES = 100
 """Connections (and schedules) with a label of their own. With some 60 series each, 100 are what a small Prometheus takes lightly."""
 OTHER: Final = "other"
-OUTCOMES: Final = {
-    "i": "invited",
-    "g": "already_guest",
-    "k": "skipped",
-    "f": "failed",
-    "u": "in_doubt",
-    "c": "cancelled",
-}
+OUTCOMES: Final = {letter: STATUS_OF[RowState(letter)] for letter in "igkfu"} | {"c": "cancelled"}
 RESOLUTIONS: Final = {
     "i": "invited",
     "g": "already_guest",

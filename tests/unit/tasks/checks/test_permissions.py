@@ -10,6 +10,7 @@ import pytest
 from cli.connections.consenting import consent_url, hosts_of, ticket_text
 from config import parse_connection
 from tasks.checks.permissions import FEATURES, USUAL, needs_of, read_features
+from worker.operations.registry import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[4]
 SETUP = (ROOT / "docs/entra-setup.md").read_text(encoding="utf-8")
@@ -77,3 +78,9 @@ def test_the_page_knows_every_permission_and_every_word() -> None:
         assert [need.permission for need in needs if f"`{need.permission}`" not in rows[feature]] == []
         if len(needs) == 1:  # the others are made of these
             assert [name for name in needs[0].also if f"`{name}`" not in rows[feature]] == [], feature
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_an_operation_needs_can_be_asked_for(name: str) -> None:
+    """`--for NAME` asks for the permission whose want holds the operation's channel."""
+    assert OPERATIONS[name].rules.permission in {need.permission for need in needs_of([name])}
