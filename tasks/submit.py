@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,6 @@ class Loaded:
     bad_count: int = 0
     duplicates: int = 0
     blocked: int = 0
-    foreseen: int = 0  # ended by the verdicts of a plan
     mails: int = 0
     with_message: int = 0
     language_ignored: int = 0  # rows whose language Graph passes over for their message
@@ -117,13 +116,11 @@ async def load(
     options: Options | None = None,
     info: dict[str, Any] | None = None,
     pilot: int = 0,
-    verdicts: Iterable[Outcome | None] | None = None,
     operation: str = INVITE,
 ) -> Loaded | None:
     """Load a list into a job that does not run yet. None: a job of that id exists already.
 
-    Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then the job pauses. `verdicts`: of a plan,
-    one a row in order, an outcome for each row that is not to be sent. `info["notify"]`: who is told of it, else whom its connection names. Raises what reading
+    Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then the job pauses. `info["notify"]`: who is told of it, else whom its connection names. Raises what reading
     the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed; redis-py's errors pass.
     """
     options = options or Options()
@@ -149,7 +146,7 @@ async def load(
         if told:
             whose = (info or {}).get("notify_from", "") if named else ""
             await Notices(jobs.client, jobs.keys).watch(job, told, whose)
-        await _fill(jobs, loaded, left, connection, options, iter(verdicts) if verdicts is not None else None)
+        await _fill(jobs, loaded, left, connection, options)
     except OutOfMemoryError:
         await jobs.delete(job)
         raise await _full(jobs, loaded.rows + sum(1 for _ in left), _bytes_a_row(loading)) from None
@@ -165,12 +162,11 @@ async def _fill(
     rows: Iterator[ValidRow | BadRow],
     connection: Connection,
     options: Options,
-    verdicts: Iterator[Outcome | None] | None,
 ) -> None:
     """Put the rows into the ledger as they come. Raises `OutOfMemoryError` before their outcomes could fill what Redis has left."""
     seen = SeenAddresses()
     for row in rows:
-        _put(loaded, row, seen, connection, options, next(verdicts, None) if verdicts is not None else None)
+        _put(loaded, row, seen, connection, options)
         if loaded.rows % _WRITE_EVERY == 0:
             await jobs.write(loaded.loading)
         if loaded.rows % _LOOK_EVERY == 0:
@@ -207,7 +203,6 @@ def _put(
     seen: SeenAddresses,
     connection: Connection,
     options: Options,
-    verdict: Outcome | None,
 ) -> None:
     loaded.rows += 1
     if isinstance(row, BadRow):
@@ -231,11 +226,6 @@ def _put(
         loaded.blocked += 1
         message = f"Not sent: the settings of connection {connection.name} do not allow this domain."
         loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message))
-        return
-    if verdict is not None:
-        loaded.foreseen += 1
-        domain = folded.rpartition("@")[2]
-        loaded.loading.put(values, replace(verdict, message=verdict.message.replace("{domain}", domain)))
         return
     loaded.to_send += 1
     loaded.mails += wants_mail(values, connection, options)

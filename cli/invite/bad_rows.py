@@ -54,8 +54,6 @@ def _nothing_good(loaded: Loaded) -> str:
         parts.append(f"{number(loaded.bad_count)} invalid")
     if loaded.blocked:
         parts.append(f"{number(loaded.blocked)} of domains that the connection does not allow")
-    if loaded.foreseen:
-        parts.append(f"{number(loaded.foreseen)} not to be invited by the plan")
     if loaded.duplicates:
         parts.append(f"{number(loaded.duplicates)} repeated")
     return f"None of {many(loaded.rows, 'row')} can be sent ({', '.join(parts)}); nothing was sent."

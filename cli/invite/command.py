@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from cli.ui.errors import Refusal
 from cli.ui.interrupts import Interrupts
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from cli.follow.run import Run
     from cli.invite.request import Request
     from cli.ui.terminal import Terminal
-    from tasks.forecast.plan_file import Plan as PlanFile
     from tasks.lists.guest_list import GuestList
     from tasks.lists.options import ListOptions
     from tasks.rows.row import BadRow, ValidRow
@@ -39,9 +37,8 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     metavar="FILE",
-    help="With --dry-run: the list with what would become of each row (.csv, .xlsx, .jsonl), or with a name in .json the plan (0600).",
+    help="With --dry-run: the list with what would become of each row (.csv, .xlsx, .jsonl; 0600).",
 )
-@click.option("--plan", metavar="FILE", help="Run just this plan (--dry-run -o plan.json), if nothing has changed.")
 @click.option(
     "--pilot",
     type=click.IntRange(min=1),
@@ -83,7 +80,8 @@ def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
     terminal, interrupts = Terminal(session), Interrupts()
     with interrupts.caught(), ExitStack() as closing:
         # What can be refused without any server is, before one is started.
-        request = _build_request(terminal, *_plan_or_given(source, options), closing)
+        _refuse_misfits(source, options)
+        request = _build_request(terminal, source, options, closing)
         _refuse_unknown(request.connection)
         if request.detach:
             refuse_to_leave_running()
@@ -101,34 +99,21 @@ async def _invite(run: Run, request: Request) -> int:
         return await send(run, services, request)
 
 
-def _plan_or_given(
-    source: tuple[str, ...], given: dict[str, Any]
-) -> tuple[tuple[str, ...], dict[str, Any], PlanFile | None]:
-    """Return the list and the options: those of the command line, or those of a plan. Refuses what does not fit together."""
+def _refuse_misfits(source: tuple[str, ...], given: dict[str, Any]) -> None:
+    """Refuse what is missing, and what does not fit together. Raises `UsageError`."""
     if given["output"] and not given["dry_run"]:
         raise click.UsageError("-o belongs to --dry-run; for how the rows ended: usher jobs results ID -o FILE")
-    if given["plan"] is not None:
-        from cli.invite.planned import open_plan
-
-        if given["dry_run"]:
-            raise click.UsageError("Give --plan or --dry-run, not both.")
-        context = click.get_current_context()
-        plan, source, options = open_plan(
-            given["plan"],
-            source,
-            given,
-            lambda name: context.get_parameter_source(name) is ParameterSource.COMMANDLINE,
+    if (given["output"] or "").endswith(".json"):
+        raise click.UsageError(
+            "A dry run is written as .csv, .xlsx or .jsonl. There are no plan files any more: a list is signed off by "
+            "approval (require_approval of the connection, usher jobs approve)."
         )
-        return source, options, plan
     if not source:
         raise click.UsageError("Missing argument 'FILE|ADDRESS…|-'.")
     if not given["connection"]:
         raise click.UsageError(
             f"Missing option '-c' / '--connection': through which connection? {_known_connections()}"
         )
-    if source == ("-",) and (given["output"] or "").endswith(".json"):
-        raise click.UsageError("A plan is of a file or of addresses: standard input cannot be read a second time.")
-    return source, given, None
 
 
 def _known_connections() -> str:
@@ -137,10 +122,7 @@ def _known_connections() -> str:
     return f"Known are: {', '.join(load_settings().connection_names)}."
 
 
-def _build_request(
-    terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], plan: PlanFile | None, closing: ExitStack
-) -> Request:
-    from cli.invite.planned import plan_options
+def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], closing: ExitStack) -> Request:
     from cli.invite.request import Request
     from config.version import read_version
     from tasks.rows.row import validate_defaults
@@ -150,15 +132,10 @@ def _build_request(
     job_wide = validate_defaults(
         {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}
     )
-    fixed = plan_options(given)
     reading = take_list_options(given)
-    if plan is not None:
-        reading = plan.reading  # with the answers that were given when it was made
     kept = _keep_input(source, closing) if given["dry_run"] and given["output"] else None
     rows, name, guests = _open_source(terminal, source, reading, closing, kept)
     info: dict[str, Any] = {**find_person().to_info(), "list": name, "usher": read_version()}
-    if plan is not None:
-        info |= {"plan": plan.digest, "planned_by": plan.told["made_by"]}
     if given["reason"]:
         info["reason"] = given["reason"]
     if given["notify"]:
@@ -175,22 +152,8 @@ def _build_request(
         guests=guests,
         reopen=_open_anew(source, guests, kept) if guests is not None else None,
         output=given["output"] or "",
-        source=source,
-        given=fixed,
-        plan=plan,
-        **_plan_source(source, given, plan),
         **{key: given[key] for key in ("strict", "accept_bad", "dry_run", "yes", "detach", "wait_s")},
     )
-
-
-def _plan_source(source: tuple[str, ...], given: dict[str, Any], plan: PlanFile | None) -> dict[str, Any]:
-    """Return what a plan that is to be made says of its list."""
-    if plan is None and not (given["output"] or "").endswith(".json"):
-        return {}
-    from tasks.forecast.plan_file import hash_list
-
-    is_file = len(source) == 1 and Path(source[0]).exists()
-    return {"sha256": hash_list(source), "path": str(Path(source[0]).resolve()) if is_file else ""}
 
 
 def _open_source(

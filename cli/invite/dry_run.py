@@ -1,4 +1,4 @@
-"""`--dry-run`: look at everything that may be looked at, say what would happen, write the list or the plan. Nothing is sent."""
+"""`--dry-run`: look at everything that may be looked at, say what would happen, write the list. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.ui.tally import SHOWN_DOMAINS, Tally, list_gaps
 from cli.ui.words import number
-from config.version import read_version
 from tasks.forecast.list_file import ForeseenRows, write_foreseen
-from tasks.forecast.plan_file import FORMAT, Verdicts, describe_connection, seal_plan
 from tasks.forecast.rows import ForeseenRow, Foresight
-from tasks.results.files import check_writable, save_whole
+from tasks.results.files import check_writable
 from tasks.rows.domain_slips import describe_domains
 from worker.channels import INVITE
 from worker.directory.rules import fetch_rules
-from worker.ledger.audit.account import find_person
 from worker.operations.foreseen import Would
 from worker.operations.invite import wants_mail
 from worker.operations.operation import Channel
@@ -48,7 +44,6 @@ class Forecast(Tally):
     mails: int = 0
     members: int = 0
     risks: list[str] = field(default_factory=list)
-    verdicts: Verdicts = field(default_factory=Verdicts)
     longest_run: int = 0
     _run: int = 0
     _refused_domains: set[str] = field(default_factory=set)
@@ -57,7 +52,6 @@ class Forecast(Tally):
         """Count one row. `ended_before`: by usher's own rules, which the plan tells of already."""
         foreseen = one.foreseen
         domain = self.count(one)
-        self.verdicts.add(foreseen, domain)
         if not ended_before:
             self.known += foreseen.would is Would.SKIP
             self.refused += foreseen.would is Would.REFUSE
@@ -89,7 +83,7 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
     shown_s = time.monotonic()
     with ExitStack() as closing:
         kept = None
-        if request.output and not request.output.endswith(".json"):
+        if request.output:
             check_writable(request.output)
             kept = ForeseenRows(closing.enter_context(tempfile.TemporaryFile()))
         async for row in foresight.rows(loaded.job):
@@ -129,7 +123,7 @@ def _risks(forecast: Forecast, rules: TenantRules, connection: Connection) -> li
     if not rules.closed and 0 < connection.refusals_in_a_row <= forecast.longest_run:
         risks.append(
             f"Microsoft would refuse {number(forecast.longest_run)} rows in a row, and {number(connection.refusals_in_a_row)} hold a job for a "
-            "person (refusals_in_a_row): take them out of the list first, or run the plan (--dry-run -o plan.json)."
+            "person (refusals_in_a_row): take them out of the list first (-o FILE says which they are)."
         )
     return risks
 
@@ -143,26 +137,3 @@ def describe(forecast: Forecast) -> dict[str, Any]:
         "private": sum(note.rows for note in forecast.notes if note.private),
         "not_checked": [str(gap) for gap in forecast.gaps],
     }
-
-
-def write_plan(
-    services: Services, request: Request, connection: Connection, forecast: Forecast, *, built_in: bool
-) -> None:
-    """Write the plan file. Raises `OutputError`."""
-    told = {
-        "usher_plan": FORMAT,
-        "usher": read_version(),
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "made_by": str(find_person()),
-        "list": {"name": request.name, "path": request.path, "sha256": request.sha256, "rows": forecast.loaded.rows},
-        "connection": describe_connection(connection, built_in=built_in),
-        "options": request.given,
-        "read": request.guests.options.to_dict() if request.guests else {},
-        "would": {would.told(INVITE): forecast.counts[would] for would in Would},
-        "mails": forecast.mails,
-        "not_checked": [str(gap) for gap in forecast.gaps],
-        "whys": forecast.verdicts.whys,
-        "verdicts": forecast.verdicts.text(),
-    }
-    sealed = seal_plan(told, services.sealer()).encode("utf-8", "replace")
-    save_whole(request.output, lambda stream: stream.write(sealed))

@@ -43,8 +43,6 @@ class Plan:
     known: int = 0
     refused: int = 0
     """Of a dry run: rows whose guests are there already or were invited lately, and rows that would be refused."""
-    by_plan: int = 0
-    """Rows that a plan file leaves out."""
     members: int = 0
     """Rows to be sent that ask for a member rather than a guest."""
     needs_approval: bool = False
@@ -74,7 +72,6 @@ class Plan:
             (self.duplicates, "repeated: each address counts once"),
             (self.known, "in the tenant already, or invited lately"),
             (self.refused, "would be refused"),
-            (self.by_plan, "not to be invited, as planned"),
         ):
             if count:
                 lines.append(("", f"{number(count)} {text}"))
@@ -172,7 +169,6 @@ def build_plan(
         pilot,
         rehearsal,
         tuple(risks),
-        by_plan=loaded.foreseen,
         members=loaded.members,
         needs_approval=needs_approval,
     )

@@ -10,7 +10,6 @@ from tasks.rows.row import BadRow, ValidRow
 from worker.ledger.model import Options
 
 if TYPE_CHECKING:
-    from tasks.forecast.plan_file import Plan
     from tasks.lists.guest_list import GuestList
 
 
@@ -33,12 +32,7 @@ class Request:
     guests: GuestList | None = None  # the file that the rows come from
     reopen: Callable[[], GuestList] | None = None  # opens it anew, as it was read
     accept_bad: bool = False
-    output: str = ""  # of a dry run: where the list or the plan goes
-    source: tuple[str, ...] = ()  # a file, or addresses
-    path: str = ""  # of the file, absolute
-    sha256: str = ""  # of a list that a plan is made of, or run with
-    given: dict[str, Any] = field(default_factory=dict)  # options as a plan keeps them
-    plan: Plan | None = None
+    output: str = ""  # of a dry run: where the list goes
     fields_seen: set[str] = field(default_factory=set)
 
     def describe_reading(self, *, with_sample: bool) -> list[tuple[str, str]]:

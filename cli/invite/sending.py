@@ -15,16 +15,16 @@ from cli.follow.run import Run, follow_and_report
 from cli.invite.bad_rows import report_bad
 from cli.invite.looking_ahead import look_ahead
 from cli.invite.plan import Plan, build_plan
-from cli.invite.planned import check_list, check_plan, describe_age
 from cli.invite.request import Request
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts
-from cli.ui.words import many, utc_now
+from cli.ui.words import many
 from tasks.checks.connection import Tenant, fetch_tenant
 from tasks.rows.row import BadRow, ValidRow
 from tasks.submit import Loaded, drop, load, new_job_id, start
+from worker.channels import INVITE
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.ledger.quota import invitation_buckets
+from worker.operations.registry import find_operation
 
 if TYPE_CHECKING:
     from config import Connection
@@ -44,11 +44,6 @@ async def send(run: Run, services: Services, request: Request) -> int:
         connection = await services.resolved(request.connection)
     job = new_job_id()
     await services.jobs.follow(job, os.getpid())
-    verdicts = None
-    if request.plan:
-        verdicts = check_plan(services, request, connection, built_in=built_in)
-        if warning := describe_age(request.plan, utc_now()):
-            terminal.warn(warning)
     loaded = await load(
         services.jobs,
         connection,
@@ -57,15 +52,12 @@ async def send(run: Run, services: Services, request: Request) -> int:
         options=request.options,
         info=request.info,
         pilot=request.pilot,
-        verdicts=verdicts,
     )
     terminal.status("")
     if loaded is None:
         raise Refusal("A job of this id exists already; nothing was sent. Try again.")
     try:
         report_bad(terminal, request, loaded)
-        if request.plan:
-            check_list(request, loaded)
         if request.dry_run:
             return await _dry_run(run, services, request, connection, loaded, tenant)
         plan = await _plan_ahead(run, services, connection, request, loaded, tenant)
@@ -114,15 +106,16 @@ def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow
 async def _plan(
     run: Run, services: Services, connection: Connection, request: Request, loaded: Loaded, tenant: Tenant | None
 ) -> Plan:
+    operation = find_operation(INVITE)
     return build_plan(
         loaded,
         connection.name,
-        buckets=invitation_buckets(services.settings(), connection),
+        buckets=operation.buckets(services.settings(), connection),
         tenant_id=connection.tenant_id,
         tenant=tenant,
         gate=await services.gates.of(connection.name),
         jobs_before=await services.jobs.finished_jobs(connection.name),
-        daily_limit=connection.daily_limit,
+        daily_limit=operation.daily_limit(connection),
         rehearsal=run.place.is_built_in(connection.name),
         needs_approval=connection.require_approval,
         in_doubt_before=request.in_doubt_before,
@@ -132,8 +125,8 @@ async def _plan(
 async def _plan_ahead(
     run: Run, services: Services, connection: Connection, request: Request, loaded: Loaded, tenant: Tenant | None
 ) -> Plan:
-    """Tell the plan without those who are there already, unless nobody reads it, or it was made and looked at before."""
-    if request.plan or run.terminal.quiet:
+    """Tell the plan without those who are there already, unless nobody reads it."""
+    if run.terminal.quiet:
         return await _plan(run, services, connection, request, loaded, tenant)
     run.terminal.status("Looking who is there already")
     ahead = await look_ahead(services, connection, loaded, request.options)
@@ -156,10 +149,10 @@ async def _dry_run(
     run: Run, services: Services, request: Request, connection: Connection, loaded: Loaded, tenant: Tenant | None
 ) -> int:
     """Say what would happen, remove the loaded job again; returns the exit status."""
-    from cli.invite.dry_run import describe, look, write_plan
+    from cli.invite.dry_run import describe, look
     from cli.ui.tally import show
 
-    terminal, wants_plan = run.terminal, request.output.endswith(".json")
+    terminal = run.terminal
     forecast = await look(run, services, request, connection, loaded)
     await drop(services.jobs, loaded)
     plan = await _plan(run, services, connection, request, forecast.loaded, tenant)
@@ -167,10 +160,7 @@ async def _dry_run(
     plan = replace(plan, known=forecast.known, refused=forecast.refused, risks=risks)
     _show_plan(terminal, request, plan)
     show(terminal, forecast)
-    if wants_plan:
-        write_plan(services, request, connection, forecast, built_in=run.place.is_built_in(connection.name))
-        terminal.show("", f"The plan is in {request.output}. To run just that: usher invite --plan {request.output}")
-    elif request.output:
+    if request.output:
         terminal.show("", f"Every row with what would become of it is in {request.output}.")
     return _end_dry_run(terminal, request, plan, describe(forecast))
 

@@ -9,12 +9,15 @@ from cli.jobs.reviewing import show_review
 from cli.jobs.showing import job_details
 from cli.ui.errors import Refusal
 from cli.ui.words import many
+from config import ConfigError
+from tasks.forecast.approved import describe_approved
 from worker.ledger.approval import refuse, submitter_of
 from worker.ledger.audit.account import find_person
 
 if TYPE_CHECKING:
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
+    from config import Connection
     from worker.ledger.job_view import JobView
     from worker.services import Services
 
@@ -30,12 +33,15 @@ async def approve(terminal: Terminal, place: Place, services: Services, wanted: 
     person = find_person()
     if fault := refuse(view.id, view.info, person):
         raise Refusal(fault)
-    if terminal.interactive and not yes:
-        await show_review(terminal, place, services, view)
+    asks = terminal.interactive and not yes
+    would = await show_review(terminal, place, services, view) if asks else {}
+    approved = describe_approved(view, _find_connection(services, view), would)
+    if asks:
+        terminal.show("", f"Digest of what is to be approved: {approved['digest']}")
         if terminal.ask(_question(view)).lower() not in ("y", "yes"):
             raise Refusal("Not confirmed; nothing was sent.")
     pause_why = "" if place.runs_on else _FOLLOWED_BY_NOBODY
-    if not await services.jobs.approve(view, str(person), pause_why=pause_why):
+    if not await services.jobs.approve(view, str(person), approved=approved, pause_why=pause_why):
         raise Refusal(
             f"Job {view.id} does not wait for approval any more: somebody was quicker. usher jobs show {view.id}"
         )
@@ -47,6 +53,14 @@ async def approve(terminal: Terminal, place: Place, services: Services, wanted: 
     if terminal.quiet:
         terminal.print_json({**job_details(after), "approver": str(person)})
     return 0
+
+
+def _find_connection(services: Services, view: JobView) -> Connection | None:
+    """Return the job's connection; None where this machine does not know it."""
+    try:
+        return services.connection(view.connection)
+    except ConfigError:
+        return None
 
 
 def _not_waiting(view: JobView) -> str:

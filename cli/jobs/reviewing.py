@@ -19,6 +19,7 @@ from tasks.rows.domain_slips import describe_domains
 from worker.directory.rules import fetch_rules
 from worker.errors import UsherError
 from worker.ledger.model import RowState
+from worker.operations.foreseen import Would
 from worker.operations.operation import Channel
 from worker.operations.registry import find_operation
 from worker.operations.tenant_rules import Gap
@@ -43,8 +44,11 @@ async def show_whom(terminal: Terminal, services: Services, view: JobView) -> No
     show_domains(terminal, describe_domains(domains))
 
 
-async def show_review(terminal: Terminal, place: Place, services: Services, view: JobView) -> None:
-    """Show the first rows, and by what a dry run says, what would become of them; the domains alone where it cannot be made."""
+async def show_review(terminal: Terminal, place: Place, services: Services, view: JobView) -> dict[str, int]:
+    """Show the first rows, and by what a dry run says, what would become of them; the domains alone where it cannot be made.
+
+    Returns the rows by what would become of them, nothing where that could not be looked at.
+    """
     domains = await _show_first(terminal, services, view)
     try:
         async with place.services(sealed=True) as sealed:
@@ -53,8 +57,9 @@ async def show_review(terminal: Terminal, place: Place, services: Services, view
         terminal.status("")
         show_domains(terminal, describe_domains(domains))
         terminal.show("", f"What would become of the rows could not be looked at from here: {error}")
-        return
+        return {}
     show(terminal, tally)
+    return {would.told(view.operation): tally.counts[would] for would in Would}
 
 
 async def _show_first(terminal: Terminal, services: Services, view: JobView) -> Counter[str]:

@@ -16,7 +16,7 @@ from cli.ui.terminal import Terminal, build_facts, build_table
 from cli.ui.words import many, moment, number
 from tasks.checks.installation import tell_problem
 from tasks.messages.views import describe_job
-from worker.ledger.approval import submitter_of
+from worker.ledger.approval import describe_approved, submitter_of
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
 from worker.ledger.running_programs import seen
@@ -67,6 +67,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     if terminal.quiet:
         terminal.print_json(job_details(view))
         return 0
+    looked_at = describe_approved(view.info)
     options = {name: value for name, value in asdict(view.options).items() if value not in (None, False)}
     facts = {
         "Job": view.id,
@@ -78,6 +79,8 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
         "By": submitter_of(view.info),
         "Task": str(view.info.get("task", "")),
         "Approved": f"by {view.info['approver']}" if view.info.get("approver") else "",
+        "Looked at": looked_at.get("would", ""),
+        "Digest": looked_at.get("digest", ""),
         "Reason": str(view.info.get("reason", "")),
         "Retry of": str(view.info.get("retry_of", "")),
         "Given": ", ".join(f"{name} {value}" for name, value in options.items()),

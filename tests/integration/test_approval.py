@@ -163,6 +163,35 @@ def test_who_approves_sees_whom(usher: Usher) -> None:
     assert run(usher, "jobs", "show", job)[1]["state"] == "held"
 
 
+def test_what_was_looked_at_is_kept_with_the_approval(usher: Usher) -> None:
+    """The digest on the approver's screen is the job's and the audit trail's, with the counts that were shown."""
+    usher.sandbox.ask("users", {"action": "add", "email": "there@fabrikam.example"})
+    job = run(usher, "invite", address(), "there@fabrikam.example", "-c", "contoso", "--yes")[1]["job"]
+    submitted_elsewhere(usher, job)
+    desk = Terminal(usher.env, usher.folder, "jobs", "approve", job)
+    seen = desk.read_until("[y/N]")
+    [digest] = re.findall(r"Digest of what is to be approved: ([0-9a-f]{64})", seen.replace("\r\n", ""))
+    desk.type("y\n")
+    assert desk.wait() == 0
+    usher.finished(job)
+    approved = run(usher, "jobs", "show", job)[1]["info"]["approved"]
+    assert (approved["digest"], approved["rows"]) == (digest, 2)
+    assert approved["would"] == {"invite": 1, "skip": 1, "refuse": 0}
+    assert digest in usher.run("jobs", "show", job).out
+    trail = [json.loads(line) for line in usher.run("audit", "export").out.splitlines()]
+    [event] = [entry for entry in trail if (entry["what"], entry.get("job")) == ("job.approved", job)]
+    assert (event["digest"], event["would"]) == (digest, "invite 1, skip 1, refuse 0")
+
+
+def test_an_approval_without_a_look_says_so(usher: Usher) -> None:
+    """It binds list, options and connection; no counts are claimed that nobody saw."""
+    job = run(usher, "invite", address(), "-c", "contoso", "--yes")[1]["job"]
+    submitted_elsewhere(usher, job)
+    told = run(usher, "jobs", "approve", job)[1]
+    assert (len(told["info"]["approved"]["digest"]), "would" in told["info"]["approved"]) == (64, False)
+    usher.finished(job)
+
+
 def test_who_cannot_ask_the_tenant_still_sees_whom(usher: Usher) -> None:
     """Without the credential: the rows, the domains, and why the rest is not known."""
     email = address()

@@ -68,6 +68,14 @@ def is_same(one: Person, other: Person) -> bool:
     return bool(names - {""})
 
 
+def describe_approved(info: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the approver of a job looked at, in words: `digest`, and `would` where a dry run was made."""
+    approved = info.get("approved") or {}
+    would = ", ".join(f"{word} {rows}" for word, rows in (approved.get("would") or {}).items())
+    told = {"digest": str(approved.get("digest", "")), "would": would}
+    return {name: text for name, text in told.items() if text}
+
+
 def other_person(info: Mapping[str, Any]) -> str:
     """Return who may approve a job, in words."""
     submitter = submitter_of(info)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
 from worker.errors import LedgerError, LedgerTooNew
-from worker.ledger.approval import SUBMITTER, WANTED, submitter_of
+from worker.ledger.approval import SUBMITTER, WANTED, describe_approved, submitter_of
 from worker.ledger.audit.trail import Trail
 from worker.ledger.batches import WORKER_TTL_S
 from worker.ledger.erasing import note_erased
@@ -238,19 +239,23 @@ class Jobs:
         """Hold a running job until somebody approves it, unless somebody has. Whether it may run."""
         return bool(await self._scripts["park_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, why]))
 
-    async def approve(self, view: JobView, approver: str, *, pause_why: str = "") -> bool:
-        """Let a job run that waits for approval; with `pause_why` it is paused instead. False: it does not wait any more."""
+    async def approve(
+        self, view: JobView, approver: str, *, approved: Mapping[str, Any] | None = None, pause_why: str = ""
+    ) -> bool:
+        """Let a job run that waits for approval; with `pause_why` it is paused instead. False: it does not wait any more.
+
+        `approved`: what the approver looked at, to be kept with the job and, its digest and counts, in the audit trail.
+        """
         info = {**view.info, "approver": approver, "approved_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        info |= {"approved": dict(approved)} if approved else {}
         state = JobState.PAUSED if pause_why else JobState.RUNNING
         reply = await self._scripts["approve_job"](
             keys=[self.keys.job(view.id)],
             args=[self.keys.prefix, view.id, approver, orjson.dumps(info), state.value, pause_why],
         )
         if reply:
-            submitter = submitter_of(view.info)
-            await self.trail.note(
-                "job.approved", by=approver, job=view.id, connection=view.connection, submitted_by=submitter
-            )
+            told = {"connection": view.connection, "submitted_by": submitter_of(view.info), **describe_approved(info)}
+            await self.trail.note("job.approved", by=approver, job=view.id, **told)
         return bool(reply)
 
     async def _move(self, job: str, state: str, why: str, what: str = "") -> JobState | None:

@@ -57,7 +57,7 @@ KINDS = (
 """Everything that an entry's `what` may be; `docs/audit.md` says when each is written."""
 
 _PAGE = 500
-_STAFF = ("by", "submitted_by", "planned_by")
+_STAFF = ("by", "submitted_by", "planned_by")  # the last: of plans, in entries of earlier versions
 """Facts that name who works with usher: an account at a host looks like an address."""
 _ADDRESS = re.compile(r"[^\s@,;<>\"']+@[^\s@,;<>\"']+")
 
