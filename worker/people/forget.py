@@ -190,8 +190,7 @@ def without_person(row: dict[str, Any], who: str) -> dict[str, Any]:
     if fold_address(str(row.get("email", ""))) == who:
         return {"email": ""}
     changed: dict[str, Any] = {}
-    for name in ("cc", "sponsors", "groups"):
-        value = row.get(name)
+    for name, value in row.items():
         if isinstance(value, str) and fold_address(value) == who:
             changed[name] = None
         elif isinstance(value, list) and (left := [one for one in value if fold_address(str(one)) != who]) != value:
