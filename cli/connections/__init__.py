@@ -1,1 +1,1 @@
-"""`usher connections`."""
+"""`usher connections` adds, checks, holds and removes connections. Begin reading at `commands.py`."""

@@ -1,1 +1,4 @@
-"""Following a job until it ends or waits for somebody, and telling how it went."""
+"""A command follows its job until the job ends or waits for somebody, and tells how it went.
+
+Begin reading at `follow.py`; `when_to_stop.py` is the pure part.
+"""

@@ -1,4 +1,4 @@
-"""The loop around `follow`: looks at the job, draws it, keeps the private stack up, and pauses the job when asked to stop."""
+"""The loop around `when_to_stop` looks at a job, draws it, keeps the private stack up, and pauses the job when asked to stop."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""`usher invite`: a list or addresses, from reading to sending."""
+"""`usher invite` takes a list or addresses from reading to sending. Begin reading at `command.py`."""

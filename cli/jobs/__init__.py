@@ -1,1 +1,1 @@
-"""`usher jobs`."""
+"""`usher jobs` shows jobs, and does with them what people ask. Begin reading at `commands.py`."""

@@ -1,1 +1,1 @@
-"""`usher schedules`."""
+"""`usher schedules` shows and changes the timetable. Begin reading at `commands.py`."""

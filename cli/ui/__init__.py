@@ -1,1 +1,4 @@
-"""What every command shares: terminal, questions, tables, errors, options."""
+"""Every command shares these: terminal, questions, tables, errors, options.
+
+Begin reading at `terminal.py`; `place.py` opens the ledger for a command.
+"""

@@ -1,1 +1,4 @@
-"""Does it work: a connection, its permissions and credential, the whole installation."""
+"""A check says whether something works: a connection, its permissions and credential, the whole installation.
+
+Begin reading at `connection.py`.
+"""

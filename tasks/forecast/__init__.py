@@ -1,1 +1,4 @@
-"""The dry run: what would become of each row."""
+"""A dry run says what would become of each row, and sends nothing.
+
+Begin reading at `rows.py`.
+"""

@@ -1,1 +1,4 @@
-"""Any list of people, read row by row."""
+"""Any list of people is read row by row, whatever file it is.
+
+Begin reading at `guest_list.py`; `columns.py` decides what a heading means.
+"""

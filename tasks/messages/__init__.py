@@ -1,1 +1,4 @@
-"""What other programs send: the Celery tasks, and what they answer."""
+"""Other programs send messages: the Celery tasks are here, and what they answer.
+
+Begin reading at `invite.py`.
+"""

@@ -1,1 +1,4 @@
-"""How every row ended, in the form that was asked for."""
+"""Results say how every row ended, in the form that was asked for.
+
+Begin reading at `write.py`.
+"""

@@ -1,1 +1,4 @@
-"""What schedules do: one module a task, each `async def run(context) -> Told`, and the Celery task that runs them once (`firing`)."""
+"""A schedule runs one of these tasks: a module each, by its name, with `async def run(context) -> Told`.
+
+Begin reading at `firing.py`, the Celery task that does a run once.
+"""

@@ -1,1 +1,4 @@
-"""One call or batch of Microsoft Graph, its answer, and what the answer means."""
+"""Microsoft Graph is called once or in a batch here, and its answer gets a meaning.
+
+Begin reading at `client.py` (the call); `verdicts.py` is what an answer means.
+"""

@@ -1,1 +1,4 @@
-"""The way out to other hosts: trust, proxies, and when to try again."""
+"""The way out to other hosts: whom usher trusts, and by which proxy it goes.
+
+Begin reading at `tls.py`.
+"""

@@ -1,1 +1,4 @@
-"""All that is held about one person: found, exported, forgotten."""
+"""All that is held about one person is found, exported and forgotten here.
+
+Begin reading at `find.py`.
+"""

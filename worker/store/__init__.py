@@ -1,1 +1,4 @@
-"""Redis as a server: clients, pipelines, Sentinels, and the seal on what is stored."""
+"""Redis is a server here: clients, pipelines, Sentinels, and the seal on what is stored.
+
+Begin reading at `client.py`.
+"""

@@ -1,1 +1,4 @@
-"""Excel workbooks, read as a stream within bounds."""
+"""An Excel workbook is read as a stream, within bounds.
+
+Begin reading at `sheet_records.py`.
+"""
