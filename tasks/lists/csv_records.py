@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
 from tasks.lists.admin_center_template import is_example
@@ -23,6 +23,9 @@ from tasks.lists.records import FileLine, RawRecord, WithColumns, find_present, 
 from tasks.lists.text_lines import MAX_LINE_BYTES, RecordTooLong, TextLines
 from tasks.rows.cleaning import clean_values
 from tasks.rows.row import BadRow, build_bad_row
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 
 class CsvRecords(WithColumns):
@@ -67,40 +70,30 @@ class CsvRecords(WithColumns):
         width = len(fields)
         wanted = self.wanted
         last = wanted[-1][0]
-        lines, reader, skipped = self._lines, self._reader, self._lines.skipped
+        lines = self._lines
         may_be_example = self.columns.from_template
         rivals = bool(self.columns.rivals)
         number = 0
-        line = reader.line_num + skipped + 1
-        while True:
-            try:
-                for cells in reader:
-                    lines.pending_bytes = 0
-                    here, line = line, reader.line_num + skipped + 1
-                    size = len(cells)
-                    values = read_cells(cells, wanted if size > last else find_present(wanted, size))
-                    surplus = size > width and any(map(str.strip, cells[width:]))
-                    if not values and not surplus and not any(map(str.strip, cells)):
-                        continue  # an empty line, or one of nothing but commas as spreadsheets leave them
-                    if may_be_example:
-                        may_be_example = False
-                        if is_example(values.get("email", "")):
-                            continue
-                    number += 1
-                    if rivals:
-                        self.check_rivals(cells, here)
-                    if not lines.plain:
-                        clean_values(values)
-                    yield self._read_long(values, number, here, cells) if surplus else RawRecord(number, here, values)
-                break
-            except csv.Error as error:
-                here, line = line, reader.line_num + skipped + 1
-                self._raise_if_lost(error, here)
-                lines.pending_bytes = 0
+        for here, end, cells in self._read(self._reader, lines.skipped):
+            if cells is None:
                 number += 1
-                yield BadRow(number, here, "", _describe_stray(here, line - 1))
-            except RecordTooLong:
-                raise self._too_long(line, f"{MAX_LINE_BYTES:,} bytes") from None
+                yield BadRow(number, here, "", _describe_stray(here, end))
+                continue
+            size = len(cells)
+            values = read_cells(cells, wanted if size > last else find_present(wanted, size))
+            surplus = size > width and any(map(str.strip, cells[width:]))
+            if not values and not surplus and not any(map(str.strip, cells)):
+                continue  # an empty line, or one of nothing but commas as spreadsheets leave them
+            if may_be_example:
+                may_be_example = False
+                if is_example(values.get("email", "")):
+                    continue
+            number += 1
+            if rivals:
+                self.check_rivals(cells, here)
+            if not lines.plain:
+                clean_values(values)
+            yield self._read_long(values, number, here, cells) if surplus else RawRecord(number, here, values)
         if number == 0:
             raise InputError(f"{self._lines.name} has headings but no rows.")
 
@@ -127,26 +120,18 @@ class CsvRecords(WithColumns):
                 yield text
 
         before = self._reader.line_num + self._lines.skipped
-        reader = open_reader(kept(), self.dialect.delimiter)
         may_be_example = self.columns.from_template
-        number, line = 0, before + 1
-        while True:
+        number = 0
+        for here, _, cells in self._read(open_reader(kept(), self.dialect.delimiter), before):
+            text = "".join(raw)
             raw.clear()
-            self._lines.pending_bytes = 0
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                self._raise_if_lost(error, line)
+            if cells is None:
                 number += 1
                 # Its text beyond the headings: nothing of it is lost, and the row is a bad one wherever it is read again.
-                loose = self._read_loosely("".join(raw))
+                loose = self._read_loosely(text)
                 loose += [""] * (len(fields) - len(loose))
-                yield FileLine(line, [*loose[: len(fields)], "".join(raw).strip()], number, is_bad=True)
-                line = before + reader.line_num + 1
+                yield FileLine(here, [*loose[: len(fields)], text.strip()], number, is_bad=True)
                 continue
-            if cells is None:
-                return
-            here, line = line, before + reader.line_num + 1
             if not any(map(str.strip, cells)):
                 yield FileLine(here, cells)
                 continue
@@ -161,6 +146,27 @@ class CsvRecords(WithColumns):
             surplus = any(map(str.strip, cells[len(fields) :]))
             is_long = surplus and self.is_in_place(cells)
             yield FileLine(here, cells, number, values, is_bad=surplus and not is_long, is_long=is_long)
+
+    def _read(self, reader: Reader, before: int) -> Iterator[tuple[int, int, list[str] | None]]:
+        """Yield each record's first and last line and its cells, None where a stray quotation mark leaves none.
+
+        `before`: the source's lines above those that the reader counts. Raises `InputError` where the next record cannot be found.
+        """
+        line = before + reader.line_num + 1
+        while True:
+            try:
+                for cells in reader:
+                    self._lines.pending_bytes = 0
+                    here, line = line, before + reader.line_num + 1
+                    yield here, line - 1, cells
+                return
+            except csv.Error as error:
+                here, line = line, before + reader.line_num + 1
+                self._raise_if_lost(error, here)
+                self._lines.pending_bytes = 0
+                yield here, line - 1, None
+            except RecordTooLong:
+                raise self._too_long(line, f"{MAX_LINE_BYTES:,} bytes") from None
 
     def _read_loosely(self, text: str) -> list[str]:
         """Return the cells of a record with a stray quotation mark as well as they can be told apart."""
