@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cli.ui.words import gate_words, many, number, span, utc_now
-from tasks.checks.connection import Tenant
 from tasks.submit import Loaded
+from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate
 from worker.ledger.quota import Bucket, seconds_for
 

@@ -19,10 +19,10 @@ from cli.invite.request import Request
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts
 from cli.ui.words import many
-from tasks.checks.connection import Tenant, fetch_tenant
 from tasks.rows.row import BadRow, ValidRow
 from tasks.submit import Loaded, drop, load, new_job_id, start
 from worker.channels import INVITE
+from worker.directory.questions import Tenant, ask_name
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.operations.registry import find_operation
 
@@ -88,7 +88,7 @@ async def _sign_in(terminal: Terminal, services: Services, connection: Connectio
         return None
     except TokenRefused as error:
         raise Refusal(f"Nothing was accepted or sent. {error}") from None
-    return await fetch_tenant(services, connection, token.secret.reveal())
+    return await ask_name(services, connection, token)
 
 
 def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow]:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tasks.checks.credential_ends import check_secret
 from tasks.checks.findings import Finding, absent
 from tasks.checks.permissions import FEATURES, needs_of
+from worker.directory.questions import ask_organization, ask_who_invites
 from worker.errors import TokenRefused, TokenUnavailable, UsherError
-from worker.graph.batch import Fate, GraphRequest
 from worker.graph.users import READ_ROLES
 from worker.ledger.gates import HoldReason
 
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 SOON = timedelta(days=30)
 """A credential that ends within this is somebody's business now."""
-_POLICY = GraphRequest("1", "GET", "/policies/authorizationPolicy?$select=allowInvitesFrom")
-_WHOSE = GraphRequest("1", "GET", "/organization?$select=displayName,verifiedDomains")
-_NAME_WITHIN_S = 5.0  # only shown: nobody waits long for a name
 
 
 async def check_connection(
@@ -59,7 +55,7 @@ async def check_connection(
     ends = token.expires_at.astimezone().strftime("%H:%M %Z")
     findings.insert(0, Finding(True, f"Signing in works: Entra gave an access token, good until {ends}."))
     findings += _roles(token.roles, features)
-    reached = await _organization(services, connection, token.secret.reveal())
+    reached = await _organization(services, connection, token)
     policy = await _policy(services, connection, token)
     findings += [*reached, *policy, *await check_secret(services, connection, token, soon)]
     disproved = {HoldReason.CREDENTIAL}
@@ -139,9 +135,7 @@ async def _policy(services: Services, connection: Connection, token: AccessToken
                 "Policy.Read.All would let usher look.",
             )
         ]
-    exchange = await services.graph.send_one(connection, token.secret.reveal(), _POLICY, priority="normal")
-    answer = exchange.answers[_POLICY.id]
-    allowed = answer.body.get("allowInvitesFrom") if answer.status == 200 and isinstance(answer.body, dict) else None
+    allowed = await ask_who_invites(services, connection, token)
     if allowed == "none":
         return [
             Finding(
@@ -153,20 +147,19 @@ async def _policy(services: Services, connection: Connection, token: AccessToken
     return [Finding(True, _WHO_INVITES[allowed])] if allowed in _WHO_INVITES else []
 
 
-async def _organization(services: Services, connection: Connection, token: str) -> list[Finding]:
+async def _organization(services: Services, connection: Connection, token: AccessToken) -> list[Finding]:
     """Ask Graph for the tenant's name: shows that Graph is reached. Many apps may not read it; that is no fault."""
-    exchange = await services.graph.send_one(connection, token, _WHOSE, priority="normal")
-    answer = exchange.answers[_WHOSE.id]
-    if answer.fate is not Fate.ANSWERED:
+    asked = await ask_organization(services, connection, token)
+    if asked.unreached:
         return [
             Finding(
                 False,
-                f"Graph at {connection.graph_url} cannot be reached ({answer.note}); check network, proxy and certificates.",
+                f"Graph at {connection.graph_url} cannot be reached ({asked.unreached}); check network, proxy and certificates.",
             )
         ]
-    if answer.status == 401:
+    if asked.refused:
         return [Finding(False, "Graph refuses the token that Entra gave: check the connection's tenant id and cloud.")]
-    tenant = read_tenant(answer.body) if answer.status == 200 else None
+    tenant = asked.tenant
     if tenant is None:
         return [
             Finding(True, "Graph answers."),
@@ -179,31 +172,6 @@ async def _organization(services: Services, connection: Connection, token: str) 
             "a day; make a domain of your own the default, or set daily_limit = 90."
         )
     return [Finding(True, f"Graph answers for the tenant {tenant.name} ({tenant.default_domain}).{sender}")]
-
-
-@dataclass(frozen=True, slots=True)
-class Tenant:
-    """A tenant by name."""
-
-    name: str
-    default_domain: str
-
-
-async def fetch_tenant(services: Services, connection: Connection, token: str) -> Tenant | None:
-    """Return the connection's tenant by name, None where the app may not read it or Graph does not answer soon."""
-    exchange = await services.graph.send_one(connection, token, _WHOSE, priority="normal", deadline_s=_NAME_WITHIN_S)
-    answer = exchange.answers[_WHOSE.id]
-    return read_tenant(answer.body) if answer.fate is Fate.ANSWERED and answer.status == 200 else None
-
-
-def read_tenant(body: object) -> Tenant | None:
-    """Read the answer of `GET /organization`; None when it is not one. Pure."""
-    values = body.get("value") if isinstance(body, dict) else None
-    if not isinstance(values, list) or not values or not isinstance(values[0], dict):
-        return None
-    domains = values[0].get("verifiedDomains") or []
-    default = next((d.get("name", "") for d in domains if isinstance(d, dict) and d.get("isDefault")), "")
-    return Tenant(str(values[0].get("displayName") or "without a name"), str(default))
 
 
 def _certificate(connection: Connection, soon: timedelta) -> list[Finding]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from config.version import read_version
 from tasks.checks.connection import check_connection
 from tasks.checks.forgetful_schedules import find_forgetful
+from worker.directory.questions import ask_time
 from worker.errors import LedgerError, SealError, UsherError
-from worker.graph.batch import GraphRequest
 from worker.ledger.running_programs import Program, seen
 from worker.ledger.timetable import Timetable
 from worker.store.client import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 CLOCK_OFF_S = 5.0
 """A clock that is further off makes certificates and signed requests fail now and then, and logs hard to compare."""
 _CLOCK_WRONG_S = 60.0
-_WHERE = GraphRequest("1", "GET", "/organization?$select=id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +206,8 @@ async def _graph_clock(services: Services, name: str) -> Fact | None:
         token = await services.tokens.get(connection)
     except (UsherError, ConfigError):
         return None
-    exchange = await services.graph.send_one(connection, token.secret.reveal(), _WHERE, priority="normal")
-    if exchange.server_date is None:
+    there = await ask_time(services, connection, token)
+    if there is None:
         return None
-    off_s = (datetime.now(UTC) - exchange.server_date).total_seconds()
+    off_s = (datetime.now(UTC) - there).total_seconds()
     return clock_fact(f"Graph's ({connection.graph_host})", off_s - 0.5)  # a Date is cut to its second

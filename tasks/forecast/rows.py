@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from worker.addresses import fold_address
 from worker.directory.forecast import foresee
 from worker.directory.lookups import LookUps, WhyNot
 from worker.directory.reader import WAITS_S, Asker, Unread
+from worker.directory.rules import ask_tenant_of
 from worker.graph.users import DirectoryUser
 from worker.ledger.chunk_contents import ChunkContents
 from worker.ledger.guest_index import is_overruled
@@ -150,15 +150,13 @@ class Foresight:
         return {domain for domain in domains if (task := self._partners.get(domain)) and await task}
 
     async def _is_blocked(self, domain: str) -> bool:
-        name = quote(domain.replace("'", "''"), safe="'")
-        path = f"/tenantRelationships/findTenantInformationByDomainName(domainName='{name}')"
         async with self._turns:
             if self.gaps:  # found out by whoever asked before
                 return False
-            body = await self._asker.read(path)
-        if isinstance(body, Unread):  # not found: a domain without a tenant, whom these settings do not concern
-            if body.may_not and not self.gaps:
+            tenant_id = await ask_tenant_of(self._asker, domain)
+        if isinstance(tenant_id, Unread):  # not found: a domain without a tenant, whom these settings do not concern
+            if tenant_id.may_not and not self.gaps:
                 what = "Which domains belong to the partners that cross-tenant access settings block"
                 self.gaps.append(Gap(what, "CrossTenantInformation.ReadBasic.All"))
             return False
-        return self.rules.refuses_tenant(str(body.get("tenantId")).lower())
+        return self.rules.refuses_tenant(tenant_id)

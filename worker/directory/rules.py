@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from config.values import fold_domain
 from worker.addresses import fold_address
@@ -69,6 +70,13 @@ async def fetch_rules(services: Services, channel: Channel) -> TenantRules:
         deleted=read_deleted(deleted or ()),
         gaps=tuple(gaps),
     )
+
+
+async def ask_tenant_of(asker: Asker, domain: str) -> str | Unread:
+    """Return the id of the tenant that a domain belongs to."""
+    name = quote(domain.replace("'", "''"), safe="'")
+    body = await asker.read(f"/tenantRelationships/findTenantInformationByDomainName(domainName='{name}')")
+    return body if isinstance(body, Unread) else str(body.get("tenantId")).lower()
 
 
 def read_domains(body: Any) -> frozenset[str]:

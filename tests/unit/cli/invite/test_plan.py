@@ -9,8 +9,8 @@ import pytest
 
 from cli.invite.plan import Plan, build_plan
 from cli.ui.words import many, span
-from tasks.checks.connection import Tenant
 from tasks.submit import Loaded
+from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate, HoldReason
 from worker.ledger.loading import Loading
 from worker.ledger.model import Lane
