@@ -58,6 +58,18 @@ async def test_of_two_jobs_the_first_to_send_has_the_guest(desk: Desk) -> None:
     assert [(row.index, row.job) for row in known.known] == [(0, "first")]
 
 
+async def test_who_waited_for_another_jobs_row_is_looked_up_anew(desk: Desk) -> None:
+    """What became of that row may leave no memory (mailed again on purpose, its answer lost): a look-up of before says nothing then."""
+    place = await place_of(desk)
+    first, second = await leased(desk, "first"), await leased(desk, "second")
+    sent = await begin(desk, first, place)
+    second.checked_in = desk.ledger.presence.epoch  # looked up just now
+    assert (await begin(desk, second, place)).blocked == (0,)
+    await record(desk, first, sent, RowState.LEFT_IN_DOUBT, place)
+    await desk.ledger.release(second)
+    assert (await desk.lease()).checked_at_ms == 0
+
+
 async def test_a_claim_in_doubt_is_still_open(desk: Desk) -> None:
     """As long as nobody knows whether the first was invited, the second waits."""
     place = await place_of(desk)

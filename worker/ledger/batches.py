@@ -286,7 +286,7 @@ class Ledger:
         grant = _read_grant(reply)
         if grant.batch:
             self.heartbeat.journal.begun(t, grant, nonce, index)
-        elif checked:
+        elif checked and not grant.blocked:
             await self.mark_checked(lease)
         if grant.why is Rest.EPOCH and not grant.wait_s:
             self.heartbeat.outdated.set()

@@ -202,6 +202,9 @@ for i, since in pairs(inherited) do
   look_at(ARGV[5], t.connection, place_of .. i, now)
 end
 n = #chosen
+-- What becomes of the row that another waits for may leave no memory: it is looked up anew before it is sent
+local is_looked_up = ARGV[11] == '1' and #blocked == 0
+if #blocked > 0 then redis.call('HDEL', KEYS[3], 'pc', 'pe') end
 if n == 0 then return { 'pass', known, blocked } end
 if limit > 0 then
   local key = KEYS[7] .. ':' .. math.floor(now / 86400000)
@@ -237,7 +240,7 @@ for k = 1, n do
 end
 letters, attempts = replace_all(letters, sending), replace_all(attempts, attempted)
 redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. ARGV[13])
-if ARGV[11] == '1' then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end -- as mark_checked.lua
+if is_looked_up then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end -- as mark_checked.lua
 redis.call('HINCRBY', KEYS[2], 'open', n)
 redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate),
   'good', ARGV[9], 'good_at', string.format('%.0f', now))
