@@ -210,8 +210,14 @@ class GuestsMachine(LedgerMachine):
         return job
 
     def delete(self, data: st.DataObject) -> None:
-        """Somebody deletes a job, with rows of it on the wire or not, and submits its list again."""
-        job = data.draw(st.sampled_from(sorted(self.jobs)))
+        """Somebody deletes a job, most often one with rows on the wire, and submits its list again."""
+        names = {
+            request.body["invitedUserDisplayName"]
+            for call in self.tenant.wire
+            for request in call.requests
+            if request.body
+        }
+        job = data.draw(st.sampled_from(sorted(names & self.jobs.keys()) or sorted(self.jobs)))
         self.do(self.desk.jobs.delete(job))
         self.deleted.add(job)
         self.submit(self.people_of[job], self.jobs.pop(job))
@@ -239,7 +245,7 @@ class GuestsMachine(LedgerMachine):
         """One thing happens."""
         self.tell_time()
         possible = ["move"] * 2 + ["gate"] if self.jobs else []
-        possible += ["delete"] * 2 if self.tenant.wire and self.jobs else []
+        possible += ["delete"] * 3 if self.tenant.wire and self.jobs else []
         possible += ["load"] * 3 if len(self.jobs) < 5 else []
         possible += ["tick"] * 6 + ["pass_time"] * 2 + ["roll_key"]
         possible += ["deliver"] if self.tickets else []
