@@ -63,7 +63,7 @@ async def test_who_waited_for_another_jobs_row_is_looked_up_anew(desk: Desk) -> 
     place = await place_of(desk)
     first, second = await leased(desk, "first"), await leased(desk, "second")
     sent = await begin(desk, first, place)
-    second.checked_in = desk.ledger.presence.epoch  # looked up just now
+    second.checked_in = desk.ledger.heartbeat.epoch  # looked up just now
     assert (await begin(desk, second, place)).blocked == (0,)
     await record(desk, first, sent, RowState.LEFT_IN_DOUBT, place)
     await desk.ledger.release(second)
