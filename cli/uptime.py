@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cli.ui.session import Session
     from config import Settings
     from worker.stack.private import Urls
+    from worker.stack.supervisor import Describe
 
 _WITHIN_S = 60.0
 """A slow machine's worker and Flower are up long before."""
@@ -38,7 +39,7 @@ def run_up(session: Session) -> int:
     set_up_small(settings.logs.form, open_log(folders.log("supervisor")))
     terminal = Terminal(session)
 
-    async def tell(urls: Urls, describe: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+    async def tell(urls: Urls, describe: Describe) -> None:
         def find_pid() -> int | None:
             pid = describe()["worker"]["pid"]
             return pid if isinstance(pid, int) else None

@@ -173,8 +173,8 @@ def test_a_reading_command_starts_only_the_server(stack: Stack) -> None:
         assert status is not None
         assert set(status.children) == {"server"}
         assert status.commands == (os.getpid(),)
-        assert held.key_path is not None
-        assert held.key_path.stat().st_mode & 0o777 == 0o600
+        assert held.urls.key_path is not None
+        assert held.urls.key_path.stat().st_mode & 0o777 == 0o600
         assert not is_up(stack.env)
     eventually(stack.is_gone)
     assert stack.events() == []
@@ -187,7 +187,7 @@ def test_celery_and_redis_reach_the_server_by_its_urls(stack: Stack) -> None:
     from celery import Celery
 
     with stack.attach() as held, closing(_client(held.redis_url)) as client:
-        app = Celery(broker=held.broker_url, backend=held.urls.result_url)
+        app = Celery(broker=held.urls.broker_url, backend=held.urls.result_url)
         app.send_task("a.task", task_id="an-id")
         assert client.llen("celery") == 1
         assert app.backend.client.ping()
@@ -280,21 +280,35 @@ def test_a_killed_worker_is_started_again(stack: Stack) -> None:
 
 
 def test_a_killed_supervisor_is_replaced(stack: Stack) -> None:
-    """kill -9 of the supervisor: its children go, the next command finds the data, and the first one holds on by `keep`."""
+    """kill -9 of the server's supervisor: the server goes, the next command finds the data, and the first one holds on by `keep`."""
     with stack.attach("worker") as held:
         eventually(lambda: stack.told("started"))
         with closing(_client(held.redis_url)) as client:
             client.set("kept", "1")
         first = {name: stack.pid_of(name) for name in ("server", "worker")}
         os.kill(held.supervisor_pid, signal.SIGKILL)
-        assert stack.folders.control_socket.exists(), "a stale socket is left"
+        eventually(lambda: not _lives(held.supervisor_pid))
         with stack.attach() as after, closing(_client(after.redis_url)) as client:
             assert after.supervisor_pid != held.supervisor_pid
             assert client.get("kept") == b"1"
             assert "started again" in held.keep()[0]
             assert held.supervisor_pid == after.supervisor_pid
-            eventually(lambda: len(stack.told("started")) == 2)
-        assert not any(_lives(pid) for pid in first.values())
+            assert not _lives(first["server"])
+            assert stack.pid_of("worker") == first["worker"], "it has a supervisor of its own"
+
+
+def test_a_killed_supervisor_of_the_worker_is_replaced(stack: Stack) -> None:
+    """kill -9 of the worker's supervisor: its worker goes, and the command that needs one starts another by `keep`."""
+    with stack.attach("worker") as held:
+        eventually(lambda: stack.told("started"))
+        first = stack.pid_of("worker")
+        note = read_note(stack.folders.supervisor_lock_of("worker"))
+        assert note is not None
+        os.kill(note["pid"], signal.SIGKILL)
+        eventually(lambda: not _lives(first))
+        assert held.keep() == ["The private stack had ended and was started again."]
+        eventually(lambda: len(stack.told("started")) == 2)
+        assert stack.pid_of("worker") != first
 
 
 def _lives(pid: int) -> bool:
@@ -405,7 +419,7 @@ def test_a_changed_configuration_gets_another_worker_when_nobody_uses_the_first(
 
 
 def test_no_secret_of_the_environment_reaches_the_disk(stack: Stack) -> None:
-    """The environment goes to the supervisor's memory; supervisor and server themselves start without it."""
+    """The worker and its supervisor alone have the environment; the server and its own start without it."""
     (stack.folder / "usher.toml").write_text('[connections.a]\nclient_secret = "env:A_SECRET"\n')
     with stack.attach("worker", A_SECRET="hush-hush", USHER_CONFIG=str(stack.folder / "usher.toml")) as held:
         eventually(lambda: stack.told("started"))
@@ -413,6 +427,8 @@ def test_no_secret_of_the_environment_reaches_the_disk(stack: Stack) -> None:
         for pid in pids:
             environ = Path(f"/proc/{pid}/environ")
             assert not environ.exists() or b"hush-hush" not in environ.read_bytes()
+        marked = [path for path in stack.folders.state.rglob("*.lock") if b"A_SECRET" in path.read_bytes()]
+        assert marked == [stack.folders.supervisor_lock_of("worker")], "a salted hash, for the next command"
         worker = Path(f"/proc/{stack.pid_of('worker')}/environ")
         assert not worker.exists() or b"hush-hush" in worker.read_bytes()
     for path in stack.folders.state.rglob("*"):
@@ -484,8 +500,10 @@ from worker.stack.environment import Commands
 from worker.stack.folders import StackError
 from worker.stack.foreground import run_foreground
 commands = Commands(**{name: tuple(argv) for name, argv in json.loads(sys.argv[1]).items()})
+async def tell(urls, describe):
+    print(urls.redis_url, flush=True)
 try:
-    code = run_foreground(commands=commands, on_ready=lambda urls: print(urls.redis_url, flush=True))
+    code = run_foreground(commands=commands, company=tell)
 except StackError as error:
     print(error, flush=True)
     code = 2
@@ -504,7 +522,7 @@ def test_the_foreground_stack_runs_until_it_is_told_to_end(stack: Stack) -> None
         eventually(lambda: {event["role"] for event in stack.told("started")} == {"worker", "beat", "flower"})
         assert is_up(stack.env)
         with stack.attach("worker", sandbox=True) as held:
-            assert held.supervisor_pid == up.pid
+            assert stack.pid_of("worker") in {event["pid"] for event in stack.told("started")}
             assert held.sandbox is not None
         with pytest.raises(StackError, match=rf"`usher up` \(process {up.pid}\).*USHER_MARK"):
             stack.attach("worker", USHER_MARK="other")
@@ -551,15 +569,45 @@ def test_a_second_foreground_stack_is_refused(stack: Stack) -> None:
 
 
 def test_the_foreground_stack_takes_over_from_an_idle_background_one(stack: Stack) -> None:
-    """`usher up` within the grace of a command that has left: the background makes way, the data stays."""
-    with stack.attach(USHER_GRACE_S="60") as held, closing(_client(held.redis_url)) as client:
+    """`usher up` within the grace of a command that has left: the background's worker makes way, the data stays."""
+    stack.env["USHER_GRACE_S"] = "60"
+    with stack.attach("worker") as held, closing(_client(held.redis_url)) as client:
         client.set("kept", "1")
+        eventually(lambda: stack.told("started"))
         with _in_background(stack, UP, _commands_json(stack)) as early:
             assert f"process {os.getpid()}" in _line(early), "in use: refused"
             assert early.wait(20) == 2
     with _in_background(stack, UP, _commands_json(stack)) as up:
         with closing(_client(_line(up))) as client:
             assert client.get("kept") == b"1"
-        assert read_status(stack.env).pid == up.pid  # type: ignore[union-attr]
+        assert is_up(stack.env)
+        assert [event["role"] for event in stack.told("server is there")] == ["worker"], "ended in order"
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(20) == 0
+    assert stack.is_gone(), "without the grace of the server's own supervisor"
+
+
+def test_the_foreground_stack_leaves_the_server_to_a_command_that_uses_it(stack: Stack) -> None:
+    """`usher up` comes and goes beside a reading command, which keeps its server all the while."""
+    with stack.attach() as held, closing(_client(held.redis_url)) as client:
+        with _in_background(stack, UP, _commands_json(stack)) as up:
+            assert _line(up) == held.redis_url
+            up.send_signal(signal.SIGTERM)
+            assert up.wait(20) == 0
+        assert client.ping()
+        assert held.keep() == []
+
+
+def test_the_foreground_stack_outlives_the_supervisor_of_its_server(stack: Stack) -> None:
+    """kill -9 of the process that keeps the server: `usher up` starts another on the same data."""
+    with _in_background(stack, UP, _commands_json(stack)) as up:
+        url = _line(up)
+        first = read_status(stack.env)
+        assert first is not None
+        os.kill(first.pid, signal.SIGKILL)
+        eventually(lambda: (found := read_status(stack.env)) is not None and found.pid != first.pid)
+        with stack.attach() as held, closing(_client(held.redis_url)) as client:
+            assert held.redis_url == url
+            assert client.ping()
         up.send_signal(signal.SIGTERM)
         assert up.wait(20) == 0

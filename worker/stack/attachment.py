@@ -1,82 +1,88 @@
 """A command's hold on the private stack: attach, and it runs; leave, and it ends by itself soon after.
 
-`attach` finds the supervisor, or starts it, and keeps a connection to it open for as long as the command runs. However many commands
-come at once, one starts it: the one that gets the state folder's lock, which it hands to the new process.
+However many commands come at once, one starts each role: the one that gets its lock (`launch`). Where a role's supervisor was killed, the
+next look of any command that needs it starts another on the same data.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from worker.stack.control import VERSION, Channel, open_channel
-from worker.stack.environment import Commands, build_order, build_plain_env, build_stack_variables
+from worker.stack.environment import Commands, Order, build_order, build_stack_variables
 from worker.stack.folders import Folders, StackError, find_folders
-from worker.stack.last_words import read_last_line
-from worker.stack.lockfile import FileLock, try_lock
+from worker.stack.launch import Launcher
+from worker.stack.presence import ROLES, Mode, Presence, Role, Supervision, find_users, read_supervision
 from worker.stack.private import Urls, ensure_ledger_key, private_urls
 from worker.stack.sandboxed import SandboxInfo, read_sandbox_info
 
 Need = Literal["server", "worker"]
 
-READY_WITHIN_S = 20.0
-"""Longer only where the supervisor says why: a large data file being read, an earlier worker finishing its batch."""
-
-_POLL_S = 0.02
-
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a running supervisor says of itself: `mode` is "background" or "foreground" (`usher up`)."""
+    """What runs of a private stack. `pid` is the server's supervisor's; `mode` is "foreground" while `usher up` runs."""
 
     pid: int
-    mode: str
+    mode: Mode
     children: Mapping[str, Mapping[str, Any]]
     commands: tuple[int, ...]
     redis_url: str
 
 
 class Attachment:
-    """An open hold. A context manager; `close` leaves. Not for use from two threads at once."""
+    """An open hold on roles, the server first. A context manager; `close` leaves. Not for use from two threads at once.
+
+    `needs`: what is to stay up while it runs, started or not.
+    """
 
     def __init__(
-        self, folders: Folders, request: dict[str, Any], env: Mapping[str, str], key_path: Path | None = None
+        self,
+        folders: Folders,
+        order: Order,
+        env: Mapping[str, str],
+        roles: Sequence[Role],
+        needs: Sequence[Role] = (),
     ) -> None:
         self._folders = folders
-        self._request = request
-        self._key_path = key_path
-        self._env = dict(env)
-        self._notices: list[str] = []
-        self._open(READY_WITHIN_S)
+        self._roles = roles
+        self._seen: dict[Role, Supervision] = {}
+        self._key_path = ensure_ledger_key(folders) if order.makes_key else None
+        self.urls = private_urls(folders.server_socket, self._key_path)
+        self._presence = Presence(folders, needs or roles)
+        self._launcher = Launcher(folders, order, env, self._presence)
+        try:
+            self._bring_up()
+        except BaseException:
+            self.close()
+            raise
 
-    def _open(self, patience_s: float) -> None:
-        self._channel, ready = _ask(self._folders, self._request, self._env, time.monotonic() + patience_s)
-        self.urls = private_urls(Path(ready["socket"]), self._key_path)
-        self.log_path = Path(ready["log"])
+    def _bring_up(self) -> None:
+        for role in self._roles:
+            self._seen[role] = found = self._launcher.bring_up(role, self.urls)
+            if role == "server":
+                self.urls = private_urls(Path(found.socket), self._key_path)
+            if role == "worker":
+                self._presence.say_uses(found.pid)
+
+    @property
+    def supervisor_pid(self) -> int:
+        """The process id of the server's supervisor."""
+        return self._seen["server"].pid
+
+    @property
+    def log_path(self) -> Path:
         """The worker's log."""
-        self.supervisor_pid = int(ready["pid"])
+        return self._folders.log("worker")
 
     @property
     def redis_url(self) -> str:
         """For redis-py."""
         return self.urls.redis_url
-
-    @property
-    def broker_url(self) -> str:
-        """For Celery's broker; the results' is `urls.result_url`."""
-        return self.urls.broker_url
-
-    @property
-    def key_path(self) -> Path | None:
-        """The ledger key that embedded mode made; None where the configuration names another."""
-        return self.urls.key_path
 
     @property
     def variables(self) -> dict[str, str]:
@@ -91,27 +97,25 @@ class Attachment:
     def keep(self) -> list[str]:
         """Call now and then: sentences about children that ended unasked, since the last call.
 
-        Attaches again when the supervisor was killed, which starts a new one on the same data (blocks up to 20 s, then raises
-        `StackError`). Otherwise returns at once.
+        Starts what is gone when a supervisor was killed (blocks until it is of use, or raises `StackError`). Otherwise returns at once.
         """
-        while True:
-            try:
-                message = self._channel.receive(time.monotonic())
-            except TimeoutError:
-                break
-            if message is None:
-                self._channel.close()
-                self._open(READY_WITHIN_S)
-                self._notices.append("The private stack had ended and was started again.")
-                break
-            if "notice" in message:
-                self._notices.append(str(message["notice"]))
-        notices, self._notices = self._notices, []
+        notices: list[str] = []
+        for role, seen in list(self._seen.items()):
+            found = read_supervision(self._folders, role)
+            if found is None or found.pid != seen.pid:
+                self._bring_up()
+                if self._seen[role].pid != seen.pid:
+                    return [*notices, "The private stack had ended and was started again."]
+                found = self._seen[role]
+            for name, child in found.children.items():
+                if child["ends"] > seen.children.get(name, {}).get("ends", 0):
+                    notices.append(child["trouble"])
+            self._seen[role] = found
         return notices
 
     def close(self) -> None:
         """Leave. The stack ends by itself a grace after the last command has left."""
-        self._channel.close()
+        self._presence.close()
 
     def __enter__(self) -> Self:
         return self
@@ -132,43 +136,31 @@ def attach(
     """Hold the private stack up: the server for a command that reads, the worker too for one that runs a job.
 
     `sandbox` (with need "worker") has the sandbox running as well. Blocks until what is needed is up. Raises `StackError`, a sentence,
-    when that fails or takes longer than 20 s without the supervisor saying why.
+    when that fails or takes longer than 20 s where nothing says why.
     """
     if sandbox and need != "worker":
         raise ValueError("the sandbox runs beside a worker")
     folders = find_folders(env)
     folders.prepare()
-    order = build_order(env, folders, commands or Commands())
-    request: dict[str, Any] = {"v": VERSION, "ask": "attach", "need": need, "pid": os.getpid()}
-    if need == "worker":
-        # A reading command keeps its environment to itself.
-        request |= {"sandbox": sandbox, "order": order.to_wire()}
+    roles = [role for role in ROLES if role in ("server", need) or (role == "sandbox" and sandbox)]
     try:
-        return Attachment(folders, request, env, ensure_ledger_key(folders) if order.makes_key else None)
+        return Attachment(folders, build_order(env, folders, commands or Commands()), env, roles)
     except OSError as error:
         why = error.strerror or error
         raise StackError(f"The private stack in {folders.state} cannot be reached: {why}.") from error
 
 
 def read_status(env: Mapping[str, str] = os.environ) -> Status | None:
-    """What the supervisor of this environment says of itself; None when none runs. Starts nothing, makes nothing."""
-    channel = open_channel(find_folders(env))
-    if channel is None:
+    """What runs of the stack of this environment; None when no server is kept. Starts nothing, makes nothing."""
+    folders = find_folders(env)
+    found = {role: said for role in ROLES if (said := read_supervision(folders, role)) is not None}
+    if "server" not in found:
         return None
-    deadline = time.monotonic() + 5.0
-    try:
-        channel.send({"v": VERSION, "ask": "status"}, deadline)
-        answer = channel.receive(deadline)
-    except OSError:
-        return None
-    finally:
-        channel.close()
-    if answer is None or "status" not in answer:
-        return None
-    status = answer["status"]
-    return Status(
-        int(status["pid"]), str(status["mode"]), status["children"], tuple(status["commands"]), str(status["redis_url"])
-    )
+    children = {name: child for said in found.values() for name, child in said.children.items()}
+    mode: Mode = found["worker"].mode if "worker" in found else "background"
+    server = found["server"]
+    commands = tuple(sorted({user.pid for user in find_users(folders)}))
+    return Status(server.pid, mode, children, commands, private_urls(Path(server.socket)).redis_url)
 
 
 def is_up(env: Mapping[str, str] = os.environ) -> bool:
@@ -194,75 +186,3 @@ def ensure_server(env: Mapping[str, str] = os.environ) -> Urls:
 def keep_server() -> list[str]:
     """`Attachment.keep` for the hold of `ensure_server`; nothing where there is none. Call it on a timer."""
     return [] if _held is None else _held.keep()
-
-
-def _ask(
-    folders: Folders, request: dict[str, Any], env: Mapping[str, str], deadline: float
-) -> tuple[Channel, dict[str, Any]]:
-    """Find or start the supervisor and put the request to it, until it says ready or the deadline has passed."""
-    started = False
-    log = folders.log("supervisor")
-    log_start = log.stat().st_size if log.exists() else 0
-    why = ""
-    while time.monotonic() < deadline:
-        channel = open_channel(folders)
-        if channel is not None:
-            started = False  # whatever becomes of it now, it did come up
-            try:
-                ready, why = _negotiate(channel, request, deadline)
-            except BaseException:
-                channel.close()
-                raise
-            if ready is not None:
-                return channel, ready
-            channel.close()  # it was on its way out: the next look finds nobody, and starts another
-        elif (lock := try_lock(folders.supervisor_lock)) is not None:
-            if started:
-                # Nobody else could have taken the lock that we handed on: the one we started has died with it.
-                lock.close()
-                raise StackError(read_last_line(log, log_start) or f"The private stack did not start (its log: {log}).")
-            _start_supervisor(folders, lock, env)
-            started = True
-        time.sleep(_POLL_S)
-    raise StackError(
-        why or f"The private stack in {folders.state} did not answer within {READY_WITHIN_S:.0f} s (its log: {log})."
-    )
-
-
-def _negotiate(channel: Channel, request: dict[str, Any], deadline: float) -> tuple[dict[str, Any] | None, str]:
-    """(the supervisor's answer, '') or (None, '') when it ended instead. Raises `StackError` with its refusal."""
-    why = ""
-    try:
-        channel.send(request, deadline)
-        while (message := channel.receive(deadline)) is not None:
-            if "ready" in message:
-                return message["ready"], ""
-            if "error" in message:
-                raise StackError(str(message["error"]))
-            if "wait" in message:
-                why = str(message.get("why", ""))
-                deadline = max(deadline, time.monotonic() + float(message["wait"]))
-    except TimeoutError:
-        raise StackError(f"The private stack did not become ready in time. {why}".strip()) from None
-    except ConnectionError:
-        pass
-    return None, why
-
-
-def _start_supervisor(folders: Folders, lock: FileLock, env: Mapping[str, str]) -> None:
-    """Start the supervisor in a session of its own and hand it the lock."""
-    lock.clear_note()
-    try:
-        subprocess.run(
-            [sys.executable, "-P", "-m", "worker.stack.background", "--lock-fd", str(lock.fd)],
-            env=build_plain_env(env, folders),
-            cwd=folders.state,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=(lock.fd,),
-            check=False,
-        )
-    finally:
-        lock.close()

@@ -1,8 +1,8 @@
 """What a command wants its worker to run with, and whether a worker that runs already has it.
 
 The worker of the private stack outlives the command that started it, so the next command may come with another configuration file or
-another secret in its environment. An `Order` carries the environment itself (over a private socket into the supervisor's memory, never
-to disk) and *marks*: a hash of each thing that has to be the same for both commands to share one worker.
+another secret in its environment. An `Order` carries the environment itself (it becomes the supervisor's, never a file) and what has to be
+the same for both commands to share one worker. Of this a supervisor's note holds *marks*: salted, slow hashes, gone when it ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from worker.stack.folders import Folders, make_absolute
 from worker.stack.private import Urls
 
 COMMAND_LINE = "the worker's command line"
-"""The one mark that is no variable's name."""
+FILE_TEXT = "what stands in the configuration file"
+"""These two marks are no variable's name."""
+
+_HASH_ROUNDS = 10_000
+"""Some milliseconds a mark: a secret that could be guessed from its mark costs its finder as much as from a file of passwords."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _REFERENCE = re.compile(r"""\benv:([A-Za-z_][A-Za-z0-9_]*)""")
@@ -69,27 +73,18 @@ class Order:
 
     commands: Commands
     env: Mapping[str, str] = field(repr=False)
-    marks: Mapping[str, str] = field(repr=False)
-    """Name → hash; has to be the same, absent included."""
-    hints: Mapping[str, str] = field(repr=False)
-    """Environment variable that the configuration refers to → hash. A command without it can use a worker that has it."""
+    shared: Mapping[str, str] = field(repr=False)
+    """Name → value of what has to be the same, absent included."""
+    secrets: Mapping[str, str] = field(repr=False)
+    """Variable that the configuration refers to → value. A command without it can use a worker that has it."""
     makes_key: bool = True
     """Whether embedded mode's own ledger key is used: no other is configured."""
-    content: str = ""
-    """Hash of what stands in the configuration file. A worker reads a changed one by itself, some seconds later."""
 
-    def to_wire(self) -> dict[str, Any]:
-        """As JSON types, for the control socket."""
-        commands = {name: list(getattr(self.commands, name)) for name in ("worker", "beat", "flower", "sandbox")}
-        told = {"env": dict(self.env), "marks": dict(self.marks), "hints": dict(self.hints)}
-        return {"commands": commands, "makes_key": self.makes_key, "content": self.content, **told}
-
-    @classmethod
-    def from_wire(cls, wire: Mapping[str, Any]) -> Order:
-        """The inverse of `to_wire`. Raises KeyError or TypeError for anything else."""
-        commands = Commands(**{name: tuple(argv) for name, argv in wire["commands"].items()})
-        marks, hints = dict(wire["marks"]), dict(wire["hints"])
-        return cls(commands, dict(wire["env"]), marks, hints, bool(wire["makes_key"]), str(wire["content"]))
+    def describe(self) -> dict[str, Any]:
+        """Return what the next command compares itself with, as JSON types, without a value in it."""
+        salt = os.urandom(16)
+        marks, secrets = (_mark(values, salt) for values in (self.shared, self.secrets))
+        return {"salt": salt.hex(), "config": self.env.get(_CONFIG), "marks": marks, "secrets": secrets}
 
 
 def build_order(env: Mapping[str, str], folders: Folders, commands: Commands) -> Order:
@@ -107,34 +102,33 @@ def build_order(env: Mapping[str, str], folders: Folders, commands: Commands) ->
     settings = {name: value for name, value in carried.items() if name.startswith("USHER_") and name not in _OUR_OWN}
     marked = settings | {name: value for name, value in carried.items() if name in _TRUST | _PROXIES}
     marked[_CONFIG] = carried.get(_CONFIG, "")
-    marked[COMMAND_LINE] = "\0".join(commands.worker)
+    marked |= {COMMAND_LINE: "\0".join(commands.worker), FILE_TEXT: text}
     referred = {name for source in (text, *settings.values()) for name in _REFERENCE.findall(source)}
     return Order(
         commands=commands,
         env=carried,
-        marks={name: _hash(value) for name, value in marked.items() if value},
-        hints={name: _hash(carried[name]) for name in referred if name in carried},
+        shared={name: value for name, value in marked.items() if value},
+        secrets={name: carried[name] for name in referred if name in carried},
         makes_key=not carried.get("USHER_LEDGER__KEY") and not _names_ledger_key(text),
-        content=_hash(text),
     )
 
 
-def find_differences(running: Order, wanted: Order) -> list[str]:
-    """Names of what a running worker would have to be restarted for, sorted; empty when the command can use it as it is."""
-    marks = running.marks.keys() | wanted.marks.keys()
-    names = {name for name in marks if running.marks.get(name) != wanted.marks.get(name)}
-    names |= {name for name, value in wanted.hints.items() if running.hints.get(name) != value}
-    return sorted(names)
+def find_differences(running: Mapping[str, Any], wanted: Order) -> list[str]:
+    """Names of what a running worker would have to be restarted for, sorted; empty when the command can use it as it is.
+
+    `running` is what `Order.describe` said of it.
+    """
+    salt = bytes.fromhex(running["salt"])
+    marks, secrets = _mark(wanted.shared, salt), _mark(wanted.secrets, salt)
+    names = {name for name in marks.keys() | running["marks"].keys() if running["marks"].get(name) != marks.get(name)}
+    return sorted(names | {name for name, value in secrets.items() if running["secrets"].get(name) != value})
 
 
-def tell_differences(running: Order, wanted: Order, names: Sequence[str]) -> str:
+def tell_differences(running: Mapping[str, Any], wanted: Order, names: Sequence[str]) -> str:
     """Say what differs: a variable by its name, without its value; the configuration file by both paths, for it may be found, not named."""
-    return ", ".join(_tell_files(running, wanted) if name == _CONFIG else name for name in names)
-
-
-def _tell_files(running: Order, wanted: Order) -> str:
-    theirs, ours = (order.env.get(_CONFIG) for order in (running, wanted))
-    return f"the file {theirs}, here {ours or 'none'}" if theirs else f"no configuration file, here {ours}"
+    theirs, ours = running["config"], wanted.env.get(_CONFIG)
+    files = f"the file {theirs}, here {ours or 'none'}" if theirs else f"no configuration file, here {ours}"
+    return ", ".join(files if name == _CONFIG else name for name in names)
 
 
 def build_stack_variables(urls: Urls) -> dict[str, str]:
@@ -156,11 +150,11 @@ def build_watcher_env(order: Order, folders: Folders, urls: Urls, *more: str) ->
 
     `more`: what else may begin a variable's name. The one secret among them is what a broker's URL of its own refers to.
     """
-    secrets = order.hints.keys() - _find_broker_variables(order.env)
+    secrets = order.secrets.keys() - _find_broker_variables(order.env)
     kept = {
         name: value
         for name, value in order.env.items()
-        if (name in _PLAIN | _TRUST or name.startswith((*_PLAIN_STARTS, "USHER_", *more)) or name in order.hints)
+        if (name in _PLAIN | _TRUST or name.startswith((*_PLAIN_STARTS, "USHER_", *more)) or name in order.secrets)
         and name not in secrets
     }
     return kept | build_stack_variables(urls) | _find_ourselves(order.env, folders)
@@ -212,5 +206,8 @@ def _names_ledger_key(text: str) -> bool:
     return isinstance(ledger, dict) and bool(ledger.get("key"))
 
 
-def _hash(value: str) -> str:
-    return hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()
+def _mark(values: Mapping[str, str], salt: bytes) -> dict[str, str]:
+    return {
+        name: hashlib.pbkdf2_hmac("sha256", value.encode(errors="surrogateescape"), salt, _HASH_ROUNDS).hex()
+        for name, value in values.items()
+    }

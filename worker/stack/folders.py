@@ -40,8 +40,13 @@ class Folders:
 
     @property
     def locks(self) -> Path:
-        """One lock file a child, held by that child for as long as it lives."""
+        """One lock file a child, held by that child for as long as it lives, and the supervisors'."""
         return self.state / "locks"
+
+    @property
+    def users(self) -> Path:
+        """One locked file a command that uses the stack."""
+        return self.state / "users"
 
     @property
     def logs(self) -> Path:
@@ -50,8 +55,12 @@ class Folders:
 
     @property
     def supervisor_lock(self) -> Path:
-        """Held by the supervisor; its text says who that is and where it listens."""
+        """Held by the server's supervisor; its text says who that is."""
         return self.state / _MARK
+
+    def supervisor_lock_of(self, role: str) -> Path:
+        """Held by the supervisor of that role."""
+        return self.supervisor_lock if role == "server" else self.locks / f"{role}-supervisor.lock"
 
     @property
     def ledger_key(self) -> Path:
@@ -73,11 +82,6 @@ class Folders:
         """Where the private server listens."""
         return self.sockets / f"{self.stem}valkey.sock"
 
-    @property
-    def control_socket(self) -> Path:
-        """Where the supervisor listens for commands."""
-        return self.sockets / f"{self.stem}control.sock"
-
     def log(self, name: str) -> Path:
         """The log file of one process of the stack."""
         return self.logs / f"{name}.log"
@@ -89,7 +93,7 @@ class Folders:
     def prepare(self) -> None:
         """Make what is missing, each folder 0700. Raises `StackError` where that cannot be had."""
         _make_private(self.state)
-        for folder in (self.data, self.locks, self.logs, self.sandbox_state):
+        for folder in (self.data, self.locks, self.users, self.logs, self.sandbox_state):
             folder.mkdir(mode=0o700, exist_ok=True)
         if self.sockets != self.state:
             _make_private(self.sockets)
@@ -113,7 +117,7 @@ def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
     temporary = [Path(place) for place in (env.get("TMPDIR", ""), _TEMPORARY)]
     choices += [Folders(state, place / f"usher-{os.geteuid()}-{tag}") for place in temporary if place.is_absolute()]
     for choice in choices:
-        if max(len(os.fsencode(path)) for path in (choice.server_socket, choice.control_socket)) <= SOCKET_PATH_MAX:
+        if len(os.fsencode(choice.server_socket)) <= SOCKET_PATH_MAX:
             return choice
     return choices[-1]
 

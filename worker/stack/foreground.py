@@ -1,67 +1,77 @@
-"""`usher up`: the private stack in this process, with worker, beat and Flower, until it is told to end."""
+"""`usher up`: the worker's supervisor in this process, with beat and Flower beside it, until it is told to end."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
+from typing import TypeAlias
 
-from worker.stack.control import VERSION, open_channel
-from worker.stack.crew import Role
-from worker.stack.environment import Commands, build_order
-from worker.stack.folders import Folders, StackError, find_folders
-from worker.stack.lockfile import FileLock, try_lock
+from worker.stack.attachment import Attachment
+from worker.stack.environment import Commands, build_order, build_watcher_env, build_worker_env
+from worker.stack.folders import StackError, find_folders
+from worker.stack.launch import end_unused, note_start, take_worker_lock
+from worker.stack.presence import ROLES
 from worker.stack.private import Urls
-from worker.stack.supervisor import Company, Foreground, supervise
+from worker.stack.supervisor import Describe, build_program_spec, supervise
+
+logger = logging.getLogger("usher.stack")
+
+_LOOK_EVERY_S = 1.0  # at the server's supervisor
+
+Company: TypeAlias = Callable[[Urls, Describe], Awaitable[None]]
+"""What goes on beside the programs, once the server answers; it is cancelled when they are to end."""
 
 
-async def _nobody(urls: Urls, describe: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+async def _nobody(urls: Urls, describe: Describe) -> None:
     """Stand in for company that nobody wants."""
 
 
 def run_foreground(
-    roles: Iterable[Role] = ("worker", "beat", "flower"),
     env: Mapping[str, str] = os.environ,
     *,
     commands: Commands | None = None,
-    on_ready: Callable[[Urls], None] = lambda urls: None,
     company: Company = _nobody,
     patience_s: float = 60.0,
 ) -> int:
-    """Run the private stack in this process until Ctrl-C or SIGTERM, and end it in order. Returns 0.
+    """Run worker, beat and Flower in this process until Ctrl-C or SIGTERM, and end them in order. Returns 0.
 
-    A background supervisor without commands is asked to end first, the data stays. `on_ready` is called once the server answers;
-    `company` then runs beside the roles (`supervisor.Foreground`). Call it from the main thread. Raises `StackError` when another one runs already, or the server does not start.
+    The server is held up as for any command, and ends with this one where nobody else uses it; so is a sandbox that a command starts. A
+    background worker that nobody uses makes way. Call it from the main thread. Raises `StackError` when another one runs already, a
+    command uses the background's worker, or the server does not start.
     """
     folders = find_folders(env)
     folders.prepare()
     order = build_order(env, folders, commands or Commands())
-    lock = _take_over(folders, time.monotonic() + patience_s)
-    try:
-        asyncio.run(supervise(folders, lock, env, Foreground(order, tuple(roles), on_ready, company)))
-    finally:
-        lock.close()
+    with closing(take_worker_lock(folders, patience_s)) as lock:
+        note_start(lock, order.commands.worker, order)
+        with Attachment(folders, order, env, ("server",), needs=ROLES) as hold:
+            envs = {
+                "worker": build_worker_env(order, folders, hold.urls),
+                "beat": build_watcher_env(order, folders, hold.urls),
+                "flower": build_watcher_env(order, folders, hold.urls, "FLOWER_"),
+            }
+            specs = {
+                name: build_program_spec(folders, name, getattr(order.commands, name), envs[name]) for name in envs
+            }
+
+            async def beside(describe: Describe) -> None:
+                await asyncio.gather(company(hold.urls, describe), _keep(hold))
+
+            asyncio.run(supervise(folders, lock, "worker", specs, env, beside))
+        lock.clear_note()
+    end_unused(folders)
     return 0
 
 
-def _take_over(folders: Folders, deadline: float) -> FileLock:
-    """The supervisor's lock, after a background supervisor that nobody uses has made way for us."""
-    while (lock := try_lock(folders.supervisor_lock)) is None:
-        if time.monotonic() > deadline:
-            raise StackError(f"Another supervisor holds {folders.supervisor_lock} and does not answer: stop it first.")
-        channel = open_channel(folders)
-        if channel is not None:
-            try:
-                channel.send({"v": VERSION, "ask": "end", "pid": os.getpid()}, deadline)
-                answer = channel.receive(deadline)
-            except OSError:
-                answer = None
-            finally:
-                channel.close()
-            if answer and "error" in answer:
-                raise StackError(str(answer["error"]))
-        time.sleep(0.02)
-    lock.clear_note()
-    return lock
+async def _keep(hold: Attachment) -> None:
+    """Stay attached to the server's supervisor, should that be killed."""
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        try:
+            for notice in await asyncio.to_thread(hold.keep):
+                logger.warning("%s", notice)
+        except StackError as error:
+            logger.error("%s", error)

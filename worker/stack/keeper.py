@@ -1,4 +1,4 @@
-"""Keeping one child of the supervisor running: started, waited for until it is of use, started again with a back-off when it ends."""
+"""Keeping one child of a supervisor running: started, waited for until it is of use, started again with a back-off when it ends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from worker.stack.folders import StackError
+from worker.stack.last_words import explain_end
 from worker.stack.processes import Child, ChildSpec, Nursery
 
 logger = logging.getLogger("usher.stack")
@@ -28,42 +29,34 @@ def compute_backoff_s(failures: int) -> float:
 class Keeper:
     """Keeps one child running: starts it, waits until it is ready, and starts it again with a back-off when it ends.
 
-    `ready` returns when the child can be used; None means as soon as it runs. `explain` turns an end into a sentence. `on_trouble`
-    is told that sentence each time the child ends unasked.
+    `on_change` is called whenever something changes of what `describe` says.
     """
 
-    def __init__(
-        self,
-        nursery: Nursery,
-        spec: ChildSpec,
-        *,
-        explain: Callable[[int], str],
-        ready: Callable[[Child], Awaitable[None]] | None = None,
-        on_trouble: Callable[[str], None] = lambda sentence: None,
-    ) -> None:
-        self.spec = spec
+    def __init__(self, nursery: Nursery, spec: ChildSpec, on_change: Callable[[], None]) -> None:
         self.child: Child | None = None
         self.trouble = ""
-        """Why it ended last time; '' while it is well."""
+        """Why it ended last time; '' where it never did."""
+        self.up = False
+        """Whether it is of use."""
+        self.was_up = False
+        """Whether it ever was."""
         self._nursery = nursery
-        self._explain = explain
-        self._ready = ready
-        self._on_trouble = on_trouble
-        self._changed = asyncio.Condition()
-        self._up = False
+        self._spec = spec
+        self._on_change = on_change
+        self._ends = 0
         self._failures = 0  # ends in a row, for the back-off
         self._unready = 0  # lives in a row that ended before they were of use
         self._task = asyncio.create_task(self._run(), name=f"keep {spec.name}")
 
-    async def wait_up(self, timeout_s: float) -> None:
-        """Wait until the child is ready. Raises `StackError` when it ended twice in a row before, or is not ready in time."""
-        try:
-            async with asyncio.timeout(timeout_s), self._changed:
-                await self._changed.wait_for(lambda: self._up or self._unready >= 2 or self._task.done())
-        except TimeoutError:
-            raise StackError(self.trouble or f"The {self.spec.name} was not ready after {timeout_s:.0f} s.") from None
-        if not self._up:
-            raise StackError(self.trouble or f"The {self.spec.name} is being stopped.")
+    @property
+    def failing(self) -> bool:
+        """Whether it ended twice in a row before it was of use."""
+        return self._unready >= 2
+
+    def describe(self) -> dict[str, Any]:
+        """Return what there is to say of it as JSON types: `pid` is None between two lives, `ends` counts those unasked."""
+        pid = self.child.pid if self.child else None
+        return {"pid": pid, "trouble": self.trouble, "up": self.up, "failing": self.failing, "ends": self._ends}
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """End the child and start it no more."""
@@ -85,30 +78,29 @@ class Keeper:
                 self.trouble = str(error)
             if loop.time() - started_at >= STEADY_S:
                 self._failures, told = 0, ""
-            async with self._changed:
-                self._unready = 0 if self._up else self._unready + 1
-                self._up = False
-                self._failures += 1
-                self._changed.notify_all()
+            self._unready = 0 if self.up else self._unready + 1
+            self._failures += 1
+            self._ends += 1
+            self.up = False
             logger.log(logging.INFO if self.trouble == told else logging.WARNING, "%s", self.trouble)
             told = self.trouble
-            self._on_trouble(self.trouble)
+            self._on_change()
             await asyncio.sleep(compute_backoff_s(self._failures))
 
     async def _run_once(self) -> None:
         """One life of the child, from its start to its end."""
-        self.child = child = await self._nursery.start(self.spec)
-        logger.info("%s started, process %d", self.spec.name, child.pid)
-        if self._ready is not None:
-            await self._wait_ready(child, self._ready)
+        self.child = child = await self._nursery.start(self._spec)
+        logger.info("%s started, process %d", self._spec.name, child.pid)
+        self._on_change()
+        if self._spec.ready is not None:
+            await self._wait_ready(child, self._spec.ready)
         if not child.ended.done():
-            async with self._changed:
-                self._up = True
-                self._changed.notify_all()
+            self.up = self.was_up = True
+            self._on_change()
         code = await asyncio.shield(child.ended)
         child.kill_group()
         self.child = None
-        self.trouble = self._explain(code)
+        self.trouble = explain_end(self._spec.name, code, self._spec.log)
 
     async def _wait_ready(self, child: Child, ready: Callable[[Child], Awaitable[None]]) -> None:
         waiting = asyncio.ensure_future(ready(child))

@@ -26,8 +26,8 @@ class FileLock:
     def write_note(self, note: dict[str, Any]) -> None:
         """Replace the note. A reader may meet half of it, and then finds no note."""
         text = json.dumps(note).encode()
-        os.ftruncate(self.fd, 0)
-        os.pwrite(self.fd, text, 0)
+        os.pwrite(self.fd, text, 0)  # before the file is cut: over an old note there is room on a full disk too
+        os.ftruncate(self.fd, len(text))
 
     def clear_note(self) -> None:
         """Forget what the holder before us wrote."""

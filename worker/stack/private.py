@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +17,10 @@ from urllib.parse import quote
 
 from worker.ledger_key import SHORTEST_FILE, write_key
 from worker.stack.folders import Folders, StackError
-from worker.stack.last_words import explain_end, read_last_line
 from worker.stack.processes import Child, ChildSpec
 from worker.stack.server_program import ServerProgram
 
 PING_EVERY_S = 0.01
-
-_LOG_HEAD = re.compile(r"^\d+:\w \S+ \S+ \S+ \S+ [-*#.] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +84,7 @@ def build_server_spec(folders: Folders, program: ServerProgram, env: Mapping[str
         # SIGTERM, not SIGKILL: it writes its last second of changes before it goes.
         death_signal=signal.SIGTERM,
         patience_s=15.0,
+        ready=lambda child: wait_for_ping(folders.server_socket, child),
     )
 
 
@@ -114,12 +111,6 @@ async def _ping(socket: Path) -> bool:
         return False
     finally:
         writer.close()
-
-
-def explain_server_end(folders: Folders, code: int) -> str:
-    """The sentence for a private server that ended unasked, with the last thing it said."""
-    log = folders.log("server")
-    return explain_end("private server", code, log, _LOG_HEAD.sub("", read_last_line(log)))
 
 
 def ensure_ledger_key(folders: Folders) -> Path:

@@ -17,7 +17,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,14 @@ class ChildSpec:
     env: Mapping[str, str] = field(repr=False)
     cwd: Path
     lock: Path
-    log: Path | None
-    """Where its output goes; None leaves it on the supervisor's own (a stack in the foreground)."""
+    log: Path
+    """Where its output goes."""
     death_signal: signal.Signals = signal.SIGKILL
     """What the kernel sends when the supervisor dies (Linux)."""
     patience_s: float = 10.0
     """From SIGTERM to SIGKILL."""
+    ready: Callable[[Child], Awaitable[None]] | None = None
+    """Returns when the child can be used; None means as soon as it runs."""
 
 
 class Child:
@@ -163,7 +165,7 @@ def _signal_holder(path: Path, sign: signal.Signals) -> bool:
 
 
 def _spawn(spec: ChildSpec, lock: FileLock) -> subprocess.Popen[bytes]:
-    output = None if spec.log is None else open_log(spec.log)
+    output = open_log(spec.log)
     try:
         return subprocess.Popen(
             spec.argv,
@@ -177,8 +179,7 @@ def _spawn(spec: ChildSpec, lock: FileLock) -> subprocess.Popen[bytes]:
             preexec_fn=_build_preparation(lock.fd, spec.death_signal),
         )
     finally:
-        if output is not None:
-            os.close(output)
+        os.close(output)
 
 
 def _build_preparation(lock_fd: int, death_signal: signal.Signals) -> Callable[[], None]:

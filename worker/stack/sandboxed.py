@@ -19,7 +19,6 @@ from typing import Any
 from worker.stack.folders import Folders, StackError
 from worker.stack.processes import Child, ChildSpec
 
-READY_WITHIN_S = 20.0
 _POLL_S = 0.02
 _NEEDED = ("url", "authority", "graph_url", "ca_file", "tenant_id", "client_id", "client_secret_file")
 
@@ -78,7 +77,7 @@ def refuse_sandbox_behind(redis_url: str | None, env: Mapping[str, str]) -> None
         )
 
 
-def build_sandbox_spec(folders: Folders, argv: tuple[str, ...], env: Mapping[str, str], log: Path | None) -> ChildSpec:
+def build_sandbox_spec(folders: Folders, argv: tuple[str, ...], env: Mapping[str, str]) -> ChildSpec:
     """How the supervisor starts the sandbox."""
     place = ("--ready-file", str(folders.sandbox_ready), "--state-dir", str(folders.sandbox_state))
     return ChildSpec(
@@ -87,9 +86,10 @@ def build_sandbox_spec(folders: Folders, argv: tuple[str, ...], env: Mapping[str
         env=env,
         cwd=folders.state,
         lock=folders.lock("sandbox"),
-        log=log,
+        log=folders.log("sandbox"),
         death_signal=signal.SIGTERM,
         patience_s=5.0,
+        ready=lambda child: wait_for_sandbox(folders, child),
     )
 
 

@@ -1,86 +1,102 @@
-"""The supervisor of the private stack: one small process that runs the server, and a worker while a command needs one.
+"""The supervisor of one role of the private stack: it keeps the role's processes running for as long as commands need them.
 
-It holds the state folder's lock, so there is one a folder, and starts the server first and stops it last. Commands hold a connection
-to its control socket while they run (`reception`, `attendance`); the worker ends a grace after the last command that needed it has
-gone, and so does everything after the last command of any kind. `usher up` runs the same supervisor in the foreground, with beat and
-Flower, until it is told to end; commands then use its worker as they find it.
+It holds the role's lock, so there is one a state folder. It ends a grace after the last command that needs the role has gone, and not before
+those that lean on it (`presence.LEANING`): the worker, then the sandbox, the server last. Where the server is told to end, the others follow.
+`usher up` is the worker's supervisor in the foreground, which stays until it is told to end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Literal, TypeAlias
 
-from worker.stack.attendance import Attendance
-from worker.stack.control import Mode, build_note
-from worker.stack.crew import Crew, Role
-from worker.stack.environment import Order, build_plain_env
-from worker.stack.folders import Folders
-from worker.stack.lockfile import FileLock, find_pid_space
-from worker.stack.private import Urls
-from worker.stack.processes import Nursery
-from worker.stack.provision import SERVER_UP_S, Provision
-from worker.stack.reception import Reception
+from worker.stack.folders import Folders, StackError
+from worker.stack.keeper import Keeper
+from worker.stack.lockfile import FileLock, find_pid_space, is_locked, read_note
+from worker.stack.presence import LEANING, VERSION, Mode, Role, find_users, read_supervision
+from worker.stack.processes import ChildSpec, Nursery
+
+logger = logging.getLogger("usher.stack")
 
 GRACE_S = 10.0
 """From the last command's end to the stack's: long enough for the next command of a person at work. USHER_GRACE_S changes it."""
 
-START_GRACE_S = 5.0
-"""The least time that a new supervisor waits for the command that started it."""
+WORKER_PATIENCE_S = 40.0
+"""A worker's warm shutdown: above one Graph request (25 s) with its retries, see `[graph].timeout_s`."""
 
+LEANING_END_WITHIN_S = WORKER_PATIENCE_S + 10.0
+"""How long a role waits for those that lean on it."""
+
+_LOOK_EVERY_S = 0.5
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
+Describe: TypeAlias = Callable[[], Mapping[str, Mapping[str, Any]]]
+"""What `Keeper.describe` says of each process, by its name."""
 
-@dataclass(frozen=True, slots=True)
-class Foreground:
-    """What `usher up` runs besides the server, whether or not a command needs it.
-
-    `on_ready` is called once the server answers. `company` is then run beside the roles, with what `Crew.describe` says of them, and
-    cancelled when the stack begins to end.
-    """
-
-    order: Order
-    roles: tuple[Role, ...]
-    on_ready: Callable[[Urls], None]
-    company: Company
+Company: TypeAlias = Callable[[Describe], Awaitable[None]]
+"""Something that goes on beside the processes; it ends by itself or is cancelled when they are to end."""
 
 
-Company: TypeAlias = Callable[[Urls, Callable[[], Mapping[str, Mapping[str, Any]]]], Awaitable[None]]
-"""Something that goes on while the roles run; it ends by itself or is cancelled."""
+def build_program_spec(folders: Folders, name: str, argv: Sequence[str], env: Mapping[str, str]) -> ChildSpec:
+    """Say how a worker, beat or Flower is started."""
+    return ChildSpec(
+        name=name,
+        argv=tuple(argv),
+        env=env,
+        cwd=folders.state,
+        lock=folders.lock(name),
+        log=folders.log(name),
+        patience_s=WORKER_PATIENCE_S if name == "worker" else 10.0,
+    )
 
 
 async def supervise(
-    folders: Folders, lock: FileLock, env: Mapping[str, str], foreground: Foreground | None = None
+    folders: Folders,
+    lock: FileLock,
+    role: Role,
+    specs: Mapping[str, ChildSpec],
+    env: Mapping[str, str],
+    company: Company | None = None,
 ) -> None:
-    """The whole life of one state folder's stack; `lock` is the caller's to close afterwards.
+    """Run a role's processes, each under its name; `lock` is the caller's to close afterwards. With `company` it runs in the foreground.
 
-    Returns when nobody needs the stack any more, or a signal ended it. Raises `StackError` when there is no server to run, or the
-    foreground's does not start.
+    Returns when nobody needs the role any more, or a signal ended it. Raises `StackError` when a process ended twice before it was of use
+    (in the background: the next command tries anew).
     """
-    await _Supervisor(folders, lock, env, foreground).run()
+    await _Supervisor(folders, lock, role, specs, env, company).run()
 
 
 class _Supervisor:
-    def __init__(self, folders: Folders, lock: FileLock, env: Mapping[str, str], foreground: Foreground | None) -> None:
-        mode: Mode = "background" if foreground is None else "foreground"
+    def __init__(
+        self,
+        folders: Folders,
+        lock: FileLock,
+        role: Role,
+        specs: Mapping[str, ChildSpec],
+        env: Mapping[str, str],
+        company: Company | None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._folders = folders
         self._lock = lock
-        self._foreground = foreground
-        self._note = build_note(mode, folders.control_socket, find_pid_space())
-        self._ending = asyncio.Event()
+        self._role: Role = role
+        self._specs = specs
+        self._company = company
+        self._mode: Mode = "background" if company is None else "foreground"
+        self._grace_s = _read_grace_s(env)
+        self._start = (read_note(lock.path) or {}).get("start", {})
+        self._state: Literal["open", "closing", "ending"] = "open"
         self._nursery = Nursery()
-        self._attendance = Attendance(self._loop.time, _read_grace_s(env), START_GRACE_S)
-        self._crew = Crew(folders, build_plain_env(env, folders), self._nursery, self._attendance)
-        self._provision = Provision(folders, mode, self._crew, self._attendance)
-        self._reception = Reception(
-            folders, mode, self._crew, self._attendance, self._provision, on_end=self._begin_to_end
-        )
+        self._keepers: dict[str, Keeper] = {}
+        self._changed = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """Once set, nobody's warm shutdown is waited for any more."""
 
     async def run(self) -> None:
         umask = os.umask(0o077)
@@ -88,79 +104,100 @@ class _Supervisor:
         signs = [sign for sign in _SIGNALS if sign != signal.SIGHUP or not is_nohup]
         for sign in signs:
             self._loop.add_signal_handler(sign, self._on_signal)
+        company: asyncio.Future[None] | None = None
         try:
-            self._folders.sandbox_ready.unlink(missing_ok=True)
-            self._crew.start_server()
-            await self._reception.open()
-            self._lock.write_note(self._note)
-            if self._foreground is not None:
-                async with self._in_company(self._foreground):
-                    await self._ending.wait()
-            else:
-                await self._govern()
+            self._keepers = {name: Keeper(self._nursery, spec, self._on_change) for name, spec in self._specs.items()}
+            self._say("open")
+            if self._company is not None:
+                company = asyncio.ensure_future(self._company(self._describe))
+            await self._govern()
         finally:
-            self._begin_to_end()
-            self._lock.clear_note()
-            await self._reception.close()
-            await self._crew.end()
+            self._say("ending")
+            if company is not None:
+                company.cancel()
+                await asyncio.wait({company})
+            await self._wait_for_leaning()
+            await self._stop_all()
             for sign in signs:
                 self._loop.remove_signal_handler(sign)
             self._nursery.close()
             os.umask(umask)
 
-    @asynccontextmanager
-    async def _in_company(self, foreground: Foreground) -> AsyncIterator[None]:
-        """Run the foreground's own children, and its company beside them until the block ends."""
-        urls = await self._start_roles(foreground)
-        company = asyncio.ensure_future(foreground.company(urls, self._crew.describe)) if urls is not None else None
-        try:
-            yield
-        finally:
-            if company is not None:
-                company.cancel()
-                await asyncio.wait({company})
-
-    async def _start_roles(self, foreground: Foreground) -> Urls | None:
-        """Start the foreground's own children once the server answers; None where a signal comes first."""
-        waiting = asyncio.ensure_future(self._crew.wait_for_server(SERVER_UP_S))
-        ending = asyncio.ensure_future(self._ending.wait())
-        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
-        ending.cancel()
-        if not waiting.done():
-            waiting.cancel()
-            return None
-        waiting.result()
-        urls = self._crew.urls_for(foreground.order)
-        foreground.on_ready(urls)
-        for role in foreground.roles:
-            self._crew.start_role(role, foreground.order)
-        return urls
-
     async def _govern(self) -> None:
-        """Return when the stack is to end. Meanwhile, end the worker when nobody has needed it for a grace."""
-        attendance = self._attendance
+        """Return when the role is to end."""
+        needed_at = self._loop.time()
         while not self._ending.is_set():
-            attendance.changed.clear()
-            look_at = min(attendance.free_at, attendance.worker_free_at if self._crew.serves_commands else float("inf"))
-            if look_at <= self._loop.time():
-                is_over = attendance.free_at <= self._loop.time()
-                await self._provision.end_worker()
-                if is_over and not attendance.pids:
+            self._changed.clear()
+            if self._mode == "background":
+                for keeper in self._keepers.values():
+                    if keeper.failing and not keeper.was_up:
+                        raise StackError(keeper.trouble)
+                if self._is_needed():
+                    needed_at = self._loop.time()
+                elif self._loop.time() - needed_at >= self._grace_s and not self._leaning() and self._may_end():
                     return
-                continue
+            if self._is_server_ending():
+                return
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(None if look_at == float("inf") else look_at):
-                    await attendance.changed.wait()
+                async with asyncio.timeout(min(_LOOK_EVERY_S, max(self._grace_s / 4, 0.05))):
+                    await self._changed.wait()
+
+    def _is_needed(self) -> bool:
+        return any(self._role in user.needs for user in find_users(self._folders))
+
+    def _leaning(self) -> bool:
+        return any(is_locked(self._folders.supervisor_lock_of(role)) for role in LEANING[self._role])
+
+    def _may_end(self) -> bool:
+        """Say that we mean to go, then look: whoever comes from now on sees it, whoever came before is seen (`presence`)."""
+        self._say("closing")
+        if self._is_needed() or self._leaning():
+            self._say("open")
+            return False
+        return True
+
+    def _is_server_ending(self) -> bool:
+        if self._role == "server":
+            return False
+        server = read_supervision(self._folders, "server")
+        return server is not None and server.state == "ending"
+
+    async def _wait_for_leaning(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEANING_END_WITHIN_S):
+                while self._leaning() and not self._hurry.is_set():  # noqa: ASYNC110 - another process's lock has no event
+                    await asyncio.sleep(0.02)
+
+    async def _stop_all(self) -> None:
+        # A clean-up that fails must not keep the others from running.
+        stops = (keeper.stop(self._hurry) for keeper in self._keepers.values())
+        for outcome in await asyncio.gather(*stops, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                logger.error("a child did not end in order: %r", outcome)
+
+    def _describe(self) -> dict[str, dict[str, Any]]:
+        return {name: keeper.describe() for name, keeper in self._keepers.items()}
+
+    def _on_change(self) -> None:
+        self._say(self._state)
+        self._changed.set()
+
+    def _say(self, state: Literal["open", "closing", "ending"]) -> None:
+        """Write in the lock what `presence.Supervision` reads."""
+        self._state = state
+        who = {"v": VERSION, "pid": os.getpid(), "place": find_pid_space(), "mode": self._mode, "state": state}
+        told = {"socket": str(self._folders.server_socket), "start": self._start, "children": self._describe()}
+        try:
+            self._lock.write_note(who | told)
+        except OSError as error:  # a full disk must not keep a process from being started again
+            logger.error("%s cannot be written (%s)", self._lock.path, error.strerror)
 
     def _on_signal(self) -> None:
         if self._ending.is_set():
-            self._crew.hurry.set()  # asked twice: no more waiting for the worker's batch
-        self._begin_to_end()
-
-    def _begin_to_end(self) -> None:
+            self._hurry.set()  # asked twice: no more waiting for the worker's batch
+        self._say("ending")
         self._ending.set()
-        self._reception.refuse_more()
-        self._attendance.changed.set()
+        self._changed.set()
 
 
 def _read_grace_s(env: Mapping[str, str]) -> float:

@@ -12,21 +12,18 @@ MODULES = (
     "private",
     "environment",
     "sandboxed",
-    "control",
-    "attendance",
-    "crew",
-    "provision",
-    "reception",
+    "presence",
     "supervisor",
     "background",
-    "foreground",
+    "launch",
     "attachment",
+    "foreground",
 )
 HEAVY = {"celery", "kombu", "aiohttp", "msal", "redis", "pydantic"}
 
 
 def test_the_private_stack_imports_nothing_heavy() -> None:
-    """A command that only attaches pays for sockets and JSON, and the supervisor stays small."""
+    """A command that only attaches pays for files and JSON, and the supervisor stays small."""
     code = f"import sys; {'; '.join(f'import worker.stack.{name}' for name in MODULES)}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stdout.split())

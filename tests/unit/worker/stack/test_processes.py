@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from worker.stack.folders import StackError
 from worker.stack.keeper import Keeper, compute_backoff_s
-from worker.stack.last_words import explain_end, open_log, read_last_line
+from worker.stack.last_words import open_log, read_last_line
 from worker.stack.lockfile import FileLock, find_pid_space, is_locked, read_note, try_lock
 from worker.stack.processes import ChildSpec, Nursery
 
@@ -117,23 +118,25 @@ async def test_a_holder_elsewhere_is_not_signalled(
     lock.close()
 
 
+async def _until(changed: asyncio.Event, holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            changed.clear()
+            await changed.wait()
+
+
 async def test_a_child_that_ends_is_started_again(tmp_path: Path, nursery: Nursery) -> None:
     """The keeper's one promise."""
-    spec = _spec(tmp_path, SLEEP)
-    told: list[str] = []
-    keeper = Keeper(
-        nursery, spec, explain=lambda code: explain_end("child", code, spec.log, ""), on_trouble=told.append
-    )
-    await keeper.wait_up(10)
+    spec, changed = _spec(tmp_path, SLEEP), asyncio.Event()
+    keeper = Keeper(nursery, spec, changed.set)
+    await _until(changed, lambda: keeper.up)
     await _until_logged(spec)
-    assert keeper.child is not None
-    first = keeper.child.pid
+    first = keeper.describe()["pid"]
     os.kill(first, signal.SIGKILL)
-    await _until_logged(spec, times=2)
-    await keeper.wait_up(10)
-    assert keeper.child is not None
-    assert keeper.child.pid != first
-    assert "SIGKILL" in told[0]
+    await _until(changed, lambda: keeper.up and keeper.describe()["pid"] != first)
+    told = keeper.describe()
+    assert (told["ends"], told["failing"]) == (1, False)
+    assert "SIGKILL" in told["trouble"]
     await keeper.stop()
     assert not is_locked(spec.lock)
 
@@ -141,20 +144,17 @@ async def test_a_child_that_ends_is_started_again(tmp_path: Path, nursery: Nurse
 async def test_a_child_that_never_becomes_ready_is_a_sentence(tmp_path: Path, nursery: Nursery) -> None:
     """The last thing it said is what the person reads."""
     spec = _spec(tmp_path, "import sys; sys.exit('no such thing')")
-    keeper = Keeper(
-        nursery,
-        spec,
-        explain=lambda code: explain_end("child", code, spec.log, read_last_line(spec.log or Path())),
-        ready=lambda child: asyncio.sleep(60),
-    )
-    with pytest.raises(StackError, match="ended with status 1: no such thing"):
-        await keeper.wait_up(20)
+    spec, changed = dataclasses.replace(spec, ready=lambda child: asyncio.sleep(60)), asyncio.Event()
+    keeper = Keeper(nursery, spec, changed.set)
+    await _until(changed, lambda: keeper.failing)
+    assert not keeper.was_up
+    assert "ended with status 1: no such thing" in keeper.trouble
     await keeper.stop()
 
 
 async def test_a_program_that_is_not_there_is_a_sentence(tmp_path: Path, nursery: Nursery) -> None:
     """No traceback for a missing program."""
-    spec = ChildSpec("x", ("/nowhere/x",), {}, tmp_path, tmp_path / "x.lock", None)
+    spec = ChildSpec("x", ("/nowhere/x",), {}, tmp_path, tmp_path / "x.lock", tmp_path / "x.log")
     with pytest.raises(StackError, match="/nowhere/x cannot be started"):
         await nursery.start(spec)
     assert not is_locked(spec.lock)
@@ -172,9 +172,10 @@ def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (tmp_path / "a.log.1").exists()
     assert log.stat().st_mode & 0o777 == 0o600
     assert read_last_line(log) == "new"
-    assert read_last_line(log, start=4) == ""
+    log.write_text("7:M 01 Jan 2026 10:00:00.000 # Bad file format\n")
+    assert read_last_line(log) == "Bad file format", "without what a server puts before a line"
 
 
 def test_an_environment_is_not_shown(tmp_path: Path) -> None:
     """`repr` of a child's description holds no secret."""
-    assert "s3cret" not in repr(ChildSpec("x", ("x",), {"A": "s3cret"}, tmp_path, tmp_path, None))
+    assert "s3cret" not in repr(ChildSpec("x", ("x",), {"A": "s3cret"}, tmp_path, tmp_path, tmp_path))
