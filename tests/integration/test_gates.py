@@ -16,8 +16,7 @@ from config import Connection, load_settings
 from tests.ledgers import Desk
 from tests.processes import USHER
 from tests.sites import Site
-from worker.graph.causes import HoldKind, Kind
-from worker.graph.verdicts import Verdict
+from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.gates import Held, HoldReason
 from worker.ledger.job_view import JobView
 from worker.ledger.model import Counts, Grant, JobState, Lane, Lease, Outcome, Refusals, RowState

@@ -18,8 +18,8 @@ from tests.sandboxes import Sandbox
 from tests.sites import Site, kill, open_site
 from worker.directory.rules import fetch_rules
 from worker.graph.batch import GraphRequest
-from worker.graph.causes import Cause, Kind, OperationRules
-from worker.graph.verdicts import Verdict, decide
+from worker.graph.causes import Cause, Kind, OperationRules, Verdict
+from worker.graph.verdicts import decide
 from worker.ledger.audit.trail import row_lines
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import Counts, KnownRow, Options, Outcome, Row, RowState

@@ -17,12 +17,12 @@ from tests.ledgers import Desk
 from worker.clocks import Clocks
 from worker.directory.lookups import Delay, Found, LookUps, WhyNot
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
+from worker.graph.causes import Verdict
 from worker.graph.client import Exchange
 from worker.graph.latency import Latencies
 from worker.graph.limit_header import Begun
 from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.graph.users import DirectoryUser
-from worker.graph.verdicts import Verdict
 from worker.ledger.guest_index import GuestIndex
 from worker.ledger.meters import Meters
 from worker.ledger.model import Grant, Lane, Lease, Options, RowState

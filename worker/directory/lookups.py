@@ -15,9 +15,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from worker.graph.batch import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
-from worker.graph.causes import Kind
+from worker.graph.causes import Kind, Verdict
 from worker.graph.users import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
-from worker.graph.verdicts import READ_USERS, Verdict, decide
+from worker.graph.verdicts import READ_USERS, decide
 from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket, read_buckets
 from worker.ledger.why_waiting import Rest, Stop

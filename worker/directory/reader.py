@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from worker.errors import TokenUnavailable
 from worker.graph.batch import GraphAnswer, GraphRequest
-from worker.graph.causes import Kind, OperationRules
-from worker.graph.verdicts import READ_POLICY, Verdict, decide
+from worker.graph.causes import Kind, OperationRules, Verdict
+from worker.graph.verdicts import READ_POLICY, decide
 from worker.ledger.quota import Bucket, read_buckets, throttled_buckets
 from worker.ledger.spending import SLOWED
 from worker.ledger.why_waiting import Rest, Stop

@@ -14,7 +14,7 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from types import SimpleNamespace
@@ -39,15 +39,12 @@ from worker.graph.batch import (
     build_batch,
     pair_answers,
 )
+from worker.graph.reply import Reply, describe_error, read_reply
 from worker.graph.retry import READS, REFUSED_ONLY, RetryRule, decide_retry, parse_http_date, parse_retry_after
 from worker.net import tls
 
 Priority = Literal["low", "normal", "high"]
 """`x-ms-throttle-priority`: low is throttled first, high is for what a person waits for."""
-
-LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
-"""Of one answer after decompression. Twenty invitations are 40 kB; what is a hundred times that is no answer of
-Graph."""
 
 KEEPALIVE_S = 20.0
 """Idle time after which we close a connection, below what servers and proxies allow (60 s and more): a connection that
@@ -86,21 +83,6 @@ class Exchange:
     elapsed_s: float
     status: int
     tries: int = 1
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Reply:
-    """What came back for one try, before it is dealt out to the requests."""
-
-    fate: Fate
-    client_request_id: str
-    status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
-    note: str = ""
-
-    def as_answer(self) -> GraphAnswer:
-        return GraphAnswer(self.fate, self.status, self.headers, self.body, self.note)
 
 
 @dataclass(slots=True)
@@ -212,15 +194,15 @@ class GraphClient:
 
     async def _call(
         self, call: _Call, deadline_s: float | None, before_send: Callable[[], bool] | None, rule: RetryRule
-    ) -> tuple[_Reply, int, float]:
+    ) -> tuple[Reply, int, float]:
         """Try until there is something to stand by; return it with the number of tries and the seconds spent."""
         limit_s = self._timeout_s if deadline_s is None else deadline_s
         if rule.within_s > limit_s:
             rule = replace(rule, within_s=limit_s)
         policy = _Policy(rule, self._clock, self._chance)
-        last: _Reply | None = None
+        last: Reply | None = None
 
-        async def attempt() -> _Reply:
+        async def attempt() -> Reply:
             nonlocal last
             reply = await self._try(call, max(limit_s - policy.elapsed_s, 0.001), before_send)
             if self._heard is not None:
@@ -242,7 +224,7 @@ class GraphClient:
             reply = await AsyncRetrying(retry=again, wait=lambda _: policy.next_s, sleep=self._sleep)(attempt)
         return reply, policy.tries, policy.elapsed_s
 
-    async def _try(self, call: _Call, limit_s: float, before_send: Callable[[], bool] | None) -> _Reply:
+    async def _try(self, call: _Call, limit_s: float, before_send: Callable[[], bool] | None) -> Reply:
         """Send once. Never raises for what happens on the wire; a cancellation goes through."""
         request_id = str(uuid.uuid4())
         sending = _Sending(before_send)
@@ -257,17 +239,17 @@ class GraphClient:
                 trace_request_ctx=sending,
                 **await self._way_out(call.connection),
             ) as response:
-                return await _read_reply(response, request_id)
+                return await read_reply(response, request_id)
         except _HeldBack:
-            return _Reply(Fate.NOT_SENT, request_id, note=NOTE_STALE)
+            return Reply(Fate.NOT_SENT, request_id, note=NOTE_STALE)
         except WayOutUnusable as error:
-            return _Reply(Fate.NOT_SENT, request_id, note=error.sentence)
+            return Reply(Fate.NOT_SENT, request_id, note=error.sentence)
         except Exception as error:
             if sending.left:  # whatever it was, the rows are on the wire: their fate must not get lost in an exception
-                return _Reply(Fate.LOST, request_id, note=_describe(error))
+                return Reply(Fate.LOST, request_id, note=describe_error(error))
             if isinstance(error, (aiohttp.ClientError, OSError, TimeoutError)):
                 self._ways.clear()  # a way that led nowhere is looked for anew
-                return _Reply(Fate.NOT_SENT, request_id, note=_describe(error))
+                return Reply(Fate.NOT_SENT, request_id, note=describe_error(error))
             raise
 
     def _open(self) -> aiohttp.ClientSession:
@@ -350,7 +332,7 @@ class _Policy:
     def elapsed_s(self) -> float:
         return self._clock() - self._started
 
-    def wants(self, reply: _Reply, tries: int) -> bool:
+    def wants(self, reply: Reply, tries: int) -> bool:
         """Whether to send again after so many tries; `next_s` then says when."""
         self.tries = tries
         if self.is_over:
@@ -378,47 +360,9 @@ async def _on_headers(
     sending.left = True
 
 
-async def _read_reply(response: aiohttp.ClientResponse, request_id: str) -> _Reply:
-    """Read an answer to its end. A success needs a whole JSON body; a refusal stands by its status alone."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    status = response.status
-    reply = _Reply(Fate.ANSWERED, request_id, status, headers)
-    try:
-        content = await _read_content(response)
-        if content is None:
-            note = "the answer is too large"
-        elif not content.strip():
-            note = "" if status == 204 else "the answer is empty"
-        else:
-            return replace(reply, body=orjson.loads(content))
-    except orjson.JSONDecodeError:
-        note = "the answer is not JSON"
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        note = f"the answer broke off ({_describe(error)})"
-    if 200 <= status < 300 and note:
-        return _Reply(Fate.LOST, request_id, note=note)
-    return reply
-
-
-async def _read_content(response: aiohttp.ClientResponse) -> bytes | None:
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > LARGEST_ANSWER_BYTES:
-            response.close()
-            return None
-    return bytes(content.removeprefix(b"\xef\xbb\xbf"))
-
-
-def _exchange(answers: dict[str, GraphAnswer], reply: _Reply, tries: int, elapsed_s: float) -> Exchange:
+def _exchange(answers: dict[str, GraphAnswer], reply: Reply, tries: int, elapsed_s: float) -> Exchange:
     server_date = parse_http_date(reply.headers.get("date", ""))
     return Exchange(answers, reply.client_request_id, server_date, elapsed_s, reply.status, tries)
-
-
-def _describe(error: BaseException) -> str:
-    """Return what happened without addresses and hosts' answers: the type and the system's reason."""
-    reason = getattr(error, "strerror", None) or getattr(getattr(error, "os_error", None), "strerror", None)
-    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
 
 
 def _proxy_of(url: str) -> dict[str, Any]:

@@ -12,37 +12,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from config.values import fold_domain
 from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer
-from worker.graph.causes import Cause, HoldKind, Kind, OperationRules
+from worker.graph.causes import Cause, HoldKind, Kind, OperationRules, Verdict
 from worker.graph.retry import parse_retry_after
-
-
-class Verdict(NamedTuple):  # one a row: made in a quarter of the time that a frozen dataclass takes
-    """What an answer means. `message` is for people: what happened, and who must do what."""
-
-    kind: Kind
-    code: str = ""  # Graph's where Graph spoke, else ours in snake_case
-    message: str = ""
-    raw: str = ""  # Graph's own message, local parts and query strings taken out; '' where there was none
-    status: int = 0  # HTTP status, 0 when no answer came
-    request_id: str = ""  # what Microsoft's support asks for
-    user_id: str = ""
-    invitation_id: str = ""
-    redeem_url: str = ""  # a ticket: whoever has it becomes the guest
-    retry_after_s: float | None = None
-    throttle_scope: str = ""  # `x-ms-throttle-scope`, verbatim
-    hold: HoldKind | None = None
-    whole_domain: bool = False  # the same holds for every address of the domain
-    maybe_processed: bool = False  # RETRY only: mildly in doubt, look first where users can be read
-    cause: str = ""  # ours in snake_case, also where `code` is Graph's
-
-    def __repr__(self) -> str:
-        """Leave the link out."""
-        return f"Verdict({self.kind!r}, {self.code!r}, {self.message!r}, hold={self.hold!r}, status={self.status})"
-
 
 _RAW_LIMIT = 500
 """Characters of Graph's message that are kept; a proxy's error can be a whole page."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from worker.graph.batch import GraphRequest
-from worker.graph.causes import HoldKind, Kind
-from worker.graph.verdicts import Verdict, decide
+from worker.graph.causes import HoldKind, Kind, Verdict
+from worker.graph.verdicts import decide
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.ledger.quota import invitation_buckets
 from worker.operations.invite_forecast import foresee_answer

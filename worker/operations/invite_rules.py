@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from worker.graph.batch import GraphAnswer
-from worker.graph.causes import Cause, HoldKind, Kind, OperationRules, Rule
+from worker.graph.causes import Cause, HoldKind, Kind, OperationRules, Rule, Verdict
 from worker.graph.patterns import wording
-from worker.graph.verdicts import Verdict, decide_lost, text_of
+from worker.graph.verdicts import decide_lost, text_of
 
 
 class InviteCause(StrEnum):

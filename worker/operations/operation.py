@@ -17,9 +17,8 @@ from worker.ledger.model import STATUS_OF, KnownRow, Options, Outcome, Row, RowS
 if TYPE_CHECKING:
     from config import Connection, Settings
     from worker.graph.batch import GraphAnswer, GraphRequest
-    from worker.graph.causes import OperationRules
+    from worker.graph.causes import OperationRules, Verdict
     from worker.graph.users import DirectoryUser
-    from worker.graph.verdicts import Verdict
     from worker.ledger.quota import Bucket
     from worker.operations.foreseen import Foreseen, Seen
     from worker.operations.tenant_rules import TenantRules

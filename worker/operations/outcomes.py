@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from worker.graph.causes import HoldKind, Kind
-from worker.graph.verdicts import Verdict
+from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.model import Outcome, RowState
 
 _FINAL = {

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from worker.addresses import fold_address
 from worker.directory.lookups import Found, LookUps, WhyNot
-from worker.graph.causes import HoldKind, Kind
-from worker.graph.verdicts import Verdict
+from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.guest_index import is_overruled
 from worker.ledger.model import IndexPlace, Lease, Outcome, RowState
 from worker.ledger.why_waiting import Stop

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.graph.causes import HoldKind
-from worker.graph.verdicts import Verdict
+from worker.graph.causes import HoldKind, Verdict
 from worker.ledger.gates import WHOLE, Held, HoldReason
 from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket, throttled_buckets

@@ -12,7 +12,8 @@ import pytest
 
 from tests.servers import Certificate, RawServer, Received, answer, listen, make_certificate, run_proxy, run_raw_server
 from worker.graph.batch import NOTE_STALE, NOTE_WHOLE_BATCH, Fate, GraphRequest
-from worker.graph.client import LARGEST_ANSWER_BYTES, GraphClient, graph_base
+from worker.graph.client import GraphClient, graph_base
+from worker.graph.reply import LARGEST_ANSWER_BYTES
 from worker.graph.retry import WHERE_BLIND
 
 TOKEN = "eyJ.made-up.token"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer
-from worker.graph.causes import SHARED_RULES, Cause, HoldKind, Kind, OperationRules
+from worker.graph.causes import SHARED_RULES, Cause, HoldKind, Kind, OperationRules, Verdict
 from worker.graph.patterns import Pattern
-from worker.graph.verdicts import READ_USERS, Verdict, decide
+from worker.graph.verdicts import READ_USERS, decide
 from worker.operations.invite_rules import INVITE, InviteCause
 from worker.operations.reset_rules import RESET, ResetCause
 

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.graph.causes import HoldKind, Kind
-from worker.graph.verdicts import Verdict
+from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.model import FINAL, Outcome, RowState
 from worker.operations.outcomes import build_outcome, build_skip, mark_refusals, sum_up
 

@@ -7,8 +7,7 @@ import pytest
 
 from tests.standins import CHANNEL, CONTOSO, Given, new_token
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.graph.causes import HoldKind, Kind
-from worker.graph.verdicts import Verdict
+from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.gates import Held, HoldReason
 from worker.ledger.model import Grant, Lane
 from worker.ledger.why_waiting import Rest, Stop
