@@ -1,12 +1,12 @@
-"""`$filter` and the other query options of GET /users, read strictly: what is not understood is refused, never ignored.
+"""`$filter` and the other query options of GET /users, in the shapes that usher sends; all else is refused, never ignored.
 
-    filter     = and-part *( "or" and-part )
-    and-part   = term *( "and" term )
-    term       = "(" filter ")" | property "eq" literal | property "in" "(" literal *( "," literal ) ")"
-               | property "/any(" name ":" name "eq" literal ")"
+    filter  = clause *( " or " clause )
+    clause  = ( "mail" / "userPrincipalName" ) " in (" text *( "," text ) ")"
+            / "otherMails/any(m:m eq " text ")" / "proxyAddresses/any(p:p eq " text ")"
 
-A filter becomes a function of a user, and, where it is no more than alternatives on addresses, the addresses to look
-up, so that a query for 15 people does not walk a directory of a million.
+All of them are alternatives on addresses, so a query for 15 people looks them up and does not walk a directory of a million.
+Graph itself takes many more shapes (https://learn.microsoft.com/graph/filter-query-parameter): the stand-in has those that
+somebody can see usher use.
 """
 
 from __future__ import annotations
@@ -20,14 +20,23 @@ from urllib.parse import parse_qsl
 from sandbox.directory import User
 
 MAX_ALTERNATIVES = 15
-MAX_DEPTH = 20
 PAGE = 100
 MAX_PAGE = 999
 
-Predicate = Callable[[User], bool]
+_TEXT = "'(?:[^']|'')*'"
+_CLAUSE = re.compile(
+    rf"(?P<single>mail|userPrincipalName) in \((?P<texts>{_TEXT}(?:,{_TEXT})*)\)"
+    rf"|(?P<many>otherMails/any\(m:m|proxyAddresses/any\(p:p) eq (?P<text>{_TEXT})\)"
+)
+_READ: dict[str, Callable[[User], tuple[str | None, ...]]] = {
+    "mail": lambda user: (user.mail,),
+    "userPrincipalName": lambda user: (user.upn,),
+    "otherMails": lambda user: user.other_mails,
+    "proxyAddresses": lambda user: user.proxy_addresses,
+}
+_ADVANCED = frozenset({"otherMails", "proxyAddresses"})
 
-_TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|([A-Za-z_][\w.]*)|([():,/]))")
-_SINGLE: dict[str, Callable[[User], Any]] = {
+PROPERTIES: dict[str, Callable[[User], Any]] = {
     "id": lambda user: user.id,
     "mail": lambda user: user.mail,
     "userPrincipalName": lambda user: user.upn,
@@ -36,17 +45,6 @@ _SINGLE: dict[str, Callable[[User], Any]] = {
     "creationType": lambda user: user.creation_type,
     "externalUserState": lambda user: user.state,
     "accountEnabled": lambda user: user.enabled,
-}
-_COLLECTIONS: dict[str, Callable[[User], tuple[str, ...]]] = {
-    "otherMails": lambda user: user.other_mails,
-    "proxyAddresses": lambda user: user.proxy_addresses,
-}
-_BY_ADDRESS = frozenset({"mail", "userPrincipalName", "otherMails", "proxyAddresses"})
-_ADVANCED = frozenset({"externalUserState"})
-"""Properties that Graph filters only as an advanced query. https://learn.microsoft.com/graph/aad-advanced-queries"""
-
-PROPERTIES: dict[str, Callable[[User], Any]] = {
-    **_SINGLE,
     "otherMails": lambda user: list(user.other_mails),
     "proxyAddresses": lambda user: list(user.proxy_addresses),
     "createdDateTime": lambda user: user.created_at,
@@ -91,11 +89,27 @@ class QueryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A parsed `$filter`. `addresses` (folded) covers every possible match, or is None where any user may match."""
+    """A parsed `$filter`: which texts, folded, each property may have; one is enough."""
 
-    matches: Predicate
-    addresses: frozenset[str] | None
-    advanced: bool
+    wanted: dict[str, frozenset[str]]
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Every address that a matching user has one of."""
+        return frozenset(text.removeprefix("smtp:") for texts in self.wanted.values() for text in texts)
+
+    @property
+    def advanced(self) -> bool:
+        """Whether Graph wants it as an advanced query. https://learn.microsoft.com/graph/aad-advanced-queries"""
+        return not self.wanted.keys().isdisjoint(_ADVANCED)
+
+    def matches(self, user: User) -> bool:
+        """Whether a user is one of those asked for; text is compared without case."""
+        return any(
+            value is not None and value.lower() in texts
+            for name, texts in self.wanted.items()
+            for value in _READ[name](user)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,178 +166,28 @@ def parse_select(text: str | None) -> tuple[str, ...]:
 
 def parse_filter(text: str) -> Filter:
     """Read a `$filter` on users. Raises `QueryError` for everything outside the grammar of this module."""
-    parser = _Parser(text)
-    found = parser.parse()
-    if parser.alternatives > MAX_ALTERNATIVES:
+    found: dict[str, list[str]] = {}
+    at = 0
+    while True:
+        clause = _CLAUSE.match(text, at)
+        if not clause:
+            raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
+        name = clause["single"] or clause["many"].partition("/")[0]
+        quoted = re.findall(_TEXT, clause["texts"] or clause["text"])
+        found.setdefault(name, []).extend(one[1:-1].replace("''", "'").lower() for one in quoted)
+        at = clause.end()
+        if at == len(text):
+            break
+        if not text.startswith(" or ", at):
+            raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
+        at += len(" or ")
+    alternatives = sum(map(len, found.values()))
+    if alternatives > MAX_ALTERNATIVES:
         raise QueryError(
             "Too many child clauses specified in search filter expression containing 'OR' operators: "
-            f"{parser.alternatives}. Max allowed: {MAX_ALTERNATIVES}."
+            f"{alternatives}. Max allowed: {MAX_ALTERNATIVES}."
         )
-    return found
-
-
-class _Parser:
-    """Recursive descent over one filter text."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.position = 0
-        self.alternatives = 1
-        self.depth = 0
-        self.tokens = self._tokens()
-        self.index = 0
-
-    def parse(self) -> Filter:
-        found = self._or()
-        if self.index < len(self.tokens):
-            raise self._error()
-        return found
-
-    def _tokens(self) -> list[tuple[str, int]]:
-        tokens, at = [], 0
-        while self.text[at:].strip():
-            match = _TOKEN.match(self.text, at)
-            if not match:
-                raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{self.text}'.")
-            tokens.append((match[match.lastindex or 0], match.start(match.lastindex or 0)))
-            at = match.end()
-        return tokens
-
-    def _error(self) -> QueryError:
-        at = self.tokens[self.index][1] if self.index < len(self.tokens) else len(self.text)
-        return QueryError(f"Invalid filter clause: Syntax error at position {at} in '{self.text}'.")
-
-    def _peek(self) -> str:
-        return self.tokens[self.index][0] if self.index < len(self.tokens) else ""
-
-    def _next(self) -> str:
-        if self.index >= len(self.tokens):
-            raise self._error()
-        self.index += 1
-        return self.tokens[self.index - 1][0]
-
-    def _expect(self, *wanted: str) -> None:
-        for token in wanted:
-            if self._peek() != token:
-                raise self._error()
-            self.index += 1
-
-    def _or(self) -> Filter:
-        parts = [self._and()]
-        while self._peek() == "or":
-            self.index += 1
-            self.alternatives += 1
-            parts.append(self._and())
-        return parts[0] if len(parts) == 1 else _any_of(parts)
-
-    def _and(self) -> Filter:
-        parts = [self._term()]
-        while self._peek() == "and":
-            self.index += 1
-            parts.append(self._term())
-        return parts[0] if len(parts) == 1 else _all_of(parts)
-
-    def _term(self) -> Filter:
-        if self._peek() == "(":
-            self.index += 1
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                raise self._error()
-            inside = self._or()
-            self._expect(")")
-            self.depth -= 1
-            return inside
-        name = self._next()
-        operator = self._next()
-        if operator == "/":
-            return self._any(name)
-        if name not in _SINGLE:
-            raise self._unknown(name)
-        if operator == "eq":
-            return _equal(name, [self._literal(name)])
-        if operator == "in":
-            self._expect("(")
-            values = [self._literal(name)]
-            while self._peek() == ",":
-                self.index += 1
-                values.append(self._literal(name))
-            self._expect(")")
-            self.alternatives += len(values) - 1
-            return _equal(name, values)
-        self.index -= 1
-        raise self._error()
-
-    def _any(self, name: str) -> Filter:
-        if name not in _COLLECTIONS:
-            raise self._unknown(name)
-        self._expect("any", "(")
-        variable = self._next()
-        self._expect(":", variable, "eq")
-        value = self._literal(name)
-        self._expect(")")
-        return _contains(name, value)
-
-    def _literal(self, name: str) -> str | bool | None:
-        token = self._next()
-        if name == "accountEnabled" and token in ("true", "false"):
-            return token == "true"
-        if name != "accountEnabled" and token.startswith("'"):
-            return token[1:-1].replace("''", "'")
-        if token == "null" and name in _SINGLE:
-            return None
-        self.index -= 1
-        raise self._error()
-
-    def _unknown(self, name: str) -> QueryError:
-        if name in PROPERTIES:
-            return QueryError(
-                f"Unsupported or invalid query filter clause specified for property '{name}' of resource 'User'.",
-                "Request_UnsupportedQuery",
-            )
-        return QueryError(
-            f"Invalid filter clause: Could not find a property named '{name}' on type 'microsoft.graph.user'."
-        )
-
-
-def _equal(name: str, values: list[str | bool | None]) -> Filter:
-    read = _SINGLE[name]
-    wanted = frozenset(value.lower() if isinstance(value, str) else value for value in values)
-
-    def matches(user: User) -> bool:
-        value = read(user)
-        return (value.lower() if isinstance(value, str) else value) in wanted
-
-    texts = [value for value in wanted if isinstance(value, str)]
-    by_address = name in _BY_ADDRESS and len(texts) == len(wanted)
-    return Filter(matches, frozenset(texts) if by_address else None, name in _ADVANCED)
-
-
-def _contains(name: str, value: str | bool | None) -> Filter:
-    read = _COLLECTIONS[name]
-    wanted = str(value).lower()
-    return Filter(
-        lambda user: any(entry.lower() == wanted for entry in read(user)),
-        frozenset({wanted.removeprefix("smtp:")}),
-        name in _ADVANCED,
-    )
-
-
-def _any_of(parts: list[Filter]) -> Filter:
-    known = [part.addresses for part in parts if part.addresses is not None]
-    return Filter(
-        lambda user: any(part.matches(user) for part in parts),
-        frozenset().union(*known) if len(known) == len(parts) else None,
-        any(part.advanced for part in parts),
-    )
-
-
-def _all_of(parts: list[Filter]) -> Filter:
-    known = [part.addresses for part in parts if part.addresses is not None]
-    return Filter(
-        lambda user: all(part.matches(user) for part in parts),
-        known[0] if known else None,  # one address part is enough to narrow the search; `matches` does the rest
-        any(part.advanced for part in parts),
-    )
+    return Filter({name: frozenset(texts) for name, texts in found.items()})
 
 
 def _options(query: str, known: set[str]) -> dict[str, str]:

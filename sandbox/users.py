@@ -92,7 +92,7 @@ class People:
 
     def _candidates(self, tenant: Tenant, asked: UsersQuery) -> Iterable[User]:
         now_s = self._directory.clock.real_s()
-        if asked.filter is not None and asked.filter.addresses is not None:
+        if asked.filter is not None:
             found = {user.id: user for address in asked.filter.addresses for user in tenant.by_address.get(address, ())}
             return [user for user in found.values() if user.visible_s <= now_s]
         return [user for user in tenant.users.values() if user.visible_s <= now_s]

@@ -329,7 +329,7 @@ def test_paging(desk: Any) -> None:
 
 def test_count_needs_its_header(desk: Any) -> None:
     """An advanced query works with the header alone."""
-    query = "/users?$filter=externalUserState eq 'PendingAcceptance'&$count=true&$select=mail"
+    query = "/users?$filter=otherMails/any(m:m eq 'linus@partner.example')&$count=true&$select=mail"
     assert desk.read(query)[0] == 400
     status, body = desk.read(query, {"ConsistencyLevel": "eventual"})
     assert (status, body["@odata.count"]) == (200, 1)
@@ -384,7 +384,7 @@ def test_replication_lag(make_desk: Any) -> None:
     """A new guest is invisible to reads until its lag is over, but not to the invitation service."""
     desk = make_desk(replication=SecondsRange(50, 60), quota=QuotaOptions(enabled=False))
     user_id = desk.invite("new@partner.example")[1]["invitedUser"]["id"]
-    query = "/users?$filter=mail eq 'new@partner.example'&$select=id"
+    query = "/users?$filter=mail in ('new@partner.example')&$select=id"
     assert desk.read(query)[1]["value"] == []
     assert desk.read(f"/users/{user_id}")[0] == 404
     assert desk.invite("new@partner.example")[1]["invitedUser"]["id"] == user_id
