@@ -1,4 +1,4 @@
-"""Jobs of a connection with `require_approval`: held when they are submitted, until somebody other than the submitter approves them. Pure.
+"""A job of a connection with `require_approval` is held until somebody other than its submitter approves it. Pure.
 
 The state is the ledger's (`approval` of the job), so nothing but `approve_job.lua` lets such a job run. A worker asks once a chunk: a
 list that was submitted by somebody whose configuration does not say `require_approval` is held by the first worker whose does.
@@ -20,7 +20,7 @@ SUBMITTER = ("by", "host", "behind", "stated")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody at a keyboard, as the operating system knows them. `behind`: the account that became this one by sudo.
+    """A person is somebody at a keyboard, as the operating system knows them. `behind`: the account that became this one by sudo.
 
     `stated`: who they say they are, where several people share an account, as in a container.
     """

@@ -1,4 +1,4 @@
-"""The ledger at work: claiming, begin, record, giving back. Every row's state is moved here and nowhere else.
+"""The ledger moves every row's state here and nowhere else: claim, begin, record, give back.
 
 Each method is one Lua script, so each happens whole or not at all, on Redis's clock. What a script does and promises stands
 at its head (`scripts/*.lua`); this module gives them names, types and values. Beside it: who is here (`heartbeat.py`),
@@ -57,7 +57,7 @@ _NO_DIGITS = str.maketrans("0123456789", "ghijklmnop")
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one tick did. `next_s`: when something known is due next; None: nothing is."""
+    """A tick's result. `next_s`: when something known is due next; None: nothing is."""
 
     offers: tuple[tuple[Ticket, int], ...]  # with the number of chunks of its job
     next_s: float | None

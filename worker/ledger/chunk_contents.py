@@ -1,4 +1,4 @@
-"""A stored chunk as it can be read at any time, folded or not."""
+"""A stored chunk can be read at any time, folded or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows in doubt: which are due to be looked up, and what is known of them."""
+"""The ledger knows which rows in doubt are due to be looked up, and what is known of each."""
 
 from __future__ import annotations
 

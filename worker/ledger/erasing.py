@@ -1,4 +1,4 @@
-"""Erasing for good on the private server: what was forgotten, deleted or has expired leaves its append-only file, too.
+"""The private server erases for good: what was forgotten, deleted or has expired leaves its append-only file, too.
 
 An append-only file holds every write until it is rewritten, which a server does by itself only once the file has doubled, and is 64 MB. So whatever
 erases says so in the ledger, and on the private server the next look rewrites the file. Elsewhere that is the operator's (docs/operations.md).

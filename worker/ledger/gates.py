@@ -1,4 +1,4 @@
-"""A connection's gate: open, closed until a time, or held for a reason. Trouble with the connection is not trouble with a row.
+"""A channel's gate is open, closed until a time, or held for a reason. Trouble with a connection is not trouble with a row.
 
 A hold says what happened and who must do what. Some end by themselves: a credential's when a token is had, one of Graph's own
 half-open, with a single real row on a growing interval; a check that disproves one of these ends it at once (`tasks/checks/connection.py`). After a hold, and before its first batches, a connection is on probation: one
@@ -22,7 +22,7 @@ from worker.store.client import read_time_ms
 
 
 class HoldReason(StrEnum):
-    """Why a gate is held."""
+    """The reasons for which a gate is held."""
 
     CREDENTIAL = "credential"
     PERMISSION = "permission"
@@ -63,7 +63,7 @@ _TROUBLE_SHOWN_S = 10.0  # beyond the next try, which takes its time too; a work
 
 
 class Held(IntEnum):
-    """What became of a wish to hold a connection (the numbers are those of `hold.lua`)."""
+    """The answers to a wish to hold a connection (the numbers are those of `hold.lua`)."""
 
     NEWS = 1  # it was open, or held for something else
     ALREADY = 0

@@ -1,4 +1,4 @@
-"""The index of guests: which address of which tenant has been invited lately, by which job, or is being invited right now.
+"""The index of guests knows which address of which tenant was invited lately, by which job, or is being invited right now.
 
 It holds keyed hashes, never an address. `begin_batch` takes a claim for each row that leaves, so of two jobs that want one guest the
 first to send has it; `record_batch` drops the claim, and notes that the guest is invited. A claim outlives its job: whoever deletes one
@@ -46,7 +46,7 @@ _LOST = (
 
 
 class GuestIndex:
-    """Hashes addresses for the index. The key is the ledger's own, so it survives a change of `[ledger].key`."""
+    """The index hashes addresses by a key of the ledger's own, which survives a change of `[ledger].key`."""
 
     def __init__(self, client: Redis, keys: Keys, sealer: FindSealer) -> None:
         self._client: Any = client

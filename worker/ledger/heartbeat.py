@@ -1,4 +1,4 @@
-"""Being here: what a process says once a second, hears of the epoch, and writes again where Redis has lost it (`scripts/epoch.lua`).
+"""A process says once a second that it is here, hears of the epoch, and writes again what Redis has lost (`scripts/epoch.lua`).
 
 `epochs.py` says it on time and tells people of it; the ledger asks for work in the epoch this process has come in to.
 """
@@ -18,7 +18,7 @@ from worker.ledger.scripts import Scripts, to_ms
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatReply:
-    """What a process is told that says it is here (`scripts/epoch.lua`)."""
+    """The reply to a process that says it is here (`scripts/epoch.lua`)."""
 
     epoch: str
     write_again: bool  # first write again what was done last, then come in
@@ -29,7 +29,7 @@ class HeartbeatReply:
 
 
 class Heartbeat:
-    """One process at one ledger."""
+    """A heartbeat is one process's at one ledger."""
 
     def __init__(self, client: Redis, keys: Keys, *, lease_s: float, settle_s: float) -> None:
         self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes

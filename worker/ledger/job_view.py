@@ -1,4 +1,4 @@
-"""A job as it is shown: its state, its counts, and who or what it waits for."""
+"""A job is shown with its state, its counts, and who or what it waits for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people and producers ask of jobs: making one, watching it, pausing, cancelling, deleting. Their rows: `job_rows.py`."""
+"""People and producers make jobs, watch, pause, cancel and delete them. The rows of jobs: `job_rows.py`."""
 
 from __future__ import annotations
 

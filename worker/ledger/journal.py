@@ -1,4 +1,4 @@
-"""What this process did last, kept in memory for ten seconds: should Redis lose its last moments, it is written again.
+"""A process keeps what it did last in memory for ten seconds: should Redis lose its last moments, that is written again.
 
 A failover to a replica loses what had not been passed on yet: marks of rows that have left, and outcomes. The rows would look unsent. The
 worker that sent them still knows (docs/decisions/0006-epochs.md). An entry without an answer, or whose outcome is not recorded yet, stays.
@@ -22,7 +22,7 @@ _FORGOTTEN_S = 900.0
 
 @dataclass(slots=True)
 class JournalEntry:
-    """One batch: what was granted, and once it was heard, the call that records it."""
+    """An entry is one batch: what was granted, and once the answers were heard, the call that records them."""
 
     ticket: Ticket
     grant: Grant
@@ -44,18 +44,18 @@ class Journal:
         self._entries: OrderedDict[tuple[str, int, int], JournalEntry] = OrderedDict()
 
     def seen(self) -> None:
-        """The ledger is the one we know, so what was recorded ten seconds ago is safe. While it is away nothing gets safer with time."""
+        """Drop what was recorded ten seconds ago, for the ledger is the one we know. While it is away nothing gets safer with time."""
         self._seen_s = self._now()
 
     def begun(self, ticket: Ticket, grant: Grant, nonce: str, index: IndexPlace | None) -> None:
-        """Rows were marked and are about to leave."""
+        """Keep a batch whose rows were marked and are about to leave."""
         self._prune()
         self._entries[ticket.job, ticket.chunk, grant.batch] = JournalEntry(ticket, grant, nonce, index, self._now())
 
     def heard(
         self, job: str, chunk: int, batch: int, outcomes: Sequence[Outcome], keys: list[Any], args: list[Any]
     ) -> None:
-        """Its answers have come, and are about to be recorded."""
+        """Keep a batch's answers, which have come and are about to be recorded."""
         entry = self._entries.get((job, chunk, batch))
         if entry is not None:
             entry.record = (keys, args)
@@ -63,7 +63,7 @@ class Journal:
             entry.unsent = frozenset(outcome.index for outcome in outcomes if outcome.letter in pending)
 
     def recorded(self, job: str, chunk: int, batch: int) -> None:
-        """The ledger has them."""
+        """Note that the ledger has a batch's answers."""
         entry = self._entries.get((job, chunk, batch))
         if entry is not None:
             entry.recorded_s = self._now()

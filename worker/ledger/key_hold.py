@@ -1,4 +1,4 @@
-"""When the ledger's key is lost: everything is held, with a sentence, until a worker opens what is sealed.
+"""Everything is held while the ledger's key is lost, with a sentence, until a worker opens what is sealed.
 
 Every worker looks every few seconds whether the key of the index of guests opens. One that can says so for a while, ends such a hold, and seals
 the key anew where another key than the first of `[ledger].key` did (`guest_index.py`). One that cannot leaves the work to those that can: two workers
@@ -27,7 +27,7 @@ _HELD_S = 1.0
 
 
 class KeyHold:
-    """One process's looks at the key. What others must know of them is in the ledger."""
+    """A process looks at the key. What others must know of that is in the ledger."""
 
     def __init__(self, client: Redis, keys: Keys, index: GuestIndex, gates: Gates) -> None:
         self._client: Any = client

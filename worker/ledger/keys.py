@@ -1,4 +1,4 @@
-"""Every Redis key of the ledger, its type and meaning. Nothing else builds a key.
+"""Every Redis key of the ledger is built here and nowhere else; each has its type and meaning beside it.
 
 Times in Redis are whole milliseconds on Redis's own clock. `{c}` is a connection's name, `{j}` a job id, `{n}` a chunk number.
 A *ticket* is the text `{j}:{n}:{fence}:{c}:{lane}`: it names one offer, then the lease that grew from it. Its fence is never used

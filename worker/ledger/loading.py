@@ -1,4 +1,4 @@
-"""A job being loaded: rows are put in one by one and become the chunks that are stored. `jobs.py` writes them."""
+"""A job is loaded row by row, and its rows become the chunks that are stored. `jobs.py` writes the chunks."""
 
 from __future__ import annotations
 

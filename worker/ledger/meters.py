@@ -1,4 +1,4 @@
-"""What one worker process counts for `usher metrics`, added up in Redis about once a second.
+"""A worker process counts for `usher metrics`; Redis adds the counts up about once a second.
 
 Rows are not counted here: the script that writes an outcome counts it in the same step (`record_batch.lua`), so those sums are the
 ledger's own, whoever is killed. What is here (calls, times, sign-ins) may lose its last second with the process.
@@ -30,7 +30,7 @@ _MICRO = 1_000_000  # sums are whole numbers in Redis: HINCRBYFLOAT would gather
 
 
 class Meters:
-    """One process's counts since the last push, by field of `Keys.meters`."""
+    """A process's counts since the last push, by field of `Keys.meters`."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -91,5 +91,5 @@ def read_sum(raw: int) -> float:
 
 
 def _status(fate: Fate, status: int) -> str:
-    """Graph's status, or that there is none: `not_sent` never left, `lost` may have been carried out."""
+    """Return Graph's status, or that there is none: `not_sent` never left, `lost` may have been carried out."""
     return str(status) if fate is Fate.ANSWERED else fate.value

@@ -1,4 +1,4 @@
-"""The words of the ledger as values: states, offers, leases, grants, outcomes."""
+"""The ledger's words are values here: states, offers, leases, grants, outcomes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ FINAL = frozenset("igkfu")
 
 
 class JobState(StrEnum):
-    """Where a job stands. `held` is stored for a run of refusals alone: a running job whose connection is held shows as held."""
+    """The states of a job. `held` is stored for a run of refusals alone: a running job whose connection is held shows as held."""
 
     LOADING = "loading"
     RUNNING = "running"
@@ -65,7 +65,7 @@ class JobState(StrEnum):
 
 
 class Lane(StrEnum):
-    """What kind of work a ticket stands for."""
+    """The kinds of work that a ticket may stand for."""
 
     BULK = "b"
     NOW = "i"  # interactive: somebody is waiting
@@ -74,7 +74,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One offer, then the lease that grew from it. Its fence is never used again."""
+    """A ticket names one offer, then the lease that grew from the offer. Its fence is never used again."""
 
     job: str
     chunk: int
@@ -94,7 +94,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for the whole job, over the connection's own settings."""
+    """The options of a whole job, which go before the connection's own settings."""
 
     resend: bool = False
     send_message: bool | None = None
@@ -130,7 +130,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class IndexPlace:
-    """Where a chunk's guests stand in the index: their tenant's part of it, and the hash of each row's address."""
+    """A chunk's place in the index of guests: the tenant's part of the index, and the hash of each row's address."""
 
     base: str
     hashes: Mapping[int, bytes]
@@ -156,7 +156,7 @@ class GrantedRow:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What `begin_batch` said: rows to send at once, or why not and for how long."""
+    """A grant is the answer of `begin_batch`: rows to send at once, or why not and for how long."""
 
     rows: tuple[GrantedRow, ...] = ()
     batch: int = 0
@@ -173,7 +173,7 @@ class Grant:
 
 @dataclass(slots=True)  # not frozen, like the one above; nobody changes one
 class Outcome:
-    """How one row went, as it is recorded. `letter` is final, pending again, or in doubt."""
+    """An outcome records how one row went. `letter` is final, pending again, or in doubt."""
 
     index: int
     letter: RowState
@@ -203,7 +203,7 @@ class ChunkEnd:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """What a batch's answers say of its job, row by row: too many refusals hold it (`record_batch.lua`)."""
+    """A batch's refusals, row by row: too many of them hold the job (`record_batch.lua`)."""
 
     in_a_row: int  # so many hold the job; 0: none do
     share: float  # more than this share of the first 100 answers holds it; 1.0: none does

@@ -1,4 +1,4 @@
-"""Who is to be told of a job, and what of it they have not heard yet, kept in the ledger before it is told (`notifier`)."""
+"""The ledger keeps who is to be told of a job, and what of the job they have not heard yet (`notifier` tells it)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Notices:
             await pipe.execute()
 
     async def forget(self, job: str) -> None:
-        """There is nothing more to tell."""
+        """Forget a job of which there is nothing more to tell."""
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.zrem(self._keys.notices(), job)
             pipe.delete(self._keys.notice(job))

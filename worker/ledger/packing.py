@@ -1,4 +1,4 @@
-"""How rows and outcomes are packed: a chunk's values column by column as JSON, compressed; ids as the 16 bytes they are.
+"""Rows and outcomes are packed column by column as JSON, compressed, a chunk at a time; ids as the 16 bytes they are.
 
 Column by column because equal keys and similar values then lie side by side: about half the size of a list of objects, and quicker
 to read. Redeem links lie in a blob of their own, because those are sealed before they are stored. What is read again within seconds (the

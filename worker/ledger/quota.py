@@ -1,4 +1,4 @@
-"""Which token buckets a request must pass, and how large they are. Pure: the levels are Redis's business (`begin_batch`).
+"""A request must pass these token buckets, each so large. Pure: the levels are Redis's business (`begin_batch`).
 
 The limits are Microsoft's, nested: a request must pass every one of them. They belong to the tenant and the application, never to
 the name a connection has here, so two names for one application on one tenant share their buckets.

@@ -1,4 +1,4 @@
-"""Which workers and beats there are, of which version, with which configuration: each says so of itself, for `usher doctor`.
+"""Each worker and beat says of itself which version it is and which configuration it has, for `usher doctor`.
 
 A digest stands for the whole configuration, secrets left out: two that differ read different files, or one has not noticed a change.
 """
@@ -46,7 +46,7 @@ class Program:
 
     @property
     def shown(self) -> str:
-        """Its name, and where it is."""
+        """The program's name, and where it is."""
         return f"{self.name} (process {self.pid} on {self.host})"
 
 

@@ -1,4 +1,4 @@
-"""The buckets in Redis: taken from for reads, closed by a 429, corrected by what Graph says is used.
+"""The buckets in Redis are taken from for reads, closed by a 429, corrected by what Graph says is used.
 
 What an invitation takes, `begin_batch` takes with the mark. Which buckets a call needs: `quota.py`. What is learned: `scripts/_common.lua`.
 """
@@ -23,7 +23,7 @@ SLOWED = "Microsoft is slowing this tenant down; usher goes on by itself."
 
 
 class Spending:
-    """What is spent of the quotas, for all processes at one ledger."""
+    """All processes at one ledger spend from the same buckets."""
 
     def __init__(self, client: Redis, keys: Keys) -> None:
         self._keys = keys
@@ -40,7 +40,7 @@ class Spending:
         begun_since: int = 0,
         elapsed_s: float = 0.0,
     ) -> tuple[float, bool]:
-        """A 429 that may mean any of these buckets: close the emptiest for `wait_s` at least, and learn from it (`throttled.lua`).
+        """Close the emptiest of the buckets that a 429 may mean for `wait_s` at least, and learn from the 429 (`throttled.lua`).
 
         `refused`: rows, or requests, that met it; `begun_since`: rows that left after them; `elapsed_s`: since they left.
         Returns the seconds until the next try, and whether this is a new 429 rather than one more of the last.
@@ -55,11 +55,11 @@ class Spending:
         return wait_ms / 1000, bool(new)
 
     async def works(self, buckets: Sequence[Bucket]) -> None:
-        """A row that tried a throttled quota alone (`Grant.tries_quota`) went through: others may follow."""
+        """Let others follow a row that tried a throttled quota alone (`Grant.tries_quota`) and went through."""
         await self._scripts["works"](keys=[self._keys.bucket(b.scope) for b in buckets])
 
     async def show_used(self, buckets: Sequence[Bucket], share: float, *, begun_since: int, elapsed_s: float) -> bool:
-        """Graph says that `share` of some limit of an invitation is used: lower our picture where it shows less. Whether it did.
+        """Lower our picture where it shows less used than `share`, which Graph says of a limit. Returns whether it did.
 
         `begun_since`: rows that left after those that brought the news; `elapsed_s`: since their mark.
         """

@@ -1,4 +1,4 @@
-"""The timetable: every schedule as celery-redbeat keeps it in Redis, and what became of its runs.
+"""The timetable holds every schedule as celery-redbeat keeps it in Redis, and what became of its runs.
 
 A schedule comes from the configuration file, by way of the beat that fires, or was added at run time. Either way its table is kept whole
 in the entry, so that whoever runs it needs no other source, and a change of the file is a change of the entry.
@@ -46,12 +46,12 @@ class Planned:
 
     @property
     def enabled(self) -> bool:
-        """Whether it fires."""
+        """Whether the schedule fires."""
         return self.schedule.enabled and not self.off
 
     @property
     def next_at(self) -> datetime | None:
-        """When it fires next, which may have passed; None for one that is switched off."""
+        """When the schedule fires next, which may have passed; None for one that is switched off."""
         return self.schedule.next_after(self.last_run_at, find_zone(self.zone)) if self.enabled else None
 
 
@@ -70,7 +70,7 @@ class ScheduledRun:
 
     @property
     def due_at(self) -> datetime:
-        """Which firing it was."""
+        """The time for which the run was due."""
         return datetime.fromtimestamp(self.due_ms / 1000, UTC)
 
 

@@ -1,4 +1,4 @@
-"""Why rows wait, and until when: a closed set, with the words that a log line and Flower say. Pure."""
+"""A closed set says why rows wait, with the words that a log line and Flower say, and until when. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Rest(StrEnum):
-    """Why a chunk was given back before its last row, or why `begin_batch` let none of its rows go."""
+    """The reasons for which a chunk is given back before its last row, or `begin_batch` lets none of its rows go."""
 
     QUOTA = "quota"
     THROTTLED = "throttled"
@@ -69,7 +69,7 @@ _TIMED = frozenset({Rest.QUOTA, Rest.THROTTLED, Rest.AWAY, Rest.LOOK_UP, Rest.GU
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Work on a chunk, or on some of its rows, cannot go on now."""
+    """A stop says why work on a chunk, or on some of its rows, cannot go on now."""
 
     why: Rest
     wait_s: float = 0.0  # until its connection is offered work again

@@ -1,4 +1,4 @@
-"""What can be told of a row beforehand: what was found out about its guest, and what would become of it. Pure."""
+"""A forecast of a row says what was found out about its guest, and what would become of the row. Pure."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class Would(StrEnum):
-    """What would become of a row. People read of the first by the operation's name: `invite`."""
+    """The enum names what would become of a row. People read of the first by the operation's name: `invite`."""
 
     DO = "do"
     SKIP = "skip"
     REFUSE = "refuse"
 
     def told(self, operation: str) -> str:
-        """Return the word for it, of an operation by its name."""
+        """Return the word for a verdict, of an operation by its name."""
         return operation if self is Would.DO else self.value
 
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """One row's verdict. `by_graph`: Graph would say so, after it was asked."""
+    """A forecast's verdict on one row. `by_graph`: Graph would say so, after it was asked."""
 
     would: Would
     code: str = ""
@@ -35,7 +35,7 @@ class Foreseen:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was found out about one row's guest."""
+    """A look-up's findings about one row's guest."""
 
     known: KnownRow | None = None  # done lately, by any job, and not deleted since as far as anybody can tell
     user: DirectoryUser | None = None

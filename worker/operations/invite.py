@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Invite:
-    """Makes people guests; Graph mails each of them, unless the row, the job or the connection says otherwise."""
+    """The operation makes people guests; Graph mails each of them, unless row, job or connection says otherwise."""
 
     name = "invite"
     rules = INVITE
@@ -103,7 +103,7 @@ class Invite:
         return "requested" if not silent and wants_mail(row, connection, options) else "none"
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:
-        """Say why nobody can find out: the app may not look, or what it sees says nothing."""
+        """Say why nobody can find out: the app may not look, or what the app sees says nothing."""
         return _NOBODY_MAY_LOOK if user is None else _NOT_SHOWN
 
 

@@ -1,4 +1,4 @@
-"""What Graph would say to an invitation, from what could be read beforehand. Pure.
+"""A forecast tells what Graph would say to an invitation, from what could be read beforehand. Pure.
 
 Graph looks at the application, at the tenant's settings, at who is there, at the domain, in this order. The sentences are
 those of the real run.

@@ -1,4 +1,4 @@
-"""The one judge of whoever is in the directory already: before the first send, before another one, and for a row in doubt.
+"""One judge decides about whoever is in the directory already, before any send and for a row in doubt.
 
 Before the first send whoever is there ends without a mail; only the others are invited.
 

@@ -1,4 +1,4 @@
-"""What Graph's refusals of an invitation mean: their wordings, what follows, and the sentence. Pure.
+"""A table says what Graph's refusals of an invitation mean: wordings, what follows, the sentence. Pure.
 
 Sources of the wordings: the vendor's troubleshooting page for external identities, its error reference and public
 reports. https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/entra/external-id/troubleshoot
@@ -16,7 +16,7 @@ from worker.graph.verdicts import decide_lost, text_of
 
 
 class InviteCause(StrEnum):
-    """Why Graph did not invite, in our words."""
+    """The causes for which Graph does not invite, in our words."""
 
     ALREADY_GUEST = "already_guest"
     ACCOUNT_DISABLED = "account_disabled"

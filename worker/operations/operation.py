@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Look(Enum):
-    """Whether the directory is asked for the guests of a chunk before its first send."""
+    """A look says whether the directory is asked for a chunk's guests before the chunk's first send."""
 
     NO = "no"
     WHERE_ALLOWED = "where_allowed"  # what Graph itself would say is found out beforehand
@@ -34,7 +34,7 @@ class Look(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A send of a row that nobody heard the answer of."""
+    """An attempt is a send of a row whose answer nobody heard."""
 
     at_s: float  # on Graph's clock, seconds since the epoch
     outcome: Outcome  # how the row ends if it was carried out
@@ -43,7 +43,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A row that leaves now. `user`: whom the look-up found; `silent`: without a mail, whatever the row says."""
+    """A row is asked to leave now. `user`: whom the look-up found; `silent`: without a mail, whatever the row says."""
 
     index: int
     row: Row
@@ -53,7 +53,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request and the rows that it is about; its answer is theirs."""
+    """A call is one request and the rows that it is about; its answer is theirs."""
 
     request: GraphRequest
     rows: tuple[int, ...]
@@ -61,19 +61,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One connection's work of one operation."""
+    """A channel is one connection's work of one operation."""
 
     connection: Connection
     operation: Operation
 
     @property
     def name(self) -> str:
-        """Its name in the ledger: gates, turns, doubts and back-off go by it."""
+        """The channel's name in the ledger: gates, turns, doubts and back-off go by it."""
         return name_channel(self.connection.name, self.operation.name)
 
 
 class Operation(Protocol):
-    """Something done to guests by Graph requests, and how to find out whether it was done."""
+    """An operation does something to guests by Graph requests, and finds out whether it was done."""
 
     name: str
     """In the job, the channel, metrics, audit and results: `invite`, `groups`, …"""
@@ -140,7 +140,7 @@ class Operation(Protocol):
         ...
 
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
-        """Say of a mail that goes with it: `requested`, `none`, or nothing where there is none by nature."""
+        """Say of a mail that goes with a row: `requested`, `none`, or nothing where no mail goes by nature."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""From a batch's verdicts to what the ledger keeps of each row, and to what they mean for the connection. Pure."""
+"""A batch's verdicts become what the ledger keeps of each row, and what they mean for the connection. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FINAL = {
 
 @dataclass(slots=True)
 class Consequences:
-    """What a batch's verdicts mean beyond their rows."""
+    """The consequences of a batch's verdicts beyond their rows."""
 
     throttled: Verdict | None = None  # the longest wait among them
     refused: int = 0  # rows that were throttled

@@ -1,4 +1,6 @@
-"""What Graph's refusals of a reset mean (`resetRedemption`: a guest accepts anew, by another address if need be). Pure.
+"""A table says what Graph's refusals of a reset mean. Pure.
+
+After `resetRedemption` a guest accepts anew, by another address if need be.
 
 It is the same call as an invitation, but it names a guest who is there. So what stops all invitations of a tenant may be about
 this one guest here: an app may not reset whoever holds a directory role, and Graph does not always say so in these words.
@@ -15,7 +17,7 @@ from worker.operations.invite_rules import read_invitation
 
 
 class ResetCause(StrEnum):
-    """Why Graph did not reset a guest, in our words."""
+    """The causes for which Graph does not reset a guest, in our words."""
 
     NOT_THIS_GUEST = "not_this_guest"
     ADDRESS_NOT_THEIRS = "address_not_theirs"

@@ -1,4 +1,4 @@
-"""What a tenant's rules say of its guests beforehand: who may invite, which domains, which partners, who was deleted. Pure."""
+"""A tenant's rules tell beforehand who may invite, which domains and partners are let in, who was deleted. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INVITE_ROLES = frozenset({"User.Invite.All", "User.ReadWrite.All", "Directory.Re
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that could not be looked at, and what would let us."""
+    """A gap is something that could not be looked at, and what would let us look."""
 
     what: str
     permission: str = ""  # '' where it is no permission that is missing
@@ -25,7 +25,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class TenantRules:
-    """What was read. `roles` are the token's, None where it does not show them; domains and addresses are folded."""
+    """A tenant's rules as they were read. `roles`: the token's, None where it does not show them; domains and addresses are folded."""
 
     roles: frozenset[str] | None = None
     invites_from: str | None = None

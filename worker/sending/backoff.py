@@ -1,4 +1,6 @@
-"""How long to stay away after trouble that passes by itself: throttling without a usable Retry-After, a network that is down.
+"""A back-off says how long to stay away after trouble that passes by itself.
+
+Such trouble is throttling without a usable Retry-After, or a network that is down.
 
 One counter a connection and kind, in this process only: what other processes must know is in the ledger (closed buckets, gates).
 """
@@ -16,7 +18,7 @@ _TINY_S = 1.0
 
 
 class Backoff:
-    """Doubling waits with jitter, per name; forgotten at the first success.
+    """A back-off doubles the wait of each name, with jitter, and forgets it at the first success.
 
     Many chunks of one connection meet the same trouble at once: what fails before a wait is over belongs to the failure it began with.
     """
@@ -43,7 +45,7 @@ class Backoff:
         return wait_s
 
     def worked(self, name: str) -> None:
-        """It works again."""
+        """Forget a name's failures: it works again."""
         self._failures.pop(name, None)
 
     def _wait_s(self, failures: int, retry_after_s: float | None) -> float:

@@ -1,4 +1,4 @@
-"""One leased chunk at work: look up who is there already, then token, begin, send, record, batch after batch.
+"""A chunk that is leased is worked on: look who is there, then token, begin, send, record, batch after batch.
 
 What happened to each row is written before anything else is asked for; what it means for the connection comes next (`reactions`).
 """
@@ -56,7 +56,7 @@ class _How(TypedDict):
 
 
 class BlockedDomains:
-    """Domains that a job's tenant refuses as a whole, by one process: the rest of their rows is not tried."""
+    """A process remembers the domains that a job's tenant refuses as a whole: the rest of their rows is not tried."""
 
     def __init__(self) -> None:
         self._verdicts: dict[tuple[str, str], Verdict] = {}
@@ -77,7 +77,7 @@ class BlockedDomains:
 
 
 class ChunkRun:
-    """The work on one lease. `tally` counts what became of its rows, for Flower and the log."""
+    """A run works on one lease. `tally` counts what became of the lease's rows, for Flower and the log."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class ChunkRun:
         self._gone = False  # the job was deleted
 
     async def work(self, may_go_on: Callable[[], bool]) -> Stop | None:
-        """Send until nothing is left (None) or it cannot go on."""
+        """Send until nothing is left (None) or the chunk cannot go on."""
         lease, connection, services = self._lease, self._connection, self._services
         operation, buckets = self._operation, self._operation.buckets(services.settings(), connection)
         self._index = await self._find_place()

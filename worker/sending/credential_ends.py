@@ -1,4 +1,4 @@
-"""When connections' credentials end, noted in the ledger by whoever can see it, so that `usher metrics` can tell without a secret.
+"""Whoever can see when a credential ends notes it in the ledger, so that `usher metrics` can tell without a secret.
 
 A worker sees its certificates. When a client secret ends only Entra knows (`usher connections check` asks it where the app may).
 """

@@ -1,4 +1,4 @@
-"""The dispatcher: each worker's small loop that turns what is due in the ledger into messages, never more than seats are free.
+"""The dispatcher, a small loop of each worker, turns what is due in the ledger into messages, never more than seats are free.
 
 It ticks on its own timer, whenever a task ends, and when the ledger says that something becomes due. It lives on the worker's event
 loop rather than on Celery's timer, so that a slow Redis or broker never stalls the consumer; publishing, which blocks, has a thread.
@@ -36,7 +36,7 @@ _CERTIFICATES_S = 600.0
 
 
 class Dispatcher:
-    """One worker's dispatcher."""
+    """A worker has one dispatcher."""
 
     def __init__(self, services: Services, worker: str, seats: int, publisher: Publisher) -> None:
         self._services = services
@@ -60,7 +60,7 @@ class Dispatcher:
             self._telling = asyncio.create_task(Notifier(self._services).run(), name="usher-notices")
 
     def wake(self) -> None:
-        """Something happened: tick now. From the loop's own thread only."""
+        """Tick now, for something happened. From the loop's own thread only."""
         self._wake.set()
 
     async def next_of(self, job: str) -> Ticket | None:

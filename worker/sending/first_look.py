@@ -1,4 +1,4 @@
-"""Before a chunk's first send the directory is asked who is there: some rows need not be done, of others nobody can tell yet.
+"""The directory is asked, before a chunk's first send, who is there: some rows need not be done, of others nobody can tell yet.
 
 Of whom nobody can tell for now, nobody is sent: those rows are set aside, or, where that is all of them, the chunk
 stops. Where the app may not look, Graph itself says who is there, one row at a time, if the operation can do without.
@@ -29,7 +29,7 @@ FRESH_S = 600.0
 
 @dataclass(slots=True)
 class Looked:
-    """What came of it: rows that end, whom it found, rows to be set aside, or why the chunk stops."""
+    """A look comes to rows that end, users that were found, rows to be set aside, or why the chunk stops."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     users: dict[int, DirectoryUser] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Looked:
 
 
 class FirstLook:
-    """The look of one leased chunk."""
+    """A first look is one leased chunk's."""
 
     def __init__(
         self, services: Services, lease: Lease, channel: Channel, *, reactions: Reactions, look_ups: LookUps

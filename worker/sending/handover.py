@@ -1,4 +1,4 @@
-"""Handing a new offer to a seat of this process that has just ended a chunk of the same job, instead of sending it a message.
+"""A seat that has just ended a chunk is handed the next offer of the same job, instead of being sent a message.
 
 Celery's way from an offer to the task that runs it costs a worker as much as a batch. A seat that ended a chunk cleanly therefore waits
 for its dispatcher's next tick, a few milliseconds; which offers are made, and to whom, is decided by the tick alone.
@@ -16,7 +16,7 @@ Offer = tuple[Ticket, int]
 
 
 class Handover:
-    """Seats of one process that wait for another chunk of their job. For the loop's own thread."""
+    """A handover knows the seats of one process that wait for another chunk of their job. For the loop's own thread."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[asyncio.Future[Ticket | None]]] = {}

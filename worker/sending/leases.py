@@ -1,4 +1,4 @@
-"""The leases this process holds, renewed together while it lives. A worker that stops renewing is taken for dead.
+"""A process renews the leases that it holds together, while it lives. A worker that stops renewing is taken for dead.
 
 `begin_batch` asks Redis, not this module, whether a lease still holds; knowing it here early only saves a round trip, and keeps a
 batch from leaving when its lease was lost between the mark and the wire.
@@ -23,7 +23,7 @@ MOST_S = 300.0
 
 
 class Leases:
-    """Holds and renews leases: every third of their time, one call for all of them."""
+    """A process's leases are renewed every third of their time, by one call for all of them."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -38,7 +38,7 @@ class Leases:
             self._task = asyncio.create_task(self._renew_for_ever(), name="usher-leases", context=Context())
 
     def remove(self, lease: Lease) -> None:
-        """Stop renewing it."""
+        """Stop renewing a lease."""
         self._held.pop(lease, None)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Telling of jobs that name somebody: at least once when a job is held, and when it has ended.
+"""The notifier tells of jobs that name somebody: at least once when a job is held, and when the job has ended.
 
 What is to be told is kept in the ledger before it is told and leaves it when the other side has taken it (`notices`), so a worker that
 is killed, or a receiver that is away, delays it. Every worker looks; one at a time has a job. An event's id is always the same, by which
@@ -48,7 +48,7 @@ _AWAY_S = 5.0
 
 
 class Notifier:
-    """One worker's part in telling."""
+    """A worker's notifier takes its part in telling."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

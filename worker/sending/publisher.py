@@ -11,7 +11,7 @@ from worker.queues import BULK, NOW
 
 
 class Publisher:
-    """Sends through one app's broker."""
+    """A publisher sends through one app's broker."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app

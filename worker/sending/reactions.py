@@ -1,4 +1,4 @@
-"""What trouble means for a connection: throttled, held, open again. Rows are not touched here; they wait in the ledger.
+"""Trouble has consequences for a connection: throttled, held, open again. Rows are not touched here; they wait in the ledger.
 
 Each answers with why the chunk stops, and when it is to be offered again.
 """
@@ -44,7 +44,7 @@ _HELD_S = 1.0  # a held connection is not due before its gate says so, whatever 
 
 
 class Reactions:
-    """One process's reactions. What others must know of them is in the ledger."""
+    """A process reacts to trouble. What others must know of a reaction is in the ledger."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -82,7 +82,7 @@ class Reactions:
         return Stop(Rest.SIGN_IN, wait_s)
 
     def _other_works(self, connection: Connection, refused: TokenRefused) -> float:
-        """Another worker signs in with another credential: the trouble is this process's own, and is said once."""
+        """Say once that another worker signs in with another credential: the trouble is this process's own."""
         key = (connection.name, refused.fingerprint)
         if key not in self._outdated:
             self._outdated.add(key)
@@ -95,7 +95,7 @@ class Reactions:
         return _OUTDATED_S
 
     async def token_refused_by_graph(self, connection: Connection) -> Stop:
-        """Graph refuses a token that Entra has just given."""
+        """Forget a token that Graph refuses though Entra has just given it."""
         why = (
             "Microsoft Graph refuses the access token that Entra has just given, so nothing is sent: "
             "whoever runs usher checks the connection's tenant id, its cloud and this machine's clock."
@@ -104,7 +104,7 @@ class Reactions:
         return Stop(Rest.GATE, _HELD_S)
 
     async def hold(self, channel: Channel, verdict: Verdict, token: AccessToken | None = None) -> Stop:
-        """Graph says that the channel, or its connection as a whole, cannot go on."""
+        """Hold the channel, or its connection as a whole: Graph says that it cannot go on."""
         kind = HoldReason((verdict.hold or HoldKind.TENANT).value)
         if kind is HoldReason.PERMISSION and token:
             # A token tells for its whole life of the permissions that there were when it was issued: the next try takes a new one.
@@ -127,7 +127,7 @@ class Reactions:
         begun_since: int = 0,
         elapsed_s: float = 0.0,
     ) -> Stop:
-        """A 429 for so many rows or requests: close what it speaks of, and learn from it. See `Spending.throttled`."""
+        """Close what a 429 for so many rows or requests speaks of, and learn from the 429. See `Spending.throttled`."""
         wait_s = self._throttling.failed(name, verdict.retry_after_s, began_s_ago=elapsed_s)
         wait_s, new = await self._services.ledger.spending.throttled(
             name,
@@ -148,14 +148,14 @@ class Reactions:
         return Stop(Rest.THROTTLED, wait_s)
 
     async def away(self, name: str, verdict: Verdict) -> Stop:
-        """Graph refused before processing, could not be reached, or gave no usable answer."""
+        """Stay away: Graph refused before processing, could not be reached, or gave no usable answer."""
         wait_s = self._network.failed(name, verdict.retry_after_s)
         log.warning("connection %s: %s Next try in %.1f s.", name, verdict.message, wait_s, extra=_extra(verdict))
         await self._tell(name, verdict.message, wait_s, self._network)
         return Stop(Rest.AWAY, wait_s)
 
     async def cannot_look(self, name: str, found: Found) -> Stop:
-        """Nobody can tell of all rows of a chunk, or of some, who is in the directory: they are not sent until somebody can."""
+        """Let rows wait of which nobody can tell who is in the directory, all of a chunk or some, until somebody can."""
         delay = found.delay
         assert delay
         if delay.stop.why is not Rest.LOOK_UP:  # whoever waits was told already
@@ -169,7 +169,7 @@ class Reactions:
         return Stop(Rest.LOOK_UP, wait_s)
 
     async def looked(self, name: str) -> None:
-        """All rows of a chunk could be looked up."""
+        """Forget trouble with the directory: all rows of a chunk could be looked up."""
         await self._over(name, self._directory)
 
     async def _tell(self, name: str, why: str, wait_s: float, kind: Backoff) -> None:
@@ -184,17 +184,17 @@ class Reactions:
             await self._services.gates.forget_trouble(name)
 
     async def worked(self, name: str) -> None:
-        """Graph carried something out: past trouble is forgotten."""
+        """Forget past trouble: Graph carried something out."""
         self._throttling.worked(name)
         await self._over(name, self._network)
 
     async def answered_again(self, name: str) -> None:
-        """A real row went through a held gate: it opens."""
+        """Open a held gate: a real row went through."""
         if await self._services.gates.reopen_after_try(name):
             log.info("connection %s works again", name)
 
     async def refused_to_begin(self, channel: Channel, grant: Grant, lane: Lane) -> Stop | None:
-        """`begin_batch` let no row go. Returns None when it may be asked again."""
+        """Return why a chunk stops of which `begin_batch` let no row go; None when `begin_batch` may be asked again."""
         assert grant.why
         if grant.why is Rest.QUOTA and lane is Lane.BULK and grant.jobs <= 1:  # several take turns, batch by batch
             wait_s = await self.seat_wait.wait(channel.name, grant.wait_s)
@@ -230,5 +230,5 @@ class Reactions:
 
 
 def _extra(verdict: Verdict | None) -> dict[str, str]:
-    """What Microsoft's support asks for."""
+    """Return what Microsoft's support asks for."""
     return {"request_id": verdict.request_id} if verdict and verdict.request_id else {}

@@ -1,4 +1,4 @@
-"""Running one offered chunk: claim it, work on it as long as it goes, give the rest back.
+"""The runner claims an offered chunk, works on it as long as it goes, and gives the rest back.
 
 A chunk that cannot go on (no token, gate closed, quota spent) is given back at once: a seat never waits.
 """
@@ -44,7 +44,7 @@ _UNKNOWN_CONNECTION_S = 10.0  # until a worker that knows it may have come
 
 
 class ChunkRunner:
-    """Runs chunks in one process. `stopping` is asked between batches: a warm shutdown ends after the batch in flight."""
+    """A runner runs chunks in one process. `stopping` is asked between batches: a warm shutdown ends after the batch in flight."""
 
     def __init__(
         self, services: Services, leases: Leases, reactions: Reactions, look_ups: LookUps, stopping: Callable[[], bool]

@@ -1,4 +1,4 @@
-"""Waiting in the seat for the next tokens, where that takes a moment and seats are plenty.
+"""A chunk waits in its seat for the next tokens, where that takes a moment and seats are plenty.
 
 A chunk that cannot go on is given back at once, so that no tenant holds seats it cannot use. But where tokens for the next batch come within a second,
 giving back, offering, publishing and claiming again cost several times what the batch itself does; a hundred tenants at their quota spend most of a processor on
@@ -17,7 +17,7 @@ BESIDE_S = 2.0
 
 
 class SeatWait:
-    """One process's. `seats` is set when its dispatcher starts; without any, nothing waits."""
+    """A process waits in so many of its seats at most. `seats` is set when the dispatcher starts; without any seat, nothing waits."""
 
     def __init__(self, seats: int = 0) -> None:
         self.seats = seats

@@ -1,4 +1,4 @@
-"""Settling rows in doubt: was the guest invited? The directory is asked, where the app may read it; nothing is sent from here.
+"""The settler finds out of rows in doubt whether they were done: it asks the directory, where the app may read it, and sends nothing.
 
 Seen, and created at or after the row's first attempt (on Graph's clock): invited. Created before it: judged as before a first send
 (`invite_precheck.py`). Not seen, and `settle_s` past the last attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
@@ -35,7 +35,7 @@ _COME_IN_S = 0.5  # until the workers that are coming back are asked for again
 
 
 class Settler:
-    """Looks up the rows of one connection that are due; one process at a time does so (the ticket's lease)."""
+    """A settler looks up the rows of one channel that are due; one process at a time does so (the ticket's lease)."""
 
     def __init__(self, services: Services, leases: Leases, look_ups: LookUps) -> None:
         self._services = services

@@ -1,4 +1,4 @@
-"""The account that runs this process, as the operating system says it: an environment's USER is whatever somebody put there.
+"""The operating system says which account runs this process; an environment's USER is whatever somebody put there.
 
 Where people share an account (each `docker compose run` is the same one, on a host of its own) they say who they are with `USHER_ACTOR`.
 That is a statement, not a proof, so it never stands without the account that made it.

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """Writes entries to the file at `path`, which may be moved away at any time (logrotate), or be `/dev/stderr`."""
+    """The log writes entries to the file at `path`, which may be moved away at any time (logrotate), or be `/dev/stderr`."""
 
     def __init__(self, path: str) -> None:
         self._logger = logging.getLogger(NAME)

@@ -1,4 +1,4 @@
-"""What the audit trail keeps of a chunk's rows: Microsoft's object id, a keyed hash of the address, request id, time and outcome. Pure.
+"""The audit trail keeps of a row Microsoft's object id, a keyed hash of the address, request id, time and outcome. Pure.
 
 Ids and hashes do not compress, so they stand as raw bytes behind a small compressed head: 30 bytes a row where a batch shares a request
 id, 46 where each row has its own. A row that nothing was done to (invalid, a duplicate, cancelled) is not in it.
@@ -33,7 +33,7 @@ NOBODY = bytes(HASH_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """What became of one guest. `guest` is the hash of the address, as the index of guests has it; empty where it was not known."""
+    """An entry says what became of one guest. `guest`: the address's hash, as the index of guests has it; empty where it was not known."""
 
     row: int
     at_ms: int
@@ -46,7 +46,7 @@ class AuditRow:
 
 @dataclass(frozen=True, slots=True)
 class AuditRows:
-    """What is kept of one chunk. `single`: of a guest whom a producer asked for by itself."""
+    """The entries of one chunk. `single`: of a guest whom a producer asked for by itself."""
 
     connection: str
     operation: str

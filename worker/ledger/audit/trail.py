@@ -1,4 +1,4 @@
-"""The audit trail: who did what, when, to which of Microsoft's objects. It outlives the jobs that it tells of, and names nobody.
+"""The audit trail says who did what, when, to which of Microsoft's objects. It outlives the jobs that it tells of, and names nobody.
 
 Two things are kept, by generations of 30 days, each of which Redis removes `[ledger].audit_keep` after its end:
 
@@ -64,7 +64,7 @@ _ADDRESS = re.compile(r"[^\s@,;<>\"']+@[^\s@,;<>\"']+")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that somebody did. `facts` are plain values, no address among them."""
+    """An event is something that somebody did. `facts` are plain values, no address among them."""
 
     at: datetime
     what: str
@@ -73,7 +73,7 @@ class Event:
 
 
 class Trail:
-    """Writes and reads the trail. `keep_s` 0: nothing is written. `actor`: whoever this process works for.
+    """The trail is written and read here. `keep_s` 0: nothing is written. `actor`: whoever this process works for.
 
     Without an `index` (its key cannot be had here) rows are kept without the hash of their address.
     """

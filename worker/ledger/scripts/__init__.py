@@ -1,4 +1,4 @@
-"""The ledger's Lua scripts, one file each; what they share is put in front of each when it is loaded."""
+"""The ledger's Lua scripts are loaded here, one file each; what they share is put in front of each."""
 
 from __future__ import annotations
 
