@@ -27,7 +27,6 @@ from worker.ledger.keys import SCHEMA, Keys
 from worker.ledger.model import (
     ChunkEnd,
     Grant,
-    GrantedRow,
     IndexPlace,
     KnownRow,
     Lane,
@@ -40,6 +39,7 @@ from worker.ledger.model import (
 )
 from worker.ledger.quota import Bucket
 from worker.ledger.scripts import Scripts, to_ms
+from worker.ledger.scripts.grants import read_grant, read_known, write_limits
 from worker.ledger.spending import Spending
 from worker.ledger.why_waiting import Rest
 from worker.store.keyring import FindSealer, find_or_none, no_sealer
@@ -274,7 +274,7 @@ class Ledger:
                 int(resend),
                 b"".join(index.hashes[i] for i in indexes) if index else b"",
                 fingerprint,
-                _write_limits(buckets, t.lane),
+                write_limits(buckets, t.lane),
                 int(checked),
                 self.heartbeat.epoch,
                 nonce,  # redis-py repeats a call whose answer was lost; this tells it from another
@@ -283,7 +283,7 @@ class Ledger:
                 to_ms(self.remember_s),
             ],
         )
-        grant = _read_grant(reply)
+        grant = read_grant(reply)
         if grant.batch:
             self.heartbeat.journal.begun(t, grant, nonce, index)
         elif checked and not grant.blocked:
@@ -380,49 +380,9 @@ class Ledger:
         """Return those of some rows whose guest any job invited lately."""
         hashes = b"".join(index.hashes[row] for row in rows)
         reply = await self._scripts["find_invited"](keys=[], args=[index.base, hashes, to_ms(self.remember_s)])
-        return tuple(replace(known, index=rows[known.index - 1]) for known in _read_known(reply))
+        return tuple(replace(known, index=rows[known.index - 1]) for known in read_known(reply))
 
     async def overrule(self, index: IndexPlace, known: Sequence[KnownRow]) -> None:
         """Let the index forget guests of whom the directory shows that they are not there, unless they were invited again since."""
         hashes = b"".join(index.hashes[row.index] for row in known)
         await self._scripts["overrule"](keys=[], args=[index.base, hashes, " ".join(str(row.at_s) for row in known)])
-
-
-def _read_grant(reply: Sequence[Any]) -> Grant:
-    """Read what `begin_batch.lua` returns."""
-    match reply[0]:
-        case b"go":
-            _, batch, at_ms, flags, known, blocked, rows, attempts, letters = reply
-            granted = zip(rows.split(b",") if rows else (), attempts.decode(), letters.decode(), strict=True)
-            return Grant(
-                tuple(GrantedRow(int(row), int(attempt), letter == "q") for row, attempt, letter in granted),
-                int(batch),
-                int(at_ms),
-                bool(flags & 1),
-                _read_known(known),
-                tuple(map(int, blocked)),
-                probation=bool(flags & 2),
-                tries_quota=bool(flags & 4),
-            )
-        case b"pass":
-            return Grant(known=_read_known(reply[1]), blocked=tuple(map(int, reply[2])))
-        case b"wait":
-            return Grant(
-                why=Rest(reply[2].decode()), wait_s=reply[1] / 1000, jobs=int(reply[3]) if len(reply) > 3 else 0
-            )
-    why = reply[1].decode()
-    # A tenant's block is not yet its connection's own hold: whoever meets it makes it that, or the chunk would be offered at once again
-    return Grant(why=Rest.GATE if reply[0] == b"held" and why != "tenant" else Rest(why))
-
-
-def _write_limits(buckets: Sequence[Bucket], lane: Lane) -> str:
-    """One argument for all buckets: twenty would cost more than what is done with them."""
-    return " ".join(f"{b.amount} {b.window_ms} {b.cost} {b.kept if lane is Lane.BULK else 0}" for b in buckets)
-
-
-def _read_known(pairs: Sequence[Any]) -> tuple[KnownRow, ...]:
-    found = []
-    for row, entry in zip(pairs[::2], pairs[1::2], strict=True):
-        at_s, _, job = entry.decode().partition(":")
-        found.append(KnownRow(int(row), int(at_s), job))
-    return tuple(found)
