@@ -15,6 +15,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY config config
 COPY worker worker
 COPY tasks tasks
+COPY cli cli
 COPY sandbox sandbox
 # What only building needs stays behind.
 RUN /opt/usher/bin/python -m pip install --no-deps --no-build-isolation . \

@@ -115,3 +115,11 @@ def test_needs_are_skipped_on_a_laptop_and_fail_in_ci(tmp_path: Path, monkeypatc
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match=f"apt install {package}"):
         needs.need(package)
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore", "deploy/compose/try"])
+def test_every_package_gets_into_the_image(project: Any, name: str) -> None:
+    """A package that is built but not copied would make an image without its command."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    packages = [one for one in project["tool"]["setuptools"]["packages"]["find"]["include"] if not one.endswith(".*")]
+    assert [one for one in packages if not re.search(rf"(?<![\w-]){one}(?![\w-])", text)] == []
