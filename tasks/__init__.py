@@ -1,6 +1,6 @@
-"""What can be asked for. Inside this project: `from tasks import invite_guest, invite_guests`, the Celery tasks.
+"""People and programs ask for what is here. Inside this project: `from tasks import invite_guest, invite_guests`.
 
-They are loaded when first used (PEP 562): the CLI lives in this package too, and its `--help` needs no Celery.
+These two Celery tasks are loaded when first used (PEP 562): `usher --help` needs no Celery. Begin reading at `submit.py`.
 """
 
 from __future__ import annotations

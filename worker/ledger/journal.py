@@ -44,7 +44,7 @@ class Journal:
         self._entries: OrderedDict[tuple[str, int, int], JournalEntry] = OrderedDict()
 
     def seen(self) -> None:
-        """Drop what was recorded ten seconds ago, for the ledger is the one we know. While it is away nothing gets safer with time."""
+        """Note that the ledger is the one we know: what was recorded ten seconds ago is safe. While it is away nothing gets safer with time."""
         self._seen_s = self._now()
 
     def begun(self, ticket: Ticket, grant: Grant, nonce: str, index: IndexPlace | None) -> None:

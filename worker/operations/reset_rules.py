@@ -2,7 +2,7 @@
 
 After `resetRedemption` a guest accepts anew, by another address if need be.
 
-It is the same call as an invitation, but it names a guest who is there. So what stops all invitations of a tenant may be about
+A reset is the same call as an invitation, but it names a guest who is there. So what stops all invitations of a tenant may be about
 this one guest here: an app may not reset whoever holds a directory role, and Graph does not always say so in these words.
 https://learn.microsoft.com/entra/external-id/reset-redemption-status
 """

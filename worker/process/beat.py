@@ -28,7 +28,7 @@ from config.cron import find_zone
 from worker.ledger.running_programs import EVERY_S, describe_self, dump
 from worker.ledger.timetable import TASK, Timetable, read_table
 from worker.process.configuration_faults import ConfigurationFaults
-from worker.process.liveness import VARIABLE, Heartbeat
+from worker.process.liveness import VARIABLE, ProbeFile
 from worker.process.process_settings import find_process_settings
 from worker.store.client import OUTAGE, open_client
 
@@ -82,7 +82,7 @@ class UsherScheduler(RedBeatScheduler):
         self._followed: object = None
         self._away = False
         self._turned_s = time.monotonic()
-        self._heartbeat: Heartbeat | None = None
+        self._probe_file: ProbeFile | None = None
         self._leaving = threading.Event()
         self._saying = threading.Thread(target=self._say, name="usher-beat-here", daemon=True)
         super().__init__(app, **kwargs)
@@ -94,8 +94,8 @@ class UsherScheduler(RedBeatScheduler):
         """
         self._saying.start()
         if path := os.environ.get(VARIABLE):
-            self._heartbeat = Heartbeat(Path(path), lambda _: self.turns)
-            self._heartbeat.start()
+            self._probe_file = ProbeFile(Path(path), lambda _: self.turns)
+            self._probe_file.start()
 
     @property
     def turns(self) -> bool:
@@ -144,8 +144,8 @@ class UsherScheduler(RedBeatScheduler):
         self._leaving.set()
         if self._saying.is_alive():
             self._saying.join(_AWAY_S)
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
+        if self._probe_file is not None:
+            self._probe_file.stop()
         try:
             super().close()
         except (LockError, *OUTAGE):

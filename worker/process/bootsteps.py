@@ -20,7 +20,7 @@ from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
 from worker.process.guest_wait import waiting
-from worker.process.liveness import VARIABLE, Heartbeat
+from worker.process.liveness import VARIABLE, ProbeFile
 from worker.queues import seats_of
 from worker.sending.publisher import Publisher
 
@@ -85,9 +85,9 @@ def _show_life(**_: Any) -> None:
     from worker.process.runtime import runtime
 
     if path := os.environ.get(VARIABLE):
-        heartbeat = Heartbeat(Path(path), runtime.answers)
-        heartbeat.start()
-        worker_shutdown.connect(lambda **_: heartbeat.stop(), weak=False)
+        probe_file = ProbeFile(Path(path), runtime.answers)
+        probe_file.start()
+        worker_shutdown.connect(lambda **_: probe_file.stop(), weak=False)
 
 
 @worker_shutting_down.connect(weak=False)

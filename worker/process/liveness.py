@@ -19,7 +19,7 @@ EVERY_S: Final = 5.0
 """A sixth of what docker-compose.yml and deploy/kubernetes allow."""
 
 
-class Heartbeat:
+class ProbeFile:
     """Renews the file from a thread of its own, as often as `answers` says yes; removes it at the end."""
 
     def __init__(self, path: Path, answers: Callable[[float], bool], *, every_s: float = EVERY_S) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.processes import wait_until
 from worker.process.beat import UsherScheduler
-from worker.process.liveness import Heartbeat
+from worker.process.liveness import ProbeFile
 
 
 def test_it_is_renewed_only_while_the_process_answers(tmp_path: Path) -> None:
@@ -24,8 +24,8 @@ def test_it_is_renewed_only_while_the_process_answers(tmp_path: Path) -> None:
         asked.release()
         return turns.is_set()
 
-    heartbeat = Heartbeat(path, answers, every_s=0.01)
-    heartbeat.start()
+    probe_file = ProbeFile(path, answers, every_s=0.01)
+    probe_file.start()
     wait_until(path.exists, 10, "a first sign")
     turns.clear()
     for _ in range(3):  # whatever was under way has ended by then
@@ -36,7 +36,7 @@ def test_it_is_renewed_only_while_the_process_answers(tmp_path: Path) -> None:
     assert path.stat().st_mtime == 1
     turns.set()
     wait_until(lambda: path.stat().st_mtime > 1, 10, "a new sign")
-    heartbeat.stop()
+    probe_file.stop()
     assert not path.exists()
 
 
@@ -49,11 +49,11 @@ def test_a_file_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pyte
         return True
 
     with caplog.at_level(logging.ERROR):
-        heartbeat = Heartbeat(tmp_path / "no" / "alive", answers, every_s=0.01)
-        heartbeat.start()
+        probe_file = ProbeFile(tmp_path / "no" / "alive", answers, every_s=0.01)
+        probe_file.start()
         for _ in range(5):
             assert asked.acquire(timeout=10)
-        heartbeat.stop()
+        probe_file.stop()
     assert [record.getMessage().count("take this process for dead") for record in caplog.records] == [1]
 
 
