@@ -1,6 +1,8 @@
 """A directory that outlives its process: every change of a user appended to one file, read back at the next start.
 
-Only with `--state-dir`. The last line about a user wins; a half-written last line (the process was killed) is dropped.
+Only with `--state-dir`, as the private stack gives it: there the sandbox ends with each command, and a
+second run of a list must find the guests of the first. The last line about a user wins; a half-written
+last line (the process was killed) is dropped.
 """
 
 from __future__ import annotations

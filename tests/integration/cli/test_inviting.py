@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.places import JOB, Place, Typist
+from tests.places import JOB, Place, Typist, open_bare_place
 from tests.processes import ROOT
 
 
@@ -25,6 +25,15 @@ def test_the_sample_becomes_guests(place: Place) -> None:
     assert shown.status == 0
     assert "guests.csv" in shown.out
     assert "ruth.abel@blocked.example" in shown.out
+
+
+def test_the_sandboxs_guests_are_there_the_next_time() -> None:
+    """The sandbox ends with the command that needed it; its guests do not, and a second run mails nobody again."""
+    with open_bare_place() as place:
+        assert place.usher("invite", "zoe@back.example", "-c", "sandbox", "--json").job["invited"] == 1
+        place.end()
+        again = place.usher("invite", "zoe@back.example", "-c", "sandbox", "--json").job
+        assert (again["invited"], again["already_guest"]) == (0, 1)
 
 
 def test_json_is_one_object_whose_counts_add_up(place: Place) -> None:
