@@ -102,7 +102,7 @@ def _client_class(base: Any) -> Any:
     return Client
 
 
-class Channel(_Sifting, redis.Channel):
+class SiftingChannel(_Sifting, redis.Channel):
     """A channel of Redis."""
 
 
@@ -113,7 +113,7 @@ class SentinelChannel(_Sifting, redis.SentinelChannel):
 class Transport(redis.Transport):
     """What `redis://` and `rediss://` name."""
 
-    Channel = Channel
+    Channel = SiftingChannel
 
 
 class SentinelTransport(redis.SentinelTransport):

@@ -11,8 +11,7 @@ from kombu.transport import resolve_transport
 from kombu.transport.pyamqp import Message
 
 import worker.app  # noqa: F401 - it guards the broker
-from worker.process.broker import Channel as SiftingChannel
-from worker.process.broker import SentinelChannel
+from worker.process.broker import SentinelChannel, SiftingChannel
 from worker.process.messages import Compressed, find_fault, unreadable
 
 
