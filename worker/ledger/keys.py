@@ -1,6 +1,7 @@
 """Every Redis key of the ledger is built here and nowhere else; each has its type and meaning beside it.
 
-Times in Redis are whole milliseconds on Redis's own clock. `{c}` is a connection's name, `{j}` a job id, `{n}` a chunk number.
+Times in Redis are whole milliseconds on Redis's own clock. `{c}` is a channel's name, `{j}` a job id, `{n}` a chunk number.
+A channel's name is its connection's own for invitations (`worker/channels.py`), and keys are called so: `connection:{c}`.
 A *ticket* is the text `{j}:{n}:{fence}:{c}:{lane}`: it names one offer, then the lease that grew from it. Its fence is never used
 again, so a ticket found twice (a message delivered twice) is a ticket already spent.
 
@@ -32,7 +33,7 @@ class Keys:
         return f"{self.prefix}:jobs"
 
     def job(self, job: str) -> str:
-        """hash: connection, lane, state, why, rows, chunks, next (chunk), limit (chunks that may run: a pilot), pilot (ended rows at which it pauses),
+        """hash: connection (the channel), lane, state, why, rows, chunks, next (chunk), limit (chunks that may run: a pilot), pilot (ended rows at which it pauses),
 
         `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt), created_at, started_at, finished_at, options (JSON),
         info (JSON: who submitted what), maker (of the call that made it), approval (absent: none asked for; wanted; else who gave it),
@@ -72,11 +73,11 @@ class Keys:
     # Connections
 
     def connections(self) -> str:
-        """set: names of connections that ever had a job."""
+        """set: names of channels that ever had a job."""
         return f"{self.prefix}:connections"
 
     def connection(self, name: str) -> str:
-        """hash: gate (open if absent, held), kind, why, since, probe_at and probe_ms (half-open), fingerprint (of a refused credential),
+        """hash, of a channel: gate (open if absent, held), kind, why, since, probe_at and probe_ms (half-open), fingerprint (of a refused credential),
 
         closed_until and closed_why (throttled), away_until and away_why (not reached; only shown), spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
 
@@ -86,11 +87,11 @@ class Keys:
         return f"{self.prefix}:connection:{name}"
 
     def rotation(self, name: str) -> str:
-        """list: bulk jobs of a connection that have chunks to offer, in turn."""
+        """list: bulk jobs of a channel that have chunks to offer, in turn."""
         return f"{self.prefix}:connection:{name}:jobs"
 
     def rotation_now(self, name: str) -> str:
-        """list: interactive jobs of a connection that have chunks to offer."""
+        """list: interactive jobs of a channel that have chunks to offer."""
         return f"{self.prefix}:connection:{name}:jobs-now"
 
     def doubts(self, name: str) -> str:
@@ -112,15 +113,15 @@ class Keys:
     # The dispatcher
 
     def due(self) -> str:
-        """zset: connection → when it can use a seat again (bulk)."""
+        """zset: channel → when it can use a seat again (bulk)."""
         return f"{self.prefix}:due"
 
     def due_now(self) -> str:
-        """zset: connection → when its interactive work can use a seat again."""
+        """zset: channel → when its interactive work can use a seat again."""
         return f"{self.prefix}:due-now"
 
     def due_doubts(self) -> str:
-        """zset: connection → when its first row in doubt is to be looked up."""
+        """zset: channel → when its first row in doubt is to be looked up."""
         return f"{self.prefix}:due-doubts"
 
     def offers(self) -> str:
@@ -132,11 +133,11 @@ class Keys:
         return f"{self.prefix}:leases"
 
     def seats_of(self) -> str:
-        """hash: connection → seats it has in use (offered or leased)."""
+        """hash: channel → seats it has in use (offered or leased)."""
         return f"{self.prefix}:seats-of"
 
     def offered_of(self) -> str:
-        """hash: connection → offers nobody has claimed yet."""
+        """hash: channel → offers nobody has claimed yet."""
         return f"{self.prefix}:offered-of"
 
     def fence(self) -> str:
