@@ -1,4 +1,4 @@
-"""When two spellings are one address: NFC, lower case, IDNA domain; no dots removed, no plus removed.
+"""Two spellings are one address by these rules: NFC, lower case, IDNA domain; no dots removed, no plus removed.
 
 Providers differ in whether `a.b` is `ab` and whether `a+x` is `a`; Entra treats them as different, so do we.
 """

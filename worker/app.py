@@ -1,4 +1,4 @@
-"""The Celery application: what `celery -A worker worker|beat|flower` runs. Configured when first used, not at import.
+"""The Celery application is what `celery -A worker worker|beat|flower` runs. Configured when first used, not at import.
 
 The broker carries only what may run now (the dispatcher's offers) and producers' messages; the ledger is the truth. So a chunk's
 message is acknowledged early, a lost one is offered again, a doubled one is void. Measured reasons for each setting stand in

@@ -1,4 +1,4 @@
-"""Ending a task of ours for certain."""
+"""A task of ours is ended for certain."""
 
 from __future__ import annotations
 

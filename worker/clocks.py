@@ -1,4 +1,4 @@
-"""Three clocks: ours, Redis's (all times of the ledger) and Graph's (a user's `createdDateTime`). Offsets are learned as we go.
+"""There are three clocks: ours, Redis's (all times of the ledger) and Graph's (a user's `createdDateTime`). Offsets are learned as we go.
 
 Ours is the monotonic one, which nobody sets. So a Redis clock that is put forward or back (a failover, a correction) is noticed, and what
 was written before looks neither older nor younger than it is: a row sent a moment ago is not taken for absent after `settle_s`, nor waited for

@@ -1,4 +1,4 @@
-"""What of somebody's message may be repeated in a log or an answer: plain words, never an address. Pure."""
+"""A log or an answer may repeat plain words of somebody's message, never an address. Pure."""
 
 from __future__ import annotations
 

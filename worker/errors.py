@@ -1,4 +1,4 @@
-"""What can go wrong as a whole; a guest that Graph refuses is an outcome (`worker.graph.verdicts`), never an exception.
+"""Errors are what can go wrong as a whole; a guest that Graph refuses is an outcome (`worker.graph.verdicts`), never an exception.
 
     UsherError
     ├── TokenError

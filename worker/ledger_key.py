@@ -1,4 +1,4 @@
-"""A ledger key in a file: 32 random bytes in URL-safe base64, for its owner alone (0600), made once and never overwritten.
+"""A ledger key lies in a file: 32 random bytes in URL-safe base64, for its owner alone (0600), made once and never overwritten.
 
 Everything sealed with a key opens with that key only, so a second one in its place would lose every redeem link of the ledger.
 """

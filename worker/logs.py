@@ -1,4 +1,4 @@
-"""One form for every line of every program: read by people on a terminal, JSON elsewhere; nothing personal in either.
+"""Every program logs in one form: read by people on a terminal, JSON elsewhere; nothing personal in either.
 
 Whoever logs uses the standard library; structlog renders what arrives at the root, be it usher's, Celery's, kombu's or aiohttp's. Keys
 of a line: `timestamp` (UTC), `level`, `logger`, `event`, and where known `job`, `chunk`, `connection`, `task_id`, `request_id`

@@ -1,4 +1,4 @@
-"""What no line of a log may hold, whatever was logged: addresses are cut to `a***@example.com`, tokens and the queries of links go.
+"""No line of a log may hold these, whatever was logged: addresses are cut to `a***@example.com`, tokens and the queries of links go.
 
 The code logs none of it in the first place. This is the belt for texts that are not ours: a library's, Microsoft's, a traceback's. Pure.
 """

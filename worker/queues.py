@@ -1,4 +1,4 @@
-"""Queues and threads of a worker: what is consumed, which task comes by which queue, and how many chunks run at once."""
+"""A worker consumes these queues: which task comes by which, and how many chunks run at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process needs to work, opened once and closed in reverse: Redis, ledger, tokens, the Graph client.
+"""A process opens what it needs to work once and closes it in reverse: Redis, ledger, tokens, the Graph client.
 
 A worker opens it in its event loop for its lifetime, a command of the CLI for one run. Settings are asked for at each use,
 because a changed file, or a changed secret, reaches a running process.

@@ -1,4 +1,4 @@
-"""What would become of a row, from what could be read beforehand: done, skipped or refused, and why. Pure.
+"""A forecast says what would become of a row, from what could be read beforehand: done, skipped or refused, and why. Pure.
 
 The order is that of the real run: the index of guests, the look-up before the first send, then Graph. The operation judges.
 """

@@ -1,4 +1,4 @@
-"""Asking the directory who is there: the token, the quota, the call, and what to make of it when nobody can tell.
+"""The directory is asked who is there: the token, the quota, the call, and what to make of it when nobody can tell.
 
 One odd address must not blind us for all that are asked about with it: a question that is refused is asked again in halves, a few rounds
 at most. Only 403 means that the app may not read. Of an address that is refused even alone (400, in either of the two ways to ask)

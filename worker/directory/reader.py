@@ -1,4 +1,4 @@
-"""Reading from a tenant what a dry run wants to know: one question after the other, within the quota, waiting where Graph says so.
+"""A dry run reads from a tenant what it wants to know: one question after the other, within the quota, waiting where Graph says so.
 
 A read that is refused with 403 is an answer too: it says which permission would let us look.
 """

@@ -1,4 +1,4 @@
-"""Reads what a tenant says beforehand of its guests (`TenantRules`): who may invite, domains, lists, partners, its bin.
+"""A tenant is asked beforehand what it says of its guests (`TenantRules`): who may invite, domains, lists, partners, its bin.
 
 Every part may be unreadable by itself: it is None then, and named among `gaps` with the permission that would open it. Reading is pure.
 """

@@ -1,4 +1,4 @@
-"""Graph's JSON batch as data: build the envelope, pair the answers. Pure.
+"""Graph's JSON batch is data here: build the envelope, pair the answers. Pure.
 
 Answers come in any order, each with a status of its own. What cannot be paired without doubt is `LOST`: the request may
 have been carried out, nobody knows. https://learn.microsoft.com/graph/json-batching

@@ -1,4 +1,4 @@
-"""The one place that speaks HTTP to Graph: aiohttp in, fates and answers out.
+"""The client is the one place that speaks HTTP to Graph: aiohttp in, fates and answers out.
 
 What matters at this edge is not whether a call failed but whether the request may have *left*: only that decides if it
 may be sent again. So every call carries a mark that is set in the moment before its first byte is written. An exception

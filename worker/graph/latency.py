@@ -1,4 +1,4 @@
-"""How long Graph takes to answer, by connection: the median of the last answers that this process has seen. Pure."""
+"""A process remembers how long Graph takes to answer, by connection: the median of the last answers that it has seen. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Graph shows of a limit's use before it throttles: `x-ms-throttle-limit-percentage`, from 0.8 of the limit on.
+"""Graph shows how much of a limit is used before it throttles: `x-ms-throttle-limit-percentage`, from 0.8 of the limit on.
 
 The header does not say which limit it speaks of; it is taken to mean the writes of this app in this tenant. Our picture is lowered where
 Graph shows less left (`used.lua`), unless a bucket that we know to be that full explains it. What was begun after the batch that brought

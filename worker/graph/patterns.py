@@ -1,4 +1,4 @@
-"""How a refusal of Graph's is told from another: by status, code and wording, the replaceable layer under `worker.graph.verdicts`. Pure.
+"""Status, code and wording tell one refusal of Graph's from another, the replaceable layer under `worker.graph.verdicts`. Pure.
 
 Graph answers many causes under one code (`BadRequest`, `Forbidden`, `Unauthorized`), so after status and code the message
 has to speak. Microsoft advises against it and rewords at will: hence a table for each operation, looked at only where status

@@ -1,4 +1,4 @@
-"""What came back for one HTTP request: read to its end, and never taken for more than it is."""
+"""The reply to one HTTP request is read to its end, and never taken for more than it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When to send the same call again at once: a pure decision, and the waits between.
+"""A pure decision says when to send the same call again at once, and how long to wait before.
 
 Only what was certainly refused before processing is repeated here; a request that may have been carried out belongs to
 the ledger, which looks the guest up first. Anything longer than `within_s` closes the connection's gate instead, so

@@ -1,4 +1,4 @@
-"""Looking people up in the tenant's directory: which addresses have a user there, and since when. Building and reading is pure.
+"""The tenant's directory is asked which addresses have a user there, and since when. Building and reading is pure.
 
 https://learn.microsoft.com/graph/api/user-list  https://learn.microsoft.com/graph/filter-query-parameter
 """

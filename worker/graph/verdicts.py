@@ -1,5 +1,4 @@
-"""From an answer of Graph to what it means for the row and the connection. Pure and total: no answer is without a
-verdict.
+"""An answer of Graph gets a verdict: what it means for the row and the connection. Pure and total.
 
 Status and code first, then the wordings that the operation brings along (`causes.py`). Three questions are kept apart: is it the *row* (it
 ends), the *connection* (its gate closes or is held, the row waits), or is it *in doubt* (the guest may have been

@@ -1,4 +1,4 @@
-"""The HTTP side of `usher metrics`: one page, `/metrics`. Beyond this machine it is shown to nobody without a login."""
+"""`usher metrics` serves one page over HTTP, `/metrics`. Beyond this machine it is shown to nobody without a login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A look at the ledger as Prometheus metrics: their names, units and labels, which are promises to whoever alerts on them. Pure.
+"""A snapshot of the ledger becomes Prometheus metrics: names, units and labels are promises to whoever alerts on them. Pure.
 
 docs/metrics.md lists each one, and a test holds the two together. Labels are bounded: connections beyond a cap are added up as `other`.
 https://prometheus.io/docs/practices/naming/

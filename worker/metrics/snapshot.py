@@ -1,4 +1,4 @@
-"""One look at the whole ledger, for `usher metrics`: what is counted, what waits, what is open, who is there. Reads only, and no secret.
+"""`usher metrics` takes a snapshot of the whole ledger: what is counted, waits, is open, is there. Reads only, and no secret.
 
 A look costs a handful of pipelines. Jobs that have ended are read once: an ended job never changes again.
 """

@@ -1,4 +1,4 @@
-"""Whom we trust and which way we go out: the same for aiohttp (Graph) and for requests (sign-in through MSAL).
+"""usher trusts the same hosts and goes out the same way with aiohttp (Graph) and with requests (sign-in through MSAL).
 
 The two libraries read different variables and different root lists, so one of them may work where the other fails. Here
 both get a context of the same making: the system's roots, plus what `SSL_CERT_FILE`, `SSL_CERT_DIR`,

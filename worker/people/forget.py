@@ -1,4 +1,4 @@
-"""Forgetting one person everywhere: in the index of guests, in the rows, outcomes and links of stored jobs, in the audit trail.
+"""A person is forgotten everywhere: in the index of guests, in the rows, outcomes and links of stored jobs, in the audit trail.
 
 What stays of a row is its number, its outcome and Microsoft's ids, so that the counts of its job still add up; in the trail too, without
 the hash of the address. A job that has not

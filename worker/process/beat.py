@@ -1,4 +1,4 @@
-"""The beat: celery-redbeat's scheduler, following the configuration file, and outliving a Redis that is away or a lock that was lost.
+"""The beat, celery-redbeat's scheduler, follows the configuration file and outlives a Redis that is away or a lock that was lost.
 
 Each firing names the schedule and the time it was due, which follows from its last run: two beats that fire the same tick (one was
 frozen while the other took over) name the same run, and its work is done once. A firing is sent first and then ticked off, so that a

@@ -1,4 +1,4 @@
-"""What a Celery worker starts and stops besides consuming: the dispatcher, and the warm shutdown's word to the chunks in work.
+"""A Celery worker starts and stops the dispatcher too, and at a warm shutdown tells the chunks in work to end.
 
 A terminal that ends (SIGHUP) asks for a warm shutdown too. Celery itself would run `sys.argv` again, which is no program where the
 worker is `python -m celery`, or would die at once where its output is the terminal; and neither heeds `nohup`.

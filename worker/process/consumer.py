@@ -1,4 +1,4 @@
-"""Taking messages in: each is looked at before Celery trusts it. What cannot be run is answered, logged in one line and gone.
+"""A worker looks at each message before Celery trusts it. What cannot be run is answered, logged in one line and gone.
 
 Celery's own consumer prints such a message as a whole, addresses and all, and a header or a body of an unexpected shape ends the
 worker (and, delivered again, the next one). Here a message that is not in order (`worker.process.messages`) never reaches that code.

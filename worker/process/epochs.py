@@ -1,4 +1,4 @@
-"""Epochs: noticing that Redis is not the one it was, or that nobody was here for a while, and coming in to what follows.
+"""A worker notices that Redis is not the one it was, or that nobody was here for a while, and comes in to the new epoch.
 
 Each worker says once a second that it is here (`scripts/epoch.lua`). Where the server is another one (restarted, failed over, restored),
 it first writes again what it did last (`worker/ledger/journal.py`); only when all who were at work have done so, or nothing of theirs can be

@@ -1,4 +1,4 @@
-"""Flower, as `celery -A worker flower` starts it: closed unless told otherwise, and showing a chunk in words.
+"""Flower starts by `celery -A worker flower`: closed unless told otherwise, and showing a chunk in words.
 
 Flower has no place for an application's defaults, but it imports the application's tasks before it opens its port; here that moment is
 used. An option that was given, on the command line or as `FLOWER_…`, wins; only a login is insisted on where others could reach the port.

@@ -1,4 +1,4 @@
-"""A sign of life of workers and beats for probes: a file whose time is renewed while the process can still do its work.
+"""Workers and beats give probes a sign of life: a file whose time is renewed while the process can still do its work.
 
 `USHER_ALIVE_FILE` names it. Its age says whether the event loop turns, or beat ticks, not whether Redis or Graph are there: a restart would
 mend neither. So a probe looks for a file that is younger than half a minute, and costs no Python.

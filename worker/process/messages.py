@@ -1,4 +1,4 @@
-"""What a message may be: the bytes of a queue that go on to kombu, the headers that go on to Celery, the faults for which one is refused.
+"""A message passes only in a known form: the bytes that go on to kombu, the headers that go on to Celery, the faults it is refused for.
 
 Whoever may write to a queue may write anything there. kombu decodes, unpacks and files a message by what it says of itself, before
 anybody can look at it; so on Redis each is read here first (`sift`), and what goes on is written anew: its text, the headers of

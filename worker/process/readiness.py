@@ -1,4 +1,4 @@
-"""When the processes of `usher up` are of use: the worker once it says so in the ledger, Flower once its port answers."""
+"""`usher up` finds out when its processes are of use: the worker says so in the ledger, Flower's port answers."""
 
 from __future__ import annotations
 

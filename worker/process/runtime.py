@@ -1,4 +1,4 @@
-"""One bridge between Celery's threads and the event loop: a loop in a thread of its own, opened at first use, closed in reverse.
+"""One bridge leads from Celery's threads to the event loop: a loop in a thread of its own, opened at first use, closed in reverse.
 
 Everything a worker does happens in this one loop; a Celery thread only waits in `run`. So a seat costs a thread that sleeps, and
 one session, one token source and one ledger serve them all.

@@ -1,4 +1,4 @@
-"""Why a sign-in failed, in a sentence that says what to do. Pure and total.
+"""A failed sign-in is explained in a sentence that says what to do. Pure and total.
 
 Entra names the cause by an AADSTS code; the table holds those that a client credentials grant can meet. "Configuration"
 needs a person, "transient" passes. A code that is not in the table is judged by its OAuth error and HTTP status.

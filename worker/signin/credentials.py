@@ -1,4 +1,4 @@
-"""What a connection signs in with, and the token it gets. Secrets are read where they are used, each time anew.
+"""A connection signs in with credentials, and gets a token. Secrets are read where they are used, each time anew.
 
 A rotated secret or certificate file counts from the next sign-in: nothing is kept beyond its fingerprint.
 """

@@ -1,4 +1,4 @@
-"""One client signing in with one credential, through MSAL: whatever MSAL, requests and json raise ends here, as a token or a sentence.
+"""MSAL signs one client in with one credential: whatever MSAL, requests and json raise ends here, as a token or a sentence.
 
 MSAL is used for its protocol and not for its caches: it serves a refusal from memory for a minute, so that a rotated secret would look
 refused, and hands out an old token until five minutes before its end.

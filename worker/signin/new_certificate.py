@@ -1,4 +1,4 @@
-"""A key and a certificate for an application to sign in with: what `usher connections add` makes and a person uploads.
+"""`usher connections add` makes a key and a certificate for an application to sign in with; a person uploads the certificate.
 
 Entra trusts the uploaded certificate itself, so it needs no authority behind it; its key never leaves this machine.
 https://learn.microsoft.com/entra/identity-platform/howto-create-self-signed-certificate

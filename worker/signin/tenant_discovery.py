@@ -1,4 +1,4 @@
-"""Which tenant a name means, and in which cloud it lives: what Entra tells anybody without a sign-in.
+"""Entra tells anybody, without a sign-in, which tenant a name means and in which cloud the tenant lives.
 
 A tenant's OpenID metadata can be asked for by id or by any of its verified domains. Beside the issuer, which carries the id, it tells the
 cloud: asked in one cloud for a tenant of another, Entra answers with the other's facts.

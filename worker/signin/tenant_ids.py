@@ -1,4 +1,4 @@
-"""Which tenant a domain name means: connections name their tenant by id or by domain, everything in Redis goes by the id.
+"""Connections name their tenant by id or by domain; everything in Redis goes by the id, which is found out here.
 
 Claims, memory, quota and blocks belong to a tenant, so one that two connections name differently must be one. Whoever first needs a name's id asks
 Entra, without a sign-in (`tenant_discovery.py`), and leaves the answer in the ledger; it is asked anew once a day, for a domain may move to another

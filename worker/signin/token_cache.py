@@ -1,4 +1,4 @@
-"""The shelf in Redis where processes leave access tokens for each other, sealed: N of them ask Entra once.
+"""Processes leave access tokens for each other on a shelf in Redis, sealed: N of them ask Entra once.
 
 A convenience, never a condition: whatever goes wrong here, a process signs in itself. A token is bound to the key it
 lies under, and one that was bought with a credential that is no longer configured is not taken. Without a ledger key there is no shelf.

@@ -1,4 +1,4 @@
-"""Access tokens: one sign-in per client however many rows, tasks and processes wait.
+"""A client signs in once for an access token, however many rows, tasks and processes wait.
 
     memory of this process  ->  shelf in Redis  ->  Entra, through MSAL in a thread
 

@@ -1,4 +1,4 @@
-"""Auto-pipelining: calls that are made while another one is on its way leave together, as one write to Redis, and are read together.
+"""Calls that are made while another one is on its way leave together, as one write to Redis, and are read together.
 
 Every seat asks Redis a few times a batch. Asked one by one, the sockets cost a worker more than what it asks; Redis, which does one thing
 at a time, answers no later for it. One idle seat's call leaves at once.

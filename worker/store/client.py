@@ -1,4 +1,4 @@
-"""The one edge to Redis as a server: opening clients, asking at start whether this Redis can keep a ledger."""
+"""The one edge to Redis as a server opens clients, and asks at start whether this Redis can keep a ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger's keys as they are now: `[ledger].key` is read when it is used, and anew whenever the settings were.
+"""The keyring holds the ledger's keys as they are now: `[ledger].key` is read when used, and anew whenever the settings were.
 
 So a key that is rolled over reaches a running process like every other file. One that cannot be read just now does not take away those that
 were read before; where none ever was, whoever needs it is told.

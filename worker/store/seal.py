@@ -1,4 +1,4 @@
-"""Values in the ledger that only usher can read: AES-256-GCM under a list of keys that rolls over.
+"""Values in the ledger are sealed so that only usher can read them: AES-256-GCM under a list of keys that rolls over.
 
 The first key of `[ledger].key` seals, all of them open, so a key is replaced by putting the new one in front and
 dropping the old one when nothing is sealed with it any more. A sealed value is bound to its context (the Redis key it

@@ -1,4 +1,4 @@
-"""A URL of a Redis behind Sentinel, taken apart: redis-py, kombu, Celery's results and RedBeat each want its parts elsewhere. Pure."""
+"""A URL of a Redis behind Sentinel is taken apart: redis-py, kombu, Celery's results and RedBeat each want its parts elsewhere. Pure."""
 
 from __future__ import annotations
 
