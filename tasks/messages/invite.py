@@ -16,9 +16,9 @@ from tasks.rows.fields import FIELDS
 from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
 from tasks.submit import Follows, job_id_of, load_message, sender_of
 from worker.app import app
-from worker.echo import plain_word
 from worker.ledger.model import JobState, Lane, Options
 from worker.ledger.notices import FROM_MESSAGE
+from worker.plain_word import plain_word
 from worker.process.guest_wait import waiting
 from worker.process.requests import acknowledge
 from worker.process.runtime import Parts, runtime

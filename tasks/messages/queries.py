@@ -10,7 +10,7 @@ from tasks.checks.connection import check_connection
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.messages.views import no_such_job, public_record, view_of
 from worker.app import app
-from worker.echo import plain_word
+from worker.plain_word import plain_word
 from worker.process.runtime import runtime
 
 MOST_RESULTS = 1000

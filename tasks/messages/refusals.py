@@ -14,8 +14,8 @@ from typing import Any
 from celery.exceptions import Reject
 from redis.exceptions import ResponseError
 
-from worker.echo import plain_word
 from worker.errors import UsherError
+from worker.plain_word import plain_word
 from worker.store.client import OUTAGE
 
 log = logging.getLogger(__name__)

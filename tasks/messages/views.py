@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from worker.channels import INVITE
-from worker.echo import plain_word
 from worker.ledger.job_view import JobView
+from worker.plain_word import plain_word
 from worker.services import Services
 
 _PRIVATE = ("email", "display_name", "redeem_url")

@@ -14,7 +14,7 @@ from typing import Any
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
-from worker.echo import plain_word
+from worker.plain_word import plain_word
 from worker.process.messages import (
     MALFORMED,
     clean_first_protocol,

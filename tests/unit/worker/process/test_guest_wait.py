@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from worker.echo import plain_word
+from worker.plain_word import plain_word
 from worker.process.guest_wait import GuestWait
 
 
