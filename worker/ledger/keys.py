@@ -258,9 +258,20 @@ class Keys:
     # Quota
 
     def bucket(self, scope: str) -> str:
-        """hash: l (level, tokens), t (when), c (closed until), n (tokens taken and not refused); where a 429 was met (`throttled.lua`): r, rt, u
-        (tokens a millisecond that were learned, when, how uncertain a unit of time), e, en (the last 429: when, n then), a (where counting began), p (the next
-        row is a try); x (kept unspent until, `used.lua`). Expires once it would be full again."""
+        """hash, by the names of `BUCKET` in `scripts/_common.lua`; it expires once it would be full again.
+
+        | field | name | holds |
+        |---|---|---|
+        | l, t | level, at | tokens, and when there were so many |
+        | c | closed | until when a 429 closed it |
+        | n | taken | tokens ever taken and not refused |
+        | r, rt, u | rate, rate_at, doubt | tokens a millisecond learned from 429s, when, how uncertain a unit of time |
+        | e, en | refused_at, taken_then | the last 429: when, and what `taken` was then |
+        | a | counted_from | where counting began for the next estimate: `f` (full) or `e` (empty), `taken`, when |
+        | p | trying | the next row is a try, alone |
+        | x | kept_until | a little is kept unspent until then (`used.lua`) |
+        | w, wa | left_full_at, answer_then | when rows first left a full one, and how long an answer took then |
+        """
         return f"{self.prefix}:quota:{scope}"
 
     def daily(self, client_key: str) -> str:

@@ -11,9 +11,13 @@
 --   invited lately and "seconds:job" of that, blocked the rows whose guest is on the wire elsewhere, or which have just been put in doubt in the
 --   place of a deleted job's row; {'pass', known, blocked} if no other is left
 --      or {'wait', milliseconds, why, for 'quota': jobs that take turns} or {'held', why} or {'stop', why}
+local ticket, wanted_rows, daily_limit, worth, prefix, index, resend, wanted_hashes, fingerprint,
+      bucket_numbers, was_looked_up, my_epoch, nonce, answer_ms, settle_ms, remember_ms =
+  ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9],
+  ARGV[10], ARGV[11], ARGV[12], ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
 local now = now_ms()
-local t = parse_ticket(ARGV[1])
-local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local t = parse_ticket(ticket)
+local ends = redis.call('ZSCORE', KEYS[1], ticket)
 if not ends or tonumber(ends) <= now then return { 'stop', 'lease' } end
 local j = redis.call('HMGET', KEYS[2], 'state', 'created_at')
 if j[1] ~= 'running' then return { 'stop', j[1] or 'deleted' } end
@@ -35,9 +39,9 @@ elseif gate[1] == 'held' then
   if not gate[2] or tonumber(gate[2]) > now then return { 'held', 'gate' } end
   probe = 1
 end
-local above = held_above(ARGV[5], t.connection)
+local above = held_above(prefix, t.connection)
 if above == 'credential' then
-  open_gate(ARGV[5] .. ':connection:' .. string.match(t.connection, '^[^+]+'))
+  open_gate(prefix .. ':connection:' .. string.match(t.connection, '^[^+]+'))
 elseif above then
   return { 'held', 'gate' }
 end
@@ -45,7 +49,7 @@ end
 -- Probation: another's batch on the wire is waited for. One whose lease has ended will not be recorded by its worker any more.
 local p = redis.call('HMGET', KEYS[4], 'clean', 'flight', 'flight_ticket')
 local probation = is_on_probation(p[1])
-if probation and p[2] and p[3] ~= ARGV[1] then
+if probation and p[2] and p[3] ~= ticket then
   local flight_ends = redis.call('ZSCORE', KEYS[1], p[3])
   if flight_ends and tonumber(flight_ends) > now then return { 'wait', 100, 'probation' } end
 end
@@ -53,7 +57,7 @@ end
 -- This very call again: its first answer reached nobody, so its rows have not left. The mark is as new as the answer.
 local begun = tonumber(c[3] or 0)
 local before = begun > 0 and redis.call('HGET', KEYS[3], string.format('b%.0f', begun))
-local marked = before and string.match(before, '^%d+(.*;' .. ARGV[13] .. ')$')
+local marked = before and string.match(before, '^%d+(.*;' .. nonce .. ')$')
 if marked then
   redis.call('HSET', KEYS[3], string.format('b%.0f', begun), string.format('%.0f', now) .. marked)
   local granted, tries, were = {}, {}, {}
@@ -69,17 +73,17 @@ end
 
 -- The epoch (epoch.lua): a server that nobody has looked at yet may not know of rows that have left; nor, until all have come in, may one
 -- that was looked at. Whoever still believes in an earlier epoch writes its own again first.
-local epoch = redis.call('HMGET', ARGV[5] .. ':epoch', 'id', 'n', 'quiet_until', 'servers')
-if epoch[1] and epoch[1] ~= server_id() or (ARGV[12] ~= '' and ARGV[12] ~= epoch[2]) then return { 'stop', 'epoch' } end
+local epoch = redis.call('HMGET', prefix .. ':epoch', 'id', 'n', 'quiet_until', 'servers')
+if epoch[1] and epoch[1] ~= server_id() or (my_epoch ~= '' and my_epoch ~= epoch[2]) then return { 'stop', 'epoch' } end
 if epoch[3] then return { 'wait', 500, 'epoch' } end
 
 -- The rows, still pending
 local rows, hashes, place = {}, {}, 0
-for part in string.gmatch(ARGV[2], '%d+') do
+for part in string.gmatch(wanted_rows, '%d+') do
   local i = tonumber(part)
   if is_pending_at(letters, i) then
     rows[#rows + 1] = i
-    hashes[#rows] = string.sub(ARGV[8], place * 12 + 1, place * 12 + 12)
+    hashes[#rows] = string.sub(wanted_hashes, place * 12 + 1, place * 12 + 12)
   end
   place = place + 1
 end
@@ -102,7 +106,7 @@ local function guarded(per_minute)
 end
 
 -- The quota: as many as every bucket allows. While somebody waits for a single guest, whatever comes in is theirs.
-local numbers = string.gmatch(ARGV[10], '%S+')
+local numbers = string.gmatch(bucket_numbers, '%S+')
 local function next_number() return tonumber(numbers()) end
 local wait, buckets, rate, spare, trying = 0, {}, nil, nil, 0
 if t.lane == 'b' then wait = math.max(0, (tonumber(gate[5]) or 0) - now) end
@@ -110,7 +114,7 @@ for b = 8, #KEYS do
   local amount, window, cost, kept = next_number(), next_number(), next_number(), next_number()
   local pace = window == 0
   if pace then amount, window = guarded(amount) end
-  local k = bucket_read(KEYS[b], amount, window, now, tonumber(ARGV[14]))
+  local k = bucket_read(KEYS[b], amount, window, now, answer_ms)
   -- Where our picture was wrong a list keeps a distance: somebody else is at work, or the limit is none of the kind that we take it for
   if k.learned and kept > 0 then kept = math.max(kept, amount / 20) end
   buckets[b], k.amount, k.window, k.cost, k.left, k.guarded = k, amount, window, cost, k.level - kept, pace
@@ -119,7 +123,7 @@ for b = 8, #KEYS do
   if k.learned then n = math.min(n, math.max(1, math.floor(k.rate * window / 2 / cost))) end
   if k.trying then n, trying = 1, 4 end
 end
-local need = math.min(n, tonumber(ARGV[4]))
+local need = math.min(n, worth)
 for b = 8, #KEYS do
   local k = buckets[b]
   local amount, cost = k.amount, k.cost
@@ -133,9 +137,9 @@ if wait > 0 or n < 1 then
   wait = math.max(1, wait)
   redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate))
   if t.lane == 'i' then redis.call('HSET', KEYS[4], 'first', string.format('%.0f', now + wait + 250)) end -- and a moment to come back
-  return { 'wait', wait, 'quota', redis.call('LLEN', rotation_of(ARGV[5], t.connection, t.lane)) }
+  return { 'wait', wait, 'quota', redis.call('LLEN', rotation_of(prefix, t.connection, t.lane)) }
 end
-local limit = tonumber(ARGV[3]) -- by what was begun: what Graph refuses with 429 counts too, so it is never exceeded
+local limit = daily_limit -- by what was begun: what Graph refuses with 429 counts too, so it is never exceeded
 if limit > 0 then
   local day = math.floor(now / 86400000)
   local key = KEYS[7] .. ':' .. string.format('%.0f', day)
@@ -146,20 +150,20 @@ end
 
 -- The claim on each guest: whoever sends first has it
 local chosen, known, blocked = {}, {}, {}
-local indexed, claims, owners, entries = ARGV[6] ~= '', {}, {}, {}
-local place_of, resend, settle_ms = t.job .. ':' .. t.chunk .. ':', ARGV[7] == '1', tonumber(ARGV[15])
+local indexed, claims, owners, entries = index ~= '', {}, {}, {}
+local place_of, is_resend = t.job .. ':' .. t.chunk .. ':', resend == '1'
 local inherited = {} -- row → when a deleted job's row was sent whose answer never came
 if indexed then
-  owners = redis.call('HMGET', claims_of(ARGV[6]), unpack(hashes))
-  if not resend then entries = index_read(ARGV[6], hashes, now, tonumber(ARGV[16])) end
+  owners = redis.call('HMGET', claims_of(index), unpack(hashes))
+  if not is_resend then entries = index_read(index, hashes, now, remember_ms) end
 end
 -- What the claim on a guest means for a row that is about to leave: nil, or 'waits', or 'inherits' and since when
 local function met(owner, mine)
   local at = tonumber(string.match(owner, '%d+$'))
   if string.sub(owner, 1, #mine) == mine and at >= tonumber(j[2] or 0) then return end -- its own, of an earlier try
-  local whose, since = read_claim(ARGV[5], owner)
+  local whose, since = read_claim(prefix, owner)
   if whose == 'open' or (whose == 'lost' and since <= now and now - since < settle_ms) then return 'waits' end
-  if whose == 'lost' and not resend then return 'inherits', math.min(since, now) end
+  if whose == 'lost' and not is_resend then return 'inherits', math.min(since, now) end
 end
 for k = 1, #rows do
   if #chosen == n then break end
@@ -191,19 +195,19 @@ if next(claims) then
     pairs_of[#pairs_of + 1] = hash
     pairs_of[#pairs_of + 1] = mine
   end
-  redis.call('HSET', claims_of(ARGV[6]), unpack(pairs_of))
-  redis.call('PEXPIRE', claims_of(ARGV[6]), CLAIMS_MS)
+  redis.call('HSET', claims_of(index), unpack(pairs_of))
+  redis.call('PEXPIRE', claims_of(index), CLAIMS_MS)
 end
 if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
 for i, since in pairs(inherited) do
   letters = replace_at(letters, i, 'd')
   redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'd' .. i, string.format('%.0f', since))
   redis.call('HINCRBY', KEYS[2], 'open', 1)
-  look_at(ARGV[5], t.connection, place_of .. i, now)
+  look_at(prefix, t.connection, place_of .. i, now)
 end
 n = #chosen
 -- What becomes of the row that another waits for may leave no memory: it is looked up anew before it is sent
-local is_looked_up = ARGV[11] == '1' and #blocked == 0
+local is_looked_up = was_looked_up == '1' and #blocked == 0
 if #blocked > 0 then redis.call('HDEL', KEYS[3], 'pc', 'pe') end
 if n == 0 then return { 'pass', known, blocked } end
 if limit > 0 then
@@ -214,7 +218,7 @@ end
 for b = 8, #KEYS do
   local k = buckets[b]
   bucket_take(KEYS[b], k, n * k.cost, k.amount, k.window, now)
-  if k.trying then redis.call('HSET', KEYS[b], 'c', string.format('%.0f', now + 5000)) end -- until its answer is here (works.lua)
+  if k.trying then redis.call('HSET', KEYS[b], BUCKET.closed, string.format('%.0f', now + 5000)) end -- until its answer is here (works.lua)
   if k.guarded then
     redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since), 'clean_at', string.format('%.0f', now))
   end
@@ -239,10 +243,10 @@ for k = 1, n do
   batch[#batch + 1] = letter == 'q' and i .. 'q' or i
 end
 letters, attempts = replace_all(letters, sending), replace_all(attempts, attempted)
-redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. ARGV[13])
+redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. nonce)
 if is_looked_up then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end -- as mark_checked.lua
 redis.call('HINCRBY', KEYS[2], 'open', n)
 redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate),
-  'good', ARGV[9], 'good_at', string.format('%.0f', now))
-if probation then redis.call('HSET', KEYS[4], 'flight', string.format('%s:%s:%.0f', t.job, t.chunk, number), 'flight_ticket', ARGV[1]) end
+  'good', fingerprint, 'good_at', string.format('%.0f', now))
+if probation then redis.call('HSET', KEYS[4], 'flight', string.format('%s:%s:%.0f', t.job, t.chunk, number), 'flight_ticket', ticket) end
 return { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked, table.concat(chosen, ','), table.concat(tries), table.concat(were) }

@@ -6,9 +6,10 @@
 --   process can write again), restored_ms (older than this, a ledger that nobody vouches for is taken for a restored one; 0: never), why
 --   a restored one is held    Returns {the epoch, 1 if the caller is to write its own again and then come in, beat, processes awaited,
 --   '' | 'server' | 'silence': what begins with this call, 1 if everything is held since this call}
+local me, mine, seen, lease_ms, settle_ms, journal_ms, restored_ms, why_held =
+  ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]),
+  tonumber(ARGV[7]), ARGV[8]
 local now, id = now_ms(), server_id()
-local me, mine, seen = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local lease_ms, settle_ms, journal_ms, restored_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local MARK_MS = 5000 -- a row leaves at most so long after its mark
 local FENCES = 1000000 -- more than can have been given out and lost
 local e = redis.call('HMGET', KEYS[1], 'id', 'n', 'beat', 'quiet_until', 'settle_from', 'lost_at')
@@ -24,7 +25,7 @@ local begins, held = '', 0
 local function hold(from)
   local kind = redis.call('HGET', KEYS[5], 'kind')
   if kind == 'key' or redis.call('EXISTS', KEYS[5]) == 0 then -- a lost key's ends by itself; this one must outlive it
-    redis.call('HSET', KEYS[5], 'why', ARGV[8], 'since', string.format('%.0f', now), 'kind', 'restored')
+    redis.call('HSET', KEYS[5], 'why', why_held, 'since', string.format('%.0f', now), 'kind', 'restored')
     held = 1
   end
   redis.call('HSETNX', KEYS[1], 'restored_from', string.format('%.0f', from))

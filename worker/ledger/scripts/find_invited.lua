@@ -2,8 +2,9 @@
 -- KEYS: none    ARGV: the tenant's index, 12 bytes of hash each, how long it remembers, in milliseconds
 -- The hashes' names follow from their content (`_common.lua`), so no key can be declared.
 -- Returns {place from 1, "seconds:job", ...}
-local reply, hashes = {}, hashes_of(ARGV[2])
-local found = index_read(ARGV[1], hashes, now_ms(), tonumber(ARGV[3]))
+local index, packed_hashes, remember_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local reply, hashes = {}, hashes_of(packed_hashes)
+local found = index_read(index, hashes, now_ms(), remember_ms)
 for place = 1, #hashes do
   if found[place] then
     reply[#reply + 1] = place

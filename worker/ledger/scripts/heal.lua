@@ -2,11 +2,12 @@
 -- anybody, nor may a clock that was put back. Finding nothing to do is the rule.
 -- KEYS: healed, connections, due, due-now, due-doubts, leases, offers, seats-of, offered-of, hold, workers, loading, notices
 -- ARGV: prefix, every_ms, lease_ms, offer_ms, settle_ms    Returns what was put right, 0 if nothing; false when it is too soon.
-local prefix, now, mended = ARGV[1], now_ms(), 0
-local settle_ms = tonumber(ARGV[5])
+local prefix, every_ms, lease_ms, offer_ms, settle_ms =
+  ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local now, mended = now_ms(), 0
 -- A time rather than a mark with an expiry, which would run on the clock that was put back
 local last = tonumber(redis.call('GET', KEYS[1])) or 0
-if last <= now and now - last < tonumber(ARGV[2]) then return false end
+if last <= now and now - last < every_ms then return false end
 redis.call('SET', KEYS[1], string.format('%.0f', now))
 
 -- No time lies further ahead than it can have been set: else the clock was put back meanwhile
@@ -16,8 +17,8 @@ local function cap(zset, most_ms)
     mended = mended + 1
   end
 end
-cap(KEYS[6], tonumber(ARGV[3]))
-cap(KEYS[7], tonumber(ARGV[4]))
+cap(KEYS[6], lease_ms)
+cap(KEYS[7], offer_ms)
 cap(KEYS[11], 0)
 cap(KEYS[12], 0)
 -- Where it may have been set as far ahead as anybody likes (Microsoft's Retry-After): what lies behind the last time of this was set

@@ -3,16 +3,16 @@
 -- KEYS: connection    ARGV: kind, why, fingerprint, probe_ms (0: only a person lifts it)
 -- Returns 1 when the gate changed (was open, or held for something else), 0 when it was held for this already, -1 when it stays as it was,
 --   -2 when another credential was good a moment ago.
+local kind, why, fingerprint, probe = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local f = redis.call('HMGET', KEYS[1], 'gate', 'kind', 'probe_ms', 'since', 'good', 'good_at')
-local kind, now = ARGV[1], now_ms()
+local now = now_ms()
 local GOOD_MS = 60000 -- a batch was begun with it: about as often as a connection at work begins one, and short enough for the last worker
-if kind == 'credential' and ARGV[3] ~= '' and f[5] and f[5] ~= '' and f[5] ~= ARGV[3] and now - tonumber(f[6]) < GOOD_MS then return -2 end
+if kind == 'credential' and fingerprint ~= '' and f[5] and f[5] ~= '' and f[5] ~= fingerprint and now - tonumber(f[6]) < GOOD_MS then return -2 end
 local rank = { operator = 4, abuse = 3, restored = 2 }
 if f[1] == 'held' and (rank[f[2]] or 1) > (rank[kind] or 1) then return -1 end
 local same = f[1] == 'held' and f[2] == kind
-local probe = tonumber(ARGV[4])
 if same and f[3] and probe > 0 then probe = math.min(900000, math.max(probe, tonumber(f[3]))) end
-redis.call('HSET', KEYS[1], 'gate', 'held', 'kind', kind, 'why', ARGV[2], 'fingerprint', ARGV[3], 'since', same and f[4] or string.format('%.0f', now))
+redis.call('HSET', KEYS[1], 'gate', 'held', 'kind', kind, 'why', why, 'fingerprint', fingerprint, 'since', same and f[4] or string.format('%.0f', now))
 if probe > 0 then
   redis.call('HSET', KEYS[1], 'probe_at', string.format('%.0f', now + probe), 'probe_ms', string.format('%.0f', probe))
 else

@@ -8,42 +8,47 @@
 --   the rows, each "row letter wait_ms:attempt;" without the space (wait_ms of 'd': when to look again; else 0; attempt looked up: its time; else 0),
 --   12 bytes of hash for each of them ('': no index), how long the index remembers, in milliseconds
 -- Returns {'ok' | 'folded' | 'gone', rows left to send in the chunk, rows in doubt or on the wire in it, job's state, rows taken, blob number}
-local prefix, job, chunk, connection, lane = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local batch, settle_ms, now = tonumber(ARGV[6]), tonumber(ARGV[7]), now_ms()
+local prefix, job, chunk, connection, lane, batch_name, settle_ms, outcomes, links, index, most_in_a_row,
+      most_share, row_marks, head, blobs_before, trail, keep_ms, row_changes, packed_hashes,
+      remember_ms =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9], ARGV[10],
+  tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13], ARGV[14], ARGV[15], ARGV[16], tonumber(ARGV[17]),
+  ARGV[18], ARGV[19], tonumber(ARGV[20])
+local batch, now = tonumber(batch_name), now_ms()
 local c = redis.call('HMGET', KEYS[2], 'st', 'ph', 'at')
 local letters = c[1]
 local function remember(guests)
-  if guests[1] then index_write(ARGV[10], guests, now, job, tonumber(ARGV[20])) end
+  if guests[1] then index_write(index, guests, now, job, remember_ms) end
 end
 if not letters or redis.call('EXISTS', KEYS[1]) == 0 then
   -- Deleted with rows on the wire: who was invited is known all the same, and who was not is free for other jobs
   local guests, decided, place = {}, {}, 0
-  for row, new in string.gmatch(ARGV[18], '(%d+)(%D)%d+:%d+;') do
-    local hash = string.sub(ARGV[19], place * 12 + 1, place * 12 + 12)
+  for row, new in string.gmatch(row_changes, '(%d+)(%D)%d+:%d+;') do
+    local hash = string.sub(packed_hashes, place * 12 + 1, place * 12 + 12)
     place = place + 1
     if hash ~= '' and new == 'i' then guests[#guests + 1] = hash end
     if hash ~= '' and new ~= 'd' and new ~= 'u' then decided[hash] = job .. ':' .. chunk .. ':' .. row end
   end
   remember(guests)
-  give_up_claims(ARGV[10], decided)
+  give_up_claims(index, decided)
   return { 'gone', 0, 0, 'deleted', 0, 0 }
 end
 local flight = prefix .. ':connection:' .. connection
-if batch > 0 and redis.call('HGET', flight, 'flight') == job .. ':' .. chunk .. ':' .. ARGV[6] then
+if batch > 0 and redis.call('HGET', flight, 'flight') == job .. ':' .. chunk .. ':' .. batch_name then
   redis.call('HDEL', flight, 'flight', 'flight_ticket')
 end
 local mine = batch > 0 and rows_of_batch(KEYS[2], string.format('b%.0f', batch)) or {}
 
 local marks, answered = {}, {} -- what each row's answer counts as; of those that are news, in their order
-for mark in string.gmatch(ARGV[13], '[^,]+') do marks[#marks + 1] = mark end
+for mark in string.gmatch(row_marks, '[^,]+') do marks[#marks + 1] = mark end
 -- Of a job that has ended, its cancelled rows counted as that, no look-up changes a row that was never sent
 local over = batch == 0 and redis.call('HGET', KEYS[1], 'finished_at')
 local counts, resolved, opened, taken, revived = {}, {}, 0, 0, false
 local changed = {} -- row → its new letter
 local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose it should be
 local place = 0
-for row, new, wait, attempt in string.gmatch(ARGV[18], '(%d+)(%D)(%d+):(%d+);') do
-  local i, hash = tonumber(row), string.sub(ARGV[19], place * 12 + 1, place * 12 + 12)
+for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);') do
+  local i, hash = tonumber(row), string.sub(packed_hashes, place * 12 + 1, place * 12 + 12)
   place = place + 1
   local old = changed[i] or letter_at(letters, i)
   local waiting
@@ -92,7 +97,7 @@ for row, new, wait, attempt in string.gmatch(ARGV[18], '(%d+)(%D)(%d+):(%d+);') 
 end
 letters = replace_all(letters, changed)
 remember(invited)
-give_up_claims(ARGV[10], given_up)
+give_up_claims(index, given_up)
 -- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like any lost answer
 if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, string.format('b%.0f', batch), letters, settle_ms, mine) end
 redis.call('HSET', KEYS[2], 'st', letters)
@@ -103,21 +108,20 @@ end
 for word, n in pairs(resolved) do redis.call('HINCRBY', flight, 'resolved:' .. word, n) end
 if opened ~= 0 then redis.call('HINCRBY', KEYS[1], 'open', opened) end
 local number, verb = 0, 'ok'
-if ARGV[14] ~= '' and taken > 0 and not string.find(letters, '[.qsd]')
-    and (redis.call('HGET', KEYS[2], 'no') or '0') == ARGV[15] and redis.call('HEXISTS', KEYS[2], 'rows') == 1 then
-  fold(KEYS[2], letters, ARGV[14] .. ARGV[8], ARGV[9])
-  keep_trail(prefix, job .. ':' .. chunk, ARGV[16], tonumber(ARGV[17]), now)
+if head ~= '' and taken > 0 and not string.find(letters, '[.qsd]')
+    and (redis.call('HGET', KEYS[2], 'no') or '0') == blobs_before and redis.call('HEXISTS', KEYS[2], 'rows') == 1 then
+  fold(KEYS[2], letters, head .. outcomes, links)
+  keep_trail(prefix, job .. ':' .. chunk, trail, keep_ms, now)
   verb = 'folded'
-elseif ARGV[8] ~= '' and taken > 0 then
+elseif outcomes ~= '' and taken > 0 then
   number = redis.call('HINCRBY', KEYS[2], 'no', 1)
-  redis.call('HSET', KEYS[2], 'o' .. number, ARGV[8])
-  if ARGV[9] ~= '' then redis.call('HSET', KEYS[2], 'l' .. number, ARGV[9]) end
+  redis.call('HSET', KEYS[2], 'o' .. number, outcomes)
+  if links ~= '' then redis.call('HSET', KEYS[2], 'l' .. number, links) end
 end
 
 -- A run of refusals: something is wrong with the list or the tenant, and a person decides whether the rest is to be tried
 local why
 if #answered > 0 then
-  local most, share = tonumber(ARGV[11]), tonumber(ARGV[12])
   local f = redis.call('HMGET', KEYS[1], 'run', 'heard', 'heard_refused')
   local run, heard, refused = tonumber(f[1]) or 0, tonumber(f[2]) or 0, tonumber(f[3]) or 0
   local longest = run
@@ -133,9 +137,9 @@ if #answered > 0 then
     end
   end
   redis.call('HSET', KEYS[1], 'run', run, 'heard', heard, 'heard_refused', refused)
-  if most > 0 and longest >= most then
+  if most_in_a_row > 0 and longest >= most_in_a_row then
     why = string.format('Microsoft refused %d rows in a row', longest)
-  elseif refused > share * 100 and (tonumber(f[2]) or 0) < 100 then
+  elseif refused > most_share * 100 and (tonumber(f[2]) or 0) < 100 then
     why = string.format('Microsoft refused %d of the first %d rows', refused, heard)
   end
 end
@@ -145,7 +149,6 @@ if why and state == 'running' then
   state = 'held'
   redis.call('HSET', KEYS[1], 'state', state, 'why', why .. ', so the rest of this job waits for a person: look at why (usher jobs results '
     .. job .. '), then let it go on (usher jobs resume ' .. job .. ') or end it (usher jobs cancel ' .. job .. ').')
-  local keep_ms = tonumber(ARGV[17])
   if keep_ms > 0 then note(prefix, cjson.encode({ what = 'job.held', by = 'usher', job = job, connection = connection, why = why }), keep_ms, now) end
 end
 local _, pending = string.gsub(letters, '[.q]', '')

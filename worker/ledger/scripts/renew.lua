@@ -1,10 +1,11 @@
 -- Renews leases. One that has expired, even if nobody has noticed yet, is not brought back.
 -- KEYS: leases    ARGV: lease_ms, ticket, ticket, ...    Returns the tickets that are lost.
+local lease_ms = tonumber(ARGV[1])
 local now, lost = now_ms(), {}
 for i = 2, #ARGV do
   local ends = redis.call('ZSCORE', KEYS[1], ARGV[i])
   if ends and tonumber(ends) > now then
-    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[1]), ARGV[i])
+    redis.call('ZADD', KEYS[1], now + lease_ms, ARGV[i])
   else
     lost[#lost + 1] = ARGV[i]
   end

@@ -1,6 +1,7 @@
 -- Takes tokens for reads, all or none. KEYS: bucket, ...    ARGV: tokens, then amount, window_ms of each and how much of it is left alone
 -- Returns 0 when taken, else the milliseconds to wait.
-local now, tokens, wait, buckets = now_ms(), tonumber(ARGV[1]), 0, {}
+local tokens = tonumber(ARGV[1])
+local now, wait, buckets = now_ms(), 0, {}
 for b = 1, #KEYS do
   local amount, window, kept = tonumber(ARGV[3 * b - 1]), tonumber(ARGV[3 * b]), tonumber(ARGV[3 * b + 1])
   local k = bucket_read(KEYS[b], amount, window, now)

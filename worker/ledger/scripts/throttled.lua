@@ -7,9 +7,11 @@
 -- KEYS: connection, bucket, bucket, ...
 -- ARGV: wait_ms, why, rows refused, rows begun after them, ms since they were begun, rows of a batch, then amount, window_ms, cost of each bucket
 -- Returns {milliseconds until the next try, 1 when this is a new 429 rather than one more of the last}
+local wait_ms, why, refused, since, elapsed, batch =
+  tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]),
+  tonumber(ARGV[6])
 local now = now_ms()
-local wait, refused, since = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local elapsed, batch = tonumber(ARGV[5]), tonumber(ARGV[6])
+local wait = wait_ms
 local key, k, new = nil, nil, 1
 for b = 2, #KEYS do
   local a = 7 + (b - 2) * 3
@@ -21,19 +23,19 @@ for b = 2, #KEYS do
   end
 end
 if k then
-  local f = redis.call('HMGET', key, 'e', 'en', 'a')
+  local f = redis.call('HMGET', key, BUCKET.refused_at, BUCKET.taken_then, BUCKET.counted_from)
   local full = k.amount / k.window
   local taken = k.taken - refused * k.cost
   local least = -0.8 * k.amount -- where Graph's own account ends: 1.8 of the limit
-  redis.call('HSET', key, 'n', string.format('%.3f', taken), 'e', string.format('%.0f', now))
+  redis.call('HSET', key, BUCKET.taken, string.format('%.3f', taken), BUCKET.refused_at, string.format('%.0f', now))
   if f[1] and now - elapsed < tonumber(f[1]) and now >= tonumber(f[1]) then
     new = 0
     bucket_store(key, math.max(least, k.level - refused * k.cost), k.window, now)
   else
     local before, at = taken - since * k.cost, now - elapsed / 2 -- when it was empty, on Graph's side
     local nothing = f[2] and before <= tonumber(f[2])
-    redis.call('HSET', key, 'en', string.format('%.3f', before))
-    if nothing then redis.call('HSET', key, 'p', '1') end
+    redis.call('HSET', key, BUCKET.taken_then, string.format('%.3f', before))
+    if nothing then redis.call('HSET', key, BUCKET.trying, '1') end
     local kind, count, began = string.match(f[3] or '', '^(%a) (%S+) (%S+)$')
     local from_full = kind ~= 'e'
     if not nothing or from_full then
@@ -43,8 +45,9 @@ if k then
       local rate = (came + k.rate * weight) / (span + weight)
       -- A full bucket of fixed windows looks like one into which nothing comes
       if from_full then rate = math.max(rate, k.rate / 2) end
-      redis.call('HSET', key, 'r', string.format('%.12f', math.max(full / 100, math.min(full, rate))), 'rt', string.format('%.0f', now),
-        'u', string.format('%.6f', from_full and not k.learned and 0.3 or 0.1 * weight / (span + weight)), 'a', string.format('e %.3f %.0f', before, at))
+      redis.call('HSET', key, BUCKET.rate, string.format('%.12f', math.max(full / 100, math.min(full, rate))), BUCKET.rate_at, string.format('%.0f', now),
+        BUCKET.doubt, string.format('%.6f', from_full and not k.learned and 0.3 or 0.1 * weight / (span + weight)),
+        BUCKET.counted_from, string.format('e %.3f %.0f', before, at))
       k.rate = math.max(full / 100, math.min(full, rate))
     end
     local reserve = math.min(2 * batch * k.cost, k.amount / 4)
@@ -53,14 +56,14 @@ if k then
     bucket_store(key, k.level, k.window, now)
     wait = math.max(wait, math.ceil((k.cost - k.level) / k.rate))
   end
-  local closed = now + tonumber(ARGV[1])
-  if closed > k.closed then redis.call('HSET', key, 'c', string.format('%.0f', closed)) end
+  local closed = now + wait_ms
+  if closed > k.closed then redis.call('HSET', key, BUCKET.closed, string.format('%.0f', closed)) end
 end
 local till = now + wait
 local before = tonumber(redis.call('HGET', KEYS[1], 'closed_until') or 0)
 if before < till then
   redis.call('HINCRBY', KEYS[1], 'closed_ms', string.format('%.0f', till - math.max(now, before)))
-  redis.call('HSET', KEYS[1], 'closed_until', string.format('%.0f', till), 'closed_why', ARGV[2])
+  redis.call('HSET', KEYS[1], 'closed_until', string.format('%.0f', till), 'closed_why', why)
 end
 redis.call('HDEL', KEYS[1], 'clean_since', 'clean_at')
 redis.call('HINCRBY', KEYS[1], 'throttled', 1)

@@ -3,15 +3,15 @@
 -- ARGV: prefix, worker, its seats (0: it is leaving), worker_ttl_ms, offer_ms, settle_ms, most offers a tick, batch size, schema version
 -- Returns {milliseconds until something known is due (-1: nothing; -2: the ledger is a newer one, nothing was touched), freed leases, freed offers, ticket, chunks of its job, ticket, ...}
 -- It reads on from what it finds (a due connection's jobs), so it names keys beyond KEYS, all under the one prefix.
+local prefix, worker, seats, worker_ttl, offer_ms, settle_ms, most, batch, version =
+  ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]),
+  tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 
-local prefix, worker, seats = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local worker_ttl, offer_ms, settle_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local most, batch = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()
 local K = { workers = KEYS[1], worker_seats = KEYS[2], leases = KEYS[3], offers = KEYS[4], due = KEYS[5], due_now = KEYS[6],
             due_doubts = KEYS[7], seats_of = KEYS[8], offered_of = KEYS[9], fence = KEYS[10], hold = KEYS[11] }
 
-if tonumber(redis.call('GET', KEYS[12]) or 0) > tonumber(ARGV[9]) then return { -2, 0, 0 } end
+if tonumber(redis.call('GET', KEYS[12]) or 0) > version then return { -2, 0, 0 } end
 
 -- Who is here
 if seats > 0 then

@@ -4,8 +4,9 @@
 -- rows explain is left as it is: those on the wire, what came in since the answer was given, and that Graph shows whole hundredths.
 -- KEYS: bucket, ...    ARGV: share used (1.0: all), rows begun since, milliseconds since the mark, rows of a chunk, rows of a batch,
 --   then amount, window_ms, cost and whether it can be meant (0/1) of each bucket    Returns how many were lowered.
-local now, share, since = now_ms(), tonumber(ARGV[1]), tonumber(ARGV[2])
-local elapsed, chunk, batch = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local share, since, elapsed, chunk, batch =
+  tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local now = now_ms()
 local HALF_HUNDREDTH = 0.005
 local levels = {}
 for b = 1, #KEYS do
@@ -23,7 +24,7 @@ for b = 1, #KEYS do
   if ARGV[a + 3] == '1' and amount / cost > 10 * batch then -- in a smaller one our own rows on the wire weigh more than what is shown
     local left = (1 - share) * amount - since * cost
     local reserve = math.min(chunk * cost, amount / 20)
-    local kept = (tonumber(redis.call('HGET', KEYS[b], 'x')) or 0) > now
+    local kept = (tonumber(redis.call('HGET', KEYS[b], BUCKET.kept_until)) or 0) > now
     local explained = levels[b] <= (1 - share + HALF_HUNDREDTH + elapsed / window) * amount
     if kept or not explained and levels[b] - left > chunk * cost then
       left = math.max(left - reserve, -reserve)
@@ -31,7 +32,7 @@ for b = 1, #KEYS do
     end
     if left < levels[b] and (kept or not explained) then
       bucket_store(KEYS[b], left, window, now)
-      if kept then redis.call('HSET', KEYS[b], 'x', string.format('%.0f', now + window)) end
+      if kept then redis.call('HSET', KEYS[b], BUCKET.kept_until, string.format('%.0f', now + window)) end
       lowered = lowered + 1
     end
   end

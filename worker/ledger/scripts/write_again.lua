@@ -3,14 +3,16 @@
 -- given up as absent meanwhile only costs one more look-up. (Attempts are kept as a digit, which stops at 9: they tell no two marks apart.)
 -- KEYS: job, chunk, leases    ARGV: prefix, ticket, batch, its time, settle_ms, its call's nonce, the tenant's index, then row, attempt, letter before ('q': without mail), 12 bytes of hash ('': not in the index), ...
 -- Returns how many were marked. Where the lease is lost too, nobody may be left to record the answer: they are in doubt at once.
-local prefix, t, now = ARGV[1], parse_ticket(ARGV[2]), now_ms()
+local prefix, ticket, batch_name, marked_at, settle_ms, nonce, index =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
+local t, now = parse_ticket(ticket), now_ms()
 local c = redis.call('HMGET', KEYS[2], 'st', 'at', 'nb')
 local letters, attempts = c[1], c[2]
 if not letters or redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if not attempts or attempts == '' then attempts = string.rep('0', #letters) end
-local ends = redis.call('ZSCORE', KEYS[3], ARGV[2])
+local ends = redis.call('ZSCORE', KEYS[3], ticket)
 local leased = ends and tonumber(ends) > now
-local batch, marked = { ARGV[4] }, 0
+local batch, marked = { marked_at }, 0
 for a = 8, #ARGV, 4 do
   local i, attempt, hash = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), ARGV[a + 3]
   if is_pending(letter_at(letters, i)) then
@@ -20,18 +22,18 @@ for a = 8, #ARGV, 4 do
     if leased then
       batch[#batch + 1] = ARGV[a] .. (ARGV[a + 2] == 'q' and 'q' or '')
     else
-      redis.call('HSET', KEYS[2], 'd' .. ARGV[a], ARGV[4])
-      look_at(prefix, t.connection, string.format('%s:%s:%d', t.job, t.chunk, i), tonumber(ARGV[4]) + tonumber(ARGV[5]))
+      redis.call('HSET', KEYS[2], 'd' .. ARGV[a], marked_at)
+      look_at(prefix, t.connection, string.format('%s:%s:%d', t.job, t.chunk, i), tonumber(marked_at) + settle_ms)
     end
-    local owner = hash ~= '' and redis.call('HGET', claims_of(ARGV[7]), hash)
+    local owner = hash ~= '' and redis.call('HGET', claims_of(index), hash)
     if hash ~= '' and not (owner and read_claim(prefix, owner)) then
-      redis.call('HSET', claims_of(ARGV[7]), hash, string.format('%s:%s:%d:%s', t.job, t.chunk, i, ARGV[4]))
-      redis.call('PEXPIRE', claims_of(ARGV[7]), CLAIMS_MS)
+      redis.call('HSET', claims_of(index), hash, string.format('%s:%s:%d:%s', t.job, t.chunk, i, marked_at))
+      redis.call('PEXPIRE', claims_of(index), CLAIMS_MS)
     end
   end
 end
 if marked == 0 then return 0 end
-redis.call('HSET', KEYS[2], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', math.max(tonumber(c[3] or 0), tonumber(ARGV[3]))))
-if leased then redis.call('HSET', KEYS[2], 'b' .. ARGV[3], table.concat(batch, ',') .. ';' .. ARGV[6]) end
+redis.call('HSET', KEYS[2], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', math.max(tonumber(c[3] or 0), tonumber(batch_name))))
+if leased then redis.call('HSET', KEYS[2], 'b' .. batch_name, table.concat(batch, ',') .. ';' .. nonce) end
 redis.call('HINCRBY', KEYS[1], 'open', marked)
 return marked
