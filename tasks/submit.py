@@ -22,14 +22,15 @@ from redis.exceptions import OutOfMemoryError
 from tasks.lists.duplicates import SeenAddresses
 from tasks.rows.row import BadRow, ValidRow
 from worker.addresses import fold_address
-from worker.channels import INVITE, name_channel
+from worker.channels import INVITE
 from worker.errors import LedgerFull
 from worker.ledger.approval import explain
 from worker.ledger.jobs import Jobs
 from worker.ledger.loading import Loading
 from worker.ledger.model import JobState, Lane, Options, Outcome, RowState
 from worker.ledger.notices import Notices
-from worker.operations.invite import wants_mail
+from worker.operations.operation import MAILED, Channel
+from worker.operations.registry import find_operation
 from worker.store.client import REFUSE_AT, read_memory
 
 if TYPE_CHECKING:
@@ -123,12 +124,12 @@ async def load(
     Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then the job pauses. `info["notify"]`: who is told of it, else whom its connection names. Raises what reading
     the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed; redis-py's errors pass.
     """
-    options = options or Options()
+    options, channel = options or Options(), Channel(connection, find_operation(operation))
     left = iter(rows)
     try:
         loading = await jobs.create(
             job,
-            name_channel(connection.name, operation),
+            channel.name,
             lane,
             options=options,
             info=info,
@@ -146,7 +147,7 @@ async def load(
         if told:
             whose = (info or {}).get("notify_from", "") if named else ""
             await Notices(jobs.client, jobs.keys).watch(job, told, whose)
-        await _fill(jobs, loaded, left, connection, options)
+        await _fill(jobs, loaded, left, channel, options)
     except OutOfMemoryError:
         await jobs.delete(job)
         raise await _full(jobs, loaded.rows + sum(1 for _ in left), _bytes_a_row(loading)) from None
@@ -160,13 +161,13 @@ async def _fill(
     jobs: Jobs,
     loaded: Loaded,
     rows: Iterator[ValidRow | BadRow],
-    connection: Connection,
+    channel: Channel,
     options: Options,
 ) -> None:
     """Put the rows into the ledger as they come. Raises `OutOfMemoryError` before their outcomes could fill what Redis has left."""
     seen = SeenAddresses()
     for row in rows:
-        _put(loaded, row, seen, connection, options)
+        _put(loaded, row, seen, channel, options)
         if loaded.rows % _WRITE_EVERY == 0:
             await jobs.write(loaded.loading)
         if loaded.rows % _LOOK_EVERY == 0:
@@ -201,10 +202,11 @@ def _put(
     loaded: Loaded,
     row: ValidRow | BadRow,
     seen: SeenAddresses,
-    connection: Connection,
+    channel: Channel,
     options: Options,
 ) -> None:
     loaded.rows += 1
+    connection = channel.connection
     if isinstance(row, BadRow):
         loaded.bad_count += 1
         if len(loaded.bad) < _SHOWN_BAD:
@@ -228,7 +230,7 @@ def _put(
         loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message))
         return
     loaded.to_send += 1
-    loaded.mails += wants_mail(values, connection, options)
+    loaded.mails += channel.operation.mail(values, connection, options) == MAILED
     text = values.get("message") or options.message
     loaded.with_message += bool(text)
     loaded.language_ignored += bool(text and (values.get("language") or options.language))

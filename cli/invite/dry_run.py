@@ -19,8 +19,7 @@ from tasks.rows.domain_slips import describe_domains
 from worker.channels import INVITE
 from worker.directory.rules import fetch_rules
 from worker.operations.foreseen import Would
-from worker.operations.invite import wants_mail
-from worker.operations.operation import Channel
+from worker.operations.operation import MAILED, Channel
 from worker.operations.registry import find_operation
 from worker.operations.tenant_rules import TenantRules
 
@@ -90,7 +89,7 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
             ended_before = row.foreseen.code in ("invalid_row", "duplicate") or (
                 row.foreseen.code == "blocked_domain" and not row.foreseen.by_graph
             )
-            mail = not ended_before and wants_mail(row.row, connection, request.options)
+            mail = not ended_before and channel.operation.mail(row.row, connection, request.options) == MAILED
             forecast.add(row, ended_before, mail)
             if kept is not None:
                 kept.add(row)

@@ -15,8 +15,7 @@ from tasks.forecast.rows import Foresight
 from worker.channels import INVITE
 from worker.errors import UsherError
 from worker.operations.foreseen import Would
-from worker.operations.invite import wants_mail
-from worker.operations.operation import Channel
+from worker.operations.operation import MAILED, Channel
 from worker.operations.registry import find_operation
 from worker.operations.tenant_rules import TenantRules
 
@@ -45,7 +44,8 @@ async def look_ahead(services: Services, connection: Connection, loaded: Loaded,
     """Look whose guests are there already. What cannot be looked up, or not soon, counts as to be sent, at most."""
     if loaded.rows > SHORT_ROWS or not loaded.to_send:
         return Ahead(loaded, at_most=bool(loaded.to_send))
-    foresight = Foresight(services, Channel(connection, find_operation(INVITE)), TenantRules(), options)
+    channel = Channel(connection, find_operation(INVITE))
+    foresight = Foresight(services, channel, TenantRules(), options)
     counts: Counter[Would] = Counter()
     mails = members = 0
     try:
@@ -53,7 +53,7 @@ async def look_ahead(services: Services, connection: Connection, loaded: Loaded,
             async for one in foresight.rows(loaded.job):
                 counts[one.foreseen.would] += 1
                 if one.foreseen.would is Would.DO:
-                    mails += wants_mail(one.row, connection, options)
+                    mails += channel.operation.mail(one.row, connection, options) == MAILED
                     members += one.row.get("user_type") == "Member"
     except (TimeoutError, UsherError):
         return Ahead(loaded)

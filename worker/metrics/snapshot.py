@@ -146,8 +146,9 @@ class Observer:
         for name in names:
             fields, above, doubts, members, blocked = (next(replies) for _ in range(5))
             levels = [next(replies) for _ in buckets[name]]
-            held = all_held or _hold_of_all(*above)
-            look = found[name] = _read_connection(fields, held, bool(blocked), now_ms)
+            look = found[name] = _read_connection(fields, all_held, bool(blocked), now_ms)
+            look.held = look.held or _hold_of_all(*above)
+            look.is_open = look.is_open and not look.held
             for bucket, level in zip(buckets[name], levels, strict=True):
                 kind, is_closed = bucket.scope.partition(":")[0], int(level[2] or 0) > now_ms
                 look.levels[kind] = _read_level(bucket, level, now_ms)

@@ -16,7 +16,7 @@ from worker.ledger.quota import invitation_buckets
 from worker.operations.invite_forecast import foresee_answer
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE
-from worker.operations.operation import Asked, Attempt, Call, Look
+from worker.operations.operation import MAILED, Asked, Attempt, Call, Look
 
 if TYPE_CHECKING:
     from config import Connection, Settings
@@ -100,7 +100,7 @@ class Invite:
 
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
         """Say whether Graph was asked to send its mail."""
-        return "requested" if not silent and wants_mail(row, connection, options) else "none"
+        return MAILED if not silent and wants_mail(row, connection, options) else "none"
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:
         """Say why nobody can find out: the app may not look, or what the app sees says nothing."""

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from worker.operations.tenant_rules import TenantRules
 
 
+MAILED = "requested"
+"""What `Operation.mail` says of a row that somebody is mailed for."""
+
+
 class Look(Enum):
     """A look says whether the directory is asked for a chunk's guests before the chunk's first send."""
 

@@ -200,8 +200,9 @@ class Reactions:
             wait_s = await self.seat_wait.wait(channel.name, grant.wait_s)
             return None if wait_s is None else Stop(Rest.QUOTA, wait_s)
         if grant.why is Rest.DAILY_LIMIT:
+            limit = channel.operation.daily_limit(channel.connection)
             why = (
-                f"The daily limit of {channel.connection.daily_limit} invitations is reached; the rest goes out after midnight UTC, "
+                f"The daily limit of {limit} invitations is reached; the rest goes out after midnight UTC, "
                 "unless whoever runs usher raises daily_limit of this connection."
             )
             await self._hold(channel.name, HoldReason.DAILY_LIMIT, why, try_s=min(grant.wait_s, _DAILY_LIMIT_S))
