@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -245,6 +245,35 @@ def test_many_commands_at_once_start_one_stack(stack: Stack) -> None:
         for command in commands:
             command.communicate()
     eventually(stack.is_gone)
+
+
+def test_of_commands_with_other_settings_at_once_one_runs_its_worker(stack: Stack) -> None:
+    """Whoever is first has the worker, and the others are told who: nobody ends it in the instant before it is used."""
+    code = (
+        "import sys, json\n"
+        "from worker.stack.attachment import attach\n"
+        "from worker.stack.environment import Commands\n"
+        "from worker.stack.folders import StackError\n"
+        "try:\n"
+        "    with attach('worker', commands=Commands(worker=tuple(json.loads(sys.argv[1])))) as held:\n"
+        "        print('runs', held.keep(), flush=True); sys.stdin.read(); print(held.keep(), flush=True)\n"
+        "except StackError as error:\n"
+        "    print(error, flush=True)\n"
+    )
+    argv = [sys.executable, "-c", code, json.dumps(stack.commands.worker)]
+    with stack.attach(), ExitStack() as ending:
+        commands = []
+        for mark in "abcd":
+            env = stack.env | {"PYTHONPATH": str(ROOT), "USHER_MARK": mark}
+            made = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            ending.callback(made.communicate)
+            commands.append(made)
+        told = {command.pid: _line(command) for command in commands}
+        (first,) = (command for command in commands if told[command.pid] == "runs []")
+        for pid in told.keys() - {first.pid}:
+            assert f"Another usher command (process {first.pid}) runs its worker" in told[pid], told
+            assert "(USHER_MARK)" in told[pid]
+        assert first.communicate()[0] == "[]\n", "its worker was left alone"
 
 
 def test_a_killed_command_is_noticed(stack: Stack) -> None:

@@ -1,7 +1,9 @@
-"""A command's hold on the private stack: attach, and it runs; leave, and it ends by itself soon after.
+"""A command's hold on the private stack: attach, and it runs; leave, and it ends by itself soon
+after.
 
-However many commands come at once, one starts each role: the one that gets its lock (`launch`). Where a role's supervisor was killed, the
-next look of any command that needs it starts another on the same data.
+However many commands come at once, one starts each role: the one that gets its lock (`launch`).
+Where a role's supervisor was killed, the next look of any command that needs it starts another on
+the same data.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ Need = Literal["server", "worker"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What runs of a private stack. `pid` is the server's supervisor's; `mode` is "foreground" while `usher up` runs."""
+    """What runs of a private stack. `pid` is the server's supervisor's; `mode` is "foreground"
+    while `usher up` runs."""
 
     pid: int
     mode: Mode
@@ -35,7 +38,8 @@ class Status:
 
 
 class Attachment:
-    """An open hold on roles, the server first. A context manager; `close` leaves. Not for use from two threads at once.
+    """An open hold on roles, the server first. A context manager; `close` leaves. Not for use from
+    two threads at once.
 
     `needs`: what is to stay up while it runs, started or not.
     """
@@ -66,8 +70,6 @@ class Attachment:
             self._seen[role] = found = self._launcher.bring_up(role, self.urls)
             if role == "server":
                 self.urls = private_urls(Path(found.socket), self._key_path)
-            if role == "worker":
-                self._presence.say_uses(found.pid)
 
     @property
     def supervisor_pid(self) -> int:
@@ -97,7 +99,8 @@ class Attachment:
     def keep(self) -> list[str]:
         """Call now and then: sentences about children that ended unasked, since the last call.
 
-        Starts what is gone when a supervisor was killed (blocks until it is of use, or raises `StackError`). Otherwise returns at once.
+        Starts what is gone when a supervisor was killed (blocks until it is of use, or raises
+        `StackError`). Otherwise returns at once.
         """
         notices: list[str] = []
         for role, seen in list(self._seen.items()):
@@ -133,10 +136,12 @@ def attach(
     sandbox: bool = False,
     commands: Commands | None = None,
 ) -> Attachment:
-    """Hold the private stack up: the server for a command that reads, the worker too for one that runs a job.
+    """Hold the private stack up: the server for a command that reads, the worker too for one that
+    runs a job.
 
-    `sandbox` (with need "worker") has the sandbox running as well. Blocks until what is needed is up. Raises `StackError`, a sentence,
-    when that fails or takes longer than 20 s where nothing says why.
+    `sandbox` (with need "worker") has the sandbox running as well. Blocks until what is needed is
+    up. Raises `StackError`, a sentence, when that fails or takes longer than 20 s where nothing
+    says why.
     """
     if sandbox and need != "worker":
         raise ValueError("the sandbox runs beside a worker")
@@ -151,7 +156,8 @@ def attach(
 
 
 def read_status(env: Mapping[str, str] = os.environ) -> Status | None:
-    """What runs of the stack of this environment; None when no server is kept. Starts nothing, makes nothing."""
+    """What runs of the stack of this environment; None when no server is kept. Starts nothing,
+    makes nothing."""
     folders = find_folders(env)
     found = {role: said for role in ROLES if (said := read_supervision(folders, role)) is not None}
     if "server" not in found:
@@ -164,7 +170,8 @@ def read_status(env: Mapping[str, str] = os.environ) -> Status | None:
 
 
 def is_up(env: Mapping[str, str] = os.environ) -> bool:
-    """Whether `usher up` runs, with a worker: then a job may be left running without a command beside it."""
+    """Whether `usher up` runs, with a worker: then a job may be left running without a command
+    beside it."""
     status = read_status(env)
     return status is not None and status.mode == "foreground" and "worker" in status.children
 
@@ -173,9 +180,11 @@ _held: Attachment | None = None
 
 
 def ensure_server(env: Mapping[str, str] = os.environ) -> Urls:
-    """The private server's URLs for a process without a Redis URL, such as a plain `celery -A worker worker`; holds it from then on.
+    """The private server's URLs for a process without a Redis URL, such as a plain `celery -A
+    worker worker`; holds it from then on.
 
-    Starts the server when it does not run. The hold lasts as long as the process. Raises `StackError`.
+    Starts the server when it does not run. The hold lasts as long as the process. Raises
+    `StackError`.
     """
     global _held
     if _held is None:
@@ -184,5 +193,6 @@ def ensure_server(env: Mapping[str, str] = os.environ) -> Urls:
 
 
 def keep_server() -> list[str]:
-    """`Attachment.keep` for the hold of `ensure_server`; nothing where there is none. Call it on a timer."""
+    """`Attachment.keep` for the hold of `ensure_server`; nothing where there is none. Call it on a
+    timer."""
     return [] if _held is None else _held.keep()

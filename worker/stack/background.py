@@ -1,6 +1,9 @@
-"""One role's supervisor in a process of its own, for as long as commands need it. People who want it to stay use `usher up`.
+"""One role's supervisor in a process of its own, for as long as commands need it. People who want
+it to stay use `usher up`.
 
-python -m worker.stack.background ROLE --lock-fd N      started by `launch`, which took the lock and passes it on
+python -m worker.stack.background ROLE --lock-fd N
+
+`launch` starts it, which took the lock and passes it on.
 """
 
 from __future__ import annotations
@@ -20,16 +23,18 @@ from worker.stack.private import build_server_spec
 from worker.stack.processes import ChildSpec
 from worker.stack.sandboxed import build_sandbox_spec
 from worker.stack.server_program import choose_server_program
-from worker.stack.supervisor import build_program_spec, supervise
+from worker.stack.supervisor import Supervisor, build_program_spec
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Leave the process that started us, and run the role. Returns 1 when it could not be run; its lock's note says why then."""
+    """Leave the process that started us, and run the role. Returns 1 when it could not be run; its
+    lock's note says why then."""
     parser = argparse.ArgumentParser(prog="python -m worker.stack.background", description="Run usher's private stack.")
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--lock-fd", type=int, required=True, help="a descriptor that holds the supervisor's lock")
     options = parser.parse_args(argv)
-    # A second fork, so that the command that started us is not our parent: it need not wait for us, and we cannot become its zombie.
+    # A second fork, so that the command that started us is not our parent: it need not wait for us,
+    # and we cannot become its zombie.
     if os.fork():
         os._exit(0)
     os.umask(0o077)
@@ -43,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         start = (read_note(lock.path) or {})["start"]
         spec = _build_spec(options.role, folders, start["argv"])
-        asyncio.run(supervise(folders, lock, options.role, {options.role: spec}, os.environ))
+        asyncio.run(Supervisor(folders, lock, options.role, {options.role: spec}, os.environ).run())
         lock.clear_note()
     except StackError as error:
         logging.getLogger("usher.stack").error("%s", error)

@@ -1,8 +1,10 @@
 """What a command wants its worker to run with, and whether a worker that runs already has it.
 
-The worker of the private stack outlives the command that started it, so the next command may come with another configuration file or
-another secret in its environment. An `Order` carries the environment itself (it becomes the supervisor's, never a file) and what has to be
-the same for both commands to share one worker. Of this a supervisor's note holds *marks*: salted, slow hashes, gone when it ends.
+The worker of the private stack outlives the command that started it, so the next command may come
+with another configuration file or another secret in its environment. An `Order` carries the
+environment itself (it becomes the supervisor's, never a file) and what has to be the same for both
+commands to share one worker. Of this a supervisor's note holds *marks*: salted, slow hashes, gone
+when it ends.
 """
 
 from __future__ import annotations
@@ -28,20 +30,23 @@ FILE_TEXT = "what stands in the configuration file"
 """These two marks are no variable's name."""
 
 _HASH_ROUNDS = 10_000
-"""Some milliseconds a mark: a secret that could be guessed from its mark costs its finder as much as from a file of passwords."""
+"""Some milliseconds a mark: a secret that could be guessed from its mark costs its finder as much
+as from a file of passwords."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _REFERENCE = re.compile(r"""\benv:([A-Za-z_][A-Za-z0-9_]*)""")
 _RELATIVE_FILE = re.compile(r"""\bfile:([^/,"\]][^,"\]]*)""")
 _CONFIG = "USHER_CONFIG"
 _OUR_OWN = frozenset({_CONFIG, "USHER_STATE_DIR", "USHER_GRACE_S", "USHER_ALIVE_FILE", "USHER_ACTOR"})
-# What a process of the stack, or one attached to it, may have put into its own environment: the stack's to say, not a command's.
+# What a process of the stack, or one attached to it, may have put into its own environment: the
+# stack's to say, not a command's.
 _FROM_STACK = frozenset({"USHER_REDIS_URL", "USHER_PRIVATE"})
 _TRUST = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
 _PROXIES = frozenset(
     spelt for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY") for spelt in (name, name.lower())
 )
-# What a process of the stack needs of its environment when it is not the one that runs a connection's work: no secret among it.
+# What a process of the stack needs of its environment when it is not the one that runs a
+# connection's work: no secret among it.
 _PLAIN = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "USHER_GRACE_S"})
 _PLAIN_STARTS = ("LC_", "XDG_", "PYTHON", "COVERAGE_", "LD_", "DYLD_", "USHER_SANDBOX_")
 
@@ -76,7 +81,8 @@ class Order:
     shared: Mapping[str, str] = field(repr=False)
     """Name → value of what has to be the same, absent included."""
     secrets: Mapping[str, str] = field(repr=False)
-    """Variable that the configuration refers to → value. A command without it can use a worker that has it."""
+    """Variable that the configuration refers to → value. A command without it can use a worker that
+    has it."""
     makes_key: bool = True
     """Whether embedded mode's own ledger key is used: no other is configured."""
 
@@ -88,9 +94,11 @@ class Order:
 
 
 def build_order(env: Mapping[str, str], folders: Folders, commands: Commands) -> Order:
-    """Everything that a worker needs to see the world as a command in this environment and the current folder does.
+    """Everything that a worker needs to see the world as a command in this environment and the
+    current folder does.
 
-    The worker runs in the state folder, so what is relative to the current folder is made absolute here.
+    The worker runs in the state folder, so what is relative to the current folder is made absolute
+    here.
     """
     config = find_file(env, None)
     carried = {name: _make_absolute(name, value) for name, value in env.items() if name not in _FROM_STACK}
@@ -114,7 +122,8 @@ def build_order(env: Mapping[str, str], folders: Folders, commands: Commands) ->
 
 
 def find_differences(running: Mapping[str, Any], wanted: Order) -> list[str]:
-    """Names of what a running worker would have to be restarted for, sorted; empty when the command can use it as it is.
+    """Names of what a running worker would have to be restarted for, sorted; empty when the command
+    can use it as it is.
 
     `running` is what `Order.describe` said of it.
     """
@@ -125,14 +134,16 @@ def find_differences(running: Mapping[str, Any], wanted: Order) -> list[str]:
 
 
 def tell_differences(running: Mapping[str, Any], wanted: Order, names: Sequence[str]) -> str:
-    """Say what differs: a variable by its name, without its value; the configuration file by both paths, for it may be found, not named."""
+    """Say what differs: a variable by its name, without its value; the configuration file by both
+    paths, for it may be found, not named."""
     theirs, ours = running["config"], wanted.env.get(_CONFIG)
     files = f"the file {theirs}, here {ours or 'none'}" if theirs else f"no configuration file, here {ours}"
     return ", ".join(files if name == _CONFIG else name for name in names)
 
 
 def build_stack_variables(urls: Urls) -> dict[str, str]:
-    """The variables by which `config.load_settings` sees the private server: its URL, its key, and that it is private."""
+    """The variables by which `config.load_settings` sees the private server: its URL, its key, and
+    that it is private."""
     variables = {"USHER_REDIS_URL": urls.redis_url, "USHER_PRIVATE": "1"}
     if urls.key_path is not None:
         # A list in JSON: as plain text, a comma in the path would end the reference.
@@ -146,9 +157,11 @@ def build_worker_env(order: Order, folders: Folders, urls: Urls) -> dict[str, st
 
 
 def build_watcher_env(order: Order, folders: Folders, urls: Urls, *more: str) -> dict[str, str]:
-    """The environment of beat and Flower, which sign in nowhere: an allow list, with usher's settings and none of the secrets they refer to.
+    """The environment of beat and Flower, which sign in nowhere: an allow list, with usher's
+    settings and none of the secrets they refer to.
 
-    `more`: what else may begin a variable's name. The one secret among them is what a broker's URL of its own refers to.
+    `more`: what else may begin a variable's name. The one secret among them is what a broker's URL
+    of its own refers to.
     """
     secrets = order.secrets.keys() - _find_broker_variables(order.env)
     kept = {
@@ -161,19 +174,22 @@ def build_watcher_env(order: Order, folders: Folders, urls: Urls, *more: str) ->
 
 
 def build_plain_env(env: Mapping[str, str], folders: Folders) -> dict[str, str]:
-    """The environment of the supervisor and the server: what a program needs to run, and none of the command's secrets."""
+    """The environment of the supervisor and the server: what a program needs to run, and none of
+    the command's secrets."""
     kept = {name: value for name, value in env.items() if name in _PLAIN or name.startswith(_PLAIN_STARTS)}
     return kept | _find_ourselves(env, folders)
 
 
 def _find_ourselves(env: Mapping[str, str], folders: Folders) -> dict[str, str]:
-    """The same state folder from any working folder, and our packages first (children start with `-P`: not from that folder)."""
+    """The same state folder from any working folder, and our packages first (children start with
+    `-P`: not from that folder)."""
     path = os.pathsep.join([str(_ROOT), *(entry for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry)])
     return {"USHER_STATE_DIR": str(folders.state), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def _make_absolute(name: str, value: str) -> str:
-    """A variable's value with the paths in it made absolute, where it is one of those that hold paths."""
+    """A variable's value with the paths in it made absolute, where it is one of those that hold
+    paths."""
     if name in _TRUST or (name.startswith("USHER_CONNECTIONS__") and name.endswith("__CA_FILE")):
         return str(make_absolute(value)) if value else value
     if name.startswith("USHER_") and value.startswith(("file:", "[")):

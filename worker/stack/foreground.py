@@ -1,4 +1,5 @@
-"""`usher up`: the worker's supervisor in this process, with beat and Flower beside it, until it is told to end."""
+"""`usher up`: the worker's supervisor in this process, with beat and Flower beside it, until it is
+told to end."""
 
 from __future__ import annotations
 
@@ -15,14 +16,15 @@ from worker.stack.folders import StackError, find_folders
 from worker.stack.launch import end_unused, note_start, take_worker_lock
 from worker.stack.presence import ROLES
 from worker.stack.private import Urls
-from worker.stack.supervisor import Describe, build_program_spec, supervise
+from worker.stack.supervisor import Describe, Supervisor, build_program_spec
 
 logger = logging.getLogger("usher.stack")
 
 _LOOK_EVERY_S = 1.0  # at the server's supervisor
 
 Company: TypeAlias = Callable[[Urls, Describe], Awaitable[None]]
-"""What goes on beside the programs, once the server answers; it is cancelled when they are to end."""
+"""What goes on beside the programs, once the server answers; it is cancelled when they are to end.
+"""
 
 
 async def _nobody(urls: Urls, describe: Describe) -> None:
@@ -36,11 +38,13 @@ def run_foreground(
     company: Company = _nobody,
     patience_s: float = 60.0,
 ) -> int:
-    """Run worker, beat and Flower in this process until Ctrl-C or SIGTERM, and end them in order. Returns 0.
+    """Run worker, beat and Flower in this process until Ctrl-C or SIGTERM, and end them in order.
+    Returns 0.
 
-    The server is held up as for any command, and ends with this one where nobody else uses it; so is a sandbox that a command starts. A
-    background worker that nobody uses makes way. Call it from the main thread. Raises `StackError` when another one runs already, a
-    command uses the background's worker, or the server does not start.
+    The server is held up as for any command, and ends with this one where nobody else uses it; so
+    is a sandbox that a command starts. A background worker that nobody uses makes way. Call it from
+    the main thread. Raises `StackError` when another one runs already, a command uses the
+    background's worker, or the server does not start.
     """
     folders = find_folders(env)
     folders.prepare()
@@ -60,7 +64,7 @@ def run_foreground(
             async def beside(describe: Describe) -> None:
                 await asyncio.gather(company(hold.urls, describe), _keep(hold))
 
-            asyncio.run(supervise(folders, lock, "worker", specs, env, beside))
+            asyncio.run(Supervisor(folders, lock, "worker", specs, env, beside).run())
         lock.clear_note()
     end_unused(folders)
     return 0

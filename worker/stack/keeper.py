@@ -1,4 +1,5 @@
-"""Keeping one child of a supervisor running: started, waited for until it is of use, started again with a back-off when it ends."""
+"""Keeping one child of a supervisor running: started, waited for until it is of use, started again
+with a back-off when it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from worker.stack.processes import Child, ChildSpec, Nursery
 logger = logging.getLogger("usher.stack")
 
 STEADY_S = 10.0
-"""A child that lived this long before it ended was well: its next start waits no longer than the first."""
+"""A child that lived this long before it ended was well: its next start waits no longer than the
+first."""
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0
@@ -27,7 +29,8 @@ def compute_backoff_s(failures: int) -> float:
 
 
 class Keeper:
-    """Keeps one child running: starts it, waits until it is ready, and starts it again with a back-off when it ends.
+    """Keeps one child running: starts it, waits until it is ready, and starts it again with a
+    back-off when it ends.
 
     `on_change` is called whenever something changes of what `describe` says.
     """
@@ -54,7 +57,8 @@ class Keeper:
         return self._unready >= 2
 
     def describe(self) -> dict[str, Any]:
-        """Return what there is to say of it as JSON types: `pid` is None between two lives, `ends` counts those unasked."""
+        """Return what there is to say of it as JSON types: `pid` is None between two lives, `ends`
+        counts those unasked."""
         pid = self.child.pid if self.child else None
         return {"pid": pid, "trouble": self.trouble, "up": self.up, "failing": self.failing, "ends": self._ends}
 

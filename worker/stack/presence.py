@@ -1,14 +1,17 @@
-"""Who is here on one state folder: a supervisor for each role, and the commands that use them. All of it is files under lock.
+"""Who is here on one state folder: a supervisor for each role, and the commands that use them. All
+of it is files under lock.
 
-A lock is the kernel's, which frees it when its holder has gone, however it went; what a holder says of itself stands in its file. Whoever
-comes says so first and looks for a supervisor then; a supervisor that means to go says so first and looks for users then. So neither can
-miss the other, and nobody talks to anybody.
+A lock is the kernel's, which frees it when its holder has gone, however it went; what a holder says
+of itself stands in its file. Whoever comes says so first and looks for a supervisor then; a
+supervisor that means to go says so first and looks for users then. So neither can miss the other,
+and nobody talks to anybody.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import signal
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +21,8 @@ from worker.stack.folders import Folders, StackError
 from worker.stack.lockfile import FileLock, is_locked, read_note, try_lock
 
 Role = Literal["server", "sandbox", "worker"]
-"""What has a supervisor of its own. `usher up` holds the worker's, and runs beat and Flower beside it."""
+"""What has a supervisor of its own. `usher up` holds the worker's, and runs beat and Flower beside
+it."""
 
 ROLES: tuple[Role, ...] = ("server", "sandbox", "worker")
 
@@ -26,7 +30,10 @@ LEANING: Mapping[Role, tuple[Role, ...]] = {"server": ("sandbox", "worker"), "sa
 """Who has to end before a role may."""
 
 Mode = Literal["background", "foreground"]
-"""How a supervisor runs: for as long as commands need it, or as `usher up` until it is told to end."""
+"""How a supervisor runs: while commands need it, or as `usher up` until it is told to end."""
+
+IF_UNUSED = signal.SIGUSR1
+"""What asks a worker's supervisor to end unless somebody uses its worker; SIGTERM ends any."""
 
 VERSION = 2
 _READ_AGAIN_S = 0.002
@@ -35,7 +42,8 @@ _READS = 25
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """What a running supervisor says of itself. `state`: "closing" means that it looks whether it may end."""
+    """What a running supervisor says of itself. `state`: "closing" means that it looks whether it
+    may end."""
 
     pid: int
     place: str
@@ -50,7 +58,8 @@ class Supervision:
 
 
 def read_supervision(folders: Folders, role: Role) -> Supervision | None:
-    """Return what the role's supervisor says; None where none runs, or it has not spoken yet. Raises `StackError` for another version's."""
+    """Return what the role's supervisor says; None where none runs, or it has not spoken yet.
+    Raises `StackError` for another version's."""
     path = folders.supervisor_lock_of(role)
     for _ in range(_READS):
         if not is_locked(path):
@@ -68,8 +77,10 @@ def read_supervision(folders: Folders, role: Role) -> Supervision | None:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A command that is here. `uses`: the process id of the worker's supervisor that it has found, 0 before that."""
+    """A command that is here. `uses`: the process id of the worker's supervisor that it has found,
+    0 before that."""
 
+    name: str
     pid: int
     needs: frozenset[str]
     uses: int
@@ -101,13 +112,29 @@ class Presence:
 
 
 def find_users(folders: Folders, besides: Presence | None = None) -> list[User]:
-    """Return the commands that are here, by process id, and forget those that were killed. `besides` does not count."""
+    """Return the commands that are here, by process id, and forget those that were killed.
+    `besides` does not count."""
     found = []
     for path in folders.users.glob("user-*"):
         if not is_locked(path):
             path.unlink(missing_ok=True)
         elif besides is None or path != besides.path:
-            note = read_note(path) or {}  # one that is just being written is there, and may need anything
+            # An entry that is just being written is there, and may need anything.
+            note = read_note(path) or {}
             needs = frozenset(note.get("needs", ROLES))
-            found.append(User(int(note.get("pid", path.name.split("-")[1])), needs, int(note.get("uses", 0))))
+            found.append(
+                User(path.name, int(note.get("pid", path.name.split("-")[1])), needs, int(note.get("uses", 0)))
+            )
     return sorted(found, key=lambda user: user.pid)
+
+
+def find_users_of(
+    folders: Folders, supervisor: int, start: Mapping[str, Any], besides: Presence | None = None
+) -> list[int]:
+    """Return who uses the worker of that supervisor, whoever started it included until it has found
+    it."""
+    return [
+        user.pid
+        for user in find_users(folders, besides)
+        if user.uses == supervisor or (user.uses == 0 and user.name == start.get("by"))
+    ]

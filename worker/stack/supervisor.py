@@ -1,8 +1,10 @@
-"""The supervisor of one role of the private stack: it keeps the role's processes running for as long as commands need them.
+"""The supervisor of one role of the private stack: it keeps the role's processes running for as
+long as commands need them.
 
-It holds the role's lock, so there is one a state folder. It ends a grace after the last command that needs the role has gone, and not before
-those that lean on it (`presence.LEANING`): the worker, then the sandbox, the server last. Where the server is told to end, the others follow.
-`usher up` is the worker's supervisor in the foreground, which stays until it is told to end.
+It holds the role's lock, so there is one a state folder. It ends a grace after the last command
+that needs the role has gone, and not before those that lean on it (`presence.LEANING`): the worker,
+then the sandbox, the server last. Where the server is told to end, the others follow. `usher up` is
+the worker's supervisor in the foreground, which stays until it is told to end.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal, TypeAlias
@@ -18,16 +21,18 @@ from typing import Any, Final, Literal, TypeAlias
 from worker.stack.folders import Folders, StackError
 from worker.stack.keeper import Keeper
 from worker.stack.lockfile import FileLock, find_pid_space, is_locked, read_note
-from worker.stack.presence import LEANING, VERSION, Mode, Role, find_users, read_supervision
+from worker.stack.presence import IF_UNUSED, LEANING, VERSION, Mode, Role, find_users, find_users_of, read_supervision
 from worker.stack.processes import ChildSpec, Nursery
 
 logger = logging.getLogger("usher.stack")
 
 GRACE_S = 10.0
-"""From the last command's end to the stack's: long enough for the next command of a person at work. USHER_GRACE_S changes it."""
+"""From the last command's end to the stack's: long enough for the next command of a person at work.
+USHER_GRACE_S changes it."""
 
 WORKER_PATIENCE_S = 40.0
-"""A worker's warm shutdown: above one Graph request (25 s) with its retries, see `[graph].timeout_s`."""
+"""A worker's warm shutdown: above one Graph request (25 s) with its retries, see
+`[graph].timeout_s`."""
 
 LEANING_END_WITHIN_S = WORKER_PATIENCE_S + 10.0
 """How long a role waits for those that lean on it."""
@@ -39,7 +44,8 @@ Describe: TypeAlias = Callable[[], Mapping[str, Mapping[str, Any]]]
 """What `Keeper.describe` says of each process, by its name."""
 
 Company: TypeAlias = Callable[[Describe], Awaitable[None]]
-"""Something that goes on beside the processes; it ends by itself or is cancelled when they are to end."""
+"""Something that goes on beside the processes; it ends by itself or is cancelled when they are to
+end."""
 
 
 def build_program_spec(folders: Folders, name: str, argv: Sequence[str], env: Mapping[str, str]) -> ChildSpec:
@@ -55,23 +61,10 @@ def build_program_spec(folders: Folders, name: str, argv: Sequence[str], env: Ma
     )
 
 
-async def supervise(
-    folders: Folders,
-    lock: FileLock,
-    role: Role,
-    specs: Mapping[str, ChildSpec],
-    env: Mapping[str, str],
-    company: Company | None = None,
-) -> None:
-    """Run a role's processes, each under its name; `lock` is the caller's to close afterwards. With `company` it runs in the foreground.
+class Supervisor:
+    """Runs a role's processes, each under its name; `lock` is the caller's to close afterwards.
+    With `company` it is in the foreground."""
 
-    Returns when nobody needs the role any more, or a signal ended it. Raises `StackError` when a process ended twice before it was of use
-    (in the background: the next command tries anew).
-    """
-    await _Supervisor(folders, lock, role, specs, env, company).run()
-
-
-class _Supervisor:
     def __init__(
         self,
         folders: Folders,
@@ -79,9 +72,8 @@ class _Supervisor:
         role: Role,
         specs: Mapping[str, ChildSpec],
         env: Mapping[str, str],
-        company: Company | None,
+        company: Company | None = None,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         self._folders = folders
         self._lock = lock
         self._role: Role = role
@@ -91,22 +83,31 @@ class _Supervisor:
         self._grace_s = _read_grace_s(env)
         self._start = (read_note(lock.path) or {}).get("start", {})
         self._state: Literal["open", "closing", "ending"] = "open"
-        self._nursery = Nursery()
         self._keepers: dict[str, Keeper] = {}
         self._changed = asyncio.Event()
         self._ending = asyncio.Event()
+        self._asked = False
+        """Whether a command would have us end if nobody uses our worker."""
         self._hurry = asyncio.Event()
         """Once set, nobody's warm shutdown is waited for any more."""
 
     async def run(self) -> None:
+        """Return when nobody needs the role any more, or a signal ended it.
+
+        Raises `StackError` when a process ended twice before it was of use (in the background: the
+        next command tries anew).
+        """
+        loop = asyncio.get_running_loop()
         umask = os.umask(0o077)
         is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         signs = [sign for sign in _SIGNALS if sign != signal.SIGHUP or not is_nohup]
         for sign in signs:
-            self._loop.add_signal_handler(sign, self._on_signal)
+            loop.add_signal_handler(sign, self._on_signal)
+        loop.add_signal_handler(IF_UNUSED, self._on_request)
+        nursery = Nursery()
         company: asyncio.Future[None] | None = None
         try:
-            self._keepers = {name: Keeper(self._nursery, spec, self._on_change) for name, spec in self._specs.items()}
+            self._keepers = {name: Keeper(nursery, spec, self._on_change) for name, spec in self._specs.items()}
             self._say("open")
             if self._company is not None:
                 company = asyncio.ensure_future(self._company(self._describe))
@@ -118,14 +119,14 @@ class _Supervisor:
                 await asyncio.wait({company})
             await self._wait_for_leaning()
             await self._stop_all()
-            for sign in signs:
-                self._loop.remove_signal_handler(sign)
-            self._nursery.close()
+            for sign in (*signs, IF_UNUSED):
+                loop.remove_signal_handler(sign)
+            nursery.close()
             os.umask(umask)
 
     async def _govern(self) -> None:
         """Return when the role is to end."""
-        needed_at = self._loop.time()
+        needed_at = time.monotonic()
         while not self._ending.is_set():
             self._changed.clear()
             if self._mode == "background":
@@ -133,9 +134,12 @@ class _Supervisor:
                     if keeper.failing and not keeper.was_up:
                         raise StackError(keeper.trouble)
                 if self._is_needed():
-                    needed_at = self._loop.time()
-                elif self._loop.time() - needed_at >= self._grace_s and not self._leaning() and self._may_end():
+                    needed_at = time.monotonic()
+                elif time.monotonic() - needed_at >= self._grace_s and self._may_end(self._is_needed):
                     return
+                if self._asked and self._may_end(self._is_used):
+                    return
+                self._asked = False
             if self._is_server_ending():
                 return
             with suppress(TimeoutError):
@@ -148,10 +152,16 @@ class _Supervisor:
     def _leaning(self) -> bool:
         return any(is_locked(self._folders.supervisor_lock_of(role)) for role in LEANING[self._role])
 
-    def _may_end(self) -> bool:
-        """Say that we mean to go, then look: whoever comes from now on sees it, whoever came before is seen (`presence`)."""
+    def _is_used(self) -> bool:
+        return bool(find_users_of(self._folders, os.getpid(), self._start))
+
+    def _may_end(self, is_wanted: Callable[[], bool]) -> bool:
+        """Say that we mean to go, then look: whoever comes from now on sees it, whoever came before
+        is seen (`presence`)."""
+        if self._leaning():
+            return False
         self._say("closing")
-        if self._is_needed() or self._leaning():
+        if is_wanted() or self._leaning():
             self._say("open")
             return False
         return True
@@ -191,6 +201,10 @@ class _Supervisor:
             self._lock.write_note(who | told)
         except OSError as error:  # a full disk must not keep a process from being started again
             logger.error("%s cannot be written (%s)", self._lock.path, error.strerror)
+
+    def _on_request(self) -> None:
+        self._asked = True
+        self._changed.set()
 
     def _on_signal(self) -> None:
         if self._ending.is_set():
