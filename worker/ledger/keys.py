@@ -221,7 +221,7 @@ class Keys:
 
         of it), or `:claims:all` (hash: guest → `{j}:{n}:{i}:{time}`, the row that is on the wire for them since then). See `worker/ledger/guest_index.py`,
 
-        `_common.lua`.
+        `scripts/_index.lua`.
         """
         return f"{self.prefix}:index:{tenant_key}"
 
@@ -258,7 +258,7 @@ class Keys:
     # Quota
 
     def bucket(self, scope: str) -> str:
-        """hash, by the names of `BUCKET` in `scripts/_common.lua`; it expires once it would be full again.
+        """hash, by the names of `BUCKET` in `scripts/_quota.lua`; it expires once it would be full again.
 
         | field | name | holds |
         |---|---|---|

@@ -1,6 +1,6 @@
 """The buckets in Redis are taken from for reads, closed by a 429, corrected by what Graph says is used.
 
-What an invitation takes, `begin_batch` takes with the mark. Which buckets a call needs: `quota.py`. What is learned: `scripts/_common.lua`.
+What an invitation takes, `begin_batch` takes with the mark. Which buckets a call needs: `quota.py`. What is learned: `scripts/_quota.lua`.
 """
 
 from __future__ import annotations

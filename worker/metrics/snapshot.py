@@ -235,7 +235,7 @@ def _read_connection(fields: Mapping[bytes, bytes], all_held: str, blocked: bool
 
 
 def _read_level(bucket: Bucket, fields: Sequence[bytes | None], now_ms: int) -> Level:
-    """Return a bucket's level now, in rows, about as `bucket_read` of `_common.lua` reckons it."""
+    """Return a bucket's level now, in rows, about as `bucket_read` of `_quota.lua` reckons it."""
     amount, window_ms = bucket.amount, bucket.window_ms
     if not window_ms:  # the guarded pace: at least its first rate
         amount, window_ms = max(1.0, bucket.amount / 60), round(max(1.0, bucket.amount / 60) / bucket.amount * 60_000)

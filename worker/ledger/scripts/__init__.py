@@ -21,8 +21,8 @@ _FOLDER = Path(__file__).parent
 @cache
 def source_of(name: str) -> str:
     """Return the text of one script as Redis gets it."""
-    common = (_FOLDER / "_common.lua").read_text(encoding="utf-8")
-    return common + (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
+    shared = sorted(_FOLDER.glob("_*.lua"))
+    return "\n".join(file.read_text(encoding="utf-8") for file in (*shared, _FOLDER / f"{name}.lua"))
 
 
 class Script:
