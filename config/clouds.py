@@ -1,4 +1,4 @@
-"""Microsoft's clouds: where each signs in and where its Graph is. Tokens of one are worth nothing in another.
+"""Microsoft's clouds each have a sign-in host and a Graph of their own. Tokens of one are worth nothing in another.
 
 https://learn.microsoft.com/graph/deployments
 """

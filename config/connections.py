@@ -1,4 +1,4 @@
-"""A connection: one tenant, one registered app, its credential, and how usher behaves there.
+"""A connection names one tenant, one registered app, its credential, and how usher behaves there.
 
 The credential is only referred to (`env:`, `file:`); `worker/signin/tokens.py` resolves it when it asks for a token.
 """

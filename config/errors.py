@@ -1,4 +1,4 @@
-"""What can be wrong with a configuration, said in sentences that name the key and where it was written.
+"""A fault of the configuration is said in sentences that name the key and where it was written.
 
 A fault never repeats the value: people paste a secret into the wrong key, and a message travels further than a file.
 """

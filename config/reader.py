@@ -1,4 +1,4 @@
-"""Reading the configuration: the file and the environment over it become `Settings`, or every fault at once, a sentence each.
+"""The configuration is read: the file and the environment over it become `Settings`, or every fault at once, a sentence each.
 
 What may stand in a section is in `sections.py`; how a setting is spelt in file and environment, in `sources.py`.
 """

@@ -1,4 +1,4 @@
-"""Where a secret is found: `env:NAME` or `file:/path`. The configuration holds the reference, never the secret.
+"""A reference says where a secret is found: `env:NAME` or `file:/path`. The configuration holds the reference, never the secret.
 
 A reference is resolved where it is used and each time anew, so a producer runs without the worker's secrets and a rotated file
 counts from the next use.

@@ -1,4 +1,4 @@
-"""Schedules: what usher does by itself, and when. Each names one of the tasks below; a new kind of task is one more line in `TASKS`.
+"""A schedule says what usher does by itself, and when. A new kind of task is a line in `TASKS`, and a module of that name.
 
 What a task does stands in `tasks/scheduled/`; here stands only what it may be told.
 """

@@ -1,4 +1,4 @@
-"""A value that cannot be shown by accident: not printed, logged, formatted, pickled, dumped as JSON or dumped by pydantic.
+"""A secret cannot be shown by accident: not printed, logged, formatted, pickled, dumped as JSON or dumped by pydantic.
 
 It guards against accidents (a repr in a traceback, an f-string in a log line, an argument of a Celery message), not against
 code that means to read it: `reveal()` is the one way in and easy to search for.

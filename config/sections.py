@@ -1,4 +1,4 @@
-"""The sections of the configuration: what may stand in each, its defaults, its form. The only list of the settings there are.
+"""The configuration has sections: what may stand in each, its default, its form. This is the only list of the settings there are.
 
 What goes for several sections at once is checked in `reader.py`; the tables with names are in `connections.py` and `schedules.py`.
 """

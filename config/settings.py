@@ -1,4 +1,4 @@
-"""The configuration in force, as one immutable value. What its sections hold: `sections.py`; how it is read: `reader.py`."""
+"""The configuration in force is one immutable value. What its sections hold: `sections.py`; how it is read: `reader.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where settings are written: one TOML file and the environment, merged, each value remembering where it came from.
+"""Settings are written in one TOML file and the environment, merged; each value remembers where it came from.
 
 Knows how a setting is spelt in either, not what it means; `sections.py` does.
 """

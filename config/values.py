@@ -1,4 +1,4 @@
-"""The small values settings are made of: limits, paces, lengths of time, domains, URLs. Pure; no pydantic.
+"""Settings are made of small values: limits, paces, lengths of time, domains, URLs. Pure; no pydantic.
 
 A parser takes what a TOML file or an environment variable can hold, or its own result, and raises ValueError with half a sentence
 ("must be ...") that follows the key in a fault. None repeats the value it refuses.

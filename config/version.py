@@ -1,4 +1,4 @@
-"""Which usher this is."""
+"""usher knows which version it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that follow their files: a changed configuration, or a file it refers to, counts within a few seconds.
+"""Settings follow their files: a changed configuration, or a file it refers to, counts within a few seconds.
 
 A file is believed only when two looks in a row saw it unchanged: somebody may be writing it, and half a TOML file is often a good one
 with connections missing. Until there is something to believe, the last good settings stay in force.

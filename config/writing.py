@@ -1,4 +1,4 @@
-"""Writing the configuration for people: a connection's table at the end of the file or out of it, and the private files beside it.
+"""Configuration is written for people: a connection's table at the end of the file or out of it, and the private files beside it.
 
 All that stands in the file stays, comments included; what would not be read back as it was meant is not written.
 """

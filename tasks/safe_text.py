@@ -1,4 +1,4 @@
-"""Text of people and servers on its way to a terminal: nothing of it may move a cursor, turn writing around or end a colour.
+"""Text of people and servers is made safe for a terminal: nothing of it may move a cursor, turn writing around or end a colour.
 
 A file and a pipe get the text as it is; JSON says the same everywhere and spells such characters out.
 """

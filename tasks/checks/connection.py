@@ -1,4 +1,4 @@
-"""Whether a connection works, in sentences: its token, what its app may do, when its certificate ends, what else shares its tenant.
+"""A connection is checked in sentences: its token, what its app may do, when its certificate ends, what else shares its tenant.
 
 A token's `roles` are a hint, read without trust: Graph alone decides. Nothing is invited here. A hold that a check disproves ends: one for a
 refused credential where signing in works, one for a missing permission where the app may invite.

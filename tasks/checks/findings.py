@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""A check comes to findings."""
 
 from __future__ import annotations
 

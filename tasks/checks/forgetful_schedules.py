@@ -1,4 +1,4 @@
-"""Schedules that would mail the same people at every run: their runs lie further apart than usher remembers whom it invited, and nobody looks.
+"""Some schedules would mail the same people at every run: the runs lie further apart than usher's memory reaches, and nobody looks.
 
 Where the directory is asked before each send it says who is a guest already; elsewhere usher goes by its memory (`[ledger].remember`).
 """

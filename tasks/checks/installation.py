@@ -1,4 +1,4 @@
-"""Whether a whole installation is as it should be, a sentence each: the server, who works on it, clocks, every connection.
+"""A whole installation is checked, a sentence each: the server, who works on it, clocks, every connection.
 
 Each sentence that finds something wrong says what to do. Nothing is invited, and nothing is changed but a hold whose cause is gone.
 """

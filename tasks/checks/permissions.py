@@ -1,4 +1,4 @@
-"""What the application must be allowed for each thing that usher does: permission and reason, the smallest that does. Pure.
+"""Each thing that usher does needs a permission of the application: the smallest that does, and its reason. Pure.
 
 All are *application* permissions of Microsoft Graph. https://learn.microsoft.com/graph/permissions-reference
 """

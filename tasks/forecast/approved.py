@@ -1,4 +1,4 @@
-"""Binds an approval to what was looked at: one digest of list, options, connection and what a dry run said of the rows. Pure.
+"""An approval is bound to what was looked at: one digest of list, options, connection and what a dry run said of the rows. Pure.
 
 List and options of a job never change once it is submitted. The digest shows later what else its approver looked at: the
 connection's settings at that time and place, and how many rows would be done, skipped or refused.

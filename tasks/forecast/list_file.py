@@ -1,4 +1,4 @@
-"""The list of a dry run: the admin's own with `would` and `why` beside it, by the writer of `--join`, in its own format or as a workbook.
+"""A dry run writes the admin's own list with `would` and `why` beside it, by the writer of `--join`, in its format or as a workbook.
 
 Where there is no such list (addresses on the command line), or its format has no place for them (a list with columns as JSON lines, JSON
 lines as a table), it is one of usher's fields. Either can be fed back into `usher invite`, filtered or not.

@@ -1,4 +1,4 @@
-"""Looking before anything is sent: what would become of every row of a loaded list, in order, with a few look-ups at a time.
+"""A dry run looks what would become of every row of a loaded list, in order, with a few look-ups at a time; nothing is sent.
 
 The list is in the ledger already, as a job that does not run, so a list of a million rows needs no more memory than one of a thousand,
 and the rows that end without being sent (invalid, repeated, of a domain that the connection does not allow) end as they really would.

@@ -1,4 +1,4 @@
-"""Which column of a list holds the addresses, told by its cells, where the headings leave it open.
+"""Cells tell which column of a list holds the addresses, where the headings leave that open.
 
 One column of addresses is the column of addresses, whatever its heading says; two are a question. Rows from the beginning are looked at;
 that a later one does not speak against it is watched while the list is read (`records.WithColumns.check_rivals`).

@@ -1,4 +1,4 @@
-"""The Entra admin center's bulk templates: the one for invitations is read as it is downloaded and filled in, the others are refused.
+"""The Entra admin center has bulk templates: the one for invitations is read as downloaded and filled in, the others are refused.
 
 Their first line is `version:v1.0`, its headings carry a fixed name in brackets behind words in the admin's language, and a
 row with an example stands below them, which many people leave in.

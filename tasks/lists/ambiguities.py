@@ -1,4 +1,4 @@
-"""What a list leaves open and nobody may guess: a question where somebody is there to answer it, a refusal everywhere else."""
+"""A list may leave open what nobody may guess: a question where somebody is there to answer it, a refusal everywhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the headings of a list to the fields of a row. What a heading can mean is in `headings`; here it is decided what it does mean.
+"""The headings of a list become the fields of a row. What a heading can mean is in `headings`; what it does mean is decided here.
 
 An option (`--map`) counts most. Where the headings leave the address open, the cells decide. Two columns that could equally be the
 address, or the same part of a name, are a question and never a guess.

@@ -1,4 +1,4 @@
-"""What separates the cells of a CSV, found out together with its line of headings: only the right separator makes an e-mail heading.
+"""A CSV's separator is found out together with the line of headings: only the right separator makes an e-mail heading.
 
 Counting characters goes wrong where names hold commas; a heading that is known does not.
 """

@@ -1,4 +1,4 @@
-"""A CSV list as raw records: RFC 4180 with whatever separator, below whatever titles, the admin center's template included.
+"""A CSV list is read as raw records: RFC 4180 with whatever separator, below whatever titles, the admin center's template included.
 
 Quotation marks are taken strictly: a stray one costs that row and no more, one that is never closed costs the file, because
 nobody can say where its rows were meant to end.

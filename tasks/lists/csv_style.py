@@ -1,4 +1,4 @@
-"""How a CSV is written: usher's own way, or a list's own."""
+"""A CSV is written in usher's own way, or in a list's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses of a list came before, in about 30 bytes each.
+"""A list's addresses are remembered in about 30 bytes each, so that one which came before is known.
 
 A million addresses as a Python dictionary would take some 150 MB. Here a digest of 128 bits stands for an address, so two
 addresses never meet by chance, nor by anyone's effort (BLAKE2b), and the digests lie side by side in a bytearray with an

@@ -1,4 +1,4 @@
-"""In which encoding a list was written: UTF-8, UTF-16 by its mark, else Windows-1252, which is what Excel's plain "CSV" is in the West.
+"""A list's encoding is found out: UTF-8, UTF-16 by its mark, else Windows-1252, which is what Excel's plain "CSV" is in the West.
 
 Windows-1252 can read nearly every byte, so what comes out is looked at: text that only another code page explains is a question.
 """

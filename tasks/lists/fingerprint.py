@@ -1,4 +1,4 @@
-"""A list's fingerprint, taken from the bytes as they are read: what a job was made from, a file that is changed meanwhile or a pipe included."""
+"""A list's fingerprint is taken from the bytes as they are read, so it is of what a job was made from, even of a pipe or a file that changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open a list of guests, whatever it is, and read it row by row: a CSV, Excel or JSONL file, or standard input.
+"""A list of guests is opened, whatever it is, and read row by row: a CSV, Excel or JSONL file, or standard input.
 
     with open_list("guests.csv") as guests:
         for row in guests.rows():

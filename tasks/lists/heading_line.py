@@ -1,4 +1,4 @@
-"""Which line of a list holds its headings: the first of twenty with an e-mail heading, else the one above a column of addresses.
+"""A list's headings stand in the first of twenty lines with an e-mail heading, else in the line above a column of addresses.
 
 What stands above are titles: spreadsheets are often exported with a title, a date and a group of columns above the headings. A line that holds an address is no
 line of headings, and an address above the headings is a question: a guest would be passed over.

@@ -1,4 +1,4 @@
-"""The words that headings are made of, in twelve languages, from Graph, Entra, Exchange, address books and HR systems.
+"""Headings are made of these words, in twelve languages, from Graph, Entra, Exchange, address books and HR systems.
 
 One table and nothing else, in people's own spelling; `headings` folds it. English, German, French, Spanish, Italian, Portuguese, Dutch,
 Polish, Swedish, Danish, Norwegian and Japanese, in this order.

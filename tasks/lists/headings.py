@@ -1,4 +1,4 @@
-"""What a heading can mean by itself: it is reduced to its letters and digits (`heading_key`), and what is left is looked up.
+"""A heading is reduced to its letters and digits (`heading_key`), and what it can mean by itself is looked up.
 
 Headings that mean different things in different lists ("Name") stand apart; `columns` decides about them by what stands beside them.
 The words are in `heading_words`.

@@ -1,4 +1,4 @@
-"""A JSONL list as raw records: one JSON object a line, keys named as the columns of a CSV are. https://jsonlines.org"""
+"""A JSONL list is read as raw records: one JSON object a line, keys named as the columns of a CSV are. https://jsonlines.org"""
 
 from __future__ import annotations
 

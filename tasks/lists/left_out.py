@@ -1,4 +1,4 @@
-"""What of a list is left out without costing a row: counted, for one warning a column."""
+"""Cells of a list may be left out without costing a row; they are counted, for one warning a column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a list is to be read where the list itself leaves it open: what `usher invite` takes as options, and what a job keeps.
+"""Options say how a list is to be read where the list leaves it open: those of `usher invite`, and what a job keeps of them.
 
 Everything is recognised when nothing is said. What cannot be told from the list is asked, and the answer is one of these.
 """

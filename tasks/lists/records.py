@@ -1,4 +1,4 @@
-"""What the readers hand on: one raw record of a list, not yet checked, and what all readers have in common."""
+"""The readers hand on raw records of a list, not yet checked; what all readers have in common is here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three rows of a list for the plan, to see at a glance that it was read as it was meant.
+"""The plan shows three rows of a list, by which one sees at a glance that the list was read as it was meant.
 
 Names that are not ASCII come first: they are what a wrong encoding spoils. Then the first rows, where a wrong column shows.
 """

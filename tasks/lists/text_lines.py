@@ -1,4 +1,4 @@
-"""The bytes of a list as physical lines of text, a block at a time: however long the list or a line is, memory is bounded.
+"""The bytes of a list become physical lines of text, a block at a time: however long list or line, memory is bounded.
 
 The encoding is recognised on the way: as long as everything is ASCII it may still be UTF-8 or Windows-1252, and the first other
 character decides. Lines keep their ends (`\\n`, `\\r\\n` or a lone `\\r`), which is what the csv module wants.

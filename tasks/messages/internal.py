@@ -1,4 +1,4 @@
-"""The dispatcher's two tasks: run an offered chunk, look up rows in doubt. Their messages hold names and numbers, never a row."""
+"""The dispatcher has two tasks: run an offered chunk, look up rows in doubt. Their messages hold names and numbers, never a row."""
 
 from __future__ import annotations
 

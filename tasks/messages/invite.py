@@ -1,4 +1,4 @@
-"""What producers ask for: one guest, whom somebody waits for, or a list of up to 1,000. `docs/producers.md` is the contract.
+"""Producers ask for one guest, whom somebody waits for, or for a list of up to 1,000. `docs/producers.md` is the contract.
 
 The job's id follows from the Celery task's id (or from `key`), so the same message twice is the same job. A message that cannot be
 accepted is answered with a refusal; only its rows' entry into the ledger makes them accepted, and with it the message is done.

@@ -1,4 +1,4 @@
-"""What producers may read and do besides inviting: a job, its results, cancelling it, checking a connection."""
+"""Producers may do more than invite: read a job or its results, cancel it, check a connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a producer's message is refused: with a result that says why, never with an exception and never in silence.
+"""A producer's message is refused with a result that says why, never with an exception and never in silence.
 
 A refusal repeats nothing but plain words of what was sent: producers mix up arguments, and results carry no address.
 """

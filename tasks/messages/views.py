@@ -1,4 +1,4 @@
-"""What is told of a job over the wire: ids, counts and verdicts; never an address, never a link."""
+"""A job is told of over the wire by ids, counts and verdicts; never by an address or a link."""
 
 from __future__ import annotations
 

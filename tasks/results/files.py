@@ -1,4 +1,4 @@
-"""Files that only their owner may read (0600), whole or not at all: results hold addresses and redeem links."""
+"""Files are written whole or not at all, for their owner alone (0600): results hold addresses and redeem links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The admin's own list with the outcomes beside it, or with what would become of each row: every line, every column, in its order.
+"""Outcomes, or what would become of each row, are written beside the admin's own list: every line and column in its order.
 
 Which outcome belongs to which line is told by their order, which is the list's own, and checked by the address. Where the two do not
 agree (the list was sorted or edited since, the job was a retry of some rows) the address alone decides. Outcomes of an earlier run in

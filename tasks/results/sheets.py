@@ -1,4 +1,4 @@
-"""Results as an Excel workbook: a new one, or the admin's own with the outcomes beside its rows."""
+"""Results become an Excel workbook: a new one, or the admin's own with the outcomes beside its rows."""
 
 from __future__ import annotations
 

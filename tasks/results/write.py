@@ -1,4 +1,4 @@
-"""A job's results, or what a dry run foresees, in the form that was asked for: which format, and beside which list.
+"""A job's results, or what a dry run foresees, are written in the form that was asked for: which format, beside which list.
 
 Everything here is plain and synchronous: `fetch` gives the outcomes, as often as they are needed.
 """

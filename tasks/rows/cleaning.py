@@ -1,4 +1,4 @@
-"""What sticks to a cell that was copied from a web page, a mail or a document: no-break spaces, invisible marks, `mailto:`, a name.
+"""Cells are freed of what sticks to text copied from a page or a mail: no-break spaces, invisible marks, `mailto:`, a name.
 
 Only what cannot have been meant is taken away, and an address that is none after all is reported as it stood. An optional cell that
 cannot be used is left out, so that it costs no guest.

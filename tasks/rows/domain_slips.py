@@ -1,4 +1,4 @@
-"""The domains of a list: how many rows each has, which one looks like a slip of the pen, which ones are private mail providers. Pure.
+"""A list's domains are counted; some look like a slip of the pen, some are private mail providers. Pure.
 
 `gmial.com` is one slip away from `gmail.com`: one character too many, too few or wrong, or two that changed places. Domains are
 compared with well-known providers, with the tenant's own domains, and with the large domains of the list itself.

@@ -1,4 +1,4 @@
-"""Cells that a spreadsheet would run as a formula, made harmless in a way that can be undone exactly.
+"""A cell that a spreadsheet would run as a formula is made harmless in a way that can be undone exactly.
 
 A display name such as `=HYPERLINK("https://…")` came from outside, and a results file is opened with a double click. An apostrophe in
 front is how spreadsheets themselves mark text. `Ann;=HYPERLINK(…)` is one cell of a list with commas and two of it where Excel splits at

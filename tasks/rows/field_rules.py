@@ -1,4 +1,4 @@
-"""What each field of a row may hold, and the form in which it is kept.
+"""Each field of a row has a rule: what it may hold, and the form in which it is kept.
 
 A rule takes text, or what JSON has in its place, and trims it. Its reasons complete "column …" and never repeat the cell: a
 misplaced column would put addresses into logs.

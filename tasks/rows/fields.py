@@ -1,4 +1,4 @@
-"""The words of a list and of its results: which fields a row may bring, which columns a results file has.
+"""A list and its results have these words: the fields that a row may bring, the columns of a results file.
 
 Both are fixed interfaces: scripts elsewhere depend on them to the letter.
 """

@@ -1,4 +1,4 @@
-"""Which language tags are known: BCP 47 by the IANA registry, as `messageLanguage` wants them.
+"""These language tags are known: BCP 47 by the IANA registry, as `messageLanguage` wants them.
 
 https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
 """

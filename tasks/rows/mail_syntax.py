@@ -1,4 +1,4 @@
-"""Whether a text is one e-mail address, by email-validator without DNS, and in plain words why not.
+"""A text is one e-mail address, or is told in plain words why it is none; by email-validator, without DNS.
 
 Reserved names that appear in every rehearsal (`.test`, `.example`) are accepted. Characters that Graph's page lists as not
 permitted, `+` among them, are left to Graph: whether it enforces the list is not known.

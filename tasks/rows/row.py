@@ -1,4 +1,4 @@
-"""One record, checked: a `ValidRow` that can be sent as it stands, or a `BadRow` that says which column is wrong and why.
+"""A record is checked: it becomes a `ValidRow` that can be sent, or a `BadRow` that says which column is wrong and why.
 
 Pure and total: the same rules hold for a line of a file and for a row in a producer's message, and no value raises. A reason
 never repeats what stood in the cell (a misplaced column would put addresses into logs); it completes "column …".

@@ -1,4 +1,4 @@
-"""What a scheduled task is given, and what it tells when it is done."""
+"""A scheduled task is given a context, and tells how it went when it is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list at an https address, fetched into a nameless file: bounded in time and size, the environment's trust and proxies, no redirects.
+"""A list at an https address is fetched into a nameless file: bounded in time and size, by the environment's proxies, no redirects.
 
 A redirect would take what stands in the address (a signature, say) to wherever it points. Messages name host and path, never the query.
 """

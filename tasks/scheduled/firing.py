@@ -1,4 +1,4 @@
-"""`usher.scheduled`: one firing of one schedule, done once however often its message comes, and written down where people look.
+"""`usher.scheduled` fires a schedule once, however often its message comes, and writes down how that went where people look.
 
 Whoever claims the run does it; the claim is short and renewed. Should its worker be killed, the broker delivers the message again and
 the run begins anew, with the same job id: what was started already is found, what was half loaded is loaded again. A worker that was

@@ -1,4 +1,4 @@
-"""`invite_file`: a list, from a file or from an https address, becomes a job. Whoever was invited before is skipped by the index."""
+"""`invite_file` makes a job of a list, from a file or from an https address. The index skips whoever was invited before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`retry_failed`: what failed in the jobs of a connection goes out once more, each job's rows as one new job.
+"""`retry_failed` sends once more what failed in the jobs of a connection, each job's rows as one new job.
 
 A row goes again a few times at most (`times`), and only if it may end otherwise now: one that is invalid, or of a domain that the
 connection's settings refuse, fails again whenever it is sent. Rows in doubt may have been mailed, so they are left alone unless asked for.

@@ -1,4 +1,4 @@
-"""The texts that the cells of a workbook share, packed: a few million of them in a fraction of what Python's own texts take."""
+"""The cells of a workbook share texts, kept packed: a few million of them in a fraction of what Python's own texts take."""
 
 from __future__ import annotations
 

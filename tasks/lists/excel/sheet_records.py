@@ -1,4 +1,4 @@
-"""A sheet of an Excel workbook as raw records: the first that is visible, or the one that was named.
+"""A sheet of an Excel workbook is read as raw records: the first sheet that is visible, or the one that was named.
 
 Rows that are hidden, by hand or by a filter, are neither left out nor taken along without a word from somebody.
 """

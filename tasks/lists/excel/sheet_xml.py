@@ -1,4 +1,4 @@
-"""A sheet's XML as rows of text, and what of it the cells do not say: hidden rows, merged cells, formulas without a result.
+"""A sheet's XML becomes rows of text, and what the cells do not say: hidden rows, merged cells, formulas without a result.
 
 Both passes keep to Excel's own bounds, which no list of guests comes near.
 https://support.microsoft.com/office/excel-specifications-and-limits

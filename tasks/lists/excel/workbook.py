@@ -1,4 +1,4 @@
-"""An Excel workbook, opened to be read: its sheets as rows of text, and what of them is hidden or merged.
+"""An Excel workbook is opened to be read: its sheets as rows of text, and what of them is hidden or merged.
 
 Its parts are read as a stream within bounds (`xml_parts`, `sheet_xml`), because openpyxl keeps every row's element, every format and
 every text in memory: a file of 60 kB can make that gigabytes. openpyxl says what a number format shows, and writes. Whatever a damaged or

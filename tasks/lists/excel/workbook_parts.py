@@ -1,4 +1,4 @@
-"""The small parts of a workbook: which sheets it has and where, and which styles show a number as a date."""
+"""The small parts of a workbook say which sheets it has and where, and which styles show a number as a date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The XML inside a workbook, read piece by piece within bounds: whatever a part holds, reading it takes a few megabytes.
+"""The XML inside a workbook is read piece by piece: whatever a part holds, reading it takes a few megabytes.
 
 expat keeps in memory what is not finished (a tag, an attribute, a comment), every name that it has met and every element that is open;
 each of them has a bound here. An entity is declared by no spreadsheet, only by a bomb.
