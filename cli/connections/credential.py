@@ -1,4 +1,4 @@
-"""A new connection's credential: made here, taken unseen, or referred to; and tried, as far as that is possible beforehand.
+"""A new connection gets its credential: made here, taken unseen, or referred to; and tried, as far as that is possible beforehand.
 
 What is known of the connection so far is in `Answers`; each question has an option, by which a script answers it.
 """

@@ -1,4 +1,4 @@
-"""Trying a client secret before a connection with it is written: whether Entra gives a token for it."""
+"""A client secret is tried before a connection with it is written: whether Entra gives a token for it."""
 
 from __future__ import annotations
 

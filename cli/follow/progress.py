@@ -1,4 +1,4 @@
-"""A job on the way, drawn on stderr: a bar with counts, rate and time left on a terminal, a line every few seconds elsewhere."""
+"""A job on the way is drawn on stderr: a bar with counts, rate and time left on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 

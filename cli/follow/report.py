@@ -1,4 +1,4 @@
-"""How a job stands at the end of a command: a table of outcomes, the rows that need somebody, and how to go on."""
+"""A command ends with how its job stands: a table of outcomes, the rows that need somebody, and how to go on."""
 
 from __future__ import annotations
 

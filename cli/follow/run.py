@@ -1,4 +1,4 @@
-"""A command that runs a job: what it has at hand, how it gets ready, and how it follows the job until it may leave it."""
+"""A command that runs a job has these at hand, gets ready, and follows the job until it may leave it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following a job: when to go on and when to stop, decided from what is seen and nothing else.
+"""A follower goes on or stops, decided from what is seen of the job and nothing else.
 
     running, throttled, in doubt      go on; where nobody watches, no longer than `wait_s` without any row ending
     held, and a try may end it        go on for `wait_s` (for ever where that is None: somebody is watching)

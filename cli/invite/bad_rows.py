@@ -1,4 +1,4 @@
-"""What is wrong with a list, said before anything of it is sent, and when that is too much for any of it to go."""
+"""Bad rows are told before anything of a list is sent; when they are too many, nothing of it goes."""
 
 from __future__ import annotations
 

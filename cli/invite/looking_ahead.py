@@ -1,4 +1,4 @@
-"""Before a list is sent: whose invitation will not leave, because they are there already, so that the plan announces no e-mail to them.
+"""The plan announces no e-mail to guests who are there already: a short list is looked up before it is sent.
 
 A short list is looked up whole, as each of its rows is once more before it is sent. A long one is not: its plan says "at most", and
 `--dry-run` says how many.

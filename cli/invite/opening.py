@@ -1,4 +1,4 @@
-"""Opening a list for a command: what it leaves open is asked where somebody is there to answer, and refused everywhere else."""
+"""A command opens a list: what the list leaves open is asked where somebody is there to answer, and refused everywhere else."""
 
 from __future__ import annotations
 

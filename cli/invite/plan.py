@@ -1,4 +1,4 @@
-"""What a job is going to do, said before it does it: rows, e-mails, tenant, time, and what is known to go wrong. Pure.
+"""A plan says what a job is going to do before it does it: rows, e-mails, tenant, time, and what is known to go wrong. Pure.
 
 The risks and their sources stand in Microsoft's documentation and in public reports; each is a sentence that says what to do.
 """

@@ -1,4 +1,4 @@
-"""What a command was asked to send, and how it is to behave."""
+"""A request holds what a command was asked to send, and how it is to behave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From rows to a job that runs, and to its end: sign in, load, report bad rows, tell the plan, ask, start, follow.
+"""Rows become a job that runs, and is followed to its end: sign in, load, report bad rows, tell the plan, ask, start, follow.
 
 `invite` and `jobs retry` both come through here. Until `start` nothing of it can be sent, and whatever goes wrong removes the job again.
 """

@@ -1,4 +1,4 @@
-"""Finding the job that a person means."""
+"""A job is found by what a person calls it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a job's results, to a file that only its owner may read or to stdout.
+"""A job's results are written to a file that only its owner may read, or to stdout.
 
 The writers are plain functions over plain iterables, the ledger is read asynchronously: a few chunks' rows at a time cross over.
 """

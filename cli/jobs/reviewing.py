@@ -1,4 +1,4 @@
-"""What somebody sees who is to approve a job: its first rows, its domains, and what a dry run says would become of the rows.
+"""Whoever is to approve a job sees its first rows, its domains, and what a dry run says would become of the rows.
 
 Addresses are shown in full: whoever approves decides about these people, and may read them with `usher jobs results` anyway. They go to the
 terminal alone. Looking changes nothing; where the tenant cannot be asked from here, that is said and the rest is shown.

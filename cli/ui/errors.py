@@ -1,4 +1,4 @@
-"""What becomes of an error: one sentence, and the exit status. Before rows are accepted that is 2, nothing was sent; afterwards 3."""
+"""An error ends a command with one sentence and the exit status. Before rows are accepted that is 2, nothing was sent; afterwards 3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups of commands whose help shows each command's first sentences in full, not cut off after 45 letters."""
+"""A group of commands shows in its help each command's first sentences in full, not cut off after 45 letters."""
 
 from __future__ import annotations
 

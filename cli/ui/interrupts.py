@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a lost terminal: before rows are accepted they end the command at once, afterwards they ask it to pause its job.
+"""Ctrl-C, SIGTERM and a lost terminal end a command at once before rows are accepted; afterwards they ask it to pause its job.
 
 Plain signal handlers rather than the event loop's: a list that is being read, or a question that waits for its answer, blocks the loop
 and must be interruptible all the same.

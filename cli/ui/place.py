@@ -1,4 +1,4 @@
-"""The ledger opened for a command: the private stack, held for the command's life, or the Redis that the configuration names.
+"""The ledger is opened for a command: the private stack, held for the command's life, or the Redis that the configuration names.
 
 Jobs of the private stack run while somebody follows them. One that is running and followed by nobody was left by a command that was
 killed: it is paused before this command's own worker starts, and named, and waits for `usher jobs resume`.

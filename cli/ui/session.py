@@ -1,4 +1,4 @@
-"""What one run of `usher` knows of itself: how it talks, and whether rows have been accepted yet.
+"""A session is what one run of `usher` knows of itself: how it talks, and whether rows have been accepted yet.
 
 The line between exit status 2 (nothing was sent) and 3 (rows are in the ledger) is drawn here: `accepted` is the job's id from then on.
 """

@@ -1,4 +1,4 @@
-"""A table that a narrow terminal does not tear apart: an id, an address or a time that is broken over lines cannot be copied."""
+"""A narrow terminal does not tear this table apart: an id, an address or a time that is broken over lines cannot be copied."""
 
 from __future__ import annotations
 

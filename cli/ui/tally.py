@@ -1,4 +1,4 @@
-"""What would become of rows, counted and shown: by a dry run before they are submitted, and to whoever approves them."""
+"""A tally counts and shows what would become of rows: of a dry run, and to whoever approves the rows."""
 
 from __future__ import annotations
 

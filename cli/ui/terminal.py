@@ -1,4 +1,4 @@
-"""The one place that prints and asks. What a command has to show goes to stdout, everything said on the way to stderr.
+"""The terminal is the one place that prints and asks. Results go to stdout, everything said on the way to stderr.
 
 With --json stdout carries one object and stderr only what somebody has to know. A terminal that has gone away is written to no more.
 """

@@ -1,4 +1,4 @@
-"""Numbers, times and states as people read them. Pure."""
+"""Numbers, times and states are put into the words that people read. Pure."""
 
 from __future__ import annotations
 

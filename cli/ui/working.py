@@ -1,4 +1,4 @@
-"""How a command that follows no job works: signals end it, the ledger is opened for it, and its work returns the exit status."""
+"""A command that follows no job works like this: signals end it, the ledger is opened, its work returns the exit status."""
 
 from __future__ import annotations
 
