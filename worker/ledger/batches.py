@@ -340,6 +340,14 @@ class Ledger:
         """Count one clean batch of a connection that is on probation."""
         await self.client.hincrby(self.keys.connection(connection), "clean", 1)
 
+    async def record_look_up(
+        self, job: str, chunk: int, channel: str, lane: Lane, outcomes: Sequence[Outcome], index: IndexPlace | None
+    ) -> None:
+        """Write what a look-up found, and fold the chunk where these were its last rows."""
+        recorded = await self.record_batch(job, chunk, channel, lane, 0, outcomes, index)
+        if recorded.pending == 0 and recorded.open == 0 and not recorded.gone:
+            await self.fold(job, chunk)
+
     async def fold(self, job: str, chunk: int) -> bool:
         """Replace a finished chunk's rows and blobs by one blob each. Safe to leave undone: reading sees no difference."""
         key = self.keys.chunk(job, chunk)

@@ -109,11 +109,9 @@ class Settler:
             ]
             emails = {r.index: rows[r.index]["email"] for r in rows_in_doubt}
             index = None if operation.repeatable else await self._services.index.place(connection.tenant_key, emails)
-            recorded = await self._services.ledger.record_batch(*place, channel.name, lane, 0, outcomes, index)
+            await self._services.ledger.record_look_up(*place, channel.name, lane, outcomes, index)
             for outcome in outcomes:
                 counts[_WORDS.get(outcome.letter) or word_of(outcome.letter, operation)] += 1
-            if recorded.pending == 0 and recorded.open == 0 and not recorded.gone:
-                await self._services.ledger.fold(*place)
 
     def _judge(
         self,

@@ -190,11 +190,7 @@ class _Run:
             index = await services.index.place(
                 connection.tenant_key, {o.index: chunk.rows[o.index]["email"] for o in outcomes}
             )
-            recorded = await services.ledger.record_batch(
-                chunk.job, chunk.number, connection.name, chunk.lane, 0, outcomes, index
-            )
-            if recorded.pending == 0 and recorded.open == 0 and not recorded.gone:
-                await services.ledger.fold(chunk.job, chunk.number)
+            await services.ledger.record_look_up(chunk.job, chunk.number, connection.name, chunk.lane, outcomes, index)
         for outcome in outcomes:
             match outcome.letter:
                 case RowState.INVITED:
