@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState
 
+from config.connections import CREDENTIAL_KEYS
+from config.references import Reference
 from worker.errors import TokenError, TokenRefused, TokenUnavailable
 from worker.graph.batch import Fate
 from worker.graph.retry import READS, decide_retry
@@ -277,14 +279,18 @@ class TokenSource:
 
 def _slot_key(connection: SigninTarget) -> tuple[object, ...]:
     """Two connections share a token only when they would sign in alike."""
-    references = (*connection.client_secret, connection.certificate, connection.certificate_password)
     return (
         connection.client_key,
         connection.authority,
         connection.scope,
         connection.ca_file,
-        *(None if r is None else r.text for r in references),
+        *(_texts(getattr(connection, key)) for key in CREDENTIAL_KEYS),
     )
+
+
+def _texts(value: Reference | tuple[Reference, ...] | None) -> tuple[str, ...]:
+    references = value if isinstance(value, tuple) else (value,)
+    return tuple(reference.text for reference in references if reference is not None)
 
 
 def _hash(token: AccessToken) -> bytes:
