@@ -110,6 +110,11 @@ class Given:
         self.outcomes |= {outcome.index: outcome for outcome in outcomes}
         return Recorded(1, 1, "running", 1, gone=self.gone)
 
+    async def record_look_up(
+        self, job: str, chunk: int, channel: str, lane: Lane, outcomes: Sequence[Outcome], index: IndexPlace | None
+    ) -> None:
+        await self.record_batch(job, chunk, channel, lane, 0, outcomes, index)
+
     async def fold(self, job: str, chunk: int) -> bool:
         return False
 
