@@ -1,7 +1,8 @@
-"""Run the measurements one after the other, each in a process of its own so that none warms up for the next.
+"""Run the measurements one after the other, each in a process of its own so that none warms up for
+the next.
 
-A measurement is a module `benchmarks/bench_*.py` with a `main()` that prints what it measured and on what machine. What `main()` returns,
-figures by name, goes into `benchmarks/results.json`.
+A measurement is a module `benchmarks/bench_*.py` with a `main()` that prints what it measured and
+on what machine. What `main()` returns, figures by name, goes into `benchmarks/results.json`.
 """
 
 from __future__ import annotations

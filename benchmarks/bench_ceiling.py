@@ -1,4 +1,6 @@
-"""How fast the sandbox is by itself: prepared `$batch` bodies from a bare client, no ledger, no verdicts. Nothing measured against it can be faster."""
+"""How fast the sandbox is by itself: prepared `$batch` bodies from a bare client, no ledger, no
+verdicts. Nothing measured against it can be faster.
+"""
 
 from __future__ import annotations
 

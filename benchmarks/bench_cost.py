@@ -1,7 +1,9 @@
-"""What a row costs where neither quota nor latency limits: processor seconds, rows a second, Redis bytes and commands a row.
+"""What a row costs where neither quota nor latency limits: processor seconds, rows a second, Redis
+bytes and commands a row.
 
-Real workers, the full ledger, one tenant. Each case runs 10,000 and 100,000 rows; CPU a row is the difference divided by 90,000, all of
-usher's processes and Redis counted, so that start-up is counted apart. The sandbox's own share is shown beside it and is not usher's.
+Real workers, the full ledger, one tenant. Each case runs 10,000 and 100,000 rows; CPU a row is the
+difference divided by 90,000, all of usher's processes and Redis counted, so that start-up is
+counted apart. The sandbox's own share is shown beside it and is not usher's.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ def measure() -> dict[str, Any]:
 
 
 def measure_case(precheck: bool, workers: int, sizes: Sequence[int], warm: int = 2_000) -> dict[str, Any]:
-    """Run two jobs one after the other, once `warm` rows went through: TLS, tokens, code paths, and the index of guests has begun."""
+    """Run two jobs one after the other, once `warm` rows went through: TLS, tokens, code paths, and
+    the index of guests has begun.
+    """
     with open_stage(precheck=precheck) as stage:
         began = time.monotonic()
         stage.start_worker()

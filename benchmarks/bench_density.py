@@ -1,7 +1,9 @@
-"""Many tenants on one worker, each at the edge of its quota (20 rows a second), answers taking half a second: does the slowest get its due?
+"""Many tenants on one worker, each at the edge of its quota (20 rows a second), answers taking half
+a second: does the slowest get its due?
 
-*share*: of what its quota let through in the time watched, of the slowest tenant and of all on average. The second case adds tenants that are slow
-(30 s an answer), held (invitations switched off) and throttled from outside; the share is that of the others.
+*share*: of what its quota let through in the time watched, of the slowest tenant and of all on
+average. The second case adds tenants that are slow (30 s an answer), held (invitations switched
+off) and throttled from outside; the share is that of the others.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ _LIMITS = "writes_per_app_and_tenant=200/10s"
 
 @dataclass(frozen=True)
 class Case:
-    """So many tenants, of which some are slow, held, or share their quota with others. `bar`: the least share of the slowest."""
+    """So many tenants, of which some are slow, held, or share their quota with others. `bar`: the
+    least share of the slowest.
+    """
 
     name: str
     tenants: int = TENANTS
@@ -38,7 +42,9 @@ CASES = (Case("all alike"), Case("10 slow, 10 held beside them", slow=10, held=1
 
 
 def measure(cases: tuple[Case, ...] = CASES, *worker: str) -> dict[str, Any]:
-    """Run each case on a stage of its own; returns a row for each. `worker`: options of the worker."""
+    """Run each case on a stage of its own; returns a row for each. `worker`: options of the
+    worker.
+    """
     found = []
     for case in cases:
         options = ("--quota", _LIMITS, "--latency", LATENCY)

@@ -1,4 +1,6 @@
-"""How long a list of a million rows takes from the file into the ledger, by the command that people type; and how soon `usher --help` answers."""
+"""How long a list of a million rows takes from the file into the ledger, by the command that people
+type; and how soon `usher --help` answers.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ _USHER = (sys.executable, "-m", "cli")
 
 
 def measure() -> dict[str, Any]:
-    """Write a list, enqueue it without a worker, and ask for help a few times; returns the figures."""
+    """Write a list, enqueue it without a worker, and ask for help a few times; returns the
+    figures.
+    """
     with open_stage() as stage:
         path = stage.folder / "guests.csv"
         write_list(path, ROWS)

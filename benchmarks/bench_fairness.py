@@ -1,7 +1,9 @@
-"""A single guest in the middle of a large list on the same connection, and ten lists side by side, at the documented quota.
+"""A single guest in the middle of a large list on the same connection, and ten lists side by side,
+at the documented quota.
 
-*Single guests*: `usher.invite_guest` one after the other, from the producer's send to the outcome in its hands, first on an idle worker, then while the list runs
-and the quota is spent to its edge. *Ten lists*: how far each has come when a third of all rows is done.
+*Single guests*: `usher.invite_guest` one after the other, from the producer's send to the outcome
+in its hands, first on an idle worker, then while the list runs and the quota is spent to its edge.
+*Ten lists*: how far each has come when a third of all rows is done.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ TEN_ROWS = 300
 
 
 def measure(list_rows: int = LIST_ROWS, guests: int = GUESTS) -> dict[str, Any]:
-    """Return the latencies of single guests, idle and beside a list, and the progress of ten lists; at the quota, and without any.
+    """Return the latencies of single guests, idle and beside a list, and the progress of ten lists;
+    at the quota, and without any.
 
     Each in a process of its own: a producer finds its worker through its environment, once.
     """
@@ -34,7 +37,8 @@ def measure(list_rows: int = LIST_ROWS, guests: int = GUESTS) -> dict[str, Any]:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             found[name] = pool.submit(measure_one, list_rows, guests, quota).result()
         print(
-            f"{name}: ten lists of {TEN_ROWS} rows when a third of all is done: {found[name]['ten_lists']}; single guests:"
+            f"{name}: ten lists of {TEN_ROWS} rows when a third of all is done: {found[name]['ten_lists']}; single"
+            " guests:"
         )
         show(found[name]["guests"])
         print(f"p95 beside the list / idle: {found[name]['p95_ratio']} (bar 2 at the quota)", flush=True)
@@ -86,7 +90,9 @@ async def _start_list(stage: Stage, rows: int) -> None:
 
 
 async def _ten_lists(stage: Stage, rows: int) -> list[int]:
-    """Start ten lists at once; return the finished rows of each when a third of all are. They go on beside the large one."""
+    """Start ten lists at once; return the finished rows of each when a third of all are. They go on
+    beside the large one.
+    """
     lists = [await load_job(stage, "t0", rows) for _ in range(10)]
     for one in lists:
         await one.start(stage)

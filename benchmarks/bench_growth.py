@@ -1,6 +1,8 @@
-"""Whether a row of a million costs what a row of ten thousand costs: Redis commands and bytes are counted, processor time is measured.
+"""Whether a row of a million costs what a row of ten thousand costs: Redis commands and bytes are
+counted, processor time is measured.
 
-The tenant has guests already in both cases: while its index is new, a row takes one command more, which would look like a gain with size.
+The tenant has guests already in both cases: while its index is new, a row takes one command more,
+which would look like a gain with size.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ _GUESTS_BEFORE = 60_000
 
 
 def measure() -> dict[str, Any]:
-    """Run both sizes in one tenant, one after the other; returns what a row of the large job costs relative to one of the small."""
+    """Run both sizes in one tenant, one after the other; returns what a row of the large job costs
+    relative to one of the small.
+    """
     found = measure_case(False, 1, SIZES, warm=_GUESTS_BEFORE)
     small, large = found["small"], found["large"]
 

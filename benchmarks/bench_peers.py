@@ -1,6 +1,8 @@
-"""usher beside its peers, in one run against one sandbox: Microsoft's SDK, a script, a Celery task for each invitation.
+"""usher beside its peers, in one run against one sandbox: Microsoft's SDK, a script, a Celery task
+for each invitation.
 
-Without quota and without latency, so that what is compared is the work of inviting. None of the peers keeps a ledger or is safe to run twice.
+Without quota and without latency, so that what is compared is the work of inviting. None of the
+peers keeps a ledger or is safe to run twice.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ PYTHON = Path(".venv-peers/bin/python")
 
 
 def measure() -> dict[str, Any]:
-    """Run each; returns rows/s and processor seconds per 1,000 rows (their own processes and Redis, not the sandbox's) by name."""
+    """Run each; returns rows/s and processor seconds per 1,000 rows (their own processes and Redis,
+    not the sandbox's) by name.
+    """
     figures = {}
     with open_stage() as stage:
         for name, (module, rows) in PEERS.items():

@@ -1,6 +1,7 @@
 """Which of Celery's pools, how many seats: the measurement behind docs/decisions/0003-pool.md.
 
-Two cases. *fast*: no latency, no quota, what a row costs. *slow*: 24 tenants whose answers take half a second, where seats count.
+Two cases. *fast*: no latency, no quota, what a row costs. *slow*: 24 tenants whose answers take
+half a second, where seats count.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _POOLS = (
 
 
 def main() -> None:
-    """Print a table: rows/s, processor seconds per 1,000 rows (worker and Valkey), memory, for each pool and case."""
+    """Print a table: rows/s, processor seconds per 1,000 rows (worker and Valkey), memory, for each
+    pool and case.
+    """
     print(describe_machine())
     print(f"{'pool':16}{'case':8}{'rows':>8}{'rows/s':>10}{'worker CPU-s/1,000':>20}{'Valkey':>8}{'RSS MB':>8}")
     for name, options in _POOLS:

@@ -1,8 +1,11 @@
-"""At the quota's edge: 6,000 rows in one tenant against the documented limits, alone and with others, at ten times the speed.
+"""At the quota's edge: 6,000 rows in one tenant against the documented limits, alone and with
+others, at ten times the speed.
 
-*share*: of what the limits, less what others take, would have let through in the time it took from submitting to the last answer; 1 is perfect.
-*ratio*: the time from the first request to the last, over the least that the limits allow. *429s*: of all operations. The limits' windows and the
-sandbox's quota clock are ten times as fast as Microsoft's; answers take 0.1 s, as if it were a second there.
+*share*: of what the limits, less what others take, would have let through in the time it took from
+submitting to the last answer; 1 is perfect. *ratio*: the time from the first request to the last,
+over the least that the limits allow. *429s*: of all operations. The limits' windows and the
+sandbox's quota clock are ten times as fast as Microsoft's; answers take 0.1 s, as if it were a
+second there.
 """
 
 from __future__ import annotations
@@ -85,7 +88,8 @@ def _halves(name: str, *options: str, taken: float = 0.5, **more: Any) -> Case:
 
 CASES = (
     Case("alone", most_ratio=1.02, most_429=0.005),
-    # A full bucket of 3,000 writes, then 20 a second: without the limit on invitations the list meets its edge at once.
+    # A full bucket of 3,000 writes, then 20 a second: without the limit on invitations the list
+    # meets its edge at once.
     Case("alone, the writes' burst", without=("invitations_per_tenant",), most_ratio=1.02, most_429=0.005),
     Case("alone, refused ones count", ("--accrue-while-throttled",), least_share=1 / 1.05, most_429=0.005),
     _halves("half taken"),
@@ -123,7 +127,9 @@ CASES = (
 
 
 def ideal_s(rows: int, case: Case) -> float:
-    """Return the seconds in which what is left of the limits lets so many rows through, started on full buckets."""
+    """Return the seconds in which what is left of the limits lets so many rows through, started on
+    full buckets.
+    """
     taken = dict(case.taken)
     seconds = []
     for name, (amount, window) in case.limits.items():

@@ -1,7 +1,8 @@
-"""Where measurements leave their figures: `benchmarks/results.json`, one object a measurement, written by `python -m benchmarks`.
+"""Where measurements leave their figures: `benchmarks/results.json`, one object a measurement,
+written by `python -m benchmarks`.
 
-A measurement's `measure()` returns figures by name; tables are lists of rows with the same names. Written whole, so that a run of one
-measurement replaces its own figures and keeps the others'.
+A measurement's `measure()` returns figures by name; tables are lists of rows with the same names.
+Written whole, so that a run of one measurement replaces its own figures and keeps the others'.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A stage for measurements: a Valkey of its own, a sandbox, a worker, and what each of them used of the processors.
+"""A stage for measurements: a Valkey of its own, a sandbox, a worker, and what each of them used of
+the processors.
 
 Everything is started here and ended here, in a temporary folder, on loopback.
 """
@@ -79,7 +80,8 @@ def open_stage(
     precheck: bool = False,
     trusted: bool = False,
 ) -> Iterator[Stage]:
-    """Start Valkey and sandbox, with a connection for each tenant (t0, t1, …). Without `quota` neither side limits anything.
+    """Start Valkey and sandbox, with a connection for each tenant (t0, t1, …). Without `quota`
+    neither side limits anything.
 
     `trusted`: the connections are past their probation, which is no part of what is measured.
     """
@@ -294,7 +296,9 @@ def describe_machine() -> str:
 
 
 def _loop_s() -> float:
-    """Return how long a fixed piece of work takes here, the best of three: machines of the same name differ by a factor of two."""
+    """Return how long a fixed piece of work takes here, the best of three: machines of the same
+    name differ by a factor of two.
+    """
 
     def once() -> float:
         began = time.process_time()

@@ -1,4 +1,6 @@
-"""What was aimed at, beside what was measured last: printed at the end of `make bench`, from `benchmarks/results.json`."""
+"""What was aimed at, beside what was measured last: printed at the end of `make bench`, from
+`benchmarks/results.json`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The command `usher`: which commands there are, and what becomes of an error. Nothing heavy is imported before a command needs it.
+"""The command `usher`: which commands there are, and what becomes of an error. Nothing heavy is
+imported before a command needs it.
 
-Errors of all kinds end here, as sentences on stderr with an exit status, never as a traceback (`errors`).
+Errors of all kinds end here, as sentences on stderr with an exit status, never as a traceback
+(`errors`).
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ COMMANDS = {
     "sandbox": ("programs", "Run a local stand-in for Entra and Graph, to rehearse against."),
     "up": ("programs", "Keep the private stack running: server, worker, beat, Flower."),
 }
-"""Command → the module below this package that holds it, and its line in `usher --help`, which loads none of them."""
+"""Command → the module below this package that holds it, and its line in `usher --help`, which
+loads none of them.
+"""
 
 
 class LazyGroup(click.Group):
@@ -85,7 +89,8 @@ def usher() -> None:
       usher invite guests.csv -c contoso --dry-run
       usher jobs list
 
-    Exit status: 0 every row ended well, 1 some failed or stayed in doubt, 2 nothing was sent, 3 held, paused or left running.
+    Exit status: 0 every row ended well, 1 some failed or stayed in doubt, 2 nothing was sent, 3
+    held, paused or left running.
     """
 
 
@@ -114,7 +119,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _replace_closed() -> None:
-    """Open what was closed before the start (`>&-`): Python has nothing to write to then, and the next file would get its number."""
+    """Open what was closed before the start (`>&-`): Python has nothing to write to then, and the
+    next file would get its number.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)

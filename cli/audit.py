@@ -1,4 +1,6 @@
-"""`usher audit`: who did what, to which of Microsoft's objects. Never an address: `--guest` compares a keyed hash."""
+"""`usher audit`: who did what, to which of Microsoft's objects. Never an address: `--guest`
+compares a keyed hash.
+"""
 
 from __future__ import annotations
 
@@ -77,20 +79,33 @@ class _Wanted:
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--since", type=Moment(), metavar="TIME", help="From then on: 2026-11-01, 2026-11-01T14:00, or 7d for a week ago."),
+        click.option(
+            "--since",
+            type=Moment(),
+            metavar="TIME",
+            help="From then on: 2026-11-01, 2026-11-01T14:00, or 7d for a week ago.",
+        ),
         click.option("--until", type=Moment(), metavar="TIME", help="Up to then."),
         click.option("-c", "--connection", metavar="NAME", help="Only of this connection."),
         click.option("--job", metavar="ID", help="Only of this job, whole id; it may have been deleted."),
-        click.option("--what", multiple=True, metavar="KIND", callback=_known, help="Only such entries: job.submitted, connection.held, row … May be given twice."),
+        click.option(
+            "--what",
+            multiple=True,
+            metavar="KIND",
+            callback=_known,
+            help="Only such entries: job.submitted, connection.held, row … May be given twice.",
+        ),
         click.option("--guest", metavar="EMAIL|ID", help="Only rows of this person, by address or object id."),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
 
 @click.group(cls=CommandGroup, context_settings=_HELP)
 def audit() -> None:
-    """Show or export who did what: submissions, approvals, holds, deletions, and what became of each guest."""
+    """Show or export who did what: submissions, approvals, holds, deletions, and what became of
+    each guest.
+    """
 
 
 @audit.command("list")
@@ -126,7 +141,9 @@ def list_(session: Session, /, newest: int, rows: bool, **filters: Any) -> int:
 @_filters
 @click.pass_obj
 def export(session: Session, /, output: Path | None, events_only: bool, **filters: Any) -> int:
-    """Write entries as JSON lines, events in their order, then rows; each begins with its time, so that `sort` puts all in order."""
+    """Write entries as JSON lines, events in their order, then rows; each begins with its time, so
+    that `sort` puts all in order.
+    """
 
     async def work(terminal: Terminal, services: Services) -> int:
         from cli.ui.words import many

@@ -1,4 +1,6 @@
-"""`usher doctor`: whether everything is as it should be, a line each, and what to do where it is not."""
+"""`usher doctor`: whether everything is as it should be, a line each, and what to do where it is
+not.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 @json_option("One JSON object instead of lines.")
 @click.pass_obj
 def doctor(session: Session) -> int:
-    """Look at Redis, workers, beats, clocks and every connection. Nothing is invited; a hold whose cause is gone ends.
+    """Look at Redis, workers, beats, clocks and every connection. Nothing is invited; a hold whose
+    cause is gone ends.
 
     Status 1 if anything is wrong; each such line says what to do.
     """

@@ -33,10 +33,12 @@ def guests() -> None:
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
 def forget(session: Session, who: str, yes: bool) -> int:
-    """Remove a person's address, name, reference and redeem link from the index, from every job that has ended, and from the audit trail.
+    """Remove a person's address, name, reference and redeem link from the index, from every job
+    that has ended, and from the audit trail.
 
-    ID is Microsoft's object id of the guest. Each row's outcome and Microsoft's ids stay. Files of results and the guest in the tenant
-    are not touched, nor are lists: who stands in one that a schedule reads comes back with its next run.
+    ID is Microsoft's object id of the guest. Each row's outcome and Microsoft's ids stay. Files of
+    results and the guest in the tenant are not touched, nor are lists: who stands in one that a
+    schedule reads comes back with its next run.
     """
 
     async def work(terminal: Terminal, place: Place, services: Services, email: str, object_id: str) -> int:
@@ -51,7 +53,9 @@ def forget(session: Session, who: str, yes: bool) -> int:
 @json_option("One JSON object with all of it.")
 @click.pass_obj
 def export(session: Session, who: str) -> int:
-    """List all that usher holds about a person: rows of jobs, the index of guests, the audit trail. With --json: in full, redeem links too."""
+    """List all that usher holds about a person: rows of jobs, the index of guests, the audit trail.
+    With --json: in full, redeem links too.
+    """
     return _run(session, who, lambda terminal, _, *rest: _export(terminal, *rest))
 
 
@@ -71,7 +75,9 @@ def _run(session: Session, who: str, work: _Work) -> int:
 
 
 async def _ask(terminal: Terminal, place: Place, services: Services, *, yes: bool) -> None:
-    """Say what may bring the person back, and ask a person who is there. Raises `Refusal` for anything but a yes."""
+    """Say what may bring the person back, and ask a person who is there. Raises `Refusal` for
+    anything but a yes.
+    """
     from cli.schedules.showing import planned_schedules
     from worker.ledger.timetable import Timetable
 
@@ -104,7 +110,8 @@ async def _forget(terminal: Terminal, services: Services, email: str, object_id:
             f"; {many(done.audited, 'row')} of the audit trail without the hash of the address" if done.audited else ""
         )
         terminal.show(
-            f"Forgotten: {many(done.rows, 'row')} of {many(done.jobs, 'job')} {'no longer names' if done.rows == 1 else 'no longer name'} this person; {index}{audit}."
+            f"Forgotten: {many(done.rows, 'row')} of {many(done.jobs, 'job')}"
+            f" {'no longer names' if done.rows == 1 else 'no longer name'} this person; {index}{audit}."
         )
     else:
         terminal.show("usher holds nothing of this person; the address was compared whole, however it is spelled.")

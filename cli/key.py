@@ -31,7 +31,8 @@ def key() -> None:
 def new(session: Session, output: Path | None) -> None:
     """Make a new, random key for the ledger.
 
-    Without -o it goes to stdout. It is kept nowhere else: without it no redeem link in the ledger opens any more.
+    Without -o it goes to stdout. It is kept nowhere else: without it no redeem link in the ledger
+    opens any more.
     """
     from worker.ledger_key import make_key_text, write_key
 
@@ -42,12 +43,14 @@ def new(session: Session, output: Path | None) -> None:
         write_key(output)
     except FileExistsError:
         raise Refusal(
-            f"{output} is there already and is not overwritten: what is sealed with its key opens with nothing else. Name another file."
+            f"{output} is there already and is not overwritten: what is sealed with its key opens with nothing else."
+            " Name another file."
         ) from None
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise Refusal(f"The key cannot be written to {output} ({why}): name a file in a folder of yours.") from None
     click.echo(
-        f'A new key is in {output}. In the configuration: [ledger] key = "file:{output.absolute()}". Keep a copy apart from the backups.',
+        f'A new key is in {output}. In the configuration: [ledger] key = "file:{output.absolute()}". Keep a copy apart'
+        " from the backups.",
         err=True,
     )

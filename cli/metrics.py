@@ -1,4 +1,6 @@
-"""`usher metrics`: one Prometheus endpoint for the whole installation, whatever number of workers it has; it reads the ledger alone."""
+"""`usher metrics`: one Prometheus endpoint for the whole installation, whatever number of workers
+it has; it reads the ledger alone.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from worker.metrics.snapshot import Observer, Snapshot
 
 _LOOK_FOR_S = 8.0
-"""Prometheus gives a scrape up after 10 s unless told otherwise; it is to hear that the ledger is away."""
+"""Prometheus gives a scrape up after 10 s unless told otherwise; it is to hear that the ledger is
+away.
+"""
 _KEEP_EVERY_S = 1.0  # the private server is kept by asking for it
 
 
@@ -29,8 +33,8 @@ _KEEP_EVERY_S = 1.0  # the private server is kept by asking for it
 def metrics(session: Session, listen: str | None) -> int:
     """Serve Prometheus metrics of the whole installation until Ctrl-C: docs/metrics.md lists them.
 
-    One such process is enough for any number of workers. Beyond this machine it asks for a login or a token ([metrics] of the
-    configuration).
+    One such process is enough for any number of workers. Beyond this machine it asks for a login or
+    a token ([metrics] of the configuration).
     """
     from cli.ui.place import open_place
     from cli.ui.terminal import Terminal

@@ -1,7 +1,9 @@
-"""The long-running programs: Celery's worker, beat and Flower with our application, the sandbox, and all of them as one stack.
+"""The long-running programs: Celery's worker, beat and Flower with our application, the sandbox,
+and all of them as one stack.
 
-The first four replace this process by the program itself, which so stays in the foreground, in the caller's process group. Worker, beat and
-Flower have a few options of usher's own, and a help that says what they do; whatever stands behind `--` goes to Celery as it is.
+The first four replace this process by the program itself, which so stays in the foreground, in the
+caller's process group. Worker, beat and Flower have a few options of usher's own, and a help that
+says what they do; whatever stands behind `--` goes to Celery as it is.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class Passing(click.Command):
     """A command that hands on what stands behind `--`, as `passed_on`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Part the arguments at the first `--`. An option that usher has not may be one of Celery's."""
+        """Part the arguments at the first `--`. An option that usher has not may be one of
+        Celery's.
+        """
         at = args.index("--") if "--" in args else len(args)
         own, ctx.params["passed_on"] = args[:at], tuple(args[at + 1 :])
         try:
@@ -71,11 +75,14 @@ def _log_options(command: _F) -> _F:
 def worker(
     name: str | None, threads: int | None, log_level: str | None, log_file: str | None, passed_on: tuple[str, ...]
 ) -> None:
-    """Run a worker in the foreground: it sends what is due and answers producers. SIGTERM and Ctrl-C end it in order.
+    """Run a worker in the foreground: it sends what is due and answers producers. SIGTERM and
+    Ctrl-C end it in order.
 
-    Any number may run, on any number of hosts. Without a Redis in the configuration it joins the private stack of this account.
+    Any number may run, on any number of hosts. Without a Redis in the configuration it joins the
+    private stack of this account.
 
-    It is Celery's worker with usher's application (celery -A worker worker). Celery's help: usher worker -- --help
+    It is Celery's worker with usher's application (celery -A worker worker). Celery's help: usher
+    worker -- --help
     """
     given = {"-n": name, "-c": threads, "-l": log_level, "-f": log_file}
     _run_celery("worker", (*_spell(given), *passed_on))
@@ -87,12 +94,14 @@ def worker(
 )
 @_log_options
 def beat(pidfile: str | None, log_level: str | None, log_file: str | None, passed_on: tuple[str, ...]) -> None:
-    """Run the scheduler in the foreground: it fires the schedules of the configuration. SIGTERM and Ctrl-C end it.
+    """Run the scheduler in the foreground: it fires the schedules of the configuration. SIGTERM and
+    Ctrl-C end it.
 
-    One is needed where there are schedules; a second one waits as a spare. It ends when it loses Redis for long, so let something start it
-    again.
+    One is needed where there are schedules; a second one waits as a spare. It ends when it loses
+    Redis for long, so let something start it again.
 
-    It is Celery's beat with usher's scheduler (celery -A worker beat). Celery's help: usher beat -- --help
+    It is Celery's beat with usher's scheduler (celery -A worker beat). Celery's help: usher beat --
+    --help
     """
     given = {"--pidfile": pidfile, "-l": log_level, "-f": log_file}
     _run_celery("beat", (*_spell(given), *passed_on))
@@ -114,11 +123,13 @@ def flower(
     log_level: str | None,
     passed_on: tuple[str, ...],
 ) -> None:
-    """Run Flower in the foreground: pages about workers and tasks, which show no person and change nothing. Ctrl-C ends it.
+    """Run Flower in the foreground: pages about workers and tasks, which show no person and change
+    nothing. Ctrl-C ends it.
 
     Its login is the variable FLOWER_BASIC_AUTH=NAME:PASSWORD.
 
-    It is Celery's Flower with usher's defaults (celery -A worker flower). Its own help: usher flower -- --help
+    It is Celery's Flower with usher's defaults (celery -A worker flower). Its own help: usher
+    flower -- --help
     """
     level = "error" if log_level == "critical" else log_level
     given = {"--address": address, "--port": port, "--url_prefix": url_prefix, "--db": db, "--logging": level}
@@ -140,7 +151,8 @@ def sandbox(options: tuple[str, ...]) -> None:
 @click.command(context_settings=_HELP)
 @click.pass_obj
 def up(session: Session) -> int:
-    """Keep the private stack running in the foreground: server, worker, beat and Flower. Ctrl-C ends it.
+    """Keep the private stack running in the foreground: server, worker, beat and Flower. Ctrl-C
+    ends it.
 
     While it runs, `usher invite --detach` leaves its job running.
     """

@@ -1,4 +1,6 @@
-"""`usher up`: a few lines about the private stack that it keeps running. What its processes say goes to their logs."""
+"""`usher up`: a few lines about the private stack that it keeps running. What its processes say
+goes to their logs.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,14 @@ _WITHIN_S = 60.0
 
 
 def run_up(session: Session) -> int:
-    """Run the stack until it is told to end. Raises `Refusal` where a Redis is configured, and what `run_foreground` raises."""
+    """Run the stack until it is told to end. Raises `Refusal` where a Redis is configured, and what
+    `run_foreground` raises.
+    """
     settings = load_settings()
     if not settings.embedded:
         raise Refusal(
-            "`usher up` runs a private server, but the configuration names a Redis: run usher worker, usher beat and usher flower instead."
+            "`usher up` runs a private server, but the configuration names a Redis: run usher worker, usher beat and"
+            " usher flower instead."
         )
     folders = find_folders()
     folders.prepare()
@@ -63,7 +68,9 @@ def run_up(session: Session) -> int:
 def describe_stack(
     settings: Settings, folders: Folders, urls: Urls, pages: tuple[str, int] | None, *, is_ready: bool
 ) -> list[str]:
-    """Return what is said of a stack that runs: where its pages are, what to type next, where its logs are. Pure."""
+    """Return what is said of a stack that runs: where its pages are, what to type next, where its
+    logs are. Pure.
+    """
     name = next(iter(settings.connections), SANDBOX)
     logs = f"{folders.logs} (worker.log, beat.log, flower.log)"
     lines = [
@@ -81,7 +88,9 @@ def describe_stack(
 
 
 def _find_pages() -> tuple[str, int] | None:
-    """Return where Flower listens, as its own variables have it; None for a socket of its own, or what is no port."""
+    """Return where Flower listens, as its own variables have it; None for a socket of its own, or
+    what is no port.
+    """
     port = os.environ.get("FLOWER_PORT") or "5555"
     if os.environ.get("FLOWER_UNIX_SOCKET") or not port.isdigit():
         return None

@@ -1,6 +1,8 @@
-"""What the operator says: settings, connections, references to secrets. Knows nothing of Redis, Graph or Celery.
+"""What the operator says: settings, connections, references to secrets. Knows nothing of Redis,
+Graph or Celery.
 
-Names are loaded when first used (PEP 562), so that importing the package costs nothing and does not need pydantic.
+Names are loaded when first used (PEP 562), so that importing the package costs nothing and does not
+need pydantic.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Microsoft's clouds each have a sign-in host and a Graph of their own. Tokens of one are worth nothing in another.
+"""Microsoft's clouds each have a sign-in host and a Graph of their own. Tokens of one are worth
+nothing in another.
 
 https://learn.microsoft.com/graph/deployments
 """
@@ -29,5 +30,7 @@ CLOUDS: dict[str, Cloud] = {
 
 
 def cloud_of_graph_host(host: str) -> Cloud | None:
-    """Return the cloud whose Graph answers at `host` (`host` or `host:port`), None for a host of nobody's."""
+    """Return the cloud whose Graph answers at `host` (`host` or `host:port`), None for a host of
+    nobody's.
+    """
     return next((cloud for cloud in CLOUDS.values() if cloud.graph_host == host), None)

@@ -1,6 +1,7 @@
 """A connection names one tenant, one registered app, its credential, and how usher behaves there.
 
-The credential is only referred to (`env:`, `file:`); `worker/signin/tokens.py` resolves it when it asks for a token.
+The credential is only referred to (`env:`, `file:`); `worker/signin/tokens.py` resolves it when it
+asks for a token.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ from config.values import (
 )
 
 SANDBOX: Final = "sandbox"
-"""Name of the connection that exists without configuration; whoever configures one of that name gets their own."""
+"""Name of the connection that exists without configuration; whoever configures one of that name
+gets their own.
+"""
 
 MY_APPS: Final = "https://myapplications.microsoft.com"
 """Where a guest lands whose row brings no redirect URL: Microsoft's page of a person's apps."""
@@ -48,7 +51,9 @@ _API_VERSION = "v1.0"
 
 
 class Section(BaseModel):
-    """What every table of the configuration is: immutable, strict about names, silent about values."""
+    """What every table of the configuration is: immutable, strict about names, silent about
+    values.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -59,11 +64,14 @@ class Section(BaseModel):
     )
 
 
-# Each validator below is the whole check of its field (PlainValidator), so that every fault is a sentence of ours and holds no value.
+# Each validator below is the whole check of its field (PlainValidator), so that every fault is a
+# sentence of ours and holds no value.
 
 
 def check_tenant(value: object) -> str:
-    """Return a tenant's id or domain in the form it is kept in. Raises ValueError with half a sentence."""
+    """Return a tenant's id or domain in the form it is kept in. Raises ValueError with half a
+    sentence.
+    """
     if isinstance(value, str):
         text = value.strip().lower()
         if text in _SHARED_TENANTS:
@@ -78,14 +86,17 @@ def check_tenant(value: object) -> str:
 
 
 def _check_client(value: object) -> str:
-    # Lenient: a real one is a GUID, rehearsals make their own up; what would break a URL or a key is refused.
+    # Lenient: a real one is a GUID, rehearsals make their own up; what would break a URL or a key
+    # is refused.
     if isinstance(value, str) and value and not any(c <= " " or c in "/\\\x7f" for c in value):
         return value
     raise ValueError("must be the application (client) id, without spaces or slashes")
 
 
 def _base(info: ValidationInfo) -> Path:
-    """Where a relative path starts: at the file it was written in; one from the environment at the current folder."""
+    """Where a relative path starts: at the file it was written in; one from the environment at the
+    current folder.
+    """
     context: dict[str, Any] = info.context or {}
     if info.field_name in context.get("from_environment", ()):
         return Path.cwd()
@@ -133,7 +144,9 @@ def _check_authority(value: object, info: ValidationInfo) -> str:
 
 
 def _check_graph_url(value: object, info: ValidationInfo) -> str:
-    """Complete Graph's address: the cloud's own where none is given, the API version as its last part."""
+    """Complete Graph's address: the cloud's own where none is given, the API version as its last
+    part.
+    """
     if not value:
         return f"https://{CLOUDS[info.data.get('cloud', 'global')].graph_host}/{_API_VERSION}"
     host, path = parse_service_url(value)
@@ -178,7 +191,9 @@ _Flag = Annotated[bool, PlainValidator(parse_flag)]
 
 
 CREDENTIALS = ("client_secret", "certificate")
-"""The keys of what a connection may sign in with, one of them; a list of several is tried in its order."""
+"""The keys of what a connection may sign in with, one of them; a list of several is tried in its
+order.
+"""
 CREDENTIAL_KEYS = (*CREDENTIALS, "certificate_password")
 """The keys that hold a credential, or a part of one."""
 
@@ -233,15 +248,18 @@ class Connection(Section):
 
     @property
     def scope(self) -> str:
-        """What a token is asked for: everything granted to the app on this Graph. Tokens of one cloud are not taken by another."""
+        """What a token is asked for: everything granted to the app on this Graph. Tokens of one
+        cloud are not taken by another.
+        """
         return f"https://{self.graph_host}/.default"
 
     @property
     def realm(self) -> str:
-        """What a quota or a token belongs to first: the cloud's name, or Graph's `host:port` where it is none of Microsoft's.
+        """What a quota or a token belongs to first: the cloud's name, or Graph's `host:port` where
+        it is none of Microsoft's.
 
-        It follows from where Graph is, not from how that was written: two connections that reach the same tenant, one by `cloud`
-        and one by `graph_url`, share its quota.
+        It follows from where Graph is, not from how that was written: two connections that reach
+        the same tenant, one by `cloud` and one by `graph_url`, share its quota.
         """
         cloud = cloud_of_graph_host(self.graph_host)
         if cloud is not None:
@@ -250,7 +268,9 @@ class Connection(Section):
 
     @property
     def client_key(self) -> str:
-        """Cloud, tenant and client: what a token and the app + tenant quota belong to. Never the connection's name."""
+        """Cloud, tenant and client: what a token and the app + tenant quota belong to. Never the
+        connection's name.
+        """
         return f"{self.realm}/{self.tenant_id}/{self.client_id}".lower()
 
     @property
@@ -270,13 +290,17 @@ class Connection(Section):
         return tuple(one for value in found if value for one in (value if isinstance(value, tuple) else (value,)))
 
     def accepts_domain(self, domain: str) -> bool:
-        """Whether a guest of this domain may be invited here. Subdomains are domains of their own, as in Entra's own lists."""
+        """Whether a guest of this domain may be invited here. Subdomains are domains of their own,
+        as in Entra's own lists.
+        """
         folded = fold_domain(domain)
         return folded not in self.blocked_domains and (not self.allowed_domains or folded in self.allowed_domains)
 
 
 def credential_faults(given: Mapping[str, object]) -> Sequence[tuple[str, str]]:
-    """Return (key or "" for the table, half a sentence) for what is wrong with how a credential is named in a table."""
+    """Return (key or "" for the table, half a sentence) for what is wrong with how a credential is
+    named in a table.
+    """
     named = [name for name in CREDENTIALS if given.get(name) not in (None, [], ())]
     if len(named) > 1:
         return [("", f"must have {' or '.join(CREDENTIALS)}, not both")]

@@ -1,7 +1,9 @@
-"""The five fields of cron(5) say when a schedule's time comes. Pure: cronsim reads them and finds the times.
+"""The five fields of cron(5) say when a schedule's time comes. Pure: cronsim reads them and finds
+the times.
 
-Both day fields restricted means either of them, as cron has it. A time that the clocks skip runs once they have been
-put forward; one that they repeat runs once, unless the schedule runs every hour anyway.
+Both day fields restricted means either of them, as cron has it. A time that the clocks skip runs
+once they have been put forward; one that they repeat runs once, unless the schedule runs every hour
+anyway.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ _SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def parse_cron(value: object) -> str:
-    """Return `"0 2 * * mon-fri"` as it is kept. Raises ValueError with half a sentence that follows the key."""
+    """Return `"0 2 * * mon-fri"` as it is kept. Raises ValueError with half a sentence that follows
+    the key.
+    """
     text = " ".join(value.lower().split()) if isinstance(value, str) else ""
     if len(text.split()) != len(_FIELDS):
         raise ValueError('must be five fields, minute hour day month weekday, such as "0 2 * * *"')
@@ -40,7 +44,9 @@ def next_after(text: str, after: datetime, zone: tzinfo) -> datetime:
 
 
 def plain_fields(text: str) -> list[str]:
-    """Return a parsed text's five fields as lists of numbers, `*` for all of them: what every other cron reads alike."""
+    """Return a parsed text's five fields as lists of numbers, `*` for all of them: what every other
+    cron reads alike.
+    """
     times = CronSim(text, _SOME_DAY)
     found = [
         sorted({number % 7 if name == "weekdays" else number for number in getattr(times, name)}) for name in _FIELDS
@@ -51,5 +57,7 @@ def plain_fields(text: str) -> list[str]:
 
 
 def find_zone(name: str) -> tzinfo:
-    """Return a time zone by name; UTC is there on machines without a time zone database too. Raises `ZoneInfoNotFoundError`."""
+    """Return a time zone by name; UTC is there on machines without a time zone database too. Raises
+    `ZoneInfoNotFoundError`.
+    """
     return UTC if name == "UTC" else ZoneInfo(name)

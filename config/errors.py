@@ -1,6 +1,7 @@
 """A fault of the configuration is said in sentences that name the key and where it was written.
 
-A fault never repeats the value: people paste a secret into the wrong key, and a message travels further than a file.
+A fault never repeats the value: people paste a secret into the wrong key, and a message travels
+further than a file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Iterable, Sequence
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `faults` holds one sentence each; `str()` is all of them, a line each."""
+    """The configuration cannot be used. `faults` holds one sentence each; `str()` is all of them, a
+    line each.
+    """
 
     def __init__(self, faults: Sequence[str] | str) -> None:
         self.faults: list[str] = [faults] if isinstance(faults, str) else list(faults)
@@ -21,11 +24,15 @@ class ConfigError(Exception):
 
 
 class ReferenceError_(ConfigError):  # noqa: N801 - `ReferenceError` is a builtin with another meaning
-    """An `env:` or `file:` reference leads to nothing usable: missing, empty, unreadable or not text."""
+    """An `env:` or `file:` reference leads to nothing usable: missing, empty, unreadable or not
+    text.
+    """
 
 
 class UnknownConnection(ConfigError):
-    """Nobody configured a connection of that name. `known` are the names there are, the built-in one included."""
+    """Nobody configured a connection of that name. `known` are the names there are, the built-in
+    one included.
+    """
 
     def __init__(self, name: str, known: Sequence[str], *, built_in: str = "") -> None:
         self.name = name

@@ -1,7 +1,8 @@
 """A webhook is told of a job, and a message may name only some of them. Pure.
 
-Who runs usher may name any target. Whoever may send a message makes a worker call that target from inside
-the network, so a message names only what `notify.hosts` lists, and an address inside the network is listed itself.
+Who runs usher may name any target. Whoever may send a message makes a worker call that target from
+inside the network, so a message names only what `notify.hosts` lists, and an address inside the
+network is listed itself.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def parse_notify(value: object) -> str:
 
 
 def parse_host(value: object) -> str:
-    """Return an entry of `notify.hosts`: a host's name, an address, or a network (`10.1.0.0/16`)."""
+    """Return an entry of `notify.hosts`: a host's name, an address, or a network
+    (`10.1.0.0/16`).
+    """
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -50,7 +53,9 @@ def parse_host(value: object) -> str:
 
 
 def target_fault(target: str, hosts: Collection[str], *, signed: bool) -> str:
-    """Return half a sentence for a target that cannot be told as things are configured, '' for one that can."""
+    """Return half a sentence for a target that cannot be told as things are configured, '' for one
+    that can.
+    """
     if not target.startswith(("https://", "http://")):
         return WANTED  # of a job that an earlier usher began
     if not signed:
@@ -66,7 +71,9 @@ def message_fault(target: str, hosts: Collection[str], *, signed: bool) -> str:
 
 
 def may_call(address: str, hosts: Collection[str]) -> bool:
-    """Whether a worker may call an address for a message: a public one, or one that is listed itself."""
+    """Whether a worker may call an address for a message: a public one, or one that is listed
+    itself.
+    """
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
@@ -99,7 +106,9 @@ def _is_listed(host: str, hosts: Collection[str]) -> bool:
 
 
 def accept_target(value: object, hosts: Collection[str], *, signed: bool) -> str:
-    """Return a target that can be told as things are configured. Raises ValueError with half a sentence."""
+    """Return a target that can be told as things are configured. Raises ValueError with half a
+    sentence.
+    """
     target = parse_notify(value)
     if fault := target_fault(target, hosts, signed=signed):
         raise ValueError(fault)

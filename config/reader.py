@@ -1,6 +1,8 @@
-"""The configuration is read: the file and the environment over it become `Settings`, or every fault at once, a sentence each.
+"""The configuration is read: the file and the environment over it become `Settings`, or every fault
+at once, a sentence each.
 
-What may stand in a section is in `sections.py`; how a setting is spelt in file and environment, in `sources.py`.
+What may stand in a section is in `sections.py`; how a setting is spelt in file and environment, in
+`sources.py`.
 """
 
 from __future__ import annotations
@@ -36,16 +38,20 @@ from config.settings import Settings
 from config.sources import Faults, Merged, Path_, dotted, find_file, merge
 
 REPLICATION_S = 15.0
-"""Seconds a write may need to be seen by a read, beside the request's own time. Observed: 10 s is too short."""
+"""Seconds a write may need to be seen by a read, beside the request's own time. Observed: 10 s is
+too short.
+"""
 
 _S = TypeVar("_S", bound=Section)
 
 
 def load_settings(env: Mapping[str, str] = os.environ, path: str | os.PathLike[str] | None = None) -> Settings:
-    """Read the file (`path`, else `USHER_CONFIG`, else ./usher.toml, else /etc/usher/usher.toml) and the environment over it.
+    """Read the file (`path`, else `USHER_CONFIG`, else ./usher.toml, else /etc/usher/usher.toml)
+    and the environment over it.
 
-    Without any file the defaults and the environment count. Secrets are not read, with one exception: a `redis.url` or
-    `broker.url` that is itself a reference. Raises ConfigError with every fault found, a sentence each.
+    Without any file the defaults and the environment count. Secrets are not read, with one
+    exception: a `redis.url` or `broker.url` that is itself a reference. Raises ConfigError with
+    every fault found, a sentence each.
     """
     faults = Faults()
     merged = merge(find_file(env, path), env, is_list, faults)
@@ -58,7 +64,8 @@ def load_settings(env: Mapping[str, str] = os.environ, path: str | os.PathLike[s
 
 
 def parse_connection(name: str, table: Mapping[str, object], *, base: Path | None = None) -> Connection:
-    """Build one connection from what its table would hold, for set-ups that are not written in a file.
+    """Build one connection from what its table would hold, for set-ups that are not written in a
+    file.
 
     Relative paths start at `base`, else at the current folder. Raises ConfigError with every fault.
     """
@@ -74,7 +81,8 @@ def parse_connection(name: str, table: Mapping[str, object], *, base: Path | Non
 def parse_schedule(
     name: str, table: Mapping[str, object], connections: Iterable[str], *, base: Path | None = None
 ) -> Schedule:
-    """Build one schedule from what its table would hold. Relative paths start at `base`, else at the current folder.
+    """Build one schedule from what its table would hold. Relative paths start at `base`, else at
+    the current folder.
 
     Raises ConfigError with every fault.
     """
@@ -92,7 +100,9 @@ _BELONGS_ABOVE = "stands after a table and so belongs to it: write it at the top
 
 
 class _Reader:
-    """One reading: takes the merged tables apart section by section, so that a fault in one hides none in another."""
+    """One reading: takes the merged tables apart section by section, so that a fault in one hides
+    none in another.
+    """
 
     def __init__(self, merged: Merged, env: Mapping[str, str], faults: Faults, base: Path | None = None) -> None:
         self._merged = merged
@@ -155,7 +165,8 @@ class _Reader:
             )
             return None
         connection = self._section(Connection, path, table, {"name": name})
-        # The model checks the credential only when each field is sound; all faults are to be told at once.
+        # The model checks the credential only when each field is sound; all faults are to be told
+        # at once.
         for key, fault in credential_faults(table):
             self._add((*path, key) if key else path, fault)
         if connection and set(connection.allowed_domains) & set(connection.blocked_domains):
@@ -163,7 +174,9 @@ class _Reader:
         return connection
 
     def _told(self, connections: dict[str, Connection], notify: NotifySection) -> dict[str, Connection]:
-        """Let connections that name nobody themselves tell whom `[notify]` names. A webhook is signed, so it needs the secret."""
+        """Let connections that name nobody themselves tell whom `[notify]` names. A webhook is
+        signed, so it needs the secret.
+        """
         targets = {("notify", "to"): notify.to} | {
             ("connections", name, "notify"): connection.notify for name, connection in connections.items()
         }
@@ -177,7 +190,9 @@ class _Reader:
         }
 
     def schedules(self, connections: Iterable[str]) -> dict[str, Schedule]:
-        """Return the schedules that are sound, by name; `connections` are the names that they may use."""
+        """Return the schedules that are sound, by name; `connections` are the names that they may
+        use.
+        """
         found: dict[str, Schedule] = {}
         for name, table in self._table("schedules").items():
             path = ("schedules", name)
@@ -231,7 +246,9 @@ class _Reader:
         return {}
 
     def _resolve_url(self, name: str) -> None:
-        """Replace a URL that is written as a reference: with a password in it, it may well be kept in a file."""
+        """Replace a URL that is written as a reference: with a password in it, it may well be kept
+        in a file.
+        """
         table = self._merged.tables.get(name)
         url = table.get("url") if isinstance(table, dict) else None
         if not isinstance(table, dict) or not isinstance(url, str) or not url.startswith(("env:", "file:")):
@@ -256,7 +273,9 @@ class _Reader:
             return "UTC"
 
     def _check_times(self, graph: GraphSection | None, ledger: LedgerSection | None) -> None:
-        """A request sent, or its effect, must be visible before its row is looked up, or absence would prove nothing."""
+        """A request sent, or its effect, must be visible before its row is looked up, or absence
+        would prove nothing.
+        """
         if graph is None or ledger is None:
             return
         replication_s = min(REPLICATION_S, ledger.settle_s / 4)  # scaled down for rehearsals with a short settle time
@@ -282,7 +301,9 @@ def _predicate(fault: Any) -> str:
 
 
 def _hint(path: tuple[str, ...], key: str, known: Mapping[str, str]) -> str:
-    """Return where an unknown key may have been meant to stand: spelt like a known one, or in another section."""
+    """Return where an unknown key may have been meant to stand: spelt like a known one, or in
+    another section.
+    """
     if close := did_you_mean(key, known):
         return close
     for section, model in all_sections():

@@ -1,7 +1,8 @@
-"""A reference says where a secret is found: `env:NAME` or `file:/path`. The configuration holds the reference, never the secret.
+"""A reference says where a secret is found: `env:NAME` or `file:/path`. The configuration holds the
+reference, never the secret.
 
-A reference is resolved where it is used and each time anew, so a producer runs without the worker's secrets and a rotated file
-counts from the next use.
+A reference is resolved where it is used and each time anew, so a producer runs without the worker's
+secrets and a rotated file counts from the next use.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from config.errors import ReferenceError_
 from config.secrets import Secret
 
 MAX_BYTES = 1 << 20
-"""Largest file that is read as a secret: a PFX with its chain is some 10 kB, a wrong path may be a log of gigabytes."""
+"""Largest file that is read as a secret: a PFX with its chain is some 10 kB, a wrong path may be a
+log of gigabytes.
+"""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 WANTED = "must be env:NAME or file:/path; a literal in the file would be a leak"
@@ -29,8 +32,9 @@ WANTED = "must be env:NAME or file:/path; a literal in the file would be a leak"
 class Reference:
     """A parsed `env:NAME` or `file:/path`.
 
-    `text` is the reference as written (safe to show), `target` the variable's name or the file's absolute path, `key` the setting
-    that holds it, for messages. Two references to the same place are equal whatever key they stand under.
+    `text` is the reference as written (safe to show), `target` the variable's name or the file's
+    absolute path, `key` the setting that holds it, for messages. Two references to the same place
+    are equal whatever key they stand under.
     """
 
     kind: Literal["env", "file"]
@@ -40,9 +44,11 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str, *, base: Path | None = None, key: str = "") -> Reference:
-        """Parse a reference; a relative path starts at `base` (the folder of the configuration file; else the current one).
+        """Parse a reference; a relative path starts at `base` (the folder of the configuration
+        file; else the current one).
 
-        Raises ValueError with half a sentence ("must be ...") that never repeats the text, which may be a secret in the wrong place.
+        Raises ValueError with half a sentence ("must be ...") that never repeats the text, which
+        may be a secret in the wrong place.
         """
         kind, colon, target = text.partition(":")
         if not colon or kind not in ("env", "file"):
@@ -61,9 +67,11 @@ class Reference:
         return Path(self.target) if self.kind == "file" else None
 
     def resolve(self, env: Mapping[str, str] | None = None) -> Secret:
-        """Return the text behind the reference, one trailing newline removed. Reads the file or variable now.
+        """Return the text behind the reference, one trailing newline removed. Reads the file or
+        variable now.
 
-        Raises `ReferenceError_` with one sentence naming the key and the reference: missing, empty, unreadable, not UTF-8.
+        Raises `ReferenceError_` with one sentence naming the key and the reference: missing, empty,
+        unreadable, not UTF-8.
         """
         value: str | None = None
         if self.kind == "env":
@@ -84,7 +92,9 @@ class Reference:
         return Secret(value)
 
     def resolve_bytes(self, env: Mapping[str, str] | None = None) -> bytes:
-        """Return the bytes behind the reference, unchanged: certificates, PFX files. Same errors as `resolve`."""
+        """Return the bytes behind the reference, unchanged: certificates, PFX files. Same errors as
+        `resolve`.
+        """
         if self.kind == "env":
             return self.resolve(env).reveal().encode("utf-8", "surrogateescape")
         content = self._read()
@@ -122,5 +132,7 @@ class Reference:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    """Open without blocking on a named pipe nobody writes to; the caller then refuses what is not a regular file."""
+    """Open without blocking on a named pipe nobody writes to; the caller then refuses what is not a
+    regular file.
+    """
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -1,4 +1,5 @@
-"""A schedule says what usher does by itself, and when. A new kind of task is a line in `TASKS`, and a module of that name.
+"""A schedule says what usher does by itself, and when. A new kind of task is a line in `TASKS`, and
+a module of that name.
 
 What a task does stands in `tasks/scheduled/`; here stands only what it may be told.
 """
@@ -45,7 +46,9 @@ def _path(value: object, base: Path) -> str:
 
 
 def _url(value: object, base: Path) -> str:
-    """An address of a list. It may hold a password or a signature: then it is better written as a reference."""
+    """An address of a list. It may hold a password or a signature: then it is better written as a
+    reference.
+    """
     if isinstance(value, str) and value.startswith(("env:", "file:")):
         reference = Reference.parse(value.strip(), base=base)
         return f"{reference.kind}:{reference.target}"
@@ -67,7 +70,9 @@ def _plain(parse: Callable[[object], Any]) -> Callable[[object, Path], Any]:
 
 @dataclass(frozen=True, slots=True)
 class TaskKind:
-    """What a task may be told: its arguments, each with its check, and whether it works on one connection."""
+    """What a task may be told: its arguments, each with its check, and whether it works on one
+    connection.
+    """
 
     args: Mapping[str, Callable[[object, Path], Any]]
     needs_connection: bool = True
@@ -145,7 +150,9 @@ class Schedule(Section):
 
     @property
     def table(self) -> dict[str, Any]:
-        """The table it was made from, as JSON can hold it; `config.parse_schedule` reads it again."""
+        """The table it was made from, as JSON can hold it; `config.parse_schedule` reads it
+        again.
+        """
         given = self.model_dump(exclude={"name"}, exclude_defaults=True)
         return {"task": self.task, **given}
 
@@ -158,7 +165,9 @@ class Schedule(Section):
 def table_faults(
     table: Mapping[str, Any], connections: Iterable[str], base: Path
 ) -> tuple[dict[str, Any], list[Fault]]:
-    """Check what the fields of a schedule mean together. Returns its arguments as they will be used, and the faults. Pure."""
+    """Check what the fields of a schedule mean together. Returns its arguments as they will be
+    used, and the faults. Pure.
+    """
     faults: list[Fault] = []
     if "cron" in table and "every" in table:
         faults.append(((), "must have cron or every, not both"))

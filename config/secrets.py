@@ -1,7 +1,9 @@
-"""A secret cannot be shown by accident: not printed, logged, formatted, pickled, dumped as JSON or dumped by pydantic.
+"""A secret cannot be shown by accident: not printed, logged, formatted, pickled, dumped as JSON or
+dumped by pydantic.
 
-It guards against accidents (a repr in a traceback, an f-string in a log line, an argument of a Celery message), not against
-code that means to read it: `reveal()` is the one way in and easy to search for.
+It guards against accidents (a repr in a traceback, an f-string in a log line, an argument of a
+Celery message), not against code that means to read it: `reveal()` is the one way in and easy to
+search for.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ MASK = "***"
 
 @final
 class Secret:
-    """A text that stays hidden until `reveal()`. Comparison takes the same time wherever the difference is; no hash."""
+    """A text that stays hidden until `reveal()`. Comparison takes the same time wherever the
+    difference is; no hash.
+    """
 
     __slots__ = ("__value",)
 

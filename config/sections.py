@@ -1,6 +1,8 @@
-"""The configuration has sections: what may stand in each, its default, its form. This is the only list of the settings there are.
+"""The configuration has sections: what may stand in each, its default, its form. This is the only
+list of the settings there are.
 
-What goes for several sections at once is checked in `reader.py`; the tables with names are in `connections.py` and `schedules.py`.
+What goes for several sections at once is checked in `reader.py`; the tables with names are in
+`connections.py` and `schedules.py`.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ def _check_broker_url(value: object) -> str | None:
 
 
 def _check_prefix(value: object) -> str:
-    # No braces (they choose a cluster slot), no blanks or wildcards (prefixes are put into key patterns).
+    # No braces (they choose a cluster slot), no blanks or wildcards (prefixes are put into key
+    # patterns).
     if isinstance(value, str) and _PREFIX.fullmatch(value):
         return value
     raise ValueError("must be letters, digits and . _ : - between them (64 characters at most)")
@@ -83,7 +86,9 @@ def _check_audit_log(value: object) -> str | None:
 
 
 class ServerSection(Section):
-    """A section with a URL, which may hold a password: masked in every representation and dump, never pickled."""
+    """A section with a URL, which may hold a password: masked in every representation and dump,
+    never pickled.
+    """
 
     url: str | None = None
 
@@ -100,7 +105,9 @@ class ServerSection(Section):
 
 
 class RedisSection(ServerSection):
-    """`[redis]`: the server that holds the ledger; without a URL a private one is started (embedded mode)."""
+    """`[redis]`: the server that holds the ledger; without a URL a private one is started (embedded
+    mode).
+    """
 
     url: Annotated[str | None, PlainValidator(_check_redis_url)] = None
 
@@ -171,7 +178,9 @@ def _check_notify(value: object) -> str | None:
 
 
 class NotifySection(Section):
-    """`[notify]`: who is told of jobs that name nobody themselves, and how webhooks know that it is us."""
+    """`[notify]`: who is told of jobs that name nobody themselves, and how webhooks know that it is
+    us.
+    """
 
     to: Annotated[str | None, PlainValidator(_check_notify)] = None
     secret: References = ()
@@ -192,12 +201,16 @@ TABLES = (*SECTIONS, "connections", "schedules")
 
 
 def all_sections() -> list[tuple[str, type[Section]]]:
-    """Return every table's path and model; NAME stands for the name of a connection or a schedule."""
+    """Return every table's path and model; NAME stands for the name of a connection or a
+    schedule.
+    """
     return [*SECTIONS.items(), ("connections.NAME", Connection), ("schedules.NAME", Schedule)]
 
 
 def setting_keys() -> dict[str, object]:
-    """Return every dotted key and its default: `{"ledger.keep": 2592000.0, "connections.NAME.tenant_id": None, ...}`."""
+    """Return every dotted key and its default: `{"ledger.keep": 2592000.0,
+    "connections.NAME.tenant_id": None, ...}`.
+    """
     keys: dict[str, object] = {}
     for prefix, model in all_sections():
         for key, name in keys_of(model).items():
@@ -216,5 +229,7 @@ def is_list(path: Path_) -> bool:
 
 
 def keys_of(model: type[Section]) -> dict[str, str]:
-    """Return the keys as they are written and the field each one fills; a connection's name is its table's, not a key."""
+    """Return the keys as they are written and the field each one fills; a connection's name is its
+    table's, not a key.
+    """
     return {info.alias or name: name for name, info in model.model_fields.items() if name != "name"}

@@ -1,4 +1,6 @@
-"""The configuration in force is one immutable value. What its sections hold: `sections.py`; how it is read: `reader.py`."""
+"""The configuration in force is one immutable value. What its sections hold: `sections.py`; how it
+is read: `reader.py`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ from config.values import (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration in force. Immutable, not hashable; compare `digest` to see whether anything but a secret differs."""
+    """The configuration in force. Immutable, not hashable; compare `digest` to see whether anything
+    but a secret differs.
+    """
 
     __hash__: ClassVar[None] = None  # type: ignore[assignment]  # it holds mappings
 
@@ -52,11 +56,15 @@ class Settings:
     source: Path | None = None
     """The file that was read, absolute; None when there was none."""
     server_references: tuple[Reference, ...] = ()
-    """References that `redis.url` and `broker.url` were written as; these two are resolved when settings are read."""
+    """References that `redis.url` and `broker.url` were written as; these two are resolved when
+    settings are read.
+    """
     built_in: frozenset[str] = frozenset()
     """Connections that `with_connection` added, rather than the operator."""
     digest: str = field(init=False, default="")
-    """SHA-256 over the effective configuration: references instead of secrets, URLs masked, `source` left out."""
+    """SHA-256 over the effective configuration: references instead of secrets, URLs masked,
+    `source` left out.
+    """
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "connections", MappingProxyType(dict(self.connections)))
@@ -79,7 +87,9 @@ class Settings:
         return tuple(sorted({*self.connections, SANDBOX}))
 
     def connection(self, name: str) -> Connection:
-        """Return the connection of that name. Raises `UnknownConnection`, which lists the known ones."""
+        """Return the connection of that name. Raises `UnknownConnection`, which lists the known
+        ones.
+        """
         try:
             return self.connections[name]
         except KeyError:
@@ -87,7 +97,9 @@ class Settings:
         raise UnknownConnection(name, self.connection_names, built_in=SANDBOX)
 
     def with_connection(self, connection: Connection) -> Settings:
-        """Return a copy that also holds this connection. One the operator configured under that name is left as it is."""
+        """Return a copy that also holds this connection. One the operator configured under that
+        name is left as it is.
+        """
         if connection.name in self.connections and connection.name not in self.built_in:
             return self
         connections = {**self.connections, connection.name: connection}

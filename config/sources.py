@@ -1,4 +1,5 @@
-"""Settings are written in one TOML file and the environment, merged; each value remembers where it came from.
+"""Settings are written in one TOML file and the environment, merged; each value remembers where it
+came from.
 
 Knows how a setting is spelt in either, not what it means; `sections.py` does.
 """
@@ -38,7 +39,9 @@ Path_ = tuple[str | int, ...]
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """Return a path as a dotted key: `connections.contoso.client_secret[1]`; odd names are quoted as TOML would."""
+    """Return a path as a dotted key: `connections.contoso.client_secret[1]`; odd names are quoted
+    as TOML would.
+    """
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -50,7 +53,9 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 def environment_form(path: Iterable[str]) -> str:
-    """Return the environment variable of a setting: `USHER_QUOTA__WRITES_PER_TENANT`; - in a name becomes _."""
+    """Return the environment variable of a setting: `USHER_QUOTA__WRITES_PER_TENANT`; - in a name
+    becomes _.
+    """
     return PREFIX + "__".join(part.upper().replace("-", "_") for part in path)
 
 
@@ -72,7 +77,9 @@ class Faults:
 
 @dataclass(slots=True)
 class Merged:
-    """All that was written: nested tables, the file (None without one) and the variable each overriding value came from."""
+    """All that was written: nested tables, the file (None without one) and the variable each
+    overriding value came from.
+    """
 
     tables: dict[str, Any]
     file: Path | None = None
@@ -85,7 +92,8 @@ class Merged:
     def origin(self, path: Path_) -> str:
         """Return the variable or the file that a setting, or the table around it, was written in.
 
-        For one that is missing: the file that holds its neighbours, or the variable that would have set it.
+        For one that is missing: the file that holds its neighbours, or the variable that would have
+        set it.
         """
         for length in range(len(path), 0, -1):
             if variable := self.variables.get(path[:length]):
@@ -102,7 +110,8 @@ class Merged:
 def find_file(env: Mapping[str, str], path: str | os.PathLike[str] | None) -> Path | None:
     """Return the absolute path of the file to read, None when there is none.
 
-    `path` wins over `USHER_CONFIG`, which wins over `PLACES`. A named file that is missing is a fault of reading it.
+    `path` wins over `USHER_CONFIG`, which wins over `PLACES`. A named file that is missing is a
+    fault of reading it.
     """
     named = path or env.get("USHER_CONFIG")
     if named:
@@ -167,7 +176,8 @@ def _syntax_fault(message: str) -> str:
 
 
 def merge(file: Path | None, env: Mapping[str, str], is_list: Callable[[Path_], bool], faults: Faults) -> Merged:
-    """Read the file and lay the environment over it. `is_list` tells which settings take JSON or a comma-separated list.
+    """Read the file and lay the environment over it. `is_list` tells which settings take JSON or a
+    comma-separated list.
 
     An empty variable counts as not set, as compose files pass variables on that nobody set.
     """

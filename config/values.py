@@ -1,7 +1,9 @@
-"""Settings are made of small values: limits, paces, lengths of time, domains, URLs. Pure; no pydantic.
+"""Settings are made of small values: limits, paces, lengths of time, domains, URLs. Pure; no
+pydantic.
 
-A parser takes what a TOML file or an environment variable can hold, or its own result, and raises ValueError with half a sentence
-("must be ...") that follows the key in a fault. None repeats the value it refuses.
+A parser takes what a TOML file or an environment variable can hold, or its own result, and raises
+ValueError with half a sentence ("must be ...") that follows the key in a fault. None repeats the
+value it refuses.
 """
 
 from __future__ import annotations
@@ -19,10 +21,14 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from config.errors import did_you_mean
 
 GUARDED_PER_MINUTE = 12.0
-"""Where the pace "guarded" starts. An abuse detector was seen to act on 11 invitations 30 s apart; none is published."""
+"""Where the pace "guarded" starts. An abuse detector was seen to act on 11 invitations 30 s apart;
+none is published.
+"""
 
 LONGEST_S = 3650 * 86_400.0
-"""Longest length of time taken (ten years): beyond it a slip of the unit is likelier than a wish."""
+"""Longest length of time taken (ten years): beyond it a slip of the unit is likelier than a
+wish.
+"""
 
 MOST = 1_000_000_000
 """Largest count taken, for the same reason."""
@@ -44,7 +50,9 @@ _QUERY_SECRET = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*",
 
 
 def parse_seconds(value: object) -> float:
-    """Return a length of time in seconds: a number, or text such as `90s`, `15m`, `12h`, `30d`; above 0, ten years at most."""
+    """Return a length of time in seconds: a number, or text such as `90s`, `15m`, `12h`, `30d`;
+    above 0, ten years at most.
+    """
     seconds = math.nan
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value) if abs(value) <= LONGEST_S else math.inf
@@ -99,7 +107,9 @@ def parse_choice(value: object, choices: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A documented quota: `amount` units in any `per_s` seconds, written `amount/seconds` ("150/5s")."""
+    """A documented quota: `amount` units in any `per_s` seconds, written `amount/seconds`
+    ("150/5s").
+    """
 
     amount: int
     per_s: float
@@ -152,8 +162,8 @@ class Reserve:
 class Pace:
     """How fast a connection sends, on top of the quotas.
 
-    `quota`: as fast as the quotas allow. `smooth`: `per_minute` invitations a minute, evenly. `guarded`: starts at `per_minute` and
-    doubles after each ten clean minutes.
+    `quota`: as fast as the quotas allow. `smooth`: `per_minute` invitations a minute, evenly.
+    `guarded`: starts at `per_minute` and doubles after each ten clean minutes.
     """
 
     kind: Literal["quota", "smooth", "guarded"] = "quota"
@@ -194,12 +204,16 @@ def parse_name(value: object) -> str:
 
 
 def is_guid(text: str) -> bool:
-    """Whether a text has the form of Microsoft's ids (11111111-2222-3333-4444-555555555555), in either case."""
+    """Whether a text has the form of Microsoft's ids (11111111-2222-3333-4444-555555555555), in
+    either case.
+    """
     return _GUID.fullmatch(text) is not None
 
 
 def fold_domain(domain: str) -> str:
-    """Return a domain in lower-case IDNA form. The same form that addresses are folded to, or no list would ever match."""
+    """Return a domain in lower-case IDNA form. The same form that addresses are folded to, or no
+    list would ever match.
+    """
     lowered = unicodedata.normalize("NFC", domain).lower()
     if lowered.isascii():
         return lowered
@@ -212,7 +226,9 @@ def fold_domain(domain: str) -> str:
 
 
 def parse_domain(value: object) -> str:
-    """Return a domain folded to lower-case IDNA; a leading `@` is dropped. Wildcards mean nothing to Entra and are refused."""
+    """Return a domain folded to lower-case IDNA; a leading `@` is dropped. Wildcards mean nothing
+    to Entra and are refused.
+    """
     if isinstance(value, str):
         folded = fold_domain(value.strip().removeprefix("@"))
         if len(folded) <= 253 and _DOMAIN.fullmatch(folded):
@@ -221,7 +237,9 @@ def parse_domain(value: object) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host: an address, with or without brackets, or `localhost`. Another name may be anybody's."""
+    """Whether only this machine reaches a host: an address, with or without brackets, or
+    `localhost`. Another name may be anybody's.
+    """
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -229,7 +247,8 @@ def is_loopback(host: str) -> bool:
 
 
 def split_url(value: object, schemes: tuple[str, ...]) -> SplitResult:
-    """Split an absolute URL with a host and one of `schemes`; blanks and control characters are refused, not dropped.
+    """Split an absolute URL with a host and one of `schemes`; blanks and control characters are
+    refused, not dropped.
 
     `urlsplit` alone would silently take a tab or a newline out of the middle.
     """
@@ -256,7 +275,8 @@ def parse_redirect_url(value: object) -> str:
 
 
 def parse_service_url(value: object) -> tuple[str, str]:
-    """Return (`host` or `host:port`, path without slashes at its ends) of an https URL with neither credentials nor query.
+    """Return (`host` or `host:port`, path without slashes at its ends) of an https URL with neither
+    credentials nor query.
 
     Always https: a client secret and every token go this way.
     """
@@ -275,9 +295,10 @@ BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
 def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
     """Return the URL of a Redis server or a broker, as it was written, when it can be one.
 
-    A sentinel URL names the master: `sentinel://host:26379/mymaster/0`; more hosts follow after commas. With TLS, to the Sentinels and to
-    the servers alike, it is `sentinels://`, and names the files for it in its query (`_SENTINEL_TLS`). There too stands a login of the
-    Sentinels themselves (`_SENTINEL_LOGIN`).
+    A sentinel URL names the master: `sentinel://host:26379/mymaster/0`; more hosts follow after
+    commas. With TLS, to the Sentinels and to the servers alike, it is `sentinels://`, and names the
+    files for it in its query (`_SENTINEL_TLS`). There too stands a login of the Sentinels
+    themselves (`_SENTINEL_LOGIN`).
     """
     listed = ", ".join(f"{scheme}://" for scheme in schemes)
     if not isinstance(value, str) or not value.strip() or any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):
@@ -315,8 +336,8 @@ def _check_tls(scheme: str, query: str) -> None:
         "ssl_check_hostname", "true"
     ) not in ("true", "1", "yes"):
         raise ValueError(
-            "must not switch off the check of the server's certificate: an authority of your own is named by SSL_CERT_FILE"
-            + (" or ssl_ca_certs" if scheme == "rediss" else "")
+            "must not switch off the check of the server's certificate: an authority of your own is named by"
+            " SSL_CERT_FILE" + (" or ssl_ca_certs" if scheme == "rediss" else "")
         )
     if scheme == "amqps" and any(name.startswith("ssl") for name in asked):
         raise ValueError("must have no ssl option after its ?: an authority of your own is named by SSL_CERT_FILE")
@@ -339,5 +360,7 @@ def _check_sentinel(scheme: str, place: str, encode: str) -> None:
 
 
 def mask_url(url: str) -> str:
-    """Return a URL that may be shown: what stands before the last `@`, and passwords in the query, become `***`."""
+    """Return a URL that may be shown: what stands before the last `@`, and passwords in the query,
+    become `***`.
+    """
     return _USERINFO.sub("***@", _QUERY_SECRET.sub(r"\1***", url))  # in this order: a password may hold an @

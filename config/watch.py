@@ -1,7 +1,9 @@
-"""Settings follow their files: a changed configuration, or a file it refers to, counts within a few seconds.
+"""Settings follow their files: a changed configuration, or a file it refers to, counts within a few
+seconds.
 
-A file is believed only when two looks in a row saw it unchanged: somebody may be writing it, and half a TOML file is often a good one
-with connections missing. Until there is something to believe, the last good settings stay in force.
+A file is believed only when two looks in a row saw it unchanged: somebody may be writing it, and
+half a TOML file is often a good one with connections missing. Until there is something to believe,
+the last good settings stay in force.
 """
 
 from __future__ import annotations
@@ -17,16 +19,20 @@ from config.reader import load_settings
 from config.settings import Settings
 
 SECOND_LOOK_S = 0.5
-"""How soon after a change was seen the file is looked at again, if anybody asks then; `interval_s` if that is shorter."""
+"""How soon after a change was seen the file is looked at again, if anybody asks then; `interval_s`
+if that is shorter.
+"""
 
 _Stamp = tuple[int, int, int, int, int] | None
 
 
 class Watched:
-    """The settings in force, re-read when needed. Cheap: a few `stat` calls every `interval_s` seconds at most. Thread-safe.
+    """The settings in force, re-read when needed. Cheap: a few `stat` calls every `interval_s`
+    seconds at most. Thread-safe.
 
-    The first read is made when `settings` is first asked for, and raises ConfigError if it fails; later ones never raise.
-    With `interval_s` = 2 a change counts within 4 s for whoever asks at least every 2 s.
+    The first read is made when `settings` is first asked for, and raises ConfigError if it fails;
+    later ones never raise. With `interval_s` = 2 a change counts within 4 s for whoever asks at
+    least every 2 s.
     """
 
     def __init__(
@@ -48,7 +54,9 @@ class Watched:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force. Looks at the files when it is time to; raises ConfigError only where there are none yet."""
+        """The settings in force. Looks at the files when it is time to; raises ConfigError only
+        where there are none yet.
+        """
         if self._settings is None:
             with self._lock:
                 if self._settings is None:
@@ -62,13 +70,17 @@ class Watched:
 
     @property
     def problem(self) -> str | None:
-        """Why the files as they are now are not believed (a line each fault), None when all is well. Looks when it is time to."""
+        """Why the files as they are now are not believed (a line each fault), None when all is
+        well. Looks when it is time to.
+        """
         _ = self.settings
         return self._problem
 
     @property
     def generation(self) -> int:
-        """Goes up by one whenever the settings were read anew: what was derived from them, or from a secret, may be stale."""
+        """Goes up by one whenever the settings were read anew: what was derived from them, or from
+        a secret, may be stale.
+        """
         return self._generation
 
     @property
@@ -79,7 +91,8 @@ class Watched:
     def _first(self) -> Settings:
         settings = self._load()
         if self._load is load_settings and settings.source is not None:
-            # From now on this very file: another found in its absence, or from another folder, would be another configuration.
+            # From now on this very file: another found in its absence, or from another folder,
+            # would be another configuration.
             self._load = functools.partial(load_settings, path=settings.source)
         self._believe(settings, _stamps(settings))
         return settings
@@ -105,7 +118,8 @@ class Watched:
         self._problem = problem
 
     def _believe(self, settings: Settings, stamps: dict[Path, _Stamp]) -> None:
-        # The stamps are older than the reading: what changed in between is seen as a change at the next look.
+        # The stamps are older than the reading: what changed in between is seen as a change at the
+        # next look.
         for path in _paths(settings):
             stamps.setdefault(path, _stamp(path))
         self._believed = self._seen = {path: stamps[path] for path in _paths(settings)}
@@ -125,7 +139,9 @@ def _stamps(settings: Settings) -> dict[Path, _Stamp]:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """Return what changes when a file does; None where there is none to see. The change time notices a repaired permission."""
+    """Return what changes when a file does; None where there is none to see. The change time
+    notices a repaired permission.
+    """
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -134,7 +150,9 @@ def _stamp(path: Path) -> _Stamp:
 
 
 def _emptiness(source: Path | None) -> str | None:
-    """Return a sentence when the file holds nothing: a fresh worker may run without settings, a running one lost them."""
+    """Return a sentence when the file holds nothing: a fresh worker may run without settings, a
+    running one lost them.
+    """
     if source is None:
         return None
     try:

@@ -1,6 +1,8 @@
-"""Configuration is written for people: a connection's table at the end of the file or out of it, and the private files beside it.
+"""Configuration is written for people: a connection's table at the end of the file or out of it,
+and the private files beside it.
 
-All that stands in the file stays, comments included; what would not be read back as it was meant is not written.
+All that stands in the file stays, comments included; what would not be read back as it was meant is
+not written.
 """
 
 from __future__ import annotations
@@ -23,14 +25,18 @@ NEW_FILE = Path("usher.toml")
 
 
 def file_to_write(env: Mapping[str, str] = os.environ) -> Path:
-    """Return the file that a new connection is written to: the one in force, else the one `USHER_CONFIG` names, else ./usher.toml."""
+    """Return the file that a new connection is written to: the one in force, else the one
+    `USHER_CONFIG` names, else ./usher.toml.
+    """
     return find_file(env, None) or NEW_FILE.absolute()
 
 
 def write_private(path: Path, content: bytes) -> Path:
-    """Write a new file that only its owner may read (0600), in a folder that is made 0700 where it is missing.
+    """Write a new file that only its owner may read (0600), in a folder that is made 0700 where it
+    is missing.
 
-    Raises `ConfigError` where something of that name is there already (it may be the only copy of a key) or it cannot be written.
+    Raises `ConfigError` where something of that name is there already (it may be the only copy of a
+    key) or it cannot be written.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,10 +61,11 @@ def table_text(name: str, values: Mapping[str, str]) -> str:
 
 
 def append_connection(path: Path, name: str, values: Mapping[str, str], env: Mapping[str, str] = os.environ) -> None:
-    """Append a connection to the file, made (0600) where it is missing; the whole is read back before it takes the file's place.
+    """Append a connection to the file, made (0600) where it is missing; the whole is read back
+    before it takes the file's place.
 
-    Raises `ConfigError` with nothing changed: a connection of that name is there, the result could not be read, or the file cannot be
-    written (the sentence then says what to put in by hand).
+    Raises `ConfigError` with nothing changed: a connection of that name is there, the result could
+    not be read, or the file cannot be written (the sentence then says what to put in by hand).
     """
     table = table_text(name, values)
     before = _read(path.resolve())
@@ -73,9 +80,11 @@ def append_connection(path: Path, name: str, values: Mapping[str, str], env: Map
 
 
 def remove_connection(path: Path, name: str, env: Mapping[str, str] = os.environ) -> None:
-    """Take a connection's table out of the file. All else stays, comments included; the whole is read back before it takes the file's place.
+    """Take a connection's table out of the file. All else stays, comments included; the whole is
+    read back before it takes the file's place.
 
-    Raises `ConfigError` with nothing changed: there is no such table, something else names the connection, or the file cannot be written.
+    Raises `ConfigError` with nothing changed: there is no such table, something else names the
+    connection, or the file cannot be written.
     """
     before = _read(path.resolve())
     mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
@@ -94,7 +103,9 @@ def remove_connection(path: Path, name: str, env: Mapping[str, str] = os.environ
 
 
 def _without_table(text: str, name: str) -> Iterator[str]:
-    """Yield the text without the table, up to each line that may begin the next one; a line in a long value may look like that. Pure."""
+    """Yield the text without the table, up to each line that may begin the next one; a line in a
+    long value may look like that. Pure.
+    """
     lines = text.splitlines(keepends=True)
     own = re.compile(rf"\s*\[\s*connections\s*\.\s*([\"']?){re.escape(name)}\1\s*\]")
     heads = [number for number, line in enumerate(lines) if line.lstrip().startswith("[")]
@@ -116,12 +127,16 @@ def _content(text: str) -> dict[str, object] | None:
 
 
 def _content_of(tables: dict[str, object]) -> dict[str, object]:
-    """Return what matters of a file: whether it has no connections or an empty table of them is the same."""
+    """Return what matters of a file: whether it has no connections or an empty table of them is the
+    same.
+    """
     return {name: table for name, table in tables.items() if name != "connections" or table}
 
 
 def _replace(path: Path, before: bytes, after: bytes, env: Mapping[str, str], by_hand: str) -> None:
-    """Let `after` take the place of what the file held `before`, once it was read back. `by_hand`: what to do where it cannot be written."""
+    """Let `after` take the place of what the file held `before`, once it was read back. `by_hand`:
+    what to do where it cannot be written.
+    """
     real = path.resolve()  # a link stays a link
     scratch = real.with_name(f".{real.name}.{os.getpid()}")
     try:
@@ -163,7 +178,9 @@ def _parsed(path: Path, text: str) -> dict[str, object]:
 
 
 def _read_back(scratch: Path, path: Path, env: Mapping[str, str]) -> None:
-    """Raise `ConfigError` when usher could not work with the result. Relative paths in it start at the same folder."""
+    """Raise `ConfigError` when usher could not work with the result. Relative paths in it start at
+    the same folder.
+    """
     try:
         load_settings(env, scratch)
     except ConfigError as error:
@@ -172,7 +189,9 @@ def _read_back(scratch: Path, path: Path, env: Mapping[str, str]) -> None:
 
 
 def _take_over(old: Path, new: Path) -> None:
-    """Give the new file the rights and, as far as we may, the owner of the old one: a service account goes on reading it."""
+    """Give the new file the rights and, as far as we may, the owner of the old one: a service
+    account goes on reading it.
+    """
     kept = old.stat()
     new.chmod(stat.S_IMODE(kept.st_mode))
     if (kept.st_uid, kept.st_gid) != (os.getuid(), os.getgid()):

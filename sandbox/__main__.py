@@ -1,6 +1,8 @@
-"""The program: `python -m sandbox`. Reads the options, starts the server, writes the ready file, waits to be ended.
+"""The program: `python -m sandbox`. Reads the options, starts the server, writes the ready file,
+waits to be ended.
 
-Exit status: 0 ended by SIGTERM, SIGINT or with its parent; 2 bad options or a port that cannot be had (one sentence).
+Exit status: 0 ended by SIGTERM, SIGINT or with its parent; 2 bad options or a port that cannot be
+had (one sentence).
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def read_options(arguments: list[str] | None) -> Options:
-    """Read the command line. Raises `OptionError`; argparse itself exits with 2 for an unknown option."""
+    """Read the command line. Raises `OptionError`; argparse itself exits with 2 for an unknown
+    option.
+    """
     given = build_parser().parse_args(arguments)
     if not 0 <= given.port <= 65_535:
         raise OptionError(f"{given.port} is not a port.")

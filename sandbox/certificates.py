@@ -1,7 +1,8 @@
-"""Certificates made at start: an authority of the sandbox's own, the server's certificate, and one for an application.
+"""Certificates made at start: an authority of the sandbox's own, the server's certificate, and one
+for an application.
 
-The server's key never leaves memory for longer than it takes aiohttp to load it from a file of mode 0600. Callers
-trust `ca.pem` alone, so that a rehearsal never needs "do not verify".
+The server's key never leaves memory for longer than it takes aiohttp to load it from a file of mode
+0600. Callers trust `ca.pem` alone, so that a rehearsal never needs "do not verify".
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _PLAIN = serialization.NoEncryption()
 
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
-    """Where the authority's certificate (to trust) and the server's chain and key (to serve with) were written."""
+    """Where the authority's certificate (to trust) and the server's chain and key (to serve with)
+    were written.
+    """
 
     ca_file: Path
     chain_file: Path
@@ -36,7 +39,9 @@ class ServerFiles:
 
 @dataclass(frozen=True, slots=True)
 class AppCertificate:
-    """A certificate registered with an application, by the two thumbprints a client assertion may name it with."""
+    """A certificate registered with an application, by the two thumbprints a client assertion may
+    name it with.
+    """
 
     public_pem: bytes
     x5t: str
@@ -67,9 +72,11 @@ def write_private(path: Path, content: bytes) -> Path:
 
 
 def make_server_files(folder: Path, names: tuple[str, ...]) -> ServerFiles:
-    """Make an authority and a server certificate for loopback and `names` (hosts or addresses) in `folder`.
+    """Make an authority and a server certificate for loopback and `names` (hosts or addresses) in
+    `folder`.
 
-    Files of an earlier start are kept while they still fit: a caller that has loaded `ca.pem` outlives a restart.
+    Files of an earlier start are kept while they still fit: a caller that has loaded `ca.pem`
+    outlives a restart.
     """
     now = datetime.now(UTC)
     kept = ServerFiles(folder / "ca.pem", folder / "server.pem", folder / "server.key")
@@ -105,7 +112,8 @@ def make_server_files(folder: Path, names: tuple[str, ...]) -> ServerFiles:
 
 
 def make_app_certificate(path: Path) -> AppCertificate:
-    """Make a self-signed RSA certificate with its key in one PEM file, or read the one that is there.
+    """Make a self-signed RSA certificate with its key in one PEM file, or read the one that is
+    there.
 
     Its public half counts as uploaded to the app registration.
     """

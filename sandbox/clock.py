@@ -1,7 +1,8 @@
 """The sandbox's two clocks: the wall clock it shows to callers, and the one its quotas run on.
 
-Both can differ from this machine's: the wall clock by a skew (a caller must trust the `Date` header, not its own
-clock), the quota clock by a factor (a rehearsal of an hour's throttling in a minute).
+Both can differ from this machine's: the wall clock by a skew (a caller must trust the `Date`
+header, not its own clock), the quota clock by a factor (a rehearsal of an hour's throttling in a
+minute).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from email.utils import formatdate
 
 
 class Clock:
-    """Time for one sandbox. `wall_s()` is Unix seconds; `quota_s()` runs `time_scale` times faster than real time."""
+    """Time for one sandbox. `wall_s()` is Unix seconds; `quota_s()` runs `time_scale` times faster
+    than real time.
+    """
 
     __slots__ = ("_date", "_date_s", "_monotonic", "_stamp", "_stamp_s", "_started_s", "_wall", "skew_s", "time_scale")
 
@@ -46,7 +49,9 @@ class Clock:
         return (self._monotonic() - self._started_s) * self.time_scale
 
     def http_date(self) -> str:
-        """Return the value of a `Date` header; formatted once a second, as the hot path asks for it every time."""
+        """Return the value of a `Date` header; formatted once a second, as the hot path asks for it
+        every time.
+        """
         now_s = int(self.wall_s())
         if now_s != self._date_s:
             self._date_s, self._date = now_s, formatdate(now_s, usegmt=True)

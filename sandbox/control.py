@@ -1,7 +1,8 @@
-"""The control API under `/_sandbox/`: what a test or a person reads from the sandbox, and does to it while it runs.
+"""The control API under `/_sandbox/`: what a test or a person reads from the sandbox, and does to
+it while it runs.
 
-Reads answer JSON; changes are POSTs with a JSON object and answer `{"ok": true, …}`. A request that is not understood is
-a 400 with one sentence. docs/sandbox.md lists all of it.
+Reads answer JSON; changes are POSTs with a JSON object and answer `{"ok": true, …}`. A request that
+is not understood is a 400 with one sentence. docs/sandbox.md lists all of it.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Control:
             except (OptionError, ValueError) as error:
                 return 400, {"error": f"{error}"}
         if method == "POST" and name in self._changes:
-            # A page in somebody's browser cannot send this type without asking first, and is never allowed.
+            # A page in somebody's browser cannot send this type without asking first, and is never
+            # allowed.
             if content_type.partition(";")[0].strip().lower() != "application/json":
                 return 415, {"error": "Send application/json."}
             try:
@@ -155,7 +157,9 @@ class Control:
         return {"tenant_id": tenant.id, "client_secret_file": app.secret_file}
 
     def _certificate(self, body: Body) -> Body:
-        """Register a certificate with an application, as an upload in Entra's pages does; those it has stay."""
+        """Register a certificate with an application, as an upload in Entra's pages does; those it
+        has stay.
+        """
         tenant, app = self._app(body)
         try:
             pem = Path(str(body["file"])).read_bytes() if "file" in body else str(body.get("pem", "")).encode()
@@ -182,7 +186,9 @@ class Control:
         return {"tenant_id": tenant.id, "blocked": tenant.blocked_for_abuse, "after": tenant.abuse_after}
 
     def _reopen(self, body: Body) -> Body:
-        """Lift everything that only a person lifts: abuse block, invitations off, expired secrets."""
+        """Lift everything that only a person lifts: abuse block, invitations off, expired
+        secrets.
+        """
         tenant, app = self._app(body)
         tenant.blocked_for_abuse, tenant.abuse_after, tenant.allow_invites_from = False, None, "everyone"
         tenant.max_users = None
@@ -282,7 +288,9 @@ class Control:
         return {"quota": self._world.quotas.show()}
 
     def _latency(self, body: Body) -> Body:
-        """Change how long answers take, to all or in one tenant, and how long new users stay invisible; notation of the start options."""
+        """Change how long answers take, to all or in one tenant, and how long new users stay
+        invisible; notation of the start options.
+        """
         world = self._world
         if "latency" in body and "tenant_id" in body:
             self._tenant(body).latency = parse_range(str(body["latency"]))

@@ -1,7 +1,9 @@
-"""The tenants the sandbox stands in for: their users, domains, applications and what an invitation may meet there.
+"""The tenants the sandbox stands in for: their users, domains, applications and what an invitation
+may meet there.
 
-Everything is deterministic for a seed: tenant, client and object ids are hashes of names, so that a rehearsal can be
-repeated and two runs compared. Secrets are not: they are random and live in files of mode 0600.
+Everything is deterministic for a seed: tenant, client and object ids are hashes of names, so that a
+rehearsal can be repeated and two runs compared. Secrets are not: they are random and live in files
+of mode 0600.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ REFUSED_DOMAINS = {
 
 @dataclass(slots=True)
 class User:
-    """One user object: what Graph shows of it, and what the sandbox keeps beside it (ticket, invitations, visibility)."""
+    """One user object: what Graph shows of it, and what the sandbox keeps beside it (ticket,
+    invitations, visibility).
+    """
 
     id: str
     mail: str | None
@@ -66,7 +70,8 @@ class User:
 
 @dataclass(slots=True)
 class App:
-    """An application as registered in one tenant: its roles and the credentials it may sign in with.
+    """An application as registered in one tenant: its roles and the credentials it may sign in
+    with.
 
     `secrets` maps a secret to the Unix second it expires at, None for never.
     """
@@ -81,9 +86,11 @@ class App:
 
 @dataclass(slots=True)
 class Tenant:
-    """One directory. `abuse_after` counts down invitations until Microsoft's detector blocks the tenant; `latency`: its own, else everybody's.
+    """One directory. `abuse_after` counts down invitations until Microsoft's detector blocks the
+    tenant; `latency`: its own, else everybody's.
 
-    `spelling`: how it keeps an international domain, one of `SPELLINGS`. What Entra does is not documented.
+    `spelling`: how it keeps an international domain, one of `SPELLINGS`. What Entra does is not
+    documented.
     """
 
     id: str
@@ -116,7 +123,9 @@ class Tenant:
             self.by_address.setdefault(address, []).append(user)
 
     def remove(self, user: User, deleted_at: str | None) -> None:
-        """Take a user out: into the bin (restorable for 30 days), or for good where `deleted_at` is None."""
+        """Take a user out: into the bin (restorable for 30 days), or for good where `deleted_at` is
+        None.
+        """
         self.users.pop(user.id, None)
         for address in set(user.addresses()):
             holders = self.by_address.get(address)
@@ -140,7 +149,9 @@ class Tenant:
                 holders.append(user)
 
     def find(self, address: str) -> User | None:
-        """Return the user who holds an address, visible or not: the writing replica knows its own writes."""
+        """Return the user who holds an address, visible or not: the writing replica knows its own
+        writes.
+        """
         holders = self.by_address.get(address.lower())
         return holders[0] if holders else None
 
@@ -156,7 +167,9 @@ class Directory:
         self._by_domain: dict[str, Tenant] = {}
 
     def tenant(self, name: str) -> Tenant | None:
-        """Return a tenant by its id or one of its verified domains, as the login endpoint accepts both."""
+        """Return a tenant by its id or one of its verified domains, as the login endpoint accepts
+        both.
+        """
         return self.tenants.get(name.lower()) or self._by_domain.get(name.lower())
 
     def add_tenant(self, tenant: Tenant) -> Tenant:
@@ -172,7 +185,9 @@ class Directory:
         self._by_domain.clear()
 
     def new_guest(self, tenant: Tenant, email: str, display_name: str | None, user_type: str) -> User:
-        """Create a guest in state PendingAcceptance; reads see it once the seeded replication lag is over."""
+        """Create a guest in state PendingAcceptance; reads see it once the seeded replication lag
+        is over.
+        """
         salt = f"{self.seed}|{tenant.id}|{email.lower()}"
         if tenant.deleted:
             salt += f"|{len(tenant.deleted)}"  # a guest made again after a deletion is a new object
@@ -219,7 +234,9 @@ SPELLINGS = ("given", "ascii", "unicode")
 
 
 def spell(address: str, spelling: str) -> str:
-    """Return an address as a tenant keeps it: its domain as `given`, in IDNA's `ascii` form, or in letters (`unicode`)."""
+    """Return an address as a tenant keeps it: its domain as `given`, in IDNA's `ascii` form, or in
+    letters (`unicode`).
+    """
     local, at, domain = address.rpartition("@")
     if spelling == "given" or not at:
         return address
@@ -243,7 +260,8 @@ def format_guid(digits: str) -> str:
 def seed_directory(
     directory: Directory, *, tenants: int, roles: tuple[str, ...], shared_app: bool
 ) -> list[tuple[Tenant, App]]:
-    """Fill a new directory: "Sandbox (Contoso)" with people in it, and `tenants - 1` empty ones beside it.
+    """Fill a new directory: "Sandbox (Contoso)" with people in it, and `tenants - 1` empty ones
+    beside it.
 
     Returns each tenant with the application a caller signs in with. Secrets are not set here.
     """
@@ -270,7 +288,9 @@ def seed_directory(
 
 
 def _add_known_guests(directory: Directory, tenant: Tenant) -> None:
-    """Guests every rehearsal can count on: two who accepted, one disabled, one pending, one deleted lately."""
+    """Guests every rehearsal can count on: two who accepted, one disabled, one pending, one deleted
+    lately.
+    """
     for email, name in (("linus@partner.example", "Linus Known"), ("margaret@partner.example", "Margaret Known")):
         directory.accept(_visible_guest(directory, tenant, email, name))
     disabled = _visible_guest(directory, tenant, "disabled@partner.example", "Disabled Guest")

@@ -1,6 +1,8 @@
-"""Entra's login endpoint: discovery, and the client credentials grant with a secret or a certificate.
+"""Entra's login endpoint: discovery, and the client credentials grant with a secret or a
+certificate.
 
-Refusals have Entra's JSON form and AADSTS codes, because callers tell people what to do by those codes.
+Refusals have Entra's JSON form and AADSTS codes, because callers tell people what to do by those
+codes.
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 """
 
@@ -91,7 +93,9 @@ class Login:
         )
 
     def token(self, tenant_name: str, form: Mapping[str, str], token_url: str, correlation_id: str) -> LoginAnswer:
-        """Answer POST /{tenant}/oauth2/v2.0/token. `token_url` is the address it was asked at, an assertion's audience."""
+        """Answer POST /{tenant}/oauth2/v2.0/token. `token_url` is the address it was asked at, an
+        assertion's audience.
+        """
         try:
             tenant, app, certificate = self._sign_in(tenant_name, form, token_url)
             audience = self._audience(form.get("scope", ""))
@@ -128,9 +132,9 @@ class Login:
             raise LoginError(
                 700016,
                 "unauthorized_client",
-                f"Application with identifier '{client_id}' was not found in the directory '{tenant.name}'. This can happen "
-                "if the application has not been installed by the administrator of the tenant or consented to by any user "
-                "in the tenant. You may have sent your authentication request to the wrong tenant.",
+                f"Application with identifier '{client_id}' was not found in the directory '{tenant.name}'. This can"
+                " happen if the application has not been installed by the administrator of the tenant or consented to"
+                " by any user in the tenant. You may have sent your authentication request to the wrong tenant.",
             )
         if not app.enabled:
             raise LoginError(7000112, "unauthorized_client", f"Application '{client_id}'(usher rehearsal) is disabled.")
@@ -154,17 +158,17 @@ class Login:
                     raise LoginError(
                         7000222,
                         "invalid_client",
-                        f"The provided client secret keys for app '{app.client_id}' are expired. Visit the Azure portal to "
-                        "create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate "
-                        "credentials for added security: https://aka.ms/certCreds.",
+                        f"The provided client secret keys for app '{app.client_id}' are expired. Visit the Azure portal"
+                        " to create new keys for your app: https://aka.ms/NewClientSecret, or consider using"
+                        " certificate credentials for added security: https://aka.ms/certCreds.",
                         401,
                     )
                 return
         raise LoginError(
             7000215,
             "invalid_client",
-            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not "
-            f"the client secret ID, for a secret added to app '{app.client_id}'.",
+            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value,"
+            f" not the client secret ID, for a secret added to app '{app.client_id}'.",
             401,
         )
 
@@ -225,9 +229,9 @@ class Login:
             raise LoginError(
                 70011,
                 "invalid_scope",
-                "The provided request must include a 'scope' input parameter. The provided value for the input parameter "
-                f"'scope' is not valid. The scope {scope} is not valid. Client credential flows must have a scope value "
-                "with /.default suffixed to the resource identifier (application ID URI).",
+                "The provided request must include a 'scope' input parameter. The provided value for the input"
+                f" parameter 'scope' is not valid. The scope {scope} is not valid. Client credential flows must have a"
+                " scope value with /.default suffixed to the resource identifier (application ID URI).",
             )
         resource = wanted[0].removesuffix("/.default").rstrip("/")
         if resource.lower() not in self._resources:
@@ -247,7 +251,9 @@ class Login:
             error.status,
             {
                 "error": error.error,
-                "error_description": f"{error} Trace ID: {trace_id} Correlation ID: {correlation_id} Timestamp: {stamp}",
+                "error_description": (
+                    f"{error} Trace ID: {trace_id} Correlation ID: {correlation_id} Timestamp: {stamp}"
+                ),
                 "error_codes": [error.number],
                 "timestamp": stamp,
                 "trace_id": trace_id,
@@ -261,9 +267,9 @@ def _unknown_tenant(name: str) -> LoginError:
     return LoginError(
         90002,
         "invalid_request",
-        f"Tenant '{name}' not found. Check to make sure you have the correct tenant ID and are signing into the correct "
-        "cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the "
-        "tenant.",
+        f"Tenant '{name}' not found. Check to make sure you have the correct tenant ID and are signing into the correct"
+        " cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for"
+        " the tenant.",
     )
 
 
@@ -271,14 +277,16 @@ def _bad_assertion(reason: str) -> LoginError:
     return LoginError(
         700027,
         "invalid_client",
-        f"The certificate with identifier used to sign the client assertion is not "
+        "The certificate with identifier used to sign the client assertion is not "
         f"registered on application, or client assertion failed signature validation. {reason}",
         401,
     )
 
 
 def _named_certificate(app: App, header: Mapping[str, Any]) -> AppCertificate | None:
-    """Return the registered certificate that an assertion's header names; MSAL leaves the padding on."""
+    """Return the registered certificate that an assertion's header names; MSAL leaves the padding
+    on.
+    """
     x5t, x5t_s256 = (str(header.get(name) or "").rstrip("=") for name in ("x5t", "x5t#S256"))
     for certificate in app.certificates:
         if certificate.x5t == x5t or certificate.x5t_s256 == x5t_s256:

@@ -1,7 +1,7 @@
 """Graph's refusals as values to raise: status, code, message, and the headers that go with them.
 
-The texts are Graph's own wherever a text was seen; where only the cause is documented, the wording is
-the sandbox's own and says so in a comment.
+The texts are Graph's own wherever a text was seen; where only the cause is documented, the wording
+is the sandbox's own and says so in a comment.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import Any
 
 
 class GraphError(Exception):
-    """A request Graph refuses. `headers` are the answer's own (Retry-After and its kin), `body()` the JSON."""
+    """A request Graph refuses. `headers` are the answer's own (Retry-After and its kin), `body()`
+    the JSON.
+    """
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -24,7 +26,9 @@ class GraphError(Exception):
 
 
 def error_body(code: str, message: str, request_id: str, client_request_id: str, stamp: str) -> dict[str, Any]:
-    """Build `{"error": {"code", "message", "innerError"}}`; `stamp` is an instant as Graph writes it."""
+    """Build `{"error": {"code", "message", "innerError"}}`; `stamp` is an instant as Graph writes
+    it.
+    """
     inner = {"date": stamp.rstrip("Z"), "request-id": request_id, "client-request-id": client_request_id or request_id}
     return {"error": {"code": code, "message": message, "innerError": inner}}
 
@@ -48,7 +52,9 @@ def unknown_segment(segment: str) -> GraphError:
 
 
 def no_such_object(name: str) -> GraphError:
-    """Return the 404 for an object that does not exist, or not yet on the replica that was asked."""
+    """Return the 404 for an object that does not exist, or not yet on the replica that was
+    asked.
+    """
     return GraphError(
         404,
         "Request_ResourceNotFound",
@@ -62,7 +68,9 @@ def not_allowed() -> GraphError:
 
 
 def invite_not_permitted() -> GraphError:
-    """Return the 401 that a missing User.Invite.All gives: not an expired token, though it looks like one."""
+    """Return the 401 that a missing User.Invite.All gives: not an expired token, though it looks
+    like one.
+    """
     return GraphError(
         401,
         "Unauthorized",
@@ -95,8 +103,8 @@ def directory_full() -> GraphError:
     return GraphError(
         403,
         "Directory_QuotaExceeded",
-        "The directory object quota limit for the Tenant has been exceeded: this request would exceed the maximum quota "
-        "count. Please ask your administrator to increase the quota limit or delete objects to reduce the used quota.",
+        "The directory object quota limit for the Tenant has been exceeded: this request would exceed the maximum quota"
+        " count. Please ask your administrator to increase the quota limit or delete objects to reduce the used quota.",
     )
 
 
@@ -111,7 +119,8 @@ def already_there(user_id: str, *, enabled: bool) -> GraphError:
 def own_domain() -> GraphError:
     """Return the 400 for an address on one of the tenant's own verified domains."""
     return bad_request(
-        "This user cannot be invited because the domain of the user's email address is a verified domain of this directory."
+        "This user cannot be invited because the domain of the user's email address is a verified domain of this"
+        " directory."
     )
 
 
@@ -134,12 +143,18 @@ def contact_conflict() -> GraphError:
 
 REFUSED_DOMAIN = {
     # Graph's exact text for a deny list is not known; peers match "invitation is not allowed".
-    "denied": "This invitation is not allowed: the domain of the invited user's email address is blocked by the directory "
-    "policy.",
-    "cross_tenant": "This invitation is blocked by cross-tenant access settings. Admins in both your organization and the "
-    "invited user's organization must configure cross-tenant access settings to allow the invitation.",
-    "cross_cloud": "This user can't be invited because the Microsoft B2B Cross Cloud Worker application has been disabled "
-    "in the invited user's tenant. Please ask the invited user's admin to re-enable it, then try again.",
+    "denied": (
+        "This invitation is not allowed: the domain of the invited user's email address is blocked by the directory "
+        "policy."
+    ),
+    "cross_tenant": (
+        "This invitation is blocked by cross-tenant access settings. Admins in both your organization and the "
+        "invited user's organization must configure cross-tenant access settings to allow the invitation."
+    ),
+    "cross_cloud": (
+        "This user can't be invited because the Microsoft B2B Cross Cloud Worker application has been disabled "
+        "in the invited user's tenant. Please ask the invited user's admin to re-enable it, then try again."
+    ),
     "uninvitable": "This user can't be invited to this directory. Please try a different email address.",
 }
 """Kind of refusal (`directory.REFUSED_DOMAINS`) -> message of its 400."""

@@ -1,12 +1,15 @@
-"""What goes wrong on purpose: a spec of faults, each with a chance or a rhythm, decided by a seeded generator.
+"""What goes wrong on purpose: a spec of faults, each with a chance or a rhythm, decided by a seeded
+generator.
 
-A fault acts on a whole HTTP request (the default) or on one `$batch` item (`@item`), before the request was processed
-or after. `after` is the interesting half: the guest is invited and mailed, and the caller does not learn it.
+A fault acts on a whole HTTP request (the default) or on one `$batch` item (`@item`), before the
+request was processed or after. `after` is the interesting half: the guest is invited and mailed,
+and the caller does not learn it.
 
-Text form, comma-separated: `NAME[@item][@OPERATION]=CHANCE` with CHANCE `0.01`, `1/50` (every 50th), `1*2` (always, but
-twice at most). JSON form: `{"faults": [{"fault": NAME, "on": ["item", "invite"], "probability": …, "every": …, "skip": …,
-"times": …, "seconds": [1, 3], "retry_after": "7", "status": …, "code": …, "message": …}], "abuse_after": 40, …}`.
-Names and operations are in docs/sandbox.md.
+Text form, comma-separated: `NAME[@item][@OPERATION]=CHANCE` with CHANCE `0.01`, `1/50` (every
+50th), `1*2` (always, but twice at most). JSON form: `{"faults": [{"fault": NAME, "on": ["item",
+"invite"], "probability": …, "every": …, "skip": …, "times": …, "seconds": [1, 3], "retry_after":
+"7", "status": …, "code": …, "message": …}], "abuse_after": 40, …}`. Names and operations are in
+docs/sandbox.md.
 """
 
 from __future__ import annotations
@@ -151,7 +154,9 @@ class Fault:
 
 @dataclass(slots=True)
 class Faults:
-    """A sandbox's faults. `envelope` act on HTTP requests, `items` on `$batch` items; `settings` are states of a tenant."""
+    """A sandbox's faults. `envelope` act on HTTP requests, `items` on `$batch` items; `settings`
+    are states of a tenant.
+    """
 
     envelope: list[Fault] = field(default_factory=list)
     items: list[Fault] = field(default_factory=list)
@@ -188,7 +193,9 @@ class Faults:
 
 
 def load_faults(text: str, seed: int) -> Faults:
-    """Read a spec, or a JSON file that holds one if `text` is a path. Raises `OptionError` with the reason."""
+    """Read a spec, or a JSON file that holds one if `text` is a path. Raises `OptionError` with the
+    reason.
+    """
     text = text.strip()
     if not text:
         return Faults()
@@ -225,7 +232,9 @@ def parse_spec(text: str, seed: int) -> Faults:
 
 
 def parse_document(document: object, seed: int) -> Faults:
-    """Read the JSON form: a list of faults, or an object with `faults` and settings. Raises `OptionError`."""
+    """Read the JSON form: a list of faults, or an object with `faults` and settings. Raises
+    `OptionError`.
+    """
     if isinstance(document, list):
         document = {"faults": document}
     if not isinstance(document, dict) or not isinstance(document.get("faults", []), list):

@@ -1,7 +1,9 @@
-"""Graph v1.0 as one function: a request that has arrived in, its answer out; plain calls and `$batch` alike.
+"""Graph v1.0 as one function: a request that has arrived in, its answer out; plain calls and
+`$batch` alike.
 
-Nothing here waits or touches the network. Each operation, alone or as an item, is metered first, then done; a refusal
-is an exception that becomes Graph's error document. https://learn.microsoft.com/graph/json-batching
+Nothing here waits or touches the network. Each operation, alone or as an item, is metered first,
+then done; a refusal is an exception that becomes Graph's error document.
+https://learn.microsoft.com/graph/json-batching
 """
 
 from __future__ import annotations
@@ -92,7 +94,9 @@ class Graph:
         return format_guid(f"{self._chance.getrandbits(128):032x}")
 
     def answer(self, call: Call, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Answer one HTTP request whose path below /v1.0 (or from /beta on) and query are `target`. Never raises for a bad request."""
+        """Answer one HTTP request whose path below /v1.0 (or from /beta on) and query are `target`.
+        Never raises for a bad request.
+        """
         try:
             if target == "/$batch":
                 return self._batch(call, method, headers, body)
@@ -168,7 +172,9 @@ class Graph:
     def _operate(
         self, call: Call, method: str, target: str, headers: Mapping[str, str], body: Any
     ) -> tuple[int, Any, dict[str, str]]:
-        """Meter and do one operation: its status, its document (None: no body) and the headers of its own."""
+        """Meter and do one operation: its status, its document (None: no body) and the headers of
+        its own.
+        """
         if target == "/invitations" and method == "POST":
             refusal = call.meter.take_invitation()
             if refusal is not None:
@@ -274,7 +280,9 @@ def fired_error(fired: Fired, caller: Caller | None) -> GraphError:
 
 
 def batch_operations(body: bytes) -> tuple[str, ...]:
-    """Name what a `$batch` request can be known by to a fault: "batch" and the operation of its first item."""
+    """Name what a `$batch` request can be known by to a fault: "batch" and the operation of its
+    first item.
+    """
     try:
         first = orjson.loads(body)["requests"][0]
         return "batch", operation_of(first["method"].upper(), first["url"])
@@ -312,7 +320,9 @@ def _is_json(content_type: str) -> bool:
 
 
 def _check_envelope(document: Any) -> list[dict[str, Any]]:
-    """Return a batch's items. One item that breaks the rules fails the whole batch: raises `GraphError`."""
+    """Return a batch's items. One item that breaks the rules fails the whole batch: raises
+    `GraphError`.
+    """
     if type(document) is not dict or type(document.get("requests")) is not list or len(document) != 1:
         raise bad_request("Invalid batch payload format.")
     items: list[dict[str, Any]] = document["requests"]

@@ -1,8 +1,9 @@
-"""POST /invitations: what is asked of it, what the directory says to it, and what becomes of the guest.
+"""POST /invitations: what is asked of it, what the directory says to it, and what becomes of the
+guest.
 
-The order of the checks is the sandbox's own guess at Graph's: permission, the tenant's state, the request's form, the
-address, the directory. This is the hot path of a benchmark: sets and one regular expression, no objects per request
-but the guest.
+The order of the checks is the sandbox's own guess at Graph's: permission, the tenant's state, the
+request's form, the address, the directory. This is the hot path of a benchmark: sets and one
+regular expression, no objects per request but the guest.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _ADDRESS = re.compile(
     r"@(?:[^\W_](?:[^\W_]|-)*(?<!-)\.)+(?=[^.]*[^\W\d_])[^\W_](?:[^\W_]|-)*[^\W_]"
 )
 _FORBIDDEN = frozenset('~!#$%^&*()+=[]{}\\/|;:"<>?,')
-"""Documented as not permitted in an address; whether Graph enforces it is not verified, so it is optional."""
+"""Documented as not permitted in an address; whether Graph enforces it is not verified, so it is
+optional.
+"""
 _REDIRECT = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -62,7 +65,9 @@ class Inviter:
         self._forbid_characters = forbid_characters
 
     def invite(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
-        """Process one invitation and return the body of its 201. Raises `GraphError` for every refusal."""
+        """Process one invitation and return the body of its 201. Raises `GraphError` for every
+        refusal.
+        """
         tenant = caller.tenant
         if caller.roles.isdisjoint(INVITE_ROLES):
             raise errors.invite_not_permitted()
@@ -76,7 +81,9 @@ class Inviter:
         return self._send(tenant, user, email, address, redirect, body, again=again)
 
     def _guest(self, tenant: Tenant, email: str, address: str, body: dict[str, Any]) -> tuple[bool, User]:
-        """Return the guest this invitation is for, new or already pending; True means it was there before."""
+        """Return the guest this invitation is for, new or already pending; True means it was there
+        before.
+        """
         if body.get("resetRedemption"):
             return True, _reset(tenant, address, body)
         user = tenant.find(address)
@@ -170,7 +177,9 @@ def _check_tenant(tenant: Tenant, roles: Collection[str]) -> None:
 
 
 def _check_form(body: dict[str, Any]) -> tuple[str, str]:
-    """Return the address and the redirect URL. Raises `GraphError` where a plain property is missing or of a wrong type."""
+    """Return the address and the redirect URL. Raises `GraphError` where a plain property is
+    missing or of a wrong type.
+    """
     for name in _REQUIRED:
         if not body.get(name):
             raise bad_request(f"Required property '{name}' is missing from resource 'Invitation'.")

@@ -1,8 +1,9 @@
-"""A directory that outlives its process: every change of a user appended to one file, read back at the next start.
+"""A directory that outlives its process: every change of a user appended to one file, read back at
+the next start.
 
-Only with `--state-dir`, as the private stack gives it: there the sandbox ends with each command, and a
-second run of a list must find the guests of the first. The last line about a user wins; a half-written
-last line (the process was killed) is dropped.
+Only with `--state-dir`, as the private stack gives it: there the sandbox ends with each command,
+and a second run of a list must find the guests of the first. The last line about a user wins; a
+half-written last line (the process was killed) is dropped.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _FIELDS = frozenset(field.name for field in fields(User))
 
 
 def restore(path: Path, directory: Directory, recorder: Recorder) -> None:
-    """Bring a freshly seeded directory to the state a journal describes. A missing file is an empty journal."""
+    """Bring a freshly seeded directory to the state a journal describes. A missing file is an empty
+    journal.
+    """
     if not path.exists():
         return
     for line in path.read_bytes().splitlines():

@@ -1,12 +1,14 @@
-"""`$filter` and the other query options of GET /users, in the shapes that usher sends; all else is refused, never ignored.
+"""`$filter` and the other query options of GET /users, in the shapes that usher sends; all else is
+refused, never ignored.
 
     filter  = clause *( " or " clause )
     clause  = ( "mail" / "userPrincipalName" ) " in (" text *( "," text ) ")"
             / "otherMails/any(m:m eq " text ")" / "proxyAddresses/any(p:p eq " text ")"
 
-All of them are alternatives on addresses, so a query for 15 people looks them up and does not walk a directory of a million.
-Graph itself takes many more shapes (https://learn.microsoft.com/graph/filter-query-parameter): the stand-in has those that
-somebody can see usher use.
+All of them are alternatives on addresses, so a query for 15 people looks them up and does not walk
+a directory of a million. Graph itself takes many more shapes
+(https://learn.microsoft.com/graph/filter-query-parameter): the stand-in has those that somebody can
+see usher use.
 """
 
 from __future__ import annotations
@@ -76,7 +78,9 @@ DEFAULT_SELECT = (
     "userPrincipalName",
     "id",
 )
-"""What Graph returns of a user without `$select`; note that it leaves out nearly all that usher needs."""
+"""What Graph returns of a user without `$select`; note that it leaves out nearly all that usher
+needs.
+"""
 
 
 class QueryError(Exception):
@@ -100,7 +104,9 @@ class Filter:
 
     @property
     def advanced(self) -> bool:
-        """Whether Graph wants it as an advanced query. https://learn.microsoft.com/graph/aad-advanced-queries"""
+        """Whether Graph wants it as an advanced query.
+        https://learn.microsoft.com/graph/aad-advanced-queries
+        """
         return not self.wanted.keys().isdisjoint(_ADVANCED)
 
     def matches(self, user: User) -> bool:
@@ -125,13 +131,16 @@ class UsersQuery:
 
 
 def parse_users_query(query: str, *, eventual: bool) -> UsersQuery:
-    """Read a raw query string. `eventual`: the caller sent `ConsistencyLevel: eventual`. Raises `QueryError`."""
+    """Read a raw query string. `eventual`: the caller sent `ConsistencyLevel: eventual`. Raises
+    `QueryError`.
+    """
     options = _options(query, {"$filter", "$select", "$top", "$count", "$skiptoken"})
     count = _count(options.get("$count"), eventual)
     found = parse_filter(options["$filter"]) if "$filter" in options else None
     if found and found.advanced and not (eventual and count):
         raise QueryError(
-            "The request uses advanced query capabilities: it needs the header 'ConsistencyLevel: eventual' and $count=true.",
+            "The request uses advanced query capabilities: it needs the header 'ConsistencyLevel: eventual' and"
+            " $count=true.",
             "Request_UnsupportedQuery",
         )
     return UsersQuery(
@@ -145,13 +154,17 @@ def parse_users_query(query: str, *, eventual: bool) -> UsersQuery:
 
 
 def parse_single_query(query: str) -> tuple[tuple[str, ...], bool]:
-    """Read the query string of a request for one object: the selected properties, and if there was a `$select`."""
+    """Read the query string of a request for one object: the selected properties, and if there was
+    a `$select`.
+    """
     options = _options(query, {"$select"})
     return parse_select(options.get("$select")), "$select" in options
 
 
 def parse_select(text: str | None) -> tuple[str, ...]:
-    """Read `$select`; without one, Graph's default properties. Raises `QueryError` for one that users do not have."""
+    """Read `$select`; without one, Graph's default properties. Raises `QueryError` for one that
+    users do not have.
+    """
     if text is None:
         return DEFAULT_SELECT
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
@@ -165,7 +178,9 @@ def parse_select(text: str | None) -> tuple[str, ...]:
 
 
 def parse_filter(text: str) -> Filter:
-    """Read a `$filter` on users. Raises `QueryError` for everything outside the grammar of this module."""
+    """Read a `$filter` on users. Raises `QueryError` for everything outside the grammar of this
+    module.
+    """
     found: dict[str, list[str]] = {}
     at = 0
     while True:

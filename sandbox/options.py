@@ -1,7 +1,8 @@
-"""Everything that can be chosen when a sandbox starts, as one value, and the small notations it is written in.
+"""Everything that can be chosen when a sandbox starts, as one value, and the small notations it is
+written in.
 
-Notations: a range of seconds is `0.1` or `0.3-0.7`; a limit is `150/5s` (amount per seconds); several limits are
-`invitations_per_tenant=150/5s,units_per_app=off`.
+Notations: a range of seconds is `0.1` or `0.3-0.7`; a limit is `150/5s` (amount per seconds);
+several limits are `invitations_per_tenant=150/5s,units_per_app=off`.
 """
 
 from __future__ import annotations
@@ -28,13 +29,17 @@ LIMITS: dict[str, tuple[float, float]] = {
     "units_per_app_and_tenant": (3_500, 10),
     "units_per_app": (150_000, 20),
 }
-"""Graph's documented limits: name -> (amount, seconds). https://learn.microsoft.com/graph/throttling-limits"""
+"""Graph's documented limits: name -> (amount, seconds).
+https://learn.microsoft.com/graph/throttling-limits
+"""
 
 _LIMIT = re.compile(r"(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)s?")
 
 
 class OptionError(Exception):
-    """A start option, fault spec or control request that cannot be understood; the text is one sentence for people."""
+    """A start option, fault spec or control request that cannot be understood; the text is one
+    sentence for people.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,9 @@ class SecondsRange:
 class QuotaOptions:
     """How the sandbox throttles: which limits, how fast its clock runs, and how it says so.
 
-    `limits` maps a limit's name to (amount, seconds), or to None for "not enforced"; names that are missing have the
-    documented value. `background` maps a limit's name to the share of it (0 to 1) that somebody else uses up.
+    `limits` maps a limit's name to (amount, seconds), or to None for "not enforced"; names that are
+    missing have the documented value. `background` maps a limit's name to the share of it (0 to 1)
+    that somebody else uses up.
     """
 
     enabled: bool = True
@@ -123,7 +129,9 @@ def parse_limits(text: str) -> dict[str, tuple[float, float] | None]:
 
 
 def parse_background(text: str) -> dict[str, float]:
-    """Read `0.5` (half of what all apps of a tenant share) or `name=0.5,…`. Raises `OptionError`."""
+    """Read `0.5` (half of what all apps of a tenant share) or `name=0.5,…`. Raises
+    `OptionError`.
+    """
     if "=" not in text:
         share = _share(text)
         return {"invitations_per_tenant": share, "writes_per_tenant": share} if share else {}
@@ -131,7 +139,9 @@ def parse_background(text: str) -> dict[str, float]:
 
 
 def check_host(host: str) -> str:
-    """Return the address to listen on if `host` is loopback. Raises `OptionError`: secrets of a rehearsal do not belong on a network."""
+    """Return the address to listen on if `host` is loopback. Raises `OptionError`: secrets of a
+    rehearsal do not belong on a network.
+    """
     try:
         loopback = host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,6 @@
-"""The pages a person sees in a browser: an overview at `/`, read-only, and what a redeem link leads to."""
+"""The pages a person sees in a browser: an overview at `/`, read-only, and what a redeem link leads
+to.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from sandbox.world import World
 _SHOWN = 200
 _INTRO = "A rehearsal stand-in for Microsoft Entra and Graph."
 _STYLE = (
-    "body{font:15px system-ui,sans-serif;margin:2rem;max-width:70rem}table{border-collapse:collapse;margin:.5rem 0 1.5rem}"
-    "td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:left}th{background:#f3f3f3}"
+    "body{font:15px system-ui,sans-serif;margin:2rem;max-width:70rem}table{border-collapse:collapse;margin:.5rem 0"
+    " 1.5rem}td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:left}th{background:#f3f3f3}"
 )
 
 
@@ -59,7 +61,9 @@ def overview(world: World) -> str:
 
 
 def redeem(directory: Directory, tenant_id: str, user_id: str, ticket: str, *, accept: bool) -> tuple[int, str, bool]:
-    """Show what a redeem link leads to; with `accept`, redeem it. Returns status, page, and whether a guest changed."""
+    """Show what a redeem link leads to; with `accept`, redeem it. Returns status, page, and whether
+    a guest changed.
+    """
     tenant = directory.tenant(tenant_id)
     user = tenant.users.get(user_id) if tenant else None
     if tenant is None or user is None or not ticket or user.ticket != ticket:

@@ -1,8 +1,10 @@
-"""Graph's nested token buckets: a request passes only if every bucket it falls into has room for it.
+"""Graph's nested token buckets: a request passes only if every bucket it falls into has room for
+it.
 
-The documented limits and who shares them are `options.LIMITS`; the sandbox keeps one `Bucket` per limit and key
-(tenant, application, or both). A bucket's level may fall below zero only with `accrue_while_throttled`, where refused
-requests count too, down to 0.8 of the amount: that is where the documented 1.8 of `x-ms-throttle-limit-percentage` ends.
+The documented limits and who shares them are `options.LIMITS`; the sandbox keeps one `Bucket` per
+limit and key (tenant, application, or both). A bucket's level may fall below zero only with
+`accrue_while_throttled`, where refused requests count too, down to 0.8 of the amount: that is where
+the documented 1.8 of `x-ms-throttle-limit-percentage` ends.
 """
 
 from __future__ import annotations
@@ -22,13 +24,17 @@ _SCOPES = {
     "units_per_app_and_tenant": ("Tenant_Application/ReadWrite", "ResourceUnitLimitExceeded"),
     "units_per_app": ("Application/ReadWrite", "ResourceUnitLimitExceeded"),
 }
-"""Limit -> start of `x-ms-throttle-scope` and `x-ms-throttle-information`. https://learn.microsoft.com/graph/throttling-limits"""
+"""Limit -> start of `x-ms-throttle-scope` and `x-ms-throttle-information`.
+https://learn.microsoft.com/graph/throttling-limits
+"""
 _WARN_SHARE = 0.8
 _DEBT_SHARE = 0.8
 
 
 class Bucket:
-    """One token bucket, or with `fixed` one counter that starts anew every `per_s` seconds of the quota clock."""
+    """One token bucket, or with `fixed` one counter that starts anew every `per_s` seconds of the
+    quota clock.
+    """
 
     __slots__ = ("amount", "background", "fixed", "level", "name", "per_s", "rate", "updated_s")
 
@@ -66,7 +72,9 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request was throttled: the first bucket without room, and after how many real seconds it has some."""
+    """Why a request was throttled: the first bucket without room, and after how many real seconds
+    it has some.
+    """
 
     bucket: Bucket
     retry_after: str | None
@@ -75,7 +83,9 @@ class Refusal:
 
 
 class Meter:
-    """The buckets one application meets in one tenant. Levels are refilled once per HTTP request, not once per item."""
+    """The buckets one application meets in one tenant. Levels are refilled once per HTTP request,
+    not once per item.
+    """
 
     __slots__ = ("_invite", "_quotas", "_read", "_write", "app_id", "tenant_id")
 
@@ -164,12 +174,16 @@ class Quotas:
         return meter
 
     def buckets(self, names: tuple[str, ...], tenant_id: str, app_id: str) -> tuple[Bucket, ...]:
-        """Return the buckets of these limits for a tenant and an application; the limits that are off are left out."""
+        """Return the buckets of these limits for a tenant and an application; the limits that are
+        off are left out.
+        """
         found = (self._bucket(name, tenant_id, app_id) for name in names)
         return tuple(bucket for bucket in found if bucket is not None)
 
     def retry_after(self, bucket: Bucket, cost: float) -> str | None:
-        """Return a `Retry-After` in real seconds: whole ones, as Graph's, divided by the time scale."""
+        """Return a `Retry-After` in real seconds: whole ones, as Graph's, divided by the time
+        scale.
+        """
         mode = self.options.retry_after
         if mode == "absent":
             return None
@@ -179,7 +193,9 @@ class Quotas:
         return f"{seconds / self._clock.time_scale:.3f}".rstrip("0").rstrip(".")
 
     def directory_grew(self, tenant_id: str, users: int) -> None:
-        """Give a tenant the larger resource-unit limit once it has 50 and again above 500 users, as documented."""
+        """Give a tenant the larger resource-unit limit once it has 50 and again above 500 users, as
+        documented.
+        """
         size = 0 if users < 50 else 1 if users <= 500 else 2
         if self._sizes.get(tenant_id, 0) == size or "units_per_app_and_tenant" in self.options.limits:
             return

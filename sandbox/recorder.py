@@ -1,7 +1,9 @@
-"""What the sandbox received and mailed: exact counts always, the requests and mails themselves as far as there is room.
+"""What the sandbox received and mailed: exact counts always, the requests and mails themselves as
+far as there is room.
 
-This is the ledger a test asserts against: it is written by the side that was asked, not by the one that asked. With a
-log file every invitation and mail is also a JSON line, written before the answer leaves.
+This is the ledger a test asserts against: it is written by the side that was asked, not by the one
+that asked. With a log file every invitation and mail is also a JSON line, written before the answer
+leaves.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ class AppendFile:
 class Recorder:
     """The ledger of one sandbox.
 
-    `http` and `items` count by (operation, status), an answer that never left having status 0; `mailed` counts mails by
-    tenant id and folded address.
+    `http` and `items` count by (operation, status), an answer that never left having status 0;
+    `mailed` counts mails by tenant id and folded address.
     """
 
     def __init__(self, keep: int, stamp: Callable[[], str]) -> None:
@@ -112,7 +114,8 @@ class Recorder:
                     "user_id": user.id,
                     "count": count,
                     "language": None if info.get("customizedMessageBody") else info.get("messageLanguage"),
-                    # Entra drops a custom message that a service principal sends; every caller here is one.
+                    # Entra drops a custom message that a service principal sends; every caller here
+                    # is one.
                     "message": None,
                     "message_dropped": bool(info.get("customizedMessageBody")),
                     "redeem_url": redeem_url,

@@ -1,6 +1,8 @@
-"""The sandbox on the network: one aiohttp handler that finds the surface by path, and carries out the faults.
+"""The sandbox on the network: one aiohttp handler that finds the surface by path, and carries out
+the faults.
 
-There is no router and no middleware: the other side of a throughput benchmark should spend its time on the requests.
+There is no router and no middleware: the other side of a throughput benchmark should spend its time
+on the requests.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ class Server:
         self._ended = asyncio.Event()
 
     async def start(self) -> tuple[str, int]:
-        """Listen, and return the base URL and the port. Raises `OptionError` if the port cannot be had."""
+        """Listen, and return the base URL and the port. Raises `OptionError` if the port cannot be
+        had.
+        """
         options = self.world.options
         files = self.world.server_files
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -134,7 +138,9 @@ class Server:
         fired: Fired | None,
         process: Callable[[], Reply],
     ) -> web.StreamResponse:
-        """Answer with latency, half of it before the request is processed, and with the fault that struck."""
+        """Answer with latency, half of it before the request is processed, and with the fault that
+        struck.
+        """
         client_request_id = request.headers.get("client-request-id", "")
         latency = (caller and caller.tenant.latency) or self.world.options.latency
         latency_s = latency.at(self.world.chance.random())
@@ -242,7 +248,9 @@ class Server:
         fired: Fired | None,
         client_request_id: str,
     ) -> None:
-        """Write the request into the ledger, and to disk what was logged, before its answer leaves."""
+        """Write the request into the ledger, and to disk what was logged, before its answer
+        leaves.
+        """
         recorder = self.world.recorder
         if not recorder.keep:
             recorder.request(operation, reply.status)

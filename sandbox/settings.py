@@ -1,7 +1,9 @@
-"""What a tenant says of itself: its name and domains, who may invite, which domains and which partners it refuses.
+"""What a tenant says of itself: its name and domains, who may invite, which domains and which
+partners it refuses.
 
-They show what `invitations` goes by, so that whoever asks first is told what an invitation would meet. Each needs a permission of its own.
-The lists of domains are served where Graph has them, under /beta. https://learn.microsoft.com/graph/api/resources/b2bmanagementpolicy
+They show what `invitations` goes by, so that whoever asks first is told what an invitation would
+meet. Each needs a permission of its own. The lists of domains are served where Graph has them,
+under /beta. https://learn.microsoft.com/graph/api/resources/b2bmanagementpolicy
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ class TenantSettings:
         self._directory = directory
 
     def read(self, caller: Caller, operation: str, path: str, query: str) -> dict[str, Any]:
-        """Answer a GET of one of these. Raises `GraphError`, a 403 where the application may not read it."""
+        """Answer a GET of one of these. Raises `GraphError`, a 403 where the application may not
+        read it.
+        """
         if caller.roles.isdisjoint(_ROLES[path if operation == "b2b_policy" else operation]):
             raise errors.not_allowed()
         if operation == "organization":
@@ -117,7 +121,9 @@ class TenantSettings:
         }
 
     def _application(self, caller: Caller, path: str, query: str) -> dict[str, Any]:
-        """Show a registration: each secret's first characters and end, never the secret. https://learn.microsoft.com/graph/api/application-get"""
+        """Show a registration: each secret's first characters and end, never the secret.
+        https://learn.microsoft.com/graph/api/application-get
+        """
         match = _APP_ID.fullmatch(unquote(path))
         app = caller.tenant.apps.get(match[1]) if match else None
         if app is None:

@@ -1,8 +1,8 @@
 """Access tokens: minted for the token endpoint, verified on every Graph call.
 
-They look like Entra's (a JWT with `tid`, `appid`, `roles`, `exp`) but are signed with a key that only this sandbox
-has: callers must not verify a Graph token, and cannot. A token that verified once is remembered, so that a call costs
-one dictionary look-up.
+They look like Entra's (a JWT with `tid`, `appid`, `roles`, `exp`) but are signed with a key that
+only this sandbox has: callers must not verify a Graph token, and cannot. A token that verified once
+is remembered, so that a call costs one dictionary look-up.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Tokens:
         return f"{signed}.{self._sign(signed)}", life_s
 
     def verify(self, authorization: str | None) -> Caller:
-        """Return the caller of an `Authorization` header. Raises `TokenError` for every reason Graph answers 401."""
+        """Return the caller of an `Authorization` header. Raises `TokenError` for every reason
+        Graph answers 401.
+        """
         if not authorization or not authorization[:7].lower() == "bearer ":
             raise TokenError("Access token is empty.")
         token = authorization[7:].strip()
@@ -128,7 +130,9 @@ class Tokens:
 
 
 def load_key(folder: Path) -> bytes:
-    """Return the signing key kept in a state folder, made on first use: a restart keeps callers signed in."""
+    """Return the signing key kept in a state folder, made on first use: a restart keeps callers
+    signed in.
+    """
     path = folder / "token.key"
     if not path.exists():
         write_private(path, secrets.token_bytes(32))

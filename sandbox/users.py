@@ -1,7 +1,7 @@
 """What usher reads of a directory, and the one thing it changes: users and deleted users.
 
-A guest is invisible here until its replication lag is over (`User.visible_s`), although the invitation service, which
-asks the writing replica, knows it at once.
+A guest is invisible here until its replication lag is over (`User.visible_s`), although the
+invitation service, which asks the writing replica, knows it at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _UPDATE_PROPERTY = {
     "accountEnabled": _LARGE | {"User.EnableDisableAccount.All"},
     "otherMails": _LARGE | {"User-Mail.ReadWrite.All"},
 }
-"""Permissions for what is more sensitive than a name. https://learn.microsoft.com/graph/api/user-update"""
+"""Permissions for what is more sensitive than a name.
+https://learn.microsoft.com/graph/api/user-update
+"""
 _CHANGEABLE = frozenset(
     {
         "displayName",

@@ -1,6 +1,8 @@
-"""One sandbox put together: clock, directory, tokens, quotas, ledger and the surfaces over them, without a network.
+"""One sandbox put together: clock, directory, tokens, quotas, ledger and the surfaces over them,
+without a network.
 
-`World` is what the server serves and the control API changes; `reset` makes it new again without a restart.
+`World` is what the server serves and the control API changes; `reset` makes it new again without a
+restart.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ from sandbox.users import People
 
 
 class World:
-    """Everything one sandbox knows, under `folder`: certificates, secrets and, if it is to last, the directory."""
+    """Everything one sandbox knows, under `folder`: certificates, secrets and, if it is to last,
+    the directory.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -90,7 +94,9 @@ class World:
                 self.expire_secrets(app)
 
     def rotate_secret(self, app: App, *, keep_old: bool) -> str:
-        """Give an application a new secret and write it to its file; the old ones are refused unless kept."""
+        """Give an application a new secret and write it to its file; the old ones are refused
+        unless kept.
+        """
         secret = f"{secrets.token_urlsafe(3)}8Q~{secrets.token_urlsafe(26)}"
         app.secrets = {**(app.secrets if keep_old else {}), secret: None}
         write_private(Path(app.secret_file), secret.encode())

@@ -1,6 +1,8 @@
-"""People and programs ask for what is here. Inside this project: `from tasks import invite_guest, invite_guests`.
+"""People and programs ask for what is here. Inside this project: `from tasks import invite_guest,
+invite_guests`.
 
-These two Celery tasks are loaded when first used (PEP 562): `usher --help` needs no Celery. Begin reading at `submit.py`.
+These two Celery tasks are loaded when first used (PEP 562): `usher --help` needs no Celery. Begin
+reading at `submit.py`.
 """
 
 from __future__ import annotations

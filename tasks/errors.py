@@ -1,4 +1,5 @@
-"""Errors are what can be wrong with a file as a whole; a wrong row is a value (`tasks.rows.row.BadRow`), never an exception.
+"""Errors are what can be wrong with a file as a whole; a wrong row is a value
+(`tasks.rows.row.BadRow`), never an exception.
 
 - `ListError`
   - `InputError`: the list cannot be read; nothing has been sent, exit status 2

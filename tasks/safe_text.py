@@ -1,6 +1,8 @@
-"""Text of people and servers is made safe for a terminal: nothing of it may move a cursor, turn writing around or end a colour.
+"""Text of people and servers is made safe for a terminal: nothing of it may move a cursor, turn
+writing around or end a colour.
 
-A file and a pipe get the text as it is; JSON says the same everywhere and spells such characters out.
+A file and a pipe get the text as it is; JSON says the same everywhere and spells such characters
+out.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import re
 import sys
 from typing import IO, Any, Final, Protocol
 
-# JSON itself spells out what is below a blank; C1 begins sequences as ESC does, the others turn writing around or end lines.
+# JSON itself spells out what is below a blank; C1 begins sequences as ESC does, the others turn
+# writing around or end lines.
 _SPELLED_OUT: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -33,7 +36,9 @@ def to_json(value: Any) -> str:
 
 
 def open_stdout() -> TextSink:
-    """Return standard output for results: text is cleaned where a terminal shows it, and is as it is in a file or a pipe."""
+    """Return standard output for results: text is cleaned where a terminal shows it, and is as it
+    is in a file or a pipe.
+    """
     return _Shown(sys.stdout) if is_terminal(sys.stdout) else sys.stdout
 
 

@@ -1,7 +1,9 @@
-"""The one door: every list and every single guest, from the CLI or from a producer, enters the ledger here.
+"""The one door: every list and every single guest, from the CLI or from a producer, enters the
+ledger here.
 
-A list is loaded first, chunk by chunk while it is read, into a job that does not run yet; the plan is told from what was loaded.
-Then it is started, or dropped without a trace. A row is accepted once its job has been started.
+A list is loaded first, chunk by chunk while it is read, into a job that does not run yet; the plan
+is told from what was loaded. Then it is started, or dropped without a trace. A row is accepted once
+its job has been started.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from config import Connection
 
 _ABANDONED_S = 60.0
-"""A job that has been loading for so long from a single message was left by a worker that died; it is loaded anew."""
+"""A job that has been loading for so long from a single message was left by a worker that died; it
+is loaded anew.
+"""
 _NAMED_ID = re.compile(r"(.+)-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.DOTALL)
 _SHOWN_BAD = 1000  # bad rows kept to be reported; the rest are counted
 _LOOK_EVERY = 5000  # rows between two looks at how full Redis is
@@ -74,7 +78,9 @@ def new_job_id() -> str:
 
 
 class Follows(StrEnum):
-    """What a job's id follows from. Ids of different kinds never meet, whatever text they are made of."""
+    """What a job's id follows from. Ids of different kinds never meet, whatever text they are made
+    of.
+    """
 
     GUEST = "guest"
     """A message for one guest: connection and Celery task id."""
@@ -89,13 +95,16 @@ class Follows(StrEnum):
 
 
 def job_id_of(follows: Follows, *parts: str | int) -> str:
-    """Return the id that follows from what a job is made of: the same message twice is the same job."""
+    """Return the id that follows from what a job is made of: the same message twice is the same
+    job.
+    """
     # 80 bits: every single guest of a producer is a job, and none may ever be taken for another
     return _encode(hashlib.sha256(json.dumps(["usher job", follows, *parts]).encode()).digest())[:16]
 
 
 def sender_of(task_id: str) -> str:
-    """Return who sent a message, as far as its task id says: `portal` of `portal-6b0c1e0e-3c1b-…`, '' of a bare UUID or another text.
+    """Return who sent a message, as far as its task id says: `portal` of `portal-6b0c1e0e-3c1b-…`,
+    '' of a bare UUID or another text.
 
     Where Redis has users (deploy/redis), nobody else can read what is answered to that id.
     """
@@ -121,8 +130,10 @@ async def load(
 ) -> Loaded | None:
     """Load a list into a job that does not run yet. None: a job of that id exists already.
 
-    Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then the job pauses. `info["notify"]`: who is told of it, else whom its connection names. Raises what reading
-    the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed; redis-py's errors pass.
+    Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then
+    the job pauses. `info["notify"]`: who is told of it, else whom its connection names. Raises what
+    reading the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed;
+    redis-py's errors pass.
     """
     options, channel = options or Options(), Channel(connection, find_operation(operation))
     left = iter(rows)
@@ -164,7 +175,9 @@ async def _fill(
     channel: Channel,
     options: Options,
 ) -> None:
-    """Put the rows into the ledger as they come. Raises `OutOfMemoryError` before their outcomes could fill what Redis has left."""
+    """Put the rows into the ledger as they come. Raises `OutOfMemoryError` before their outcomes
+    could fill what Redis has left.
+    """
     seen = SeenAddresses()
     for row in rows:
         _put(loaded, row, seen, channel, options)
@@ -188,9 +201,10 @@ async def _full(jobs: Jobs, rows: int, bytes_a_row: int) -> LedgerFull:
     mb = 1 << 20
     need = rows * (bytes_a_row + _OUTCOME_BYTES)
     return LedgerFull(
-        f"Redis has no room for this list: its {rows:,} {'row needs' if rows == 1 else 'rows need'} about {max(1, round(need / mb)):,} MB, and {memory.used / mb:,.0f} MB of "
-        f"{memory.most / mb:,.0f} MB are taken (jobs are taken in up to {REFUSE_AT:.0%}); nothing was sent. Whoever runs this Redis "
-        "raises its maxmemory, or deletes old jobs (usher jobs delete)."
+        f"Redis has no room for this list: its {rows:,} {'row needs' if rows == 1 else 'rows need'} about"
+        f" {max(1, round(need / mb)):,} MB, and {memory.used / mb:,.0f} MB of {memory.most / mb:,.0f} MB are taken"
+        f" (jobs are taken in up to {REFUSE_AT:.0%}); nothing was sent. Whoever runs this Redis raises its maxmemory,"
+        " or deletes old jobs (usher jobs delete)."
     )
 
 
@@ -249,7 +263,9 @@ async def load_message(
     options: Options,
     info: dict[str, Any],
 ) -> None:
-    """Load and start what one message brought. The same message again changes nothing, unless its worker died half-way."""
+    """Load and start what one message brought. The same message again changes nothing, unless its
+    worker died half-way.
+    """
     loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
     if loaded is None:
         view = await jobs.view(job)

@@ -1,4 +1,6 @@
-"""A RabbitMQ and a Valkey behind Sentinel that tests start themselves: own ports, own folders, own node names, nothing left behind."""
+"""A RabbitMQ and a Valkey behind Sentinel that tests start themselves: own ports, own folders, own
+node names, nothing left behind.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,8 @@ class Rabbit:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_RELAXED_COMMAND_CHECK": "1",  # it is to end though it may not have noticed yet that the server has
+            # it is to end though it may not have noticed yet that the server has
+            "ERL_EPMD_RELAXED_COMMAND_CHECK": "1",
         }
         self.process = self._start()
 
@@ -65,7 +68,9 @@ class Rabbit:
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def kill(self) -> None:
-        """SIGKILL, Erlang itself included: the process we started is only the shell in front of it."""
+        """SIGKILL, Erlang itself included: the process we started is only the shell in front of
+        it.
+        """
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -117,7 +122,8 @@ def run_rabbit() -> Iterator[Rabbit]:
 
 @dataclass
 class Guarded:
-    """A master, its replica, and the Sentinel that watches them; with `trust` all three speak TLS and nothing else.
+    """A master, its replica, and the Sentinel that watches them; with `trust` all three speak TLS
+    and nothing else.
 
     With passwords the servers want theirs and the Sentinel its own.
     """
@@ -144,7 +150,9 @@ class Guarded:
 
 @contextmanager
 def run_guarded(*, tls: bool = False, passwords: bool = False) -> Iterator[Guarded]:
-    """Run a Valkey with a replica behind one Sentinel (quorum 1) until the block ends; with TLS a Redis, for our Valkey speaks none."""
+    """Run a Valkey with a replica behind one Sentinel (quorum 1) until the block ends; with TLS a
+    Redis, for our Valkey speaks none.
+    """
     servers, own = ("p%40ss-servers", "p%40ss-sentinel") if passwords else ("", "")
     server, env = need("redis-server") if tls else find_valkey(), {"PATH": os.environ["PATH"]}
     folder = Path(tempfile.mkdtemp(prefix="ug-", dir="/tmp"))
@@ -197,14 +205,18 @@ def run_guarded(*, tls: bool = False, passwords: bool = False) -> Iterator[Guard
 
 
 def _secure(folder: Path) -> tuple[Path, dict[str, str]]:
-    """Return an authority that no machine trusts by itself, and a server's settings that leave no port without TLS."""
+    """Return an authority that no machine trusts by itself, and a server's settings that leave no
+    port without TLS.
+    """
     made = make_certificate(folder, "localhost", "127.0.0.1")
     files = {"tls-cert-file": str(made.both), "tls-key-file": str(made.both), "tls-ca-cert-file": str(made.certificate)}
     return made.certificate, {"port": "0", **files, "tls-auth-clients": "no", "tls-replication": "yes"}
 
 
 def _ask(port: int, trust: Path | None, password: str, *words: str) -> Any:
-    """Send one command to a server and return what it answers, as redis-py reads it; None where nobody is."""
+    """Send one command to a server and return what it answers, as redis-py reads it; None where
+    nobody is.
+    """
     way: dict[str, Any] = {} if trust is None else {"ssl": True, "ssl_ca_certs": str(trust)}
     with (
         suppress(redis.ConnectionError, redis.TimeoutError),

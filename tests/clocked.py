@@ -1,7 +1,8 @@
 """A worker's parts in a test's own process, on a Redis whose clock the test moves.
 
-Redis's clock cannot be set, and production code has no other. So the scripts are loaded with a different `now_ms` here, which adds what a
-key says; and what Redis would have expired by then is deleted.
+Redis's clock cannot be set, and production code has no other. So the scripts are loaded with a
+different `now_ms` here, which adds what a key says; and what Redis would have expired by then is
+deleted.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _REAL = "  return t[1] * 1000 + math.floor(t[2] / 1000)\n"
 
 
 def counting_clock(key: str) -> Callable[[str], str]:
-    """Return what gives a script a clock that moves by 10 ms with each call, however long a call takes: the same calls, the same times."""
+    """Return what gives a script a clock that moves by 10 ms with each call, however long a call
+    takes: the same calls, the same times.
+    """
     counted = f"  return 1800000000000 + redis.call('INCRBY', '{key}', 10)\n"
 
     def change(source: str) -> str:

@@ -31,7 +31,9 @@ def load(folder: Path, text: str, env: Mapping[str, str] | None = None) -> Setti
 
 
 def faults_of(folder: Path, text: str, env: Mapping[str, str] | None = None) -> list[str]:
-    """Return a file's faults, its name shortened, and check that nothing of them leaks through the exception's history."""
+    """Return a file's faults, its name shortened, and check that nothing of them leaks through the
+    exception's history.
+    """
     with pytest.raises(ConfigError) as caught:
         load(folder, text, env)
     assert str(caught.value) == "\n".join(caught.value.faults)

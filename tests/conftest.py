@@ -27,19 +27,25 @@ settings.load_profile("usher")
 
 
 def pytest_configure() -> None:
-    """Let what tests start get Ctrl-C and the end of a terminal, also where the tests run in the background or under nohup."""
+    """Let what tests start get Ctrl-C and the end of a terminal, also where the tests run in the
+    background or under nohup.
+    """
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)  # which, unlike being ignored, is not handed on
 
 
 _TOGETHER = {"tests/integration/cli", "tests/integration/producers", "tests/integration/sandbox"}
-"""Folders whose tests share what is dear to start: a private stack, a worker, a sandbox of their own."""
+"""Folders whose tests share what is dear to start: a private stack, a worker, a sandbox of their
+own.
+"""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the files of such a folder in one process, as `--dist loadfile` keeps the tests of a file."""
+    """Keep the files of such a folder in one process, as `--dist loadfile` keeps the tests of a
+    file.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class LoadFolders(LoadFileScheduling):
@@ -53,7 +59,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(scope="session", autouse=True)
 def _nobodys_state() -> Iterator[None]:
-    """Whatever a test starts without saying where, it is not the account's own private stack, and no configuration is the account's."""
+    """Whatever a test starts without saying where, it is not the account's own private stack, and
+    no configuration is the account's.
+    """
     folder = tempfile.mkdtemp(prefix="us-", dir="/tmp")
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("USHER_")}
     os.environ["USHER_STATE_DIR"] = folder
@@ -84,7 +92,9 @@ def own_valkey() -> Iterator[OwnValkey]:
 
 
 def _told(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Return what a test says of its site: by a parameter, by the nearest `sandbox` marker, by those further away."""
+    """Return what a test says of its site: by a parameter, by the nearest `sandbox` marker, by
+    those further away.
+    """
     told: dict[str, Any] = dict(getattr(request, "param", {}))
     for marker in request.node.iter_markers("sandbox"):
         told = marker.kwargs | told
@@ -110,7 +120,9 @@ def sandbox(request: pytest.FixtureRequest, sandboxes: Sandboxes) -> Sandbox:
 
 @pytest.fixture
 async def site(request: pytest.FixtureRequest, valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
-    """A place to work in, as the `sandbox` marker says, on the Redis that the run shares, which no test may break."""
+    """A place to work in, as the `sandbox` marker says, on the Redis that the run shares, which no
+    test may break.
+    """
     from tests.sites import open_site
 
     async with open_site(valkey_url, sandbox, **_told(request)) as site:

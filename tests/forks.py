@@ -1,11 +1,13 @@
-"""Commands of `usher` that start quickly: a process that has loaded its modules forks, and the fork becomes the command.
+"""Commands of `usher` that start quickly: a process that has loaded its modules forks, and the fork
+becomes the command.
 
-Half a second of imports is what most of the commands that tests run would cost, some three hundred times. A fork runs the same program on
-the streams, in the folder and with the environment that it was given, and ends as an interpreter does. What is tested with signals, at a terminal
-or for its start itself is started by `tests.processes.USHER`, as people do.
+Half a second of imports is what most of the commands that tests run would cost, some three hundred
+times. A fork runs the same program on the streams, in the folder and with the environment that it
+was given, and ends as an interpreter does. What is tested with signals, at a terminal or for its
+start itself is started by `tests.processes.USHER`, as people do.
 
-    python tests/forks.py serve SOCKET        load, then fork for each caller; ends with its standard input
-    python tests/forks.py run SOCKET ARGUMENT…   be such a caller: as `usher ARGUMENT…`, and end with its status
+    python tests/forks.py serve SOCKET        load, fork for each caller; ends with its input
+    python tests/forks.py run SOCKET ARGUMENT…   be such a caller, and end with its status
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import sys
 
 
 def run(path: str, arguments: list[str]) -> int:
-    """Let a fork run `usher` here; return its status, negative for a signal. When this process ends, so does the fork."""
+    """Let a fork run `usher` here; return its status, negative for a signal. When this process
+    ends, so does the fork.
+    """
     with socket.socket(socket.AF_UNIX) as wire:
         wire.connect(path)
         folder = os.getcwd()  # noqa: PTH109 - pathlib takes longer to load than all of this
@@ -28,7 +32,9 @@ def run(path: str, arguments: list[str]) -> int:
 
 
 def serve(path: str) -> None:
-    """Load what a command loads, then fork for each caller. Returns in the forks alone, each of which is a command then."""
+    """Load what a command loads, then fork for each caller. Returns in the forks alone, each of
+    which is a command then.
+    """
     import gc
     import importlib
     import pkgutil
@@ -59,7 +65,9 @@ def serve(path: str) -> None:
 
 
 def _become(wire: socket.socket) -> None:
-    """Fork once more: the fork returns as the command, and this process waits for it and tells its status."""
+    """Fork once more: the fork returns as the command, and this process waits for it and tells its
+    status.
+    """
     import select
     import signal
 

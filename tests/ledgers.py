@@ -1,4 +1,6 @@
-"""A ledger for a test: keys of its own on a server that the whole run shares, and the few moves that most tests make."""
+"""A ledger for a test: keys of its own on a server that the whole run shares, and the few moves
+that most tests make.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ class Desk:
         ended: Sequence[int] = (),
         options: Options | None = None,
     ) -> str:
-        """Load and start a job; the rows numbered in `ended` (from 1) enter with an outcome. Returns its id."""
+        """Load and start a job; the rows numbered in `ended` (from 1) enter with an outcome.
+        Returns its id.
+        """
         self.made += 1
         job = job or f"j{self.made}"
         if self.trusted:

@@ -31,7 +31,8 @@ def read_needs() -> dict[str, Need]:
 
 
 def need(package: str) -> str:
-    """Return the path of a package's program; skip the test where it is missing, or fail it where `CI` is set.
+    """Return the path of a package's program; skip the test where it is missing, or fail it where
+    `CI` is set.
 
     Raises KeyError for a package that tests/NEEDS does not list.
     """

@@ -91,7 +91,9 @@ class Place:
 
 @contextmanager
 def open_bare_place(grace_s: str = "0.2", **env: str) -> Iterator[Place]:
-    """A folder with nothing in it, no configuration, no key; what runs in it in the end is ended."""
+    """A folder with nothing in it, no configuration, no key; what runs in it in the end is
+    ended.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ucli-", dir="/tmp"))
     state = {"USHER_STATE_DIR": str(folder / "state"), "HOME": str(folder)}
     told = plain_environment(USHER_GRACE_S=grace_s, COLUMNS="160", **state, **env)
@@ -105,7 +107,9 @@ def open_bare_place(grace_s: str = "0.2", **env: str) -> Iterator[Place]:
 
 @contextmanager
 def open_place(grace_s: str) -> Iterator[Place]:
-    """A private stack that outlives its last command by `grace_s`; `contoso` is a connection like a real one."""
+    """A private stack that outlives its last command by `grace_s`; `contoso` is a connection like a
+    real one.
+    """
     with open_bare_place(grace_s) as place, run_sandbox(place.folder, "--replication", "0") as sandbox:
         place.env["USHER_CONFIG"] = place.write("usher.toml", connection_table("contoso", sandbox.ready))
         try:

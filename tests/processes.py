@@ -1,4 +1,6 @@
-"""Processes that a test starts: in an environment of their own, ended by the test that began them."""
+"""Processes that a test starts: in an environment of their own, ended by the test that began
+them.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def running(argv: Sequence[str], log: Path, env: dict[str, str], cwd: Path) -> I
 
 @functools.cache
 def quick_usher() -> tuple[str, ...]:
-    """Return what starts `usher` quickly, for commands that are only run to their end (`tests.forks`)."""
+    """Return what starts `usher` quickly, for commands that are only run to their end
+    (`tests.forks`).
+    """
     folder = tempfile.mkdtemp(prefix="uq-", dir="/tmp")
     program, path = str(ROOT / "tests" / "forks.py"), f"{folder}/s"
     server = subprocess.Popen(

@@ -62,13 +62,17 @@ def run_sandbox(folder: Path, *options: str) -> Iterator[Sandbox]:
 
 @dataclass
 class Sandboxes:
-    """The sandboxes that a run shares: one for each set of options, started when a test first asks for it."""
+    """The sandboxes that a run shares: one for each set of options, started when a test first asks
+    for it.
+    """
 
     stack: contextlib.ExitStack
     running: dict[tuple[str, ...], Sandbox] = field(default_factory=dict)
 
     def get(self, options: Sequence[str] = ("--quota", "off")) -> Sandbox:
-        """Return the sandbox with these options; whoever uses it resets it first (`open_site` does)."""
+        """Return the sandbox with these options; whoever uses it resets it first (`open_site`
+        does).
+        """
         wanted = tuple(options)
         if wanted not in self.running:
             folder = Path(tempfile.mkdtemp(prefix="ub-", dir="/tmp"))

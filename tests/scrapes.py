@@ -1,4 +1,6 @@
-"""Reading metrics as Prometheus does: a real `usher metrics` process, its page, and its numbers by name and labels."""
+"""Reading metrics as Prometheus does: a real `usher metrics` process, its page, and its numbers by
+name and labels.
+"""
 
 from __future__ import annotations
 

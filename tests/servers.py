@@ -1,4 +1,6 @@
-"""Real servers that tests start and stop themselves: a Valkey on a socket, a TLS server that misbehaves on demand."""
+"""Real servers that tests start and stop themselves: a Valkey on a socket, a TLS server that
+misbehaves on demand.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,11 @@ def find_valkey() -> str:
 
 
 def start_valkey(folder: Path, *options: str) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server without persistence on a socket in `folder` (a short path: 108 bytes are the limit) and return it
-    with its URL.
+    """Start a server without persistence on a socket in `folder` (a short path: 108 bytes are the
+    limit) and return it with its URL.
 
-    The caller ends it with `stop_valkey`. More `options` in the command line's form ("--appendonly", "yes") come last
-    and win.
+    The caller ends it with `stop_valkey`. More `options` in the command line's form
+    ("--appendonly", "yes") come last and win.
     """
     path = folder / "v.sock"
     defaults = ["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700", "--dir", str(folder)]
@@ -72,7 +74,9 @@ def stop_valkey(process: subprocess.Popen[bytes]) -> None:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A self-signed certificate that may also sign itself in: PEM files and the objects behind them."""
+    """A self-signed certificate that may also sign itself in: PEM files and the objects behind
+    them.
+    """
 
     certificate: Path
     both: Path  # certificate and key in one file
@@ -137,7 +141,9 @@ Behaviour = Callable[[Received, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class RawServer:
-    """A TLS server whose every byte a test decides: `behave` writes the answer, or what there is instead of one."""
+    """A TLS server whose every byte a test decides: `behave` writes the answer, or what there is
+    instead of one.
+    """
 
     behave: Behaviour
     port: int = 0
@@ -231,8 +237,8 @@ async def run_raw_server(certificate: Certificate, behave: Behaviour) -> AsyncIt
 
 @contextlib.asynccontextmanager
 async def run_proxy(target_port: int | None) -> AsyncIterator[tuple[str, list[str]]]:
-    """Run an HTTP proxy that tunnels every CONNECT to `target_port` on 127.0.0.1, or refuses with 407 where that is
-    None.
+    """Run an HTTP proxy that tunnels every CONNECT to `target_port` on 127.0.0.1, or refuses with
+    407 where that is None.
 
     Yields its URL and the heads of what was asked for.
     """

@@ -1,4 +1,6 @@
-"""A site for tests with real workers: a ledger of its own, a configuration file, the sandbox, and the workers a test starts."""
+"""A site for tests with real workers: a ledger of its own, a configuration file, the sandbox, and
+the workers a test starts.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ class Site:
         before: Sequence[str] = (),
         include: str = "",
     ) -> subprocess.Popen[bytes]:
-        """Start one more worker, by the command `before` it, and wait until it is ready. `include`: a module it imports. It has a seat for every thread but one in four."""
+        """Start one more worker, by the command `before` it, and wait until it is ready. `include`:
+        a module it imports. It has a seat for every thread but one in four.
+        """
         self.workers += 1
         log = self.log_of(self.workers)
         name = f"w{self.workers}@{self.desk.keys.prefix}"
@@ -119,7 +123,9 @@ class Site:
         return loading.id
 
     async def until(self, what: str, look: Callable[[], Awaitable[Any]], within_s: float = 20) -> Any:
-        """Return the first true answer, whether or not Redis is there all the time; fail with the workers' logs after `within_s`."""
+        """Return the first true answer, whether or not Redis is there all the time; fail with the
+        workers' logs after `within_s`.
+        """
         deadline_s = time.monotonic() + within_s
         while time.monotonic() < deadline_s:
             with suppress(*OUTAGE):
@@ -173,19 +179,25 @@ class Site:
         await self.until("rows on the wire", look)
 
     async def send_more(self, job: str, rows: int) -> None:
-        """Wait until so many rows have been sent and have ended that were not even marked a moment ago, and others are on the wire."""
+        """Wait until so many rows have been sent and have ended that were not even marked a moment
+        ago, and others are on the wire.
+        """
         letters = await self.letters(job)
         await self.some(job, letters.count("i") + letters.count("s") + rows)
         await self.rows_on_the_wire(job)
 
     async def delete_keys(self, *areas: str) -> int:
-        """Delete every key of the broker (area "mq") or of Celery's results ("res"). Returns how many there were."""
+        """Delete every key of the broker (area "mq") or of Celery's results ("res"). Returns how
+        many there were.
+        """
         client: Any = self.desk.client
         names = [name for area in areas async for name in client.scan_iter(match=f"{self.desk.keys.prefix}:{area}:*")]
         return int(await client.delete(*names)) if names else 0
 
     async def all_invited_once(self, job: str, rows: int, within_s: float = 30) -> None:
-        """Wait for the end of the sandbox's only job: every row invited, everybody mailed, nobody twice."""
+        """Wait for the end of the sandbox's only job: every row invited, everybody mailed, nobody
+        twice.
+        """
         view = await self.ended(job, within_s)
         assert view.counts == Counts(rows=rows, invited=rows)
         self.assert_all_mailed_once(rows)
@@ -210,10 +222,12 @@ async def open_site(
     timeout_s: float = 2,
     **table: str,
 ) -> AsyncIterator[Site]:
-    """Open a place to work in, on a Redis and a freshly reset sandbox; what was started in it is ended.
+    """Open a place to work in, on a Redis and a freshly reset sandbox; what was started in it is
+    ended.
 
-    `latency`, `replication`: of the sandbox, in the notation of its options. `roles`: what its application may do, where that is
-    not the default. `table`: more lines of the connection's table, TOML values by key.
+    `latency`, `replication`: of the sandbox, in the notation of its options. `roles`: what its
+    application may do, where that is not the default. `table`: more lines of the connection's
+    table, TOML values by key.
     """
     sandbox.ask("reset", {})
     sandbox.ask("reopen", {})
@@ -236,7 +250,9 @@ async def open_site(
 
 @dataclass
 class OwnValkey:
-    """A server of one test's own, with an append-only file, to be killed, frozen and started again on the same data."""
+    """A server of one test's own, with an append-only file, to be killed, frozen and started again
+    on the same data.
+    """
 
     folder: Path
     process: subprocess.Popen[bytes]
@@ -264,7 +280,9 @@ class OwnValkey:
         return copy
 
     def put_back(self, copy: Path) -> None:
-        """Kill it, and start it on what a copy holds: as a replica would that had lagged, or a restored backup."""
+        """Kill it, and start it on what a copy holds: as a replica would that had lagged, or a
+        restored backup.
+        """
         self.kill()
         shutil.rmtree(self.folder / "appendonlydir")
         shutil.copytree(copy / "appendonlydir", self.folder / "appendonlydir")

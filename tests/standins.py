@@ -1,6 +1,8 @@
-"""Services of a worker that answer as a test says, and tell what was asked of them: the decisions between them, without Redis or a wire.
+"""Services of a worker that answer as a test says, and tell what was asked of them: the decisions
+between them, without Redis or a wire.
 
-What the ledger and Graph's client do by themselves is tested on real ones; here a wrong branch is found in a second.
+What the ledger and Graph's client do by themselves is tested on real ones; here a wrong branch is
+found in a second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A tenant that a test plays: what reaches Graph waits until the test says what becomes of it. Nothing here knows of usher's ledger."""
+"""A tenant that a test plays: what reaches Graph waits until the test says what becomes of it.
+Nothing here knows of usher's ledger.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ _worker: ContextVar[asyncio.Task[Any]] = ContextVar("worker")
 
 
 def start_worker(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Begin some work of a worker; what it sends, by whichever task of its own, is known by the task that is returned."""
+    """Begin some work of a worker; what it sends, by whichever task of its own, is known by the
+    task that is returned.
+    """
 
     async def run() -> Any:
         task = asyncio.current_task()
@@ -82,7 +86,9 @@ def start_worker(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 @dataclass
 class PlayedTenant:
-    """Stands in the place of the Graph client. `now_ms`: the clock of everything; `mailed`: called with address and display name."""
+    """Stands in the place of the Graph client. `now_ms`: the clock of everything; `mailed`: called
+    with address and display name.
+    """
 
     now_ms: Callable[[], int]
     mailed: Callable[[str, str, bool], None]

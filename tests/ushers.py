@@ -1,4 +1,6 @@
-"""A whole usher for tests of its wire: Valkey, the sandbox, a worker that tells all it knows; each ended by the test that began it."""
+"""A whole usher for tests of its wire: Valkey, the sandbox, a worker that tells all it knows; each
+ended by the test that began it.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class Usher:
         return self._client
 
     def ask(self, task: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Send a task by name and return its result, which is kept to be searched for what must not be there."""
+        """Send a task by name and return its result, which is kept to be searched for what must not
+        be there.
+        """
         return self.ask_with(task, args, kwargs)
 
     def ask_with(self, task: str, args: Any, kwargs: Any, **options: Any) -> dict[str, Any]:
@@ -95,7 +99,9 @@ class Usher:
 
 
 def start_plain(folder: Path, stack: contextlib.ExitStack) -> tuple[str, str]:
-    """Start Valkey on a socket. Returns the URL for usher's own processes and the one for producers ('': the same)."""
+    """Start Valkey on a socket. Returns the URL for usher's own processes and the one for producers
+    ('': the same).
+    """
     server, redis_url = start_valkey(folder)
     stack.callback(stop_valkey, server)
     return redis_url, ""
@@ -110,7 +116,9 @@ def run_usher(
     start: Callable[[Path, contextlib.ExitStack], tuple[str, str]] = start_plain,
     more_env: Mapping[str, str] | None = None,
 ) -> Iterator[Usher]:
-    """Run Valkey, the sandbox and a worker in `folder`; `tables` writes the connections for a sandbox's ready file."""
+    """Run Valkey, the sandbox and a worker in `folder`; `tables` writes the connections for a
+    sandbox's ready file.
+    """
     with contextlib.ExitStack() as stack:
         redis_url, producer_url = start(folder, stack)
         sandbox = stack.enter_context(run_sandbox(folder, *sandbox_options))

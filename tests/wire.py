@@ -1,4 +1,6 @@
-"""The producers' wire: the connections, guests and refusals of its tests, and all that lies in Redis after them."""
+"""The producers' wire: the connections, guests and refusals of its tests, and all that lies in
+Redis after them.
+"""
 
 from __future__ import annotations
 

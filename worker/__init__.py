@@ -1,4 +1,6 @@
-"""The machinery: Celery app, Graph client, tokens, quota, ledger. `celery -A worker …` finds `app` here, loaded when asked for."""
+"""The machinery: Celery app, Graph client, tokens, quota, ledger. `celery -A worker …` finds `app`
+here, loaded when asked for.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Two spellings are one address by these rules: NFC, lower case, IDNA domain; no dots removed, no plus removed.
+"""Two spellings are one address by these rules: NFC, lower case, IDNA domain; no dots removed, no
+plus removed.
 
-Providers differ in whether `a.b` is `ab` and whether `a+x` is `a`; Entra treats them as different, so do we.
+Providers differ in whether `a.b` is `ab` and whether `a+x` is `a`; Entra treats them as different,
+so do we.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from config.values import fold_domain
 def fold_address(email: str) -> str:
     """Return the form in which two spellings of one address are equal.
 
-    Total: a text that is no address at all is still folded (lower case, NFC), so that it can be compared.
+    Total: a text that is no address at all is still folded (lower case, NFC), so that it can be
+    compared.
     """
     if email.isascii():  # nearly every address; the slow path below would give the same answer
         return email.lower()
@@ -22,7 +25,8 @@ def fold_address(email: str) -> str:
 
 
 def spellings(folded: str) -> tuple[str, ...]:
-    """Return the ways in which a directory may keep a folded address: itself, and an international domain in its own letters too.
+    """Return the ways in which a directory may keep a folded address: itself, and an international
+    domain in its own letters too.
 
     Which of both Entra keeps is not documented, nor that it takes one for the other.
     """

@@ -1,8 +1,9 @@
-"""The Celery application is what `celery -A worker worker|beat|flower` runs. Configured when first used, not at import.
+"""The Celery application is what `celery -A worker worker|beat|flower` runs. Configured when first
+used, not at import.
 
-The broker carries only what may run now (the dispatcher's offers) and producers' messages; the ledger is the truth. So a chunk's
-message is acknowledged early, a lost one is offered again, a doubled one is void. Measured reasons for each setting stand in
-`docs/decisions/`.
+The broker carries only what may run now (the dispatcher's offers) and producers' messages; the
+ledger is the truth. So a chunk's message is acknowledged early, a lost one is offered again, a
+doubled one is void. Measured reasons for each setting stand in `docs/decisions/`.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ def build_settings(own: ProcessSettings) -> dict[str, Any]:
         "accept_content": ["json"],
         "result_accept_content": ["json"],
         "task_default_queue": PRODUCERS,
-        # An offer that gets lost is made again, so on Redis it is not acknowledged, which costs four commands a message. RabbitMQ would
-        # push all offers to one worker then: without acknowledgements it knows no prefetch limit.
+        # An offer that gets lost is made again, so on Redis it is not acknowledged, which costs
+        # four commands a message. RabbitMQ would push all offers to one worker then: without
+        # acknowledgements it knows no prefetch limit.
         "task_queues": [
             *(_queue(name, quorum=quorum) for name in (PRODUCERS, SCHEDULES)),
             *(_queue(name, no_ack=redis_broker, quorum=quorum) for name in (NOW, BULK)),
@@ -78,7 +80,8 @@ def build_settings(own: ProcessSettings) -> dict[str, Any]:
             "socket_timeout": 15,
             "socket_connect_timeout": 5,
             "health_check_interval": 10,
-            # Not tried again by redis-py: a worker that met the next server at once would subscribe there and wait in that read for ever
+            # Not tried again by redis-py: a worker that met the next server at once would subscribe
+            # there and wait in that read for ever
             "retry_on_timeout": False,
             **({} if own.broker_url.startswith("redis+socket") else {"socket_keepalive": True}),
             **_sentinel_options(broker),
@@ -108,7 +111,8 @@ def _queue(name: str, *, no_ack: bool = False, quorum: bool = False) -> Queue:
 
 
 def _amqp_tls(url: str) -> dict[str, Any] | None:
-    """Return how py-amqp is to check a server of RabbitMQ. Told nothing, it takes a certificate of any name.
+    """Return how py-amqp is to check a server of RabbitMQ. Told nothing, it takes a certificate of
+    any name.
 
     https://docs.celeryq.dev/projects/amqp/en/latest/reference/amqp.transport.html
     """
@@ -121,8 +125,8 @@ def _amqp_tls(url: str) -> dict[str, Any] | None:
 def _take_login_out(url: str) -> tuple[str, dict[str, str]]:
     """Return a URL without its login, and the login beside it.
 
-    A worker tells its settings to whoever asks (Flower, `celery inspect conf`). Celery masks what is called `password`, and the URLs it
-    knows; RedBeat's it does not know.
+    A worker tells its settings to whoever asks (Flower, `celery inspect conf`). Celery masks what
+    is called `password`, and the URLs it knows; RedBeat's it does not know.
     """
     parts = urlsplit(url)
     names = {"username": unquote(parts.username or ""), "password": unquote(parts.password or "")}
@@ -132,12 +136,15 @@ def _take_login_out(url: str) -> tuple[str, dict[str, str]]:
 
 
 def _beat_redis(url: str) -> tuple[str, dict[str, Any]]:
-    """Return RedBeat's URL and options. Behind Sentinel it wants everything but the scheme as options."""
+    """Return RedBeat's URL and options. Behind Sentinel it wants everything but the scheme as
+    options.
+    """
     bare, login = _take_login_out(url)
     guarded = read_sentinel_url(url)
     if guarded is None:
         return bare, {**_redbeat_options(), **login}
-    # No `retry`: it is not passed on there. `worker.process.beat` itself waits for a Redis that is away.
+    # No `retry`: it is not passed on there. `worker.process.beat` itself waits for a Redis that is
+    # away.
     place = {
         "sentinels": list(guarded.hosts),
         "service_name": guarded.master,
@@ -148,7 +155,9 @@ def _beat_redis(url: str) -> tuple[str, dict[str, Any]]:
 
 
 def _redbeat_options() -> dict[str, Any]:
-    """A restart of Redis ends RedBeat unless its client keeps trying (its lock calls are not wrapped)."""
+    """A restart of Redis ends RedBeat unless its client keeps trying (its lock calls are not
+    wrapped).
+    """
     from redis.backoff import ExponentialBackoff
     from redis.exceptions import ConnectionError as Lost
     from redis.exceptions import TimeoutError as Late
@@ -158,14 +167,18 @@ def _redbeat_options() -> dict[str, Any]:
 
 
 def _sentinel_options(guarded: SentinelUrl | None) -> dict[str, Any]:
-    """What kombu and Celery's results want beside the URL; how the servers are reached with TLS stands in settings of its own."""
+    """What kombu and Celery's results want beside the URL; how the servers are reached with TLS
+    stands in settings of its own.
+    """
     if guarded is None:
         return {}
     return {"master_name": guarded.master, "sentinel_kwargs": guarded.sentinel_options}
 
 
 def _configure() -> dict[str, Any]:
-    """Configure on first use. What is wrong with the configuration is a sentence and status 2, never a traceback."""
+    """Configure on first use. What is wrong with the configuration is a sentence and status 2,
+    never a traceback.
+    """
     from config import ConfigError
     from worker.stack.folders import StackError
 

@@ -1,13 +1,17 @@
-"""A channel is one connection's work of one operation: gates, turns, doubts and back-off are a channel's. Pure.
+"""A channel is one connection's work of one operation: gates, turns, doubts and back-off are a
+channel's. Pure.
 
-Its name is the connection's own for invitations, for everything else `connection+operation`; no connection has a
-plus in its name. What holds a connection as a whole (`gates.WHOLE`) holds its channels.
+Its name is the connection's own for invitations, for everything else `connection+operation`; no
+connection has a plus in its name. What holds a connection as a whole (`gates.WHOLE`) holds its
+channels.
 """
 
 from __future__ import annotations
 
 INVITE = "invite"
-"""The operation whose channel bears the connection's name alone, as it did before there were others."""
+"""The operation whose channel bears the connection's name alone, as it did before there were
+others.
+"""
 
 
 def name_channel(connection: str, operation: str) -> str:

@@ -1,12 +1,13 @@
-"""Errors are what can go wrong as a whole; a guest that Graph refuses is an outcome (`worker.graph.verdicts`), never an exception.
+"""Errors are what can go wrong as a whole; a guest that Graph refuses is an outcome
+(`worker.graph.verdicts`), never an exception.
 
     UsherError
     ├── TokenError
-    │   ├── TokenRefused          a person must act: wrong secret, no such tenant, certificate that cannot be read
+    │   ├── TokenRefused          a person must act: wrong secret, no such tenant
     │   └── TokenUnavailable      passes by itself: the sign-in service or the way to it is down
     ├── LedgerError
     │   ├── LedgerUnavailable     Redis does not answer
-    │   ├── LedgerUnsuitable      Redis answers, but may not keep what we write (old, evicting, a cluster)
+    │   ├── LedgerUnsuitable      Redis may not keep what we write (old, evicting)
     │   ├── LedgerTooNew          written by a newer usher
     │   ├── LedgerFull            Redis has no room for what is to be kept
     │   └── LedgerBusy            what was asked for must wait for a job that has not ended
@@ -14,12 +15,13 @@
     │   ├── SealBroken            a sealed value that none of the ledger keys opens
     │   └── KeyUnusable           a ledger key that is too short to be one
     ├── CannotListen              the metrics cannot be served where they were wanted
-    └── WayOutUnusable            what the environment or the connection says about TLS and proxies cannot be followed
+    └── WayOutUnusable            what is said about TLS and proxies cannot be followed
         ├── TrustUnusable         a file with trusted certificates that cannot be read
         └── ProxyUnusable         a proxy's address that is none
 
-The docstring of a class is its sentence when nothing better is known. `str()` is for people; none of these ever holds a
-secret, a token or an address. They survive pickling, because Celery may carry them between processes.
+The docstring of a class is its sentence when nothing better is known. `str()` is for people; none
+of these ever holds a secret, a token or an address. They survive pickling, because Celery may carry
+them between processes.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ class UsherError(Exception):
         return self.sentence
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Rebuild from the sentence; the default would hand `args` to a subclass that wants more."""
+        """Rebuild from the sentence; the default would hand `args` to a subclass that wants
+        more.
+        """
         return _rebuild, (type(self), dict(self.__dict__))
 
 
@@ -54,11 +58,14 @@ class TokenError(UsherError):
 
 
 class TokenRefused(TokenError):
-    """Microsoft Entra refused the sign-in; check the connection's tenant id, client id and credential."""
+    """Microsoft Entra refused the sign-in; check the connection's tenant id, client id and
+    credential.
+    """
 
     def __init__(self, sentence: str = "", *, code: str = "", fingerprint: str = "") -> None:
-        """`code` is Entra's ("AADSTS7000215") or ours in snake_case; `fingerprint` names the credential that was
-        tried."""
+        """`code` is Entra's ("AADSTS7000215") or ours in snake_case; `fingerprint` names the
+        credential that was tried.
+        """
         super().__init__(sentence)
         self.code = code
         self.fingerprint = fingerprint
@@ -68,7 +75,9 @@ class TokenUnavailable(TokenError):
     """The sign-in service cannot be reached just now; usher tries again by itself."""
 
     def __init__(self, sentence: str = "", *, retry_after_s: float | None = None, code: str = "") -> None:
-        """`retry_after_s` is the service's own word on when to ask again; None when it gave none."""
+        """`retry_after_s` is the service's own word on when to ask again; None when it gave
+        none.
+        """
         super().__init__(sentence)
         self.retry_after_s = retry_after_s
         self.code = code
@@ -83,7 +92,9 @@ class LedgerUnavailable(LedgerError):
 
 
 class LedgerUnsuitable(LedgerError):
-    """This Redis may lose what usher writes; it needs Redis 7.0 or Valkey 7.2 or newer, with AOF and `noeviction`."""
+    """This Redis may lose what usher writes; it needs Redis 7.0 or Valkey 7.2 or newer, with AOF
+    and `noeviction`.
+    """
 
 
 class LedgerTooNew(LedgerError):
@@ -91,7 +102,9 @@ class LedgerTooNew(LedgerError):
 
 
 class LedgerFull(LedgerError):
-    """Redis has no room for this list; nothing was sent. Whoever runs this Redis raises its maxmemory."""
+    """Redis has no room for this list; nothing was sent. Whoever runs this Redis raises its
+    maxmemory.
+    """
 
 
 class LedgerBusy(LedgerError):
@@ -103,7 +116,9 @@ class SealError(UsherError):
 
 
 class SealBroken(SealError):
-    """A value in the ledger was sealed with a key that is not in [ledger].key, or it was changed afterwards."""
+    """A value in the ledger was sealed with a key that is not in [ledger].key, or it was changed
+    afterwards.
+    """
 
 
 class KeyUnusable(SealError):

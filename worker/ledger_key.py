@@ -1,6 +1,8 @@
-"""A ledger key lies in a file: 32 random bytes in URL-safe base64, for its owner alone (0600), made once and never overwritten.
+"""A ledger key lies in a file: 32 random bytes in URL-safe base64, for its owner alone (0600), made
+once and never overwritten.
 
-Everything sealed with a key opens with that key only, so a second one in its place would lose every redeem link of the ledger.
+Everything sealed with a key opens with that key only, so a second one in its place would lose every
+redeem link of the ledger.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ def make_key_text() -> str:
 
 
 def write_key(path: Path) -> None:
-    """Write a new key to a file that is not there yet, whole or not at all. Raises FileExistsError, and OSError where it cannot be written."""
+    """Write a new key to a file that is not there yet, whole or not at all. Raises FileExistsError,
+    and OSError where it cannot be written.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

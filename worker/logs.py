@@ -1,8 +1,10 @@
-"""Every program logs in one form: read by people on a terminal, JSON elsewhere; nothing personal in either.
+"""Every program logs in one form: read by people on a terminal, JSON elsewhere; nothing personal in
+either.
 
-Whoever logs uses the standard library; structlog renders what arrives at the root, be it usher's, Celery's, kombu's or aiohttp's. Keys
-of a line: `timestamp` (UTC), `level`, `logger`, `event`, and where known `job`, `chunk`, `connection`, `task_id`, `request_id`
-(Microsoft's), `client_request_id` (of the call sent last). What happens in a block is bound to it with `bound`.
+Whoever logs uses the standard library; structlog renders what arrives at the root, be it usher's,
+Celery's, kombu's or aiohttp's. Keys of a line: `timestamp` (UTC), `level`, `logger`, `event`, and
+where known `job`, `chunk`, `connection`, `task_id`, `request_id` (Microsoft's), `client_request_id`
+(of the call sent last). What happens in a block is bound to it with `bound`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any, Literal, TextIO
 
 from worker.masking import mask_text, mask_value
 
-# structlog is imported where it is used: it takes 0.1 s, and the private stack's supervisor has to be up at once.
+# structlog is imported where it is used: it takes 0.1 s, and the private stack's supervisor has to
+# be up at once.
 
 Form = Literal["auto", "json", "human"]
 _Line = MutableMapping[str, Any]
@@ -26,13 +29,16 @@ _Step = Callable[[Any, str, _Line], _Line]
 
 EXTRAS = ("job", "chunk", "chunks", "connection", "request_id", "counts", "took_s")
 """What a call may add with `extra=`."""
-# Each message is announced and its end told at INFO by Celery: three lines a chunk where usher's own says it all in one.
+# Each message is announced and its end told at INFO by Celery: three lines a chunk where usher's
+# own says it all in one.
 _TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
 _FIRST = ("timestamp", "level", "event", "job", "chunk", "connection")
 
 
 def bound(**values: Any) -> AbstractContextManager[None]:
-    """Put `values` on every line that is logged in the block, by this task or thread and those it starts."""
+    """Put `values` on every line that is logged in the block, by this task or thread and those it
+    starts.
+    """
     from structlog.contextvars import bound_contextvars
 
     return bound_contextvars(**values)
@@ -51,7 +57,9 @@ def is_json(form: Form, stream: TextIO | None = None) -> bool:
 
 
 def set_up(form: Form = "auto", level: int = logging.INFO, logfile: str | None = None, *more: _Step) -> None:
-    """Send everything that is logged to stderr, or to a file, in one form. `more`: steps that add keys to a line."""
+    """Send everything that is logged to stderr, or to a file, in one form. `more`: steps that add
+    keys to a line.
+    """
     handler: logging.Handler = (
         WatchedFileHandler(logfile, encoding="utf-8", errors="backslashreplace")
         if logfile
@@ -76,7 +84,9 @@ def build_formatter(as_json: bool, *more: _Step, colors: bool = False) -> loggin
 
 
 class _Careful(logging.Formatter):
-    """A record that cannot be rendered (arguments that do not fit the text) is told of by its place, without its words."""
+    """A record that cannot be rendered (arguments that do not fit the text) is told of by its
+    place, without its words.
+    """
 
     def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
@@ -119,7 +129,9 @@ def _build_formatter(as_json: bool, *more: _Step, colors: bool) -> logging.Forma
 
 
 class SmallFormatter(logging.Formatter):
-    """The same lines without structlog, for the private stack's supervisor, which has to be up at once."""
+    """The same lines without structlog, for the private stack's supervisor, which has to be up at
+    once.
+    """
 
     def __init__(self, as_json: bool) -> None:
         super().__init__()
@@ -138,7 +150,9 @@ class SmallFormatter(logging.Formatter):
 
 
 def set_up_small(form: Form = "auto", log: int | None = None) -> None:
-    """Send what a supervisor logs to stderr; with an open `log` all of it there, and to stderr what somebody has to know."""
+    """Send what a supervisor logs to stderr; with an open `log` all of it there, and to stderr what
+    somebody has to know.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(SmallFormatter(is_json(form)))
     handlers: list[logging.Handler] = [handler]

@@ -1,6 +1,8 @@
-"""No line of a log may hold these, whatever was logged: addresses are cut to `a***@example.com`, tokens and the queries of links go.
+"""No line of a log may hold these, whatever was logged: addresses are cut to `a***@example.com`,
+tokens and the queries of links go.
 
-The code logs none of it in the first place. This is the belt for texts that are not ours: a library's, Microsoft's, a traceback's. Pure.
+The code logs none of it in the first place. This is the belt for texts that are not ours: a
+library's, Microsoft's, a traceback's. Pure.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _DOTS: Final = ".\u3002\uff0e\uff61"  # what IDNA reads as a dot
-# A domain has a dot; `celery@host`, a node's name, has none and is kept. `%40` is how an address stands in a URL.
+# A domain has a dot; `celery@host`, a node's name, has none and is kept. `%40` is how an address
+# stands in a URL.
 _ADDRESS: Final = re.compile(
     rf"([^\s@<>()\[\]\",;:'])[^\s@<>()\[\]\",;:]{{0,63}}(@|%40|\uff20)(?=[^\s@{_DOTS}]{{1,253}}[{_DOTS}][^\s@])",
     re.IGNORECASE,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 PRODUCERS = "celery"
-"""Queue of producers' own messages. Celery's default name, under our own key prefix: a producer need not name it."""
+"""Queue of producers' own messages. Celery's default name, under our own key prefix: a producer
+need not name it.
+"""
 NOW = "usher.now"
 """Queue of offers somebody is waiting for, and of look-ups."""
 BULK = "usher.bulk"
@@ -19,16 +21,24 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "usher.settle": (NOW,),
     "usher.scheduled": (SCHEDULES,),
 }
-"""usher's own tasks, and the queues of each. Producers may write to none of these where the broker has users (deploy/redis)."""
+"""usher's own tasks, and the queues of each. Producers may write to none of these where the broker
+has users (deploy/redis).
+"""
 
 THREADS = 256
-"""Threads of one worker process. A seat is a thread that waits; all work is done in one event loop (docs/decisions/0003-pool.md)."""
+"""Threads of one worker process. A seat is a thread that waits; all work is done in one event loop
+(docs/decisions/0003-pool.md).
+"""
 PRODUCER_THREADS = 8
-"""Of these, kept for producers' messages, so that a burst of chunks never keeps a guest waiting for a thread."""
+"""Of these, kept for producers' messages, so that a burst of chunks never keeps a guest waiting for
+a thread.
+"""
 
 
 def is_at_home(task: str, queue: str) -> bool:
-    """Whether a task may come by a queue: usher's own by theirs alone, what producers ask for by theirs. Pure."""
+    """Whether a task may come by a queue: usher's own by theirs alone, what producers ask for by
+    theirs. Pure.
+    """
     return queue in OWN.get(task, (PRODUCERS,))
 
 

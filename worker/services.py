@@ -1,7 +1,8 @@
-"""A process opens what it needs to work once and closes it in reverse: Redis, ledger, tokens, the Graph client.
+"""A process opens what it needs to work once and closes it in reverse: Redis, ledger, tokens, the
+Graph client.
 
-A worker opens it in its event loop for its lifetime, a command of the CLI for one run. Settings are asked for at each use,
-because a changed file, or a changed secret, reaches a running process.
+A worker opens it in its event loop for its lifetime, a command of the CLI for one run. Settings are
+asked for at each use, because a changed file, or a changed secret, reaches a running process.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Services:
     begun: Begun = field(default_factory=Begun)
     meters: Meters = field(default_factory=Meters)
     problem: Callable[[], str] = lambda: ""
-    """Why the configuration's files as they are now are not believed, '' while they are (or where nobody watches them)."""
+    """Why the configuration's files as they are now are not believed, '' while they are (or where
+    nobody watches them).
+    """
 
     @property
     def trail(self) -> Trail:
@@ -71,23 +74,28 @@ class Services:
         return self.jobs.trail
 
     def connection(self, name: str) -> Connection:
-        """Return a connection by name; the built-in sandbox is found by what it wrote down when it started.
+        """Return a connection by name; the built-in sandbox is found by what it wrote down when it
+        started.
 
-        Its tenant is named by its id where this process knows it; what is kept by the tenant wants `resolved`.
-        Raises `config.UnknownConnection`, which lists the known ones.
+        Its tenant is named by its id where this process knows it; what is kept by the tenant wants
+        `resolved`. Raises `config.UnknownConnection`, which lists the known ones.
         """
         return self.tenants.named(find_connection(self.settings(), name))
 
     async def resolved(self, name: str) -> Connection:
-        """Return a connection whose tenant is named by its id, under which claims, memory and quota are kept.
+        """Return a connection whose tenant is named by its id, under which claims, memory and quota
+        are kept.
 
-        Raises `config.UnknownConnection`, `TokenUnavailable` where nobody can tell the id now, and redis-py's outages.
+        Raises `config.UnknownConnection`, `TokenUnavailable` where nobody can tell the id now, and
+        redis-py's outages.
         """
         return await self.tenants.resolve(find_connection(self.settings(), name))
 
 
 def find_connection(settings: Settings, name: str) -> Connection:
-    """Return a connection by name, the running sandbox included. Raises `config.UnknownConnection`."""
+    """Return a connection by name, the running sandbox included. Raises
+    `config.UnknownConnection`.
+    """
     from config import SANDBOX, UnknownConnection, parse_connection
 
     try:
@@ -123,9 +131,11 @@ async def open_services(
     actor: str = "",
     problem: Callable[[], str] = lambda: "",
 ) -> AsyncIterator[Services]:
-    """Open everything; nothing connects before it is used. `sealed` False: without the ledger's key (reading only).
+    """Open everything; nothing connects before it is used. `sealed` False: without the ledger's key
+    (reading only).
 
-    `actor`: whom the audit trail names for what is done here; the account of this process where nobody is given.
+    `actor`: whom the audit trail names for what is done here; the account of this process where
+    nobody is given.
     """
     present = settings()
     async with AsyncExitStack() as stack:

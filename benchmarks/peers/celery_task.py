@@ -1,4 +1,6 @@
-"""One Celery task an invitation, with `autoretry_for`, a prefork worker and a Redis broker: how it is usually put into a queue."""
+"""One Celery task an invitation, with `autoretry_for`, a prefork worker and a Redis broker: how it
+is usually put into a queue.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the peers share: where to go, whom to invite, and saying what it took. Run as `python -m benchmarks.peers.NAME` with USHER_PEER set."""
+"""What the peers share: where to go, whom to invite, and saying what it took. Run as `python -m
+benchmarks.peers.NAME` with USHER_PEER set.
+"""
 
 from __future__ import annotations
 

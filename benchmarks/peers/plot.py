@@ -1,4 +1,6 @@
-"""Draws `docs/img/performance.svg` from `benchmarks/results.json`; lives here because matplotlib is in the peers' environment."""
+"""Draws `docs/img/performance.svg` from `benchmarks/results.json`; lives here because matplotlib is
+in the peers' environment.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The script that most administrators have: MSAL for a token, `requests` for one invitation after the other."""
+"""The script that most administrators have: MSAL for a token, `requests` for one invitation after
+the other.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,3 @@
-"""`usher connections` adds, checks, holds and removes connections. Begin reading at `commands.py`."""
+"""`usher connections` adds, checks, holds and removes connections. Begin reading at
+`commands.py`.
+"""

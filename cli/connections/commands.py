@@ -1,4 +1,6 @@
-"""`usher connections`: which there are, whether they work, holding and reopening them. Adding one stands in `connecting`."""
+"""`usher connections`: which there are, whether they work, holding and reopening them. Adding one
+stands in `connecting`.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def list_(session: Session) -> int:
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
 def check(session: Session, name: str | None, everything: bool, features: tuple[str, ...] | None) -> int:
-    """Sign in and say what works and what is missing. Nothing is invited; a hold whose cause is gone ends. Status 1 if somebody has to act."""
+    """Sign in and say what works and what is missing. Nothing is invited; a hold whose cause is
+    gone ends. Status 1 if somebody has to act.
+    """
     _need_one(name, everything)
     return work_on_rows(
         session,
@@ -66,7 +70,9 @@ def check(session: Session, name: str | None, everything: bool, features: tuple[
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
 def hold(session: Session, name: str | None, everything: bool, reason: str) -> int:
-    """Stop sending within one batch, until `usher connections reopen`. Rows wait; restarts change nothing."""
+    """Stop sending within one batch, until `usher connections reopen`. Rows wait; restarts change
+    nothing.
+    """
     _need_one(name, everything)
     return work_on_ledger(
         session, lambda terminal, place, services: _hold(terminal, place, services, name, reason.strip())
@@ -79,7 +85,9 @@ def hold(session: Session, name: str | None, everything: bool, reason: str) -> i
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
 def reopen(session: Session, name: str | None, everything: bool) -> int:
-    """Lift a hold: an operator's, an abuse block that Microsoft has lifted, or any other that need not wait for its next try."""
+    """Lift a hold: an operator's, an abuse block that Microsoft has lifted, or any other that need
+    not wait for its next try.
+    """
     _need_one(name, everything)
     return work_on_ledger(session, lambda terminal, place, services: _reopen(terminal, place, services, name))
 
@@ -219,7 +227,9 @@ async def _reopen(terminal: Terminal, place: Place, services: Services, name: st
 
 
 async def _finish(terminal: Terminal, place: Place, services: Services, name: str | None) -> int:
-    """With --json tell how the gates stand now: the one named, or all, as `usher connections list` tells them."""
+    """With --json tell how the gates stand now: the one named, or all, as `usher connections list`
+    tells them.
+    """
     if terminal.quiet:
         names = [name] if name else place.settings.connection_names
         terminal.print_json({"connections": [_describe(services, one, await services.gates.of(one)) for one in names]})

@@ -1,6 +1,8 @@
-"""`usher connections add`: from a tenant's name to a connection in the configuration, its credential made here or taken unseen.
+"""`usher connections add`: from a tenant's name to a connection in the configuration, its
+credential made here or taken unseen.
 
-Every question has an option, so a script answers them all beforehand; without a terminal a missing answer is a sentence and status 2.
+Every question has an option, so a script answers them all beforehand; without a terminal a missing
+answer is a sentence and status 2.
 """
 
 from __future__ import annotations
@@ -58,10 +60,12 @@ _CLOUDS = ("global", "usgov", "usgov-dod", "china")
 @json_option("One JSON object about what was written; nothing is asked.")
 @click.pass_obj
 def add(session: Session, /, name: str, **given: Any) -> int:
-    """Add a connection: ask for tenant, application and credential, and write them into the configuration.
+    """Add a connection: ask for tenant, application and credential, and write them into the
+    configuration.
 
-    Makes a key and a certificate to upload, or takes the client secret without showing it, and signs in with it. What has an option is
-    not asked. What cannot work is not written; what could not be tried is asked about.
+    Makes a key and a certificate to upload, or takes the client secret without showing it, and
+    signs in with it. What has an option is not asked. What cannot work is not written; what could
+    not be tried is asked about.
     """
     from cli.ui.terminal import Terminal
 
@@ -119,8 +123,8 @@ def _read_ready_file(given: dict[str, Any]) -> None:
             given[option] = given[option] or str(ready[key])
     except (OSError, ValueError, KeyError, TypeError):
         raise Refusal(
-            f"{given['ready_file']} is not the ready file of a running sandbox: start one with usher sandbox --ready-file "
-            f"{given['ready_file']}. Nothing was written."
+            f"{given['ready_file']} is not the ready file of a running sandbox: start one with usher sandbox"
+            f" --ready-file {given['ready_file']}. Nothing was written."
         ) from None
 
 
@@ -159,7 +163,8 @@ def _find_tenant(terminal: Terminal, answers: Answers, given: dict[str, Any]) ->
     assert facts is not None
     if wanted and facts.cloud and facts.cloud != wanted:
         raise Refusal(
-            f"The tenant {told} lives in the cloud {facts.cloud}, not in {wanted}: leave --cloud out, or correct it. Nothing was written."
+            f"The tenant {told} lives in the cloud {facts.cloud}, not in {wanted}: leave --cloud out, or correct it."
+            " Nothing was written."
         )
     cloud = facts.cloud or wanted or "global"
     answers.table["tenant_id"] = facts.tenant_id
@@ -197,7 +202,9 @@ def _find_client(terminal: Terminal, answers: Answers, given: dict[str, Any]) ->
 
 
 def _ask_about_doubt(terminal: Terminal, answers: Answers) -> None:
-    """Ask whether a connection that could not be tried is wanted all the same. Raises `Refusal` for anything but a yes."""
+    """Ask whether a connection that could not be tried is wanted all the same. Raises `Refusal` for
+    anything but a yes.
+    """
     if not answers.doubt:
         return
     if not terminal.interactive:
@@ -215,11 +222,12 @@ def _tell(terminal: Terminal, answers: Answers, file: Path) -> None:
     steps = []
     if certificate is not None and answers.upload is not None:
         terminal.show(
-            f"Its certificate is good until {certificate.ends_at:%Y-%m-%d}; the private key stays in {answers.made[0]}.",
+            f"Its certificate is good until {certificate.ends_at:%Y-%m-%d}; the private key stays in"
+            f" {answers.made[0]}.",
         )
         steps.append(
-            f"Upload {answers.upload} to the app registration: Certificates & secrets, Certificates, Upload certificate.\n"
-            f"     Entra then shows the thumbprint {certificate.thumbprint}."
+            f"Upload {answers.upload} to the app registration: Certificates & secrets, Certificates, Upload"
+            f" certificate.\n     Entra then shows the thumbprint {certificate.thumbprint}."
         )
     elif answers.made:
         terminal.show(f"Its secret stays in {answers.made[0]}, for this account only.")

@@ -1,4 +1,6 @@
-"""`usher connections consent`: what to send to whoever may consent. A link, each permission with its reason, hosts and ports."""
+"""`usher connections consent`: what to send to whoever may consent. A link, each permission with
+its reason, hosts and ports.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def features_option(what: str, default: str | None = None) -> Any:
 @json_option("One JSON object instead of the text.")
 @click.pass_obj
 def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
-    """Print the link and the text of a ticket for the administrator who consents. Nothing is called, no secret is read."""
+    """Print the link and the text of a ticket for the administrator who consents. Nothing is
+    called, no secret is read.
+    """
     from cli.ui.terminal import Terminal
     from config import load_settings
     from worker.services import find_connection
@@ -66,7 +70,8 @@ def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
 
 
 def consent_url(connection: Connection) -> str:
-    """Return the page on which an administrator consents to what the application's registration asks for. Pure.
+    """Return the page on which an administrator consents to what the application's registration
+    asks for. Pure.
 
     https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
     """
@@ -88,12 +93,18 @@ def ticket_text(connection: Connection, needs: list[Need]) -> str:
     lines = [
         "Subject: Consent to an application that invites guests",
         "",
-        "To whoever may consent to application permissions of Microsoft Graph (Privileged Role Administrator or Global Administrator):",
+        (
+            "To whoever may consent to application permissions of Microsoft Graph (Privileged Role Administrator or"
+            " Global Administrator):"
+        ),
         "",
         f"  Tenant        {tenant}",
         f"  Application   {connection.client_id}",
         "",
-        "Please add these *application* permissions of Microsoft Graph to the application (App registrations, the application,",
+        (
+            "Please add these *application* permissions of Microsoft Graph to the application (App registrations, the"
+            " application,"
+        ),
         "API permissions, Add a permission, Microsoft Graph, Application permissions), then consent:",
         "",
     ]
@@ -101,11 +112,17 @@ def ticket_text(connection: Connection, needs: list[Need]) -> str:
         lines += [f"  {need.permission}", f"      {need.reason}.", f"      Without it: {need.without}."]
     lines += [
         "",
-        "Consent, after the permissions were added (the page ends with a complaint about a missing reply address; the consent is given):",
+        (
+            "Consent, after the permissions were added (the page ends with a complaint about a missing reply address;"
+            " the consent is given):"
+        ),
         "",
         f"  {consent_url(connection)}",
         "",
-        "The application signs in by itself, with a credential of its own, and acts for nobody. It needs no directory role.",
+        (
+            "The application signs in by itself, with a credential of its own, and acts for nobody. It needs no"
+            " directory role."
+        ),
         "New permissions take some minutes to work.",
         "",
         "The machines it runs on open connections to these hosts, and nobody opens any to them:",

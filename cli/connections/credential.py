@@ -1,6 +1,8 @@
-"""A new connection gets its credential: made here, taken unseen, or referred to; and tried, as far as that is possible beforehand.
+"""A new connection gets its credential: made here, taken unseen, or referred to; and tried, as far
+as that is possible beforehand.
 
-What is known of the connection so far is in `Answers`; each question has an option, by which a script answers it.
+What is known of the connection so far is in `Answers`; each question has an option, by which a
+script answers it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ _STDIN = "-"
 
 @dataclass(slots=True)
 class Answers:
-    """What is known of the connection so far, as its table will hold it, and what was made for it."""
+    """What is known of the connection so far, as its table will hold it, and what was made for
+    it.
+    """
 
     name: str
     table: dict[str, str] = field(default_factory=dict)
@@ -41,7 +45,9 @@ class Answers:
 
 
 def ask(terminal: Terminal, given: str | None, option: str, question: str, check: Callable[[str], str]) -> str:
-    """Return an answer that `check` accepts (it raises ValueError with a sentence): the option's, or asked for until it is one."""
+    """Return an answer that `check` accepts (it raises ValueError with a sentence): the option's,
+    or asked for until it is one.
+    """
     if given is not None:
         try:
             return check(given)
@@ -111,7 +117,9 @@ def _keep_secret(answers: Answers, secret: str, folder: Path) -> None:
 
 
 def _take_secret(answers: Answers, text: str, folder: Path) -> str:
-    """Keep a secret that was typed, unless Entra refuses it. Raises ValueError with the sentence."""
+    """Keep a secret that was typed, unless Entra refuses it. Raises ValueError with the
+    sentence.
+    """
     secret = _check_secret(text)
     _keep_secret(answers, secret, folder)
     try:
@@ -132,7 +140,9 @@ def _use_secret(answers: Answers, path: str, folder: Path) -> str:
 
 
 def _use_variable(answers: Answers, name: str, folder: Path) -> str:
-    """Refer to a variable, which may be set for usher's service alone: then nobody can try it here."""
+    """Refer to a variable, which may be set for usher's service alone: then nobody can try it
+    here.
+    """
     answers.table["client_secret"], answers.credential = f"env:{name}", "secret"
     if name in os.environ:
         _try_secret(answers, folder)
@@ -140,7 +150,9 @@ def _use_variable(answers: Answers, name: str, folder: Path) -> str:
 
 
 def _try_secret(answers: Answers, folder: Path) -> None:
-    """Sign in with the secret, if Entra could be reached a moment ago. Raises ValueError with the sentence for one that is refused."""
+    """Sign in with the secret, if Entra could be reached a moment ago. Raises ValueError with the
+    sentence for one that is refused.
+    """
     from cli.connections.trying import try_secret
     from worker.errors import TokenRefused, TokenUnavailable
 

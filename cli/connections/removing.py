@@ -1,4 +1,6 @@
-"""`usher connections remove`: out of the configuration, and nothing else: keys, secrets, jobs and results stay."""
+"""`usher connections remove`: out of the configuration, and nothing else: keys, secrets, jobs and
+results stay.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ _SHOWN = 3
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
 def remove(session: Session, name: str, yes: bool, forced: bool) -> int:
-    """Remove a connection from the configuration file, once its jobs have ended. Workers notice within seconds.
+    """Remove a connection from the configuration file, once its jobs have ended. Workers notice
+    within seconds.
 
     Files with its key or secret stay, and so do jobs and results.
     """
@@ -71,8 +74,9 @@ def _still_open(name: str, views: list[JobView]) -> str:
     jobs = "Job" if len(views) == 1 else "Jobs"
     have = "has" if len(views) == 1 else "have"
     return (
-        f"{jobs} {told}{more} of connection {name} {have} not ended, so nothing was removed: wait for the end, or cancel first (usher jobs "
-        f"cancel {views[0].id}). With --with-open-jobs the connection goes all the same, and their rows wait."
+        f"{jobs} {told}{more} of connection {name} {have} not ended, so nothing was removed: wait for the end, or"
+        f" cancel first (usher jobs cancel {views[0].id}). With --with-open-jobs the connection goes all the same, and"
+        " their rows wait."
     )
 
 

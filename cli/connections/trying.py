@@ -1,4 +1,6 @@
-"""A client secret is tried before a connection with it is written: whether Entra gives a token for it."""
+"""A client secret is tried before a connection with it is written: whether Entra gives a token for
+it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def try_secret(name: str, table: Mapping[str, str], folder: Path) -> None:
-    """Sign in as the connection of this table would, its relative paths starting at `folder`. Blocking; nothing is sent to Graph.
+    """Sign in as the connection of this table would, its relative paths starting at `folder`.
+    Blocking; nothing is sent to Graph.
 
     Raises `TokenRefused` (it is no good), `TokenUnavailable` (nobody can say now), `ConfigError`.
     """

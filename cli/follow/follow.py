@@ -1,4 +1,6 @@
-"""The loop around `when_to_stop` looks at a job, draws it, keeps the private stack up, and pauses the job when asked to stop."""
+"""The loop around `when_to_stop` looks at a job, draws it, keeps the private stack up, and pauses
+the job when asked to stop.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,8 @@ async def follow(
 ) -> Followed:
     """Follow a job until it ends, holds or pauses, or somebody stops the command.
 
-    `pauses`: stopping pauses the job first, which is for the command that lets it run; one that only watches leaves it to that.
+    `pauses`: stopping pauses the job first, which is for the command that lets it run; one that
+    only watches leaves it to that.
     """
     loop = asyncio.get_running_loop()
     follower = Follower(wait_s)
@@ -105,7 +108,9 @@ async def follow(
 
 
 def _buckets_of(services: Services, view: JobView) -> Sequence[Bucket]:
-    """What limits a job; nothing where this machine does not know its connection, or its operation."""
+    """What limits a job; nothing where this machine does not know its connection, or its
+    operation.
+    """
     from config import ConfigError
 
     try:

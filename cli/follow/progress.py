@@ -1,4 +1,6 @@
-"""A job on the way is drawn on stderr: a bar with counts, rate and time left on a terminal, a line every few seconds elsewhere."""
+"""A job on the way is drawn on stderr: a bar with counts, rate and time left on a terminal, a line
+every few seconds elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ _LONG_S = 10.0
 
 
 class Progress(AbstractContextManager["Progress"]):
-    """Draws one job. `note` is what waits or is wrong, in words; it is said once as a line, and stays below the bar.
+    """Draws one job. `note` is what waits or is wrong, in words; it is said once as a line, and
+    stays below the bar.
 
     `buckets`: what limits the job's connection, where that is known.
     """
@@ -109,7 +112,8 @@ def _is_closed_long(view: JobView) -> bool:
 
 
 def left_s(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> float | None:
-    """Seconds until the job ends at its present rate, and no less than the quota allows; None where nobody knows.
+    """Seconds until the job ends at its present rate, and no less than the quota allows; None where
+    nobody knows.
 
     What a full bucket lets through at once makes the first rate too good to last.
     """
@@ -121,7 +125,9 @@ def left_s(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> float 
 
 
 def progress_line(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> str:
-    """A job as one line of a log: "k7m2…: 412 of 1,000 rows (398 invited, 4 failed), 19 a second, 31 s left"."""
+    """A job as one line of a log: "k7m2…: 412 of 1,000 rows (398 invited, 4 failed), 19 a second,
+    31 s left".
+    """
     counts = describe_job(view)
     ended = {name: counts[name] for name in OUTCOME_WORDS if name in counts and name not in ("pending", "cancelled")}
     parts = [f"{view.id}: {number(view.counts.finished)} of {many(view.counts.rows, 'row')}"]

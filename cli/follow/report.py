@@ -1,4 +1,6 @@
-"""A command ends with how its job stands: a table of outcomes, the rows that need somebody, and how to go on."""
+"""A command ends with how its job stands: a table of outcomes, the rows that need somebody, and how
+to go on.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ async def report(
     runs_on: bool = False,
     thought_s: float = 0.0,
 ) -> int:
-    """Show how a followed job stands, and return the exit status. `thought_s`: somebody took so long to let it go on."""
+    """Show how a followed job stands, and return the exit status. `thought_s`: somebody took so
+    long to let it go on.
+    """
     view = followed.view
     if view is None:
         terminal.problem(
@@ -102,7 +106,9 @@ async def show_troubled(terminal: Terminal, services: Services, view: JobView) -
 
 
 def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tuple[str, str]]:
-    """Return, for a job that did not end, why not, and the command that goes on: (sentence, command) pairs. Pure."""
+    """Return, for a job that did not end, why not, and the command that goes on: (sentence,
+    command) pairs. Pure.
+    """
     resume, watch = f"usher jobs resume {view.id}", f"usher jobs watch {view.id}"
     again = watch if runs_on else resume
     left = many(view.counts.pending, "row")

@@ -1,4 +1,6 @@
-"""A command that runs a job has these at hand, gets ready, and follows the job until it may leave it."""
+"""A command that runs a job has these at hand, gets ready, and follows the job until it may leave
+it.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,18 @@ class Run:
     place: Place
 
     def patience_s(self, wait_s: float | None) -> float | None:
-        """How long to wait through a hold: as asked, else for ever where somebody watches, else 15 minutes."""
+        """How long to wait through a hold: as asked, else for ever where somebody watches, else 15
+        minutes.
+        """
         if wait_s is not None:
             return wait_s
         return None if self.terminal.live else WAIT_S
 
 
 async def get_ready(run: Run, services: Services, connection: str, own: str = "") -> None:
-    """Name what earlier commands left behind, then have a worker. `own`: the job that is to run. Raises `StackError`."""
+    """Name what earlier commands left behind, then have a worker. `own`: the job that is to run.
+    Raises `StackError`.
+    """
     for warning in run.place.warnings:
         run.terminal.warn(warning)
     _name_unfinished(run.terminal, await pause_left_behind(run.place, services, own))

@@ -1,9 +1,9 @@
 """A follower goes on or stops, decided from what is seen of the job and nothing else.
 
-    running, throttled, in doubt      go on; where nobody watches, no longer than `wait_s` without any row ending
-    held, and a try may end it        go on for `wait_s` (for ever where that is None: somebody is watching)
+    running, throttled, in doubt      go on; unwatched, at most `wait_s` without any row ending
+    held, and a try may end it        go on for `wait_s` (None: for ever, somebody watches)
     held until a person acts          stop, within 10 s
-    paused, cancelled, stopped        stop once nothing is on the wire any more, after 30 s in any case
+    paused, cancelled, stopped        stop once nothing is on the wire, at most after 30 s
     Redis away                        go on for two minutes
 
 Pure; time comes in by argument.
@@ -21,7 +21,9 @@ from worker.ledger.model import JobState
 OUTAGE_S = 120.0
 """A lost Redis is outlived this long."""
 DRAIN_S = 30.0
-"""Rows on the wire are waited for this long after a pause: one request takes 25 s at most ([graph].timeout_s)."""
+"""Rows on the wire are waited for this long after a pause: one request takes 25 s at most
+([graph].timeout_s).
+"""
 HELD_DRAIN_S = 8.0
 """The same for a hold that only a person can lift: the command returns within 10 s."""
 NO_WORKER_S = 10.0
@@ -45,7 +47,9 @@ class End(StrEnum):
 
 @dataclass(slots=True)
 class Follower:
-    """What was seen of a job so far. `wait_s`: patience with holds that may end by themselves, None for no limit."""
+    """What was seen of a job so far. `wait_s`: patience with holds that may end by themselves, None
+    for no limit.
+    """
 
     wait_s: float | None
     held_since_s: float | None = None
@@ -87,7 +91,9 @@ class Follower:
         return End.LOST if now_s - self.away_since_s >= OUTAGE_S else None
 
     def see_workers(self, count: int, now_s: float) -> bool:
-        """Look at how many workers there are; returns whether it is time to say that there is none."""
+        """Look at how many workers there are; returns whether it is time to say that there is
+        none.
+        """
         if count:
             self.no_worker_since_s = None
             return False
@@ -109,7 +115,9 @@ class Follower:
         return view.open <= 0 or now_s - self.still_since_s >= within_s
 
     def _is_stuck(self, view: JobView, now_s: float) -> bool:
-        """Whether nothing has happened for longer than anybody is willing to wait: no worker, no way to Microsoft."""
+        """Whether nothing has happened for longer than anybody is willing to wait: no worker, no
+        way to Microsoft.
+        """
         if view.counts.finished != self._finished or view.open or view.gate.closed_until or self.moved_s is None:
             self._finished, self.moved_s = view.counts.finished, now_s
         return self.wait_s is not None and now_s - self.moved_s >= self.wait_s
@@ -121,7 +129,9 @@ class Follower:
 
 
 def exit_status(end: End, failed: int, in_doubt: int, cancelled: int = 0) -> int:
-    """Return the exit status of a followed job: 0 every row ended well, 1 some did not, 3 held, paused or left running."""
+    """Return the exit status of a followed job: 0 every row ended well, 1 some did not, 3 held,
+    paused or left running.
+    """
     if end in (End.ENDED, End.CANCELLED):
         return 1 if failed or in_doubt or cancelled else 0
     return 3

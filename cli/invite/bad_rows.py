@@ -1,4 +1,6 @@
-"""Bad rows are told before anything of a list is sent; when they are too many, nothing of it goes."""
+"""Bad rows are told before anything of a list is sent; when they are too many, nothing of it
+goes.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,16 @@ from tasks.submit import Loaded
 
 _SHOWN_BAD = 20
 MOST_BAD_SHARE = 0.05
-"""More bad rows than this stop a list: so many typing errors nobody makes, the column or the separator is wrong. Not where they are
-few enough to be shown one by one (`_SHOWN_BAD`): in a small list two errors are 10 %, and whoever reads them knows what they are."""
+"""More bad rows than this stop a list: so many typing errors nobody makes, the column or the
+separator is wrong. Not where they are few enough to be shown one by one (`_SHOWN_BAD`): in a small
+list two errors are 10 %, and whoever reads them knows what they are.
+"""
 
 
 def report_bad(terminal: Terminal, request: Request, loaded: Loaded) -> None:
-    """Report what is wrong with the list. Raises `Refusal` where that means that nothing is sent."""
+    """Report what is wrong with the list. Raises `Refusal` where that means that nothing is
+    sent.
+    """
     for warning in request.guests.warnings if request.guests else ():
         terminal.warn(warning)
     for row in loaded.bad[:_SHOWN_BAD]:
@@ -35,14 +41,15 @@ def report_bad(terminal: Terminal, request: Request, loaded: Loaded) -> None:
         _show_reading(terminal, request)
         share = f"{100 * loaded.bad_count / loaded.rows:.0f} %"
         raise Refusal(
-            f"{number(loaded.bad_count)} of {many(loaded.rows, 'row')} cannot be sent, {share}. More than {100 * MOST_BAD_SHARE:.0f} % is "
-            "nearly always a wrong column or separator (--map and --delimiter say which), so nothing was sent; --accept-bad sends the "
-            "good rows all the same."
+            f"{number(loaded.bad_count)} of {many(loaded.rows, 'row')} cannot be sent, {share}. More than"
+            f" {100 * MOST_BAD_SHARE:.0f} % is nearly always a wrong column or separator (--map and --delimiter say"
+            " which), so nothing was sent; --accept-bad sends the good rows all the same."
         )
 
 
 def _too_many_bad(request: Request, loaded: Loaded) -> bool:
-    # In results that are fed back the columns are right, and the bad rows are those that were bad before.
+    # In results that are fed back the columns are right, and the bad rows are those that were bad
+    # before.
     if request.accept_bad or (request.guests is not None and request.guests.is_result):
         return False
     return loaded.bad_count > _SHOWN_BAD and loaded.bad_count > MOST_BAD_SHARE * loaded.rows

@@ -1,4 +1,6 @@
-"""`usher invite`: a file, standard input or addresses become a job, and the job is followed to its end."""
+"""`usher invite`: a file, standard input or addresses become a job, and the job is followed to its
+end.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,8 @@ if TYPE_CHECKING:
 def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
     """Invite the people of a CSV, Excel or JSONL file, of standard input (-), or single addresses.
 
-    How the file is to be read is recognised; what cannot be told from it is asked. Bad rows are reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
+    How the file is to be read is recognised; what cannot be told from it is asked. Bad rows are
+    reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
     """
     from cli.follow.run import Run
     from cli.ui.place import open_place, refuse_to_leave_running
@@ -174,7 +177,9 @@ def _open_source(
 
 
 def _keep_input(source: tuple[str, ...], closing: ExitStack) -> IO[bytes] | None:
-    """Return standard input as a temporary file, where a list from there is to be written with something beside it."""
+    """Return standard input as a temporary file, where a list from there is to be written with
+    something beside it.
+    """
     if source != ("-",):
         return None
     import shutil
@@ -200,7 +205,9 @@ def _open_anew(source: tuple[str, ...], guests: GuestList, kept: IO[bytes] | Non
 
 
 def _refuse_nothing(text: str) -> None:
-    """Raise `Refusal` for what is neither a file nor an address; a file that exists and cannot be read is the reader's to tell."""
+    """Raise `Refusal` for what is neither a file nor an address; a file that exists and cannot be
+    read is the reader's to tell.
+    """
     try:
         if text != "-":
             Path(text).stat()

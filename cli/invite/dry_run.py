@@ -1,4 +1,6 @@
-"""`--dry-run`: look at everything that may be looked at, say what would happen, write the list. Nothing is sent."""
+"""`--dry-run`: look at everything that may be looked at, say what would happen, write the list.
+Nothing is sent.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ _STATUS_EVERY_S = 0.2
 
 @dataclass(slots=True)
 class Forecast(Tally):
-    """What a dry run found, in numbers and sentences. `loaded`: the list, reduced to what would be invited."""
+    """What a dry run found, in numbers and sentences. `loaded`: the list, reduced to what would be
+    invited.
+    """
 
     loaded: Loaded
     known: int = 0
@@ -72,7 +76,9 @@ class Forecast(Tally):
 
 
 async def look(run: Run, services: Services, request: Request, connection: Connection, loaded: Loaded) -> Forecast:
-    """Look at the tenant and at every row, and write the list where one is wanted. Raises `TokenRefused`, `OutputError`."""
+    """Look at the tenant and at every row, and write the list where one is wanted. Raises
+    `TokenRefused`, `OutputError`.
+    """
     terminal = run.terminal
     terminal.status("Asking the tenant")
     channel = Channel(connection, find_operation(INVITE))
@@ -116,13 +122,14 @@ def _risks(forecast: Forecast, rules: TenantRules, connection: Connection) -> li
         )
     elif rules.invites_from == "adminsAndGuestInviters":
         risks.append(
-            "This tenant lets only admins and guest inviters invite (allowInvitesFrom): Microsoft's page says that an app is refused then, "
-            "reports say that User.Invite.All lets it through."
+            "This tenant lets only admins and guest inviters invite (allowInvitesFrom): Microsoft's page says that an"
+            " app is refused then, reports say that User.Invite.All lets it through."
         )
     if not rules.closed and 0 < connection.refusals_in_a_row <= forecast.longest_run:
         risks.append(
-            f"Microsoft would refuse {number(forecast.longest_run)} rows in a row, and {number(connection.refusals_in_a_row)} hold a job for a "
-            "person (refusals_in_a_row): take them out of the list first (-o FILE says which they are)."
+            f"Microsoft would refuse {number(forecast.longest_run)} rows in a row, and"
+            f" {number(connection.refusals_in_a_row)} hold a job for a person (refusals_in_a_row): take them out of the"
+            " list first (-o FILE says which they are)."
         )
     return risks
 

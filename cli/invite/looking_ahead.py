@@ -1,7 +1,8 @@
-"""The plan announces no e-mail to guests who are there already: a short list is looked up before it is sent.
+"""The plan announces no e-mail to guests who are there already: a short list is looked up before it
+is sent.
 
-A short list is looked up whole, as each of its rows is once more before it is sent. A long one is not: its plan says "at most", and
-`--dry-run` says how many.
+A short list is looked up whole, as each of its rows is once more before it is sent. A long one is
+not: its plan says "at most", and `--dry-run` says how many.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _WITHIN_S = 10.0  # nobody waits longer for a plan
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """`loaded` as it will be sent, as far as is known. `at_most`: more of its guests may be there already."""
+    """`loaded` as it will be sent, as far as is known. `at_most`: more of its guests may be there
+    already.
+    """
 
     loaded: Loaded
     known: int = 0
@@ -41,7 +44,9 @@ class Ahead:
 
 
 async def look_ahead(services: Services, connection: Connection, loaded: Loaded, options: Options) -> Ahead:
-    """Look whose guests are there already. What cannot be looked up, or not soon, counts as to be sent, at most."""
+    """Look whose guests are there already. What cannot be looked up, or not soon, counts as to be
+    sent, at most.
+    """
     if loaded.rows > SHORT_ROWS or not loaded.to_send:
         return Ahead(loaded, at_most=bool(loaded.to_send))
     channel = Channel(connection, find_operation(INVITE))

@@ -1,4 +1,6 @@
-"""A command opens a list: what the list leaves open is asked where somebody is there to answer, and refused everywhere else."""
+"""A command opens a list: what the list leaves open is asked where somebody is there to answer, and
+refused everywhere else.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from tasks.lists.options import ListOptions
 
 
 def open_asking(terminal: Terminal, path: str, options: ListOptions, stdin: ByteSource | None = None) -> GuestList:
-    """Open a list, asking until it can be read in one way only. Raises `InputError`, or `Refusal` where no answer was one."""
+    """Open a list, asking until it can be read in one way only. Raises `InputError`, or `Refusal`
+    where no answer was one.
+    """
     while True:
         try:
             return open_list(path, stdin, options)

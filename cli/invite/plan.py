@@ -1,6 +1,8 @@
-"""A plan says what a job is going to do before it does it: rows, e-mails, tenant, time, and what is known to go wrong. Pure.
+"""A plan says what a job is going to do before it does it: rows, e-mails, tenant, time, and what is
+known to go wrong. Pure.
 
-The risks and their sources stand in Microsoft's documentation and in public reports; each is a sentence that says what to do.
+The risks and their sources stand in Microsoft's documentation and in public reports; each is a
+sentence that says what to do.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from worker.ledger.gates import Gate
 from worker.ledger.quota import Bucket, seconds_for
 
 NAME_ABOVE_ROWS = 500
-"""Above so many rows the question wants the connection's name for an answer, which nobody types by habit."""
+"""Above so many rows the question wants the connection's name for an answer, which nobody types by
+habit.
+"""
 
 ONMICROSOFT_RECIPIENTS = 100
 """Outside recipients a day that Exchange Online lets an onmicrosoft.com sender reach.
@@ -42,7 +46,9 @@ class Plan:
     risks: tuple[str, ...] = ()
     known: int = 0
     refused: int = 0
-    """Of a dry run: rows whose guests are there already or were invited lately, and rows that would be refused."""
+    """Of a dry run: rows whose guests are there already or were invited lately, and rows that would
+    be refused.
+    """
     members: int = 0
     """Rows to be sent that ask for a member rather than a guest."""
     needs_approval: bool = False
@@ -148,17 +154,20 @@ def build_plan(
     ]
     if in_doubt_before:
         risks.append(
-            f"{many(in_doubt_before, 'row')} stayed in doubt before: those guests may have been invited already, and may get a second e-mail."
+            f"{many(in_doubt_before, 'row')} stayed in doubt before: those guests may have been invited already, and"
+            " may get a second e-mail."
         )
     if gate.held:
         risks.append(f"The connection is held: {gate_words(gate, utc_now())}")
     return Plan(
         connection,
-        f"{tenant.name} ({tenant.default_domain})"
-        if tenant and tenant.default_domain
-        else tenant.name
-        if tenant
-        else tenant_id,
+        (
+            f"{tenant.name} ({tenant.default_domain})"
+            if tenant and tenant.default_domain
+            else tenant.name
+            if tenant
+            else tenant_id
+        ),
         loaded.rows,
         loaded.bad_count,
         loaded.duplicates,
@@ -177,13 +186,14 @@ def build_plan(
 def _member_risks(loaded: Loaded) -> list[str]:
     if not loaded.members:
         return []
-    # https://learn.microsoft.com/entra/fundamentals/users-default-permissions; a user export of Entra's has the column for everybody
+    # https://learn.microsoft.com/entra/fundamentals/users-default-permissions; a user export of
+    # Entra's has the column for everybody
     many_ask = "1 row asks for a member, not a guest"
     if loaded.members > 1:
         many_ask = f"{many(loaded.members, 'row')} ask for members, not guests"
     sentence = (
-        f"{many_ask} (user_type): a member may see and do in the tenant what its own people may. If guests are meant, leave the column out: "
-        "--map user_type="
+        f"{many_ask} (user_type): a member may see and do in the tenant what its own people may. If guests are meant,"
+        " leave the column out: --map user_type="
     )
     return [sentence]
 
@@ -191,20 +201,23 @@ def _member_risks(loaded: Loaded) -> list[str]:
 def _message_risks(loaded: Loaded) -> list[str]:
     risks = []
     if loaded.with_message:
-        # https://learn.microsoft.com/entra/external-id/troubleshoot (the custom message is not included)
+        # https://learn.microsoft.com/entra/external-id/troubleshoot (the custom message is not
+        # included)
         risks.append(
-            f"{many(loaded.with_message, 'row')} with a message of {'its' if loaded.with_message == 1 else 'their'} own: Microsoft leaves it "
-            "out of the e-mail when an app sends the invitation, as here. To be sure of your words, use --no-send-message and mail the "
-            "links of the results yourself."
+            f"{many(loaded.with_message, 'row')} with a message of {'its' if loaded.with_message == 1 else 'their'}"
+            " own: Microsoft leaves it out of the e-mail when an app sends the invitation, as here. To be sure of your"
+            " words, use --no-send-message and mail the links of the results yourself."
         )
     if loaded.language_ignored:
         # https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
         risks.append(
-            f"{many(loaded.language_ignored, 'row')} with a language beside a message: Microsoft ignores the language then."
+            f"{many(loaded.language_ignored, 'row')} with a language beside a message: Microsoft ignores the language"
+            " then."
         )
     if loaded.with_steps:
         risks.append(
-            f"{many(loaded.with_steps, 'row')} with sponsors or groups: these are not set yet, only the invitation is sent."
+            f"{many(loaded.with_steps, 'row')} with sponsors or groups: these are not set yet, only the invitation is"
+            " sent."
         )
     return risks
 
@@ -213,8 +226,9 @@ def _mail_risks(loaded: Loaded, tenant: Tenant | None) -> list[str]:
     if tenant is None or not loaded.mails or not tenant.default_domain.endswith(".onmicrosoft.com"):
         return []
     sentence = (
-        f"The e-mails come from {tenant.default_domain}: Exchange Online lets such a sender reach about {ONMICROSOFT_RECIPIENTS} outside "
-        f"recipients a day, and {number(loaded.mails)} are to be sent. Make a domain of your own the tenant's default, or set daily_limit = 90."
+        f"The e-mails come from {tenant.default_domain}: Exchange Online lets such a sender reach about"
+        f" {ONMICROSOFT_RECIPIENTS} outside recipients a day, and {number(loaded.mails)} are to be sent. Make a domain"
+        " of your own the tenant's default, or set daily_limit = 90."
     )
     return [sentence]
 
@@ -226,8 +240,8 @@ def _size_risks(
     if not jobs_before and not rehearsal and not pilot and loaded.to_send > TRUSTED_AFTER_ROWS:
         # https://learn.microsoft.com/answers/questions/5781008/ (no threshold is published)
         risks.append(
-            f"Connection {connection} has never finished a job. Microsoft blocks tenants that suddenly invite many, and only its support "
-            'lifts that: try --pilot 5 first, or pace = "guarded".'
+            f"Connection {connection} has never finished a job. Microsoft blocks tenants that suddenly invite many, and"
+            ' only its support lifts that: try --pilot 5 first, or pace = "guarded".'
         )
     if daily_limit and loaded.to_send > daily_limit:
         days = -(-loaded.to_send // daily_limit)

@@ -1,6 +1,8 @@
-"""Rows become a job that runs, and is followed to its end: sign in, load, report bad rows, tell the plan, ask, start, follow.
+"""Rows become a job that runs, and is followed to its end: sign in, load, report bad rows, tell the
+plan, ask, start, follow.
 
-`invite` and `jobs retry` both come through here. Until `start` nothing of it can be sent, and whatever goes wrong removes the job again.
+`invite` and `jobs retry` both come through here. Until `start` nothing of it can be sent, and
+whatever goes wrong removes the job again.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _LOOK_EVERY_ROWS = 256
 
 
 async def send(run: Run, services: Services, request: Request) -> int:
-    """Do the whole of it; returns the exit status. Raises for whatever ends it before anything was accepted."""
+    """Do the whole of it; returns the exit status. Raises for whatever ends it before anything was
+    accepted.
+    """
     session, terminal = run.session, run.terminal
     connection = services.connection(request.connection)
     built_in = run.place.is_built_in(connection.name)
@@ -77,7 +81,8 @@ async def send(run: Run, services: Services, request: Request) -> int:
 
 
 async def _sign_in(terminal: Terminal, services: Services, connection: Connection, *, fresh: bool) -> Tenant | None:
-    """Take a token before anything is accepted: a refused credential ends the command here. Returns the tenant where it can be read.
+    """Take a token before anything is accepted: a refused credential ends the command here. Returns
+    the tenant where it can be read.
 
     `fresh`: one that tells of the roles as they are now, for a run that judges by them.
     """

@@ -26,7 +26,8 @@ _OUTCOMES = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pendi
 
 @click.group(cls=CommandGroup, context_settings=_HELP)
 def jobs() -> None:
-    """List jobs, follow them, fetch their results, approve, pause, resume, cancel, retry, delete them.
+    """List jobs, follow them, fetch their results, approve, pause, resume, cancel, retry, delete
+    them.
 
     An ID may be shortened as long as it stays unique.
     """
@@ -81,9 +82,11 @@ def show(session: Session, id: str) -> int:  # noqa: A002 - its name on the comm
 @json_option("With -o: one JSON object about what was written.")
 @click.pass_obj
 def results(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
-    """Write how every row ended. The file holds addresses and redeem links; it can be fed back into `usher invite`.
+    """Write how every row ended. The file holds addresses and redeem links; it can be fed back into
+    `usher invite`.
 
-    The options that say how a list is read are for --join, where it is to be read otherwise than by `usher invite`.
+    The options that say how a list is read are for --join, where it is to be read otherwise than by
+    `usher invite`.
     """
     from cli.jobs.results import write
     from cli.ui.place import open_place
@@ -164,9 +167,11 @@ def delete(session: Session, id: str, yes: bool) -> int:  # noqa: A002
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
 def verify(session: Session) -> int:
-    """Look up every row that is still to be sent: who is a guest already ends as one, who is not stays.
+    """Look up every row that is still to be sent: who is a guest already ends as one, who is not
+    stays.
 
-    After a restore from backup everything is held until this was done. Nothing is sent. Status 3 if some rows could not be looked up.
+    After a restore from backup everything is held until this was done. Nothing is sent. Status 3 if
+    some rows could not be looked up.
     """
     from cli.jobs.verifying import verify as verify_all
 

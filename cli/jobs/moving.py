@@ -42,7 +42,10 @@ async def delete_job(terminal: Terminal, services: Services, wanted: str, *, yes
     view = await find_job(services, wanted)
     if terminal.interactive and not yes:
         state = "" if view.ended else f", {view.state.value} with {many(view.counts.pending, 'row')} left"
-        question = f"Delete job {view.id} ({many(view.counts.rows, 'row')} on {view.connection}{state}) and its results for good? [y/N]"
+        question = (
+            f"Delete job {view.id} ({many(view.counts.rows, 'row')} on {view.connection}{state}) and its results for"
+            " good? [y/N]"
+        )
         if terminal.ask(question).lower() not in ("y", "yes"):
             raise Refusal("Not confirmed; nothing was deleted.")
     await services.jobs.delete(view.id)

@@ -13,7 +13,9 @@ from worker.services import Services
 
 
 async def watch_job(run: Run, services: Services, wanted: str, wait_s: float | None) -> int:
-    """Follow a job to its end, and leave it as it is: whoever submitted it decides what becomes of it."""
+    """Follow a job to its end, and leave it as it is: whoever submitted it decides what becomes of
+    it.
+    """
     view = await find_job(services, wanted)
     await services.jobs.watch(view.id, os.getpid())
     if not view.ended:

@@ -1,6 +1,7 @@
 """A job's results are written to a file that only its owner may read, or to stdout.
 
-The writers are plain functions over plain iterables, the ledger is read asynchronously: a few chunks' rows at a time cross over.
+The writers are plain functions over plain iterables, the ledger is read asynchronously: a few
+chunks' rows at a time cross over.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _ROWS_AHEAD = 1000
 
 
 async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> int:
-    """Write the results of a job; returns the exit status. Raises `OutputError`, `InputError`, `Refusal`."""
+    """Write the results of a job; returns the exit status. Raises `OutputError`, `InputError`,
+    `Refusal`.
+    """
     async with _open(terminal, place) as services:
         loop = asyncio.get_running_loop()
         view = await find_job(services, job)
@@ -53,7 +56,8 @@ def _tell(terminal: Terminal, wanted: Wanted, written: Written) -> None:
     if written.left_over:
         left, one = many(written.left_over, "row"), written.left_over == 1
         terminal.warn(
-            f"{left} of the job {'is' if one else 'are'} not in {wanted.join}; `usher jobs results` without --join has all of them."
+            f"{left} of the job {'is' if one else 'are'} not in {wanted.join}; `usher jobs results` without --join has"
+            " all of them."
         )
     rows = many(written.rows, "row")
     terminal.say(f"{rows} written to {wanted.output}, readable by you alone: it holds addresses and redeem links.")

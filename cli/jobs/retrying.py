@@ -1,6 +1,8 @@
-"""`usher jobs retry`: the rows that are tried again are copied out of the ledger first, then sent like any other list.
+"""`usher jobs retry`: the rows that are tried again are copied out of the ledger first, then sent
+like any other list.
 
-They go through a nameless temporary file: the ledger is read asynchronously and a list is not, and a million rows stay out of memory.
+They go through a nameless temporary file: the ledger is read asynchronously and a list is not, and
+a million rows stay out of memory.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
     view = await find_job(services, wanted)
     if not view.ended and view.state is not JobState.PAUSED:
         raise Refusal(
-            f"Job {view.id} is still {view.state.value}: wait for its end, or pause it, before its failed rows are tried again."
+            f"Job {view.id} is still {view.state.value}: wait for its end, or pause it, before its failed rows are"
+            " tried again."
         )
     if not view.counts.failed + view.counts.in_doubt:
         raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")

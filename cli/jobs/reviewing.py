@@ -1,7 +1,9 @@
-"""Whoever is to approve a job sees its first rows, its domains, and what a dry run says would become of the rows.
+"""Whoever is to approve a job sees its first rows, its domains, and what a dry run says would
+become of the rows.
 
-Addresses are shown in full: whoever approves decides about these people, and may read them with `usher jobs results` anyway. They go to the
-terminal alone. Looking changes nothing; where the tenant cannot be asked from here, that is said and the rest is shown.
+Addresses are shown in full: whoever approves decides about these people, and may read them with
+`usher jobs results` anyway. They go to the terminal alone. Looking changes nothing; where the
+tenant cannot be asked from here, that is said and the rest is shown.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
 
 _FIRST: Final = 5
 _MOST_LOOKED_AT: Final = 10_000
-"""Rows asked about: half a minute's look-ups. A sample as large as that shows what kind of list it is."""
+"""Rows asked about: half a minute's look-ups. A sample as large as that shows what kind of list it
+is.
+"""
 _STATUS_EVERY_S: Final = 0.2
 
 
@@ -45,7 +49,8 @@ async def show_whom(terminal: Terminal, services: Services, view: JobView) -> No
 
 
 async def show_review(terminal: Terminal, place: Place, services: Services, view: JobView) -> dict[str, int]:
-    """Show the first rows, and by what a dry run says, what would become of them; the domains alone where it cannot be made.
+    """Show the first rows, and by what a dry run says, what would become of them; the domains alone
+    where it cannot be made.
 
     Returns the rows by what would become of them, nothing where that could not be looked at.
     """
@@ -83,7 +88,9 @@ async def _waiting(services: Services, view: JobView) -> AsyncIterator[dict[str,
 
 
 async def _look(terminal: Terminal, services: Services, view: JobView) -> Tally:
-    """Look at the tenant and the rows as a dry run does. Raises `ConfigError` for a connection unknown here, `UsherError`."""
+    """Look at the tenant and the rows as a dry run does. Raises `ConfigError` for a connection
+    unknown here, `UsherError`.
+    """
     channel = Channel(services.connection(view.connection), find_operation(view.operation))
     terminal.status("Asking the tenant")
     rules = await fetch_rules(services, channel)

@@ -1,4 +1,6 @@
-"""`usher schedules add`, `remove`, `enable`, `disable` and `run`: the timetable is changed, or fired by hand."""
+"""`usher schedules add`, `remove`, `enable`, `disable` and `run`: the timetable is changed, or
+fired by hand.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ async def remove_schedule(terminal: Terminal, place: Place, services: Services, 
     planned = await find_schedule(place, timetable, name)
     if name in place.settings.schedules:
         raise Refusal(
-            f"Schedule {name} stands in {place.settings.source or 'the environment'}: remove it there, or usher schedules disable {name}."
+            f"Schedule {name} stands in {place.settings.source or 'the environment'}: remove it there, or usher"
+            f" schedules disable {name}."
         )
     await timetable.remove(name)
     await services.trail.note("schedule.removed", schedule=name)

@@ -1,4 +1,6 @@
-"""`usher schedules`: what usher does by itself, when it did it last and how that went; adding, switching, running at once."""
+"""`usher schedules`: what usher does by itself, when it did it last and how that went; adding,
+switching, running at once.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ _RUN_WITHIN_S = 60.0
 def schedules() -> None:
     """What usher does by itself: list, add, remove, enable, disable, run at once.
 
-    Schedules stand in the configuration file, or are added here. `usher beat` (part of `usher up`) fires them.
+    Schedules stand in the configuration file, or are added here. `usher beat` (part of `usher up`)
+    fires them.
     """
 
 
@@ -57,7 +60,8 @@ def add(session: Session, /, name: str, args: tuple[str, ...], **given: str | No
     """Add a schedule at run time, beside those of the configuration file.
 
     \b
-      usher schedules add nightly --task invite_file -c contoso --cron "0 2 * * *" --arg path=/data/partners.csv
+      usher schedules add nightly --task invite_file -c contoso --cron "0 2 * * *" \
+          --arg path=/data/partners.csv
     """
     from cli.schedules.changes import add_schedule
 

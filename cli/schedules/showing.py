@@ -1,4 +1,6 @@
-"""`usher schedules list` and `show`: the schedules, when each is due, and how its last runs went."""
+"""`usher schedules list` and `show`: the schedules, when each is due, and how its last runs
+went.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _COLOURS = {"ok": "green", "attention": "yellow", "failed": "red", "running": "b
 
 
 async def planned_schedules(place: Place, timetable: Timetable) -> dict[str, Planned]:
-    """Return all schedules: as they stand on the timetable, and those of the file that no beat has put there yet."""
+    """Return all schedules: as they stand on the timetable, and those of the file that no beat has
+    put there yet.
+    """
     return await timetable.planned(place.settings, datetime.now(UTC))
 
 
@@ -49,7 +53,8 @@ async def list_schedules(terminal: Terminal, place: Place, services: Services) -
         return 0
     if not told:
         terminal.show(
-            "No schedules. They stand under [schedules.NAME] in the configuration, or are added: usher schedules add --help"
+            "No schedules. They stand under [schedules.NAME] in the configuration, or are added: usher schedules add"
+            " --help"
         )
         return 0
     if not beat:

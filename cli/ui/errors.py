@@ -1,4 +1,6 @@
-"""An error ends a command with one sentence and the exit status. Before rows are accepted that is 2, nothing was sent; afterwards 3."""
+"""An error ends a command with one sentence and the exit status. Before rows are accepted that is
+2, nothing was sent; afterwards 3.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,15 @@ if TYPE_CHECKING:
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""Of a disk, or of a file that stdout goes to. What names its file was told by whoever opened it."""
+"""Of a disk, or of a file that stdout goes to. What names its file was told by whoever opened
+it.
+"""
 
 
 class Refusal(Exception):
-    """The command cannot do what was asked, or was told not to; the text is a sentence. Nothing was sent."""
+    """The command cannot do what was asked, or was told not to; the text is a sentence. Nothing was
+    sent.
+    """
 
 
 def end(error: BaseException, session: Session) -> int:
@@ -78,7 +84,10 @@ def _known(error: BaseException) -> str:
     if isinstance(error, UsherError):
         return str(error)
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return f"Not everything could be written ({(error.strerror or str(error)).lower()}): whoever runs this machine makes room."
+        return (
+            f"Not everything could be written ({(error.strerror or str(error)).lower()}): whoever runs this machine"
+            " makes room."
+        )
     from redis.exceptions import OutOfMemoryError, RedisError
 
     from worker.store.client import OUTAGE

@@ -1,4 +1,6 @@
-"""A group of commands shows in its help each command's first sentences in full, not cut off after 45 letters."""
+"""A group of commands shows in its help each command's first sentences in full, not cut off after
+45 letters.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Ctrl-C, SIGTERM and a lost terminal end a command at once before rows are accepted; afterwards they ask it to pause its job.
+"""Ctrl-C, SIGTERM and a lost terminal end a command at once before rows are accepted; afterwards
+they ask it to pause its job.
 
-Plain signal handlers rather than the event loop's: a list that is being read, or a question that waits for its answer, blocks the loop
-and must be interruptible all the same.
+Plain signal handlers rather than the event loop's: a list that is being read, or a question that
+waits for its answer, blocks the loop and must be interruptible all the same.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """The signals of one command. Until `patiently` is entered each raises `Interrupted` wherever the main thread is."""
+    """The signals of one command. Until `patiently` is entered each raises `Interrupted` wherever
+    the main thread is.
+    """
 
     def __init__(self) -> None:
         self.by = ""
@@ -31,7 +34,9 @@ class Interrupts:
 
     @contextmanager
     def caught(self) -> Iterator[Interrupts]:
-        """Catch the signals for as long as the block lasts, but not what `nohup` ignores. From the main thread."""
+        """Catch the signals for as long as the block lasts, but not what `nohup` ignores. From the
+        main thread.
+        """
         before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS if not _is_nohup(number)}
         try:
             yield self

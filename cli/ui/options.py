@@ -46,7 +46,9 @@ class Seconds(click.ParamType[float]):
 def json_option(
     what: str = "One JSON object on the last line of stdout; progress and warnings stay on stderr.",
 ) -> Callable[[_F], _F]:
-    """`--json`. The session knows of it before options are parsed, so that a mistake in one is JSON too; commands need not be told."""
+    """`--json`. The session knows of it before options are parsed, so that a mistake in one is JSON
+    too; commands need not be told.
+    """
     return click.option("--json", "wants_json", is_flag=True, expose_value=False, help=what)
 
 
@@ -55,32 +57,55 @@ def follow_options(command: _F) -> _F:
     for option in (
         json_option(),
         click.option(
-            "--wait", "wait_s", type=Seconds(), metavar="TIME",
+            "--wait",
+            "wait_s",
+            type=Seconds(),
+            metavar="TIME",
             help="How long to wait through a hold that may end by itself, such as 90s or 15m. Without a terminal: 15m.",
         ),
         click.option("--detach", is_flag=True, help="Leave the job running and return at once (status 3)."),
         click.option("--yes", "-y", is_flag=True, help="Do not ask."),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
 
 def list_options(command: _F) -> _F:
-    """`--map --sheet --hidden --delimiter --encoding --header-line`: how a list is read where it leaves that open."""
+    """`--map --sheet --hidden --delimiter --encoding --header-line`: how a list is read where it
+    leaves that open.
+    """
     for option in (
         click.option(
-            "--header-line", type=click.IntRange(min=1), metavar="N",
+            "--header-line",
+            type=click.IntRange(min=1),
+            metavar="N",
             help="The line that holds the headings. Else: the first of 20 with an e-mail heading.",
         ),
-        click.option("--encoding", metavar="NAME", help="Such as utf-8, cp1252, cp850. Else: UTF-8, UTF-16 by its mark, or Windows-1252."),
-        click.option("--delimiter", type=Delimiter(), help="What separates the cells: comma, semicolon, tab, bar. Else: recognised."),
-        click.option("--hidden", type=click.Choice(("include", "skip")), help="What becomes of an Excel sheet's hidden and filtered rows."),
+        click.option(
+            "--encoding",
+            metavar="NAME",
+            help="Such as utf-8, cp1252, cp850. Else: UTF-8, UTF-16 by its mark, or Windows-1252.",
+        ),
+        click.option(
+            "--delimiter",
+            type=Delimiter(),
+            help="What separates the cells: comma, semicolon, tab, bar. Else: recognised.",
+        ),
+        click.option(
+            "--hidden",
+            type=click.Choice(("include", "skip")),
+            help="What becomes of an Excel sheet's hidden and filtered rows.",
+        ),
         click.option("--sheet", metavar="NAME", help="The sheet of an Excel workbook. Else: the first."),
         click.option(
-            "--map", "mapping", multiple=True, metavar="FIELD=HEADING",
-            help="Which column holds a field, such as --map email='E-Mail geschäftlich'; #3 is the third. May be given several times.",
+            "--map",
+            "mapping",
+            multiple=True,
+            metavar="FIELD=HEADING",
+            help="Which column holds a field, such as --map email='E-Mail geschäftlich'; #3 is the "
+            "third. May be given several times.",
         ),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 

@@ -1,7 +1,9 @@
-"""The ledger is opened for a command: the private stack, held for the command's life, or the Redis that the configuration names.
+"""The ledger is opened for a command: the private stack, held for the command's life, or the Redis
+that the configuration names.
 
-Jobs of the private stack run while somebody follows them. One that is running and followed by nobody was left by a command that was
-killed: it is paused before this command's own worker starts, and named, and waits for `usher jobs resume`.
+Jobs of the private stack run while somebody follows them. One that is running and followed by
+nobody was left by a command that was killed: it is paused before this command's own worker starts,
+and named, and waits for `usher jobs resume`.
 """
 
 from __future__ import annotations
@@ -21,16 +23,22 @@ if TYPE_CHECKING:
 
 _LOOK_BACK = 200  # newest jobs looked through for unfinished ones
 _ABANDONED = timedelta(hours=1)
-"""A list that is still loading after this, with nobody at it, is given up: somebody may type one on standard input for minutes."""
+"""A list that is still loading after this, with nobody at it, is given up: somebody may type one on
+standard input for minutes.
+"""
 
 
 _ANSWER_S = 20.0
-"""Longer than a failover behind Sentinel mostly takes; shorter than anybody looks at a command that says nothing."""
+"""Longer than a failover behind Sentinel mostly takes; shorter than anybody looks at a command that
+says nothing.
+"""
 
 
 @dataclass(slots=True)
 class Place:
-    """Where a command works. `private`: on a stack of this machine; `up`: one that `usher up` keeps running."""
+    """Where a command works. `private`: on a stack of this machine; `up`: one that `usher up` keeps
+    running.
+    """
 
     watched: Watched
     private: bool
@@ -57,9 +65,11 @@ class Place:
         return connection == SANDBOX and SANDBOX not in self.settings.connections
 
     def need_worker(self, connection: str) -> None:
-        """Have a worker here, and the sandbox where the connection is the built-in one. Raises `StackError`.
+        """Have a worker here, and the sandbox where the connection is the built-in one. Raises
+        `StackError`.
 
-        Behind a Redis of the operator's the workers are the operator's business, and the built-in sandbox is refused.
+        Behind a Redis of the operator's the workers are the operator's business, and the built-in
+        sandbox is refused.
         """
         built_in = self.is_built_in(connection)
         if self.private:
@@ -74,7 +84,9 @@ class Place:
             refuse_sandbox_behind(self.settings.redis.url, os.environ)
 
     def keep(self) -> list[str]:
-        """Stay attached; sentences about what ended unasked. May block for 20 s, then raises `StackError`."""
+        """Stay attached; sentences about what ended unasked. May block for 20 s, then raises
+        `StackError`.
+        """
         return self.hold.keep() if self.hold is not None else []
 
     def close(self) -> None:
@@ -85,7 +97,8 @@ class Place:
 
     @asynccontextmanager
     async def services(self, *, sealed: bool = True) -> AsyncIterator[Services]:
-        """Open the ledger and make sure that it can be one. Raises `ConfigError`, `LedgerUnavailable`, `LedgerUnsuitable`.
+        """Open the ledger and make sure that it can be one. Raises `ConfigError`,
+        `LedgerUnavailable`, `LedgerUnsuitable`.
 
         `sealed` False: without the ledger's key.
         """
@@ -104,7 +117,9 @@ class Place:
 
 @contextmanager
 def open_place(env: Mapping[str, str] = os.environ) -> Iterator[Place]:
-    """Read the configuration and attach to the private server where no Redis is named. Raises `ConfigError`, `StackError`."""
+    """Read the configuration and attach to the private server where no Redis is named. Raises
+    `ConfigError`, `StackError`.
+    """
     from config import Watched, load_settings
 
     settings = load_settings(env)
@@ -131,15 +146,17 @@ def refuse_to_leave_running(env: Mapping[str, str] = os.environ, *, what: str = 
 
     if load_settings(env).embedded and not is_up(env):
         raise Refusal(
-            f"{what} needs something that goes on running: start `usher up` in another terminal, or name a Redis whose workers do. "
-            "Nothing was sent."
+            f"{what} needs something that goes on running: start `usher up` in another terminal, or name a Redis whose"
+            " workers do. Nothing was sent."
         )
 
 
 async def pause_left_behind(place: Place, services: Services, own: str = "") -> list[JobView]:
-    """Pause what was left running on the private stack by commands that were killed; return the unfinished jobs of earlier commands.
+    """Pause what was left running on the private stack by commands that were killed; return the
+    unfinished jobs of earlier commands.
 
-    `own` is the job that this command is about to follow. Jobs that another command follows right now are left alone.
+    `own` is the job that this command is about to follow. Jobs that another command follows right
+    now are left alone.
     """
     from worker.ledger.model import JobState
     from worker.stack.attachment import read_status

@@ -1,6 +1,8 @@
-"""A session is what one run of `usher` knows of itself: how it talks, and whether rows have been accepted yet.
+"""A session is what one run of `usher` knows of itself: how it talks, and whether rows have been
+accepted yet.
 
-The line between exit status 2 (nothing was sent) and 3 (rows are in the ledger) is drawn here: `accepted` is the job's id from then on.
+The line between exit status 2 (nothing was sent) and 3 (rows are in the ledger) is drawn here:
+`accepted` is the job's id from then on.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from typing import Any
 
 @dataclass(slots=True)
 class Session:
-    """One run. `last` is what was last seen of the accepted job (`tasks.messages.views.describe_job`)."""
+    """One run. `last` is what was last seen of the accepted job
+    (`tasks.messages.views.describe_job`).
+    """
 
     wants_json: bool = False
     started_s: float = field(default_factory=time.monotonic)

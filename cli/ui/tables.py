@@ -1,4 +1,6 @@
-"""A narrow terminal does not tear this table apart: an id, an address or a time that is broken over lines cannot be copied."""
+"""A narrow terminal does not tear this table apart: an id, an address or a time that is broken over
+lines cannot be copied.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 _LAST_AT_LEAST = 16
-"""Columns that the last column is content with: it holds sentences and names of files, which may be broken between words."""
+"""Columns that the last column is content with: it holds sentences and names of files, which may be
+broken between words.
+"""
 
 
 class CalmTable(Table):
-    """A table whose last column alone is broken over lines. Where even that leaves no room each row becomes a paragraph.
+    """A table whose last column alone is broken over lines. Where even that leaves no room each row
+    becomes a paragraph.
 
     A table without headings is facts, two columns of which the second is broken; it stays as it is.
     """
@@ -38,7 +43,9 @@ class CalmTable(Table):
         return sum(widths) + 2 * (len(widths) - 1) <= options.max_width
 
     def _stacked(self) -> Table:
-        """Each row's first cell, and beside it the others that hold anything, each after its heading."""
+        """Each row's first cell, and beside it the others that hold anything, each after its
+        heading.
+        """
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, show_edge=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")

@@ -1,4 +1,6 @@
-"""A tally counts and shows what would become of rows: of a dry run, and to whoever approves the rows."""
+"""A tally counts and shows what would become of rows: of a dry run, and to whoever approves the
+rows.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,18 @@ if TYPE_CHECKING:
 
 SHOWN_DOMAINS: Final = 10
 _SHOWN_SLIPS: Final = 20
-NEVER_KNOWN: Final = "Nobody can tell beforehand: addresses of groups and contacts, partners whose own tenant refuses, Microsoft's abuse detection."
+NEVER_KNOWN: Final = (
+    "Nobody can tell beforehand: addresses of groups and contacts, partners whose own tenant refuses, Microsoft's abuse"
+    " detection."
+)
 """What no permission would let usher see."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Rows of one operation by what would become of them and by domain. `gaps`: what could not be looked at."""
+    """Rows of one operation by what would become of them and by domain. `gaps`: what could not be
+    looked at.
+    """
 
     operation: str = INVITE
     counts: Counter[Would] = field(default_factory=Counter)

@@ -1,6 +1,8 @@
-"""The terminal is the one place that prints and asks. Results go to stdout, everything said on the way to stderr.
+"""The terminal is the one place that prints and asks. Results go to stdout, everything said on the
+way to stderr.
 
-With --json stdout carries one object and stderr only what somebody has to know. A terminal that has gone away is written to no more.
+With --json stdout carries one object and stderr only what somebody has to know. A terminal that has
+gone away is written to no more.
 """
 
 from __future__ import annotations
@@ -68,7 +70,9 @@ class Terminal:
         self._to_stderr(Text(clean(sentence)))
 
     def warn(self, sentence: str, command: str = "") -> None:
-        """Say what somebody has to know, with --json too; a command to type stands on a line of its own."""
+        """Say what somebody has to know, with --json too; a command to type stands on a line of its
+        own.
+        """
         from rich.text import Text
 
         self._to_stderr(Text.assemble(("! ", "yellow"), clean(sentence)))
@@ -118,7 +122,9 @@ class Terminal:
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """Show nothing of what is typed within the block; what was pasted too early is not shown either."""
+        """Show nothing of what is typed within the block; what was pasted too early is not shown
+        either.
+        """
         import termios
 
         try:
@@ -133,7 +139,9 @@ class Terminal:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, shown)
 
     def status(self, text: str) -> None:
-        """Show a line that the next one overwrites; '' takes it away. Only where something may move."""
+        """Show a line that the next one overwrites; '' takes it away. Only where something may
+        move.
+        """
         if self.live and not self._gone:
             try:
                 sys.stderr.write(f"\r\x1b[K{clean(text)}")
@@ -173,7 +181,9 @@ def _render(console: Console, text: RenderableType, end: str = "\n") -> str:
 
 
 class _Cleaned:
-    """Whatever is shown, without what a terminal would obey: the one gate for everything that forgot to be cleaned."""
+    """Whatever is shown, without what a terminal would obey: the one gate for everything that
+    forgot to be cleaned.
+    """
 
     def __init__(self, inner: RenderableType) -> None:
         self._inner = inner
@@ -204,7 +214,9 @@ def build_table(
 
 
 def build_facts(facts: Iterable[tuple[str | RenderableType, str | RenderableType]]) -> Table:
-    """Return a table of two columns without headings: what something is about, dim, and what is so."""
+    """Return a table of two columns without headings: what something is about, dim, and what is
+    so.
+    """
     from rich.text import Text
 
     table = build_table(

@@ -31,7 +31,9 @@ def many(count: int, one: str, more: str = "") -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two largest units: "less than a second", "42 s", "3 min 20 s", "2 h 5 min", "3 days 4 h"."""
+    """A length of time in its two largest units: "less than a second", "42 s", "3 min 20 s", "2 h 5
+    min", "3 days 4 h".
+    """
     if seconds < 1:
         return "less than a second"
     whole = round(seconds)
@@ -48,7 +50,9 @@ def span(seconds: float) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """An instant as this machine's clock shows it, with its zone: "2026-11-23 14:05 CET", '' for none."""
+    """An instant as this machine's clock shows it, with its zone: "2026-11-23 14:05 CET", '' for
+    none.
+    """
     return f"{at.astimezone():%Y-%m-%d %H:%M %Z}" if at else ""
 
 

@@ -1,4 +1,6 @@
-"""A command that follows no job works like this: signals end it, the ledger is opened, its work returns the exit status."""
+"""A command that follows no job works like this: signals end it, the ledger is opened, its work
+returns the exit status.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 def work_on_ledger(session: Session, work: Work, *, sealed: bool = False) -> int:
     """Do a command's work on the ledger.
 
-    `sealed`: with the ledger's key, which links and addresses are kept under. Raises what `open_place` and `Place.services` raise.
+    `sealed`: with the ledger's key, which links and addresses are kept under. Raises what
+    `open_place` and `Place.services` raise.
     """
     from cli.ui.place import open_place
     from cli.ui.terminal import Terminal

@@ -1,4 +1,6 @@
-"""Draw docs/img/demo.svg: what `make demo` shows on a terminal, as it was shown. Run with the project's Python after `make setup`."""
+"""Draw docs/img/demo.svg: what `make demo` shows on a terminal, as it was shown. Run with the
+project's Python after `make setup`.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def _run() -> str:
 
 
 def _settle(text: str) -> str:
-    """Return what stays on the screen: a line that was drawn again (the progress bar) is kept as it was last."""
+    """Return what stays on the screen: a line that was drawn again (the progress bar) is kept as it
+    was last.
+    """
     lines: list[str] = []
     for line in text.replace("\r\n", "\n").split("\n"):
         last = re.split(r"\r|\x1b\[2K", line)[-1]

@@ -1,5 +1,7 @@
-"""Shoot docs/img/flower-tasks.png and flower-chunk.png: Flower while a job of 2,000 rows runs on the sandbox. Needs Debian's chromium and
-chromium-driver. Run from the repository with the project's Python after `make setup` and `make .venv/.dev`."""
+"""Shoot docs/img/flower-tasks.png and flower-chunk.png: Flower while a job of 2,000 rows runs on
+the sandbox. Needs Debian's chromium and chromium-driver. Run from the repository with the project's
+Python after `make setup` and `make .venv/.dev`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A check says whether something works: a connection, its permissions and credential, the whole installation.
+"""A check says whether something works: a connection, its permissions and credential, the whole
+installation.
 
 Begin reading at `connection.py`.
 """

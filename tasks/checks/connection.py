@@ -1,7 +1,9 @@
-"""A connection is checked in sentences: its token, what its app may do, when its certificate ends, what else shares its tenant.
+"""A connection is checked in sentences: its token, what its app may do, when its certificate ends,
+what else shares its tenant.
 
-A token's `roles` are a hint, read without trust: Graph alone decides. Nothing is invited here. A hold that a check disproves ends: one for a
-refused credential where signing in works, one for a missing permission where the app may invite.
+A token's `roles` are a hint, read without trust: Graph alone decides. Nothing is invited here. A
+hold that a check disproves ends: one for a refused credential where signing in works, one for a
+missing permission where the app may invite.
 """
 
 from __future__ import annotations
@@ -31,9 +33,11 @@ SOON = timedelta(days=30)
 async def check_connection(
     services: Services, name: str, features: Sequence[str] = (), *, soon: timedelta = SOON
 ) -> list[Finding]:
-    """Check one connection from here. Raises nothing for a connection that does not work: that is a finding.
+    """Check one connection from here. Raises nothing for a connection that does not work: that is a
+    finding.
 
-    `features` (of `permissions.FEATURES`): what must be allowed besides inviting. `soon`: how long ahead a credential's end is told.
+    `features` (of `permissions.FEATURES`): what must be allowed besides inviting. `soon`: how long
+    ahead a credential's end is told.
     """
     from config import ConfigError
 
@@ -101,13 +105,15 @@ def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Findin
     elif not {"lookup", "tracking", "dry-run"}.intersection(features):
         findings.append(
             absent(
-                "The app may not read users: a row whose answer is lost ends in_doubt. Granting User.Read.All would let usher look.",
+                "The app may not read users: a row whose answer is lost ends in_doubt. Granting User.Read.All would let"
+                " usher look.",
             )
         )
     findings += [
         Finding(
             False,
-            f"Missing: the application permission {need.permission} with admin consent, {need.reason}. Without it: {need.without}.",
+            f"Missing: the application permission {need.permission} with admin consent, {need.reason}. Without it:"
+            f" {need.without}.",
         )
         for need in needs_of(feature for feature in features if feature != "invite")
         if not need.is_met(roles)
@@ -119,8 +125,9 @@ _WHO_INVITES = {
     "everyone": "Guests may be invited by everybody in the tenant, apps included.",
     "adminsGuestInvitersAndAllMembers": "Guests may be invited by members and administrators, apps included.",
     "adminsAndGuestInviters": (
-        "The tenant lets only administrators and guest inviters invite. Microsoft's page says that an app is refused then; reports say that "
-        "User.Invite.All lets it through. If invitations are refused: Entra ID, External Identities, External collaboration settings."
+        "The tenant lets only administrators and guest inviters invite. Microsoft's page says that an app is refused"
+        " then; reports say that User.Invite.All lets it through. If invitations are refused: Entra ID, External"
+        " Identities, External collaboration settings."
     ),
 }
 """By `allowInvitesFrom`. https://learn.microsoft.com/graph/api/resources/authorizationpolicy"""
@@ -131,8 +138,8 @@ async def _policy(services: Services, connection: Connection, token: AccessToken
     if token.roles is not None and not all(need.is_met(token.roles) for need in FEATURES["policy"]):
         return [
             absent(
-                "The app may not read the tenant's invite policy: that invitations are switched off is seen at the first one. Granting "
-                "Policy.Read.All would let usher look.",
+                "The app may not read the tenant's invite policy: that invitations are switched off is seen at the"
+                " first one. Granting Policy.Read.All would let usher look.",
             )
         ]
     allowed = await ask_who_invites(services, connection, token)
@@ -140,21 +147,25 @@ async def _policy(services: Services, connection: Connection, token: AccessToken
         return [
             Finding(
                 False,
-                "Nobody may invite guests into this tenant, not even an app: an administrator changes Guest invite settings (Entra ID, "
-                "External Identities, External collaboration settings); it takes up to an hour to work.",
+                "Nobody may invite guests into this tenant, not even an app: an administrator changes Guest invite"
+                " settings (Entra ID, External Identities, External collaboration settings); it takes up to an hour to"
+                " work.",
             )
         ]
     return [Finding(True, _WHO_INVITES[allowed])] if allowed in _WHO_INVITES else []
 
 
 async def _organization(services: Services, connection: Connection, token: AccessToken) -> list[Finding]:
-    """Ask Graph for the tenant's name: shows that Graph is reached. Many apps may not read it; that is no fault."""
+    """Ask Graph for the tenant's name: shows that Graph is reached. Many apps may not read it; that
+    is no fault.
+    """
     asked = await ask_organization(services, connection, token)
     if asked.unreached:
         return [
             Finding(
                 False,
-                f"Graph at {connection.graph_url} cannot be reached ({asked.unreached}); check network, proxy and certificates.",
+                f"Graph at {connection.graph_url} cannot be reached ({asked.unreached}); check network, proxy and"
+                " certificates.",
             )
         ]
     if asked.refused:
@@ -168,8 +179,8 @@ async def _organization(services: Services, connection: Connection, token: Acces
     sender = ""
     if tenant.default_domain.endswith(".onmicrosoft.com"):
         sender = (
-            f" Invitations are mailed from {tenant.default_domain}: Exchange Online lets such a domain reach about 100 outside recipients "
-            "a day; make a domain of your own the default, or set daily_limit = 90."
+            f" Invitations are mailed from {tenant.default_domain}: Exchange Online lets such a domain reach about 100"
+            " outside recipients a day; make a domain of your own the default, or set daily_limit = 90."
         )
     return [Finding(True, f"Graph answers for the tenant {tenant.name} ({tenant.default_domain}).{sender}")]
 

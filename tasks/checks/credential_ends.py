@@ -1,4 +1,6 @@
-"""When a client secret ends: Entra says so of the registration, where the app may read that. A certificate says it of itself."""
+"""When a client secret ends: Entra says so of the registration, where the app may read that. A
+certificate says it of itself.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,16 @@ if TYPE_CHECKING:
 async def check_secret(
     services: Services, connection: Connection, token: AccessToken, soon: timedelta
 ) -> list[Finding]:
-    """Look when the connection's secret ends. Nothing is found for a certificate, nor where the registration is in another tenant."""
+    """Look when the connection's secret ends. Nothing is found for a certificate, nor where the
+    registration is in another tenant.
+    """
     if not connection.client_secret:
         return []
     if token.roles is not None and not all(need.is_met(token.roles) for need in FEATURES["credentials"]):
         return [
             absent(
-                "The app may not read its own registration, so when its secret ends is not seen. Granting Application.Read.All would let "
-                "usher look.",
+                "The app may not read its own registration, so when its secret ends is not seen. Granting"
+                " Application.Read.All would let usher look.",
             )
         ]
     ends_at = await ask_secret_end(services, connection, token)

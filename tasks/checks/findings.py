@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Finding:
     """One sentence; `ok` False: somebody has to do something, the sentence says who and what.
 
-    `optional`: something that nothing needs is not there, or not known, which is neither good nor bad.
+    `optional`: something that nothing needs is not there, or not known, which is neither good nor
+    bad.
     """
 
     ok: bool

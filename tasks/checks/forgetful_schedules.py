@@ -1,6 +1,8 @@
-"""Some schedules would mail the same people at every run: the runs lie further apart than usher's memory reaches, and nobody looks.
+"""Some schedules would mail the same people at every run: the runs lie further apart than usher's
+memory reaches, and nobody looks.
 
-Where the directory is asked before each send it says who is a guest already; elsewhere usher goes by its memory (`[ledger].remember`).
+Where the directory is asked before each send it says who is a guest already; elsewhere usher goes
+by its memory (`[ledger].remember`).
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ _STEPS = 2000
 
 
 async def find_forgetful(services: Services, schedules: Iterable[Planned], now: datetime) -> dict[str, str]:
-    """Return a sentence for each schedule that would mail people again. Signs in only for those whose runs are that rare."""
+    """Return a sentence for each schedule that would mail people again. Signs in only for those
+    whose runs are that rare.
+    """
     remember_s = services.ledger.remember_s
     told = {}
     for planned in schedules:
@@ -36,9 +40,10 @@ async def find_forgetful(services: Services, schedules: Iterable[Planned], now: 
             continue
         if why := await _why_blind(services, schedule.connection):
             told[schedule.name] = (
-                f"Schedule {schedule.name} mails everybody on its list again: its runs lie more than {remember_s / 86_400:g} days apart, for "
-                f"which usher remembers whom it invited ([ledger].remember), and connection {schedule.connection} cannot look who is a guest "
-                f"already: {why}. Or make remember longer than the time between two runs."
+                f"Schedule {schedule.name} mails everybody on its list again: its runs lie more than"
+                f" {remember_s / 86_400:g} days apart, for which usher remembers whom it invited ([ledger].remember),"
+                f" and connection {schedule.connection} cannot look who is a guest already: {why}. Or make remember"
+                " longer than the time between two runs."
             )
     return told
 
@@ -60,7 +65,9 @@ def is_rarer(schedule: Schedule, than_s: float, now: datetime, zone: tzinfo) -> 
 
 
 async def _why_blind(services: Services, name: str) -> str:
-    """Say why the connection cannot look people up, and what would let it; '' where it can, or nobody can tell now."""
+    """Say why the connection cannot look people up, and what would let it; '' where it can, or
+    nobody can tell now.
+    """
     from config import ConfigError
 
     try:

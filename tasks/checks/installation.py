@@ -1,6 +1,8 @@
-"""A whole installation is checked, a sentence each: the server, who works on it, clocks, every connection.
+"""A whole installation is checked, a sentence each: the server, who works on it, clocks, every
+connection.
 
-Each sentence that finds something wrong says what to do. Nothing is invited, and nothing is changed but a hold whose cause is gone.
+Each sentence that finds something wrong says what to do. Nothing is invited, and nothing is changed
+but a hold whose cause is gone.
 """
 
 from __future__ import annotations
@@ -26,13 +28,17 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 CLOCK_OFF_S = 5.0
-"""A clock that is further off makes certificates and signed requests fail now and then, and logs hard to compare."""
+"""A clock that is further off makes certificates and signed requests fail now and then, and logs
+hard to compare.
+"""
 _CLOCK_WRONG_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of the doctor. `about`: redis, ledger key, workers, beats, schedules, clock or a connection's name."""
+    """One line of the doctor. `about`: redis, ledger key, workers, beats, schedules, clock or a
+    connection's name.
+    """
 
     about: str
     ok: bool
@@ -41,7 +47,9 @@ class Fact:
 
 
 async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
-    """Yield what is found, one after the other. `private`: workers of this server come and go with commands."""
+    """Yield what is found, one after the other. `private`: workers of this server come and go with
+    commands.
+    """
     try:
         server, _ = await check_server(services.client, prefix=services.keys.prefix)
     except LedgerError as error:
@@ -134,8 +142,8 @@ def program_facts(programs: Sequence[Program], settings: Settings, *, private: b
         elif program.digest != digest:
             file = program.file or "no file"
             differs.append(
-                f"has another configuration ({program.digest}, from {file}) than this command ({digest}): give all the same file, and restart "
-                "what took its settings from the environment"
+                f"has another configuration ({program.digest}, from {file}) than this command ({digest}): give all the"
+                " same file, and restart what took its settings from the environment"
             )
         about, shown = f"{program.kind}s", program.shown
         if differs:
@@ -163,7 +171,10 @@ def program_facts(programs: Sequence[Program], settings: Settings, *, private: b
 
 def tell_problem(program: Program) -> str:
     """Say that a running program's configuration is faulty. Pure."""
-    return f"{program.shown} goes on with its last good configuration, for it cannot be read as it is now. {program.problem}"
+    return (
+        f"{program.shown} goes on with its last good configuration, for it cannot be read as it is now."
+        f" {program.problem}"
+    )
 
 
 def clock_fact(whose: str, off_s: float) -> Fact:
@@ -198,7 +209,9 @@ async def _redis_clock(services: Services) -> Fact:
 
 
 async def _graph_clock(services: Services, name: str) -> Fact | None:
-    """Compare with Graph's `Date`, to a second. None where Graph did not answer; the connection's own lines say why."""
+    """Compare with Graph's `Date`, to a second. None where Graph did not answer; the connection's
+    own lines say why.
+    """
     from config import ConfigError
 
     connection = services.connection(name)

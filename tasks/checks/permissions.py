@@ -1,6 +1,8 @@
-"""Each thing that usher does needs a permission of the application: the smallest that does, and its reason. Pure.
+"""Each thing that usher does needs a permission of the application: the smallest that does, and its
+reason. Pure.
 
-All are *application* permissions of Microsoft Graph. https://learn.microsoft.com/graph/permissions-reference
+All are *application* permissions of Microsoft Graph.
+https://learn.microsoft.com/graph/permissions-reference
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ _ORGANIZATION = (
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One permission for one purpose. `also`: permissions that include it; `without`: what happens if none is granted."""
+    """One permission for one purpose. `also`: permissions that include it; `without`: what happens
+    if none is granted.
+    """
 
     permission: str
     reason: str

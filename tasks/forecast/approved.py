@@ -1,7 +1,9 @@
-"""An approval is bound to what was looked at: one digest of list, options, connection and what a dry run said of the rows. Pure.
+"""An approval is bound to what was looked at: one digest of list, options, connection and what a
+dry run said of the rows. Pure.
 
-List and options of a job never change once it is submitted. The digest shows later what else its approver looked at: the
-connection's settings at that time and place, and how many rows would be done, skipped or refused.
+List and options of a job never change once it is submitted. The digest shows later what else its
+approver looked at: the connection's settings at that time and place, and how many rows would be
+done, skipped or refused.
 """
 
 from __future__ import annotations
@@ -21,13 +23,17 @@ MATTERS: Final = (
     *("blocked_domains", "pace", "daily_limit", "precheck", "on_doubt", "refusals_in_a_row", "refused_share"),
     "require_approval",
 )
-"""What of a connection counts: whom it writes to, and how. Not the credential, which is replaced now and then."""
+"""What of a connection counts: whom it writes to, and how. Not the credential, which is replaced
+now and then.
+"""
 
 
 def describe_approved(view: JobView, connection: Connection | None, would: Mapping[str, int]) -> dict[str, Any]:
-    """Return what is kept with an approval: `digest`, and the parts of it that the job does not tell already.
+    """Return what is kept with an approval: `digest`, and the parts of it that the job does not
+    tell already.
 
-    `connection`: None where it is not known here. `would`: rows by what a dry run said of them, empty where none was made.
+    `connection`: None where it is not known here. `would`: rows by what a dry run said of them,
+    empty where none was made.
     """
     settings = connection.model_dump(mode="json", include=set(MATTERS)) if connection else {}
     parts: dict[str, Any] = {"rows": view.counts.pending}

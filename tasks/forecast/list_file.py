@@ -1,7 +1,9 @@
-"""A dry run writes the admin's own list with `would` and `why` beside it, by the writer of `--join`, in its format or as a workbook.
+"""A dry run writes the admin's own list with `would` and `why` beside it, by the writer of
+`--join`, in its format or as a workbook.
 
-Where there is no such list (addresses on the command line), or its format has no place for them (a list with columns as JSON lines, JSON
-lines as a table), it is one of usher's fields. Either can be fed back into `usher invite`, filtered or not.
+Where there is no such list (addresses on the command line), or its format has no place for them (a
+list with columns as JSON lines, JSON lines as a table), it is one of usher's fields. Either can be
+fed back into `usher invite`, filtered or not.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _TABLES: Final = ("csv", "xlsx")
 
 
 class ForeseenRows:
-    """Rows and verdicts on their way from the tenant to the list, in a temporary file: in memory a million of them take too much."""
+    """Rows and verdicts on their way from the tenant to the list, in a temporary file: in memory a
+    million of them take too much.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -48,7 +52,9 @@ def write_foreseen(
     guests: GuestList | None,
     reopen: Callable[[], GuestList] | None,
 ) -> None:
-    """Write the list. `fields`: those that some row has; `guests`: the list, read, which `reopen` opens anew. Raises `OutputError`."""
+    """Write the list. `fields`: those that some row has; `guests`: the list, read, which `reopen`
+    opens anew. Raises `OutputError`.
+    """
     named = ENDINGS.get(output.suffix.lower(), "")
     if (
         guests is not None

@@ -1,7 +1,9 @@
-"""A dry run looks what would become of every row of a loaded list, in order, with a few look-ups at a time; nothing is sent.
+"""A dry run looks what would become of every row of a loaded list, in order, with a few look-ups at
+a time; nothing is sent.
 
-The list is in the ledger already, as a job that does not run, so a list of a million rows needs no more memory than one of a thousand,
-and the rows that end without being sent (invalid, repeated, of a domain that the connection does not allow) end as they really would.
+The list is in the ledger already, as a job that does not run, so a list of a million rows needs no
+more memory than one of a thousand, and the rows that end without being sent (invalid, repeated, of
+a domain that the connection does not allow) end as they really would.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 _AT_ONCE = 4
-"""Chunks looked up at the same time: 120 or so reads on the wire, a small part of the quota for reads."""
+"""Chunks looked up at the same time: 120 or so reads on the wire, a small part of the quota for
+reads.
+"""
 _DOMAINS_AT_ONCE = 8
 _MOST_DOMAINS = 5_000  # of one list whose tenants are asked for, where partners are blocked
 
@@ -48,7 +52,9 @@ class ForeseenRow:
 
 @dataclass(slots=True)
 class Foresight:
-    """Looks at the rows of one loaded job. `gaps`: what could not be looked at, complete at the end."""
+    """Looks at the rows of one loaded job. `gaps`: what could not be looked at, complete at the
+    end.
+    """
 
     services: Services
     channel: Channel

@@ -1,7 +1,8 @@
 """Cells tell which column of a list holds the addresses, where the headings leave that open.
 
-One column of addresses is the column of addresses, whatever its heading says; two are a question. Rows from the beginning are looked at;
-that a later one does not speak against it is watched while the list is read (`records.WithColumns.check_rivals`).
+One column of addresses is the column of addresses, whatever its heading says; two are a question.
+Rows from the beginning are looked at; that a later one does not speak against it is watched while
+the list is read (`records.WithColumns.check_rivals`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ Rows = Sequence[Sequence[str]]
 
 
 def find_address_columns(rows: Rows) -> list[int]:
-    """Return the columns of which at least half of the cells that hold anything are addresses; a remark with one is none."""
+    """Return the columns of which at least half of the cells that hold anything are addresses; a
+    remark with one is none.
+    """
     addresses = Counter(index for cells in rows for index, cell in enumerate(cells) if holds_address(cell))
     return [
         column
@@ -31,7 +34,9 @@ def find_address_columns(rows: Rows) -> list[int]:
 
 
 def find_only(rows: Rows, among: Collection[int]) -> int | None:
-    """Return the one of these columns that holds an address in any row; None where none does, or several."""
+    """Return the one of these columns that holds an address in any row; None where none does, or
+    several.
+    """
     found = [column for column in among if any(column < len(cells) and holds_address(cells[column]) for cells in rows)]
     return found[0] if len(found) == 1 else None
 
@@ -42,7 +47,9 @@ def is_empty(rows: Rows, column: int) -> bool:
 
 
 def find_rival(cells: Sequence[str], column: int, rivals: Collection[int]) -> int | None:
-    """Return the rival column with an address in a record that has none in its column, if there is one."""
+    """Return the rival column with an address in a record that has none in its column, if there is
+    one.
+    """
     if column < len(cells) and holds_address(cells[column]):
         return None
     return next((rival for rival in rivals if rival < len(cells) and holds_address(cells[rival])), None)

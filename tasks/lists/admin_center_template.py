@@ -1,7 +1,8 @@
-"""The Entra admin center has bulk templates: the one for invitations is read as downloaded and filled in, the others are refused.
+"""The Entra admin center has bulk templates: the one for invitations is read as downloaded and
+filled in, the others are refused.
 
-Their first line is `version:v1.0`, its headings carry a fixed name in brackets behind words in the admin's language, and a
-row with an example stands below them, which many people leave in.
+Their first line is `version:v1.0`, its headings carry a fixed name in brackets behind words in the
+admin's language, and a row with an example stands below them, which many people leave in.
 https://learn.microsoft.com/entra/external-id/tutorial-bulk-invite
 https://learn.microsoft.com/entra/identity/users/users-bulk-add
 """
@@ -20,7 +21,8 @@ TEMPLATE_COLUMNS: Final = {
 }
 """The template's bracketed names, in lower case, and the fields they stand for."""
 
-_OTHER_TEMPLATES: Final = (  # the first that is found counts: the template for creating users has names to sign in with, too
+# the first that is found counts: the template for creating users has names to sign in with, too
+_OTHER_TEMPLATES: Final = (
     ("passwordprofile", "creating users", "it names the tenant's own people, whom an invitation would make guests"),
     ("memberobjectidorupn", "members of a group", "it names users that are in the tenant already"),
     ("objectid", "restoring users", "it names users by their ids"),
@@ -35,30 +37,38 @@ _EXAMPLE: Final = re.compile(
 
 
 def is_version_line(cells: Sequence[str]) -> bool:
-    """Tell whether this is the `version:v1.0` line above the template's headings (spreadsheets add empty cells to it)."""
+    """Tell whether this is the `version:v1.0` line above the template's headings (spreadsheets add
+    empty cells to it).
+    """
     return bool(cells) and bool(_VERSION.match(cells[0])) and not any(cells[1:])
 
 
 def template_name(heading: str) -> str | None:
-    """Return the name in brackets in lower case, `inviteeemail`, or None for a heading without one."""
+    """Return the name in brackets in lower case, `inviteeemail`, or None for a heading without
+    one.
+    """
     found = _BRACKETS.search(heading)
     return found[1].lower() if found else None
 
 
 def explain_other_template(cells: Sequence[str]) -> str:
-    """Return what these headings are and why they are no list of guests, where they are another template's; else ""."""
+    """Return what these headings are and why they are no list of guests, where they are another
+    template's; else "".
+    """
     names = {name.lower() for cell in cells for name in _BRACKETS.findall(cell)}
     if names & TEMPLATE_COLUMNS.keys():
         return ""
     for name, purpose, why in _OTHER_TEMPLATES:
         if name in names:
             return (
-                f"is the admin center's template for {purpose}: {why}. Nothing was read; take the template of “Bulk invite”, or a list with "
-                "a column called email."
+                f"is the admin center's template for {purpose}: {why}. Nothing was read; take the template of “Bulk"
+                " invite”, or a list with a column called email."
             )
     return ""
 
 
 def is_example(email: str) -> bool:
-    """Tell whether an e-mail cell is the template's example, `Example: chris@contoso.com`: no address holds a colon there."""
+    """Tell whether an e-mail cell is the template's example, `Example: chris@contoso.com`: no
+    address holds a colon there.
+    """
     return bool(_EXAMPLE.match(email))

@@ -1,4 +1,6 @@
-"""A list may leave open what nobody may guess: a question where somebody is there to answer it, a refusal everywhere else."""
+"""A list may leave open what nobody may guess: a question where somebody is there to answer it, a
+refusal everywhere else.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ class Choice:
 
 
 class Ambiguity(InputError):
-    """The list can be read in more than one way. `str()` is the refusal and names the option that decides; `question` asks."""
+    """The list can be read in more than one way. `str()` is the refusal and names the option that
+    decides; `question` asks.
+    """
 
     def __init__(self, refusal: str, question: str, choices: tuple[Choice, ...]) -> None:
         super().__init__(refusal)

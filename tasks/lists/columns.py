@@ -1,7 +1,9 @@
-"""The headings of a list become the fields of a row. What a heading can mean is in `headings`; what it does mean is decided here.
+"""The headings of a list become the fields of a row. What a heading can mean is in `headings`; what
+it does mean is decided here.
 
-An option (`--map`) counts most. Where the headings leave the address open, the cells decide. Two columns that could equally be the
-address, or the same part of a name, are a question and never a guess.
+An option (`--map`) counts most. Where the headings leave the address open, the cells decide. Two
+columns that could equally be the address, or the same part of a name, are a question and never a
+guess.
 """
 
 from __future__ import annotations
@@ -29,20 +31,25 @@ from tasks.lists.options import DELIMITERS, ListOptions
 from tasks.rows.fields import FIELDS, OUTCOME_COLUMNS, RESULT_COLUMNS
 
 JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]
-"""What a results file has at its right, and what `--join` puts beside a list; known by standing side by side in this order."""
+"""What a results file has at its right, and what `--join` puts beside a list; known by standing
+side by side in this order.
+"""
 
 _OUTCOME_KEYS: Final = frozenset(heading_key(column) for column in OUTCOME_COLUMNS)
 _SHOWN: Final = 10  # headings named in one sentence
 _OFFERED: Final = 20  # answers to one question
 MOST_COLUMNS: Final = 16_384
-"""Of a list, as of an Excel sheet: https://support.microsoft.com/office/excel-specifications-and-limits"""
+"""Of a list, as of an Excel sheet:
+https://support.microsoft.com/office/excel-specifications-and-limits
+"""
 _SIGN_IN: Final = 4  # the rank of names to sign in with: those of colleagues, where nobody has an address
 _UNSURE: Final = 10  # a rank behind every rank of an e-mail heading
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What one heading stands for: a field, or nothing; `known` is also true for a results file's own columns.
+    """What one heading stands for: a field, or nothing; `known` is also true for a results file's
+    own columns.
 
     Of two keys of one JSON object that mean the same field the one with the lower `rank` counts.
     """
@@ -56,9 +63,10 @@ class Meaning:
 class Columns:
     """The columns of a list, left to right: a field's name, or None for a column that is not read.
 
-    `ignored` are the headings that mean nothing here, for one warning; `read` the others with their fields, for the plan.
-    `from_template`: the admin center's template. `joined`: where the outcomes of an earlier run begin, or None. `is_only_one`: the
-    address's column is the only one with addresses. `rivals`: the columns that it was preferred to for that, or None.
+    `ignored` are the headings that mean nothing here, for one warning; `read` the others with their
+    fields, for the plan. `from_template`: the admin center's template. `joined`: where the outcomes
+    of an earlier run begin, or None. `is_only_one`: the address's column is the only one with
+    addresses. `rivals`: the columns that it was preferred to for that, or None.
     """
 
     fields: tuple[str | None, ...]
@@ -71,7 +79,9 @@ class Columns:
 
 
 def parse_heading(heading: str, mapping: Mapping[str, str] | None = None) -> Meaning:
-    """Say what a heading means by itself, as the key of a JSON object; case, blanks, punctuation and accents make no difference."""
+    """Say what a heading means by itself, as the key of a JSON object; case, blanks, punctuation
+    and accents make no difference.
+    """
     for named, wanted in (mapping or {}).items():
         if wanted and heading_key(wanted) == heading_key(heading):
             return Meaning(named, known=True, rank=-1)
@@ -89,7 +99,9 @@ def parse_heading(heading: str, mapping: Mapping[str, str] | None = None) -> Mea
 
 
 def find_email(cells: Sequence[str], mapping: Mapping[str, str]) -> bool:
-    """Tell whether these cells are headings: one of them is the e-mail column's, and none of them is an address."""
+    """Tell whether these cells are headings: one of them is the e-mail column's, and none of them
+    is an address.
+    """
     if any("@" in cell for cell in cells):
         return False
     if wanted := mapping.get("email"):
@@ -107,7 +119,8 @@ def looks_like_email(cell: str) -> bool:
 def parse_headings(headings: Sequence[str], name: str, options: ListOptions | None = None, rows: Rows = ()) -> Columns:
     """Read the heading line of the file called `name`; `rows` are some from below it.
 
-    Raises `InputError` when there is no e-mail column or `--map` names none that is there, `Ambiguity` when there are two.
+    Raises `InputError` when there is no e-mail column or `--map` names none that is there,
+    `Ambiguity` when there are two.
     """
     options = options or ListOptions()
     width = max((index for index, heading in enumerate(headings, 1) if heading.strip()), default=0)
@@ -164,7 +177,9 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
 
 
 def _choose_by_cells(free: Mapping[int, str], chosen: Mapping[int, str], rows: Rows) -> list[int]:
-    """Return the column of addresses where no heading says which it is; several where nobody can know, none where there is none."""
+    """Return the column of addresses where no heading says which it is; several where nobody can
+    know, none where there is none.
+    """
     open_to = [index for index in free if index not in chosen]
     columns = [column for column in find_address_columns(rows) if column in open_to]
     if len(columns) == 1:
@@ -174,7 +189,9 @@ def _choose_by_cells(free: Mapping[int, str], chosen: Mapping[int, str], rows: R
 
 
 def _instead_of_empty(column: int, free: Mapping[int, str], chosen: Mapping[int, str], rows: Rows) -> int | None:
-    """Return the other e-mail column that alone has addresses, where the first is empty in every row."""
+    """Return the other e-mail column that alone has addresses, where the first is empty in every
+    row.
+    """
     if not rows or not is_empty(rows, column):
         return None
     others = [
@@ -194,7 +211,8 @@ def _claims(free: Mapping[int, str], named: set[str]) -> dict[str, list[int]]:
             ranks.setdefault(rank, []).append(index)
         elif (field := FIELD_OF.get(key)) is not None:
             claims.setdefault(field, []).append(index)
-    # "E-Mail privat" is a rival of "E-Mail" and of "Mail"; "Email 2" and a sign-in name are none of anything.
+    # "E-Mail privat" is a rival of "E-Mail" and of "Mail"; "Email 2" and a sign-in name are none of
+    # anything.
     first = [*(ranks.get(0) or ranks.get(1, [])), *ranks.get(2, [])]
     if emails := sorted(first) or ranks.get(3) or ranks.get(4):
         claims["email"] = emails
@@ -226,13 +244,15 @@ def _mapped(cells: Sequence[str], name: str, options: ListOptions) -> dict[int, 
         found = _columns_called(cells, wanted)
         if not found:
             raise InputError(
-                f"{name} has no column {quote_headings([wanted])}, which --map names for {field}; it has {quote_headings(cells)}."
+                f"{name} has no column {quote_headings([wanted])}, which --map names for {field}; it has"
+                f" {quote_headings(cells)}."
             )
         if len(found) > 1:
             raise _ask(field, found, cells, name, options)
         if found[0] in chosen:
             raise InputError(
-                f"--map gives column {quote_headings([wanted])} to {chosen[found[0]]} and to {field}; a column is one field."
+                f"--map gives column {quote_headings([wanted])} to {chosen[found[0]]} and to {field}; a column is one"
+                " field."
             )
         chosen[found[0]] = field
     return chosen
@@ -258,8 +278,8 @@ def _ask(field: str, indexes: Sequence[int], cells: Sequence[str], name: str, op
         choices.append(Choice("none of them", replace(options, mapping={**options.mapping, field: ""})))
     both = "two" if len(indexes) == 2 else str(len(indexes))
     return Ambiguity(
-        f"{name} has {both} columns for {field}, {quote_headings([cells[index] for index in indexes])}; say which one to read: "
-        f"{' or '.join(ways[:_SHOWN])}.",
+        f"{name} has {both} columns for {field}, {quote_headings([cells[index] for index in indexes])}; say which one"
+        f" to read: {' or '.join(ways[:_SHOWN])}.",
         f"{name} has {both} columns for {field}. Which one is to be read?",
         tuple(choices),
     )
@@ -268,7 +288,9 @@ def _ask(field: str, indexes: Sequence[int], cells: Sequence[str], name: str, op
 def ask_again(
     columns: Columns, rival: int, headings: Sequence[str], name: str, options: ListOptions, line: int
 ) -> Ambiguity:
-    """Return the question that a row raises whose address stands in a rival of the column that was chosen by its cells."""
+    """Return the question that a row raises whose address stands in a rival of the column that was
+    chosen by its cells.
+    """
     cells = [" ".join(heading.split()) for heading in headings]
     question = _ask("email", sorted([columns.fields.index("email"), rival]), cells, name, options)
     return Ambiguity(
@@ -277,10 +299,13 @@ def ask_again(
 
 
 def ask_for_email(candidates: Sequence[str], name: str, options: ListOptions, line: int) -> Ambiguity:
-    """Return the question which of these headings is the address's, none of them being known as one."""
+    """Return the question which of these headings is the address's, none of them being known as
+    one.
+    """
     ways = [f"--map email={_shell(heading)}" for heading in candidates]
     return Ambiguity(
-        f"{name} has no column that is surely the address; if it is {quote_headings(candidates)}, say {' or '.join(ways[:_SHOWN])}.",
+        f"{name} has no column that is surely the address; if it is {quote_headings(candidates)}, say"
+        f" {' or '.join(ways[:_SHOWN])}.",
         f"{name} has no column that is surely the address. Which one holds the addresses?",
         tuple(
             Choice(
@@ -299,7 +324,9 @@ def describe_ignored(headings: Iterable[str], what: str = "column") -> str:
 
 
 def quote_headings(headings: Sequence[str]) -> str:
-    """Return headings for a sentence: quoted, shortened, ten at most, and nothing that a terminal would obey."""
+    """Return headings for a sentence: quoted, shortened, ten at most, and nothing that a terminal
+    would obey.
+    """
     shown = [_quote(heading) for heading in headings[:_SHOWN]]
     more = len(headings) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
@@ -334,7 +361,9 @@ def _is(cell: str, wanted: str) -> bool:
 
 
 def find_side_by_side(headings: Sequence[str], columns: Sequence[str]) -> int | None:
-    """Return where columns of usher's own stand side by side in their order, the last place if there are several."""
+    """Return where columns of usher's own stand side by side in their order, the last place if
+    there are several.
+    """
     size, first = len(columns), columns[0]
     lowered = [" ".join(heading.split()).lower() for heading in headings]
     for index in range(len(lowered) - size, -1, -1):

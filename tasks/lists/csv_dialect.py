@@ -1,4 +1,5 @@
-"""A CSV's separator is found out together with the line of headings: only the right separator makes an e-mail heading.
+"""A CSV's separator is found out together with the line of headings: only the right separator makes
+an e-mail heading.
 
 Counting characters goes wrong where names hold commas; a heading that is known does not.
 """
@@ -45,7 +46,9 @@ class Dialect:
 
 
 def recognise(text: str, name: str, options: ListOptions, skipped: int = 0) -> Dialect:
-    """Return how a CSV that begins with `text` is read; `skipped` lines came before it. Raises `InputError`, `Ambiguity`."""
+    """Return how a CSV that begins with `text` is read; `skipped` lines came before it. Raises
+    `InputError`, `Ambiguity`.
+    """
     said = options.delimiter or (found[1] if (found := _SEP.match(text)) else "")
     tops = {delimiter: _read_top(text, delimiter, skipped) for delimiter in ([said] if said else DELIMITERS)}
     for top in tops.values():
@@ -75,15 +78,17 @@ def recognise(text: str, name: str, options: ListOptions, skipped: int = 0) -> D
 
 
 def open_reader(lines: Iterable[str], delimiter: str, *, strict: bool = True) -> Reader:
-    """Return a reader of CSV: strict about quotation marks, but blanks between a separator and one are no part of the cell."""
+    """Return a reader of CSV: strict about quotation marks, but blanks between a separator and one
+    are no part of the cell.
+    """
     return csv.reader(lines, strict=strict, delimiter=delimiter, skipinitialspace=delimiter != " ")
 
 
 def describe_unclosed(line: int) -> str:
     """Return what is wrong with a file whose last quoted cell does not end, and what to do."""
     return (
-        f"ends inside a quoted cell; a quotation mark opened in line {line} is never closed: close it there, or take it away (one that "
-        "belongs to the text is written twice)."
+        f"ends inside a quoted cell; a quotation mark opened in line {line} is never closed: close it there, or take it"
+        " away (one that belongs to the text is written twice)."
     )
 
 
@@ -119,7 +124,8 @@ def _read_top(text: str, delimiter: str, skipped: int) -> _Top:
             cells = []
         if len(cells) > MOST_COLUMNS:
             too_wide = too_wide or (
-                f"has more than {MOST_COLUMNS:,} columns in line {line}, which Excel itself does not hold; this is not a list of guests."
+                f"has more than {MOST_COLUMNS:,} columns in line {line}, which Excel itself does not hold; this is not"
+                " a list of guests."
             )
             cells = []
         if any(map(str.strip, cells)):

@@ -1,7 +1,8 @@
-"""A CSV list is read as raw records: RFC 4180 with whatever separator, below whatever titles, the admin center's template included.
+"""A CSV list is read as raw records: RFC 4180 with whatever separator, below whatever titles, the
+admin center's template included.
 
-Quotation marks are taken strictly: a stray one costs that row and no more, one that is never closed costs the file, because
-nobody can say where its rows were meant to end.
+Quotation marks are taken strictly: a stray one costs that row and no more, one that is never closed
+costs the file, because nobody can say where its rows were meant to end.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 
 class CsvRecords(WithColumns):
-    """The records of one CSV source, in one pass; the headings are read when it is made. Raises `InputError`."""
+    """The records of one CSV source, in one pass; the headings are read when it is made. Raises
+    `InputError`.
+    """
 
     def __init__(self, lines: TextLines, options: ListOptions | None = None) -> None:
         options = options or ListOptions()
@@ -49,14 +52,18 @@ class CsvRecords(WithColumns):
 
     @property
     def style(self) -> CsvStyle:
-        """How the file is written, so that another can be written so; certain when everything has been read."""
+        """How the file is written, so that another can be written so; certain when everything has
+        been read.
+        """
         lines = self._lines
         end = "\r\n" if "\r\n" in self._beginning else "\n"
         return CsvStyle(self.dialect.delimiter, lines.encoding, lines.has_mark, end)
 
     @property
     def description(self) -> tuple[str, ...]:
-        """How the file is read, in a few words each; the encoding is certain when everything has been read."""
+        """How the file is read, in a few words each; the encoding is certain when everything has
+        been read.
+        """
         mark = " with a mark" if self._lines.has_mark and self._lines.encoding == "utf-8" else ""
         line = self.dialect.headings.line
         return (
@@ -98,7 +105,9 @@ class CsvRecords(WithColumns):
             raise InputError(f"{self._lines.name} has headings but no rows.")
 
     def _read_long(self, values: dict[str, Any], number: int, line: int, cells: Sequence[str]) -> RawRecord | BadRow:
-        """Return a record with cells beyond the headings without them, or a bad row where nobody can know what is in its place."""
+        """Return a record with cells beyond the headings without them, or a bad row where nobody
+        can know what is in its place.
+        """
         if self.is_in_place(cells):
             self.count_surplus(line)
             return RawRecord(number, line, values)
@@ -109,7 +118,9 @@ class CsvRecords(WithColumns):
         return build_bad_row(values, number, line, "", reason)
 
     def lines(self) -> Iterator[FileLine]:
-        """Yield everything below the headings as it stands, with the numbers that iterating gives to the guests."""
+        """Yield everything below the headings as it stands, with the numbers that iterating gives
+        to the guests.
+        """
         fields = self.columns.fields
         wanted = self.wanted
         raw: list[str] = []
@@ -127,7 +138,8 @@ class CsvRecords(WithColumns):
             raw.clear()
             if cells is None:
                 number += 1
-                # Its text beyond the headings: nothing of it is lost, and the row is a bad one wherever it is read again.
+                # Its text beyond the headings: nothing of it is lost, and the row is a bad one
+                # wherever it is read again.
                 loose = self._read_loosely(text)
                 loose += [""] * (len(fields) - len(loose))
                 yield FileLine(here, [*loose[: len(fields)], text.strip()], number, is_bad=True)
@@ -148,9 +160,11 @@ class CsvRecords(WithColumns):
             yield FileLine(here, cells, number, values, is_bad=surplus and not is_long, is_long=is_long)
 
     def _read(self, reader: Reader, before: int) -> Iterator[tuple[int, int, list[str] | None]]:
-        """Yield each record's first and last line and its cells, None where a stray quotation mark leaves none.
+        """Yield each record's first and last line and its cells, None where a stray quotation mark
+        leaves none.
 
-        `before`: the source's lines above those that the reader counts. Raises `InputError` where the next record cannot be found.
+        `before`: the source's lines above those that the reader counts. Raises `InputError` where
+        the next record cannot be found.
         """
         line = before + reader.line_num + 1
         while True:
@@ -169,13 +183,17 @@ class CsvRecords(WithColumns):
                 raise self._too_long(line, f"{MAX_LINE_BYTES:,} bytes") from None
 
     def _read_loosely(self, text: str) -> list[str]:
-        """Return the cells of a record with a stray quotation mark as well as they can be told apart."""
+        """Return the cells of a record with a stray quotation mark as well as they can be told
+        apart.
+        """
         with suppress(csv.Error):
             return next(open_reader(io.StringIO(text, newline=""), self.dialect.delimiter, strict=False), [])
         return [text.strip()]
 
     def _read_top(self) -> list[list[str]]:
-        """Read down to the line of headings and return it with what stands above, which was looked at already."""
+        """Read down to the line of headings and return it with what stands above, which was looked
+        at already.
+        """
         top = []
         for _ in range(self.dialect.headings.index):
             with suppress(csv.Error):  # a title may hold a stray quotation mark
@@ -183,7 +201,9 @@ class CsvRecords(WithColumns):
         return [*top, next(self._reader, [])]
 
     def _raise_if_lost(self, error: csv.Error, line: int) -> None:
-        """Raise `InputError` for the two of csv's errors after which the next row cannot be found."""
+        """Raise `InputError` for the two of csv's errors after which the next row cannot be
+        found.
+        """
         if "unexpected end" in str(error):
             raise InputError(f"{self._lines.name} {describe_unclosed(line)}") from None
         if "field limit" in str(error):
@@ -191,12 +211,15 @@ class CsvRecords(WithColumns):
 
     def _too_long(self, line: int, size: str) -> InputError:
         return InputError(
-            f"{self._lines.name} has more than {size} in the row that begins in line {line}; a quotation mark opened there is probably "
-            "never closed: close it, or take it away."
+            f"{self._lines.name} has more than {size} in the row that begins in line {line}; a quotation mark opened"
+            " there is probably never closed: close it, or take it away."
         )
 
 
 def _describe_stray(first: int, last: int) -> str:
     if last <= first:
         return "has a quotation mark in the middle of a quoted cell; write it twice"
-    return f"has a quotation mark that is not closed in its line, so that lines {first} to {last} are one row; close it, or take it away"
+    return (
+        f"has a quotation mark that is not closed in its line, so that lines {first} to {last} are one row; close it,"
+        " or take it away"
+    )

@@ -8,7 +8,9 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class CsvStyle:
-    """Delimiter, encoding by Python's name, whether a mark of the encoding comes first, and what ends a line."""
+    """Delimiter, encoding by Python's name, whether a mark of the encoding comes first, and what
+    ends a line.
+    """
 
     delimiter: str = ","
     encoding: str = "utf-8"

@@ -1,8 +1,9 @@
 """A list's addresses are remembered in about 30 bytes each, so that one which came before is known.
 
-A million addresses as a Python dictionary would take some 150 MB. Here a digest of 128 bits stands for an address, so two
-addresses never meet by chance, nor by anyone's effort (BLAKE2b), and the digests lie side by side in a bytearray with an
-open-addressed index beside it: 28 MB for a million rows, the earlier row number included.
+A million addresses as a Python dictionary would take some 150 MB. Here a digest of 128 bits stands
+for an address, so two addresses never meet by chance, nor by anyone's effort (BLAKE2b), and the
+digests lie side by side in a bytearray with an open-addressed index beside it: 28 MB for a million
+rows, the earlier row number included.
 """
 
 from __future__ import annotations
@@ -32,8 +33,11 @@ class SeenAddresses:
         return len(self._numbers)
 
     def first(self, folded: str, number: int) -> int | None:
-        """Remember a folded address; return the number of the earlier row that had it, or None when this is the first."""
-        # A lone surrogate cannot be in a validated address, but this must not be the place where it raises.
+        """Remember a folded address; return the number of the earlier row that had it, or None when
+        this is the first.
+        """
+        # A lone surrogate cannot be in a validated address, but this must not be the place where it
+        # raises.
         digest = blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
         digests, slots, mask = self._digests, self._slots, self._mask
         slot = int.from_bytes(digest[:8], "little") & mask

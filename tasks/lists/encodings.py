@@ -1,6 +1,8 @@
-"""A list's encoding is found out: UTF-8, UTF-16 by its mark, else Windows-1252, which is what Excel's plain "CSV" is in the West.
+"""A list's encoding is found out: UTF-8, UTF-16 by its mark, else Windows-1252, which is what
+Excel's plain "CSV" is in the West.
 
-Windows-1252 can read nearly every byte, so what comes out is looked at: text that only another code page explains is a question.
+Windows-1252 can read nearly every byte, so what comes out is looked at: text that only another code
+page explains is a question.
 """
 
 from __future__ import annotations
@@ -32,10 +34,12 @@ _NAMES: Final = {
     "cp850": "DOS (850)",
 }
 _OTHERS: Final = ("cp850", "mac-roman", "cp1250", "cp1251", "cp1253")
-"""What spreadsheets write besides: "CSV (MS-DOS)", "CSV (Macintosh)", plain "CSV" in Central Europe, on Cyrillic and Greek Windows."""
+"""What spreadsheets write besides: "CSV (MS-DOS)", "CSV (Macintosh)", plain "CSV" in Central
+Europe, on Cyrillic and Greek Windows.
+"""
 
-# A sign or a capital between small letters, several accented letters in a row, or an `Ã` and what follows it where UTF-8 is
-# read as something else: hardly anybody is called so.
+# A sign or a capital between small letters, several accented letters in a row, or an `Ã` and what
+# follows it where UTF-8 is read as something else: hardly anybody is called so.
 _ODD: Final = re.compile(
     r"[A-Za-z][‚„”“†‡ˆ‰‹›•˜™¡¢£¤¥¦§¨©«¬®¯°±²³´µ¶¸¹»¼½¾¿×÷][A-Za-z]|[A-Za-z][‡‰¢¤¥¦§¬]|[A-Za-z][ŠŽŒŸÀ-ÖØ-Þ][a-z]"
     r"|[À-ÖØ-öø-ÿ]{4,}|[ÃÂÐÑ][\u0080-¿‚-™]"
@@ -43,7 +47,9 @@ _ODD: Final = re.compile(
 
 
 _CONTROLS: Final = "usher-controls"
-"""How Windows itself reads the five bytes that Windows-1252 leaves out: as control characters, which no field of a row may hold."""
+"""How Windows itself reads the five bytes that Windows-1252 leaves out: as control characters,
+which no field of a row may hold.
+"""
 
 
 def _as_controls(error: UnicodeError) -> tuple[str, int]:
@@ -79,7 +85,9 @@ class Prefixed:
 
 
 class Transcoded:
-    """A source in another encoding as a source of UTF-8. Raises `InputError` where the bytes are not what they are said to be."""
+    """A source in another encoding as a source of UTF-8. Raises `InputError` where the bytes are
+    not what they are said to be.
+    """
 
     def __init__(self, source: ByteSource, encoding: str, name: str) -> None:
         self._source = source
@@ -98,8 +106,8 @@ class Transcoded:
                 text = self._decoder.decode(block, final=self._over)
             except UnicodeError:
                 raise InputError(
-                    f"{self._name} is not {describe_encoding(self._encoding)} text all through; save the list as “CSV UTF-8”, or "
-                    "name its encoding with --encoding."
+                    f"{self._name} is not {describe_encoding(self._encoding)} text all through; save the list as “CSV"
+                    " UTF-8”, or name its encoding with --encoding."
                 ) from None
         return text.encode("utf-8", "replace")
 
@@ -127,7 +135,8 @@ def describe_encoding(encoding: str) -> str:
 def decode_windows(piece: bytes, name: str, line: int, options: ListOptions) -> str:
     """Return bytes that are no UTF-8 as Windows-1252; `line` is the number of their first line.
 
-    Raises `InputError` for bytes that mean nothing there, `Ambiguity` for text that nobody can have meant.
+    Raises `InputError` for bytes that mean nothing there, `Ambiguity` for text that nobody can have
+    meant.
     """
     try:
         text = piece.decode(WINDOWS)
@@ -142,7 +151,9 @@ def decode_windows(piece: bytes, name: str, line: int, options: ListOptions) -> 
 
 
 def describe_place(piece: bytes, at: int, line: int) -> str:
-    """Return where a byte stands, in an encoding of one byte a character, and which; `line` is the number of the piece's first line."""
+    """Return where a byte stands, in an encoding of one byte a character, and which; `line` is the
+    number of the piece's first line.
+    """
     before = piece[:at]
     lines = before.splitlines(keepends=True)
     inside = lines[-1] if lines and not lines[-1].endswith((b"\n", b"\r")) else b""
@@ -162,8 +173,8 @@ def _ask(odd: bytes, options: ListOptions, problem: str) -> Ambiguity:
         if shown.isprintable():
             choices.append(Choice(f"{shown} ({describe_encoding(encoding)})", replace(options, encoding=encoding)))
     return Ambiguity(
-        f"{problem}; save the list as “CSV UTF-8”, or name its encoding, such as --encoding cp850 (“CSV (MS-DOS)”) or --encoding "
-        "mac-roman (“CSV (Macintosh)”).",
+        f"{problem}; save the list as “CSV UTF-8”, or name its encoding, such as --encoding cp850 (“CSV (MS-DOS)”) or"
+        " --encoding mac-roman (“CSV (Macintosh)”).",
         f"{problem}. Which of these is right?",
         tuple(choices),
     )

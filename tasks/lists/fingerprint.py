@@ -1,4 +1,6 @@
-"""A list's fingerprint is taken from the bytes as they are read, so it is of what a job was made from, even of a pipe or a file that changes."""
+"""A list's fingerprint is taken from the bytes as they are read, so it is of what a job was made
+from, even of a pipe or a file that changes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A list of guests is opened, whatever it is, and read row by row: a CSV, Excel or JSONL file, or standard input.
+"""A list of guests is opened, whatever it is, and read row by row: a CSV, Excel or JSONL file, or
+standard input.
 
     with open_list("guests.csv") as guests:
         for row in guests.rows():
@@ -6,8 +7,8 @@
                 case ValidRow(): ...
                 case BadRow(): ...
 
-One pass, one row at a time: a list of a million rows needs no more memory than one of ten. What cannot be told from the list
-itself comes as `ListOptions`, and is asked for with an `Ambiguity`.
+One pass, one row at a time: a list of a million rows needs no more memory than one of ten. What
+cannot be told from the list itself comes as `ListOptions`, and is asked for with an `Ambiguity`.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ _JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 class GuestList:
     """An open list; `format` is "csv" or "jsonl". To be iterated once, in a `with` block.
 
-    `warnings` are sentences for the plan; those about JSONL keys and about cells that are left out are known only after the last row.
+    `warnings` are sentences for the plan; those about JSONL keys and about cells that are left out
+    are known only after the last row.
     """
 
     def __init__(
@@ -57,7 +59,8 @@ class GuestList:
         options: ListOptions | None = None,
         closing: ExitStack | None = None,
     ) -> None:
-        """Read the beginning of an open binary source; `name` stands in messages, `closing` is what `close` closes.
+        """Read the beginning of an open binary source; `name` stands in messages, `closing` is what
+        `close` closes.
 
         Raises `InputError`, and `Ambiguity` where the options have to say more.
         """
@@ -81,7 +84,8 @@ class GuestList:
             raise InputError(f"{name} is empty.")
         if lines.head == "<":
             raise InputError(
-                f"{name} is a web page or XML, whatever it is called; open it in Excel and save it as .xlsx or as “CSV UTF-8”."
+                f"{name} is a web page or XML, whatever it is called; open it in Excel and save it as .xlsx or as “CSV"
+                " UTF-8”."
             )
         # What it holds counts more than what it is called: no heading begins with a brace.
         is_json = lines.head == "{" or lines.head == "[" or path.lower().endswith(_JSON_SUFFIXES)
@@ -94,7 +98,9 @@ class GuestList:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every row that is read is read with all its cells; certain when everything has been read."""
+        """Whether every row that is read is read with all its cells; certain when everything has
+        been read.
+        """
         return self._reader.is_whole and not self._left_out
 
     @property
@@ -113,7 +119,9 @@ class GuestList:
         return self._book
 
     def describe(self, *, with_sample: bool) -> list[tuple[str, str]]:
-        """How it was read, as (heading, text) pairs for the plan; complete when everything has been read."""
+        """How it was read, as (heading, text) pairs for the plan; complete when everything has been
+        read.
+        """
         told = [("Read as", ", ".join(self._reader.description))]
         renamed = [self._describe_column(field, heading) for field, heading in self._reader.read]
         if renamed:
@@ -127,18 +135,24 @@ class GuestList:
         return f"{told}: the only column with addresses" if field == "email" and self._reader.is_only_one else told
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the list's bytes, in hex digits; to be asked for when all rows were read."""
+        """Return the SHA-256 of the list's bytes, in hex digits; to be asked for when all rows were
+        read.
+        """
         if self._workbook is None:
             return self._hashed.hexdigest()
         self._workbook.seek(0)
         return hashlib.file_digest(self._workbook, "sha256").hexdigest()
 
     def records(self) -> Iterator[RawRecord | BadRow]:
-        """Yield the records as they stand, unchecked. Raises `InputError` where the file as a whole turns out unreadable."""
+        """Yield the records as they stand, unchecked. Raises `InputError` where the file as a whole
+        turns out unreadable.
+        """
         return iter(self._reader)
 
     def rows(self, defaults: Mapping[str, Any] | None = None) -> Iterator[ValidRow | BadRow]:
-        """Yield every record checked; `defaults` come from `row.validate_defaults`. Raises `InputError` as `records` does."""
+        """Yield every record checked; `defaults` come from `row.validate_defaults`. Raises
+        `InputError` as `records` does.
+        """
         given = defaults or {}
         sample = self.sample
         for record in self._reader:
@@ -188,7 +202,9 @@ class GuestList:
 def open_list(
     path: str | os.PathLike[str], stdin: ByteSource | None = None, options: ListOptions | None = None
 ) -> GuestList:
-    """Open a list by its path, `-` being standard input. Raises `InputError` with one sentence, or `Ambiguity`."""
+    """Open a list by its path, `-` being standard input. Raises `InputError` with one sentence, or
+    `Ambiguity`.
+    """
     text = os.fspath(path)
     closing = ExitStack()
     try:

@@ -1,7 +1,9 @@
-"""A list's headings stand in the first of twenty lines with an e-mail heading, else in the line above a column of addresses.
+"""A list's headings stand in the first of twenty lines with an e-mail heading, else in the line
+above a column of addresses.
 
-What stands above are titles: spreadsheets are often exported with a title, a date and a group of columns above the headings. A line that holds an address is no
-line of headings, and an address above the headings is a question: a guest would be passed over.
+What stands above are titles: spreadsheets are often exported with a title, a date and a group of
+columns above the headings. A line that holds an address is no line of headings, and an address
+above the headings is a question: a guest would be passed over.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ LINES_LOOKED_AT: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record from the top of a list: where it begins, how many records stand above it, and its cells."""
+    """One record from the top of a list: where it begins, how many records stand above it, and its
+    cells.
+    """
 
     line: int
     index: int
@@ -40,7 +44,9 @@ def find_headings(top: Sequence[Line], options: ListOptions) -> Line | None:
 
 
 def find_headings_by_cells(top: Sequence[Line], options: ListOptions) -> Line | None:
-    """Return the line of headings above a column of addresses, where no heading says which column that is."""
+    """Return the line of headings above a column of addresses, where no heading says which column
+    that is.
+    """
     if options.header_line or options.mapping.get("email", "#")[:1] != "#":
         return None
     first = next((index for index, line in enumerate(top) if any("@" in cell for cell in line.cells)), 0)
@@ -65,7 +71,9 @@ def rows_below(top: Sequence[Line], found: Line) -> list[Sequence[str]]:
 
 
 def refuse_other_templates(top: Sequence[Line], name: str, options: ListOptions) -> None:
-    """Raise `InputError` for a template of the admin center's that names no guests, unless the column of addresses was said."""
+    """Raise `InputError` for a template of the admin center's that names no guests, unless the
+    column of addresses was said.
+    """
     if options.mapping.get("email"):
         return
     for line in top[:LINES_LOOKED_AT]:
@@ -74,7 +82,9 @@ def refuse_other_templates(top: Sequence[Line], name: str, options: ListOptions)
 
 
 def check_above(top: Sequence[Line], found: Line, name: str, options: ListOptions) -> None:
-    """Raise `Ambiguity` where an address stands above the headings and nobody has said that it is no guest's."""
+    """Raise `Ambiguity` where an address stands above the headings and nobody has said that it is
+    no guest's.
+    """
     if options.header_line:
         return
     above = [line for line in top if line.index < found.index and any(map(holds_address, line.cells))]
@@ -89,7 +99,9 @@ def check_above(top: Sequence[Line], found: Line, name: str, options: ListOption
 
 
 def explain_missing(top: Sequence[Line], name: str, options: ListOptions) -> InputError:
-    """Return why no line of headings was found: a question where some column might be the one, else what is missing."""
+    """Return why no line of headings was found: a question where some column might be the one, else
+    what is missing.
+    """
     top = [line for line in top[:LINES_LOOKED_AT] if not is_version_line(line.cells)]
     if options.header_line:
         return InputError(f"{name} has no line {options.header_line} with headings near its beginning.")

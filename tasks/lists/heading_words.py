@@ -1,7 +1,8 @@
-"""Headings are made of these words, in twelve languages, from Graph, Entra, Exchange, address books and HR systems.
+"""Headings are made of these words, in twelve languages, from Graph, Entra, Exchange, address books
+and HR systems.
 
-One table and nothing else, in people's own spelling; `headings` folds it. English, German, French, Spanish, Italian, Portuguese, Dutch,
-Polish, Swedish, Danish, Norwegian and Japanese, in this order.
+One table and nothing else, in people's own spelling; `headings` folds it. English, German, French,
+Spanish, Italian, Portuguese, Dutch, Polish, Swedish, Danish, Norwegian and Japanese, in this order.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ WHICH: Final = """
     arbeid
     会社, 勤務先, 仕事, 個人, 自宅
 """
-"""What people put before or after the word for e-mail. One column with such a heading is the address; two are a question."""
+"""What people put before or after the word for e-mail. One column with such a heading is the
+address; two are a question.
+"""
 
 FURTHER: Final = """
     secondary, other, alternate, alternative, sekundäre, sekundaere, weitere, alternativ, secondaire, autre, secundario, alternativo, otro

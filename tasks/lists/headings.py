@@ -1,7 +1,8 @@
-"""A heading is reduced to its letters and digits (`heading_key`), and what it can mean by itself is looked up.
+"""A heading is reduced to its letters and digits (`heading_key`), and what it can mean by itself is
+looked up.
 
-Headings that mean different things in different lists ("Name") stand apart; `columns` decides about them by what stands beside them.
-The words are in `heading_words`.
+Headings that mean different things in different lists ("Name") stand apart; `columns` decides about
+them by what stands beside them. The words are in `heading_words`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from tasks.lists.heading_words import FURTHER, GIVEN_NAMES, NAMES, REMARKS, SIGN
 from tasks.rows.fields import FIELDS
 
 MAIL: Final = "mail"
-"""An address in Graph and in German lists; beside a plain `email` it is something else (usher's own results have both)."""
+"""An address in Graph and in German lists; beside a plain `email` it is something else (usher's own
+results have both).
+"""
 
 _LONGEST: Final = 300  # characters of a heading that are looked at; none that means something has more
 _LIKE_EMAIL: Final = re.compile(r"mail|courriel|correo|epost|mejl|メール|upn$")
 
 
 def heading_key(heading: str) -> str:
-    """Return a heading's letters and digits, folded: case, blanks, punctuation and accents make no difference."""
+    """Return a heading's letters and digits, folded: case, blanks, punctuation and accents make no
+    difference.
+    """
     return _REMARK.sub("", _fold(heading))
 
 
@@ -64,8 +69,9 @@ _REMARK: Final = re.compile(rf"(?<=.)(?:{_any_of(*_keys(REMARKS))})$")
 def rank_of_email(key: str) -> int | None:
     """Return how surely a key is the address's, 0 being the surest, or None.
 
-    0 a word for e-mail; 1 `mail`; 2 such a word with another that says which ("E-Mail privat", "Work Email", "Email 1"); 3 a further
-    one ("Email 2", "Alternate email"); 4 a name to sign in with.
+    0 a word for e-mail; 1 `mail`; 2 such a word with another that says which ("E-Mail privat",
+    "Work Email", "Email 1"); 3 a further one ("Email 2", "Alternate email"); 4 a name to sign in
+    with.
     """
     if FIELD_OF.get(key) == "email":
         return 0

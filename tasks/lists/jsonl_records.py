@@ -1,4 +1,6 @@
-"""A JSONL list is read as raw records: one JSON object a line, keys named as the columns of a CSV are. https://jsonlines.org"""
+"""A JSONL list is read as raw records: one JSON object a line, keys named as the columns of a CSV
+are. https://jsonlines.org
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile 
 
 
 class JsonlRecords:
-    """The records of one JSONL source, in one pass. Raises `InputError` for the file, never for a line."""
+    """The records of one JSONL source, in one pass. Raises `InputError` for the file, never for a
+    line.
+    """
 
     def __init__(self, lines: TextLines, options: ListOptions | None = None) -> None:
         if lines.head == "[":
@@ -64,7 +68,9 @@ class JsonlRecords:
             raise InputError(f"{self._lines.name} is empty.")
 
     def lines(self) -> Iterator[FileLine]:
-        """Yield every line with what it holds, and the numbers that iterating gives to the guests."""
+        """Yield every line with what it holds, and the numbers that iterating gives to the
+        guests.
+        """
         for number, line, text in self._numbered():
             found = _parse(text)
             if not isinstance(found, dict):

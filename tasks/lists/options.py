@@ -1,6 +1,8 @@
-"""Options say how a list is to be read where the list leaves it open: those of `usher invite`, and what a job keeps of them.
+"""Options say how a list is to be read where the list leaves it open: those of `usher invite`, and
+what a job keeps of them.
 
-Everything is recognised when nothing is said. What cannot be told from the list is asked, and the answer is one of these.
+Everything is recognised when nothing is said. What cannot be told from the list is asked, and the
+answer is one of these.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ DELIMITER_NAMES: Final[Mapping[str, str]] = MappingProxyType({"comma": ",", "sem
 class ListOptions:
     """What was said about a list; an empty value leaves it to be recognised.
 
-    `mapping`: for a field the heading of its column ("" : no column; "#3": the third). `header_line`: the line, from 1, that
-    holds the headings. `hidden`: "include" or "skip" an Excel sheet's hidden rows.
+    `mapping`: for a field the heading of its column ("" : no column; "#3": the third).
+    `header_line`: the line, from 1, that holds the headings. `hidden`: "include" or "skip" an Excel
+    sheet's hidden rows.
     """
 
     delimiter: str = ""

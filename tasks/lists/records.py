@@ -1,4 +1,6 @@
-"""The readers hand on raw records of a list, not yet checked; what all readers have in common is here."""
+"""The readers hand on raw records of a list, not yet checked; what all readers have in common is
+here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from tasks.rows.row import BadRow
 class RawRecord(NamedTuple):
     """One record as it stood in the file: `values` by field name, only those that were given.
 
-    `number` counts records from 1, `line` is the physical line the record begins on. A named tuple for speed, as `tasks.rows.row` has.
+    `number` counts records from 1, `line` is the physical line the record begins on. A named tuple
+    for speed, as `tasks.rows.row` has.
     """
 
     number: int
@@ -31,9 +34,9 @@ class RawRecord(NamedTuple):
 class FileLine(NamedTuple):
     """One record of a file as it stands there, whether it is a guest's or not.
 
-    `number` is the guest's as in `RawRecord`, None where it is no guest's: an empty line, or one that was left out for being hidden
-    (`is_hidden`). `is_bad`: no record for `RawRecord`. `is_long`: one without its cells beyond the headings. `found` is what a line of
-    JSONL holds.
+    `number` is the guest's as in `RawRecord`, None where it is no guest's: an empty line, or one
+    that was left out for being hidden (`is_hidden`). `is_bad`: no record for `RawRecord`.
+    `is_long`: one without its cells beyond the headings. `found` is what a line of JSONL holds.
     """
 
     line: int
@@ -50,12 +53,16 @@ class FileLine(NamedTuple):
 
 
 class RecordReader(Protocol):
-    """A format. Iterating yields each record once; a record that is no record is a `BadRow`; raises `InputError`."""
+    """A format. Iterating yields each record once; a record that is no record is a `BadRow`; raises
+    `InputError`.
+    """
 
     def __iter__(self) -> Iterator[RawRecord | BadRow]: ...
 
     def lines(self) -> Iterator[FileLine]:
-        """Yield, instead of the records, everything below the headings as it stands; the guests' numbers are the same."""
+        """Yield, instead of the records, everything below the headings as it stands; the guests'
+        numbers are the same.
+        """
         ...
 
     @property
@@ -90,7 +97,9 @@ class RecordReader(Protocol):
 
     @property
     def is_whole(self) -> bool:
-        """Whether no record had cells beyond the headings that were left out; certain when everything has been read."""
+        """Whether no record had cells beyond the headings that were left out; certain when
+        everything has been read.
+        """
         ...
 
     @property
@@ -107,12 +116,16 @@ class WithColumns:
     options: ListOptions
     top: Sequence[Sequence[str]]
     surplus: int = 0
-    """Records read without their cells beyond the headings; `first_surplus` is the line of the first."""
+    """Records read without their cells beyond the headings; `first_surplus` is the line of the
+    first.
+    """
     first_surplus: int = 0
 
     @property
     def wanted(self) -> list[tuple[int, str]]:
-        """The columns that are read: where each stands, and its field. One at least: the address."""
+        """The columns that are read: where each stands, and its field. One at least: the
+        address.
+        """
         return [(index, field) for index, field in enumerate(self.columns.fields) if field is not None]
 
     @property
@@ -141,13 +154,17 @@ class WithColumns:
         return self.columns.is_only_one
 
     def check_rivals(self, cells: Sequence[str], line: int) -> None:
-        """Raise `Ambiguity` where a row's address stands in another column than the one that was chosen for its cells."""
+        """Raise `Ambiguity` where a row's address stands in another column than the one that was
+        chosen for its cells.
+        """
         rival = find_rival(cells, self.columns.fields.index("email"), self.columns.rivals)
         if rival is not None:
             raise ask_again(self.columns, rival, self.top[-1], self.name.rstrip(","), self.options, line)
 
     def is_in_place(self, cells: Sequence[str]) -> bool:
-        """Tell whether a record with cells beyond the headings can be read all the same: its address is in its column, and nowhere else."""
+        """Tell whether a record with cells beyond the headings can be read all the same: its
+        address is in its column, and nowhere else.
+        """
         if sum("@" in cell for cell in cells) != 1:
             return False
         return any(
@@ -160,7 +177,9 @@ class WithColumns:
         self.surplus += 1
 
     def describe_surplus(self, sign: str) -> list[str]:
-        """Return the one warning about records with cells beyond the headings, if there were any; `sign` is what separates cells."""
+        """Return the one warning about records with cells beyond the headings, if there were any;
+        `sign` is what separates cells.
+        """
         if not self.surplus:
             return []
         one = self.surplus == 1
@@ -172,9 +191,11 @@ class WithColumns:
 
 
 def read_cells(cells: Sequence[str], wanted: Sequence[tuple[int, str]]) -> dict[str, Any]:
-    """Return what the cells of a record hold, by field: trimmed, escapes undone, empty ones left out.
+    """Return what the cells of a record hold, by field: trimmed, escapes undone, empty ones left
+    out.
 
-    `wanted` must not reach beyond the cells (`find_present`): a test here would cost every cell of a million rows.
+    `wanted` must not reach beyond the cells (`find_present`): a test here would cost every cell of
+    a million rows.
     """
     values = {}
     for index, field in wanted:
@@ -189,5 +210,7 @@ def read_cells(cells: Sequence[str], wanted: Sequence[tuple[int, str]]) -> dict[
 
 
 def find_present(wanted: Sequence[tuple[int, str]], size: int) -> list[tuple[int, str]]:
-    """Return the columns that a short record of `size` cells has; trailing cells may be left out."""
+    """Return the columns that a short record of `size` cells has; trailing cells may be left
+    out.
+    """
     return [(index, field) for index, field in wanted if index < size]

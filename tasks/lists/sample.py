@@ -1,6 +1,8 @@
-"""The plan shows three rows of a list, by which one sees at a glance that the list was read as it was meant.
+"""The plan shows three rows of a list, by which one sees at a glance that the list was read as it
+was meant.
 
-Names that are not ASCII come first: they are what a wrong encoding spoils. Then the first rows, where a wrong column shows.
+Names that are not ASCII come first: they are what a wrong encoding spoils. Then the first rows,
+where a wrong column shows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The bytes of a list become physical lines of text, a block at a time: however long list or line, memory is bounded.
+"""The bytes of a list become physical lines of text, a block at a time: however long list or line,
+memory is bounded.
 
-The encoding is recognised on the way: as long as everything is ASCII it may still be UTF-8 or Windows-1252, and the first other
-character decides. Lines keep their ends (`\\n`, `\\r\\n` or a lone `\\r`), which is what the csv module wants.
+The encoding is recognised on the way: as long as everything is ASCII it may still be UTF-8 or
+Windows-1252, and the first other character decides. Lines keep their ends (`\\n`, `\\r\\n` or a
+lone `\\r`), which is what the csv module wants.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from tasks.lists.encodings import (
 from tasks.lists.options import ListOptions
 
 MAX_LINE_BYTES: Final = 1_000_000
-"""The longest line, and about the longest record, that is read; a row with every field full is some 20 kB."""
+"""The longest line, and about the longest record, that is read; a row with every field full is some
+20 kB.
+"""
 
 BLOCK_BYTES: Final = 1 << 18
 """Read at a time; larger ones are not faster, smaller ones are slower."""
@@ -40,7 +44,10 @@ _FOREIGN: Final = (  # how files begin that people take for a CSV
     (b"\x1f\x8b", "is compressed with gzip; unpack it first"),
     (
         b"BEGIN:VC",
-        "is a vCard file, as Apple's Contacts export them; drag the contacts into Numbers there, and export that as CSV",
+        (
+            "is a vCard file, as Apple's Contacts export them; drag the contacts into Numbers there, and export that"
+            " as CSV"
+        ),
     ),
 )
 _LONGEST_MARK: Final = max(len(mark) for mark, _ in _FOREIGN)
@@ -53,10 +60,12 @@ class RecordTooLong(InputError):
 class TextLines:
     """The lines of one source, in one pass.
 
-    `head` is the first character that is not blank ("" in an empty source), so that a caller can tell formats apart before the
-    first line is taken; leading blank lines are passed over and counted in `skipped`. A caller that joins lines into records
-    sets `pending_bytes` to 0 after each, so that a record that never ends is noticed. `plain` is true while the block that the
-    last lines came from holds nothing but ASCII. Raises `InputError`, `Ambiguity` for an encoding that nobody can be sure of.
+    `head` is the first character that is not blank ("" in an empty source), so that a caller can
+    tell formats apart before the first line is taken; leading blank lines are passed over and
+    counted in `skipped`. A caller that joins lines into records sets `pending_bytes` to 0 after
+    each, so that a record that never ends is noticed. `plain` is true while the block that the last
+    lines came from holds nothing but ASCII. Raises `InputError`, `Ambiguity` for an encoding that
+    nobody can be sure of.
     """
 
     __slots__ = (
@@ -106,7 +115,9 @@ class TextLines:
         return self._told or self._encoding or "utf-8"
 
     def peek(self) -> str:
-        """Return the beginning of the text, some sixty lines or all of it; it is iterated over all the same."""
+        """Return the beginning of the text, some sixty lines or all of it; it is iterated over all
+        the same.
+        """
         while len(self._first) < _PEEK_CHARACTERS and _count_lines(self._first.encode()) < _PEEK_LINES:
             piece = next(self._pieces, None)
             if piece is None:
@@ -142,8 +153,8 @@ class TextLines:
         for block in self._read_blocks():
             if b"\0" in block:
                 raise InputError(
-                    f"{self.name} is not a text file (it has zero bytes); the list must be a CSV, Excel or JSONL file. Text that is "
-                    "UTF-16 without a mark is read with --encoding utf-16-le."
+                    f"{self.name} is not a text file (it has zero bytes); the list must be a CSV, Excel or JSONL file."
+                    " Text that is UTF-16 without a mark is read with --encoding utf-16-le."
                 )
             if cut := _end_of_lines(block):
                 piece = bytes(carry) + block[:cut] if carry else block[:cut]
@@ -159,7 +170,9 @@ class TextLines:
             yield bytes(carry)
 
     def _read_blocks(self) -> Iterator[bytes]:
-        """Yield the source as it comes, as UTF-8 or Windows-1252, without the mark at its beginning."""
+        """Yield the source as it comes, as UTF-8 or Windows-1252, without the mark at its
+        beginning.
+        """
         source = Prefixed(b"", self._source)
         start = b""
         try:
@@ -202,12 +215,14 @@ class TextLines:
         return text
 
     def _decode_other(self, piece: bytes, at: int) -> str:
-        """Decode the first piece that is no UTF-8. Raises `InputError` where UTF-8 came before, or was promised."""
+        """Decode the first piece that is no UTF-8. Raises `InputError` where UTF-8 came before, or
+        was promised.
+        """
         if self._encoding or self._told or not piece[:at].isascii():
             where = describe_place(piece, at, self._lines_before + 1)
             raise InputError(
-                f"{self.name} is not {describe_encoding(self.encoding)} text in {where}: two encodings were mixed, or something was "
-                "cut off; save the list as “CSV UTF-8”."
+                f"{self.name} is not {describe_encoding(self.encoding)} text in {where}: two encodings were mixed, or"
+                " something was cut off; save the list as “CSV UTF-8”."
             )
         text = decode_windows(piece, self.name, self._lines_before + 1, self._options)
         self._encoding = WINDOWS
@@ -223,7 +238,8 @@ class TextLines:
 def _end_of_lines(block: bytes) -> int:
     """Return where the last line that is complete ends, 0 if there is none."""
     cut = block.rfind(b"\n") + 1
-    # Classic Mac files have no line feed; a `\r` at the very end may be the first half of `\r\n` and has to wait.
+    # Classic Mac files have no line feed; a `\r` at the very end may be the first half of `\r\n`
+    # and has to wait.
     return cut or block.rfind(b"\r", 0, len(block) - 1) + 1
 
 

@@ -1,4 +1,6 @@
-"""The dispatcher has two tasks: run an offered chunk, look up rows in doubt. Their messages hold names and numbers, never a row."""
+"""The dispatcher has two tasks: run an offered chunk, look up rows in doubt. Their messages hold
+names and numbers, never a row.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from worker.process.runtime import runtime
 
 @app.task(name="usher.run_chunk", bind=True, acks_late=False)
 def run_chunk(self: Any, /, job: str, chunk: int, connection: str, *, fence: int, lane: str) -> dict[str, Any]:
-    """Run a chunk as far as it goes, and what is offered of its job next. Delivered late or twice it does nothing: the fence is spent."""
+    """Run a chunk as far as it goes, and what is offered of its job next. Delivered late or twice
+    it does nothing: the fence is spent.
+    """
     try:
         with bound(task_id=self.request.id):
             ticket = Ticket(job, chunk, fence, connection, Lane(lane))

@@ -1,7 +1,9 @@
-"""Producers ask for one guest, whom somebody waits for, or for a list of up to 1,000. `docs/producers.md` is the contract.
+"""Producers ask for one guest, whom somebody waits for, or for a list of up to 1,000.
+`docs/producers.md` is the contract.
 
-The job's id follows from the Celery task's id (or from `key`), so the same message twice is the same job. A message that cannot be
-accepted is answered with a refusal; only its rows' entry into the ledger makes them accepted, and with it the message is done.
+The job's id follows from the Celery task's id (or from `key`), so the same message twice is the
+same job. A message that cannot be accepted is answered with a refusal; only its rows' entry into
+the ledger makes them accepted, and with it the message is done.
 """
 
 from __future__ import annotations
@@ -41,8 +43,9 @@ _LOADED_ELSEWHERE_S = 0.5
 def invite_guest(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Invite one guest ahead of bulk work: `invite_guest(connection, email, wait_s=30, **fields)`.
 
-    Returns the outcome (`{"status": "invited", "job", "row", "user_id", …}`); after `wait_s` seconds without one `{"status":
-    "pending", "job", "row", "why"}`, and the row goes on by itself; `{"status": "refused", "errors": […]}` when nothing was accepted.
+    Returns the outcome (`{"status": "invited", "job", "row", "user_id", …}`); after `wait_s`
+    seconds without one `{"status": "pending", "job", "row", "why"}`, and the row goes on by itself;
+    `{"status": "refused", "errors": […]}` when nothing was accepted.
     """
     task_id = str(self.request.id)
 
@@ -61,10 +64,11 @@ def invite_guest(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
 
 @app.task(name="usher.invite_guests", bind=True, ignore_result=False, acks_late=True)
 def invite_guests(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Invite a list: `invite_guests(connection, rows, key=None, **defaults)`, up to 1,000 rows (dicts of fields).
+    """Invite a list: `invite_guests(connection, rows, key=None, **defaults)`, up to 1,000 rows
+    (dicts of fields).
 
-    Returns `{"job": id, "state", "rows", "invited", …}` at once; an invalid row ends `failed` (`invalid_row`) while the others go.
-    The same `key` on the same connection is the same job.
+    Returns `{"job": id, "state", "rows", "invited", …}` at once; an invalid row ends `failed`
+    (`invalid_row`) while the others go. The same `key` on the same connection is the same job.
     """
     try:
         return answer(
@@ -75,14 +79,18 @@ def invite_guests(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
 
 
 def _submitter(request: Any) -> dict[str, str]:
-    """Return what is kept of who sent a message: its task id, and the host that Celery names as its origin ("gen4711@host")."""
+    """Return what is kept of who sent a message: its task id, and the host that Celery names as its
+    origin ("gen4711@host").
+    """
     host = str(getattr(request, "origin", None) or "").rpartition("@")[2]
     told = {"by": "producer", "task": str(request.id)}
     return told | {"host": host} if host and plain_word(host) == host else told
 
 
 async def _accept_guest(services: Services, info: dict[str, str], args: Any, kwargs: Any) -> tuple[str, str, float]:
-    """Put one guest into the ledger. Returns the connection's name, the job and how long to wait for it."""
+    """Put one guest into the ledger. Returns the connection's name, the job and how long to wait
+    for it.
+    """
     given = read_arguments("usher.invite_guest", args, kwargs)
     connection = _connection(services, take_text(given, "connection"))
     wait_s = take_number(given, "wait_s", 30.0, most=MOST_WAIT_S)
@@ -97,7 +105,9 @@ async def _accept_guest(services: Services, info: dict[str, str], args: Any, kwa
 
 
 async def _await_guest(parts: Parts, connection: str, job: str, wait_s: float) -> dict[str, Any]:
-    """Send it from here, and wait: as long as Microsoft's answer is awaited, and longer while there is a place to wait in."""
+    """Send it from here, and wait: as long as Microsoft's answer is awaited, and longer while there
+    is a place to wait in.
+    """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + wait_s
     if wait_s == 0 and (outcome := await _look(parts.services, job))["status"] != "pending":
@@ -199,13 +209,16 @@ async def _load(
         view = await services.jobs.view(job)
         return view is None or view.state is not JobState.LOADING
 
-    # False: another worker loads the same message, or died doing so; then it is loaded anew here after a minute.
+    # False: another worker loads the same message, or died doing so; then it is loaded anew here
+    # after a minute.
     while not await keep_trying(load, _ACCEPT_FOR_S):  # noqa: ASYNC110 - the other worker is another process
         await asyncio.sleep(_LOADED_ELSEWHERE_S)
 
 
 def _storable(row: BadRow) -> BadRow:
-    """JSON can spell half a surrogate pair, which nothing can store; what is echoed of a bad row loses it."""
+    """JSON can spell half a surrogate pair, which nothing can store; what is echoed of a bad row
+    loses it.
+    """
     echoed = {name: getattr(row, name).encode(errors="replace").decode() for name in ("email", "display_name", "ref")}
     return row._replace(**echoed)
 

@@ -32,7 +32,8 @@ def job(*args: Any, **kwargs: Any) -> dict[str, Any]:
 
 @app.task(name="usher.results", ignore_result=False)
 def results(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Return rows of a job as they stand: `results(id, after=0, limit=500)`; ids and verdicts, never an address or a link.
+    """Return rows of a job as they stand: `results(id, after=0, limit=500)`; ids and verdicts,
+    never an address or a link.
 
     `next` is the `after` of the next call, absent when these were the last.
     """
@@ -50,7 +51,9 @@ def results(*args: Any, **kwargs: Any) -> dict[str, Any]:
 
 @app.task(name="usher.cancel", ignore_result=False)
 def cancel(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Cancel a job: `cancel(id)`. Rows not yet sent are cancelled; rows on the wire end as what they are."""
+    """Cancel a job: `cancel(id)`. Rows not yet sent are cancelled; rows on the wire end as what
+    they are.
+    """
 
     def work() -> dict[str, Any]:
         given = read_arguments("usher.cancel", args, kwargs)
@@ -63,7 +66,9 @@ def cancel(*args: Any, **kwargs: Any) -> dict[str, Any]:
 
 @app.task(name="usher.check", ignore_result=False)
 def check(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Check a connection from where the workers are: `check(connection)` → `{"ok": bool, "findings": [{"ok", "what"}, …]}`."""
+    """Check a connection from where the workers are: `check(connection)` → `{"ok": bool,
+    "findings": [{"ok", "what"}, …]}`.
+    """
 
     def work() -> dict[str, Any]:
         given = read_arguments("usher.check", args, kwargs)

@@ -1,6 +1,8 @@
-"""A producer's message is refused with a result that says why, never with an exception and never in silence.
+"""A producer's message is refused with a result that says why, never with an exception and never in
+silence.
 
-A refusal repeats nothing but plain words of what was sent: producers mix up arguments, and results carry no address.
+A refusal repeats nothing but plain words of what was sent: producers mix up arguments, and results
+carry no address.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from worker.store.client import OUTAGE
 log = logging.getLogger(__name__)
 
 WIRE_VERSION = 1
-"""Version of the producers' contract (`docs/producers.md`). A message may name the one it speaks as `version`."""
+"""Version of the producers' contract (`docs/producers.md`). A message may name the one it speaks as
+`version`.
+"""
 TAKES: Mapping[str, tuple[str, ...]] = {
     "usher.invite_guest": ("connection", "email", "wait_s"),
     "usher.invite_guests": ("connection", "rows", "key"),
@@ -53,7 +57,8 @@ class Refused(Exception):
 def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Do a task's work; whatever goes wrong becomes its result.
 
-    Only Redis being away does not (there would be nowhere to put a result): the message goes back to its queue.
+    Only Redis being away does not (there would be nowhere to put a result): the message goes back
+    to its queue.
     """
     try:
         return work()
@@ -74,15 +79,17 @@ def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def read_arguments(task: str, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Join positional and named arguments as Python would, but refuse in words; checks the wire version. Raises `Refused`."""
+    """Join positional and named arguments as Python would, but refuse in words; checks the wire
+    version. Raises `Refused`.
+    """
     names, given, values = TAKES[task], dict(kwargs), list(args)
     version = given.pop("version", WIRE_VERSION)
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise Refused(f"version must be a whole number; this worker understands {WIRE_VERSION}. Nothing was accepted.")
     if version > WIRE_VERSION:
         raise Refused(
-            f"This message speaks a newer version of the contract than this worker, which understands {WIRE_VERSION}; nothing was "
-            "accepted: whoever runs usher upgrades its workers."
+            f"This message speaks a newer version of the contract than this worker, which understands {WIRE_VERSION};"
+            " nothing was accepted: whoever runs usher upgrades its workers."
         )
     if len(values) > len(names):
         raise Refused(f"Too many arguments: this task takes {', '.join(names)} in this order, and the rest by name.")

@@ -1,4 +1,6 @@
-"""Files are written whole or not at all, for their owner alone (0600): results hold addresses and redeem links."""
+"""Files are written whole or not at all, for their owner alone (0600): results hold addresses and
+redeem links.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ from tasks.errors import OutputError
 
 
 def save_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], int]) -> int:
-    """Have `write` fill a file and return what it returns. An existing file keeps its content until the new one is complete.
+    """Have `write` fill a file and return what it returns. An existing file keeps its content until
+    the new one is complete.
 
-    A device or a pipe is written to directly. Raises `OutputError` where the file cannot be written; what else `write` raises passes.
+    A device or a pipe is written to directly. Raises `OutputError` where the file cannot be
+    written; what else `write` raises passes.
     """
     with _reporting(path):
         target = Path(path).resolve()  # a link goes on pointing at the results
@@ -46,7 +50,9 @@ def save_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], int]) 
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise `OutputError` where a file could not be written, before anybody waits for what is to stand in it."""
+    """Raise `OutputError` where a file could not be written, before anybody waits for what is to
+    stand in it.
+    """
     with _reporting(path):
         target = Path(path).resolve()
         if not target.exists() or target.is_file():
@@ -54,7 +60,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 class _Reporting(io.RawIOBase):
-    """Writes to a file and turns only the file's errors into ours: a lost Redis behind the outcomes is an OSError, too."""
+    """Writes to a file and turns only the file's errors into ours: a lost Redis behind the outcomes
+    is an OSError, too.
+    """
 
     def __init__(self, stream: IO[bytes], path: str | os.PathLike[str]) -> None:
         super().__init__()

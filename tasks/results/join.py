@@ -1,8 +1,9 @@
-"""Outcomes, or what would become of each row, are written beside the admin's own list: every line and column in its order.
+"""Outcomes, or what would become of each row, are written beside the admin's own list: every line
+and column in its order.
 
-Which outcome belongs to which line is told by their order, which is the list's own, and checked by the address. Where the two do not
-agree (the list was sorted or edited since, the job was a retry of some rows) the address alone decides. Outcomes of an earlier run in
-the list are replaced.
+Which outcome belongs to which line is told by their order, which is the list's own, and checked by
+the address. Where the two do not agree (the list was sorted or edited since, the job was a retry of
+some rows) the address alone decides. Outcomes of an earlier run in the list are replaced.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Matcher(Protocol):
     """Finds a line's outcome."""
 
     def take(self, number: int, email: str) -> Mapping[str, Any] | None:
-        """Return the outcome of the next guest of the list, None where the job has none. Raises `NotInOrder`."""
+        """Return the outcome of the next guest of the list, None where the job has none. Raises
+        `NotInOrder`.
+        """
         ...
 
     def finish(self) -> int:
@@ -80,7 +83,9 @@ class ByAddress:
         return waiting.popleft()
 
     def finish(self) -> int:
-        """As in `Matcher`; raises `OutputError` where the list and the job have nobody in common."""
+        """As in `Matcher`; raises `OutputError` where the list and the job have nobody in
+        common.
+        """
         if not self._found:
             raise OutputError("None of the list's addresses is in the job: this is another list.")
         return sum(map(len, self._by_key.values()))
@@ -90,8 +95,8 @@ class ByAddress:
 class Joined:
     """A list and where its outcomes come from.
 
-    `only`: the outcomes wanted; what is no guest's line is left out then. After writing: `left_over` outcomes that have no
-    line in the list, and how many guests were written.
+    `only`: the outcomes wanted; what is no guest's line is left out then. After writing:
+    `left_over` outcomes that have no line in the list, and how many guests were written.
     """
 
     guests: GuestList
@@ -102,7 +107,9 @@ class Joined:
     guests_written: int = 0
 
     def table(self, width: int) -> Table:
-        """Return the list with the outcome columns from column `width` (counted from 0) on; for CSV and Excel lists."""
+        """Return the list with the outcome columns from column `width` (counted from 0) on; for CSV
+        and Excel lists.
+        """
         before = find_earlier(self.guests, self.columns)
         top = [_own(cells, before) for cells in self.guests.reader.top]
         top[-1] = [*_padded(top[-1], width), *self.columns]
@@ -129,14 +136,16 @@ class Joined:
             if line.number is None:
                 yield TableRow("", own)
             else:
-                # Cells beyond the headings stay beyond all headings, so that the row is read again as it was.
+                # Cells beyond the headings stay beyond all headings, so that the row is read again
+                # as it was.
                 beyond = own[width : _used(own)]
                 yield TableRow(email, [*_padded(own, width), *outcome_cells(outcome or {}, self.columns), *beyond])
 
     def _lines(self) -> Iterator[tuple[FileLine, str, Mapping[str, Any] | None]]:
         for line in self.guests.reader.lines():
             if line.number is None:
-                # What was hidden in a workbook and left out would be a guest where nothing can be hidden.
+                # What was hidden in a workbook and left out would be a guest where nothing can be
+                # hidden.
                 if not self.only and not line.is_hidden:
                     yield line, "", None
                 continue
@@ -149,13 +158,17 @@ class Joined:
 
 
 def find_earlier(guests: GuestList, columns: Sequence[str]) -> range:
-    """Return where a list has these columns from an earlier run, to be replaced; an empty range where it has none."""
+    """Return where a list has these columns from an earlier run, to be replaced; an empty range
+    where it has none.
+    """
     start = find_side_by_side(guests.reader.top[-1], columns) if guests.reader.top else None
     return range(0) if start is None else range(start, start + len(columns))
 
 
 def find_width(guests: GuestList, columns: Sequence[str] = JOINED_COLUMNS) -> int:
-    """Read a list to its end and return how many columns its headings and guests use, without those of an earlier run."""
+    """Read a list to its end and return how many columns its headings and guests use, without those
+    of an earlier run.
+    """
     reader, before = guests.reader, find_earlier(guests, columns)
     width = _used(_own(reader.top[-1], before))
     for line in reader.lines():
@@ -165,7 +178,9 @@ def find_width(guests: GuestList, columns: Sequence[str] = JOINED_COLUMNS) -> in
 
 
 def match_and_write(make: Callable[[Matcher], int], outcomes: Callable[[], Outcomes]) -> int:
-    """Have `make` write with the outcomes in order, and once more by address where the order is another."""
+    """Have `make` write with the outcomes in order, and once more by address where the order is
+    another.
+    """
     try:
         return make(InOrder(outcomes()))
     except NotInOrder:
@@ -173,7 +188,9 @@ def match_and_write(make: Callable[[Matcher], int], outcomes: Callable[[], Outco
 
 
 def _address_of(line: FileLine) -> str:
-    """Return what the job has for this line's address: that of a good row as it is sent, that of a bad one as it stood."""
+    """Return what the job has for this line's address: that of a good row as it is sent, that of a
+    bad one as it stood.
+    """
     values = dict(line.values)
     if not line.is_bad:
         row = validate_record(values, line.number or 0, line.line)

@@ -1,4 +1,6 @@
-"""Results become an Excel workbook: a new one, or the admin's own with the outcomes beside its rows."""
+"""Results become an Excel workbook: a new one, or the admin's own with the outcomes beside its
+rows.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,16 @@ from tasks.lists.excel.workbook import Workbook
 from tasks.results.table import Cell, Table
 
 MOST_EDITED: Final = 200_000
-"""Cells up to which the workbook itself is filled in: in openpyxl's memory each takes some 500 bytes, and nothing of a workbook may cost
-more than 150 MB. Beyond that a new workbook gets its values."""
+"""Cells up to which the workbook itself is filled in: in openpyxl's memory each takes some 500
+bytes, and nothing of a workbook may cost more than 150 MB. Beyond that a new workbook gets its
+values.
+"""
 _MOST_SHEETS: Final = 24 << 20  # bytes of the sheets' XML
 _MOST_BESIDE: Final = 4 << 20  # bytes of everything else, formats and pictures included
 
 _NO_LIBRARY: Final = (
-    "Excel files need what usher was installed without: whoever installed it adds the extra xlsx (pip install 'entra-usher[xlsx]'); "
-    "--format csv needs nothing."
+    "Excel files need what usher was installed without: whoever installed it adds the extra xlsx (pip install"
+    " 'entra-usher[xlsx]'); --format csv needs nothing."
 )
 _NOT_IN_XML: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST: Final = 32_767  # characters in a cell: the page named in `tasks/lists/excel/workbook.py`
@@ -28,7 +32,9 @@ _WIDTHS: Final = {"email": 34, "display_name": 24, "error_message": 60, "redeem_
 
 
 def write_workbook(table: Table, stream: IO[bytes]) -> int:
-    """Write a table as a workbook of one sheet; returns the number of its rows. Raises `OutputError`."""
+    """Write a table as a workbook of one sheet; returns the number of its rows. Raises
+    `OutputError`.
+    """
     try:
         from openpyxl import Workbook as NewWorkbook
     except ImportError:
@@ -91,10 +97,12 @@ def fill_in(
     *,
     macros: bool = False,
 ) -> int:
-    """Write the admin's own workbook with outcomes in it; returns the number of rows that got one. Raises `InputError`.
+    """Write the admin's own workbook with outcomes in it; returns the number of rows that got one.
+    Raises `InputError`.
 
-    `headings`: the row (from 1), the first column (from 1) and the texts of the new headings; `outcomes` gives cells by row. What the
-    cells and sheets hold besides, formulas and formats included, stays as openpyxl knows it.
+    `headings`: the row (from 1), the first column (from 1) and the texts of the new headings;
+    `outcomes` gives cells by row. What the cells and sheets hold besides, formulas and formats
+    included, stays as openpyxl knows it.
     """
     from openpyxl import load_workbook
 
@@ -113,7 +121,9 @@ def fill_in(
 
 
 def _value(cell: Cell) -> Cell | None:
-    """Return what openpyxl may write: nothing that begins like a formula comes here, all text having been escaped or being a heading."""
+    """Return what openpyxl may write: nothing that begins like a formula comes here, all text
+    having been escaped or being a heading.
+    """
     if not isinstance(cell, str):
         return cell
     return _NOT_IN_XML.sub("\ufffd", cell)[:_LONGEST] or None

@@ -1,8 +1,9 @@
 """Write how the rows ended: CSV for people, JSONL for programs, a row at a time.
 
-Both hold the same columns in the same order, and both can be fed back into `usher invite`. CSV lines end in `\\n`, not in RFC
-4180's `\\r\\n`: every spreadsheet reads both, while `cut`, `awk` and `diff` would find a `\\r` in the last column. A list with its
-outcomes beside it (`join.py`) is written by the same hands, in the list's own way.
+Both hold the same columns in the same order, and both can be fed back into `usher invite`. CSV
+lines end in `\\n`, not in RFC 4180's `\\r\\n`: every spreadsheet reads both, while `cut`, `awk` and
+`diff` would find a `\\r` in the last column. A list with its outcomes beside it (`join.py`) is
+written by the same hands, in the list's own way.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ class TableRow(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What is written as CSV or as a sheet: the lines on top, the last of them headings, and a line a guest."""
+    """What is written as CSV or as a sheet: the lines on top, the last of them headings, and a line
+    a guest.
+    """
 
     top: Sequence[Sequence[Cell]]
     rows: Iterable[TableRow]
 
 
 def results_table(outcomes: Iterable[Mapping[str, Any]]) -> Table:
-    """Return a job's results as a table. Text that a spreadsheet would run as a formula is escaped (`tasks.rows.escaping`).
+    """Return a job's results as a table. Text that a spreadsheet would run as a formula is escaped
+    (`tasks.rows.escaping`).
 
     Missing and None become empty cells; other keys than the fixed columns are left out.
     """
@@ -55,7 +59,8 @@ def write_table(table: Table, sink: TextSink, style: CsvStyle = PLAIN) -> int:
     """Write a table as CSV; return the number of its rows."""
     if style.mark:
         sink.write("\ufeff")
-    # csv.writer quotes a cell for a `\r` only where lines end in `\r\n`, so it is told so, and its line ends are changed.
+    # csv.writer quotes a cell for a `\r` only where lines end in `\r\n`, so it is told so, and its
+    # line ends are changed.
     target = sink if style.line_end == "\r\n" else _LineEnds(sink, style.line_end)
     writer = csv.writer(target, lineterminator="\r\n", delimiter=style.delimiter)
     writer.writerows(table.top)
@@ -72,7 +77,9 @@ def write_csv(outcomes: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
 
 
 def write_jsonl(outcomes: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
-    """Write one JSON object per outcome with every column, None as null; return the number of outcomes."""
+    """Write one JSON object per outcome with every column, None as null; return the number of
+    outcomes.
+    """
     return write_objects(({column: outcome.get(column) for column in RESULT_COLUMNS} for outcome in outcomes), sink)
 
 
@@ -104,7 +111,9 @@ def as_text(stream: IO[bytes], encoding: str = "utf-8") -> Iterator[TextSink]:
 
 
 class _LineEnds:
-    """Passes each record on with another end in place of its `\\r\\n`; csv.writer makes one call a record."""
+    """Passes each record on with another end in place of its `\\r\\n`; csv.writer makes one call a
+    record.
+    """
 
     __slots__ = ("_end", "_write")
 

@@ -1,4 +1,5 @@
-"""A job's results, or what a dry run foresees, are written in the form that was asked for: which format, beside which list.
+"""A job's results, or what a dry run foresees, are written in the form that was asked for: which
+format, beside which list.
 
 Everything here is plain and synchronous: `fetch` gives the outcomes, as often as they are needed.
 """
@@ -35,9 +36,11 @@ Fetch = Callable[[], Iterable[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be written. `format`: "csv", "jsonl", "xlsx", or "" for what fits. `output` None: standard output.
+    """What is to be written. `format`: "csv", "jsonl", "xlsx", or "" for what fits. `output` None:
+    standard output.
 
-    `join`: the admin's own list, with how it is read; or `reopen` opens it. `columns`: what is put beside it.
+    `join`: the admin's own list, with how it is read; or `reopen` opens it. `columns`: what is put
+    beside it.
     """
 
     format: str = ""
@@ -59,7 +62,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How contents become bytes; a content is a line's cells, or for JSONL an object. `top`: the lines above them."""
+    """How contents become bytes; a content is a line's cells, or for JSONL an object. `top`: the
+    lines above them.
+    """
 
     format: str
     style: CsvStyle = PLAIN
@@ -89,7 +94,9 @@ def write_results(wanted: Wanted, fetch: Fetch) -> Written:
 
 
 def write_rows(output: Path, columns: Sequence[str], outcomes: Iterable[Mapping[str, Any]]) -> Written:
-    """Write outcomes that have these columns to a file, in the format that its name ends in, else as CSV. Raises `OutputError`."""
+    """Write outcomes that have these columns to a file, in the format that its name ends in, else
+    as CSV. Raises `OutputError`.
+    """
     wanted = Wanted(output=output)
     form = _Form(_by_name(wanted) or "csv", PLAIN, [columns])
     if form.format == "jsonl":
@@ -149,7 +156,8 @@ def _put(wanted: Wanted, form: _Form, pairs: Iterable[tuple[str, Any]]) -> Writt
     """Write to where it was wanted."""
     if wanted.output is not None:
         return Written(save_whole(wanted.output, lambda stream: form.write(pairs, stream)))
-    # Whole or not at all here, too: a list that turns out to be another one leaves nothing half-written in a pipe.
+    # Whole or not at all here, too: a list that turns out to be another one leaves nothing
+    # half-written in a pipe.
     with tempfile.TemporaryFile() as file:
         rows = form.write(pairs, file)
         file.seek(0)

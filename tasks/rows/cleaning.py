@@ -1,7 +1,8 @@
-"""Cells are freed of what sticks to text copied from a page or a mail: no-break spaces, invisible marks, `mailto:`, a name.
+"""Cells are freed of what sticks to text copied from a page or a mail: no-break spaces, invisible
+marks, `mailto:`, a name.
 
-Only what cannot have been meant is taken away, and an address that is none after all is reported as it stood. An optional cell that
-cannot be used is left out, so that it costs no guest.
+Only what cannot have been meant is taken away, and an address that is none after all is reported as
+it stood. An optional cell that cannot be used is left out, so that it costs no guest.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from tasks.rows.mail_syntax import NotAnAddress, parse_address
 from tasks.rows.row import BadRow, ValidRow, validate_record
 
 LEAVABLE: Final = frozenset(FIELDS) - {"email", "send_message"}
-"""The fields whose cell is left out where it cannot be used. Not `send_message`: it may have meant no, and a mail cannot be undone."""
+"""The fields whose cell is left out where it cannot be used. Not `send_message`: it may have meant
+no, and a mail cannot be undone.
+"""
 
-# No-break spaces become spaces, in every field but the message (French typography wants them there). Joiners stay: Persian and
-# Indic names need them. Zero-width spaces, word joiners and byte order marks go, and so do marks of writing direction at the ends.
+# No-break spaces become spaces, in every field but the message (French typography wants them
+# there). Joiners stay: Persian and Indic names need them. Zero-width spaces, word joiners and byte
+# order marks go, and so do marks of writing direction at the ends.
 _SPACES: Final = dict.fromkeys(map(ord, "\u00a0\u2007\u202f"), " ")
 _NOTHING: Final = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
 _TABLE: Final = {**_SPACES, **_NOTHING}
@@ -33,7 +37,9 @@ _MAILTO: Final = re.compile(r"mailto:(?P<address>[^?\s]+)(?:\?\S*)?", re.IGNOREC
 
 
 def clean_values(values: dict[str, Any]) -> None:
-    """Clean the texts of a record that are not plain ASCII, in place; one that nothing is left of is dropped."""
+    """Clean the texts of a record that are not plain ASCII, in place; one that nothing is left of
+    is dropped.
+    """
     for field, value in list(values.items()):
         if type(value) is not str or value.isascii() or field == _KEPT:
             continue
@@ -45,7 +51,8 @@ def clean_values(values: dict[str, Any]) -> None:
 
 
 def bare_address(text: str) -> tuple[str, str]:
-    """Return the address in `mailto:a@b`, `Ann Lee <a@b>`, `<a@b>` or `a@b;`, and the name beside it, "" for none.
+    """Return the address in `mailto:a@b`, `Ann Lee <a@b>`, `<a@b>` or `a@b;`, and the name beside
+    it, "" for none.
 
     A text of another form is returned as it is.
     """
@@ -76,9 +83,11 @@ def look_again(
     defaults: Mapping[str, Any],
     leave_out: Callable[[BadRow], None] | None = None,
 ) -> ValidRow | BadRow:
-    """Return a bad row as it is, or what becomes of it once its addresses are laid bare and its useless cells are left out.
+    """Return a bad row as it is, or what becomes of it once its addresses are laid bare and its
+    useless cells are left out.
 
-    `leave_out` is told of each cell that a good row goes without. Only bad rows come here, so that a plain list pays nothing for it.
+    `leave_out` is told of each cell that a good row goes without. Only bad rows come here, so that
+    a plain list pays nothing for it.
     """
     row_or_fault, faults = _lay_bare(row, values, defaults), []
     while isinstance(row_or_fault, BadRow) and (column := row_or_fault.column) in LEAVABLE and column in values:

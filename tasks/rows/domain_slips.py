@@ -1,7 +1,9 @@
-"""A list's domains are counted; some look like a slip of the pen, some are private mail providers. Pure.
+"""A list's domains are counted; some look like a slip of the pen, some are private mail providers.
+Pure.
 
-`gmial.com` is one slip away from `gmail.com`: one character too many, too few or wrong, or two that changed places. Domains are
-compared with well-known providers, with the tenant's own domains, and with the large domains of the list itself.
+`gmial.com` is one slip away from `gmail.com`: one character too many, too few or wrong, or two that
+changed places. Domains are compared with well-known providers, with the tenant's own domains, and
+with the large domains of the list itself.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ PRIVATE_PROVIDERS: Final = frozenset(
 """Where people, not organisations, have their mail."""
 
 _SHORTEST: Final = 5
-"""Letters before the first dot below which one slip away is another real domain as often as not (gmx, web, aol)."""
+"""Letters before the first dot below which one slip away is another real domain as often as not
+(gmx, web, aol).
+"""
 _LARGE: Final = 10  # rows of a domain that a small one may be a slip of, and how many times larger it must be
 _MOST_LARGE: Final = 50
 
@@ -66,7 +70,9 @@ def _looks_like(domain: str, known: str) -> bool:
 
 
 def is_one_slip(text: str, other: str) -> bool:
-    """Tell whether one character too many, too few or wrong, or two that changed places, make one text the other."""
+    """Tell whether one character too many, too few or wrong, or two that changed places, make one
+    text the other.
+    """
     if abs(len(text) - len(other)) > 1 or text == other:
         return False
     start = 0

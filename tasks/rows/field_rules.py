@@ -1,7 +1,7 @@
 """Each field of a row has a rule: what it may hold, and the form in which it is kept.
 
-A rule takes text, or what JSON has in its place, and trims it. Its reasons complete "column …" and never repeat the cell: a
-misplaced column would put addresses into logs.
+A rule takes text, or what JSON has in its place, and trims it. Its reasons complete "column …" and
+never repeat the cell: a misplaced column would put addresses into logs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def _check_address(value: object) -> str | None:
 
 
 def _check_cc(value: object) -> str | None:
-    # Graph documents one recipient; what it does with a second is not known, so a second is refused here.
+    # Graph documents one recipient; what it does with a second is not known, so a second is refused
+    # here.
     if isinstance(value, list):
         if len(value) > 1:
             _too_many_cc()
@@ -190,4 +191,6 @@ RULES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "groups": _references(MAX_GROUPS),
     "ref": _line_of_text(MAX_REF),
 }
-"""For each field (`fields.FIELDS`) the function that returns its value, None when nothing was given, or raises `Fault`."""
+"""For each field (`fields.FIELDS`) the function that returns its value, None when nothing was
+given, or raises `Fault`.
+"""

@@ -1,4 +1,5 @@
-"""A list and its results have these words: the fields that a row may bring, the columns of a results file.
+"""A list and its results have these words: the fields that a row may bring, the columns of a
+results file.
 
 Both are fixed interfaces: scripts elsewhere depend on them to the letter.
 """
@@ -46,4 +47,6 @@ FORESEEN_COLUMNS: Final = ("would", "why")
 """What a dry run adds to its list."""
 
 OUTCOME_COLUMNS: Final = (*(column for column in RESULT_COLUMNS if column not in FIELDS), *FORESEEN_COLUMNS)
-"""What a results file, or a dry run, adds to its list: passed over in silence when such a file is fed back."""
+"""What a results file, or a dry run, adds to its list: passed over in silence when such a file is
+fed back.
+"""

@@ -1,7 +1,9 @@
-"""A text is one e-mail address, or is told in plain words why it is none; by email-validator, without DNS.
+"""A text is one e-mail address, or is told in plain words why it is none; by email-validator,
+without DNS.
 
-Reserved names that appear in every rehearsal (`.test`, `.example`) are accepted. Characters that Graph's page lists as not
-permitted, `+` among them, are left to Graph: whether it enforces the list is not known.
+Reserved names that appear in every rehearsal (`.test`, `.example`) are accepted. Characters that
+Graph's page lists as not permitted, `+` among them, are left to Graph: whether it enforces the list
+is not known.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from typing import Final
 MAX_LENGTH: Final = 254
 """Characters in an address: RFC 5321 4.5.3.1.3 less the angle brackets."""
 
-# Strictly fewer addresses than the library accepts, told apart 30 times faster; whatever does not match is asked of the
-# library. The limit of 64 characters for the whole keeps every label under its 63, and single hyphens keep `xn--` out.
+# Strictly fewer addresses than the library accepts, told apart 30 times faster; whatever does not
+# match is asked of the library. The limit of 64 characters for the whole keeps every label under
+# its 63, and single hyphens keep `xn--` out.
 _PLAIN_LIMIT: Final = 64
 _PLAIN: Final = re.compile(
     r"[A-Za-z0-9_+\-]+(?:\.[A-Za-z0-9_+\-]+)*"
@@ -23,7 +26,8 @@ _PLAIN: Final = re.compile(
 )
 _DOTS: Final = ".\u3002\uff0e\uff61"  # what IDNA reads as a dot
 
-# The library's sentences, by a fragment, as the end of "is not an e-mail address: …". Without a match its own words are kept.
+# The library's sentences, by a fragment, as the end of "is not an e-mail address: …". Without a
+# match its own words are kept.
 _REASONS: Final = (
     ("special-use or reserved", "its domain is a reserved name that gets no mail"),
     ("within a valid top-level domain", "its domain does not end in a top-level domain"),
@@ -42,13 +46,17 @@ _REASONS: Final = (
 
 
 class NotAnAddress(ValueError):
-    """A text is not one e-mail address; `str()` is the end of a sentence: "is not an e-mail address: it has no @"."""
+    """A text is not one e-mail address; `str()` is the end of a sentence: "is not an e-mail
+    address: it has no @".
+    """
 
 
 def parse_address(text: str) -> str:
-    """Return the address, spelled as it was given but in NFC; raises `NotAnAddress` with the reason.
+    """Return the address, spelled as it was given but in NFC; raises `NotAnAddress` with the
+    reason.
 
-    Wants a text without surrounding blanks. Asks no name server: whether the domain exists is not looked at.
+    Wants a text without surrounding blanks. Asks no name server: whether the domain exists is not
+    looked at.
     """
     if len(text) <= _PLAIN_LIMIT and _PLAIN.fullmatch(text):
         return text

@@ -1,10 +1,12 @@
-"""A record is checked: it becomes a `ValidRow` that can be sent, or a `BadRow` that says which column is wrong and why.
+"""A record is checked: it becomes a `ValidRow` that can be sent, or a `BadRow` that says which
+column is wrong and why.
 
-Pure and total: the same rules hold for a line of a file and for a row in a producer's message, and no value raises. A reason
-never repeats what stood in the cell (a misplaced column would put addresses into logs); it completes "column …".
+Pure and total: the same rules hold for a line of a file and for a row in a producer's message, and
+no value raises. A reason never repeats what stood in the cell (a misplaced column would put
+addresses into logs); it completes "column …".
 
-Both results are named tuples, not dataclasses: a million of them are made per list, in a third of the time. Their `repr` shows
-no guest.
+Both results are named tuples, not dataclasses: a million of them are made per list, in a third of
+the time. Their `repr` shows no guest.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ _NO_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({})
 class ValidRow(NamedTuple):
     """A row that may be sent.
 
-    `number` counts data rows from 1; `line` is the physical line it begins on, None where there was no file. `row` holds the
-    fields that were given: text, except `send_message` (bool), `sponsors` and `groups` (lists of text).
+    `number` counts data rows from 1; `line` is the physical line it begins on, None where there was
+    no file. `row` holds the fields that were given: text, except `send_message` (bool), `sponsors`
+    and `groups` (lists of text).
     """
 
     number: int
@@ -37,9 +40,11 @@ class ValidRow(NamedTuple):
 
 
 class BadRow(NamedTuple):
-    """A row that will not be sent. `column` is "" where the row as a whole is at fault; `reason` completes a sentence.
+    """A row that will not be sent. `column` is "" where the row as a whole is at fault; `reason`
+    completes a sentence.
 
-    `email`, `display_name` and `ref` are echoed as they stood, shortened, so that its owner finds the row again.
+    `email`, `display_name` and `ref` are echoed as they stood, shortened, so that its owner finds
+    the row again.
     """
 
     number: int
@@ -61,10 +66,12 @@ class BadRow(NamedTuple):
 def validate_record(
     record: object, number: int, line: int | None = None, defaults: Mapping[str, Any] = _NO_DEFAULTS
 ) -> ValidRow | BadRow:
-    """Check one record whose keys are field names (`fields.FIELDS`) and return the row, or its first fault.
+    """Check one record whose keys are field names (`fields.FIELDS`) and return the row, or its
+    first fault.
 
-    Values are text, or, from JSON, what the field is: a boolean, a list of texts. None and blank text mean "not given".
-    `defaults` (already checked: `validate_defaults`) fill what was not given. An unknown key is a fault that names it.
+    Values are text, or, from JSON, what the field is: a boolean, a list of texts. None and blank
+    text mean "not given". `defaults` (already checked: `validate_defaults`) fill what was not
+    given. An unknown key is a fault that names it.
     """
     if not isinstance(record, dict):  # from a producer's message; tested as dict because a Mapping is ten times slower
         return BadRow(number, line, "", "is not an object with fields")
@@ -88,7 +95,9 @@ def validate_record(
 
 
 def validate_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what is to hold for every row that does not say otherwise; raises `InputError` naming the field."""
+    """Check what is to hold for every row that does not say otherwise; raises `InputError` naming
+    the field.
+    """
     checked: dict[str, Any] = {}
     for name, value in defaults.items():
         check = RULES.get(name)
@@ -104,7 +113,9 @@ def validate_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_bad_row(record: Mapping[str, Any], number: int, line: int | None, column: str, reason: str) -> BadRow:
-    """Return a `BadRow` for a fault found before the fields were looked at; echoes what identifies the row."""
+    """Return a `BadRow` for a fault found before the fields were looked at; echoes what identifies
+    the row.
+    """
     return _bad(record, number, line, column, reason)
 
 

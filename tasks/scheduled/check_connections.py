@@ -1,4 +1,6 @@
-"""`check_connections`: sign in everywhere, and say whose credential is refused or ends soon, and what else somebody has to do."""
+"""`check_connections`: sign in everywhere, and say whose credential is refused or ends soon, and
+what else somebody has to do.
+"""
 
 from __future__ import annotations
 

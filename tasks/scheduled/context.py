@@ -23,7 +23,9 @@ class Context:
 
     @property
     def job(self) -> str:
-        """The job of this run: it follows from the schedule's name and the time, so a tick that fires twice is the same job."""
+        """The job of this run: it follows from the schedule's name and the time, so a tick that
+        fires twice is the same job.
+        """
         return job_id_of(Follows.RUN, self.schedule.name, self.due_ms)
 
     @property
@@ -39,7 +41,9 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a run ended: a sentence, without any address. `attention`: it did its work, and somebody has to act."""
+    """How a run ended: a sentence, without any address. `attention`: it did its work, and somebody
+    has to act.
+    """
 
     what: str
     status: Literal["ok", "attention", "failed"] = "ok"

@@ -1,6 +1,8 @@
-"""A list at an https address is fetched into a nameless file: bounded in time and size, by the environment's proxies, no redirects.
+"""A list at an https address is fetched into a nameless file: bounded in time and size, by the
+environment's proxies, no redirects.
 
-A redirect would take what stands in the address (a signature, say) to wherever it points. Messages name host and path, never the query.
+A redirect would take what stands in the address (a signature, say) to wherever it points. Messages
+name host and path, never the query.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ _PAUSE_S = 5.0
 
 
 async def fetch(url: str) -> IO[bytes]:
-    """Return the list as an open file, to be closed by the caller. Raises `InputError` with a sentence, `WayOutUnusable`."""
+    """Return the list as an open file, to be closed by the caller. Raises `InputError` with a
+    sentence, `WayOutUnusable`.
+    """
     for left in reversed(range(_TRIES)):
         file = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - handed to the caller
         try:

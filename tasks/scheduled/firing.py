@@ -1,9 +1,11 @@
-"""`usher.scheduled` fires a schedule once, however often its message comes, and writes down how that went where people look.
+"""`usher.scheduled` fires a schedule once, however often its message comes, and writes down how
+that went where people look.
 
-Whoever claims the run does it; the claim is short and renewed. Should its worker be killed, the broker delivers the message again and
-the run begins anew, with the same job id: what was started already is found, what was half loaded is loaded again. A worker that was
-frozen beyond its claim stops as soon as it sees so, and leaves the run to whoever claimed it then. It works in an event loop of its own:
-a list is read row by row, and the worker's loop has guests waiting.
+Whoever claims the run does it; the claim is short and renewed. Should its worker be killed, the
+broker delivers the message again and the run begins anew, with the same job id: what was started
+already is found, what was half loaded is loaded again. A worker that was frozen beyond its claim
+stops as soon as it sees so, and leaves the run to whoever claimed it then. It works in an event
+loop of its own: a list is read row by row, and the worker's loop has guests waiting.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ _KNOWN_WITHIN_S = 10.0  # a schedule of the file that a beat has seen and this w
 
 @app.task(name=TASK, acks_late=True)
 def scheduled(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Do what the schedule says: `scheduled(name=, due_ms=, by="beat")`. Returns its result, which `usher schedules` shows too.
+    """Do what the schedule says: `scheduled(name=, due_ms=, by="beat")`. Returns its result, which
+    `usher schedules` shows too.
 
     What cannot be a firing of the timetable's is refused, and nothing is written.
     """
@@ -79,7 +82,9 @@ async def _fire(name: Any, due_ms: Any, by: Any) -> ScheduledRun | str | None:
 
 
 async def fire(services: Services, name: str, due_ms: int, by: str) -> ScheduledRun | None:
-    """Do a run, or wait for the worker that does it; None when that one takes long, or took it over."""
+    """Do a run, or wait for the worker that does it; None when that one takes long, or took it
+    over.
+    """
     timetable = Timetable(services.client, services.keys)
     claim = Lock(services.client, services.keys.schedule_claim(name, due_ms), timeout=CLAIM_S, thread_local=False)
     deadline_s = asyncio.get_running_loop().time() + _OTHER_S
@@ -151,7 +156,9 @@ async def _do(services: Services, timetable: Timetable, name: str, due_ms: int) 
 
 
 async def _find(services: Services, timetable: Timetable, name: str) -> Any:
-    """Return the schedule: as it stands on the timetable, else as this worker's configuration has it (no beat may have run yet)."""
+    """Return the schedule: as it stands on the timetable, else as this worker's configuration has
+    it (no beat may have run yet).
+    """
     for _ in range(round(_KNOWN_WITHIN_S / _LOOK_S)):
         planned = await keep_trying(lambda: timetable.get(name), _OUTAGE_S)
         schedule = planned.schedule if planned else services.settings().schedules.get(name)

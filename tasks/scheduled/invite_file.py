@@ -1,4 +1,6 @@
-"""`invite_file` makes a job of a list, from a file or from an https address. The index skips whoever was invited before."""
+"""`invite_file` makes a job of a list, from a file or from an https address. The index skips
+whoever was invited before.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 async def find_started(context: Context, job: str) -> JobView | None:
-    """Return the job if an earlier attempt of this run has started it. One that was left half loaded is removed."""
+    """Return the job if an earlier attempt of this run has started it. One that was left half
+    loaded is removed.
+    """
     jobs = context.services.jobs
     view = await jobs.view(job)
     if view is not None and view.state is JobState.LOADING:
@@ -37,7 +39,9 @@ async def submit(
     strict: bool = False,
     guests: GuestList | None = None,
 ) -> Told:
-    """Load rows, those of the list `guests` if there is one, and start them. Raises `InputError` where nothing of them can be sent."""
+    """Load rows, those of the list `guests` if there is one, and start them. Raises `InputError`
+    where nothing of them can be sent.
+    """
     jobs = context.services.jobs
     told = {"by": f"schedule {context.schedule.name}", "schedule": context.schedule.name, "list": name}
     loaded = await load(jobs, context.connection, rows, job=job, options=options, info=told | info)

@@ -1,8 +1,10 @@
-"""`retry_failed` sends once more what failed in the jobs of a connection, each job's rows as one new job.
+"""`retry_failed` sends once more what failed in the jobs of a connection, each job's rows as one
+new job.
 
-A row goes again a few times at most (`times`), and only if it may end otherwise now: one that is invalid, or of a domain that the
-connection's settings refuse, fails again whenever it is sent. Rows in doubt may have been mailed, so they are left alone unless asked for.
-A job that was retried already, by a person or by an earlier run, is not retried again: its retry is.
+A row goes again a few times at most (`times`), and only if it may end otherwise now: one that is
+invalid, or of a domain that the connection's settings refuse, fails again whenever it is sent. Rows
+in doubt may have been mailed, so they are left alone unless asked for. A job that was retried
+already, by a person or by an earlier run, is not retried again: its retry is.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ async def run(context: Context) -> Told:
 
 
 async def _find_jobs(context: Context) -> list[JobView]:
-    """Return the connection's jobs that ended lately with rows to be tried again, the oldest first."""
+    """Return the connection's jobs that ended lately with rows to be tried again, the oldest
+    first.
+    """
     services, args = context.services, context.schedule.args
     since = context.now - timedelta(seconds=float(args.get("within", WITHIN_S)))
     times, in_doubt = int(args.get("times", TIMES)), bool(args.get("in_doubt", False))
@@ -74,7 +78,9 @@ def _round(info: dict[str, Any]) -> int:
 
 
 async def _copy(context: Context, job: str, file: IO[str]) -> int:
-    """Copy a job's rows that may be tried again; a list is read, and the ledger is asynchronous. Returns how many."""
+    """Copy a job's rows that may be tried again; a list is read, and the ledger is asynchronous.
+    Returns how many.
+    """
     in_doubt, count = bool(context.schedule.args.get("in_doubt", False)), 0
     async for state, code, row in context.services.jobs.rows.refused(job):
         if code in _FOR_GOOD or (state is RowState.LEFT_IN_DOUBT and not in_doubt):

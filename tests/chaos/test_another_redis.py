@@ -1,4 +1,6 @@
-"""Redis is not the one it was: a replica that lagged takes over. What left meanwhile is neither sent again nor forgotten."""
+"""Redis is not the one it was: a replica that lagged takes over. What left meanwhile is neither
+sent again nor forgotten.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ MAY_ONLY_INVITE = {"roles": ["User.Invite.All"]}
 
 
 async def lose_the_last_moments(site: Site, server: OwnValkey, job: str, rows: int) -> Path:
-    """Let a copy of the server take over that knows nothing of the last so many outcomes, nor of what is on the wire."""
+    """Let a copy of the server take over that knows nothing of the last so many outcomes, nor of
+    what is on the wire.
+    """
     copy = await copy_in_mid_air(site, server, job)
     await site.send_more(job, rows)
     server.put_back(copy)
@@ -46,7 +50,9 @@ async def assert_all_by_graph(site: Site, job: str) -> None:
 
 @pytest.mark.parametrize("reads", [True, False], ids=["with a directory", "without"])
 async def test_what_a_replica_had_not_got_is_written_again(own_site: Site, own_valkey: OwnValkey, reads: bool) -> None:
-    """Two workers live on: marks and outcomes of the lost moments come back from their memory, links and ids included."""
+    """Two workers live on: marks and outcomes of the lost moments come back from their memory,
+    links and ids included.
+    """
     site = own_site
     if not reads:
         site.sandbox.ask("policy", MAY_ONLY_INVITE)
@@ -62,7 +68,9 @@ async def test_what_a_replica_had_not_got_is_written_again(own_site: Site, own_v
 
 
 async def test_two_failovers_that_find_the_same_state(own_site: Site, own_valkey: OwnValkey) -> None:
-    """Of the first epoch the second server knows nothing, and the other worker met only the second: each writes its own again for each."""
+    """Of the first epoch the second server knows nothing, and the other worker met only the second:
+    each writes its own again for each.
+    """
     site = own_site
     site.sandbox.ask("policy", MAY_ONLY_INVITE)
     site.sandbox.ask("latency", {"latency": "0.3"})
@@ -89,7 +97,9 @@ async def test_two_failovers_that_find_the_same_state(own_site: Site, own_valkey
 async def test_a_worker_that_dies_with_redis_leaves_nobody_to_be_mailed_twice(
     own_site: Site, own_valkey: OwnValkey
 ) -> None:
-    """Nobody remembers what it sent last: the rest waits until the directory shows it, and is looked up before it is sent."""
+    """Nobody remembers what it sent last: the rest waits until the directory shows it, and is
+    looked up before it is sent.
+    """
     site = own_site
     site.sandbox.ask("latency", {"latency": "0.3", "replication": "3-3.5"})  # below settle_s, which is 4
     victim = site.start_worker(4)
@@ -97,7 +107,8 @@ async def test_a_worker_that_dies_with_redis_leaves_nobody_to_be_mailed_twice(
     job = await site.desk.load(1200)
     await site.some(job, 60)
     copy = await copy_in_mid_air(site, own_valkey, job)
-    # Each has three of twelve chunks in work at a time. Most of a chunk has ended since, whoever had it, and nobody but the victim knows of its part
+    # Each has three of twelve chunks in work at a time. Most of a chunk has ended since, whoever
+    # had it, and nobody but the victim knows of its part
     await site.send_more(job, 500)
     kill(victim)
     own_valkey.put_back(copy)
@@ -111,7 +122,9 @@ async def test_a_worker_that_dies_with_redis_leaves_nobody_to_be_mailed_twice(
 
 @pytest.mark.sandbox(lease_s=4)
 async def test_an_answer_heard_while_redis_was_away_for_long(own_site: Site, own_valkey: OwnValkey) -> None:
-    """Beyond settle_s, with an app that may only invite: no row is given up before its worker has come back with the answer."""
+    """Beyond settle_s, with an app that may only invite: no row is given up before its worker has
+    come back with the answer.
+    """
     site = own_site
     site.sandbox.ask("policy", MAY_ONLY_INVITE)
     site.sandbox.ask("latency", {"latency": "0.6"})

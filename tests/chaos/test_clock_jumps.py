@@ -1,4 +1,6 @@
-"""Redis's clock is put forward and back while rows are on the wire: nothing freezes, nobody is mailed twice, nobody is misreported."""
+"""Redis's clock is put forward and back while rows are on the wire: nothing freezes, nobody is
+mailed twice, nobody is misreported.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ FORWARD_FIRST = (DAY, -HOUR, DAY, -3 * S, HOUR, -20 * S, DAY)
 
 
 async def run(clocked: Clocked, rows: int, jumps: Sequence[int]) -> None:
-    """Run jobs, the clock being put with a batch on the wire each time. Where nothing happens a minute is let pass: no wait may be longer.
+    """Run jobs, the clock being put with a batch on the wire each time. Where nothing happens a
+    minute is let pass: no wait may be longer.
 
-    One job is mostly enough; where it is over before the last jump (a busy machine sees few of its batches on the wire) there is another.
+    One job is mostly enough; where it is over before the last jump (a busy machine sees few of its
+    batches on the wire) there is another.
     """
     site, services = clocked.site, clocked.services
     epochs = Epochs(services.ledger)

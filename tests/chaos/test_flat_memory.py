@@ -36,7 +36,9 @@ def memory_kib(process: subprocess.Popen[bytes]) -> int:
     [(11_000, 21_000), pytest.param(40_000, 200_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
 )
 async def test_memory_is_flat_in_the_size_of_the_job(site: Site, first: int, rows: int) -> None:
-    """Once the journal of the last ten seconds is full, it grows by far less than what these rows would take if they were kept."""
+    """Once the journal of the last ten seconds is full, it grows by far less than what these rows
+    would take if they were kept.
+    """
     site.sandbox.ask("latency", {"latency": "0.04"})  # so that the journal is full before half of the rows are sent
     file = site.folder / "usher.toml"
     file.write_text(file.read_text().replace(QUOTA, ROOMY))

@@ -1,4 +1,6 @@
-"""Things that stop and come back: a frozen worker, a frozen or absent Redis, a broker and results wiped clean."""
+"""Things that stop and come back: a frozen worker, a frozen or absent Redis, a broker and results
+wiped clean.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ SETTLE_S = 8
 
 
 async def freeze(site: Site, for_s: float, within_s: float) -> None:
-    """Stop a worker with rows on the wire; another does the rest. Woken up, it sends nothing old and works on what is new."""
+    """Stop a worker with rows on the wire; another does the rest. Woken up, it sends nothing old
+    and works on what is new.
+    """
     sleeper = site.start_worker()
     site.sandbox.ask("latency", {"latency": "0.4"})
     job = await site.desk.load(200)
@@ -55,7 +59,9 @@ async def test_a_worker_frozen_past_its_lease_sends_nothing_of_it_again(site: Si
 @pytest.mark.timeout(400)
 @pytest.mark.sandbox(lease_s=15, settle_s=60, timeout_s=25)
 async def test_a_worker_frozen_for_three_minutes(site: Site) -> None:
-    """With leases and times as they are in life: past the lease, the mark, the request's timeout and the settling of its rows."""
+    """With leases and times as they are in life: past the lease, the mark, the request's timeout
+    and the settling of its rows.
+    """
     await freeze(site, 180, 150)
 
 
@@ -63,7 +69,9 @@ async def test_a_worker_frozen_for_three_minutes(site: Site) -> None:
 @pytest.mark.timeout(400)
 @pytest.mark.sandbox(settle_s=SETTLE_S)
 async def test_a_worker_frozen_again_and_again(site: Site) -> None:
-    """Stopped at any moment for longer than its lease, ten times, beside one that is not: nobody is mailed twice."""
+    """Stopped at any moment for longer than its lease, ten times, beside one that is not: nobody is
+    mailed twice.
+    """
     sleeper = site.start_worker()
     site.start_worker()
     site.sandbox.ask("latency", {"latency": "0.05-0.4"})
@@ -79,7 +87,9 @@ async def test_a_worker_frozen_again_and_again(site: Site) -> None:
 
 
 async def test_redis_frozen_for_five_seconds(own_site: Site, own_valkey: OwnValkey) -> None:
-    """Longer than a lease: the worker goes on when Redis does, and what it heard meanwhile is recorded."""
+    """Longer than a lease: the worker goes on when Redis does, and what it heard meanwhile is
+    recorded.
+    """
     site = own_site
     worker = site.start_worker()
     site.sandbox.ask("latency", {"latency": "0.2"})
@@ -98,7 +108,9 @@ async def test_redis_frozen_for_five_seconds(own_site: Site, own_valkey: OwnValk
     "away_s", [6.0, pytest.param(60.0, marks=[pytest.mark.long, pytest.mark.timeout(300)])], ids=["6s", "60s"]
 )
 async def test_redis_gone_and_back(own_site: Site, own_valkey: OwnValkey, away_s: float) -> None:
-    """Nothing is sent while it is away; the same worker goes on by itself, and the outcomes it carried are written down."""
+    """Nothing is sent while it is away; the same worker goes on by itself, and the outcomes it
+    carried are written down.
+    """
     site = own_site
     worker = site.start_worker()
     site.sandbox.ask("latency", {"latency": "0.3"})
@@ -116,7 +128,9 @@ async def test_redis_gone_and_back(own_site: Site, own_valkey: OwnValkey, away_s
 
 
 async def test_a_worker_that_slept_through_a_restart_of_redis(own_site: Site, own_valkey: OwnValkey) -> None:
-    """Its connections are dead and the server is up already: it subscribes anew and consumes, with nobody beside it whose messages wake it."""
+    """Its connections are dead and the server is up already: it subscribes anew and consumes, with
+    nobody beside it whose messages wake it.
+    """
     site = own_site
     worker = site.start_worker()
     first = await site.desk.load(20)
@@ -133,7 +147,9 @@ async def test_a_worker_that_slept_through_a_restart_of_redis(own_site: Site, ow
 
 @pytest.mark.sandbox(latency="0.4", settle_s=SETTLE_S)
 async def test_answers_heard_while_redis_was_gone_are_not_in_doubt(own_site: Site, own_valkey: OwnValkey) -> None:
-    """An app that may only invite, an outage well below settle_s: the worker carries what it heard until it can be written."""
+    """An app that may only invite, an outage well below settle_s: the worker carries what it heard
+    until it can be written.
+    """
     site = own_site
     site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
     site.start_worker()

@@ -1,4 +1,6 @@
-"""SIGKILL of workers and of Redis, again and again: everybody is invited, nobody twice, and soon."""
+"""SIGKILL of workers and of Redis, again and again: everybody is invited, nobody twice, and
+soon.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ async def test_three_workers_die_then_redis_then_the_broker(own_site: Site, own_
 @pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_a_worker_dies_every_five_seconds(own_site: Site, own_valkey: OwnValkey) -> None:
-    """6,000 rows at 300 ms an answer, through some twenty SIGKILLs, a killed Redis and a deleted broker."""
+    """6,000 rows at 300 ms an answer, through some twenty SIGKILLs, a killed Redis and a deleted
+    broker.
+    """
     site = own_site
     site.sandbox.ask("latency", {"latency": "0.3"})
     job = await site.desk.load(6000)
@@ -51,7 +55,9 @@ async def test_a_worker_dies_every_five_seconds(own_site: Site, own_valkey: OwnV
 
 
 async def test_what_a_dead_worker_had_not_sent_is_sent_next(site: Site) -> None:
-    """The untouched rows of a crashed worker's chunk go before fresh chunks once its lease has ended; rows on the wire follow once settled."""
+    """The untouched rows of a crashed worker's chunk go before fresh chunks once its lease has
+    ended; rows on the wire follow once settled.
+    """
     site.sandbox.ask("latency", {"latency": "0.3"})
     victim = site.start_worker()
     job = await site.desk.load(1000)

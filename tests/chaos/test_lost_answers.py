@@ -1,4 +1,6 @@
-"""Answers that get lost after Graph did its work: every row has one outcome, nobody is mailed twice, nobody misreported."""
+"""Answers that get lost after Graph did its work: every row has one outcome, nobody is mailed
+twice, nobody misreported.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SIZES = [
 
 
 async def run(site: Site, rows: int, faults: str) -> tuple[Counts, dict[str, dict[str, Any]]]:
-    """Invite so many people under these faults. Returns the job's counts and its results by address."""
+    """Invite so many people under these faults. Returns the job's counts and its results by
+    address.
+    """
     site.sandbox.ask("latency", {"latency": "0.01", "replication": "0-2.5"})  # longer than the first look-up waits
     site.sandbox.ask("faults", {"spec": faults})
     site.start_worker(16)
@@ -66,7 +70,9 @@ async def test_with_a_directory_everybody_is_invited_once(site: Site, rows: int,
 
 @pytest.mark.parametrize(("rows", "faults"), SIZES)
 async def test_without_one_just_the_unheard_are_in_doubt(site: Site, rows: int, faults: str) -> None:
-    """An app that may only invite: a row is reported in doubt if its answer was lost, and only then; nothing is repeated."""
+    """An app that may only invite: a row is reported in doubt if its answer was lost, and only
+    then; nothing is repeated.
+    """
     site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
     counts, results = await run(site, rows, faults)
     mails, heard = mails_of(site), heard_of(site)

@@ -1,4 +1,6 @@
-"""Messages that come twice, mean nothing or come too late: one run a fence, the worker lives, nothing deleted comes back."""
+"""Messages that come twice, mean nothing or come too late: one run a fence, the worker lives,
+nothing deleted comes back.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ async def test_a_message_delivered_again_during_its_own_run_is_a_no_op(site: Sit
 
 
 async def test_a_poison_message_is_logged_and_the_worker_lives(site: Site, valkey_url: str) -> None:
-    """No JSON, an unknown task, a chunk that is none, a job that is none: the next job runs in the same worker."""
+    """No JSON, an unknown task, a chunk that is none, a job that is none: the next job runs in the
+    same worker.
+    """
     worker = site.start_worker()
     client: Any = site.desk.client
     for queue in ("usher.bulk", "usher.now", "celery"):
@@ -96,7 +100,9 @@ async def test_a_poison_message_is_logged_and_the_worker_lives(site: Site, valke
 
 
 async def test_a_job_deleted_under_a_running_chunk_stays_deleted(site: Site) -> None:
-    """Its answers find nothing to write to: no key of it comes back, and the worker goes on with others."""
+    """Its answers find nothing to write to: no key of it comes back, and the worker goes on with
+    others.
+    """
     site.start_worker()
     site.sandbox.ask("latency", {"latency": "0.4"})
     job = await site.desk.load(300, job="gone")

@@ -1,4 +1,6 @@
-"""A backup is restored: everything is held until `usher jobs verify` has looked every open row up, and nobody is mailed twice."""
+"""A backup is restored: everything is held until `usher jobs verify` has looked every open row up,
+and nobody is mailed twice.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from worker.ledger.model import Counts, Lane, Ticket
 
 ROWS = 800
 SINCE = 100
-"""So many of them at least are sent and answered after the backup, beside what is on the wire when it is made and when all is lost."""
+"""So many of them at least are sent and answered after the backup, beside what is on the wire when
+it is made and when all is lost.
+"""
 
 
 async def usher(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +35,9 @@ async def usher(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 async def restore(site: Site, server: OwnValkey, *, hours: int) -> str:
-    """Back up in mid-job, send on, lose everything, restore as if that was so long ago. Returns the job, with a worker at it again."""
+    """Back up in mid-job, send on, lose everything, restore as if that was so long ago. Returns the
+    job, with a worker at it again.
+    """
     worker = site.start_worker(16)
     job = await site.desk.load(ROWS)
     await site.some(job, 40)
@@ -56,7 +62,9 @@ async def held(site: Site) -> bool:
 
 
 async def test_a_restored_backup_is_held_until_verified(own_site: Site, own_valkey: OwnValkey) -> None:
-    """Who was invited since ends invited, the rest is sent then; nobody is mailed twice, and the command says what it found."""
+    """Who was invited since ends invited, the rest is sent then; nobody is mailed twice, and the
+    command says what it found.
+    """
     site = own_site
     site.sandbox.ask("latency", {"latency": "0.3", "replication": "0"})  # a look-up finds what is there
     job = await restore(site, own_valkey, hours=5)
@@ -78,7 +86,9 @@ async def test_a_restored_backup_is_held_until_verified(own_site: Site, own_valk
 
 
 async def test_an_offer_that_the_backup_held_is_not_taken_up(own_site: Site, own_valkey: OwnValkey) -> None:
-    """With its message it is in the backup too. A chunk claimed now would look up whom the lost rows invited, as guests of before."""
+    """With its message it is in the backup too. A chunk claimed now would look up whom the lost
+    rows invited, as guests of before.
+    """
     site = own_site
     site.sandbox.ask("latency", {"latency": "0.3", "replication": "0"})  # a look-up finds what is there
     job = await restore(site, own_valkey, hours=5)
@@ -105,7 +115,9 @@ async def test_an_offer_that_the_backup_held_is_not_taken_up(own_site: Site, own
 
 
 async def test_where_nobody_may_look_a_person_decides(own_site: Site, own_valkey: OwnValkey) -> None:
-    """An app that may only invite: status 3, the connection stays held by a sentence of its own, until it is reopened."""
+    """An app that may only invite: status 3, the connection stays held by a sentence of its own,
+    until it is reopened.
+    """
     site = own_site
     site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
     site.sandbox.ask("latency", {"latency": "0.3", "replication": "0"})  # a look-up finds what is there
@@ -127,7 +139,9 @@ async def test_where_nobody_may_look_a_person_decides(own_site: Site, own_valkey
 
 @pytest.mark.parametrize("resend", [False, True])
 async def test_it_may_be_run_at_any_time(site: Site, resend: bool) -> None:
-    """Without a restore: who is there already ends as a guest of before, who is asked to be mailed again cannot be told, nothing is sent."""
+    """Without a restore: who is there already ends as a guest of before, who is asked to be mailed
+    again cannot be told, nothing is sent.
+    """
     from worker.ledger.model import Options
 
     site.sandbox.ask("latency", {"replication": "0"})  # a look-up finds what is there

@@ -1,4 +1,6 @@
-"""The same list submitted again and again mails everyone once; the later jobs say which earlier one did it."""
+"""The same list submitted again and again mails everyone once; the later jobs say which earlier one
+did it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ pytestmark = pytest.mark.sandbox(latency="0.02", precheck="false")
 
 @WITH_AND_WITHOUT_PRECHECK
 async def test_one_after_another(site: Site) -> None:
-    """Five nights of the same list: one mail each, and every later row is skipped, naming a job before it."""
+    """Five nights of the same list: one mail each, and every later row is skipped, naming a job
+    before it.
+    """
     site.start_worker()
     earlier: list[str] = []
     for _ in range(TIMES):
@@ -35,7 +39,9 @@ async def test_one_after_another(site: Site) -> None:
 
 
 async def test_all_at_once(site: Site) -> None:
-    """Five jobs side by side, on two workers: whoever sends first has the guest, the others wait and skip."""
+    """Five jobs side by side, on two workers: whoever sends first has the guest, the others wait
+    and skip.
+    """
     for _ in range(2):
         site.start_worker(16)
     jobs = [await site.load(PEOPLE) for _ in range(TIMES)]
@@ -48,7 +54,9 @@ async def test_all_at_once(site: Site) -> None:
 @WITH_AND_WITHOUT_PRECHECK
 @pytest.mark.sandbox(latency="0.5", replication="20", settle_s=30)
 async def test_a_running_job_is_deleted_and_its_list_submitted_again(site: Site) -> None:
-    """Its rows on the wire are invited after it is gone, and the directory shows nobody for 20 s: still one mail each."""
+    """Its rows on the wire are invited after it is gone, and the directory shows nobody for 20 s:
+    still one mail each.
+    """
     site.start_worker(16)
     first = await site.load(PEOPLE)
     await site.rows_on_the_wire(first)
@@ -80,7 +88,9 @@ async def test_a_job_in_doubt_is_deleted_and_its_list_submitted_again(site: Site
 
 @pytest.mark.long
 async def test_all_at_once_under_lost_answers(site: Site) -> None:
-    """A claim whose answer is lost stays open until the directory has spoken: still one mail each."""
+    """A claim whose answer is lost stays open until the directory has spoken: still one mail
+    each.
+    """
     site.sandbox.ask("faults", {"spec": "lost@batch=1/5,504@item@invite=1/11"})
     for _ in range(2):
         site.start_worker(16)

@@ -1,4 +1,6 @@
-"""The same list every day for two months: everybody gets one mail, unless they were deleted from the tenant, or the memory of them has ended."""
+"""The same list every day for two months: everybody gets one mail, unless they were deleted from
+the tenant, or the memory of them has ended.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ async def foreseen(clocked: Clocked, patch: pytest.MonkeyPatch) -> int:
 
 @WITH_AND_WITHOUT_PRECHECK
 async def test_the_same_list_every_night(clocked: Clocked) -> None:
-    """Sixty nights, through both generations of the index: one mail each, and every later row is skipped."""
+    """Sixty nights, through both generations of the index: one mail each, and every later row is
+    skipped.
+    """
     assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
     for _ in range(59):
         await clocked.let_pass(DAY_MS)
@@ -62,7 +66,9 @@ async def test_the_same_list_every_night(clocked: Clocked) -> None:
 
 @pytest.mark.sandbox(precheck="false")
 async def test_where_nobody_looks_the_memory_ends_after_its_days(clocked: Clocked) -> None:
-    """Asked for meanwhile or not: known after 59 days, mailed again after 61. Nothing older is kept."""
+    """Asked for meanwhile or not: known after 59 days, mailed again after 61. Nothing older is
+    kept.
+    """
     assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
     for days in (29, 30):
         await clocked.let_pass(days * DAY_MS)
@@ -78,7 +84,9 @@ async def test_where_nobody_looks_the_memory_ends_after_its_days(clocked: Clocke
 async def test_a_guest_deleted_from_the_tenant_is_invited_again(
     clocked: Clocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next night, where the directory can be read: it has the word, not the memory. Everybody else is skipped."""
+    """The next night, where the directory can be read: it has the word, not the memory. Everybody
+    else is skipped.
+    """
     assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
     clocked.site.sandbox.ask("users", {"action": "delete", "email": PEOPLE[7]})
     for invited in (1, 0, 0):
@@ -91,7 +99,9 @@ async def test_a_guest_deleted_from_the_tenant_is_invited_again(
 
 @pytest.mark.sandbox(replication="20")
 async def test_a_clock_put_forward_does_not_make_the_memory_older(clocked: Clocked) -> None:
-    """Redis's clock is a day ahead all at once: those who were just invited are still too new to be missed in the directory."""
+    """Redis's clock is a day ahead all at once: those who were just invited are still too new to be
+    missed in the directory.
+    """
     await clocked.move(0)
     assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
     await clocked.move(DAY_MS)
@@ -100,7 +110,9 @@ async def test_a_clock_put_forward_does_not_make_the_memory_older(clocked: Clock
 
 @pytest.mark.sandbox(replication="20")
 async def test_a_directory_that_lags_does_not_overrule_the_memory(clocked: Clocked) -> None:
-    """Submitted again at once, while the directory shows none of those who were just invited: nobody is mailed again."""
+    """Submitted again at once, while the directory shows none of those who were just invited:
+    nobody is mailed again.
+    """
     assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
     assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
     clocked.site.assert_all_mailed_once(ROWS)

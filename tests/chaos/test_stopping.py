@@ -1,4 +1,6 @@
-"""A dispatcher that is stopped stops, whatever it is at: a worker that waits for it for ever neither reconnects nor ends."""
+"""A dispatcher that is stopped stops, whatever it is at: a worker that waits for it for ever
+neither reconnects nor ends.
+"""
 
 from __future__ import annotations
 

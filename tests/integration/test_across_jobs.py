@@ -1,4 +1,6 @@
-"""One guest, several jobs: whoever sends first has the claim, and who was invited lately is not mailed again."""
+"""One guest, several jobs: whoever sends first has the claim, and who was invited lately is not
+mailed again.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ async def record(desk: Desk, lease: Lease, grant: Grant, letter: RowState, place
 
 
 async def test_of_two_jobs_the_first_to_send_has_the_guest(desk: Desk) -> None:
-    """A row that meets another row's open claim does not leave; once that one is invited, it is known."""
+    """A row that meets another row's open claim does not leave; once that one is invited, it is
+    known.
+    """
     place = await place_of(desk)
     first, second = await leased(desk, "first"), await leased(desk, "second")
     sent = await begin(desk, first, place)
@@ -59,7 +63,9 @@ async def test_of_two_jobs_the_first_to_send_has_the_guest(desk: Desk) -> None:
 
 
 async def test_who_waited_for_another_jobs_row_is_looked_up_anew(desk: Desk) -> None:
-    """What became of that row may leave no memory (mailed again on purpose, its answer lost): a look-up of before says nothing then."""
+    """What became of that row may leave no memory (mailed again on purpose, its answer lost): a
+    look-up of before says nothing then.
+    """
     place = await place_of(desk)
     first, second = await leased(desk, "first"), await leased(desk, "second")
     sent = await begin(desk, first, place)
@@ -88,7 +94,9 @@ async def test_a_refused_guest_is_free_again(desk: Desk, letter: RowState) -> No
 
 
 async def test_a_deleted_jobs_row_on_the_wire_keeps_its_claim(desk: Desk) -> None:
-    """Its answer is still to come: the next job's row waits for it, `--resend` or not, whatever the directory shows meanwhile."""
+    """Its answer is still to come: the next job's row waits for it, `--resend` or not, whatever the
+    directory shows meanwhile.
+    """
     place = await place_of(desk)
     first, second = await leased(desk, "first"), await leased(desk, "second")
     await begin(desk, first, place)
@@ -99,7 +107,9 @@ async def test_a_deleted_jobs_row_on_the_wire_keeps_its_claim(desk: Desk) -> Non
 
 
 async def test_a_deleted_jobs_answer_is_remembered(desk: Desk) -> None:
-    """It comes after the job is gone: the guest is known to the next job, and nothing else of it is kept."""
+    """It comes after the job is gone: the guest is known to the next job, and nothing else of it is
+    kept.
+    """
     place = await place_of(desk)
     first, second = await leased(desk, "first"), await leased(desk, "second")
     sent = await begin(desk, first, place)
@@ -123,7 +133,9 @@ async def test_a_deleted_jobs_refused_guest_is_free_again(desk: Desk, letter: Ro
 
 @pytest.mark.parametrize("doubtful", [False, True], ids=["on the wire", "in doubt"])
 async def test_a_deleted_jobs_doubt_passes_to_the_next_row(desk: Desk, doubtful: bool) -> None:
-    """No answer came in time, and nobody looks up rows of a deleted job: the next row for this guest is in doubt in its place."""
+    """No answer came in time, and nobody looks up rows of a deleted job: the next row for this
+    guest is in doubt in its place.
+    """
     place = await place_of(desk)
     first, second, third = [await leased(desk, job) for job in ("first", "second", "third")]
     sent = await begin(desk, first, place)
@@ -151,7 +163,9 @@ async def test_resend_does_not_take_over_a_deleted_jobs_doubt(desk: Desk) -> Non
 
 
 async def test_a_job_made_anew_under_its_id_does_not_own_the_old_ones_claims(desk: Desk) -> None:
-    """A producer's key names the same job again after it was deleted: its row waits for the answer like anybody's."""
+    """A producer's key names the same job again after it was deleted: its row waits for the answer
+    like anybody's.
+    """
     place = await place_of(desk)
     await begin(desk, await leased(desk, "first"), place)
     await desk.jobs.delete("first")
@@ -282,7 +296,9 @@ def _bucket(digest: bytes) -> int:
 
 
 async def test_an_offered_chunk_that_has_ended_meanwhile_is_not_claimed(desk: Desk) -> None:
-    """A late answer ends its last row, and it is folded: there is nothing to run, and nothing to read."""
+    """A late answer ends its last row, and it is folded: there is nothing to run, and nothing to
+    read.
+    """
     job = await desk.load(101)
     ticket, *_ = await desk.tick()
     outcomes = [Outcome(row, RowState.INVITED) for row in range(100)]

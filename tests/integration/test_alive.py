@@ -27,7 +27,9 @@ def test_a_worker_shows_its_life_though_redis_is_away(tmp_path: Path) -> None:
 
 
 def test_a_beat_shows_its_life_and_so_does_its_spare(valkey_url: str, tmp_path: Path) -> None:
-    """A probe must not kill the beat that waits for its turn; whoever stops leaves no sign behind."""
+    """A probe must not kill the beat that waits for its turn; whoever stops leaves no sign
+    behind.
+    """
     env = plain_environment(HOME=str(tmp_path), USHER_REDIS_URL=valkey_url, USHER_LEDGER__PREFIX="alive")
     signs = [tmp_path / "first", tmp_path / "second"]
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,6 @@
-"""`require_approval`, with a real worker and the real CLI: nothing of a job leaves before somebody else has approved it."""
+"""`require_approval`, with a real worker and the real CLI: nothing of a job leaves before somebody
+else has approved it.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def submitted_elsewhere(usher: Usher, job: str) -> None:
 
 
 def test_a_job_waits_and_nobody_approves_their_own(usher: Usher) -> None:
-    """Status 3 at once with the sentence; neither resume nor the submitter's own approval lets it go; somebody else's does."""
+    """Status 3 at once with the sentence; neither resume nor the submitter's own approval lets it
+    go; somebody else's does.
+    """
     email = address()
     status, told, said = run(usher, "invite", email, "-c", "contoso", "--yes")
     assert (status, told["state"], told["pending"]) == (3, "held", 1)
@@ -85,7 +89,9 @@ def test_a_job_waits_and_nobody_approves_their_own(usher: Usher) -> None:
 
 
 def test_the_same_account_on_another_host_is_the_same_person(usher: Usher) -> None:
-    """As each `docker compose run` is: a new host, one account. People who share it say who they are, and each of them is one person."""
+    """As each `docker compose run` is: a new host, one account. People who share it say who they
+    are, and each of them is one person.
+    """
     email = address()
     job = run(usher, "invite", email, "-c", "contoso", "--yes")[1]["job"]
     _move(usher, job)
@@ -140,7 +146,9 @@ nonsense,N
 
 
 def test_who_approves_sees_whom(usher: Usher) -> None:
-    """The rows in full, the domains, and what would become of them, before the question; `jobs show` has the first two."""
+    """The rows in full, the domains, and what would become of them, before the question; `jobs
+    show` has the first two.
+    """
     new = address()
     usher.sandbox.ask("users", {"action": "add", "email": "known@fabrikam.example"})
     path = usher.folder / "whom.csv"
@@ -164,7 +172,9 @@ def test_who_approves_sees_whom(usher: Usher) -> None:
 
 
 def test_what_was_looked_at_is_kept_with_the_approval(usher: Usher) -> None:
-    """The digest on the approver's screen is the job's and the audit trail's, with the counts that were shown."""
+    """The digest on the approver's screen is the job's and the audit trail's, with the counts that
+    were shown.
+    """
     usher.sandbox.ask("users", {"action": "add", "email": "there@fabrikam.example"})
     job = run(usher, "invite", address(), "there@fabrikam.example", "-c", "contoso", "--yes")[1]["job"]
     submitted_elsewhere(usher, job)
@@ -244,7 +254,9 @@ def test_a_job_that_waits_can_be_cancelled(usher: Usher) -> None:
 
 
 def test_a_job_that_waits_says_so_once(usher: Usher) -> None:
-    """Whoever submits it reads one sentence about approval, and then the command for whoever approves."""
+    """Whoever submits it reads one sentence about approval, and then the command for whoever
+    approves.
+    """
     status, _, said = usher.run("invite", address(), "-c", "contoso", "--yes")
     assert status == 3
     assert re.search(r"^Approval +by somebody else, before anything is sent$", said, re.MULTILINE)

@@ -1,4 +1,6 @@
-"""The audit trail: what was done is in it, it outlives the jobs, no address is in it, and one person can be taken out."""
+"""The audit trail: what was done is in it, it outlives the jobs, no address is in it, and one
+person can be taken out.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def invited(i: int, **changes: Any) -> Outcome:
 
 
 async def send(desk: Desk, indexes: Sequence[int] | None = None, *, whole: bool = False) -> str:
-    """Send rows of the next chunk; `whole`: as a worker does that knows the chunk from end to end. Returns the job."""
+    """Send rows of the next chunk; `whole`: as a worker does that knows the chunk from end to end.
+    Returns the job.
+    """
     lease = await desk.lease()
     t = lease.ticket
     place = await GuestIndex(desk.client, desk.keys, no_sealer).place(
@@ -92,7 +96,9 @@ async def send(desk: Desk, indexes: Sequence[int] | None = None, *, whole: bool 
 
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_finished_chunk_is_kept_once_and_outlives_its_job(desk: Desk, whole: bool) -> None:
-    """Folded with its last record or afterwards, twice or by two: the same entry; `jobs delete` leaves it."""
+    """Folded with its last record or afterwards, twice or by two: the same entry; `jobs delete`
+    leaves it.
+    """
     job = await desk.load(3)
     await send(desk, whole=whole)
     await desk.ledger.fold(job, 0)
@@ -111,7 +117,9 @@ async def test_a_finished_chunk_is_kept_once_and_outlives_its_job(desk: Desk, wh
 
 @pytest.mark.parametrize("way", ["end", "delete"])
 async def test_a_chunk_that_is_left_unfinished_is_kept_too(desk: Desk, way: str) -> None:
-    """When its job ends, or is deleted in the middle: a row on the wire may have been invited, and is kept as in doubt."""
+    """When its job ends, or is deleted in the middle: a row on the wire may have been invited, and
+    is kept as in doubt.
+    """
     job = await desk.load(4)
     await send(desk, [0, 2])
     if way == "end":
@@ -128,7 +136,9 @@ async def test_a_chunk_that_is_left_unfinished_is_kept_too(desk: Desk, way: str)
 
 
 async def test_who_did_what_is_told_in_order(desk: Desk) -> None:
-    """Submission, pause, resumption, approval, end, deletion; holds and reopenings of connection, tenant and everything."""
+    """Submission, pause, resumption, approval, end, deletion; holds and reopenings of connection,
+    tenant and everything.
+    """
     job = await desk.load(1)
     await desk.jobs.pause(job, "asked for")
     await desk.jobs.resume(job)
@@ -204,7 +214,9 @@ async def test_a_run_of_refusals_that_holds_a_job_is_in_it(desk: Desk) -> None:
 
 
 async def test_no_address_is_in_it_and_one_person_can_be_taken_out(desk: Desk) -> None:
-    """Not in any key of the trail; after `forget` her rows are there without a hash, the others as they were."""
+    """Not in any key of the trail; after `forget` her rows are there without a hash, the others as
+    they were.
+    """
     job = await desk.load(3)
     await send(desk, whole=True)
     await desk.jobs.trail.note(
@@ -230,7 +242,9 @@ async def test_no_address_is_in_it_and_one_person_can_be_taken_out(desk: Desk) -
 
 
 async def test_it_goes_by_itself_and_can_be_switched_off(desk: Desk) -> None:
-    """Each generation has its expiry, at most one of 30 days later than asked for; with 0 nothing is written."""
+    """Each generation has its expiry, at most one of 30 days later than asked for; with 0 nothing
+    is written.
+    """
     await desk.load(1)
     await send(desk, whole=True)
     client: Any = desk.client
@@ -258,7 +272,9 @@ async def test_without_the_key_of_the_hashes_rows_are_kept_without(desk: Desk) -
 
 
 async def test_the_audit_log_gets_every_entry(desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Events and rows, a line of JSON each, also after the file was moved away; one that cannot be written is told of once."""
+    """Events and rows, a line of JSON each, also after the file was moved away; one that cannot be
+    written is told of once.
+    """
     path = tmp_path / "audit.log"
     copy = AuditLog(str(path))
     use(desk, make_trail(desk, copy=copy))

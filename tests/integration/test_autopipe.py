@@ -1,4 +1,6 @@
-"""Calls that leave together, on a real server: each caller has its own answer, whatever becomes of the others."""
+"""Calls that leave together, on a real server: each caller has its own answer, whatever becomes of
+the others.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ async def test_calls_of_one_moment_share_a_connection_and_a_way(desk: Desk) -> N
 
 
 async def test_what_comes_meanwhile_leaves_with_the_next_one(desk: Desk) -> None:
-    """While the server is at something long, those who come wait together, and none is forgotten."""
+    """While the server is at something long, those who come wait together, and none is
+    forgotten.
+    """
     pipeline = AutoPipeline(desk.client)
     name = f"{desk.keys.prefix}:never"
     long = asyncio.create_task(pipeline.call("BLPOP", name, "0.2"))
@@ -51,7 +55,9 @@ async def test_an_error_is_its_callers_alone(desk: Desk) -> None:
 
 
 async def test_a_caller_that_is_cancelled_takes_nobody_with_it(desk: Desk) -> None:
-    """Cancelled while its call is on its way: the others have their answers, and the next call goes."""
+    """Cancelled while its call is on its way: the others have their answers, and the next call
+    goes.
+    """
     pipeline = AutoPipeline(desk.client)
     long = asyncio.create_task(pipeline.call("BLPOP", f"{desk.keys.prefix}:never", "0.1"))
     other = asyncio.create_task(pipeline.call("ECHO", "a"))
@@ -75,7 +81,9 @@ async def test_a_server_that_lost_its_scripts_is_given_them_again(desk: Desk) ->
 
 
 async def test_an_outage_is_everybodys_and_ends(folder: Path) -> None:
-    """No caller waits for ever, and none is answered by another's; once the server is back the calls go on."""
+    """No caller waits for ever, and none is answered by another's; once the server is back the
+    calls go on.
+    """
     server, url = start_valkey(folder)
     client = open_client(url, tries=1)
     pipeline = AutoPipeline(client)

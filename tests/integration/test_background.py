@@ -1,4 +1,6 @@
-"""Somebody else takes half of the quota unannounced: what Graph shows of it, or else its 429s, keep us from running into it."""
+"""Somebody else takes half of the quota unannounced: what Graph shows of it, or else its 429s, keep
+us from running into it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ ROWS = 1000
 
 
 SMALL = "60/0.5s"
-"""The invitations of a tenant: a batch is a third of it, so that what is shown of it says little."""
+"""The invitations of a tenant: a batch is a third of it, so that what is shown of it says
+little.
+"""
 
 
 def _crowded(limit: str, amount: str, *options: str) -> pytest.MarkDecorator:
@@ -32,7 +36,9 @@ def _crowded(limit: str, amount: str, *options: str) -> pytest.MarkDecorator:
 
 @_crowded("writes_per_app_and_tenant", LIMIT)
 async def test_an_unknown_other_is_noticed_before_graph_refuses(site: Site) -> None:
-    """Believing in twice what is left, hardly one of a thousand operations is refused (nine, when nobody reads the header)."""
+    """Believing in twice what is left, hardly one of a thousand operations is refused (nine, when
+    nobody reads the header).
+    """
     site.start_worker(8)
     job = await site.desk.load(ROWS)
     view = await site.ended(job, 60)
@@ -44,7 +50,9 @@ async def test_an_unknown_other_is_noticed_before_graph_refuses(site: Site) -> N
 
 @_crowded("invitations_per_tenant", SMALL, "--throttle-headers", "off", "--accrue-while-throttled")
 async def test_what_comes_in_is_learned_from_429s_alone(site: Site) -> None:
-    """A small limit, no header at all, refused requests counting too: a few 429s tell the rate. Nobody is given up."""
+    """A small limit, no header at all, refused requests counting too: a few 429s tell the rate.
+    Nobody is given up.
+    """
     site.start_worker(8)
     job = await site.desk.load(400)
     await site.all_invited_once(job, 400, 60)

@@ -1,4 +1,5 @@
-"""Redis's clock was put back by an hour: times written before lie ahead, and nobody waits for them. Rows in flight: tests/chaos/test_clock_jumps.py.
+"""Redis's clock was put back by an hour: times written before lie ahead, and nobody waits for them.
+Rows in flight: tests/chaos/test_clock_jumps.py.
 
 To put back the clock is to put what was written forward.
 """
@@ -34,7 +35,9 @@ async def heal(desk: Desk) -> int | None:
 
 
 async def test_a_closed_bucket_opens_as_it_would_have(desk: Desk) -> None:
-    """Closed by a 429 for half a minute, it is closed for that, not for an hour more; nor is its learned rate kept down."""
+    """Closed by a 429 for half a minute, it is closed for that, not for an hour more; nor is its
+    learned rate kept down.
+    """
     desk.buckets = [Bucket("b", 1000, 60_000)]
     await desk.load(50)
     lease = await desk.lease()
@@ -85,7 +88,9 @@ async def test_bulk_work_waits_no_longer_for_a_single_guest(desk: Desk) -> None:
 
 
 async def test_a_credential_is_not_good_for_ever(desk: Desk) -> None:
-    """One that was good before says nothing an hour long against another that is refused; the guarded pace keeps what it earned."""
+    """One that was good before says nothing an hour long against another that is refused; the
+    guarded pace keeps what it earned.
+    """
     await desk.load(1)
     key, client = desk.keys.connection("contoso"), desk.ledger.client
     now = await read_time_ms(desk.client)
@@ -128,7 +133,9 @@ async def test_a_second_chunk_is_offered_beside_another(desk: Desk) -> None:
 
 
 async def test_when_a_row_was_first_sent_is_kept(desk: Desk) -> None:
-    """Its wait begins anew, but who remembers that time can still tell whether a guest is of this attempt; once it has ended all is gone."""
+    """Its wait begins anew, but who remembers that time can still tell whether a guest is of this
+    attempt; once it has ended all is gone.
+    """
     job = await desk.load(1)
     lease = await desk.lease()
     await desk.record(lease, await desk.begin(lease), RowState.IN_DOUBT)

@@ -1,4 +1,6 @@
-"""A dispatcher on a real ledger, and seats of its process that take the next chunk of their job from it without a message."""
+"""A dispatcher on a real ledger, and seats of its process that take the next chunk of their job
+from it without a message.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,9 @@ async def test_nobody_waits_for_a_redis_that_is_away(folder: Path, tmp_path: Pat
 
 
 async def test_a_worker_runs_most_chunks_of_a_long_job_without_a_message(site: Site) -> None:
-    """Everybody is invited once; each chunk has its line, with its own number, in whichever task it ran."""
+    """Everybody is invited once; each chunk has its line, with its own number, in whichever task it
+    ran.
+    """
     site.start_worker(8, level="DEBUG")
     job = await site.desk.load(3000)
     await site.all_invited_once(job, 3000)

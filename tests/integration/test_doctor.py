@@ -37,7 +37,9 @@ def _doctor(site: Site) -> tuple[int, dict[str, list[tuple[bool, str]]]]:
 
 
 async def test_the_doctor_finds_what_is_wrong_and_who_differs(site: Site) -> None:
-    """A worker with another file, a clock that is off, a secret that ended: each a line, the rest is well."""
+    """A worker with another file, a clock that is off, a secret that ended: each a line, the rest
+    is well.
+    """
     site.start_worker()
     beats = Beats(site)
     beats.start()
@@ -118,7 +120,9 @@ async def described(site: Site, number: int) -> bool:
 
 
 async def test_a_faulty_configuration_of_a_running_program_is_told(site: Site) -> None:
-    """Once in its log, by the doctor, beside a job that waits; and once that it is mended, when all is well again."""
+    """Once in its log, by the doctor, beside a job that waits; and once that it is mended, when all
+    is well again.
+    """
     theirs = site.folder / "theirs.toml"
     theirs.write_text(good := (site.folder / "usher.toml").read_text())
     site.start_worker(config="theirs.toml")

@@ -21,7 +21,9 @@ ROLES = ",".join(
     )
 )
 WOULD_OF = {"invited": "invite", "already_guest": "skip", "skipped": "skip", "failed": "refuse", "pending": "refuse"}
-"""What a dry run should have said of a row that ended so; what waits behind a hold is refused for now."""
+"""What a dry run should have said of a row that ended so; what waits behind a hold is refused for
+now.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,9 @@ def mailed(usher: Usher) -> int:
     ids=" ".join,
 )
 def test_what_it_foresees_is_what_happens(usher: Usher, options: tuple[str, ...]) -> None:
-    """Guests, members, disabled, deleted and pending users, a deny list, partners, and what the list itself gets wrong."""
+    """Guests, members, disabled, deleted and pending users, a deny list, partners, and what the
+    list itself gets wrong.
+    """
     path = everybody(usher)
     before = mailed(usher)
     verdicts = foreseen(usher, path, *options)
@@ -119,7 +123,9 @@ def test_what_it_foresees_is_what_happens(usher: Usher, options: tuple[str, ...]
 
 
 def test_a_closed_policy_and_an_allow_list_are_foreseen(usher: Usher) -> None:
-    """With an allow list only its domains go; with invitations switched off nobody does, and the rows wait, held."""
+    """With an allow list only its domains go; with invitations switched off nobody does, and the
+    rows wait, held.
+    """
     path = everybody(usher)
     usher.sandbox.ask("policy", {"allowed_domains": ["partner.example"]})
     verdicts = foreseen(usher, path, "-c", "contoso")
@@ -137,7 +143,9 @@ def test_a_closed_policy_and_an_allow_list_are_foreseen(usher: Usher) -> None:
 
 
 def test_rows_that_ask_for_members_are_counted(usher: Usher) -> None:
-    """Those that would be invited so: in a dry run, before the question of the real one, not where the column is left out."""
+    """Those that would be invited so: in a dry run, before the question of the real one, not where
+    the column is left out.
+    """
     path = usher.folder / "members.csv"
     people = "ann@one.example,Guest\nbob@one.example,Member\ncy@one.example,member\nlinus@partner.example,Member\n"
     path.write_text(f"email,userType\n{people}ann@one.example,Member\n")
@@ -158,7 +166,9 @@ def test_rows_that_ask_for_members_are_counted(usher: Usher) -> None:
 
 
 def test_it_says_what_it_saw_and_what_it_may_not_see(usher: Usher) -> None:
-    """Domains with slips, private providers, the numbers; each missing permission by name; --json keeps its keys."""
+    """Domains with slips, private providers, the numbers; each missing permission by name; --json
+    keeps its keys.
+    """
     path = usher.folder / "slips.csv"
     path.write_text("email\na@gmial.com\nb@gmail.com\nc@fabrikam.example\n")
     status, told = tell(usher, "invite", str(path), "-c", "contoso", "--dry-run")
@@ -193,7 +203,9 @@ def test_what_does_not_fit_together_is_refused(usher: Usher, arguments: tuple[st
 
 
 def test_a_list_of_very_many_domains_is_looked_at(usher: Usher) -> None:
-    """Each domain's tenant is asked for, a few at a time; the slow part is the tenant's, not ours."""
+    """Each domain's tenant is asked for, a few at a time; the slow part is the tenant's, not
+    ours.
+    """
     path = usher.folder / "domains.csv"
     path.write_text("email\n" + "".join(f"a@partner{n}.example\n" for n in range(600)) + "b@crosstenant.example\n")
     status, told = tell(usher, "invite", str(path), "-c", "contoso", "--dry-run")

@@ -70,7 +70,9 @@ async def test_nothing_begins_on_a_server_that_nobody_has_looked_at(desk: Desk) 
 
 
 async def test_who_was_at_work_is_waited_for(desk: Desk) -> None:
-    """Two processes were here: the first that comes in sends nothing before the second, or before its time is over."""
+    """Two processes were here: the first that comes in sends nothing before the second, or before
+    its time is over.
+    """
     await desk.load(300)
     first, second = Epochs(desk.ledger), Epochs(another(desk))
     await first.beat()
@@ -109,7 +111,9 @@ async def test_who_has_not_come_in_begins_nothing(desk: Desk) -> None:
 
 
 async def test_lost_marks_and_outcomes_are_written_again(desk: Desk) -> None:
-    """Of three batches the ledger forgets two: what was heard is recorded, what was not is in doubt, what was refused is left alone."""
+    """Of three batches the ledger forgets two: what was heard is recorded, what was not is in
+    doubt, what was refused is left alone.
+    """
     client: Any = desk.client
     mine = Epochs(desk.ledger)
     await mine.beat()
@@ -139,7 +143,9 @@ async def test_lost_marks_and_outcomes_are_written_again(desk: Desk) -> None:
 
 
 async def test_what_was_not_lost_is_not_touched(desk: Desk) -> None:
-    """The server was restarted with all it had: rows that went back meanwhile stay pending, nothing is counted twice."""
+    """The server was restarted with all it had: rows that went back meanwhile stay pending, nothing
+    is counted twice.
+    """
     mine = Epochs(desk.ledger)
     await mine.beat()
     job = await desk.load(40)
@@ -158,7 +164,9 @@ async def test_what_was_not_lost_is_not_touched(desk: Desk) -> None:
 
 
 async def test_a_mark_is_written_again_whatever_its_attempt(desk: Desk) -> None:
-    """Attempts are kept as a digit, so the tenth looks like the ninth: its mark, lost in a failover, comes back all the same."""
+    """Attempts are kept as a digit, so the tenth looks like the ninth: its mark, lost in a
+    failover, comes back all the same.
+    """
     client: Any = desk.client
     mine = Epochs(desk.ledger)
     await mine.beat()
@@ -189,7 +197,9 @@ async def test_no_fence_is_given_out_twice(desk: Desk) -> None:
 
 
 async def test_jobs_from_before_are_looked_up_first(desk: Desk) -> None:
-    """Rows of theirs may have left without a trace; a job that is made on the new server has none."""
+    """Rows of theirs may have left without a trace; a job that is made on the new server has
+    none.
+    """
     mine = Epochs(desk.ledger)
     await mine.beat()
     await desk.load(10)
@@ -230,7 +240,9 @@ async def test_that_rows_were_looked_up_is_noted_with_the_next_batch(desk: Desk,
 
 
 async def test_an_older_ledger_than_somebody_remembers_is_held(desk: Desk) -> None:
-    """A restored backup: nothing is sent, whoever notices it first, until a person has seen to it."""
+    """A restored backup: nothing is sent, whoever notices it first, until a person has seen to
+    it.
+    """
     await desk.load(10)
     mine = Epochs(desk.ledger)
     await mine.beat()
@@ -246,7 +258,9 @@ async def test_an_older_ledger_than_somebody_remembers_is_held(desk: Desk) -> No
 
 
 async def test_a_restored_offer_is_not_claimed_while_everything_is_held(desk: Desk) -> None:
-    """The backup held one, and its message: a look-up before the first send would take whoever was invited since for a guest of before."""
+    """The backup held one, and its message: a look-up before the first send would take whoever was
+    invited since for a guest of before.
+    """
     await desk.load(10)
     mine = Epochs(desk.ledger)
     await mine.beat()
@@ -262,7 +276,9 @@ async def test_a_restored_offer_is_not_claimed_while_everything_is_held(desk: De
 
 
 async def test_a_restore_is_over_once_a_person_has_reopened_what_it_held(desk: Desk) -> None:
-    """Until then `usher jobs verify` takes who was created since for invited by the lost rows; afterwards for a guest of before."""
+    """Until then `usher jobs verify` takes who was created since for invited by the lost rows;
+    afterwards for a guest of before.
+    """
     await desk.load(10)
     client: Any = desk.client
     await client.hset(desk.keys.epoch(), "restored_from", 1)
@@ -305,7 +321,9 @@ async def test_an_emptied_ledger_is_held(desk: Desk) -> None:
 async def test_a_ledger_that_nobody_remembers(
     desk: Desk, ago_ms: int, private: bool, goodbye: bool, held: bool
 ) -> None:
-    """All processes are new: one whose last workers just vanished, long ago, is taken for a restored one."""
+    """All processes are new: one whose last workers just vanished, long ago, is taken for a
+    restored one.
+    """
     before = Epochs(another(desk), private=private)
     await before.beat()
     if goodbye:
@@ -322,7 +340,9 @@ async def test_a_ledger_that_nobody_remembers(
 
 
 async def test_who_remembers_vouches_for_the_ledger(desk: Desk) -> None:
-    """Redis was away for an hour, and a worker waited for it: nothing was lost, whoever else has started meanwhile."""
+    """Redis was away for an hour, and a worker waited for it: nothing was lost, whoever else has
+    started meanwhile.
+    """
     waited, dead = Epochs(desk.ledger), Epochs(another(desk))
     await waited.beat()
     await dead.beat()
@@ -336,7 +356,9 @@ async def test_who_remembers_vouches_for_the_ledger(desk: Desk) -> None:
 
 
 async def test_after_a_silence_no_row_is_given_up_before_all_are_back(desk: Desk) -> None:
-    """Redis was frozen: whoever heard an answer meanwhile brings it first. Sending need not wait, for no mark was lost."""
+    """Redis was frozen: whoever heard an answer meanwhile brings it first. Sending need not wait,
+    for no mark was lost.
+    """
     second_ledger = another(desk)
     first, second = Epochs(desk.ledger), Epochs(second_ledger)
     await first.beat()
@@ -357,7 +379,9 @@ async def test_after_a_silence_no_row_is_given_up_before_all_are_back(desk: Desk
 
 
 async def test_a_batch_number_is_never_used_twice_in_a_chunk(desk: Desk) -> None:
-    """An answer to a batch that the ledger lost finds no other one of its number, so it takes nothing off the wire."""
+    """An answer to a batch that the ledger lost finds no other one of its number, so it takes
+    nothing off the wire.
+    """
     client: Any = desk.client
     job = await desk.load(40)
     lease = await desk.lease()
@@ -375,7 +399,9 @@ async def test_a_batch_number_is_never_used_twice_in_a_chunk(desk: Desk) -> None
 
 
 async def test_nothing_is_claimed_while_others_are_waited_for(desk: Desk) -> None:
-    """A look-up would find those whose invitation is not written again yet, and take them for guests of before."""
+    """A look-up would find those whose invitation is not written again yet, and take them for
+    guests of before.
+    """
     await desk.load(10)
     first, second = Epochs(desk.ledger), Epochs(another(desk))
     await first.beat()

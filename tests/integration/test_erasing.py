@@ -17,7 +17,9 @@ from worker.store.keyring import no_sealer
 
 
 async def _ended_job(desk: Desk) -> bytes:
-    """Return the rows of a job that has ended, as they lie in Redis: packed, so that no server packs them once more."""
+    """Return the rows of a job that has ended, as they lie in Redis: packed, so that no server
+    packs them once more.
+    """
     job = await desk.load(3)
     packed: bytes = await desk.ledger.client.hget(desk.keys.chunk(job, 0), "rows")
     lease = await desk.lease()
@@ -35,7 +37,9 @@ def _holds(folder: Path, packed: bytes) -> bool:
 
 @pytest.mark.parametrize("how", ["forgotten", "deleted", "expired"])
 async def test_what_is_erased_leaves_the_append_only_file(own_valkey: OwnValkey, how: str) -> None:
-    """A person who is forgotten, a job that is deleted, one that has been kept long enough; nothing is rewritten where nothing went."""
+    """A person who is forgotten, a job that is deleted, one that has been kept long enough; nothing
+    is rewritten where nothing went.
+    """
     async with open_desk(own_valkey.url) as desk:
         client: Any = desk.client
         packed = await _ended_job(desk)

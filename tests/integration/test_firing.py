@@ -1,4 +1,6 @@
-"""One firing of one schedule: a claim that is another's is neither renewed nor freed; a message that is no firing changes nothing."""
+"""One firing of one schedule: a claim that is another's is neither renewed nor freed; a message
+that is no firing changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ async def services(valkey_url: str, desk: Desk, tmp_path: Path) -> AsyncIterator
 async def test_a_worker_that_was_frozen_leaves_the_run_to_who_took_it_over(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its claim ran out meanwhile: it neither takes the other's over nor frees it, and its own work ends."""
+    """Its claim ran out meanwhile: it neither takes the other's over nor frees it, and its own work
+    ends.
+    """
     began, ended = asyncio.Event(), asyncio.Event()
 
     async def work(_: Context) -> Told:
@@ -77,7 +81,9 @@ async def test_a_run_frees_its_claim(services: Services) -> None:
 
 
 async def test_what_lies_among_the_runs_and_is_none_hides_no_other(services: Services) -> None:
-    """Left by an usher that took any message: the runs are read, the next one is written, and what is none is removed."""
+    """Left by an usher that took any message: the runs are read, the next one is written, and what
+    is none is removed.
+    """
     timetable = Timetable(services.client, services.keys)
     client: Any = services.client
     key = services.keys.schedule_runs(NAME)

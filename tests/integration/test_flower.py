@@ -1,4 +1,6 @@
-"""Flower as it is run: with a login, read-only, under a prefix behind a proxy, its tasks kept; seen in a real browser and asked over its API."""
+"""Flower as it is run: with a login, read-only, under a prefix behind a proxy, its tasks kept; seen
+in a real browser and asked over its API.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ MARK = "private.example"
 
 
 def _tables(ready: dict[str, Any]) -> str:
-    # After a 429 what is left of a limit is taken to be spent: with the real ones this would take two minutes.
+    # After a 429 what is left of a limit is taken to be spent: with the real ones this would take
+    # two minutes.
     limits = "\n".join(f'{name} = "100000/1s"' for name, value in QuotaSection() if isinstance(value, Limit))
     return f"[quota]\n{limits}\n{connection_table('contoso', ready)}"
 
@@ -56,7 +59,9 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _proxy(port: int) -> Iterator[str]:
-    """A reverse proxy: what is under the prefix goes to Flower as it is, anything else is somebody else's page."""
+    """A reverse proxy: what is under the prefix goes to Flower as it is, anything else is somebody
+    else's page.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -120,7 +125,9 @@ class Seen:
             return error.code, error.read()
 
     def await_events(self) -> None:
-        """Wait until Flower hears of tasks: it asks the workers for these events five seconds after its start, and has their heartbeats before."""
+        """Wait until Flower hears of tasks: it asks the workers for these events five seconds after
+        its start, and has their heartbeats before.
+        """
 
         def heard() -> bool:
             self.usher.ask("usher.job", "none")
@@ -195,7 +202,9 @@ def _text(browser: Any) -> str:
 
 
 def _line(browser: Any, seen: Seen, *words: str) -> str:
-    """Return the line of the table of tasks that has all the words, as it stands after a new look; the page does not look by itself."""
+    """Return the line of the table of tasks that has all the words, as it stands after a new look;
+    the page does not look by itself.
+    """
     browser.get(f"http://{seen.place}/tasks")
     rows = wait_until(lambda: browser.execute_script(_ROWS), 20, "the table of tasks")
     return next((row for row in rows if all(word in row for word in words)), "")
@@ -220,7 +229,9 @@ def _last_object(usher: Usher) -> dict[str, Any]:
 
 
 def test_a_job_with_faults_is_watched(seen: Seen, browser: Any) -> None:
-    """2,000 rows: chunks at work in the browser, the same job in `jobs watch`; at the end the counts in Flower are the ledger's."""
+    """2,000 rows: chunks at work in the browser, the same job in `jobs watch`; at the end the
+    counts in Flower are the ledger's.
+    """
     usher = seen.usher
     usher.sandbox.ask("latency", {"latency": "0.1"})
     faults = [
@@ -299,7 +310,9 @@ def test_the_workers_are_there(seen: Seen, browser: Any) -> None:
 
 
 def test_a_failed_task_shows_its_place_and_nobody(seen: Seen, browser: Any) -> None:
-    """A fault of usher, with its traceback; the text of the error, which may name a guest, is not shown."""
+    """A fault of usher, with its traceback; the text of the error, which may name a guest, is not
+    shown.
+    """
     usher = seen.usher
     usher.client.send_task(
         "usher.run_chunk",
@@ -388,7 +401,9 @@ def test_a_taken_port_is_one_sentence(seen: Seen) -> None:
     ],
 )
 def test_a_bad_option_is_one_sentence(seen: Seen, given: str, variable: str, said: str) -> None:
-    """However Flower is started; its own parser would end in a traceback, or drop what it does not know."""
+    """However Flower is started; its own parser would end in a traceback, or drop what it does not
+    know.
+    """
     env = {**seen.usher.env, "PATH": os.environ["PATH"], **({"FLOWER_PORT": variable} if variable else {})}
     for argv in ((*CELERY, "flower"), (sys.executable, "-P", "-m", "cli", "flower", "--")):
         done = subprocess.run(

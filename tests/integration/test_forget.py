@@ -1,4 +1,6 @@
-"""`usher guests forget`: afterwards nothing in Redis names the person, and everybody else's rows are as they were."""
+"""`usher guests forget`: afterwards nothing in Redis names the person, and everybody else's rows
+are as they were.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ async def place_of(desk: Desk, rows: Sequence[dict[str, Any]]) -> IndexPlace:
 
 
 async def send(desk: Desk, rows: Sequence[dict[str, Any]], indexes: Sequence[int], named: str = "") -> None:
-    """Invite some rows of the next chunk; row 3 fails, keeps all that was asked for, and is told a sentence that names her."""
+    """Invite some rows of the next chunk; row 3 fails, keeps all that was asked for, and is told a
+    sentence that names her.
+    """
     lease, place = await desk.lease(), await place_of(desk, rows)
     t = lease.ticket
     grant = await desk.ledger.begin_batch(
@@ -106,7 +110,9 @@ async def forget_ann(desk: Desk, ledger: Ledger | None = None) -> tuple[int, int
 @pytest.mark.parametrize("named", [ANN, SPELLED, unicodedata.normalize("NFD", ANN)], ids=["letters", "idna", "nfd"])
 @pytest.mark.parametrize("folded", [True, False])
 async def test_one_person_is_gone_and_the_rest_is_as_it_was(desk: Desk, folded: bool, named: str) -> None:
-    """Address, name, ref, link, message and mentions go; outcome and ids stay; others keep all of theirs."""
+    """Address, name, ref, link, message and mentions go; outcome and ids stay; others keep all of
+    theirs.
+    """
     rows = rows_with_ann()
     await load(desk, "first", rows)
     await send(desk, rows, range(5), named)

@@ -1,4 +1,6 @@
-"""Gates: a connection on probation, a job whose rows are refused one after the other, a worker with another credential."""
+"""Gates: a connection on probation, a job whose rows are refused one after the other, a worker with
+another credential.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def new(desk: Desk) -> Desk:
 
 
 async def test_a_new_connection_has_one_batch_in_flight(new: Desk) -> None:
-    """While a batch is on the wire nobody else begins one, not even for a single guest; its record makes way."""
+    """While a batch is on the wire nobody else begins one, not even for a single guest; its record
+    makes way.
+    """
     await new.load(20)
     bulk = await new.lease()
     await new.load(1, lane=Lane.NOW)
@@ -143,7 +147,9 @@ async def answer(desk: Desk, lease: Lease, marks: Sequence[str], *, in_a_row: in
     ],
 )
 async def test_refusals_hold_a_job(desk: Desk, marks: str, settings: dict[str, float], state: str) -> None:
-    """Twenty in a row, or more than half of the first hundred; both can be changed. What is no answer does not count."""
+    """Twenty in a row, or more than half of the first hundred; both can be changed. What is no
+    answer does not count.
+    """
     job = await desk.load(130)
     assert await answer(desk, await desk.lease(), marks, **settings) == state  # type: ignore[arg-type]
     view = await desk.jobs.view(job)
@@ -165,7 +171,9 @@ async def test_of_a_domain_that_is_refused_the_first_row_counts(desk: Desk) -> N
 
 
 async def test_a_held_job_waits_for_a_person(desk: Desk) -> None:
-    """Nothing of it is offered or begun, and its chunk is not lost; resumed, it goes on and counts anew."""
+    """Nothing of it is offered or begun, and its chunk is not lost; resumed, it goes on and counts
+    anew.
+    """
     job = await desk.load(230)
     ticket, offered_too = await desk.tick()
     lease = await desk.ledger.claim(ticket)
@@ -209,7 +217,9 @@ async def test_a_held_job_can_be_cancelled(desk: Desk) -> None:
 
 
 async def test_a_job_that_is_over_is_done(desk: Desk) -> None:
-    """Refused to the last row, there is nothing to ask a person; nor where the rest ends while it is held."""
+    """Refused to the last row, there is nothing to ask a person; nor where the rest ends while it
+    is held.
+    """
     job = await desk.load(20)
     assert await answer(desk, await desk.lease(), "x" * 20) == "done"
     job = await desk.load(40)
@@ -226,7 +236,9 @@ async def test_a_job_that_is_over_is_done(desk: Desk) -> None:
 
 
 async def test_a_refused_credential_holds_unless_another_one_works(desk: Desk) -> None:
-    """The gate of all is not closed by one worker's old file; the credential that was good a moment ago closes it when it is refused."""
+    """The gate of all is not closed by one worker's old file; the credential that was good a moment
+    ago closes it when it is refused.
+    """
     await desk.load(2)
     lease = await desk.lease()
     await desk.ledger.begin_batch(lease, [0], desk.buckets, tenant_key="t", client_key="c", fingerprint="new")
@@ -272,7 +284,9 @@ async def invite(site: Site, rows: int) -> tuple[int, float, str, str]:
 
 
 async def test_an_abuse_block_costs_one_batch(site: Site) -> None:
-    """Eleven invitations, then a block: at most the rest of that batch is refused, all is held, the command says what to do."""
+    """Eleven invitations, then a block: at most the rest of that batch is refused, all is held, the
+    command says what to do.
+    """
     site.sandbox.ask("faults", {"spec": "abuse-after=11"})
     site.start_worker(16)
     status, took_s, out, err = await invite(site, 500)
@@ -289,7 +303,9 @@ async def test_an_abuse_block_costs_one_batch(site: Site) -> None:
 
 
 async def test_an_abuse_block_holds_the_tenants_other_connections(site: Site) -> None:
-    """Microsoft blocked the tenant, not the connection that met it: another one's job is held too, in words, and sends nothing."""
+    """Microsoft blocked the tenant, not the connection that met it: another one's job is held too,
+    in words, and sends nothing.
+    """
     config = site.folder / "usher.toml"
     text = config.read_text()
     beginning = text.index("[connections.contoso]")
@@ -328,7 +344,9 @@ async def test_a_secret_that_expires_half_way_and_is_replaced(site: Site) -> Non
 
 
 async def test_a_worker_with_an_old_secret_holds_nobody(site: Site) -> None:
-    """It says once that its own credential is the trouble; the worker with the current one sends everything."""
+    """It says once that its own credential is the trouble; the worker with the current one sends
+    everything.
+    """
     site.sandbox.ask("latency", {"latency": "0.3"})
     current, old = site.secret, site.folder / "old"
     old.write_text("an older one")
@@ -383,7 +401,9 @@ async def test_a_run_of_refusals_holds_the_job(site: Site) -> None:
 
 
 async def test_a_good_check_ends_the_hold_of_a_right_that_was_granted(site: Site) -> None:
-    """Its lines agree with each other, and the job goes on at once, though the worker's token is from before the grant."""
+    """Its lines agree with each other, and the job goes on at once, though the worker's token is
+    from before the grant.
+    """
     site.sandbox.ask("policy", {"roles": ["User.Read.All"]})
     site.start_worker()
     job = await site.desk.load(40)
@@ -417,7 +437,9 @@ async def test_a_good_check_ends_what_it_disproves(site: Site, kind: HoldReason,
 
 
 async def test_a_token_from_before_a_grant_holds_nobody(site: Site) -> None:
-    """It lacks what was granted since, so it is thrown away, and the connection is held only when a new one is refused too."""
+    """It lacks what was granted since, so it is thrown away, and the connection is held only when a
+    new one is refused too.
+    """
     thrown: list[AccessToken] = []
 
     class Tokens:

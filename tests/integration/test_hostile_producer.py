@@ -1,4 +1,6 @@
-"""A producer that means harm: two thousand messages of every kind, to one real worker. It gets answers, and nothing else happens."""
+"""A producer that means harm: two thousand messages of every kind, to one real worker. It gets
+answers, and nothing else happens.
+"""
 
 from __future__ import annotations
 
@@ -211,7 +213,9 @@ class Producer:
         return self.task(name, self.chance.choice(([], ["aaaaaaaaaa", 0, "contoso"])), kwargs)
 
     def elsewhere(self) -> bytes:
-        """A message that says that it came by another queue, for a task that is taken there alone."""
+        """A message that says that it came by another queue, for a task that is taken there
+        alone.
+        """
         name, queue = self.chance.choice((("usher.run_chunk", "usher.bulk"), ("usher.scheduled", "usher.schedules")))
         body = [["aaaaaaaaaa", 0, "contoso"], {"fence": 1, "lane": "bulk"}, {}]
         info = {"exchange": queue, "routing_key": queue}
@@ -271,7 +275,9 @@ def _peak_mb(pid: int) -> float:
 
 
 def test_a_hostile_producer_gets_answers_and_nothing_else(usher: Usher) -> None:
-    """No traceback, no stop, no memory beyond 300 MB, nobody mailed, nothing sent on, no key but results; every id is answered."""
+    """No traceback, no stop, no memory beyond 300 MB, nobody mailed, nothing sent on, no key but
+    results; every id is answered.
+    """
     producer = Producer(4711)
     assert usher.ask("usher.job", "aaaaaaaaaa")["status"] == "refused"
     assert usher.worker is not None
@@ -314,7 +320,9 @@ def _written(database: Any) -> set[bytes]:
 
 
 def _is_answer(told: dict[str, Any]) -> bool:
-    """Whether a stored result is a refusal (or, where the message was to be old by now, that it is)."""
+    """Whether a stored result is a refusal (or, where the message was to be old by now, that it
+    is).
+    """
     if told["status"] == "REVOKED":
         return True
     result = told["result"]

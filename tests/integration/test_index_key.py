@@ -1,4 +1,6 @@
-"""The key of the index of guests: every process uses the one that lies in the ledger now, sealed with the newest ledger key."""
+"""The key of the index of guests: every process uses the one that lies in the ledger now, sealed
+with the newest ledger key.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ async def _hash(index: GuestIndex) -> bytes:
 
 
 async def test_two_processes_agree_after_the_server_was_emptied(desk: Desk) -> None:
-    """One that knew the key of before takes the new one: else two jobs for one guest would not meet."""
+    """One that knew the key of before takes the new one: else two jobs for one guest would not
+    meet.
+    """
     client: Any = desk.client
     one, other = (GuestIndex(desk.client, desk.keys, no_sealer) for _ in range(2))
     before = await _hash(one)
@@ -46,7 +50,9 @@ async def test_another_key_that_was_restored_counts_from_the_next_use(desk: Desk
 
 
 async def test_sealing_anew_keeps_the_key(desk: Desk) -> None:
-    """Bare, then sealed, then sealed with the next key: the hashes stay, and each earlier ledger key opens no more."""
+    """Bare, then sealed, then sealed with the next key: the hashes stay, and each earlier ledger
+    key opens no more.
+    """
     old, new = new_key_text(), new_key_text()
     ways = [no_sealer, lambda: Sealer([old]), lambda: Sealer([new, old]), lambda: Sealer([new])]
     hashes = {await _hash(GuestIndex(desk.client, desk.keys, way)) for way in ways}
@@ -77,7 +83,9 @@ async def test_links_outlive_a_fold_without_their_key(valkey_url: str) -> None:
 
 
 async def test_a_hold_for_want_of_a_key_replaces_none_and_outlives_none(desk: Desk) -> None:
-    """What a person held stays held when the key is back; a hold for the key is told once and ends by itself."""
+    """What a person held stays held when the key is back; a hold for the key is told once and ends
+    by itself.
+    """
     await desk.gates.hold_everything("A person's.")
     await desk.gates.hold_everything("No key.", HoldReason.KEY)
     assert (await desk.gates.of("contoso")).why == "A person's."

@@ -35,7 +35,9 @@ async def _view_counts(desk: Desk, job: str) -> tuple[JobState, Counts]:
 
 
 async def test_every_row_of_a_job_is_counted_and_read(desk: Desk) -> None:
-    """250 rows, two of them bad: one record each, in order, with their numbers; the counts add up."""
+    """250 rows, two of them bad: one record each, in order, with their numbers; the counts add
+    up.
+    """
     job = await desk.load(250, ended=[3, 200])
     assert await _view_counts(desk, job) == (JobState.RUNNING, Counts(rows=250, failed=2, pending=248))
     await _work(desk)
@@ -94,7 +96,9 @@ async def test_a_job_of_bad_rows_only_is_done_at_once(desk: Desk) -> None:
 
 
 async def test_a_pilot_sends_its_rows_and_pauses(desk: Desk) -> None:
-    """So many rows that are sent, however many bad ones stand among them or after; a resume sends the rest."""
+    """So many rows that are sent, however many bad ones stand among them or after; a resume sends
+    the rest.
+    """
     job = await desk.load(30, pilot=5, ended=[2, 20, 21, 22, 23, 24, 25])
     await _work(desk)
     view = await desk.jobs.view(job)
@@ -128,7 +132,9 @@ async def test_a_held_connection_shows_on_its_running_jobs(desk: Desk) -> None:
 
 
 async def test_a_cancelled_job_ends_when_nothing_of_it_is_open(desk: Desk) -> None:
-    """Rows not sent are cancelled; a row on the wire ends as what it is, and then the job has ended."""
+    """Rows not sent are cancelled; a row on the wire ends as what it is, and then the job has
+    ended.
+    """
     job = await desk.load(30)
     lease = await desk.lease()
     grant = await desk.begin(lease)
@@ -155,7 +161,9 @@ async def test_what_is_over_cannot_be_moved(desk: Desk) -> None:
 
 
 async def test_an_ended_job_gets_its_expiry_on_every_key(valkey_url: str) -> None:
-    """Ended and kept for a while: no key of it lives for ever, and when they are gone the list forgets it."""
+    """Ended and kept for a while: no key of it lives for ever, and when they are gone the list
+    forgets it.
+    """
     async with open_desk(valkey_url, keep_s=1000) as desk:
         job = await desk.load(250)
         lease = await desk.lease()
@@ -242,7 +250,9 @@ async def _load_silently(desk: Desk, silent_s: float) -> Loading:
 
 
 async def test_a_job_whose_maker_was_killed_while_loading_is_removed(desk: Desk) -> None:
-    """Silent for an hour, and still so when looked at again: no trace of it is left. One that started is not touched."""
+    """Silent for an hour, and still so when looked at again: no trace of it is left. One that
+    started is not touched.
+    """
     job = await desk.load(5)
     await _load_silently(desk, 3700)
     assert await desk.jobs.remove_abandoned() == [], "Redis's clock alone proves nothing"
@@ -263,7 +273,9 @@ async def test_a_maker_that_is_still_there_keeps_its_job(desk: Desk) -> None:
 
 
 async def test_only_an_approval_lets_a_job_go_that_needs_one(desk: Desk) -> None:
-    """Started, resumed or paused it is still held, and offered to nobody; approved, once, it runs, and is not held again."""
+    """Started, resumed or paused it is still held, and offered to nobody; approved, once, it runs,
+    and is not held again.
+    """
     loading = await desk.jobs.create("a1", "contoso", Lane.BULK, info={"by": "ada"}, needs_approval="Wait.")
     assert loading
     loading.put({"email": "a@example.com"})
@@ -289,7 +301,9 @@ async def test_only_an_approval_lets_a_job_go_that_needs_one(desk: Desk) -> None
 
 
 async def test_a_running_job_is_parked_and_goes_on_once_approved(desk: Desk) -> None:
-    """What was in work comes back; nothing is offered meanwhile; what is approved is sent to its end."""
+    """What was in work comes back; nothing is offered meanwhile; what is approved is sent to its
+    end.
+    """
     job = await desk.load(250)
     lease = await desk.ledger.claim((await desk.tick("w1", 1))[0])
     assert lease
@@ -306,7 +320,9 @@ async def test_a_running_job_is_parked_and_goes_on_once_approved(desk: Desk) -> 
 
 
 async def test_a_jobs_time_begins_when_it_is_let_run(desk: Desk) -> None:
-    """Not while its list is read, nor while somebody thinks about it, nor while it waits for approval."""
+    """Not while its list is read, nor while somebody thinks about it, nor while it waits for
+    approval.
+    """
     client: Any = desk.client
     for approval in ("", "Somebody else approves it."):
         loading = await desk.jobs.create(f"job{bool(approval):d}", "contoso", Lane.BULK, needs_approval=approval)

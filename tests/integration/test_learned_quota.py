@@ -1,4 +1,6 @@
-"""What 429s and Graph's headers teach of limits that somebody else takes from. The real scripts, and a Graph that is a number."""
+"""What 429s and Graph's headers teach of limits that somebody else takes from. The real scripts,
+and a Graph that is a number.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ async def _begin(desk: Desk, lease: Lease, rows: range) -> Grant:
 
 
 async def test_the_emptiest_bucket_that_may_be_meant_is_closed(desk: Desk) -> None:
-    """A 429 without a scope: the limit that we know to be nearly used is the likeliest; the others are left as they are."""
+    """A 429 without a scope: the limit that we know to be nearly used is the likeliest; the others
+    are left as they are.
+    """
     wide = Bucket("wide", 10_000, 1_000_000)
     desk.buckets = [wide, SLOW]
     lease = await _lease(desk)
@@ -95,7 +99,9 @@ async def test_a_batch_that_left_before_the_429_teaches_nothing_new(desk: Desk) 
 
 
 async def test_refused_rows_are_paid_back(desk: Desk) -> None:
-    """They may count on Graph's side, as may those on the wire; a quarter of the bucket is saved up besides. Never beyond Graph's own account."""
+    """They may count on Graph's side, as may those on the wire; a quarter of the bucket is saved up
+    besides. Never beyond Graph's own account.
+    """
     lease = await _lease(desk)
     await _begin(desk, lease, range(20))
     wait_s, _ = await _throttled(desk, refused=5, begun_since=10)
@@ -107,7 +113,9 @@ async def test_refused_rows_are_paid_back(desk: Desk) -> None:
 
 
 async def test_where_nothing_goes_through_one_row_tries_at_a_time(desk: Desk) -> None:
-    """No spiral: two 429s with nothing accepted between them, and only a single row leaves until one went through."""
+    """No spiral: two 429s with nothing accepted between them, and only a single row leaves until
+    one went through.
+    """
     lease = await _lease(desk)
     await _begin(desk, lease, range(20))
     await _throttled(desk, refused=20)
@@ -128,7 +136,9 @@ async def test_where_nothing_goes_through_one_row_tries_at_a_time(desk: Desk) ->
 
 
 async def test_a_clean_while_brings_the_whole_limit_back(desk: Desk) -> None:
-    """A learned rate grows by itself, slowly at first, and is forgotten once it is the limit's own."""
+    """A learned rate grows by itself, slowly at first, and is forgotten once it is the limit's
+    own.
+    """
     lease = await _lease(desk)
     await _begin(desk, lease, range(20))
     await _throttled(desk, refused=0)
@@ -149,7 +159,9 @@ async def test_a_clean_while_brings_the_whole_limit_back(desk: Desk) -> None:
 async def test_the_first_rows_of_a_full_limit_owe_the_time_of_an_answer(
     desk: Desk, answer_s: float, owed: float
 ) -> None:
-    """Graph's bucket fills from when they arrive there: as late as an answer takes, a second at most."""
+    """Graph's bucket fills from when they arrive there: as late as an answer takes, a second at
+    most.
+    """
     ten_a_second = Bucket("b", 1_000, 100_000)
     desk.buckets = [ten_a_second]
     lease = await _lease(desk)
@@ -162,7 +174,9 @@ async def test_the_first_rows_of_a_full_limit_owe_the_time_of_an_answer(
 
 
 async def test_what_a_burst_takes_before_an_answer_is_not_lost(desk: Desk) -> None:
-    """Nobody knows yet how long an answer takes: a second is waited for, and what came in is counted once the first was quicker."""
+    """Nobody knows yet how long an answer takes: a second is waited for, and what came in is
+    counted once the first was quicker.
+    """
     ten_a_second = Bucket("b", 1_000, 100_000)
     desk.buckets = [ten_a_second]
     lease = await _lease(desk)
@@ -219,7 +233,9 @@ async def test_bulk_work_leaves_its_reserve_to_single_guests(desk: Desk) -> None
 async def test_a_list_keeps_a_distance_to_a_limit_of_which_our_picture_was_wrong(
     desk: Desk, lane: Lane, sent: int
 ) -> None:
-    """After a 429 a twentieth is left alone, however small the reserve; a guest that somebody waits for may use it."""
+    """After a 429 a twentieth is left alone, however small the reserve; a guest that somebody waits
+    for may use it.
+    """
     slow = Bucket("slow", 100, 1_000_000, kept=1)
     desk.buckets = [slow]
     lease = await _lease(desk, lane=lane)
@@ -231,7 +247,9 @@ async def test_a_list_keeps_a_distance_to_a_limit_of_which_our_picture_was_wrong
 
 
 async def test_whatever_comes_in_is_theirs_who_wait_for_a_single_guest(desk: Desk) -> None:
-    """With the quota spent, reserve and all, a list does not take the next token from under them."""
+    """With the quota spent, reserve and all, a list does not take the next token from under
+    them.
+    """
     desk.buckets = [Bucket("b", 20, 20_000)]
     bulk = await _lease(desk)
     assert len((await _begin(desk, bulk, range(20))).rows) == 20
@@ -270,7 +288,9 @@ async def _level_after(
 
 
 async def test_what_graph_shows_as_used_lowers_our_picture(desk: Desk) -> None:
-    """A little more than we know of: what is left by Graph, less what has left since; a twentieth is kept once it was much more."""
+    """A little more than we know of: what is left by Graph, less what has left since; a twentieth
+    is kept once it was much more.
+    """
     assert await _level_after(desk, 0.85, level=200) == pytest.approx(150)
     assert await _level_after(desk, 0.85, level=200, begun_since=40) == pytest.approx(110)
     assert await _level_after(desk, 0.85, level=900) == pytest.approx(100)
@@ -284,14 +304,18 @@ async def test_what_graph_shows_as_used_never_raises_our_picture(desk: Desk) -> 
 
 
 async def test_a_small_bucket_that_we_know_to_be_used_explains_what_is_shown(desk: Desk) -> None:
-    """150 in 5 s are at their edge all the time; the writes beside them are left alone. A full one explains nothing."""
+    """150 in 5 s are at their edge all the time; the writes beside them are left alone. A full one
+    explains nothing.
+    """
     assert await _level_after(desk, 0.9, beside=10) == 900
     assert await _level_after(desk, 0.9, beside=80) == 900
     assert await _level_after(desk, 0.9, beside=150) == pytest.approx(50)
 
 
 async def test_what_our_own_rows_explain_lowers_nothing(desk: Desk) -> None:
-    """A share in whole hundredths, and rows on the wire that are not in it yet: a list that is alone loses nothing by it."""
+    """A share in whole hundredths, and rows on the wire that are not in it yet: a list that is
+    alone loses nothing by it.
+    """
     assert await _level_after(desk, 0.99, level=14) == 14
     assert await _level_after(desk, 0.99, level=14, begun_since=40) == 14
     assert await _level_after(desk, 0.99, level=16, begun_since=40) == pytest.approx(-30)

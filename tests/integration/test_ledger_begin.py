@@ -78,7 +78,9 @@ async def test_a_hold_acts_at_begin(desk: Desk, who: str) -> None:
 
 
 async def test_a_half_open_gate_lets_one_row_through_on_a_growing_interval(desk: Desk) -> None:
-    """One real row is the try; the next may follow after twice the time; a row that went through opens the gate."""
+    """One real row is the try; the next may follow after twice the time; a row that went through
+    opens the gate.
+    """
     await desk.load(5)
     lease = await desk.lease()
     await desk.gates.hold("contoso", HoldReason.PERMISSION, "because", try_s=0.001)
@@ -148,7 +150,9 @@ async def test_only_as_many_rows_as_every_bucket_allows(desk: Desk) -> None:
 
 @pytest.mark.parametrize("bucket", [Bucket("one", 1, 1), Bucket("slow", 1, 10**9), Bucket("huge", 10**9, 1)])
 async def test_odd_limits_divide_nothing_by_zero(desk: Desk, bucket: Bucket) -> None:
-    """A limit of one, a very slow and a very large one each let a row through and say when the next may go."""
+    """A limit of one, a very slow and a very large one each let a row through and say when the next
+    may go.
+    """
     desk.buckets = [bucket]
     await desk.load(30)
     lease = await desk.lease()
@@ -157,7 +161,9 @@ async def test_odd_limits_divide_nothing_by_zero(desk: Desk, bucket: Bucket) -> 
 
 
 async def test_a_guarded_pace_starts_slowly_and_doubles_after_ten_clean_minutes(desk: Desk) -> None:
-    """12 a minute are 1 row at once; after ten clean minutes it is 24 a minute; after a throttle it begins anew."""
+    """12 a minute are 1 row at once; after ten clean minutes it is 24 a minute; after a throttle it
+    begins anew.
+    """
     desk.buckets = [Bucket("pace", 12, 0)]
     await desk.load(20)
     lease = await desk.lease()
@@ -200,7 +206,9 @@ async def test_a_bucket_of_a_clock_put_back_fills_again(desk: Desk) -> None:
 
 
 async def _lost_reply(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on each script's call is made twice, as redis-py does when the first answer is lost; the second one's is returned."""
+    """From now on each script's call is made twice, as redis-py does when the first answer is lost;
+    the second one's is returned.
+    """
     evalsha = desk.client.evalsha
 
     async def twice(*args: Any) -> Any:
@@ -211,7 +219,9 @@ async def _lost_reply(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_begin_whose_answer_was_lost_grants_the_same_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Called again by redis-py, it answers as before: rows that were never sent do not end in doubt, and no token is spent twice."""
+    """Called again by redis-py, it answers as before: rows that were never sent do not end in
+    doubt, and no token is spent twice.
+    """
     job = await desk.load(30)
     desk.buckets = (Bucket("b", 1000, 10**9),)
     lease = await desk.lease()

@@ -47,7 +47,9 @@ async def test_a_row_found_absent_is_sent_again_also_when_its_chunk_was_over(des
 
 
 async def test_a_slow_look_up_says_nothing_about_a_later_attempt(desk: Desk) -> None:
-    """Two look-ups at once: the slower one's "absent" is about an attempt that is resolved; the next one is in doubt again."""
+    """Two look-ups at once: the slower one's "absent" is about an attempt that is resolved; the
+    next one is in doubt again.
+    """
     job = await desk.load(1)
     lease = await desk.lease()
     await desk.record(lease, await desk.begin(lease), RowState.IN_DOUBT)
@@ -95,7 +97,9 @@ async def test_a_look_up_that_dies_is_made_again(desk: Desk) -> None:
 
 
 async def test_healing_finds_what_was_lost_and_is_done_once_for_all(desk: Desk) -> None:
-    """A connection that stands in no list is found, counts are those of the tickets again; a second heal is too soon."""
+    """A connection that stands in no list is found, counts are those of the tickets again; a second
+    heal is too soon.
+    """
     await desk.load(1, "lost")
     await desk.load(1, "held")
     await desk.gates.hold("held", HoldReason.OPERATOR, "because")

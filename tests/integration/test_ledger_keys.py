@@ -1,4 +1,6 @@
-"""The ledger's key is rolled over, added, or lost while a real worker works: rows wait at most, and the memory of guests stays."""
+"""The ledger's key is rolled over, added, or lost while a real worker works: rows wait at most, and
+the memory of guests stays.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ async def _invite_all(site: Site, job: str) -> JobView:
 
 
 async def _held(site: Site) -> str:
-    """Wait until everything is held because of the key, as if no worker had opened it for a while; return the sentence."""
+    """Wait until everything is held because of the key, as if no worker had opened it for a while;
+    return the sentence.
+    """
     client: Any = site.desk.client
 
     async def look() -> str:
@@ -81,7 +85,9 @@ def _doctor(site: Site) -> tuple[int, bool, str]:
 
 
 async def test_a_key_rolls_over_under_a_running_worker(site: Site) -> None:
-    """A new key in front seals anew within 10 s, so that the old one may go; the guests of before are known, nobody is mailed twice."""
+    """A new key in front seals anew within 10 s, so that the old one may go; the guests of before
+    are known, nobody is mailed twice.
+    """
     _set_keys(site, "old.key")
     site.start_worker()
     assert (await _invite_all(site, "one")).counts == Counts(rows=5, invited=5)
@@ -105,7 +111,9 @@ async def test_a_key_is_added_to_a_ledger_that_had_none(site: Site) -> None:
 
 
 async def test_a_lost_key_holds_everything_until_it_is_back(site: Site) -> None:
-    """A sentence instead of a traceback, a finding of the doctor, rows that wait; once the key is back they go by themselves."""
+    """A sentence instead of a traceback, a finding of the doctor, rows that wait; once the key is
+    back they go by themselves.
+    """
     _set_keys(site, "old.key")
     site.start_worker()
     assert (await _invite_all(site, "one")).counts == Counts(rows=5, invited=5)
@@ -126,7 +134,9 @@ async def test_a_lost_key_holds_everything_until_it_is_back(site: Site) -> None:
 
 
 async def test_no_key_at_all_where_there_was_one_is_a_hold_too(site: Site) -> None:
-    """A worker that was started without the key sends nothing: it could not tell who was invited."""
+    """A worker that was started without the key sends nothing: it could not tell who was
+    invited.
+    """
     _set_keys(site, "old.key")
     index = GuestIndex(site.desk.client, site.desk.keys, lambda: Sealer([_text(site.folder / "old.key")]))
     await index.place("t", {0: PEOPLE[0]})

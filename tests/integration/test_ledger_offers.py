@@ -1,4 +1,6 @@
-"""Who is offered what, and who may claim it: the scripts `tick`, `claim` and `offer` on a real server."""
+"""Who is offered what, and who may claim it: the scripts `tick`, `claim` and `offer` on a real
+server.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from worker.ledger.quota import Bucket
 
 
 async def test_a_tick_offers_a_chunk_and_counts_its_seat(desk: Desk) -> None:
-    """An offer takes a seat of its connection, and its ticket names job, chunk, connection and lane."""
+    """An offer takes a seat of its connection, and its ticket names job, chunk, connection and
+    lane.
+    """
     job = await desk.load(3)
     (ticket,) = await desk.tick()
     assert (ticket.job, ticket.chunk, ticket.connection, ticket.lane) == (job, 0, "contoso", Lane.BULK)
@@ -20,7 +24,9 @@ async def test_a_tick_offers_a_chunk_and_counts_its_seat(desk: Desk) -> None:
 
 
 async def test_bulk_work_leaves_a_seat_a_worker_and_interactive_work_takes_it(desk: Desk) -> None:
-    """Two workers with two seats each: two chunks of bulk work, then two of interactive work, then none."""
+    """Two workers with two seats each: two chunks of bulk work, then two of interactive work, then
+    none.
+    """
     for connection in ("a", "b", "c", "d"):
         await desk.load(1, connection)
     await desk.tick("w2", 2)
@@ -41,7 +47,9 @@ async def test_a_single_worker_with_a_single_seat_does_bulk_work(desk: Desk) -> 
 
 
 async def test_many_workers_do_not_starve_bulk_work(desk: Desk) -> None:
-    """The seats kept for interactive work are counted against all seats, not against what one tick may offer."""
+    """The seats kept for interactive work are counted against all seats, not against what one tick
+    may offer.
+    """
     for number in range(80):
         await desk.ledger.tick(f"w{number}", 4)
     await desk.load(1)
@@ -49,7 +57,9 @@ async def test_many_workers_do_not_starve_bulk_work(desk: Desk) -> None:
 
 
 async def test_no_connection_has_more_than_a_quarter_of_the_seats(desk: Desk) -> None:
-    """Of 16 seats one connection gets 4, the others get theirs in the same tick; a chunk that ends makes room at once."""
+    """Of 16 seats one connection gets 4, the others get theirs in the same tick; a chunk that ends
+    makes room at once.
+    """
     await desk.load(1000, "greedy")
     await desk.load(100, "modest")
     offered = await desk.tick("w1", 16)
@@ -64,7 +74,9 @@ async def test_no_connection_has_more_than_a_quarter_of_the_seats(desk: Desk) ->
 
 
 async def test_however_many_connections_are_slow_a_seat_is_free(desk: Desk) -> None:
-    """Each further one gets a part of what is left: those that hold what they have leave room for one that comes later."""
+    """Each further one gets a part of what is left: those that hold what they have leave room for
+    one that comes later.
+    """
     for number in range(6):
         await desk.load(2000, f"slow{number}")
         for ticket in await desk.tick("w1", 64):
@@ -95,7 +107,9 @@ async def test_jobs_of_one_connection_take_turns(desk: Desk) -> None:
 
 
 async def test_where_no_seat_is_free_the_next_tick_can_wait(desk: Desk) -> None:
-    """Waiting connections do not make every worker tick as fast as it can while all seats are in use."""
+    """Waiting connections do not make every worker tick as fast as it can while all seats are in
+    use.
+    """
     for connection in ("a", "b", "c", "d", "e"):
         await desk.load(1, connection)
     tick = await desk.ledger.tick("w1", 3)

@@ -1,4 +1,6 @@
-"""What is written of a batch and of its lease: the scripts `record_batch`, `release`, `renew` and `fold` on a real server."""
+"""What is written of a batch and of its lease: the scripts `record_batch`, `release`, `renew` and
+`fold` on a real server.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ async def test_what_was_refused_before_processing_is_pending_again(desk: Desk) -
 
 
 async def test_a_late_answer_still_settles_a_row(desk: Desk) -> None:
-    """The fence guards sends, not facts: after the lease was lost and the row is in doubt, its answer is taken."""
+    """The fence guards sends, not facts: after the lease was lost and the row is in doubt, its
+    answer is taken.
+    """
     job = await desk.load(2)
     lease = await desk.lease()
     grant = await desk.begin(lease)
@@ -73,7 +77,9 @@ async def test_a_late_refusal_does_not_touch_a_row_that_is_on_the_wire_again(des
 
 
 async def test_who_was_seen_before_a_send_is_not_taken_for_one_that_is_sent(desk: Desk) -> None:
-    """A slow look-up before the first send finds the guest that another worker has just invited: no outcome of that row."""
+    """A slow look-up before the first send finds the guest that another worker has just invited: no
+    outcome of that row.
+    """
     job = await desk.load(1)
     lease = await desk.lease()
     grant = await desk.begin(lease)
@@ -96,7 +102,9 @@ async def test_the_first_outcome_stays(desk: Desk) -> None:
 
 
 async def test_rows_ended_unsent_are_only_taken_while_they_are_pending(desk: Desk) -> None:
-    """A worker that lost its lease ends rows of a blocked domain; another has sent one meanwhile, whose answer counts."""
+    """A worker that lost its lease ends rows of a blocked domain; another has sent one meanwhile,
+    whose answer counts.
+    """
     job = await desk.load(2)
     lease = await desk.lease()
     grant = await desk.begin(lease, [0])
@@ -120,7 +128,9 @@ async def test_a_row_that_a_record_leaves_out_is_in_doubt(desk: Desk) -> None:
 
 
 async def test_nothing_is_written_for_a_deleted_job(desk: Desk) -> None:
-    """Late record, release, expired offer, look-up: none of them brings back a key of a deleted job."""
+    """Late record, release, expired offer, look-up: none of them brings back a key of a deleted
+    job.
+    """
     job, other = await desk.load(250), await desk.load(1, "other")
     leases = [await desk.ledger.claim(ticket) for ticket in await desk.tick("w1", 32) if ticket.job == job]
     first, second, third = leases
@@ -170,7 +180,9 @@ async def test_a_chunk_given_back_with_a_wait_is_not_offered_before(desk: Desk) 
 
 
 async def test_a_chunk_that_waits_for_another_jobs_guest_delays_nobody_else(desk: Desk) -> None:
-    """Put off, it waits by itself: other chunks and jobs of its connection are offered at once, and it when its time has come."""
+    """Put off, it waits by itself: other chunks and jobs of its connection are offered at once, and
+    it when its time has come.
+    """
     job = await desk.load(1)
     lease = await desk.lease()
     await desk.ledger.release(lease, put_off_s=30)
@@ -212,7 +224,9 @@ async def test_a_dead_workers_chunk_is_offered_again_at_once(desk: Desk) -> None
 
 
 async def test_folding_changes_nothing_that_is_read(valkey_url: str) -> None:
-    """Results read the same before and after, links included, and nothing is folded while a row has no outcome."""
+    """Results read the same before and after, links included, and nothing is folded while a row has
+    no outcome.
+    """
     async with open_desk(valkey_url, sealer=Sealer(["a ledger key of some length"])) as desk:
         job = await desk.load(3, ended=[2])
         lease = await desk.lease()

@@ -1,4 +1,6 @@
-"""A real worker's log, line by line: JSON, with the job, chunk, connection and request where they are known."""
+"""A real worker's log, line by line: JSON, with the job, chunk, connection and request where they
+are known.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def worked() -> Iterator[tuple[Usher, str]]:
 
 
 def test_every_line_is_an_object(worked: tuple[Usher, str]) -> None:
-    """Celery's and kombu's too, its warnings and its words at the end among them; the start-up banner is left out."""
+    """Celery's and kombu's too, its warnings and its words at the end among them; the start-up
+    banner is left out.
+    """
     usher, _ = worked
     lines = _lines(usher)
     assert all({"timestamp", "level", "event", "logger"} <= set(line) for line in lines)

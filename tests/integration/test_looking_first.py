@@ -1,4 +1,6 @@
-"""The look-up before the first send, on a real sandbox: while nobody can tell who is there, nobody is invited; it is said, and passes."""
+"""The look-up before the first send, on a real sandbox: while nobody can tell who is there, nobody
+is invited; it is said, and passes.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ async def end(clocked: Clocked, job: str) -> Counts:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 async def test_nobody_is_invited_while_nobody_can_tell_who_is_there(clocked: Clocked, fault: str) -> None:
-    """A guest whose invitation is pending would be mailed a second time. The job waits and says why; then she is found, and not mailed."""
+    """A guest whose invitation is pending would be mailed a second time. The job waits and says
+    why; then she is found, and not mailed.
+    """
     clocked.site.sandbox.ask("faults", {"spec": fault})
     job = await clocked.site.load([PENDING, NEW])
     for _ in range(3):
@@ -78,7 +82,9 @@ async def test_a_single_guest_waits_too_and_whoever_waits_is_told_why(clocked: C
 
 
 async def test_what_can_be_told_of_others_does_not_wait(clocked: Clocked) -> None:
-    """One question in two fails, whatever is asked: rows of which everything was answered go, the others wait by themselves."""
+    """One question in two fails, whatever is asked: rows of which everything was answered go, the
+    others wait by themselves.
+    """
     people = [PENDING, *(f"new-{n}@partner.example" for n in range(39))]
     clocked.site.sandbox.ask("faults", {"spec": "503@item@users=1*1"})
     job = await clocked.site.load(people)
@@ -167,7 +173,9 @@ async def test_verify_asks_for_both_spellings(clocked: Clocked) -> None:
 async def test_who_holds_an_address_is_found_by_whichever_property(
     clocked: Clocked, holder: dict[str, object], address: str, counts: Counts
 ) -> None:
-    """`mail` and `otherMails` are not all: Microsoft's page names `proxyAddresses` and `userPrincipalName` too."""
+    """`mail` and `otherMails` are not all: Microsoft's page names `proxyAddresses` and
+    `userPrincipalName` too.
+    """
     clocked.site.sandbox.ask("users", {"action": "add", "state": "PendingAcceptance", **holder})
     job = await clocked.site.load([address])
     assert await end(clocked, job) == counts

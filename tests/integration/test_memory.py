@@ -1,4 +1,6 @@
-"""A Redis that is nearly full takes in no job, lets no more be sent, and loses nothing of what it has."""
+"""A Redis that is nearly full takes in no job, lets no more be sent, and loses nothing of what it
+has.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +117,9 @@ def test_no_limit_is_never_full() -> None:
 
 
 def test_sending_stops_and_goes_on_by_itself(folder: Path) -> None:
-    """Said once in the log; no row is sent meanwhile, none is lost; new jobs are refused in one sentence."""
+    """Said once in the log; no row is sent meanwhile, none is lost; new jobs are refused in one
+    sentence.
+    """
     with run_usher(folder, sandbox_options=("--quota", "off", "--replication", "0")) as usher:
         assert usher.run("connections", "hold", "contoso", "--reason", "Wait").status == 0
         told = usher.ask("usher.invite_guests", "contoso", [{"email": f"g{n}@fabrikam.example"} for n in range(300)])

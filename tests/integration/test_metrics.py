@@ -1,4 +1,6 @@
-"""`usher metrics` over real workers: its sums are the ledger's own counts, whoever is killed, and nobody unknown reads them."""
+"""`usher metrics` over real workers: its sums are the ledger's own counts, whoever is killed, and
+nobody unknown reads them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ async def assert_sums(site: Site, series: Series) -> None:
 
 
 async def test_sums_equal_the_ledger_after_kills_and_restarts(site: Site) -> None:
-    """1,000 rows with faults, a worker killed with rows on the wire, one stopped warm: to the row what the ledger counts."""
+    """1,000 rows with faults, a worker killed with rows on the wire, one stopped warm: to the row
+    what the ledger counts.
+    """
     site.sandbox.ask("faults", {"spec": "lost@batch=1/12,504@item@invite=1/90,error@item@invite=1/50"})
     site.sandbox.ask("latency", {"latency": "0.1"})
     bad = await site.desk.load(30, job="bad", ended=range(1, 31, 3))
@@ -83,7 +87,9 @@ async def test_sums_equal_the_ledger_after_kills_and_restarts(site: Site) -> Non
 
 
 async def test_gates_throttling_and_what_is_due_are_shown(site: Site) -> None:
-    """A 429 closes the gate for so many seconds; rows are due only while it is open; a hold says what for."""
+    """A 429 closes the gate for so many seconds; rows are due only while it is open; a hold says
+    what for.
+    """
     site.sandbox.ask("faults", {"faults": [{"fault": "429", "on": ["item", "invite"], "times": 1, "retry_after": "1"}]})
     with run_metrics(site.folder, "--listen", "127.0.0.1:0", USHER_CONFIG=str(site.folder / "usher.toml")) as metrics:
         job = await site.desk.load(3)
@@ -112,7 +118,9 @@ async def test_gates_throttling_and_what_is_due_are_shown(site: Site) -> None:
 
 
 async def test_a_late_look_up_changes_no_row_of_a_job_that_was_cancelled(site: Site) -> None:
-    """Its rows counted as cancelled when it ended; found in the directory afterwards, they still do."""
+    """Its rows counted as cancelled when it ended; found in the directory afterwards, they still
+    do.
+    """
     desk = site.desk
     job = await desk.load(1)
     lease = await desk.lease()
@@ -148,7 +156,9 @@ async def test_the_end_of_a_certificate_is_known_without_a_secret(site: Site) ->
 
 
 def test_a_ledger_that_is_away_is_a_metric(own_valkey: OwnValkey) -> None:
-    """The page goes on answering, says that the ledger cannot be read, and shows it again once it is back."""
+    """The page goes on answering, says that the ledger cannot be read, and shows it again once it
+    is back.
+    """
     listen = ("--listen", "127.0.0.1:0")
     with run_metrics(own_valkey.folder, *listen, USHER_REDIS_URL=own_valkey.url) as metrics:
         assert pick(metrics.scrape(), "usher_ledger_up") == 1
@@ -161,7 +171,9 @@ def test_a_ledger_that_is_away_is_a_metric(own_valkey: OwnValkey) -> None:
 
 
 def test_beyond_loopback_only_with_a_login_or_a_token(valkey_url: str, tmp_path: Path) -> None:
-    """No page is open: neither the metrics nor any other address answers without the secret; a new secret counts at once."""
+    """No page is open: neither the metrics nor any other address answers without the secret; a new
+    secret counts at once.
+    """
     refused = _metrics_cli(tmp_path, "--listen", "0.0.0.0:0", USHER_REDIS_URL=valkey_url)
     assert refused.returncode == 2
     assert "can be reached from other machines" in refused.stderr

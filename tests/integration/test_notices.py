@@ -78,7 +78,9 @@ async def _told_job(site: Site, target: str, job: str, emails: list[str]) -> str
 
 
 async def test_a_hold_and_the_end_are_told_signed_and_without_addresses(site: Site, tmp_path: Path) -> None:
-    """The receiver can check who sent it, knows what came twice by its id, and learns nobody's address."""
+    """The receiver can check who sent it, knows what came twice by its id, and learns nobody's
+    address.
+    """
     async with _hook(tmp_path) as hook:
         site.start_worker(more_env=hook.env)
         await site.desk.gates.hold("contoso", HoldReason.OPERATOR, "Held for ada@example.com: ask her.")
@@ -111,7 +113,9 @@ async def test_a_hold_and_the_end_are_told_signed_and_without_addresses(site: Si
 
 
 async def test_what_is_not_taken_is_told_again_though_workers_are_killed(site: Site, tmp_path: Path) -> None:
-    """Refused, the worker killed, refused by redirect: another worker tells the same event, with the same id, until it is taken."""
+    """Refused, the worker killed, refused by redirect: another worker tells the same event, with
+    the same id, until it is taken.
+    """
     async with _hook(tmp_path, 500, 503, 302) as hook:
         victim = site.start_worker(more_env=hook.env)
         job = await _told_job(site, hook.url, "again", ["one@example.com"])
@@ -131,7 +135,9 @@ async def test_what_is_not_taken_is_told_again_though_workers_are_killed(site: S
 
 
 async def test_a_target_that_may_not_be_told_is_refused(site: Site) -> None:
-    """Plain http, a host that is not named, no secret to sign with: status 2 and a sentence, nothing sent."""
+    """Plain http, a host that is not named, no secret to sign with: status 2 and a sentence,
+    nothing sent.
+    """
     (site.folder / "people.csv").write_text("email\none@example.com\n")
     with (site.folder / "usher.toml").open("a") as file:
         file.write('hosts = ["hooks.example.com"]\n')
@@ -162,7 +168,9 @@ async def _ask(site: Site, target: str, task_id: str) -> dict[str, Any]:
 
 
 async def test_a_message_names_only_who_is_listed_and_no_address_inside(site: Site, tmp_path: Path) -> None:
-    """Nothing listed: refused. The name listed: its address is loopback, so it is not called. The address too: it is told."""
+    """Nothing listed: refused. The name listed: its address is loopback, so it is not called. The
+    address too: it is told.
+    """
     async with _hook(tmp_path) as hook:
         site.start_worker(more_env=hook.env)
         config = site.folder / "usher.toml"

@@ -1,4 +1,6 @@
-"""The portal example, as its README says: an environment of its own with only `celery[redis]`, against a running usher."""
+"""The portal example, as its README says: an environment of its own with only `celery[redis]`,
+against a running usher.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ PORTAL = ROOT / "examples" / "portal"
 
 
 def _pip() -> list[str]:
-    """Any pip of this machine: it fills environments that have none (Debian takes pip out of new ones)."""
+    """Any pip of this machine: it fills environments that have none (Debian takes pip out of new
+    ones).
+    """
     for python in dict.fromkeys([sys.executable, str(getattr(sys, "_base_executable", "")), "python3"]):
         if (
             python
@@ -34,7 +38,9 @@ def _pip() -> list[str]:
 
 @pytest.fixture(scope="module")
 def portal_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds what the portal's requirements name, in the locked versions."""
+    """The Python of an environment that holds what the portal's requirements name, in the locked
+    versions.
+    """
     folder = tmp_path_factory.mktemp("portal")
     pins = re.findall(
         r"^([a-z0-9_.-]+==[^ ;\\]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE
@@ -107,7 +113,10 @@ def test_the_portal_gets_an_outcome_a_pending_and_a_refusal(portal_python: Path,
 
 def test_the_portal_imports_nothing_of_usher(portal_python: Path) -> None:
     """Its environment holds Celery and a Redis client, and no package of this project."""
-    code = "import importlib.util as u; print([n for n in ('worker', 'tasks', 'config', 'msal', 'aiohttp') if u.find_spec(n)])"
+    code = (
+        "import importlib.util as u; print([n for n in ('worker', 'tasks', 'config', 'msal', 'aiohttp') if"
+        " u.find_spec(n)])"
+    )
     done = subprocess.run([portal_python, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     lines = (PORTAL / "portal.py").read_text(encoding="utf-8").splitlines()

@@ -1,6 +1,7 @@
 """The private stack on a real Valkey and real processes; a stand-in takes the worker's place.
 
-The stand-ins append what happens to them to a file. Nothing outlives a test: the fixture ends the supervisor and sees its locks free.
+The stand-ins append what happens to them to a file. Nothing outlives a test: the fixture ends the
+supervisor and sees its locks free.
 """
 
 from __future__ import annotations
@@ -163,7 +164,9 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_reading_command_starts_only_the_server(stack: Stack) -> None:
-    """The server answers on its socket, no worker runs, and all of it ends after the last command."""
+    """The server answers on its socket, no worker runs, and all of it ends after the last
+    command.
+    """
     with stack.attach() as held:
         with closing(_client(held.redis_url)) as client:
             assert client.ping()
@@ -195,7 +198,9 @@ def test_celery_and_redis_reach_the_server_by_its_urls(stack: Stack) -> None:
 
 
 def test_a_worker_runs_while_a_command_needs_it(stack: Stack) -> None:
-    """It sees the private server, survives a reading command's end, and ends before the server does."""
+    """It sees the private server, survives a reading command's end, and ends before the server
+    does.
+    """
     with stack.attach("worker"):
         eventually(lambda: stack.told("started"))
         stack.attach().close()
@@ -248,7 +253,9 @@ def test_many_commands_at_once_start_one_stack(stack: Stack) -> None:
 
 
 def test_of_commands_with_other_settings_at_once_one_runs_its_worker(stack: Stack) -> None:
-    """Whoever is first has the worker, and the others are told who: nobody ends it in the instant before it is used."""
+    """Whoever is first has the worker, and the others are told who: nobody ends it in the instant
+    before it is used.
+    """
     code = (
         "import sys, json\n"
         "from worker.stack.attachment import attach\n"
@@ -278,7 +285,10 @@ def test_of_commands_with_other_settings_at_once_one_runs_its_worker(stack: Stac
 
 def test_a_killed_command_is_noticed(stack: Stack) -> None:
     """kill -9 of the only command: the stack ends as if it had left."""
-    code = "import sys; from worker.stack.attachment import attach; a = attach('server'); print(1, flush=True); sys.stdin.read()"
+    code = (
+        "import sys; from worker.stack.attachment import attach; a = attach('server'); print(1, flush=True);"
+        " sys.stdin.read()"
+    )
     with _in_background(stack, code) as command:
         assert _line(command) == "1"
         command.kill()
@@ -286,7 +296,9 @@ def test_a_killed_command_is_noticed(stack: Stack) -> None:
 
 
 def test_a_killed_server_is_started_again_with_its_data(stack: Stack) -> None:
-    """kill -9 of the server: back within moments on the same socket, every write kept, and the command is told."""
+    """kill -9 of the server: back within moments on the same socket, every write kept, and the
+    command is told.
+    """
     with stack.attach("worker") as held:
         with closing(_client(held.redis_url)) as client:
             client.set("kept", "1")
@@ -309,7 +321,9 @@ def test_a_killed_worker_is_started_again(stack: Stack) -> None:
 
 
 def test_a_killed_supervisor_is_replaced(stack: Stack) -> None:
-    """kill -9 of the server's supervisor: the server goes, the next command finds the data, and the first one holds on by `keep`."""
+    """kill -9 of the server's supervisor: the server goes, the next command finds the data, and the
+    first one holds on by `keep`.
+    """
     with stack.attach("worker") as held:
         eventually(lambda: stack.told("started"))
         with closing(_client(held.redis_url)) as client:
@@ -327,7 +341,9 @@ def test_a_killed_supervisor_is_replaced(stack: Stack) -> None:
 
 
 def test_a_killed_supervisor_of_the_worker_is_replaced(stack: Stack) -> None:
-    """kill -9 of the worker's supervisor: its worker goes, and the command that needs one starts another by `keep`."""
+    """kill -9 of the worker's supervisor: its worker goes, and the command that needs one starts
+    another by `keep`.
+    """
     with stack.attach("worker") as held:
         eventually(lambda: stack.told("started"))
         first = stack.pid_of("worker")
@@ -345,13 +361,16 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    # A process whose parent was killed is init's to reap; where init is slow it is dead all the same.
+    # A process whose parent was killed is init's to reap; where init is slow it is dead all the
+    # same.
     stat = Path(f"/proc/{pid}/stat")
     return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_an_orphaned_server_never_shares_its_folder(stack: Stack) -> None:
-    """A server that outlived its supervisor (no PDEATHSIG there) is ended before another opens the same files."""
+    """A server that outlived its supervisor (no PDEATHSIG there) is ended before another opens the
+    same files.
+    """
     folders = stack.folders
     folders.prepare()
     spec = build_server_spec(folders, find_server_program(stack.env), stack.env)
@@ -405,7 +424,9 @@ def test_other_settings_get_another_worker_when_nobody_uses_the_first(stack: Sta
 def test_two_folders_with_a_file_each_are_told_apart_by_both_files(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody set USHER_CONFIG: each command found ./usher.toml, so the refusal names the two files instead."""
+    """Nobody set USHER_CONFIG: each command found ./usher.toml, so the refusal names the two files
+    instead.
+    """
     files = [stack.folder / name / "usher.toml" for name in ("one", "other")]
     for file in files:
         file.parent.mkdir()
@@ -421,7 +442,9 @@ def test_two_folders_with_a_file_each_are_told_apart_by_both_files(
 
 
 def test_other_settings_are_refused_while_the_worker_is_in_use(stack: Stack) -> None:
-    """Two commands with different settings at once: the second gets a sentence that names what differs, not its value."""
+    """Two commands with different settings at once: the second gets a sentence that names what
+    differs, not its value.
+    """
     with stack.attach("worker", USHER_MARK="one") as first:
         with pytest.raises(StackError, match=rf"process {os.getpid()}.*USHER_MARK") as caught:
             stack.attach("worker", USHER_MARK="two")
@@ -432,7 +455,9 @@ def test_other_settings_are_refused_while_the_worker_is_in_use(stack: Stack) -> 
 
 
 def test_a_changed_configuration_gets_another_worker_when_nobody_uses_the_first(stack: Stack) -> None:
-    """Else the next command's rows would go where the old file sent them, for the seconds until the worker looks at it."""
+    """Else the next command's rows would go where the old file sent them, for the seconds until the
+    worker looks at it.
+    """
     config = stack.folder / "usher.toml"
     config.write_text('[ledger]\nkeep = "3d"\n')
     stack.env |= {"USHER_CONFIG": str(config), "USHER_GRACE_S": "30"}
@@ -448,7 +473,9 @@ def test_a_changed_configuration_gets_another_worker_when_nobody_uses_the_first(
 
 
 def test_no_secret_of_the_environment_reaches_the_disk(stack: Stack) -> None:
-    """The worker and its supervisor alone have the environment; the server and its own start without it."""
+    """The worker and its supervisor alone have the environment; the server and its own start
+    without it.
+    """
     (stack.folder / "usher.toml").write_text('[connections.a]\nclient_secret = "env:A_SECRET"\n')
     with stack.attach("worker", A_SECRET="hush-hush", USHER_CONFIG=str(stack.folder / "usher.toml")) as held:
         eventually(lambda: stack.told("started"))
@@ -466,7 +493,9 @@ def test_no_secret_of_the_environment_reaches_the_disk(stack: Stack) -> None:
 
 
 def test_the_sandbox_runs_beside_the_worker_and_ends_with_it(stack: Stack) -> None:
-    """Asked for, it is there when the command goes on, is found by its file, is restarted, and leaves no file behind."""
+    """Asked for, it is there when the command goes on, is found by its file, is restarted, and
+    leaves no file behind.
+    """
     with stack.attach("worker", sandbox=True) as held:
         first = held.sandbox
         assert first is not None
@@ -509,9 +538,9 @@ def test_a_server_that_cannot_read_its_data_is_a_sentence(stack: Stack) -> None:
 def test_a_process_without_a_url_holds_the_server_while_it_lives(stack: Stack) -> None:
     """A plain `celery -A worker worker` finds a server, and asking again finds the same."""
     code = (
-        "import sys; from worker.stack.attachment import ensure_server, keep_server\n"
-        "assert keep_server() == []; urls = ensure_server(); assert ensure_server() is urls; assert keep_server() == []\n"
-        "print(urls.redis_url, flush=True); sys.stdin.read()"
+        "import sys; from worker.stack.attachment import ensure_server, keep_server\nassert keep_server() == []; urls ="
+        " ensure_server(); assert ensure_server() is urls; assert keep_server() == []\nprint(urls.redis_url,"
+        " flush=True); sys.stdin.read()"
     )
     with _in_background(stack, code) as process:
         with closing(_client(_line(process))) as client:
@@ -545,7 +574,9 @@ def _commands_json(stack: Stack) -> str:
 
 
 def test_the_foreground_stack_runs_until_it_is_told_to_end(stack: Stack) -> None:
-    """`usher up`: worker, beat and Flower; commands use it; Ctrl-C ends it in order, the server last, status 0."""
+    """`usher up`: worker, beat and Flower; commands use it; Ctrl-C ends it in order, the server
+    last, status 0.
+    """
     with _in_background(stack, UP, _commands_json(stack)) as up:
         assert _line(up).startswith("unix://")
         eventually(lambda: {event["role"] for event in stack.told("started")} == {"worker", "beat", "flower"})
@@ -567,7 +598,9 @@ def test_the_foreground_stack_runs_until_it_is_told_to_end(stack: Stack) -> None
     not Path("/proc/self/environ").exists(), reason="the environment of a process is read from /proc (Linux)"
 )
 def test_beat_and_flower_are_started_without_secrets(stack: Stack) -> None:
-    """What their processes really have in their environment: the worker's secrets are not among it."""
+    """What their processes really have in their environment: the worker's secrets are not among
+    it.
+    """
     config = stack.folder / "usher.toml"
     config.write_text('[connections.a]\nclient_secret = "env:A_SECRET"\n')
     stack.env |= {"USHER_CONFIG": str(config), "A_SECRET": "hush-hush", "DATABASE_URL": "postgres://u:hush-hush@db"}
@@ -598,7 +631,9 @@ def test_a_second_foreground_stack_is_refused(stack: Stack) -> None:
 
 
 def test_the_foreground_stack_takes_over_from_an_idle_background_one(stack: Stack) -> None:
-    """`usher up` within the grace of a command that has left: the background's worker makes way, the data stays."""
+    """`usher up` within the grace of a command that has left: the background's worker makes way,
+    the data stays.
+    """
     stack.env["USHER_GRACE_S"] = "60"
     with stack.attach("worker") as held, closing(_client(held.redis_url)) as client:
         client.set("kept", "1")

@@ -34,7 +34,9 @@ def usher(folder: Path) -> Iterator[Usher]:
 
 
 def test_guests_of_a_held_connection_take_half_of_the_threads_at_most(usher: Usher) -> None:
-    """More producers wait than the worker has threads: another tenant's guest is invited all the same, and nobody is dropped."""
+    """More producers wait than the worker has threads: another tenant's guest is invited all the
+    same, and nobody is dropped.
+    """
     send = usher.client.send_task
     waiting = [send("usher.invite_guest", ["locked", f"g{n}@fabrikam.example"], {"wait_s": 20}) for n in range(8)]
     answer = usher.ask("usher.invite_guest", "contoso", "half@fabrikam.example")
@@ -45,7 +47,9 @@ def test_guests_of_a_held_connection_take_half_of_the_threads_at_most(usher: Ush
 
 
 def test_the_same_guest_asked_for_twice_at_once_is_invited_once(usher: Usher) -> None:
-    """A double click in a portal: the second is answered soon after the first has its outcome, not a settle time later."""
+    """A double click in a portal: the second is answered soon after the first has its outcome, not
+    a settle time later.
+    """
     for n in range(5):  # no probation any more, where one batch waits for the other anyway
         usher.ask("usher.invite_guest", "eager", f"bob{n}@fabrikam.example")
     usher.sandbox.ask("latency", {"latency": "1"})
@@ -59,7 +63,9 @@ def test_the_same_guest_asked_for_twice_at_once_is_invited_once(usher: Usher) ->
 
 
 def test_a_warm_shutdown_waits_for_the_guest_nobody_waits_for(usher: Usher) -> None:
-    """Its producer has `pending` already; the answer still comes in, so the row is not left in doubt."""
+    """Its producer has `pending` already; the answer still comes in, so the row is not left in
+    doubt.
+    """
     usher.ask("usher.check", "eager")  # signed in
     usher.sandbox.ask("latency", {"latency": "2"})
     answer = usher.ask("usher.invite_guest", "eager", "stop@fabrikam.example", wait_s=0.3)

@@ -1,4 +1,5 @@
-"""usher against Entra and Graph at their public names, which lead to a local TLS server: nothing in the configuration says otherwise.
+"""usher against Entra and Graph at their public names, which lead to a local TLS server: nothing in
+the configuration says otherwise.
 
 Once through a proxy, which needs no privilege, and once by name in a network of the test's own.
 """
@@ -39,7 +40,9 @@ writes_per_app = "1000000/5s"
 units_per_app_and_tenant = "1000000/5s"
 units_per_app = "1000000/5s"
 """
-"""As good as none: what is tested is the way, and the documented quota would make it last three minutes."""
+"""As good as none: what is tested is the way, and the documented quota would make it last three
+minutes.
+"""
 TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
@@ -52,7 +55,9 @@ def folder() -> Iterator[Path]:
 
 
 def _prepare(folder: Path, sandbox: Sandbox, rows: int) -> tuple[list[str], dict[str, str]]:
-    """Write list and configuration; return the command and its environment, trust in the sandbox's authority included."""
+    """Write list and configuration; return the command and its environment, trust in the sandbox's
+    authority included.
+    """
     with (folder / "guests.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["email", "display_name"])
@@ -79,7 +84,9 @@ def _run(argv: list[str], env: dict[str, str], folder: Path) -> tuple[int, str, 
 
 
 def _check(rows: int, run: tuple[int, str, str], stats: dict[str, Any]) -> None:
-    """Each guest once, each mailed once, at most four token requests, status 0, the counts as JSON on the last line."""
+    """Each guest once, each mailed once, at most four token requests, status 0, the counts as JSON
+    on the last line.
+    """
     status, stdout, stderr = run
     assert status == 0, stderr[-3000:]
     told = json.loads(stdout.splitlines()[-1])
@@ -98,7 +105,9 @@ def _check(rows: int, run: tuple[int, str, str], stats: dict[str, Any]) -> None:
 
 @pytest.mark.timeout(170)
 async def test_five_thousand_rows_through_a_proxy(folder: Path) -> None:
-    """Signing in and inviting both go to the public names, through `HTTPS_PROXY`, and trust what the environment names."""
+    """Signing in and inviting both go to the public names, through `HTTPS_PROXY`, and trust what
+    the environment names.
+    """
     with run_sandbox(folder, *SANDBOX) as sandbox:
         argv, env = _prepare(folder, sandbox, 5_000)
         async with run_proxy(sandbox.port) as (proxy, asked):
@@ -110,7 +119,9 @@ async def test_five_thousand_rows_through_a_proxy(folder: Path) -> None:
 
 @pytest.mark.timeout(170)
 def test_five_thousand_rows_by_name(folder: Path) -> None:
-    """The same without a proxy: in a namespace of its own both names are this machine, and the sandbox has port 443."""
+    """The same without a proxy: in a namespace of its own both names are this machine, and the
+    sandbox has port 443.
+    """
     unshare = _find_unshare()
     code = f"from tests.integration.test_public_hosts import inside; inside({str(folder)!r}, 5_000)"
     env = plain_environment(PYTHONPATH=str(ROOT))
@@ -129,7 +140,9 @@ def test_five_thousand_rows_by_name(folder: Path) -> None:
 
 
 def _find_unshare() -> list[str]:
-    """Return the command that makes such a namespace here; skip where none may be made, which no package changes."""
+    """Return the command that makes such a namespace here; skip where none may be made, which no
+    package changes.
+    """
     program = shutil.which("unshare")
     said = "there is no unshare program"
     for options in (["--mount", "--net"], ["--user", "--map-root-user", "--mount", "--net"]):
@@ -146,7 +159,9 @@ def _find_unshare() -> list[str]:
 
 
 def inside(folder_name: str, rows: int) -> None:
-    """Run in the new namespace: give it a loopback and its own hosts file, then do what the other test does."""
+    """Run in the new namespace: give it a loopback and its own hosts file, then do what the other
+    test does.
+    """
     folder = Path(folder_name)
     _raise_loopback()
     hosts = folder / "hosts"
@@ -159,7 +174,9 @@ def inside(folder_name: str, rows: int) -> None:
 
 
 def _raise_loopback() -> None:
-    """`ip link set lo up`, without the program. https://man7.org/linux/man-pages/man7/netdevice.7.html"""
+    """`ip link set lo up`, without the program.
+    https://man7.org/linux/man-pages/man7/netdevice.7.html
+    """
     get_flags, set_flags, up = 0x8913, 0x8914, 1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         request = array.array("b", struct.pack("16sh22x", b"lo", 0))

@@ -34,7 +34,9 @@ def is_quorum(rabbit: Rabbit, queue: str) -> bool:
 async def test_a_job_runs_over_quorum_queues_though_worker_and_broker_are_killed(
     valkey_url: str, sandbox: Sandbox
 ) -> None:
-    """RabbitMQ carries the offers alone: everybody ends invited, with one mail, whoever dies on the way."""
+    """RabbitMQ carries the offers alone: everybody ends invited, with one mail, whoever dies on the
+    way.
+    """
     with run_rabbit() as rabbit:
         async with open_site(valkey_url, sandbox) as site:
             use_broker(site, rabbit.url)
@@ -53,7 +55,9 @@ async def test_a_job_runs_over_quorum_queues_though_worker_and_broker_are_killed
 
 
 async def test_what_a_message_may_not_be_is_refused_here_too(valkey_url: str, sandbox: Sandbox) -> None:
-    """Compressed, too large, with a callback, of usher's own, for another time: an answer each, and the worker goes on."""
+    """Compressed, too large, with a callback, of usher's own, for another time: an answer each, and
+    the worker goes on.
+    """
     with run_rabbit() as rabbit:
         async with open_site(valkey_url, sandbox) as site:
             use_broker(site, rabbit.url)

@@ -1,4 +1,6 @@
-"""Redis over TLS: ledger, broker, results, beat and the command line, with certificates checked and an authority of one's own."""
+"""Redis over TLS: ledger, broker, results, beat and the command line, with certificates checked and
+an authority of one's own.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def _quoted(path: Path) -> str:
 async def test_a_client_trusts_who_it_is_told_to(
     folder: Path, authority: Certificate, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`ssl_ca_certs=` in the URL, or SSL_CERT_FILE; without either a stranger's certificate is refused, as is another host's."""
+    """`ssl_ca_certs=` in the URL, or SSL_CERT_FILE; without either a stranger's certificate is
+    refused, as is another host's.
+    """
     with valkey_with_tls(folder, authority) as url:
         strict = open_client(url, tries=0)
         with pytest.raises(redis.exceptions.ConnectionError, match="(?i)certificate"):
@@ -154,7 +158,9 @@ def _app(url: str, broker: str = "") -> Celery:
 @pytest.mark.parametrize("ask", [_ask_ledger, _ask_broker, _ask_results, _ask_beat])
 @pytest.mark.parametrize("name", ["localhost", "elsewhere.example"])
 def test_a_certificate_of_another_name_is_refused(folder: Path, name: str, ask: Callable[[str], None]) -> None:
-    """By everything of usher's that connects, though its authority is trusted; the right name is taken."""
+    """By everything of usher's that connects, though its authority is trusted; the right name is
+    taken.
+    """
     with valkey_with_tls(folder, certificate := make_certificate(folder, name)) as url:
         url += f"?ssl_ca_certs={_quoted(certificate.certificate)}"
         if name == "localhost":
@@ -192,7 +198,9 @@ def test_rabbitmqs_certificate_is_checked_for_its_name(
 
 @pytest.mark.parametrize("how", ["query", "environment"])
 def test_everything_works_over_tls(folder: Path, authority: Certificate, how: str) -> None:
-    """A worker, a producer, beat's lock and the command line; none of them is told to skip the check."""
+    """A worker, a producer, beat's lock and the command line; none of them is told to skip the
+    check.
+    """
 
     def start(at: Path, stack: contextlib.ExitStack) -> tuple[str, str]:
         url = stack.enter_context(valkey_with_tls(at, authority))

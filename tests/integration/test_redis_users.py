@@ -1,4 +1,6 @@
-"""The ready ACL file: a worker and a producer do all of their work with its users, and each can do no more."""
+"""The ready ACL file: a worker and a producer do all of their work with its users, and each can do
+no more.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ def _run_as(usher: Usher, user: str, *arguments: str) -> Ended:
 
 
 def test_worker_and_producer_do_their_work(usher: Usher, job: str) -> None:
-    """One guest and a list, results, control commands, events: and nothing that anybody needed was refused."""
+    """One guest and a list, results, control commands, events: and nothing that anybody needed was
+    refused.
+    """
     assert usher.ask("usher.invite_guest", "contoso", "ann@fabrikam.example")["status"] == "invited"
     assert len(usher.ask("usher.results", job)["rows"]) == 30
     assert usher.ask_with("usher.job", [job], {}, priority=6)["job"] == job  # a list of its own, on Redis
@@ -101,7 +105,9 @@ def test_worker_and_producer_do_their_work(usher: Usher, job: str) -> None:
 
 
 def test_beat_runs_with_a_user_of_its_own(usher: Usher) -> None:
-    """It takes the schedules over from the configuration and fires them, and reads neither a job nor a queue."""
+    """It takes the schedules over from the configuration and fires them, and reads neither a job
+    nor a queue.
+    """
     log = usher.folder / "beat.log"
     config = usher.folder / "beat.toml"
     schedule = '[schedules.often]\ntask = "check_connections"\nevery = "1s"\n'
@@ -116,7 +122,9 @@ def test_beat_runs_with_a_user_of_its_own(usher: Usher) -> None:
 
 
 def test_flower_shows_workers_and_tasks_with_a_user_of_its_own(usher: Usher, job: str) -> None:
-    """It hears events and asks workers; it reads no job and no message, and puts none into a queue."""
+    """It hears events and asks workers; it reads no job and no message, and puts none into a
+    queue.
+    """
     log = usher.folder / "flower.log"
     port = free_port()
     env = usher.env | {"USHER_REDIS_URL": _url_of(usher, "flower"), "FLOWER_UNAUTHENTICATED_API": "1"}
@@ -155,7 +163,9 @@ def _refuses(usher: Usher, user: str, *commands: tuple[Any, ...]) -> None:
 
 
 def test_a_producer_sends_and_takes_its_own_results_and_no_more(usher: Usher, job: str) -> None:
-    """Not a job, not a chunk, not another producer's message or result, no other queue; nor may it do what administrators do."""
+    """Not a job, not a chunk, not another producer's message or result, no other queue; nor may it
+    do what administrators do.
+    """
     with _client(usher, "producer") as producer:
         for name in ("chunk", "job"):
             key = f"usher:{name}:{job}" + (":0" if name == "chunk" else "")
@@ -225,7 +235,9 @@ def test_the_file_as_it_is_starts_no_server(tmp_path: Path) -> None:
 
 
 def test_metrics_are_read_with_the_readers_user(usher: Usher, job: str) -> None:
-    """Whoever only looks may look at the whole installation, doubts, quota and schedules included."""
+    """Whoever only looks may look at the whole installation, doubts, quota and schedules
+    included.
+    """
     url = usher.redis_url.replace("usher-worker:worker-word", "usher-reader:reader-word")
     with run_metrics(usher.folder, "--listen", "127.0.0.1:0", **{**usher.env, "USHER_REDIS_URL": url}) as metrics:
         series = metrics.scrape()
@@ -234,7 +246,9 @@ def test_metrics_are_read_with_the_readers_user(usher: Usher, job: str) -> None:
 
 
 def test_composes_logins_open_its_server(tmp_path: Path) -> None:
-    """What `deploy/compose/init` writes is what the server takes; the user of its health check may do nothing but PING."""
+    """What `deploy/compose/init` writes is what the server takes; the user of its health check may
+    do nothing but PING.
+    """
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     secrets = tmp_path / "deploy/compose/secrets"
     for path in secrets.iterdir():
@@ -261,7 +275,9 @@ def test_composes_logins_open_its_server(tmp_path: Path) -> None:
 
 
 def test_the_linux_servers_page_makes_logins_that_its_server_takes(tmp_path: Path) -> None:
-    """The page's own lines, in folders of this test: every role has a login, and nobody else gets in."""
+    """The page's own lines, in folders of this test: every role has a login, and nobody else gets
+    in.
+    """
     page = (ROOT / "docs/linux-server.md").read_text(encoding="utf-8")
     lines = page[page.index("    install -o redis") : page.index("    chgrp usher /etc/usher/secrets/*")]
     script = (

@@ -1,4 +1,6 @@
-"""Schedules under a real beat and a real worker: each task, two beats, a Redis that restarts, a file that changes, the command."""
+"""Schedules under a real beat and a real worker: each task, two beats, a Redis that restarts, a
+file that changes, the command.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def _schedule(name: str, task: str, every: str = "1s", **more: Any) -> str:
 
 
 async def test_each_task_runs_and_the_same_list_again_invites_only_who_is_new(site: Site, beats: Beats) -> None:
-    """invite_file, check_connections and retry_failed, fired by a beat, done by a worker, told in a sentence without an address."""
+    """invite_file, check_connections and retry_failed, fired by a beat, done by a worker, told in a
+    sentence without an address.
+    """
     people = site.folder / "people.csv"
     people.write_text("email\none@example.com\ntwo@example.com\nnobody\n")
     connection = '"contoso"'
@@ -98,7 +102,9 @@ async def test_a_credential_that_ends_or_is_refused_is_reported(site: Site, beat
 
 
 async def test_what_failed_goes_again_and_not_for_ever(site: Site, beats: Beats) -> None:
-    """A refused row is sent again by a job of its own, an invalid one is not; after `times` it is left alone; nothing is retried twice."""
+    """A refused row is sent again by a job of its own, an invalid one is not; after `times` it is
+    left alone; nothing is retried twice.
+    """
     site.sandbox.ask("policy", {"denied_domains": ["later.example"]})
     people = site.folder / "people.csv"
     people.write_text("email\na@later.example\nnobody\nb@example.com\n")
@@ -123,7 +129,9 @@ async def test_what_failed_goes_again_and_not_for_ever(site: Site, beats: Beats)
 
 
 async def test_two_beats_one_fires_and_the_other_takes_over(site: Site, beats: Beats) -> None:
-    """While one fires the other waits; killed without a word it is followed within a minute; no due time has two runs."""
+    """While one fires the other waits; killed without a word it is followed within a minute; no due
+    time has two runs.
+    """
     site.start_worker()
     beats.write(_schedule("check", "check_connections"))
     first = beats.start()
@@ -141,7 +149,9 @@ async def test_two_beats_one_fires_and_the_other_takes_over(site: Site, beats: B
 
 
 async def test_a_tick_that_fires_twice_does_its_work_once(site: Site, beats: Beats) -> None:
-    """The same firing sent again, at once and after its end: one run, one job, everybody mailed once."""
+    """The same firing sent again, at once and after its end: one run, one job, everybody mailed
+    once.
+    """
     (site.folder / "people.csv").write_text("email\n" + "".join(f"p{n}@example.com\n" for n in range(40)))
     beats.write(_schedule("list", "invite_file", every="9d", connection='"contoso"', args='{ path = "people.csv" }'))
     site.start_worker()
@@ -171,7 +181,9 @@ async def test_a_tick_that_fires_twice_does_its_work_once(site: Site, beats: Bea
 
 
 async def test_a_message_that_is_no_firing_leaves_the_schedule_alone(site: Site, beats: Beats) -> None:
-    """Wrong types, a time to come, a producer's queue: nothing is written, the list is shown, and the next run runs."""
+    """Wrong types, a time to come, a producer's queue: nothing is written, the list is shown, and
+    the next run runs.
+    """
     beats.write(_schedule("check", "check_connections", every="9d"))
     site.start_worker()
     from celery import Celery
@@ -213,7 +225,9 @@ def _broker(site: Site) -> str:
 
 
 async def test_a_change_of_the_file_reaches_a_running_beat(site: Site, beats: Beats) -> None:
-    """A new schedule fires, a removed one does not, one that was added by hand stays; a fault leaves all as it was."""
+    """A new schedule fires, a removed one does not, one that was added by hand stays; a fault
+    leaves all as it was.
+    """
     site.start_worker()
     beats.write(_schedule("old", "check_connections"))
     assert site.run("schedules", "add", "byhand", "--task", "check_connections", "--every", "1s")[0] == 0
@@ -245,7 +259,9 @@ async def test_redis_may_restart_under_beats_and_worker(own_site: Site, own_valk
 
 
 async def test_a_list_is_fetched_over_https(site: Site, beats: Beats, tmp_path: Path) -> None:
-    """The address, which may hold a signature, comes by reference; every refusal is the run's sentence, without the signature."""
+    """The address, which may hold a signature, comes by reference; every refusal is the run's
+    sentence, without the signature.
+    """
     certificate = make_certificate(tmp_path, "localhost", "127.0.0.1")
     pages: dict[str, tuple[int, bytes, dict[str, str]]] = {
         "/people.csv": (200, b"email\na@example.com\nb@example.com\n", {}),
@@ -290,7 +306,9 @@ async def test_a_list_is_fetched_over_https(site: Site, beats: Beats, tmp_path: 
 
 
 async def test_the_command_lists_switches_runs_and_refuses(site: Site, beats: Beats) -> None:
-    """Both kinds together; a file's schedule can be switched off but not removed; what cannot be is a sentence and status 2."""
+    """Both kinds together; a file's schedule can be switched off but not removed; what cannot be is
+    a sentence and status 2.
+    """
     (site.folder / "people.csv").write_text("email\nada@example.com\n")
     beats.write(
         _schedule("filed", "invite_file", every="9d", connection='"contoso"', args='{ path = "people.csv" }'),
@@ -354,11 +372,14 @@ def _refused(site: Site, *words: str) -> str:
 
 
 async def test_a_schedule_that_would_mail_everybody_again_is_named(site: Site) -> None:
-    """Quarterly, on connections that cannot look who is there: by the list and by the doctor. Not where the directory is asked."""
+    """Quarterly, on connections that cannot look who is there: by the list and by the doctor. Not
+    where the directory is asked.
+    """
     path, ready = site.folder / "usher.toml", site.sandbox.ready
     unlooked = connection_table("unlooked", ready, client_secret=f'"file:{site.secret}"', precheck="false")
     rows = [
-        f'[schedules.{name}]\ntask = "invite_file"\nconnection = "{connection}"\ncron = "{cron}"\nargs = {{ path = "a.csv" }}\n'
+        f'[schedules.{name}]\ntask = "invite_file"\nconnection = "{connection}"\ncron = "{cron}"\nargs = {{ path ='
+        ' "a.csv" }\n'
         for name, connection, cron in (
             ("rare-looked", "contoso", "0 2 1 */3 *"),
             ("rare", "unlooked", "0 2 1 */3 *"),

@@ -1,7 +1,8 @@
-"""A second operation, of this file alone, runs through the whole engine: what an operation needs is one module.
+"""A second operation, of this file alone, runs through the whole engine: what an operation needs is
+one module.
 
-It writes a company's name to guests (`PATCH /users/{id}`), which does no harm when it is done again. A worker that
-imports this file (`-I`) knows it.
+It writes a company's name to guests (`PATCH /users/{id}`), which does no harm when it is done
+again. A worker that imports this file (`-I`) knows it.
 """
 
 from __future__ import annotations
@@ -144,7 +145,9 @@ def named(site: Site) -> int:
 
 
 async def test_a_list_runs_through_the_whole_engine(site: Site) -> None:
-    """Looked up, changed, counted, told in results, audit and metrics in its own words; nobody is mailed by it."""
+    """Looked up, changed, counted, told in results, audit and metrics in its own words; nobody is
+    mailed by it.
+    """
     site.sandbox.ask("policy", {"roles": ROLES})
     site.start_worker(include=MODULE)
     emails = await invite(site, 130)
@@ -166,7 +169,9 @@ async def test_a_list_runs_through_the_whole_engine(site: Site) -> None:
 
 
 async def test_a_dry_run_asks_the_operation(site: Site) -> None:
-    """It says what would become of each row by the operation's own judges. Of invitations nothing is asked; nothing is changed."""
+    """It says what would become of each row by the operation's own judges. Of invitations nothing
+    is asked; nothing is changed.
+    """
     site.sandbox.ask("policy", {"roles": ROLES, "allow_invites_from": "everyone"})
     worker = site.start_worker(include=MODULE)
     emails = await invite(site, 25)
@@ -186,7 +191,9 @@ async def test_a_dry_run_asks_the_operation(site: Site) -> None:
 
 
 async def test_metrics_show_the_channel(site: Site) -> None:
-    """Its rows beside those of invitations, its own quota, and the gate that it shares with its connection."""
+    """Its rows beside those of invitations, its own quota, and the gate that it shares with its
+    connection.
+    """
     site.sandbox.ask("policy", {"roles": ROLES})
     site.start_worker(include=MODULE)
     emails = await invite(site, 25)
@@ -208,7 +215,9 @@ async def test_metrics_show_the_channel(site: Site) -> None:
 
 
 async def test_a_missing_right_holds_that_operation_alone(site: Site) -> None:
-    """Invitations go on; once the right is there the channel opens by itself. What holds the connection holds both."""
+    """Invitations go on; once the right is there the channel opens by itself. What holds the
+    connection holds both.
+    """
     site.sandbox.ask("policy", {"roles": ROLES[:2]})
     site.start_worker(include=MODULE)
     emails = await invite(site, 25)
@@ -235,7 +244,9 @@ async def test_a_missing_right_holds_that_operation_alone(site: Site) -> None:
 
 
 async def test_trouble_on_the_way_ends_nothing(site: Site) -> None:
-    """429s, lost answers and a killed worker: every row ends once, and what was lost is simply done again."""
+    """429s, lost answers and a killed worker: every row ends once, and what was lost is simply done
+    again.
+    """
     site.sandbox.ask("policy", {"roles": ROLES})
     first = site.start_worker(include=MODULE)
     emails = await invite(site, 300)

@@ -1,7 +1,8 @@
-"""Everything a running system writes, searched for what nobody may find there: secrets, tokens, redeem links, addresses.
+"""Everything a running system writes, searched for what nobody may find there: secrets, tokens,
+redeem links, addresses.
 
-`producers/test_secrecy.py` does the same for the producers' path and their careless messages; here it is lists, doubt, trouble, poison, Flower, the
-command line and the private stack.
+`producers/test_secrecy.py` does the same for the producers' path and their careless messages; here
+it is lists, doubt, trouble, poison, Flower, the command line and the private stack.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ class Listener:
 
 
 def _use_it(usher: Usher) -> str:
-    """Let happen what can happen to a list and to a guest. Returns what the command line wrote to stderr."""
+    """Let happen what can happen to a list and to a guest. Returns what the command line wrote to
+    stderr.
+    """
     errors = []
     rows = [{"email": f"g{n}@mail.{MARK}", "display_name": f"{NAME} {n}", "ref": f"r{n}"} for n in range(130)]
     rows += [{"email": "nobody at " + MARK}, {"email": f"x@blocked.{MARK}"}, dict(rows[0])]
@@ -131,7 +134,9 @@ def _use_it(usher: Usher) -> str:
 
 
 def _poison(usher: Usher) -> None:
-    """A row that no reader lets through lies in a chunk: whatever error that makes, its text stays out of the log."""
+    """A row that no reader lets through lies in a chunk: whatever error that makes, its text stays
+    out of the log.
+    """
     assert usher.run("connections", "hold", "contoso", "--reason", "Poison").status == 0
     told = usher.ask("usher.invite_guests", "contoso", [{"email": f"p{n}@mail.{MARK}"} for n in range(3)])
     bad: list[dict[str, Any]] = [
@@ -223,7 +228,9 @@ def _values(database: Any, key: bytes) -> list[bytes]:
 
 
 def _readings(value: bytes) -> Iterator[bytes]:
-    """A value as it lies there, and what anybody can make of it without a key: decoded, and each compressed part of it."""
+    """A value as it lies there, and what anybody can make of it without a key: decoded, and each
+    compressed part of it.
+    """
     yield value
     with contextlib.suppress(ValueError):
         yield base64.b64decode(value, validate=True)
@@ -234,7 +241,9 @@ def _readings(value: bytes) -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def told() -> Iterator[Told]:
-    """A worker that sends events and logs at DEBUG, Flower, a listener, and all that they wrote while everything happened."""
+    """A worker that sends events and logs at DEBUG, Flower, a listener, and all that they wrote
+    while everything happened.
+    """
     folder = Path(tempfile.mkdtemp(prefix="secr-", dir="/tmp"))
     try:
         options = ("--quota", "off", "--replication", "0")
@@ -288,7 +297,9 @@ def test_the_command_line_says_nothing_of_it_on_the_way(told: Told) -> None:
 
 
 def test_redis_holds_it_in_jobs_and_chunks_alone(told: Told) -> None:
-    """Broker, results, index, tokens; and nowhere a secret, token or link without a key, jobs and chunks included."""
+    """Broker, results, index, tokens; and nowhere a secret, token or link without a key, jobs and
+    chunks included.
+    """
     told.search("Redis outside")
     whole = Told(told.usher, {"Redis": told.places["Redis as a whole"]})
     whole.secrets = [secret for secret in told.secrets if secret not in (MARK, NAME)]

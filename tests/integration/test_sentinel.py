@@ -1,4 +1,6 @@
-"""A worker on Valkey behind Sentinel, by configuration alone: the same promises through a failover."""
+"""A worker on Valkey behind Sentinel, by configuration alone: the same promises through a
+failover.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _WAYS = pytest.mark.parametrize("way", [{}, {"tls": True}, {"passwords": True}],
 
 @_WAYS
 async def test_a_failover_in_the_middle_of_a_job(sandbox: Sandbox, way: dict[str, bool]) -> None:
-    """The master dies, Sentinel names the replica, the worker follows: every row ends once, and nobody has two mails."""
+    """The master dies, Sentinel names the replica, the worker follows: every row ends once, and
+    nobody has two mails.
+    """
     with run_guarded(**way) as guarded:
         async with open_site(guarded.url, sandbox) as site:
             site.sandbox.ask("latency", {"latency": "0.3"})
@@ -62,7 +66,9 @@ async def test_beat_follows_a_failover(sandbox: Sandbox, way: dict[str, bool]) -
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 async def test_a_producer_hears_the_answer(sandbox: Sandbox, tls: bool) -> None:
-    """Celery's own spelling of it, as docs/producers.md gives it: the message goes by the master, the result comes from there."""
+    """Celery's own spelling of it, as docs/producers.md gives it: the message goes by the master,
+    the result comes from there.
+    """
     with run_guarded(tls=tls) as guarded:
         async with open_site(guarded.url, sandbox) as site:
             site.start_worker()
@@ -82,7 +88,9 @@ async def test_a_producer_hears_the_answer(sandbox: Sandbox, tls: bool) -> None:
 
 
 async def test_with_tls_nobody_is_believed_unseen() -> None:
-    """Neither a Sentinel without its authority, nor a server behind one that is trusted, nor a Sentinel that speaks no TLS."""
+    """Neither a Sentinel without its authority, nor a server behind one that is trusted, nor a
+    Sentinel that speaks no TLS.
+    """
     with run_guarded(tls=True) as guarded:
         strange = open_client(guarded.url.partition("?")[0], tries=0)
         with pytest.raises(redis.exceptions.ConnectionError, match="No master found"):

@@ -1,4 +1,6 @@
-"""Rows in doubt, from the ledger to their outcome: what the directory says is judged by the attempt that may have brought it about."""
+"""Rows in doubt, from the ledger to their outcome: what the directory says is judged by the attempt
+that may have brought it about.
+"""
 
 from __future__ import annotations
 
@@ -173,7 +175,9 @@ async def _in_doubt(site: Site, options: Options | None = None) -> str:
 
 
 async def _sent_again(site: Site) -> tuple[str, int]:
-    """A row in doubt, long not there, is to be sent again. Returns the job, and when it was first sent."""
+    """A row in doubt, long not there, is to be sent again. Returns the job, and when it was first
+    sent.
+    """
     job = await _in_doubt(site)
     first_ms = await site.age_doubts(job, 100_000)
     await site.settle()
@@ -187,7 +191,9 @@ async def _status(site: Site, job: str) -> tuple[str, str]:
 
 
 async def test_a_late_first_attempt_found_after_the_second_is_an_invitation(site: Site) -> None:
-    """The first attempt is carried out after everybody gave it up; the second one's answer is lost too: invited, not a guest before."""
+    """The first attempt is carried out after everybody gave it up; the second one's answer is lost
+    too: invited, not a guest before.
+    """
     job, first_ms = await _sent_again(site)
     lease = await site.desk.lease()
     await site.desk.record(lease, await site.desk.begin(lease), RowState.IN_DOUBT)
@@ -208,7 +214,9 @@ async def test_who_was_there_before_the_first_attempt_stays_a_guest(site: Site) 
 
 @pytest.mark.parametrize(("after_ms", "status"), [(-5_000, "in_doubt"), (1_000, "invited")])
 async def test_a_resent_row_is_settled_only_by_a_guest_whom_it_made(site: Site, after_ms: int, status: str) -> None:
-    """Who was there before may have been mailed again or not: the directory does not show it, so a person is told."""
+    """Who was there before may have been mailed again or not: the directory does not show it, so a
+    person is told.
+    """
     job = await _in_doubt(site, Options(resend=True))
     site.directory.users[f"{job}-1@example.com"] = await site.age_doubts(job, 100_000) + after_ms
     await site.settle()
@@ -225,7 +233,9 @@ async def test_a_resent_row_stays_in_doubt_while_its_answer_may_still_come(site:
 
 @pytest.mark.parametrize(("after_ms", "status"), [(50_000, "invited"), (-5_000, "already_guest")])
 async def test_the_look_up_before_a_second_send_knows_of_the_first(site: Site, after_ms: int, status: str) -> None:
-    """Found before it is sent again: created after the first attempt it is our doing. Nothing of it stays in the ledger."""
+    """Found before it is sent again: created after the first attempt it is our doing. Nothing of it
+    stays in the ledger.
+    """
     job, first_ms = await _sent_again(site)
     site.directory.users[f"{job}-1@example.com"] = first_ms + after_ms
     lease = await site.desk.lease()
@@ -242,7 +252,9 @@ async def test_the_look_up_before_a_second_send_knows_of_the_first(site: Site, a
 async def test_a_member_or_a_disabled_guest_is_judged_alike_whenever_met(
     site: Site, looks: str, members: bool, enabled: bool, code: str
 ) -> None:
-    """In doubt, before a second send or before the first one: the row fails, and an administrator is told why."""
+    """In doubt, before a second send or before the first one: the row fails, and an administrator
+    is told why.
+    """
     site.directory.members, site.directory.enabled = members, enabled
     if looks == "first send":
         job, first_ms = await site.desk.load(1), site.services.clocks.redis_ms()
@@ -264,7 +276,9 @@ async def test_a_member_or_a_disabled_guest_is_judged_alike_whenever_met(
 
 
 async def _put_clock_forward(site: Site, job: str) -> None:
-    """Redis's clock is an hour ahead all at once, so all that was written before looks an hour old."""
+    """Redis's clock is an hour ahead all at once, so all that was written before looks an hour
+    old.
+    """
     await site.age_doubts(job, 3_600_000)
     now_ms = await read_time_ms(site.desk.client)
     site.services.clocks = Clocks()
@@ -273,7 +287,9 @@ async def _put_clock_forward(site: Site, job: str) -> None:
 
 
 async def test_a_clock_put_forward_settles_nothing_early(site: Site) -> None:
-    """A row sent a moment ago is not there yet: that proves nothing, whatever Redis's clock says."""
+    """A row sent a moment ago is not there yet: that proves nothing, whatever Redis's clock
+    says.
+    """
     job = await _in_doubt(site)
     await _put_clock_forward(site, job)
     await site.settle()
@@ -293,7 +309,9 @@ async def test_a_clock_put_forward_makes_no_old_guest_ours(site: Site) -> None:
 async def test_after_a_failover_nobody_is_sent_unlooked_though_precheck_is_off(
     site: Site, suspect: bool, asked: int
 ) -> None:
-    """Only the look-up stands between a guest whose mark was lost and a second mail: while it cannot be made the chunk waits."""
+    """Only the look-up stands between a guest whose mark was lost and a second mail: while it
+    cannot be made the chunk waits.
+    """
     site.directory.delay = Delay(Stop(Rest.LOOK_UP))
     job = await site.desk.load(1)
     lease = await site.desk.lease()
@@ -308,7 +326,9 @@ async def test_after_a_failover_nobody_is_sent_unlooked_though_precheck_is_off(
 async def test_a_503_is_looked_up_first_wherever_that_is_possible(
     site: Site, readable: bool, letter: str, rule: RetryRule
 ) -> None:
-    """With Retry-After, and where nobody may look, it is taken at its word and the row is simply sent again."""
+    """With Retry-After, and where nobody may look, it is taken at its word and the row is simply
+    sent again.
+    """
     job = await site.desk.load(1)
     site.directory.readable = readable
     assert await _chunk_run(site, await site.desk.lease()).work(lambda: True) == Stop(Rest.AWAY, 7)

@@ -1,4 +1,6 @@
-"""A Redis that shards behind one address and does not say so: a real server in cluster mode, its INFO rewritten on the way."""
+"""A Redis that shards behind one address and does not say so: a real server in cluster mode, its
+INFO rewritten on the way.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ async def test_a_server_that_shards_behind_one_address_is_refused(sharded_url: s
 
 
 async def test_a_server_whose_scripts_may_not_ask_for_info_is_refused(own_valkey: OwnValkey) -> None:
-    """As that of Redis Software is documented to be; here a user of whom a server takes the right away."""
+    """As that of Redis Software is documented to be; here a user of whom a server takes the right
+    away.
+    """
     server = open_client(own_valkey.url)
     await server.acl_setuser("u", enabled=True, nopass=True, categories=["+@all"], commands=["-info"], keys=["*"])
     await server.aclose()

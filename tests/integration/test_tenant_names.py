@@ -36,7 +36,9 @@ def _by_name(sandbox: Sandbox, port: int | None = None) -> Any:
 
 
 def _add_named(site: Site) -> None:
-    """Add a connection that names the same tenant by its domain, and let neither look before it sends."""
+    """Add a connection that names the same tenant by its domain, and let neither look before it
+    sends.
+    """
     config = site.folder / "usher.toml"
     authority = json.dumps(f"https://127.0.0.1:{site.sandbox.port}")
     named = connection_table(
@@ -51,7 +53,9 @@ def _add_named(site: Site) -> None:
 
 
 async def test_a_tenant_named_twice_shares_memory_claims_and_quota(site: Site) -> None:
-    """Whoever was invited through its id is not mailed again through its domain, nor the other way round."""
+    """Whoever was invited through its id is not mailed again through its domain, nor the other way
+    round.
+    """
     _add_named(site)
     site.start_worker()
     assert (await site.ended(await site.load(PEOPLE, job="one"))).counts == Counts(rows=5, invited=5)
@@ -66,7 +70,9 @@ async def test_a_tenant_named_twice_shares_memory_claims_and_quota(site: Site) -
 
 
 async def test_another_process_takes_the_answer_from_the_ledger(desk: Desk, sandbox: Sandbox) -> None:
-    """Found out once, it is known where the sign-in service is away; where it never was, the rows wait as for a sign-in."""
+    """Found out once, it is known where the sign-in service is away; where it never was, the rows
+    wait as for a sign-in.
+    """
     nobody = _by_name(sandbox, port=1)
     with pytest.raises(TokenUnavailable):
         await Tenants(desk.client, desk.keys).resolve(nobody)
@@ -86,7 +92,9 @@ async def test_an_id_is_asked_for_nowhere(desk: Desk, sandbox: Sandbox) -> None:
 
 
 async def test_the_memory_of_a_ledger_that_was_kept_by_the_name_stays(desk: Desk, sandbox: Sandbox) -> None:
-    """Who was invited before the name was resolved is found under the id; a block by Microsoft stays too."""
+    """Who was invited before the name was resolved is found under the id; a block by Microsoft
+    stays too.
+    """
     index, connection = GuestIndex(desk.client, desk.keys, no_sealer), _by_name(sandbox)
     before = await index.place(connection.tenant_key, {0: PEOPLE[0]})
     await desk.gates.block_tenant(connection.tenant_key, "Blocked.")

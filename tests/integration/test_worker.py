@@ -1,4 +1,6 @@
-"""Real Celery workers on a real Valkey against the sandbox over HTTPS: nothing lost, nobody mailed twice, whatever stops."""
+"""Real Celery workers on a real Valkey against the sandbox over HTTPS: nothing lost, nobody mailed
+twice, whatever stops.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from worker.ledger.model import Counts, JobState
 
 
 async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site) -> None:
-    """The worker that is stopped ends after its batch in flight and gives the rest back; everybody is mailed once."""
+    """The worker that is stopped ends after its batch in flight and gives the rest back; everybody
+    is mailed once.
+    """
     first, _ = site.start_worker(16, level="DEBUG"), site.start_worker(16, level="DEBUG")
     job = await site.desk.load(2000)
 
@@ -34,7 +38,9 @@ async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site)
 
 @pytest.mark.parametrize("latency", ["0.4", "0.1"], ids=["after it consumes no more", "while it still consumes"])
 async def test_a_warm_stop_ends_after_the_batch_in_flight(site: Site, latency: str) -> None:
-    """Its answers are recorded, nothing is left in doubt, the rest of the chunk waits for another worker; it is not offered to this one."""
+    """Its answers are recorded, nothing is left in doubt, the rest of the chunk waits for another
+    worker; it is not offered to this one.
+    """
     worker = site.start_worker()
     site.sandbox.ask("latency", {"latency": latency})
     job = await site.desk.load(100)
@@ -73,7 +79,9 @@ async def test_a_worker_under_nohup_outlives_its_terminal(site: Site) -> None:
 
 
 async def test_a_chunk_at_the_quota_keeps_its_seat_for_its_next_tokens(site: Site) -> None:
-    """Ten batches at a batch a third of a second: two chunks are not offered anew for each of them."""
+    """Ten batches at a batch a third of a second: two chunks are not offered anew for each of
+    them.
+    """
     config = site.folder / "usher.toml"
     config.write_text(config.read_text().replace(QUOTA, f'{QUOTA}writes_per_app_and_tenant = "60/1s"\n'))
     site.start_worker(16)
@@ -85,7 +93,9 @@ async def test_a_chunk_at_the_quota_keeps_its_seat_for_its_next_tokens(site: Sit
 
 
 async def test_the_broker_may_lose_everything_at_any_time(site: Site) -> None:
-    """Every broker key deleted, again and again while a job runs: the job completes, nothing is sent twice."""
+    """Every broker key deleted, again and again while a job runs: the job completes, nothing is
+    sent twice.
+    """
     site.start_worker()
     job = await site.desk.load(1000)
     mq = f"{site.desk.keys.prefix}:mq:"
@@ -101,7 +111,9 @@ async def test_the_broker_may_lose_everything_at_any_time(site: Site) -> None:
 
 
 async def test_a_killed_worker_costs_seconds_and_doubles_nothing(site: Site) -> None:
-    """SIGKILL with batches on the wire: another worker goes on, rows on the wire are looked up, nobody is mailed twice."""
+    """SIGKILL with batches on the wire: another worker goes on, rows on the wire are looked up,
+    nobody is mailed twice.
+    """
     victim = site.start_worker()
     site.sandbox.ask("latency", {"latency": "0.4"})
     job = await site.desk.load(120)
@@ -120,7 +132,9 @@ async def test_a_killed_worker_costs_seconds_and_doubles_nothing(site: Site) -> 
 
 
 async def test_lost_answers_are_looked_up_and_nobody_is_mailed_twice(site: Site) -> None:
-    """Connections that break after Graph did its work, and 504s either way: each row ends invited, with one mail."""
+    """Connections that break after Graph did its work, and 504s either way: each row ends invited,
+    with one mail.
+    """
     site.sandbox.ask("faults", {"spec": "lost@batch=1/4,504@item@invite=1/9"})
     site.sandbox.ask("latency", {"latency": "0"})
     site.start_worker()
@@ -129,7 +143,9 @@ async def test_lost_answers_are_looked_up_and_nobody_is_mailed_twice(site: Site)
 
 
 async def test_a_wrong_secret_holds_and_a_right_one_ends_the_hold(site: Site) -> None:
-    """The rows wait, the sentence says why; when the file is corrected the job goes on by itself."""
+    """The rows wait, the sentence says why; when the file is corrected the job goes on by
+    itself.
+    """
     good = site.secret.read_text()
     site.secret.write_text("wrong")
     site.start_worker()
@@ -148,7 +164,9 @@ async def test_a_wrong_secret_holds_and_a_right_one_ends_the_hold(site: Site) ->
 
 
 async def test_pause_resume_and_cancel_act_within_a_batch(site: Site) -> None:
-    """After a pause at most the batches in flight end; resume goes on; after a cancel the rest is cancelled, unsent."""
+    """After a pause at most the batches in flight end; resume goes on; after a cancel the rest is
+    cancelled, unsent.
+    """
     site.start_worker()
     job = await site.desk.load(500)
     await site.some(job, 20)
@@ -175,7 +193,9 @@ async def test_pause_resume_and_cancel_act_within_a_batch(site: Site) -> None:
 
 
 async def test_one_connections_trouble_is_not_anothers(site: Site) -> None:
-    """While one connection cannot sign in and another is unknown to the worker, a third runs at full speed."""
+    """While one connection cannot sign in and another is unknown to the worker, a third runs at
+    full speed.
+    """
     table = connection_table("fabrikam", site.sandbox.ready, client_secret='"file:/nonexistent/secret"')
     with (site.folder / "usher.toml").open("a") as file:
         file.write(table)

@@ -1,6 +1,8 @@
-"""Made-up exports as people have them, each with what it must be read as, or the sentence it must be refused with.
+"""Made-up exports as people have them, each with what it must be read as, or the sentence it must
+be refused with.
 
-They are written here and not kept as files, so that encodings, separators and Excel's own oddities can be seen in a diff.
+They are written here and not kept as files, so that encodings, separators and Excel's own oddities
+can be seen in a diff.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ ZOE = "zoe@partner.example"
 
 @dataclass(frozen=True)
 class Export:
-    """One file. `rows`: what every good row must hold, as (email, display name) or a dict of fields; `bad`: the lines of bad rows.
+    """One file. `rows`: what every good row must hold, as (email, display name) or a dict of
+    fields; `bad`: the lines of bad rows.
 
-    `refused`: words of the sentence instead. `asked`: the answers offered instead, of which `answer` (from 1) leads to `rows`.
+    `refused`: words of the sentence instead. `asked`: the answers offered instead, of which
+    `answer` (from 1) leads to `rows`.
     """
 
     name: str
@@ -49,7 +53,9 @@ def text(lines: str, encoding: str = "utf-8", end: str = "\r\n") -> bytes:
 def sheet(
     fill: Callable[[Worksheet], None] | Sequence[Sequence[Any]], *more: tuple[str, Sequence[Sequence[Any]]]
 ) -> bytes:
-    """Return a workbook with one sheet, filled by a function or with rows, and perhaps more of them."""
+    """Return a workbook with one sheet, filled by a function or with rows, and perhaps more of
+    them.
+    """
     book = Workbook()
     first = book.active
     assert isinstance(first, Worksheet)

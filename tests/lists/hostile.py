@@ -1,4 +1,5 @@
-"""Lists that somebody made to stop usher: each made anew from its number, read in a process of its own, with what that cost.
+"""Lists that somebody made to stop usher: each made anew from its number, read in a process of its
+own, with what that cost.
 
 python -m tests.lists.hostile 0 2000
 """
@@ -49,7 +50,9 @@ def make(number: int) -> tuple[str, bytes]:
 
 
 def measure(number: int) -> dict[str, object]:
-    """Read a list; return what it came to, in seconds of the processor and megabytes beyond what was there before."""
+    """Read a list; return what it came to, in seconds of the processor and megabytes beyond what
+    was there before.
+    """
     name, data = _KINDS[number % len(_KINDS)].__name__, _elsewhere(lambda: make(number)[1])
     before, start_s = _forget_peak(), time.process_time()
     try:
@@ -65,7 +68,9 @@ def measure(number: int) -> dict[str, object]:
 
 
 def _elsewhere(work: Callable[[], bytes]) -> bytes:
-    """Have a process of its own do something, so that this one keeps none of the memory that it took; return what it gives."""
+    """Have a process of its own do something, so that this one keeps none of the memory that it
+    took; return what it gives.
+    """
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
@@ -259,7 +264,9 @@ def _packed(
     change: Callable[[bytes], bytes],
     more: dict[str, bytes] | None = None,
 ) -> bytes:
-    """Pack a workbook anew with one part changed: tightly, or so loosely that no bound on packing finds it."""
+    """Pack a workbook anew with one part changed: tightly, or so loosely that no bound on packing
+    finds it.
+    """
     file, packing = (
         io.BytesIO(),
         chance.choice([zipfile.ZIP_STORED] + [zipfile.ZIP_DEFLATED] * 8 + [zipfile.ZIP_LZMA]),
@@ -274,7 +281,9 @@ def _packed(
 
 
 def _forget_peak() -> float:
-    """Have the kernel forget how much this process needed at most; return what it needs now, in megabytes."""
+    """Have the kernel forget how much this process needed at most; return what it needs now, in
+    megabytes.
+    """
     Path("/proc/self/clear_refs").write_text("5")
     return _peak()
 
@@ -285,9 +294,27 @@ def _peak() -> float:
 
 
 _KINDS = (
-    _wide, _numbered_headings, _repeated_words, _soup, _pieces, _bytes, _quotes, _empty_lines, _long_cell, _many_rows, _keys, _nested,
-    _bomb_in_a_sheet, _other_ends_of_a_sheet, _other_parts, _shared_texts, _zips, _damaged, _bomb_in_a_sheet, _bytes,
-)  # fmt: skip
+    _wide,
+    _numbered_headings,
+    _repeated_words,
+    _soup,
+    _pieces,
+    _bytes,
+    _quotes,
+    _empty_lines,
+    _long_cell,
+    _many_rows,
+    _keys,
+    _nested,
+    _bomb_in_a_sheet,
+    _other_ends_of_a_sheet,
+    _other_parts,
+    _shared_texts,
+    _zips,
+    _damaged,
+    _bomb_in_a_sheet,
+    _bytes,
+)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""No list stops usher: whatever it holds, it is read or refused with a sentence, soon and in little memory."""
+"""No list stops usher: whatever it holds, it is read or refused with a sentence, soon and in little
+memory.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ def test_a_length_with_a_unit_is_its_product(number: int, unit: str, blank: str)
 
 @given(st.one_of(st.text(max_size=12), st.text("0123456789.smhd /-+e", max_size=12), st.floats(), st.integers()))
 def test_a_length_is_positive_and_finite_or_refused(value: object) -> None:
-    """Whatever is written, no zero, negative, endless or undefined time gets through, and nothing but ValueError comes out."""
+    """Whatever is written, no zero, negative, endless or undefined time gets through, and nothing
+    but ValueError comes out.
+    """
     with suppress(ValueError):
         seconds = parse_seconds(value)
         assert 0 < seconds <= LONGEST_S

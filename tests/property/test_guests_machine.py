@@ -1,8 +1,11 @@
-"""Guests under every order of events that Hypothesis can think of: a worker's real parts on a real server, in a tenant that the machine plays.
+"""Guests under every order of events that Hypothesis can think of: a worker's real parts on a real
+server, in a tenant that the machine plays.
 
-Beside the moves of `test_ledger_machine.py` (lists, people, dispatchers, messages, gates) it decides what becomes of each request on the
-wire, lets reads be throttled or refused, workers die, the ledger's key roll over, guests be deleted from the tenant, time pass. Several jobs
-want the same few people, some of whom were invited by somebody else long ago and have not accepted: Graph mails them whenever it is asked.
+Beside the moves of `test_ledger_machine.py` (lists, people, dispatchers, messages, gates) it
+decides what becomes of each request on the wire, lets reads be throttled or refused, workers die,
+the ledger's key roll over, guests be deleted from the tenant, time pass. Several jobs want the same
+few people, some of whom were invited by somebody else long ago and have not accepted: Graph mails
+them whenever it is asked.
 """
 
 from __future__ import annotations
@@ -108,7 +111,9 @@ class GuestsMachine(LedgerMachine):
         self.services.clocks.learn_redis(EPOCH_MS + self.clock_ms)
 
     def mail(self, address: str, job: str, present: bool) -> None:
-        """Graph mails somebody: only who is not in the tenant, or whom a job was asked to mail again, and has not yet."""
+        """Graph mails somebody: only who is not in the tenant, or whom a job was asked to mail
+        again, and has not yet.
+        """
         again = job in self.resends and not self.mailed_by[address, job]
         if present and not again:
             self.wrong.append(f"{address} was mailed again, by {job}")
@@ -160,7 +165,9 @@ class GuestsMachine(LedgerMachine):
         self.finish_call(call, fates, data.draw(st.sampled_from((0, LAG_MS))))
 
     def lose_lease(self, data: st.DataObject) -> None:
-        """A worker dies with a request on the wire, which is carried out or not; or it is not heard of for too long, and goes on."""
+        """A worker dies with a request on the wire, which is carried out or not; or it is not heard
+        of for too long, and goes on.
+        """
         call = data.draw(st.sampled_from(self.tenant.wire))
         lives = data.draw(st.booleans())
         client: Any = self.desk.client
@@ -210,7 +217,9 @@ class GuestsMachine(LedgerMachine):
         return job
 
     def delete(self, data: st.DataObject) -> None:
-        """Somebody deletes a job, most often one with rows on the wire, and submits its list again."""
+        """Somebody deletes a job, most often one with rows on the wire, and submits its list
+        again.
+        """
         names = {
             request.body["invitedUserDisplayName"]
             for call in self.tenant.wire
@@ -286,7 +295,9 @@ class GuestsMachine(LedgerMachine):
         raise AssertionError(f"jobs that never end: {[job for job, view in states.items() if not view.ended]}")
 
     def teardown(self) -> None:
-        """Once nothing goes wrong any more every job ends, told as it was, and whoever is asked for is a guest."""
+        """Once nothing goes wrong any more every job ends, told as it was, and whoever is asked for
+        is a guest.
+        """
         try:
             self._answer_all()
             self.do(self.desk.make_past(self.desk.keys.leases()))
@@ -328,7 +339,9 @@ async def _invalidate(connection: object, token: object) -> None:
 
 @pytest.mark.timeout(300)
 def test_no_order_of_events_mails_twice_misreports_or_loses_a_guest(valkey_url: str) -> None:
-    """Nobody who is in the tenant is mailed, unless on purpose and once; a row says what happened; who was deleted can come back."""
+    """Nobody who is in the tenant is mailed, unless on purpose and once; a row says what happened;
+    who was deleted can come back.
+    """
     GuestsMachine.url = valkey_url
     run_state_machine_as_test(
         GuestsMachine,

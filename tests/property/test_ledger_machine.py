@@ -1,7 +1,8 @@
 """The ledger's scripts under every order of events that Hypothesis can think of, on a real server.
 
-The model plays the workers, Graph and its directory: it decides what becomes of each batch (answered, throttled, lost before or after
-processing, answered after its lease was lost, never recorded at all) and looks rows in doubt up as the settler does.
+The model plays the workers, Graph and its directory: it decides what becomes of each batch
+(answered, throttled, lost before or after processing, answered after its lease was lost, never
+recorded at all) and looks rows in doubt up as the settler does.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ Place = tuple[str, int, int]  # job, chunk, row
 
 @dataclass(eq=False)
 class Sent:
-    """A batch on the wire: for each of its rows, whether Graph processed it, and what answer it would give."""
+    """A batch on the wire: for each of its rows, whether Graph processed it, and what answer it
+    would give.
+    """
 
     lease: Lease
     grant: Grant
@@ -106,7 +109,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def step(self, data: st.DataObject) -> None:
-        """One thing happens. (Rules of their own would be chosen without weights, and some left out of each run.)"""
+        """One thing happens. (Rules of their own would be chosen without weights, and some left out
+        of each run.)
+        """
         busy = bool(self.leases or self.wire)
         possible = ["gate", "move"] if self.jobs else []
         possible += ["load"] if len(self.jobs) < 5 else []
@@ -181,7 +186,9 @@ class LedgerMachine(RuleBasedStateMachine):
             self.leases.append(lease)
 
     def deliver(self, data: st.DataObject) -> None:
-        """A message arrives late, or for the second time; or it never arrives and the offer's time is over."""
+        """A message arrives late, or for the second time; or it never arrives and the offer's time
+        is over.
+        """
         ticket = data.draw(st.sampled_from(self.tickets))
         if data.draw(st.booleans()):
             self.claim(ticket)
@@ -229,7 +236,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.leases.append(sent.lease)
 
     def lose_lease(self, data: st.DataObject) -> None:
-        """A worker dies with a batch on the wire, or is not heard of for too long and then records it."""
+        """A worker dies with a batch on the wire, or is not heard of for too long and then records
+        it.
+        """
         sent = self.pick(data, self.wire)
         self.do(self.desk.client.zadd(self.desk.keys.leases(), {str(sent.lease.ticket): 1}, xx=True))
         if data.draw(st.booleans()):
@@ -242,7 +251,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.wire.insert(0, sent)
 
     def end_lease(self, data: st.DataObject) -> None:
-        """A worker gives its chunk back, dies with it, or is not heard of for too long and then goes on."""
+        """A worker gives its chunk back, dies with it, or is not heard of for too long and then
+        goes on.
+        """
         lease = self.pick(data, self.leases)
         how = data.draw(st.sampled_from(("release", "die", "freeze", "renew")))
         if how == "release":
@@ -284,12 +295,16 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def fits(self) -> None:
-        """Counts are those of the letters, and every chunk and row is in just the lists it should be in."""
+        """Counts are those of the letters, and every chunk and row is in just the lists it should
+        be in.
+        """
         self.do(self._fits())
 
     @invariant()
     def heal_finds_nothing(self) -> None:
-        """No order of events leaves a list that does not fit, so that healing had something to do."""
+        """No order of events leaves a list that does not fit, so that healing had something to
+        do.
+        """
         self.do(self.desk.client.delete(self.desk.keys.healed()))
         assert self.do(self.desk.ledger.heal()) == 0
 
@@ -364,7 +379,9 @@ class LedgerMachine(RuleBasedStateMachine):
             assert not [name for name in names if name.startswith(f"chunk:{job}:")]
 
     def teardown(self) -> None:
-        """From wherever it stands, every job ends once nothing goes wrong any more, and everybody was mailed at most once."""
+        """From wherever it stands, every job ends once nothing goes wrong any more, and everybody
+        was mailed at most once.
+        """
         try:
             self.do(self._finish())
         finally:
@@ -430,7 +447,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
 @pytest.mark.timeout(300)
 def test_no_order_of_events_loses_or_doubles_a_row(valkey_url: str) -> None:
-    """Every row has one state, is sent again only when its last attempt is resolved, and every job ends."""
+    """Every row has one state, is sent again only when its last attempt is resolved, and every job
+    ends.
+    """
     LedgerMachine.url = valkey_url
     run_state_machine_as_test(
         LedgerMachine,

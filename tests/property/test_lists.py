@@ -1,4 +1,6 @@
-"""Nothing that a file can hold does more than raise `InputError`, and what is written is read back."""
+"""Nothing that a file can hold does more than raise `InputError`, and what is written is read
+back.
+"""
 
 import codecs
 import csv
@@ -48,14 +50,18 @@ class InPieces:
 
 
 def trimmed(values: Mapping[str, str]) -> dict[str, str]:
-    """Return what a guest list takes from a result: the three fields both have, without what sticks to a copied cell."""
+    """Return what a guest list takes from a result: the three fields both have, without what sticks
+    to a copied cell.
+    """
     taken = {field: text for field in ("email", "display_name", "ref") if (text := values.get(field, "").strip())}
     clean_values(taken)
     return taken
 
 
 def rows_or_refusal(data: bytes, name: str) -> list[ValidRow | BadRow] | str:
-    """Return the rows of a list, or the sentence it is refused with; anything else raised fails the test."""
+    """Return the rows of a list, or the sentence it is refused with; anything else raised fails the
+    test.
+    """
     with ExitStack() as closing:
         try:
             return list(GuestList(io.BytesIO(data), name, path=name, closing=closing).rows())
@@ -131,7 +137,9 @@ def test_any_export_is_rows_or_one_sentence(
     st.booleans(),
 )
 def test_a_list_with_its_outcomes_is_the_list(lines: list[list[str]], headings: str, crlf: bool) -> None:
-    """Whatever stands in it, `--join` gives it back with an outcome for each row, and read again it is the same list."""
+    """Whatever stands in it, `--join` gives it back with an outcome for each row, and read again it
+    is the same list.
+    """
     sink = io.StringIO()
     csv.writer(sink, delimiter=";", lineterminator="\r\n" if crlf else "\n").writerows([headings.split(";"), *lines])
     with TemporaryDirectory() as folder:
@@ -224,13 +232,16 @@ def test_lines_are_the_same_however_the_bytes_arrive(data: bytes, sizes: list[in
         assert again.skipped == skipped
     except InputError as error:
         pieces = str(error)
-    # A foreign file may be recognised by its first four bytes at once, or by a zero byte; both are one sentence.
+    # A foreign file may be recognised by its first four bytes at once, or by a zero byte; both are
+    # one sentence.
     assert pieces == whole or (isinstance(pieces, str) and isinstance(whole, str))
 
 
 @given(st.one_of(st.text(), SPICY))
 def test_escaping_is_undone_exactly(text: str) -> None:
-    """No text changes on its way through a results file, and none of them begins like a formula there."""
+    """No text changes on its way through a results file, and none of them begins like a formula
+    there.
+    """
     cell = escape_cell(text)
     assert unescape_cell(cell) == text
     assert not cell.lstrip(" ").startswith(tuple("=+-@\t\r\n＝＋－＠"))
@@ -265,7 +276,9 @@ def test_results_are_read_back(outcomes: list[dict[str, str]]) -> None:
     )
 )
 def test_any_record_is_a_verdict(record: dict[str, Any]) -> None:
-    """Validation is total: every record from a producer is a row or a fault, and never an exception."""
+    """Validation is total: every record from a producer is a row or a fault, and never an
+    exception.
+    """
     answer = validate_record(record, 1)
     if isinstance(answer, ValidRow):
         assert validate_record(answer.row, 1) == answer  # what is stored is what would be stored again
@@ -279,7 +292,9 @@ def test_any_record_is_a_verdict(record: dict[str, Any]) -> None:
     st.one_of(st.sampled_from(["test", "example", "local", "localhost", "onion", "arpa", "INVALID"]), st.text("aZ1-")),
 )
 def test_the_short_cut_accepts_nothing_the_library_refuses(local: str, labels: list[str], top: str) -> None:
-    """The quick pattern is strictly narrower than email-validator: what passes it passes there, or raises here."""
+    """The quick pattern is strictly narrower than email-validator: what passes it passes there, or
+    raises here.
+    """
     text = f"{local}@{'.'.join([*labels, top])}"
     if len(text) <= _PLAIN_LIMIT and _PLAIN.fullmatch(text):
         email_validator.validate_email(text, check_deliverability=False, test_environment=True)

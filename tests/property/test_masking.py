@@ -60,7 +60,9 @@ def test_the_domain_stays(address: str) -> None:
 
 @given(_ADDRESS, _AROUND)
 def test_every_line_is_masked_and_stays_one_object(address: str, around: str) -> None:
-    """In the text, in its arguments, in what is bound, in what an exception says; a JSON line can be read."""
+    """In the text, in its arguments, in what is bound, in what an exception says; a JSON line can
+    be read.
+    """
     try:
         raise ValueError(f"{around} {address}")
     except ValueError as error:

@@ -1,4 +1,6 @@
-"""Messages of any shape: what is not in order is refused in a sentence without a word of it, and nothing else reaches Celery."""
+"""Messages of any shape: what is not in order is refused in a sentence without a word of it, and
+nothing else reaches Celery.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ bodies = anything | nearly | st.tuples(anything, anything, anything).map(list)
 @example(headers={"task": KNOWN[2], "id": "1"}, payload=[[], {}, None], queue=BULK)
 @example(headers={"task": [SECRET], "id": {}}, payload=[[], {}, {}], queue=PRODUCERS)
 def test_whatever_comes_is_run_or_refused(headers: Any, payload: Any, queue: str) -> None:
-    """Never an exception; a refusal says nothing of what was in it; what passes has the shape that Celery expects."""
+    """Never an exception; a refusal says nothing of what was in it; what passes has the shape that
+    Celery expects.
+    """
     message = SimpleNamespace(headers=headers, payload=payload, content_type="application/json")
     fault = find_fault(message, KNOWN, queue)
     assert SECRET not in fault
@@ -99,7 +103,9 @@ envelopes = st.fixed_dictionaries(
 @example(raw=b"[" * 200_000)
 @example(raw=b'{"properties": {"__type__": "uuid", "__value__": 5}, "body": {"__type__": "decimal", "__value__": "x"}}')
 def test_whatever_lies_in_a_queue_kombu_can_read_what_goes_on(raw: bytes) -> None:
-    """A text, flat headers, a tag of ours; its place is where it was found, whatever it says itself."""
+    """A text, flat headers, a tag of ours; its place is where it was found, whatever it says
+    itself.
+    """
     found = sift(raw, PRODUCERS)
     if found is None:
         return

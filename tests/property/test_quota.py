@@ -1,4 +1,6 @@
-"""No interleaving of workers lets more through than a bucket allows, in any stretch of time. On the real script."""
+"""No interleaving of workers lets more through than a bucket allows, in any stretch of time. On the
+real script.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class Spent:
 
 
 def assert_within(bucket: Bucket, spent: list[Spent]) -> None:
-    """In no stretch of time more than a full bucket and what it was refilled with; a millisecond is the clock's grain."""
+    """In no stretch of time more than a full bucket and what it was refilled with; a millisecond is
+    the clock's grain.
+    """
     rate = bucket.amount / bucket.window_ms
     spent = sorted(spent, key=lambda one: one.at_ms)
     for first, start in enumerate(spent):
@@ -40,7 +44,9 @@ def assert_within(bucket: Bucket, spent: list[Spent]) -> None:
 async def _send(
     desk: Desk, lease: Lease, buckets: list[Bucket], sizes: list[int], chance: random.Random
 ) -> list[Spent]:
-    """A worker: begins batches as it is allowed to, waits sometimes as told, sometimes not at all."""
+    """A worker: begins batches as it is allowed to, waits sometimes as told, sometimes not at
+    all.
+    """
     spent = []
     for size in sizes:
         grant = await desk.ledger.begin_batch(lease, range(size), buckets, tenant_key="t", client_key="c")
@@ -66,7 +72,9 @@ async def _read(desk: Desk, buckets: list[Bucket], tokens: list[int]) -> list[Sp
 
 
 async def _throttle(desk: Desk, buckets: list[Bucket], refusals: list[tuple[int, int, float]]) -> None:
-    """Graph: refuses some of what it was sent, and sometimes shows that something goes through again. Sometimes the clock was put back."""
+    """Graph: refuses some of what it was sent, and sometimes shows that something goes through
+    again. Sometimes the clock was put back.
+    """
     for refused, begun_since, elapsed_s in refusals:
         await desk.ledger.spending.throttled(
             "one", buckets, 0.002 * refused, "429", refused=refused, begun_since=begun_since, elapsed_s=elapsed_s
@@ -127,7 +135,9 @@ def test_no_bucket_is_ever_overdrawn(
     refusals: list[tuple[int, int, float]],
     seed: int,
 ) -> None:
-    """Three workers and a settler at once on nested buckets, whatever Graph's 429s teach in between: every one of them is kept."""
+    """Three workers and a settler at once on nested buckets, whatever Graph's 429s teach in
+    between: every one of them is kept.
+    """
     reads = [min(tokens, *(int(bucket.amount - bucket.kept) for bucket in buckets)) for tokens in reads]
     spent = asyncio.run(_run(valkey_url, buckets, sizes, reads, refusals, seed))
     assert spent or refusals

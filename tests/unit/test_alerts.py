@@ -1,4 +1,6 @@
-"""Alert rules and dashboard: each alert fires when it must and is silent when it must not; no name in them is made up."""
+"""Alert rules and dashboard: each alert fires when it must and is silent when it must not; no name
+in them is made up.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 METRICS = dict(
     re.findall(r"^\| `(usher_\w+)` \| (\w+) \|", (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
 )
-"""Name → type. That the program exposes just these is tested in tests/unit/worker/metrics/test_exposition.py."""
+"""Name → type. That the program exposes just these is tested in
+tests/unit/worker/metrics/test_exposition.py.
+"""
 
 
 def _load(path: Path) -> Any:
@@ -90,7 +94,9 @@ def test_what_is_urgent_pages_somebody() -> None:
 
 
 def test_the_dashboard_names_metrics_that_exist() -> None:
-    """Every panel asks for something that `usher metrics` exposes, and nearly all of that is shown."""
+    """Every panel asks for something that `usher metrics` exposes, and nearly all of that is
+    shown.
+    """
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     asked += [one["query"] for one in dashboard["templating"]["list"]]

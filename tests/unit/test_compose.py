@@ -1,4 +1,6 @@
-"""The container files: valid, closed where they promise it, and naming nothing that does not exist."""
+"""The container files: valid, closed where they promise it, and naming nothing that does not
+exist.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def test_every_service_is_closed(compose: Any) -> None:
 
 
 def test_only_pages_with_a_login_are_published_and_only_to_this_host(compose: Any) -> None:
-    """Redis has no published port; Flower's and the metrics' are bound to the loopback address and ask for a login."""
+    """Redis has no published port; Flower's and the metrics' are bound to the loopback address and
+    ask for a login.
+    """
     published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
     assert published == {"flower": ["127.0.0.1:5555:5555"], "metrics": ["127.0.0.1:9464:9464"]}
     assert compose["services"]["redis"]["networks"] == ["inside"]
@@ -75,7 +79,9 @@ def test_only_pages_with_a_login_are_published_and_only_to_this_host(compose: An
 
 
 def test_no_secret_stands_in_an_environment(compose: Any) -> None:
-    """`docker inspect` shows what stands under `environment`: nothing there sounds secret or holds a URL."""
+    """`docker inspect` shows what stands under `environment`: nothing there sounds secret or holds
+    a URL.
+    """
     for name, service in compose["services"].items():
         for key, value in service.get("environment", {}).items():
             assert not any(word in key for word in SECRET_WORDS), (name, key)
@@ -137,7 +143,9 @@ def test_tmp_holds_the_largest_list(compose: Any, service: str) -> None:
 
 
 def test_images_can_be_pinned_by_their_digests(compose: Any, tmp_path: Path) -> None:
-    """`pin` asks the engine for the digests and writes what Compose then takes; a second run takes the newer ones."""
+    """`pin` asks the engine for the digests and writes what Compose then takes; a second run takes
+    the newer ones.
+    """
     images = {"VALKEY_IMAGE": "valkey/valkey:8-alpine", "PYTHON_IMAGE": "python:3.11-slim"}
     assert compose["services"]["redis"]["image"] == f"${{VALKEY_IMAGE:-{images['VALKEY_IMAGE']}}}"
     assert compose["services"]["worker"]["build"]["args"] == {
@@ -181,13 +189,17 @@ def test_every_lasting_service_has_a_health_check(compose: Any) -> None:
 
 
 def test_stop_grace_covers_a_batch_on_the_wire(compose: Any) -> None:
-    """A stopped worker has time to record what it sent: twice the time that one request may take."""
+    """A stopped worker has time to record what it sent: twice the time that one request may
+    take.
+    """
     settings = load_settings(env=NO_SECRETS, path=ROOT / "deploy/compose/config/usher.toml")
     assert _seconds(compose["services"]["worker"]["stop_grace_period"]) >= 2 * settings.graph.timeout_s
 
 
 def test_the_mounted_configuration_is_read_without_its_secrets() -> None:
-    """The example configuration is valid as it stands and refers to secrets that the services mount."""
+    """The example configuration is valid as it stands and refers to secrets that the services
+    mount.
+    """
     path = ROOT / "deploy/compose/config/usher.toml"
     settings = load_settings(env=NO_SECRETS, path=path)
     assert "contoso" in settings.connections
@@ -215,7 +227,9 @@ def test_every_command_exists(compose: Any, service: str) -> None:
     ],
 )
 def test_the_cli_tells_people_apart(compose: Any, env: dict[str, str], actor: str) -> None:
-    """Every run has one account and a new host; without this nobody could approve, or anybody their own."""
+    """Every run has one account and a new host; without this nobody could approve, or anybody their
+    own.
+    """
     given = compose["services"]["cli"]["environment"]["USHER_ACTOR"]
     filled_in = _run("sh", "-uc", f'printf %s "{given}"', cwd=ROOT, **env).stdout  # as Compose does it
     assert filled_in == actor

@@ -17,7 +17,9 @@ MUST_BE_EXPLAINED = {
     *(7000215, 7000222, 700016, 90002, 90038, 900382, 900432, 7000112, 70001, 700027, 700030, 7000218, 50194, 9001023),
     *(53003, 530032, 70011, 650057, 650056, 50196, 90055, 90006, 90024, 90033, 90090, 90012),
 }
-"""What a client credentials grant can meet. https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
+"""What a client credentials grant can meet.
+https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+"""
 
 
 def test_every_code_that_can_be_met_is_in_the_table() -> None:

@@ -33,7 +33,9 @@ def find_shown(page: Path) -> list[str]:
 
 
 def find_faults(shown: str) -> list[str]:
-    """Return the words of one line that usher does not know. `jobs list | show ID` names two commands of a group."""
+    """Return the words of one line that usher does not know. `jobs list | show ID` names two
+    commands of a group.
+    """
     context = click.Context(usher)
     first, _, rest = shown.partition(" -- ")[0].partition(" ")  # Celery's own options stand behind --
     names = first.split("|")

@@ -56,14 +56,18 @@ def test_exactly_one_row_is_a_duplicate_once_folded(rows: list[dict[str, str]]) 
 
 
 def test_one_row_each_is_refused_or_known_already(rows: list[dict[str, str]]) -> None:
-    """One colleague, one guest who is there already, one blocked domain; no other row of those domains."""
+    """One colleague, one guest who is there already, one blocked domain; no other row of those
+    domains.
+    """
     for address in (OWN, KNOWN, BLOCKED):
         domain = address.partition("@")[2]
         assert [row["email"] for row in rows if row["email"].casefold().endswith(f"@{domain}")] == [address]
 
 
 def test_sandbox_knows_what_the_sample_counts_on() -> None:
-    """The sandbox's tenant owns contoso.example, refuses blocked.example and has the known guest."""
+    """The sandbox's tenant owns contoso.example, refuses blocked.example and has the known
+    guest.
+    """
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "sandbox").glob("*.py"))
     for word in ("contoso", "blocked.example", KNOWN):
         assert word in source, word

@@ -1,4 +1,6 @@
-"""The example for Kubernetes: closed like the Compose stack, and naming nothing that does not exist."""
+"""The example for Kubernetes: closed like the Compose stack, and naming nothing that does not
+exist.
+"""
 
 from __future__ import annotations
 
@@ -86,13 +88,17 @@ def test_the_configuration_is_sound_and_its_secrets_are_there(tmp_path: Path) ->
 
 
 def test_no_secret_is_in_the_file() -> None:
-    """An empty one, applied again, would empty what is there: it is made apart, as the page says."""
+    """An empty one, applied again, would empty what is there: it is made apart, as the page
+    says.
+    """
     assert not [document for document in DOCUMENTS if document["kind"] == "Secret"]
     assert {"redis_worker", "redis_beat", "redis_metrics", "ledger_key", "metrics_token", "contoso"} == SECRETS
 
 
 def test_only_who_needs_a_secret_has_it() -> None:
-    """Each has its own login of Redis; the metrics their token besides; the ledger's key and credentials are the workers' alone."""
+    """Each has its own login of Redis; the metrics their token besides; the ledger's key and
+    credentials are the workers' alone.
+    """
     assert _items(PODS["usher-beat"]) == {"redis_url": "redis_beat"}
     assert _items(PODS["usher-metrics"]) == {"redis_url": "redis_metrics", "metrics_token": "metrics_token"}
     assert _items(PODS["usher-worker"])["redis_url"] == "redis_worker"
@@ -100,7 +106,9 @@ def test_only_who_needs_a_secret_has_it() -> None:
 
 
 def test_redis_is_reached_over_tls(tmp_path: Path) -> None:
-    """The page's URLs are `rediss://` with users that there are, and their authority's certificate is where the pods have it."""
+    """The page's URLs are `rediss://` with users that there are, and their authority's certificate
+    is where the pods have it.
+    """
     urls = dict(re.findall(r"echo '(.*)' > redis_(\w+)", PAGE))
     assert {role: urlsplit(url).username for url, role in urls.items()} == {
         "worker": "usher-worker",
@@ -119,7 +127,9 @@ def test_redis_is_reached_over_tls(tmp_path: Path) -> None:
 
 
 def test_the_network_lets_through_what_is_needed_and_no_more() -> None:
-    """Nothing comes in but Prometheus; out go DNS and Redis over TLS, and https from workers, not to the machine's metadata."""
+    """Nothing comes in but Prometheus; out go DNS and Redis over TLS, and https from workers, not
+    to the machine's metadata.
+    """
     everyone = POLICIES["usher"]
     assert (everyone["policyTypes"], everyone["ingress"]) == (["Ingress", "Egress"], [])
     for pod in DOCUMENTS:
@@ -138,7 +148,9 @@ def test_the_network_lets_through_what_is_needed_and_no_more() -> None:
 
 
 def test_a_workers_tmp_holds_the_largest_list() -> None:
-    """One that is fetched and another beside it; on disk, so that it is no memory of the worker's."""
+    """One that is fetched and another beside it; on disk, so that it is no memory of the
+    worker's.
+    """
     (tmp,) = (volume["emptyDir"] for volume in PODS["usher-worker"]["volumes"] if volume["name"] == "tmp")
     assert int(tmp["sizeLimit"].removesuffix("Mi")) << 20 >= 2 * LARGEST_BYTES
     assert "medium" not in tmp

@@ -1,4 +1,6 @@
-"""Every link between the project's pages leads somewhere: the file is there, and so is the heading."""
+"""Every link between the project's pages leads somewhere: the file is there, and so is the
+heading.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def test_files_that_are_named_exist(name: str) -> None:
 
 
 def test_the_folder_table_says_where_to_begin_and_leaves_no_room_out() -> None:
-    """Each module that it names is in one of its folders; every package that ships is in the table."""
+    """Each module that it names is in one of its folders; every package that ships is in the
+    table.
+    """
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = [line.split("|")[1:4] for line in text.splitlines() if re.match(r"\| `\w+/", line)]
     rows = [(re.findall(r"`([\w/]+)/`", folders), re.findall(r"`([\w/.]+\.py)`", begin)) for folders, _, begin in table]

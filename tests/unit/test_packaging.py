@@ -1,4 +1,6 @@
-"""What set-up promises: locked, nothing of one machine in the lock, one sentence where it cannot work."""
+"""What set-up promises: locked, nothing of one machine in the lock, one sentence where it cannot
+work.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,18 @@ def project() -> Any:
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_lock_names_no_machine_and_no_registry(lock: str) -> None:
-    """pip takes packages from where the machine is told to: the lock says which, by hash, and never from where."""
+    """pip takes packages from where the machine is told to: the lock says which, by hash, and never
+    from where.
+    """
     for line in (ROOT / lock).read_text(encoding="utf-8").splitlines():
         assert re.fullmatch(r"#.*|[a-z0-9-]+==[^ ]+( ;.*)? \\| {4}--hash=sha256:[0-9a-f]{64}( \\)?", line), line
         assert "://" not in line
 
 
 def test_lock_holds_every_dependency(project: Any) -> None:
-    """Whatever pyproject.toml asks for is pinned; the development lock repeats the other's pins exactly."""
+    """Whatever pyproject.toml asks for is pinned; the development lock repeats the other's pins
+    exactly.
+    """
     pins, dev_pins = _pins(LOCKS[0]), _pins(LOCKS[1])
     groups = project["dependency-groups"]
     wanted = {
@@ -101,7 +107,9 @@ def test_setup_without_venv_module_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_needs_are_skipped_on_a_laptop_and_fail_in_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing program is never passed over in silence: a skip that names it, and in CI a failure."""
+    """A missing program is never passed over in silence: a skip that names it, and in CI a
+    failure.
+    """
     listed = needs.read_needs()
     assert listed
     for package, need in listed.items():

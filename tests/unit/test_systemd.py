@@ -1,4 +1,6 @@
-"""The units of systemd: valid, with commands and paths that there are, and as docs/linux-server.md tells of them."""
+"""The units of systemd: valid, with commands and paths that there are, and as docs/linux-server.md
+tells of them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_there_are_two() -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_takes_them_as_they_stand(unit: Path, tmp_path: Path) -> None:
-    """Without a warning: a misspelt key would be ignored at every start. Only the program's folder is another one here."""
+    """Without a warning: a misspelt key would be ignored at every start. Only the program's folder
+    is another one here.
+    """
     copy = tmp_path / unit.name
     program = tmp_path / "usher/.venv/bin/usher"
     program.parent.mkdir(parents=True)

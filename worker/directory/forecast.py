@@ -1,6 +1,8 @@
-"""A forecast says what would become of a row, from what could be read beforehand: done, skipped or refused, and why. Pure.
+"""A forecast says what would become of a row, from what could be read beforehand: done, skipped or
+refused, and why. Pure.
 
-The order is that of the real run: the index of guests, the look-up before the first send, then Graph. The operation judges.
+The order is that of the real run: the index of guests, the look-up before the first send, then
+Graph. The operation judges.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ def foresee(
     *,
     prechecked: bool,
 ) -> Foreseen:
-    """Judge a row that may be sent, its address folded. `prechecked`: the real run looks people up before the first send."""
+    """Judge a row that may be sent, its address folded. `prechecked`: the real run looks people up
+    before the first send.
+    """
     if seen.known is not None and not options.resend:
         return _ended(operation.judge_known(seen.known, 0, seen.user))
     if prechecked and seen.looked_up:

@@ -1,8 +1,10 @@
-"""The directory is asked who is there: the token, the quota, the call, and what to make of it when nobody can tell.
+"""The directory is asked who is there: the token, the quota, the call, and what to make of it when
+nobody can tell.
 
-One odd address must not blind us for all that are asked about with it: a question that is refused is asked again in halves, a few rounds
-at most. Only 403 means that the app may not read. Of an address that is refused even alone (400, in either of the two ways to ask)
-nobody can tell whether it is there: not found proves nothing then, so it is treated as where the app may not read. What was
+One odd address must not blind us for all that are asked about with it: a question that is refused
+is asked again in halves, a few rounds at most. Only 403 means that the app may not read. Of an
+address that is refused even alone (400, in either of the two ways to ask) nobody can tell whether
+it is there: not found proves nothing then, so it is treated as where the app may not read. What was
 throttled, lost, answered with 5xx, or refused with a fresh token too, is asked again later.
 """
 
@@ -29,9 +31,13 @@ if TYPE_CHECKING:
     from worker.signin.credentials import AccessToken
 
 _ROUNDS = 5
-"""Times that one look-up asks at most: halving 7 addresses to a single one takes three more than the first; one for a refused token."""
+"""Times that one look-up asks at most: halving 7 addresses to a single one takes three more than
+the first; one for a refused token.
+"""
 _SERVICE = frozenset({503})
-"""Statuses that speak of the service, never of an address: asking in halves would only add to its load."""
+"""Statuses that speak of the service, never of an address: asking in halves would only add to its
+load.
+"""
 
 
 class WhyNot(StrEnum):
@@ -43,7 +49,9 @@ class WhyNot(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Why some question is to be asked later. Of no token, no quota and 429 whoever waits was told already, and for how long."""
+    """Why some question is to be asked later. Of no token, no quota and 429 whoever waits was told
+    already, and for how long.
+    """
 
     stop: Stop
     refused: bool = False  # Graph refuses fresh tokens too
@@ -52,7 +60,9 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The users found, by folded address; or None, and why. `unknown`: addresses whose absence proves nothing, and why."""
+    """The users found, by folded address; or None, and why. `unknown`: addresses whose absence
+    proves nothing, and why.
+    """
 
     users: dict[str, DirectoryUser] | None = field(default=None, repr=False)
     why_not: WhyNot | None = None
@@ -82,7 +92,9 @@ class _Round:
 
 
 class Reacts(Protocol):
-    """What is to happen when there is no token, and when Graph throttles (`worker.sending.reactions.Reactions`)."""
+    """What is to happen when there is no token, and when Graph throttles
+    (`worker.sending.reactions.Reactions`).
+    """
 
     async def take_token(self, connection: Connection) -> AccessToken | Stop: ...
 
@@ -106,11 +118,15 @@ class LookUps:
         self._allowed: dict[str, bool] = {}  # connection → whether Graph let us read users when last asked
 
     def may_read(self, connection: Connection, token: AccessToken) -> bool:
-        """Whether rows of this connection can be looked up: the token's roles say so, else Graph did. Not known: it is to be tried."""
+        """Whether rows of this connection can be looked up: the token's roles say so, else Graph
+        did. Not known: it is to be tried.
+        """
         return may_try(token) if token.roles is not None else self._allowed.get(connection.name, True)
 
     async def find(self, connection: Connection, addresses: Sequence[str], lane: Lane = Lane.BULK) -> Found:
-        """Look up to `users.MOST_ADDRESSES` folded addresses up, mostly at once. Raises redis-py's outages only."""
+        """Look up to `users.MOST_ADDRESSES` folded addresses up, mostly at once. Raises redis-py's
+        outages only.
+        """
         if not addresses:
             return Found({})
         services = self._services
@@ -220,7 +236,9 @@ def _read(found: _Round, question: Question, answer: GraphAnswer) -> None:
 
 
 def _halve(answered: _Round, unknown: dict[str, WhyNot]) -> list[Question]:
-    """Return what to ask next in place of what was refused; what can or should not be asked in halves is unknown."""
+    """Return what to ask next in place of what was refused; what can or should not be asked in
+    halves is unknown.
+    """
     halves: list[Question] = []
     for question, why in answered.refused:
         parts = () if answered.throttled else question.halves()
@@ -251,5 +269,7 @@ def _end(
 
 
 def may_try(token: AccessToken) -> bool:
-    """Whether asking makes sense: the token's roles are a hint; without them Graph itself is asked."""
+    """Whether asking makes sense: the token's roles are a hint; without them Graph itself is
+    asked.
+    """
     return token.roles is None or bool(token.roles & READ_ROLES)

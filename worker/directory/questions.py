@@ -1,4 +1,5 @@
-"""A tenant answers single questions of checks and plans: whose it is, who may invite, when a secret ends, what its time is.
+"""A tenant answers single questions of checks and plans: whose it is, who may invite, when a secret
+ends, what its time is.
 
 Each is one GET. What the answers mean for a person is said by `tasks/checks`; reading them is pure.
 """
@@ -51,7 +52,9 @@ async def ask_organization(
 
 
 async def ask_name(services: Services, connection: Connection, token: AccessToken) -> Tenant | None:
-    """Return the tenant by name, None where the app may not read it or Graph does not answer soon."""
+    """Return the tenant by name, None where the app may not read it or Graph does not answer
+    soon.
+    """
     return (await ask_organization(services, connection, token, deadline_s=_NAME_WITHIN_S)).tenant
 
 
@@ -67,7 +70,9 @@ async def ask_who_invites(services: Services, connection: Connection, token: Acc
 
 
 async def ask_secret_end(services: Services, connection: Connection, token: AccessToken) -> datetime | None:
-    """Return when the connection's client secret ends, None where its registration cannot be read or is elsewhere."""
+    """Return when the connection's client secret ends, None where its registration cannot be read
+    or is elsewhere.
+    """
     path = f"/applications(appId='{connection.client_id}')?$select=passwordCredentials,keyCredentials"
     exchange = await _ask(services, connection, token, path)
     return read_end(_body(exchange.answers[_ID]), _hints(connection))
@@ -89,9 +94,11 @@ def read_tenant(body: object) -> Tenant | None:
 
 
 def read_end(body: object, hints: frozenset[str]) -> datetime | None:
-    """Return when the last of the secrets in use ends; of all secrets where none can be told apart. Pure.
+    """Return when the last of the secrets in use ends; of all secrets where none can be told apart.
+    Pure.
 
-    Entra shows the first characters of each secret (`hint`), by which the one in use is found among several.
+    Entra shows the first characters of each secret (`hint`), by which the one in use is found among
+    several.
     https://learn.microsoft.com/graph/api/resources/passwordcredential
     """
     found = body.get("passwordCredentials") if isinstance(body, dict) else None

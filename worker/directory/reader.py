@@ -1,4 +1,5 @@
-"""A dry run reads from a tenant what it wants to know: one question after the other, within the quota, waiting where Graph says so.
+"""A dry run reads from a tenant what it wants to know: one question after the other, within the
+quota, waiting where Graph says so.
 
 A read that is refused with 403 is an answer too: it says which permission would let us look.
 """
@@ -40,7 +41,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What could not be read. `may_not`: for want of a permission; else Graph did not answer, and `said` tells how."""
+    """What could not be read. `may_not`: for want of a permission; else Graph did not answer, and
+    `said` tells how.
+    """
 
     may_not: bool
     said: str = ""
@@ -55,7 +58,9 @@ class Asker:
         self._buckets = read_buckets(services.settings(), connection)
 
     async def take_token(self, connection: Connection) -> AccessToken | Stop:
-        """Take an access token, or say when to try again. Raises `TokenRefused`: the dry run ends with it."""
+        """Take an access token, or say when to try again. Raises `TokenRefused`: the dry run ends
+        with it.
+        """
         try:
             return await self._services.tokens.get(connection)
         except TokenUnavailable as away:
@@ -82,7 +87,9 @@ class Asker:
         return Stop(Rest.THROTTLED, wait_s)
 
     async def read(self, path: str, rules: OperationRules = READ_POLICY, *, version: str = "") -> Any | Unread:
-        """Return the body of a GET. `version`: of Graph, where it is another than the connection's."""
+        """Return the body of a GET. `version`: of Graph, where it is another than the
+        connection's.
+        """
         request = GraphRequest("1", "GET", path)
         target = Target(f"{self._connection.graph_url.rpartition('/')[0]}/{version}", self._connection.ca_file)
         said = "no access token could be had"
@@ -124,7 +131,8 @@ class Asker:
             following = body.get("@odata.nextLink")
             if not isinstance(following, str):
                 return values
-            # Only what stands behind the version: the token goes nowhere but to the connection's own Graph
+            # Only what stands behind the version: the token goes nowhere but to the connection's
+            # own Graph
             _, found, rest = following.partition(f"/{version or self._connection.graph_url.rpartition('/')[2]}/")
             if not found:
                 return Unread(False, "it answered with a page that leads elsewhere")

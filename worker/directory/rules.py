@@ -1,6 +1,8 @@
-"""A tenant is asked beforehand what it says of its guests (`TenantRules`): who may invite, domains, lists, partners, its bin.
+"""A tenant is asked beforehand what it says of its guests (`TenantRules`): who may invite, domains,
+lists, partners, its bin.
 
-Every part may be unreadable by itself: it is None then, and named among `gaps` with the permission that would open it. Reading is pure.
+Every part may be unreadable by itself: it is None then, and named among `gaps` with the permission
+that would open it. Reading is pure.
 """
 
 from __future__ import annotations
@@ -93,7 +95,8 @@ def read_domains(body: Any) -> frozenset[str]:
 
 
 def read_lists(policies: Iterable[Any]) -> tuple[frozenset[str] | None, frozenset[str]]:
-    """Return the allow list (None: there is none) and the deny list; a policy's definition is JSON in a text.
+    """Return the allow list (None: there is none) and the deny list; a policy's definition is JSON
+    in a text.
 
     https://learn.microsoft.com/graph/api/resources/b2bmanagementpolicy
     """
@@ -110,7 +113,9 @@ def read_lists(policies: Iterable[Any]) -> tuple[frozenset[str] | None, frozense
 
 
 def read_partners(values: Iterable[Any]) -> dict[str, bool | None]:
-    """Return for each partner's tenant whether its people are kept out; None: as the default says."""
+    """Return for each partner's tenant whether its people are kept out; None: as the default
+    says.
+    """
     return {
         str(value["tenantId"]).lower(): is_inbound_blocked(value)
         for value in values

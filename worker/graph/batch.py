@@ -1,7 +1,8 @@
 """Graph's JSON batch is data here: build the envelope, pair the answers. Pure.
 
-Answers come in any order, each with a status of its own. What cannot be paired without doubt is `LOST`: the request may
-have been carried out, nobody knows. https://learn.microsoft.com/graph/json-batching
+Answers come in any order, each with a status of its own. What cannot be paired without doubt is
+`LOST`: the request may have been carried out, nobody knows.
+https://learn.microsoft.com/graph/json-batching
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ NOTE_WHOLE_BATCH = "whole batch"
 """`GraphAnswer.note` of an answer that was given to the envelope, not to its request."""
 
 NOTE_STALE = "stale mark"
-"""`GraphAnswer.note` of a request that was held back at the last moment because its mark in the ledger was too old."""
+"""`GraphAnswer.note` of a request that was held back at the last moment because its mark in the
+ledger was too old.
+"""
 
 
 class Fate(StrEnum):
@@ -29,13 +32,16 @@ class Fate(StrEnum):
     LOST = "lost"  # it may have left, and no answer can be relied on
 
 
-# There is one of each for every row: a tuple is made in a quarter of the time that a frozen dataclass takes.
+# There is one of each for every row: a tuple is made in a quarter of the time that a frozen
+# dataclass takes.
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class GraphRequest(NamedTuple):
-    """One call. `path` is relative to the Graph version ("/invitations"), already percent-encoded, query included."""
+    """One call. `path` is relative to the Graph version ("/invitations"), already percent-encoded,
+    query included.
+    """
 
     id: str
     method: str
@@ -51,8 +57,9 @@ class GraphRequest(NamedTuple):
 class GraphAnswer(NamedTuple):
     """What came back for one request: `status` is 0 and `body` None unless `fate` is ANSWERED.
 
-    `headers` has lower-case names. `body` is parsed JSON, or None for an empty or foreign body (a proxy's HTML page).
-    `note` says why a request was lost or not sent, for logs: it never holds an address.
+    `headers` has lower-case names. `body` is parsed JSON, or None for an empty or foreign body (a
+    proxy's HTML page). `note` says why a request was lost or not sent, for logs: it never holds an
+    address.
     """
 
     fate: Fate
@@ -70,7 +77,8 @@ def build_batch(requests: Sequence[GraphRequest]) -> dict[str, Any]:
     """Return the body of `POST /$batch` for 1 to 20 requests.
 
     An item with a body carries a Content-Type: without it Graph refuses the envelope as a whole.
-    Raises `ValueError` for none, too many or for ids that Graph would not tell apart: all three are our own faults.
+    Raises `ValueError` for none, too many or for ids that Graph would not tell apart: all three are
+    our own faults.
     """
     if not 1 <= len(requests) <= BATCH_LIMIT:
         raise ValueError(f"a batch takes 1 to {BATCH_LIMIT} requests, not {len(requests)}")
@@ -101,7 +109,8 @@ def pair_answers(
 ) -> dict[str, GraphAnswer]:
     """Return exactly one answer per request id, whatever the envelope holds.
 
-    `lent`: headers (lower-case names) that an answer has unless its own say otherwise. Missing, doubled and malformed items are `LOST`; ids that nobody asked for are left out. Never raises.
+    `lent`: headers (lower-case names) that an answer has unless its own say otherwise. Missing,
+    doubled and malformed items are `LOST`; ids that nobody asked for are left out. Never raises.
     """
     items = envelope_body.get("responses") if isinstance(envelope_body, dict) else None
     if not isinstance(items, list):

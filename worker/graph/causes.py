@@ -1,7 +1,9 @@
-"""A cause says what a refusal means for the row, for the connection, and in words; here are those that any operation may meet. Pure.
+"""A cause says what a refusal means for the row, for the connection, and in words; here are those
+that any operation may meet. Pure.
 
-Each operation adds its own causes (`invite_rules.py`, `reset_rules.py`): the same words of Graph's may stop everything for one
-and end a row for another. `patterns.py` tells causes apart; `verdicts.py` judges what has none.
+Each operation adds its own causes (`invite_rules.py`, `reset_rules.py`): the same words of Graph's
+may stop everything for one and end a row for another. `patterns.py` tells causes apart;
+`verdicts.py` judges what has none.
 """
 
 from __future__ import annotations
@@ -104,36 +106,37 @@ SHARED_RULES: Mapping[StrEnum, Rule] = {
     ),
     Cause.TOKEN_REFUSED: Rule(
         Kind.TOKEN,
-        "Graph refused the access token; usher takes a new one. If that is refused too, check this machine's clock and the "
-        "connection's cloud and tenant id.",
+        "Graph refused the access token; usher takes a new one. If that is refused too, check this machine's clock and"
+        " the connection's cloud and tenant id.",
     ),
     Cause.DIRECTORY_FULL: Rule(
         Kind.HOLD,
-        "The tenant's directory is full: its administrator must purge deleted objects or raise the quota (a verified domain "
-        "raises it to 300,000).",
+        "The tenant's directory is full: its administrator must purge deleted objects or raise the quota (a verified"
+        " domain raises it to 300,000).",
         HoldKind.DIRECTORY_FULL,
     ),
     Cause.STOPPED_FOR_GOOD: Rule(
         Kind.HOLD,
-        "Microsoft has stopped this application's requests for good: a tenant administrator must contact Microsoft's support.",
+        "Microsoft has stopped this application's requests for good: a tenant administrator must contact Microsoft's"
+        " support.",
         HoldKind.TENANT,
     ),
     Cause.NO_TARGET_TENANT: Rule(
         Kind.HOLD,
-        "Graph finds no tenant behind the token that could take guests: check the connection's tenant id; a personal account "
-        "has none.",
+        "Graph finds no tenant behind the token that could take guests: check the connection's tenant id; a personal"
+        " account has none.",
         HoldKind.TENANT,
     ),
     Cause.WRONG_ADDRESS_OF_GRAPH: Rule(
         Kind.HOLD,
-        "Something answers at the connection's Graph address, but it does not know what usher asks (status {status}): check graph_url "
-        "and cloud of the connection. It said: {raw}",
+        "Something answers at the connection's Graph address, but it does not know what usher asks (status {status}):"
+        " check graph_url and cloud of the connection. It said: {raw}",
         HoldKind.TENANT,
     ),
     Cause.FOREIGN_ANSWER: Rule(
         Kind.HOLD,
-        "The answer (status {status}) does not come from Graph: check graph_url, the proxy and the firewall between this "
-        "machine and Microsoft.",
+        "The answer (status {status}) does not come from Graph: check graph_url, the proxy and the firewall between"
+        " this machine and Microsoft.",
         HoldKind.TENANT,
     ),
 }
@@ -143,10 +146,13 @@ SHARED_PATTERNS = (
     wording(Cause.DIRECTORY_FULL, r"exceed the maximum quota count"),
     wording(Cause.NO_TARGET_TENANT, r"unable to find target address", statuses=(400, 404, 500)),
 )
-"""Looked at before an operation's own: a block of the whole tenant that is mistaken for a bad row would go on sending."""
+"""Looked at before an operation's own: a block of the whole tenant that is mistaken for a bad row
+would go on sending.
+"""
 SHARED_STATUSES: Mapping[int, StrEnum] = {401: Cause.TOKEN_REFUSED, 405: Cause.WRONG_ADDRESS_OF_GRAPH}
 _CODES = {
-    # Codes that mean one thing with every 4xx; looked at before any wording. With a 5xx the write may still be done.
+    # Codes that mean one thing with every 4xx; looked at before any wording. With a 5xx the write
+    # may still be done.
     "InvalidAuthenticationToken": Cause.TOKEN_REFUSED,
     "Directory_QuotaExceeded": Cause.DIRECTORY_FULL,
     "Request_ThrottledPermanently": Cause.STOPPED_FOR_GOOD,
@@ -155,9 +161,11 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class OperationRules:
-    """What an operation knows of Graph's refusals, over what goes for any. `statuses`: what one means where no wording is known.
+    """What an operation knows of Graph's refusals, over what goes for any. `statuses`: what one
+    means where no wording is known.
 
-    A 403 or 404 that is not among them ends the row. `verb` and `permission` are put into sentences.
+    A 403 or 404 that is not among them ends the row. `verb` and `permission` are put into
+    sentences.
     """
 
     verb: str
@@ -183,7 +191,9 @@ class OperationRules:
         return self.rules.get(cause) or SHARED_RULES[cause]
 
     def explain(self, cause: StrEnum, *, domain: str = "", status: int = 0, raw: str = "") -> str:
-        """Return what is said of a guest whom Graph refuses for this cause. `domain`: of the address; `raw`: Graph's own words."""
+        """Return what is said of a guest whom Graph refuses for this cause. `domain`: of the
+        address; `raw`: Graph's own words.
+        """
         message = (
             self.rule(cause)
             .message.replace("{verb}", self.verb)

@@ -1,8 +1,9 @@
 """The client is the one place that speaks HTTP to Graph: aiohttp in, fates and answers out.
 
-What matters at this edge is not whether a call failed but whether the request may have *left*: only that decides if it
-may be sent again. So every call carries a mark that is set in the moment before its first byte is written. An exception
-without the mark is `NOT_SENT`; with it, nothing but a whole answer counts, all else is `LOST`.
+What matters at this edge is not whether a call failed but whether the request may have *left*: only
+that decides if it may be sent again. So every call carries a mark that is set in the moment before
+its first byte is written. An exception without the mark is `NOT_SENT`; with it, nothing but a whole
+answer counts, all else is `LOST`.
 https://learn.microsoft.com/graph/json-batching  https://learn.microsoft.com/graph/throttling
 """
 
@@ -47,12 +48,14 @@ Priority = Literal["low", "normal", "high"]
 """`x-ms-throttle-priority`: low is throttled first, high is for what a person waits for."""
 
 KEEPALIVE_S = 20.0
-"""Idle time after which we close a connection, below what servers and proxies allow (60 s and more): a connection that
-the other side closes while we write is a request in doubt."""
+"""Idle time after which we close a connection, below what servers and proxies allow (60 s and
+more): a connection that the other side closes while we write is a request in doubt.
+"""
 
 CONNECT_S = 10.0
-"""For a place in the pool, DNS, TCP, proxy and TLS together. A connection takes a tenth of that, or it will not
-come."""
+"""For a place in the pool, DNS, TCP, proxy and TLS together. A connection takes a tenth of that, or
+it will not come.
+"""
 
 
 LOOK_AGAIN_S = 1.0
@@ -71,10 +74,11 @@ class GraphTarget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One call, its repetitions included: one answer per request id, and what is known of the call as a whole.
+    """One call, its repetitions included: one answer per request id, and what is known of the call
+    as a whole.
 
-    `status` is the envelope's (0 when none came), `client_request_id` that of the last try, `server_date` Graph's clock
-    by its `Date`.
+    `status` is the envelope's (0 when none came), `client_request_id` that of the last try,
+    `server_date` Graph's clock by its `Date`.
     """
 
     answers: dict[str, GraphAnswer]
@@ -98,7 +102,9 @@ class _HeldBack(Exception):
 
 
 class GraphClient:
-    """One HTTP session for a process and its event loop, opened by the first call. Close it in the same loop."""
+    """One HTTP session for a process and its event loop, opened by the first call. Close it in the
+    same loop.
+    """
 
     def __init__(
         self,
@@ -110,8 +116,10 @@ class GraphClient:
         chance: random.Random | None = None,
         heard: Callable[[GraphTarget, Fate, int], None] | None = None,
     ) -> None:
-        """`timeout_s` is for one call with its repetitions, where the call names no other; `limit_per_host` bounds
-        connections; `heard` is told of every try: its fate and its status, 0 where none came."""
+        """`timeout_s` is for one call with its repetitions, where the call names no other;
+        `limit_per_host` bounds connections; `heard` is told of every try: its fate and its status,
+        0 where none came.
+        """
         self._timeout_s = timeout_s
         self._limit_per_host = limit_per_host
         self._clock = clock
@@ -135,11 +143,12 @@ class GraphClient:
     ) -> Exchange:
         """Send up to 20 requests as one JSON batch and pair the answers by id.
 
-        Each answer has a status of its own; one may be 429 inside a 200 envelope. An envelope that is refused gives
-        every request its status, with the note `NOTE_WHOLE_BATCH`. Network trouble never raises: it is the `fate` of
-        every answer. `before_send` is asked in the moment before each write; when it says no, nothing leaves (note
-        `NOTE_STALE`). Repeats by `retry`: reads freely, else what was refused before processing. Raises `ValueError`
-        for a batch that `build_batch` refuses.
+        Each answer has a status of its own; one may be 429 inside a 200 envelope. An envelope that
+        is refused gives every request its status, with the note `NOTE_WHOLE_BATCH`. Network trouble
+        never raises: it is the `fate` of every answer. `before_send` is asked in the moment before
+        each write; when it says no, nothing leaves (note `NOTE_STALE`). Repeats by `retry`: reads
+        freely, else what was refused before processing. Raises `ValueError` for a batch that
+        `build_batch` refuses.
         """
         envelope = orjson.dumps(build_batch(requests))
         reply, tries, elapsed_s = await self._call(
@@ -187,7 +196,9 @@ class GraphClient:
         return _exchange({request.id: reply.as_answer()}, reply, tries, elapsed_s)
 
     async def close(self) -> None:
-        """Close the session and its connections. May be called twice; a later call opens a new session."""
+        """Close the session and its connections. May be called twice; a later call opens a new
+        session.
+        """
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -195,7 +206,9 @@ class GraphClient:
     async def _call(
         self, call: _Call, deadline_s: float | None, before_send: Callable[[], bool] | None, rule: RetryRule
     ) -> tuple[Reply, int, float]:
-        """Try until there is something to stand by; return it with the number of tries and the seconds spent."""
+        """Try until there is something to stand by; return it with the number of tries and the
+        seconds spent.
+        """
         limit_s = self._timeout_s if deadline_s is None else deadline_s
         if rule.within_s > limit_s:
             rule = replace(rule, within_s=limit_s)
@@ -209,7 +222,8 @@ class GraphClient:
                 self._heard(call.connection, reply.fate, reply.status)
             if reply.note == NOTE_STALE:
                 policy.is_over = True
-                # Held back only now, after a 429: what Graph said then is worth more than our own silence.
+                # Held back only now, after a 429: what Graph said then is worth more than our own
+                # silence.
                 reply = last or reply
             last = reply
             return reply
@@ -268,7 +282,9 @@ class GraphClient:
         return self._session
 
     async def _way_out(self, connection: GraphTarget) -> dict[str, Any]:
-        """Return whom to trust and which proxy to take, as aiohttp wants it; looked for anew once a second, not for every batch."""
+        """Return whom to trust and which proxy to take, as aiohttp wants it; looked for anew once a
+        second, not for every batch.
+        """
         place = (connection.graph_url, connection.ca_file)
         looked_s, way = self._ways.get(place, (-math.inf, {}))
         if self._clock() - looked_s >= LOOK_AGAIN_S:
@@ -277,7 +293,9 @@ class GraphClient:
         return way
 
     async def _trust(self, ca_file: str | None) -> Any:
-        """Return the TLS context for a connection; built again when a file of certificates changed."""
+        """Return the TLS context for a connection; built again when a file of certificates
+        changed.
+        """
         stamp = tls.trust_stamp(ca_file)
         known = self._contexts.get(ca_file)
         if known is None or known[0] != stamp:
@@ -288,7 +306,9 @@ class GraphClient:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Call:
-    """One HTTP call, the same for every try but for its request id. Without a repr: it holds the token."""
+    """One HTTP call, the same for every try but for its request id. Without a repr: it holds the
+    token.
+    """
 
     connection: GraphTarget
     token: Secret | str
@@ -353,7 +373,9 @@ class _Policy:
 async def _on_headers(
     session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
 ) -> None:
-    """Run between the connection being there and the first byte on it; an exception here stops the write."""
+    """Run between the connection being there and the first byte on it; an exception here stops the
+    write.
+    """
     sending: _Sending = context.trace_request_ctx
     if sending.before_send is not None and not sending.before_send():
         raise _HeldBack
@@ -378,6 +400,8 @@ def _proxy_of(url: str) -> dict[str, Any]:
 
 @cache
 def graph_base(graph_url: str) -> str:
-    """Return Graph's address with its version and without a trailing slash, also where only the host was configured."""
+    """Return Graph's address with its version and without a trailing slash, also where only the
+    host was configured.
+    """
     base = graph_url.rstrip("/")
     return base if urlsplit(base).path else f"{base}/v1.0"

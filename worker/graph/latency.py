@@ -1,4 +1,6 @@
-"""A process remembers how long Graph takes to answer, by connection: the median of the last answers that it has seen. Pure."""
+"""A process remembers how long Graph takes to answer, by connection: the median of the last answers
+that it has seen. Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Graph shows how much of a limit is used before it throttles: `x-ms-throttle-limit-percentage`, from 0.8 of the limit on.
+"""Graph shows how much of a limit is used before it throttles: `x-ms-throttle-limit-percentage`,
+from 0.8 of the limit on.
 
-The header does not say which limit it speaks of; it is taken to mean the writes of this app in this tenant. Our picture is lowered where
-Graph shows less left (`used.lua`), unless a bucket that we know to be that full explains it. What was begun after the batch that brought
-the header may not be in it yet, so it is taken off too.
+The header does not say which limit it speaks of; it is taken to mean the writes of this app in this
+tenant. Our picture is lowered where Graph shows less left (`used.lua`), unless a bucket that we
+know to be that full explains it. What was begun after the batch that brought the header may not be
+in it yet, so it is taken off too.
 https://learn.microsoft.com/graph/throttling#best-practices-to-avoid-throttling
 """
 
@@ -35,7 +37,9 @@ class Begun:
 
 
 def read_used(answers: Iterable[GraphAnswer]) -> float | None:
-    """Return the largest share of a limit that these answers show as used; None where none does. Pure."""
+    """Return the largest share of a limit that these answers show as used; None where none does.
+    Pure.
+    """
     shares = []
     for answer in answers:
         shown = answer.headers.get("x-ms-throttle-limit-percentage")

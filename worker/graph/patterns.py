@@ -1,8 +1,10 @@
-"""Status, code and wording tell one refusal of Graph's from another, the replaceable layer under `worker.graph.verdicts`. Pure.
+"""Status, code and wording tell one refusal of Graph's from another, the replaceable layer under
+`worker.graph.verdicts`. Pure.
 
-Graph answers many causes under one code (`BadRequest`, `Forbidden`, `Unauthorized`), so after status and code the message
-has to speak. Microsoft advises against it and rewords at will: hence a table for each operation, looked at only where status
-and code leave the cause open, and an unknown wording is never worse than an unknown error.
+Graph answers many causes under one code (`BadRequest`, `Forbidden`, `Unauthorized`), so after
+status and code the message has to speak. Microsoft advises against it and rewords at will: hence a
+table for each operation, looked at only where status and code leave the cause open, and an unknown
+wording is never worse than an unknown error.
 https://learn.microsoft.com/graph/errors
 """
 
@@ -16,7 +18,9 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A cause and the wordings that give it away; `statuses` empty means any 4xx that is not 401 or 429."""
+    """A cause and the wordings that give it away; `statuses` empty means any 4xx that is not 401 or
+    429.
+    """
 
     cause: StrEnum
     text: re.Pattern[str]

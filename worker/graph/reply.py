@@ -12,8 +12,9 @@ import orjson
 from worker.graph.batch import Fate, GraphAnswer
 
 LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
-"""Of one answer after decompression. Twenty invitations are 40 kB; what is a hundred times that is no answer of
-Graph."""
+"""Of one answer after decompression. Twenty invitations are 40 kB; what is a hundred times that is
+no answer of Graph.
+"""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,7 +34,9 @@ class Reply:
 
 
 async def read_reply(response: aiohttp.ClientResponse, request_id: str) -> Reply:
-    """Read an answer to its end. A success needs a whole JSON body; a refusal stands by its status alone."""
+    """Read an answer to its end. A success needs a whole JSON body; a refusal stands by its status
+    alone.
+    """
     headers = {name.lower(): value for name, value in response.headers.items()}
     status = response.status
     reply = Reply(Fate.ANSWERED, request_id, status, headers)
@@ -65,6 +68,8 @@ async def _read_content(response: aiohttp.ClientResponse) -> bytes | None:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return what happened without addresses and hosts' answers: the type and the system's reason."""
+    """Return what happened without addresses and hosts' answers: the type and the system's
+    reason.
+    """
     reason = getattr(error, "strerror", None) or getattr(getattr(error, "os_error", None), "strerror", None)
     return f"{type(error).__name__}: {reason}" if reason else type(error).__name__

@@ -1,8 +1,9 @@
 """A pure decision says when to send the same call again at once, and how long to wait before.
 
-Only what was certainly refused before processing is repeated here; a request that may have been carried out belongs to
-the ledger, which looks the guest up first. Anything longer than `within_s` closes the connection's gate instead, so
-that no task sleeps in a seat. `Retry-After` always wins over our own curve.
+Only what was certainly refused before processing is repeated here; a request that may have been
+carried out belongs to the ledger, which looks the guest up first. Anything longer than `within_s`
+closes the connection's gate instead, so that no task sleeps in a seat. `Retry-After` always wins
+over our own curve.
 https://learn.microsoft.com/graph/throttling
 """
 
@@ -18,7 +19,9 @@ from functools import lru_cache
 from worker.graph.batch import Fate
 
 LONGEST_RETRY_AFTER_S = 86_400.0
-"""A longer Retry-After is cut to a day: a typing error of a proxy must not close a gate for a year."""
+"""A longer Retry-After is cut to a day: a typing error of a proxy must not close a gate for a
+year.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,14 @@ UNSENT_ONLY = RetryRule(frozenset())
 """For invitations: what met a 429 goes back to the ledger, where the quota is kept."""
 
 REFUSED_ONLY = RetryRule(frozenset({429}))
-"""For other writes: a 503 may come after the write, and where users can be read the ledger looks first."""
+"""For other writes: a 503 may come after the write, and where users can be read the ledger looks
+first.
+"""
 
 WHERE_BLIND = RetryRule(frozenset({503}))
-"""For invitations on a connection that may not read users: 503 with Retry-After is taken at its word, nothing could be
-looked up."""
+"""For invitations on a connection that may not read users: 503 with Retry-After is taken at its
+word, nothing could be looked up.
+"""
 
 READS = RetryRule(frozenset({429, 500, 502, 503, 504}), frozenset({Fate.NOT_SENT, Fate.LOST}))
 """For calls that change nothing."""
@@ -61,8 +67,8 @@ def decide_retry(
 ) -> float | None:
     """Return how long to wait before the same call again, or None to let it be.
 
-    `attempt` counts from 1, `elapsed_s` from the start of the first, `chance` in [0, 1) spreads our own waits by a
-    quarter.
+    `attempt` counts from 1, `elapsed_s` from the start of the first, `chance` in [0, 1) spreads our
+    own waits by a quarter.
     """
     if attempt >= rule.tries:
         return None
@@ -74,7 +80,8 @@ def decide_retry(
             return (
                 None  # told to slow down, not for how long: the gate's own backoff knows better than three quick tries
             )
-        # A hair more than asked for: the same instant on the other side's clock is still "too early".
+        # A hair more than asked for: the same instant on the other side's clock is still "too
+        # early".
         wait_s = own_s if retry_after_s is None else retry_after_s + 0.1 * chance
     elif fate in rule.fates:
         wait_s = own_s
@@ -84,9 +91,11 @@ def decide_retry(
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return a Retry-After in seconds, from seconds or an HTTP date, or None where there is none to understand.
+    """Return a Retry-After in seconds, from seconds or an HTTP date, or None where there is none to
+    understand.
 
-    `headers` has lower-case names. A date is measured against the answer's own `date`, never against our clock.
+    `headers` has lower-case names. A date is measured against the answer's own `date`, never
+    against our clock.
     https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
     """
     text = headers.get("retry-after", "").strip()

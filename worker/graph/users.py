@@ -1,6 +1,8 @@
-"""The tenant's directory is asked which addresses have a user there, and since when. Building and reading is pure.
+"""The tenant's directory is asked which addresses have a user there, and since when. Building and
+reading is pure.
 
-https://learn.microsoft.com/graph/api/user-list  https://learn.microsoft.com/graph/filter-query-parameter
+https://learn.microsoft.com/graph/api/user-list
+https://learn.microsoft.com/graph/filter-query-parameter
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from worker.graph.batch import BATCH_LIMIT, Fate, GraphAnswer, GraphRequest
 CLAUSES = 15
 """Graph refuses a `$filter` with more."""
 MOST_ADDRESSES = CLAUSES // 2 * BATCH_LIMIT
-"""Addresses in one look-up: 40 questions, two full `$batch`es (more where domains are international)."""
+"""Addresses in one look-up: 40 questions, two full `$batch`es (more where domains are
+international).
+"""
 _SELECT = (
     "id,mail,userPrincipalName,otherMails,proxyAddresses,createdDateTime,userType,accountEnabled,externalUserState"
 )
@@ -46,7 +50,9 @@ class DirectoryUser:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Addresses asked for in one request, at most `CLAUSES` clauses, by two properties of a user."""
+    """Addresses asked for in one request, at most `CLAUSES` clauses, by two properties of a
+    user.
+    """
 
     by_mail: bool  # by `mail` and `userPrincipalName`; else by `otherMails` and `proxyAddresses`, which are collections
     addresses: tuple[str, ...] = field(repr=False)
@@ -59,7 +65,9 @@ class Question:
 
 
 def build_questions(addresses: Sequence[str]) -> list[Question]:
-    """Return what is asked to find users by folded address: two questions for each 7 addresses, whatever the domains' spelling."""
+    """Return what is asked to find users by folded address: two questions for each 7 addresses,
+    whatever the domains' spelling.
+    """
     groups: list[list[str]] = []
     left = 0
     for address in addresses:
@@ -88,7 +96,9 @@ def build_requests(questions: Sequence[Question]) -> list[GraphRequest]:
 
 
 def read_users(answer: GraphAnswer) -> dict[str, DirectoryUser] | None:
-    """Return the users found by folded address; None when the answer is missing, refused or cut: absence proves nothing then."""
+    """Return the users found by folded address; None when the answer is missing, refused or cut:
+    absence proves nothing then.
+    """
     values = answer.body.get("value") if isinstance(answer.body, dict) else None
     if answer.fate is not Fate.ANSWERED or answer.status != 200 or not isinstance(values, list):
         return None
@@ -129,13 +139,16 @@ _BY_COLLECTION = tuple(
 )
 """Two conditions: the beginning of each, what stands between two addresses, and its end.
 
-https://learn.microsoft.com/entra/external-id/customize-invitation-api names the four properties. Text is compared without case.
+https://learn.microsoft.com/entra/external-id/customize-invitation-api names the four properties.
+Text is compared without case.
 """
 _PLAIN = re.compile(r"[A-Za-z0-9_.~@-]*")
 
 
 def _quote_all(addresses: Sequence[str]) -> list[str]:
-    """Return each spelling of some addresses as it stands between the quotes of a filter in a URL."""
+    """Return each spelling of some addresses as it stands between the quotes of a filter in a
+    URL.
+    """
     together = "".join(addresses)
     if "xn--" not in together and _PLAIN.fullmatch(
         together

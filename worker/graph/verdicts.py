@@ -1,9 +1,10 @@
 """An answer of Graph gets a verdict: what it means for the row and the connection. Pure and total.
 
-Status and code first, then the wordings that the operation brings along (`causes.py`). Three questions are kept apart: is it the *row* (it
-ends), the *connection* (its gate closes or is held, the row waits), or is it *in doubt* (the guest may have been
-invited; nobody sends again before looking)? A verdict depends on the operation: 403 on a read means "may not read",
-never a hold. https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/graph/errors
+Status and code first, then the wordings that the operation brings along (`causes.py`). Three
+questions are kept apart: is it the *row* (it ends), the *connection* (its gate closes or is held,
+the row waits), or is it *in doubt* (the guest may have been invited; nobody sends again before
+looking)? A verdict depends on the operation: 403 on a read means "may not read", never a hold.
+https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/graph/errors
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ def _decide_by_status(answer: GraphAnswer, spoken: _Spoken, rules: OperationRule
     if status == 503:
         return _unavailable(answer, spoken, rules)
     if status >= 500 or status == 408 or status < 200:
-        # 500, 502, 504: the write may be done. 408: the server gave up on us at a time that we do not know.
+        # 500, 502, 504: the write may be done. 408: the server gave up on us at a time that we do
+        # not know.
         return decide_lost(rules, answer, spoken.code or f"status_{status}", f"Graph answered with status {status}")
     if answer.note == NOTE_WHOLE_BATCH and status in _ABOUT_THE_REQUEST:
         return _batch_refused(answer, spoken)
@@ -132,7 +134,9 @@ def _decide_by_status(answer: GraphAnswer, spoken: _Spoken, rules: OperationRule
 
 
 _ABOUT_THE_REQUEST = frozenset({400, 409, 413, 415, 422})
-"""Statuses that judge what was sent: the row, or the batch as a whole where they were given to it."""
+"""Statuses that judge what was sent: the row, or the batch as a whole where they were given to
+it.
+"""
 
 
 def _throttled(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
@@ -165,13 +169,17 @@ def _named(verdict: Verdict, cause: StrEnum, spoken: _Spoken, rules: OperationRu
     if cause is not Cause.NO_PERMISSION or spoken.code == "Authorization_RequestDenied" or not spoken.raw:
         return verdict
     return verdict._replace(
-        message=f"Graph does not let the application {rules.verb} and says: “{spoken.raw}” If that does not tell what to do, a "
-        f"tenant administrator must check the permission {rules.permission} and its admin consent.",
+        message=(
+            f"Graph does not let the application {rules.verb} and says: “{spoken.raw}” If that does not tell what to"
+            f" do, a tenant administrator must check the permission {rules.permission} and its admin consent."
+        ),
     )
 
 
 def _batch_refused(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
-    """Hold: the rows were refused together, so none of them can be blamed; the half-open row is sent alone."""
+    """Hold: the rows were refused together, so none of them can be blamed; the half-open row is
+    sent alone.
+    """
     return Verdict(
         Kind.HOLD,
         spoken.code or "batch_refused",

@@ -1,7 +1,9 @@
-"""A job of a connection with `require_approval` is held until somebody other than its submitter approves it. Pure.
+"""A job of a connection with `require_approval` is held until somebody other than its submitter
+approves it. Pure.
 
-The state is the ledger's (`approval` of the job), so nothing but `approve_job.lua` lets such a job run. A worker asks once a chunk: a
-list that was submitted by somebody whose configuration does not say `require_approval` is held by the first worker whose does.
+The state is the ledger's (`approval` of the job), so nothing but `approve_job.lua` lets such a job
+run. A worker asks once a chunk: a list that was submitted by somebody whose configuration does not
+say `require_approval` is held by the first worker whose does.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ WANTED = "wanted"
 
 
 SUBMITTER = ("by", "host", "behind", "stated")
-"""What a job's `info` holds of the person who submitted it; see `Person.to_info`. A producer or a schedule has no `host` that is a desk's."""
+"""What a job's `info` holds of the person who submitted it; see `Person.to_info`. A producer or a
+schedule has no `host` that is a desk's.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person is somebody at a keyboard, as the operating system knows them. `behind`: the account that became this one by sudo.
+    """A person is somebody at a keyboard, as the operating system knows them. `behind`: the account
+    that became this one by sudo.
 
     `stated`: who they say they are, where several people share an account, as in a container.
     """
@@ -57,10 +62,11 @@ def submitter_of(info: Mapping[str, Any]) -> str:
 
 
 def is_same(one: Person, other: Person) -> bool:
-    """Tell whether two may be one human being. The host does not count: each container has a new one, and people move about.
+    """Tell whether two may be one human being. The host does not count: each container has a new
+    one, and people move about.
 
-    What both of them state decides. Where either states nothing, one name in common is enough: whoever states a name only to approve is
-    still known by the account.
+    What both of them state decides. Where either states nothing, one name in common is enough:
+    whoever states a name only to approve is still known by the account.
     """
     if one.stated and other.stated:
         return one.stated.casefold() == other.stated.casefold()
@@ -69,7 +75,9 @@ def is_same(one: Person, other: Person) -> bool:
 
 
 def describe_approved(info: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the approver of a job looked at, in words: `digest`, and `would` where a dry run was made."""
+    """Return what the approver of a job looked at, in words: `digest`, and `would` where a dry run
+    was made.
+    """
     approved = info.get("approved") or {}
     would = ", ".join(f"{word} {rows}" for word, rows in (approved.get("would") or {}).items())
     told = {"digest": str(approved.get("digest", "")), "would": would}
@@ -85,8 +93,8 @@ def other_person(info: Mapping[str, Any]) -> str:
 def explain(job: str, connection: str, info: Mapping[str, Any]) -> str:
     """Return why a job waits, and who must do what."""
     return (
-        f"Connection {connection} requires approval, so nothing of this job is sent until {other_person(info)} has looked at it "
-        f"(usher jobs show {job}) and approves it (usher jobs approve {job})."
+        f"Connection {connection} requires approval, so nothing of this job is sent until {other_person(info)} has"
+        f" looked at it (usher jobs show {job}) and approves it (usher jobs approve {job})."
     )
 
 

@@ -1,8 +1,9 @@
 """The ledger moves every row's state here and nowhere else: claim, begin, record, give back.
 
-Each method is one Lua script, so each happens whole or not at all, on Redis's clock. What a script does and promises stands
-at its head (`scripts/*.lua`); this module gives them names, types and values. Beside it: who is here (`heartbeat.py`),
-rows in doubt (`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`jobs.py`).
+Each method is one Lua script, so each happens whole or not at all, on Redis's clock. What a script
+does and promises stands at its head (`scripts/*.lua`); this module gives them names, types and
+values. Beside it: who is here (`heartbeat.py`), rows in doubt (`doubts.py`), quotas
+(`spending.py`), and what people ask of jobs (`jobs.py`).
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ from worker.store.keyring import FindSealer, find_or_none, no_sealer
 OFFER_S = 15.0
 """An offer nobody claims within this time is made again."""
 WORKER_TTL_S = 10.0
-"""A worker not seen for this long has no seats any more. Its dispatcher ticks at least once a second."""
+"""A worker not seen for this long has no seats any more. Its dispatcher ticks at least once a
+second.
+"""
 HEAL_EVERY_S = 5.0
 """How often one of the workers looks for what was lost (`heal`)."""
 MOST_OFFERS = 64
@@ -94,7 +97,8 @@ class Ledger:
     # The dispatcher
 
     async def tick(self, worker: str, seats: int, *, most: int = MOST_OFFERS) -> Tick:
-        """Free what has expired and offer at most so many chunks for the seats that are free. `seats` 0: the worker is leaving.
+        """Free what has expired and offer at most so many chunks for the seats that are free.
+        `seats` 0: the worker is leaving.
 
         Raises `LedgerTooNew`, with nothing touched, when a newer usher works in this ledger.
         """
@@ -135,7 +139,9 @@ class Ledger:
         return Tick(offers, None if reply[0] < 0 else reply[0] / 1000, reply[1], reply[2])
 
     async def heal(self) -> int | None:
-        """Put right what can be derived from the rest; whoever comes first does it for all. Returns what was wrong, None if too soon."""
+        """Put right what can be derived from the rest; whoever comes first does it for all. Returns
+        what was wrong, None if too soon.
+        """
         k = self.keys
         reply: int | None = await self._scripts["heal"](
             keys=[
@@ -173,7 +179,9 @@ class Ledger:
         return await self.client.hget(self.keys.chunk(job, chunk), "ph") in (b"o", b"l")
 
     async def claim(self, ticket: Ticket) -> Lease | None:
-        """Turn an offer into a lease. None: void, claimed already, everything is held, or the job does not run any more."""
+        """Turn an offer into a lease. None: void, claimed already, everything is held, or the job
+        does not run any more.
+        """
         k = self.keys
         reply = await self._scripts["claim"](
             keys=[
@@ -216,7 +224,8 @@ class Ledger:
             tickets[ticket.decode()].lost = True
 
     async def release(self, lease: Lease, wait_s: float = 0.0, put_off_s: float = 0.0) -> bool:
-        """Give the chunk back; its connection is offered work again after `wait_s`, and the chunk itself after `put_off_s`.
+        """Give the chunk back; its connection is offered work again after `wait_s`, and the chunk
+        itself after `put_off_s`.
 
         False when the lease was gone already.
         """
@@ -242,12 +251,15 @@ class Ledger:
         fingerprint: str = "",
         answer_s: float = UNKNOWN_S,
     ) -> Grant:
-        """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this returns.
+        """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this
+        returns.
 
-        With an index each granted row has the claim on its guest; `resend`: also where the guest was invited lately.
-        `fingerprint`: of the credential that bought the token which the rows will be sent with. Where the chunk was looked up just
-        now (`lease.checked_in`), that is noted too, whatever the answer; not if the epoch has changed since. `answer_s`: how long Graph
-        takes to answer, for a full bucket begins to fill on Graph's side only when the first rows arrive there.
+        With an index each granted row has the claim on its guest; `resend`: also where the guest
+        was invited lately. `fingerprint`: of the credential that bought the token which the rows
+        will be sent with. Where the chunk was looked up just now (`lease.checked_in`), that is
+        noted too, whatever the answer; not if the epoch has changed since. `answer_s`: how long
+        Graph takes to answer, for a full bucket begins to fill on Graph's side only when the first
+        rows arrive there.
         """
         k, t = self.keys, lease.ticket
         checked = lease.checked_in is not None and lease.checked_in == self.heartbeat.epoch
@@ -304,7 +316,8 @@ class Ledger:
         refusals: Refusals | None = None,
         end: ChunkEnd | None = None,
     ) -> Recorded:
-        """Write what came back of a batch, or of a look-up (`batch` 0). A final outcome is taken whoever brings it.
+        """Write what came back of a batch, or of a look-up (`batch` 0). A final outcome is taken
+        whoever brings it.
 
         With an index, the claims of rows that end, or go back, become "invited" or are dropped.
         With refusals, they are counted, and too many of them hold the job.
@@ -349,7 +362,9 @@ class Ledger:
             await self.fold(job, chunk)
 
     async def fold(self, job: str, chunk: int) -> bool:
-        """Replace a finished chunk's rows and blobs by one blob each. Safe to leave undone: reading sees no difference."""
+        """Replace a finished chunk's rows and blobs by one blob each. Safe to leave undone: reading
+        sees no difference.
+        """
         key = self.keys.chunk(job, chunk)
         fields = await self.client.hgetall(key)
         if b"rows" not in fields:
@@ -379,7 +394,9 @@ class Ledger:
         return self.trail.pack(connection.decode(), contents.base, Lane(lane.decode()), contents.outcomes, index)
 
     def _seal_links(self, outcomes: Sequence[Outcome], job: str, chunk: int, *, for_now: bool = False) -> bytes:
-        """Return the outcomes' links as they are stored; nothing where there are none, or no key to seal them with."""
+        """Return the outcomes' links as they are stored; nothing where there are none, or no key to
+        seal them with.
+        """
         sealer = find_or_none(self.sealer)
         links = packing.pack_links(outcomes, for_now=for_now) if sealer else b""
         return sealer.seal(links, links_context(job, chunk)) if links and sealer else b""
@@ -391,6 +408,8 @@ class Ledger:
         return tuple(replace(known, index=rows[known.index - 1]) for known in read_known(reply))
 
     async def overrule(self, index: IndexPlace, known: Sequence[KnownRow]) -> None:
-        """Let the index forget guests of whom the directory shows that they are not there, unless they were invited again since."""
+        """Let the index forget guests of whom the directory shows that they are not there, unless
+        they were invited again since.
+        """
         hashes = b"".join(index.hashes[row.index] for row in known)
         await self._scripts["overrule"](keys=[], args=[index.base, hashes, " ".join(str(row.at_s) for row in known)])

@@ -13,7 +13,9 @@ from worker.store.seal import Sealer
 
 @dataclass(frozen=True, slots=True)
 class ChunkContents:
-    """A chunk as it can be read at any time: its rows, and each row's letter and outcome (None: none yet)."""
+    """A chunk as it can be read at any time: its rows, and each row's letter and outcome (None:
+    none yet).
+    """
 
     base: int
     rows: list[dict[str, Any]] = field(repr=False)
@@ -44,7 +46,8 @@ def read_chunk(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes
         for number in range(1, int(fields.get(b"no", 0)) + 1):
             part = _open_links(fields.get(b"l%d" % number), sealer, context)
             for outcome in packing.unpack_outcomes(fields[b"o%d" % number]):
-                # A blob may hold outcomes that came too late: the row's letter says which one counts.
+                # A blob may hold outcomes that came too late: the row's letter says which one
+                # counts.
                 if outcome.index not in found and outcome.letter.value == letters[outcome.index]:
                     found[outcome.index] = outcome
                     if outcome.index in part:

@@ -50,7 +50,9 @@ class Doubts:
         ]
 
     async def first_attempts(self, lease: Lease) -> dict[int, int]:
-        """Return, for those pending rows that were in doubt before, when they were first sent (ms): late, they may still have arrived."""
+        """Return, for those pending rows that were in doubt before, when they were first sent (ms):
+        late, they may still have arrived.
+        """
         rows = [i for i in lease.pending() if lease.attempts[i] != "0"]
         if not rows:
             return {}
@@ -59,7 +61,9 @@ class Doubts:
         return {i: int(at) for i, at in zip(rows, times, strict=True) if at is not None}
 
     async def rows_of(self, job: str, chunk: int) -> tuple[list[dict[str, Any]], str, Options, Lane]:
-        """Return a chunk's input rows, its attempts, its job's options and lane; no rows once it is deleted."""
+        """Return a chunk's input rows, its attempts, its job's options and lane; no rows once it is
+        deleted.
+        """
         rows, attempts = await self._client.hmget(self._keys.chunk(job, chunk), "rows", "at")
         options, lane = await self._client.hmget(self._keys.job(job), "options", "lane")
         if rows is None or options is None:

@@ -1,7 +1,9 @@
-"""The private server erases for good: what was forgotten, deleted or has expired leaves its append-only file, too.
+"""The private server erases for good: what was forgotten, deleted or has expired leaves its
+append-only file, too.
 
-An append-only file holds every write until it is rewritten, which a server does by itself only once the file has doubled, and is 64 MB. So whatever
-erases says so in the ledger, and on the private server the next look rewrites the file. Elsewhere that is the operator's (docs/operations.md).
+An append-only file holds every write until it is rewritten, which a server does by itself only once
+the file has doubled, and is 64 MB. So whatever erases says so in the ledger, and on the private
+server the next look rewrites the file. Elsewhere that is the operator's (docs/operations.md).
 https://valkey.io/topics/persistence/
 """
 
@@ -33,7 +35,9 @@ async def note_erased(client: Redis, keys: Keys) -> None:
 
 
 async def rewrite(client: Redis, keys: Keys) -> bool:
-    """Begin to rewrite the file if it holds something erased. True once it does not; else call it again. Raises redis-py's outages."""
+    """Begin to rewrite the file if it holds something erased. True once it does not; else call it
+    again. Raises redis-py's outages.
+    """
     anyone: Any = client
     wanted, begun, done = await anyone.hmget(keys.erased(), "n", "begun", "done")
     if wanted is None or wanted == done:

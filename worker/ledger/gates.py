@@ -1,8 +1,12 @@
-"""A channel's gate is open, closed until a time, or held for a reason. Trouble with a connection is not trouble with a row.
+"""A channel's gate is open, closed until a time, or held for a reason. Trouble with a connection is
+not trouble with a row.
 
-A hold says what happened and who must do what. Some end by themselves: a credential's when a token is had, one of Graph's own
-half-open, with a single real row on a growing interval; a check that disproves one of these ends it at once (`tasks/checks/connection.py`). After a hold, and before its first batches, a connection is on probation: one
-batch on the wire until five went clean (`begin_batch.lua`), so that whatever is wrong costs one batch of refused requests. An operator's and an abuse block end only by `usher connections reopen`.
+A hold says what happened and who must do what. Some end by themselves: a credential's when a token
+is had, one of Graph's own half-open, with a single real row on a growing interval; a check that
+disproves one of these ends it at once (`tasks/checks/connection.py`). After a hold, and before its
+first batches, a connection is on probation: one batch on the wire until five went clean
+(`begin_batch.lua`), so that whatever is wrong costs one batch of refused requests. An operator's
+and an abuse block end only by `usher connections reopen`.
 """
 
 from __future__ import annotations
@@ -45,10 +49,14 @@ ENDS_BY_ITSELF = frozenset(
         HoldReason.KEY,
     }
 )
-"""Holds that end once their cause is gone, by a try or because a worker looks. The others wait for a person."""
+"""Holds that end once their cause is gone, by a try or because a worker looks. The others wait for
+a person.
+"""
 
 WHOLE = frozenset({HoldReason.CREDENTIAL, HoldReason.ABUSE, HoldReason.OPERATOR, HoldReason.RESTORED, HoldReason.KEY})
-"""Holds of a connection that hold all its channels, whatever is done there; the others are one channel's own (`_common.lua`)."""
+"""Holds of a connection that hold all its channels, whatever is done there; the others are one
+channel's own (`_common.lua`).
+"""
 
 FIRST_TRY_S = {
     HoldReason.CREDENTIAL: 5.0,
@@ -56,7 +64,9 @@ FIRST_TRY_S = {
     HoldReason.TENANT: 15.0,
     HoldReason.DIRECTORY_FULL: 60.0,
 }
-"""Seconds until the first try after a hold; it doubles each time, up to 15 minutes (`hold.lua`, `begin_batch.lua`)."""
+"""Seconds until the first try after a hold; it doubles each time, up to 15 minutes (`hold.lua`,
+`begin_batch.lua`).
+"""
 
 
 _TROUBLE_SHOWN_S = 10.0  # beyond the next try, which takes its time too; a worker that has gone leaves nothing for long
@@ -83,7 +93,9 @@ class Gate:
     closed_until: datetime | None = None
     closed_why: str = ""
     trouble: str = ""
-    """Why a worker gets nowhere though the gate is open: Entra or Graph cannot be reached. Nothing is decided by it."""
+    """Why a worker gets nowhere though the gate is open: Entra or Graph cannot be reached. Nothing
+    is decided by it.
+    """
 
     @property
     def ends_by_itself(self) -> bool:
@@ -115,12 +127,16 @@ class Gates:
         return held
 
     async def hold_everything(self, why: str, kind: HoldReason = HoldReason.OPERATOR) -> None:
-        """Hold every connection, known or not, until `reopen_everything`. For want of a key: unless another hold is there."""
+        """Hold every connection, known or not, until `reopen_everything`. For want of a key: unless
+        another hold is there.
+        """
         if await self._scripts["hold_all"](keys=[self._keys.hold_all()], args=[why, kind.value]):
             await self._trail.note("everything.held", why=why)
 
     async def reopen_everything(self, kind: HoldReason | None = None) -> bool:
-        """End `hold_everything` (only one for `kind`, where given); each connection's own hold stays. True when there was one."""
+        """End `hold_everything` (only one for `kind`, where given); each connection's own hold
+        stays. True when there was one.
+        """
         was_held = await self._scripts["reopen_all"](keys=[self._keys.hold_all()], args=[kind.value if kind else ""])
         if was_held:
             await self._trail.note("everything.reopened")
@@ -131,13 +147,17 @@ class Gates:
         return bool(was_held)
 
     async def block_tenant(self, tenant_key: str, why: str) -> None:
-        """Microsoft blocks invitations of a tenant: no connection of it sends until a person reopens one."""
+        """Microsoft blocks invitations of a tenant: no connection of it sends until a person
+        reopens one.
+        """
         fields = {"why": why, "since": await read_time_ms(self._client)}
         if await self._client.hset(self._keys.tenant(tenant_key), mapping=fields):
             await self._trail.note("tenant.blocked", tenant=tenant_key, why=why)
 
     async def reopen(self, connection: str, kind: HoldReason | None = None, tenant_key: str | None = None) -> bool:
-        """Open a gate (only if held for `kind`, where given). With a tenant key its abuse block is lifted too."""
+        """Open a gate (only if held for `kind`, where given). With a tenant key its abuse block is
+        lifted too.
+        """
         if tenant_key and await self._client.delete(self._keys.tenant(tenant_key)):
             await self._trail.note("tenant.reopened", tenant=tenant_key, connection=connection)
         was_held = await self._reopen(connection, kind.value if kind else "")
@@ -150,7 +170,9 @@ class Gates:
         return was_held
 
     async def reopen_after_try(self, connection: str) -> bool:
-        """A real row went through: open the gate, unless only a person may. True when it was held."""
+        """A real row went through: open the gate, unless only a person may. True when it was
+        held.
+        """
         return await self._reopen(connection, "tried")
 
     async def _reopen(self, connection: str, what: str) -> bool:
@@ -191,7 +213,9 @@ class Gates:
         )
 
     async def _fields_of(self, channel: str) -> dict[bytes, bytes]:
-        """Return what is known of a gate: the channel's own, or what holds its connection as a whole."""
+        """Return what is known of a gate: the channel's own, or what holds its connection as a
+        whole.
+        """
         fields: dict[bytes, bytes] = await self._client.hgetall(self._keys.connection(channel))
         connection, _ = split_channel(channel)
         if connection == channel or fields.get(b"gate") == b"held":
@@ -201,7 +225,9 @@ class Gates:
         return above if is_whole else fields
 
     async def note_trouble(self, connection: str, why: str, wait_s: float) -> None:
-        """Let whoever waits know why: this worker got nowhere and tries again in so many seconds."""
+        """Let whoever waits know why: this worker got nowhere and tries again in so many
+        seconds.
+        """
         until = await read_time_ms(self._client) + round((wait_s + _TROUBLE_SHOWN_S) * 1000)
         await self._client.hset(self._keys.connection(connection), mapping={"away_why": why, "away_until": until})
 
@@ -215,7 +241,9 @@ class Gates:
         return (raw or b"").decode()
 
     async def _end_restore(self) -> None:
-        """Once nothing is held for it any more, a restore is over: who is found in the directory later was not invited in its lost time."""
+        """Once nothing is held for it any more, a restore is over: who is found in the directory
+        later was not invited in its lost time.
+        """
         if await self._client.exists(self._keys.hold_all()):
             return
         for raw in await self._client.smembers(self._keys.connections()):
@@ -235,7 +263,9 @@ class Gates:
 
 
 def _kind_of_all(fields: dict[bytes, bytes]) -> HoldReason:
-    """Why everything is held. One for a restore is shown as what only a person ends, like an operator's own."""
+    """Why everything is held. One for a restore is shown as what only a person ends, like an
+    operator's own.
+    """
     return HoldReason.KEY if fields.get(b"kind") == HoldReason.KEY.value.encode() else HoldReason.OPERATOR
 
 

@@ -1,15 +1,19 @@
-"""The index of guests knows which address of which tenant was invited lately, by which job, or is being invited right now.
+"""The index of guests knows which address of which tenant was invited lately, by which job, or is
+being invited right now.
 
-It holds keyed hashes, never an address. `begin_batch` takes a claim for each row that leaves, so of two jobs that want one guest the
-first to send has it; `record_batch` drops the claim, and notes that the guest is invited. A claim outlives its job: whoever deletes one
-does not make its rows on the wire unsent.
+It holds keyed hashes, never an address. `begin_batch` takes a claim for each row that leaves, so of
+two jobs that want one guest the first to send has it; `record_batch` drops the claim, and notes
+that the guest is invited. A claim outlives its job: whoever deletes one does not make its rows on
+the wire unsent.
 
-What it remembers ends after `[ledger].remember`, asked for or not. Until then it has the word where nobody may look; where the directory
-can be read that decides (`is_overruled`), or a guest who was deleted from the tenant could not come back.
+What it remembers ends after `[ledger].remember`, asked for or not. Until then it has the word where
+nobody may look; where the directory can be read that decides (`is_overruled`), or a guest who was
+deleted from the tenant could not come back.
 
-An entry is a field of a small hash: 10 bytes of the hash as name, four of time and the job's id as value: about 30 bytes a guest while the
-hashes stay small. They lie in generations of 30 days, whose keys end by themselves. The claims, few at any time, are one hash a tenant:
-all of a batch are read and written by one command.
+An entry is a field of a small hash: 10 bytes of the hash as name, four of time and the job's id as
+value: about 30 bytes a guest while the hashes stay small. They lie in generations of 30 days, whose
+keys end by themselves. The claims, few at any time, are one hash a tenant: all of a batch are read
+and written by one command.
 """
 
 from __future__ import annotations
@@ -34,19 +38,24 @@ if TYPE_CHECKING:
     from worker.store.seal import Sealer
 
 HASH_BYTES = 12
-"""Of each address's hash: 12 bits choose one of 4,096 small hashes, 80 more tell two guests of one apart."""
+"""Of each address's hash: 12 bits choose one of 4,096 small hashes, 80 more tell two guests of one
+apart.
+"""
 
 
 _KEY_BYTES = 32
 _CONTEXT = b"guest index key"
 _LOST = (
-    "What usher knows of earlier invitations is sealed with a key that is not in [ledger].key, so nothing is sent and all rows wait: whoever runs "
-    "usher puts the key that was used before back into the list; sending goes on by itself then."
+    "What usher knows of earlier invitations is sealed with a key that is not in [ledger].key, so nothing is sent and"
+    " all rows wait: whoever runs usher puts the key that was used before back into the list; sending goes on by itself"
+    " then."
 )
 
 
 class GuestIndex:
-    """The index hashes addresses by a key of the ledger's own, which survives a change of `[ledger].key`."""
+    """The index hashes addresses by a key of the ledger's own, which survives a change of
+    `[ledger].key`.
+    """
 
     def __init__(self, client: Redis, keys: Keys, sealer: FindSealer) -> None:
         self._client: Any = client
@@ -55,7 +64,9 @@ class GuestIndex:
         self._scripts = Scripts(client)
 
     async def place(self, tenant_key: str, emails: Mapping[int, str]) -> IndexPlace:
-        """Return where some rows (index → address) stand in their tenant's index. Raises `SealError` where its key cannot be had."""
+        """Return where some rows (index → address) stand in their tenant's index. Raises
+        `SealError` where its key cannot be had.
+        """
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.get(self._keys.index_key())
             pipe.hget(self._keys.index_names(), tenant_key)
@@ -67,11 +78,15 @@ class GuestIndex:
         return IndexPlace(self._keys.index(tenant_key), hashes)
 
     async def open(self) -> None:
-        """Make the index's key where there is none, and seal it anew where another key than the first did. Raises `SealError`."""
+        """Make the index's key where there is none, and seal it anew where another key than the
+        first did. Raises `SealError`.
+        """
         await self._key_of(await self._client.get(self._keys.index_key()))
 
     async def check(self) -> bool:
-        """Whether there is a key, which opens; nothing is changed. Raises `SealError` where it does not."""
+        """Whether there is a key, which opens; nothing is changed. Raises `SealError` where it does
+        not.
+        """
         kept = await self._client.get(self._keys.index_key())
         if kept is not None:
             _open(self._sealer(), kept)
@@ -110,5 +125,7 @@ def hash_guest(key: bytes, tenant_key: str, folded: str) -> bytes:
 
 
 def is_overruled(row: KnownRow, looked_at_ms: int, settle_s: float, clocks: Clocks) -> bool:
-    """Whether a guest whom the directory did not show then is not there, though invited lately: deleted since, not merely too new."""
+    """Whether a guest whom the directory did not show then is not there, though invited lately:
+    deleted since, not merely too new.
+    """
     return clocks.age_s((row.at_s + 1) * 1000, looked_at_ms) >= settle_s

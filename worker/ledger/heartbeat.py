@@ -1,6 +1,8 @@
-"""A process says once a second that it is here, hears of the epoch, and writes again what Redis has lost (`scripts/epoch.lua`).
+"""A process says once a second that it is here, hears of the epoch, and writes again what Redis has
+lost (`scripts/epoch.lua`).
 
-`epochs.py` says it on time and tells people of it; the ledger asks for work in the epoch this process has come in to.
+`epochs.py` says it on time and tells people of it; the ledger asks for work in the epoch this
+process has come in to.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ class Heartbeat:
         self.journal.seen()
 
     async def write_again(self) -> int:
-        """Write this process's last marks and outcomes again, where they were lost. Returns how many rows that was news of."""
+        """Write this process's last marks and outcomes again, where they were lost. Returns how
+        many rows that was news of.
+        """
         k, news = self._keys, 0
         for entry in self.journal.entries():
             t, index = entry.ticket, entry.index

@@ -1,4 +1,6 @@
-"""Rows are read as they stand, of one job or of all, chunk by chunk: a list of any length passes through little memory."""
+"""Rows are read as they stand, of one job or of all, chunk by chunk: a list of any length passes
+through little memory.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ async def every_job(client: Any, keys: Keys, *names: str, since_ms: float | None
 async def chunks_of(
     client: Any, keys: Keys, job: StoredJob, *names: str
 ) -> AsyncIterator[tuple[int, dict[bytes, bytes]]]:
-    """Yield a job's chunks by number, each with its fields: those that are named, else all. What is gone is left out."""
+    """Yield a job's chunks by number, each with its fields: those that are named, else all. What is
+    gone is left out.
+    """
     for number in range(job.chunks):
         key = keys.chunk(job.id, number)
         if names:
@@ -75,14 +79,18 @@ class JobRows:
             yield read_chunk(fields, None, b"")
 
     async def refused(self, job: str) -> AsyncIterator[tuple[RowState, str, dict[str, Any]]]:
-        """Yield the rows that failed or stayed in doubt, each with its code, as they were submitted (`packing.pack_finished`)."""
+        """Yield the rows that failed or stayed in doubt, each with its code, as they were submitted
+        (`packing.pack_finished`).
+        """
         async for contents in self.chunks(job):
             for row, letter, outcome in zip(contents.rows, contents.letters, contents.outcomes, strict=True):
                 if letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT):
                     yield RowState(letter), outcome.code if outcome else "", row
 
     async def results(self, job: str, *, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the results file."""
+        """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the
+        results file.
+        """
         state, chunks, channel = await self._client.hmget(self._keys.job(job), "state", "chunks", "connection")
         if state is None:
             return
@@ -103,7 +111,9 @@ class JobRows:
                 yield record
 
     async def _chunk_of(self, job: str, chunks: int, row: int) -> int:
-        """Return the chunk a row is in, by halving: a pilot makes one chunk shorter than the others."""
+        """Return the chunk a row is in, by halving: a pilot makes one chunk shorter than the
+        others.
+        """
         low, high = 0, max(0, chunks - 1)
         while low < high and row > 1:
             middle = (low + high + 1) // 2

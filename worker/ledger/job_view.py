@@ -37,7 +37,9 @@ class JobView:
 
     @property
     def began_at(self) -> datetime:
-        """When its time begins to count: not while its list was read and somebody thought about it."""
+        """When its time begins to count: not while its list was read and somebody thought about
+        it.
+        """
         return self.started_at or self.created_at
 
     @property
@@ -52,7 +54,9 @@ class JobView:
 
     @property
     def waits_for_a_person(self) -> bool:
-        """Whether the job itself is held, by a run of refusals, whatever its connection's gate says: `resume` or `cancel` ends that."""
+        """Whether the job itself is held, by a run of refusals, whatever its connection's gate
+        says: `resume` or `cancel` ends that.
+        """
         return self.state is JobState.HELD and not (self.gate.held and self.why == self.gate.why)
 
 

@@ -1,4 +1,6 @@
-"""People and producers make jobs, watch, pause, cancel and delete them. The rows of jobs: `job_rows.py`."""
+"""People and producers make jobs, watch, pause, cancel and delete them. The rows of jobs:
+`job_rows.py`.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,13 @@ from worker.store.client import read_time_ms
 from worker.store.keyring import FindSealer, no_sealer
 
 FOLLOWED_S = 20.0
-"""How long a command counts as following its job since it last said so; it says so every few seconds."""
+"""How long a command counts as following its job since it last said so; it says so every few
+seconds.
+"""
 ABANDONED_S = 3600.0
-"""A job that loads, and whose maker has not been heard of for this long, is removed: nothing of it was accepted."""
+"""A job that loads, and whose maker has not been heard of for this long, is removed: nothing of it
+was accepted.
+"""
 _HEARD_EVERY_S = 60.0
 _SURE_S = 150.0  # so long, by our own clock, must the maker be silent besides: Redis's clock may have been put forward
 _LOADING_CHUNKS = 50  # written in one round trip while loading
@@ -68,9 +74,11 @@ class Jobs:
         pilot: int = 0,
         needs_approval: str = "",
     ) -> Loading | None:
-        """Begin a job; None when one of that id is there already (the same message twice is the same job).
+        """Begin a job; None when one of that id is there already (the same message twice is the
+        same job).
 
-        `needs_approval`: the sentence with which it is held once it is loaded, until somebody approves it.
+        `needs_approval`: the sentence with which it is held once it is loaded, until somebody
+        approves it.
 
         Raises `LedgerTooNew` when the ledger was written by a newer usher.
         """
@@ -91,7 +99,9 @@ class Jobs:
         return Loading(job, connection, lane, pilot, info=dict(info or {})) if reply else None
 
     async def write(self, loading: Loading, *, all_of_it: bool = False) -> None:
-        """Write the chunks that are full; the last one too when `all_of_it`. To be called now and then: it says that we are still here."""
+        """Write the chunks that are full; the last one too when `all_of_it`. To be called now and
+        then: it says that we are still here.
+        """
         if all_of_it:
             loading.close_chunk()
         now_s = time.monotonic()
@@ -202,11 +212,15 @@ class Jobs:
         return found
 
     async def follow(self, job: str, pid: int) -> None:
-        """Say that a command, by its process id, follows this job; to be said again within `FOLLOWED_S`."""
+        """Say that a command, by its process id, follows this job; to be said again within
+        `FOLLOWED_S`.
+        """
         await self.client.set(self.keys.follow(job), pid, px=round(FOLLOWED_S * 1000))
 
     async def watch(self, job: str, pid: int) -> None:
-        """Say that a command looks on: it counts as following while no other does. To be said again like `follow`."""
+        """Say that a command looks on: it counts as following while no other does. To be said again
+        like `follow`.
+        """
         key, mark_ms = self.keys.follow(job), round(FOLLOWED_S * 1000)
         if not await self.client.set(key, pid, nx=True, px=mark_ms) and await self.follower(job) == pid:
             await self.client.pexpire(key, mark_ms)
@@ -217,7 +231,9 @@ class Jobs:
             await self.client.delete(self.keys.follow(job))
 
     async def follower(self, job: str) -> int | None:
-        """Return the process id of the command that said last that it follows this job; it may have been killed since."""
+        """Return the process id of the command that said last that it follows this job; it may have
+        been killed since.
+        """
         pid = await self.client.get(self.keys.follow(job))
         return int(pid) if pid else None
 
@@ -236,15 +252,19 @@ class Jobs:
         return await self._move(job, "cancelled", why, "job.cancelled")
 
     async def park(self, job: str, why: str) -> bool:
-        """Hold a running job until somebody approves it, unless somebody has. Whether it may run."""
+        """Hold a running job until somebody approves it, unless somebody has. Whether it may
+        run.
+        """
         return bool(await self._scripts["park_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, why]))
 
     async def approve(
         self, view: JobView, approver: str, *, approved: Mapping[str, Any] | None = None, pause_why: str = ""
     ) -> bool:
-        """Let a job run that waits for approval; with `pause_why` it is paused instead. False: it does not wait any more.
+        """Let a job run that waits for approval; with `pause_why` it is paused instead. False: it
+        does not wait any more.
 
-        `approved`: what the approver looked at, to be kept with the job and, its digest and counts, in the audit trail.
+        `approved`: what the approver looked at, to be kept with the job and, its digest and counts,
+        in the audit trail.
         """
         info = {**view.info, "approver": approver, "approved_at": datetime.now(UTC).isoformat(timespec="seconds")}
         info |= {"approved": dict(approved)} if approved else {}
@@ -266,7 +286,9 @@ class Jobs:
         return JobState(reply.decode()) if reply else None
 
     async def delete(self, job: str) -> bool:
-        """Remove every trace of a job. A running one is cancelled first; of a late answer the index of guests alone takes note."""
+        """Remove every trace of a job. A running one is cancelled first; of a late answer the index
+        of guests alone takes note.
+        """
         fields = await self.client.hmget(self.keys.job(job), "state", "chunks", "connection", "rows")
         if fields[:2] == [None, None]:
             return False
@@ -292,7 +314,9 @@ class Jobs:
         return True
 
     async def expire_ended(self) -> None:
-        """Give ended jobs their expiry, and let those that have expired leave the list. Called by dispatchers; safe to run twice or to be killed in between."""
+        """Give ended jobs their expiry, and let those that have expired leave the list. Called by
+        dispatchers; safe to run twice or to be killed in between.
+        """
         for raw in await self.client.srandmember(self.keys.ending(), 10):
             job = raw.decode()
             chunks = int(await self.client.hget(self.keys.job(job), "chunks") or 0)
@@ -322,7 +346,9 @@ class Jobs:
         )
 
     async def remove_abandoned(self, *, sure_s: float = _SURE_S) -> list[str]:
-        """Remove jobs whose maker was killed while loading them. Called by dispatchers; returns their ids."""
+        """Remove jobs whose maker was killed while loading them. Called by dispatchers; returns
+        their ids.
+        """
         seconds, _ = await self.client.time()
         silent = await self.client.zrangebyscore(
             self.keys.loading(), "-inf", (seconds - ABANDONED_S) * 1000, withscores=True, start=0, num=100

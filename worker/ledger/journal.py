@@ -1,7 +1,10 @@
-"""A process keeps what it did last in memory for ten seconds: should Redis lose its last moments, that is written again.
+"""A process keeps what it did last in memory for ten seconds: should Redis lose its last moments,
+that is written again.
 
-A failover to a replica loses what had not been passed on yet: marks of rows that have left, and outcomes. The rows would look unsent. The
-worker that sent them still knows (docs/decisions/0006-epochs.md). An entry without an answer, or whose outcome is not recorded yet, stays.
+A failover to a replica loses what had not been passed on yet: marks of rows that have left, and
+outcomes. The rows would look unsent. The worker that sent them still knows
+(docs/decisions/0006-epochs.md). An entry without an answer, or whose outcome is not recorded yet,
+stays.
 """
 
 from __future__ import annotations
@@ -15,14 +18,20 @@ from typing import Any
 from worker.ledger.model import Grant, IndexPlace, Outcome, RowState, Ticket
 
 JOURNAL_S = 10.0
-"""How far back a process can write again: many times what a replica lags behind, and little enough to be kept."""
+"""How far back a process can write again: many times what a replica lags behind, and little enough
+to be kept.
+"""
 _FORGOTTEN_S = 900.0
-"""An entry that was never recorded (its task broke) goes after this: well after any outcome is given up (`chunk_run.py`)."""
+"""An entry that was never recorded (its task broke) goes after this: well after any outcome is
+given up (`chunk_run.py`).
+"""
 
 
 @dataclass(slots=True)
 class JournalEntry:
-    """An entry is one batch: what was granted, and once the answers were heard, the call that records them."""
+    """An entry is one batch: what was granted, and once the answers were heard, the call that
+    records them.
+    """
 
     ticket: Ticket
     grant: Grant
@@ -40,11 +49,14 @@ class Journal:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._seen_s = now()
-        # Ordered: a plain dict that loses its first entry again and again looks through all that were there before
+        # Ordered: a plain dict that loses its first entry again and again looks through all that
+        # were there before
         self._entries: OrderedDict[tuple[str, int, int], JournalEntry] = OrderedDict()
 
     def seen(self) -> None:
-        """Note that the ledger is the one we know: what was recorded ten seconds ago is safe. While it is away nothing gets safer with time."""
+        """Note that the ledger is the one we know: what was recorded ten seconds ago is safe. While
+        it is away nothing gets safer with time.
+        """
         self._seen_s = self._now()
 
     def begun(self, ticket: Ticket, grant: Grant, nonce: str, index: IndexPlace | None) -> None:
@@ -74,7 +86,9 @@ class Journal:
         return list(self._entries.values())
 
     def _prune(self) -> None:
-        """Drop what is old, from the front: one that is not over yet keeps those behind it a little longer."""
+        """Drop what is old, from the front: one that is not over yet keeps those behind it a little
+        longer.
+        """
         safe_s = max(self._seen_s - JOURNAL_S, self._now() - _FORGOTTEN_S)
         while self._entries:
             place, entry = next(iter(self._entries.items()))

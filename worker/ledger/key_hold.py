@@ -1,8 +1,10 @@
-"""Everything is held while the ledger's key is lost, with a sentence, until a worker opens what is sealed.
+"""Everything is held while the ledger's key is lost, with a sentence, until a worker opens what is
+sealed.
 
-Every worker looks every few seconds whether the key of the index of guests opens. One that can says so for a while, ends such a hold, and seals
-the key anew where another key than the first of `[ledger].key` did (`guest_index.py`). One that cannot leaves the work to those that can: two workers
-read a changed file seconds apart. Only where nobody could for a while is everything held.
+Every worker looks every few seconds whether the key of the index of guests opens. One that can says
+so for a while, ends such a hold, and seals the key anew where another key than the first of
+`[ledger].key` did (`guest_index.py`). One that cannot leaves the work to those that can: two
+workers read a changed file seconds apart. Only where nobody could for a while is everything held.
 """
 
 from __future__ import annotations
@@ -20,9 +22,13 @@ from worker.ledger.keys import Keys
 log = logging.getLogger(__name__)
 
 OPENED_S = 12.0
-"""So long it counts that a worker has opened the key: two looks, and a changed file has reached every worker by then."""
+"""So long it counts that a worker has opened the key: two looks, and a changed file has reached
+every worker by then.
+"""
 _OTHERS_S = 0.7
-"""Leaves the chunks to workers that can. Not a whole second, at which idle workers ask the broker anew: the same one would be first each time."""
+"""Leaves the chunks to workers that can. Not a whole second, at which idle workers ask the broker
+anew: the same one would be first each time.
+"""
 _HELD_S = 1.0
 
 
@@ -49,7 +55,9 @@ class KeyHold:
             log.info("the ledger's key opens again; sending goes on")
 
     async def met(self, error: SealError) -> float:
-        """Do what follows of a key that does not open here. Returns the seconds after which a chunk is to be offered again."""
+        """Do what follows of a key that does not open here. Returns the seconds after which a chunk
+        is to be offered again.
+        """
         if await self._client.exists(self._keys.index_opened()):
             self._tell(f"{error} Other workers open it, and go on.")
             return _OTHERS_S

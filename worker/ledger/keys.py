@@ -1,11 +1,14 @@
-"""Every Redis key of the ledger is built here and nowhere else; each has its type and meaning beside it.
+"""Every Redis key of the ledger is built here and nowhere else; each has its type and meaning
+beside it.
 
-Times in Redis are whole milliseconds on Redis's own clock. `{c}` is a channel's name, `{j}` a job id, `{n}` a chunk number.
-A channel's name is its connection's own for invitations (`worker/channels.py`), and keys are called so: `connection:{c}`.
-A *ticket* is the text `{j}:{n}:{fence}:{c}:{lane}`: it names one offer, then the lease that grew from it. Its fence is never used
-again, so a ticket found twice (a message delivered twice) is a ticket already spent.
+Times in Redis are whole milliseconds on Redis's own clock. `{c}` is a channel's name, `{j}` a job
+id, `{n}` a chunk number. A channel's name is its connection's own for invitations
+(`worker/channels.py`), and keys are called so: `connection:{c}`. A *ticket* is the text
+`{j}:{n}:{fence}:{c}:{lane}`: it names one offer, then the lease that grew from it. Its fence is
+never used again, so a ticket found twice (a message delivered twice) is a ticket already spent.
 
-The Lua scripts that walk from one key to the next (`tick`, `give_back`) build names by the same patterns, in `scripts/_common.lua`.
+The Lua scripts that walk from one key to the next (`tick`, `give_back`) build names by the same
+patterns, in `scripts/_common.lua`.
 """
 
 from __future__ import annotations
@@ -33,10 +36,12 @@ class Keys:
         return f"{self.prefix}:jobs"
 
     def job(self, job: str) -> str:
-        """hash: connection (the channel), lane, state, why, rows, chunks, next (chunk), limit (chunks that may run: a pilot), pilot (ended rows at which it pauses),
+        """hash: connection (the channel), lane, state, why, rows, chunks, next (chunk), limit
+        (chunks that may run: a pilot), pilot (ended rows at which it pauses),
 
-        `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt), created_at, started_at, finished_at, options (JSON),
-        info (JSON: who submitted what), maker (of the call that made it), approval (absent: none asked for; wanted; else who gave it),
+        `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt),
+        created_at, started_at, finished_at, options (JSON), info (JSON: who submitted what), maker
+        (of the call that made it), approval (absent: none asked for; wanted; else who gave it),
 
         servers (met when it was made: `epoch`).
         """
@@ -47,11 +52,14 @@ class Keys:
         return f"{self.prefix}:job:{job}:back"
 
     def chunk(self, job: str, number: int) -> str:
-        """hash: base (number of its first row), rows (blob), st (a letter a row, `model.RowState`), at (a digit a row: attempts),
+        """hash: base (number of its first row), rows (blob), st (a letter a row, `model.RowState`),
+        at (a digit a row: attempts),
 
-        pc and pe (when it was looked up before the first send, under which server), ph (absent waiting, o offered, l leased, x nothing left to send), nb (last batch begun),
-        `b{k}` (a batch on the wire: its time, its rows, its call), `o{k}` and `l{k}` (blobs of outcomes and of sealed links),
-        `d{i}` (a row in doubt: the time of its attempt), `f{i}` (a row that was in doubt and is sent again: the time of its first attempt).
+        pc and pe (when it was looked up before the first send, under which server), ph (absent
+        waiting, o offered, l leased, x nothing left to send), nb (last batch begun), `b{k}` (a
+        batch on the wire: its time, its rows, its call), `o{k}` and `l{k}` (blobs of outcomes and
+        of sealed links), `d{i}` (a row in doubt: the time of its attempt), `f{i}` (a row that was
+        in doubt and is sent again: the time of its first attempt).
         """
         return f"{self.prefix}:chunk:{job}:{number}"
 
@@ -64,7 +72,8 @@ class Keys:
         return f"{self.prefix}:loading"
 
     def follow(self, job: str) -> str:
-        """string with a short expiry: the process id of the command that follows this job. On the private stack, one that nobody
+        """string with a short expiry: the process id of the command that follows this job. On the
+        private stack, one that nobody
 
         follows was left behind.
         """
@@ -77,12 +86,15 @@ class Keys:
         return f"{self.prefix}:connections"
 
     def connection(self, name: str) -> str:
-        """hash, of a channel: gate (open if absent, held), kind, why, since, probe_at and probe_ms (half-open), fingerprint (of a refused credential),
+        """hash, of a channel: gate (open if absent, held), kind, why, since, probe_at and probe_ms
+        (half-open), fingerprint (of a refused credential),
 
-        closed_until and closed_why (throttled), away_until and away_why (not reached; only shown), spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
+        closed_until and closed_why (throttled), away_until and away_why (not reached; only shown),
+        spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
 
-        Counted for ever, whatever becomes of the jobs: accepted (rows), `ended:{letter}` (rows by outcome, `c` cancelled), `resolved:{letter}`
-        (rows that were in doubt), throttled (429s), closed_ms; credential_ends (a time).
+        Counted for ever, whatever becomes of the jobs: accepted (rows), `ended:{letter}` (rows by
+        outcome, `c` cancelled), `resolved:{letter}` (rows that were in doubt), throttled (429s),
+        closed_ms; credential_ends (a time).
         """
         return f"{self.prefix}:connection:{name}"
 
@@ -99,15 +111,21 @@ class Keys:
         return f"{self.prefix}:connection:{name}:doubts"
 
     def hold_all(self) -> str:
-        """hash: why, since, kind (`gates.HoldReason`): every connection is held, by an operator, after a restore or for want of the ledger's key."""
+        """hash: why, since, kind (`gates.HoldReason`): every connection is held, by an operator,
+        after a restore or for want of the ledger's key.
+        """
         return f"{self.prefix}:hold"
 
     def tenant(self, tenant_key: str) -> str:
-        """hash: why, since: Microsoft blocks invitations of this tenant; only a person reopens it."""
+        """hash: why, since: Microsoft blocks invitations of this tenant; only a person reopens
+        it.
+        """
         return f"{self.prefix}:tenant:{tenant_key}"
 
     def tenant_ids(self) -> str:
-        """hash: tenant key with a domain name → the tenant's id, and when it was found out, in seconds (`worker/signin/tenant_ids.py`)."""
+        """hash: tenant key with a domain name → the tenant's id, and when it was found out, in
+        seconds (`worker/signin/tenant_ids.py`).
+        """
         return f"{self.prefix}:tenant-ids"
 
     # The dispatcher
@@ -157,20 +175,26 @@ class Keys:
         return f"{self.prefix}:worker-seats"
 
     def beat(self) -> str:
-        """Beginning of RedBeat's names: `:schedule` (zset: entry's key → when it is due), `:lock` (of the beat at work), and an entry's hash each."""
+        """Beginning of RedBeat's names: `:schedule` (zset: entry's key → when it is due), `:lock`
+        (of the beat at work), and an entry's hash each.
+        """
         return f"{self.prefix}:redbeat"
 
     def meters(self) -> str:
-        """hash: `name|connection|label` → what workers counted (`worker/ledger/meters.py`), added to about once a second."""
+        """hash: `name|connection|label` → what workers counted (`worker/ledger/meters.py`), added
+        to about once a second.
+        """
         return f"{self.prefix}:meters"
 
     # Epochs
 
     def epoch(self) -> str:
-        """hash: id (of the server that was met last), n (epoch), servers (met so far), beat (last time any worker was here), lost_at (that of
+        """hash: id (of the server that was met last), n (epoch), servers (met so far), beat (last
+        time any worker was here), lost_at (that of
 
-        the epoch before), quiet_until (nothing is sent), settle_from (no row is given up), vouched and unsure (whether somebody remembers),
-        restored_from (last beat of a backup that was restored and is neither verified nor let go by a person).
+        the epoch before), quiet_until (nothing is sent), settle_from (no row is given up), vouched
+        and unsure (whether somebody remembers), restored_from (last beat of a backup that was
+        restored and is neither verified nor let go by a person).
         """
         return f"{self.prefix}:epoch"
 
@@ -183,7 +207,9 @@ class Keys:
         return f"{self.prefix}:awaited"
 
     def programs(self) -> str:
-        """hash: worker or beat → what it said of itself last (JSON, `worker/ledger/running_programs.py`)."""
+        """hash: worker or beat → what it said of itself last (JSON,
+        `worker/ledger/running_programs.py`).
+        """
         return f"{self.prefix}:programs"
 
     # Who is told of jobs
@@ -193,7 +219,9 @@ class Keys:
         return f"{self.prefix}:notices"
 
     def notice(self, job: str) -> str:
-        """hash: to (webhook), from (who named it), held (the hold that was told), out (events not taken yet, JSON), tries."""
+        """hash: to (webhook), from (who named it), held (the hold that was told), out (events not
+        taken yet, JSON), tries.
+        """
         return f"{self.prefix}:notice:{job}"
 
     # Schedules, the first two as celery-redbeat lays them out
@@ -207,7 +235,9 @@ class Keys:
         return f"{self.prefix}:redbeat:entry:{name}"
 
     def schedule_runs(self, name: str) -> str:
-        """hash: due (milliseconds) → what became of that run (JSON, `worker.ledger.timetable.ScheduledRun`), the newest 50."""
+        """hash: due (milliseconds) → what became of that run (JSON,
+        `worker.ledger.timetable.ScheduledRun`), the newest 50.
+        """
         return f"{self.prefix}:schedule:{name}:runs"
 
     def schedule_claim(self, name: str, due_ms: int) -> str:
@@ -217,9 +247,11 @@ class Keys:
     # The index of guests
 
     def index(self, tenant_key: str) -> str:
-        """Beginning of the names of a tenant's hashes; `:{generation}:{bucket}` follows, or `:{generation}:all` (string: there is anything
+        """Beginning of the names of a tenant's hashes; `:{generation}:{bucket}` follows, or
+        `:{generation}:all` (string: there is anything
 
-        of it), or `:claims:all` (hash: guest → `{j}:{n}:{i}:{time}`, the row that is on the wire for them since then). See `worker/ledger/guest_index.py`,
+        of it), or `:claims:all` (hash: guest → `{j}:{n}:{i}:{time}`, the row that is on the wire
+        for them since then). See `worker/ledger/guest_index.py`,
 
         `scripts/_index.lua`.
         """
@@ -230,47 +262,60 @@ class Keys:
         return f"{self.prefix}:index-key"
 
     def index_opened(self) -> str:
-        """string with a short expiry: a worker has opened the index's key (`worker/ledger/key_hold.py`)."""
+        """string with a short expiry: a worker has opened the index's key
+        (`worker/ledger/key_hold.py`).
+        """
         return f"{self.prefix}:index-key:opened"
 
     def index_names(self) -> str:
-        """hash: tenant key → the one that its index was begun under, by an earlier usher, with a domain name in it."""
+        """hash: tenant key → the one that its index was begun under, by an earlier usher, with a
+        domain name in it.
+        """
         return f"{self.prefix}:index-names"
 
     def index_tenants(self) -> str:
-        """set: every tenant key that addresses were ever hashed for: a person is looked for in each of them."""
+        """set: every tenant key that addresses were ever hashed for: a person is looked for in each
+        of them.
+        """
         return f"{self.prefix}:index-tenants"
 
     def erased(self) -> str:
-        """hash: n (how often something was erased), begun (of the rewriting of the append-only file: n then, and the server), done (n) (`worker/ledger/erasing.py`)."""
+        """hash: n (how often something was erased), begun (of the rewriting of the append-only
+        file: n then, and the server), done (n) (`worker/ledger/erasing.py`).
+        """
         return f"{self.prefix}:erased"
 
     # The audit trail
 
     def audit_events(self, generation: int) -> str:
-        """stream: `e` (JSON: what, by, facts), one entry an event; a generation is 30 days, its keys expire (`worker/ledger/audit/trail.py`)."""
+        """stream: `e` (JSON: what, by, facts), one entry an event; a generation is 30 days, its
+        keys expire (`worker/ledger/audit/trail.py`).
+        """
         return f"{self.prefix}:audit:{generation}:events"
 
     def audit_rows(self, generation: int) -> str:
-        """hash: `{j}:{n}` → what was done to the rows of that chunk (`worker/ledger/audit/row_entries.py`)."""
+        """hash: `{j}:{n}` → what was done to the rows of that chunk
+        (`worker/ledger/audit/row_entries.py`).
+        """
         return f"{self.prefix}:audit:{generation}:rows"
 
     # Quota
 
     def bucket(self, scope: str) -> str:
-        """hash, by the names of `BUCKET` in `scripts/_quota.lua`; it expires once it would be full again.
+        """hash, by the names of `BUCKET` in `scripts/_quota.lua`; it expires once it would be full
+        again.
 
         | field | name | holds |
         |---|---|---|
         | l, t | level, at | tokens, and when there were so many |
         | c | closed | until when a 429 closed it |
         | n | taken | tokens ever taken and not refused |
-        | r, rt, u | rate, rate_at, doubt | tokens a millisecond learned from 429s, when, how uncertain a unit of time |
+        | r, rt, u | rate, rate_at, doubt | tokens a ms that 429s taught, when, how uncertain |
         | e, en | refused_at, taken_then | the last 429: when, and what `taken` was then |
-        | a | counted_from | where counting began for the next estimate: `f` (full) or `e` (empty), `taken`, when |
+        | a | counted_from | where counting began: `f` (full) or `e` (empty), `taken`, when |
         | p | trying | the next row is a try, alone |
         | x | kept_until | a little is kept unspent until then (`used.lua`) |
-        | w, wa | left_full_at, answer_then | when rows first left a full one, and how long an answer took then |
+        | w, wa | left_full_at, answer_then | when rows left a full one, an answer's time then |
         """
         return f"{self.prefix}:quota:{scope}"
 
@@ -281,9 +326,13 @@ class Keys:
     # Tokens
 
     def token(self, client_key: str) -> str:
-        """string: an access token, sealed, with the credential's fingerprint; expires with the token."""
+        """string: an access token, sealed, with the credential's fingerprint; expires with the
+        token.
+        """
         return f"{self.prefix}:token:{client_key}"
 
     def token_lock(self, client_key: str) -> str:
-        """string with a short expiry: the process that is asking Entra for this client's token right now."""
+        """string with a short expiry: the process that is asking Entra for this client's token
+        right now.
+        """
         return f"{self.prefix}:token:{client_key}:lock"

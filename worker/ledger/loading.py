@@ -1,4 +1,6 @@
-"""A job is loaded row by row, and its rows become the chunks that are stored. `jobs.py` writes the chunks."""
+"""A job is loaded row by row, and its rows become the chunks that are stored. `jobs.py` writes the
+chunks.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from worker.ledger import packing
 from worker.ledger.model import Lane, Outcome, RowState
 
 CHUNK_ROWS = 100
-"""Rows in a chunk: the unit of storage, lease and message. Five full batches; larger ones delay more when a worker dies."""
+"""Rows in a chunk: the unit of storage, lease and message. Five full batches; larger ones delay
+more when a worker dies.
+"""
 CHUNK_BYTES = 400
 """What Redis needs for a chunk besides its blobs: key, fields, table."""
 
@@ -37,7 +41,9 @@ class Loading:
     _ready: list[tuple[int, dict[str, Any]]] = field(default_factory=list, repr=False)
 
     def put(self, row: dict[str, Any], outcome: Outcome | None = None) -> None:
-        """Add a row. One with an outcome has ended already (it is invalid, or a duplicate) and is never sent."""
+        """Add a row. One with an outcome has ended already (it is invalid, or a duplicate) and is
+        never sent.
+        """
         self.rows += 1
         self._rows.append(row)
         self._letters.append(outcome.letter.value if outcome else RowState.PENDING.value)
@@ -55,7 +61,9 @@ class Loading:
 
     @property
     def pilot_end(self) -> int:
-        """Ended rows at which the job pauses, 0 without a pilot: those that enter with an outcome, wherever they stand, and the pilot's."""
+        """Ended rows at which the job pauses, 0 without a pilot: those that enter with an outcome,
+        wherever they stand, and the pilot's.
+        """
         return self.pilot + sum(self.finished.values()) if 0 < self.pilot < self.to_send else 0
 
     def close_chunk(self) -> None:

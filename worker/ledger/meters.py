@@ -1,7 +1,8 @@
 """A worker process counts for `usher metrics`; Redis adds the counts up about once a second.
 
-Rows are not counted here: the script that writes an outcome counts it in the same step (`record_batch.lua`), so those sums are the
-ledger's own, whoever is killed. What is here (calls, times, sign-ins) may lose its last second with the process.
+Rows are not counted here: the script that writes an outcome counts it in the same step
+(`record_batch.lua`), so those sums are the ledger's own, whoever is killed. What is here (calls,
+times, sign-ins) may lose its last second with the process.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
     from worker.ledger.keys import Keys
 
 PUSH_EVERY_S = 1.0
-"""A kill loses what was counted since: one call a second in a worker at work, none in an idle one."""
+"""A kill loses what was counted since: one call a second in a worker at work, none in an idle
+one.
+"""
 BOUNDS: Final = {
     "batch_seconds": (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0),  # 25 s is `[graph].timeout_s` unless told otherwise
     "batch_rows": (1.0, 2.0, 5.0, 10.0, 15.0, 20.0),  # 20 is Microsoft's limit
 }
-"""Upper bounds of each histogram's buckets. A change makes sums over time wrong until the old ones have left the window."""
+"""Upper bounds of each histogram's buckets. A change makes sums over time wrong until the old ones
+have left the window.
+"""
 _MICRO = 1_000_000  # sums are whole numbers in Redis: HINCRBYFLOAT would gather its rounding
 
 
@@ -41,7 +46,9 @@ class Meters:
         self._counts[f"{name}|{connection}|{label}"] += by
 
     def batch(self, connection: str, rows: int, elapsed_s: float) -> None:
-        """Count a batch of invitations: how long Graph took, its repetitions included, and how many rows it had."""
+        """Count a batch of invitations: how long Graph took, its repetitions included, and how many
+        rows it had.
+        """
         self._observe("batch_seconds", connection, elapsed_s)
         self._observe("batch_rows", connection, float(rows))
 
@@ -51,7 +58,9 @@ class Meters:
             self.add("requests", connection, f"{operation}|{_status(fate, status)}", by=count)
 
     def graph_call(self, connection: Any, fate: Fate, status: int) -> None:
-        """Count one HTTP call to Graph, each repetition anew (for `GraphClient`, whose target has a name as soon as it is a connection)."""
+        """Count one HTTP call to Graph, each repetition anew (for `GraphClient`, whose target has a
+        name as soon as it is a connection).
+        """
         self.add("calls", getattr(connection, "name", ""), _status(fate, status))
 
     def token_request(self, connection: Any, how: str) -> None:
@@ -59,7 +68,9 @@ class Meters:
         self.add("tokens", connection.name, how)
 
     async def push_if_due(self, client: Redis, keys: Keys, now_s: float) -> None:
-        """Push what was counted, once a second at most. redis-py's errors pass; nothing is lost by them."""
+        """Push what was counted, once a second at most. redis-py's errors pass; nothing is lost by
+        them.
+        """
         if self._counts and now_s >= self._push_at_s:
             self._push_at_s = now_s + PUSH_EVERY_S
             await self.push(client, keys)
@@ -91,5 +102,7 @@ def read_sum(raw: int) -> float:
 
 
 def _status(fate: Fate, status: int) -> str:
-    """Return Graph's status, or that there is none: `not_sent` never left, `lost` may have been carried out."""
+    """Return Graph's status, or that there is none: `not_sent` never left, `lost` may have been
+    carried out.
+    """
     return str(status) if fate is Fate.ANSWERED else fate.value

@@ -15,7 +15,9 @@ Row = Mapping[str, Any]
 
 
 class RowState(StrEnum):
-    """A row's letter in its chunk's state string. The scripts use the same letters (`scripts/_common.lua`)."""
+    """A row's letter in its chunk's state string. The scripts use the same letters
+    (`scripts/_common.lua`).
+    """
 
     PENDING = "."
     PENDING_SILENT = "q"  # to be sent again, without Graph's mail
@@ -54,7 +56,9 @@ FINAL = frozenset("igkfu")
 
 
 class JobState(StrEnum):
-    """The states of a job. `held` is stored for a run of refusals alone: a running job whose connection is held shows as held."""
+    """The states of a job. `held` is stored for a run of refusals alone: a running job whose
+    connection is held shows as held.
+    """
 
     LOADING = "loading"
     RUNNING = "running"
@@ -74,7 +78,9 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket names one offer, then the lease that grew from the offer. Its fence is never used again."""
+    """A ticket names one offer, then the lease that grew from the offer. Its fence is never used
+    again.
+    """
 
     job: str
     chunk: int
@@ -105,7 +111,9 @@ class Options:
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """A chunk in work: what the claim returned, and whether it was lost since (the renewal says so)."""
+    """A chunk in work: what the claim returned, and whether it was lost since (the renewal says
+    so).
+    """
 
     ticket: Ticket
     letters: str
@@ -130,7 +138,9 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class IndexPlace:
-    """A chunk's place in the index of guests: the tenant's part of the index, and the hash of each row's address."""
+    """A chunk's place in the index of guests: the tenant's part of the index, and the hash of each
+    row's address.
+    """
 
     base: str
     hashes: Mapping[int, bytes]
@@ -138,7 +148,9 @@ class IndexPlace:
 
 @dataclass(frozen=True, slots=True)
 class KnownRow:
-    """A row whose guest was invited lately; the index says when (seconds since the epoch, on Redis's clock) and by which job."""
+    """A row whose guest was invited lately; the index says when (seconds since the epoch, on
+    Redis's clock) and by which job.
+    """
 
     index: int
     at_s: int
@@ -192,7 +204,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ChunkEnd:
-    """A whole chunk as one process knows it: if the ledger agrees, it is stored as finished together with its last outcomes."""
+    """A whole chunk as one process knows it: if the ledger agrees, it is stored as finished
+    together with its last outcomes.
+    """
 
     rows: Sequence[Row] = field(repr=False)
     outcomes: Sequence[Outcome]  # of each row
@@ -224,7 +238,9 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A job in numbers, named as they are told to people and programs. `rows` is every input row and the sum of the others."""
+    """A job in numbers, named as they are told to people and programs. `rows` is every input row
+    and the sum of the others.
+    """
 
     rows: int = 0
     invited: int = 0

@@ -1,4 +1,6 @@
-"""The ledger keeps who is to be told of a job, and what of the job they have not heard yet (`notifier` tells it)."""
+"""The ledger keeps who is to be told of a job, and what of the job they have not heard yet
+(`notifier` tells it).
+"""
 
 from __future__ import annotations
 
@@ -29,21 +31,27 @@ class Notices:
         self._scripts = Scripts(client)
 
     async def watch(self, job: str, target: str, whose: str = "") -> None:
-        """Tell `target` of a job; said before the job starts, so that none is missed. `whose`: who named it (`FROM_MESSAGE`)."""
+        """Tell `target` of a job; said before the job starts, so that none is missed. `whose`: who
+        named it (`FROM_MESSAGE`).
+        """
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(self._keys.notice(job), mapping={"to": target, "from": whose})
             pipe.zadd(self._keys.notices(), {job: 0})
             await pipe.execute()
 
     async def claim(self) -> tuple[list[str], int]:
-        """Take the jobs that are to be looked at, for a minute. Returns them and the present on Redis's clock, in milliseconds."""
+        """Take the jobs that are to be looked at, for a minute. Returns them and the present on
+        Redis's clock, in milliseconds.
+        """
         now, *jobs = await self._scripts["claim_notices"](
             keys=[self._keys.notices()], args=[AT_ONCE, round(LEASE_S * 1000)]
         )
         return [raw.decode() for raw in jobs], int(now)
 
     async def read(self, job: str) -> dict[str, str]:
-        """Return what is kept of a job: `to`, `from` (who named it), `held` (the hold that was told), `out` (events not taken yet), `tries`."""
+        """Return what is kept of a job: `to`, `from` (who named it), `held` (the hold that was
+        told), `out` (events not taken yet), `tries`.
+        """
         found = await self._client.hgetall(self._keys.notice(job))
         return {name.decode(): value.decode() for name, value in found.items()}
 

@@ -1,8 +1,11 @@
-"""Rows and outcomes are packed column by column as JSON, compressed, a chunk at a time; ids as the 16 bytes they are.
+"""Rows and outcomes are packed column by column as JSON, compressed, a chunk at a time; ids as the
+16 bytes they are.
 
-Column by column because equal keys and similar values then lie side by side: about half the size of a list of objects, and quicker
-to read. Redeem links lie in a blob of their own, because those are sealed before they are stored. What is read again within seconds (the
-outcomes of one batch, until their chunk is finished) is plain JSON: anything else would cost more than all else that is done here.
+Column by column because equal keys and similar values then lie side by side: about half the size of
+a list of objects, and quicker to read. Redeem links lie in a blob of their own, because those are
+sealed before they are stored. What is read again within seconds (the outcomes of one batch, until
+their chunk is finished) is plain JSON: anything else would cost more than all else that is done
+here.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ _DASHES = (8, 13, 18, 23)  # where a GUID has them
 
 
 def pack_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Pack a chunk's input rows; each has an `email`. A column that no row has is not there; a row without a value has null."""
+    """Pack a chunk's input rows; each has an `email`. A column that no row has is not there; a row
+    without a value has null.
+    """
     names = dict.fromkeys(name for row in rows for name in row)
     return zlib.compress(orjson.dumps({name: [row.get(name) for row in rows] for name in names}), _ROWS)
 
@@ -83,7 +88,9 @@ def unpack_outcomes(blob: bytes) -> list[Outcome]:
 
 
 def pack_links(outcomes: Iterable[Outcome], *, for_now: bool = False) -> bytes:
-    """Pack the redeem links of final outcomes by row; empty if there is none. The result is a secret until it is sealed."""
+    """Pack the redeem links of final outcomes by row; empty if there is none. The result is a
+    secret until it is sealed.
+    """
     links = {str(o.index): o.redeem_url for o in outcomes if o.redeem_url and is_final(o)}
     packed = orjson.dumps(links) if links else b""
     return packed if for_now or not links else zlib.compress(packed, _KEPT)
@@ -96,13 +103,17 @@ def unpack_links(blob: bytes) -> dict[int, str]:
 
 
 def pack_finished(rows: Sequence[Mapping[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
-    """Pack a finished chunk: every row's outcome, and of the rows what the results show; all of one that may be tried again."""
+    """Pack a finished chunk: every row's outcome, and of the rows what the results show; all of one
+    that may be tried again.
+    """
     ended = list(outcomes)
     return pack_head(rows, ended) + pack_outcomes(ended)
 
 
 def pack_head(rows: Sequence[Mapping[str, Any]], ended: Sequence[Outcome], packed: bytes = b"") -> bytes:
-    """Pack the part of a finished chunk that stands before its outcomes. `packed`: the rows as `pack_rows` made them, where that is at hand."""
+    """Pack the part of a finished chunk that stands before its outcomes. `packed`: the rows as
+    `pack_rows` made them, where that is at hand.
+    """
     if packed and all(row.keys() <= _SHOWN for row in rows):  # there is nothing to leave out
         return _with_length(packed)
     again = {o.index for o in ended if o.letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT)}

@@ -1,7 +1,9 @@
-"""A request must pass these token buckets, each so large. Pure: the levels are Redis's business (`begin_batch`).
+"""A request must pass these token buckets, each so large. Pure: the levels are Redis's business
+(`begin_batch`).
 
-The limits are Microsoft's, nested: a request must pass every one of them. They belong to the tenant and the application, never to
-the name a connection has here, so two names for one application on one tenant share their buckets.
+The limits are Microsoft's, nested: a request must pass every one of them. They belong to the tenant
+and the application, never to the name a connection has here, so two names for one application on
+one tenant share their buckets.
 https://learn.microsoft.com/graph/throttling-limits
 """
 
@@ -23,10 +25,12 @@ _DOCUMENTED = ("invitations:", "writes:", "writes-tenant:", "writes-app:", "unit
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A token bucket: `amount` tokens at most, filling up once every `window_ms`; one request costs `cost`.
+    """A token bucket: `amount` tokens at most, filling up once every `window_ms`; one request costs
+    `cost`.
 
-    Bulk work leaves `kept` of it alone, for guests that somebody waits for.
-    A window of 0 is the guarded pace: `amount` rows a minute at first, doubled by `begin_batch` after each clean ten minutes.
+    Bulk work leaves `kept` of it alone, for guests that somebody waits for. A window of 0 is the
+    guarded pace: `amount` rows a minute at first, doubled by `begin_batch` after each clean ten
+    minutes.
     """
 
     scope: str
@@ -45,14 +49,17 @@ def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucke
     if pace.kind == "guarded":
         buckets.append(Bucket(f"pace:{client}", pace.per_minute or 12, 0))
     elif pace.per_minute:
-        # Smooth: at most one row saved up, so the rows leave one by one. (60 s / per_minute is the time to save one.)
+        # Smooth: at most one row saved up, so the rows leave one by one. (60 s / per_minute is the
+        # time to save one.)
         saved = max(1.0, pace.per_minute / 60)
         buckets.append(Bucket(f"pace:{client}", saved, _ms(saved / pace.per_minute * 60)))
     return buckets
 
 
 def write_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
-    """Return the buckets that any call that changes something takes from: writes, and resource units."""
+    """Return the buckets that any call that changes something takes from: writes, and resource
+    units.
+    """
     q = settings.quota
     client, app = connection.client_key, connection.app_key
     limits = (
@@ -75,11 +82,13 @@ def read_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
 
 
 def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:
-    """Return the buckets that a 429's `x-ms-throttle-scope` may speak of; the emptiest of them is the one that is closed.
+    """Return the buckets that a 429's `x-ms-throttle-scope` may speak of; the emptiest of them is
+    the one that is closed.
 
-    Its form is `<Scope>/<Limit>/<ApplicationId>/<TenantId|UserId|ResourceId>`, Scope being one of `User`, `Application`,
-    `Tenant`, `Application_User`, `Tenant_Application`, …. Without it a 429 may mean any but our own pace. That of
-    a read speaks of resource units, which invitations need too.
+    Its form is `<Scope>/<Limit>/<ApplicationId>/<TenantId|UserId|ResourceId>`, Scope being one of
+    `User`, `Application`, `Tenant`, `Application_User`, `Tenant_Application`, …. Without it a 429
+    may mean any but our own pace. That of a read speaks of resource units, which invitations need
+    too.
     https://learn.microsoft.com/graph/throttling-limits#pattern
     """
     head = scope.split("/", 1)[0].lower()
@@ -93,7 +102,9 @@ def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:
 
 
 def seconds_for(buckets: Sequence[Bucket], rows: int) -> float:
-    """Return the shortest time, in seconds, in which full buckets let `rows` invitations through."""
+    """Return the shortest time, in seconds, in which full buckets let `rows` invitations
+    through.
+    """
     return max((_seconds(bucket, rows) for bucket in buckets), default=0.0)
 
 

@@ -1,6 +1,8 @@
-"""Each worker and beat says of itself which version it is and which configuration it has, for `usher doctor`.
+"""Each worker and beat says of itself which version it is and which configuration it has, for
+`usher doctor`.
 
-A digest stands for the whole configuration, secrets left out: two that differ read different files, or one has not noticed a change.
+A digest stands for the whole configuration, secrets left out: two that differ read different files,
+or one has not noticed a change.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ def describe_self(kind: Literal["worker", "beat"], name: str, settings: Settings
 
 
 def dump(program: Program, now_ms: int) -> bytes:
-    """Return what is written into the ledger; without a problem where there is none, which older usher can read."""
+    """Return what is written into the ledger; without a problem where there is none, which older
+    usher can read.
+    """
     told = {**asdict(program), "seen_ms": now_ms}
     return orjson.dumps(told if program.problem else {key: told[key] for key in told if key != "problem"})
 
@@ -78,7 +82,8 @@ async def say(client: Redis, keys: Keys, program: Program, now_ms: int) -> None:
 async def seen(jobs: Jobs) -> list[Program]:
     """Return the programs that are there; those that are gone leave the list.
 
-    A worker is there while it asks the ledger for work, which `usher invite` goes by; a beat while it says so.
+    A worker is there while it asks the ledger for work, which `usher invite` goes by; a beat while
+    it says so.
     """
     seconds, _ = await jobs.client.time()
     workers = await jobs.workers()

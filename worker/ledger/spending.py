@@ -1,6 +1,8 @@
-"""The buckets in Redis are taken from for reads, closed by a 429, corrected by what Graph says is used.
+"""The buckets in Redis are taken from for reads, closed by a 429, corrected by what Graph says is
+used.
 
-What an invitation takes, `begin_batch` takes with the mark. Which buckets a call needs: `quota.py`. What is learned: `scripts/_quota.lua`.
+What an invitation takes, `begin_batch` takes with the mark. Which buckets a call needs: `quota.py`.
+What is learned: `scripts/_quota.lua`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from worker.ledger.quota import Bucket
 from worker.ledger.scripts import Scripts, to_ms
 
 RESERVE_ROWS = 100
-"""Kept unspent of a large bucket from which somebody unknown takes too: about what is on the wire of it at once."""
+"""Kept unspent of a large bucket from which somebody unknown takes too: about what is on the wire
+of it at once.
+"""
 
 SLOWED = "Microsoft is slowing this tenant down; usher goes on by itself."
 """Why a connection waits that met a 429."""
@@ -40,10 +44,12 @@ class Spending:
         begun_since: int = 0,
         elapsed_s: float = 0.0,
     ) -> tuple[float, bool]:
-        """Close the emptiest of the buckets that a 429 may mean for `wait_s` at least, and learn from the 429 (`throttled.lua`).
+        """Close the emptiest of the buckets that a 429 may mean for `wait_s` at least, and learn
+        from the 429 (`throttled.lua`).
 
-        `refused`: rows, or requests, that met it; `begun_since`: rows that left after them; `elapsed_s`: since they left.
-        Returns the seconds until the next try, and whether this is a new 429 rather than one more of the last.
+        `refused`: rows, or requests, that met it; `begun_since`: rows that left after them;
+        `elapsed_s`: since they left. Returns the seconds until the next try, and whether this is a
+        new 429 rather than one more of the last.
         """
         wait_ms, new = await self._scripts["throttled"](
             keys=[self._keys.connection(connection), *(self._keys.bucket(b.scope) for b in buckets)],
@@ -55,13 +61,17 @@ class Spending:
         return wait_ms / 1000, bool(new)
 
     async def works(self, buckets: Sequence[Bucket]) -> None:
-        """Let others follow a row that tried a throttled quota alone (`Grant.tries_quota`) and went through."""
+        """Let others follow a row that tried a throttled quota alone (`Grant.tries_quota`) and went
+        through.
+        """
         await self._scripts["works"](keys=[self._keys.bucket(b.scope) for b in buckets])
 
     async def show_used(self, buckets: Sequence[Bucket], share: float, *, begun_since: int, elapsed_s: float) -> bool:
-        """Lower our picture where it shows less used than `share`, which Graph says of a limit. Returns whether it did.
+        """Lower our picture where it shows less used than `share`, which Graph says of a limit.
+        Returns whether it did.
 
-        `begun_since`: rows that left after those that brought the news; `elapsed_s`: since their mark.
+        `begun_since`: rows that left after those that brought the news; `elapsed_s`: since their
+        mark.
         """
         known = [b for b in buckets if b.window_ms and not b.scope.startswith("pace:")]
         reply = await self._scripts["used"](

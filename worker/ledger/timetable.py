@@ -1,7 +1,9 @@
-"""The timetable holds every schedule as celery-redbeat keeps it in Redis, and what became of its runs.
+"""The timetable holds every schedule as celery-redbeat keeps it in Redis, and what became of its
+runs.
 
-A schedule comes from the configuration file, by way of the beat that fires, or was added at run time. Either way its table is kept whole
-in the entry, so that whoever runs it needs no other source, and a change of the file is a change of the entry.
+A schedule comes from the configuration file, by way of the beat that fires, or was added at run
+time. Either way its table is kept whole in the entry, so that whoever runs it needs no other
+source, and a change of the file is a change of the entry.
 """
 
 from __future__ import annotations
@@ -51,13 +53,17 @@ class Planned:
 
     @property
     def next_at(self) -> datetime | None:
-        """When the schedule fires next, which may have passed; None for one that is switched off."""
+        """When the schedule fires next, which may have passed; None for one that is switched
+        off.
+        """
         return self.schedule.next_after(self.last_run_at, find_zone(self.zone)) if self.enabled else None
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledRun:
-    """One run of a schedule. `what` is a sentence without any address; `status`: running, ok, attention or failed."""
+    """One run of a schedule. `what` is a sentence without any address; `status`: running, ok,
+    attention or failed.
+    """
 
     due_ms: int
     by: str  # "beat", or the person who asked for it
@@ -91,7 +97,9 @@ class Timetable:
         return dict(sorted((planned.schedule.name, planned) for planned in found if planned))
 
     async def planned(self, settings: Settings, now: datetime) -> dict[str, Planned]:
-        """Return every schedule by name: as they stand on it, and those of the configuration that no beat has put there yet."""
+        """Return every schedule by name: as they stand on it, and those of the configuration that
+        no beat has put there yet.
+        """
         known = await self.all()
         missing = {
             name: plan(one, None, "file", settings.timezone, now)
@@ -124,8 +132,8 @@ class Timetable:
     async def follow(self, settings: Settings, now: datetime) -> list[str]:
         """Bring the timetable in line with the configuration; returns a line for each change.
 
-        A schedule that is new, or whose time was changed or switched on again, counts from now: what it would have done before is not
-        made up for.
+        A schedule that is new, or whose time was changed or switched on again, counts from now:
+        what it would have done before is not made up for.
         """
         said = []
         present = await self.all()
@@ -185,7 +193,8 @@ def plan(schedule: Schedule, present: Planned | None, origin: Origin, zone: str,
 def firing_fault(name: object, due_ms: object, by: object, now_ms: int) -> str:
     """Return why a firing cannot be one of the timetable's, '' for one that can. Pure.
 
-    A time to come is refused above all: a run that is done before its time would be known, and tonight's would not be made.
+    A time to come is refused above all: a run that is done before its time would be known, and
+    tonight's would not be made.
     """
     if not isinstance(name, str) or not isinstance(by, str) or type(due_ms) is not int:
         return "it must name a schedule, a time in milliseconds and who asks for it"
@@ -205,7 +214,9 @@ def switch(planned: Planned, *, off: bool, now: datetime) -> Planned:
 
 
 def read_table(name: str, table: Mapping[str, Any]) -> Schedule:
-    """Return the schedule that an entry keeps. A connection it names may be gone: whoever runs it says so."""
+    """Return the schedule that an entry keeps. A connection it names may be gone: whoever runs it
+    says so.
+    """
     from config import parse_schedule
 
     connection = table.get("connection")
@@ -213,7 +224,9 @@ def read_table(name: str, table: Mapping[str, Any]) -> Schedule:
 
 
 def read_entry(fields: Mapping[bytes, bytes]) -> Planned | None:
-    """Read a hash of celery-redbeat's; None for one that is no schedule of ours, or that no usher wrote."""
+    """Read a hash of celery-redbeat's; None for one that is no schedule of ours, or that no usher
+    wrote.
+    """
     from redbeat.decoder import RedBeatJSONDecoder
 
     from config import ConfigError
@@ -260,7 +273,9 @@ def _entry_fields(planned: Planned) -> dict[str, str]:
 
 
 def _as_celery(schedule: Schedule) -> Any:
-    """Return Celery's own kind of schedule, for whoever reads the entry with other tools; usher's beat asks ours (`worker.process.beat`)."""
+    """Return Celery's own kind of schedule, for whoever reads the entry with other tools; usher's
+    beat asks ours (`worker.process.beat`).
+    """
     from celery.schedules import crontab
     from celery.schedules import schedule as interval
 

@@ -1,4 +1,6 @@
-"""A closed set says why rows wait, with the words that a log line and Flower say, and until when. Pure."""
+"""A closed set says why rows wait, with the words that a log line and Flower say, and until when.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from enum import StrEnum
 
 
 class Rest(StrEnum):
-    """The reasons for which a chunk is given back before its last row, or `begin_batch` lets none of its rows go."""
+    """The reasons for which a chunk is given back before its last row, or `begin_batch` lets none
+    of its rows go.
+    """
 
     QUOTA = "quota"
     THROTTLED = "throttled"
@@ -83,7 +87,9 @@ class Stop:
 
 
 def describe_run(counts: str, rest: str, chunks: int = 1) -> str:
-    """Return what a run came to and what it left: `140 invited in 2 chunks; the rest waits for quota, next try in 1.4 s`."""
+    """Return what a run came to and what it left: `140 invited in 2 chunks; the rest waits for
+    quota, next try in 1.4 s`.
+    """
     if chunks > 1:
         counts = f"{counts or 'nothing was left to send'} in {chunks} chunks"
     if not rest:

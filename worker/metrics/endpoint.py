@@ -1,4 +1,6 @@
-"""`usher metrics` serves one page over HTTP, `/metrics`. Beyond this machine it is shown to nobody without a login."""
+"""`usher metrics` serves one page over HTTP, `/metrics`. Beyond this machine it is shown to nobody
+without a login.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ class Address:
         host = host.removeprefix("[").removesuffix("]")
         if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise CannotListen(
-                f"{text[:80]!r} is no address to listen on: give HOST:PORT, such as 127.0.0.1:9464. Nothing was started."
+                f"{text[:80]!r} is no address to listen on: give HOST:PORT, such as 127.0.0.1:9464. Nothing was"
+                " started."
             )
         return cls(host or "0.0.0.0", int(port))  # noqa: S104 - as asked for, and refused without a login
 
@@ -56,7 +59,9 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Doorkeeper:
-    """Who may read: whoever brings one of the secrets, read anew each time. Without any, everybody (on this machine)."""
+    """Who may read: whoever brings one of the secrets, read anew each time. Without any, everybody
+    (on this machine).
+    """
 
     login: Reference | None = None  # NAME:PASSWORD
     token: Reference | None = None
@@ -67,7 +72,9 @@ class Doorkeeper:
         return bool(self.login or self.token)
 
     def lets_in(self, authorization: str) -> bool:
-        """Whether this `Authorization` header opens. Blocking: reads files. Raises `ConfigError` when a secret cannot be read."""
+        """Whether this `Authorization` header opens. Blocking: reads files. Raises `ConfigError`
+        when a secret cannot be read.
+        """
         scheme, _, rest = authorization.partition(" ")
         given = rest.strip().encode("utf-8", "surrogateescape")  # as aiohttp read it
         if scheme.lower() == "basic" and self.login:
@@ -82,7 +89,9 @@ class Doorkeeper:
 
 
 def refuse_open_door(address: Address, doorkeeper: Doorkeeper) -> None:
-    """Raise `CannotListen` where anybody on the network could read, and `ConfigError` where a secret cannot be read."""
+    """Raise `CannotListen` where anybody on the network could read, and `ConfigError` where a
+    secret cannot be read.
+    """
     if not address.is_loopback and not doorkeeper.asks:
         raise CannotListen(
             f"{address} can be reached from other machines, so whoever runs usher sets metrics.login (a reference to "
@@ -93,14 +102,17 @@ def refuse_open_door(address: Address, doorkeeper: Doorkeeper) -> None:
             reference.resolve()
     if doorkeeper.login is not None and ":" not in doorkeeper.login.resolve().reveal():
         raise CannotListen(
-            f"{doorkeeper.login} must hold NAME:PASSWORD in one line; whoever runs usher corrects it. Nothing was started."
+            f"{doorkeeper.login} must hold NAME:PASSWORD in one line; whoever runs usher corrects it. Nothing was"
+            " started."
         )
 
 
 async def serve(
     address: Address, doorkeeper: Doorkeeper, collect: Collect, *, on_ready: Callable[[Address], None]
 ) -> web.AppRunner:
-    """Begin to serve; the caller ends it with `cleanup`. `on_ready` gets the real port. Raises `CannotListen`."""
+    """Begin to serve; the caller ends it with `cleanup`. `on_ready` gets the real port. Raises
+    `CannotListen`.
+    """
 
     async def answer(request: web.Request) -> web.Response:
         try:

@@ -1,6 +1,8 @@
-"""A snapshot of the ledger becomes Prometheus metrics: names, units and labels are promises to whoever alerts on them. Pure.
+"""A snapshot of the ledger becomes Prometheus metrics: names, units and labels are promises to
+whoever alerts on them. Pure.
 
-docs/metrics.md lists each one, and a test holds the two together. Labels are bounded: connections beyond a cap are added up as `other`.
+docs/metrics.md lists each one, and a test holds the two together. Labels are bounded: connections
+beyond a cap are added up as `other`.
 https://prometheus.io/docs/practices/naming/
 """
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from worker.metrics.snapshot import ConnectionSnapshot, Snapshot
 
 MOST_NAMES = 100
-"""Connections (and schedules) with a label of their own. With some 60 series each, 100 are what a small Prometheus takes lightly."""
+"""Connections (and schedules) with a label of their own. With some 60 series each, 100 are what a
+small Prometheus takes lightly.
+"""
 OTHER: Final = "other"
 OUTCOMES: Final = {letter: STATUS_OF[RowState(letter)] for letter in "igkfu"} | {"c": "cancelled"}
 RESOLUTIONS: Final = {
@@ -39,7 +43,9 @@ _WAITING_STATES = ("running", "paused", "held")
 
 @dataclass(slots=True)
 class Names:
-    """Who has a label of their own: once given it is kept, or a sum would jump when somebody is added."""
+    """Who has a label of their own: once given it is kept, or a sum would jump when somebody is
+    added.
+    """
 
     most: int = MOST_NAMES
     _own: set[str] = field(default_factory=set)
@@ -52,7 +58,9 @@ class Names:
 
 
 def build_metrics(look: Snapshot | None, version: str, connections: Names, schedules: Names) -> Iterator[Metric]:
-    """Return every metric of one look; None: the ledger cannot be read, and that is all that is said."""
+    """Return every metric of one look; None: the ledger cannot be read, and that is all that is
+    said.
+    """
     yield _gauge("usher_build_info", "Version of the usher that serves this.", ("version",), {(version,): 1})
     yield _gauge(
         "usher_ledger_up", "Whether the ledger (Redis) could be read: 1 or 0.", (), {(): int(look is not None)}

@@ -1,6 +1,8 @@
-"""`usher metrics` takes a snapshot of the whole ledger: what is counted, waits, is open, is there. Reads only, and no secret.
+"""`usher metrics` takes a snapshot of the whole ledger: what is counted, waits, is open, is there.
+Reads only, and no secret.
 
-A look costs a handful of pipelines. Jobs that have ended are read once: an ended job never changes again.
+A look costs a handful of pipelines. Jobs that have ended are read once: an ended job never changes
+again.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ _JOB_FIELDS = ("connection", "state", "rows", "n:i", "n:g", "n:k", "n:f", "n:u",
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What is left in one of a connection's buckets: rows that may be sent now, of how many at most."""
+    """What is left in one of a connection's buckets: rows that may be sent now, of how many at
+    most.
+    """
 
     tokens: float
     limit: float
@@ -61,7 +65,9 @@ class ConnectionSnapshot:
 
 @dataclass(slots=True)
 class Snapshot:
-    """Everything at one moment. Counters of workers are as they lie in Redis: `name|connection|label`."""
+    """Everything at one moment. Counters of workers are as they lie in Redis:
+    `name|connection|label`.
+    """
 
     connections: dict[str, ConnectionSnapshot]
     counts: dict[str, int]

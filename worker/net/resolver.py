@@ -1,7 +1,9 @@
-"""A host that a message named is called at the address that was checked, and at no other: the name is looked up once.
+"""A host that a message named is called at the address that was checked, and at no other: the name
+is looked up once.
 
-A name may lead anywhere: to the cloud's metadata service, to another program on this machine. aiohttp asks a resolver for names alone; a
-target that is an address itself was compared with `notify.hosts`.
+A name may lead anywhere: to the cloud's metadata service, to another program on this machine.
+aiohttp asks a resolver for names alone; a target that is an address itself was compared with
+`notify.hosts`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ class AddressInside(Exception):
 
 
 class CheckedResolver(AbstractResolver):
-    """Looks names up as the system does, and passes on only addresses that a message may have called."""
+    """Looks names up as the system does, and passes on only addresses that a message may have
+    called.
+    """
 
     def __init__(self, hosts: Collection[str]) -> None:
         self._hosts = hosts

@@ -1,9 +1,11 @@
-"""usher trusts the same hosts and goes out the same way with aiohttp (Graph) and with requests (sign-in through MSAL).
+"""usher trusts the same hosts and goes out the same way with aiohttp (Graph) and with requests
+(sign-in through MSAL).
 
-The two libraries read different variables and different root lists, so one of them may work where the other fails. Here
-both get a context of the same making: the system's roots, plus what `SSL_CERT_FILE`, `SSL_CERT_DIR`,
-`REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE` name, plus the connection's `ca_file`; each adds, none replaces. Proxies come
-from `HTTPS_PROXY` and `NO_PROXY`; loopback never goes through one, for a proxy cannot reach our loopback.
+The two libraries read different variables and different root lists, so one of them may work where
+the other fails. Here both get a context of the same making: the system's roots, plus what
+`SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE` and `CURL_CA_BUNDLE` name, plus the
+connection's `ca_file`; each adds, none replaces. Proxies come from `HTTPS_PROXY` and `NO_PROXY`;
+loopback never goes through one, for a proxy cannot reach our loopback.
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ _FILE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 def build_context(ca_file: str | None = None, env: Mapping[str, str] = os.environ) -> ssl.SSLContext:
     """Return a client context that verifies host names against every source of trust.
 
-    Blocking: reads the files. Raises `TrustUnusable` with a sentence for a `ca_file`, `REQUESTS_CA_BUNDLE` or
-    `CURL_CA_BUNDLE` that cannot be read; a missing `SSL_CERT_FILE` is passed over, as OpenSSL does.
+    Blocking: reads the files. Raises `TrustUnusable` with a sentence for a `ca_file`,
+    `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE` that cannot be read; a missing `SSL_CERT_FILE` is
+    passed over, as OpenSSL does.
     """
     context = ssl.create_default_context()
     _load_system_roots(context)
@@ -47,16 +50,19 @@ def build_context(ca_file: str | None = None, env: Mapping[str, str] = os.enviro
 
 
 def trust_stamp(ca_file: str | None, env: Mapping[str, str] = os.environ) -> tuple[object, ...]:
-    """Return a value that changes when `build_context` would give another context: paths and times of the files."""
+    """Return a value that changes when `build_context` would give another context: paths and times
+    of the files.
+    """
     paths = [ca_file or "", *(env.get(name, "") for name in _FILE_VARIABLES), env.get("SSL_CERT_DIR", "")]
     return tuple((path, _changed_at(path)) for path in paths)
 
 
 def find_proxy(url: str) -> str | None:
-    """Return the proxy for `url` by the environment's rules, as requests reads them; None to go directly.
+    """Return the proxy for `url` by the environment's rules, as requests reads them; None to go
+    directly.
 
-    Loopback never goes through one. Raises `ProxyUnusable` for an address that is no http or https proxy's (neither
-    library speaks SOCKS without more packages).
+    Loopback never goes through one. Raises `ProxyUnusable` for an address that is no http or https
+    proxy's (neither library speaks SOCKS without more packages).
     https://requests.readthedocs.io/en/latest/user/advanced/#proxies
     """
     if is_loopback(urlsplit(url).hostname or ""):
@@ -79,10 +85,11 @@ def _check_proxy(proxy: str) -> str:
 
 
 def open_session(ca_file: str | None = None, *, timeout_s: float = 10.0) -> requests.Session:
-    """Return a requests session for MSAL: our trust, our proxies, a time limit on every call, no redirects, no netrc.
+    """Return a requests session for MSAL: our trust, our proxies, a time limit on every call, no
+    redirects, no netrc.
 
-    A redirect would carry the client's credential to wherever it points. Raises `TrustUnusable` as `build_context`
-    does.
+    A redirect would carry the client's credential to wherever it points. Raises `TrustUnusable` as
+    `build_context` does.
     """
     return _make_session(_shared_context(ca_file), timeout_s)
 
@@ -93,7 +100,9 @@ _MOST_SHARED = 16
 
 
 def _shared_context(ca_file: str | None) -> ssl.SSLContext:
-    """Return one context for all who trust the same: reading the system's roots takes 20 ms, and a hundred tenants sign in at once."""
+    """Return one context for all who trust the same: reading the system's roots takes 20 ms, and a
+    hundred tenants sign in at once.
+    """
     stamp = trust_stamp(ca_file)
     with _lock:
         context = _shared.get(stamp)
@@ -118,7 +127,8 @@ def _make_session(context: ssl.SSLContext, timeout_s: float) -> requests.Session
             return super().proxy_manager_for(proxy, ssl_context=context, **kwargs)
 
         def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
-            # Not `super()`: it would name a bundle of its own, which urllib3 then adds to the shared context.
+            # Not `super()`: it would name a bundle of its own, which urllib3 then adds to the
+            # shared context.
             conn.cert_reqs = "CERT_REQUIRED"
 
     class Session(requests.Session):
@@ -152,7 +162,9 @@ def _load(context: ssl.SSLContext, path: str, name: str) -> None:
 
 
 def _load_system_roots(context: ssl.SSLContext) -> None:
-    """Add the system's own roots also where `SSL_CERT_FILE` took their place, and certifi's where a system has none."""
+    """Add the system's own roots also where `SSL_CERT_FILE` took their place, and certifi's where a
+    system has none.
+    """
     paths = ssl.get_default_verify_paths()
     found = False
     if Path(paths.openssl_cafile).is_file():
@@ -166,7 +178,9 @@ def _load_system_roots(context: ssl.SSLContext) -> None:
         context.load_verify_locations(capath=str(folder))
         found = True
     if not found and context.cert_store_stats()["x509_ca"] == 0:
-        import certifi  # comes with requests; python.org's builds for macOS and bare containers have no roots of their own
+        # comes with requests; python.org's builds for macOS and bare containers have no roots of
+        # their own
+        import certifi
 
         context.load_verify_locations(cafile=certifi.where())
 

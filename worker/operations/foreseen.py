@@ -1,4 +1,6 @@
-"""A forecast of a row says what was found out about its guest, and what would become of the row. Pure."""
+"""A forecast of a row says what was found out about its guest, and what would become of the row.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class Would(StrEnum):
-    """The enum names what would become of a row. People read of the first by the operation's name: `invite`."""
+    """The enum names what would become of a row. People read of the first by the operation's name:
+    `invite`.
+    """
 
     DO = "do"
     SKIP = "skip"

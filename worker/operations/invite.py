@@ -1,6 +1,8 @@
-"""The operation `invite` sends a guest an invitation: `POST /invitations`, once for each guest. Pure.
+"""The operation `invite` sends a guest an invitation: `POST /invitations`, once for each guest.
+Pure.
 
-https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
+https://learn.microsoft.com/graph/api/invitation-post
+https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 
 class Invite:
-    """The operation makes people guests; Graph mails each of them, unless row, job or connection says otherwise."""
+    """The operation makes people guests; Graph mails each of them, unless row, job or connection
+    says otherwise.
+    """
 
     name = "invite"
     rules = INVITE
@@ -46,7 +50,9 @@ class Invite:
         return connection.daily_limit or 0
 
     def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
-        """Look up where `precheck` is on, or must be for once; not for `--resend`, whose point is to mail people again."""
+        """Look up where `precheck` is on, or must be for once; not for `--resend`, whose point is
+        to mail people again.
+        """
         return Look.WHERE_ALLOWED if not options.resend and (connection.precheck or suspect) else Look.NO
 
     def judge_seen(
@@ -58,7 +64,9 @@ class Invite:
         options: Options,
         attempt: Attempt | None = None,
     ) -> Outcome | None:
-        """Return how a row ends whose guest is there; of a guest of before, mailed again on purpose, that says nothing."""
+        """Return how a row ends whose guest is there; of a guest of before, mailed again on
+        purpose, that says nothing.
+        """
         if user is None:
             return None
         outcome = judge(index, user, at_ms, attempt)
@@ -89,9 +97,11 @@ class Invite:
         ]
 
     def judge(self, row: Row, answer: GraphAnswer) -> Verdict:
-        """Judge by Graph's answer; where a Member was asked for, a missing right is the row's own trouble.
+        """Judge by Graph's answer; where a Member was asked for, a missing right is the row's own
+        trouble.
 
-        Only privileged apps may invite members. https://learn.microsoft.com/graph/api/resources/invitation
+        Only privileged apps may invite members.
+        https://learn.microsoft.com/graph/api/resources/invitation
         """
         verdict = decide(self.rules, answer, email=row["email"])
         if verdict.hold is not HoldKind.PERMISSION or row.get("user_type") != "Member":
@@ -108,23 +118,26 @@ class Invite:
 
 
 _NO_MEMBERS = (
-    "Microsoft refuses this row, probably because the app may not invite members (user_type Member): an administrator assigns it "
-    "a role such as User Administrator, or the row asks for a Guest."
+    "Microsoft refuses this row, probably because the app may not invite members (user_type Member): an administrator"
+    " assigns it a role such as User Administrator, or the row asks for a Guest."
 )
 _NOBODY_MAY_LOOK = (
-    "Microsoft's answer was lost, so this guest may have been invited and mailed, or not; the app may not read users, so usher cannot "
-    "look: an administrator looks in the tenant's users and submits the row again if it is missing (or grants User.Read.All)."
+    "Microsoft's answer was lost, so this guest may have been invited and mailed, or not; the app may not read users,"
+    " so usher cannot look: an administrator looks in the tenant's users and submits the row again if it is missing (or"
+    " grants User.Read.All)."
 )
 _NOT_SHOWN = (
-    "Microsoft's answer was lost. This guest was in the tenant before, so the directory does not show whether the invitation was mailed "
-    "again: ask the guest, or submit the row with --resend once more, which may be a mail too many."
+    "Microsoft's answer was lost. This guest was in the tenant before, so the directory does not show whether the"
+    " invitation was mailed again: ask the guest, or submit the row with --resend once more, which may be a mail too"
+    " many."
 )
 
 
 def build_invitation(
     row: Mapping[str, Any], connection: Connection, options: Options, *, silent: bool = False
 ) -> dict[str, Any]:
-    """Return the request body for one row: what the row says, else what the job says, else the connection.
+    """Return the request body for one row: what the row says, else what the job says, else the
+    connection.
 
     `silent`: without Graph's mail, whatever they say (a row sent again where nobody could look).
     """

@@ -1,7 +1,7 @@
 """A forecast tells what Graph would say to an invitation, from what could be read beforehand. Pure.
 
-Graph looks at the application, at the tenant's settings, at who is there, at the domain, in this order. The sentences are
-those of the real run.
+Graph looks at the application, at the tenant's settings, at who is there, at the domain, in this
+order. The sentences are those of the real run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ def foresee_answer(row: Row, address: str, seen: Seen, rules: TenantRules) -> Fo
     if rules.closed:
         return _refused(Cause.NO_PERMISSION if rules.closed == "permission" else InviteCause.INVITES_OFF)
     if row.get("user_type") == "Member" and rules.roles is not None and not rules.roles & _PRIVILEGED:
-        why = "The app may not invite members (user_type Member): an administrator gives it a role that may, or the row asks for a Guest."
+        why = (
+            "The app may not invite members (user_type Member): an administrator gives it a role that may, or the row"
+            " asks for a Guest."
+        )
         return Foreseen(Would.REFUSE, "member_not_allowed", why, by_graph=True)
     if user is not None:
         if not user.enabled:
@@ -39,8 +42,8 @@ def foresee_answer(row: Row, address: str, seen: Seen, rules: TenantRules) -> Fo
     if address in rules.deleted:
         when = f" on {rules.deleted[address]}" if rules.deleted[address] else ""
         why = (
-            f"Was deleted{when} and can be restored for 30 days from then: an invitation makes a new guest, without the old one's "
-            "groups and access. An administrator restores the old one instead, if that is what is wanted."
+            f"Was deleted{when} and can be restored for 30 days from then: an invitation makes a new guest, without the"
+            " old one's groups and access. An administrator restores the old one instead, if that is what is wanted."
         )
         return Foreseen(Would.DO, "deleted_lately", why)
     return Foreseen(Would.DO)

@@ -1,7 +1,9 @@
-"""A table says what Graph's refusals of an invitation mean: wordings, what follows, the sentence. Pure.
+"""A table says what Graph's refusals of an invitation mean: wordings, what follows, the sentence.
+Pure.
 
-Sources of the wordings: the vendor's troubleshooting page for external identities, its error reference and public
-reports. https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.com/entra/external-id/troubleshoot
+Sources of the wordings: the vendor's troubleshooting page for external identities, its error
+reference and public reports. https://learn.microsoft.com/graph/api/invitation-post
+https://learn.microsoft.com/entra/external-id/troubleshoot
 """
 
 from __future__ import annotations
@@ -35,12 +37,14 @@ class InviteCause(StrEnum):
 _RULES: Mapping[StrEnum, Rule] = {
     InviteCause.ALREADY_GUEST: Rule(
         Kind.ALREADY_GUEST,
-        "Already in this tenant and able to sign in, so Microsoft mailed no invitation; it would not with --resend either.",
+        "Already in this tenant and able to sign in, so Microsoft mailed no invitation; it would not with --resend"
+        " either.",
         names_user=True,
     ),
     InviteCause.ACCOUNT_DISABLED: Rule(
         Kind.FAILED,
-        "This guest exists, but the account is blocked from signing in: an administrator must enable it, then retry the row.",
+        "This guest exists, but the account is blocked from signing in: an administrator must enable it, then retry the"
+        " row.",
         names_user=True,
     ),
     InviteCause.OWN_DOMAIN: Rule(
@@ -60,15 +64,16 @@ _RULES: Mapping[StrEnum, Rule] = {
     ),
     InviteCause.ADDRESS_TAKEN: Rule(
         Kind.FAILED,
-        "Another object of this tenant (a contact or a user) already holds this address: an administrator must remove or "
-        "change it, then retry the row.",
+        "Another object of this tenant (a contact or a user) already holds this address: an administrator must remove"
+        " or change it, then retry the row.",
     ),
     InviteCause.HOME_TENANT_REFUSES: Rule(
         Kind.FAILED, "This person's home organisation cannot be invited; ask the person for a different address."
     ),
     InviteCause.BLOCKED_DOMAIN: Rule(
         Kind.FAILED,
-        "{domain} is blocked by this tenant's external collaboration settings: an administrator must allow the domain there.",
+        "{domain} is blocked by this tenant's external collaboration settings: an administrator must allow the domain"
+        " there.",
         None,
         True,
     ),
@@ -81,20 +86,22 @@ _RULES: Mapping[StrEnum, Rule] = {
     ),
     InviteCause.CROSS_CLOUD: Rule(
         Kind.FAILED,
-        "The tenant of {domain} has disabled Microsoft's cross-cloud application: its administrator must enable it again.",
+        "The tenant of {domain} has disabled Microsoft's cross-cloud application: its administrator must enable it"
+        " again.",
         None,
         True,
     ),
     InviteCause.INVITES_OFF: Rule(
         Kind.HOLD,
-        "This tenant's guest invite settings do not let the application invite: its administrator must change them or grant "
-        "the application permission User.Invite.All. A change takes 15 to 60 minutes to work; usher goes on by itself.",
+        "This tenant's guest invite settings do not let the application invite: its administrator must change them or"
+        " grant the application permission User.Invite.All. A change takes 15 to 60 minutes to work; usher goes on by"
+        " itself.",
         HoldKind.TENANT,
     ),
 }
 
-# What stops a whole tenant stands first, for a block that is mistaken for a bad row would go on sending; then the narrower
-# wording before the wider one.
+# What stops a whole tenant stands first, for a block that is mistaken for a bad row would go on
+# sending; then the narrower wording before the wider one.
 _PATTERNS = (
     wording(InviteCause.INVITES_OFF, r"guest invitations (are )?not allowed for your company"),
     wording(InviteCause.CROSS_CLOUD, r"cross.?cloud worker"),
@@ -165,8 +172,8 @@ INVITE = OperationRules(
     permission="User.Invite.All",
     rules=_RULES,
     patterns=_PATTERNS,
-    # POST /invitations names no object, so what is missing can only be the address itself. It is not the row's fault, and the
-    # next row would fare no better: hold, half-open.
+    # POST /invitations names no object, so what is missing can only be the address itself. It is
+    # not the row's fault, and the next row would fare no better: hold, half-open.
     read_done=read_invitation,
     unsure="the guest may have been invited, so usher looks before it sends again.",
     statuses={403: Cause.NO_PERMISSION, 404: Cause.WRONG_ADDRESS_OF_GRAPH, 410: Cause.WRONG_ADDRESS_OF_GRAPH},

@@ -1,7 +1,9 @@
-"""An operation is something done to guests by Graph requests, and a way to find out whether it was done.
+"""An operation is something done to guests by Graph requests, and a way to find out whether it was
+done.
 
-The engine (claims, leases, quota, gates, doubt, counting) knows operations by this protocol alone. A row of an
-operation ends with one of the ledger's letters; what a person reads of each letter is the operation's own.
+The engine (claims, leases, quota, gates, doubt, counting) knows operations by this protocol alone.
+A row of an operation ends with one of the ledger's letters; what a person reads of each letter is
+the operation's own.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ MAILED = "requested"
 
 
 class Look(Enum):
-    """A look says whether the directory is asked for a chunk's guests before the chunk's first send."""
+    """A look says whether the directory is asked for a chunk's guests before the chunk's first
+    send.
+    """
 
     NO = "no"
     WHERE_ALLOWED = "where_allowed"  # what Graph itself would say is found out beforehand
@@ -47,7 +51,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A row is asked to leave now. `user`: whom the look-up found; `silent`: without a mail, whatever the row says."""
+    """A row is asked to leave now. `user`: whom the look-up found; `silent`: without a mail,
+    whatever the row says.
+    """
 
     index: int
     row: Row
@@ -77,7 +83,9 @@ class Channel:
 
 
 class Operation(Protocol):
-    """An operation does something to guests by Graph requests, and finds out whether it was done."""
+    """An operation does something to guests by Graph requests, and finds out whether it was
+    done.
+    """
 
     name: str
     """In the job, the channel, metrics, audit and results: `invite`, `groups`, …"""
@@ -88,10 +96,14 @@ class Operation(Protocol):
     rows_a_call: int
     """Rows that one request may cover."""
     repeatable: bool
-    """Doing it again does no harm: no claim is taken, and a lost answer is no doubt but another try."""
+    """Doing it again does no harm: no claim is taken, and a lost answer is no doubt but another
+    try.
+    """
 
     asks_rules: bool
-    """Whether a dry run reads what the tenant says of guests beforehand: who may invite, which domains."""
+    """Whether a dry run reads what the tenant says of guests beforehand: who may invite, which
+    domains.
+    """
 
     def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
         """Return the buckets that a row takes from."""
@@ -102,7 +114,9 @@ class Operation(Protocol):
         ...
 
     def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
-        """Say whether to look up a chunk. `suspect`: its rows may have left without the ledger's knowledge."""
+        """Say whether to look up a chunk. `suspect`: its rows may have left without the ledger's
+        knowledge.
+        """
         ...
 
     def judge_seen(
@@ -121,13 +135,17 @@ class Operation(Protocol):
         ...
 
     def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
-        """Return how a row ends that some job did lately, as the index of guests remembers. `user`: if looked up."""
+        """Return how a row ends that some job did lately, as the index of guests remembers. `user`:
+        if looked up.
+        """
         ...
 
     def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
-        """Return what Graph would answer for a row that is sent, as far as can be told beforehand. Pure.
+        """Return what Graph would answer for a row that is sent, as far as can be told beforehand.
+        Pure.
 
-        `address` is folded. What `judge_known` and `judge_seen` end before a send does not come here.
+        `address` is folded. What `judge_known` and `judge_seen` end before a send does not come
+        here.
         """
         ...
 
@@ -144,7 +162,9 @@ class Operation(Protocol):
         ...
 
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
-        """Say of a mail that goes with a row: `requested`, `none`, or nothing where no mail goes by nature."""
+        """Say of a mail that goes with a row: `requested`, `none`, or nothing where no mail goes by
+        nature.
+        """
         ...
 
 

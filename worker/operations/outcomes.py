@@ -1,4 +1,6 @@
-"""A batch's verdicts become what the ledger keeps of each row, and what they mean for the connection. Pure."""
+"""A batch's verdicts become what the ledger keeps of each row, and what they mean for the
+connection. Pure.
+"""
 
 from __future__ import annotations
 
@@ -60,9 +62,11 @@ def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
 
 
 def mark_refusals(verdicts: Sequence[tuple[str, Verdict]]) -> tuple[str, ...]:
-    """Say of (folded address, verdict) pairs what each counts as among its job's refusals (`model.Refusals`).
+    """Say of (folded address, verdict) pairs what each counts as among its job's refusals
+    (`model.Refusals`).
 
-    Of a domain that is refused as a whole only the first refusal counts; the ledger is told a hash of its name.
+    Of a domain that is refused as a whole only the first refusal counts; the ledger is told a hash
+    of its name.
     """
     marks = []
     for address, verdict in verdicts:
@@ -94,8 +98,8 @@ def build_outcome(
 ) -> Outcome:
     """Turn one verdict into what the ledger keeps: the row's end, or pending again, or in doubt.
 
-    `doubts`: a row that was perhaps processed is not simply done again. `may_read`: rows can be looked up, so one that was perhaps processed is in doubt rather than
-    sent again.
+    `doubts`: a row that was perhaps processed is not simply done again. `may_read`: rows can be
+    looked up, so one that was perhaps processed is in doubt rather than sent again.
     """
     letter = _FINAL.get(verdict.kind)
     in_doubt = doubts and (verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read))
@@ -119,7 +123,9 @@ def build_outcome(
 
 
 def build_skip(index: int, verdict: Verdict, at_ms: int) -> Outcome:
-    """End a row unsent: the tenant refuses its whole domain, and asking again would only look suspicious."""
+    """End a row unsent: the tenant refuses its whole domain, and asking again would only look
+    suspicious.
+    """
     return Outcome(
         index, RowState.FAILED, code=verdict.code or verdict.cause, message=f"Not sent: {verdict.message}", at_ms=at_ms
     )

@@ -1,4 +1,6 @@
-"""The registry names every operation that this usher can carry out; an operation's line here is what makes it known."""
+"""The registry names every operation that this usher can carry out; an operation's line here is
+what makes it known.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (
 
 
 def find_operation(name: str) -> Operation:
-    """Return an operation by its name. Raises `ConfigError` for one that only a newer usher knows."""
+    """Return an operation by its name. Raises `ConfigError` for one that only a newer usher
+    knows.
+    """
     from config import ConfigError
 
     if name not in OPERATIONS:

@@ -2,8 +2,9 @@
 
 After `resetRedemption` a guest accepts anew, by another address if need be.
 
-A reset is the same call as an invitation, but it names a guest who is there. So what stops all invitations of a tenant may be about
-this one guest here: an app may not reset whoever holds a directory role, and Graph does not always say so in these words.
+A reset is the same call as an invitation, but it names a guest who is there. So what stops all
+invitations of a tenant may be about this one guest here: an app may not reset whoever holds a
+directory role, and Graph does not always say so in these words.
 https://learn.microsoft.com/entra/external-id/reset-redemption-status
 """
 
@@ -31,13 +32,13 @@ RESET = OperationRules(
     rules={
         ResetCause.NOT_THIS_GUEST: Rule(
             Kind.FAILED,
-            "Microsoft lets no application reset this guest, who may hold a directory role: an administrator resets the guest "
-            "in the Entra admin center.",
+            "Microsoft lets no application reset this guest, who may hold a directory role: an administrator resets the"
+            " guest in the Entra admin center.",
         ),
         ResetCause.ADDRESS_NOT_THEIRS: Rule(
             Kind.FAILED,
-            "This address is not among the guest's own: an administrator adds it to the guest in the Entra admin center, then "
-            "retry the row.",
+            "This address is not among the guest's own: an administrator adds it to the guest in the Entra admin"
+            " center, then retry the row.",
         ),
     },
     patterns=(

@@ -1,4 +1,6 @@
-"""A tenant's rules tell beforehand who may invite, which domains and partners are let in, who was deleted. Pure."""
+"""A tenant's rules tell beforehand who may invite, which domains and partners are let in, who was
+deleted. Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 INVITE_ROLES = frozenset({"User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
-"""Any of these application permissions lets an app invite. https://learn.microsoft.com/graph/api/invitation-post"""
+"""Any of these application permissions lets an app invite.
+https://learn.microsoft.com/graph/api/invitation-post
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,9 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class TenantRules:
-    """A tenant's rules as they were read. `roles`: the token's, None where it does not show them; domains and addresses are folded."""
+    """A tenant's rules as they were read. `roles`: the token's, None where it does not show them;
+    domains and addresses are folded.
+    """
 
     roles: frozenset[str] | None = None
     invites_from: str | None = None
@@ -40,13 +46,16 @@ class TenantRules:
 
     @property
     def closed(self) -> str:
-        """Why the app may invite nobody at all: "" (as far as is known it may), "permission" or "policy"."""
+        """Why the app may invite nobody at all: "" (as far as is known it may), "permission" or
+        "policy".
+        """
         if self.roles is not None and not self.roles & INVITE_ROLES:
             return "permission"
         if self.invites_from == "none":
             return "policy"
         if self.invites_from == "adminsAndGuestInviters" and self.roles is not None:
-            # Microsoft's page says that it fails for apps; reports say that this one permission opens it (docs/entra-setup.md)
+            # Microsoft's page says that it fails for apps; reports say that this one permission
+            # opens it (docs/entra-setup.md)
             return "" if "User.Invite.All" in self.roles else "policy"
         return ""
 

@@ -1,4 +1,6 @@
-"""A person, by address or by Microsoft's object id, is found in rows of jobs, the index of guests and the audit trail."""
+"""A person, by address or by Microsoft's object id, is found in rows of jobs, the index of guests
+and the audit trail.
+"""
 
 from __future__ import annotations
 

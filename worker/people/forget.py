@@ -1,8 +1,9 @@
-"""A person is forgotten everywhere: in the index of guests, in the rows, outcomes and links of stored jobs, in the audit trail.
+"""A person is forgotten everywhere: in the index of guests, in the rows, outcomes and links of
+stored jobs, in the audit trail.
 
-What stays of a row is its number, its outcome and Microsoft's ids, so that the counts of its job still add up; in the trail too, without
-the hash of the address. A job that has not
-ended still needs its rows, so it stands in the way, and says so before anything is changed.
+What stays of a row is its number, its outcome and Microsoft's ids, so that the counts of its job
+still add up; in the trail too, without the hash of the address. A job that has not ended still
+needs its rows, so it stands in the way, and says so before anything is changed.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Forgotten:
 
 
 async def forget_id(services: Services, object_id: str) -> Forgotten:
-    """Forget the person whom Microsoft knows by this id: by the addresses that jobs have beside it, and the hashes of the audit trail.
+    """Forget the person whom Microsoft knows by this id: by the addresses that jobs have beside it,
+    and the hashes of the audit trail.
 
     Raises as `forget` does.
     """
@@ -66,7 +68,9 @@ async def forget_id(services: Services, object_id: str) -> Forgotten:
 
 
 async def known_by(services: Services, object_id: str) -> tuple[set[str], set[bytes]]:
-    """Return the addresses that stored jobs have beside an object id, and the hashes that the audit trail has."""
+    """Return the addresses that stored jobs have beside an object id, and the hashes that the audit
+    trail has.
+    """
     addresses, hashes = set[str](), set[bytes]()
     client, keys = services.ledger.client, services.keys
     async for job in every_job(client, keys):
@@ -83,7 +87,9 @@ async def known_by(services: Services, object_id: str) -> tuple[set[str], set[by
 
 
 async def hashes_everywhere(services: Services, email: str) -> list[bytes]:
-    """Return the hashes by which the index and the audit trail of any tenant would know this address."""
+    """Return the hashes by which the index and the audit trail of any tenant would know this
+    address.
+    """
     return [hash_ for _, hash_ in await hashes_of(services.ledger, services.index, email)]
 
 
@@ -98,8 +104,8 @@ async def hashes_of(ledger: Ledger, index: GuestIndex, email: str) -> list[tuple
 async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:
     """Forget the person of this address, however it is spelled.
 
-    Raises `LedgerBusy` while a job with them has not ended, `SealBroken` and `LedgerError` when sealed links cannot be opened. Called
-    again after it was killed half-way, it does the rest.
+    Raises `LedgerBusy` while a job with them has not ended, `SealBroken` and `LedgerError` when
+    sealed links cannot be opened. Called again after it was killed half-way, it does the rest.
     """
     who = fold_address(email)
     found = await _find(ledger, who)
@@ -125,15 +131,17 @@ async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
                 continue
             if "finished_at" not in job.fields:
                 raise LedgerBusy(
-                    f"Job {job.id} has this address in its list and has not ended, so nothing was changed: wait for its end, or cancel it "
-                    f"(usher jobs cancel {job.id}), then say it again."
+                    f"Job {job.id} has this address in its list and has not ended, so nothing was changed: wait for its"
+                    f" end, or cancel it (usher jobs cancel {job.id}), then say it again."
                 )
             found.append((job.id, number))
     return found
 
 
 async def _tenants(ledger: Ledger) -> set[str]:
-    """Return the tenants that have an index or rows in the audit trail, those of connections that are no longer configured included."""
+    """Return the tenants that have an index or rows in the audit trail, those of connections that
+    are no longer configured included.
+    """
     start = ledger.keys.index("")
     found = {
         raw.decode().removeprefix(start).rsplit(":", 2)[0]
@@ -159,7 +167,9 @@ async def _blank(ledger: Ledger, scripts: Scripts, job: str, chunk: int, who: st
 def _changes(
     fields: Mapping[bytes, bytes], sealer: Sealer | None, context: bytes, who: str
 ) -> tuple[int, dict[bytes, bytes]]:
-    """Return how many rows of a chunk name a person, and each field that changes with its new value (empty: it goes). Pure."""
+    """Return how many rows of a chunk name a person, and each field that changes with its new value
+    (empty: it goes). Pure.
+    """
     folded = b"out" in fields
     if not folded and b"rows" not in fields:
         return 0, {}
@@ -186,7 +196,9 @@ def _changes(
 
 
 def without_person(row: dict[str, Any], who: str) -> dict[str, Any]:
-    """Return a row without the person: nothing but an empty address where it is theirs; the same object where it does not name them."""
+    """Return a row without the person: nothing but an empty address where it is theirs; the same
+    object where it does not name them.
+    """
     if fold_address(str(row.get("email", ""))) == who:
         return {"email": ""}
     changed: dict[str, Any] = {}
@@ -207,12 +219,15 @@ def _silent(outcome: Outcome, who: str) -> Outcome:
 
 
 def _open_links(fields: Mapping[bytes, bytes], sealer: Sealer | None, context: bytes) -> dict[bytes, dict[int, str]]:
-    """Return the links of a chunk by field and row. Raises `SealBroken`, or `LedgerError` where there is no key."""
+    """Return the links of a chunk by field and row. Raises `SealBroken`, or `LedgerError` where
+    there is no key.
+    """
     sealed = {
         name: value for name, value in fields.items() if name == b"lnk" or (name[:1] == b"l" and name[1:].isdigit())
     }
     if sealed and sealer is None:
         raise LedgerError(
-            "The ledger holds sealed links, one of which may be this person's, and there is no key to open them: set [ledger].key."
+            "The ledger holds sealed links, one of which may be this person's, and there is no key to open them: set"
+            " [ledger].key."
         )
     return {name: packing.unpack_links(sealer.open(value, context)) for name, value in sealed.items() if sealer}

@@ -1,8 +1,10 @@
-"""The beat, celery-redbeat's scheduler, follows the configuration file and outlives a Redis that is away or a lock that was lost.
+"""The beat, celery-redbeat's scheduler, follows the configuration file and outlives a Redis that is
+away or a lock that was lost.
 
-Each firing names the schedule and the time it was due, which follows from its last run: two beats that fire the same tick (one was
-frozen while the other took over) name the same run, and its work is done once. A firing is sent first and then ticked off, so that a
-beat killed in between costs nothing.
+Each firing names the schedule and the time it was due, which follows from its last run: two beats
+that fire the same tick (one was frozen while the other took over) name the same run, and its work
+is done once. A firing is sent first and then ticked off, so that a beat killed in between costs
+nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ log = logging.getLogger(__name__)
 
 _AWAY_S = 1.0
 _TURNS_S = 90.0
-"""Longer than a tick takes that finds Redis away and tries again (`worker.app`, RedBeat's retries): one after which nothing came hangs."""
+"""Longer than a tick takes that finds Redis away and tries again (`worker.app`, RedBeat's retries):
+one after which nothing came hangs.
+"""
 _SOON_S = 0.5
 _LOOK_EVERY_S = 1.0  # at the configuration
 
@@ -63,7 +67,9 @@ class BeatEntry(RedBeatSchedulerEntry):
         return schedstate(left_s <= 0, left_s if left_s > 0 else _SOON_S)
 
     def ticked_off(self, due_at: datetime) -> datetime:
-        """Return its last run once this firing is made: an interval keeps its pace, what was missed meanwhile is not made up for."""
+        """Return its last run once this firing is made: an interval keeps its pace, what was missed
+        meanwhile is not made up for.
+        """
         now = datetime.now(UTC)
         every_s = read_table(self.name, self.kwargs["table"]).every
         if every_s is None:
@@ -88,9 +94,11 @@ class UsherScheduler(RedBeatScheduler):
         super().__init__(app, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Say that this beat is there. Celery makes another scheduler for its banner, lazily, for which this is not called.
+        """Say that this beat is there. Celery makes another scheduler for its banner, lazily, for
+        which this is not called.
 
-        Only the beat that holds the lock writes the timetable, at its first tick and whenever the file changes.
+        Only the beat that holds the lock writes the timetable, at its first tick and whenever the
+        file changes.
         """
         self._saying.start()
         if path := os.environ.get(VARIABLE):
@@ -126,7 +134,9 @@ class UsherScheduler(RedBeatScheduler):
         return wait_s
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
-        """Fire an entry: name it and its time, and nothing else; the worker reads the rest from the timetable."""
+        """Fire an entry: name it and its time, and nothing else; the worker reads the rest from the
+        timetable.
+        """
         due_at = entry.due_at
         result = self.send_task(
             TASK,
@@ -140,7 +150,9 @@ class UsherScheduler(RedBeatScheduler):
         return result
 
     def close(self) -> None:
-        """Give the lock back, so that the other beat need not wait; while Redis is away it runs out by itself."""
+        """Give the lock back, so that the other beat need not wait; while Redis is away it runs out
+        by itself.
+        """
         self._leaving.set()
         if self._saying.is_alive():
             self._saying.join(_AWAY_S)
@@ -152,7 +164,9 @@ class UsherScheduler(RedBeatScheduler):
             self.lock = None
 
     def _say(self) -> None:
-        """Say that this beat is there, in its turn or waiting for it, until it leaves; and what is wrong with its configuration."""
+        """Say that this beat is there, in its turn or waiting for it, until it leaves; and what is
+        wrong with its configuration.
+        """
         from worker.ledger.keys import Keys
 
         client = get_redis(self.app)

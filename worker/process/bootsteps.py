@@ -1,7 +1,9 @@
-"""A Celery worker starts and stops the dispatcher too, and at a warm shutdown tells the chunks in work to end.
+"""A Celery worker starts and stops the dispatcher too, and at a warm shutdown tells the chunks in
+work to end.
 
-A terminal that ends (SIGHUP) asks for a warm shutdown too. Celery itself would run `sys.argv` again, which is no program where the
-worker is `python -m celery`, or would die at once where its output is the terminal; and neither heeds `nohup`.
+A terminal that ends (SIGHUP) asks for a warm shutdown too. Celery itself would run `sys.argv`
+again, which is no program where the worker is `python -m celery`, or would die at once where its
+output is the terminal; and neither heeds `nohup`.
 
 Here too Celery is told to take messages in through `worker.process.consumer`.
 """
@@ -40,7 +42,9 @@ def register(app: Celery) -> None:
 
 
 class Hangup(bootsteps.StartStopStep):
-    """Takes SIGHUP once Celery has set up its handlers, which is before the first connection to the broker."""
+    """Takes SIGHUP once Celery has set up its handlers, which is before the first connection to the
+    broker.
+    """
 
     def start(self, parent: Any) -> None:
         """Do at SIGHUP what SIGTERM does, unless whoever started the worker ignores it."""
@@ -48,7 +52,9 @@ class Hangup(bootsteps.StartStopStep):
 
 
 class Dispatching(bootsteps.StartStopStep):
-    """Ticks while the worker consumes: from each (re)connection to the broker until it is lost or the worker ends."""
+    """Ticks while the worker consumes: from each (re)connection to the broker until it is lost or
+    the worker ends.
+    """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -73,7 +79,9 @@ class Dispatching(bootsteps.StartStopStep):
 
 
 def _look_for_garbage_seldom() -> None:
-    """Let the collector pass over what was imported, and look less often: a batch makes many values and no cycles; it took 7 % of the time."""
+    """Let the collector pass over what was imported, and look less often: a batch makes many values
+    and no cycles; it took 7 % of the time.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
@@ -81,7 +89,9 @@ def _look_for_garbage_seldom() -> None:
 
 @worker_init.connect(weak=False)
 def _show_life(**_: Any) -> None:
-    """Where a probe wants to see it: from before the first connection, so that a broker that is away is no death."""
+    """Where a probe wants to see it: from before the first connection, so that a broker that is
+    away is no death.
+    """
     from worker.process.runtime import runtime
 
     if path := os.environ.get(VARIABLE):
@@ -100,7 +110,9 @@ def _stop_after_batches(**_: Any) -> None:
 
 @worker_shutdown.connect(weak=False)
 def _close(**_: Any) -> None:
-    """Last of all. A guest whose producer has its `pending` already may still be on the wire: its answer is worth the wait."""
+    """Last of all. A guest whose producer has its `pending` already may still be on the wire: its
+    answer is worth the wait.
+    """
     from worker.process.runtime import runtime
 
     cold = state.should_terminate is not None and state.should_terminate is not False  # 0 is an exit status

@@ -1,7 +1,8 @@
-"""kombu unpacks nothing in usher, and on Redis takes in nothing that was not sifted, nor more than there is room for.
+"""kombu unpacks nothing in usher, and on Redis takes in nothing that was not sifted, nor more than
+there is room for.
 
-Registered by name for the schemes of Redis, so that whichever part of Celery connects gets these. RabbitMQ itself keeps the form of a
-message, and from which queue it comes.
+Registered by name for the schemes of Redis, so that whichever part of Celery connects gets these.
+RabbitMQ itself keeps the form of a message, and from which queue it comes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""A running process says that its configuration cannot be read as it is now: once a fault, and once when it is mended.
+"""A running process says that its configuration cannot be read as it is now: once a fault, and once
+when it is mended.
 
-The last good settings stay in force meanwhile (`config/watch.py`), so without that nobody would notice before the next restart.
+The last good settings stay in force meanwhile (`config/watch.py`), so without that nobody would
+notice before the next restart.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ log = logging.getLogger(__name__)
 
 
 class ConfigurationFaults:
-    """The faults of one process's configuration. `problem`: looks at the files now and then, and says what is wrong with them."""
+    """The faults of one process's configuration. `problem`: looks at the files now and then, and
+    says what is wrong with them.
+    """
 
     def __init__(self, problem: Callable[[], str]) -> None:
         self._problem = problem

@@ -1,7 +1,9 @@
-"""A worker looks at each message before Celery trusts it. What cannot be run is answered, logged in one line and gone.
+"""A worker looks at each message before Celery trusts it. What cannot be run is answered, logged in
+one line and gone.
 
-Celery's own consumer prints such a message as a whole, addresses and all, and a header or a body of an unexpected shape ends the
-worker (and, delivered again, the next one). Here a message that is not in order (`worker.process.messages`) never reaches that code.
+Celery's own consumer prints such a message as a whole, addresses and all, and a header or a body of
+an unexpected shape ends the worker (and, delivered again, the next one). Here a message that is not
+in order (`worker.process.messages`) never reaches that code.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Intake(Consumer):
         consume: Callable[..., Any] = self.__dict__["loop"]  # chosen by Celery: with an event loop or without
 
         def loop(*given: Any) -> Any:
-            """Consume. What is no message at all (somebody wrote to the queue by hand) costs the connection, not the worker."""
+            """Consume. What is no message at all (somebody wrote to the queue by hand) costs the
+            connection, not the worker.
+            """
             try:
                 return consume(*given)
             except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -52,8 +56,9 @@ class Intake(Consumer):
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Celery's clean-up after a lost connection, without its end.
 
-        kombu 5.7 lets go of the transport first and then wants it to put unacknowledged messages back (an AttributeError, which would end
-        the worker). They are in Redis, and come back after the visibility timeout.
+        kombu 5.7 lets go of the transport first and then wants it to put unacknowledged messages
+        back (an AttributeError, which would end the worker). They are in Redis, and come back after
+        the visibility timeout.
         """
         try:
             super().on_connection_error_after_connected(exc)
@@ -81,7 +86,8 @@ class Intake(Consumer):
             try:
                 handle(message)
             except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-                # Celery stumbled over something the check does not know; the message must not come back and do it again.
+                # Celery stumbled over something the check does not know; the message must not come
+                # back and do it again.
                 if message.acknowledged:
                     raise
                 state.requests.pop(identify(message)[0], None)
@@ -108,7 +114,9 @@ class Intake(Consumer):
         self._refuse(message, MALFORMED)
 
     def _refuse(self, message: Any, fault: str) -> None:
-        """Answer first, then let go of it: killed in between, it comes back and is refused again."""
+        """Answer first, then let go of it: killed in between, it comes back and is refused
+        again.
+        """
         task_id, name, wants_result = identify(message)
         log.error("message %s for task %s is refused: %s", plain_word(task_id), plain_word(name), fault)
         if task_id and wants_result:

@@ -1,9 +1,11 @@
-"""A worker notices that Redis is not the one it was, or that nobody was here for a while, and comes in to the new epoch.
+"""A worker notices that Redis is not the one it was, or that nobody was here for a while, and comes
+in to the new epoch.
 
-Each worker says once a second that it is here (`scripts/epoch.lua`). Where the server is another one (restarted, failed over, restored),
-it first writes again what it did last (`worker/ledger/journal.py`); only when all who were at work have done so, or nothing of theirs can be
-unseen any more, is anything sent. `begin_batch` asks the server itself who it is, so nothing leaves before this was noticed.
-docs/decisions/0006-epochs.md
+Each worker says once a second that it is here (`scripts/epoch.lua`). Where the server is another
+one (restarted, failed over, restored), it first writes again what it did last
+(`worker/ledger/journal.py`); only when all who were at work have done so, or nothing of theirs can
+be unseen any more, is anything sent. `begin_batch` asks the server itself who it is, so nothing
+leaves before this was noticed. docs/decisions/0006-epochs.md
 """
 
 from __future__ import annotations
@@ -21,17 +23,22 @@ log = logging.getLogger(__name__)
 
 _BEAT_S = 1.0
 RESTORED_S = 900.0
-"""A ledger last used longer ago than this by workers that did not say goodbye, and that no worker remembers, is taken for a restored one:
-longer than a host takes to start again, shorter than anybody takes to restore a backup."""
+"""A ledger last used longer ago than this by workers that did not say goodbye, and that no worker
+remembers, is taken for a restored one: longer than a host takes to start again, shorter than
+anybody takes to restore a backup.
+"""
 
 HELD_AS_RESTORED = (
-    "Redis holds an older state of the ledger than workers have seen or can vouch for (restored from a backup?), so guests may have been "
-    "invited that it does not know of, and nothing is sent: whoever runs usher runs `usher jobs verify`, which looks up every open row."
+    "Redis holds an older state of the ledger than workers have seen or can vouch for (restored from a backup?), so"
+    " guests may have been invited that it does not know of, and nothing is sent: whoever runs usher runs `usher jobs"
+    " verify`, which looks up every open row."
 )
 
 
 class Epochs:
-    """One process's part in it. `private`: on the private server, which nobody restores behind a worker's back."""
+    """One process's part in it. `private`: on the private server, which nobody restores behind a
+    worker's back.
+    """
 
     def __init__(self, ledger: Ledger, *, private: bool = False) -> None:
         self._heartbeat = ledger.heartbeat
@@ -52,15 +59,17 @@ class Epochs:
                 await self._heartbeat.say_goodbye(self._process)
 
     async def beat(self) -> None:
-        """Say that this process is here; in a new epoch, write its own again and come in. Raises redis-py's outages."""
+        """Say that this process is here; in a new epoch, write its own again and come in. Raises
+        redis-py's outages.
+        """
         heartbeat = self._heartbeat
         restored_s = 0.0 if self._private else RESTORED_S
         beat = await heartbeat.beat(self._process, restored_s=restored_s, why=HELD_AS_RESTORED)
         if beat.begins == "server":
             log.log(
-                logging.INFO
-                if self._private
-                else logging.WARNING,  # the private server comes and goes with its last user
+                (
+                    logging.INFO if self._private else logging.WARNING
+                ),  # the private server comes and goes with its last user
                 "Redis is not the server it was (restarted, or failed over); what was done last is written again",
             )
         elif beat.begins == "silence":

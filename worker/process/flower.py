@@ -1,7 +1,9 @@
-"""Flower starts by `celery -A worker flower`: closed unless told otherwise, and showing a chunk in words.
+"""Flower starts by `celery -A worker flower`: closed unless told otherwise, and showing a chunk in
+words.
 
-Flower has no place for an application's defaults, but it imports the application's tasks before it opens its port; here that moment is
-used. An option that was given, on the command line or as `FLOWER_…`, wins; only a login is insisted on where others could reach the port.
+Flower has no place for an application's defaults, but it imports the application's tasks before it
+opens its port; here that moment is used. An option that was given, on the command line or as
+`FLOWER_…`, wins; only a login is insisted on where others could reach the port.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ log = logging.getLogger(__name__)
 COLUMNS = "name,uuid,state,args,result,received,runtime,worker"
 """`args` is job, chunk n of m and connection; `result` the chunk's counts."""
 MOST_TASKS = 10_000
-"""Kept in memory and in the store: a million rows in chunks of a hundred. Flower's own 100,000 take a few hundred MB."""
+"""Kept in memory and in the store: a million rows in chunks of a hundred. Flower's own 100,000 take
+a few hundred MB.
+"""
 SAVE_EVERY_MS = 60_000
 FORGET_WORKERS_S = 3_600
 """A container that is replaced leaves a name behind that nobody bears again."""
@@ -77,8 +81,8 @@ def prepare(options: Any) -> None:
 def keep_to_own_messages(options: Mapping[str, Any]) -> dict[str, Any]:
     """Give Flower's consumer a place of its own for what is not acknowledged yet.
 
-    kombu has every consumer give back what others took and never acknowledged. Flower would so write to any queue, for which a login of
-    its own has no right, and should have none.
+    kombu has every consumer give back what others took and never acknowledged. Flower would so
+    write to any queue, for which a login of its own has no right, and should have none.
     """
     if "global_keyprefix" not in options:  # RabbitMQ, where the broker itself does that
         return dict(options)
@@ -108,14 +112,18 @@ def _reason(error: OSError | OverflowError) -> str:
 
 
 def format_task(task: Any) -> Any:
-    """Say a chunk's counts in words: `98 invited, 2 failed`. Flower hands over a copy, and shows what comes back."""
+    """Say a chunk's counts in words: `98 invited, 2 failed`. Flower hands over a copy, and shows
+    what comes back.
+    """
     if task.name in ("usher.run_chunk", "usher.settle") and isinstance(task.result, str):
         task.result = describe_counts(task.result)
     return task
 
 
 def describe_counts(shown: str) -> str:
-    """Turn the counts among a task's result, as Python shows it, into words; anything else stays as it is. Pure."""
+    """Turn the counts among a task's result, as Python shows it, into words; anything else stays as
+    it is. Pure.
+    """
     try:
         found = ast.literal_eval(shown)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -152,8 +160,8 @@ def _check_login(options: Any) -> None:
         return
     if not options.unix_socket and not is_loopback(options.address):
         raise NotStarted(
-            f"Flower would show every job, connection and worker to whoever reaches {options.address}, so it is not started: "
-            f"set {_LOGIN}, or leave the address at 127.0.0.1."
+            f"Flower would show every job, connection and worker to whoever reaches {options.address}, so it is not"
+            f" started: set {_LOGIN}, or leave the address at 127.0.0.1."
         )
     if options.url_prefix or options.xheaders:
         log.warning(
@@ -162,14 +170,17 @@ def _check_login(options: Any) -> None:
 
 
 def _choose_store(options: Any) -> None:
-    """Decide where tasks are kept over a restart: in a file for this user alone. It is unpickled, so nobody else may write there."""
+    """Decide where tasks are kept over a restart: in a file for this user alone. It is unpickled,
+    so nobody else may write there.
+    """
     os.umask(0o077)
     _set(options, "state_save_interval", SAVE_EVERY_MS)
     if _is_given(options, "db"):
         folder = Path(options.db).absolute().parent
         if not os.access(folder, os.W_OK | os.X_OK):
             raise NotStarted(
-                f"{folder} is no folder that Flower may write its store to: whoever starts it corrects --db, or gives --persistent=False."
+                f"{folder} is no folder that Flower may write its store to: whoever starts it corrects --db, or gives"
+                " --persistent=False."
             )
         return
     try:
@@ -195,7 +206,9 @@ def _own_store() -> Path:
 
 
 def _close_metrics() -> None:
-    """Flower answers `/metrics`, with every worker's name, without a login even where it asks for one elsewhere."""
+    """Flower answers `/metrics`, with every worker's name, without a login even where it asks for
+    one elsewhere.
+    """
     from flower.views.monitor import Metrics
     from tornado.web import authenticated
 

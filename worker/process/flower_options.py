@@ -1,7 +1,9 @@
-"""Flower reads its options by its own rules; what it cannot read is a sentence and status 2 here, not a traceback.
+"""Flower reads its options by its own rules; what it cannot read is a sentence and status 2 here,
+not a traceback.
 
-Celery gives a plug-in's options as they were typed. The one place where an application sees them before the plug-in
-does is a *preload option* of its own (https://docs.celeryq.dev/en/stable/userguide/extending.html#preload-options).
+Celery gives a plug-in's options as they were typed. The one place where an application sees them
+before the plug-in does is a *preload option* of its own
+(https://docs.celeryq.dev/en/stable/userguide/extending.html#preload-options).
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ def preload_option() -> click.Option:
 
 
 def _on_options(context: click.Context, _: click.Parameter, __: Any) -> None:
-    """Celery gives the option to each of its commands, plug-ins' too; Click parses it after those that were given."""
+    """Celery gives the option to each of its commands, plug-ins' too; Click parses it after those
+    that were given.
+    """
     if context.command.name != "flower" or context.resilient_parsing:
         return
     try:
@@ -54,9 +58,11 @@ def _on_options(context: click.Context, _: click.Parameter, __: Any) -> None:
 
 
 def read(argv: Sequence[str]) -> None:
-    """Read what is given to Flower, as `FLOWER_…` and on the command line, as it will itself. Raises `NotStarted`.
+    """Read what is given to Flower, as `FLOWER_…` and on the command line, as it will itself.
+    Raises `NotStarted`.
 
-    An option that Flower does not know is refused; Flower itself would drop a misspelt `--basic-auth` unseen.
+    An option that Flower does not know is refused; Flower itself would drop a misspelt
+    `--basic-auth` unseen.
     """
     from flower.command import apply_env_options, apply_options
     from tornado.options import options

@@ -1,7 +1,8 @@
 """Threads wait for a guest's turn, and leave their runs behind when their time is up.
 
-A thread waiting for Microsoft's answer is at work. One that waits for a closed gate or for quota is only lent: at most half of a
-worker's threads are, so that guests of one slow tenant never keep everybody else's work from running.
+A thread waiting for Microsoft's answer is at work. One that waits for a closed gate or for quota is
+only lent: at most half of a worker's threads are, so that guests of one slow tenant never keep
+everybody else's work from running.
 """
 
 from __future__ import annotations

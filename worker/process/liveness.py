@@ -1,7 +1,9 @@
-"""Workers and beats give probes a sign of life: a file whose time is renewed while the process can still do its work.
+"""Workers and beats give probes a sign of life: a file whose time is renewed while the process can
+still do its work.
 
-`USHER_ALIVE_FILE` names it. Its age says whether the event loop turns, or beat ticks, not whether Redis or Graph are there: a restart would
-mend neither. So a probe looks for a file that is younger than half a minute, and costs no Python.
+`USHER_ALIVE_FILE` names it. Its age says whether the event loop turns, or beat ticks, not whether
+Redis or Graph are there: a restart would mend neither. So a probe looks for a file that is younger
+than half a minute, and costs no Python.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ EVERY_S: Final = 5.0
 
 
 class ProbeFile:
-    """Renews the file from a thread of its own, as often as `answers` says yes; removes it at the end."""
+    """Renews the file from a thread of its own, as often as `answers` says yes; removes it at the
+    end.
+    """
 
     def __init__(self, path: Path, answers: Callable[[float], bool], *, every_s: float = EVERY_S) -> None:
         """`answers` is asked whether the process works, and says so within the seconds given."""

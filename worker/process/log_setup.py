@@ -1,7 +1,8 @@
-"""Celery's programs log in usher's form: worker and beat through Celery's own signal, Flower where `worker.flower` asks for it.
+"""Celery's programs log in usher's form: worker and beat through Celery's own signal, Flower where
+`worker.flower` asks for it.
 
-Settings come from `[logs]`; `-l` on the command line wins. In JSON the start-up banner is left out, and what Celery says on a signal is a
-line like any other.
+Settings come from `[logs]`; `-l` on the command line wins. In JSON the start-up banner is left out,
+and what Celery says on a signal is a line like any other.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def _say(message: str, file: Any = None) -> None:
 
 
 def _add_task(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Say of a line from a task's thread which task's it is, and of one of usher's own what it works on."""
+    """Say of a line from a task's thread which task's it is, and of one of usher's own what it
+    works on.
+    """
     task = _state.get_current_task()
     request = None if task is None else task.request
     if request is None or not request.id:

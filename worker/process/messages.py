@@ -1,8 +1,10 @@
-"""A message passes only in a known form: the bytes that go on to kombu, the headers that go on to Celery, the faults it is refused for.
+"""A message passes only in a known form: the bytes that go on to kombu, the headers that go on to
+Celery, the faults it is refused for.
 
-Whoever may write to a queue may write anything there. kombu decodes, unpacks and files a message by what it says of itself, before
-anybody can look at it; so on Redis each is read here first (`sift`), and what goes on is written anew: its text, the headers of
-Celery's protocol, and where it was really found. Pure.
+Whoever may write to a queue may write anything there. kombu decodes, unpacks and files a message by
+what it says of itself, before anybody can look at it; so on Redis each is read here first (`sift`),
+and what goes on is written anew: its text, the headers of Celery's protocol, and where it was
+really found. Pure.
 https://docs.celeryq.dev/en/stable/internals/protocol.html
 """
 
@@ -19,7 +21,9 @@ from kombu.exceptions import ContentDisallowed
 from worker.queues import OWN, is_at_home
 
 LARGEST_BYTES = 4 << 20
-"""Of one message as it lies in its queue: 3 MB of JSON, where a thousand rows are some 220 kB. Reading one takes several times its size."""
+"""Of one message as it lies in its queue: 3 MB of JSON, where a thousand rows are some 220 kB.
+Reading one takes several times its size.
+"""
 MOST_VALUES = 200_000
 """Values in one body: `[{},{},…]` takes thirty times its size once it is read."""
 TOO_LARGE = "application/x-too-large"
@@ -28,7 +32,9 @@ TOO_LARGE = "application/x-too-large"
 MALFORMED = "The message does not follow Celery's task protocol"
 
 _ANSWERED_BYTES = 32 << 20
-"""A message beyond this is dropped unread, without an answer: looking for its id would take as much memory again."""
+"""A message beyond this is dropped unread, without an answer: looking for its id would take as much
+memory again.
+"""
 _LONGEST_ID = 200
 _NO_JSON = "?"
 
@@ -49,7 +55,9 @@ _HEADERS: Mapping[str, Callable[[Any], bool]] = {
     "kwargsrepr": lambda value: isinstance(value, str),
     "compression": lambda value: isinstance(value, str),
 }
-"""Headers that are passed on, each with its check. `timelimit` and stamps mean nothing in a pool of threads."""
+"""Headers that are passed on, each with its check. `timelimit` and stamps mean nothing in a pool of
+threads.
+"""
 
 _FIRST_PROTOCOL = (*_HEADERS, "args", "kwargs", "utc")
 """What is passed on of a message that has all of it in its body."""
@@ -58,8 +66,9 @@ _FIRST_PROTOCOL = (*_HEADERS, "args", "kwargs", "utc")
 def sift(raw: bytes, queue: str) -> bytes | None:
     """Return a message of a Redis queue as kombu may have it; None for what is no message at all.
 
-    It keeps its text, its headers as `clean_headers` has them, and its type. Its tag is new and its place the queue it was found in:
-    by both of them it is filed while it is worked on, and put back. One that is too large goes on without its body.
+    It keeps its text, its headers as `clean_headers` has them, and its type. Its tag is new and its
+    place the queue it was found in: by both of them it is filed while it is worked on, and put
+    back. One that is too large goes on without its body.
     """
     if len(raw) > _ANSWERED_BYTES:
         return None
@@ -113,7 +122,9 @@ def clean_first_protocol(payload: dict[str, Any]) -> None:
 
 
 def find_fault(message: Any, known: Collection[str], queue: str) -> str:
-    """Return why a message that was found in a queue cannot be run, "" when it can. Reads it, changes nothing."""
+    """Return why a message that was found in a queue cannot be run, "" when it can. Reads it,
+    changes nothing.
+    """
     headers = message.headers
     if not isinstance(headers, dict):
         return MALFORMED
@@ -139,7 +150,9 @@ def _first_protocol_fault(payload: Mapping[str, Any]) -> str:
 
 
 def _as_second(payload: Mapping[str, Any]) -> list[Any]:
-    """Return the call of a message that has all of it in its body, in the form of the second protocol."""
+    """Return the call of a message that has all of it in its body, in the form of the second
+    protocol.
+    """
     options = {name: payload.get(name) for name in ("callbacks", "errbacks", "chord", "taskset")}
     return [payload.get("args", []), payload.get("kwargs", {}), options]
 
@@ -160,7 +173,8 @@ def _call_fault(told: Mapping[str, Any], call: Any, known: Collection[str], queu
     ):
         return f"{MALFORMED}: its body is not [arguments, named arguments, options]"
     if call[2] and any(call[2].values()):
-        # The worker itself would send on what they name: any task, to any queue, under its own login.
+        # The worker itself would send on what they name: any task, to any queue, under its own
+        # login.
         return "Callbacks, chains, groups and chords are not run here; send the next task when the answer is there"
     if told.get("eta"):
         return "A time (eta, countdown) is not kept here; usher itself knows when a tenant's turn is. Send it without"
@@ -188,7 +202,9 @@ def malformed(error: Exception) -> str:
 
 
 def identify(message: Any) -> tuple[str, object, bool]:
-    """Return the task id ("" when there is none to answer to), the task's name, and whether a result is wanted."""
+    """Return the task id ("" when there is none to answer to), the task's name, and whether a
+    result is wanted.
+    """
     told = message.headers if isinstance(message.headers, dict) else {}
     if "task" not in told and not _size_fault(message):
         try:

@@ -1,4 +1,6 @@
-"""A process reads which settings are its own, watched, and the URLs of its Redis; in embedded mode that is the private server."""
+"""A process reads which settings are its own, watched, and the URLs of its Redis; in embedded mode
+that is the private server.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,11 @@ class ProcessSettings:
 
 @cache
 def find_process_settings() -> ProcessSettings:
-    """Read the configuration; without a Redis URL attach to the private server, and stay attached while this process lives.
+    """Read the configuration; without a Redis URL attach to the private server, and stay attached
+    while this process lives.
 
-    Raises `config.ConfigError`, or `worker.stack.folders.StackError` when the private server cannot be had.
+    Raises `config.ConfigError`, or `worker.stack.folders.StackError` when the private server cannot
+    be had.
     """
     from config import Watched, load_settings
 
@@ -39,7 +43,8 @@ def find_process_settings() -> ProcessSettings:
         from worker.stack.attachment import ensure_server
         from worker.stack.environment import build_stack_variables
 
-        # From here on this process, and what it reads again, sees the private server like any other.
+        # From here on this process, and what it reads again, sees the private server like any
+        # other.
         os.environ.update(build_stack_variables(ensure_server()))
     watched = Watched(load_settings)
     present = watched.settings
@@ -57,7 +62,8 @@ def find_process_settings() -> ProcessSettings:
 def celery_url(url: str) -> str:
     """Spell a URL as Celery and kombu want it.
 
-    A unix socket is `redis+socket://` there, its database `virtual_host`; `rediss://` must say that certificates are checked.
+    A unix socket is `redis+socket://` there, its database `virtual_host`; `rediss://` must say that
+    certificates are checked.
     """
     if url.startswith("rediss://") and "ssl_cert_reqs" not in url:
         return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"

@@ -1,4 +1,6 @@
-"""`usher up` finds out when its processes are of use: the worker says so in the ledger, Flower's port answers."""
+"""`usher up` finds out when its processes are of use: the worker says so in the ledger, Flower's
+port answers.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _POLL_S = 0.1
 
 
 async def wait_for_worker(redis_url: str, prefix: str, find_pid: Callable[[], int | None]) -> None:
-    """Return once the worker with that process id consumes. Has no end of its own: the caller bounds it."""
+    """Return once the worker with that process id consumes. Has no end of its own: the caller
+    bounds it.
+    """
     client = open_client(redis_url)
     known: Any = client
     try:

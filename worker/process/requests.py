@@ -1,8 +1,10 @@
-"""Nothing of a message's arguments reaches logs, events, Flower or `celery inspect`, whoever sent it.
+"""Nothing of a message's arguments reaches logs, events, Flower or `celery inspect`, whoever sent
+it.
 
-A producer's Celery describes the arguments in the message's headers (`argsrepr`, `kwargsrepr`), which worker, events and Flower repeat:
-addresses among them. They are blanked when the message arrives; usher's own messages describe themselves without any address. The
-message itself is acknowledged, and so leaves the broker, as soon as the ledger has its rows.
+A producer's Celery describes the arguments in the message's headers (`argsrepr`, `kwargsrepr`),
+which worker, events and Flower repeat: addresses among them. They are blanked when the message
+arrives; usher's own messages describe themselves without any address. The message itself is
+acknowledged, and so leaves the broker, as soon as the ledger has its rows.
 """
 
 from __future__ import annotations
@@ -18,16 +20,21 @@ from celery.worker.request import Request
 from worker.errors import UsherError
 from worker.queues import OWN
 
-# At DEBUG it prints each task's arguments as they are (celery/concurrency/base.py); nothing else comes from it.
+# At DEBUG it prints each task's arguments as they are (celery/concurrency/base.py); nothing else
+# comes from it.
 logging.getLogger("celery.pool").setLevel(logging.INFO)
 
 
 class TaskFailed(UsherError):
-    """A task ended in an error that usher does not know; it stands for that error, without its text."""
+    """A task ended in an error that usher does not know; it stands for that error, without its
+    text.
+    """
 
 
 class PrivateRequest(Request):
-    """A message as the worker sees it, its description blanked unless it is one of the dispatcher's."""
+    """A message as the worker sees it, its description blanked unless it is one of the
+    dispatcher's.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,7 +45,9 @@ class PrivateRequest(Request):
         _requests[self.id] = self
 
     def info(self, safe: bool = True) -> dict[str, Any]:
-        """Describe it for `celery inspect` and Flower: never with the arguments themselves, whatever `safe` asks for."""
+        """Describe it for `celery inspect` and Flower: never with the arguments themselves,
+        whatever `safe` asks for.
+        """
         return dict(super().info(safe=True))
 
 
@@ -46,7 +55,8 @@ _requests: WeakValueDictionary[str, PrivateRequest] = WeakValueDictionary()
 
 
 def acknowledge(task_id: str) -> None:
-    """Acknowledge the message of a running task before the task ends: the ledger has its rows, the broker need not keep them.
+    """Acknowledge the message of a running task before the task ends: the ledger has its rows, the
+    broker need not keep them.
 
     From the task's thread, which is where Celery acknowledges too.
     """
@@ -61,7 +71,9 @@ class PrivateTask(Task):
     Request = "worker.process.requests:PrivateRequest"
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Run it. In a worker past Celery's own `__call__`, which ends in an exception where a producer names an argument `self`."""
+        """Run it. In a worker past Celery's own `__call__`, which ends in an exception where a
+        producer names an argument `self`.
+        """
         request = self.request_stack.top
         if request is None or request.called_directly:
             return super().__call__(*args, **kwargs)

@@ -1,7 +1,8 @@
-"""One bridge leads from Celery's threads to the event loop: a loop in a thread of its own, opened at first use, closed in reverse.
+"""One bridge leads from Celery's threads to the event loop: a loop in a thread of its own, opened
+at first use, closed in reverse.
 
-Everything a worker does happens in this one loop; a Celery thread only waits in `run`. So a seat costs a thread that sleeps, and
-one session, one token source and one ledger serve them all.
+Everything a worker does happens in this one loop; a Celery thread only waits in `run`. So a seat
+costs a thread that sleeps, and one session, one token source and one ledger serve them all.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class Runtime:
         return self._parts
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine in the loop and wait for it. Left by an exception (a shutdown), it is cancelled first.
+        """Run a coroutine in the loop and wait for it. Left by an exception (a shutdown), it is
+        cancelled first.
 
         Otherwise the abandoned coroutine would go on inside the next task.
         """
@@ -102,7 +104,9 @@ class Runtime:
         self._dispatcher = self.run(start())
 
     def begin_to_stop(self) -> None:
-        """Let each chunk end after the batch in flight, and offer no others. From any thread, a signal's handler too."""
+        """Let each chunk end after the batch in flight, and offer no others. From any thread, a
+        signal's handler too.
+        """
         self.stopping = True
         if (dispatcher := self._dispatcher) is not None:
             dispatcher.leave()
@@ -114,7 +118,9 @@ class Runtime:
             self.run(dispatcher.stop())
 
     def answers(self, within_s: float) -> bool:
-        """Whether the loop turns; one that was not needed yet is no sign of trouble. From any thread but the loop's."""
+        """Whether the loop turns; one that was not needed yet is no sign of trouble. From any
+        thread but the loop's.
+        """
         loop = self._loop
         if loop is None:
             return True
@@ -128,7 +134,9 @@ class Runtime:
         return True
 
     async def next_of(self, job: str) -> Ticket | None:
-        """Return the next offer of a job, if this process's dispatcher makes one now. In the loop."""
+        """Return the next offer of a job, if this process's dispatcher makes one now. In the
+        loop.
+        """
         dispatcher = self._dispatcher
         return await dispatcher.next_of(job) if dispatcher is not None and not self.stopping else None
 
@@ -208,4 +216,6 @@ class Runtime:
 
 
 runtime = Runtime()
-"""This process's. A module-level value because Celery's tasks find it by import; opened by the first task or by the bootstep."""
+"""This process's. A module-level value because Celery's tasks find it by import; opened by the
+first task or by the bootstep.
+"""

@@ -2,7 +2,8 @@
 
 Such trouble is throttling without a usable Retry-After, or a network that is down.
 
-One counter a connection and kind, in this process only: what other processes must know is in the ledger (closed buckets, gates).
+One counter a connection and kind, in this process only: what other processes must know is in the
+ledger (closed buckets, gates).
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from collections.abc import Callable
 _FIRST_S = 1.0
 _MOST_S = 60.0
 _TINY_S = 1.0
-"""Directory 429s are known to say `Retry-After: 1` whatever the truth; that much or less is only believed the first time."""
+"""Directory 429s are known to say `Retry-After: 1` whatever the truth; that much or less is only
+believed the first time.
+"""
 
 
 class Backoff:
     """A back-off doubles the wait of each name, with jitter, and forgets it at the first success.
 
-    Many chunks of one connection meet the same trouble at once: what fails before a wait is over belongs to the failure it began with.
+    Many chunks of one connection meet the same trouble at once: what fails before a wait is over
+    belongs to the failure it began with.
     """
 
     def __init__(
@@ -33,7 +37,9 @@ class Backoff:
         self._failures: dict[str, tuple[int, float]] = {}  # how many in a row, and when the last one's wait is over
 
     def failed(self, name: str, retry_after_s: float | None = None, *, began_s_ago: float = 0.0) -> float:
-        """Count a failure of what began so long ago; return the seconds to wait. The other side's own word wins, where it is credible."""
+        """Count a failure of what began so long ago; return the seconds to wait. The other side's
+        own word wins, where it is credible.
+        """
         failures, over_at = self._failures.get(name, (0, 0.0))
         left_s = over_at - self._now()
         if failures and left_s + began_s_ago > 0:

@@ -1,6 +1,8 @@
-"""A chunk that is leased is worked on: look who is there, then token, begin, send, record, batch after batch.
+"""A chunk that is leased is worked on: look who is there, then token, begin, send, record, batch
+after batch.
 
-What happened to each row is written before anything else is asked for; what it means for the connection comes next (`reactions`).
+What happened to each row is written before anything else is asked for; what it means for the
+connection comes next (`reactions`).
 """
 
 from __future__ import annotations
@@ -38,9 +40,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MARK_MAX_AGE_S = 5.0
-"""A mark older than this is not acted on: the write leaves at once or not at all, so that `settle_s` can count from the mark."""
+"""A mark older than this is not acted on: the write leaves at once or not at all, so that
+`settle_s` can count from the mark.
+"""
 FIRST_LOOK_S = 5.0
-"""Rows in doubt are first looked up this soon, for most will be there; their absence counts only after `settle_s`."""
+"""Rows in doubt are first looked up this soon, for most will be there; their absence counts only
+after `settle_s`.
+"""
 _RECORD_FOR_S = 600.0  # how long outcomes are carried about while Redis is away: they are known here and nowhere else
 _BUSY_S = 2.0  # until a row whose guest is on the wire for another job is tried again: the answer is mostly there then
 _BLOCKED_DOMAINS = 10_000  # remembered in one process at most
@@ -56,7 +62,9 @@ class _How(TypedDict):
 
 
 class BlockedDomains:
-    """A process remembers the domains that a job's tenant refuses as a whole: the rest of their rows is not tried."""
+    """A process remembers the domains that a job's tenant refuses as a whole: the rest of their
+    rows is not tried.
+    """
 
     def __init__(self) -> None:
         self._verdicts: dict[tuple[str, str], Verdict] = {}
@@ -77,7 +85,9 @@ class BlockedDomains:
 
 
 class ChunkRun:
-    """A run works on one lease. `tally` counts what became of the lease's rows, for Flower and the log."""
+    """A run works on one lease. `tally` counts what became of the lease's rows, for Flower and the
+    log.
+    """
 
     def __init__(
         self,
@@ -161,7 +171,9 @@ class ChunkRun:
                 return stop
 
     async def _find_place(self) -> IndexPlace | None:
-        """Return where the guests stand in the index, which keeps two jobs from doing to one what must not be done twice."""
+        """Return where the guests stand in the index, which keeps two jobs from doing to one what
+        must not be done twice.
+        """
         if self._operation.repeatable:
             return None
         emails = {i: self._lease.rows[i]["email"] for i in self._lease.pending()}
@@ -179,7 +191,9 @@ class ChunkRun:
         return looked.stop
 
     async def _end_invited_before(self, grant: Grant) -> None:
-        """Take note of the rows that `begin_batch` let pass: those invited lately end, those on the wire elsewhere wait."""
+        """Take note of the rows that `begin_batch` let pass: those invited lately end, those on the
+        wire elsewhere wait.
+        """
         self._aside.update(dict.fromkeys(grant.blocked, Stop(Rest.GUEST, _BUSY_S)))
         if grant.known:
             now_ms = self._services.clocks.redis_ms()
@@ -215,7 +229,9 @@ class ChunkRun:
         return None
 
     async def _send(self, grant: Grant, token: AccessToken, marked_s: float) -> Consequences:
-        """Send the granted rows at once and record what came back, whatever came back. `marked_s`: on the loop's clock."""
+        """Send the granted rows at once and record what came back, whatever came back. `marked_s`:
+        on the loop's clock.
+        """
         services, connection, loop = self._services, self._connection, asyncio.get_running_loop()
         begun = services.begun.add(connection.client_key, len(grant.rows))
         may_read = self._look_ups.may_read(connection, token)
@@ -254,7 +270,9 @@ class ChunkRun:
     async def _exchange(
         self, requests: list[GraphRequest], token: AccessToken, marked_s: float, *, may_read: bool
     ) -> Exchange:
-        """Send the granted rows' requests, unless the lease was lost or the mark has grown old, and return what came back."""
+        """Send the granted rows' requests, unless the lease was lost or the mark has grown old, and
+        return what came back.
+        """
         services, lease, connection, loop = self._services, self._lease, self._connection, asyncio.get_running_loop()
 
         def may_leave() -> bool:
@@ -264,8 +282,8 @@ class ChunkRun:
             "priority": "high" if lease.ticket.lane is Lane.NOW else "low",
             "deadline_s": services.settings().graph.timeout_s,
             "before_send": may_leave,
-            # What is throttled is the quota's business, which would not hear of a 429 that was repeated here. A 503 with Retry-After is
-            # taken at its word where nobody could look.
+            # What is throttled is the quota's business, which would not hear of a 429 that was
+            # repeated here. A 503 with Retry-After is taken at its word where nobody could look.
             "retry": UNSENT_ONLY if may_read else WHERE_BLIND,
         }
         if len(requests) == 1:
@@ -275,7 +293,9 @@ class ChunkRun:
     def _judge(
         self, grant: Grant, answer_of: Mapping[int, GraphAnswer], client_request_id: str, *, may_read: bool
     ) -> tuple[list[tuple[str, Verdict]], list[Outcome]]:
-        """Say of each granted row what its answer means, beside its folded address, and what is kept of it."""
+        """Say of each granted row what its answer means, beside its folded address, and what is
+        kept of it.
+        """
         lease, connection = self._lease, self._connection
         now_ms = self._services.clocks.redis_ms()
         look_after_s = min(FIRST_LOOK_S, self._services.ledger.settle_s / 4)

@@ -1,6 +1,8 @@
-"""Whoever can see when a credential ends notes it in the ledger, so that `usher metrics` can tell without a secret.
+"""Whoever can see when a credential ends notes it in the ledger, so that `usher metrics` can tell
+without a secret.
 
-A worker sees its certificates. When a client secret ends only Entra knows (`usher connections check` asks it where the app may).
+A worker sees its certificates. When a client secret ends only Entra knows (`usher connections
+check` asks it where the app may).
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The dispatcher, a small loop of each worker, turns what is due in the ledger into messages, never more than seats are free.
+"""The dispatcher, a small loop of each worker, turns what is due in the ledger into messages, never
+more than seats are free.
 
-It ticks on its own timer, whenever a task ends, and when the ledger says that something becomes due. It lives on the worker's event
-loop rather than on Celery's timer, so that a slow Redis or broker never stalls the consumer; publishing, which blocks, has a thread.
+It ticks on its own timer, whenever a task ends, and when the ledger says that something becomes
+due. It lives on the worker's event loop rather than on Celery's timer, so that a slow Redis or
+broker never stalls the consumer; publishing, which blocks, has a thread.
 https://docs.celeryq.dev/en/stable/userguide/extending.html
 """
 
@@ -27,7 +29,9 @@ from worker.store.client import OUTAGE, STOP_AT, read_memory, read_time_ms
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.5
-"""Ticks at least this often: what another process put into the ledger is seen this soon. 2 calls a second on an idle worker."""
+"""Ticks at least this often: what another process put into the ledger is seen this soon. 2 calls a
+second on an idle worker.
+"""
 _SOON_S = 0.005  # at most 200 ticks a second, whatever is due
 _AWAY_S = 1.0
 _TOO_NEW_S = 10.0
@@ -64,7 +68,9 @@ class Dispatcher:
         self._wake.set()
 
     async def next_of(self, job: str) -> Ticket | None:
-        """Return an offer of a job that the next tick makes, for a seat that has just ended a chunk of it; None: it has none for it."""
+        """Return an offer of a job that the next tick makes, for a seat that has just ended a chunk
+        of it; None: it has none for it.
+        """
         if self._task is None:
             return None
         self._wake.set()
@@ -73,7 +79,8 @@ class Dispatcher:
     def leave(self) -> None:
         """Offer for this worker's seats no more; ticking goes on. From any thread.
 
-        A worker that shuts down still consumes for up to a second: what its chunks give back is for others.
+        A worker that shuts down still consumes for up to a second: what its chunks give back is for
+        others.
         """
         self._seats = 0
         if (loop := self._loop) is not None:
@@ -125,13 +132,16 @@ class Dispatcher:
                     log.error("%s This worker leaves it alone until it is upgraded.", error)
                 wait_s = _TOO_NEW_S
             except Exception:
-                # What goes wrong in one tick (a broker that is down) must not end all of them; unclaimed offers are made again.
+                # What goes wrong in one tick (a broker that is down) must not end all of them;
+                # unclaimed offers are made again.
                 log.exception("a tick failed; the next one follows")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait_s)
 
     async def _tick(self) -> tuple[Tick, list[Offer]]:
-        """Ask the ledger for what is due, and hand its offers to the seats that wait. Returns what it said, and the offers that are left."""
+        """Ask the ledger for what is due, and hand its offers to the seats that wait. Returns what
+        it said, and the offers that are left.
+        """
         waiting = self._handover.waiting()  # whoever comes during the tick may have freed its seat too late for it
         try:
             tick = await self._services.ledger.tick(self._worker, self._seats, most=0 if self._full else MOST_OFFERS)
@@ -164,12 +174,15 @@ class Dispatcher:
             )
 
     async def _look_for_room(self) -> None:
-        """Stop offering while Redis is nearly full: what is on the wire must still find room for its outcomes."""
+        """Stop offering while Redis is nearly full: what is on the wire must still find room for
+        its outcomes.
+        """
         memory = await read_memory(self._services.client)
         full = memory.is_beyond(STOP_AT)
         if full and not self._full:
             log.warning(
-                "Redis is nearly full (%d MB of %d MB): nothing more is sent until it has room; raise its maxmemory or delete old jobs",
+                "Redis is nearly full (%d MB of %d MB): nothing more is sent until it has room; raise its maxmemory or"
+                " delete old jobs",
                 memory.used >> 20,
                 memory.most >> 20,
             )

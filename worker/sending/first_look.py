@@ -1,7 +1,9 @@
-"""The directory is asked, before a chunk's first send, who is there: some rows need not be done, of others nobody can tell yet.
+"""The directory is asked, before a chunk's first send, who is there: some rows need not be done, of
+others nobody can tell yet.
 
-Of whom nobody can tell for now, nobody is sent: those rows are set aside, or, where that is all of them, the chunk
-stops. Where the app may not look, Graph itself says who is there, one row at a time, if the operation can do without.
+Of whom nobody can tell for now, nobody is sent: those rows are set aside, or, where that is all of
+them, the chunk stops. Where the app may not look, Graph itself says who is there, one row at a
+time, if the operation can do without.
 """
 
 from __future__ import annotations
@@ -24,12 +26,16 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 FRESH_S = 600.0
-"""A chunk looked up within this time is not looked up again when it comes back from waiting for tokens."""
+"""A chunk looked up within this time is not looked up again when it comes back from waiting for
+tokens.
+"""
 
 
 @dataclass(slots=True)
 class Looked:
-    """A look comes to rows that end, users that were found, rows to be set aside, or why the chunk stops."""
+    """A look comes to rows that end, users that were found, rows to be set aside, or why the chunk
+    stops.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
     users: dict[int, DirectoryUser] = field(default_factory=dict)
@@ -50,7 +56,9 @@ class FirstLook:
         self._look_ups = look_ups
 
     async def look(self, index: IndexPlace | None) -> Looked:
-        """Look the chunk up, where that is wanted. `index`: where its guests stand in the index of guests."""
+        """Look the chunk up, where that is wanted. `index`: where its guests stand in the index of
+        guests.
+        """
         lease, channel, services = self._lease, self._channel, self._services
         wanted = channel.operation.look(channel.connection, lease.options, suspect=lease.suspect)
         now_ms = services.clocks.redis_ms()
@@ -86,7 +94,8 @@ class FirstLook:
         looked_at_ms: int,
         index: IndexPlace | None,
     ) -> list[Outcome]:
-        """End the rows of guests invited lately; not of those who are not in the directory any more, which the index forgets.
+        """End the rows of guests invited lately; not of those who are not in the directory any
+        more, which the index forgets.
 
         Of whom nobody can tell, the index has the word (`begin_batch`).
         """
@@ -109,7 +118,9 @@ class FirstLook:
     async def _judge_seen(
         self, addresses: Mapping[int, str], users: Mapping[int, DirectoryUser], found: Found, now_ms: int
     ) -> list[Outcome]:
-        """Return how the rows end that need not, or cannot, be done as their guests stand in the directory."""
+        """Return how the rows end that need not, or cannot, be done as their guests stand in the
+        directory.
+        """
         lease, first = self._lease, await self._first_attempts(now_ms)
         judged = (
             self._channel.operation.judge_seen(i, lease.rows[i], users.get(i), now_ms, lease.options, first.get(i))
@@ -132,7 +143,8 @@ class FirstLook:
 _MAY_NOT_LOOK = Verdict(
     Kind.HOLD,
     "may_not_read",
-    "The application may not read users, so it cannot find those that this is about: a tenant administrator must grant the application "
-    "permission User.Read.All and give admin consent. Just granted, it takes a few minutes; usher goes on by itself.",
+    "The application may not read users, so it cannot find those that this is about: a tenant administrator must grant"
+    " the application permission User.Read.All and give admin consent. Just granted, it takes a few minutes; usher goes"
+    " on by itself.",
     hold=HoldKind.PERMISSION,
 )

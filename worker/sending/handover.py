@@ -1,7 +1,9 @@
-"""A seat that has just ended a chunk is handed the next offer of the same job, instead of being sent a message.
+"""A seat that has just ended a chunk is handed the next offer of the same job, instead of being
+sent a message.
 
-Celery's way from an offer to the task that runs it costs a worker as much as a batch. A seat that ended a chunk cleanly therefore waits
-for its dispatcher's next tick, a few milliseconds; which offers are made, and to whom, is decided by the tick alone.
+Celery's way from an offer to the task that runs it costs a worker as much as a batch. A seat that
+ended a chunk cleanly therefore waits for its dispatcher's next tick, a few milliseconds; which
+offers are made, and to whom, is decided by the tick alone.
 """
 
 from __future__ import annotations
@@ -16,13 +18,17 @@ Offer = tuple[Ticket, int]
 
 
 class Handover:
-    """A handover knows the seats of one process that wait for another chunk of their job. For the loop's own thread."""
+    """A handover knows the seats of one process that wait for another chunk of their job. For the
+    loop's own thread.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[asyncio.Future[Ticket | None]]] = {}
 
     async def wait(self, job: str) -> Ticket | None:
-        """Wait until the tick that follows; returns its offer of this job, None if it has none for this seat."""
+        """Wait until the tick that follows; returns its offer of this job, None if it has none for
+        this seat.
+        """
         seat: asyncio.Future[Ticket | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(job, deque()).append(seat)
         return await seat

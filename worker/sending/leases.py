@@ -1,7 +1,9 @@
-"""A process renews the leases that it holds together, while it lives. A worker that stops renewing is taken for dead.
+"""A process renews the leases that it holds together, while it lives. A worker that stops renewing
+is taken for dead.
 
-`begin_batch` asks Redis, not this module, whether a lease still holds; knowing it here early only saves a round trip, and keeps a
-batch from leaving when its lease was lost between the mark and the wire.
+`begin_batch` asks Redis, not this module, whether a lease still holds; knowing it here early only
+saves a round trip, and keeps a batch from leaving when its lease was lost between the mark and the
+wire.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ log = logging.getLogger(__name__)
 
 
 MOST_S = 300.0
-"""Longer than this no lease is renewed: a chunk is given back well before, so one that was not hangs (`runner.LEASE_MAX_S`)."""
+"""Longer than this no lease is renewed: a chunk is given back well before, so one that was not
+hangs (`runner.LEASE_MAX_S`).
+"""
 
 
 class Leases:
@@ -34,7 +38,8 @@ class Leases:
         """Keep a lease renewed from now on."""
         self._held[lease] = asyncio.get_running_loop().time() + MOST_S
         if self._task is None:
-            # In a context of its own: its lines are not about the chunk that happened to be the first.
+            # In a context of its own: its lines are not about the chunk that happened to be the
+            # first.
             self._task = asyncio.create_task(self._renew_for_ever(), name="usher-leases", context=Context())
 
     def remove(self, lease: Lease) -> None:

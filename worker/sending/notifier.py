@@ -1,8 +1,10 @@
-"""The notifier tells of jobs that name somebody: at least once when a job is held, and when the job has ended.
+"""The notifier tells of jobs that name somebody: at least once when a job is held, and when the job
+has ended.
 
-What is to be told is kept in the ledger before it is told and leaves it when the other side has taken it (`notices`), so a worker that
-is killed, or a receiver that is away, delays it. Every worker looks; one at a time has a job. An event's id is always the same, by which
-a receiver knows one that came twice. Nothing told holds an address.
+What is to be told is kept in the ledger before it is told and leaves it when the other side has
+taken it (`notices`), so a worker that is killed, or a receiver that is away, delays it. Every
+worker looks; one at a time has a job. An event's id is always the same, by which a receiver knows
+one that came twice. Nothing told holds an address.
 """
 
 from __future__ import annotations
@@ -127,7 +129,9 @@ _GONE = "it answers 410"
 
 
 async def _post(url: str, content: bytes, headers: dict[str, str], hosts: Collection[str] | None) -> str:
-    """Post. `hosts`: where only public addresses, and those that it lists, may be called; None where any may."""
+    """Post. `hosts`: where only public addresses, and those that it lists, may be called; None
+    where any may.
+    """
     try:
         context = await asyncio.to_thread(tls.build_context)
         timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
@@ -156,7 +160,9 @@ async def _post(url: str, content: bytes, headers: dict[str, str], hosts: Collec
 
 
 def next_event(view: JobView, told: str, now_ms: int) -> tuple[dict[str, Any] | None, str]:
-    """Return what is to be told of a job as it stands, and the mark of it; None where that was told, or nothing is. Pure."""
+    """Return what is to be told of a job as it stands, and the mark of it; None where that was
+    told, or nothing is. Pure.
+    """
     if view.ended:
         mark, kind = "ended", "job.ended"
     elif view.state is JobState.HELD:
@@ -181,7 +187,9 @@ def next_event(view: JobView, told: str, now_ms: int) -> tuple[dict[str, Any] | 
 
 
 def sign(content: bytes, secrets: Sequence[str], at_s: int) -> str:
-    """Return `t=UNIX,v1=HEX`: HMAC-SHA256 over `UNIX.BODY`, one `v1` for each secret while one is rolled over. Pure."""
+    """Return `t=UNIX,v1=HEX`: HMAC-SHA256 over `UNIX.BODY`, one `v1` for each secret while one is
+    rolled over. Pure.
+    """
     signed = b"%d." % at_s + content
     parts = [f"v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}" for secret in secrets]
     return ",".join([f"t={at_s}", *parts])

@@ -19,8 +19,8 @@ class Publisher:
     def send_offers(self, offers: Sequence[tuple[Ticket, int]]) -> None:
         """Send one message an offer, given as (ticket, chunks of its job).
 
-        Each describes itself for Flower: job, chunk n of m, connection; never a row. Blocks, and raises whatever the
-        broker's client raises.
+        Each describes itself for Flower: job, chunk n of m, connection; never a row. Blocks, and
+        raises whatever the broker's client raises.
         """
         with self._app.producer_or_acquire() as producer:
             for ticket, chunks in offers:

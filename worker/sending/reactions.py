@@ -1,4 +1,5 @@
-"""Trouble has consequences for a connection: throttled, held, open again. Rows are not touched here; they wait in the ledger.
+"""Trouble has consequences for a connection: throttled, held, open again. Rows are not touched
+here; they wait in the ledger.
 
 Each answers with why the chunk stops, and when it is to be offered again.
 """
@@ -37,8 +38,8 @@ _ANEW_S = 0.5  # until a chunk whose token may be outdated is tried with a new o
 _NOBODY = "Who is in the tenant already cannot be looked up now, and nobody is invited unlooked."
 _SOME = "Of some rows nobody can tell now whether their guests are in the tenant already, so these rows wait."
 _REFUSED_AGAIN = (
-    "Microsoft Graph refuses the access token that Entra has just given; usher tries again, and whoever runs it checks the connection's "
-    "tenant id, its cloud and this machine's clock."
+    "Microsoft Graph refuses the access token that Entra has just given; usher tries again, and whoever runs it checks"
+    " the connection's tenant id, its cloud and this machine's clock."
 )
 _HELD_S = 1.0  # a held connection is not due before its gate says so, whatever its chunks say
 
@@ -58,7 +59,9 @@ class Reactions:
         self._outdated: set[tuple[str, str]] = set()  # connections and credentials that were complained of
 
     async def resolve(self, connection: Connection) -> Connection | Stop:
-        """Return a connection with its tenant's id, under which claims, memory and quota are kept. Where nobody can tell it, rows wait."""
+        """Return a connection with its tenant's id, under which claims, memory and quota are kept.
+        Where nobody can tell it, rows wait.
+        """
         try:
             return await self._services.resolved(connection.name)
         except TokenUnavailable as away:
@@ -82,13 +85,16 @@ class Reactions:
         return Stop(Rest.SIGN_IN, wait_s)
 
     def _other_works(self, connection: Connection, refused: TokenRefused) -> float:
-        """Say once that another worker signs in with another credential: the trouble is this process's own."""
+        """Say once that another worker signs in with another credential: the trouble is this
+        process's own.
+        """
         key = (connection.name, refused.fingerprint)
         if key not in self._outdated:
             self._outdated.add(key)
             log.error(
-                "connection %s: the credential that this worker has is refused, but another worker's was good within the last minute. "
-                "This one is older, or newer but wrong: whoever runs usher gives this worker the current one. Others go on. (%s)",
+                "connection %s: the credential that this worker has is refused, but another worker's was good within"
+                " the last minute. This one is older, or newer but wrong: whoever runs usher gives this worker the"
+                " current one. Others go on. (%s)",
                 connection.name,
                 refused,
             )
@@ -107,7 +113,8 @@ class Reactions:
         """Hold the channel, or its connection as a whole: Graph says that it cannot go on."""
         kind = HoldReason((verdict.hold or HoldKind.TENANT).value)
         if kind is HoldReason.PERMISSION and token:
-            # A token tells for its whole life of the permissions that there were when it was issued: the next try takes a new one.
+            # A token tells for its whole life of the permissions that there were when it was
+            # issued: the next try takes a new one.
             await self._services.tokens.invalidate(channel.connection, token)
             if (datetime.now(UTC) - token.issued_at).total_seconds() > _LATELY_S:
                 return Stop(Rest.GATE, _ANEW_S)
@@ -127,7 +134,9 @@ class Reactions:
         begun_since: int = 0,
         elapsed_s: float = 0.0,
     ) -> Stop:
-        """Close what a 429 for so many rows or requests speaks of, and learn from the 429. See `Spending.throttled`."""
+        """Close what a 429 for so many rows or requests speaks of, and learn from the 429. See
+        `Spending.throttled`.
+        """
         wait_s = self._throttling.failed(name, verdict.retry_after_s, began_s_ago=elapsed_s)
         wait_s, new = await self._services.ledger.spending.throttled(
             name,
@@ -148,14 +157,18 @@ class Reactions:
         return Stop(Rest.THROTTLED, wait_s)
 
     async def away(self, name: str, verdict: Verdict) -> Stop:
-        """Stay away: Graph refused before processing, could not be reached, or gave no usable answer."""
+        """Stay away: Graph refused before processing, could not be reached, or gave no usable
+        answer.
+        """
         wait_s = self._network.failed(name, verdict.retry_after_s)
         log.warning("connection %s: %s Next try in %.1f s.", name, verdict.message, wait_s, extra=_extra(verdict))
         await self._tell(name, verdict.message, wait_s, self._network)
         return Stop(Rest.AWAY, wait_s)
 
     async def cannot_look(self, name: str, found: Found) -> Stop:
-        """Let rows wait of which nobody can tell who is in the directory, all of a chunk or some, until somebody can."""
+        """Let rows wait of which nobody can tell who is in the directory, all of a chunk or some,
+        until somebody can.
+        """
         delay = found.delay
         assert delay
         if delay.stop.why is not Rest.LOOK_UP:  # whoever waits was told already
@@ -194,7 +207,9 @@ class Reactions:
             log.info("connection %s works again", name)
 
     async def refused_to_begin(self, channel: Channel, grant: Grant, lane: Lane) -> Stop | None:
-        """Return why a chunk stops of which `begin_batch` let no row go; None when `begin_batch` may be asked again."""
+        """Return why a chunk stops of which `begin_batch` let no row go; None when `begin_batch`
+        may be asked again.
+        """
         assert grant.why
         if grant.why is Rest.QUOTA and lane is Lane.BULK and grant.jobs <= 1:  # several take turns, batch by batch
             wait_s = await self.seat_wait.wait(channel.name, grant.wait_s)
@@ -208,8 +223,9 @@ class Reactions:
             await self._hold(channel.name, HoldReason.DAILY_LIMIT, why, try_s=min(grant.wait_s, _DAILY_LIMIT_S))
         elif grant.why is Rest.TENANT:
             why = (
-                "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a support case "
-                f"with Microsoft, and runs `usher connections reopen {channel.connection.name}` once it is lifted."
+                "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a"
+                f" support case with Microsoft, and runs `usher connections reopen {channel.connection.name}` once it"
+                " is lifted."
             )
             await self._hold(channel.connection.name, HoldReason.ABUSE, why)
         return Stop(grant.why, grant.wait_s)

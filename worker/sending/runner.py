@@ -1,6 +1,7 @@
 """The runner claims an offered chunk, works on it as long as it goes, and gives the rest back.
 
-A chunk that cannot go on (no token, gate closed, quota spent) is given back at once: a seat never waits.
+A chunk that cannot go on (no token, gate closed, quota spent) is given back at once: a seat never
+waits.
 """
 
 from __future__ import annotations
@@ -32,11 +33,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NextOf = Callable[[str], Awaitable[Ticket | None]]
-"""Gives a job's next offer to a seat that asks for one; None: there is none for it now (`dispatcher.Dispatcher.next_of`)."""
+"""Gives a job's next offer to a seat that asks for one; None: there is none for it now
+(`dispatcher.Dispatcher.next_of`).
+"""
 LEASE_MAX_S = 280.0
-"""A chunk is given back after this long, below the five minutes for which a lease may be renewed."""
+"""A chunk is given back after this long, below the five minutes for which a lease may be
+renewed.
+"""
 RUNS_FOR_S = 5.0
-"""So long a seat takes its job's next chunks without a message: Flower hears of a task when it ends, and a stop waits for none."""
+"""So long a seat takes its job's next chunks without a message: Flower hears of a task when it
+ends, and a stop waits for none.
+"""
 _BROKEN_S = 60.0  # a chunk that fails in a way nobody thought of is not tried, and logged, without pause
 _NOT_RUN = "this offer is void or was claimed before"
 _VOID = {"not_run": _NOT_RUN}
@@ -44,7 +51,9 @@ _UNKNOWN_CONNECTION_S = 10.0  # until a worker that knows it may have come
 
 
 class ChunkRunner:
-    """A runner runs chunks in one process. `stopping` is asked between batches: a warm shutdown ends after the batch in flight."""
+    """A runner runs chunks in one process. `stopping` is asked between batches: a warm shutdown
+    ends after the batch in flight.
+    """
 
     def __init__(
         self, services: Services, leases: Leases, reactions: Reactions, look_ups: LookUps, stopping: Callable[[], bool]
@@ -57,10 +66,11 @@ class ChunkRunner:
         self._blocked = BlockedDomains()
 
     async def run(self, ticket: Ticket, next_of: NextOf | None = None) -> dict[str, Any]:
-        """Claim an offered chunk and run it as far as it goes, then those of its job that `next_of` offers to this seat.
+        """Claim an offered chunk and run it as far as it goes, then those of its job that `next_of`
+        offers to this seat.
 
-        Returns their counts, for Flower; nothing about anybody. An offer that is void, or was claimed before, is a no-op: its message
-        came late, or twice.
+        Returns their counts, for Flower; nothing about anybody. An offer that is void, or was
+        claimed before, is a no-op: its message came late, or twice.
         """
         loop = asyncio.get_running_loop()
         until_s = loop.time() + RUNS_FOR_S

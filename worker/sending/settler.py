@@ -1,8 +1,11 @@
-"""The settler finds out of rows in doubt whether they were done: it asks the directory, where the app may read it, and sends nothing.
+"""The settler finds out of rows in doubt whether they were done: it asks the directory, where the
+app may read it, and sends nothing.
 
-Seen, and created at or after the row's first attempt (on Graph's clock): invited. Created before it: judged as before a first send
-(`invite_precheck.py`). Not seen, and `settle_s` past the last attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person is told.
-So it does where a guest of before was mailed again on purpose (`--resend`): that they are there says nothing then.
+Seen, and created at or after the row's first attempt (on Graph's clock): invited. Created before
+it: judged as before a first send (`invite_precheck.py`). Not seen, and `settle_s` past the last
+attempt: it is sent again. Where nobody may look, `on_doubt` decides; unless told otherwise a person
+is told. So it does where a guest of before was mailed again on purpose (`--resend`): that they are
+there says nothing then.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ _COME_IN_S = 0.5  # until the workers that are coming back are asked for again
 
 
 class Settler:
-    """A settler looks up the rows of one channel that are due; one process at a time does so (the ticket's lease)."""
+    """A settler looks up the rows of one channel that are due; one process at a time does so (the
+    ticket's lease).
+    """
 
     def __init__(self, services: Services, leases: Leases, look_ups: LookUps) -> None:
         self._services = services
@@ -65,7 +70,8 @@ class Settler:
                 return {"connection": ticket.connection}
             if doubtful:
                 await self._settle(channel, doubtful, counts)
-            # Not where anything went wrong: the rows would be due at once, again and again. The offer has set a later time.
+            # Not where anything went wrong: the rows would be due at once, again and again. The
+            # offer has set a later time.
             await ledger.doubts.end_look_up(ticket.connection)
         except TokenUnavailable as error:
             log.warning("connection %s: looking up rows in doubt waits (%s)", ticket.connection, error)

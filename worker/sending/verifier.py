@@ -1,8 +1,11 @@
-"""`usher jobs verify`: every row that is still to be sent is looked up, because the ledger may not know that it was sent already.
+"""`usher jobs verify`: every row that is still to be sent is looked up, because the ledger may not
+know that it was sent already.
 
-After a restore from backup everything is held (`worker/process/epochs.py`) until this has been done. Whoever is found ends: as invited, where the
-user was created after the backup's last moment, else as a guest of before. Who is absent stays pending. Where nobody may look, the
-connection stays held for a person, who knows what was sent. Nothing is sent from here, and it may be run at any time.
+After a restore from backup everything is held (`worker/process/epochs.py`) until this has been
+done. Whoever is found ends: as invited, where the user was created after the backup's last moment,
+else as a guest of before. Who is absent stays pending. Where nobody may look, the connection stays
+held for a person, who knows what was sent. Nothing is sent from here, and it may be run at any
+time.
 """
 
 from __future__ import annotations
@@ -42,7 +45,10 @@ NOT_ALLOWED = (
     "the app may not read users, so nobody can look (grant User.Read.All, or find out by hand who was invited)"
 )
 _LATER = "Microsoft Graph could not be asked now: say it again later"
-_RESENDS = "a job of it mails people again on purpose (--resend), and a directory does not show whether it has: pause or cancel that job"
+_RESENDS = (
+    "a job of it mails people again on purpose (--resend), and a directory does not show whether it has: pause or"
+    " cancel that job"
+)
 _UNKNOWN = "this usher does not know the connection, so it cannot look"
 
 
@@ -91,7 +97,9 @@ class _Chunk:
 
 
 async def verify(services: Services) -> Verification:
-    """Look up every open row of every job, then open what can be opened. Raises redis-py's outages."""
+    """Look up every open row of every job, then open what can be opened. Raises redis-py's
+    outages.
+    """
     client: Any = services.client
     keys = services.keys
     restored_from = await client.hget(keys.epoch(), "restored_from")
@@ -143,7 +151,9 @@ class _Run:
             return None
 
     async def look_whether_possible(self, name: str) -> None:
-        """Ask for nobody: a connection that may not read users cannot be vouched for, even without an open row."""
+        """Ask for nobody: a connection that may not read users cannot be vouched for, even without
+        an open row.
+        """
         verified, connection = self._of(name), await self._connection(name)
         if connection is None or verified.rows:
             if connection is None:
@@ -210,7 +220,9 @@ class _Run:
                 obstacles[NOT_ALLOWED if why_not is WhyNot.MAY_NOT else _LATER] += 1
 
     def _attempts(self, connection: Connection, chunk: _Chunk, pending: list[int], now_ms: int) -> dict[int, Attempt]:
-        """Of a restored ledger every row may have been sent since its last moment, and who was created since was: by us."""
+        """Of a restored ledger every row may have been sent since its last moment, and who was
+        created since was: by us.
+        """
         if self._restored_from_ms is None:
             return {}
         since_s = self._services.clocks.graph_time(connection.graph_url, self._restored_from_ms)
@@ -253,6 +265,7 @@ def _why(verified: Verified) -> str:
     """Return the sentence of a connection that stays held."""
     reasons = "; ".join(verified.obstacles)
     return (
-        f"The ledger was restored from a backup and rows of this connection may have been sent since, but {reasons}. "
-        f"`usher jobs verify` looks again; `usher connections reopen {verified.connection}` sends what is left, at the risk of mailing people twice."
+        f"The ledger was restored from a backup and rows of this connection may have been sent since, but {reasons}."
+        f" `usher jobs verify` looks again; `usher connections reopen {verified.connection}` sends what is left, at the"
+        " risk of mailing people twice."
     )

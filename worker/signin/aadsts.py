@@ -1,7 +1,8 @@
 """A failed sign-in is explained in a sentence that says what to do. Pure and total.
 
-Entra names the cause by an AADSTS code; the table holds those that a client credentials grant can meet. "Configuration"
-needs a person, "transient" passes. A code that is not in the table is judged by its OAuth error and HTTP status.
+Entra names the cause by an AADSTS code; the table holds those that a client credentials grant can
+meet. "Configuration" needs a person, "transient" passes. A code that is not in the table is judged
+by its OAuth error and HTTP status.
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 """
 
@@ -22,8 +23,9 @@ class SigninKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SigninTrouble:
-    """A failed sign-in: `code` is "AADSTS…" where Entra gave one, else the OAuth error or ours; `sentence` is for
-    people."""
+    """A failed sign-in: `code` is "AADSTS…" where Entra gave one, else the OAuth error or ours;
+    `sentence` is for people.
+    """
 
     kind: SigninKind
     code: str
@@ -40,40 +42,68 @@ _RENEW = (
 )
 _UNTIL = "usher tries again by itself."
 
-# {tenant}, {client} and {cloud} are the connection's own; each sentence says what happened, then who must do what.
+# {tenant}, {client} and {cloud} are the connection's own; each sentence says what happened, then
+# who must do what.
 _CONFIGURATION: dict[int, str] = {
-    7000215: "The client secret was refused. A usual slip: the secret's ID was pasted instead of its Value; check the connection's "
-    "client_secret.",
+    7000215: (
+        "The client secret was refused. A usual slip: the secret's ID was pasted instead of its Value; check the"
+        " connection's client_secret."
+    ),
     7000222: f"The client secret has expired. {_RENEW} A certificate lasts longer.",
     7000216: "Entra got no usable credential: give the connection a client_secret or a certificate.",
     7000218: "Entra got no credential: give the connection a client_secret or a certificate.",
-    700016: "There is no application {client} in tenant {tenant}: check client_id and tenant_id, or have an administrator of that "
-    "tenant give admin consent to the application.",
+    700016: (
+        "There is no application {client} in tenant {tenant}: check client_id and tenant_id, or have an administrator"
+        " of that tenant give admin consent to the application."
+    ),
     90002: "There is no tenant {tenant} in cloud {cloud}: check the connection's tenant_id and cloud.",
     90038: "Tenant {tenant} lives in another national cloud than {cloud}: set the connection's cloud.",
     900382: "Tenant {tenant} lives in another national cloud than {cloud}: set the connection's cloud.",
     900432: "Tenant {tenant} lives in another national cloud than {cloud}: set the connection's cloud.",
     900023: "{tenant} is neither a tenant id nor a domain name: check the connection's tenant_id.",
     7000112: "The application {client} is disabled in tenant {tenant}: an administrator of that tenant must enable it.",
-    70001: "The application {client} is not known or disabled in tenant {tenant}: check client_id, or have an administrator enable it.",
-    700027: "The certificate does not match one that is registered for the application: upload this certificate (Certificates & "
-    "secrets), and check this machine's clock.",
+    70001: (
+        "The application {client} is not known or disabled in tenant {tenant}: check client_id, or have an"
+        " administrator enable it."
+    ),
+    700027: (
+        "The certificate does not match one that is registered for the application: upload this certificate"
+        " (Certificates & secrets), and check this machine's clock."
+    ),
     700030: "The certificate's subject is not allowed for the application: use a certificate that is registered there.",
     700024: "The sign-in assertion is outside its time: check this machine's clock.",
-    50012: "The certificate's signature was refused: upload this certificate to the application, and check this machine's clock.",
+    50012: (
+        "The certificate's signature was refused: upload this certificate to the application, and check this machine's"
+        " clock."
+    ),
     50194: "The application does not work with “common”: set tenant_id to the id of the tenant.",
     9001023: "The sign-in does not work with “common”: set tenant_id to the id of the tenant.",
-    53003: "A Conditional Access policy blocks the application: an administrator of {tenant} must exempt it (policies for workload "
-    "identities, locations).",
+    53003: (
+        "A Conditional Access policy blocks the application: an administrator of {tenant} must exempt it (policies for"
+        " workload identities, locations)."
+    ),
     530032: "A security policy of {tenant} blocks the application: an administrator of that tenant must exempt it.",
-    70011: "The scope was refused: usher asks for the Graph of cloud {cloud}; check the connection's cloud and graph_url.",
-    650057: "The application has not asked for Microsoft Graph: add the application permission User.Invite.All and give admin consent.",
-    650056: "The application has no permission that was consented to: add User.Invite.All and have an administrator give admin consent.",
+    70011: (
+        "The scope was refused: usher asks for the Graph of cloud {cloud}; check the connection's cloud and graph_url."
+    ),
+    650057: (
+        "The application has not asked for Microsoft Graph: add the application permission User.Invite.All and give"
+        " admin consent."
+    ),
+    650056: (
+        "The application has no permission that was consented to: add User.Invite.All and have an administrator give"
+        " admin consent."
+    ),
     65001: "Nobody consented to the application in {tenant}: an administrator of that tenant must give admin consent.",
     500011: "Microsoft Graph is not known in tenant {tenant}: check the connection's cloud and graph_url.",
-    500014: "Microsoft Graph is disabled in tenant {tenant}: an administrator of that tenant must enable its service principal.",
-    50196: "Entra saw too many identical sign-ins from here (a client loop). That is a fault of usher: please report it, and stop "
-    "other programs that sign in with the same application.",
+    500014: (
+        "Microsoft Graph is disabled in tenant {tenant}: an administrator of that tenant must enable its service"
+        " principal."
+    ),
+    50196: (
+        "Entra saw too many identical sign-ins from here (a client loop). That is a fault of usher: please report it,"
+        " and stop other programs that sign in with the same application."
+    ),
     50034: "The account does not exist in tenant {tenant}: check tenant_id and client_id.",
     50059: "Entra could not tell the tenant: check the connection's tenant_id.",
 }
@@ -101,8 +131,9 @@ _DETAIL_LIMIT = 300
 def explain_signin(status: int, body: Any, *, tenant: str = "", client: str = "", cloud: str = "") -> SigninTrouble:
     """Return why a sign-in failed.
 
-    `body` is what the token endpoint (or MSAL) answered: a dict with `error`, `error_description` and `error_codes`, or
-    anything else; `status` its HTTP status, 0 where it is not known. The other three fill the sentences. Never raises.
+    `body` is what the token endpoint (or MSAL) answered: a dict with `error`, `error_description`
+    and `error_codes`, or anything else; `status` its HTTP status, 0 where it is not known. The
+    other three fill the sentences. Never raises.
     """
     answer = body if isinstance(body, dict) else {}
     names = {
@@ -127,22 +158,23 @@ def explain_signin(status: int, body: Any, *, tenant: str = "", client: str = ""
         return SigninTrouble(
             SigninKind.CONFIGURATION,
             code_text,
-            f"Entra refused the sign-in with {code_text}: {detail or 'it gave no reason.'} Check the connection's tenant_id, client_id "
-            "and credential.",
+            f"Entra refused the sign-in with {code_text}: {detail or 'it gave no reason.'} Check the connection's"
+            " tenant_id, client_id and credential.",
         )
     if 200 <= status < 300:
-        # A login page of a network in between, or half an answer: nothing that a change of the connection would cure
-        # for sure.
+        # A login page of a network in between, or half an answer: nothing that a change of the
+        # connection would cure for sure.
         return SigninTrouble(
             SigninKind.TRANSIENT,
             code_text,
-            "Something other than Entra's sign-in service answered; check the proxy and the connection's authority. usher tries again.",
+            "Something other than Entra's sign-in service answered; check the proxy and the connection's authority."
+            " usher tries again.",
         )
     return SigninTrouble(
         SigninKind.CONFIGURATION,
         code_text,
-        f"The sign-in address answered with status {status} and no reason: check the connection's cloud, authority and tenant_id, and "
-        "the proxy in between.",
+        f"The sign-in address answered with status {status} and no reason: check the connection's cloud, authority and"
+        " tenant_id, and the proxy in between.",
     )
 
 

@@ -1,6 +1,8 @@
-"""A connection signs in with credentials, and gets a token. Secrets are read where they are used, each time anew.
+"""A connection signs in with credentials, and gets a token. Secrets are read where they are used,
+each time anew.
 
-A rotated secret or certificate file counts from the next sign-in: nothing is kept beyond its fingerprint.
+A rotated secret or certificate file counts from the next sign-in: nothing is kept beyond its
+fingerprint.
 """
 
 from __future__ import annotations
@@ -22,11 +24,14 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate as X509Certificate
 
 REFRESH_AHEAD_S = 300.0
-"""A new token is fetched this long before the old one ends, or at a fifth of its life for short-lived ones."""
+"""A new token is fetched this long before the old one ends, or at a fifth of its life for
+short-lived ones.
+"""
 
 LAST_USE_S = 30.0
-"""A token that ends within this (or a twentieth of its life) is not handed out: a request takes up to 25 s to be looked
-at."""
+"""A token that ends within this (or a twentieth of its life) is not handed out: a request takes up
+to 25 s to be looked at.
+"""
 
 
 class SigninTarget(Protocol):
@@ -68,7 +73,8 @@ class SigninTarget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token. `roles` are what the token claims to allow, a hint only; None where it cannot be read.
+    """An access token. `roles` are what the token claims to allow, a hint only; None where it
+    cannot be read.
 
     `fingerprint` names the credential that bought it.
     """
@@ -137,10 +143,11 @@ class _Certificate:
 
 
 def load_credentials(connection: SigninTarget) -> list[Credential]:
-    """Return the connection's credentials in the order in which they are tried. Blocking: reads files.
+    """Return the connection's credentials in the order in which they are tried. Blocking: reads
+    files.
 
-    One that cannot be read is passed over while another can. Raises `TokenRefused` (code `credential_unreadable`) when
-    none can.
+    One that cannot be read is passed over while another can. Raises `TokenRefused` (code
+    `credential_unreadable`) when none can.
     """
     credentials: list[Credential] = []
     faults: list[str] = []
@@ -187,16 +194,19 @@ def _fingerprint(label: str, material: bytes) -> str:
 
 
 def _load_certificate(reference: Reference, password_reference: Reference | None) -> _Certificate:
-    """Return key and certificate of a PEM with both, or of a PFX (in a variable: as base64). Raises `ConfigError`."""
+    """Return key and certificate of a PEM with both, or of a PFX (in a variable: as base64). Raises
+    `ConfigError`.
+    """
     content = reference.resolve_bytes()
     password = None if password_reference is None else password_reference.resolve().reveal().encode()
     try:
         key, certificates = _parse_pem(content, password) if b"-----BEGIN" in content else _parse_pfx(content, password)
     except (ValueError, TypeError):
-        # The parsers' own texts differ by version and say little; which of the two it was cannot be told from them.
+        # The parsers' own texts differ by version and say little; which of the two it was cannot be
+        # told from them.
         raise ConfigError(
-            f"The certificate {reference} cannot be read: it must be a PEM file with certificate and private key, or a PFX file, and "
-            "certificate_password must fit."
+            f"The certificate {reference} cannot be read: it must be a PEM file with certificate and private key, or a"
+            " PFX file, and certificate_password must fit."
         ) from None
     return _match(reference, key, certificates)
 

@@ -1,7 +1,9 @@
-"""MSAL signs one client in with one credential: whatever MSAL, requests and json raise ends here, as a token or a sentence.
+"""MSAL signs one client in with one credential: whatever MSAL, requests and json raise ends here,
+as a token or a sentence.
 
-MSAL is used for its protocol and not for its caches: it serves a refusal from memory for a minute, so that a rotated secret would look
-refused, and hands out an old token until five minutes before its end.
+MSAL is used for its protocol and not for its caches: it serves a refusal from memory for a minute,
+so that a rotated secret would look refused, and hands out an old token until five minutes before
+its end.
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 """
 
@@ -35,7 +37,9 @@ class _Garbled(Exception):
 
 
 class _Wire:
-    """MSAL's way out: a session that remembers its last answer, which MSAL's exceptions leave out."""
+    """MSAL's way out: a session that remembers its last answer, which MSAL's exceptions leave
+    out.
+    """
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -83,14 +87,16 @@ class Application:
         self._one_thread = threading.Lock()  # a cancelled task's thread may still be in here when the next one comes
 
     def ask(self, connection: SigninTarget, authority: str, now: Callable[[], float]) -> AccessToken:
-        """Ask Entra for a token. Blocking. Raises `TokenRefused` (`CredentialRefused`) or `TokenUnavailable`, nothing
-        else."""
+        """Ask Entra for a token. Blocking. Raises `TokenRefused` (`CredentialRefused`) or
+        `TokenUnavailable`, nothing else.
+        """
         with self._one_thread:
             return self._ask(connection, authority, now())
 
     def close(self) -> None:
-        """Drop the application with everything it remembers: after a failure its memory would answer in Entra's
-        place."""
+        """Drop the application with everything it remembers: after a failure its memory would
+        answer in Entra's place.
+        """
         wire, self._wire, self._msal = self._wire, None, None
         self._http_cache.clear()
         if wire is not None:
@@ -121,8 +127,9 @@ class Application:
             self.close()
             self._stamp = stamp
             self._wire = _Wire(tls.open_session(connection.ca_file, timeout_s=self._timeout_s))
-            # Calls the network: the tenant's OpenID configuration. No instance discovery: it would ask a host of the
-            # global cloud whether it knows the authority, and ours are configured.
+            # Calls the network: the tenant's OpenID configuration. No instance discovery: it would
+            # ask a host of the global cloud whether it knows the authority, and ours are
+            # configured.
             self._msal = msal.ConfidentialClientApplication(
                 connection.client_id,
                 client_credential=self._credential.material,
@@ -158,8 +165,8 @@ class Application:
             return self._explain(connection, self._wire.body)
         if isinstance(error, http.SSLError):
             return TokenRefused(
-                f"The certificate of {host} is not trusted: name its issuer in ca_file of the connection or in SSL_CERT_FILE, and check "
-                "the proxy in between.",
+                f"The certificate of {host} is not trusted: name its issuer in ca_file of the connection or in"
+                " SSL_CERT_FILE, and check the proxy in between.",
                 code="certificate_not_trusted",
             )
         if isinstance(error, (http.InvalidURL, http.InvalidSchema, http.MissingSchema)):
@@ -180,6 +187,7 @@ class Application:
                 f"The sign-in address {authority} is not an https URL: check authority.", code="bad_address"
             )
         return TokenRefused(
-            f"The sign-in with {host} failed before it began ({type(error).__name__}): check the connection's authority and credential.",
+            f"The sign-in with {host} failed before it began ({type(error).__name__}): check the connection's authority"
+            " and credential.",
             code="sign_in_failed",
         )

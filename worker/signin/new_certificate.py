@@ -1,6 +1,8 @@
-"""`usher connections add` makes a key and a certificate for an application to sign in with; a person uploads the certificate.
+"""`usher connections add` makes a key and a certificate for an application to sign in with; a
+person uploads the certificate.
 
-Entra trusts the uploaded certificate itself, so it needs no authority behind it; its key never leaves this machine.
+Entra trusts the uploaded certificate itself, so it needs no authority behind it; its key never
+leaves this machine.
 https://learn.microsoft.com/entra/identity-platform/howto-create-self-signed-certificate
 """
 
@@ -16,7 +18,9 @@ KEY_BITS = 2048
 
 @dataclass(frozen=True, slots=True)
 class NewCertificate:
-    """`private_pem`: key and certificate, for usher. `public_pem`: the certificate, to be uploaded."""
+    """`private_pem`: key and certificate, for usher. `public_pem`: the certificate, to be
+    uploaded.
+    """
 
     private_pem: bytes = field(repr=False)
     public_pem: bytes

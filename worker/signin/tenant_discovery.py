@@ -1,7 +1,9 @@
-"""Entra tells anybody, without a sign-in, which tenant a name means and in which cloud the tenant lives.
+"""Entra tells anybody, without a sign-in, which tenant a name means and in which cloud the tenant
+lives.
 
-A tenant's OpenID metadata can be asked for by id or by any of its verified domains. Beside the issuer, which carries the id, it tells the
-cloud: asked in one cloud for a tenant of another, Entra answers with the other's facts.
+A tenant's OpenID metadata can be asked for by id or by any of its verified domains. Beside the
+issuer, which carries the id, it tells the cloud: asked in one cloud for a tenant of another, Entra
+answers with the other's facts.
 https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
 """
 
@@ -26,7 +28,9 @@ _REGIONS = {"USGOV": "usgov", "USG": "usgov", "CN": "china"}
 
 @dataclass(frozen=True, slots=True)
 class TenantFacts:
-    """A tenant's id, and the name of its cloud ("" where it is none of Microsoft's: a rehearsal)."""
+    """A tenant's id, and the name of its cloud ("" where it is none of Microsoft's: a
+    rehearsal).
+    """
 
     tenant_id: str
     cloud: str
@@ -35,7 +39,8 @@ class TenantFacts:
 def fetch_tenant_facts(tenant: str, login_host: str, *, ca_file: str | None = None, cloud: str = "") -> TenantFacts:
     """Ask `login_host` for a tenant by id or domain. Blocking.
 
-    Raises `TokenRefused` (there is no such tenant, or something else answers there) or `TokenUnavailable` (nobody answers).
+    Raises `TokenRefused` (there is no such tenant, or something else answers there) or
+    `TokenUnavailable` (nobody answers).
     """
     from requests import exceptions as http
 
@@ -45,7 +50,8 @@ def fetch_tenant_facts(tenant: str, login_host: str, *, ca_file: str | None = No
         response = session.get(url)
     except http.SSLError:
         raise TokenRefused(
-            f"The certificate of {login_host} is not trusted: name its issuer (--ca-file, or SSL_CERT_FILE), and check the proxy in between.",
+            f"The certificate of {login_host} is not trusted: name its issuer (--ca-file, or SSL_CERT_FILE), and check"
+            " the proxy in between.",
             code="certificate_not_trusted",
         ) from None
     except (http.RequestException, OSError):

@@ -1,7 +1,9 @@
-"""Connections name their tenant by id or by domain; everything in Redis goes by the id, which is found out here.
+"""Connections name their tenant by id or by domain; everything in Redis goes by the id, which is
+found out here.
 
-Claims, memory, quota and blocks belong to a tenant, so one that two connections name differently must be one. Whoever first needs a name's id asks
-Entra, without a sign-in (`tenant_discovery.py`), and leaves the answer in the ledger; it is asked anew once a day, for a domain may move to another
+Claims, memory, quota and blocks belong to a tenant, so one that two connections name differently
+must be one. Whoever first needs a name's id asks Entra, without a sign-in (`tenant_discovery.py`),
+and leaves the answer in the ledger; it is asked anew once a day, for a domain may move to another
 tenant. Where Entra cannot be asked, nobody could sign in either, and the rows wait as for that.
 """
 
@@ -47,7 +49,9 @@ class Tenants:
         self._threads: ThreadPoolExecutor | None = None
 
     def named(self, connection: Connection) -> Connection:
-        """Return a connection with its tenant's id in place of the name, where this process knows it."""
+        """Return a connection with its tenant's id in place of the name, where this process knows
+        it.
+        """
         known = self._known.get(connection.tenant_key)
         return connection.model_copy(update={"tenant_id": known[0]}) if known else connection
 
@@ -60,7 +64,8 @@ class Tenants:
     async def resolve(self, connection: Connection) -> Connection:
         """Return a connection with its tenant's id in place of the name.
 
-        Where Entra knows no such tenant, it is returned as it is: signing in says that better. Raises `TokenUnavailable`, redis-py's outages.
+        Where Entra knows no such tenant, it is returned as it is: signing in says that better.
+        Raises `TokenUnavailable`, redis-py's outages.
         """
         if is_guid(connection.tenant_id):
             return connection

@@ -1,7 +1,9 @@
-"""Processes leave access tokens for each other on a shelf in Redis, sealed: N of them ask Entra once.
+"""Processes leave access tokens for each other on a shelf in Redis, sealed: N of them ask Entra
+once.
 
-A convenience, never a condition: whatever goes wrong here, a process signs in itself. A token is bound to the key it
-lies under, and one that was bought with a credential that is no longer configured is not taken. Without a ledger key there is no shelf.
+A convenience, never a condition: whatever goes wrong here, a process signs in itself. A token is
+bound to the key it lies under, and one that was bought with a credential that is no longer
+configured is not taken. Without a ledger key there is no shelf.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 LOCK_MS = 15_000
-"""How long others wait for the one who asks: three tries within 3 s, the last of which may take 10 s. Longer, and a
-killed process would keep the rest waiting; shorter, and two ask."""
+"""How long others wait for the one who asks: three tries within 3 s, the last of which may take 10
+s. Longer, and a killed process would keep the rest waiting; shorter, and two ask.
+"""
 
 PATIENCE_S = 2.0
 """For one command. A sign-in is quicker than a Redis that takes longer."""
@@ -46,7 +49,9 @@ class TokenShelf:
         self._keys = keys
 
     async def read(self, client_key: str) -> AccessToken | None:
-        """Return the token on the shelf; None where there is none to be had, for whatever reason."""
+        """Return the token on the shelf; None where there is none to be had, for whatever
+        reason.
+        """
         key = self._keys.token(client_key)
         try:
             stored = await _soon(self._client.get(key))
@@ -91,9 +96,9 @@ class TokenShelf:
             return
 
     async def lock(self, client_key: str) -> str | None:
-        """Return a mark when this process is to ask, None when another is asking, `UNLOCKED` when Redis is in
-        trouble,
-        or there is no key to leave a token sealed with."""
+        """Return a mark when this process is to ask, None when another is asking, `UNLOCKED` when
+        Redis is in trouble, or there is no key to leave a token sealed with.
+        """
         if find_or_none(self._sealer) is None:
             return UNLOCKED
         mark = secrets.token_hex(8)
@@ -113,7 +118,9 @@ class TokenShelf:
             return  # it runs out by itself
 
     async def _delete_if(self, key: str, value: str | bytes) -> None:
-        """Delete `key` while it holds `value`. Two round trips instead of a script: this happens once an hour."""
+        """Delete `key` while it holds `value`. Two round trips instead of a script: this happens
+        once an hour.
+        """
         async with asyncio.timeout(PATIENCE_S), self._client.pipeline() as pipe:
             await pipe.watch(key)
             found = await pipe.get(key)

@@ -2,8 +2,8 @@
 
     memory of this process  ->  shelf in Redis  ->  Entra, through MSAL in a thread
 
-A token is fetched anew while the old one still serves, and one that somebody else fetched since is taken up within seconds. The sign-in itself:
-`msal_app.py`.
+A token is fetched anew while the old one still serves, and one that somebody else fetched since is
+taken up within seconds. The sign-in itself: `msal_app.py`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ from worker.signin.msal_app import Application, CredentialRefused, authority_of
 from worker.signin.token_cache import UNLOCKED, TokenShelf
 
 REPEAT_AFTER_S = 5.0
-"""A failure is the answer for so long, unless the service names a longer time: a hundred waiting rows ask once. Well
-below the 10 s within which a changed secret must count."""
+"""A failure is the answer for so long, unless the service names a longer time: a hundred waiting
+rows ask once. Well below the 10 s within which a changed secret must count.
+"""
 
 LOOK_AT_SHELF_S = 5.0
-"""So soon does a process at work take up a token that another has fetched meanwhile: it may tell of roles that were granted since."""
+"""So soon does a process at work take up a token that another has fetched meanwhile: it may tell of
+roles that were granted since.
+"""
 
 SHELF_WAIT_S = 10.0
 """How long to wait for the process that is asking; then this one asks too."""
@@ -74,8 +77,9 @@ class TokenSource:
         chance: random.Random | None = None,
         heard: Callable[[SigninTarget, str], None] | None = None,
     ) -> None:
-        """Without a `shelf` (there is no ledger key) nothing is shared. `timeout_s` is for one HTTP call of a
-        sign-in; `heard` is told how each sign-in went ("ok", "refused", "unavailable")."""
+        """Without a `shelf` (there is no ledger key) nothing is shared. `timeout_s` is for one HTTP
+        call of a sign-in; `heard` is told how each sign-in went ("ok", "refused", "unavailable").
+        """
         self._shelf = shelf
         self._timeout_s = timeout_s
         self._now = now
@@ -88,8 +92,8 @@ class TokenSource:
     async def get(self, connection: SigninTarget, *, fresh: bool = False) -> AccessToken:
         """Return a token that is valid for a request sent now.
 
-        `fresh` asks Entra whatever lies at hand, with the credentials as they are now: for checks. Raises
-        `TokenRefused` when a person must act, `TokenUnavailable` when it passes by itself.
+        `fresh` asks Entra whatever lies at hand, with the credentials as they are now: for checks.
+        Raises `TokenRefused` when a person must act, `TokenUnavailable` when it passes by itself.
         """
         slot = self._slots.setdefault(_slot_key(connection), _Slot())
         if not fresh and self._shelf is not None and slot.token is not None:
@@ -114,7 +118,9 @@ class TokenSource:
         return result
 
     async def invalidate(self, connection: SigninTarget, token: AccessToken) -> None:
-        """Forget a token that Graph refused (401 InvalidAuthenticationToken), here and on the shelf."""
+        """Forget a token that Graph refused (401 InvalidAuthenticationToken), here and on the
+        shelf.
+        """
         slot = self._slots.setdefault(_slot_key(connection), _Slot())
         slot.refused_hash = _hash(token)
         if slot.token is not None and slot.token.secret == token.secret:
@@ -149,7 +155,9 @@ class TokenSource:
         return task
 
     async def _ask(self, connection: SigninTarget, slot: _Slot, *, fresh: bool) -> AccessToken | TokenError:
-        """Obtain a token and remember how it went. A refusal is returned: nobody may be there to catch it."""
+        """Obtain a token and remember how it went. A refusal is returned: nobody may be there to
+        catch it.
+        """
         try:
             token = await self._obtain(connection, slot, fresh=fresh)
         except TokenError as error:
@@ -164,7 +172,9 @@ class TokenSource:
         return token
 
     async def _look(self, shelf: TokenShelf, client_key: str, slot: _Slot) -> None:
-        """Now and then, take up what was bought with the same credential after our own token; whoever comes meanwhile waits for it."""
+        """Now and then, take up what was bought with the same credential after our own token;
+        whoever comes meanwhile waits for it.
+        """
         if self._now() - slot.looked_s < LOOK_AT_SHELF_S and not slot.looking.locked():
             return
         async with slot.looking:
@@ -271,7 +281,9 @@ class TokenSource:
         return token
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        """Run blocking work in threads of our own: the loop's are for DNS, and a hanging sign-in must not stop that."""
+        """Run blocking work in threads of our own: the loop's are for DNS, and a hanging sign-in
+        must not stop that.
+        """
         if self._threads is None:
             self._threads = ThreadPoolExecutor(8, thread_name_prefix="usher-sign-in")
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

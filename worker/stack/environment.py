@@ -74,7 +74,9 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker is to be started with. The environment holds secrets: it is kept out of `repr`."""
+    """What a worker is to be started with. The environment holds secrets: it is kept out of
+    `repr`.
+    """
 
     commands: Commands
     env: Mapping[str, str] = field(repr=False)
@@ -87,7 +89,9 @@ class Order:
     """Whether embedded mode's own ledger key is used: no other is configured."""
 
     def describe(self) -> dict[str, Any]:
-        """Return what the next command compares itself with, as JSON types, without a value in it."""
+        """Return what the next command compares itself with, as JSON types, without a value in
+        it.
+        """
         salt = os.urandom(16)
         marks, secrets = (_mark(values, salt) for values in (self.shared, self.secrets))
         return {"salt": salt.hex(), "config": self.env.get(_CONFIG), "marks": marks, "secrets": secrets}
@@ -198,7 +202,9 @@ def _make_absolute(name: str, value: str) -> str:
 
 
 def _find_broker_variables(env: Mapping[str, str]) -> set[str]:
-    """Names of the variables that the broker's URL refers to: it is read at once, by every process."""
+    """Names of the variables that the broker's URL refers to: it is read at once, by every
+    process.
+    """
     text = env.get("USHER_BROKER_URL") or env.get("USHER_BROKER__URL") or ""
     if not text and (config := find_file(env, None)) is not None:
         with suppress(tomllib.TOMLDecodeError):

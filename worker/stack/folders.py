@@ -1,8 +1,10 @@
-"""Where the private stack keeps its files: one state folder, one place for sockets, all of it for its owner alone (0700).
+"""Where the private stack keeps its files: one state folder, one place for sockets, all of it for
+its owner alone (0700).
 
-Every path of the private stack is built here. Finding the folders touches nothing; `Folders.prepare` makes them.
-The state folder is what two commands must agree on to meet the same jobs; sockets live elsewhere when a better place is there,
-under names that follow from the state folder, so that two state folders never share a socket.
+Every path of the private stack is built here. Finding the folders touches nothing;
+`Folders.prepare` makes them. The state folder is what two commands must agree on to meet the same
+jobs; sockets live elsewhere when a better place is there, under names that follow from the state
+folder, so that two state folders never share a socket.
 """
 
 from __future__ import annotations
@@ -15,19 +17,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOCKET_PATH_MAX = 103
-"""Bytes of a unix socket's path. macOS has room for 104 with the closing NUL, Linux for 108: a longer path cannot be bound."""
+"""Bytes of a unix socket's path. macOS has room for 104 with the closing NUL, Linux for 108: a
+longer path cannot be bound.
+"""
 
 _MARK = "supervisor.lock"
 _TEMPORARY = "/tmp"  # noqa: S108 - a folder there is used only when it is ours, no link, and closed to others
 
 
 class StackError(Exception):
-    """The private stack cannot do what was asked. The text is a sentence for the person at the keyboard."""
+    """The private stack cannot do what was asked. The text is a sentence for the person at the
+    keyboard.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """The private stack's paths. `state` outlives everything, `sockets` only has to live as long as the stack runs."""
+    """The private stack's paths. `state` outlives everything, `sockets` only has to live as long as
+    the stack runs.
+    """
 
     state: Path
     sockets: Path
@@ -40,7 +48,9 @@ class Folders:
 
     @property
     def locks(self) -> Path:
-        """One lock file a child, held by that child for as long as it lives, and the supervisors'."""
+        """One lock file a child, held by that child for as long as it lives, and the
+        supervisors'.
+        """
         return self.state / "locks"
 
     @property
@@ -100,11 +110,13 @@ class Folders:
 
 
 def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
-    """Say where the private stack of this environment lives, without touching the disk more than looking.
+    """Say where the private stack of this environment lives, without touching the disk more than
+    looking.
 
-    State: USHER_STATE_DIR, else $XDG_STATE_HOME/usher, else ~/.local/state/usher. Sockets: $XDG_RUNTIME_DIR/usher where that folder
-    is there and ours, else the state folder; a path too long for a socket moves to a short folder under the temporary one.
-    Raises `StackError` when neither a state folder nor HOME is named.
+    State: USHER_STATE_DIR, else $XDG_STATE_HOME/usher, else ~/.local/state/usher. Sockets:
+    $XDG_RUNTIME_DIR/usher where that folder is there and ours, else the state folder; a path too
+    long for a socket moves to a short folder under the temporary one. Raises `StackError` when
+    neither a state folder nor HOME is named.
     https://specifications.freedesktop.org/basedir-spec/latest/
     """
     state = _find_state(env)
@@ -123,7 +135,9 @@ def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
 
 
 def make_absolute(path: str | Path, cwd: Path | None = None) -> Path:
-    """The path from the root, links left as they are: a mounted secret is a link that moves when the secret changes."""
+    """The path from the root, links left as they are: a mounted secret is a link that moves when
+    the secret changes.
+    """
     return Path(os.path.abspath((cwd or Path.cwd()) / path))  # noqa: PTH100 - Path.resolve would follow links
 
 
@@ -140,7 +154,9 @@ def _find_state(env: Mapping[str, str]) -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """A folder that belongs to this user: under sudo, XDG_RUNTIME_DIR is often still somebody else's."""
+    """A folder that belongs to this user: under sudo, XDG_RUNTIME_DIR is often still somebody
+    else's.
+    """
     try:
         found = folder.stat()
     except OSError:
@@ -165,10 +181,12 @@ def _make_private(folder: Path) -> None:
 
 
 def _check_private(folder: Path) -> None:
-    """Take a folder that is there already, closing it to others where that can harm nobody; raise `StackError` for any other.
+    """Take a folder that is there already, closing it to others where that can harm nobody; raise
+    `StackError` for any other.
 
-    A folder with other people's files in it (`USHER_STATE_DIR=/tmp` as root) must not be closed behind their backs, and
-    a socket folder under /tmp that another user made first must not be trusted.
+    A folder with other people's files in it (`USHER_STATE_DIR=/tmp` as root) must not be closed
+    behind their backs, and a socket folder under /tmp that another user made first must not be
+    trusted.
     """
     found = folder.lstat()
     if stat.S_ISLNK(found.st_mode):

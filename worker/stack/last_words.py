@@ -1,4 +1,6 @@
-"""What a process of the private stack leaves behind: its log, and the sentence that tells how it ended."""
+"""What a process of the private stack leaves behind: its log, and the sentence that tells how it
+ended.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _SERVER_HEAD = re.compile(r"^\d+:\w \S+ \S+ \S+ \S+ [-*#.] ")
 
 
 def open_log(path: Path) -> int:
-    """Open a log to append to (0600), putting a large one aside. The caller closes the descriptor."""
+    """Open a log to append to (0600), putting a large one aside. The caller closes the
+    descriptor.
+    """
     try:
         if path.stat().st_size > LOG_BYTES_MAX:
             path.replace(path.with_name(path.name + ".1"))
@@ -38,7 +42,9 @@ def read_last_line(path: Path) -> str:
 
 
 def explain_end(name: str, code: int, log: Path) -> str:
-    """The sentence for a child that ended unasked: how, and the last thing it said where it ended by itself."""
+    """The sentence for a child that ended unasked: how, and the last thing it said where it ended
+    by itself.
+    """
     if code < 0:
         how = f"was ended by {signal.Signals(-code).name}"
     else:

@@ -91,7 +91,10 @@ class Launcher:
         raise StackError(
             f"The private stack did not become ready in time. {why}"
             if why
-            else f"The private stack in {self._folders.state} did not answer within {READY_WITHIN_S:.0f} s (its log: {log})."
+            else (
+                f"The private stack in {self._folders.state} did not answer within {READY_WITHIN_S:.0f} s (its log:"
+                f" {log})."
+            )
         )
 
     def _start(self, role: Role, lock: FileLock, urls: Urls) -> None:

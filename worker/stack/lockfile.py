@@ -1,8 +1,9 @@
 """File locks that the kernel frees when the last process holding them has gone, however it went.
 
-A lock is `flock` on an open file, and it belongs to the open file, not to the process: a child that inherits the descriptor holds
-the lock too. So a child's lock, inherited and then closed by its parent, is held exactly as long as the child or one of its own
-children lives. That answers "is it still running?" without trusting a process id that may have been used again.
+A lock is `flock` on an open file, and it belongs to the open file, not to the process: a child that
+inherits the descriptor holds the lock too. So a child's lock, inherited and then closed by its
+parent, is held exactly as long as the child or one of its own children lives. That answers "is it
+still running?" without trusting a process id that may have been used again.
 https://man7.org/linux/man-pages/man2/flock.2.html
 """
 
@@ -56,13 +57,17 @@ def try_lock(path: Path) -> FileLock | None:
 
 
 def adopt_lock(path: Path, fd: int) -> FileLock:
-    """Take charge of a lock whose descriptor was inherited from the process that started this one."""
+    """Take charge of a lock whose descriptor was inherited from the process that started this
+    one.
+    """
     os.set_inheritable(fd, False)
     return FileLock(path, fd)
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock. Only for locks that nobody takes by trying once: the look itself holds it for an instant."""
+    """Whether somebody holds the lock. Only for locks that nobody takes by trying once: the look
+    itself holds it for an instant.
+    """
     if not path.exists():
         return False
     lock = try_lock(path)
@@ -82,7 +87,9 @@ def read_note(path: Path) -> dict[str, Any] | None:
 
 
 def find_pid_space() -> str:
-    """Where this process's id means something: the host and, on Linux, the pid namespace (two containers may share one folder)."""
+    """Where this process's id means something: the host and, on Linux, the pid namespace (two
+    containers may share one folder).
+    """
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:

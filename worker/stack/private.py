@@ -1,8 +1,9 @@
 """The private Valkey server: how it is configured, when it answers, and the URLs that reach it.
 
-It listens on a unix socket alone, in a folder that only its owner enters, and keeps every write in an append-only file. That two
-servers never share a data folder rests on the server's own lock (`processes`): two of them would start happily, the second taking
-the first one's socket, both writing one file.
+It listens on a unix socket alone, in a folder that only its owner enters, and keeps every write in
+an append-only file. That two servers never share a data folder rests on the server's own lock
+(`processes`): two of them would start happily, the second taking the first one's socket, both
+writing one file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ PING_EVERY_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """How the private server is reached: by redis-py (and RedBeat), by Celery's broker, by Celery's results.
+    """How the private server is reached: by redis-py (and RedBeat), by Celery's broker, by Celery's
+    results.
 
     All three name database 0; prefixes keep broker, results and ledger apart.
     """
@@ -38,14 +40,18 @@ class Urls:
 
 
 def private_urls(socket: Path, key_path: Path | None = None) -> Urls:
-    """The URLs of a server on this socket. redis-py and kombu each have their own way to spell one."""
+    """The URLs of a server on this socket. redis-py and kombu each have their own way to spell
+    one.
+    """
     path = quote(str(socket))
     celery = f"redis+socket://{path}?virtual_host=0"
     return Urls(f"unix://{path}?db=0", celery, celery, key_path)
 
 
 def build_server_config(folders: Folders) -> str:
-    """The server's configuration file: a socket and no port, every write kept, nothing evicted, no dangerous commands."""
+    """The server's configuration file: a socket and no port, every write kept, nothing evicted, no
+    dangerous commands.
+    """
     settings = {
         "port": "0",
         "unixsocket": _quote(folders.server_socket),
@@ -89,7 +95,8 @@ def build_server_spec(folders: Folders, program: ServerProgram, env: Mapping[str
 
 
 async def wait_for_ping(socket: Path, child: Child | None = None) -> None:
-    """Return when the server on this socket answers PING. A server that is still reading its data says so and is waited for.
+    """Return when the server on this socket answers PING. A server that is still reading its data
+    says so and is waited for.
 
     Has no end of its own: the caller bounds it.
     """
@@ -114,9 +121,11 @@ async def _ping(socket: Path) -> bool:
 
 
 def ensure_ledger_key(folders: Folders) -> Path:
-    """Make embedded mode's ledger key once, however many processes ask at the same time: whose comes first is the key.
+    """Make embedded mode's ledger key once, however many processes ask at the same time: whose
+    comes first is the key.
 
-    Raises `StackError` for a key that is there and cannot be one: a new one would make everything sealed with it unreadable.
+    Raises `StackError` for a key that is there and cannot be one: a new one would make everything
+    sealed with it unreadable.
     """
     path = folders.ledger_key
     if not path.exists():
@@ -124,7 +133,7 @@ def ensure_ledger_key(folders: Folders) -> Path:
             write_key(path)
     if path.stat().st_size < SHORTEST_FILE:
         raise StackError(
-            f"{path} is not a ledger key (too short): restore it, or move the whole folder {folders.state} away and begin "
-            "with an empty ledger; with another key nothing is sent."
+            f"{path} is not a ledger key (too short): restore it, or move the whole folder {folders.state} away and"
+            " begin with an empty ledger; with another key nothing is sent."
         )
     return path

@@ -1,9 +1,13 @@
-"""Children of the supervisor: each in a session of its own, and gone when the supervisor is gone. `keeper` keeps them running.
+"""Children of the supervisor: each in a session of its own, and gone when the supervisor is gone.
+`keeper` keeps them running.
 
-- A session of its own, so that Ctrl-C in a terminal reaches only the command, which then ends things in order.
-- PDEATHSIG on Linux, so that a killed supervisor leaves nobody behind. Where the kernel has no such thing, and in the instant before
-  it acts, the child's lock (inherited, see `lockfile`) tells the next supervisor that somebody is still there, and it ends them first.
-- Ended children are noticed by SIGCHLD rather than by a waiting thread: with threads about, forking is no longer safe.
+- A session of its own, so that Ctrl-C in a terminal reaches only the command, which then ends
+  things in order.
+- PDEATHSIG on Linux, so that a killed supervisor leaves nobody behind. Where the kernel has no such
+  thing, and in the instant before it acts, the child's lock (inherited, see `lockfile`) tells the
+  next supervisor that somebody is still there, and it ends them first.
+- Ended children are noticed by SIGCHLD rather than by a waiting thread: with threads about, forking
+  is no longer safe.
 """
 
 from __future__ import annotations
@@ -38,7 +42,9 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform.startswith("lin
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How one child is started and stopped. The environment may hold secrets and is kept out of `repr`."""
+    """How one child is started and stopped. The environment may hold secrets and is kept out of
+    `repr`.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -68,7 +74,9 @@ class Child:
         return self.process.pid
 
     async def stop(self, hurry: asyncio.Event | None = None) -> int:
-        """SIGTERM, then SIGKILL for whoever is left of its group after `patience_s`, or at once when `hurry` is set."""
+        """SIGTERM, then SIGKILL for whoever is left of its group after `patience_s`, or at once
+        when `hurry` is set.
+        """
         if not self.ended.done():
             self.process.send_signal(signal.SIGTERM)
             waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(asyncio.shield(self.ended))}
@@ -84,14 +92,17 @@ class Child:
 
     def kill_group(self) -> None:
         """SIGKILL whoever of the child's group is left."""
-        # While the lock is held a member of the group lives, so the group's number cannot have been given to somebody else.
+        # While the lock is held a member of the group lives, so the group's number cannot have been
+        # given to somebody else.
         if not self.ended.done() or is_locked(self.spec.lock):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
 
 class Nursery:
-    """Starts children and notices their ends. One per event loop, in the main thread (SIGCHLD is a signal)."""
+    """Starts children and notices their ends. One per event loop, in the main thread (SIGCHLD is a
+    signal).
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -103,7 +114,9 @@ class Nursery:
         self._loop.remove_signal_handler(signal.SIGCHLD)
 
     async def start(self, spec: ChildSpec) -> Child:
-        """Start the child, after ending whoever still holds its lock. Raises `StackError` when it cannot be started."""
+        """Start the child, after ending whoever still holds its lock. Raises `StackError` when it
+        cannot be started.
+        """
         lock = await take_child_lock(spec)
         try:
             process = _spawn(spec, lock)
@@ -128,12 +141,14 @@ class Nursery:
 async def take_child_lock(spec: ChildSpec) -> FileLock:
     """Take a child's lock. An orphan of a dead supervisor that still holds it is ended first.
 
-    Raises `StackError` when the holder cannot be ended, or runs on another machine or in another container.
+    Raises `StackError` when the holder cannot be ended, or runs on another machine or in another
+    container.
     """
     lock = try_lock(spec.lock)
     if lock is not None:
         return lock
-    # A supervisor's death reaches its children within milliseconds (Linux), so look again before asking whoever it is to go.
+    # A supervisor's death reaches its children within milliseconds (Linux), so look again before
+    # asking whoever it is to go.
     for sign, patience_s in ((None, 0.2), (signal.SIGTERM, _ORPHAN_TERM_S), (signal.SIGKILL, _ORPHAN_KILL_S)):
         if sign is not None and not _signal_holder(spec.lock, sign):
             continue
@@ -145,14 +160,19 @@ async def take_child_lock(spec: ChildSpec) -> FileLock:
             if lock is not None:
                 return lock
     holder = read_note(spec.lock) or {}
-    who = f"process {holder.get('pid', 'unknown')} on {str(holder.get('place', '')).split(' ')[0] or 'an unknown machine'}"
+    who = (
+        f"process {holder.get('pid', 'unknown')} on"
+        f" {str(holder.get('place', '')).split(' ')[0] or 'an unknown machine'}"
+    )
     raise StackError(
         f"Another {spec.name} ({who}) uses {spec.lock.parent.parent} and did not end: stop it, or set USHER_STATE_DIR."
     )
 
 
 def _signal_holder(path: Path, sign: signal.Signals) -> bool:
-    """Signal the group of the process named in a lock that is held. False where its number means nothing here."""
+    """Signal the group of the process named in a lock that is held. False where its number means
+    nothing here.
+    """
     holder = read_note(path) or {}
     pid = holder.get("pid")
     if not isinstance(pid, int) or pid <= 1 or holder.get("place") != find_pid_space():
@@ -183,7 +203,9 @@ def _spawn(spec: ChildSpec, lock: FileLock) -> subprocess.Popen[bytes]:
 
 
 def _build_preparation(lock_fd: int, death_signal: signal.Signals) -> Callable[[], None]:
-    """What the child does between fork and exec: die with us, and sign its lock itself, so that the note is never another's."""
+    """What the child does between fork and exec: die with us, and sign its lock itself, so that the
+    note is never another's.
+    """
     parent = os.getpid()
     place = json.dumps(find_pid_space())
 

@@ -1,8 +1,10 @@
-"""The sandbox as a process of the private stack: how it is started, and how its connection is found.
+"""The sandbox as a process of the private stack: how it is started, and how its connection is
+found.
 
-The sandbox is never imported. `python -m sandbox` writes a ready file that names its URLs and the client that may sign in; that file
-has a fixed place in the state folder, so that a worker finds the connection `sandbox` whenever it looks, be the sandbox younger than
-the worker or restarted on another port. Its guests live in its memory and go with it.
+The sandbox is never imported. `python -m sandbox` writes a ready file that names its URLs and the
+client that may sign in; that file has a fixed place in the state folder, so that a worker finds the
+connection `sandbox` whenever it looks, be the sandbox younger than the worker or restarted on
+another port. Its guests live in its memory and go with it.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class SandboxInfo:
 
 
 def read_sandbox_info(ready_file: Path) -> SandboxInfo | None:
-    """The running sandbox; None where no ready file is there, it is not ours or not whole, or its process has gone."""
+    """The running sandbox; None where no ready file is there, it is not ours or not whole, or its
+    process has gone.
+    """
     try:
         if ready_file.stat().st_uid != os.geteuid():
             return None
@@ -54,7 +58,9 @@ def read_sandbox_info(ready_file: Path) -> SandboxInfo | None:
 
 
 def load_sandbox_connection(ready_file: Path) -> dict[str, Any] | None:
-    """The settings of the connection `sandbox` in the words of `[connections.*]`; None while no sandbox runs."""
+    """The settings of the connection `sandbox` in the words of `[connections.*]`; None while no
+    sandbox runs.
+    """
     info = read_sandbox_info(ready_file)
     if info is None:
         return None
@@ -69,7 +75,9 @@ def load_sandbox_connection(ready_file: Path) -> dict[str, Any] | None:
 
 
 def refuse_sandbox_behind(redis_url: str | None, env: Mapping[str, str]) -> None:
-    """Raise `StackError` when jobs live on a Redis of the operator's: its other workers could never reach this machine's sandbox."""
+    """Raise `StackError` when jobs live on a Redis of the operator's: its other workers could never
+    reach this machine's sandbox.
+    """
     if redis_url and env.get("USHER_PRIVATE") != "1":
         raise StackError(
             "The built-in connection `sandbox` needs the private stack, and a Redis URL is set: unset it, "
@@ -94,7 +102,9 @@ def build_sandbox_spec(folders: Folders, argv: tuple[str, ...], env: Mapping[str
 
 
 async def wait_for_sandbox(folders: Folders, child: Child) -> None:
-    """Return when this very child has written its ready file. Has no end of its own: the caller bounds it."""
+    """Return when this very child has written its ready file. Has no end of its own: the caller
+    bounds it.
+    """
     while not child.ended.done():
         info = read_sandbox_info(folders.sandbox_ready)
         if info is not None and info.pid == child.pid:

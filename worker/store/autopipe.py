@@ -1,7 +1,9 @@
-"""Calls that are made while another one is on its way leave together, as one write to Redis, and are read together.
+"""Calls that are made while another one is on its way leave together, as one write to Redis, and
+are read together.
 
-Every seat asks Redis a few times a batch. Asked one by one, the sockets cost a worker more than what it asks; Redis, which does one thing
-at a time, answers no later for it. One idle seat's call leaves at once.
+Every seat asks Redis a few times a batch. Asked one by one, the sockets cost a worker more than
+what it asks; Redis, which does one thing at a time, answers no later for it. One idle seat's call
+leaves at once.
 https://redis.io/docs/latest/develop/using-commands/pipelining/
 """
 
@@ -19,7 +21,9 @@ _Call = tuple[tuple[Any, ...], asyncio.Future[Any]]
 
 
 class AutoPipeline:
-    """The calls of one client. What one of them is answered, an error too, is its caller's alone; an outage is everybody's on that way."""
+    """The calls of one client. What one of them is answered, an error too, is its caller's alone;
+    an outage is everybody's on that way.
+    """
 
     def __init__(self, client: Redis) -> None:
         self._client: Any = client
@@ -27,12 +31,15 @@ class AutoPipeline:
         self._sending: asyncio.Task[None] | None = None
 
     async def call(self, *command: Any) -> Any:
-        """Send one command and return Redis' answer. Raises what redis-py raises; repeated after an outage as redis-py repeats a pipeline."""
+        """Send one command and return Redis' answer. Raises what redis-py raises; repeated after an
+        outage as redis-py repeats a pipeline.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((command, answer))
         if self._sending is None:
-            # In a context of its own: it speaks for whoever comes, not for the chunk that happened to be the first.
+            # In a context of its own: it speaks for whoever comes, not for the chunk that happened
+            # to be the first.
             self._sending = loop.create_task(self._send(), name="usher-redis", context=Context())
         return await answer
 

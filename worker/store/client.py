@@ -1,4 +1,6 @@
-"""The one edge to Redis as a server opens clients, and asks at start whether this Redis can keep a ledger."""
+"""The one edge to Redis as a server opens clients, and asks at start whether this Redis can keep a
+ledger.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,17 @@ from worker.store.sentinel_url import read_sentinel_url
 
 _NO_WRITES = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
 OUTAGE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError, *_NO_WRITES)
-"""What redis-py raises when the server is away, or takes no writes for now; a task that meets one goes on later."""
+"""What redis-py raises when the server is away, or takes no writes for now; a task that meets one
+goes on later.
+"""
 
 _T = TypeVar("_T")
 _REPEATED = re.compile(r"\.? (?:Connect call failed|Multiple exceptions).*| : <.*")
 
 REFUSE_AT = 0.90
-"""Share of the server's memory beyond which no job is taken in: those that are there still have to write their outcomes."""
+"""Share of the server's memory beyond which no job is taken in: those that are there still have to
+write their outcomes.
+"""
 STOP_AT = 0.95
 """Share beyond which nothing more is offered for sending."""
 
@@ -35,7 +41,9 @@ _MINIMUM = {"redis": (7, 0), "valkey": (7, 2)}
 
 
 class _Guarded(Redis):
-    """A client behind Sentinel. redis-py leaves the connections to the Sentinels open when it is closed."""
+    """A client behind Sentinel. redis-py leaves the connections to the Sentinels open when it is
+    closed.
+    """
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         await super().aclose(close_connection_pool)
@@ -45,14 +53,16 @@ class _Guarded(Redis):
 
 
 MOST_CONNECTIONS = 1_000
-"""Of one process, where the library's own limit is 100: every seat may ask at the same time, and beyond the limit a call fails as if Redis were away."""
+"""Of one process, where the library's own limit is 100: every seat may ask at the same time, and
+beyond the limit a call fails as if Redis were away.
+"""
 
 
 def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
     """Return a client for any of our URLs; it connects at its first command.
 
-    `redis://`, `rediss://`, `unix:///sock?db=0`, `redis+socket:///sock?virtual_host=0`, `sentinel://host:26379[,host…]/master/0`,
-    `sentinels://` with TLS.
+    `redis://`, `rediss://`, `unix:///sock?db=0`, `redis+socket:///sock?virtual_host=0`,
+    `sentinel://host:26379[,host…]/master/0`, `sentinels://` with TLS.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
@@ -91,7 +101,9 @@ class Server:
 
 
 def read_server(info: Mapping[str, Any]) -> Server:
-    """Read INFO's answer. Valkey calls itself redis 7.2.4 for old clients; its own version stands beside it."""
+    """Read INFO's answer. Valkey calls itself redis 7.2.4 for old clients; its own version stands
+    beside it.
+    """
     valkey = info.get("valkey_version")
     return Server(
         "valkey" if valkey else "redis",
@@ -113,7 +125,8 @@ def faults_of(server: Server, info: Mapping[str, Any]) -> list[str]:
     least = _MINIMUM[server.kind]
     if _version(server.version) < least:
         faults.append(
-            f"This server is {server.kind.capitalize()} {server.version}; usher needs Redis 7.0 or Valkey 7.2, or newer."
+            f"This server is {server.kind.capitalize()} {server.version}; usher needs Redis 7.0 or Valkey 7.2, or"
+            " newer."
         )
     if server.policy != "noeviction":
         faults.append(
@@ -123,20 +136,24 @@ def faults_of(server: Server, info: Mapping[str, Any]) -> list[str]:
 
 
 _SHARDED = (
-    "This Redis spreads its keys over shards behind one address, and neither usher's scripts nor Celery can work on several keys there; name one "
-    "without shards (docs/operations.md has a table of managed services)."
+    "This Redis spreads its keys over shards behind one address, and neither usher's scripts nor Celery can work on"
+    " several keys there; name one without shards (docs/operations.md has a table of managed services)."
 )
 _TELLS_NOTHING = (
-    "This Redis lets no script ask which server it is (INFO), by which usher notices a failover or a restored backup; name another "
-    "(docs/operations.md has a table of managed services)."
+    "This Redis lets no script ask which server it is (INFO), by which usher notices a failover or a restored backup;"
+    " name another (docs/operations.md has a table of managed services)."
 )
 _TRY = "redis.call('INFO', 'server') return 1"
 _TWO_SLOTS = ("{a}", "{b}")
-"""Slots 15495 and 3300: in any even split of the 16,384 they lie on two shards. https://valkey.io/topics/cluster-spec/"""
+"""Slots 15495 and 3300: in any even split of the 16,384 they lie on two shards.
+https://valkey.io/topics/cluster-spec/
+"""
 
 
 async def find_script_fault(client: Any, prefix: str) -> str | None:
-    """Return, a sentence, why the server does not run our scripts. Some managed ones shard, or forbid INFO there, and do not say so."""
+    """Return, a sentence, why the server does not run our scripts. Some managed ones shard, or
+    forbid INFO there, and do not say so.
+    """
     try:
         await ask(client.eval, _TRY, 2, *(f"{prefix}:{slot}" for slot in _TWO_SLOTS))
     except LedgerUnsuitable as error:
@@ -154,18 +171,19 @@ async def find_script_fault(client: Any, prefix: str) -> str | None:
 async def check_server(
     client: Redis, *, prefix: str = "usher", within_s: float | None = None
 ) -> tuple[Server, list[str]]:
-    """Ask the server about itself. Returns it with warnings; raises `LedgerUnsuitable` or `LedgerUnavailable`.
+    """Ask the server about itself. Returns it with warnings; raises `LedgerUnsuitable` or
+    `LedgerUnavailable`.
 
-    `within_s`: for somebody who waits. Without it one that takes connections and is silent is given up after minutes only: each of the
-    client's tries waits for its whole timeout.
+    `within_s`: for somebody who waits. Without it one that takes connections and is silent is given
+    up after minutes only: each of the client's tries waits for its whole timeout.
     """
     try:
         async with asyncio.timeout(within_s):
             info = await ask(client.info)
     except TimeoutError:
         raise LedgerUnavailable(
-            f"Redis takes connections and has not answered for {within_s:g} s; nothing was sent. Whoever runs it sees whether it is "
-            "frozen, loading or overloaded."
+            f"Redis takes connections and has not answered for {within_s:g} s; nothing was sent. Whoever runs it sees"
+            " whether it is frozen, loading or overloaded."
         ) from None
     server = read_server(info)
     faults = faults_of(server, info)
@@ -180,25 +198,30 @@ async def check_server(
 
 
 async def read_time_ms(client: Any) -> int:
-    """Return what time it is on Redis's clock, by which all times of the ledger are told: milliseconds since 1970."""
+    """Return what time it is on Redis's clock, by which all times of the ledger are told:
+    milliseconds since 1970.
+    """
     seconds, micros = await client.time()
     return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def ask(command: Any, *args: Any) -> Any:
-    """Call one command, its outage translated: raises `LedgerUnavailable`, `LedgerUnsuitable` when it refuses us."""
+    """Call one command, its outage translated: raises `LedgerUnavailable`, `LedgerUnsuitable` when
+    it refuses us.
+    """
     try:
         return await command(*args)
     except redis.exceptions.AuthenticationError as error:
         raise LedgerUnsuitable(
-            "Redis refused the user name or password in its URL; nothing was sent. Whoever runs this usher corrects the URL."
+            "Redis refused the user name or password in its URL; nothing was sent. Whoever runs this usher corrects the"
+            " URL."
         ) from error
     except _NO_WRITES as error:
         raise LedgerUnavailable(f"Redis takes no writes ({describe(error)}); nothing was sent.") from error
     except OUTAGE as error:
         raise LedgerUnavailable(
-            f"Redis cannot be reached ({describe(error)}); nothing was sent. Whoever runs usher sees that it is up, and that "
-            "[redis].url or USHER_REDIS_URL names it."
+            f"Redis cannot be reached ({describe(error)}); nothing was sent. Whoever runs usher sees that it is up, and"
+            " that [redis].url or USHER_REDIS_URL names it."
         ) from error
     except redis.exceptions.ResponseError as error:
         raise LedgerUnsuitable(f"Redis answers, but not to usher ({error}); nothing was sent.") from error
@@ -223,7 +246,9 @@ async def read_memory(client: Redis) -> Memory:
 
 
 async def keep_trying(call: Callable[[], Awaitable[_T]], for_s: float) -> _T:
-    """Call until it goes through, however often Redis is away meanwhile; after `for_s` the outage is raised."""
+    """Call until it goes through, however often Redis is away meanwhile; after `for_s` the outage
+    is raised.
+    """
     try:
         return await call()  # nearly always enough; what comes below costs more than the call itself
     except OUTAGE:
@@ -243,10 +268,13 @@ async def keep_trying(call: Callable[[], Awaitable[_T]], for_s: float) -> _T:
 
 
 def describe(error: BaseException) -> str:
-    """Return an outage in a few words without any URL's password in it (redis-py's texts name host and port only)."""
+    """Return an outage in a few words without any URL's password in it (redis-py's texts name host
+    and port only).
+    """
     if not str(error):
         return type(error).__name__
-    # What comes after is the same once more, or (of Sentinel) the library's objects as Python shows them.
+    # What comes after is the same once more, or (of Sentinel) the library's objects as Python shows
+    # them.
     text = _REPEATED.sub("", str(error).splitlines()[0])
     return text.rstrip(". ")[:160]
 

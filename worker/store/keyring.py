@@ -1,7 +1,9 @@
-"""The keyring holds the ledger's keys as they are now: `[ledger].key` is read when used, and anew whenever the settings were.
+"""The keyring holds the ledger's keys as they are now: `[ledger].key` is read when used, and anew
+whenever the settings were.
 
-So a key that is rolled over reaches a running process like every other file. One that cannot be read just now does not take away those that
-were read before; where none ever was, whoever needs it is told.
+So a key that is rolled over reaches a running process like every other file. One that cannot be
+read just now does not take away those that were read before; where none ever was, whoever needs it
+is told.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ def no_sealer() -> None:
 
 
 def open_sealer(settings: Settings) -> Sealer | None:
-    """Return the sealer of `[ledger].key`, None where there is none: links are not kept then, tokens not shared.
+    """Return the sealer of `[ledger].key`, None where there is none: links are not kept then,
+    tokens not shared.
 
     Raises `KeyUnusable` when a key is named but cannot be read.
     """
@@ -50,15 +53,17 @@ class Keyring:
         self._fault: KeyUnusable | None = None
 
     def sealer(self) -> Sealer | None:
-        """Return the present sealer, None where there is no key. Raises `KeyUnusable` where it cannot be read and never was."""
+        """Return the present sealer, None where there is no key. Raises `KeyUnusable` where it
+        cannot be read and never was.
+        """
         present = self._settings()
         if present is not self._seen:
             self._seen = present
             self._read(present)
         if self._fault is not None and self._sealer is None:
             raise KeyUnusable(
-                f"{self._fault} Without it nobody can tell who was invited before, so nothing is sent and all rows wait: "
-                "whoever runs usher mends it; sending goes on by itself then."
+                f"{self._fault} Without it nobody can tell who was invited before, so nothing is sent and all rows"
+                " wait: whoever runs usher mends it; sending goes on by itself then."
             )
         return self._sealer
 

@@ -1,10 +1,11 @@
-"""Values in the ledger are sealed so that only usher can read them: AES-256-GCM under a list of keys that rolls over.
+"""Values in the ledger are sealed so that only usher can read them: AES-256-GCM under a list of
+keys that rolls over.
 
-The first key of `[ledger].key` seals, all of them open, so a key is replaced by putting the new one in front and
-dropping the old one when nothing is sealed with it any more. A sealed value is bound to its context (the Redis key it
-stands under): moved elsewhere it does not open.
+The first key of `[ledger].key` seals, all of them open, so a key is replaced by putting the new one
+in front and dropping the old one when nothing is sealed with it any more. A sealed value is bound
+to its context (the Redis key it stands under): moved elsewhere it does not open.
 
-    layout   version (1 byte, 0x01) · key id (4 bytes) · nonce (12 bytes) · ciphertext with tag (16 bytes)
+    layout   version (1 byte, 0x01) · key id (4) · nonce (12) · ciphertext with tag (16)
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Sealer:
     __slots__ = ("_ciphers", "_first", "_first_id")
 
     def __init__(self, keys: Sequence[Secret | str]) -> None:
-        """Take the key texts in order: 32 bytes as base64 or hex, or any text of 16 characters or more.
+        """Take the key texts in order: 32 bytes as base64 or hex, or any text of 16 characters or
+        more.
 
         Raises `KeyUnusable` for a short one or an empty list.
         """
@@ -75,7 +77,9 @@ class Sealer:
             raise SealBroken("A sealed value in the ledger was changed or moved since it was written.") from None
 
     def is_by_first(self, sealed: bytes) -> bool:
-        """Whether the first key sealed a value: another one may be dropped from the list one day."""
+        """Whether the first key sealed a value: another one may be dropped from the list one
+        day.
+        """
         return sealed[:1] == _VERSION and sealed[1 : 1 + _ID_BYTES] == self._first_id
 
     def __repr__(self) -> str:

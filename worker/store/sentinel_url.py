@@ -1,4 +1,6 @@
-"""A URL of a Redis behind Sentinel is taken apart: redis-py, kombu, Celery's results and RedBeat each want its parts elsewhere. Pure."""
+"""A URL of a Redis behind Sentinel is taken apart: redis-py, kombu, Celery's results and RedBeat
+each want its parts elsewhere. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,19 @@ from urllib.parse import parse_qsl, unquote
 
 _PORT = 26379
 _WAIT_S = 3.0
-"""For one Sentinel's answer. There are others to ask, and where none answers, a failover is waited out by asking again."""
+"""For one Sentinel's answer. There are others to ask, and where none answers, a failover is waited
+out by asking again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SentinelUrl:
-    """What `sentinel://name:password@host:26379[,host…]/master/0` says, or with TLS `sentinels://…?ssl_ca_certs=…`.
+    """What `sentinel://name:password@host:26379[,host…]/master/0` says, or with TLS
+    `sentinels://…?ssl_ca_certs=…`.
 
-    `userinfo` is the servers' login as it stands in the URL, `sentinel_login` the Sentinels' own (`?sentinel_password=…`), as redis-py's
-    arguments. `tls`: redis-py's arguments for Sentinels and servers alike, None without TLS.
+    `userinfo` is the servers' login as it stands in the URL, `sentinel_login` the Sentinels' own
+    (`?sentinel_password=…`), as redis-py's arguments. `tls`: redis-py's arguments for Sentinels and
+    servers alike, None without TLS.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -44,7 +50,9 @@ class SentinelUrl:
 
     @property
     def for_celery(self) -> str:
-        """As Celery and kombu spell it, for both without TLS, which they are told of elsewhere as of the master's name."""
+        """As Celery and kombu spell it, for both without TLS, which they are told of elsewhere as
+        of the master's name.
+        """
         at = f"{self.userinfo}@" if self.userinfo else ""
         return ";".join(f"sentinel://{at}{name}:{port}/{self.database}" for name, port in self.hosts)
 

@@ -1,4 +1,6 @@
-"""The cells of a workbook share texts, kept packed: a few million of them in a fraction of what Python's own texts take."""
+"""The cells of a workbook share texts, kept packed: a few million of them in a fraction of what
+Python's own texts take.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class SharedTexts:
 
 
 class _Gathering:
-    """Takes the texts of `<si>` elements; what tells how to read Japanese aloud (`<rPh>`) is no part of them."""
+    """Takes the texts of `<si>` elements; what tells how to read Japanese aloud (`<rPh>`) is no
+    part of them.
+    """
 
     def __init__(self, ends: array[int], packed: bytearray, name: str) -> None:
         self._ends, self._packed, self._name = ends, packed, name
@@ -54,8 +58,8 @@ class _Gathering:
             self._ends.append(len(self._packed))
             if len(self._ends) > MOST_TEXTS or len(self._packed) > MOST_BYTES:
                 raise InputError(
-                    f"{self._name} holds more text than usher reads of a workbook ({MOST_TEXTS:,} texts, {MOST_BYTES >> 20} MB); save the list "
-                    "as “CSV UTF-8”."
+                    f"{self._name} holds more text than usher reads of a workbook ({MOST_TEXTS:,} texts,"
+                    f" {MOST_BYTES >> 20} MB); save the list as “CSV UTF-8”."
                 )
         elif name == "rPh":
             self._aloud = False
@@ -70,4 +74,7 @@ class _Gathering:
 
 def describe_long_cell(name: str) -> str:
     """Return why a workbook with such a cell is refused."""
-    return f"{name} has a cell of more than {MOST_CHARACTERS:,} characters, which Excel itself does not hold; this is not a list of guests."
+    return (
+        f"{name} has a cell of more than {MOST_CHARACTERS:,} characters, which Excel itself does not hold; this is not"
+        " a list of guests."
+    )

@@ -1,6 +1,8 @@
-"""A sheet of an Excel workbook is read as raw records: the first sheet that is visible, or the one that was named.
+"""A sheet of an Excel workbook is read as raw records: the first sheet that is visible, or the one
+that was named.
 
-Rows that are hidden, by hand or by a filter, are neither left out nor taken along without a word from somebody.
+Rows that are hidden, by hand or by a filter, are neither left out nor taken along without a word
+from somebody.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ _MOST_SHEETS: Final = 20  # looked at for headings, where the first has none
 
 
 class SheetRecords(WithColumns):
-    """The records of one sheet, in one pass. Raises `InputError`, and `Ambiguity` for what has to be asked."""
+    """The records of one sheet, in one pass. Raises `InputError`, and `Ambiguity` for what has to
+    be asked.
+    """
 
     def __init__(self, book: Workbook, options: ListOptions | None = None) -> None:
         self._book = book
@@ -62,8 +66,9 @@ class SheetRecords(WithColumns):
         told = [describe_ignored(self.columns.ignored)] if self.columns.ignored else []
         if lost := self._structure.uncalculated:
             told.append(
-                f"{lost:,} {'cell holds a formula' if lost == 1 else 'cells hold formulas'} without a result and {'counts' if lost == 1 else 'count'} "
-                "as empty; open the workbook in Excel and save it, then they have one."
+                f"{lost:,} {'cell holds a formula' if lost == 1 else 'cells hold formulas'} without a result and"
+                f" {'counts' if lost == 1 else 'count'} as empty; open the workbook in Excel and save it, then they"
+                " have one."
             )
         return (*told, *self.describe_surplus(""))
 
@@ -95,7 +100,9 @@ class SheetRecords(WithColumns):
             raise InputError(f"{self.name} has headings but no rows.")
 
     def lines(self) -> Iterator[FileLine]:
-        """Yield everything below the headings as it stands, with the numbers that iterating gives to the guests."""
+        """Yield everything below the headings as it stands, with the numbers that iterating gives
+        to the guests.
+        """
         wanted = self.wanted
         leave_out = self._structure.hidden if self.options.hidden == "skip" else RowSet()
         may_be_example = self.columns.from_template
@@ -116,7 +123,8 @@ class SheetRecords(WithColumns):
             number += 1
             if self.columns.rivals:
                 self.check_rivals(cells, line)
-            # In a sheet somebody's remark may stand beside the list; beyond our own outcomes nothing but what was too much before.
+            # In a sheet somebody's remark may stand beside the list; beyond our own outcomes
+            # nothing but what was too much before.
             beyond = self.joined is not None and any(map(str.strip, cells[len(self.columns.fields) :]))
             if is_long := beyond and self.is_in_place(cells):
                 self.count_surplus(line)
@@ -169,7 +177,9 @@ class SheetRecords(WithColumns):
         return found, above, rows_below([line for line in top if line.line not in left_out], found)
 
     def _find_by_cells(self, top: Sequence[Line]) -> Line:
-        """Return the line of headings above a column of addresses. Raises `InputError`, and `Ambiguity` where another sheet has better."""
+        """Return the line of headings above a column of addresses. Raises `InputError`, and
+        `Ambiguity` where another sheet has better.
+        """
         if not top:
             raise self._other_sheet(InputError(f"{self.name} is empty."))
         problem = self._other_sheet(explain_missing(top, self.name.rstrip(","), self.options))
@@ -181,7 +191,9 @@ class SheetRecords(WithColumns):
         return found
 
     def _other_sheet(self, problem: InputError) -> InputError:
-        """Return the question about the sheet where only another one has an e-mail heading, else the problem as it is."""
+        """Return the question about the sheet where only another one has an e-mail heading, else
+        the problem as it is.
+        """
         if self.options.sheet:
             return problem
         looked_at = [sheet for sheet in self._book.sheets if sheet != self.sheet][:_MOST_SHEETS]
@@ -191,7 +203,8 @@ class SheetRecords(WithColumns):
         ways = " or ".join(f"--sheet '{sheet}'" for sheet in others[:LINES_LOOKED_AT])
         return Ambiguity(
             f"The first sheet of {self._book.name}, {quote_headings([self.sheet])}, has no e-mail heading; say {ways}.",
-            f"The first sheet of {self._book.name}, {quote_headings([self.sheet])}, has no e-mail heading. Which one holds the guests?",
+            f"The first sheet of {self._book.name}, {quote_headings([self.sheet])}, has no e-mail heading. Which one"
+            " holds the guests?",
             tuple(Choice(quote_headings([sheet]), replace(self.options, sheet=sheet)) for sheet in others),
         )
 

@@ -1,4 +1,5 @@
-"""A sheet's XML becomes rows of text, and what the cells do not say: hidden rows, merged cells, formulas without a result.
+"""A sheet's XML becomes rows of text, and what the cells do not say: hidden rows, merged cells,
+formulas without a result.
 
 Both passes keep to Excel's own bounds, which no list of guests comes near.
 https://support.microsoft.com/office/excel-specifications-and-limits
@@ -62,7 +63,9 @@ class RowSet(Collection[int]):
 
 @dataclass(slots=True)
 class Structure:
-    """What a sheet's cells do not say: hidden rows that hold something, whether a filter is on, merged cells, lost formulas."""
+    """What a sheet's cells do not say: hidden rows that hold something, whether a filter is on,
+    merged cells, lost formulas.
+    """
 
     hidden: RowSet = field(default_factory=RowSet)
     filtered: bool = False
@@ -74,7 +77,9 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Meanings:
-    """What a sheet's cells refer to: the texts that they share, and how a number of a style that shows dates is written."""
+    """What a sheet's cells refer to: the texts that they share, and how a number of a style that
+    shows dates is written.
+    """
 
     shared: SharedTexts
     date_styles: Collection[int]
@@ -83,14 +88,18 @@ class Meanings:
 
 
 def scan(stream: IO[bytes], name: str) -> Structure:
-    """Read through a sheet once. Raises `InputError` beyond Excel's bounds, `ValueError` for what no sheet holds, expat's errors."""
+    """Read through a sheet once. Raises `InputError` beyond Excel's bounds, `ValueError` for what
+    no sheet holds, expat's errors.
+    """
     found = _Scan(name)
     read_xml(stream, found)
     return found.found
 
 
 def read_rows(stream: IO[bytes], name: str, meanings: Meanings) -> Iterator[list[tuple[int, Sequence[str]]]]:
-    """Yield a sheet's rows with their numbers, some at a time, those between them left out. Raises as `scan` does."""
+    """Yield a sheet's rows with their numbers, some at a time, those between them left out. Raises
+    as `scan` does.
+    """
     rows = _Rows(name, meanings)
     for _ in read_xml_in_blocks(stream, rows):
         ready, rows.ready = rows.ready, []
@@ -148,8 +157,8 @@ class _Bounded:
         self._column = self._column_of(reference) if reference else self._column + 1
         if self._cells > MOST_COLUMNS or self._column > MOST_COLUMNS:
             raise InputError(
-                f"{self._name} has more than {MOST_COLUMNS:,} columns in row {self._row}, which Excel itself does not hold; this is not a list "
-                "of guests."
+                f"{self._name} has more than {MOST_COLUMNS:,} columns in row {self._row}, which Excel itself does not"
+                " hold; this is not a list of guests."
             )
 
     def _column_of(self, reference: str) -> int:

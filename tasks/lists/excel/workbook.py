@@ -1,8 +1,10 @@
-"""An Excel workbook is opened to be read: its sheets as rows of text, and what of them is hidden or merged.
+"""An Excel workbook is opened to be read: its sheets as rows of text, and what of them is hidden or
+merged.
 
-Its parts are read as a stream within bounds (`xml_parts`, `sheet_xml`), because openpyxl keeps every row's element, every format and
-every text in memory: a file of 60 kB can make that gigabytes. openpyxl says what a number format shows, and writes. Whatever a damaged or
-hostile file makes of it is one sentence.
+Its parts are read as a stream within bounds (`xml_parts`, `sheet_xml`), because openpyxl keeps
+every row's element, every format and every text in memory: a file of 60 kB can make that gigabytes.
+openpyxl says what a number format shows, and writes. Whatever a damaged or hostile file makes of it
+is one sentence.
 """
 
 from __future__ import annotations
@@ -26,16 +28,20 @@ MARK: Final = b"PK\x03\x04"
 _MOST_UNPACKED: Final = 1 << 30
 """Bytes of a sheet or of the shared texts: a million rows are a fifth of it."""
 _MOST_SMALL: Final = 16 << 20
-"""Bytes of any other part that is read. The formats of a workbook that is full of them take some ten."""
+"""Bytes of any other part that is read. The formats of a workbook that is full of them take some
+ten.
+"""
 _MOST_PACKED: Final = 100
-"""How many times its size a part may unpack to. Sheets come to 20; the bound is that of Apache POI's ZipSecureFile."""
+"""How many times its size a part may unpack to. Sheets come to 20; the bound is that of Apache
+POI's ZipSecureFile.
+"""
 _ALWAYS: Final = 1 << 20  # bytes that any part may unpack to
 _MOST_DIRECTORY: Final = (
     4 << 20
 )  # bytes of the zip's table of contents, which is read whole: tens of thousands of parts
 _NO_READER: Final = (
-    "is an Excel workbook, and usher was installed without what reads those: whoever installed it adds the extra xlsx (pip install "
-    "'entra-usher[xlsx]'), or save the list as “CSV UTF-8”"
+    "is an Excel workbook, and usher was installed without what reads those: whoever installed it adds the extra xlsx"
+    " (pip install 'entra-usher[xlsx]'), or save the list as “CSV UTF-8”"
 )
 _NOT_EXCEL: Final = (
     ("xl/workbook.bin", "is a binary Excel workbook (.xlsb); save it as .xlsx"),
@@ -52,7 +58,9 @@ class _Sheet:
 
 
 class Workbook:
-    """An open workbook. Raises `InputError` for a file that is none, is damaged, or would fill the memory."""
+    """An open workbook. Raises `InputError` for a file that is none, is damaged, or would fill the
+    memory.
+    """
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self.name = name
@@ -147,15 +155,17 @@ class Workbook:
         tight = info.file_size > _ALWAYS and info.file_size > _MOST_PACKED * info.compress_size
         if info.file_size > most or tight:
             raise InputError(
-                f"{self.name} holds {info.file_size >> 20:,} MB in {posixpath.basename(part)[:40]!a}, more than usher reads of a file of this size; "
-                "save the list as “CSV UTF-8”."
+                f"{self.name} holds {info.file_size >> 20:,} MB in {posixpath.basename(part)[:40]!a}, more than usher"
+                " reads of a file of this size; save the list as “CSV UTF-8”."
             )
         return self._archive.open(info)
 
     @staticmethod
     @contextmanager
     def guarded(name: str) -> Iterator[None]:
-        """Turn whatever openpyxl, zipfile and expat raise into one sentence, and keep their warnings to ourselves."""
+        """Turn whatever openpyxl, zipfile and expat raise into one sentence, and keep their
+        warnings to ourselves.
+        """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -164,13 +174,14 @@ class Workbook:
             raise
         except Exception as error:  # noqa: BLE001 - a damaged file ends in any of some twenty, from zlib.error to KeyError
             raise InputError(
-                f"{name} is damaged, or no Excel workbook that can be read ({type(error).__name__}); open it in Excel and save it "
-                "anew, or save the list as “CSV UTF-8”."
+                f"{name} is damaged, or no Excel workbook that can be read ({type(error).__name__}); open it in Excel"
+                " and save it anew, or save the list as “CSV UTF-8”."
             ) from None
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """Raise `ValueError` for a table of contents that would fill the memory: zipfile reads it whole.
+    """Raise `ValueError` for a table of contents that would fill the memory: zipfile reads it
+    whole.
 
     https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT 4.3.16
     """

@@ -1,4 +1,6 @@
-"""The small parts of a workbook say which sheets it has and where, and which styles show a number as a date."""
+"""The small parts of a workbook say which sheets it has and where, and which styles show a number
+as a date.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _LONGEST_CODE: Final = 1_000  # characters of a number format that are looked at
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """From one part to another: the id it is named by, the end of its kind's address, and the part."""
+    """From one part to another: the id it is named by, the end of its kind's address, and the
+    part.
+    """
 
     id: str
     kind: str
@@ -31,7 +35,9 @@ def read_links(stream: IO[bytes], folder: str) -> list[Link]:
 
 @dataclass(slots=True)
 class Sheets:
-    """The sheets in their order, each with title, id of its link and whether it is visible; whether dates count from 1904."""
+    """The sheets in their order, each with title, id of its link and whether it is visible; whether
+    dates count from 1904.
+    """
 
     sheets: list[tuple[str, str, bool]] = field(default_factory=list)
     since_1904: bool = False

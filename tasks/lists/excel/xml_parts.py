@@ -1,7 +1,9 @@
-"""The XML inside a workbook is read piece by piece: whatever a part holds, reading it takes a few megabytes.
+"""The XML inside a workbook is read piece by piece: whatever a part holds, reading it takes a few
+megabytes.
 
-expat keeps in memory what is not finished (a tag, an attribute, a comment), every name that it has met and every element that is open;
-each of them has a bound here. An entity is declared by no spreadsheet, only by a bomb.
+expat keeps in memory what is not finished (a tag, an attribute, a comment), every name that it has
+met and every element that is open; each of them has a bound here. An entity is declared by no
+spreadsheet, only by a bomb.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ _MOST_DEPTH: Final = 100
 
 
 class Handler(Protocol):
-    """What is told of a part's elements, by their names without prefixes, and of the text between them, in pieces."""
+    """What is told of a part's elements, by their names without prefixes, and of the text between
+    them, in pieces.
+    """
 
     def start(self, name: str, attributes: dict[str, str], /) -> None:
         """An element begins."""
@@ -35,7 +39,9 @@ class Handler(Protocol):
 
 
 def read_xml(stream: IO[bytes], handler: Handler) -> None:
-    """Read a part to its end. Raises `ValueError` for what no spreadsheet writes, and expat's errors."""
+    """Read a part to its end. Raises `ValueError` for what no spreadsheet writes, and expat's
+    errors.
+    """
     for _ in read_xml_in_blocks(stream, handler):
         pass
 

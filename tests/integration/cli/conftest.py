@@ -11,7 +11,9 @@ from tests.places import Place, open_bare_place, open_place
 
 @pytest.fixture(scope="session")
 def place() -> Iterator[Place]:
-    """One stack for all of them: it outlives the seconds between two commands, and a test leaves its gates open."""
+    """One stack for all of them: it outlives the seconds between two commands, and a test leaves
+    its gates open.
+    """
     with open_place("10") as place:
         yield place
 

@@ -1,4 +1,6 @@
-"""What a job says of itself and what the trail keeps of it, with the real command, worker and sandbox: also after `jobs delete`."""
+"""What a job says of itself and what the trail keeps of it, with the real command, worker and
+sandbox: also after `jobs delete`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def audit(place: Place, *options: str) -> list[dict[str, Any]]:
 
 
 def test_a_job_and_the_trail_tell_who_did_what_after_it_was_deleted(place: Place) -> None:
-    """Submitter, reason, fingerprint, version; object and request ids; nothing by which a person could be read off."""
+    """Submitter, reason, fingerprint, version; object and request ids; nothing by which a person
+    could be read off.
+    """
     job = invite(place, "--reason", "Asked for by carla@example.org", "--resend")
     digest = hashlib.sha256(LIST.encode()).hexdigest()
     assert (f"{job['info']['by']}@{job['info']['host']}", job["info"]["sha256"]) == (ME, digest)
@@ -71,7 +75,9 @@ def test_a_job_and_the_trail_tell_who_did_what_after_it_was_deleted(place: Place
 
 
 def test_one_persons_data_is_listed_and_erased_by_id(place: Place) -> None:
-    """All of it, by address and by object id; afterwards nothing is known under either but what cannot be led back to them."""
+    """All of it, by address and by object id; afterwards nothing is known under either but what
+    cannot be led back to them.
+    """
     invite(place, "--resend")
     by_address = place.usher("guests", "export", "Ann.Private@partner.EXAMPLE", "--json").json
     theirs = by_address["rows"][0]

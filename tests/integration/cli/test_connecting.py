@@ -1,4 +1,6 @@
-"""From nothing to a checked connection, as docs/entra-setup.md says: the real command, a real terminal, the sandbox as Entra."""
+"""From nothing to a checked connection, as docs/entra-setup.md says: the real command, a real
+terminal, the sandbox as Entra.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def test_from_nothing_to_a_checked_connection_with_a_certificate(bare_place: Pla
 
 
 def test_a_secret_is_taken_unseen(bare_place: Place, sandbox: Sandbox) -> None:
-    """Its ID pasted in its place is noticed; the screen shows neither; the file is 0600 and the TOML only names it."""
+    """Its ID pasted in its place is noticed; the screen shows neither; the file is 0600 and the
+    TOML only names it.
+    """
     typist = Typist(bare_place, "connections", "add", "trial", "--sandbox", ready_file(bare_place, sandbox))
     typist.read_until("[c/s]")
     typist.type("s\n")
@@ -98,7 +102,9 @@ def test_a_secret_is_taken_unseen(bare_place: Place, sandbox: Sandbox) -> None:
 
 
 def test_options_answer_every_question(bare_place: Place, sandbox: Sandbox) -> None:
-    """No terminal: all given, one object; the configuration in force is the one that is added to, with what stood in it."""
+    """No terminal: all given, one object; the configuration in force is the one that is added to,
+    with what stood in it.
+    """
     bare_place.write("our.toml", '# kept\n[ledger]\nkeep = "9d"\n')
     bare_place.env["USHER_CONFIG"] = str(bare_place.folder / "our.toml")
     ready = ready_file(bare_place, sandbox)
@@ -236,7 +242,9 @@ def test_the_ready_file_is_good_from_any_folder(bare_place: Place) -> None:
 
 
 def test_a_connection_is_removed_once_its_jobs_have_ended(bare_place: Place, sandbox: Sandbox) -> None:
-    """Only out of the file, after a question; a job that has not ended is in the way, unless told."""
+    """Only out of the file, after a question; a job that has not ended is in the way, unless
+    told.
+    """
     bare_place.usher(
         *("connections", "add", "trial", "--sandbox", ready_file(bare_place, sandbox)),
         *("--secret-file", sandbox.ready["client_secret_file"]),

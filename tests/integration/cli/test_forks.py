@@ -20,7 +20,9 @@ from tests.processes import USHER, quick_usher, wait_until
     ],
 )
 def test_a_fork_is_the_command_that_people_start(bare_place: Place, arguments: tuple[str, ...], text: str) -> None:
-    """The same status and words on the same streams, from the same folder, environment and standard input."""
+    """The same status and words on the same streams, from the same folder, environment and standard
+    input.
+    """
     bare_place.env["USHER_CONFIG"] = bare_place.write("usher.toml", "")
     bare_place.env["USHER_CONNECTIONS__CONTOSO__TENANT_ID"] = "contoso.example"
     bare_place.env["USHER_CONNECTIONS__CONTOSO__CLIENT_ID"] = "app"

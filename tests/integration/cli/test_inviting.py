@@ -1,4 +1,6 @@
-"""The real `usher invite` on a private stack, with a real worker and the sandbox: what is typed, printed, returned."""
+"""The real `usher invite` on a private stack, with a real worker and the sandbox: what is typed,
+printed, returned.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from tests.processes import ROOT
 
 
 def test_the_sample_becomes_guests(place: Place) -> None:
-    """What `make demo` shows: every kind of outcome, the reason beside each row that failed, status 1."""
+    """What `make demo` shows: every kind of outcome, the reason beside each row that failed, status
+    1.
+    """
     done = place.usher("invite", str(ROOT / "examples/guests.csv"), "--connection", "sandbox", "--yes")
     assert done.status == 1
     assert re.search(r"invited +9\d", done.out)
@@ -28,7 +32,9 @@ def test_the_sample_becomes_guests(place: Place) -> None:
 
 
 def test_the_sandboxs_guests_are_there_the_next_time() -> None:
-    """The sandbox ends with the command that needed it; its guests do not, and a second run mails nobody again."""
+    """The sandbox ends with the command that needed it; its guests do not, and a second run mails
+    nobody again.
+    """
     with open_bare_place() as place:
         assert place.usher("invite", "zoe@back.example", "-c", "sandbox", "--json").job["invited"] == 1
         place.end()
@@ -104,7 +110,9 @@ def test_a_real_connection_is_asked_about_once(place: Place) -> None:
 
 
 def test_a_plan_announces_no_mail_to_who_is_there(place: Place) -> None:
-    """Invited a moment ago, in the tenant before, or a colleague: each is told of, and the rest is what is sent."""
+    """Invited a moment ago, in the tenant before, or a colleague: each is told of, and the rest is
+    what is sent.
+    """
     news = ("new1@fabrikam.example", "new2@fabrikam.example")
     assert place.usher("invite", *news, "-c", "contoso", "--yes").status == 0
     people = (*news, "new3@fabrikam.example", "margaret@partner.example", "ada@contoso.example")

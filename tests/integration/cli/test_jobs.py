@@ -1,4 +1,6 @@
-"""What is done with jobs and connections once they are there: results, retry, delete, forget, hold, check."""
+"""What is done with jobs and connections once they are there: results, retry, delete, forget, hold,
+check.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The admin's own list through the real command: recognised, asked about, refused; and back again with its outcomes beside it."""
+"""The admin's own list through the real command: recognised, asked about, refused; and back again
+with its outcomes beside it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def export(name: str) -> bytes:
 
 
 def test_the_plan_says_how_the_list_was_read(place: Place) -> None:
-    """Kind, encoding, line of headings, columns, and a sample with the names first that a wrong encoding would spoil."""
+    """Kind, encoding, line of headings, columns, and a sample with the names first that a wrong
+    encoding would spoil.
+    """
     lines = "Gäste;;\nVorname;Nachname;E-Mail\nAnn;Lee;ann@lists.example\nJörg;Weiß;joerg@lists.example\n"
     path = place.write("guests.csv", lines.encode("cp1252"))
     done = place.usher("invite", path, "-c", "sandbox")
@@ -78,7 +82,9 @@ def test_an_ambiguity_is_a_question_on_a_terminal(place: Place) -> None:
 
 @pytest.mark.parametrize(("good", "bad", "status"), [(5, 3, 1), (380, 20, 1), (379, 21, 2), (500, 21, 1)])
 def test_many_bad_rows_stop_a_list_and_few_do_not(place: Place, good: int, bad: int, status: int) -> None:
-    """More than 5 % and more than are shown one by one; what was read is shown, and --accept-bad goes on."""
+    """More than 5 % and more than are shown one by one; what was read is shown, and --accept-bad
+    goes on.
+    """
     text = "email\n" + "".join(f"good{n}@bad{good}.example\n" for n in range(good)) + "nonsense\n" * bad
     path = place.write("bad.csv", text)
     done = place.usher("invite", path, "-c", "sandbox", "--dry-run")
@@ -90,7 +96,9 @@ def test_many_bad_rows_stop_a_list_and_few_do_not(place: Place, good: int, bad: 
 
 
 def test_a_cell_that_cannot_be_used_costs_no_row_unless_it_is_strict(place: Place) -> None:
-    """The guest is invited without it and it is told; `--strict` sends nothing, for it as for a cell beyond the headings."""
+    """The guest is invited without it and it is told; `--strict` sends nothing, for it as for a
+    cell beyond the headings.
+    """
     unusable = place.write("cells.csv", "email,language\nann@cells.example,-\n")
     done = place.usher("invite", unusable, "-c", "sandbox", "--strict")
     assert (done.status, "--strict was given; nothing was sent" in done.err) == (2, True), done.err
@@ -103,7 +111,9 @@ def test_a_cell_that_cannot_be_used_costs_no_row_unless_it_is_strict(place: Plac
 
 
 def test_results_move_no_cursor_of_a_terminal(place: Place) -> None:
-    """What stood in a cell is shown harmless, with the outcomes beside the list too; a pipe gets it as it was."""
+    """What stood in a cell is shown harmless, with the outcomes beside the list too; a pipe gets it
+    as it was.
+    """
     path = place.write("escape.csv", "email,ref\nann@escape.example,1\n\x1b]0;x\x07\x9bno,2\n")
     job = place.usher("invite", path, "-c", "sandbox", "--json").job["job"]
     for arguments in (("jobs", "results", job), ("jobs", "results", job, "--join", path), ("jobs", "show", job)):
@@ -140,7 +150,9 @@ def statuses(path: Path) -> list[tuple[str, str]]:
 
 
 def test_their_file_comes_back_and_goes_in_again(place: Place) -> None:
-    """Round trip: the list with its outcomes beside it, whole and only what failed, is a list like the first one."""
+    """Round trip: the list with its outcomes beside it, whole and only what failed, is a list like
+    the first one.
+    """
     path = place.write("back.csv", RETURNED)
     first = place.usher("invite", path, "-c", "sandbox", "--json").job
     assert (first["rows"], first["invited"], first["skipped"], first["failed"]) == (4, 1, 1, 2)
@@ -185,7 +197,9 @@ def some_hidden(first: Worksheet) -> None:
 
 
 def test_a_workbook_comes_back_as_one(place: Place) -> None:
-    """Read as it was then: the hidden row that was left out has no outcome, and nobody is asked again."""
+    """Read as it was then: the hidden row that was left out has no outcome, and nobody is asked
+    again.
+    """
     path = place.write("hidden.xlsx", sheet(some_hidden))
     job = place.usher("invite", path, "-c", "sandbox", "--hidden", "skip", "--json").job
     expected = ["invited", None, "invited"]
@@ -224,7 +238,9 @@ FORESEEN = (
 
 
 def test_a_dry_run_gives_the_list_back_with_what_would_become_of_it(place: Place) -> None:
-    """Its own titles, columns, separator and encoding; what an earlier dry run wrote is replaced; and it is a list again."""
+    """Its own titles, columns, separator and encoding; what an earlier dry run wrote is replaced;
+    and it is a list again.
+    """
     path, out = place.write("own.csv", FORESEEN), place.folder / "would.csv"
     for source in (path, str(out)):
         done = place.usher("invite", source, "-c", "sandbox", "--dry-run", "-o", str(out))
@@ -244,7 +260,9 @@ def test_a_dry_run_gives_the_list_back_with_what_would_become_of_it(place: Place
 
 
 def test_a_dry_run_writes_a_workbook_where_the_name_says_so(place: Place) -> None:
-    """A new one from a CSV, the admin's own from a workbook, one of usher's fields from addresses; each can be invited."""
+    """A new one from a CSV, the admin's own from a workbook, one of usher's fields from addresses;
+    each can be invited.
+    """
     sources = {
         "a.xlsx": [place.write("own.csv", FORESEEN)],
         "b.xlsx": [place.write("own.xlsx", export("workbook, titles and groups of columns"))],

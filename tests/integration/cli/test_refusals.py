@@ -1,4 +1,6 @@
-"""What a command refuses, on real streams and servers: one sentence, and a status that says whether rows were accepted."""
+"""What a command refuses, on real streams and servers: one sentence, and a status that says whether
+rows were accepted.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def test_a_missing_secret_and_a_wrong_one_are_told_before_anything_is_accepted(p
 
 
 def test_an_unreachable_redis_is_one_sentence(place: Place) -> None:
-    """Reading commands included; the built-in sandbox is refused behind a Redis of the operator's."""
+    """Reading commands included; the built-in sandbox is refused behind a Redis of the
+    operator's.
+    """
     url = {"USHER_REDIS_URL": "redis://127.0.0.1:1/0"}
     for arguments in (("jobs", "list"), ("invite", "a@example.org", "-c", "contoso")):
         done = place.usher(*arguments, "--json", **url)
@@ -105,7 +109,9 @@ def test_a_reader_that_leaves_early_is_no_error(place: Place) -> None:
 
 
 def test_a_frozen_redis_is_a_sentence(place: Place) -> None:
-    """It takes connections and never answers; nobody is left in front of a silent command for minutes."""
+    """It takes connections and never answers; nobody is left in front of a silent command for
+    minutes.
+    """
     server = OwnValkey.begin()
     try:
         server.freeze()
@@ -129,7 +135,9 @@ def test_a_frozen_redis_is_a_sentence(place: Place) -> None:
     ],
 )
 def test_a_closed_or_full_stream_is_no_fault_of_ushers(place: Place, command: str, status: int, said: str) -> None:
-    """Nothing to write to is like /dev/null; no room is a sentence, and the status says whether rows were accepted."""
+    """Nothing to write to is like /dev/null; no room is a sentence, and the status says whether
+    rows were accepted.
+    """
     argv = ["sh", "-c", f"'{USHER[0]}' -P -m cli {command}"]
     done = subprocess.run(argv, env=place.env, capture_output=True, text=True, timeout=60)
     lines = [line for line in done.stderr.splitlines(keepends=True) if not JOB.search(line) or "usher:" in line]

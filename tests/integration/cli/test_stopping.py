@@ -106,7 +106,9 @@ def test_a_killed_commands_job_is_paused_and_named(own_place: Place) -> None:
 
 
 def test_with_usher_up_a_job_is_left_running(own_place: Place) -> None:
-    """--detach returns at once with status 3 and the job ends by itself; under nohup also where the terminal has ended."""
+    """--detach returns at once with status 3 and the job ends by itself; under nohup also where the
+    terminal has ended.
+    """
     log = own_place.folder / "up.log"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

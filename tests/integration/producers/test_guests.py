@@ -1,4 +1,6 @@
-"""What producers ask for by name and in JSON: guests, lists, jobs, results; a real worker, and clients that know nothing of usher."""
+"""What producers ask for by name and in JSON: guests, lists, jobs, results; a real worker, and
+clients that know nothing of usher.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def test_the_same_task_id_twice_is_the_same_job(usher: Usher) -> None:
 
 
 def test_what_cannot_be_sent_now_is_pending_and_says_why(usher: Usher) -> None:
-    """A wrong secret holds the connection; the row waits in its job, its message has left the broker, and it can be cancelled."""
+    """A wrong secret holds the connection; the row waits in its job, its message has left the
+    broker, and it can be cancelled.
+    """
     email = address("waits")
     answer = usher.ask("usher.invite_guest", "locked", email, wait_s=1)
     assert set(answer) == {"status", "job", "row", "why"}
@@ -79,7 +83,9 @@ def test_a_wait_of_nothing_answers_at_once(usher: Usher) -> None:
 
 
 def test_an_unreachable_microsoft_leaves_the_row_pending(usher: Usher) -> None:
-    """Nothing left, so nothing is in doubt; its `why` says what is the matter, not that it waits for its turn."""
+    """Nothing left, so nothing is in doubt; its `why` says what is the matter, not that it waits
+    for its turn.
+    """
     answer = usher.ask("usher.invite_guest", "away", address(), wait_s=5)
     assert answer["status"] == "pending"
     assert "reached" in answer["why"], answer
@@ -181,7 +187,9 @@ def test_a_list_runs_bad_rows_end_and_duplicates_are_skipped(usher: Usher) -> No
 
 
 def test_the_same_key_is_the_same_job(usher: Usher) -> None:
-    """Whatever the task id: a nightly producer names its run and may send it as often as it likes."""
+    """Whatever the task id: a nightly producer names its run and may send it as often as it
+    likes.
+    """
     key, rows = f"nightly-{uuid.uuid4()}", [{"email": address()} for _ in range(3)]
     first = usher.ask("usher.invite_guests", "contoso", rows, key=key)
     usher.finished(first["job"])
@@ -194,7 +202,9 @@ def test_the_same_key_is_the_same_job(usher: Usher) -> None:
 
 
 def test_ids_of_keys_tasks_and_schedules_never_meet(usher: Usher) -> None:
-    """A text that is one's key or time is another's task id, another connection's, another sender's: each is a job of its own."""
+    """A text that is one's key or time is another's task id, another connection's, another
+    sender's: each is a job of its own.
+    """
     due_ms, plain = 1_764_380_000_000, f"nightly-{uuid.uuid4().hex}"
     rows = [{"email": address()}]
     texts = (plain, f"contoso {plain}", f"schedule {plain} {due_ms}", f"schedule retry {plain}")
@@ -212,7 +222,9 @@ def test_ids_of_keys_tasks_and_schedules_never_meet(usher: Usher) -> None:
 
 
 def test_a_key_is_its_senders(usher: Usher) -> None:
-    """Who sends stands before the UUID of the task id; the same key of somebody else is a job of theirs, and told to them alone."""
+    """Who sends stands before the UUID of the task id; the same key of somebody else is a job of
+    theirs, and told to them alone.
+    """
     key, rows = str(uuid.uuid4()), [{"email": address()}]
 
     def send(sender: str) -> dict[str, Any]:

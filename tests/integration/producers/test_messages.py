@@ -1,4 +1,6 @@
-"""Messages of every kind, some careless, some hostile: each gets an answer in words, or a line in the log."""
+"""Messages of every kind, some careless, some hostile: each gets an answer in words, or a line in
+the log.
+"""
 
 from __future__ import annotations
 
@@ -203,7 +205,9 @@ def test_a_link_of_celerys_own_is_refused(usher: Usher) -> None:
 
 @pytest.mark.parametrize("name", ["usher.scheduled", "usher.run_chunk", "usher.settle", "celery.map", "celery.chain"])
 def test_a_task_that_is_not_for_producers_is_refused(usher: Usher, name: str) -> None:
-    """usher's own, and Celery's built-in ones, which call others; whatever the message says of its queue."""
+    """usher's own, and Celery's built-in ones, which call others; whatever the message says of its
+    queue.
+    """
     task_id = str(uuid.uuid4())
     _publish(usher, json.dumps([[], {"name": "nightly", "due_ms": "x"}, {}]), _headers(task_id, task=name))
     assert "There is no task of that name" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
@@ -302,11 +306,15 @@ _FROM_NODE = (
     '"id":"%s"},"properties":{"body_encoding":"base64","delivery_info":{"exchange":"","routing_key":"celery"},"delivery_mode":2,'
     '"delivery_tag":"a86b3558-f701-4be5-8138-57c1add9622f","correlationId":"%s","replyTo":""}}'
 )
-"""As celery-node 0.5.9 pushed it, recorded from a run with a real worker; the body and the id vary."""
+"""As celery-node 0.5.9 pushed it, recorded from a run with a real worker; the body and the id
+vary.
+"""
 
 
 def test_a_message_of_celery_node_is_understood(usher: Usher) -> None:
-    """Under the prefixes that the page sets; the answer lies where that client looks, as plain JSON."""
+    """Under the prefixes that the page sets; the answer lies where that client looks, as plain
+    JSON.
+    """
     node = re.findall(r'keyPrefix: "([^"]+)"', PAGE)
     assert node == ["usher:mq:", "usher:res:"]
     task_id = f"portal-{uuid.uuid4()}"
@@ -332,7 +340,9 @@ def test_what_is_no_message_at_all_is_dropped(usher: Usher, junk: str) -> None:
 
 
 def test_a_producer_needs_no_access_to_the_ledger(usher: Usher) -> None:
-    """A Redis user with the rights that docs/producers.md names gets its outcome, and can read no job, nor another's result."""
+    """A Redis user with the rights that docs/producers.md names gets its outcome, and can read no
+    job, nor another's result.
+    """
     (rule,) = re.findall(r"`ACL SETUSER (\S+) on >… (.+?)`", PAGE)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,4 +1,6 @@
-"""What nobody may find anywhere, after all that the tests of this folder have sent; it comes last in its alphabet."""
+"""What nobody may find anywhere, after all that the tests of this folder have sent; it comes last
+in its alphabet.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def test_events_carry_no_arguments(usher: Usher) -> None:
 
 
 def test_no_address_secret_token_or_link_is_anywhere_but_in_the_ledger(usher: Usher) -> None:
-    """The worker's whole log at DEBUG, every answer, and every key in Redis besides jobs and chunks. The last test of this folder."""
+    """The worker's whole log at DEBUG, every answer, and every key in Redis besides jobs and
+    chunks. The last test of this folder.
+    """
     guest = address("last")
     assert usher.ask("usher.invite_guest", "contoso", guest)["status"] == "invited"
     mail = usher.sandbox.ask(f"mails?address={guest}")[0]

@@ -1,4 +1,6 @@
-"""What a test or a person does to a running sandbox, and reads from it: control API, redeem pages, log."""
+"""What a test or a person does to a running sandbox, and reads from it: control API, redeem pages,
+log.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ from tests.processes import ROOT
 
 
 async def test_state_dir_outlives_a_kill(start: Callable[..., Running], tmp_path: Path) -> None:
-    """With a state folder, guests, mails, secret and trust survive a SIGKILL, and a token taken before still works."""
+    """With a state folder, guests, mails, secret and trust survive a SIGKILL, and a token taken
+    before still works.
+    """
     folder = str(tmp_path / "state")
     first = start("--state-dir", folder, "--replication", "0")
     headers = await first.sign_in()

@@ -1,4 +1,6 @@
-"""The sandbox as a process, over HTTPS: tokens, calls, and faults on the wire that only a real one shows."""
+"""The sandbox as a process, over HTTPS: tokens, calls, and faults on the wire that only a real one
+shows.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ async def test_msal_signs_in(sandbox: Running) -> None:
 
 
 async def _faulty(sandbox: Running, spec: str, number: int) -> tuple[str, int]:
-    """Send one batch under a fault that strikes once; return what the caller saw and how many guests there are."""
+    """Send one batch under a fault that strikes once; return what the caller saw and how many
+    guests there are.
+    """
     await sandbox.control("faults", {"spec": spec})
     try:
         answer = await sandbox.send("POST", "/$batch", batch_of(number))

@@ -64,7 +64,9 @@ def test_groups_hold_their_commands(group: str, names: set[str]) -> None:
 
 
 def test_a_group_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """As help, not as the sentence of an error; each command's first sentences in full. Status 2: nothing was done."""
+    """As help, not as the sentence of an error; each command's first sentences in full. Status 2:
+    nothing was done.
+    """
     for arguments, words in ([], "Usage: usher [OPTIONS]"), (["jobs"], "Usage: usher jobs [OPTIONS]"):
         with pytest.raises(SystemExit) as ended:
             main(arguments)

@@ -61,7 +61,9 @@ def test_clouds(cloud: str, login: str, graph: str) -> None:
     "graph", ["https://127.0.0.1:8444", "https://127.0.0.1:8444/v1.0", "https://127.0.0.1:8444/v1.0/"]
 )
 def test_explicit_addresses_are_completed(authority: str, graph: str) -> None:
-    """An authority may come with its tenant or without, Graph with its version or without; quotas go by Graph's host."""
+    """An authority may come with its tenant or without, Graph with its version or without; quotas
+    go by Graph's host.
+    """
     connection = build_connection(authority=authority, graph_url=graph)
     assert connection.authority == f"https://127.0.0.1:8443/{TENANT}"
     assert connection.graph_url == "https://127.0.0.1:8444/v1.0"
@@ -70,7 +72,9 @@ def test_explicit_addresses_are_completed(authority: str, graph: str) -> None:
 
 
 def test_one_graph_is_one_quota_however_it_is_written() -> None:
-    """An explicit address of a known cloud shares that cloud's quota; another host has its own, port included."""
+    """An explicit address of a known cloud shares that cloud's quota; another host has its own,
+    port included.
+    """
     assert (
         build_connection(graph_url="https://Graph.Microsoft.com:443/v1.0").client_key == build_connection().client_key
     )
@@ -167,7 +171,9 @@ def test_connections_must_be_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_connection_lists_the_known(tmp_path: Path) -> None:
-    """A misspelt name is answered with the known ones, the built-in one included, and survives a copy of the exception."""
+    """A misspelt name is answered with the known ones, the built-in one included, and survives a
+    copy of the exception.
+    """
     settings = load(tmp_path, CONTOSO)
     with pytest.raises(UnknownConnection) as caught:
         settings.connection("contso")
@@ -182,7 +188,9 @@ def test_an_unknown_connection_lists_the_known(tmp_path: Path) -> None:
 
 
 def test_a_connection_can_be_added_but_not_replaced(tmp_path: Path) -> None:
-    """The built-in sandbox may come and move; one that the operator configured under its name stays."""
+    """The built-in sandbox may come and move; one that the operator configured under its name
+    stays.
+    """
     settings = load(tmp_path, CONTOSO)
     first, second = (
         parse_connection("sandbox", {"tenant_id": TENANT, "client_id": c, "client_secret": "env:A"}) for c in "ab"

@@ -38,7 +38,9 @@ def test_the_times_are_those_of_cron(text: str, times: list[str]) -> None:
 
 
 def test_the_clocks_change() -> None:
-    """A skipped time runs once the clocks are put forward, a repeated one once; what runs every hour runs every hour."""
+    """A skipped time runs once the clocks are put forward, a repeated one once; what runs every
+    hour runs every hour.
+    """
     assert _times("30 2 * * *", "2027-03-27T12:00", 2) == ["03-28 03:00", "03-29 02:30"]
     assert _times("30 2 * * *", "2026-10-24T12:00", 2) == ["10-25 02:30", "10-26 02:30"]
     assert _times("0 * * * *", "2026-10-24T23:30", 3) == ["10-25 02:00", "10-25 02:00", "10-25 03:00"]

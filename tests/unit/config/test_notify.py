@@ -1,4 +1,6 @@
-"""Whom a message may name to be told: what is listed, and no address inside the network that is not."""
+"""Whom a message may name to be told: what is listed, and no address inside the network that is
+not.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,9 @@ def test_an_entry_that_is_none_is_refused(entry: object) -> None:
 
 
 def test_a_celery_task_is_no_target() -> None:
-    """Whoever named one is told where to ask instead, and a job of an earlier usher that names one calls nobody."""
+    """Whoever named one is told where to ask instead, and a job of an earlier usher that names one
+    calls nobody.
+    """
     with pytest.raises(ValueError, match=r"must be an https:// address.*usher\.job"):
         parse_notify("celery:portal.told@portal")
     assert "usher.job" in target_fault("celery:portal.told@portal", (), signed=True)

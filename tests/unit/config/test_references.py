@@ -116,7 +116,9 @@ def test_what_is_no_file_is_said_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_refused_permission_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret of another user is named as such (root, who may run the tests, reads every file: so the refusal is staged)."""
+    """A secret of another user is named as such (root, who may run the tests, reads every file: so
+    the refusal is staged).
+    """
 
     def refuse(path: str, flags: int) -> int:
         raise PermissionError(13, "Permission denied", path)

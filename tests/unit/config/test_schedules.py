@@ -7,7 +7,9 @@ from tests.configs import AFTER_A_TABLE, CONTOSO, faults_of, load
 
 
 def test_schedules_are_read_with_their_arguments(tmp_path: Path) -> None:
-    """Paths start at the file, lengths of time are seconds, the time zone is one for all; a variable may set any of it."""
+    """Paths start at the file, lengths of time are seconds, the time zone is one for all; a
+    variable may set any of it.
+    """
     settings = load(
         tmp_path,
         f"""
@@ -40,7 +42,9 @@ def test_schedules_are_read_with_their_arguments(tmp_path: Path) -> None:
 
 
 def test_every_fault_of_a_schedule_is_told_with_its_field(tmp_path: Path) -> None:
-    """Unknown task, connection or argument, a time that is none: refused when read, all at once, no value repeated."""
+    """Unknown task, connection or argument, a time that is none: refused when read, all at once, no
+    value repeated.
+    """
     assert faults_of(
         tmp_path,
         f"""
@@ -80,7 +84,10 @@ def test_every_fault_of_a_schedule_is_told_with_its_field(tmp_path: Path) -> Non
     ) == [
         f"usher.toml: schedules.timezone {AFTER_A_TABLE}",
         "usher.toml: schedules.one must be a table: what is done and when stands under [schedules.NAME].",
-        "usher.toml: schedules.a.task must be one of invite_file, check_connections, retry_failed (did you mean invite_file?).",
+        (
+            "usher.toml: schedules.a.task must be one of invite_file, check_connections, retry_failed (did you mean"
+            " invite_file?)."
+        ),
         "usher.toml: schedules.a.cron has a field that cannot be read, or a day that never comes: hour.",
         "usher.toml: schedules.b must have cron or every, not both.",
         "usher.toml: schedules.b.connection names no connection that is configured (did you mean contoso?).",

@@ -37,7 +37,9 @@ def test_defaults_are_those_of_the_design() -> None:
 
 
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
-    """One reading finds everything: each fault a sentence, with its key and where it was written, and no value."""
+    """One reading finds everything: each fault a sentence, with its key and where it was written,
+    and no value.
+    """
     assert faults_of(
         tmp_path,
         """
@@ -80,41 +82,56 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
         },
     ) == [
         "usher.toml: conections is not a section usher knows (did you mean connections?).",
-        "usher.toml: redis.url must start with one of redis://, rediss://, unix://, redis+socket://, sentinel://, sentinels://.",
+        (
+            "usher.toml: redis.url must start with one of redis://, rediss://, unix://, redis+socket://,"
+            " sentinel://, sentinels://."
+        ),
         "usher.toml: broker.timeout_s is not a setting usher knows (did you mean graph.timeout_s?).",
         "usher.toml: ledger must be a table.",
         "usher.toml: graph.timeout is not a setting usher knows (did you mean timeout_s?).",
         "USHER_QUOTA__UNITS_APP: quota.units_app is not a setting usher knows (did you mean units_per_app?).",
-        'usher.toml: quota.writes_per_app must be an amount and a length of time, both above zero, such as "150/5s".',
+        ('usher.toml: quota.writes_per_app must be an amount and a length of time, both above zero, such as "150/5s".'),
         "usher.toml: connections.Bad must be a name of a-z, 0-9 and - (64 characters at most).",
         (
             "usher.toml: connections.Bad.tenant_id must be one tenant: an app that signs in alone has no common, "
             "organizations or consumers."
         ),
         "usher.toml: connections.Bad.client_id must be the application (client) id, without spaces or slashes.",
-        "usher.toml: connections.Bad.client_secret must be env:NAME or file:/path; a literal in the file would be a leak.",
+        (
+            "usher.toml: connections.Bad.client_secret must be env:NAME or file:/path; a literal in the file would"
+            " be a leak."
+        ),
         "usher.toml: connections.ok.name is not a setting usher knows.",
         "usher.toml: connections.ok.tenant_id must be the tenant's GUID or one of its verified domain names.",
         "usher.toml: connections.ok.client_id is missing.",
-        "usher.toml: connections.ok.client_secret[1] must be env:NAME or file:/path; a literal in the file would be a leak.",
-        "usher.toml: connections.ok.client_secret[2] must be env:NAME or file:/path; a literal in the file would be a leak.",
+        (
+            "usher.toml: connections.ok.client_secret[1] must be env:NAME or file:/path; a literal in the file"
+            " would be a leak."
+        ),
+        (
+            "usher.toml: connections.ok.client_secret[2] must be env:NAME or file:/path; a literal in the file"
+            " would be a leak."
+        ),
         "usher.toml: connections.ok.cloud must be one of global, usgov, usgov-dod, china (did you mean global?).",
         "usher.toml: connections.ok.authority must be an absolute https:// URL with a host.",
         "usher.toml: connections.ok.graph_url must be an https:// URL without user name, query or fragment.",
         "usher.toml: connections.ok.ca_file must be the path of a PEM file with certificates to trust.",
         "usher.toml: connections.ok.redirect_url must be an absolute https:// or http:// URL with a host.",
         (
-            "usher.toml: connections.ok.allowed_domains[1] must be a plain domain name such as contoso.com (no wildcard; "
-            "subdomains are listed one by one)."
+            "usher.toml: connections.ok.allowed_domains[1] must be a plain domain name such as contoso.com (no"
+            " wildcard; subdomains are listed one by one)."
         ),
-        'usher.toml: connections.ok.pace must be "quota", "guarded" or a number of invitations a minute such as "12/min".',
+        (
+            'usher.toml: connections.ok.pace must be "quota", "guarded" or a number of invitations a minute such as'
+            ' "12/min".'
+        ),
         "usher.toml: connections.ok.on_doubt must be one of report, resend, silent (did you mean resend?).",
         "usher.toml: connections.ok must have client_secret or certificate, not both.",
         "usher.toml: connections.table.tenant_id is missing.",
         "usher.toml: connections.table.client_id is missing.",
         "usher.toml: connections.table must have client_secret or certificate.",
         "USHER_CONNECTIONS__FABRIKAM_EU__CLIENT_ID: connections.fabrikam-eu.client_id is missing.",
-        "USHER_CONNECTIONS__FABRIKAM_EU__TENANT_ID: connections.fabrikam-eu must have client_secret or certificate.",
+        ("USHER_CONNECTIONS__FABRIKAM_EU__TENANT_ID: connections.fabrikam-eu must have client_secret or certificate."),
         "usher.toml: timezone must be text.",
     ]
 
@@ -139,7 +156,9 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_times_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
-    """A row is never looked up before its request has ended and had time to be seen; short times for rehearsals are fine."""
+    """A row is never looked up before its request has ended and had time to be seen; short times
+    for rehearsals are fine.
+    """
     assert load(tmp_path, "[ledger]\nsettle_s = 40\n").ledger.settle_s == 40
     assert faults_of(tmp_path, "[ledger]\nsettle_s = 30\n") == [
         "usher.toml: graph.timeout_s (25 s) and 7.5 s for replication together must stay below ledger.settle_s (30 s)."
@@ -161,7 +180,9 @@ def test_a_prefix_is_a_plain_name(tmp_path: Path, prefix: str) -> None:
 
 
 def test_passwords_in_urls_are_masked(tmp_path: Path) -> None:
-    """Neither repr nor a dump nor a copy shows the password in a server's URL, and none can be pickled."""
+    """Neither repr nor a dump nor a copy shows the password in a server's URL, and none can be
+    pickled.
+    """
     settings = load(
         tmp_path, '[redis]\nurl = "redis://:hunter2@host:6379/0"\n[broker]\nurl = "amqp://u:hunter2@rabbit"\n'
     )
@@ -178,7 +199,9 @@ def test_passwords_in_urls_are_masked(tmp_path: Path) -> None:
 
 
 def test_a_server_url_may_be_a_reference(tmp_path: Path) -> None:
-    """A URL with a password may be kept in a file, which is read at once: every command needs it."""
+    """A URL with a password may be kept in a file, which is read at once: every command needs
+    it.
+    """
     (tmp_path / "url").write_text("redis://:pw@host\n")
     settings = load(tmp_path, '[redis]\nurl = "file:url"\n', {"USHER_BROKER_URL": "env:RABBIT", "RABBIT": "amqp://r"})
     assert (settings.redis.url, settings.broker.url) == ("redis://:pw@host", "amqp://r")
@@ -207,7 +230,9 @@ def test_secrets_are_not_read_with_the_settings(tmp_path: Path) -> None:
 
 
 def test_the_digest_follows_the_effective_configuration(tmp_path: Path) -> None:
-    """Same meaning, same digest, wherever it was written; another setting, another digest; a password is no part of it."""
+    """Same meaning, same digest, wherever it was written; another setting, another digest; a
+    password is no part of it.
+    """
     plain = load(
         tmp_path, '[redis]\nurl = "redis://:one@h"\n[quota]\nwrites_per_app = "35000/300s"\n[ledger]\nkeep = "24h"\n'
     )
@@ -219,7 +244,9 @@ def test_the_digest_follows_the_effective_configuration(tmp_path: Path) -> None:
 
 
 def test_settings_do_not_change(tmp_path: Path) -> None:
-    """Settings are shared between threads: nothing in them can be set, and nothing keeps them as a key."""
+    """Settings are shared between threads: nothing in them can be set, and nothing keeps them as a
+    key.
+    """
     settings = load(tmp_path, CONTOSO)
     for holder, name in ((settings, "quota"), (settings.ledger, "keep_s"), (settings.connection("contoso"), "cloud")):
         with pytest.raises((AttributeError, ValueError)):
@@ -237,7 +264,9 @@ def test_a_connection_can_be_dumped() -> None:
 
 
 def test_importing_the_package_is_cheap() -> None:
-    """`usher --help` and producers may import config, its errors and its secrets without pydantic; every exported name resolves."""
+    """`usher --help` and producers may import config, its errors and its secrets without pydantic;
+    every exported name resolves.
+    """
     code = (
         "import sys, config, config.errors, config.secrets, config.references, config.values, config.clouds;"
         "assert 'pydantic' not in sys.modules and 'tomllib' not in sys.modules;"

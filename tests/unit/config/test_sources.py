@@ -31,7 +31,9 @@ def test_a_named_file_that_is_missing_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_what_is_no_toml_file_is_one_sentence(tmp_path: Path) -> None:
-    """Syntax errors name line and column; folders, other encodings, devices and depth have their sentence."""
+    """Syntax errors name line and column; folders, other encodings, devices and depth have their
+    sentence.
+    """
     cases: dict[bytes, str] = {
         b"[redis]\nurl = redis\n": 'line 2, column 7 is not TOML: invalid value (text stands in quotes: key = "text").',
         b"a = [1,\n": "the end of the file is not TOML: invalid value (text stands in quotes",
@@ -62,7 +64,9 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
-    """Every section has an environment form; lists are JSON or commas; short forms win; empty means not set."""
+    """Every section has an environment form; lists are JSON or commas; short forms win; empty means
+    not set.
+    """
     env = {
         "USHER_QUOTA__WRITES_PER_TENANT": "9/1s",
         "USHER_LEDGER__KEEP": "12h",
@@ -125,8 +129,8 @@ def test_faults_in_the_environment_name_the_variable(tmp_path: Path) -> None:
         },
     ) == [
         (
-            "USHER_CONNECTIONS__CONTOSO__ALLOWED_DOMAINS: connections.contoso.allowed_domains must be a JSON list of texts, "
-            "or texts separated by commas."
+            "USHER_CONNECTIONS__CONTOSO__ALLOWED_DOMAINS: connections.contoso.allowed_domains must be a JSON list of"
+            " texts, or texts separated by commas."
         ),
         "USHER_LEDGR__SETTLE_S: ledgr is not a section usher knows (did you mean ledger?).",
         (
@@ -135,5 +139,8 @@ def test_faults_in_the_environment_name_the_variable(tmp_path: Path) -> None:
         ),
         "USHER_BROKER_URL: broker.url needs redis.url too (the private server is its own broker).",
         "usher.toml: connections.contoso.x is not a setting usher knows.",
-        "USHER_CONNECTIONS__OTHER: connections.other must be a table: settings of a connection stand under [connections.NAME].",
+        (
+            "USHER_CONNECTIONS__OTHER: connections.other must be a table: settings of a connection stand under"
+            " [connections.NAME]."
+        ),
     ]

@@ -36,7 +36,9 @@ class _Scene:
         return load_settings({}, self.path)
 
     def write(self, text: str) -> None:
-        """Replace the file's text as editors do, under a new inode, so that no clock's resolution plays a part."""
+        """Replace the file's text as editors do, under a new inode, so that no clock's resolution
+        plays a part.
+        """
         new = self.path.with_suffix(".new")
         new.write_text(text)
         new.replace(self.path)
@@ -80,7 +82,9 @@ def test_looking_is_rare(scene: _Scene, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_change_counts_within_ten_seconds(scene: _Scene) -> None:
-    """A changed file is seen at the next look and believed at the one after, if it stayed as it was."""
+    """A changed file is seen at the next look and believed at the one after, if it stayed as it
+    was.
+    """
     _ = scene.watched.settings
     scene.write(CONTOSO + "precheck = false\n")
     assert scene.later().connection("contoso").precheck
@@ -111,7 +115,9 @@ def test_a_file_being_written_is_not_believed(scene: _Scene) -> None:
     ],
 )
 def test_a_faulty_file_keeps_the_last_good_settings(scene: _Scene, text: str, problem: str) -> None:
-    """What cannot be believed changes nothing, is told as a problem, and is read again until it is good."""
+    """What cannot be believed changes nothing, is told as a problem, and is read again until it is
+    good.
+    """
     first = scene.watched.settings
     scene.write(text)
     for _ in range(4):
@@ -151,7 +157,9 @@ def test_a_problem_that_mends_itself_is_noticed(scene: _Scene) -> None:
 
 
 def test_a_rotated_secret_is_a_change(scene: _Scene) -> None:
-    """A file that the configuration refers to counts as part of it: written, replaced through a link, or gone."""
+    """A file that the configuration refers to counts as part of it: written, replaced through a
+    link, or gone.
+    """
     (scene.path.parent / "one").write_text("1")
     (scene.path.parent / "two").write_text("2")
     secret = scene.path.parent / "secret"
@@ -216,7 +224,9 @@ def test_without_files_nothing_is_watched() -> None:
 
 
 def test_threads_share_one_reading(scene: _Scene) -> None:
-    """Many threads at once read once, and nobody waits for a slow reading once there are settings."""
+    """Many threads at once read once, and nobody waits for a slow reading once there are
+    settings.
+    """
     start = threading.Barrier(8)
 
     def ask() -> None:

@@ -90,7 +90,9 @@ def test_refusals(client: Client, change: dict[str, str | None], number: int, er
 
 
 def test_secret_expiry_and_rotation(client: Client) -> None:
-    """An expired secret and a replaced one are different refusals; a disabled application is a third."""
+    """An expired secret and a replaced one are different refusals; a disabled application is a
+    third.
+    """
     old = next(iter(client.app.secrets))
     client.world.expire_secrets(client.app)
     assert client.ask()[1]["error_codes"] == [7000222]
@@ -117,7 +119,9 @@ def _assertion(client: Client, header: dict[str, str], key: bytes, **claims: Any
 
 
 def test_certificate(client: Client, tmp_path: Path) -> None:
-    """An assertion signed by the registered certificate is taken, by either thumbprint; no other is."""
+    """An assertion signed by the registered certificate is taken, by either thumbprint; no other
+    is.
+    """
     registered = client.app.certificates[0]
     key = client.world.certificate_file.read_bytes()
     other_file = tmp_path / "other.pem"

@@ -38,7 +38,9 @@ def test_scope_and_operation() -> None:
 
 
 def test_before_and_after() -> None:
-    """`lost` is after processing, `-before` and `-after` are what they say, a bare 504 is either."""
+    """`lost` is after processing, `-before` and `-after` are what they say, a bare 504 is
+    either.
+    """
 
     def sides(spec: str) -> set[bool]:
         faults = parse_spec(spec, 0)

@@ -97,7 +97,9 @@ def test_addresses_that_pass(desk: Any) -> None:
     ],
 )
 def test_international_domains_are_kept_as_told(desk: Any, spelling: str, kept: str) -> None:
-    """How Entra keeps them is not documented, so a rehearsal can choose; the other spelling finds nobody."""
+    """How Entra keeps them is not documented, so a rehearsal can choose; the other spelling finds
+    nobody.
+    """
     desk.tenant.spelling = spelling
     assert desk.invite("Ann@M\u00fcnchen.example")[0] == 201
     (user,) = [user for user in desk.tenant.users.values() if user.display_name == "Ann"]
@@ -146,7 +148,9 @@ def test_strict_about_properties(desk: Any, change: dict[str, Any]) -> None:
 
 
 def test_whole_form(desk: Any) -> None:
-    """Everything that may be sent is taken; a custom message is dropped, as for every service principal."""
+    """Everything that may be sent is taken; a custom message is dropped, as for every service
+    principal.
+    """
     ada = desk.tenant.find("ada@contoso.example").id
     status, _ = desk.invite(
         "new@partner.example",
@@ -176,7 +180,9 @@ def test_reset_redemption(desk: Any) -> None:
 
 
 def test_roles_are_enforced_per_operation(desk: Any) -> None:
-    """A missing User.Invite.All is the 401 that is no expired token; a missing read role is a 403."""
+    """A missing User.Invite.All is the 401 that is no expired token; a missing read role is a
+    403.
+    """
     desk.roles = frozenset({"User.Read.All"})
     status, body = desk.invite("new@partner.example")
     assert (status, body["error"]["code"]) == (401, "Unauthorized")
@@ -381,7 +387,9 @@ def test_updating_a_user(desk: Any) -> None:
 
 
 def test_replication_lag(make_desk: Any) -> None:
-    """A new guest is invisible to reads until its lag is over, but not to the invitation service."""
+    """A new guest is invisible to reads until its lag is over, but not to the invitation
+    service.
+    """
     desk = make_desk(replication=SecondsRange(50, 60), quota=QuotaOptions(enabled=False))
     user_id = desk.invite("new@partner.example")[1]["invitedUser"]["id"]
     query = "/users?$filter=mail in ('new@partner.example')&$select=id"
@@ -393,7 +401,9 @@ def test_replication_lag(make_desk: Any) -> None:
 
 
 def test_items_are_metered_one_by_one(make_desk: Any, make_item: Item) -> None:
-    """A batch that does not fit is partly done; the rest are 429 inside a 200, each with its Retry-After."""
+    """A batch that does not fit is partly done; the rest are 429 inside a 200, each with its
+    Retry-After.
+    """
     desk = make_desk(quota=QuotaOptions(limits={"invitations_per_tenant": (12, 60)}))
     status, body = desk.batch(*(make_item(n) for n in range(20)))
     assert status == 200
@@ -405,7 +415,9 @@ def test_items_are_metered_one_by_one(make_desk: Any, make_item: Item) -> None:
 
 
 def test_item_faults(desk: Any, make_item: Item) -> None:
-    """Before: not done. After: done, and the answer says otherwise. Half: done, and no answer at all."""
+    """Before: not done. After: done, and the answer says otherwise. Half: done, and no answer at
+    all.
+    """
     for spec, invited, statuses in (
         ("504-before@item=1", 0, [504, 504]),
         ("504-after@item=1", 2, [504, 504]),

@@ -115,7 +115,9 @@ def test_no_more_than_fifteen_alternatives() -> None:
 
 
 def test_advanced_queries_want_their_header() -> None:
-    """Collections are filtered only with ConsistencyLevel and $count, as usher sends them; $count wants the header too."""
+    """Collections are filtered only with ConsistencyLevel and $count, as usher sends them; $count
+    wants the header too.
+    """
     query = "$filter=otherMails/any(m:m%20eq%20'a@x.example')"
     for text, eventual in ((query, False), (query, True), (f"{query}&$count=true", False), ("$count=true", False)):
         with pytest.raises(QueryError):

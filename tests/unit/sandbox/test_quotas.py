@@ -30,7 +30,9 @@ def _invitations(quotas: Quotas, count: int, app: str = "app") -> int:
 
 
 def test_every_bucket_binds() -> None:
-    """30 a second until 3,000 writes are used up (about 300 s, 9,000 invitations), then 20 a second."""
+    """30 a second until 3,000 writes are used up (about 300 s, 9,000 invitations), then 20 a
+    second.
+    """
     hand = Hand()
     quotas = _quotas(hand)
     passed = []
@@ -107,7 +109,9 @@ def test_background_load_eats_a_share() -> None:
 
 
 def test_throttling_may_be_told_by_nothing_but_the_status() -> None:
-    """Without its headers: no share of the limit, and an answer that names no scope (`sandbox.graph`)."""
+    """Without its headers: no share of the limit, and an answer that names no scope
+    (`sandbox.graph`).
+    """
     quotas = _quotas(Hand(), limits={"invitations_per_tenant": (10, 10)}, throttle_headers=False)
     _invitations(quotas, 20)
     assert quotas.meter("tenant", "app").warning() is None

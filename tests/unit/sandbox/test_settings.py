@@ -1,4 +1,6 @@
-"""What a tenant says of itself: it agrees with what an invitation meets, and nobody reads it without the permission."""
+"""What a tenant says of itself: it agrees with what an invitation meets, and nobody reads it
+without the permission.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_a_registration_shows_when_its_secrets_end_and_none_of_them(desk: Any) -
 
 
 def test_the_lists_agree_with_invitations(desk: Any) -> None:
-    """A domain that the policy names as blocked is refused; with an allow list every other one is."""
+    """A domain that the policy names as blocked is refused; with an allow list every other one
+    is.
+    """
     desk.roles = frozenset({"User.Invite.All", "Policy.Read.B2BManagementPolicy"})
     assert _lists(desk) == {"BlockedDomains": ["blocked.example"]}
     assert desk.invite("a@blocked.example")[0] == 400
@@ -63,7 +67,9 @@ def test_the_lists_agree_with_invitations(desk: Any) -> None:
 
 
 def test_a_blocked_partner_is_found_by_its_domain(desk: Any) -> None:
-    """The tenant behind a cross-tenant refusal stands among the partners; other domains have other tenants, or none."""
+    """The tenant behind a cross-tenant refusal stands among the partners; other domains have other
+    tenants, or none.
+    """
     desk.roles = frozenset(READS.values())
     partners = desk.read("/policies/crossTenantAccessPolicy/partners")[1]["value"]
     assert [p["b2bCollaborationInbound"]["usersAndGroups"]["accessType"] for p in partners] == ["blocked"]

@@ -1,4 +1,6 @@
-"""docs/producers.md says what the code takes and gives: every task, argument, field, key and limit, and no other."""
+"""docs/producers.md says what the code takes and gives: every task, argument, field, key and limit,
+and no other.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,9 @@ def test_fields_and_limits_are_those_of_the_code() -> None:
 
 
 def test_keys_of_results_are_those_of_the_code() -> None:
-    """Of a row: the results file's columns without the private ones; of a job: `--json` without the clock's."""
+    """Of a row: the results file's columns without the private ones; of a job: `--json` without the
+    clock's.
+    """
     row, job = _section("What comes back").split("Of a job:")
     assert set(_rows(row)) == set(public_record(dict.fromkeys(RESULT_COLUMNS)))
     view = JobView(

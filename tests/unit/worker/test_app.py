@@ -100,7 +100,9 @@ _USE_SSL = ("broker_use_ssl", "redis_backend_use_ssl", "redbeat_redis_use_ssl")
 
 
 def test_sentinels_with_tls_are_spelled_for_celery() -> None:
-    """Certificates are checked on the way to the Sentinels and to the servers, by broker, results and beat; each by its own URL."""
+    """Certificates are checked on the way to the Sentinels and to the servers, by broker, results
+    and beat; each by its own URL.
+    """
     url = "sentinels://me:pw@one,two/mymaster/3?ssl_ca_certs=%2Fetc%2Fca.pem"
     trust = {"ssl_cert_reqs": "required", "ssl_ca_certs": "/etc/ca.pem"}
     found = _settings(url)

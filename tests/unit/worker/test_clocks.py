@@ -32,7 +32,9 @@ def test_a_time_of_the_ledger_on_graphs_clock() -> None:
 
 
 def test_a_clock_put_forward_makes_nothing_older() -> None:
-    """An hour ahead: a mark of before is as old as it is by our clock, on Graph's clock too; a mark of after likewise."""
+    """An hour ahead: a mark of before is as old as it is by our clock, on Graph's clock too; a mark
+    of after likewise.
+    """
     time = _Time()
     clocks = Clocks(time)
     clocks.learn_redis(NOW_MS)
@@ -71,7 +73,9 @@ def test_a_late_answer_is_no_jump() -> None:
 
 
 def test_a_clock_put_back_makes_nothing_younger() -> None:
-    """An hour ahead, then ten minutes back: what was marked before, between and after is as old as it is by our clock."""
+    """An hour ahead, then ten minutes back: what was marked before, between and after is as old as
+    it is by our clock.
+    """
     time = _Time()
     clocks = Clocks(time)
     clocks.learn_graph(HOST, datetime.fromtimestamp(NOW_MS / 1000, UTC))
@@ -90,7 +94,9 @@ def test_a_clock_put_back_makes_nothing_younger() -> None:
 
 
 def test_a_time_that_was_twice() -> None:
-    """A few seconds back: a mark is as young as it may be, so that nothing is settled early, but a guest created at once is of that attempt."""
+    """A few seconds back: a mark is as young as it may be, so that nothing is settled early, but a
+    guest created at once is of that attempt.
+    """
     time = _Time()
     clocks = Clocks(time)
     clocks.learn_graph(HOST, datetime.fromtimestamp(NOW_MS / 1000, UTC))
@@ -118,7 +124,9 @@ def test_a_time_that_never_was_is_now() -> None:
 
 
 def test_an_answer_that_came_late_is_not_believed() -> None:
-    """Redis was asked, and the process stood still: by what it heard, a row would have been sent later than its guest was made."""
+    """Redis was asked, and the process stood still: by what it heard, a row would have been sent
+    later than its guest was made.
+    """
     time = _Time()
     clocks = Clocks(time)
     clocks.learn_redis(NOW_MS, clocks.now())

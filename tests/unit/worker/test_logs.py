@@ -1,4 +1,6 @@
-"""The two forms of a line, what is bound to it, and that a record that cannot be rendered tells nothing of its arguments."""
+"""The two forms of a line, what is bound to it, and that a record that cannot be rendered tells
+nothing of its arguments.
+"""
 
 from __future__ import annotations
 

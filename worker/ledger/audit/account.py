@@ -1,7 +1,9 @@
-"""The operating system says which account runs this process; an environment's USER is whatever somebody put there.
+"""The operating system says which account runs this process; an environment's USER is whatever
+somebody put there.
 
-Where people share an account (each `docker compose run` is the same one, on a host of its own) they say who they are with `USHER_ACTOR`.
-That is a statement, not a proof, so it never stands without the account that made it.
+Where people share an account (each `docker compose run` is the same one, on a host of its own) they
+say who they are with `USHER_ACTOR`. That is a statement, not a proof, so it never stands without
+the account that made it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ _LONGEST: Final = 64
 
 
 def find_person() -> Person:
-    """Return the account that runs this process, on this host, by whose `sudo` where it says so, and who they state to be."""
+    """Return the account that runs this process, on this host, by whose `sudo` where it says so,
+    and who they state to be.
+    """
     behind = os.environ.get("SUDO_USER", "")
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
@@ -29,6 +33,8 @@ def find_person() -> Person:
 
 
 def find_actor() -> str:
-    """Return the same for the audit trail: `ada@ops1`, `root@ops1 (sudo by ada)`, `ada (uid-1000@3f2a)`."""
+    """Return the same for the audit trail: `ada@ops1`, `root@ops1 (sudo by ada)`, `ada
+    (uid-1000@3f2a)`.
+    """
     person = find_person()
     return f"{person} (sudo by {person.behind})" if person.behind else str(person)

@@ -1,7 +1,8 @@
-"""The logger `usher.audit` copies the audit trail to a file, a line of JSON an entry, for whatever collects logs.
+"""The logger `usher.audit` copies the audit trail to a file, a line of JSON an entry, for whatever
+collects logs.
 
-The copy is best effort beside the trail in Redis: a file that cannot be written is told of once, and holds
-nothing up.
+The copy is best effort beside the trail in Redis: a file that cannot be written is told of once,
+and holds nothing up.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """The log writes entries to the file at `path`, which may be moved away at any time (logrotate), or be `/dev/stderr`."""
+    """The log writes entries to the file at `path`, which may be moved away at any time
+    (logrotate), or be `/dev/stderr`.
+    """
 
     def __init__(self, path: str) -> None:
         self._logger = logging.getLogger(NAME)
@@ -37,7 +40,9 @@ class AuditLog:
 
 
 class _Handler(WatchedFileHandler):
-    """The standard library's handler; what goes wrong with the file is said once, not printed for each entry."""
+    """The standard library's handler; what goes wrong with the file is said once, not printed for
+    each entry.
+    """
 
     _told = False
 

@@ -1,10 +1,13 @@
-"""The audit trail keeps of a row Microsoft's object id, a keyed hash of the address, request id, time and outcome. Pure.
+"""The audit trail keeps of a row Microsoft's object id, a keyed hash of the address, request id,
+time and outcome. Pure.
 
-Ids and hashes do not compress, so they stand as raw bytes behind a small compressed head: 30 bytes a row where a batch shares a request
-id, 46 where each row has its own. A row that nothing was done to (invalid, a duplicate, cancelled) is not in it.
+Ids and hashes do not compress, so they stand as raw bytes behind a small compressed head: 30 bytes
+a row where a batch shares a request id, 46 where each row has its own. A row that nothing was done
+to (invalid, a duplicate, cancelled) is not in it.
 
-    layout   version (1 byte) · length of the head (2 bytes) · head (JSON, zlib) · object ids (16 bytes each) · request ids (16 each, one
-             for all rows that follow each other with it) · hashes (12 each)
+    layout   version (1 byte) · length of the head (2 bytes) · head (JSON, zlib)
+             · object ids (16 bytes each) · request ids (16 each, one for all rows that
+             follow each other with it) · hashes (12 each)
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ NOBODY = bytes(HASH_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """An entry says what became of one guest. `guest`: the address's hash, as the index of guests has it; empty where it was not known."""
+    """An entry says what became of one guest. `guest`: the address's hash, as the index of guests
+    has it; empty where it was not known.
+    """
 
     row: int
     at_ms: int
@@ -57,7 +62,9 @@ class AuditRows:
 def pack(
     connection: str, base: int, outcomes: Iterable[Outcome | None], hashes: Mapping[int, bytes], *, single: bool = False
 ) -> bytes:
-    """Pack what is kept of a chunk whose first row is number `base`; empty where nothing was done to anybody."""
+    """Pack what is kept of a chunk whose first row is number `base`; empty where nothing was done
+    to anybody.
+    """
     done = [o for o in outcomes if o is not None and (o.user_id or o.request_id or o.attempts)]
     if not done:
         return b""

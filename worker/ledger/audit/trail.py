@@ -1,12 +1,17 @@
-"""The audit trail says who did what, when, to which of Microsoft's objects. It outlives the jobs that it tells of, and names nobody.
+"""The audit trail says who did what, when, to which of Microsoft's objects. It outlives the jobs
+that it tells of, and names nobody.
 
-Two things are kept, by generations of 30 days, each of which Redis removes `[ledger].audit_keep` after its end:
+Two things are kept, by generations of 30 days, each of which Redis removes `[ledger].audit_keep`
+after its end:
 
-- *events*, a stream: a job was submitted, approved, paused, deleted; a connection was held or reopened; a person was forgotten;
-- *rows*, a hash of one small blob a chunk (`rows.py`), written by the same script that folds a finished chunk, so it costs no
-  command and is there exactly once; a chunk that a job leaves unfinished is written when the job ends or is deleted.
+- *events*, a stream: a job was submitted, approved, paused, deleted; a connection was held or
+  reopened; a person was forgotten;
+- *rows*, a hash of one small blob a chunk (`rows.py`), written by the same script that folds a
+  finished chunk, so it costs no command and is there exactly once; a chunk that a job leaves
+  unfinished is written when the job ends or is deleted.
 
-Entries are only ever added. The one change there is: forgetting a person takes the hash of their address out of the rows.
+Entries are only ever added. The one change there is: forgetting a person takes the hash of their
+address out of the rows.
 """
 
 from __future__ import annotations
@@ -73,7 +78,8 @@ class Event:
 
 
 class Trail:
-    """The trail is written and read here. `keep_s` 0: nothing is written. `actor`: whoever this process works for.
+    """The trail is written and read here. `keep_s` 0: nothing is written. `actor`: whoever this
+    process works for.
 
     Without an `index` (its key cannot be had here) rows are kept without the hash of their address.
     """
@@ -101,7 +107,9 @@ class Trail:
     # Events
 
     async def note(self, what: str, **facts: Any) -> None:
-        """Add an event; facts that are empty are left out. What it tells of has happened already, so a full Redis is only logged."""
+        """Add an event; facts that are empty are left out. What it tells of has happened already,
+        so a full Redis is only logged.
+        """
         if not self.keep_ms:
             return
         known = {name: value for name, value in facts.items() if value not in ("", None)}
@@ -138,7 +146,9 @@ class Trail:
             return None  # the index's key does not open here
 
     async def keep_unfinished(self, job: str, chunks: int) -> None:
-        """Keep what was done in the chunks of a job that is over, or about to be, and were not folded. Again does no harm."""
+        """Keep what was done in the chunks of a job that is over, or about to be, and were not
+        folded. Again does no harm.
+        """
         if not self.keep_ms or not chunks:
             return
         connection, lane = await self._client.hmget(self._keys.job(job), "connection", "lane")
@@ -205,7 +215,9 @@ class Trail:
                 start = b"(" + page[-1][0]
 
     async def rows(self, job: str = "") -> AsyncIterator[tuple[str, AuditRows]]:
-        """Yield what is kept of rows, chunk by chunk in no order: the job's id, and its rows. `job`: only of this one."""
+        """Yield what is kept of rows, chunk by chunk in no order: the job's id, and its rows.
+        `job`: only of this one.
+        """
         for generation in await self.generations():
             key = self._keys.audit_rows(generation)
             async for field, blob in self._client.hscan_iter(key, match=f"{job}:*" if job else None, count=200):
@@ -252,7 +264,9 @@ def _nameless(value: Any) -> Any:
 
 
 def _unknown(index: int, letter: str) -> Outcome | None:
-    """A row on the wire, or in doubt, of a job that is deleted: it may have been invited, and nobody will find out."""
+    """A row on the wire, or in doubt, of a job that is deleted: it may have been invited, and
+    nobody will find out.
+    """
     state = RowState(letter)
     if state in (RowState.SENDING, RowState.IN_DOUBT):
         return Outcome(index, RowState.LEFT_IN_DOUBT, code="job_deleted", attempts=1)

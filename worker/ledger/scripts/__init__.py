@@ -1,4 +1,6 @@
-"""The ledger's Lua scripts are loaded here, one file each; what they share is put in front of each."""
+"""The ledger's Lua scripts are loaded here, one file each; what they share is put in front of
+each.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def source_of(name: str) -> str:
 
 
 class Script:
-    """One script. redis-py's own does the same by a longer way, which shows where it is called for every batch."""
+    """One script. redis-py's own does the same by a longer way, which shows where it is called for
+    every batch.
+    """
 
     def __init__(self, pipeline: AutoPipeline, source: str) -> None:
         self._pipeline = pipeline
@@ -34,7 +38,9 @@ class Script:
         self._sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # how Redis names it
 
     async def __call__(self, keys: Sequence[str], args: Iterable[Any] = ()) -> Any:
-        """Run it; a server that does not know it (new, or failed over to) is given its text first."""
+        """Run it; a server that does not know it (new, or failed over to) is given its text
+        first.
+        """
         call = ("EVALSHA", self._sha, len(keys), *keys, *args)
         try:
             return await self._pipeline.call(*call)

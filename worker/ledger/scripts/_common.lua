@@ -1,5 +1,6 @@
--- Rows, offers and jobs, for every script: put in front of it when it is loaded, as is each file whose name begins so. Key patterns are those of worker/ledger/keys.py.
--- Row letters (worker/ledger/model.py): '.' pending, 'q' pending without mail, 's' sending, 'd' in doubt;
+-- Rows, offers and jobs, for every script: put in front of it when it is loaded, as is each file
+-- whose name begins so. Key patterns are those of worker/ledger/keys.py. Row letters
+-- (worker/ledger/model.py): '.' pending, 'q' pending without mail, 's' sending, 'd' in doubt;
 -- final: 'i' invited, 'g' already a guest, 'k' skipped, 'f' failed, 'u' reported in doubt.
 
 local function now_ms()
@@ -7,7 +8,8 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- Which server this is. After a restart, or a failover to a replica and even back again, it is another one (epoch.lua).
+-- Which server this is. After a restart, or a failover to a replica and even back again, it is
+-- another one (epoch.lua).
 local function server_id()
   local info = redis.call('INFO', 'server', 'replication')
   local function value_of(name) -- each has 40 digits; a plain search costs a fraction of a pattern's
@@ -17,7 +19,8 @@ local function server_id()
   return value_of('run_id:') .. ':' .. value_of('master_replid:')
 end
 
--- Whether what others know is still to come (epoch.lua): until then rows that have left may look pending, and nothing may be made of that.
+-- Whether what others know is still to come (epoch.lua): until then rows that have left may look
+-- pending, and nothing may be made of that.
 local function is_quiet(prefix)
   local epoch = redis.call('HMGET', prefix .. ':epoch', 'id', 'quiet_until')
   return epoch[1] and (epoch[1] ~= server_id() or epoch[2])
@@ -26,7 +29,8 @@ end
 -- Nobody was here for so long: those who come back may still bring what they heard meanwhile.
 local SILENT_MS = 10000
 
--- Probation: so many clean batches since its gate opened, one in flight at a time, and a connection is trusted (worker/ledger/gates.py).
+-- Probation: so many clean batches since its gate opened, one in flight at a time, and a connection
+-- is trusted (worker/ledger/gates.py).
 local TRUSTED_AFTER = 5
 local function is_on_probation(clean)
   return (tonumber(clean) or 0) < TRUSTED_AFTER
@@ -54,14 +58,16 @@ local function letter_at(text, index)
   return string.sub(text, index + 1, index + 1)
 end
 
--- Whether the row at an index is pending, without cutting its letter out: this is asked for each row of each batch.
+-- Whether the row at an index is pending, without cutting its letter out: this is asked for each
+-- row of each batch.
 local PENDING, PENDING_SILENT = string.byte('.q', 1, 2)
 local function is_pending_at(letters, index)
   local letter = string.byte(letters, index + 1)
   return letter == PENDING or letter == PENDING_SILENT
 end
 
--- Replaces many letters at once: new is index → letter. (A chunk has 100 letters; a new string for each of twenty costs more.)
+-- Replaces many letters at once: new is index → letter. (A chunk has 100 letters; a new string for
+-- each of twenty costs more.)
 local function replace_all(text, new)
   local bytes = { string.byte(text, 1, -1) }
   for index, letter in pairs(new) do bytes[index + 1] = string.byte(letter) end
@@ -85,7 +91,8 @@ local function enlist(prefix, job, connection, lane, at)
   redis.call('ZADD', due_of(prefix, lane), at, connection)
 end
 
--- A seat of the connection is free again: it may use another one now, if a job of it waits. What its gate says is asked then.
+-- A seat of the connection is free again: it may use another one now, if a job of it waits. What
+-- its gate says is asked then.
 local function make_due(prefix, connection, lane, now)
   if redis.call('EXISTS', rotation_of(prefix, connection, lane)) == 1 then
     redis.call('ZADD', due_of(prefix, lane), 'LT', now, connection)
@@ -101,8 +108,9 @@ local function look_at(prefix, connection, member, at)
   redis.call('ZADD', prefix .. ':due-doubts', 'LT', at, connection)
 end
 
--- A channel is a connection, or connection+operation (worker/channels.py). What holds a connection as a whole (`gates.WHOLE`) holds
--- its channels. Returns why this channel's connection is held so, and when that may be tried (nil: only a person lifts it).
+-- A channel is a connection, or connection+operation (worker/channels.py). What holds a connection
+-- as a whole (`gates.WHOLE`) holds its channels. Returns why this channel's connection is held so,
+-- and when that may be tried (nil: only a person lifts it).
 local WHOLE = { credential = true, abuse = true, operator = true, restored = true, key = true }
 local function held_above(prefix, channel)
   local name = string.match(channel, '^([^+]+)%+')
@@ -116,7 +124,8 @@ local function open_gate(key)
   redis.call('HDEL', key, 'gate', 'kind', 'why', 'since', 'fingerprint', 'probe_at', 'probe_ms')
 end
 
--- A batch on the wire, its field being "time,i,iq,i;nonce" (q: without mail; the nonce has no digits): row → time of its mark. Empty once it was recorded or given up.
+-- A batch on the wire, its field being "time,i,iq,i;nonce" (q: without mail; the nonce has no
+-- digits): row → time of its mark. Empty once it was recorded or given up.
 local function rows_of_batch(key, field)
   local rows, at = {}, nil
   for part in string.gmatch(redis.call('HGET', key, field) or '', '%d+') do
@@ -125,8 +134,8 @@ local function rows_of_batch(key, field)
   return rows
 end
 
--- Rows of a batch whose answer will not come any more: each goes to the connection's list, to be looked up. Returns the new letters.
--- rows: as rows_of_batch says, where it was asked already.
+-- Rows of a batch whose answer will not come any more: each goes to the connection's list, to be
+-- looked up. Returns the new letters. rows: as rows_of_batch says, where it was asked already.
 local function doubt_batch(prefix, job, chunk, connection, field, letters, settle_ms, rows)
   local key = prefix .. ':chunk:' .. job .. ':' .. chunk
   for row, at in pairs(rows or rows_of_batch(key, field)) do
@@ -165,8 +174,9 @@ local function settle_job(prefix, job, now, never_ran)
   return state
 end
 
--- Puts a chunk with rows left to send back among those to be offered, itself not before chunk_at, and its connection not before at.
--- Not that of a job that has ended or was deleted: the list would outlive it.
+-- Puts a chunk with rows left to send back among those to be offered, itself not before chunk_at,
+-- and its connection not before at. Not that of a job that has ended or was deleted: the list would
+-- outlive it.
 local function requeue(prefix, job, chunk, connection, lane, at, chunk_at)
   redis.call('HDEL', prefix .. ':chunk:' .. job .. ':' .. chunk, 'ph')
   local state = redis.call('HGET', prefix .. ':job:' .. job, 'state')
@@ -175,7 +185,8 @@ local function requeue(prefix, job, chunk, connection, lane, at, chunk_at)
   if state == 'running' then enlist(prefix, job, connection, lane, at) end
 end
 
--- Ends an offer or a lease: its seat is free, rows still marked sending are in doubt, rows left to send are offered again.
+-- Ends an offer or a lease: its seat is free, rows still marked sending are in doubt, rows left to
+-- send are offered again.
 local function give_back(prefix, ticket, settle_ms, now, at, chunk_at)
   local t = parse_ticket(ticket)
   local seats = redis.call('HINCRBY', prefix .. ':seats-of', t.connection, -1)
@@ -201,7 +212,8 @@ local function give_back(prefix, ticket, settle_ms, now, at, chunk_at)
   end
 end
 
--- Stores a finished chunk as one blob of rows and outcomes and one of links ('': none), in place of all that it was made of.
+-- Stores a finished chunk as one blob of rows and outcomes and one of links ('': none), in place of
+-- all that it was made of.
 local function fold(key, letters, finished, links)
   local kept = redis.call('HMGET', key, 'base', 'ph')
   redis.call('DEL', key)

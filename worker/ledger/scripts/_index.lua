@@ -1,8 +1,9 @@
 -- The index of guests, and the claims on them. Put in front of every script, behind `_common.lua`.
 
--- The index of guests (worker/ledger/guest_index.py): base is the tenant's beginning of names, hash 12 raw bytes.
--- base:{generation}:all says that there is anything of a generation, so that a tenant without an old one is not asked for it guest by guest.
--- (A script looks at one tenant's, so what it finds out about a generation is kept by its number.)
+-- The index of guests (worker/ledger/guest_index.py): base is the tenant's beginning of names, hash
+-- 12 raw bytes. base:{generation}:all says that there is anything of a generation, so that a tenant
+-- without an old one is not asked for it guest by guest. (A script looks at one tenant's, so what
+-- it finds out about a generation is kept by its number.)
 local GENERATION_MS = 30 * 86400000
 local EVER_MS = 3650 * 86400000 -- what may have been written while `[ledger].remember` was at its longest
 local generations = {} -- number → what its names begin with, or false where there is nothing of it
@@ -16,7 +17,8 @@ local function index_prefix(base, generation)
   return prefix
 end
 
--- The generations that there are, newest first, of those in which something of the last so many milliseconds may be.
+-- The generations that there are, newest first, of those in which something of the last so many
+-- milliseconds may be.
 local function index_prefixes(base, now, remember_ms)
   local found = {}
   for g = math.floor(now / GENERATION_MS), math.floor((now - remember_ms) / GENERATION_MS), -1 do
@@ -46,7 +48,8 @@ local function read_entry(entry)
   return struct.unpack('>I4', entry), string.sub(entry, 5)
 end
 
--- Who of several guests was invited within the last so many milliseconds: their place in the list → "seconds:job".
+-- Who of several guests was invited within the last so many milliseconds: their place in the list →
+-- "seconds:job".
 local function index_read(base, hashes, now, remember_ms)
   local found = {}
   for _, prefix in ipairs(index_prefixes(base, now, remember_ms)) do
@@ -74,7 +77,8 @@ local function index_write(base, hashes, now, job, remember_ms)
   end
   local keys, fields = {}, {}
   for k, hash in ipairs(hashes) do keys[k], fields[k] = index_place(prefix, hash) end
-  local all_there = redis.call('EXISTS', unpack(keys)) == #keys -- and so have their expiry: nearly always, once a tenant has some guests
+  -- and so have their expiry: nearly always, once a tenant has some guests
+  local all_there = redis.call('EXISTS', unpack(keys)) == #keys
   for k, key in ipairs(keys) do
     if redis.call('HSET', key, fields[k], entry) == 1 and not all_there and redis.call('HLEN', key) == 1 then
       redis.call('PEXPIREAT', key, ends)
@@ -82,16 +86,20 @@ local function index_write(base, hashes, now, job, remember_ms)
   end
 end
 
--- The claims on guests of a tenant, one hash: hash → job:chunk:row:time, the row that is on the wire or in doubt for this guest, and when it was marked.
--- Its field without a name holds more than Redis packs into a list, so that looking one up does not cost the more the more there are.
+-- The claims on guests of a tenant, one hash: hash → job:chunk:row:time, the row that is on the
+-- wire or in doubt for this guest, and when it was marked. Its field without a name holds more than
+-- Redis packs into a list, so that looking one up does not cost the more the more there are.
 local CLAIMS_KEPT_APART = string.rep('-', 65) -- hash-max-listpack-value is 64
-local CLAIMS_MS = 60 * 86400000 -- what a deleted job left there goes when the tenant has been quiet for so long; a row in doubt may wait long too
+-- what a deleted job left there goes when the tenant has been quiet for so long; a row in doubt may
+-- wait long too
+local CLAIMS_MS = 60 * 86400000
 local function claims_of(base)
   return base .. ':claims:all'
 end
 
--- Whose a claim is: 'open' while its row waits for its answer. 'lost', and since when, once the job is gone (or another one has its id by
--- now): the answer may still come, and nobody but the next row for this guest will ask what became of it. Nothing where the row ended.
+-- Whose a claim is: 'open' while its row waits for its answer. 'lost', and since when, once the job
+-- is gone (or another one has its id by now): the answer may still come, and nobody but the next
+-- row for this guest will ask what became of it. Nothing where the row ended.
 local function read_claim(prefix, claim)
   local job, chunk, row, at = string.match(claim, '^([^:]*):([^:]*):([^:]*):(%d+)$')
   if not job then return end

@@ -1,28 +1,34 @@
 -- The quota: nested token buckets. Put in front of every script, behind `_common.lua`.
 
--- A bucket's fields (worker/ledger/keys.py says what each holds), by the names that the scripts use.
+-- A bucket's fields (worker/ledger/keys.py says what each holds), by the names that the scripts
+-- use.
 local BUCKET = {
   level = 'l', at = 't', closed = 'c', taken = 'n',
   rate = 'r', rate_at = 'rt', doubt = 'u', refused_at = 'e', taken_then = 'en', counted_from = 'a', trying = 'p',
   kept_until = 'x', left_full_at = 'w', answer_then = 'wa',
 }
 
--- A nested token bucket. It fills at amount/window and never beyond amount; more slowly once 429s have shown that somebody else takes from it
--- too (throttled.lua): at the rate learned then, which grows for as long as it does no harm until it is the whole again.
--- Growth: at first by how uncertain the estimate was (doubt, a unit), then faster and faster; doubled after 58 units.
+-- A nested token bucket. It fills at amount/window and never beyond amount; more slowly once 429s
+-- have shown that somebody else takes from it too (throttled.lua): at the rate learned then, which
+-- grows for as long as it does no harm until it is the whole again. Growth: at first by how
+-- uncertain the estimate was (doubt, a unit), then faster and faster; doubled after 58 units.
 local GROWTH, UNIT_MS = 0.0003, 30000
--- Graph's full bucket stays full until the first request arrives there. So nothing comes in here either for as long as an answer takes
--- since the first rows left a full one (left_full_at): as long as was known then (answer_then) or is known now, whichever is less, for a burst makes answers slow.
--- answer_ms: as far as the caller knows; a second where nobody does, and at most. What is taken meanwhile leaves at where left_full_at is, so that what comes
--- in since then is counted once the time is known better.
--- Of a small bucket the rows on the wire weigh more than that.
+-- Graph's full bucket stays full until the first request arrives there. So nothing comes in here
+-- either for as long as an answer takes since the first rows left a full one (left_full_at): as
+-- long as was known then (answer_then) or is known now, whichever is less, for a burst makes
+-- answers slow. answer_ms: as far as the caller knows; a second where nobody does, and at most.
+-- What is taken meanwhile leaves at where left_full_at is, so that what comes in since then is
+-- counted once the time is known better. Of a small bucket the rows on the wire weigh more than
+-- that.
 local ANSWER_MS, LARGE = 1000, 100
 local function bucket_read(key, amount, window_ms, now, answer_ms)
   local f = redis.call('HMGET', key, BUCKET.level, BUCKET.at, BUCKET.closed, BUCKET.taken, BUCKET.rate, BUCKET.rate_at, BUCKET.doubt,
     BUCKET.trying, BUCKET.kept_until, BUCKET.left_full_at, BUCKET.answer_then)
   local full = amount / window_ms
   local back = (tonumber(f[2]) or 0) - now
-  if back > 0 then -- the clock was put back: all goes on from now, or nothing would come in, and what is closed stay so, until it has caught up
+  -- the clock was put back: all goes on from now, or nothing would come in, and what is closed stay
+  -- so, until it has caught up
+  if back > 0 then
     for name, at in pairs({ at = f[2], closed = f[3], rate_at = f[6], kept_until = f[9], left_full_at = f[10] }) do
       if at then redis.call('HSET', key, BUCKET[name], string.format('%.0f', tonumber(at) - back)) end
     end
@@ -40,11 +46,13 @@ local function bucket_read(key, amount, window_ms, now, answer_ms)
     return k
   end
   k.since = math.max(tonumber(f[2]), (tonumber(f[10]) or 0) + math.min(k.answer, tonumber(f[11]) or 0))
-  k.level = math.min(amount, k.level + math.max(0, now - k.since) * k.rate) -- also where the limit was lowered meanwhile
+  -- also where the limit was lowered meanwhile
+  k.level = math.min(amount, k.level + math.max(0, now - k.since) * k.rate)
   return k
 end
 
--- taken counts what was taken. counted_from is where counting began for the next estimate: "f" when we last saw the bucket full, "e" at a 429, when it was empty.
+-- taken counts what was taken. counted_from is where counting began for the next estimate: "f" when
+-- we last saw the bucket full, "e" at a 429, when it was empty.
 local function bucket_store(key, level, window_ms, now)
   redis.call('HSET', key, BUCKET.level, string.format('%.6f', level), BUCKET.at, string.format('%.0f', now))
   redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
@@ -54,7 +62,8 @@ local function bucket_take(key, k, tokens, amount, window_ms, now)
   local level, taken = k.level - tokens, string.format('%.3f', k.taken + tokens)
   if k.trying then
     level = 0 -- one row to see whether anything goes through; what we thought was there is not (throttled.lua)
-  elseif k.level >= amount and now - k.closed > amount / k.rate then -- by nothing to do, not because a 429 closed it for so long
+  -- by nothing to do, not because a 429 closed it for so long
+  elseif k.level >= amount and now - k.closed > amount / k.rate then
     redis.call('HSET', key, BUCKET.level, string.format('%.6f', level), BUCKET.at, string.format('%.0f', now), BUCKET.taken, taken,
       BUCKET.counted_from, string.format('f %.3f %.0f', k.taken, now), BUCKET.left_full_at, string.format('%.0f', now),
       BUCKET.answer_then, amount >= LARGE and k.answer or 0)
@@ -63,5 +72,6 @@ local function bucket_take(key, k, tokens, amount, window_ms, now)
   end
   local at = not k.trying and k.since and k.since > now and k.at or now
   redis.call('HSET', key, BUCKET.level, string.format('%.6f', level), BUCKET.at, string.format('%.0f', at), BUCKET.taken, taken)
-  if not k.at or now - k.at > 60000 then redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000) end -- an hour: not for every batch
+  -- an hour: not for every batch
+  if not k.at or now - k.at > 60000 then redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000) end
 end

@@ -1,6 +1,8 @@
--- The audit trail. Put in front of every script, behind `_common.lua`. It counts generations as `_index.lua` does.
+-- The audit trail. Put in front of every script, behind `_common.lua`. It counts generations as
+-- `_index.lua` does.
 
--- The audit trail (worker/ledger/audit/trail.py): the name of a part of this generation's, and when that part is to go.
+-- The audit trail (worker/ledger/audit/trail.py): the name of a part of this generation's, and when
+-- that part is to go.
 local function audit_key(prefix, part, keep_ms, now)
   local generation = math.floor(now / GENERATION_MS)
   return string.format('%s:audit:%.0f:%s', prefix, generation, part), string.format('%.0f', (generation + 1) * GENERATION_MS + keep_ms)
@@ -12,7 +14,8 @@ local function note(prefix, event, keep_ms, now)
   redis.call('PEXPIREAT', key, ends)
 end
 
--- Keeps what was done to a chunk's rows; the blob is empty where nothing was, or where no trail is kept.
+-- Keeps what was done to a chunk's rows; the blob is empty where nothing was, or where no trail is
+-- kept.
 local function keep_trail(prefix, field, blob, keep_ms, now)
   if blob == '' then return end
   local key, ends = audit_key(prefix, 'rows', keep_ms, now)

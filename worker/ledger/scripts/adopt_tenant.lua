@@ -1,7 +1,9 @@
--- Notes the id of a tenant that was known by a domain name. What an earlier usher kept by the name stays in force for the id: the hashes of its
--- index cannot be made anew without the addresses, so the index of the id goes on under the name; a block by Microsoft is the id's from now on.
--- Where the ledger knew both already, the id's own stays.
--- KEYS: tenant-ids, index-tenants, index-names, tenant (by name), tenant (by id)    ARGV: tenant key with the name, the one with the id, "id time"
+-- Notes the id of a tenant that was known by a domain name. What an earlier usher kept by the name
+-- stays in force for the id: the hashes of its index cannot be made anew without the addresses, so
+-- the index of the id goes on under the name; a block by Microsoft is the id's from now on. Where
+-- the ledger knew both already, the id's own stays.
+-- KEYS: tenant-ids, index-tenants, index-names, tenant (by name), tenant (by id)    ARGV: tenant
+--   key with the name, the one with the id, "id time"
 local by_name, by_id, found = ARGV[1], ARGV[2], ARGV[3]
 local first = redis.call('HEXISTS', KEYS[1], by_name) == 0
 redis.call('HSET', KEYS[1], by_name, found)

@@ -1,6 +1,8 @@
 -- Lets a job run that waits for approval, once.
--- KEYS: job    ARGV: prefix, job, who approves, info (JSON, naming who), 'running' | 'paused', why (of a paused one)
--- Returns 1 (approved by this), 0 (it does not wait for approval), or false when there is no such job.
+-- KEYS: job    ARGV: prefix, job, who approves, info (JSON, naming who), 'running' | 'paused', why
+--   (of a paused one)
+-- Returns 1 (approved by this), 0 (it does not wait for approval), or false when there is no such
+--   job.
 local prefix, job, approver, info, next_state, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local f = redis.call('HMGET', KEYS[1], 'state', 'approval', 'connection', 'lane')
 if not f[1] then return false end

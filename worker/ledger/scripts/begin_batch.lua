@@ -1,16 +1,20 @@
 -- Stands between a batch and the wire. Rows that pass are marked sending and must leave at once.
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
--- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for), prefix, the tenant's index, resend (0/1),
---   12 bytes of hash for each wanted row ('': no index), fingerprint of the credential that bought the token, four numbers "n n n n n ..." of each bucket: amount,
---   window_ms, cost, how much of it is left alone (bulk work's; window 0: the guarded pace, amount being its first rows per minute), then 1 if the rows
---   were looked up in the directory just now (else 0), the caller's epoch ('': not asked for), this call's nonce, letters only: a call that is
---   repeated, because its answer was lost, grants the same again; the milliseconds in which Graph answers, as far as is known; settle_ms; how long
---   the index remembers, in milliseconds
--- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a throttled quota, known, blocked, rows
---   "i,i,i", their attempts, a digit each, and the letters they had}; known holds pairs of a row that was
---   invited lately and "seconds:job" of that, blocked the rows whose guest is on the wire elsewhere, or which have just been put in doubt in the
---   place of a deleted job's row; {'pass', known, blocked} if no other is left
---      or {'wait', milliseconds, why, for 'quota': jobs that take turns} or {'held', why} or {'stop', why}
+-- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for),
+--   prefix, the tenant's index, resend (0/1), 12 bytes of hash for each wanted row ('': no index),
+--   fingerprint of the credential that bought the token, four numbers "n n n n n ..." of each
+--   bucket: amount, window_ms, cost, how much of it is left alone (bulk work's; window 0: the
+--   guarded pace, amount being its first rows per minute), then 1 if the rows were looked up in the
+--   directory just now (else 0), the caller's epoch ('': not asked for), this call's nonce, letters
+--   only: a call that is repeated, because its answer was lost, grants the same again; the
+--   milliseconds in which Graph answers, as far as is known; settle_ms; how long the index
+--   remembers, in milliseconds
+-- Returns {'go', batch number, now, 1 for a probe + 2 on probation + 4 for a row that tries a
+--   throttled quota, known, blocked, rows "i,i,i", their attempts, a digit each, and the letters
+--   they had}; known holds pairs of a row that was invited lately and "seconds:job" of that,
+--   blocked the rows whose guest is on the wire elsewhere, or which have just been put in doubt in
+--   the place of a deleted job's row; {'pass', known, blocked} if no other is left or {'wait',
+--   milliseconds, why, for 'quota': jobs that take turns} or {'held', why} or {'stop', why}
 local ticket, wanted_rows, daily_limit, worth, prefix, index, resend, wanted_hashes, fingerprint,
       bucket_numbers, was_looked_up, my_epoch, nonce, answer_ms, settle_ms, remember_ms =
   ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9],
@@ -46,7 +50,8 @@ elseif above then
   return { 'held', 'gate' }
 end
 
--- Probation: another's batch on the wire is waited for. One whose lease has ended will not be recorded by its worker any more.
+-- Probation: another's batch on the wire is waited for. One whose lease has ended will not be
+-- recorded by its worker any more.
 local p = redis.call('HMGET', KEYS[4], 'clean', 'flight', 'flight_ticket')
 local probation = is_on_probation(p[1])
 if probation and p[2] and p[3] ~= ticket then
@@ -54,7 +59,8 @@ if probation and p[2] and p[3] ~= ticket then
   if flight_ends and tonumber(flight_ends) > now then return { 'wait', 100, 'probation' } end
 end
 
--- This very call again: its first answer reached nobody, so its rows have not left. The mark is as new as the answer.
+-- This very call again: its first answer reached nobody, so its rows have not left. The mark is as
+-- new as the answer.
 local begun = tonumber(c[3] or 0)
 local before = begun > 0 and redis.call('HGET', KEYS[3], string.format('b%.0f', begun))
 local marked = before and string.match(before, '^%d+(.*;' .. nonce .. ')$')
@@ -71,8 +77,9 @@ if marked then
   return { 'go', begun, now, probe + (probation and 2 or 0), {}, {}, table.concat(granted, ','), table.concat(tries), table.concat(were) }
 end
 
--- The epoch (epoch.lua): a server that nobody has looked at yet may not know of rows that have left; nor, until all have come in, may one
--- that was looked at. Whoever still believes in an earlier epoch writes its own again first.
+-- The epoch (epoch.lua): a server that nobody has looked at yet may not know of rows that have
+-- left; nor, until all have come in, may one that was looked at. Whoever still believes in an
+-- earlier epoch writes its own again first.
 local epoch = redis.call('HMGET', prefix .. ':epoch', 'id', 'n', 'quiet_until', 'servers')
 if epoch[1] and epoch[1] ~= server_id() or (my_epoch ~= '' and my_epoch ~= epoch[2]) then return { 'stop', 'epoch' } end
 if epoch[3] then return { 'wait', 500, 'epoch' } end
@@ -91,7 +98,8 @@ if #rows == 0 then return { 'stop', 'nothing' } end
 local n = #rows
 if probe == 1 then n = 1 end
 
--- The guarded pace: doubles after each ten minutes without trouble; a longer pause does not count as clean.
+-- The guarded pace: doubles after each ten minutes without trouble; a longer pause does not count
+-- as clean.
 local clean_since = now
 local function guarded(per_minute)
   local f = redis.call('HMGET', KEYS[4], 'clean_since', 'clean_at')
@@ -105,7 +113,8 @@ local function guarded(per_minute)
   return saved, saved / per_minute * 60000
 end
 
--- The quota: as many as every bucket allows. While somebody waits for a single guest, whatever comes in is theirs.
+-- The quota: as many as every bucket allows. While somebody waits for a single guest, whatever
+-- comes in is theirs.
 local numbers = string.gmatch(bucket_numbers, '%S+')
 local function next_number() return tonumber(numbers()) end
 local wait, buckets, rate, spare, trying = 0, {}, nil, nil, 0
@@ -115,7 +124,8 @@ for b = 8, #KEYS do
   local pace = window == 0
   if pace then amount, window = guarded(amount) end
   local k = bucket_read(KEYS[b], amount, window, now, answer_ms)
-  -- Where our picture was wrong a list keeps a distance: somebody else is at work, or the limit is none of the kind that we take it for
+  -- Where our picture was wrong a list keeps a distance: somebody else is at work, or the limit is
+  -- none of the kind that we take it for
   if k.learned and kept > 0 then kept = math.max(kept, amount / 20) end
   buckets[b], k.amount, k.window, k.cost, k.left, k.guarded = k, amount, window, cost, k.level - kept, pace
   if k.closed > now then wait = math.max(wait, k.closed - now) end
@@ -127,7 +137,8 @@ local need = math.min(n, worth)
 for b = 8, #KEYS do
   local k = buckets[b]
   local amount, cost = k.amount, k.cost
-  -- Worth waiting for: a full batch, but no more than half a bucket (a full one would spill) or two seconds' refill
+  -- Worth waiting for: a full batch, but no more than half a bucket (a full one would spill) or two
+  -- seconds' refill
   local wanted = math.min(need, math.max(1, math.floor(amount / cost / 2)), math.max(1, math.ceil(k.rate / cost * 2000))) * cost
   if k.left < wanted then wait = math.max(wait, math.ceil((wanted - k.left) / k.rate)) end
   n = math.min(n, math.floor(k.left / cost + 1e-6))
@@ -136,7 +147,8 @@ end
 if wait > 0 or n < 1 then
   wait = math.max(1, wait)
   redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate))
-  if t.lane == 'i' then redis.call('HSET', KEYS[4], 'first', string.format('%.0f', now + wait + 250)) end -- and a moment to come back
+  -- and a moment to come back
+  if t.lane == 'i' then redis.call('HSET', KEYS[4], 'first', string.format('%.0f', now + wait + 250)) end
   return { 'wait', wait, 'quota', redis.call('LLEN', rotation_of(prefix, t.connection, t.lane)) }
 end
 local limit = daily_limit -- by what was begun: what Graph refuses with 429 counts too, so it is never exceeded
@@ -157,7 +169,8 @@ if indexed then
   owners = redis.call('HMGET', claims_of(index), unpack(hashes))
   if not is_resend then entries = index_read(index, hashes, now, remember_ms) end
 end
--- What the claim on a guest means for a row that is about to leave: nil, or 'waits', or 'inherits' and since when
+-- What the claim on a guest means for a row that is about to leave: nil, or 'waits', or 'inherits'
+-- and since when
 local function met(owner, mine)
   local at = tonumber(string.match(owner, '%d+$'))
   if string.sub(owner, 1, #mine) == mine and at >= tonumber(j[2] or 0) then return end -- its own, of an earlier try
@@ -206,7 +219,8 @@ for i, since in pairs(inherited) do
   look_at(prefix, t.connection, place_of .. i, now)
 end
 n = #chosen
--- What becomes of the row that another waits for may leave no memory: it is looked up anew before it is sent
+-- What becomes of the row that another waits for may leave no memory: it is looked up anew before
+-- it is sent
 local is_looked_up = was_looked_up == '1' and #blocked == 0
 if #blocked > 0 then redis.call('HDEL', KEYS[3], 'pc', 'pe') end
 if n == 0 then return { 'pass', known, blocked } end
@@ -218,7 +232,8 @@ end
 for b = 8, #KEYS do
   local k = buckets[b]
   bucket_take(KEYS[b], k, n * k.cost, k.amount, k.window, now)
-  if k.trying then redis.call('HSET', KEYS[b], BUCKET.closed, string.format('%.0f', now + 5000)) end -- until its answer is here (works.lua)
+  -- until its answer is here (works.lua)
+  if k.trying then redis.call('HSET', KEYS[b], BUCKET.closed, string.format('%.0f', now + 5000)) end
   if k.guarded then
     redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since), 'clean_at', string.format('%.0f', now))
   end
@@ -230,8 +245,8 @@ if probe == 1 then
   redis.call('HSET', KEYS[4], 'probe_at', string.format('%.0f', now + interval), 'probe_ms', string.format('%.0f', interval))
 end
 
--- The mark
--- Never used twice in a chunk, even if this batch is lost by a failover: an answer to it then finds no other of that number
+-- The mark Never used twice in a chunk, even if this batch is lost by a failover: an answer to it
+-- then finds no other of that number
 local number = math.max(tonumber(c[3] or 0), tonumber(t.fence) * 1000) + 1
 local batch = { string.format('%.0f', now) }
 local sending, attempted, tries, were = {}, {}, {}, {}
@@ -244,7 +259,8 @@ for k = 1, n do
 end
 letters, attempts = replace_all(letters, sending), replace_all(attempts, attempted)
 redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. nonce)
-if is_looked_up then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end -- as mark_checked.lua
+-- as mark_checked.lua
+if is_looked_up then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end
 redis.call('HINCRBY', KEYS[2], 'open', n)
 redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate),
   'good', fingerprint, 'good_at', string.format('%.0f', now))

@@ -1,11 +1,13 @@
--- Turns an offer into a lease, once. An offer that is void or already claimed answers nothing: its message is a no-op.
--- One of a newer ledger is left to newer workers. While everything is held it is given back: not even a look-up before the first send is made then,
--- for in a restored ledger it would take whoever was invited since the backup for a guest of before (`usher jobs verify` can tell them apart).
--- So is one with nothing left to send, whose rows may be folded: a late answer, or the directory, has ended the last of them.
+-- Turns an offer into a lease, once. An offer that is void or already claimed answers nothing: its
+-- message is a no-op. One of a newer ledger is left to newer workers. While everything is held it
+-- is given back: not even a look-up before the first send is made then, for in a restored ledger it
+-- would take whoever was invited since the backup for a guest of before (`usher jobs verify` can
+-- tell them apart). So is one with nothing left to send, whose rows may be folded: a late answer,
+-- or the directory, has ended the last of them.
 -- KEYS: offers, leases, offered-of, job, chunk, schema, hold
 -- ARGV: prefix, ticket, lease_ms, settle_ms, schema version
--- Returns false, or {now, st, at, rows, base, job's options, last batch begun, chunks, looked up at (0: not yet), 1 if rows of its job may have
---   left without our knowledge}
+-- Returns false, or {now, st, at, rows, base, job's options, last batch begun, chunks, looked up at
+--   (0: not yet), 1 if rows of its job may have left without our knowledge}
 local prefix, ticket, lease_ms, settle_ms, version =
   ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local now = now_ms()
@@ -27,6 +29,7 @@ redis.call('ZADD', KEYS[2], now + lease_ms, ticket)
 redis.call('HSET', KEYS[5], 'ph', 'l')
 local c = redis.call('HMGET', KEYS[5], 'at', 'rows', 'base', 'nb', 'pc', 'pe')
 local j = redis.call('HMGET', KEYS[4], 'options', 'chunks', 'servers')
-local servers = redis.call('HGET', prefix .. ':epoch', 'servers') or '0' -- what was looked up, or made, before the last one was met says nothing
+-- what was looked up, or made, before the last one was met says nothing
+local servers = redis.call('HGET', prefix .. ':epoch', 'servers') or '0'
 local looked_at = (c[6] or '0') == servers and c[5] or 0
 return { now, letters, c[1] or '', c[2] or '', c[3], j[1] or '{}', c[4] or 0, j[2], looked_at, (j[3] or '0') == servers and 0 or 1 }

@@ -1,6 +1,8 @@
--- The rows of a connection that are due to be looked up, oldest first. KEYS: doubts, epoch    ARGV: prefix, most
--- Returns {job, chunk, row, attempted at, first attempted at, ...}. Rows of deleted jobs are dropped from the list.
--- A time ahead of us was written before the clock was put back: the wait begins anew. Which moment that was may still be known (worker/clocks.py).
+-- The rows of a connection that are due to be looked up, oldest first. KEYS: doubts, epoch    ARGV:
+-- prefix, most
+-- Returns {job, chunk, row, attempted at, first attempted at, ...}. Rows of deleted jobs are
+--   dropped from the list. A time ahead of us was written before the clock was put back: the wait
+--   begins anew. Which moment that was may still be known (worker/clocks.py).
 -- Returns false while somebody may still come back with the answer itself (epoch.lua).
 local prefix, most = ARGV[1], tonumber(ARGV[2])
 local now, reply = now_ms(), {}

@@ -1,4 +1,5 @@
--- Takes the jobs that somebody is to be told of and that are to be looked at now; nobody else gets them for a while.
+-- Takes the jobs that somebody is to be told of and that are to be looked at now; nobody else gets
+-- them for a while.
 -- KEYS: notices    ARGV: most, lease_ms
 -- Returns the present, then the jobs.
 local most, lease_ms = ARGV[1], tonumber(ARGV[2])

@@ -1,7 +1,7 @@
--- Replaces a finished chunk's rows and blobs by one blob each, if nothing was added since they were read and nobody did so before:
--- a person may have been forgotten in it since (`forget_rows`).
--- KEYS: chunk    ARGV: number of blobs read, blob of rows and outcomes, blob of links ('' if none), prefix, job:chunk,
---   what the audit trail keeps of it ('': nothing), audit_keep_ms
+-- Replaces a finished chunk's rows and blobs by one blob each, if nothing was added since they were
+-- read and nobody did so before: a person may have been forgotten in it since (`forget_rows`).
+-- KEYS: chunk    ARGV: number of blobs read, blob of rows and outcomes, blob of links ('' if none),
+--   prefix, job:chunk, what the audit trail keeps of it ('': nothing), audit_keep_ms
 local blobs_read, finished, links, prefix, field, trail, keep_ms =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 local c = redis.call('HMGET', KEYS[1], 'st', 'no')

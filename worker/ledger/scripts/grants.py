@@ -33,7 +33,8 @@ def read_grant(reply: Sequence[Any]) -> Grant:
                 why=Rest(reply[2].decode()), wait_s=reply[1] / 1000, jobs=int(reply[3]) if len(reply) > 3 else 0
             )
     why = reply[1].decode()
-    # A tenant's block is not yet its connection's own hold: whoever meets it makes it that, or the chunk would be offered at once again
+    # A tenant's block is not yet its connection's own hold: whoever meets it makes it that, or the
+    # chunk would be offered at once again
     return Grant(why=Rest.GATE if reply[0] == b"held" and why != "tenant" else Rest(why))
 
 

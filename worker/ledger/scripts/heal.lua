@@ -1,7 +1,10 @@
--- Puts right what can be derived, every few seconds and once for all workers: nothing that got lost (an entry, a count) may starve
--- anybody, nor may a clock that was put back. Finding nothing to do is the rule.
--- KEYS: healed, connections, due, due-now, due-doubts, leases, offers, seats-of, offered-of, hold, workers, loading, notices
--- ARGV: prefix, every_ms, lease_ms, offer_ms, settle_ms    Returns what was put right, 0 if nothing; false when it is too soon.
+-- Puts right what can be derived, every few seconds and once for all workers: nothing that got lost
+-- (an entry, a count) may starve anybody, nor may a clock that was put back. Finding nothing to do
+-- is the rule.
+-- KEYS: healed, connections, due, due-now, due-doubts, leases, offers, seats-of, offered-of, hold,
+--   workers, loading, notices
+-- ARGV: prefix, every_ms, lease_ms, offer_ms, settle_ms    Returns what was put right, 0 if
+--   nothing; false when it is too soon.
 local prefix, every_ms, lease_ms, offer_ms, settle_ms =
   ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local now, mended = now_ms(), 0
@@ -21,8 +24,9 @@ cap(KEYS[6], lease_ms)
 cap(KEYS[7], offer_ms)
 cap(KEYS[11], 0)
 cap(KEYS[12], 0)
--- Where it may have been set as far ahead as anybody likes (Microsoft's Retry-After): what lies behind the last time of this was set
--- before the clock was put back, and is to come as much later than now as it was to come then
+-- Where it may have been set as far ahead as anybody likes (Microsoft's Retry-After): what lies
+-- behind the last time of this was set before the clock was put back, and is to come as much later
+-- than now as it was to come then
 local back = last - now
 if back > 1000 then
   for _, connection in ipairs(redis.call('SMEMBERS', KEYS[2])) do
@@ -41,7 +45,8 @@ if back > 1000 then
     mended = mended + 1
   end
 end
--- Who is due later than in a minute is looked at sooner, which costs nothing: the reason is asked for then (`tick`)
+-- Who is due later than in a minute is looked at sooner, which costs nothing: the reason is asked
+-- for then (`tick`)
 for z = 3, 5 do
   for _, connection in ipairs(redis.call('ZRANGEBYSCORE', KEYS[z], now + 61000, '+inf', 'LIMIT', 0, 1000)) do
     redis.call('ZADD', KEYS[z], now + 60000, connection)

@@ -1,12 +1,15 @@
--- Holds a connection: nothing of it is sent any more. An operator's hold is not replaced by a lesser one.
--- Nor does a refused credential hold it while another one works: it is an older one, or a newer one that is wrong.
+-- Holds a connection: nothing of it is sent any more. An operator's hold is not replaced by a
+-- lesser one. Nor does a refused credential hold it while another one works: it is an older one, or
+-- a newer one that is wrong.
 -- KEYS: connection    ARGV: kind, why, fingerprint, probe_ms (0: only a person lifts it)
--- Returns 1 when the gate changed (was open, or held for something else), 0 when it was held for this already, -1 when it stays as it was,
---   -2 when another credential was good a moment ago.
+-- Returns 1 when the gate changed (was open, or held for something else), 0 when it was held for
+--   this already, -1 when it stays as it was, -2 when another credential was good a moment ago.
 local kind, why, fingerprint, probe = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local f = redis.call('HMGET', KEYS[1], 'gate', 'kind', 'probe_ms', 'since', 'good', 'good_at')
 local now = now_ms()
-local GOOD_MS = 60000 -- a batch was begun with it: about as often as a connection at work begins one, and short enough for the last worker
+-- a batch was begun with it: about as often as a connection at work begins one, and short enough
+-- for the last worker
+local GOOD_MS = 60000
 if kind == 'credential' and fingerprint ~= '' and f[5] and f[5] ~= '' and f[5] ~= fingerprint and now - tonumber(f[6]) < GOOD_MS then return -2 end
 local rank = { operator = 4, abuse = 3, restored = 2 }
 if f[1] == 'held' and (rank[f[2]] or 1) > (rank[kind] or 1) then return -1 end

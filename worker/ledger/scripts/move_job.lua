@@ -1,6 +1,7 @@
--- Pauses, resumes or cancels a job. It acts at the next begin_batch; rows on the wire end as what they are.
--- KEYS: job    ARGV: prefix, job, 'paused' | 'running' | 'cancelled', why
--- What waits for approval does not run by this (approve_job).
+-- Pauses, resumes or cancels a job. It acts at the next begin_batch; rows on the wire end as what
+-- they are.
+-- KEYS: job    ARGV: prefix, job, 'paused' | 'running' | 'cancelled', why What waits for approval
+--   does not run by this (approve_job).
 -- Returns the state it is in now, or false when there is no such job.
 local prefix, job, wanted, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local f = redis.call('HMGET', KEYS[1], 'state', 'connection', 'lane', 'why', 'approval')
@@ -11,7 +12,8 @@ if wanted == 'paused' and state == 'running' then
 elseif wanted == 'running' and (state == 'paused' or state == 'held') and f[5] ~= 'wanted' then
   redis.call('HSET', KEYS[1], 'state', 'running')
   redis.call('HDEL', KEYS[1], 'why', 'run')
-  if state == 'held' then redis.call('HSET', KEYS[1], 'heard', 100) end -- somebody has looked: its first 100 answers are not judged again
+  -- somebody has looked: its first 100 answers are not judged again
+  if state == 'held' then redis.call('HSET', KEYS[1], 'heard', 100) end
   -- Past its pilot; one that was paused in the middle of it goes on with it
   if f[4] == 'pilot' then redis.call('HDEL', KEYS[1], 'pilot', 'limit') end
   if settle_job(prefix, job, now) == 'running' then enlist(prefix, job, f[2], f[3], now) end

@@ -1,4 +1,5 @@
--- Ends a look-up: says when the connection's next row in doubt is due, not before so many milliseconds. KEYS: doubts, due-doubts
+-- Ends a look-up: says when the connection's next row in doubt is due, not before so many
+-- milliseconds. KEYS: doubts, due-doubts
 -- ARGV: connection, least_ms
 local connection, least_ms = ARGV[1], tonumber(ARGV[2])
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')

@@ -1,7 +1,9 @@
--- Offers one given chunk to the caller itself, past the dispatcher: a producer that waits for its one guest needs no message.
+-- Offers one given chunk to the caller itself, past the dispatcher: a producer that waits for its
+-- one guest needs no message.
 -- KEYS: offers, seats-of, offered-of, fence, job, chunk
 -- ARGV: prefix, job, chunk, connection, lane, offer_ms
--- Returns the ticket, or false when the chunk is not waiting (offered, leased, or nothing left to send)
+-- Returns the ticket, or false when the chunk is not waiting (offered, leased, or nothing left to
+--   send)
 local _, job, chunk, connection, lane, offer_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local f = redis.call('HMGET', KEYS[5], 'state', 'next')
 if f[1] ~= 'running' then return false end

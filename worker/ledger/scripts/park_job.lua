@@ -1,4 +1,5 @@
--- Holds a running job of a connection that requires approval, unless it has been approved: it was submitted where that was not known.
+-- Holds a running job of a connection that requires approval, unless it has been approved: it was
+-- submitted where that was not known.
 -- KEYS: job    ARGV: prefix, job, why
 -- Returns 1 when it may run, 0 when it may not.
 local prefix, job, why = ARGV[1], ARGV[2], ARGV[3]

@@ -1,13 +1,17 @@
--- Writes what came back. A final letter that an answer or the directory gave is a fact and is taken whoever brings it, as long as the
--- row has none; anything else is taken only for a row that still waits for this very answer (of this batch, of this look-up).
--- KEYS: job, chunk    ARGV: prefix, job, chunk, connection, lane, batch (0: a look-up, or rows that end unsent), settle_ms,
---   blob of outcomes, blob of links, the tenant's index, refusals in a row that hold the job (0: none do), share of the first 100 answers
---   that does (1: none), what each row's answer counts as ('-' nothing, 'o' good, 'x' refused, 'd…' refused for this domain), what stands before
---   the outcomes in a finished chunk ('': this is not the chunk's end, else both blobs are of all its rows), blobs recorded before that,
---   what the audit trail keeps of it ('': nothing), audit_keep_ms,
---   the rows, each "row letter wait_ms:attempt;" without the space (wait_ms of 'd': when to look again; else 0; attempt looked up: its time; else 0),
---   12 bytes of hash for each of them ('': no index), how long the index remembers, in milliseconds
--- Returns {'ok' | 'folded' | 'gone', rows left to send in the chunk, rows in doubt or on the wire in it, job's state, rows taken, blob number}
+-- Writes what came back. A final letter that an answer or the directory gave is a fact and is taken
+-- whoever brings it, as long as the row has none; anything else is taken only for a row that still
+-- waits for this very answer (of this batch, of this look-up).
+-- KEYS: job, chunk    ARGV: prefix, job, chunk, connection, lane, batch (0: a look-up, or rows that
+--   end unsent), settle_ms, blob of outcomes, blob of links, the tenant's index, refusals in a row
+--   that hold the job (0: none do), share of the first 100 answers that does (1: none), what each
+--   row's answer counts as ('-' nothing, 'o' good, 'x' refused, 'd…' refused for this domain), what
+--   stands before the outcomes in a finished chunk ('': this is not the chunk's end, else both
+--   blobs are of all its rows), blobs recorded before that, what the audit trail keeps of it ('':
+--   nothing), audit_keep_ms, the rows, each "row letter wait_ms:attempt;" without the space
+--   (wait_ms of 'd': when to look again; else 0; attempt looked up: its time; else 0), 12 bytes of
+--   hash for each of them ('': no index), how long the index remembers, in milliseconds
+-- Returns {'ok' | 'folded' | 'gone', rows left to send in the chunk, rows in doubt or on the wire
+--   in it, job's state, rows taken, blob number}
 local prefix, job, chunk, connection, lane, batch_name, settle_ms, outcomes, links, index, most_in_a_row,
       most_share, row_marks, head, blobs_before, trail, keep_ms, row_changes, packed_hashes,
       remember_ms =
@@ -21,7 +25,8 @@ local function remember(guests)
   if guests[1] then index_write(index, guests, now, job, remember_ms) end
 end
 if not letters or redis.call('EXISTS', KEYS[1]) == 0 then
-  -- Deleted with rows on the wire: who was invited is known all the same, and who was not is free for other jobs
+  -- Deleted with rows on the wire: who was invited is known all the same, and who was not is free
+  -- for other jobs
   local guests, decided, place = {}, {}, 0
   for row, new in string.gmatch(row_changes, '(%d+)(%D)%d+:%d+;') do
     local hash = string.sub(packed_hashes, place * 12 + 1, place * 12 + 12)
@@ -41,7 +46,8 @@ local mine = batch > 0 and rows_of_batch(KEYS[2], string.format('b%.0f', batch))
 
 local marks, answered = {}, {} -- what each row's answer counts as; of those that are news, in their order
 for mark in string.gmatch(row_marks, '[^,]+') do marks[#marks + 1] = mark end
--- Of a job that has ended, its cancelled rows counted as that, no look-up changes a row that was never sent
+-- Of a job that has ended, its cancelled rows counted as that, no look-up changes a row that was
+-- never sent
 local over = batch == 0 and redis.call('HGET', KEYS[1], 'finished_at')
 local counts, resolved, opened, taken, revived = {}, {}, 0, 0, false
 local changed = {} -- row → its new letter
@@ -70,7 +76,8 @@ for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);
   local ended_doubt = old == 'd' and (fact or (waiting and is_pending(new)))
   if ended_doubt then
     redis.call('ZREM', prefix .. ':connection:' .. connection .. ':doubts', job .. ':' .. chunk .. ':' .. row)
-    if is_pending(new) then redis.call('HSETNX', KEYS[2], 'f' .. row, attempt) end -- what that attempt may still bring about is ours
+    -- what that attempt may still bring about is ours
+    if is_pending(new) then redis.call('HSETNX', KEYS[2], 'f' .. row, attempt) end
     resolved[new] = (resolved[new] or 0) + 1
     redis.call('HDEL', KEYS[2], 'd' .. row)
   end
@@ -98,7 +105,8 @@ end
 letters = replace_all(letters, changed)
 remember(invited)
 give_up_claims(index, given_up)
--- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like any lost answer
+-- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like
+-- any lost answer
 if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, string.format('b%.0f', batch), letters, settle_ms, mine) end
 redis.call('HSET', KEYS[2], 'st', letters)
 for letter, n in pairs(counts) do
@@ -119,7 +127,8 @@ elseif outcomes ~= '' and taken > 0 then
   if links ~= '' then redis.call('HSET', KEYS[2], 'l' .. number, links) end
 end
 
--- A run of refusals: something is wrong with the list or the tenant, and a person decides whether the rest is to be tried
+-- A run of refusals: something is wrong with the list or the tenant, and a person decides whether
+-- the rest is to be tried
 local why
 if #answered > 0 then
   local f = redis.call('HMGET', KEYS[1], 'run', 'heard', 'heard_refused')

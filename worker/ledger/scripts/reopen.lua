@@ -1,6 +1,7 @@
--- Opens a connection's gate and makes it due. KEYS: connection, due, due-now, rotation, rotation-now
--- ARGV: connection, what may be opened: '' anything (a person says so), 'tried' (a real row went through) all but what only a person
---   lifts, else holds of that kind    Returns 1 if it was held.
+-- Opens a connection's gate and makes it due. KEYS: connection, due, due-now, rotation,
+-- rotation-now
+-- ARGV: connection, what may be opened: '' anything (a person says so), 'tried' (a real row went
+--   through) all but what only a person lifts, else holds of that kind    Returns 1 if it was held.
 local connection, what = ARGV[1], ARGV[2]
 local person = { operator = true, abuse = true, restored = true }
 local f = redis.call('HMGET', KEYS[1], 'gate', 'kind')

@@ -1,7 +1,9 @@
 -- Lets a loaded job run: from here on its rows are accepted.
--- KEYS: job, connections, loading    ARGV: prefix, job, connection, lane, rows, chunks, pilot rows (0: none), pilot chunks, then letter, count, ...
--- One that wants approval is held instead, its why being there since it was made.
--- Returns the state it is in then (one that was not loading stays as it is), or false if there is none.
+-- KEYS: job, connections, loading    ARGV: prefix, job, connection, lane, rows, chunks, pilot rows
+--   (0: none), pilot chunks, then letter, count, ... One that wants approval is held instead, its
+--   why being there since it was made.
+-- Returns the state it is in then (one that was not loading stays as it is), or false if there is
+--   none.
 local prefix, job, connection, lane, rows, chunks, pilot_rows, pilot_chunks =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local before = redis.call('HGET', KEYS[1], 'state')

@@ -1,4 +1,5 @@
--- Takes tokens for reads, all or none. KEYS: bucket, ...    ARGV: tokens, then amount, window_ms of each and how much of it is left alone
+-- Takes tokens for reads, all or none. KEYS: bucket, ...    ARGV: tokens, then amount, window_ms of
+-- each and how much of it is left alone
 -- Returns 0 when taken, else the milliseconds to wait.
 local tokens = tonumber(ARGV[1])
 local now, wait, buckets = now_ms(), 0, {}

@@ -1,12 +1,17 @@
--- A 429. The bucket that it probably means, of those that it may mean the emptiest in our picture, is closed and learned from.
--- At a 429 that bucket was empty, whatever we thought: what was accepted since it was last known to be empty (or full), over the time
--- since then, is what comes in for us. So at each 429 the rate is set to that, after it has crept up in between (bucket_read).
--- What was begun before we knew of a 429 belongs to it, nothing is learned from it anew. Refused requests may count on Graph's side, and
--- so may those on the wire: they are taken off, with a reserve. If they do not count nothing is lost, Graph's bucket is fuller than ours.
--- Nothing accepted since the last 429: the next row is a try, alone (begin_batch), and the rate is left as it is, as nothing was measured.
+-- A 429. The bucket that it probably means, of those that it may mean the emptiest in our picture,
+-- is closed and learned from. At a 429 that bucket was empty, whatever we thought: what was
+-- accepted since it was last known to be empty (or full), over the time since then, is what comes
+-- in for us. So at each 429 the rate is set to that, after it has crept up in between
+-- (bucket_read). What was begun before we knew of a 429 belongs to it, nothing is learned from it
+-- anew. Refused requests may count on Graph's side, and so may those on the wire: they are taken
+-- off, with a reserve. If they do not count nothing is lost, Graph's bucket is fuller than ours.
+-- Nothing accepted since the last 429: the next row is a try, alone (begin_batch), and the rate is
+-- left as it is, as nothing was measured.
 -- KEYS: connection, bucket, bucket, ...
--- ARGV: wait_ms, why, rows refused, rows begun after them, ms since they were begun, rows of a batch, then amount, window_ms, cost of each bucket
--- Returns {milliseconds until the next try, 1 when this is a new 429 rather than one more of the last}
+-- ARGV: wait_ms, why, rows refused, rows begun after them, ms since they were begun, rows of a
+--   batch, then amount, window_ms, cost of each bucket
+-- Returns {milliseconds until the next try, 1 when this is a new 429 rather than one more of the
+--   last}
 local wait_ms, why, refused, since, elapsed, batch =
   tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]),
   tonumber(ARGV[6])

@@ -1,8 +1,13 @@
--- One tick of a worker's dispatcher: free what has expired, then offer chunks for the seats that are free.
--- KEYS: workers, worker-seats, leases, offers, due, due-now, due-doubts, seats-of, offered-of, fence, hold, schema
--- ARGV: prefix, worker, its seats (0: it is leaving), worker_ttl_ms, offer_ms, settle_ms, most offers a tick, batch size, schema version
--- Returns {milliseconds until something known is due (-1: nothing; -2: the ledger is a newer one, nothing was touched), freed leases, freed offers, ticket, chunks of its job, ticket, ...}
--- It reads on from what it finds (a due connection's jobs), so it names keys beyond KEYS, all under the one prefix.
+-- One tick of a worker's dispatcher: free what has expired, then offer chunks for the seats that
+-- are free.
+-- KEYS: workers, worker-seats, leases, offers, due, due-now, due-doubts, seats-of, offered-of,
+--   fence, hold, schema
+-- ARGV: prefix, worker, its seats (0: it is leaving), worker_ttl_ms, offer_ms, settle_ms, most
+--   offers a tick, batch size, schema version
+-- Returns {milliseconds until something known is due (-1: nothing; -2: the ledger is a newer one,
+--   nothing was touched), freed leases, freed offers, ticket, chunks of its job, ticket, ...} It
+--   reads on from what it finds (a due connection's jobs), so it names keys beyond KEYS, all under
+--   the one prefix.
 local prefix, worker, seats, worker_ttl, offer_ms, settle_ms, most, batch, version =
   ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]),
   tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -48,8 +53,9 @@ for _, n in ipairs(redis.call('HVALS', K.worker_seats)) do
 end
 local free = total - redis.call('ZCARD', K.leases) - redis.call('ZCARD', K.offers)
 local kept = total > workers and workers or 0 -- for interactive work; a worker with a single seat has none to spare
--- How many a connection may have grows with what is free: one alone gets a quarter of all, each further one a quarter of the rest, so that
--- however many tenants are slow some seats are left. Beyond MOST_SEATS it would only queue in front of itself.
+-- How many a connection may have grows with what is free: one alone gets a quarter of all, each
+-- further one a quarter of the rest, so that however many tenants are slow some seats are left.
+-- Beyond MOST_SEATS it would only queue in front of itself.
 local MOST_SEATS = 24
 local function may_have(seats)
   return seats < math.max(1, math.min(MOST_SEATS, free / 3))
@@ -68,8 +74,9 @@ local function offer(job, chunk, connection, lane, chunks)
   most = most - 1
 end
 
--- The next chunk of a job: one given back whose time has come, else the next fresh one. None: nil and when one will be.
--- (A time further ahead than any is set was set before the clock was put back.)
+-- The next chunk of a job: one given back whose time has come, else the next fresh one. None: nil
+-- and when one will be. (A time further ahead than any is set was set before the clock was put
+-- back.)
 local function take_chunk(job)
   local key = prefix .. ':job:' .. job
   local f = redis.call('HMGET', key, 'state', 'next', 'chunks', 'limit')
@@ -86,7 +93,8 @@ local function take_chunk(job)
   return string.format('%.0f', fresh), f[3]
 end
 
--- One chunk of the job whose turn it is. Jobs that have none to offer leave the rotation until one is given back.
+-- One chunk of the job whose turn it is. Jobs that have none to offer leave the rotation until one
+-- is given back.
 -- Returns whether there was one, else when there will be (nil: not before one is given back).
 local function offer_next(connection, lane)
   local rotation, soonest = rotation_of(prefix, connection, lane), nil
@@ -107,7 +115,8 @@ local function offer_next(connection, lane)
   return false, soonest
 end
 
--- When a connection may have (one more of) its chunks offered: now, later, or (nil) not before someone reopens it.
+-- When a connection may have (one more of) its chunks offered: now, later, or (nil) not before
+-- someone reopens it.
 local function ready_at(connection, lane)
   local f = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at', 'closed_until', 'spare', 'spare_at', 'rate', 'clean')
   local offered = tonumber(redis.call('HGET', K.offered_of, connection) or 0)
@@ -126,14 +135,16 @@ local function ready_at(connection, lane)
   if lane == 'i' then return now end -- what is spare is told for bulk work, which leaves some of it alone
   local spare, rate = tonumber(f[4]), tonumber(f[6])
   if spare and rate and rate > 0 then
-    local tokens = spare + math.max(0, now - tonumber(f[5])) * rate -- (not less than then: the clock may have been put back)
+    -- (not less than then: the clock may have been put back)
+    local tokens = spare + math.max(0, now - tonumber(f[5])) * rate
     local wanted = (offered + 1) * batch
     if offered > 0 and tokens < wanted then return now + math.ceil((wanted - tokens) / rate) end
   end
   return now
 end
 
--- Fair passes: each due connection gets one chunk a pass until the seats are gone or nobody can use one.
+-- Fair passes: each due connection gets one chunk a pass until the seats are gone or nobody can use
+-- one.
 local function offer_round(zset, lane, keep)
   local again = true
   while free > keep and most > 0 and again do
@@ -146,7 +157,8 @@ local function offer_round(zset, lane, keep)
       elseif at > now then
         redis.call('ZADD', zset, at, connection)
       elseif lane == 'b' and not may_have(tonumber(redis.call('HGET', K.seats_of, connection) or 0)) then
-        redis.call('ZADD', zset, now + 1000, connection) -- its part is in use; the end of any of its chunks makes it due
+        -- its part is in use; the end of any of its chunks makes it due
+        redis.call('ZADD', zset, now + 1000, connection)
       else
         local offered, later = offer_next(connection, lane)
         if offered then
@@ -163,7 +175,8 @@ local function offer_round(zset, lane, keep)
 end
 
 if free > 0 and most > 0 and not quiet then
-  -- Look-ups of rows in doubt go first: they are few, and a row in doubt is the only one that could be sent twice.
+  -- Look-ups of rows in doubt go first: they are few, and a row in doubt is the only one that could
+  -- be sent twice.
   for _, connection in ipairs(redis.call('ZRANGEBYSCORE', K.due_doubts, '-inf', now, 'LIMIT', 0, math.min(free, most))) do
     local first = redis.call('ZRANGE', prefix .. ':connection:' .. connection .. ':doubts', 0, 0, 'WITHSCORES')
     if not first[1] then
@@ -171,7 +184,8 @@ if free > 0 and most > 0 and not quiet then
     elseif tonumber(first[2]) > now then
       redis.call('ZADD', K.due_doubts, first[2], connection)
     else
-      redis.call('ZADD', K.due_doubts, now + offer_ms, connection) -- one look-up at a time; whoever ends it sets the next
+      -- one look-up at a time; whoever ends it sets the next
+      redis.call('ZADD', K.due_doubts, now + offer_ms, connection)
       offer('-', '0', connection, 'd', 1)
     end
   end
@@ -179,7 +193,8 @@ if free > 0 and most > 0 and not quiet then
   offer_round(K.due, 'b', kept)
 end
 
--- When to tick again at the latest. Where no seat is free, only the end of a lease or an offer makes one.
+-- When to tick again at the latest. Where no seat is free, only the end of a lease or an offer
+-- makes one.
 local soonest
 local waiting = { K.leases, K.offers }
 if free > 0 and not quiet then waiting = { K.leases, K.offers, K.due_now, K.due_doubts } end

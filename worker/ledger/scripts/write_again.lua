@@ -1,8 +1,13 @@
--- Marks the rows of a batch again that left, if the ledger does not know that they did: it was lost by a failover. A row that is pending is
--- taken for one whose mark was lost, whatever its attempt: the caller leaves out those that were refused before processing, and one that was
--- given up as absent meanwhile only costs one more look-up. (Attempts are kept as a digit, which stops at 9: they tell no two marks apart.)
--- KEYS: job, chunk, leases    ARGV: prefix, ticket, batch, its time, settle_ms, its call's nonce, the tenant's index, then row, attempt, letter before ('q': without mail), 12 bytes of hash ('': not in the index), ...
--- Returns how many were marked. Where the lease is lost too, nobody may be left to record the answer: they are in doubt at once.
+-- Marks the rows of a batch again that left, if the ledger does not know that they did: it was lost
+-- by a failover. A row that is pending is taken for one whose mark was lost, whatever its attempt:
+-- the caller leaves out those that were refused before processing, and one that was given up as
+-- absent meanwhile only costs one more look-up. (Attempts are kept as a digit, which stops at 9:
+-- they tell no two marks apart.)
+-- KEYS: job, chunk, leases    ARGV: prefix, ticket, batch, its time, settle_ms, its call's nonce,
+--   the tenant's index, then row, attempt, letter before ('q': without mail), 12 bytes of hash ('':
+--   not in the index), ...
+-- Returns how many were marked. Where the lease is lost too, nobody may be left to record the
+--   answer: they are in doubt at once.
 local prefix, ticket, batch_name, marked_at, settle_ms, nonce, index =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local t, now = parse_ticket(ticket), now_ms()

@@ -36,7 +36,9 @@ VIEW = JobView(
 
 
 def test_the_time_left_is_no_shorter_than_the_quota_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full bucket lets 150 rows through in the first second; the other 5,850 take 195 s at 30 a second, whatever was seen so far."""
+    """A full bucket lets 150 rows through in the first second; the other 5,850 take 195 s at 30 a
+    second, whatever was seen so far.
+    """
     quota = (Bucket("invitations", 150, 5000), Bucket("writes", 3000, 150_000))
     view = replace(VIEW, counts=Counts(rows=6000, invited=150, pending=5850))
     monkeypatch.setattr(progress, "utc_now", lambda: NOW + timedelta(seconds=1))
@@ -60,7 +62,9 @@ def test_a_running_job_is_followed() -> None:
 
 
 def test_a_job_that_ended_ends_it() -> None:
-    """Done and cancelled are told apart; a cancelled one is waited for while rows are on the wire."""
+    """Done and cancelled are told apart; a cancelled one is waited for while rows are on the
+    wire.
+    """
     done = replace(VIEW, state=JobState.DONE, finished_at=NOW)
     assert Follower(None).see(done, 0.0) is End.ENDED
     follower = Follower(None)
@@ -135,7 +139,9 @@ def test_no_worker_is_said_after_ten_seconds() -> None:
 
 
 def test_nobody_waits_for_ever_where_nobody_watches() -> None:
-    """Without any row ending for --wait the command returns; rows on the wire or a throttled tenant are something happening."""
+    """Without any row ending for --wait the command returns; rows on the wire or a throttled tenant
+    are something happening.
+    """
     follower = Follower(60.0)
     assert follower.see(VIEW, 0.0) is None
     assert follower.see(replace(VIEW, counts=Counts(rows=100, invited=41, pending=59)), 59.0) is None
@@ -188,7 +194,9 @@ def test_a_line_of_a_log_says_where_the_job_is() -> None:
 
 
 def test_what_it_waits_for_is_in_words() -> None:
-    """A hold's sentence and the next try; a pause while rows are on the wire; nothing while it runs."""
+    """A hold's sentence and the next try; a pause while rows are on the wire; nothing while it
+    runs.
+    """
     assert waiting_words(VIEW) == ""
     assert waiting_words(held(HoldReason.ABUSE)) == "Somebody has to act."
     soon = Gate(True, HoldReason.PERMISSION, "Grant it.", NOW, datetime.now(UTC) + timedelta(seconds=30))

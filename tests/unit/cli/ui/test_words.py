@@ -11,7 +11,9 @@ from cli.ui.words import moment
 
 
 def test_an_instant_names_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever reads it on another machine, or in a ticket, knows what it means; summer time has a name of its own."""
+    """Whoever reads it on another machine, or in a ticket, knows what it means; summer time has a
+    name of its own.
+    """
     try:
         for month, told in ((1, "2026-01-05 13:00 CET"), (7, "2026-07-05 14:00 CEST")):
             monkeypatch.setenv("TZ", "Europe/Berlin")

@@ -1,4 +1,6 @@
-"""Which schedules come more rarely than usher remembers; that they are told of is `tests/integration/test_schedules.py`'s."""
+"""Which schedules come more rarely than usher remembers; that they are told of is
+`tests/integration/test_schedules.py`'s.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Each permission with its reason, the smallest that does; the ticket holds all that an administrator asks back."""
+"""Each permission with its reason, the smallest that does; the ticket holds all that an
+administrator asks back.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def test_a_larger_permission_will_do(feature: str) -> None:
 @pytest.mark.parametrize("feature", ["lookup", "tracking"])
 @pytest.mark.parametrize("permission", ["User.Read.All", "User.ReadUpdate.All", "User.ReadWrite.All"])
 def test_either_the_old_or_the_new_permission_will_do(feature: str, permission: str) -> None:
-    """Microsoft divided `User.ReadWrite.All` into narrower ones; whoever has either need not ask for the other."""
+    """Microsoft divided `User.ReadWrite.All` into narrower ones; whoever has either need not ask
+    for the other.
+    """
     assert all(need.is_met(frozenset({permission})) for need in FEATURES[feature])
 
 

@@ -1,4 +1,6 @@
-"""Which column holds the addresses, where the headings leave it open: decided by the first rows, and watched in all of them."""
+"""Which column holds the addresses, where the headings leave it open: decided by the first rows,
+and watched in all of them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def read(data: bytes) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("headings", ["Name;Contact;Login", "Name;E-Mail privat;E-Mail Firma", "Name;Email 2;Email"])
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_a_row_that_speaks_against_the_first_ones_is_a_question(headings: str, kind: str) -> None:
-    """However far down it stands: a guest whose address stands in the other column is not lost in silence."""
+    """However far down it stands: a guest whose address stands in the other column is not lost in
+    silence.
+    """
     rows = [f"g{n};g{n}@partner.example;" for n in range(MANY)]
     rows[-1] = f"Ann;;{ANN}"
     lines = [line.split(";") for line in (headings, *rows)]

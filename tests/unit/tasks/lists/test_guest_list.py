@@ -82,7 +82,9 @@ def test_unknown_columns_are_ignored_with_one_warning() -> None:
 
 
 def test_missing_cells_are_fine_and_surplus_ones_are_not() -> None:
-    """A row cut short lacks its last cells; one too long has probably an unquoted comma, which has moved its address."""
+    """A row cut short lacks its last cells; one too long has probably an unquoted comma, which has
+    moved its address.
+    """
     rows, _ = read("display_name,email,ref\nAnn,a@a.example\nBell, Bob,b@b.example,7\nCy,c@c.example,8,,\n")
     assert rows[0] == ValidRow(1, 2, {"display_name": "Ann", "email": "a@a.example"})
     assert isinstance(rows[1], BadRow)
@@ -100,7 +102,9 @@ def test_a_stray_quotation_mark_costs_one_row() -> None:
 
 
 def test_blanks_before_a_quotation_mark_are_no_part_of_the_cell() -> None:
-    """As in `"a", "b"`: the quotation marks are none of the name's, and a separator inside them is none."""
+    """As in `"a", "b"`: the quotation marks are none of the name's, and a separator inside them is
+    none.
+    """
     assert rows_of('"email", "name", "ref"\n"a@a.example",  "Lee, Ann", 7\n') == [
         {"email": "a@a.example", "display_name": "Lee, Ann", "ref": "7"}
     ]
@@ -112,21 +116,28 @@ def test_a_quotation_mark_that_is_closed_lines_later_says_which_rows_it_took() -
     assert [(row.line, row.reason) for row in rows if isinstance(row, BadRow)] == [
         (
             2,
-            "has a quotation mark that is not closed in its line, so that lines 2 to 4 are one row; close it, or take it away",
+            (
+                "has a quotation mark that is not closed in its line, so that lines 2 to 4 are one row; close it, or"
+                " take it away"
+            ),
         )
     ]
     assert rows[-1] == ValidRow(2, 5, {"email": "d@a.example", "display_name": "Di"})
 
 
 def test_a_cell_is_looked_through_once_for_an_address() -> None:
-    """However many signs that might belong to one follow each other: the time that it takes does not grow with their number squared."""
+    """However many signs that might belong to one follow each other: the time that it takes does
+    not grow with their number squared.
+    """
     cell = "Ann <" + "a@" * 60_000
     rows, _ = read(f"email,cc\n{cell},\n")
     assert [row.column for row in rows if isinstance(row, BadRow)] == ["email"]
 
 
 def test_escaped_cells_are_read_as_they_were() -> None:
-    """A results file can be fed back: the apostrophe before a formula is undone, any other stays."""
+    """A results file can be fed back: the apostrophe before a formula is undone, any other
+    stays.
+    """
     rows = rows_of("email,display_name\n'+1@a.example,'=Ann\no'neill@a.example,'Tis\n")
     assert rows == [
         {"email": "+1@a.example", "display_name": "=Ann"},
@@ -309,7 +320,9 @@ def test_standard_input_is_a_dash() -> None:
 
 
 def test_a_path_is_opened_and_closed(tmp_path: Path) -> None:
-    """A file is closed with its list; an unclosed one would be a warning, and warnings are errors here."""
+    """A file is closed with its list; an unclosed one would be a warning, and warnings are errors
+    here.
+    """
     path = tmp_path / "guests.csv"
     path.write_text("email\na@a.example\n")
     with open_list(path) as guests:

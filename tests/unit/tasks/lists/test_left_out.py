@@ -1,4 +1,6 @@
-"""What of a list cannot be used and costs no row: cells of optional columns, cells beyond the headings."""
+"""What of a list cannot be used and costs no row: cells of optional columns, cells beyond the
+headings.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,13 @@ def test_an_optional_cell_that_cannot_be_used_costs_no_row() -> None:
     ]
     assert guests.warnings == (
         (
-            "“language”: 2 cells cannot be used as language and are left out, the first in line 2: is not a known language tag, such as de or "
-            "pt-BR. Their guests are invited without."
+            "“language”: 2 cells cannot be used as language and are left out, the first in line 2: is not a known"
+            " language tag, such as de or pt-BR. Their guests are invited without."
         ),
-        "“cc”: 1 cell cannot be used as cc and is left out, in line 2: is not an e-mail address: it has no @. Its guest is invited without.",
+        (
+            "“cc”: 1 cell cannot be used as cc and is left out, in line 2: is not an e-mail address: it has no @. Its"
+            " guest is invited without."
+        ),
     )
     assert not guests.is_whole
 
@@ -63,7 +68,9 @@ def test_a_row_whose_address_is_wrong_is_a_bad_one_all_the_same() -> None:
 
 
 def test_whether_somebody_is_mailed_is_not_left_to_chance() -> None:
-    """A `send_message` that nobody understands may mean no: a mail that went out cannot be undone."""
+    """A `send_message` that nobody understands may mean no: a mail that went out cannot be
+    undone.
+    """
     guests, rows = read(f"email,send_message\n{ANN},nein\n")
     assert [row.column for row in rows if isinstance(row, BadRow)] == ["send_message"]
     assert guests.is_whole
@@ -72,9 +79,12 @@ def test_whether_somebody_is_mailed_is_not_left_to_chance() -> None:
 
 
 def test_a_row_with_a_cell_too_many_is_read_where_its_address_is_in_its_place() -> None:
-    """One warning for the list; a row whose address stands elsewhere too, or moved, is a bad one."""
+    """One warning for the list; a row whose address stands elsewhere too, or moved, is a bad
+    one.
+    """
     guests, rows = read(
-        f"name,email,ref\nAnn,{ANN},1,x\nLee, Zoe,{ZOE},2\nJo,{JOERG},3,,\nJo,{JOERG},{ANN},x\nJo,,3,x\nZoe,<{ZOE}>,4,y\n"
+        f"name,email,ref\nAnn,{ANN},1,x\nLee,"
+        f" Zoe,{ZOE},2\nJo,{JOERG},3,,\nJo,{JOERG},{ANN},x\nJo,,3,x\nZoe,<{ZOE}>,4,y\n"
     )
     good = [row.number for row in rows if isinstance(row, ValidRow)]
     assert good == [1, 3, 6]
@@ -82,8 +92,8 @@ def test_a_row_with_a_cell_too_many_is_read_where_its_address_is_in_its_place() 
     assert all("has 4 cells where the headings name 3" in row.reason for row in rows if isinstance(row, BadRow))
     assert guests.warnings == (
         (
-            "2 rows have more cells than the headings name, the first in line 2: what stands beyond the headings is left out. Where a name "
-            "or a text holds commas, it needs quotation marks."
+            "2 rows have more cells than the headings name, the first in line 2: what stands beyond the headings is"
+            " left out. Where a name or a text holds commas, it needs quotation marks."
         ),
     )
     assert not guests.is_whole

@@ -68,7 +68,9 @@ def bare(row: ValidRow | BadRow) -> tuple[int, Any]:
 @pytest.mark.parametrize("file_format", ["", "csv", "xlsx"])
 @pytest.mark.parametrize("export", [e for e in EXPORTS if e.rows and not e.asked], ids=lambda e: e.name)
 def test_a_joined_list_is_read_as_the_list_itself(tmp_path: Path, export: Export, file_format: str) -> None:
-    """Whatever the list was, it comes back with every outcome, and as a list it is the same, twice over."""
+    """Whatever the list was, it comes back with every outcome, and as a list it is the same, twice
+    over.
+    """
     path = saved(tmp_path, export.data)
     outcomes = job(path, export.options)
     with open_list(path, options=export.options) as guests:
@@ -89,7 +91,9 @@ def test_a_joined_list_is_read_as_the_list_itself(tmp_path: Path, export: Export
 
 
 def test_a_list_comes_back_in_its_own_way(tmp_path: Path) -> None:
-    """Titles, empty lines, own columns, separator, encoding and line ends stay; a formula of theirs is escaped, a telephone number not."""
+    """Titles, empty lines, own columns, separator, encoding and line ends stay; a formula of theirs
+    is escaped, a telephone number not.
+    """
     data = f"Gäste;;\r\n\r\nE-Mail;Tel.;Notiz;\r\n{ZOE};+49 (0)89 1;=1+1;;\r\n;;;\r\n{ANN}\r\n".encode("cp1252")
     path, target = saved(tmp_path, data), tmp_path / "out.csv"
     write_results(Wanted(output=target, join=path), fetch(job(path, ListOptions())))
@@ -140,7 +144,9 @@ def test_a_forgotten_person_keeps_the_place(tmp_path: Path) -> None:
 
 
 def test_a_workbook_comes_back_as_it_was(tmp_path: Path) -> None:
-    """Its other cells, merged ones, formulas and sheets; the outcomes stand beside the rows, as text."""
+    """Its other cells, merged ones, formulas and sheets; the outcomes stand beside the rows, as
+    text.
+    """
     export = next(e for e in EXPORTS if e.name == "workbook, kinds of cells")
     path, target = saved(tmp_path, export.data, "list.xlsx"), tmp_path / "out.xlsx"
     write_results(Wanted(output=target, join=path), fetch(job(path, ListOptions())))
@@ -164,7 +170,9 @@ def test_a_name_that_ends_in_jsonl_means_it(tmp_path: Path) -> None:
 
 
 def test_a_workbook_of_results(tmp_path: Path) -> None:
-    """Numbers are numbers, text is text, and what XML cannot hold does not end it; the ending of the name says what is meant."""
+    """Numbers are numbers, text is text, and what XML cannot hold does not end it; the ending of
+    the name says what is meant.
+    """
     target = tmp_path / "out.xlsx"
     told = outcome(ValidRow(1, 2, {"email": ANN}))
     write_results(Wanted(output=target), fetch([{**told, "display_name": "=A\x0b", "ref": "7"}]))

@@ -56,7 +56,9 @@ def test_formulas_of_somebodys_own_list_do_not(text: str, escaped: str) -> None:
 
 @pytest.mark.parametrize("piece", ["\t", "\t'", ";'", "' ", '\n"', " ", ";=", "\t=", "+49,"])
 def test_it_takes_no_longer_than_the_cell(piece: str) -> None:
-    """However many blanks, apostrophes and separators follow each other: a hundred thousand took hours."""
+    """However many blanks, apostrophes and separators follow each other: a hundred thousand took
+    hours.
+    """
     text = piece * 100_000
     assert unescape_cell(escape_cell(text)) == text
     assert unescape_cell(escape_own_cell(text)) == unescape_cell(text)

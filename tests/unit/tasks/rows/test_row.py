@@ -37,7 +37,9 @@ def bad(**fields: Any) -> BadRow:
     ],
 )
 def test_addresses_that_exist_somewhere_are_accepted(email: str) -> None:
-    """Reserved example names, tags, apostrophes and international addresses are left as they were written."""
+    """Reserved example names, tags, apostrophes and international addresses are left as they were
+    written.
+    """
     assert valid(email=email)["email"] == email
 
 
@@ -66,7 +68,9 @@ def test_addresses_that_exist_somewhere_are_accepted(email: str) -> None:
     ],
 )
 def test_a_bad_address_is_named_with_its_reason(email: str, why: str) -> None:
-    """The reason is one phrase of ours and the row can be found by number, line and what was written."""
+    """The reason is one phrase of ours and the row can be found by number, line and what was
+    written.
+    """
     row = bad(email=email, ref="HR-7", display_name="Ann")
     assert (row.number, row.line, row.column, row.email, row.ref, row.display_name) == (
         3,
@@ -175,7 +179,9 @@ def test_booleans(value: object, meaning: bool) -> None:
     ],
 )
 def test_a_bad_field_is_named_with_its_reason(field: str, value: object, why: str) -> None:
-    """Each rule has its sentence, the first fault is reported, and no cell's content is repeated in it."""
+    """Each rule has its sentence, the first fault is reported, and no cell's content is repeated in
+    it.
+    """
     row = bad(**{field: value})
     assert row.column == field
     assert why in row.reason

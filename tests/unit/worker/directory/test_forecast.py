@@ -1,4 +1,6 @@
-"""What would become of a row, by what was read; nothing but values. That it is so is `tests/integration/test_dry_run.py`'s."""
+"""What would become of a row, by what was read; nothing but values. That it is so is
+`tests/integration/test_dry_run.py`'s.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ ACCEPTED = DirectoryUser("u", None, False, True, accepted=True)
 def test_resend_is_advised_only_where_graph_would_mail_again(
     known: KnownRow | None, user: DirectoryUser, says: str
 ) -> None:
-    """Whoever has accepted is told so; where nobody can tell, the condition stands beside the advice."""
+    """Whoever has accepted is told so; where nobody can tell, the condition stands beside the
+    advice.
+    """
     assert says in judge(Seen(known=known, user=user)).why
 
 
@@ -131,7 +135,9 @@ def test_what_is_invited_with_a_word() -> None:
 
 
 def test_settings_are_read_whatever_stands_in_them() -> None:
-    """Both forms of the domains, the policy's JSON in a text, partners and the bin; what is none of them is passed over."""
+    """Both forms of the domains, the policy's JSON in a text, partners and the bin; what is none of
+    them is passed over.
+    """
     organization = {"value": [{"verifiedDomains": [{"name": "Own.Example"}, None, {}]}, None]}
     assert read_domains(organization) == {"own.example"}
     assert read_domains({"value": [{"id": "a.example", "isVerified": True}, {"id": "b.example"}]}) == {"a.example"}

@@ -1,4 +1,6 @@
-"""Look-ups when Graph refuses some of it: one odd address blinds nobody else, and only 403 means "may not read"."""
+"""Look-ups when Graph refuses some of it: one odd address blinds nobody else, and only 403 means
+"may not read".
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def _refusal(status: int, code: str = "Odd", note: str = "", **headers: str) -> 
 
 
 class _World:
-    """Graph, tokens, quota and reactions as far as looking up uses them; writes down what it is asked."""
+    """Graph, tokens, quota and reactions as far as looking up uses them; writes down what it is
+    asked.
+    """
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -100,7 +104,9 @@ async def test_all_is_asked_in_one_call() -> None:
 
 
 async def test_what_one_call_cannot_hold_is_asked_at_the_same_time() -> None:
-    """Twice as many addresses, two calls, their quota taken at once; an odd address in one of them blinds nobody in the other."""
+    """Twice as many addresses, two calls, their quota taken at once; an odd address in one of them
+    blinds nobody in the other.
+    """
     people = [f"a{n:03}@x.example" for n in range(MOST_ADDRESSES)]
     found, world = await _find(lambda text: _refusal(400) if "a139" in text else _ok("a001@x.example"), people)
     assert world.taken[:2] == [40, 4]
@@ -111,7 +117,9 @@ async def test_what_one_call_cannot_hold_is_asked_at_the_same_time() -> None:
 
 @pytest.mark.parametrize("bad", [["a007"], ["a000", "a069"], ["a003", "a004", "a030", "a067"]])
 async def test_an_odd_address_blinds_nobody_else(bad: list[str]) -> None:
-    """Asked in halves until the odd ones stand alone; the others are found, or are known to be absent."""
+    """Asked in halves until the odd ones stand alone; the others are found, or are known to be
+    absent.
+    """
 
     def answer(text: str) -> GraphAnswer:
         if any(name in text for name in bad):
@@ -127,7 +135,9 @@ async def test_an_odd_address_blinds_nobody_else(bad: list[str]) -> None:
 
 
 async def test_refusals_without_end_are_bounded() -> None:
-    """Every question refused, at every size: a few calls of at most 20 requests; nobody can tell, which is no "later"."""
+    """Every question refused, at every size: a few calls of at most 20 requests; nobody can tell,
+    which is no "later".
+    """
     found, world = await _find(lambda text: _refusal(400))
     assert len(world.calls) <= 6
     assert all(len(call) <= 20 for call in world.calls)
@@ -156,7 +166,9 @@ async def test_only_403_means_may_not_read() -> None:
 
 
 async def test_a_refused_token_is_replaced_once_and_then_asked_later() -> None:
-    """401 says nothing of what the app may read, with a fresh token either: nobody can tell for now."""
+    """401 says nothing of what the app may read, with a fresh token either: nobody can tell for
+    now.
+    """
     found, world = await _find(lambda text: _refusal(401, "InvalidAuthenticationToken"))
     assert (found.why_not, world.invalidated, len(world.calls)) == (WhyNot.LATER, 2, 2)
 

@@ -61,7 +61,9 @@ def batch_answer(request: Received, status: int = 201) -> dict[str, Any]:
 
 
 async def test_batch_carries_what_graph_and_support_need(certificate: Certificate) -> None:
-    """Token, priority and a request id of our own are on every call; the answers find their rows."""
+    """Token, priority and a request id of our own are on every call; the answers find their
+    rows.
+    """
 
     async def behave(request: Received, writer: asyncio.StreamWriter) -> None:
         answer(writer, 200, batch_answer(request), {"request-id": "envelope"})
@@ -196,7 +198,9 @@ async def _flood(request: Received, writer: asyncio.StreamWriter) -> None:
     "behave", [_reset, _hang, _truncate, _truncate_chunks, _half_a_head, _no_http, _html, _empty, _bad_gzip, _flood]
 )
 async def test_anything_but_a_whole_answer_is_lost(certificate: Certificate, behave: Any) -> None:
-    """Once the request has left, only a whole answer settles it, and it is never sent a second time."""
+    """Once the request has left, only a whole answer settles it, and it is never sent a second
+    time.
+    """
     async with graph(certificate, behave) as (client, target, server):
         limit_s = 1.0 if behave is _hang else 10.0
         exchange = await client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=limit_s)

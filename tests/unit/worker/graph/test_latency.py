@@ -13,7 +13,9 @@ def test_nothing_seen_is_a_second() -> None:
 
 
 def test_a_slow_answer_among_others_moves_nothing() -> None:
-    """The first is believed at once; over a new connection it took longer, and the next ones say so."""
+    """The first is believed at once; over a new connection it took longer, and the next ones say
+    so.
+    """
     latencies = Latencies()
     latencies.learn("one", 0.4)
     assert latencies.of("one") == 0.4

@@ -27,7 +27,9 @@ _PROPERTIES = (
 
 
 def test_a_whole_look_up_fits_two_batches() -> None:
-    """140 addresses, 40 requests, each with at most 15 clauses; every address is asked for by all four properties."""
+    """140 addresses, 40 requests, each with at most 15 clauses; every address is asked for by all
+    four properties.
+    """
     addresses = [f"{n}@x.example" for n in range(MOST_ADDRESSES)]
     requests = build_requests(build_questions(addresses))
     assert len(requests) == 2 * BATCH_LIMIT

@@ -57,14 +57,16 @@ TABLE = {
     "there but blocked": Row(
         400,
         BAD,
-        f"The invited user already exists in the directory as object ID: {GUID}, but the account is blocked from signing in.",
+        f"The invited user already exists in the directory as object ID: {GUID}, but the account is blocked from"
+        " signing in.",
         Kind.FAILED,
         cause="account_disabled",
     ),
     "own domain": Row(
         400,
         BAD,
-        "This user cannot be invited because the domain of the user's email address is a verified domain of this directory.",
+        "This user cannot be invited because the domain of the user's email address is a verified domain of this"
+        " directory.",
         Kind.FAILED,
         cause="own_domain",
     ),
@@ -129,8 +131,8 @@ TABLE = {
     "permission as 401": Row(
         401,
         "Unauthorized",
-        "Insufficient privileges to perform requested operation by the application '00000000-0000-0000-0000-000000000000'. "
-        "ControllerName=MSGraphInviteAPI, ActionName=CreateInvite",
+        "Insufficient privileges to perform requested operation by the application"
+        " '00000000-0000-0000-0000-000000000000'. ControllerName=MSGraphInviteAPI, ActionName=CreateInvite",
         Kind.HOLD,
         HoldKind.PERMISSION,
         cause="no_permission",
@@ -240,7 +242,9 @@ INVITES_OFF = TABLE["invites off"]
     ],
 )
 def test_what_is_about_one_guest_in_a_reset_holds_nobody_else(refused: GraphAnswer, cause: str) -> None:
-    """Graph refuses to reset whoever has a role, in the words with which it refuses all invitations: the row ends, the rest goes on."""
+    """Graph refuses to reset whoever has a role, in the words with which it refuses all
+    invitations: the row ends, the rest goes on.
+    """
     verdict = decide(RESET, refused)
     assert (verdict.kind, verdict.hold, verdict.cause) == (Kind.FAILED, None, cause)
     assert decide(INVITE, refused).cause != cause
@@ -258,7 +262,9 @@ def test_what_is_about_one_guest_in_a_reset_holds_nobody_else(refused: GraphAnsw
     ],
 )
 def test_what_any_operation_may_meet_means_the_same_for_each(rules: OperationRules, name: str, kind: Kind) -> None:
-    """A block, a full directory, a refused token; a missing permission is named as the operation's own."""
+    """A block, a full directory, a refused token; a missing permission is named as the operation's
+    own.
+    """
     row = TABLE[name]
     verdict = decide(rules, answer(row.status, row.code, row.message))
     assert (verdict.kind, verdict.hold, verdict.cause) == (kind, row.hold, row.cause)

@@ -32,7 +32,9 @@ SHARED = Person("uid-1000", "3f2a", stated="ada").to_info()
     ],
 )
 def test_nobody_approves_their_own(submitter: dict[str, str], person: Person, may: bool) -> None:
-    """The account makes a person, whatever the host and whatever sudo; where both state a name, that does."""
+    """The account makes a person, whatever the host and whatever sudo; where both state a name,
+    that does.
+    """
     assert (refuse("j1", submitter, person) == "") is may
 
 

@@ -102,7 +102,9 @@ def test_a_429_of_a_read_means_resource_units() -> None:
 
 
 def test_bulk_work_leaves_a_share_of_every_limit_alone() -> None:
-    """Of Microsoft's limits, never of a pace; so little that half a bucket, which a batch may wait for, is always left."""
+    """Of Microsoft's limits, never of a pace; so little that half a bucket, which a batch may wait
+    for, is always left.
+    """
     quota = Settings().quota.model_copy(update={"interactive_reserve": Reserve(0.1), "units_per_app": Limit(1, 1.0)})
     buckets = invitation_buckets(Settings(quota=quota), _connection(pace="12/min"))
     assert {b.scope.split(":")[0]: b.kept for b in buckets} == {

@@ -20,7 +20,9 @@ def _schedule(**table: object) -> Schedule:
 
 
 def test_a_new_one_and_a_changed_one_count_from_now() -> None:
-    """Nothing that it would have done before is made up for; a change that leaves the time alone leaves the next run alone."""
+    """Nothing that it would have done before is made up for; a change that leaves the time alone
+    leaves the next run alone.
+    """
     old = Planned(_schedule(), "file", "UTC", BEFORE)
     assert plan(_schedule(), None, "file", "UTC", NOW).next_at == NOW + timedelta(hours=1)
     assert plan(_schedule(every="2h"), old, "file", "UTC", NOW).next_at == NOW + timedelta(hours=2)
@@ -85,5 +87,7 @@ def test_a_firing_is_of_a_time_that_has_come(due_ms: int) -> None:
     ],
 )
 def test_what_the_timetable_could_not_have_made_is_no_firing(fields: tuple[object, object, object]) -> None:
-    """Stored, one such would hide every other run; a run before its time would take the place of the one then due."""
+    """Stored, one such would hide every other run; a run before its time would take the place of
+    the one then due.
+    """
     assert firing_fault(*fields, NOW_MS)

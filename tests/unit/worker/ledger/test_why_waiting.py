@@ -40,7 +40,9 @@ def test_a_run_says_what_it_did_and_what_it_left() -> None:
 
 
 def test_every_reason_has_words() -> None:
-    """Whatever the script refuses a batch for, states of the job among them, is one of the set, and each has its words."""
+    """Whatever the script refuses a batch for, states of the job among them, is one of the set, and
+    each has its words.
+    """
     script = (ROOT / "worker/ledger/scripts/begin_batch.lua").read_text(encoding="utf-8")
     refused = set(re.findall(r"return \{ '(?:stop|wait)',(?: [^,']+,)? '(\w+)'", script))
     assert {"lease", "epoch", "nothing"} <= refused

@@ -47,7 +47,9 @@ def test_an_open_door_is_refused_beyond_loopback(tmp_path: Path) -> None:
 
 
 def test_only_the_right_secret_opens(tmp_path: Path) -> None:
-    """Neither another one, nor the right one under the other scheme, nor what is no header at all."""
+    """Neither another one, nor the right one under the other scheme, nor what is no header at
+    all.
+    """
     (tmp_path / "login").write_text("me:pw\n")
     (tmp_path / "token").write_text("tok\n")
     login, token = (Reference.parse(f"file:{tmp_path / name}") for name in ("login", "token"))

@@ -1,4 +1,6 @@
-"""What is exposed: the names that docs/metrics.md promises, bounded labels, histograms that add up."""
+"""What is exposed: the names that docs/metrics.md promises, bounded labels, histograms that add
+up.
+"""
 
 from __future__ import annotations
 

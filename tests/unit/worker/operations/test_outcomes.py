@@ -36,7 +36,9 @@ def _outcome(verdict: Verdict, *, silent: bool = False, may_read: bool = True, d
     ],
 )
 def test_every_kind_of_verdict_puts_the_row_somewhere(kind: Kind, letter: RowState) -> None:
-    """Trouble with the connection is not trouble with the row; a lost answer is never a failure nor a retry."""
+    """Trouble with the connection is not trouble with the row; a lost answer is never a failure nor
+    a retry.
+    """
     outcome = _outcome(Verdict(kind, "code"))
     assert outcome.letter is letter
     assert (outcome.wait_s > 0) is (letter is RowState.IN_DOUBT)
@@ -73,7 +75,9 @@ def test_graphs_own_request_id_goes_before_ours() -> None:
 
 
 def test_a_batch_in_sum() -> None:
-    """The longest wait, the gravest hold, blocked domains of rows that failed, and how many Graph decided on."""
+    """The longest wait, the gravest hold, blocked domains of rows that failed, and how many Graph
+    decided on.
+    """
     short, long_ = Verdict(Kind.THROTTLED, retry_after_s=1), Verdict(Kind.THROTTLED, retry_after_s=9)
     permission, abuse = Verdict(Kind.HOLD, hold=HoldKind.PERMISSION), Verdict(Kind.HOLD, hold=HoldKind.ABUSE)
     domain = Verdict(Kind.FAILED, "blocked", whole_domain=True)
@@ -104,7 +108,9 @@ def test_a_lost_batch_is_not_counted_as_processed() -> None:
 
 
 def test_what_counts_as_a_refusal() -> None:
-    """Graph's word on a row, good or bad. Rows of one refused domain count together; no answer counts as nothing."""
+    """Graph's word on a row, good or bad. Rows of one refused domain count together; no answer
+    counts as nothing.
+    """
     domain = Verdict(Kind.FAILED, "blocked", whole_domain=True)
     marks = mark_refusals(
         [

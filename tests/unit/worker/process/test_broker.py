@@ -1,4 +1,6 @@
-"""What of kombu usher uses otherwise than it comes: nothing is unpacked, whatever carries it; Redis's schemes lead to what sifts."""
+"""What of kombu usher uses otherwise than it comes: nothing is unpacked, whatever carries it;
+Redis's schemes lead to what sifts.
+"""
 
 from __future__ import annotations
 

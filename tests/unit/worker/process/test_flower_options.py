@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-READ = "import sys; from worker.process.flower_options import NotStarted, end, read\ntry: read(sys.argv[1:])\nexcept NotStarted as e: raise end(e)"
+READ = (
+    "import sys; from worker.process.flower_options import NotStarted, end, read\ntry: read(sys.argv[1:])\nexcept"
+    " NotStarted as e: raise end(e)"
+)
 """In a process of its own: tornado's options are one object for all."""
 
 

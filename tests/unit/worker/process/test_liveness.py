@@ -1,4 +1,6 @@
-"""The file that says a worker lives: renewed while it can work, not while it cannot, gone with it."""
+"""The file that says a worker lives: renewed while it can work, not while it cannot, gone with
+it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from worker.process.liveness import ProbeFile
 
 
 def test_it_is_renewed_only_while_the_process_answers(tmp_path: Path) -> None:
-    """A loop that hangs lets the file grow old; one that turns again renews it; at the end it is gone."""
+    """A loop that hangs lets the file grow old; one that turns again renews it; at the end it is
+    gone.
+    """
     path, turns, asked = tmp_path / "alive", threading.Event(), threading.Semaphore(0)
     turns.set()
 
@@ -58,7 +62,9 @@ def test_a_file_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pyte
 
 
 def test_a_beat_that_hangs_in_a_tick_shows_no_life() -> None:
-    """Its process is there, and nothing fires any more; one that waits for its turn does not tick, and is well."""
+    """Its process is there, and nothing fires any more; one that waits for its turn does not tick,
+    and is well.
+    """
     now_s = time.monotonic()
     turned = {"just now": now_s, "long ago": now_s - 3600}
     shown = {}

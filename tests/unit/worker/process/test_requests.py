@@ -1,4 +1,6 @@
-"""What a task may say when it fails, and what values say of themselves: never an address, a link or a token."""
+"""What a task may say when it fails, and what values say of themselves: never an address, a link or
+a token.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def app() -> Iterator[Celery]:
 
 
 def test_an_unknown_error_of_a_task_loses_its_text(app: Celery, caplog: pytest.LogCaptureFixture) -> None:
-    """Log, event and result name the kind of error and the place; the text, which may hold an address, stays out."""
+    """Log, event and result name the kind of error and the place; the text, which may hold an
+    address, stays out.
+    """
 
     def look_up() -> None:
         found: dict[str, str] = {}

@@ -24,7 +24,9 @@ REFUSED_TOKEN = answered(401, "InvalidAuthenticationToken", "Expired.")
 async def work(
     given: Given, lease: Lease | None = None, *, turns: Sequence[bool] = ()
 ) -> tuple[Stop | None, dict[str, int]]:
-    """Run a chunk over given services; returns why it stopped, and what became of its rows. `turns`: whether it may go on, then yes."""
+    """Run a chunk over given services; returns why it stopped, and what became of its rows.
+    `turns`: whether it may go on, then yes.
+    """
     services, left, tally = cast(Services, given), deque(turns), Counter[str]()
     run = ChunkRun(
         services,
@@ -39,7 +41,9 @@ async def work(
 
 
 async def test_it_sends_until_nothing_is_left() -> None:
-    """Batch after batch, each of what is pending then; good answers end past trouble and try nothing else."""
+    """Batch after batch, each of what is pending then; good answers end past trouble and try
+    nothing else.
+    """
     given = Given(deque([grant(0), grant(1)]), deque([INVITED, INVITED]))
     assert await work(given) == (None, {"invited": 2})
     assert given.asked == [("begin_batch", (0, 1)), ("begin_batch", (1,))]
@@ -124,7 +128,9 @@ async def test_a_domain_that_is_refused_is_not_tried_again() -> None:
 async def test_a_chunk_that_is_not_ours_any_more_goes_no_further(
     lost: bool, gone: bool, turns: tuple[bool, ...], why: Rest
 ) -> None:
-    """The lease was lost, the job deleted, or the run has lasted long enough: no batch is begun after that."""
+    """The lease was lost, the job deleted, or the run has lasted long enough: no batch is begun
+    after that.
+    """
     lease = new_lease()
     lease.lost = lost
     given = Given(deque([grant(0)]), deque([INVITED]), gone=gone)
@@ -145,7 +151,9 @@ async def test_a_chunk_that_is_not_ours_any_more_goes_no_further(
 async def test_a_batch_that_tries_something_tells_when_it_went_well(
     told: Grant, other: list[GraphAnswer], asked: str
 ) -> None:
-    """And only then: a lost answer says nothing of a quota or a probation, one of two that was heard opens a gate."""
+    """And only then: a lost answer says nothing of a quota or a probation, one of two that was
+    heard opens a gate.
+    """
     given = Given(deque([told]), deque([INVITED, INVITED]))
     assert await work(given) == (None, {"invited": 2})
     assert asked in given.names()

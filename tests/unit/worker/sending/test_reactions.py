@@ -67,7 +67,9 @@ async def test_a_sign_in_that_is_away_holds_nobody() -> None:
 async def test_what_graph_says_of_the_connection_holds_it(
     hold: HoldKind, age_s: float, stop: Stop, asked: list[tuple[Any, ...]]
 ) -> None:
-    """An old token may not know of a new permission, so it is tried with another first; an abuse block is the whole tenant's."""
+    """An old token may not know of a new permission, so it is tried with another first; an abuse
+    block is the whole tenant's.
+    """
     given = Given()
     verdict = Verdict(Kind.HOLD, "x", "No.", hold=hold)
     assert await reactions_of(given).hold(CHANNEL, verdict, new_token(age_s)) == stop
@@ -91,7 +93,9 @@ async def test_a_429_closes_what_its_scope_names(scope: str, closed: set[str]) -
 
 
 async def test_trouble_is_forgotten_by_what_ends_it() -> None:
-    """A look-up that works says nothing of a Graph that is away for writes; a write that works ends its trouble, once."""
+    """A look-up that works says nothing of a Graph that is away for writes; a write that works ends
+    its trouble, once.
+    """
     given = Given()
     reactions = reactions_of(given)
     assert await reactions.away("contoso", AWAY) == Stop(Rest.AWAY, 7.0)

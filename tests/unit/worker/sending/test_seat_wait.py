@@ -16,7 +16,9 @@ async def test_longer_waits_give_the_chunk_back() -> None:
 
 
 async def test_one_chunk_of_a_connection_waits_and_one_connection_in_two_seats() -> None:
-    """A second chunk is given back for a while, as the next tokens are taken; and half of the seats stay free of waiting ones."""
+    """A second chunk is given back for a while, as the next tokens are taken; and half of the seats
+    stay free of waiting ones.
+    """
     seat_wait = SeatWait(seats=4)
     waiting = [asyncio.create_task(seat_wait.wait(name, 0.05)) for name in ("a", "b")]
     await asyncio.sleep(0)

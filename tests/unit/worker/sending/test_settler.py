@@ -88,7 +88,9 @@ async def settle(given: InDoubt) -> dict[str, Any]:
 async def test_a_row_in_doubt_is_judged_by_what_the_directory_says(
     found: Found, attempted_at_ms: int, letter: RowState
 ) -> None:
-    """And by when: absence counts, and nobody is asked, only once the answer had its time to be seen."""
+    """And by when: absence counts, and nobody is asked, only once the answer had its time to be
+    seen.
+    """
     given = InDoubt(found=found, attempted_at_ms=attempted_at_ms)
     await settle(given)
     assert given.outcomes[0].letter is letter

@@ -13,7 +13,9 @@ TRANSIENT = [90055, 90006, 90024, 90033, 90090, 90012]
 
 @pytest.mark.parametrize("code", CONFIGURATION)
 def test_codes_that_need_a_person(code: int) -> None:
-    """Every code that an administrator must answer says so, with the connection's own names in it."""
+    """Every code that an administrator must answer says so, with the connection's own names in
+    it.
+    """
     trouble = explain_signin(400, {"error": "x", "error_codes": [code]}, tenant="t-1", client="c-1", cloud="global")
     assert (trouble.kind, trouble.code) == (SigninKind.CONFIGURATION, f"AADSTS{code}")
     assert "{" not in trouble.sentence
@@ -62,6 +64,8 @@ def test_answers_without_a_code(status: int, body: object, kind: SigninKind) -> 
 
 
 def test_only_the_credential_is_worth_another_one() -> None:
-    """The next secret of a list is tried when the first was refused, not when the tenant is unknown."""
+    """The next secret of a list is tried when the first was refused, not when the tenant is
+    unknown.
+    """
     assert explain_signin(401, {"error_codes": [7000222]}).is_about_credential
     assert not explain_signin(400, {"error_codes": [90002]}).is_about_credential

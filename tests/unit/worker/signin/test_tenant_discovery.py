@@ -1,4 +1,6 @@
-"""What a tenant's OpenID metadata says: its id, and the cloud it lives in whatever cloud was asked."""
+"""What a tenant's OpenID metadata says: its id, and the cloud it lives in whatever cloud was
+asked.
+"""
 
 from __future__ import annotations
 

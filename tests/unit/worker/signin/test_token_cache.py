@@ -93,7 +93,9 @@ async def test_renewal_is_shared_too(entra: Entra, client: redis.asyncio.Redis) 
 
 
 async def test_a_newer_token_on_the_shelf_is_taken_up(entra: Entra, client: redis.asyncio.Redis) -> None:
-    """Somebody has checked the connection, perhaps since roles were granted: who has a good token of before takes the new one, too."""
+    """Somebody has checked the connection, perhaps since roles were granted: who has a good token
+    of before takes the new one, too.
+    """
     now = [time.time()]
     async with source(shelf_of(client), now=lambda: now[0]) as one, source(shelf_of(client), now=lambda: now[0]) as two:
         first = await one.get(entra.target)

@@ -180,7 +180,9 @@ async def test_long_retry_after_is_kept(entra: Entra) -> None:
     ],
 )
 async def test_tenant_that_cannot_be_discovered(entra: Entra, discovery: Reply, error: type[Exception]) -> None:
-    """MSAL asks for the tenant's configuration first; its failures are translated like the others."""
+    """MSAL asks for the tenant's configuration first; its failures are translated like the
+    others.
+    """
     entra.discovery = discovery
     async with source(sleep=_no_sleep) as tokens:
         with pytest.raises(error):

@@ -66,7 +66,9 @@ def test_the_same_environment_needs_no_other_worker(config: Path) -> None:
     ],
 )
 def test_a_setting_or_a_referenced_secret_that_differs_is_named(config: Path, name: str, value: str) -> None:
-    """A worker with another secret, trust or file is not this command's worker, and the names say why."""
+    """A worker with another secret, trust or file is not this command's worker, and the names say
+    why.
+    """
     base = {"CONTOSO_SECRET": "a"}
     differences = _differences(_order(base), _order(base | {name: value}))
     assert name in differences
@@ -116,7 +118,9 @@ def test_a_process_of_the_stack_asks_for_the_same_worker(config: Path) -> None:
 
 
 def test_an_order_shows_no_secret(config: Path) -> None:
-    """`repr` keeps the environment to itself, and what the next command compares with holds salted hashes: no two alike."""
+    """`repr` keeps the environment to itself, and what the next command compares with holds salted
+    hashes: no two alike.
+    """
     order = _order({"CONTOSO_SECRET": "a-secret"})
     assert "a-secret" not in repr(order)
     one, two = order.describe(), order.describe()
@@ -142,7 +146,9 @@ def test_a_configured_ledger_key_is_not_replaced(config: Path) -> None:
 
 
 def test_settings_read_in_a_child_see_the_private_server(config: Path, tmp_path: Path) -> None:
-    """`config.load_settings` in a child finds the private server and its key, whatever is in their paths."""
+    """`config.load_settings` in a child finds the private server and its key, whatever is in their
+    paths.
+    """
     from config import load_settings
 
     key = tmp_path / "a, b" / "ledger.key"
@@ -169,7 +175,9 @@ def test_only_the_worker_gets_the_secrets(config: Path) -> None:
 
 
 def test_beat_and_flower_get_no_secret(config: Path) -> None:
-    """An allow list: settings and their references, not what these refer to; Flower its own options and login besides."""
+    """An allow list: settings and their references, not what these refer to; Flower its own options
+    and login besides.
+    """
     env = {
         "CONTOSO_SECRET": "s",
         "USHER_B_SECRET": "s",

@@ -64,7 +64,9 @@ def test_another_users_runtime_folder_is_left_alone(short: Path) -> None:
 
 
 def test_a_path_too_long_for_a_socket_moves_to_a_short_private_folder(short: Path) -> None:
-    """A deep state folder still gets sockets that can be bound, in a folder of our own under the temporary one."""
+    """A deep state folder still gets sockets that can be bound, in a folder of our own under the
+    temporary one.
+    """
     deep = short / ("d" * 100)
     folders = find_folders({"USHER_STATE_DIR": str(deep), "TMPDIR": str(short)})
     assert folders.sockets.parent == short

@@ -23,7 +23,9 @@ def folders(tmp_path: Path) -> Folders:
 
 
 def test_a_command_is_here_until_it_leaves(folders: Folders) -> None:
-    """Every hold counts by itself, however many one process has; what it needs and uses is known."""
+    """Every hold counts by itself, however many one process has; what it needs and uses is
+    known.
+    """
     with_worker, reading = Presence(folders, ("server", "worker")), Presence(folders, ("server",))
     with_worker.say_uses(7)
     (other,) = find_users(folders, besides=reading)
@@ -39,8 +41,9 @@ def test_a_command_is_here_until_it_leaves(folders: Folders) -> None:
 def test_a_killed_command_is_forgotten(folders: Folders) -> None:
     """kill -9 leaves a file that nobody holds: it does not count, and is taken away."""
     code = (
-        "import sys; from pathlib import Path; from worker.stack.folders import Folders; from worker.stack.presence import Presence\n"
-        "path = Path(sys.argv[1]); held = Presence(Folders(path, path), ['server']); print(1, flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from worker.stack.folders import Folders; from worker.stack.presence"
+        " import Presence\npath = Path(sys.argv[1]); held = Presence(Folders(path, path), ['server']); print(1,"
+        " flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(folders.state)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -43,7 +43,9 @@ def test_the_servers_configuration_keeps_every_write_and_opens_no_port(tmp_path:
 
 
 def test_a_ledger_key_is_made_once(tmp_path: Path) -> None:
-    """However many ask at once, they get one key, for its owner alone, and leave no draft behind."""
+    """However many ask at once, they get one key, for its owner alone, and leave no draft
+    behind.
+    """
     folders = Folders(tmp_path, tmp_path)
     seen: list[bytes] = []
     start = threading.Barrier(8)

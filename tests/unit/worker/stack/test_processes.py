@@ -92,7 +92,9 @@ async def test_a_second_request_to_end_does_not_wait(tmp_path: Path, nursery: Nu
 
 
 async def test_an_orphan_is_ended_before_its_successor_starts(tmp_path: Path, nursery: Nursery) -> None:
-    """A child of a supervisor that was killed, alive where the kernel does not end it, never meets its successor."""
+    """A child of a supervisor that was killed, alive where the kernel does not end it, never meets
+    its successor.
+    """
     spec = _spec(tmp_path, SLEEP)
     lock = try_lock(spec.lock)
     assert lock is not None
@@ -107,7 +109,9 @@ async def test_an_orphan_is_ended_before_its_successor_starts(tmp_path: Path, nu
 async def test_a_holder_elsewhere_is_not_signalled(
     tmp_path: Path, nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process id of another machine or container means nothing here: one sentence, and no signal to a stranger."""
+    """A process id of another machine or container means nothing here: one sentence, and no signal
+    to a stranger.
+    """
     monkeypatch.setattr("worker.stack.processes._ORPHAN_TERM_S", 0.1)
     spec = _spec(tmp_path, SLEEP)
     lock = try_lock(spec.lock)

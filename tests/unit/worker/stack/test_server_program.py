@@ -1,4 +1,6 @@
-"""Which program the private server is: the operator's own before the wheel, and one that reads what is there."""
+"""Which program the private server is: the operator's own before the wheel, and one that reads what
+is there.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def _folders(tmp_path: Path, *files: str) -> Folders:
 
 
 def test_data_are_left_to_a_program_that_reads_them(tmp_path: Path) -> None:
-    """A new folder takes the program of the PATH; one that a newer server wrote, or that was made before there was a note, does not."""
+    """A new folder takes the program of the PATH; one that a newer server wrote, or that was made
+    before there was a note, does not.
+    """
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     own, env = _program(bin_, "redis-server", "Redis server v=7.0.15 sha=0"), {"PATH": str(bin_)}

@@ -92,7 +92,9 @@ async def test_sentinels_have_a_login_of_their_own() -> None:
 
 
 async def test_with_tls_sentinels_and_servers_are_reached_by_it() -> None:
-    """`sentinels://`: certificates are checked on both ways, by the authority that the URL names."""
+    """`sentinels://`: certificates are checked on both ways, by the authority that the URL
+    names.
+    """
     client = open_client("sentinels://one,two/mymaster?ssl_ca_certs=%2Fetc%2Fca.pem")
     pool: Any = client.connection_pool
     assert issubclass(pool.connection_class, SSLConnection)

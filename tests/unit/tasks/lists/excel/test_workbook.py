@@ -59,8 +59,16 @@ def rows(data: bytes) -> list[list[str]]:
         (with_shared(b"<sst><si><t>" + b"x" * 32_768 + b"</t></si></sst>"), "more than 32,767 characters"),
         (with_shared(b"<sst>" + b"<si><t>a</t></si>" * 100_000 + b"</sst>"), "1 MB in 'sharedStrings.xml'"),
         (with_rows(b'<row r="3">' + b"<c/>" * 1_000_000 + b"</row>"), "3 MB in 'sheet1.xml'"),
-        (replaced(PLAIN, "xl/styles.xml", lambda old: old.replace(b"</styleSheet>", b"<xf/>" * 500_000 + b"</styleSheet>")), "2 MB in 'styles.xml'"),
-        (repacked(replaced(PLAIN, "xl/styles.xml", lambda old: old + b" " * (17 << 20)), zipfile.ZIP_STORED), "17 MB in 'styles.xml'"),
+        (
+            replaced(
+                PLAIN, "xl/styles.xml", lambda old: old.replace(b"</styleSheet>", b"<xf/>" * 500_000 + b"</styleSheet>")
+            ),
+            "2 MB in 'styles.xml'",
+        ),
+        (
+            repacked(replaced(PLAIN, "xl/styles.xml", lambda old: old + b" " * (17 << 20)), zipfile.ZIP_STORED),
+            "17 MB in 'styles.xml'",
+        ),
         (with_rows(b"<a>" * 101), "damaged"),
         (with_rows(b"".join(b"<a%d/>" % number for number in range(5_001))), "damaged"),
         (repacked(with_rows(b"<!--" + b"x" * (2 << 20) + b"-->"), zipfile.ZIP_STORED), "damaged"),
@@ -84,7 +92,9 @@ def test_as_much_as_excel_holds_is_read() -> None:
 
 
 def test_cells_are_the_texts_that_a_csv_would_have() -> None:
-    """Numbers without a needless fraction, dates and times as ISO 8601 writes them, truth in small letters."""
+    """Numbers without a needless fraction, dates and times as ISO 8601 writes them, truth in small
+    letters.
+    """
     kinds = [
         1,
         1.5,

@@ -1,4 +1,6 @@
-"""What the trail keeps of a chunk: all that was done, nothing by which a person could be read off, in few bytes."""
+"""What the trail keeps of a chunk: all that was done, nothing by which a person could be read off,
+in few bytes.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def test_a_row_needs_few_bytes(shared: int, most: int) -> None:
 
 
 def test_a_forgotten_persons_hash_goes_and_nothing_else() -> None:
-    """All of theirs, whatever their place; a hash that only seems to be there, across two others, is left."""
+    """All of theirs, whatever their place; a hash that only seems to be there, across two others,
+    is left.
+    """
     hashes = {0: b"a" * 12, 1: b"a" * 6 + b"b" * 6, 2: b"b" * 6 + b"a" * 6, 3: b"c" * 12}
     blob = pack("contoso", 1, [outcome(i) for i in range(4)], hashes)
     assert without(blob, [b"b" * 12]) == (blob, 0), "it stands across rows 1 and 2 only"
