@@ -1,6 +1,4 @@
-"""Invite one guest from another code base, with only `celery[redis]`: python portal.py CONNECTION
-ADDRESS [field=value …]
-"""
+"""Invite a guest, with only `celery[redis]`: python portal.py CONNECTION ADDRESS [field=value …]"""
 
 import os
 import sys
@@ -14,9 +12,7 @@ usher.conf.result_backend_transport_options = {"global_keyprefix": "usher:res:"}
 
 
 def invite(connection, email, wait_s=20, **fields):
-    """Return usher's answer; the same task id sent again would be the same guest, never a second
-    e-mail.
-    """
+    """Return usher's answer; the same task id again is the same guest, never a second e-mail."""
     given = {"connection": connection, "email": email, "wait_s": float(wait_s), "version": 1, **fields}
     own = {"task_id": f"portal-{uuid4()}", "argsrepr": "(…)", "kwargsrepr": "{…}"}
     return usher.send_task("usher.invite_guest", kwargs=given, **own).get(timeout=float(wait_s) + 15)

@@ -21,9 +21,10 @@ CLIENTS = ("one", "two", "three")
 
 @dataclass(frozen=True)
 class Spent:
-    """Tokens taken at a time of Redis's clock."""
+    """Tokens taken at a time of Redis's clock, not before and not after these."""
 
-    at_ms: int
+    first_ms: int
+    last_ms: int
     tokens: int
 
 
@@ -32,13 +33,14 @@ def assert_within(bucket: Bucket, spent: list[Spent]) -> None:
     the clock's grain.
     """
     rate = bucket.amount / bucket.window_ms
-    spent = sorted(spent, key=lambda one: one.at_ms)
+    spent = sorted(spent, key=lambda one: one.first_ms)
     for first, start in enumerate(spent):
         total = 0
         for one in spent[first:]:
             total += one.tokens
-            allowed = bucket.amount + rate * (one.at_ms - start.at_ms + 1) + 0.01
-            assert total <= allowed, f"{total} tokens in {one.at_ms - start.at_ms} ms of {bucket}"
+            took_ms = one.last_ms - start.first_ms
+            allowed = bucket.amount + rate * (took_ms + 1) + 0.01
+            assert total <= allowed, f"{total} tokens in {took_ms} ms of {bucket}"
 
 
 async def _send(
@@ -51,7 +53,7 @@ async def _send(
     for size in sizes:
         grant = await desk.ledger.begin_batch(lease, range(size), buckets, tenant_key="t", client_key="c")
         if grant.rows:
-            spent.append(Spent(grant.begun_at_ms, len(grant.rows)))
+            spent.append(Spent(grant.begun_at_ms, grant.begun_at_ms, len(grant.rows)))
             await desk.record(lease, grant, RowState.PENDING)
         else:
             assert grant.why == "quota"
@@ -66,7 +68,7 @@ async def _read(desk: Desk, buckets: list[Bucket], tokens: list[int]) -> list[Sp
     for wanted in tokens:
         before = await read_time_ms(desk.client)
         if not await desk.ledger.spending.take(buckets, wanted):
-            spent.append(Spent(max(before, await read_time_ms(desk.client) - 1), wanted))
+            spent.append(Spent(before, await read_time_ms(desk.client), wanted))
         await asyncio.sleep(0.003)
     return spent
 
