@@ -100,7 +100,7 @@ class Desk:
         )
 
     async def record(
-        self, lease: Lease, grant: Grant, letter: RowState = RowState.INVITED, *, batch: int | None = None
+        self, lease: Lease, grant: Grant, letter: RowState = RowState.DONE, *, batch: int | None = None
     ) -> str:
         """Record the same for all rows of a batch; return the chunk's letters then."""
         t = lease.ticket

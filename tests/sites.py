@@ -199,7 +199,7 @@ class Site:
         twice.
         """
         view = await self.ended(job, within_s)
-        assert view.counts == Counts(rows=rows, invited=rows)
+        assert view.counts == Counts(rows=rows, done=rows)
         self.assert_all_mailed_once(rows)
 
     def assert_all_mailed_once(self, rows: int) -> None:

@@ -120,7 +120,7 @@ def left_s(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> float 
     if rate <= 0 or view.state is not JobState.RUNNING:
         return None
     counts = view.counts
-    least_s = seconds_for(buckets, counts.invited + counts.pending) - (utc_now() - view.began_at).total_seconds()
+    least_s = seconds_for(buckets, counts.done + counts.pending) - (utc_now() - view.began_at).total_seconds()
     return max(counts.pending / rate, least_s)
 
 

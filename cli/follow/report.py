@@ -61,7 +61,7 @@ async def report(
             await show_troubled(terminal, services, view)
     for sentence, command in how_to_go_on(followed, view, runs_on=runs_on):
         terminal.warn(sentence, command)
-    if not terminal.quiet and view.ended and counts.invited:
+    if not terminal.quiet and view.ended and counts.done:
         terminal.say(f"Everything about each row: usher jobs results {view.id} -o results.csv")
     terminal.finish(session.last)
     return exit_status(followed.end, counts.failed, counts.in_doubt, counts.cancelled)
@@ -120,7 +120,7 @@ def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tu
             ]
         case End.PAUSED:
             by = f"Stopped by {followed.by}" if followed.by else _paused_by(view)
-            sent = f"{many(view.counts.invited, 'invitation')} went out, {left} left."
+            sent = f"{many(view.counts.done, 'invitation')} went out, {left} left."
             still = (
                 f" {many(view.open, 'row')} on the wire or being looked up will settle once it goes on."
                 if view.open

@@ -51,7 +51,7 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
     rows = []
     for view in views:
         c = view.counts
-        told = (c.rows, c.invited, c.already_guest, c.skipped, c.failed, c.in_doubt, c.pending)
+        told = (c.rows, c.done, c.already, c.skipped, c.failed, c.in_doubt, c.pending)
         counts = [number(n) if n else "" for n in told]
         source = str(view.info.get("list") or view.info.get("by") or "")
         rows.append([view.id, view.connection, view.state.value, *counts, moment(view.created_at), source])

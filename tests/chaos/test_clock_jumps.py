@@ -67,7 +67,7 @@ async def run(clocked: Clocked, rows: int, jumps: Sequence[int]) -> None:
     await jumping
     await epochs.close()
     assert minutes <= 2 * (len(jumps) + 1), "each jump back may make a chunk wait, then rows in doubt"
-    assert [(await site.view(job)).counts for job in jobs] == [Counts(rows=rows, invited=rows)] * len(jobs)
+    assert [(await site.view(job)).counts for job in jobs] == [Counts(rows=rows, done=rows)] * len(jobs)
     site.assert_all_mailed_once(rows * len(jobs))
 
 

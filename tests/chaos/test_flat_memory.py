@@ -47,6 +47,6 @@ async def test_memory_is_flat_in_the_size_of_the_job(site: Site, first: int, row
     warm = (await site.some(job, first, 60)).counts.finished
     before = memory_kib(worker)
     view = await site.ended(job, rows / 50)
-    assert view.counts == Counts(rows=rows, invited=rows)
+    assert view.counts == Counts(rows=rows, done=rows)
     grown = memory_kib(worker) - before
     assert grown * 1024 < 200 * (rows - warm), f"{grown} KiB more for {rows - warm} rows"

@@ -34,7 +34,7 @@ async def freeze(site: Site, for_s: float, within_s: float) -> None:
         await asleep
     finally:
         os.kill(sleeper.pid, signal.SIGCONT)
-    assert view.counts == Counts(rows=200, invited=200)
+    assert view.counts == Counts(rows=200, done=200)
     asked = site.sandbox.ask("stats")["items"]["invite"]
 
     async def noticed() -> bool:
@@ -45,7 +45,7 @@ async def freeze(site: Site, for_s: float, within_s: float) -> None:
     other.send_signal(signal.SIGTERM)
     await asyncio.to_thread(other.wait, 15)
     new = await site.desk.load(60)
-    assert (await site.ended(new)).counts == Counts(rows=60, invited=60)
+    assert (await site.ended(new)).counts == Counts(rows=60, done=60)
     site.assert_all_mailed_once(260)
 
 
@@ -141,7 +141,7 @@ async def test_a_worker_that_slept_through_a_restart_of_redis(own_site: Site, ow
     os.kill(worker.pid, signal.SIGCONT)
     job = await site.desk.load(60)
     view = await site.ended(job, 40)
-    assert view.counts == Counts(rows=60, invited=60)
+    assert view.counts == Counts(rows=60, done=60)
     site.assert_all_mailed_once(80)
 
 

@@ -58,7 +58,7 @@ async def test_a_message_delivered_again_during_its_own_run_is_a_no_op(site: Sit
     await site.until("five refusals", refused)
     assert (await site.view(job)).counts.pending, "the message came during the run"
     view = await site.ended(job)
-    assert view.counts == Counts(rows=60, invited=60)
+    assert view.counts == Counts(rows=60, done=60)
 
     async def all_released() -> bool:
         return not await leased()
@@ -118,7 +118,7 @@ async def test_a_job_deleted_under_a_running_chunk_stays_deleted(site: Site) -> 
 
     await site.until("the late answer", noticed)
     other = await site.desk.load(40, job="other")
-    assert (await site.ended(other)).counts == Counts(rows=40, invited=40)
+    assert (await site.ended(other)).counts == Counts(rows=40, done=40)
     assert not await keys()
     client: Any = site.desk.client
     for key in (site.desk.keys.offers(), site.desk.keys.leases(), site.desk.keys.doubts("contoso")):

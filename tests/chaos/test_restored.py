@@ -79,7 +79,7 @@ async def test_a_restored_backup_is_held_until_verified(own_site: Site, own_valk
     assert mails >= told["invited"]
     assert not told["held"]
     view = await site.ended(job, 60)
-    assert view.counts == Counts(rows=ROWS, invited=ROWS)
+    assert view.counts == Counts(rows=ROWS, done=ROWS)
     site.assert_all_mailed_once(ROWS)
     again = await usher(site, "jobs", "verify")
     assert (again.returncode, again.stdout.strip()) == (0, "No row is open: there is nothing to look up.")
@@ -110,7 +110,7 @@ async def test_an_offer_that_the_backup_held_is_not_taken_up(own_site: Site, own
     await site.until("the end of every offer", over)
     assert (await usher(site, "jobs", "verify")).returncode == 0
     view = await site.ended(job, 60)
-    assert view.counts == Counts(rows=ROWS, invited=ROWS)
+    assert view.counts == Counts(rows=ROWS, done=ROWS)
     site.assert_all_mailed_once(ROWS)
 
 
@@ -160,7 +160,7 @@ async def test_it_may_be_run_at_any_time(site: Site, resend: bool) -> None:
         assert (done.returncode, counts) == (3, Counts(rows=2, pending=2))
         assert "--resend" in done.stderr
     else:
-        assert (done.returncode, counts) == (0, Counts(rows=2, already_guest=1, pending=1)), done.stderr
+        assert (done.returncode, counts) == (0, Counts(rows=2, already=1, pending=1)), done.stderr
         assert (told["already_guest"], told["pending"]) == (1, 1)
     assert (await site.desk.gates.of("contoso")).kind is HoldReason.OPERATOR
     assert site.sandbox.ask("stats")["mails"]["total"] == 2

@@ -28,7 +28,7 @@ async def test_one_after_another(site: Site) -> None:
         job = await site.load(PEOPLE)
         view = await site.ended(job)
         if not earlier:
-            assert view.counts == Counts(rows=ROWS, invited=ROWS)
+            assert view.counts == Counts(rows=ROWS, done=ROWS)
         else:
             assert view.counts == Counts(rows=ROWS, skipped=ROWS)
             for record in await site.results(job):
@@ -46,8 +46,8 @@ async def test_all_at_once(site: Site) -> None:
         site.start_worker(16)
     jobs = [await site.load(PEOPLE) for _ in range(TIMES)]
     counts = [(await site.ended(job, 60)).counts for job in jobs]
-    assert sum(count.invited for count in counts) == ROWS
-    assert sum(count.skipped + count.already_guest for count in counts) == ROWS * (TIMES - 1)
+    assert sum(count.done for count in counts) == ROWS
+    assert sum(count.skipped + count.already for count in counts) == ROWS * (TIMES - 1)
     site.assert_all_mailed_once(ROWS)
 
 
@@ -63,7 +63,7 @@ async def test_a_running_job_is_deleted_and_its_list_submitted_again(site: Site)
     await site.desk.jobs.delete(first)
     counts = (await site.ended(await site.load(PEOPLE))).counts
     assert counts.skipped > 0
-    assert counts == Counts(rows=ROWS, invited=ROWS - counts.skipped, skipped=counts.skipped)
+    assert counts == Counts(rows=ROWS, done=ROWS - counts.skipped, skipped=counts.skipped)
     site.assert_all_mailed_once(ROWS)
 
 
@@ -82,7 +82,7 @@ async def test_a_job_in_doubt_is_deleted_and_its_list_submitted_again(site: Site
     await site.desk.jobs.delete(first)
     site.sandbox.ask("faults", {"spec": ""})
     site.start_worker(16)
-    assert (await site.ended(await site.load(PEOPLE))).counts == Counts(rows=ROWS, invited=ROWS)
+    assert (await site.ended(await site.load(PEOPLE))).counts == Counts(rows=ROWS, done=ROWS)
     site.assert_all_mailed_once(ROWS)
 
 
@@ -97,5 +97,5 @@ async def test_all_at_once_under_lost_answers(site: Site) -> None:
     jobs = [await site.load(PEOPLE) for _ in range(3)]
     counts = [(await site.ended(job, 60)).counts for job in jobs]
     assert sum(count.failed + count.in_doubt for count in counts) == 0
-    assert sum(count.invited for count in counts) >= 1
+    assert sum(count.done for count in counts) >= 1
     site.assert_all_mailed_once(ROWS)

@@ -57,7 +57,7 @@ async def test_the_same_list_every_night(clocked: Clocked) -> None:
     """Sixty nights, through both generations of the index: one mail each, and every later row is
     skipped.
     """
-    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    assert await submit(clocked) == Counts(rows=ROWS, done=ROWS)
     for _ in range(59):
         await clocked.let_pass(DAY_MS)
         assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
@@ -69,12 +69,12 @@ async def test_where_nobody_looks_the_memory_ends_after_its_days(clocked: Clocke
     """Asked for meanwhile or not: known after 59 days, mailed again after 61. Nothing older is
     kept.
     """
-    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    assert await submit(clocked) == Counts(rows=ROWS, done=ROWS)
     for days in (29, 30):
         await clocked.let_pass(days * DAY_MS)
         assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
     await clocked.let_pass(2 * DAY_MS)
-    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    assert await submit(clocked) == Counts(rows=ROWS, done=ROWS)
     await clocked.let_pass(100 * DAY_MS)
     client: Any = clocked.services.client
     start = f"{clocked.services.keys.prefix}:index:"
@@ -87,12 +87,12 @@ async def test_a_guest_deleted_from_the_tenant_is_invited_again(
     """The next night, where the directory can be read: it has the word, not the memory. Everybody
     else is skipped.
     """
-    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    assert await submit(clocked) == Counts(rows=ROWS, done=ROWS)
     clocked.site.sandbox.ask("users", {"action": "delete", "email": PEOPLE[7]})
     for invited in (1, 0, 0):
         await clocked.let_pass(DAY_MS)
         assert await foreseen(clocked, monkeypatch) == invited
-        assert await submit(clocked) == Counts(rows=ROWS, invited=invited, skipped=ROWS - invited)
+        assert await submit(clocked) == Counts(rows=ROWS, done=invited, skipped=ROWS - invited)
     mails = clocked.site.sandbox.ask("stats")["mails"]
     assert (mails["total"], mails["more_than_once"]) == (ROWS + 1, 1)
 
@@ -103,7 +103,7 @@ async def test_a_clock_put_forward_does_not_make_the_memory_older(clocked: Clock
     missed in the directory.
     """
     await clocked.move(0)
-    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    assert await submit(clocked) == Counts(rows=ROWS, done=ROWS)
     await clocked.move(DAY_MS)
     assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
 
@@ -113,6 +113,6 @@ async def test_a_directory_that_lags_does_not_overrule_the_memory(clocked: Clock
     """Submitted again at once, while the directory shows none of those who were just invited:
     nobody is mailed again.
     """
-    assert await submit(clocked) == Counts(rows=ROWS, invited=ROWS)
+    assert await submit(clocked) == Counts(rows=ROWS, done=ROWS)
     assert await submit(clocked) == Counts(rows=ROWS, skipped=ROWS)
     clocked.site.assert_all_mailed_once(ROWS)

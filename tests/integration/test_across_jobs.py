@@ -56,7 +56,7 @@ async def test_of_two_jobs_the_first_to_send_has_the_guest(desk: Desk) -> None:
     assert len(sent.rows) == 1
     met = await begin(desk, second, place)
     assert (met.rows, met.blocked, met.known, met.why) == ((), (0,), (), None)
-    await record(desk, first, sent, RowState.INVITED, place)
+    await record(desk, first, sent, RowState.DONE, place)
     known = await begin(desk, second, place)
     assert known.rows == ()
     assert [(row.index, row.job) for row in known.known] == [(0, "first")]
@@ -114,13 +114,13 @@ async def test_a_deleted_jobs_answer_is_remembered(desk: Desk) -> None:
     first, second = await leased(desk, "first"), await leased(desk, "second")
     sent = await begin(desk, first, place)
     await desk.jobs.delete("first")
-    await record(desk, first, sent, RowState.INVITED, place)
+    await record(desk, first, sent, RowState.DONE, place)
     assert [(row.index, row.job) for row in (await begin(desk, second, place)).known] == [(0, "first")]
     assert await claims(desk, place) == []
     assert not [name for name in await desk.names() if "first" in name.split(":")]
 
 
-@pytest.mark.parametrize("letter", [RowState.FAILED, RowState.PENDING, RowState.ALREADY_GUEST])
+@pytest.mark.parametrize("letter", [RowState.FAILED, RowState.PENDING, RowState.ALREADY])
 async def test_a_deleted_jobs_refused_guest_is_free_again(desk: Desk, letter: RowState) -> None:
     """The answer says that nobody was mailed, so the next job's row leaves at once."""
     place = await place_of(desk)
@@ -194,7 +194,7 @@ async def test_resend_mails_again_but_not_at_the_same_time(desk: Desk) -> None:
     first, second = await leased(desk, "first"), await leased(desk, "second")
     sent = await begin(desk, first, place)
     assert (await begin(desk, second, place, resend=True)).blocked == (0,)
-    await record(desk, first, sent, RowState.INVITED, place)
+    await record(desk, first, sent, RowState.DONE, place)
     assert len((await begin(desk, second, place, resend=True)).rows) == 1
 
 
@@ -202,7 +202,7 @@ async def test_tokens_are_taken_only_for_rows_that_leave(desk: Desk) -> None:
     """A known guest costs no quota."""
     place = await place_of(desk)
     first, second = await leased(desk, "first"), await leased(desk, "second")
-    await record(desk, first, await begin(desk, first, place), RowState.INVITED, place)
+    await record(desk, first, await begin(desk, first, place), RowState.DONE, place)
     bucket = desk.keys.bucket(desk.buckets[0].scope)
     before = await desk.field(bucket, "l")
     await begin(desk, second, place)
@@ -253,7 +253,7 @@ async def test_what_is_remembered_is_kept_as_long(desk: Desk, days: int) -> None
     desk.ledger.remember_s = days * DAY_MS / 1000
     place = await place_of(desk)
     first = await leased(desk, "first")
-    await record(desk, first, await begin(desk, first, place), RowState.INVITED, place)
+    await record(desk, first, await begin(desk, first, place), RowState.DONE, place)
     entries = [name async for name in desk.client.scan_iter(match=f"{place.base}:[0-9]*")]
     assert len(entries) == 2
     for name in entries:
@@ -301,7 +301,7 @@ async def test_an_offered_chunk_that_has_ended_meanwhile_is_not_claimed(desk: De
     """
     job = await desk.load(101)
     ticket, *_ = await desk.tick()
-    outcomes = [Outcome(row, RowState.INVITED) for row in range(100)]
+    outcomes = [Outcome(row, RowState.DONE) for row in range(100)]
     await desk.ledger.record_batch(job, 0, "contoso", ticket.lane, 1, outcomes)
     assert await desk.ledger.fold(job, 0)
     assert await desk.ledger.claim(ticket) is None

@@ -42,7 +42,7 @@ async def test_an_unknown_other_is_noticed_before_graph_refuses(site: Site) -> N
     site.start_worker(8)
     job = await site.desk.load(ROWS)
     view = await site.ended(job, 60)
-    assert view.counts == Counts(rows=ROWS, invited=ROWS)
+    assert view.counts == Counts(rows=ROWS, done=ROWS)
     site.assert_all_mailed_once(ROWS)
     refused = sum(site.sandbox.ask("stats")["throttled"].values())
     assert refused < 5, refused

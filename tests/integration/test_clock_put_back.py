@@ -146,6 +146,6 @@ async def test_when_a_row_was_first_sent_is_kept(desk: Desk) -> None:
     (doubt,) = await desk.doubts("contoso", 10)
     assert doubt.first_at_ms == sent_ms
     assert doubt.attempted_at_ms <= await read_time_ms(desk.client)
-    outcome = Outcome(0, RowState.INVITED, attempted_at_ms=doubt.attempted_at_ms)
+    outcome = Outcome(0, RowState.DONE, attempted_at_ms=doubt.attempted_at_ms)
     await desk.ledger.record_batch(job, 0, "contoso", lease.ticket.lane, 0, [outcome])
     assert "f0" not in {name.decode() for name in await desk.ledger.client.hkeys(key)}

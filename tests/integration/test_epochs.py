@@ -126,7 +126,7 @@ async def test_lost_marks_and_outcomes_are_written_again(desk: Desk) -> None:
     before = [await client.dump(key) for key in keys]
     heard = await desk.begin(lease)
     t = lease.ticket
-    outcomes = [Outcome(row.index, RowState.INVITED if row.index < 30 else RowState.PENDING) for row in heard.rows]
+    outcomes = [Outcome(row.index, RowState.DONE if row.index < 30 else RowState.PENDING) for row in heard.rows]
     await desk.ledger.record_batch(job, 0, t.connection, t.lane, heard.batch, outcomes)
     unheard = await desk.begin(lease, range(40, 60))
     assert len(unheard.rows) == 20

@@ -24,7 +24,7 @@ async def _ended_job(desk: Desk) -> bytes:
     packed: bytes = await desk.ledger.client.hget(desk.keys.chunk(job, 0), "rows")
     lease = await desk.lease()
     grant = await desk.begin(lease)
-    outcomes = [Outcome(row.index, RowState.INVITED, attempts=row.attempt) for row in grant.rows]
+    outcomes = [Outcome(row.index, RowState.DONE, attempts=row.attempt) for row in grant.rows]
     await desk.ledger.record_batch(job, 0, "contoso", lease.ticket.lane, grant.batch, outcomes)
     await desk.ledger.fold(job, 0)
     await desk.ledger.release(lease)

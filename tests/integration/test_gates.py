@@ -29,7 +29,7 @@ from worker.signin.credentials import AccessToken, make_token
 
 pytestmark = pytest.mark.sandbox(replication="0")
 
-WHY_LETTERS = {"o": RowState.INVITED, "x": RowState.FAILED, "d": RowState.FAILED, "-": RowState.PENDING}
+WHY_LETTERS = {"o": RowState.DONE, "x": RowState.FAILED, "d": RowState.FAILED, "-": RowState.PENDING}
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ async def test_a_job_that_is_over_is_done(desk: Desk) -> None:
     await desk.record(lease, late)
     view = await desk.jobs.view(job)
     assert view is not None
-    assert (view.state, view.ended, view.counts.invited) == (JobState.DONE, True, 20)
+    assert (view.state, view.ended, view.counts.done) == (JobState.DONE, True, 20)
 
 
 # Another worker's credential
@@ -361,7 +361,7 @@ async def test_a_worker_with_an_old_secret_holds_nobody(site: Site) -> None:
     site.start_worker(16, config=other.name)
     await site.desk.jobs.resume(job)
     view = await site.ended(job, 40)
-    assert view.counts == Counts(rows=1500, invited=1500)
+    assert view.counts == Counts(rows=1500, done=1500)
     assert "is held" not in site.log_of(1).read_text() + site.log_of(2).read_text()
     assert site.log_of(2).read_text().count("another worker's was good") == 1
     site.assert_all_mailed_once(1500)

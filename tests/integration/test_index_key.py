@@ -69,7 +69,7 @@ async def test_links_outlive_a_fold_without_their_key(valkey_url: str) -> None:
         job = await desk.load(1)
         lease = await desk.lease()
         grant = await desk.begin(lease)
-        outcome = Outcome(0, RowState.INVITED, redeem_url="https://x/1", attempts=1)
+        outcome = Outcome(0, RowState.DONE, redeem_url="https://x/1", attempts=1)
         t = lease.ticket
         await desk.ledger.record_batch(t.job, 0, t.connection, t.lane, grant.batch, [outcome])
         right = desk.ledger.sealer

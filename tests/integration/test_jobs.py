@@ -14,7 +14,7 @@ from worker.ledger.loading import Loading
 from worker.ledger.model import Counts, JobState, Lane, Lease, Options, Outcome, RowState
 
 
-async def _work(desk: Desk, letter: RowState = RowState.INVITED) -> None:
+async def _work(desk: Desk, letter: RowState = RowState.DONE) -> None:
     """Do all that is offered."""
     while offered := await desk.tick("w1", 32):
         for ticket in offered:
@@ -41,7 +41,7 @@ async def test_every_row_of_a_job_is_counted_and_read(desk: Desk) -> None:
     job = await desk.load(250, ended=[3, 200])
     assert await _view_counts(desk, job) == (JobState.RUNNING, Counts(rows=250, failed=2, pending=248))
     await _work(desk)
-    assert await _view_counts(desk, job) == (JobState.DONE, Counts(rows=250, failed=2, invited=248))
+    assert await _view_counts(desk, job) == (JobState.DONE, Counts(rows=250, failed=2, done=248))
     records = [record async for record in desk.jobs.rows.results(job)]
     assert [record["row"] for record in records] == list(range(1, 251))
     assert [record["row"] for record in records if record["status"] == "failed"] == [3, 200]
@@ -103,10 +103,10 @@ async def test_a_pilot_sends_its_rows_and_pauses(desk: Desk) -> None:
     await _work(desk)
     view = await desk.jobs.view(job)
     assert view
-    assert (view.state, view.why, view.counts.invited) == (JobState.PAUSED, "pilot", 5)
+    assert (view.state, view.why, view.counts.done) == (JobState.PAUSED, "pilot", 5)
     await desk.jobs.resume(job)
     await _work(desk)
-    assert await _view_counts(desk, job) == (JobState.DONE, Counts(rows=30, invited=23, failed=7))
+    assert await _view_counts(desk, job) == (JobState.DONE, Counts(rows=30, done=23, failed=7))
 
 
 async def test_a_pilot_paused_by_a_person_is_still_a_pilot(desk: Desk) -> None:
@@ -115,7 +115,7 @@ async def test_a_pilot_paused_by_a_person_is_still_a_pilot(desk: Desk) -> None:
     await desk.jobs.pause(job, "interrupted")
     await desk.jobs.resume(job)
     await _work(desk)
-    assert await _view_counts(desk, job) == (JobState.PAUSED, Counts(rows=30, invited=5, pending=25))
+    assert await _view_counts(desk, job) == (JobState.PAUSED, Counts(rows=30, done=5, pending=25))
 
 
 async def test_a_held_connection_shows_on_its_running_jobs(desk: Desk) -> None:
@@ -146,7 +146,7 @@ async def test_a_cancelled_job_ends_when_nothing_of_it_is_open(desk: Desk) -> No
     await desk.ledger.release(lease)
     view = await desk.jobs.view(job)
     assert view
-    assert (view.ended, view.counts) == (True, Counts(rows=30, invited=20, cancelled=10))
+    assert (view.ended, view.counts) == (True, Counts(rows=30, done=20, cancelled=10))
     assert await desk.tick() == []
     statuses = [record["status"] async for record in desk.jobs.rows.results(job)]
     assert statuses == ["invited"] * 20 + ["cancelled"] * 10
@@ -231,7 +231,7 @@ async def test_links_are_read_only_with_the_key(valkey_url: str) -> None:
         lease: Lease = await desk.lease()
         t = lease.ticket
         grant = await desk.begin(lease)
-        outcome = Outcome(0, RowState.INVITED, redeem_url="https://redeem.example/ticket")
+        outcome = Outcome(0, RowState.DONE, redeem_url="https://redeem.example/ticket")
         await desk.ledger.record_batch(t.job, 0, t.connection, t.lane, grant.batch, [outcome])
         assert [record["redeem_url"] async for record in desk.jobs.rows.results(job)] == [""]
         raw = await desk.ledger.client.hgetall(desk.keys.chunk(job, 0))
@@ -316,7 +316,7 @@ async def test_a_running_job_is_parked_and_goes_on_once_approved(desk: Desk) -> 
     assert view.awaits_approval
     assert await desk.jobs.approve(view, "grace@desk")
     await _work(desk)
-    assert await _view_counts(desk, job) == (JobState.DONE, Counts(rows=250, invited=250))
+    assert await _view_counts(desk, job) == (JobState.DONE, Counts(rows=250, done=250))
 
 
 async def test_a_jobs_time_begins_when_it_is_let_run(desk: Desk) -> None:

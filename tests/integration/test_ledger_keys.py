@@ -90,7 +90,7 @@ async def test_a_key_rolls_over_under_a_running_worker(site: Site) -> None:
     """
     _set_keys(site, "old.key")
     site.start_worker()
-    assert (await _invite_all(site, "one")).counts == Counts(rows=5, invited=5)
+    assert (await _invite_all(site, "one")).counts == Counts(rows=5, done=5)
     _set_keys(site, "new.key", "old.key")
     await _until_sealed_by(site, "new.key")
     assert (await _invite_all(site, "two")).counts == Counts(rows=5, skipped=5)
@@ -103,7 +103,7 @@ async def test_a_key_rolls_over_under_a_running_worker(site: Site) -> None:
 async def test_a_key_is_added_to_a_ledger_that_had_none(site: Site) -> None:
     """The index's key, which lay there open, is sealed; the memory of guests stays."""
     site.start_worker()
-    assert (await _invite_all(site, "one")).counts == Counts(rows=5, invited=5)
+    assert (await _invite_all(site, "one")).counts == Counts(rows=5, done=5)
     _set_keys(site, "first.key")
     await _until_sealed_by(site, "first.key")
     assert (await _invite_all(site, "two")).counts == Counts(rows=5, skipped=5)
@@ -116,7 +116,7 @@ async def test_a_lost_key_holds_everything_until_it_is_back(site: Site) -> None:
     """
     _set_keys(site, "old.key")
     site.start_worker()
-    assert (await _invite_all(site, "one")).counts == Counts(rows=5, invited=5)
+    assert (await _invite_all(site, "one")).counts == Counts(rows=5, done=5)
     lost = _text(site.folder / "old.key")
     (site.folder / "old.key").write_text(new_key_text())  # the file itself: it is followed like every other
     assert "[ledger].key" in await _held(site)
@@ -127,7 +127,7 @@ async def test_a_lost_key_holds_everything_until_it_is_back(site: Site) -> None:
     assert (status, is_well) == (1, False)
     assert "[ledger].key" in what
     (site.folder / "old.key").write_text(lost)
-    assert (await site.ended(job)).counts == Counts(rows=6, invited=1, skipped=5)
+    assert (await site.ended(job)).counts == Counts(rows=6, done=1, skipped=5)
     site.assert_all_mailed_once(6)
     assert "Traceback" not in site.log_of(1).read_text()
     assert (await asyncio.to_thread(_doctor, site))[1]
@@ -145,19 +145,19 @@ async def test_no_key_at_all_where_there_was_one_is_a_hold_too(site: Site) -> No
     job = await site.load(PEOPLE, job="one")
     assert "[ledger].key" in await _held(site)
     _set_keys(site, "old.key")
-    assert (await site.ended(job)).counts == Counts(rows=5, invited=5)
+    assert (await site.ended(job)).counts == Counts(rows=5, done=5)
 
 
 async def test_a_worker_with_another_key_leaves_the_work_to_those_that_open(site: Site) -> None:
     """It says so once; the others go on, and nothing is held for its sake."""
     _set_keys(site, "old.key")
     site.start_worker()
-    assert (await _invite_all(site, "one")).counts == Counts(rows=5, invited=5)
+    assert (await _invite_all(site, "one")).counts == Counts(rows=5, done=5)
     _set_keys(site, "wrong.key", config="other.toml")
     site.start_worker(config="other.toml")
     for number in range(4):
         job = await site.load([f"more{number}@partner.example"], job=f"more{number}")
-        assert (await site.ended(job)).counts == Counts(rows=1, invited=1)
+        assert (await site.ended(job)).counts == Counts(rows=1, done=1)
     client: Any = site.desk.client
     assert not await client.exists(site.desk.keys.hold_all())
     assert "Traceback" not in site.log_of(2).read_text()

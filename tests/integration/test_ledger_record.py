@@ -20,7 +20,7 @@ async def test_outcomes_count_once(desk: Desk) -> None:
     await desk.record(lease, grant)
     view = await desk.jobs.view(job)
     assert view
-    assert (view.counts.invited, view.open, view.state) == (2, 0, JobState.DONE)
+    assert (view.counts.done, view.open, view.state) == (2, 0, JobState.DONE)
     assert await desk.jobs.finished_jobs("contoso") == 1
 
 
@@ -83,7 +83,7 @@ async def test_who_was_seen_before_a_send_is_not_taken_for_one_that_is_sent(desk
     job = await desk.load(1)
     lease = await desk.lease()
     grant = await desk.begin(lease)
-    seen = Outcome(0, RowState.ALREADY_GUEST)
+    seen = Outcome(0, RowState.ALREADY)
     await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, 0, [seen])
     assert await desk.letters(job) == "s"
     await desk.record(lease, grant, RowState.IN_DOUBT)
@@ -96,7 +96,7 @@ async def test_the_first_outcome_stays(desk: Desk) -> None:
     job = await desk.load(1)
     lease = await desk.lease()
     grant = await desk.begin(lease)
-    await desk.record(lease, grant, RowState.INVITED)
+    await desk.record(lease, grant, RowState.DONE)
     assert await desk.record(lease, grant, RowState.FAILED) == "i"
     assert [record["status"] async for record in desk.jobs.rows.results(job)] == ["invited"]
 
@@ -123,7 +123,7 @@ async def test_a_row_that_a_record_leaves_out_is_in_doubt(desk: Desk) -> None:
     job = await desk.load(2)
     lease = await desk.lease()
     grant = await desk.begin(lease)
-    await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, grant.batch, [Outcome(0, RowState.INVITED)])
+    await desk.ledger.record_batch(job, 0, "contoso", Lane.BULK, grant.batch, [Outcome(0, RowState.DONE)])
     assert await desk.letters(job) == "id"
 
 
@@ -141,7 +141,7 @@ async def test_nothing_is_written_for_a_deleted_job(desk: Desk) -> None:
     await desk.record(second, lost, RowState.IN_DOUBT)
     assert await desk.jobs.delete(job)
     recorded = await desk.ledger.record_batch(
-        job, 0, "contoso", Lane.BULK, grant.batch, [Outcome(row.index, RowState.INVITED) for row in grant.rows]
+        job, 0, "contoso", Lane.BULK, grant.batch, [Outcome(row.index, RowState.DONE) for row in grant.rows]
     )
     assert recorded.gone
     await desk.ledger.release(first)
@@ -232,13 +232,11 @@ async def test_folding_changes_nothing_that_is_read(valkey_url: str) -> None:
         lease = await desk.lease()
         t = lease.ticket
         grant = await desk.begin(lease, [0])
-        first = Outcome(
-            0, RowState.INVITED, user_id="u0", redeem_url="https://x/1", attempts=1, at_ms=1_790_000_000_000
-        )
+        first = Outcome(0, RowState.DONE, user_id="u0", redeem_url="https://x/1", attempts=1, at_ms=1_790_000_000_000)
         await desk.ledger.record_batch(t.job, 0, t.connection, t.lane, grant.batch, [first])
         assert not await desk.ledger.fold(job, 0)
         grant = await desk.begin(lease, [2])
-        last = Outcome(2, RowState.ALREADY_GUEST, user_id="u2", code="already_exists", attempts=1)
+        last = Outcome(2, RowState.ALREADY, user_id="u2", code="already_exists", attempts=1)
         await desk.ledger.record_batch(t.job, 0, t.connection, t.lane, grant.batch, [last])
         before = [record async for record in desk.jobs.rows.results(job)]
         assert [r["status"] for r in before] == ["invited", "failed", "already_guest"]

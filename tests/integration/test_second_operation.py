@@ -49,9 +49,9 @@ class Company:
         verb="change users",
         permission="User.ReadUpdate.All",
         statuses={403: Cause.NO_PERMISSION},
-        read_done=lambda answer: Verdict(Kind.INVITED, message="Changed.", status=answer.status),
+        read_done=lambda answer: Verdict(Kind.DONE, message="Changed.", status=answer.status),
     )
-    words: Mapping[RowState, str] = {RowState.INVITED: "named", RowState.ALREADY_GUEST: "named so already"}
+    words: Mapping[RowState, str] = {RowState.DONE: "named", RowState.ALREADY: "named so already"}
     rows_a_call = 1
     repeatable = True
     asks_rules = False
@@ -135,7 +135,7 @@ async def invite(site: Site, count: int) -> list[str]:
     """Make some guests, by the same worker; returns their addresses."""
     emails = [f"g{n}@partner.example" for n in range(count)]
     view = await site.ended(await site.load(emails))
-    assert view.counts.invited == count
+    assert view.counts.done == count
     return emails
 
 
@@ -229,18 +229,18 @@ async def test_a_missing_right_holds_that_operation_alone(site: Site) -> None:
     await site.until("a channel that is held", held)
     assert "User.ReadUpdate.All" in (await site.view(job)).gate.why
     more = await site.ended(await site.load([f"h{n}@partner.example" for n in range(25)]))
-    assert more.counts.invited == 25
+    assert more.counts.done == 25
     assert named(site) == 0
     site.sandbox.ask("policy", {"roles": ROLES})
     await site.desk.gates.reopen("contoso")
-    assert (await site.ended(job)).counts.invited == 25
+    assert (await site.ended(job)).counts.done == 25
     await site.desk.gates.hold("contoso", HoldReason.OPERATOR, "Not now.")
     again = await site.load(emails, operation="company")
     assert (await site.view(again)).gate.why == "Not now."
     await asyncio.sleep(0.3)  # nothing may happen in this time
     assert (await site.view(again)).counts.finished == 0
     await site.desk.gates.reopen("contoso")
-    assert (await site.ended(again)).counts.invited == 25
+    assert (await site.ended(again)).counts.done == 25
 
 
 async def test_trouble_on_the_way_ends_nothing(site: Site) -> None:
@@ -256,6 +256,6 @@ async def test_trouble_on_the_way_ends_nothing(site: Site) -> None:
     kill(first)
     site.start_worker(include=MODULE)
     view = await site.ended(job, 60)
-    assert view.counts == Counts(rows=300, invited=300)
+    assert view.counts == Counts(rows=300, done=300)
     assert named(site) == 300
     site.assert_all_mailed_once(300)

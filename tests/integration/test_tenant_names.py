@@ -58,10 +58,10 @@ async def test_a_tenant_named_twice_shares_memory_claims_and_quota(site: Site) -
     """
     _add_named(site)
     site.start_worker()
-    assert (await site.ended(await site.load(PEOPLE, job="one"))).counts == Counts(rows=5, invited=5)
+    assert (await site.ended(await site.load(PEOPLE, job="one"))).counts == Counts(rows=5, done=5)
     more = [*PEOPLE, "new@partner.example"]
     view = await site.ended(await site.load(more, job="two", connection="named"))
-    assert view.counts == Counts(rows=6, invited=1, skipped=5)
+    assert view.counts == Counts(rows=6, done=1, skipped=5)
     assert (await site.ended(await site.load(more, job="three"))).counts == Counts(rows=6, skipped=6)
     site.assert_all_mailed_once(6)
     names = await site.desk.names()

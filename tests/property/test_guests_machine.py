@@ -319,7 +319,7 @@ class GuestsMachine(LedgerMachine):
     def _check_what_is_told(self) -> None:
         for job in self.jobs:
             letters = "".join(self.do(self._letters(job)))
-            assert job not in self.resends or RowState.ALREADY_GUEST not in letters, (
+            assert job not in self.resends or RowState.ALREADY not in letters, (
                 "somebody was to be mailed again, and nobody can tell whether they were"
             )
 

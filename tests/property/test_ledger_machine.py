@@ -213,7 +213,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if fate in ("invited", "lost_after"):
                 self.mails[place] += 1
                 assert self.mails[place] == 1, "mailed twice"
-            letters = {"invited": RowState.INVITED, "failed": RowState.FAILED, "throttled": RowState.PENDING}
+            letters = {"invited": RowState.DONE, "failed": RowState.FAILED, "throttled": RowState.PENDING}
             answers[row.index] = letters.get(fate, RowState.IN_DOUBT)
         self.wire.append(Sent(lease, grant, answers))
 
@@ -284,7 +284,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for doubt in look.rows:
             place = (doubt.job, doubt.chunk, doubt.index)
             before = self.letter(place)
-            letter = RowState.INVITED if place in look.seen else absent
+            letter = RowState.DONE if place in look.seen else absent
             outcome = Outcome(doubt.index, letter, attempted_at_ms=doubt.attempted_at_ms)
             lane = Lane(self.do(self.desk.field(self.desk.keys.job(doubt.job), "lane")) or "b")
             self.do(self.desk.ledger.record_batch(doubt.job, doubt.chunk, look.connection, lane, 0, [outcome]))
@@ -397,7 +397,7 @@ class LedgerMachine(RuleBasedStateMachine):
     async def _settle(self, connection: str) -> None:
         for doubt in await self.desk.doubts(connection, 100):
             place = (doubt.job, doubt.chunk, doubt.index)
-            letter = RowState.INVITED if self.mails[place] else RowState.PENDING
+            letter = RowState.DONE if self.mails[place] else RowState.PENDING
             outcome = Outcome(doubt.index, letter, attempted_at_ms=doubt.attempted_at_ms)
             await self.desk.ledger.record_batch(doubt.job, doubt.chunk, connection, Lane.BULK, 0, [outcome])
             self.unresolved.discard(place)
@@ -441,7 +441,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for job, view in states.items():
             assert view is not None
             invited = sum(1 for place, n in self.mails.items() if place[0] == job and n)
-            assert view.counts.invited == invited, "somebody who was mailed is not reported as invited"
+            assert view.counts.done == invited, "somebody who was mailed is not reported as invited"
             assert view.counts.pending == 0
 
 

@@ -48,7 +48,7 @@ def test_no_answer_is_without_a_verdict(rules: OperationRules, answer: GraphAnsw
 def test_only_a_success_with_a_user_is_an_invitation(answer: GraphAnswer) -> None:
     """Nobody counts as invited whom Graph did not name."""
     verdict = decide(INVITE, answer)
-    assert (verdict.kind is Kind.INVITED) <= (answer.fate is Fate.ANSWERED and bool(verdict.user_id))
+    assert (verdict.kind is Kind.DONE) <= (answer.fate is Fate.ANSWERED and bool(verdict.user_id))
 
 
 @given(_ANSWERS)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Kind(StrEnum):
     """What a verdict asks of the caller."""
 
-    INVITED = "invited"  # the row ends well
-    ALREADY_GUEST = "already_guest"  # the row ends well, nothing was sent
+    DONE = "done"  # the row ends well
+    ALREADY = "already"  # the row ends well, nothing was to be done
     FAILED = "failed"  # the row ends; for a read: not to be had
     THROTTLED = "throttled"  # refused before processing; the gate closes for `retry_after_s`
     RETRY = "retry"  # may be sent again; see `maybe_processed`

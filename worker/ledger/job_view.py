@@ -69,8 +69,8 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
     cancelled = max(0, left - open_rows) if state is JobState.CANCELLED else 0
     counts = Counts(
         rows=rows,
-        invited=ended["i"],
-        already_guest=ended["g"],
+        done=ended["i"],
+        already=ended["g"],
         skipped=ended["k"],
         failed=ended["f"],
         in_doubt=ended["u"],

@@ -23,8 +23,8 @@ class RowState(StrEnum):
     PENDING_SILENT = "q"  # to be sent again, without Graph's mail
     SENDING = "s"
     IN_DOUBT = "d"
-    INVITED = "i"
-    ALREADY_GUEST = "g"
+    DONE = "i"
+    ALREADY = "g"
     SKIPPED = "k"
     FAILED = "f"
     LEFT_IN_DOUBT = "u"  # final: nobody can find out, a person is told
@@ -35,15 +35,15 @@ STATUS_OF = {
     RowState.PENDING_SILENT: "pending",
     RowState.SENDING: "pending",
     RowState.IN_DOUBT: "pending",
-    RowState.INVITED: "invited",
-    RowState.ALREADY_GUEST: "already_guest",
+    RowState.DONE: "invited",
+    RowState.ALREADY: "already_guest",
     RowState.SKIPPED: "skipped",
     RowState.FAILED: "failed",
     RowState.LEFT_IN_DOUBT: "in_doubt",
 }
 """What a person reads of each letter, as long as the job was not cancelled."""
 
-_OTHERS = {RowState.INVITED: "done", RowState.ALREADY_GUEST: "already"}
+_OTHERS = {RowState.DONE: "done", RowState.ALREADY: "already"}
 """What programs read of the first two, of whatever is not an invitation."""
 
 
@@ -243,8 +243,8 @@ class Counts:
     """
 
     rows: int = 0
-    invited: int = 0
-    already_guest: int = 0
+    done: int = 0
+    already: int = 0
     skipped: int = 0
     failed: int = 0
     in_doubt: int = 0
@@ -254,8 +254,8 @@ class Counts:
     def told(self, operation: str) -> dict[str, int]:
         """Return the counts by the names that `operation` gives them."""
         names = {
-            "invited": status_of(RowState.INVITED, operation),
-            "already_guest": status_of(RowState.ALREADY_GUEST, operation),
+            "done": status_of(RowState.DONE, operation),
+            "already": status_of(RowState.ALREADY, operation),
         }
         return {names.get(name, name): count for name, count in asdict(self).items()}
 

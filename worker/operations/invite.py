@@ -36,7 +36,7 @@ class Invite:
 
     name = "invite"
     rules = INVITE
-    words: Mapping[RowState, str] = {RowState.INVITED: "invited", RowState.ALREADY_GUEST: "already_guest"}
+    words: Mapping[RowState, str] = {RowState.DONE: "invited", RowState.ALREADY: "already_guest"}
     rows_a_call = 1
     repeatable = False
     asks_rules = True
@@ -70,7 +70,7 @@ class Invite:
         if user is None:
             return None
         outcome = judge(index, user, at_ms, attempt)
-        is_of_before = attempt is not None and outcome.letter is RowState.ALREADY_GUEST
+        is_of_before = attempt is not None and outcome.letter is RowState.ALREADY
         return None if is_of_before and options.resend else outcome
 
     def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:

@@ -60,10 +60,10 @@ def _judge_known(index: int, user: DirectoryUser, at_ms: int, lead: str) -> Outc
             "then retry the row."
         )
     elif lead is _LOST:
-        letter, code = RowState.ALREADY_GUEST, "already_exists"
+        letter, code = RowState.ALREADY, "already_exists"
         message = "Already in this tenant before this job; found there after Microsoft's answer was lost."
     else:
-        letter, code = RowState.ALREADY_GUEST, "already_exists"
+        letter, code = RowState.ALREADY, "already_exists"
         message = f"Already a guest of this tenant; nothing was sent. {advise_resend(user)}"
     return Outcome(index, letter, user_id=user.id, code=code, message=message, at_ms=at_ms)
 

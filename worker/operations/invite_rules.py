@@ -36,7 +36,7 @@ class InviteCause(StrEnum):
 
 _RULES: Mapping[StrEnum, Rule] = {
     InviteCause.ALREADY_GUEST: Rule(
-        Kind.ALREADY_GUEST,
+        Kind.ALREADY,
         "Already in this tenant and able to sign in, so Microsoft mailed no invitation; it would not with --resend"
         " either.",
         names_user=True,
@@ -152,7 +152,7 @@ def read_invitation(answer: GraphAnswer) -> Verdict:
     request_id = answer.headers.get("request-id", "")[:100]
     if user_id and body.get("status") != "Error":
         return Verdict(
-            Kind.INVITED,
+            Kind.DONE,
             message="Invited.",
             status=answer.status,
             request_id=request_id,

@@ -12,8 +12,8 @@ from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.model import Outcome, RowState
 
 _FINAL = {
-    Kind.INVITED: RowState.INVITED,
-    Kind.ALREADY_GUEST: RowState.ALREADY_GUEST,
+    Kind.DONE: RowState.DONE,
+    Kind.ALREADY: RowState.ALREADY,
     Kind.FAILED: RowState.FAILED,
 }
 
@@ -39,7 +39,7 @@ def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
     found = Consequences()
     for address, verdict in verdicts:
         match verdict.kind:
-            case Kind.INVITED:  # nearly always
+            case Kind.DONE:  # nearly always
                 found.processed += 1
             case Kind.THROTTLED:
                 found.refused += 1
@@ -71,7 +71,7 @@ def mark_refusals(verdicts: Sequence[tuple[str, Verdict]]) -> tuple[str, ...]:
     marks = []
     for address, verdict in verdicts:
         match verdict.kind:
-            case Kind.INVITED | Kind.ALREADY_GUEST:
+            case Kind.DONE | Kind.ALREADY:
                 marks.append("o")
             case Kind.FAILED if verdict.whole_domain:
                 domain = address.rpartition("@")[2]
@@ -105,7 +105,7 @@ def build_outcome(
     in_doubt = doubts and (verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read))
     if letter is None:
         letter = RowState.IN_DOUBT if in_doubt else RowState.PENDING_SILENT if silent else RowState.PENDING
-    invited = letter is RowState.INVITED
+    invited = letter is RowState.DONE
     return Outcome(
         index,
         letter,

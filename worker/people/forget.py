@@ -189,7 +189,7 @@ def _changes(
         if theirs.isdisjoint(links):
             continue
         packed = packing.pack_links(
-            Outcome(i, RowState.INVITED, redeem_url=link) for i, link in links.items() if i not in theirs
+            Outcome(i, RowState.DONE, redeem_url=link) for i, link in links.items() if i not in theirs
         )
         new[name] = sealer.seal(packed, context) if packed and sealer else b""
     return len(named), new

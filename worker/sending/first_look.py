@@ -135,7 +135,7 @@ class FirstLook:
         found = {}
         for i, at_ms in (await self._services.ledger.doubts.first_attempts(lease)).items():
             mail = self._channel.operation.mail(lease.rows[i], connection, lease.options)
-            outcome = Outcome(i, RowState.INVITED, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
+            outcome = Outcome(i, RowState.DONE, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
             found[i] = Attempt(clocks.graph_time(connection.graph_url, at_ms), outcome)
         return found
 

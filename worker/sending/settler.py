@@ -148,7 +148,7 @@ class Settler:
             return end(RowState.IN_DOUBT, wait_s=min(_LOOK_AGAIN_S, settle_s / 4))
         times_ms = (doubt.first_at_ms, doubt.attempted_at_ms)  # the first may not be known any more: then it is now
         attempted_s = min(services.clocks.graph_time(connection.graph_url, at_ms) for at_ms in times_ms)
-        done = end(RowState.INVITED, mail=operation.mail(row, connection, options))
+        done = end(RowState.DONE, mail=operation.mail(row, connection, options))
         outcome = operation.judge_seen(doubt.index, row, user, now_ms, options, Attempt(attempted_s, done))
         if outcome is not None:
             return outcome

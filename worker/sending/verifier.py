@@ -203,9 +203,9 @@ class _Run:
             await services.ledger.record_look_up(chunk.job, chunk.number, connection.name, chunk.lane, outcomes, index)
         for outcome in outcomes:
             match outcome.letter:
-                case RowState.INVITED:
+                case RowState.DONE:
                     verified.invited += 1
-                case RowState.ALREADY_GUEST:
+                case RowState.ALREADY:
                     verified.already_guest += 1
                 case _:
                     verified.failed += 1
@@ -230,7 +230,7 @@ class _Run:
         for i in pending:
             mail = "requested" if wants_mail(chunk.rows[i], connection, chunk.options) else "none"
             attempts = int(chunk.attempts[i]) if chunk.attempts else 0
-            outcome = Outcome(i, RowState.INVITED, mail=mail, attempts=attempts, at_ms=now_ms)
+            outcome = Outcome(i, RowState.DONE, mail=mail, attempts=attempts, at_ms=now_ms)
             made[i] = Attempt(since_s, outcome, sure=False)
         return made
 

@@ -24,7 +24,7 @@ VIEW = JobView(
     lane=Lane.BULK,
     state=JobState.RUNNING,
     why="",
-    counts=Counts(rows=100, invited=40, pending=60),
+    counts=Counts(rows=100, done=40, pending=60),
     chunks=1,
     open=0,
     created_at=NOW,
@@ -40,7 +40,7 @@ def test_the_time_left_is_no_shorter_than_the_quota_allows(monkeypatch: pytest.M
     second, whatever was seen so far.
     """
     quota = (Bucket("invitations", 150, 5000), Bucket("writes", 3000, 150_000))
-    view = replace(VIEW, counts=Counts(rows=6000, invited=150, pending=5850))
+    view = replace(VIEW, counts=Counts(rows=6000, done=150, pending=5850))
     monkeypatch.setattr(progress, "utc_now", lambda: NOW + timedelta(seconds=1))
     assert progress.left_s(view, 150.0) == 39
     assert progress.left_s(view, 150.0, quota) == 194
@@ -144,8 +144,8 @@ def test_nobody_waits_for_ever_where_nobody_watches() -> None:
     """
     follower = Follower(60.0)
     assert follower.see(VIEW, 0.0) is None
-    assert follower.see(replace(VIEW, counts=Counts(rows=100, invited=41, pending=59)), 59.0) is None
-    later = replace(VIEW, counts=Counts(rows=100, invited=41, pending=59))
+    assert follower.see(replace(VIEW, counts=Counts(rows=100, done=41, pending=59)), 59.0) is None
+    later = replace(VIEW, counts=Counts(rows=100, done=41, pending=59))
     assert follower.see(replace(later, gate=Gate(closed_until=NOW)), 110.0) is None
     assert follower.see(later, 169.0) is None
     assert follower.see(later, 170.0) is End.STUCK
@@ -155,7 +155,7 @@ def test_the_rate_is_of_late() -> None:
     """Rows ended over the last twenty seconds."""
     follower = Follower(None)
     for second in range(60):
-        counts = Counts(rows=10_000, invited=100 * min(second, 30), pending=10_000 - 100 * min(second, 30))
+        counts = Counts(rows=10_000, done=100 * min(second, 30), pending=10_000 - 100 * min(second, 30))
         follower.see(replace(VIEW, counts=counts), float(second))
     assert follower.rate == 0.0
     assert Follower(None).rate == 0.0

@@ -44,14 +44,14 @@ TABLE = {
         400,
         BAD,
         f"The invited user already exists in the directory as object ID: {GUID}. They can use that account to sign in.",
-        Kind.ALREADY_GUEST,
+        Kind.ALREADY,
         cause="already_guest",
     ),
     "already there, noted as 409": Row(
         409,
         "Conflict",
         f"The invited user already exists in the directory as object ID: {GUID}.",
-        Kind.ALREADY_GUEST,
+        Kind.ALREADY,
         cause="already_guest",
     ),
     "there but blocked": Row(
@@ -289,7 +289,7 @@ def test_good_invitation(status: int) -> None:
     """A guest with an id is a guest."""
     good = invitation()
     verdict = decide(INVITE, GraphAnswer(Fate.ANSWERED, status, good.headers, good.body))
-    assert (verdict.kind, verdict.user_id, verdict.invitation_id) == (Kind.INVITED, GUID, "inv-1")
+    assert (verdict.kind, verdict.user_id, verdict.invitation_id) == (Kind.DONE, GUID, "inv-1")
     assert verdict.redeem_url.endswith("ticket=t")
     assert verdict.request_id == "r-1"
     assert "ticket" not in repr(verdict)

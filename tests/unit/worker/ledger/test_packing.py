@@ -51,19 +51,19 @@ def test_only_outcomes_that_are_final_are_kept() -> None:
 )
 def test_ids_come_back_to_the_letter(ids: list[tuple[str, str]], for_now: bool) -> None:
     """Whether they are GUIDs as Graph writes them, which are packed as bytes, or anything else."""
-    outcomes = [Outcome(i, RowState.INVITED, user_id=u, invitation_id=v) for i, (u, v) in enumerate(ids)]
+    outcomes = [Outcome(i, RowState.DONE, user_id=u, invitation_id=v) for i, (u, v) in enumerate(ids)]
     assert packing.unpack_outcomes(packing.pack_outcomes(outcomes, for_now=for_now)) == outcomes
 
 
 def test_a_lone_outcome_of_the_first_row_keeps_its_place() -> None:
     """Its index is 0, and a column of zeros is left out."""
-    (back,) = packing.unpack_outcomes(packing.pack_outcomes([Outcome(0, RowState.INVITED)]))
-    assert back == Outcome(0, RowState.INVITED)
+    (back,) = packing.unpack_outcomes(packing.pack_outcomes([Outcome(0, RowState.DONE)]))
+    assert back == Outcome(0, RowState.DONE)
 
 
 def test_links_are_packed_by_row() -> None:
     """Only those of final outcomes; nothing at all where there is none."""
-    outcomes = [_outcome(3, RowState.INVITED, link="https://x/3"), _outcome(4, RowState.FAILED)]
+    outcomes = [_outcome(3, RowState.DONE, link="https://x/3"), _outcome(4, RowState.FAILED)]
     assert packing.unpack_links(packing.pack_links(outcomes)) == {3: "https://x/3"}
     assert packing.pack_links([_outcome(1, RowState.FAILED)]) == b""
 
@@ -71,7 +71,7 @@ def test_links_are_packed_by_row() -> None:
 def test_a_finished_chunk_keeps_what_may_be_needed_again() -> None:
     """All of a row that failed or stayed in doubt, of the others what the results show."""
     row = {"email": "a@b.c", "display_name": "A", "ref": "r", "message": "m"}
-    outcomes = [_outcome(0, RowState.INVITED), _outcome(1, RowState.FAILED), _outcome(2, RowState.LEFT_IN_DOUBT)]
+    outcomes = [_outcome(0, RowState.DONE), _outcome(1, RowState.FAILED), _outcome(2, RowState.LEFT_IN_DOUBT)]
     rows, back = packing.unpack_finished(packing.pack_finished([row, row, row], outcomes))
     assert rows == [{"email": "a@b.c", "display_name": "A", "ref": "r"}, row, row]
     assert [o.letter for o in back] == [o.letter for o in outcomes]

@@ -25,8 +25,8 @@ def _outcome(verdict: Verdict, *, silent: bool = False, may_read: bool = True, d
 @pytest.mark.parametrize(
     ("kind", "letter"),
     [
-        (Kind.INVITED, RowState.INVITED),
-        (Kind.ALREADY_GUEST, RowState.ALREADY_GUEST),
+        (Kind.DONE, RowState.DONE),
+        (Kind.ALREADY, RowState.ALREADY),
         (Kind.FAILED, RowState.FAILED),
         (Kind.THROTTLED, RowState.PENDING),
         (Kind.RETRY, RowState.PENDING),
@@ -65,7 +65,7 @@ def test_a_row_without_mail_goes_back_without_mail() -> None:
 
 def test_mail_is_only_claimed_as_requested() -> None:
     """And only for who was invited."""
-    assert _outcome(Verdict(Kind.INVITED)).mail == "requested"
+    assert _outcome(Verdict(Kind.DONE)).mail == "requested"
     assert _outcome(Verdict(Kind.FAILED, "x")).mail == ""
 
 
@@ -88,7 +88,7 @@ def test_a_batch_in_sum() -> None:
             ("c@x.example", abuse),
             ("d@x.example", permission),
             ("e@y.example", domain),
-            ("f@z.example", Verdict(Kind.INVITED)),
+            ("f@z.example", Verdict(Kind.DONE)),
             ("g@z.example", Verdict(Kind.IN_DOUBT)),
         ]
     )
@@ -114,8 +114,8 @@ def test_what_counts_as_a_refusal() -> None:
     domain = Verdict(Kind.FAILED, "blocked", whole_domain=True)
     marks = mark_refusals(
         [
-            ("a@x.example", Verdict(Kind.INVITED)),
-            ("b@x.example", Verdict(Kind.ALREADY_GUEST)),
+            ("a@x.example", Verdict(Kind.DONE)),
+            ("b@x.example", Verdict(Kind.ALREADY)),
             ("c@x.example", Verdict(Kind.FAILED)),
             ("d@y.example", domain),
             ("e@y.example", domain),

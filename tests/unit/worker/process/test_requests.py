@@ -82,7 +82,7 @@ def test_a_failed_task_can_be_carried_between_processes() -> None:
 def test_no_value_shows_whom_it_is_about(caplog: pytest.LogCaptureFixture) -> None:
     """A repr in a log or a traceback is harmless, whatever prints it."""
     row = {"email": EMAIL, "display_name": "Ann Private"}
-    outcome = Outcome(0, RowState.INVITED, redeem_url=LINK)
+    outcome = Outcome(0, RowState.DONE, redeem_url=LINK)
     loading = Loading("j", "contoso", Lane.BULK)
     loading.put(row)
     now = datetime.now(UTC)

@@ -75,8 +75,8 @@ async def settle(given: InDoubt) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("found", "attempted_at_ms", "letter"),
     [
-        (there(1), LONG_AGO, RowState.INVITED),
-        (there(-1000), LONG_AGO, RowState.ALREADY_GUEST),
+        (there(1), LONG_AGO, RowState.DONE),
+        (there(-1000), LONG_AGO, RowState.ALREADY),
         (NOT_THERE, LONG_AGO, RowState.PENDING),
         (NOT_THERE, JUST_NOW, RowState.IN_DOUBT),
         (LATER, LONG_AGO, RowState.IN_DOUBT),

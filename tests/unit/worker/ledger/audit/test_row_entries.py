@@ -13,7 +13,7 @@ from worker.ledger.audit.row_entries import AuditRow, pack, unpack, without
 from worker.ledger.model import Outcome, RowState
 
 
-def outcome(i: int, letter: RowState = RowState.INVITED, **changes: object) -> Outcome:
+def outcome(i: int, letter: RowState = RowState.DONE, **changes: object) -> Outcome:
     """A row as a batch leaves it."""
     told = {
         "user_id": str(uuid.UUID(int=i + 1)),
@@ -34,7 +34,7 @@ def test_what_goes_in_comes_out() -> None:
         None,
         outcome(2, RowState.FAILED, user_id="", code="blocked_domain"),
         Outcome(3, RowState.SKIPPED, code="duplicate"),
-        outcome(4, RowState.ALREADY_GUEST, request_id="", attempts=0),
+        outcome(4, RowState.ALREADY, request_id="", attempts=0),
         outcome(5, RowState.LEFT_IN_DOUBT, user_id="not a guid"),
     ]
     hashes = {i: bytes([i + 1]) * 12 for i in range(5)}
