@@ -25,6 +25,7 @@ from benchmarks.stage import (
     open_stage,
     wait_for_end,
 )
+from config.reader import load_settings
 
 SIZES = tuple(int(n) for n in os.environ.get("USHER_BENCH_ROWS", "10000,100000").split(","))
 
@@ -101,7 +102,6 @@ async def _first(stage: Stage) -> None:
 
 
 async def _job(stage: Stage, rows: int) -> Run:
-    from config import load_settings
     from worker.store.client import open_client
 
     client: Any = open_client(load_settings(stage.env).redis.url or "")

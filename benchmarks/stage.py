@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from config.reader import load_settings
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 ENDLESS = "1000000000/1s"
 """A limit that is none."""
@@ -182,7 +184,6 @@ async def index_bytes(stage: Stage) -> int:
 
 @asynccontextmanager
 async def _open_jobs(stage: Stage) -> AsyncIterator[tuple[Any, Any]]:
-    from config import load_settings
     from worker.ledger.jobs import Jobs
     from worker.ledger.keys import Keys
     from worker.store.client import open_client
@@ -194,7 +195,6 @@ async def _open_jobs(stage: Stage) -> AsyncIterator[tuple[Any, Any]]:
 
 
 async def _trust(stage: Stage) -> None:
-    from config import load_settings
     from worker.ledger.keys import Keys
     from worker.store.client import open_client
 
@@ -232,7 +232,6 @@ async def enqueue(stage: Stage, connection: str, rows: int) -> str:
 
 async def load_job(stage: Stage, connection: str, rows: int) -> Loaded:
     """Load a list of plain rows through the one door, without starting it."""
-    from config import load_settings
     from tasks.rows.row import ValidRow
     from tasks.submit import load, new_job_id
 
@@ -251,7 +250,6 @@ async def load_job(stage: Stage, connection: str, rows: int) -> Loaded:
 
 async def wait_for_end(stage: Stage, jobs: Sequence[str], *, within_s: float = 600) -> None:
     """Wait until every job has ended."""
-    from config import load_settings
     from worker.ledger.keys import Keys
     from worker.store.client import open_client
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal
-from config import SANDBOX, load_settings
+from config.connections import SANDBOX
+from config.reader import load_settings
 from worker.logs import set_up_small
 from worker.process.readiness import wait_for_port, wait_for_worker
 from worker.stack.folders import Folders, find_folders
@@ -21,7 +22,7 @@ from worker.stack.last_words import open_log
 
 if TYPE_CHECKING:
     from cli.ui.session import Session
-    from config import Settings
+    from config.settings import Settings
     from worker.stack.private import Urls
     from worker.stack.supervisor import Describe
 

@@ -36,7 +36,7 @@ from worker.operations.registry import find_operation
 from worker.store.client import REFUSE_AT, read_memory
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
 
 _ABANDONED_S = 60.0
 """A job that has been loading for so long from a single message was left by a worker that died; it

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from config import load_settings
+from config.reader import load_settings
 from tests.sites import Site
 from worker.clocks import Clocks
 from worker.directory.lookups import LookUps

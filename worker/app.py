@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from config.errors import ConfigError
 from worker.ledger.keys import Keys
 from worker.process.broker import guard_broker
 from worker.process.process_settings import ProcessSettings, find_process_settings
@@ -179,7 +180,6 @@ def _configure() -> dict[str, Any]:
     """Configure on first use. What is wrong with the configuration is a sentence and status 2,
     never a traceback.
     """
-    from config import ConfigError
     from worker.stack.folders import StackError
 
     try:

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
+from config.connections import SANDBOX
+from config.errors import ConfigError, UnknownConnection
+from config.reader import parse_connection
 from worker.channels import split_channel
 from worker.clocks import Clocks
 from worker.graph.client import GraphClient
@@ -37,7 +40,8 @@ from worker.store.client import open_client
 from worker.store.keyring import Keyring, no_sealer
 
 if TYPE_CHECKING:
-    from config import Connection, Settings
+    from config.connections import Connection
+    from config.settings import Settings
     from worker.store.keyring import FindSealer
 
 log = logging.getLogger(__name__)
@@ -96,8 +100,6 @@ def find_connection(settings: Settings, name: str) -> Connection:
     """Return a connection by name, the running sandbox included. Raises
     `config.UnknownConnection`.
     """
-    from config import SANDBOX, UnknownConnection, parse_connection
-
     try:
         return settings.connection(name)
     except UnknownConnection:
@@ -113,8 +115,6 @@ def find_connection(settings: Settings, name: str) -> Connection:
 
 
 def _tenant_key(settings: Settings, tenants: Tenants, connection: str) -> str:
-    from config import ConfigError
-
     try:
         return tenants.named(find_connection(settings, split_channel(connection)[0])).tenant_key
     except ConfigError:  # no longer configured

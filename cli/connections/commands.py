@@ -16,11 +16,13 @@ from cli.ui.groups import CommandGroup
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger, work_on_rows
+from config.errors import ConfigError
 
 if TYPE_CHECKING:
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
-    from config import Connection, Settings
+    from config.connections import Connection
+    from config.settings import Settings
     from worker.ledger.gates import Gate
     from worker.services import Services
 
@@ -114,7 +116,7 @@ async def _list(terminal: Terminal, place: Place, services: Services) -> int:
 
 def _describe(services: Services, name: str, gate: Gate) -> dict[str, str]:
     from cli.ui.words import gate_words, moment, utc_now
-    from config import SANDBOX, ConfigError
+    from config.connections import SANDBOX
 
     state = "held" if gate.held else "slowed down" if gate.closed_until else "open"
     told = {"connection": name, "tenant": "", "client": "", "cloud": "", "credential": "", "pace": ""}
@@ -196,7 +198,6 @@ async def _hold(terminal: Terminal, place: Place, services: Services, name: str 
 
 
 async def _reopen(terminal: Terminal, place: Place, services: Services, name: str | None) -> int:
-    from config import ConfigError
     from worker.ledger.gates import HoldReason
 
     gates = services.gates
@@ -238,7 +239,7 @@ async def _finish(terminal: Terminal, place: Place, services: Services, name: st
 
 def _names(settings: Settings, name: str | None) -> list[str]:
     """Return the names meant. Raises `UnknownConnection`."""
-    from config import SANDBOX
+    from config.connections import SANDBOX
 
     if name is None:
         return sorted(settings.connections) or [SANDBOX]

@@ -90,7 +90,7 @@ def add(session: Session, /, name: str, **given: Any) -> int:
 
 def _refuse_early(name: str, given: dict[str, Any]) -> Path:
     """Return the file to write to. Raises `Refusal` and `ConfigError` before anything is asked."""
-    from config import load_settings
+    from config.reader import load_settings
     from config.writing import file_to_write
 
     try:

@@ -13,7 +13,7 @@ from cli.ui.session import Session
 from tasks.checks.permissions import FEATURES, USUAL, Need, needs_of, read_features
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
 
 
 class Features(click.ParamType[tuple[str, ...]]):
@@ -49,7 +49,7 @@ def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
     called, no secret is read.
     """
     from cli.ui.terminal import Terminal
-    from config import load_settings
+    from config.reader import load_settings
     from worker.services import find_connection
 
     terminal = Terminal(session)

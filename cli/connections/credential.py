@@ -131,7 +131,7 @@ def _take_secret(answers: Answers, text: str, folder: Path) -> str:
 
 
 def _use_secret(answers: Answers, path: str, folder: Path) -> str:
-    from config import Reference
+    from config.references import Reference
 
     _check_secret(Reference.parse(f"file:{path}", key="--secret-file").resolve().reveal())
     answers.table["client_secret"], answers.credential = f"file:{Path(path).absolute()}", "secret"

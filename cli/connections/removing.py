@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
-    from config import Connection
+    from config.connections import Connection
     from worker.ledger.job_view import JobView
     from worker.services import Services
 

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from config.reader import parse_connection
+
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
 
 
 def try_secret(name: str, table: Mapping[str, str], folder: Path) -> None:
@@ -19,8 +21,6 @@ def try_secret(name: str, table: Mapping[str, str], folder: Path) -> None:
 
     Raises `TokenRefused` (it is no good), `TokenUnavailable` (nobody can say now), `ConfigError`.
     """
-    from config import parse_connection
-
     asyncio.run(_sign_in(parse_connection(name, table, base=folder)))
 
 

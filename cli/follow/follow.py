@@ -17,6 +17,7 @@ from cli.ui.interrupts import Interrupts
 from cli.ui.place import Place
 from cli.ui.session import Session
 from cli.ui.terminal import Terminal
+from config.errors import ConfigError
 from tasks.messages.views import describe_job
 from worker.ledger.job_view import JobView
 from worker.ledger.quota import Bucket
@@ -111,8 +112,6 @@ def _buckets_of(services: Services, view: JobView) -> Sequence[Bucket]:
     """What limits a job; nothing where this machine does not know its connection, or its
     operation.
     """
-    from config import ConfigError
-
     try:
         operation = find_operation(view.operation)
         return operation.buckets(services.settings(), services.connection(view.connection))

@@ -120,7 +120,7 @@ def _refuse_misfits(source: tuple[str, ...], given: dict[str, Any]) -> None:
 
 
 def _known_connections() -> str:
-    from config import load_settings
+    from config.reader import load_settings
 
     return f"Known are: {', '.join(load_settings().connection_names)}."
 
@@ -228,7 +228,8 @@ def _addresses(source: tuple[str, ...]) -> Iterator[ValidRow | BadRow]:
 
 def _refuse_unknown(name: str) -> None:
     """Raise `UnknownConnection` before anything is started for it."""
-    from config import SANDBOX, load_settings
+    from config.connections import SANDBOX
+    from config.reader import load_settings
 
     settings = load_settings()
     if name != SANDBOX:
@@ -242,8 +243,8 @@ def _refuse_unknown(name: str) -> None:
 
 
 def _check_notify(target: str) -> str:
-    from config import load_settings
     from config.notify import accept_target
+    from config.reader import load_settings
 
     notify = load_settings().notify
     try:

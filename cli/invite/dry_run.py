@@ -28,7 +28,7 @@ from worker.operations.tenant_rules import TenantRules
 if TYPE_CHECKING:
     from cli.follow.run import Run
     from cli.invite.request import Request
-    from config import Connection
+    from config.connections import Connection
     from tasks.submit import Loaded
     from worker.services import Services
 

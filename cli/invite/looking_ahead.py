@@ -21,7 +21,7 @@ from worker.operations.registry import find_operation
 from worker.operations.tenant_rules import TenantRules
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from tasks.submit import Loaded
     from worker.ledger.model import Options
     from worker.services import Services

@@ -29,7 +29,7 @@ from worker.errors import TokenRefused, TokenUnavailable
 from worker.operations.registry import find_operation
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from worker.services import Services
 
 _STATUS_EVERY_S = 0.2

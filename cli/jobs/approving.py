@@ -11,7 +11,7 @@ from cli.jobs.reviewing import show_review
 from cli.jobs.showing import job_details
 from cli.ui.errors import Refusal
 from cli.ui.words import many
-from config import ConfigError
+from config.errors import ConfigError
 from tasks.forecast.approved import describe_approved
 from worker.ledger.approval import refuse, submitter_of
 from worker.ledger.audit.account import find_person
@@ -19,7 +19,7 @@ from worker.ledger.audit.account import find_person
 if TYPE_CHECKING:
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
-    from config import Connection
+    from config.connections import Connection
     from worker.ledger.job_view import JobView
     from worker.services import Services
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.jobs.finding import find_job
 from cli.ui.words import many
+from config.errors import ConfigError
 from tasks.lists.options import ListOptions
 from tasks.results.table import WRITERS
 from tasks.results.write import Wanted, Written, write_results
@@ -66,7 +67,6 @@ def _tell(terminal: Terminal, wanted: Wanted, written: Written) -> None:
 @asynccontextmanager
 async def _open(terminal: Terminal, place: Place) -> AsyncIterator[Services]:
     """Open the ledger with its key, for the links; without them where the key cannot be read."""
-    from config import ConfigError
     from worker.errors import SealError
 
     sealed = True

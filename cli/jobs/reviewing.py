@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cli.ui.tally import Tally, domain_of, list_gaps, show, show_domains
 from cli.ui.terminal import build_table
 from cli.ui.words import many, number
-from config import ConfigError
+from config.errors import ConfigError
 from tasks.forecast.rows import Foresight
 from tasks.rows.domain_slips import describe_domains
 from worker.directory.rules import fetch_rules

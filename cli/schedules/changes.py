@@ -13,7 +13,7 @@ from cli.schedules.showing import find_schedule, moment_of, planned_schedules, r
 from cli.ui.errors import Refusal
 from cli.ui.place import Place
 from cli.ui.terminal import Terminal, clean
-from config import parse_schedule
+from config.reader import parse_schedule
 from worker.ledger.audit.account import find_person
 from worker.ledger.timetable import TASK, Planned, Timetable, plan, switch
 from worker.services import Services

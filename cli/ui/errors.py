@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from config.errors import ConfigError
+
 if TYPE_CHECKING:
     from cli.ui.session import Session
 
@@ -73,7 +75,6 @@ def describe(error: BaseException, session: Session) -> str:
 
 
 def _known(error: BaseException) -> str:
-    from config import ConfigError
     from tasks.errors import ListError
     from worker.stack.folders import StackError
 

@@ -15,8 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from config.connections import SANDBOX
+from config.reader import load_settings
+from config.watch import Watched
+
 if TYPE_CHECKING:
-    from config import Settings, Watched
+    from config.settings import Settings
     from worker.ledger.job_view import JobView
     from worker.services import Services
     from worker.stack.attachment import Attachment
@@ -60,8 +64,6 @@ class Place:
 
     def is_built_in(self, connection: str) -> bool:
         """Whether that name means the built-in sandbox here."""
-        from config import SANDBOX
-
         return connection == SANDBOX and SANDBOX not in self.settings.connections
 
     def need_worker(self, connection: str) -> None:
@@ -120,7 +122,6 @@ def open_place(env: Mapping[str, str] = os.environ) -> Iterator[Place]:
     """Read the configuration and attach to the private server where no Redis is named. Raises
     `ConfigError`, `StackError`.
     """
-    from config import Watched, load_settings
 
     settings = load_settings(env)
     if not settings.embedded:
@@ -141,7 +142,6 @@ def open_place(env: Mapping[str, str] = os.environ) -> Iterator[Place]:
 def refuse_to_leave_running(env: Mapping[str, str] = os.environ, *, what: str = "--detach") -> None:
     """Raise `Refusal` where nothing would run a job on after the command has left."""
     from cli.ui.errors import Refusal
-    from config import load_settings
     from worker.stack.attachment import is_up
 
     if load_settings(env).embedded and not is_up(env):

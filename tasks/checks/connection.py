@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from config.errors import ConfigError
 from tasks.checks.credential_ends import check_secret
 from tasks.checks.findings import Finding, absent
 from tasks.checks.permissions import FEATURES, needs_of
@@ -22,7 +23,7 @@ from worker.graph.users import READ_ROLES
 from worker.ledger.gates import HoldReason
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -39,8 +40,6 @@ async def check_connection(
     `features` (of `permissions.FEATURES`): what must be allowed besides inviting. `soon`: how long
     ahead a credential's end is told.
     """
-    from config import ConfigError
-
     try:
         connection = services.connection(name)
     except ConfigError as error:
@@ -188,7 +187,6 @@ async def _organization(services: Services, connection: Connection, token: Acces
 def _certificate(connection: Connection, soon: timedelta) -> list[Finding]:
     if connection.certificate is None:
         return []
-    from config import ConfigError
     from worker.signin.credentials import certificate_ends_at
 
     try:

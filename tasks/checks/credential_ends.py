@@ -13,7 +13,7 @@ from worker.directory.questions import ask_secret_end
 from worker.sending.credential_ends import note_end
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 

@@ -13,11 +13,12 @@ from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from config.cron import find_zone
+from config.errors import ConfigError
 from worker.directory.lookups import may_try
 from worker.errors import UsherError
 
 if TYPE_CHECKING:
-    from config import Schedule
+    from config.schedules import Schedule
     from worker.ledger.timetable import Planned
     from worker.services import Services
 
@@ -68,8 +69,6 @@ async def _why_blind(services: Services, name: str) -> str:
     """Say why the connection cannot look people up, and what would let it; '' where it can, or
     nobody can tell now.
     """
-    from config import ConfigError
-
     try:
         connection = services.connection(name)
         if not connection.precheck:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from config.errors import ConfigError
 from config.version import read_version
 from tasks.checks.connection import check_connection
 from tasks.checks.forgetful_schedules import find_forgetful
@@ -24,7 +25,7 @@ from worker.ledger.timetable import Timetable
 from worker.store.client import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
 
 if TYPE_CHECKING:
-    from config import Settings
+    from config.settings import Settings
     from worker.services import Services
 
 CLOCK_OFF_S = 5.0
@@ -212,8 +213,6 @@ async def _graph_clock(services: Services, name: str) -> Fact | None:
     """Compare with Graph's `Date`, to a second. None where Graph did not answer; the connection's
     own lines say why.
     """
-    from config import ConfigError
-
     connection = services.connection(name)
     try:
         token = await services.tokens.get(connection)

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from worker.ledger.job_view import JobView
 
 MATTERS: Final = (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from config.errors import ConfigError, UnknownConnection
 from tasks.errors import InputError
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.messages.views import outcome_of, pending, view_of
@@ -28,7 +29,7 @@ from worker.services import Services
 from worker.store.client import OUTAGE, keep_trying
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
 
 MOST_ROWS = 1000
 """Rows in one message: about 220 kB. Longer lists come in several messages, or through the CLI."""
@@ -224,8 +225,6 @@ def _storable(row: BadRow) -> BadRow:
 
 
 def _connection(services: Services, name: str) -> Connection:
-    from config import ConfigError, UnknownConnection
-
     if plain_word(name) != name:
         raise Refused("connection is not the name of a connection: small letters, digits and -.")
     try:

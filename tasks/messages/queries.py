@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from config import UnknownConnection
+from config.errors import UnknownConnection
 from tasks.checks.connection import check_connection
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.messages.views import no_such_job, public_record, view_of

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from tasks.submit import Follows, job_id_of
 
 if TYPE_CHECKING:
-    from config import Connection, Schedule
+    from config.connections import Connection
+    from config.schedules import Schedule
     from worker.services import Services
 
 

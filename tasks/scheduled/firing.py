@@ -21,6 +21,8 @@ from typing import Any
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, OutOfMemoryError
 
+from config.connections import SANDBOX
+from config.errors import ConfigError, UnknownConnection
 from config.schedules import TASKS
 from tasks.errors import ListError
 from tasks.scheduled.context import Context, Told
@@ -131,8 +133,6 @@ async def _run(services: Services, timetable: Timetable, name: str, run: Schedul
 
 
 async def _do(services: Services, timetable: Timetable, name: str, due_ms: int) -> Told:
-    from config import SANDBOX, ConfigError, UnknownConnection
-
     schedule = await _find(services, timetable, name)
     if schedule is None:
         return Told("There is no schedule of this name any more; nothing was done.", "failed")

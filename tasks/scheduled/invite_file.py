@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import PurePath
 from urllib.parse import urlsplit
 
+from config.errors import ConfigError
 from config.references import Reference
 from tasks.lists.guest_list import GuestList, open_list
 from tasks.rows.row import validate_defaults
@@ -46,8 +47,6 @@ async def _open(context: Context, closing: ExitStack) -> tuple[GuestList, str]:
     if "url" in args and where.startswith(("env:", "file:")):
         where = Reference.parse(where, key=f"schedules.{context.schedule.name}.args.url").resolve().reveal().strip()
         if not where.startswith("https://"):
-            from config import ConfigError
-
             raise ConfigError(
                 f"schedules.{context.schedule.name}.args.url refers to something that is no https:// address."
             )

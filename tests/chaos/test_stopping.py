@@ -10,7 +10,7 @@ from pathlib import Path
 
 from celery import Celery
 
-from config import load_settings
+from config.reader import load_settings
 from tests.ledgers import open_desk
 from worker.sending.dispatcher import Dispatcher
 from worker.sending.publisher import Publisher

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from celery import Celery
 
-from config import load_settings
+from config.reader import load_settings
 from tests.ledgers import Desk
 from tests.servers import start_valkey, stop_valkey
 from tests.sites import Site

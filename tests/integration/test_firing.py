@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from config import load_settings
+from config.reader import load_settings
 from tasks.scheduled import firing
 from tasks.scheduled.context import Context, Told
 from tests.ledgers import Desk

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from config import Connection, load_settings
+from config.connections import Connection
+from config.reader import load_settings
 from tests.ledgers import Desk
 from tests.processes import USHER
 from tests.sites import Site

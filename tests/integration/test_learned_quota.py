@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from config import Settings, parse_connection
+from config.reader import parse_connection
+from config.settings import Settings
 from tests.ledgers import Desk, open_desk
 from worker.ledger.model import Grant, Lane, Lease
 from worker.ledger.quota import Bucket, invitation_buckets

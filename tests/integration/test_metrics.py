@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from config import load_settings, parse_schedule
+from config.reader import load_settings, parse_schedule
 from tests.needs import need
 from tests.processes import ROOT, plain_environment
 from tests.scrapes import Series, fetch, pick, run_metrics

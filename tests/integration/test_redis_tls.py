@@ -18,8 +18,8 @@ import redis
 from celery import Celery
 from redbeat.schedulers import get_redis
 
-from config import Settings
 from config.sections import RedisSection
+from config.settings import Settings
 from tests.processes import CELERY, plain_environment, run_command, running, wait_until
 from tests.servers import Certificate, listen, make_certificate, start_valkey, stop_valkey
 from tests.ushers import run_usher

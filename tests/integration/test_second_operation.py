@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from config import load_settings
+from config.reader import load_settings
 from tasks.forecast.rows import Foresight
 from tests.sandboxes import Sandbox
 from tests.sites import Site, kill, open_site
@@ -32,7 +32,8 @@ from worker.operations.registry import OPERATIONS, find_operation
 from worker.services import open_services
 
 if TYPE_CHECKING:
-    from config import Connection, Settings
+    from config.connections import Connection
+    from config.settings import Settings
     from worker.graph.batch import GraphAnswer
     from worker.graph.users import DirectoryUser
     from worker.ledger.quota import Bucket

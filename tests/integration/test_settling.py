@@ -14,7 +14,9 @@ from typing import Any, cast
 
 import pytest
 
-from config import Connection, Settings, parse_connection
+from config.connections import Connection
+from config.reader import parse_connection
+from config.settings import Settings
 from tests.ledgers import Desk
 from worker.clocks import Clocks
 from worker.directory.lookups import Delay, Found, LookUps, WhyNot

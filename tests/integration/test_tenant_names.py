@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from config import parse_connection
+from config.reader import parse_connection
 from tests.ledgers import Desk
 from tests.sandboxes import Sandbox, connection_table
 from tests.sites import Site

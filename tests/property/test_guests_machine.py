@@ -26,7 +26,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from config import load_settings
+from config.reader import load_settings
 from tests.ledgers import new_key_text
 from tests.property.test_ledger_machine import CONNECTIONS, LedgerMachine
 from tests.tenants import INVITES, READS, Answered, Call, Guest, PlayedTenant, start_worker

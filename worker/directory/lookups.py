@@ -25,7 +25,7 @@ from worker.ledger.quota import Bucket, read_buckets
 from worker.ledger.why_waiting import Rest, Stop
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from worker.graph.batch import GraphAnswer
     from worker.services import Services
     from worker.signin.credentials import AccessToken

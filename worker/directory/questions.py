@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from config.errors import ConfigError
 from worker.graph.batch import Fate, GraphRequest
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from worker.graph.batch import GraphAnswer
     from worker.graph.client import Exchange
     from worker.services import Services
@@ -123,8 +124,6 @@ def _body(answer: GraphAnswer) -> Any:
 
 
 def _hints(connection: Connection) -> frozenset[str]:
-    from config import ConfigError
-
     hints = set()
     for reference in connection.client_secret:
         try:

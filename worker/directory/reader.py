@@ -20,7 +20,7 @@ from worker.ledger.spending import SLOWED
 from worker.ledger.why_waiting import Rest, Stop
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 

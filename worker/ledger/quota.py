@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from config import Connection, Settings
+    from config.connections import Connection
+    from config.settings import Settings
     from config.values import Limit
 
 _LEAST_KEPT = 2.0

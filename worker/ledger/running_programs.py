@@ -22,7 +22,7 @@ from worker.ledger.keys import Keys
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from config import Settings
+    from config.settings import Settings
     from worker.ledger.jobs import Jobs
 
 EVERY_S = 5.0

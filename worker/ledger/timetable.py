@@ -18,11 +18,14 @@ import orjson
 from redis.asyncio import Redis
 
 from config.cron import find_zone, plain_fields
+from config.errors import ConfigError
+from config.reader import parse_schedule
 from config.values import parse_name
 from worker.ledger.keys import Keys
 
 if TYPE_CHECKING:
-    from config import Schedule, Settings
+    from config.schedules import Schedule
+    from config.settings import Settings
 
 TASK = "usher.scheduled"
 """The Celery task that every entry fires."""
@@ -217,8 +220,6 @@ def read_table(name: str, table: Mapping[str, Any]) -> Schedule:
     """Return the schedule that an entry keeps. A connection it names may be gone: whoever runs it
     says so.
     """
-    from config import parse_schedule
-
     connection = table.get("connection")
     return parse_schedule(name, table, [connection] if isinstance(connection, str) else [])
 
@@ -228,8 +229,6 @@ def read_entry(fields: Mapping[bytes, bytes]) -> Planned | None:
     wrote.
     """
     from redbeat.decoder import RedBeatJSONDecoder
-
-    from config import ConfigError
 
     try:
         definition = json.loads(fields.get(b"definition", b"{}"))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from config.errors import ConfigError
 from worker.channels import split_channel
 from worker.ledger.batches import WORKER_TTL_S
 from worker.ledger.gates import WHOLE, HoldReason
@@ -26,7 +27,7 @@ from worker.store.client import read_time_ms
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from config import Settings
+    from config.settings import Settings
     from worker.ledger.keys import Keys
 
 _AT_ONCE = 500  # commands in one pipeline: bounds what Redis holds for us meanwhile
@@ -200,8 +201,6 @@ class Observer:
         return replies
 
     def _find(self, name: str) -> Channel | None:
-        from config import ConfigError
-
         connection, operation = split_channel(name)
         try:
             settings, found = self._settings(), find_operation(operation)

@@ -21,7 +21,8 @@ from worker.operations.invite_rules import INVITE
 from worker.operations.operation import MAILED, Asked, Attempt, Call, Look
 
 if TYPE_CHECKING:
-    from config import Connection, Settings
+    from config.connections import Connection
+    from config.settings import Settings
     from worker.graph.batch import GraphAnswer
     from worker.graph.users import DirectoryUser
     from worker.ledger.quota import Bucket

@@ -17,7 +17,8 @@ from worker.channels import name_channel
 from worker.ledger.model import STATUS_OF, KnownRow, Options, Outcome, Row, RowState
 
 if TYPE_CHECKING:
-    from config import Connection, Settings
+    from config.connections import Connection
+    from config.settings import Settings
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.graph.causes import OperationRules, Verdict
     from worker.graph.users import DirectoryUser

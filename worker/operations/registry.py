@@ -4,6 +4,7 @@ what makes it known.
 
 from __future__ import annotations
 
+from config.errors import ConfigError
 from worker.operations.invite import Invite
 from worker.operations.operation import Operation
 
@@ -14,8 +15,6 @@ def find_operation(name: str) -> Operation:
     """Return an operation by its name. Raises `ConfigError` for one that only a newer usher
     knows.
     """
-    from config import ConfigError
-
     if name not in OPERATIONS:
         raise ConfigError(f"this usher does not know the operation {name}; a newer one made the job")
     return OPERATIONS[name]

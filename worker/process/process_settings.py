@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from config.reader import load_settings
+from config.watch import Watched
+
 if TYPE_CHECKING:
-    from config import Settings
+    from config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,6 @@ def find_process_settings() -> ProcessSettings:
     Raises `config.ConfigError`, or `worker.stack.folders.StackError` when the private server cannot
     be had.
     """
-    from config import Watched, load_settings
-
     settings = load_settings()
     if settings.embedded:
         from worker.stack.attachment import ensure_server

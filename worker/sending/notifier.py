@@ -23,6 +23,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from config.errors import ConfigError
 from config.notify import message_fault, target_fault
 from worker.errors import WayOutUnusable
 from worker.ledger.model import JobState
@@ -109,8 +110,6 @@ class Notifier:
         find_fault = message_fault if whose == FROM_MESSAGE else target_fault
         if fault := find_fault(target, notify.hosts, signed=bool(notify.secret)):
             return f"it {fault}"
-        from config import ConfigError
-
         try:
             secrets = [reference.resolve().reveal() for reference in notify.secret]
         except ConfigError as error:

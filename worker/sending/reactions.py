@@ -22,7 +22,7 @@ from worker.sending.backoff import Backoff
 from worker.sending.seat_wait import SeatWait
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from worker.directory.lookups import Found
     from worker.ledger.model import Grant
     from worker.operations.operation import Channel

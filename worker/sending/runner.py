@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from config.errors import ConfigError
 from worker.channels import split_channel
 from worker.directory.lookups import LookUps
 from worker.errors import SealError
@@ -158,8 +159,6 @@ class ChunkRunner:
         return await self._services.jobs.park(ticket.job, explain(ticket.job, ticket.connection, view.info))
 
     def _channel(self, name: str) -> Channel | None:
-        from config import ConfigError
-
         try:
             connection, operation = split_channel(name)
             return Channel(self._services.connection(connection), find_operation(operation))

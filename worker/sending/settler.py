@@ -15,6 +15,7 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from config.errors import ConfigError
 from worker.addresses import fold_address
 from worker.channels import split_channel
 from worker.directory.lookups import Found, LookUps, WhyNot
@@ -53,8 +54,6 @@ class Settler:
             return await self._run(ticket)
 
     async def _run(self, ticket: Ticket) -> dict[str, Any]:
-        from config import ConfigError
-
         ledger = self._services.ledger
         lease = await ledger.claim(ticket)
         if lease is None:

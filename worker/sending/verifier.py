@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from config.errors import ConfigError
 from worker.addresses import fold_address
 from worker.channels import INVITE
 from worker.directory.lookups import Found, LookUps, WhyNot
@@ -33,7 +34,7 @@ from worker.operations.registry import OPERATIONS
 from worker.sending.reactions import Reactions
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
     from worker.services import Services
 
 _OPEN = ("running", "paused", "held")
@@ -141,8 +142,6 @@ class _Run:
         return self.found.setdefault(name, Verified(name))
 
     async def _connection(self, name: str) -> Connection | None:
-        from config import ConfigError
-
         try:
             return await self._services.resolved(name)
         except TokenUnavailable:

@@ -27,7 +27,7 @@ from worker.ledger.scripts import Scripts
 from worker.signin.tenant_discovery import fetch_tenant_facts
 
 if TYPE_CHECKING:
-    from config import Connection
+    from config.connections import Connection
 
 log = logging.getLogger(__name__)
 

@@ -88,7 +88,7 @@ class Attachment:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Environment variables by which `config.load_settings` sees this stack."""
+        """Environment variables by which `load_settings` sees this stack."""
         return build_stack_variables(self.urls)
 
     @property

@@ -146,7 +146,7 @@ def tell_differences(running: Mapping[str, Any], wanted: Order, names: Sequence[
 
 
 def build_stack_variables(urls: Urls) -> dict[str, str]:
-    """The variables by which `config.load_settings` sees the private server: its URL, its key, and
+    """The variables by which `load_settings` sees the private server: its URL, its key, and
     that it is private."""
     variables = {"USHER_REDIS_URL": urls.redis_url, "USHER_PRIVATE": "1"}
     if urls.key_path is not None:

@@ -12,11 +12,12 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from config.errors import ConfigError
 from worker.errors import KeyUnusable, SealError
 from worker.store.seal import Sealer
 
 if TYPE_CHECKING:
-    from config import Settings
+    from config.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,6 @@ def open_sealer(settings: Settings) -> Sealer | None:
 
     Raises `KeyUnusable` when a key is named but cannot be read.
     """
-    from config import ConfigError
-
     try:
         return Sealer([reference.resolve() for reference in settings.ledger.key]) if settings.ledger.key else None
     except ConfigError as error:

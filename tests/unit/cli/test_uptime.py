@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.uptime import describe_stack
-from config import load_settings
+from config.reader import load_settings
 from worker.stack.folders import Folders
 from worker.stack.private import private_urls
 

@@ -264,20 +264,12 @@ def test_a_connection_can_be_dumped() -> None:
 
 
 def test_importing_the_package_is_cheap() -> None:
-    """`usher --help` and producers may import config, its errors and its secrets without pydantic;
-    every exported name resolves.
-    """
+    """`usher --help` and producers may import config, its errors and secrets without pydantic."""
     code = (
         "import sys, config, config.errors, config.secrets, config.references, config.values, config.clouds;"
-        "assert 'pydantic' not in sys.modules and 'tomllib' not in sys.modules;"
-        "[getattr(config, name) for name in config.__all__];"
-        "assert sorted(config._HOME) == sorted(config.__all__) and set(config.__all__) <= set(dir(config))"
+        "assert 'pydantic' not in sys.modules and 'tomllib' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
-    import config
-
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = config.nothing
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from config.reader import load_settings
 from tasks.messages.invite import MOST_ROWS, MOST_WAIT_S
 from tasks.messages.queries import MOST_RESULTS
 from tasks.messages.refusals import TAKES, WIRE_VERSION
@@ -135,8 +136,6 @@ def test_keys_of_results_are_those_of_the_code() -> None:
 
 def test_prefixes_and_queue_are_those_of_the_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A client configured as the page says reaches the worker."""
-    from config import load_settings
-
     monkeypatch.chdir(tmp_path)
     present = load_settings({"USHER_REDIS_URL": "redis://localhost"})
     told: dict[str, Any] = build_settings(ProcessSettings(lambda: present, "redis://h", "redis://h", "redis://h"))

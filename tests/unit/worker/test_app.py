@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from config import Settings
+from config.settings import Settings
 from worker.app import build_settings
 from worker.process.process_settings import ProcessSettings, celery_url
 from worker.queues import BULK, NOW, PRODUCERS, SCHEDULES, seats_of

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from config import parse_schedule
+from config.reader import parse_schedule
 from tasks.checks.forgetful_schedules import is_rarer
 
 DAY_S = 86_400.0

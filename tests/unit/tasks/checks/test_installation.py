@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from config import Settings, parse_schedule
+from config.reader import parse_schedule
+from config.settings import Settings
 from config.version import read_version
 from tasks.checks.installation import clock_fact, program_facts, server_facts
 from worker.ledger.running_programs import Program

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.connections.consenting import consent_url, hosts_of, ticket_text
-from config import parse_connection
+from config.reader import parse_connection
 from tasks.checks.permissions import FEATURES, USUAL, needs_of, read_features
 from worker.operations.registry import OPERATIONS
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from config import parse_connection
+from config.reader import parse_connection
 from tasks.forecast.approved import MATTERS, describe_approved
 from worker.ledger.gates import Gate
 from worker.ledger.job_view import JobView

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from config import Settings, parse_connection
+from config.reader import parse_connection
+from config.settings import Settings
 from worker.clocks import Clocks
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer, GraphRequest

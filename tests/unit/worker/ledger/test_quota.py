@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from config import Connection, Settings, parse_connection
+from config.connections import Connection
+from config.reader import parse_connection
+from config.settings import Settings
 from config.values import Limit, Reserve
 from worker.ledger.quota import Bucket, invitation_buckets, read_buckets, seconds_for, throttled_buckets
 

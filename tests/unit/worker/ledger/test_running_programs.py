@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from config import Settings
+from config.settings import Settings
 from worker.ledger.running_programs import describe_self, dump, load
 
 

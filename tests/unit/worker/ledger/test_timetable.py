@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from config import Schedule, parse_schedule
+from config.reader import parse_schedule
+from config.schedules import Schedule
 from worker.ledger.timetable import AHEAD_MS, Planned, _entry_fields, firing_fault, plan, read_entry, switch
 from worker.process.beat import BeatEntry
 

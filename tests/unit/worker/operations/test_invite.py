@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from config import Connection, parse_connection
+from config.connections import Connection
+from config.reader import parse_connection
 from worker.graph.batch import Fate, GraphAnswer
 from worker.graph.causes import HoldKind, Kind
 from worker.ledger.model import Options

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config import parse_connection
+from config.reader import parse_connection
 from config.references import Reference
 from tests.servers import Certificate, run_proxy
 from tests.signins import TENANT, Entra, Reply, Target, good, refuse, source

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from config.reader import load_settings
 from worker.stack.environment import (
     COMMAND_LINE,
     FILE_TEXT,
@@ -146,11 +147,9 @@ def test_a_configured_ledger_key_is_not_replaced(config: Path) -> None:
 
 
 def test_settings_read_in_a_child_see_the_private_server(config: Path, tmp_path: Path) -> None:
-    """`config.load_settings` in a child finds the private server and its key, whatever is in their
+    """`load_settings` in a child finds the private server and its key, whatever is in their
     paths.
     """
-    from config import load_settings
-
     key = tmp_path / "a, b" / "ledger.key"
     variables = build_stack_variables(private_urls(Path("/run/a b/v.sock"), key))
     settings = load_settings(variables)
