@@ -1,5 +1,5 @@
 """Which schedules come more rarely than usher remembers; that they are told of is
-`tests/integration/test_schedules.py`'s.
+`tests/integration/tasks/test_schedules.py`'s.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """What would become of a row, by what was read; nothing but values. That it is so is
-`tests/integration/test_dry_run.py`'s.
+`tests/integration/tasks/test_dry_run.py`'s.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
 
 
 ROLES = ["User.Invite.All", "User.Read.All", "User.ReadUpdate.All"]
-MODULE = "tests.integration.test_second_operation"
+MODULE = "tests.integration.operations.test_second_operation"
 
 
 async def invite(site: Site, count: int) -> list[str]:

@@ -123,7 +123,7 @@ def test_five_thousand_rows_by_name(folder: Path) -> None:
     sandbox has port 443.
     """
     unshare = _find_unshare()
-    code = f"from tests.integration.test_public_hosts import inside; inside({str(folder)!r}, 5_000)"
+    code = f"from tests.integration.net.test_public_hosts import inside; inside({str(folder)!r}, 5_000)"
     env = plain_environment(PYTHONPATH=str(ROOT))
     done = subprocess.run(
         [*unshare, sys.executable, "-c", code],

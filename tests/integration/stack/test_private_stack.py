@@ -34,7 +34,7 @@ from worker.stack.private import build_server_spec, wait_for_ping
 from worker.stack.processes import Nursery
 from worker.stack.server_program import find_server_program
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 STAND_IN = """
 import json, os, signal, sys, time
