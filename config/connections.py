@@ -49,6 +49,11 @@ MY_APPS: Final = "https://myapplications.microsoft.com"
 _SHARED_TENANTS = ("common", "organizations", "consumers")  # for people who sign in; an app alone needs its tenant
 _API_VERSION = "v1.0"
 
+EXTENSION_ATTRIBUTES = tuple(f"extensionAttribute{number}" for number in range(1, 16))
+"""What a user has for an organisation's own use.
+https://learn.microsoft.com/graph/api/resources/onpremisesextensionattributes
+"""
+
 
 class Section(BaseModel):
     """What every table of the configuration is: immutable, strict about names, silent about
@@ -180,6 +185,12 @@ def _check_daily_limit(value: object) -> int | None:
     return None if value is None else parse_count(value)
 
 
+def _check_extension_attribute(value: object) -> str:
+    if isinstance(value, str) and value in EXTENSION_ATTRIBUTES:
+        return value
+    raise ValueError("must be one of extensionAttribute1 to extensionAttribute15")
+
+
 References = Annotated[
     tuple[Annotated[Reference, PlainValidator(_check_reference), PlainSerializer(str)], ...], BeforeValidator(as_list)
 ]
@@ -196,6 +207,13 @@ order.
 """
 CREDENTIAL_KEYS = (*CREDENTIALS, "certificate_password")
 """The keys that hold a credential, or a part of one."""
+
+
+class CleanSection(Section):
+    """What the clean-up of a connection's guests goes by (`[connections.NAME.clean]`)."""
+
+    expiry_attribute: Annotated[str, PlainValidator(_check_extension_attribute)] = "extensionAttribute10"
+    """Where the tenant keeps the day on which a guest's access ends."""
 
 
 class Connection(Section):
@@ -229,6 +247,7 @@ class Connection(Section):
     """So many rows of one job refused by Graph one after the other hold the job; 0: never."""
     refused_share: Annotated[float, PlainValidator(parse_share)] = 0.5
     """More than this share of a job's first 100 answers being refusals holds it; 1.0: never."""
+    clean: CleanSection = CleanSection()
 
     @model_validator(mode="after")
     def _credential(self) -> Connection:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from config.connections import Connection, Section, credential_faults
+from config.connections import CleanSection, Connection, Section, credential_faults
 from config.errors import ConfigError, ReferenceError_, did_you_mean
 from config.notify import target_fault
 from config.references import Reference
@@ -164,7 +164,9 @@ class _Reader:
                 _BELONGS_ABOVE if above else "must be a table: settings of a connection stand under [connections.NAME]",
             )
             return None
-        connection = self._section(Connection, path, table, {"name": name})
+        own = {key: value for key, value in table.items() if key != "clean"}
+        clean = self._section(CleanSection, (*path, "clean"), table.get("clean", {})) or CleanSection()
+        connection = self._section(Connection, path, own, {"name": name, "clean": clean})
         # The model checks the credential only when each field is sound; all faults are to be told
         # at once.
         for key, fault in credential_faults(table):

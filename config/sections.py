@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn, get_origin
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_serializer
 
-from config.connections import Connection, OptionalReference, References, Section, as_list
+from config.connections import CleanSection, Connection, OptionalReference, References, Section, as_list
 from config.notify import parse_host, parse_notify
 from config.schedules import Schedule
 from config.sources import Path_
@@ -204,7 +204,8 @@ def all_sections() -> list[tuple[str, type[Section]]]:
     """Return every table's path and model; NAME stands for the name of a connection or a
     schedule.
     """
-    return [*SECTIONS.items(), ("connections.NAME", Connection), ("schedules.NAME", Schedule)]
+    of_names = [("connections.NAME", Connection), ("connections.NAME.clean", CleanSection), ("schedules.NAME", Schedule)]
+    return [*SECTIONS.items(), *of_names]
 
 
 def setting_keys() -> dict[str, object]:
@@ -229,7 +230,8 @@ def is_list(path: Path_) -> bool:
 
 
 def keys_of(model: type[Section]) -> dict[str, str]:
-    """Return the keys as they are written and the field each one fills; a connection's name is its
-    table's, not a key.
+    """Return the keys as they are written and the field each one fills. A connection's name is its
+    table's, not a key; a table within a table has keys of its own.
     """
-    return {info.alias or name: name for name, info in model.model_fields.items() if name != "name"}
+    tables = {name for name, info in model.model_fields.items() if isinstance(info.default, Section)}
+    return {info.alias or name: name for name, info in model.model_fields.items() if name not in {"name", *tables}}

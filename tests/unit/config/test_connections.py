@@ -106,6 +106,8 @@ def test_every_setting_of_a_connection(tmp_path: Path) -> None:
         on_doubt = "silent"
         refusals_in_a_row = 0
         refused_share = 1
+        [connections.a-1.clean]
+        expiry_attribute = "extensionAttribute15"
         """,
     ).connection("a-1")
     assert connection.tenant_id == "contoso.onmicrosoft.com"
@@ -119,6 +121,7 @@ def test_every_setting_of_a_connection(tmp_path: Path) -> None:
     assert (connection.pace, connection.daily_limit) == (Pace("smooth", 12.0), 90)
     assert (connection.precheck, connection.on_doubt) == (False, "silent")
     assert (connection.refusals_in_a_row, connection.refused_share) == (0, 1.0)
+    assert connection.clean.expiry_attribute == "extensionAttribute15"
     assert connection.accepts_domain("BÜCHER.example")
     assert not connection.accepts_domain("fabrikam.com")
     assert not connection.accepts_domain("example.com")
@@ -152,6 +155,15 @@ def test_every_setting_of_a_connection(tmp_path: Path) -> None:
         ({"send_message": "maybe"}, "connections.c.send_message must be true or false"),
         ({"clientid": "x"}, "connections.c.clientid is not a setting usher knows (did you mean client_id?)"),
         ({"settle_s": 3}, "connections.c.settle_s is not a setting usher knows (did you mean ledger.settle_s?)"),
+        (
+            {"clean": {"expiry_attribute": "extensionAttribute16"}},
+            "connections.c.clean.expiry_attribute must be one of extensionAttribute1 to extensionAttribute15",
+        ),
+        (
+            {"clean": {"expiry_atribute": "x"}},
+            "connections.c.clean.expiry_atribute is not a setting usher knows (did you mean expiry_attribute?)",
+        ),
+        ({"clean": "x"}, "connections.c.clean must be a table"),
         ({"a\nb": 3}, 'connections.c."a\\nb" is not a setting usher knows'),
     ],
 )

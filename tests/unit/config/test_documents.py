@@ -31,7 +31,7 @@ def _example_keys() -> set[str]:
     section, keys = "", set()
     for line in EXAMPLE.splitlines():
         if line.startswith("["):
-            section = re.sub(r"^(connections|schedules)\..*", r"\1.NAME", line.strip("[]"))
+            section = re.sub(r"^(connections|schedules)\.[^.]*", r"\1.NAME", line.strip("[]"))
         elif match := _SETTING.match(line):
             keys.add(f"{section}.{match[1]}")
     return keys
