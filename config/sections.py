@@ -204,8 +204,13 @@ def all_sections() -> list[tuple[str, type[Section]]]:
     """Return every table's path and model; NAME stands for the name of a connection or a
     schedule.
     """
-    of_names = [("connections.NAME", Connection), ("connections.NAME.clean", CleanSection), ("schedules.NAME", Schedule)]
-    return [*SECTIONS.items(), *of_names]
+    connection = "connections.NAME"
+    return [
+        *SECTIONS.items(),
+        (connection, Connection),
+        (f"{connection}.clean", CleanSection),
+        ("schedules.NAME", Schedule),
+    ]
 
 
 def setting_keys() -> dict[str, object]:

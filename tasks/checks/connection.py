@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 from config.errors import ConfigError
 from tasks.checks.credential_ends import check_secret
 from tasks.checks.findings import Finding, absent
-from tasks.checks.permissions import FEATURES, needs_of
+from tasks.checks.permissions import FEATURES, STEPS, needs_of
+from worker.channels import INVITE, name_channel
 from worker.directory.questions import ask_organization, ask_who_invites
 from worker.errors import TokenRefused, TokenUnavailable, UsherError
 from worker.graph.users import READ_ROLES
-from worker.ledger.gates import HoldReason
+from worker.ledger.gates import WHOLE, HoldReason
+from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -64,7 +66,11 @@ async def check_connection(
     disproved = {HoldReason.CREDENTIAL}
     if _may_invite(token.roles) and all(finding.ok for finding in (*reached, *policy)):
         disproved.add(HoldReason.PERMISSION)
-    return [*findings, *await _gate(services, name, disproved)]
+    findings += await _gate(services, name, disproved)
+    for step in STEPS:
+        if step != INVITE:
+            findings += await _gate_of_step(services, name, step, token.roles)
+    return findings
 
 
 async def _gate(services: Services, name: str, disproved: Container[HoldReason]) -> list[Finding]:
@@ -77,8 +83,20 @@ async def _gate(services: Services, name: str, disproved: Container[HoldReason])
     return [Finding(False, f"The connection is held: {gate.why}")]
 
 
+async def _gate_of_step(services: Services, name: str, step: str, roles: frozenset[str] | None) -> list[Finding]:
+    """End a stage's own hold for a permission that is there by now, else tell of it."""
+    channel = name_channel(name, step)
+    gate = await services.gates.of(channel)
+    if not gate.held or gate.kind in WHOLE:
+        return []
+    has_all = roles is not None and STEPS[step].is_met(roles) and bool(roles & READ_ROLES)
+    if gate.kind is HoldReason.PERMISSION and has_all and await services.gates.reopen(channel, gate.kind):
+        return [Finding(True, f"The stage {step} was held for what is good now: it is open again, and its jobs go on.")]
+    return [Finding(False, f"The stage {step} is held, and all else goes on: {gate.why}")]
+
+
 def _may_invite(roles: frozenset[str] | None) -> bool:
-    return roles is not None and all(need.is_met(roles) for need in FEATURES["invite"])
+    return roles is not None and STEPS[INVITE].is_met(roles)
 
 
 def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Finding]:
@@ -88,15 +106,7 @@ def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Findin
                 "The token does not show its permissions; whether the app may invite is seen at the first invitation.",
             )
         ]
-    findings = []
-    if _may_invite(roles):
-        findings.append(Finding(True, "The app may invite guests."))
-    else:
-        findings.append(
-            Finding(
-                False, "The app may not invite: grant the application permission User.Invite.All and admin consent."
-            )
-        )
+    findings = [_step(name, roles) for name in STEPS if name == INVITE or name not in features]
     if roles & READ_ROLES:
         findings.append(
             Finding(True, "The app may read users: existing guests are found, and lost answers cleared up.")
@@ -114,10 +124,25 @@ def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Findin
             f"Missing: the application permission {need.permission} with admin consent, {need.reason}. Without it:"
             f" {need.without}.",
         )
-        for need in needs_of(feature for feature in features if feature != "invite")
+        for need in needs_of(feature for feature in features if feature != INVITE)
         if not need.is_met(roles)
     ]
     return findings
+
+
+def _step(name: str, roles: frozenset[str]) -> Finding:
+    """Say of one operation whether the app may do it. Only inviting is what every job needs."""
+    need, rules = STEPS[name], OPERATIONS[name].rules
+    if need.is_met(roles):
+        return Finding(True, f"The app may {rules.verb}.")
+    if name == INVITE:
+        what = f"The app may not {rules.verb}: grant the application permission {need.permission} and admin consent."
+        return Finding(False, what)
+    if not rules.is_shown:
+        return absent(f"The token does not say whether the app may {rules.verb} ({need.permission}).")
+    return absent(
+        f"The app may not {rules.verb}: {need.without}. Granting {need.permission} would let usher do the stage {name}."
+    )
 
 
 _WHO_INVITES = {

@@ -9,8 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from worker.channels import INVITE
 from worker.graph.users import READ_ROLES
+from worker.operations.registry import OPERATIONS
+
+if TYPE_CHECKING:
+    from worker.graph.causes import OperationRules
 
 _USERS = tuple(sorted(READ_ROLES - {"User.Read.All"}))
 _ORGANIZATION = (
@@ -35,12 +41,6 @@ class Need:
         return self.permission in roles or not roles.isdisjoint(self.also)
 
 
-_INVITE = Need(
-    "User.Invite.All",
-    "to send the invitations",
-    "nothing can be sent",
-    ("User.ReadWrite.All", "Directory.ReadWrite.All"),
-)
 _LOOK = Need(
     "User.Read.All",
     "to see who is a guest already, so that nobody is mailed twice, and to look an invitation up whose answer was lost",
@@ -84,8 +84,18 @@ _CREDENTIALS = Need(
     ("Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
 )
 
+
+def _need_of(rules: OperationRules) -> Need:
+    return Need(rules.permission, f"to {rules.verb}", rules.without, tuple(sorted(rules.also)))
+
+
+STEPS: dict[str, Need] = {
+    name: _need_of(operation.rules) for name, operation in OPERATIONS.items() if operation.rules.permission
+}
+"""What each operation needs: the invitation, and each stage that may follow it."""
+
 FEATURES: dict[str, tuple[Need, ...]] = {
-    "invite": (_INVITE,),
+    **{name: (need,) for name, need in STEPS.items()},
     "lookup": (_LOOK,),
     "tracking": (_TRACK,),
     "dry-run": (_LOOK, _POLICY, _NAME, _LISTS, _PARTNERS),
@@ -94,7 +104,7 @@ FEATURES: dict[str, tuple[Need, ...]] = {
     "credentials": (_CREDENTIALS,),
 }
 """What `--for` may name, and what each needs."""
-USUAL = ("invite", "lookup", "policy", "name")
+USUAL = (INVITE, "lookup", "policy", "name")
 """What most installations want."""
 
 

@@ -169,7 +169,10 @@ class OperationRules:
     """
 
     verb: str
-    permission: str  # the least application permission
+    permission: str  # the least application permission; '' where none is needed
+    also: frozenset[str] = frozenset()  # application permissions that include it
+    is_shown: bool = True  # False: it may be granted where no token tells of it
+    without: str = "rows that ask for it wait, and all else goes on"  # what is told to whoever may grant it
     rules: Mapping[StrEnum, Rule] = field(default_factory=dict)
     patterns: tuple[Pattern, ...] = ()  # the first that fits is taken
     statuses: Mapping[int, StrEnum] = field(default_factory=dict)
@@ -181,6 +184,14 @@ class OperationRules:
         if 400 <= status < 500 and code in _CODES:
             return _CODES[code]
         return find_cause(status, message, SHARED_PATTERNS) or find_cause(status, message, self.patterns)
+
+    def is_granted(self, roles: frozenset[str] | None) -> bool | None:
+        """Whether a token with these roles may do it; None: roles do not tell."""
+        if not self.permission:
+            return True
+        if roles is None:
+            return None
+        return bool(roles & {self.permission, *self.also}) or (None if not self.is_shown else False)
 
     def cause_of_status(self, status: int) -> StrEnum | None:
         """Return what a status means by itself."""

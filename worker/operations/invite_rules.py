@@ -15,6 +15,7 @@ from worker.graph.batch import GraphAnswer
 from worker.graph.causes import Cause, HoldKind, Kind, OperationRules, Rule, Verdict
 from worker.graph.patterns import wording
 from worker.graph.verdicts import decide_lost, text_of
+from worker.operations.tenant_rules import INVITE_ROLES
 
 
 class InviteCause(StrEnum):
@@ -168,8 +169,10 @@ def read_invitation(answer: GraphAnswer) -> Verdict:
 
 
 INVITE = OperationRules(
-    verb="invite",
+    verb="invite guests",
     permission="User.Invite.All",
+    also=INVITE_ROLES - {"User.Invite.All"},
+    without="nothing can be sent",
     rules=_RULES,
     patterns=_PATTERNS,
     # POST /invitations names no object, so what is missing can only be the address itself. It is

@@ -11,7 +11,7 @@ import pytest
 
 from cli.connections.consenting import consent_url, hosts_of, ticket_text
 from config.reader import parse_connection
-from tasks.checks.permissions import FEATURES, USUAL, needs_of, read_features
+from tasks.checks.permissions import FEATURES, STEPS, USUAL, needs_of, read_features
 from worker.operations.registry import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -82,6 +82,18 @@ def test_the_page_knows_every_permission_and_every_word() -> None:
         assert [need.permission for need in needs if f"`{need.permission}`" not in rows[feature]] == []
         if len(needs) == 1:  # the others are made of these
             assert [name for name in needs[0].also if f"`{name}`" not in rows[feature]] == [], feature
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_each_step_names_the_least_permission_and_those_that_include_it(name: str) -> None:
+    """The table is the operations' own; any of the permissions will do, none is not enough."""
+    rules = OPERATIONS[name].rules
+    for permission in (rules.permission, *rules.also):
+        assert STEPS[name].is_met(frozenset({permission}))
+        assert rules.is_granted(frozenset({permission})) is True
+    assert not STEPS[name].is_met(frozenset({"Sites.Read.All"}))
+    assert rules.is_granted(frozenset()) is (False if rules.is_shown else None)
+    assert rules.is_granted(None) is None
 
 
 @pytest.mark.parametrize(
