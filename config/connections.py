@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from config.clouds import CLOUDS, cloud_of_graph_host
+from config.mail import DELIVERIES, OWN, Rate, parse_address
 from config.notify import parse_notify
 from config.references import WANTED, Reference
 from config.values import (
@@ -161,12 +162,27 @@ def _check_graph_url(value: object, info: ValidationInfo) -> str:
     return f"https://{host}/{'/'.join(parts)}"
 
 
-def _check_file(value: object, info: ValidationInfo) -> str | None:
+def check_path(value: object, info: ValidationInfo, wanted: str) -> str | None:
+    """Return a path, complete. That the file is there is checked where it is used. Raises
+    ValueError with `wanted`.
+    """
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise ValueError("must be the path of a PEM file with certificates to trust")
-    return os.path.normpath(_base(info) / value)  # that the file is there is checked where it is used
+        raise ValueError(wanted)
+    return os.path.normpath(_base(info) / value)
+
+
+def _check_file(value: object, info: ValidationInfo) -> str | None:
+    return check_path(value, info, "must be the path of a PEM file with certificates to trust")
+
+
+def _check_deliver(value: object) -> str:
+    return parse_choice(value, DELIVERIES)
+
+
+def _check_mailbox(value: object) -> str | None:
+    return None if value is None else parse_address(value)
 
 
 def _check_notify(value: object) -> str | None:
@@ -233,6 +249,12 @@ class Connection(Section):
     ca_file: Annotated[str | None, PlainValidator(_check_file)] = None
     redirect_url: Annotated[str, PlainValidator(parse_redirect_url)] = MY_APPS
     send_message: _Flag = True
+    deliver: Annotated[Literal["graph", "smtp", "mailbox", "none"], PlainValidator(_check_deliver)] = "graph"
+    """Who mails the invitation, where `send_message` wants a mail: Microsoft, the server of
+    `[smtp]`, the `mailbox`, nobody.
+    """
+    mailbox: Annotated[str | None, PlainValidator(_check_mailbox)] = None
+    mailbox_rate: Annotated[Rate, PlainValidator(Rate.parse), PlainSerializer(str)] = Rate()
     allowed_domains: Domains = ()
     blocked_domains: Domains = ()
     pace: Annotated[Pace, PlainValidator(Pace.parse), PlainSerializer(str)] = Pace()
@@ -254,6 +276,11 @@ class Connection(Section):
         for _, fault in credential_faults({name: getattr(self, name) for name in CREDENTIAL_KEYS}):
             raise ValueError(fault)
         return self
+
+    @property
+    def mails_itself(self) -> bool:
+        """Whether usher, and not Microsoft, mails this connection's guests."""
+        return self.deliver in OWN
 
     @property
     def graph_host(self) -> str:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from config.connections import CleanSection, Connection, Section, credential_faults
 from config.errors import ConfigError, ReferenceError_, did_you_mean
+from config.mail import read_smtp_url
 from config.notify import target_fault
 from config.references import Reference
 from config.schedules import Schedule, parse_timezone, table_faults
@@ -26,10 +27,12 @@ from config.sections import (
     GraphSection,
     LedgerSection,
     LogsSection,
+    MailSection,
     MetricsSection,
     NotifySection,
     QuotaSection,
     RedisSection,
+    SmtpSection,
     all_sections,
     is_list,
     keys_of,
@@ -127,19 +130,25 @@ class _Reader:
         quota = self._section(QuotaSection, ("quota",), tables.get("quota", {}))
         metrics = self._section(MetricsSection, ("metrics",), tables.get("metrics", {}))
         notify = self._section(NotifySection, ("notify",), tables.get("notify", {})) or NotifySection()
+        smtp = self._section(SmtpSection, ("smtp",), tables.get("smtp", {}))
+        mail = self._section(MailSection, ("mail",), tables.get("mail", {}))
         self._check_times(graph, ledger)
         if broker and broker.url and redis and not redis.url:
             self._add(("broker", "url"), "needs redis.url too (the private server is its own broker)")
+        connections = self._told(self.connections(), notify)
+        self._check_smtp(smtp, connections)
         return Settings(
             redis=redis or RedisSection(),
             broker=broker or BrokerSection(),
             ledger=ledger or LedgerSection(),
             graph=graph or GraphSection(),
             logs=logs or LogsSection(),
-            connections=(connections := self._told(self.connections(), notify)),
+            connections=connections,
             quota=quota or QuotaSection(),
             metrics=metrics or MetricsSection(),
             notify=notify,
+            smtp=smtp or SmtpSection(),
+            mail=mail or MailSection(),
             schedules=self.schedules([*connections, *self._table("connections")]),
             timezone=self._timezone(),
             source=self._merged.file,
@@ -173,6 +182,8 @@ class _Reader:
             self._add((*path, key) if key else path, fault)
         if connection and set(connection.allowed_domains) & set(connection.blocked_domains):
             self._add((*path, "blocked_domains"), "must not hold a domain that allowed_domains holds too")
+        if connection and connection.deliver == "mailbox" and connection.mailbox is None:
+            self._add((*path, "mailbox"), 'is missing, and deliver is "mailbox"')
         return connection
 
     def _told(self, connections: dict[str, Connection], notify: NotifySection) -> dict[str, Connection]:
@@ -290,6 +301,21 @@ class _Reader:
             f"graph.timeout_s ({graph.timeout_s:g} s) and {replication_s:g} s for replication together must stay below "
             f"ledger.settle_s ({ledger.settle_s:g} s)",
         )
+
+    def _check_smtp(self, smtp: SmtpSection | None, connections: Mapping[str, Connection]) -> None:
+        """A connection that mails by a server of one's own needs the server and a sender; a user
+        needs a password.
+        """
+        if smtp is None:
+            return
+        missing = [f"smtp.{key}" for key, value in (("url", smtp.url), ("from", smtp.sender)) if value is None]
+        for connection in connections.values():
+            if missing and connection.deliver == "smtp":
+                self._add(
+                    ("connections", connection.name, "deliver"), f'is "smtp", which needs {" and ".join(missing)}'
+                )
+        if smtp.url is not None and bool(read_smtp_url(smtp.url).user) != (smtp.password is not None):
+            self._add(("smtp", "password"), "and the user in smtp.url go together: one of them is missing")
 
     def _add(self, path: Path_, predicate: str) -> None:
         self._faults.add(self._merged.origin(path), f"{dotted(path)} {predicate}")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, NoReturn, get_origin
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_serializer
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, field_serializer
 
-from config.connections import CleanSection, Connection, OptionalReference, References, Section, as_list
+from config.connections import CleanSection, Connection, OptionalReference, References, Section, as_list, check_path
+from config.mail import Rate, parse_sender, parse_smtp_url
 from config.notify import parse_host, parse_notify
 from config.schedules import Schedule
 from config.sources import Path_
@@ -187,6 +188,37 @@ class NotifySection(Section):
     hosts: Annotated[tuple[Annotated[str, PlainValidator(parse_host)], ...], BeforeValidator(as_list)] = ()
 
 
+def _check_smtp_url(value: object) -> str | None:
+    return None if value is None else parse_smtp_url(value)
+
+
+def _check_sender(value: object) -> str | None:
+    return None if value is None else parse_sender(value)
+
+
+def _check_folder(value: object, info: ValidationInfo) -> str | None:
+    return check_path(value, info, "must be the path of a folder with templates")
+
+
+class SmtpSection(Section):
+    """`[smtp]`: the mail server that connections with `deliver = "smtp"` send their guests' mails
+    through.
+    """
+
+    url: Annotated[str | None, PlainValidator(_check_smtp_url)] = None
+    password: OptionalReference = None
+    sender: Annotated[str | None, PlainValidator(_check_sender)] = Field(default=None, alias="from")
+    reply_to: Annotated[str | None, PlainValidator(_check_sender)] = None
+    rate: Annotated[Rate, PlainValidator(Rate.parse), PlainSerializer(str)] = Rate()
+
+
+class MailSection(Section):
+    """`[mail]`: what usher's own mails say."""
+
+    templates: Annotated[str | None, PlainValidator(_check_folder)] = None
+    """A folder whose templates go before those that come with usher."""
+
+
 SECTIONS: dict[str, type[Section]] = {
     "redis": RedisSection,
     "broker": BrokerSection,
@@ -196,6 +228,8 @@ SECTIONS: dict[str, type[Section]] = {
     "quota": QuotaSection,
     "metrics": MetricsSection,
     "notify": NotifySection,
+    "smtp": SmtpSection,
+    "mail": MailSection,
 }
 TABLES = (*SECTIONS, "connections", "schedules")
 

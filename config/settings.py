@@ -22,11 +22,13 @@ from config.sections import (
     GraphSection,
     LedgerSection,
     LogsSection,
+    MailSection,
     MetricsSection,
     NotifySection,
     QuotaSection,
     RedisSection,
     ServerSection,
+    SmtpSection,
 )
 from config.values import (
     mask_url,
@@ -50,6 +52,8 @@ class Settings:
     quota: QuotaSection = field(default_factory=QuotaSection)
     metrics: MetricsSection = field(default_factory=MetricsSection)
     notify: NotifySection = field(default_factory=NotifySection)
+    smtp: SmtpSection = field(default_factory=SmtpSection)
+    mail: MailSection = field(default_factory=MailSection)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     timezone: str = "UTC"
     """Of all schedules."""
@@ -109,8 +113,9 @@ class Settings:
     def references(self) -> tuple[Reference, ...]:
         """Every reference in the configuration."""
         of_connections = (ref for connection in self.connections.values() for ref in connection.references)
-        of_metrics = (reference for reference in (self.metrics.login, self.metrics.token) if reference is not None)
-        return (*self.server_references, *self.ledger.key, *of_connections, *of_metrics, *self.notify.secret)
+        others = (self.metrics.login, self.metrics.token, self.smtp.password)
+        single = (reference for reference in others if reference is not None)
+        return (*self.server_references, *self.ledger.key, *of_connections, *single, *self.notify.secret)
 
     @property
     def referenced_files(self) -> tuple[Path, ...]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MATTERS: Final = (
     *("tenant_id", "client_id", "cloud", "authority", "graph_url", "redirect_url", "send_message", "allowed_domains"),
     *("blocked_domains", "pace", "daily_limit", "precheck", "on_doubt", "refusals_in_a_row", "refused_share"),
-    "require_approval",
+    *("require_approval", "deliver", "mailbox"),
 )
 """What of a connection counts: whom it writes to, and how. Not the credential, which is replaced
 now and then.
