@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from config.connections import Connection
 from config.references import Reference
 from tests.servers import (
     Certificate,
@@ -28,21 +29,16 @@ TENANT = "11111111-2222-4333-8444-555555555555"
 Reply = tuple[int, Any, dict[str, str]]
 
 
-@dataclass(frozen=True)
-class Target:
-    """A connection as the token source sees it."""
+def target(authority: str, **more: Any) -> Connection:
+    """Return a connection that signs in at `authority`, which no configuration might name."""
+    given: dict[str, Any] = {"name": "contoso", "tenant_id": TENANT, "client_id": "client-1"}
+    graph_url = "https://graph.microsoft.com/v1.0"
+    return Connection.model_construct(**given, graph_url=graph_url, authority=f"{authority}/{TENANT}", **more)
 
-    authority: str
-    ca_file: str | None
-    client_secret: tuple[Reference, ...] = ()
-    certificate: Reference | None = None
-    certificate_password: Reference | None = None
-    name: str = "contoso"
-    tenant_id: str = TENANT
-    client_id: str = "client-1"
-    cloud: str = "global"
-    scope: str = "https://graph.microsoft.com/.default"
-    client_key: str = f"global/{TENANT}/client-1"
+
+def changed(connection: Connection, **more: Any) -> Connection:
+    """Return another connection, which differs in these settings."""
+    return connection.model_copy(update=more)
 
 
 def make_jwt(**claims: Any) -> str:
@@ -57,7 +53,7 @@ class Entra:
     """What the local sign-in service answers next, and what it was asked."""
 
     server: RawServer
-    target: Target
+    target: Connection
     respond: Callable[[dict[str, str]], Reply]
     asked: list[dict[str, str]] = field(default_factory=list)
     delay_s: float = 0.0
@@ -101,7 +97,9 @@ async def run_entra(certificate: Certificate, secret: Path) -> AsyncIterator[Ent
 
     async with run_raw_server(certificate, behave) as server:
         reference = Reference.parse(f"file:{secret}")
-        found = Entra(server, Target(server.url, str(certificate.certificate), (reference,)), good)
+        found = Entra(
+            server, target(server.url, ca_file=str(certificate.certificate), client_secret=(reference,)), good
+        )
         yield found
 
 

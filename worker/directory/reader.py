@@ -32,14 +32,6 @@ _MOST_PAGES = 100  # of one collection: 99,900 deleted users
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where a question goes: the connection's Graph, in another version."""
-
-    graph_url: str
-    ca_file: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Unread:
     """What could not be read. `may_not`: for want of a permission; else Graph did not answer, and
     `said` tells how.
@@ -91,15 +83,15 @@ class Asker:
         connection's.
         """
         request = GraphRequest("1", "GET", path)
-        target = Target(f"{self._connection.graph_url.rpartition('/')[0]}/{version}", self._connection.ca_file)
+        there = self._connection
+        if version:
+            there = there.model_copy(update={"graph_url": f"{there.graph_url.rpartition('/')[0]}/{version}"})
         said = "no access token could be had"
         for own_wait_s in (*WAITS_S, 0.0):
             wait_s = await self._services.ledger.spending.take(self._buckets, 1)
             token = await self.take_token(self._connection)
             if not wait_s and not isinstance(token, Stop):
-                exchange = await self._services.graph.send_one(
-                    target if version else self._connection, token.secret, request, priority="normal"
-                )
+                exchange = await self._services.graph.send_one(there, token.secret, request, priority="normal")
                 answer = exchange.answers["1"]
                 verdict = decide(rules, answer)
                 if verdict.kind is Kind.OK:

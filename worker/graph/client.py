@@ -17,10 +17,8 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from types import SimpleNamespace
-from typing import Any, Literal, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Literal
 
 import aiohttp
 import orjson
@@ -44,6 +42,9 @@ from worker.graph.reply import Reply, describe_error, read_reply
 from worker.graph.retry import READS, REFUSED_ONLY, RetryRule, decide_retry, parse_http_date, parse_retry_after
 from worker.net import tls
 
+if TYPE_CHECKING:
+    from config.connections import Connection
+
 Priority = Literal["low", "normal", "high"]
 """`x-ms-throttle-priority`: low is throttled first, high is for what a person waits for."""
 
@@ -60,16 +61,6 @@ it will not come.
 
 LOOK_AGAIN_S = 1.0
 """So soon is a changed file of trusted certificates seen."""
-
-
-class GraphTarget(Protocol):
-    """What this module needs of a connection (`config.connections.Connection`)."""
-
-    @property
-    def graph_url(self) -> str: ...
-
-    @property
-    def ca_file(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +105,7 @@ class GraphClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
-        heard: Callable[[GraphTarget, Fate, int], None] | None = None,
+        heard: Callable[[Connection, Fate, int], None] | None = None,
     ) -> None:
         """`timeout_s` is for one call with its repetitions, where the call names no other;
         `limit_per_host` bounds connections; `heard` is told of every try: its fate and its status,
@@ -132,7 +123,7 @@ class GraphClient:
 
     async def send_batch(
         self,
-        connection: GraphTarget,
+        connection: Connection,
         token: Secret | str,
         requests: Sequence[GraphRequest],
         *,
@@ -169,7 +160,7 @@ class GraphClient:
 
     async def send_one(
         self,
-        connection: GraphTarget,
+        connection: Connection,
         token: Secret | str,
         request: GraphRequest,
         *,
@@ -281,7 +272,7 @@ class GraphClient:
             )
         return self._session
 
-    async def _way_out(self, connection: GraphTarget) -> dict[str, Any]:
+    async def _way_out(self, connection: Connection) -> dict[str, Any]:
         """Return whom to trust and which proxy to take, as aiohttp wants it; looked for anew once a
         second, not for every batch.
         """
@@ -310,7 +301,7 @@ class _Call:
     token.
     """
 
-    connection: GraphTarget
+    connection: Connection
     token: Secret | str
     method: str
     path: str
@@ -320,7 +311,7 @@ class _Call:
 
     @property
     def url(self) -> URL:
-        return URL(graph_base(self.connection.graph_url) + self.path, encoded=True)
+        return URL(self.connection.graph_url + self.path, encoded=True)
 
     def build_headers(self, client_request_id: str) -> dict[str, str]:
         token = self.token.reveal() if isinstance(self.token, Secret) else self.token
@@ -396,12 +387,3 @@ def _proxy_of(url: str) -> dict[str, Any]:
         return {"proxy": address}
     credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
     return {"proxy": address.with_user(None), "proxy_headers": {"Proxy-Authorization": credentials}}
-
-
-@cache
-def graph_base(graph_url: str) -> str:
-    """Return Graph's address with its version and without a trailing slash, also where only the
-    host was configured.
-    """
-    base = graph_url.rstrip("/")
-    return base if urlsplit(base).path else f"{base}/v1.0"

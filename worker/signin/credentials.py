@@ -13,7 +13,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from config.errors import ConfigError
 from config.references import Reference
@@ -22,6 +22,8 @@ from worker.errors import TokenRefused
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate as X509Certificate
+
+    from config.connections import Connection
 
 REFRESH_AHEAD_S = 300.0
 """A new token is fetched this long before the old one ends, or at a fifth of its life for
@@ -32,43 +34,6 @@ LAST_USE_S = 30.0
 """A token that ends within this (or a twentieth of its life) is not handed out: a request takes up
 to 25 s to be looked at.
 """
-
-
-class SigninTarget(Protocol):
-    """What signing in needs of a connection (`config.connections.Connection`)."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def tenant_id(self) -> str: ...
-
-    @property
-    def client_id(self) -> str: ...
-
-    @property
-    def client_secret(self) -> tuple[Reference, ...]: ...
-
-    @property
-    def certificate(self) -> Reference | None: ...
-
-    @property
-    def certificate_password(self) -> Reference | None: ...
-
-    @property
-    def cloud(self) -> str: ...
-
-    @property
-    def authority(self) -> str: ...
-
-    @property
-    def ca_file(self) -> str | None: ...
-
-    @property
-    def scope(self) -> str: ...
-
-    @property
-    def client_key(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +107,7 @@ class _Certificate:
     ends_at: datetime
 
 
-def load_credentials(connection: SigninTarget) -> list[Credential]:
+def load_credentials(connection: Connection) -> list[Credential]:
     """Return the connection's credentials in the order in which they are tried. Blocking: reads
     files.
 
@@ -175,7 +140,7 @@ def load_credentials(connection: SigninTarget) -> list[Credential]:
     return credentials
 
 
-def certificate_ends_at(connection: SigninTarget) -> datetime | None:
+def certificate_ends_at(connection: Connection) -> datetime | None:
     """Return when the connection's certificate ends, None where it uses a secret. Blocking.
 
     Raises `TokenRefused` when the certificate cannot be read.

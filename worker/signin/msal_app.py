@@ -12,20 +12,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from worker.errors import TokenError, TokenRefused, TokenUnavailable, WayOutUnusable
 from worker.graph.retry import parse_retry_after
 from worker.net import tls
 from worker.signin.aadsts import SigninKind, explain_signin
-from worker.signin.credentials import AccessToken, Credential, SigninTarget, make_token
+from worker.signin.credentials import AccessToken, Credential, make_token
 
-
-def authority_of(connection: SigninTarget) -> str:
-    """Return the sign-in address with its tenant, also where only the host was configured."""
-    authority = connection.authority.rstrip("/")
-    return authority if urlsplit(authority).path else f"{authority}/{connection.tenant_id}"
+if TYPE_CHECKING:
+    from config.connections import Connection
 
 
 class CredentialRefused(TokenRefused):
@@ -86,12 +82,12 @@ class Application:
         self._stamp: tuple[object, ...] = ()
         self._one_thread = threading.Lock()  # a cancelled task's thread may still be in here when the next one comes
 
-    def ask(self, connection: SigninTarget, authority: str, now: Callable[[], float]) -> AccessToken:
+    def ask(self, connection: Connection, now: Callable[[], float]) -> AccessToken:
         """Ask Entra for a token. Blocking. Raises `TokenRefused` (`CredentialRefused`) or
         `TokenUnavailable`, nothing else.
         """
         with self._one_thread:
-            return self._ask(connection, authority, now())
+            return self._ask(connection, now())
 
     def close(self) -> None:
         """Drop the application with everything it remembers: after a failure its memory would
@@ -102,14 +98,14 @@ class Application:
         if wire is not None:
             wire.close()
 
-    def _ask(self, connection: SigninTarget, authority: str, issued_s: float) -> AccessToken:
+    def _ask(self, connection: Connection, issued_s: float) -> AccessToken:
         try:
-            result = self._acquire(connection, authority)
+            result = self._acquire(connection)
         except WayOutUnusable as error:
             self.close()
             raise TokenRefused(error.sentence, code="way_out_unusable") from None
         except Exception as error:  # noqa: BLE001 - MSAL lets through whatever requests, json and itself raise; all of it ends here
-            failure = self._translate(connection, authority, error)
+            failure = self._translate(connection, error)
             self.close()
             raise failure from None  # a chained one may hold the request, and with it the secret
         text, life_s = result.get("access_token"), result.get("expires_in")
@@ -119,8 +115,8 @@ class Application:
         self.close()
         raise failure
 
-    def _acquire(self, connection: SigninTarget, authority: str) -> dict[str, Any]:
-        stamp = (authority, *tls.trust_stamp(connection.ca_file))
+    def _acquire(self, connection: Connection) -> dict[str, Any]:
+        stamp = (connection.authority, *tls.trust_stamp(connection.ca_file))
         if self._msal is None or stamp != self._stamp:
             import msal  # 100 ms, and only where somebody signs in
 
@@ -133,7 +129,7 @@ class Application:
             self._msal = msal.ConfidentialClientApplication(
                 connection.client_id,
                 client_credential=self._credential.material,
-                authority=authority,
+                authority=connection.authority,
                 instance_discovery=False,
                 http_client=self._wire,
                 http_cache=self._http_cache,
@@ -144,7 +140,7 @@ class Application:
         result = self._msal.acquire_token_for_client(scopes=[connection.scope])
         return result if isinstance(result, dict) else {}
 
-    def _explain(self, connection: SigninTarget, body: Any) -> TokenError:
+    def _explain(self, connection: Connection, body: Any) -> TokenError:
         """Translate an answer of Entra, through MSAL or seen on the wire."""
         status = 0 if self._wire is None else self._wire.status
         retry_after_s = None if self._wire is None else self._wire.retry_after_s
@@ -156,11 +152,11 @@ class Application:
         kind = CredentialRefused if trouble.is_about_credential else TokenRefused
         return kind(trouble.sentence, code=trouble.code, fingerprint=self._credential.fingerprint)
 
-    def _translate(self, connection: SigninTarget, authority: str, error: Exception) -> TokenError:
+    def _translate(self, connection: Connection, error: Exception) -> TokenError:
         """Translate an exception of MSAL or of requests."""
         from requests import exceptions as http
 
-        host = urlsplit(authority).netloc
+        authority, host = connection.authority, connection.login_host
         if self._wire is not None and self._wire.status:
             return self._explain(connection, self._wire.body)
         if isinstance(error, http.SSLError):

@@ -22,13 +22,13 @@ from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState
 
-from config.connections import CREDENTIAL_KEYS
+from config.connections import CREDENTIAL_KEYS, Connection
 from config.references import Reference
 from worker.errors import TokenError, TokenRefused, TokenUnavailable
 from worker.graph.batch import Fate
 from worker.graph.retry import READS, decide_retry
-from worker.signin.credentials import AccessToken, Credential, SigninTarget, load_credentials
-from worker.signin.msal_app import Application, CredentialRefused, authority_of
+from worker.signin.credentials import AccessToken, Credential, load_credentials
+from worker.signin.msal_app import Application, CredentialRefused
 from worker.signin.token_cache import UNLOCKED, TokenShelf
 
 REPEAT_AFTER_S = 5.0
@@ -75,7 +75,7 @@ class TokenSource:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: random.Random | None = None,
-        heard: Callable[[SigninTarget, str], None] | None = None,
+        heard: Callable[[Connection, str], None] | None = None,
     ) -> None:
         """Without a `shelf` (there is no ledger key) nothing is shared. `timeout_s` is for one HTTP
         call of a sign-in; `heard` is told how each sign-in went ("ok", "refused", "unavailable").
@@ -89,7 +89,7 @@ class TokenSource:
         self._slots: dict[tuple[object, ...], _Slot] = {}
         self._threads: ThreadPoolExecutor | None = None
 
-    async def get(self, connection: SigninTarget, *, fresh: bool = False) -> AccessToken:
+    async def get(self, connection: Connection, *, fresh: bool = False) -> AccessToken:
         """Return a token that is valid for a request sent now.
 
         `fresh` asks Entra whatever lies at hand, with the credentials as they are now: for checks.
@@ -117,7 +117,7 @@ class TokenSource:
             raise copy.copy(result)  # each waiter gets its own: a shared one would collect everybody's traceback
         return result
 
-    async def invalidate(self, connection: SigninTarget, token: AccessToken) -> None:
+    async def invalidate(self, connection: Connection, token: AccessToken) -> None:
         """Forget a token that Graph refused (401 InvalidAuthenticationToken), here and on the
         shelf.
         """
@@ -143,7 +143,7 @@ class TokenSource:
         if threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)  # a call on the wire ends by its own time limit
 
-    def _start(self, connection: SigninTarget, slot: _Slot, *, fresh: bool) -> asyncio.Task[AccessToken | TokenError]:
+    def _start(self, connection: Connection, slot: _Slot, *, fresh: bool) -> asyncio.Task[AccessToken | TokenError]:
         task = asyncio.create_task(self._ask(connection, slot, fresh=fresh), name=f"sign-in {connection.name}")
         slot.asking, slot.asking_fresh = task, fresh
 
@@ -154,7 +154,7 @@ class TokenSource:
         task.add_done_callback(forget)
         return task
 
-    async def _ask(self, connection: SigninTarget, slot: _Slot, *, fresh: bool) -> AccessToken | TokenError:
+    async def _ask(self, connection: Connection, slot: _Slot, *, fresh: bool) -> AccessToken | TokenError:
         """Obtain a token and remember how it went. A refusal is returned: nobody may be there to
         catch it.
         """
@@ -187,7 +187,7 @@ class TokenSource:
         if _hash(found) != slot.refused_hash and found.is_usable(self._now()):
             slot.token = found
 
-    async def _obtain(self, connection: SigninTarget, slot: _Slot, *, fresh: bool) -> AccessToken:
+    async def _obtain(self, connection: Connection, slot: _Slot, *, fresh: bool) -> AccessToken:
         credentials = await self._in_thread(partial(load_credentials, connection))
         shelf, client_key = self._shelf, connection.client_key
         if shelf is None:
@@ -225,7 +225,7 @@ class TokenSource:
         has_own = slot.token is not None and slot.token.is_usable(now_s)
         return not (has_own and found.is_due(now_s))  # when renewing, only a newer one will do
 
-    async def _sign_in(self, connection: SigninTarget, slot: _Slot, credentials: list[Credential]) -> AccessToken:
+    async def _sign_in(self, connection: Connection, slot: _Slot, credentials: list[Credential]) -> AccessToken:
         """Try the credentials in order; the first refusal is the one that counts."""
         for old in slot.applications.keys() - {credential.fingerprint for credential in credentials}:
             slot.applications.pop(old).close()
@@ -248,11 +248,11 @@ class TokenSource:
         assert refusal is not None  # there is at least one credential, and each of them was refused
         raise refusal
 
-    def _tell(self, connection: SigninTarget, how: str) -> None:
+    def _tell(self, connection: Connection, how: str) -> None:
         if self._heard is not None:
             self._heard(connection, how)
 
-    async def _ask_patiently(self, connection: SigninTarget, application: Application) -> AccessToken:
+    async def _ask_patiently(self, connection: Connection, application: Application) -> AccessToken:
         """Three tries within 3 s for what passes by itself."""
         started_s = time.monotonic()
         wait_s = 0.0
@@ -275,9 +275,7 @@ class TokenSource:
             return wait is not None
 
         retrying = AsyncRetrying(retry=wants_more, wait=lambda _: wait_s, sleep=self._sleep, reraise=True)
-        token: AccessToken = await retrying(
-            self._in_thread, partial(application.ask, connection, authority_of(connection), self._now)
-        )
+        token: AccessToken = await retrying(self._in_thread, partial(application.ask, connection, self._now))
         return token
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
@@ -289,7 +287,7 @@ class TokenSource:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def _slot_key(connection: SigninTarget) -> tuple[object, ...]:
+def _slot_key(connection: Connection) -> tuple[object, ...]:
     """Two connections share a token only when they would sign in alike."""
     return (
         connection.client_key,

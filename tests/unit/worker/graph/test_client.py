@@ -4,15 +4,15 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from config.connections import Connection
 from tests.servers import Certificate, RawServer, Received, answer, listen, make_certificate, run_proxy, run_raw_server
 from worker.graph.batch import NOTE_STALE, NOTE_WHOLE_BATCH, Fate, GraphRequest
-from worker.graph.client import GraphClient, graph_base
+from worker.graph.client import GraphClient
 from worker.graph.reply import LARGEST_ANSWER_BYTES
 from worker.graph.retry import WHERE_BLIND
 
@@ -22,12 +22,9 @@ ROWS = [
 ]
 
 
-@dataclass(frozen=True)
-class Target:
-    """A connection as the client sees it."""
-
-    graph_url: str
-    ca_file: str | None
+def _target(graph_url: str, ca_file: str | None) -> Connection:
+    """Return a connection with all that the client looks at."""
+    return Connection.model_construct(graph_url=graph_url, ca_file=ca_file)
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +41,12 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def graph(certificate: Certificate, behave: Any) -> AsyncIterator[tuple[GraphClient, Target, RawServer]]:
+async def graph(certificate: Certificate, behave: Any) -> AsyncIterator[tuple[GraphClient, Connection, RawServer]]:
     """Run a Graph that behaves as told, and a client of it."""
     client = GraphClient(5.0)
     async with run_raw_server(certificate, behave) as server:
         try:
-            yield client, Target(f"{server.url}/v1.0", str(certificate.certificate)), server
+            yield client, _target(f"{server.url}/v1.0", str(certificate.certificate)), server
         finally:
             await client.close()
 
@@ -107,7 +104,7 @@ async def test_nobody_there_means_nothing_sent(certificate: Certificate) -> None
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     client = GraphClient(5.0, sleep=_no_sleep)
-    exchange = await client.send_batch(Target(f"https://127.0.0.1:{port}", None), TOKEN, ROWS, priority="low")
+    exchange = await client.send_batch(_target(f"https://127.0.0.1:{port}/v1.0", None), TOKEN, ROWS, priority="low")
     await client.close()
     assert {a.fate for a in exchange.answers.values()} == {Fate.NOT_SENT}
     assert exchange.tries == 3
@@ -125,8 +122,8 @@ async def test_untrusted_server_gets_nothing(certificate: Certificate) -> None:
         answer(writer, 200, {})
 
     async with graph(certificate, behave) as (client, target, server):
-        exchange = await client.send_batch(Target(target.graph_url, None), TOKEN, ROWS, priority="low", deadline_s=1)
-        missing = await client.send_batch(Target(target.graph_url, "/no/such.pem"), TOKEN, ROWS, priority="low")
+        exchange = await client.send_batch(_target(target.graph_url, None), TOKEN, ROWS, priority="low", deadline_s=1)
+        missing = await client.send_batch(_target(target.graph_url, "/no/such.pem"), TOKEN, ROWS, priority="low")
     assert exchange.answers["0"].fate is Fate.NOT_SENT
     assert "Certificate" in exchange.answers["0"].note
     assert missing.answers["0"].fate is Fate.NOT_SENT
@@ -142,7 +139,7 @@ async def test_handshake_that_never_ends_means_nothing_sent() -> None:
 
     client = GraphClient()
     async with listen(mute, None) as port:
-        target = Target(f"https://127.0.0.1:{port}", None)
+        target = _target(f"https://127.0.0.1:{port}/v1.0", None)
         exchange = await client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=0.3)
         await client.close()
     assert exchange.answers["0"].fate is Fate.NOT_SENT
@@ -365,7 +362,7 @@ async def test_public_hosts_go_through_the_proxy(certificate: Certificate, monke
 
     async with graph(certificate, behave) as (client, _, server), run_proxy(server.port) as (proxy, asked):
         monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//user:pass@"))
-        target = Target("https://graph.usher.test/v1.0", str(certificate.certificate))
+        target = _target("https://graph.usher.test/v1.0", str(certificate.certificate))
         exchange = await client.send_batch(target, TOKEN, ROWS, priority="low")
     assert exchange.answers["0"].status == 201
     assert asked[0].startswith("CONNECT graph.usher.test:443 HTTP/1.1")
@@ -378,7 +375,7 @@ async def test_proxy_that_refuses_means_nothing_sent(certificate: Certificate, m
     async with run_proxy(None) as (proxy, asked):
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         client = GraphClient(5.0, sleep=_no_sleep)
-        exchange = await client.send_batch(Target("https://graph.usher.test", None), TOKEN, ROWS, priority="low")
+        exchange = await client.send_batch(_target("https://graph.usher.test/v1.0", None), TOKEN, ROWS, priority="low")
         await client.close()
     assert exchange.answers["0"].fate is Fate.NOT_SENT
     assert len(asked) == 3
@@ -389,7 +386,7 @@ async def test_unusable_proxy_means_nothing_sent(proxy: str, monkeypatch: pytest
     """Whatever stands in the variable, it is no exception in the middle of a batch."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     client = GraphClient(5.0, sleep=_no_sleep)
-    exchange = await client.send_batch(Target("https://graph.usher.test", None), TOKEN, ROWS, priority="low")
+    exchange = await client.send_batch(_target("https://graph.usher.test/v1.0", None), TOKEN, ROWS, priority="low")
     await client.close()
     assert exchange.answers["0"].fate is Fate.NOT_SENT
 
@@ -408,7 +405,7 @@ async def test_full_pool_means_nothing_sent(certificate: Certificate) -> None:
     """Waiting for a connection until the time is up leaves no doubt."""
     client = GraphClient(5.0, limit_per_host=1)
     async with run_raw_server(certificate, _hang) as server:
-        target = Target(f"{server.url}/v1.0", str(certificate.certificate))
+        target = _target(f"{server.url}/v1.0", str(certificate.certificate))
         first = asyncio.create_task(client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=1.0))
         await server.heard.wait()
         second = await client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=0.3)
@@ -426,21 +423,7 @@ async def test_changed_ca_file_counts_without_a_restart(certificate: Certificate
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(make_certificate(tmp_path, "other.test").certificate.read_bytes())
     async with graph(certificate, behave) as (client, target, _):
-        target = Target(target.graph_url, str(bundle))
+        target = _target(target.graph_url, str(bundle))
         assert (await client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=1)).status == 0
         bundle.write_bytes(certificate.certificate.read_bytes())
         assert (await client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=5)).status == 200
-
-
-@pytest.mark.parametrize(
-    ("given", "base"),
-    [
-        ("https://graph.microsoft.com", "https://graph.microsoft.com/v1.0"),
-        ("https://graph.microsoft.com/", "https://graph.microsoft.com/v1.0"),
-        ("https://localhost:8443/v1.0", "https://localhost:8443/v1.0"),
-        ("https://localhost:8443/v1.0/", "https://localhost:8443/v1.0"),
-    ],
-)
-def test_graph_address_gets_its_version(given: str, base: str) -> None:
-    """A configured host alone is enough."""
-    assert graph_base(given) == base

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from pathlib import Path
 
 import jwt
@@ -11,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from config.references import Reference
 from tests.servers import Certificate, make_certificate
-from tests.signins import TENANT, Entra, make_jwt, source
+from tests.signins import TENANT, Entra, changed, make_jwt, source
 from worker.errors import TokenRefused
 from worker.signin.credentials import certificate_ends_at, read_roles
 
@@ -44,7 +43,7 @@ async def test_certificate_signs_in(
     if kind == "pfx in a variable":
         monkeypatch.setenv("PFX", base64.b64encode(path.read_bytes()).decode())
         reference = Reference.parse("env:PFX")
-    target = replace(entra.target, client_secret=(), certificate=reference, certificate_password=password)
+    target = changed(entra.target, client_secret=(), certificate=reference, certificate_password=password)
     async with source() as tokens:
         await tokens.get(target)
     assertion = entra.asked[0]["client_assertion"]
@@ -77,7 +76,7 @@ async def test_certificate_that_cannot_be_used_is_one_sentence(
         monkeypatch.setenv("PFX_PASSWORD", "wrong")
         password = Reference.parse("env:PFX_PASSWORD")
     reference = Reference.parse(f"file:{path}")
-    target = replace(entra.target, client_secret=(), certificate=reference, certificate_password=password)
+    target = changed(entra.target, client_secret=(), certificate=reference, certificate_password=password)
     async with source() as tokens:
         with pytest.raises(TokenRefused, match="client.crt") as caught:
             await tokens.get(target)

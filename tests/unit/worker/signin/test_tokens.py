@@ -3,19 +3,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from config.reader import parse_connection
 from config.references import Reference
 from tests.servers import Certificate, run_proxy
-from tests.signins import TENANT, Entra, Reply, Target, good, refuse, source
+from tests.signins import TENANT, Entra, Reply, changed, good, refuse, source
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.graph.client import GraphTarget, graph_base
-from worker.signin.credentials import SigninTarget
-from worker.signin.msal_app import authority_of
 
 
 async def _no_sleep(seconds: float) -> None:
@@ -113,7 +108,7 @@ async def test_secrets_are_tried_in_order(entra: Entra, tmp_path: Path) -> None:
     entra.respond = lambda form: good(form) if form["client_secret"] == "right" else refuse(7000222)
     references = [Reference.parse(f"file:{tmp_path / name}") for name in ("missing", "old", "secret")]
     async with source() as tokens:
-        await tokens.get(replace(entra.target, client_secret=tuple(references)))
+        await tokens.get(changed(entra.target, client_secret=tuple(references)))
     assert [form["client_secret"] for form in entra.asked] == ["old", "right"]
 
 
@@ -123,13 +118,13 @@ async def test_unknown_tenant_is_not_tried_with_every_secret(entra: Entra, tmp_p
     references = entra.target.client_secret * 2
     async with source() as tokens:
         with pytest.raises(TokenRefused, match=f"no tenant {TENANT} in cloud global"):
-            await tokens.get(replace(entra.target, client_secret=references))
+            await tokens.get(changed(entra.target, client_secret=references))
     assert len(entra.asked) == 1
 
 
 async def test_missing_secret_is_one_sentence(entra: Entra) -> None:
     """It names the reference and nothing is asked."""
-    target = replace(entra.target, client_secret=(Reference.parse("env:NO_SUCH_SECRET", key="client_secret"),))
+    target = changed(entra.target, client_secret=(Reference.parse("env:NO_SUCH_SECRET", key="client_secret"),))
     async with source() as tokens:
         with pytest.raises(TokenRefused, match="env:NO_SUCH_SECRET") as caught:
             await tokens.get(target)
@@ -205,14 +200,14 @@ async def test_nobody_there_and_nobody_trusted(entra: Entra) -> None:
     """A dead host passes, an untrusted one needs a person."""
     async with source(sleep=_no_sleep) as tokens:
         with pytest.raises(TokenUnavailable, match="cannot be reached"):
-            await tokens.get(replace(entra.target, authority="https://localhost:1"))
+            await tokens.get(changed(entra.target, authority=f"https://localhost:1/{TENANT}"))
         with pytest.raises(TokenRefused, match="not trusted") as caught:
-            await tokens.get(replace(entra.target, ca_file=None))
+            await tokens.get(changed(entra.target, ca_file=None))
         assert caught.value.code == "certificate_not_trusted"
         with pytest.raises(TokenRefused, match="ca_file names /no/such"):
-            await tokens.get(replace(entra.target, ca_file="/no/such"))
+            await tokens.get(changed(entra.target, ca_file="/no/such"))
         with pytest.raises(TokenRefused, match="not an https URL"):
-            await tokens.get(replace(entra.target, authority="http://localhost:1"))
+            await tokens.get(changed(entra.target, authority=f"http://localhost:1/{TENANT}"))
 
 
 async def test_proxies_are_graphs_proxies(
@@ -228,7 +223,7 @@ async def test_proxies_are_graphs_proxies(
             {"token_endpoint": f"https://login.usher.test/{TENANT}/t", "authorization_endpoint": "x"},
             {},
         )
-        await tokens.get(replace(entra.target, authority="https://login.usher.test"))
+        await tokens.get(changed(entra.target, authority=f"https://login.usher.test/{TENANT}"))
     assert asked[0].startswith("CONNECT login.usher.test:443")
     assert len(entra.asked) == 2
 
@@ -252,19 +247,3 @@ async def test_refused_token_is_forgotten(entra: Entra) -> None:
         await tokens.invalidate(entra.target, first)
         assert (await tokens.get(entra.target)).secret != first.secret
     assert len(entra.asked) == 2
-
-
-def test_configured_connection_is_what_is_needed() -> None:
-    """The stand-in above and the real thing have the same shape (mypy reads this test too)."""
-    table = {"tenant_id": TENANT, "client_id": "client-1", "client_secret": "env:X"}
-    connection = parse_connection("contoso", table)
-    signin: SigninTarget = connection
-    graph: GraphTarget = connection
-    assert authority_of(signin) == f"https://login.microsoftonline.com/{TENANT}"
-    assert graph_base(graph.graph_url) == "https://graph.microsoft.com/v1.0"
-
-
-def test_authority_gets_its_tenant() -> None:
-    """A configured host alone is enough."""
-    assert authority_of(Target("https://login.example/", None)) == f"https://login.example/{TENANT}"
-    assert authority_of(Target("https://login.example/t", None)) == "https://login.example/t"
