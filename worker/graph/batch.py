@@ -12,6 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from worker.graph.references import refuse_bare_delete
+
 BATCH_LIMIT = 20
 """Requests in one `$batch`; Graph answers 400 to the whole envelope above it."""
 
@@ -77,13 +79,15 @@ def build_batch(requests: Sequence[GraphRequest]) -> dict[str, Any]:
     """Return the body of `POST /$batch` for 1 to 20 requests.
 
     An item with a body carries a Content-Type: without it Graph refuses the envelope as a whole.
-    Raises `ValueError` for none, too many or for ids that Graph would not tell apart: all three are
-    our own faults.
+    Raises `ValueError` for none, too many, ids that Graph would not tell apart, or a DELETE that
+    leads through a relation (`references.refuse_bare_delete`): all are our own faults.
     """
     if not 1 <= len(requests) <= BATCH_LIMIT:
         raise ValueError(f"a batch takes 1 to {BATCH_LIMIT} requests, not {len(requests)}")
     if len({_fold_id(request.id) for request in requests}) != len(requests):
         raise ValueError("the ids of a batch are compared without case and must differ")
+    for request in requests:
+        refuse_bare_delete(request.method, request.path)
     return {"requests": [_build_item(request) for request in requests]}
 
 

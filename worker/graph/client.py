@@ -38,6 +38,7 @@ from worker.graph.batch import (
     build_batch,
     pair_answers,
 )
+from worker.graph.references import refuse_bare_delete
 from worker.graph.reply import Reply, describe_error, read_reply
 from worker.graph.retry import READS, REFUSED_ONLY, RetryRule, decide_retry, parse_http_date, parse_retry_after
 from worker.net import tls
@@ -170,6 +171,7 @@ class GraphClient:
         retry: RetryRule | None = None,
     ) -> Exchange:
         """Send one request as a plain call; like `send_batch` otherwise, with one answer."""
+        refuse_bare_delete(request.method, request.path)
         reply, tries, elapsed_s = await self._call(
             _Call(
                 connection,
