@@ -77,8 +77,122 @@ WORDS: Final[Mapping[str, str]] = {
     "language": "preferred language, message language",
     "send_message": "send invitation message, send email",
     "user_type": "invited user type",
+    "company": """
+        company name, organization, organisation, organization name, employer
+        Firma, Firmenname, Unternehmen, Organisation, Arbeitgeber
+        entreprise, société, nom de l'entreprise, nom de la société, employeur
+        empresa, compañía, nombre de la empresa, nombre de empresa, organización
+        azienda, società, ragione sociale, nome azienda, nome società, organizzazione
+        organização, nome da empresa
+        bedrijf, bedrijfsnaam, organisatie
+        nazwa firmy, przedsiębiorstwo, organizacja
+        företag, företagsnamn
+        virksomhed, virksomhedsnavn, firmanavn
+        selskap, bedrift, firmanavn, virksomhet, organisasjon
+        会社, 会社名, 勤務先
+    """,
+    "department": """
+        Abteilung
+        département
+        departamento
+        dipartimento, reparto
+        setor
+        afdeling
+        dział, wydział
+        avdelning
+        avdeling
+        部署, 部門
+    """,
+    "job_title": """
+        jobtitel
+        Stellenbezeichnung, Berufsbezeichnung, Funktion
+        fonction, intitulé de poste, intitulé du poste, titre du poste
+        puesto, cargo, puesto de trabajo, función
+        mansione, qualifica, posizione lavorativa
+        função
+        functie, functietitel
+        stanowisko
+        befattning, jobbtitel
+        stilling, stillingsbetegnelse
+        stillingstittel, jobbtittel
+        役職, 職位
+    """,
+    "usage_location": """
+        Verwendungsstandort, Nutzungsstandort, Verwendungsort, Nutzungsort
+        lieu d'utilisation, emplacement d'utilisation
+        ubicación de uso, lugar de uso
+        località di utilizzo, posizione di utilizzo, paese di utilizzo
+        local de uso, local de utilização, localização de utilização
+        gebruikslocatie
+        lokalizacja użytkowania, miejsce użytkowania
+        användningsplats
+        brugssted, brugsplacering
+        brukssted, bruksplassering
+        利用場所
+    """,
+    "phone": """
+        phone number, telephone, telephone number, business phone, business phones, office phone, work phone
+        Telefon, Telefonnummer, Tel, Rufnummer, geschäftliches Telefon, Telefon geschäftlich
+        téléphone, numéro de téléphone, téléphone professionnel
+        teléfono, número de teléfono, teléfono del trabajo
+        telefono, numero di telefono, telefono ufficio
+        telefone, número de telefone
+        telefoon, telefoonnummer
+        numer telefonu
+        telefonnummer, 電話, 電話番号
+    """,
+    "expires": """
+        expiry, expiry date, expiration, expiration date, expires on, valid until, access until
+        Ablauf, Ablaufdatum, läuft ab, läuft ab am, gültig bis, Zugang bis
+        expiration, date d'expiration, expire le, valable jusqu'au
+        caducidad, fecha de caducidad, caduca, válido hasta, fecha de vencimiento
+        scadenza, data di scadenza, valido fino al
+        validade, data de validade, data de expiração, válido até
+        vervaldatum, geldig tot
+        data wygaśnięcia, ważne do
+        utgångsdatum, giltig till
+        udløb, udløbsdato, udløber, gyldig til
+        utløp, utløpsdato, utløper, gyldig til
+        有効期限
+    """,
+    "sponsors": """
+        sponsor, guest sponsor, guest sponsors
+        Sponsoren, Gastsponsor, Gastsponsoren
+        parrain, parrains, commanditaire, commanditaires
+        patrocinador, patrocinadores, responsable del invitado
+        sponsor dell'ospite, patrocinatore
+        patrocinadores
+        sponsoren
+        sponsorzy
+        sponsorer
+        スポンサー
+    """,
+    "groups": """
+        group, group membership, group memberships, security group, security groups, member of
+        Gruppe, Gruppen, Gruppenmitgliedschaft, Gruppenmitgliedschaften, Sicherheitsgruppe, Sicherheitsgruppen, Mitglied von
+        groupe, groupes, groupe de sécurité, groupes de sécurité, membre de
+        grupo, grupos, grupo de seguridad, grupos de seguridad, miembro de
+        gruppo, gruppi
+        grupo de segurança, grupos de segurança
+        groep, groepen
+        grupa, grupy
+        grupp, grupper
+        gruppemedlemskap, medlem av
+        グループ
+    """,
+    "teams": """
+        Microsoft Teams, Microsoft Team, MS Teams, Teams-Teams, team membership, team memberships
+        Teammitgliedschaft, Teammitgliedschaften
+        équipe Teams, équipes Teams
+        equipo de Teams, equipos de Teams
+        teammedlemskap
+    """,
 }
-"""For each field the headings that can only mean it, beside the field's own name."""
+"""For each field the headings that can only mean it, beside the field's own name.
+
+A column called "Team" or "Position" is as often something else in a list of people, and "Mobile" is
+a second number beside a first: `--map` names those.
+"""
 
 SIGN_IN_NAMES: Final = """
     user principal name, upn

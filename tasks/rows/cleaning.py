@@ -15,9 +15,9 @@ from tasks.rows.fields import FIELDS
 from tasks.rows.mail_syntax import NotAnAddress, parse_address
 from tasks.rows.row import BadRow, ValidRow, validate_record
 
-LEAVABLE: Final = frozenset(FIELDS) - {"email", "send_message"}
+LEAVABLE: Final = frozenset(FIELDS) - {"email", "send_message", "expires"}
 """The fields whose cell is left out where it cannot be used. Not `send_message`: it may have meant
-no, and a mail cannot be undone.
+no, and a mail cannot be undone. Not `expires`: whoever is let in without an end stays.
 """
 
 # No-break spaces become spaces, in every field but the message (French typography wants them

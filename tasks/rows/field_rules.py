@@ -12,24 +12,31 @@ from functools import lru_cache
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
+from tasks.rows.dates import NotADate, parse_date
 from tasks.rows.languages import parse_language
 from tasks.rows.mail_syntax import NotAnAddress, parse_address
+from tasks.rows.references import split_references
 
 MAX_DISPLAY_NAME: Final = 256  # displayName of a user: https://learn.microsoft.com/graph/api/resources/user
 MAX_NAME_PART: Final = 64  # givenName and surname: same page
+MAX_COMPANY: Final = 64  # companyName, department, jobTitle and mobilePhone: same page
+MAX_DEPARTMENT: Final = 64
+MAX_JOB_TITLE: Final = 128
+MAX_PHONE: Final = 64
 MAX_MESSAGE: Final = 5_000  # no number is documented for customizedMessageBody; a letter, not a book
 MAX_URL: Final = 2_048  # what browsers and mail programs carry without cutting
 MAX_REF: Final = 64
 MAX_SPONSORS: Final = 5  # https://learn.microsoft.com/entra/external-id/b2b-sponsors
 MAX_GROUPS: Final = 100  # keeps a row small; nobody is added to more by a list
-MAX_REFERENCE: Final = 256
+MAX_TEAMS: Final = 100
+MAX_REFERENCE: Final = 256  # displayName of a group: https://learn.microsoft.com/graph/api/resources/group
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_BUT_LINES: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 )  # tab and line feed stay
 _NOT_IN_URL: Final = re.compile(r"[\s\x00-\x20\x7f-\x9f\\<>\"\ud800-\udfff]")
-_NOT_IN_REFERENCE: Final = re.compile(r"[\s\x00-\x20\x7f-\x9f\\/?<>\"\ud800-\udfff]")
+_PHONE: Final = re.compile(r"[\d\s+()./*#-]*\d[\d\s+()./*#-]*(?:(?:ext|x)\.?\s?\d+)?", re.IGNORECASE | re.ASCII)
 _BOOLEANS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _USER_TYPES: Final = {"guest": "Guest", "member": "Member"}
 
@@ -155,10 +162,38 @@ def _check_user_type(value: object) -> str | None:
     return _USER_TYPES[text.lower()]
 
 
+def _check_phone(value: object) -> str | None:
+    if isinstance(value, list):  # Graph's own businessPhones, which takes one
+        if len(value) > 1:
+            raise Fault("holds more than one number; Graph takes one")
+        value = value[0] if value else ""
+    text = _text(value)
+    if len(text) > MAX_PHONE:
+        raise Fault(f"is longer than {MAX_PHONE} characters")
+    if text and not _PHONE.fullmatch(text):
+        raise Fault("is not a telephone number")
+    return text or None
+
+
+def _check_usage_location(value: object) -> str | None:
+    text = _text(value)
+    if text and not (len(text) == 2 and text.isascii() and text.isalpha()):
+        raise Fault("must be the two letters of a country, such as NO")
+    return text.upper() or None
+
+
+def _check_expires(value: object) -> str | None:
+    text = _text(value)
+    try:
+        return parse_date(text) if text else None
+    except NotADate as error:
+        raise Fault(str(error)) from None
+
+
 def _references(limit: int) -> Callable[[object], list[str] | None]:
     def check(value: object) -> list[str] | None:
         if isinstance(value, str):
-            parts: list[object] = list(value.split(";"))
+            parts: list[object] = [*split_references(value)]
         elif isinstance(value, (list, tuple)):
             parts = list(value)
         else:
@@ -169,8 +204,8 @@ def _references(limit: int) -> Callable[[object], list[str] | None]:
         for text in named:
             if len(text) > MAX_REFERENCE:
                 raise Fault(f"holds an entry longer than {MAX_REFERENCE} characters")
-            if _NOT_IN_REFERENCE.search(text):
-                raise Fault("must hold object ids or addresses, separated by semicolons")
+            if _CONTROL.search(text):
+                raise Fault("must hold object ids, addresses or names, separated by semicolons")
         return named or None
 
     return check
@@ -187,8 +222,15 @@ RULES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "cc": _check_cc,
     "send_message": _check_boolean,
     "user_type": _check_user_type,
+    "company": _line_of_text(MAX_COMPANY),
+    "department": _line_of_text(MAX_DEPARTMENT),
+    "job_title": _line_of_text(MAX_JOB_TITLE),
+    "usage_location": _check_usage_location,
+    "phone": _check_phone,
+    "expires": _check_expires,
     "sponsors": _references(MAX_SPONSORS),
     "groups": _references(MAX_GROUPS),
+    "teams": _references(MAX_TEAMS),
     "ref": _line_of_text(MAX_REF),
 }
 """For each field (`fields.FIELDS`) the function that returns its value, None when nothing was

@@ -19,8 +19,15 @@ FIELDS: Final = (
     "cc",
     "send_message",
     "user_type",
+    "company",
+    "department",
+    "job_title",
+    "usage_location",
+    "phone",
+    "expires",
     "sponsors",
     "groups",
+    "teams",
     "ref",
 )
 """What one row may say about a guest; only `email` must be there."""

@@ -27,8 +27,8 @@ class ValidRow(NamedTuple):
     """A row that may be sent.
 
     `number` counts data rows from 1; `line` is the physical line it begins on, None where there was
-    no file. `row` holds the fields that were given: text, except `send_message` (bool), `sponsors`
-    and `groups` (lists of text).
+    no file. `row` holds the fields that were given: text, except `send_message` (bool), `sponsors`,
+    `groups` and `teams` (lists of text).
     """
 
     number: int

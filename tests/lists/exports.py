@@ -113,6 +113,19 @@ TEMPLATE = (
     "ann@partner.example;https://x.example;WAHR?;Hallo\n"
     "zoe@partner.example;https://x.example;TRUE;Grüße\n"
 )
+WHOLE_WAY = {
+    "company": "Fabrikam, Inc.",
+    "job_title": "Buyer",
+    "expires": "2026-12-31",
+    "sponsors": ["eva@contoso.example"],
+    "groups": ["Partners", "Finance, Oslo"],
+}
+TEMPLATE_WITH_MORE = (
+    "version:v1.0;;;\n"
+    "Email [inviteeEmail] Required;Redirect [inviteRedirectURL] Required;Gruppen [groups];Ablaufdatum\n"
+    "Example: chris@contoso.com;https://myapplications.microsoft.com;;\n"
+    "zoe@partner.example;https://x.example;Partners;2026-12-31\n"
+)
 ENTRA_USERS = """
 userPrincipalName,displayName,surname,mail,givenName,id,userType,jobTitle,department,accountEnabled,usageLocation,alternateEmailAddress,creationType
 ann_partner.example#EXT#@contoso.onmicrosoft.com,Ann Lee,Lee,ann@partner.example,Ann,0d1,Guest,,,true,DE,a.lee@home.example,Invitation
@@ -186,7 +199,7 @@ EXPORTS = [
     Export("Excel, German, plain CSV", text(GERMAN, "cp1252"), GERMAN_ROWS, described=["Windows-1252"]),
     Export("Excel, German, Unicode text", "\ufeff".encode("utf-16-le") + text(GERMAN.replace(";", "\t"), "utf-16-le"), GERMAN_ROWS, described=["CSV with tabs", "UTF-16"]),
     Export("UTF-16, big end first", "\ufeff".encode("utf-16-be") + text(GERMAN, "utf-16-be"), GERMAN_ROWS),
-    Export("Excel, French, plain CSV", text(FRENCH, "cp1252"), FRENCH_ROWS, warned="Téléphone"),
+    Export("Excel, French, plain CSV", text(FRENCH, "cp1252"), FRENCH_ROWS, described=["phone from “Téléphone”"]),
     Export("Excel, French, CSV UTF-8", b"\xef\xbb\xbf" + text(FRENCH), FRENCH_ROWS),
     Export("Excel, Spanish, plain CSV", text(SPANISH, "cp1252"), SPANISH_ROWS),
     Export("Excel, Spanish, CSV UTF-8", b"\xef\xbb\xbf" + text(SPANISH), SPANISH_ROWS),
@@ -260,7 +273,7 @@ EXPORTS = [
     Export("HR, Swedish", text(f"Förnamn;Efternamn;E-postadress\nZoë;Åberg;{ZOE}"), [(ZOE, "Zoë Åberg")]),
     Export("HR, Danish", text(f"Fornavn;Efternavn;E-mailadresse\nZoë;Sørensen;{ZOE}"), [(ZOE, "Zoë Sørensen")]),
     Export("HR, Norwegian", text(f"Navn;E-post (jobb);E-post 2\nZoë Bø;{ZOE};x@y.example"), [(ZOE, "Zoë Bø")]),
-    Export("HR, Japanese", text(f"姓,名,メールアドレス（必須）,会社名\n佐藤,ゾーイ,{ZOE},x"), [{"email": ZOE, "last_name": "佐藤", "first_name": "ゾーイ", "display_name": "ゾーイ 佐藤"}]),
+    Export("HR, Japanese", text(f"姓,名,メールアドレス（必須）,会社名\n佐藤,ゾーイ,{ZOE},x"), [{"email": ZOE, "last_name": "佐藤", "first_name": "ゾーイ", "display_name": "ゾーイ 佐藤", "company": "x"}]),
     Export("Google Contacts, before 2024", text(f"Name,Given Name,Additional Name,Family Name,Yomi Name,Language,Notes,Group Membership,E-mail 1 - Type,E-mail 1 - Value,E-mail 2 - Type,E-mail 2 - Value,Phone 1 - Type,Phone 1 - Value\nAnn Lee,Ann,,Lee,,,,* myContacts,* Work,{ANN},Home,a@home.example,Mobile,+1 555\nZoe,Zoe,,,,,,* myContacts,* Work,{ZOE},,,,"), [(ANN, "Ann Lee"), (ZOE, "Zoe")], described=["email from “E-mail 1 - Value”"]),
     Export("Google Contacts, since 2024", text(f"First Name,Middle Name,Last Name,Phonetic First Name,Nickname,File As,Organization Name,Notes,Photo,Labels,E-mail 1 - Label,E-mail 1 - Value,Phone 1 - Label,Phone 1 - Value\nAnn,,Lee,,,,Fabrikam,,,* myContacts,* Work,{ANN},,"), [(ANN, "Ann Lee")], described=["email from “E-mail 1 - Value”: the only column with addresses"]),
     Export("Outlook of today, contacts", text(f"First Name,Middle Name,Last Name,Title,Suffix,Nickname,Given Yomi,Surname Yomi,E-mail Address,E-mail 2 Address,E-mail 3 Address,Home Phone\nAnn,,Lee,,,,,,{ANN},a@home.example,,"), [(ANN, "Ann Lee")]),
@@ -282,6 +295,14 @@ EXPORTS = [
     Export("Outlook, contacts", text(OUTLOOK), [(ANN, "Ann Lee")]),
     Export("Google Workspace, users", text(f"First Name [Required],Last Name [Required],Email Address [Required],Recovery Email\nAnn,Lee,{ANN},x@y.example"), [(ANN, "Ann Lee")]),
     Export("PowerShell's New-MgInvitation", text(f"Name,InvitedUserEmailAddress,InviteRedirectUrl\nAnn,{ANN},https://x.example"), [{"email": ANN, "display_name": "Ann", "redirect_url": "https://x.example"}]),
+    Export("HR, English, whole way", text(f"E-mail,Company name,Job title,Valid until,Sponsor,Security groups\n{ANN},\"Fabrikam, Inc.\",Buyer,31.12.2026,eva@contoso.example,\"Partners; Finance, Oslo\""), [{"email": ANN, **WHOLE_WAY}]),
+    Export("HR, German, whole way", text(f"E-Mail;Firma;Funktion;Gültig bis;Sponsoren;Gruppen\n{ANN};Fabrikam, Inc.;Buyer;31.12.2026;eva@contoso.example;\"Partners\nFinance, Oslo\"", "cp1252"), [{"email": ANN, **WHOLE_WAY}]),
+    Export("HR, French, whole way", text(f"Courriel;Société;Fonction;Date d’expiration;Parrain;Groupes\n{ANN};Fabrikam, Inc.;Buyer;31/12/2026;eva@contoso.example;\"Partners;Finance, Oslo\"", "cp1252"), [{"email": ANN, **WHOLE_WAY}]),
+    Export("HR, Spanish, whole way", text(f"Correo;Empresa;Puesto;Fecha de caducidad;Patrocinador;Grupos\n{ANN};Fabrikam, Inc.;Buyer;31/12/2026;eva@contoso.example;\"Partners;Finance, Oslo\""), [{"email": ANN, **WHOLE_WAY}]),
+    Export("HR, Norwegian, whole way", text(f"E-post;Selskap;Stillingstittel;Utløpsdato;Sponsorer;Gruppe\n{ANN};Fabrikam, Inc.;Buyer;31.12.2026;eva@contoso.example;\"Partners;Finance, Oslo\""), [{"email": ANN, **WHOLE_WAY}]),
+    Export("Excel, whole way", sheet([["E-Mail", "Firma", "Funktion", "Gültig bis", "Sponsor", "Gruppen"], [ANN, "Fabrikam, Inc.", "Buyer", date(2026, 12, 31), "eva@contoso.example", "Partners\nFinance, Oslo"]]), [{"email": ANN, **WHOLE_WAY}]),
+    Export("Excel, an end with a time of day", sheet([["E-Mail", "Expires"], [ANN, datetime(2026, 12, 31, 18, 0)]]), [{"email": ANN, "expires": "2026-12-31"}]),  # noqa: DTZ001 - Excel knows no time zones
+    Export("the admin center's template with columns of our own", text(TEMPLATE_WITH_MORE), [{"email": ZOE, "redirect_url": "https://x.example", "groups": ["Partners"], "expires": "2026-12-31"}]),
     Export("the admin center's template, German", text(TEMPLATE), [{"email": ZOE, "redirect_url": "https://x.example", "send_message": True, "message": "Grüße"}], bad=[4]),
     Export("Graph, JSONL", text('{"mail": "ann@partner.example", "userPrincipalName": "x@y.example", "givenName": "Ann", "surname": "Lee"}', end="\n"), [(ANN, "Ann Lee")], described=["JSONL"]),
     Export("results, fed back", text(f"row,email,display_name,ref,{OUTCOMES}\n1,{ANN},'=Ann,7,failed,,,,true,x,y,z,1,"), [{"email": ANN, "display_name": "=Ann", "ref": "7"}]),

@@ -19,12 +19,17 @@ from tasks.messages.queries import MOST_RESULTS
 from tasks.messages.refusals import TAKES, WIRE_VERSION
 from tasks.messages.views import describe_job, public_record
 from tasks.rows.field_rules import (
+    MAX_COMPANY,
+    MAX_DEPARTMENT,
     MAX_DISPLAY_NAME,
     MAX_GROUPS,
+    MAX_JOB_TITLE,
     MAX_MESSAGE,
     MAX_NAME_PART,
+    MAX_PHONE,
     MAX_REF,
     MAX_SPONSORS,
+    MAX_TEAMS,
     MAX_URL,
 )
 from tasks.rows.fields import FIELDS, RESULT_COLUMNS
@@ -94,8 +99,13 @@ def test_fields_and_limits_are_those_of_the_code() -> None:
         "last_name": MAX_NAME_PART,
         "redirect_url": MAX_URL,
         "message": MAX_MESSAGE,
+        "company": MAX_COMPANY,
+        "department": MAX_DEPARTMENT,
+        "job_title": MAX_JOB_TITLE,
+        "phone": MAX_PHONE,
         "sponsors": MAX_SPONSORS,
         "groups": MAX_GROUPS,
+        "teams": MAX_TEAMS,
         "ref": MAX_REF,
     }
     for name, limit in limits.items():

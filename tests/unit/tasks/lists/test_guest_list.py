@@ -76,9 +76,9 @@ def test_headings_are_recognised_by_their_letters(headings: str) -> None:
 
 def test_unknown_columns_are_ignored_with_one_warning() -> None:
     """The warning names them; a results file's own columns are passed over in silence."""
-    rows, warnings = read("email,Phone,status,error_message,Cost\x1b,\na@a.example,1,failed,x,3")
+    rows, warnings = read("email,Floor,status,error_message,Cost\x1b,\na@a.example,1,failed,x,3")
     assert rows == [ValidRow(1, 2, {"email": "a@a.example"})]
-    assert warnings == ("Ignored columns: “Phone”, “Cost?”.",)
+    assert warnings == ("Ignored columns: “Floor”, “Cost?”.",)
 
 
 def test_missing_cells_are_fine_and_surplus_ones_are_not() -> None:
@@ -176,7 +176,7 @@ def test_jsonl_is_known_by_its_first_character(path: str) -> None:
 def test_a_bad_json_line_costs_one_row() -> None:
     """No line of a JSONL file ends the reading, and none of its text is repeated."""
     lines = [
-        '{"email": "a@a.example", "row": 4, "status": "failed", "ref": null, "Phone": 1}',
+        '{"email": "a@a.example", "row": 4, "status": "failed", "ref": null, "Floor": 1}',
         '{"email": "b@a.example"',
         "[1]",
         '"text"',
@@ -199,7 +199,7 @@ def test_a_bad_json_line_costs_one_row() -> None:
         (8, 8, "", "is not valid JSON at character 17"),
     ]
     assert rows[8] == ValidRow(9, 9, {"email": "z@a.example"})
-    assert warnings[0] == "Ignored key: “Phone”."
+    assert warnings[0] == "Ignored key: “Floor”."
     assert warnings[1].startswith(
         "“ref”: 1 cell cannot be used as ref and is left out, in line 9: contains a line break"
     )

@@ -53,7 +53,7 @@ def test_it_is_the_same_in_every_format(name: str) -> None:
     """JSON's own kinds of values and a workbook's numbers included."""
     data = f'{{"email": "{ANN}", "language": 5, "groups": [1]}}'.encode()
     if name.endswith("xlsx"):
-        data = sheet([["email", "language", "groups"], [ANN, 5, "a b"]])
+        data = sheet([["email", "language", "groups"], [ANN, 5, "a\tb"]])
     guests, rows = read(data, name)
     assert [row.row for row in rows if isinstance(row, ValidRow)] == [{"email": ANN}]
     assert len(guests.warnings) == 2
@@ -74,8 +74,21 @@ def test_whether_somebody_is_mailed_is_not_left_to_chance() -> None:
     guests, rows = read(f"email,send_message\n{ANN},nein\n")
     assert [row.column for row in rows if isinstance(row, BadRow)] == ["send_message"]
     assert guests.is_whole
-    assert set(FIELDS) - LEAVABLE == {"email", "send_message"}
+    assert set(FIELDS) - LEAVABLE == {"email", "send_message", "expires"}
     assert "`send_message`" in PAGE
+
+
+def test_nobody_is_let_in_without_the_end_that_was_meant() -> None:
+    """An `expires` that may be two dates, or none, is a bad row: whoever is in without an end
+    stays.
+    """
+    _, rows = read(f"email,expires\n{ANN},03/04/2026\n{ZOE},soon\n{JOERG},2026-04-03\n")
+    assert [str(row) for row in rows if isinstance(row, BadRow)] == [
+        "line 2: expires may be read as two dates, with the day first or the month; write 2026-12-31",
+        "line 3: expires is not a date such as 2026-12-31",
+    ]
+    assert rows[2] == ValidRow(3, 4, {"email": JOERG, "expires": "2026-04-03"})
+    assert "`expires`" in PAGE
 
 
 def test_a_row_with_a_cell_too_many_is_read_where_its_address_is_in_its_place() -> None:
