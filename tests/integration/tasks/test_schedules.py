@@ -1,5 +1,5 @@
 """Schedules under a real beat and a real worker: each task, two beats, a Redis that restarts, a
-file that changes, the command.
+file that changes.
 """
 
 from __future__ import annotations
@@ -14,30 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.beats import Beats
+from tests.beats import ROLES, Beats, schedule_table
 from tests.processes import wait_until
-from tests.sandboxes import connection_table
 from tests.servers import answer, make_certificate, run_raw_server
 from tests.sites import OwnValkey, Site
-from worker.ledger.model import JobState
 from worker.queues import SCHEDULES
 from worker.store.client import read_time_ms
 
-ROLES = ("User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All", "Application.Read.All")
-"""The application may read its own registration."""
-
 pytestmark = pytest.mark.sandbox(latency="0", replication="0", roles=ROLES)
-
-
-@pytest.fixture
-def beats(site: Site) -> Beats:
-    """The beats of the site."""
-    return Beats(site)
-
-
-def _schedule(name: str, task: str, every: str = "1s", **more: Any) -> str:
-    lines = [f"{key} = {value}" for key, value in more.items()]
-    return "\n".join([f"[schedules.{name}]", f'task = "{task}"', f'every = "{every}"', *lines, ""])
 
 
 async def test_each_task_runs_and_the_same_list_again_invites_only_who_is_new(site: Site, beats: Beats) -> None:
@@ -49,9 +33,9 @@ async def test_each_task_runs_and_the_same_list_again_invites_only_who_is_new(si
     connection = '"contoso"'
     site.start_worker()
     beats.write(
-        _schedule("list", "invite_file", connection=connection, args='{ path = "people.csv" }'),
-        _schedule("check", "check_connections"),
-        _schedule("again", "retry_failed", connection=connection),
+        schedule_table("list", "invite_file", connection=connection, args='{ path = "people.csv" }'),
+        schedule_table("check", "check_connections"),
+        schedule_table("again", "retry_failed", connection=connection),
     )
     beats.start()
     first = await beats.until_run("list")
@@ -83,8 +67,8 @@ async def test_a_credential_that_ends_or_is_refused_is_reported(site: Site, beat
     site.start_worker()
     site.sandbox.ask("secret", {"action": "end", "in_s": 20 * 86_400})
     beats.write(
-        _schedule("near", "check_connections", connection='"contoso"', args='{ within = "14d" }'),
-        _schedule("far", "check_connections", connection='"contoso"'),
+        schedule_table("near", "check_connections", connection='"contoso"', args='{ within = "14d" }'),
+        schedule_table("far", "check_connections", connection='"contoso"'),
     )
     beats.start()
     assert (await beats.until_run("near")).status == "ok"
@@ -109,7 +93,7 @@ async def test_what_failed_goes_again_and_not_for_ever(site: Site, beats: Beats)
     people = site.folder / "people.csv"
     people.write_text("email\na@later.example\nnobody\nb@example.com\n")
     site.start_worker()
-    beats.write(_schedule("again", "retry_failed", connection='"contoso"', args="{ times = 2 }"))
+    beats.write(schedule_table("again", "retry_failed", connection='"contoso"', args="{ times = 2 }"))
     status, out, err = site.run("invite", "people.csv", "-c", "contoso", "--yes", "--json")
     assert status == 1, err
     first = json.loads(out)["job"]
@@ -133,7 +117,7 @@ async def test_two_beats_one_fires_and_the_other_takes_over(site: Site, beats: B
     time has two runs.
     """
     site.start_worker()
-    beats.write(_schedule("check", "check_connections"))
+    beats.write(schedule_table("check", "check_connections"))
     first = beats.start()
     await beats.until_run("check")
     beats.start()
@@ -153,7 +137,9 @@ async def test_a_tick_that_fires_twice_does_its_work_once(site: Site, beats: Bea
     once.
     """
     (site.folder / "people.csv").write_text("email\n" + "".join(f"p{n}@example.com\n" for n in range(40)))
-    beats.write(_schedule("list", "invite_file", every="9d", connection='"contoso"', args='{ path = "people.csv" }'))
+    beats.write(
+        schedule_table("list", "invite_file", every="9d", connection='"contoso"', args='{ path = "people.csv" }')
+    )
     site.start_worker()
     from celery import Celery
 
@@ -184,7 +170,7 @@ async def test_a_message_that_is_no_firing_leaves_the_schedule_alone(site: Site,
     """Wrong types, a time to come, a producer's queue: nothing is written, the list is shown, and
     the next run runs.
     """
-    beats.write(_schedule("check", "check_connections", every="9d"))
+    beats.write(schedule_table("check", "check_connections", every="9d"))
     site.start_worker()
     from celery import Celery
 
@@ -229,15 +215,15 @@ async def test_a_change_of_the_file_reaches_a_running_beat(site: Site, beats: Be
     leaves all as it was.
     """
     site.start_worker()
-    beats.write(_schedule("old", "check_connections"))
+    beats.write(schedule_table("old", "check_connections"))
     assert site.run("schedules", "add", "byhand", "--task", "check_connections", "--every", "1s")[0] == 0
     beats.start()
     await beats.until_run("old")
     await beats.until_run("byhand")
-    beats.write(_schedule("new", "check_connections"))
+    beats.write(schedule_table("new", "check_connections"))
     await beats.until_run("new")
     assert sorted(await beats.timetable.all()) == ["byhand", "new"]
-    beats.write(_schedule("newer", "no_such_task"))
+    beats.write(schedule_table("newer", "no_such_task"))
     for name in ("new", "byhand"):
         await beats.until_run(name, len(await beats.runs(name)) + 2)
     assert sorted(await beats.timetable.all()) == ["byhand", "new"]
@@ -246,7 +232,7 @@ async def test_a_change_of_the_file_reaches_a_running_beat(site: Site, beats: Be
 async def test_redis_may_restart_under_beats_and_worker(own_site: Site, own_valkey: OwnValkey) -> None:
     """Killed and started again on its file: neither beat ends, and schedules fire on."""
     beats = Beats(own_site)
-    beats.write(_schedule("check", "check_connections"))
+    beats.write(schedule_table("check", "check_connections"))
     own_site.start_worker()
     processes = [beats.start(), beats.start()]
     await beats.until_run("check")
@@ -281,7 +267,9 @@ async def test_a_list_is_fetched_over_https(site: Site, beats: Beats, tmp_path: 
             (site.folder / f"url-{name}").write_text(f"{server.url}{path}?sig=s3cret\n")
         beats.write(
             *(
-                _schedule(name, "invite_file", every="9d", connection=connection, args=f'{{ url = "file:url-{name}" }}')
+                schedule_table(
+                    name, "invite_file", every="9d", connection=connection, args=f'{{ url = "file:url-{name}" }}'
+                )
                 for name in names
             )
         )
@@ -303,105 +291,3 @@ async def test_a_list_is_fetched_over_https(site: Site, beats: Beats, tmp_path: 
         assert (await site.ended(run.jobs[0])).counts.done == 2
         assert server.received[0].path == "/people.csv?sig=s3cret"
     assert "s3cret" not in site.log_of(1).read_text()
-
-
-async def test_the_command_lists_switches_runs_and_refuses(site: Site, beats: Beats) -> None:
-    """Both kinds together; a file's schedule can be switched off but not removed; what cannot be is
-    a sentence and status 2.
-    """
-    (site.folder / "people.csv").write_text("email\nada@example.com\n")
-    beats.write(
-        _schedule("filed", "invite_file", every="9d", connection='"contoso"', args='{ path = "people.csv" }'),
-        top='timezone = "Europe/Berlin"\n',
-    )
-    site.start_worker()
-    add = ("schedules", "add", "added", "--task", "retry_failed", "-c", "contoso")
-    assert "Its next run is at" in site.run(*add, "--cron", "0 2 * * mon", "--arg", "times=2")[1]
-    status, out, _ = site.run("schedules", "list", "--json")
-    told = json.loads(out)
-    assert (status, told["beat"], told["timezone"]) == (0, False, "Europe/Berlin")
-    assert [(one["schedule"], one["from"], one["when"], one["last"]) for one in told["schedules"]] == [
-        ("added", "added", "0 2 * * mon", None),
-        ("filed", "file", "every 9d", None),
-    ]
-    assert told["schedules"][0]["next_run_at"].endswith(("00:00:00+00:00", "01:00:00+00:00"))  # two in Berlin
-    status, out, err = site.run("schedules", "run", "filed")
-    assert (status, err) == (0, "")
-    assert re.search(r"Job \w+ took in 1 row of people.csv.\nTo follow it: usher jobs watch \w+\n", out)
-    [run] = await beats.runs("filed")
-    assert (await site.ended(run.jobs[0])).state is JobState.DONE
-    status, out, err = site.run("schedules", "list")
-    assert status == 0
-    assert "No beat is running" in err
-    assert "filed  invite_file on contoso, every 9d\n" in out
-    assert re.search(
-        rf"^  next run 20\S+ \S+ \S+ · last run 20\S+ \S+ \S+ ok\n  Job {run.jobs[0]} took in", out, re.MULTILINE
-    )
-    assert "added  retry_failed on contoso, 0 2 * * mon, added at run time\n" in out
-    status, out, err = site.run("schedules", "show", "filed")
-    assert re.search(rf"job {run.jobs[0]}, done: 1 invited", out), out
-    told = "Schedule filed reads a list: who stands in one is taken in again by its next run"
-    assert told in site.run("guests", "forget", "nobody@fabrikam.example").err
-    assert site.run("schedules", "disable", "filed")[0] == 0
-    assert "reads a list" not in site.run("guests", "forget", "nobody@fabrikam.example").err
-    assert json.loads(site.run("schedules", "show", "filed", "--json")[1])["enabled"] is False
-    assert "Its next run is at" in site.run("schedules", "enable", "filed")[1]
-    assert "usher schedules disable filed" in _refused(site, "remove", "filed")
-    assert "did you mean filed?" in _refused(site, "disable", "filled")
-    assert "There is a schedule filed already" in _refused(
-        site, "add", "filed", "--task", "check_connections", "--every", "1h"
-    )
-    assert "schedules.x.task must be one of" in _refused(site, "add", "x", "--task", "invite", "--every", "1h")
-    assert site.run("schedules", "remove", "added")[0] == 0
-    assert "There is no schedule" in _refused(site, "run", "added")
-    events = [json.loads(line) for line in site.run("audit", "export", "--events-only")[1].splitlines()]
-    told = [(event["what"], event["schedule"]) for event in events if event["what"].startswith("schedule.")]
-    assert told == [
-        ("schedule.added", "added"),
-        ("schedule.disabled", "filed"),
-        ("schedule.enabled", "filed"),
-        ("schedule.removed", "added"),
-    ]
-
-
-def _refused(site: Site, *words: str) -> str:
-    status, out, err = site.run("schedules", *words)
-    assert (status, out) == (2, ""), (out, err)
-    assert "Traceback" not in err
-    return err
-
-
-async def test_a_schedule_that_would_mail_everybody_again_is_named(site: Site) -> None:
-    """Quarterly, on connections that cannot look who is there: by the list and by the doctor. Not
-    where the directory is asked.
-    """
-    path, ready = site.folder / "usher.toml", site.sandbox.ready
-    unlooked = connection_table("unlooked", ready, client_secret=f'"file:{site.secret}"', precheck="false")
-    rows = [
-        f'[schedules.{name}]\ntask = "invite_file"\nconnection = "{connection}"\ncron = "{cron}"\nargs = {{ path ='
-        ' "a.csv" }\n'
-        for name, connection, cron in (
-            ("rare-looked", "contoso", "0 2 1 */3 *"),
-            ("rare", "unlooked", "0 2 1 */3 *"),
-            ("nightly", "unlooked", "0 2 * * *"),
-        )
-    ]
-    path.write_text(path.read_text() + unlooked + "\n".join(rows))
-
-    def told() -> dict[str, str]:
-        status, out, err = site.run("schedules", "list", "--json")
-        assert status == 0, err
-        return {one["schedule"]: one["warning"] for one in json.loads(out)["schedules"] if one["warning"]}
-
-    warnings = await asyncio.to_thread(told)
-    assert warnings.keys() == {"rare"}
-    assert "precheck is off" in warnings["rare"]
-    assert "60 days apart" in warnings["rare"]
-    site.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
-    warnings = await asyncio.to_thread(told)
-    assert "grant User.Read.All" in warnings["rare-looked"]
-    status, _, err = await asyncio.to_thread(site.run, "schedules", "list")
-    assert (status, " ".join(err.split()).count("mails everybody on its list again")) == (0, 2)
-    status, out, _ = await asyncio.to_thread(site.run, "doctor", "--json")
-    found = [fact["what"] for fact in json.loads(out)["findings"] if fact["about"] == "schedules"]
-    assert (status, found) == (1, list(warnings.values()))
