@@ -74,7 +74,7 @@ class Clocked:
 
     async def tick(self) -> int:
         """Tick once and run what is offered, one after the other. Returns how much that was."""
-        offers = (await self.services.ledger.tick("w1", 8)).offers
+        offers = (await self.services.ledger.offers.tick("w1", 8)).offers
         for ticket, _ in offers:
             await (self.settler if ticket.lane is Lane.DOUBT else self.runner).run(ticket)
         return len(offers)

@@ -82,7 +82,7 @@ class Desk:
 
     async def tick(self, worker: str = "w1", seats: int = 8) -> list[Ticket]:
         """Tick; return what was offered."""
-        return [ticket for ticket, _ in (await self.ledger.tick(worker, seats)).offers]
+        return [ticket for ticket, _ in (await self.ledger.offers.tick(worker, seats)).offers]
 
     async def lease(self, worker: str = "w1", seats: int = 8) -> Lease:
         """Tick and claim the first offer."""

@@ -132,11 +132,11 @@ async def _await_guest(parts: Parts, connection: str, job: str, wait_s: float) -
 
 async def _run(parts: Parts, connection: str, job: str) -> None:
     # Past the dispatcher: its message would come to this very worker, a few milliseconds later.
-    ticket = await parts.services.ledger.offer(job, 0, connection, Lane.NOW)
+    ticket = await parts.services.ledger.offers.make(job, 0, connection, Lane.NOW)
     if ticket is not None:
         await parts.runner.run(ticket)
         return
-    while await parts.services.ledger.is_in_work(job, 0):  # noqa: ASYNC110 - a dispatcher was quicker, perhaps another worker's
+    while await parts.services.ledger.offers.is_in_work(job, 0):  # noqa: ASYNC110 - a dispatcher was quicker, perhaps another worker's
         await asyncio.sleep(_IN_WORK_S)
 
 

@@ -51,7 +51,7 @@ async def run(clocked: Clocked, rows: int, jumps: Sequence[int]) -> None:
 
     async def ended() -> bool:
         nonlocal idle, minutes
-        await services.ledger.heal()  # as every dispatcher does
+        await services.ledger.offers.heal()  # as every dispatcher does
         idle = 0 if await clocked.tick() else idle + 1
         if idle == IDLE:
             idle, minutes = 0, minutes + 1

@@ -306,7 +306,7 @@ class LedgerMachine(RuleBasedStateMachine):
         do.
         """
         self.do(self.desk.client.delete(self.desk.keys.healed()))
-        assert self.do(self.desk.ledger.heal()) == 0
+        assert self.do(self.desk.ledger.offers.heal()) == 0
 
     def teardown(self) -> None:
         """From wherever it stands, every job ends once nothing goes wrong any more, and everybody

@@ -19,7 +19,6 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError
 from worker.errors import LedgerError, LedgerTooNew
 from worker.ledger.approval import SUBMITTER, WANTED, describe_approved, submitter_of
 from worker.ledger.audit.trail import Trail
-from worker.ledger.batches import WORKER_TTL_S
 from worker.ledger.erasing import note_erased
 from worker.ledger.gates import Gate, Gates
 from worker.ledger.job_rows import JobRows, every_job
@@ -27,6 +26,7 @@ from worker.ledger.job_view import JobView, read_view
 from worker.ledger.keys import SCHEMA, Keys
 from worker.ledger.loading import Loading
 from worker.ledger.model import JobState, Lane, Options
+from worker.ledger.offers import WORKER_TTL_S
 from worker.ledger.scripts import Scripts
 from worker.store.client import read_time_ms
 from worker.store.keyring import FindSealer, no_sealer

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from config.errors import ConfigError
 from worker.channels import split_channel
-from worker.ledger.batches import WORKER_TTL_S
 from worker.ledger.gates import WHOLE, HoldReason
+from worker.ledger.offers import WORKER_TTL_S
 from worker.ledger.quota import Bucket
 from worker.ledger.timetable import Timetable
 from worker.operations.operation import Channel

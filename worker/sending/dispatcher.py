@@ -16,8 +16,8 @@ from contextlib import suppress
 
 from worker.cancellation import end_task
 from worker.errors import LedgerTooNew
-from worker.ledger.batches import MOST_OFFERS, Tick
 from worker.ledger.model import Ticket
+from worker.ledger.offers import MOST_OFFERS, Tick
 from worker.ledger.running_programs import describe_self, say
 from worker.sending.credential_ends import note_certificates
 from worker.sending.handover import Handover, Offer
@@ -97,7 +97,7 @@ class Dispatcher:
             self._task = None
             self._handover.dismiss()
             with suppress(*OUTAGE, LedgerTooNew):
-                await self._services.ledger.tick(self._worker, 0)
+                await self._services.ledger.offers.tick(self._worker, 0)
         self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
@@ -144,7 +144,9 @@ class Dispatcher:
         """
         waiting = self._handover.waiting()  # whoever comes during the tick may have freed its seat too late for it
         try:
-            tick = await self._services.ledger.tick(self._worker, self._seats, most=0 if self._full else MOST_OFFERS)
+            tick = await self._services.ledger.offers.tick(
+                self._worker, self._seats, most=0 if self._full else MOST_OFFERS
+            )
             return tick, self._handover.pass_on(tick.offers)
         finally:  # also where it failed: a seat never waits for a server
             self._handover.dismiss(waiting)
@@ -158,7 +160,7 @@ class Dispatcher:
         await services.key_hold.look()
         program = describe_self("worker", self._worker, services.settings(), services.problem())
         await say(services.client, services.keys, program, now_ms)
-        mended = await services.ledger.heal()
+        mended = await services.ledger.offers.heal()
         if mended:
             log.warning("%d entries of the ledger's lists did not fit its rows and were put right", mended)
         await services.jobs.expire_ended()

@@ -111,8 +111,8 @@ async def test_healing_finds_what_was_lost_and_is_done_once_for_all(desk: Desk) 
     await c.hset(desk.keys.seats_of(), mapping={"lost": 7, "gone": 3})
     await c.hset(desk.keys.offered_of(), "lost", 7)
     assert await desk.tick() == []
-    assert await desk.ledger.heal() == 4
-    assert await desk.ledger.heal() is None
+    assert await desk.ledger.offers.heal() == 4
+    assert await desk.ledger.offers.heal() is None
     assert await c.exists(desk.keys.seats_of()) == 0
     assert await c.zrange(desk.keys.due(), 0, -1) == [b"lost"]
     assert [t.connection for t in await desk.tick()] == [ticket.connection] == ["lost"]
@@ -124,7 +124,7 @@ async def test_healing_finds_rows_in_doubt_that_nobody_would_look_up(desk: Desk)
     lease = await desk.lease()
     await desk.record(lease, await desk.begin(lease), RowState.IN_DOUBT)
     await desk.ledger.client.delete(desk.keys.due_doubts())
-    assert await desk.ledger.heal() == 1
+    assert await desk.ledger.offers.heal() == 1
     await desk.settle_now()
     assert [t.lane for t in await desk.tick()] == [Lane.DOUBT]
 
@@ -139,7 +139,7 @@ async def test_healing_brings_times_of_a_clock_put_back_into_reach(desk: Desk) -
     for zset in (k.leases(), k.offers()):
         for member in await c.zrange(zset, 0, -1):
             await c.zadd(zset, {member: 99_999_999_999_999})
-    assert await desk.ledger.heal() == 2
-    tick = await desk.ledger.tick("w1", 16)
+    assert await desk.ledger.offers.heal() == 2
+    tick = await desk.ledger.offers.tick("w1", 16)
     assert tick.next_s is not None
     assert tick.next_s <= 15

@@ -51,7 +51,7 @@ async def test_many_workers_do_not_starve_bulk_work(desk: Desk) -> None:
     may offer.
     """
     for number in range(80):
-        await desk.ledger.tick(f"w{number}", 4)
+        await desk.ledger.offers.tick(f"w{number}", 4)
     await desk.load(1)
     assert len(await desk.tick("w0", 4)) == 1
 
@@ -112,7 +112,7 @@ async def test_where_no_seat_is_free_the_next_tick_can_wait(desk: Desk) -> None:
     """
     for connection in ("a", "b", "c", "d", "e"):
         await desk.load(1, connection)
-    tick = await desk.ledger.tick("w1", 3)
+    tick = await desk.ledger.offers.tick("w1", 3)
     assert len(tick.offers) == 2  # the third seat is kept
     assert tick.next_s is not None
     assert tick.next_s > 10  # until an offer is void
@@ -132,11 +132,11 @@ async def test_an_offer_nobody_claims_is_made_again_with_a_new_fence(desk: Desk)
 
 async def test_a_worker_that_leaves_takes_its_seats_along(desk: Desk) -> None:
     """A tick with no seats, or silence, ends a worker's seats."""
-    await desk.ledger.tick("w1", 8)
-    await desk.ledger.tick("w2", 8)
-    await desk.ledger.tick("w1", 0)
+    await desk.ledger.offers.tick("w1", 8)
+    await desk.ledger.offers.tick("w2", 8)
+    await desk.ledger.offers.tick("w1", 0)
     await desk.ledger.client.zadd(desk.keys.workers(), {"w2": 1})
-    await desk.ledger.tick("w3", 2)
+    await desk.ledger.offers.tick("w3", 2)
     assert await desk.ledger.client.hgetall(desk.keys.worker_seats()) == {b"w3": b"2"}
 
 
@@ -145,7 +145,7 @@ async def test_a_throttled_connection_is_not_offered_before_its_time(desk: Desk)
     await desk.load(1)
     await desk.ledger.spending.throttled("contoso", desk.buckets, 30, "429")
     await desk.load(1, "other")
-    tick = await desk.ledger.tick("w1", 8)
+    tick = await desk.ledger.offers.tick("w1", 8)
     assert [ticket.connection for ticket, _ in tick.offers] == ["other"]
 
 
@@ -214,12 +214,12 @@ async def test_a_job_paused_between_offer_and_claim_runs_nothing(desk: Desk) -> 
 async def test_a_producer_may_take_its_own_chunk_past_the_dispatcher(desk: Desk) -> None:
     """Once: either the producer has it or a tick, never both."""
     job = await desk.load(1, lane=Lane.NOW)
-    ticket = await desk.ledger.offer(job, 0, "contoso", Lane.NOW)
+    ticket = await desk.ledger.offers.make(job, 0, "contoso", Lane.NOW)
     assert isinstance(ticket, Ticket)
     assert await desk.tick() == []
-    assert await desk.ledger.offer(job, 0, "contoso", Lane.NOW) is None
+    assert await desk.ledger.offers.make(job, 0, "contoso", Lane.NOW) is None
     lease = await desk.ledger.claim(ticket)
     assert lease
     await desk.ledger.release(lease)
     assert len(await desk.tick()) == 1
-    assert await desk.ledger.offer(job, 0, "contoso", Lane.NOW) is None
+    assert await desk.ledger.offers.make(job, 0, "contoso", Lane.NOW) is None

@@ -173,7 +173,7 @@ async def test_a_chunk_given_back_with_a_wait_is_not_offered_before(desk: Desk) 
     """And only then."""
     await desk.load(1)
     await desk.ledger.release(await desk.lease(), 30)
-    tick = await desk.ledger.tick("w1", 8)
+    tick = await desk.ledger.offers.tick("w1", 8)
     assert tick.offers == ()
     assert tick.next_s is not None
     assert 29 < tick.next_s <= 30
@@ -186,7 +186,7 @@ async def test_a_chunk_that_waits_for_another_jobs_guest_delays_nobody_else(desk
     job = await desk.load(1)
     lease = await desk.lease()
     await desk.ledger.release(lease, put_off_s=30)
-    tick = await desk.ledger.tick("w1", 8)
+    tick = await desk.ledger.offers.tick("w1", 8)
     assert tick.offers == ()
     assert tick.next_s is not None
     assert 29 < tick.next_s <= 30
@@ -214,7 +214,7 @@ async def test_a_dead_workers_chunk_is_offered_again_at_once(desk: Desk) -> None
     lease = await desk.lease()
     await desk.begin(lease)
     await desk.make_past(desk.keys.leases())
-    tick = await desk.ledger.tick("w2", 8)
+    tick = await desk.ledger.offers.tick("w2", 8)
     assert tick.lost_leases == 1
     assert [ticket.job for ticket, _ in tick.offers] == [job]
     assert await desk.letters(job) == "d" * 20 + "." * 10

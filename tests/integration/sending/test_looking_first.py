@@ -69,7 +69,7 @@ async def test_a_single_guest_waits_too_and_whoever_waits_is_told_why(clocked: C
     """`usher.invite_guest` answers that the row is pending, and what it waits for."""
     clocked.site.sandbox.ask("faults", {"spec": "503@users=1"})
     job = await clocked.site.load([PENDING], lane=Lane.NOW)
-    ticket = await clocked.services.ledger.offer(job, 0, "contoso", Lane.NOW)
+    ticket = await clocked.services.ledger.offers.make(job, 0, "contoso", Lane.NOW)
     assert ticket
     assert "waits until the directory can be asked" in (await clocked.runner.run(ticket))["rest"]
     outcome = await outcome_of(clocked.services, job)
