@@ -2,11 +2,11 @@
 refused, never ignored.
 
     filter  = clause *( " or " clause )
-    clause  = ( "mail" / "userPrincipalName" ) " in (" text *( "," text ) ")"
+    clause  = ( "mail" / "userPrincipalName" / "id" ) " in (" text *( "," text ) ")"
             / "otherMails/any(m:m eq " text ")" / "proxyAddresses/any(p:p eq " text ")"
 
-All of them are alternatives on addresses, so a query for 15 people looks them up and does not walk
-a directory of a million. Graph itself takes many more shapes
+All of them are alternatives on addresses or ids, so a query for 15 people looks them up and does
+not walk a directory of a million. Graph itself takes many more shapes
 (https://learn.microsoft.com/graph/filter-query-parameter): the stand-in has those that somebody can
 see usher use.
 """
@@ -27,7 +27,7 @@ MAX_PAGE = 999
 
 _TEXT = "'(?:[^']|'')*'"
 _CLAUSE = re.compile(
-    rf"(?P<single>mail|userPrincipalName) in \((?P<texts>{_TEXT}(?:,{_TEXT})*)\)"
+    rf"(?P<single>mail|userPrincipalName|id) in \((?P<texts>{_TEXT}(?:,{_TEXT})*)\)"
     rf"|(?P<many>otherMails/any\(m:m|proxyAddresses/any\(p:p) eq (?P<text>{_TEXT})\)"
 )
 _READ: dict[str, Callable[[User], tuple[str | None, ...]]] = {
@@ -35,6 +35,7 @@ _READ: dict[str, Callable[[User], tuple[str | None, ...]]] = {
     "userPrincipalName": lambda user: (user.upn,),
     "otherMails": lambda user: user.other_mails,
     "proxyAddresses": lambda user: user.proxy_addresses,
+    "id": lambda user: (user.id,),
 }
 _ADVANCED = frozenset({"otherMails", "proxyAddresses"})
 
@@ -100,7 +101,14 @@ class Filter:
     @property
     def addresses(self) -> frozenset[str]:
         """Every address that a matching user has one of."""
-        return frozenset(text.removeprefix("smtp:") for texts in self.wanted.values() for text in texts)
+        return frozenset(
+            text.removeprefix("smtp:") for name, texts in self.wanted.items() if name != "id" for text in texts
+        )
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids that are asked for."""
+        return self.wanted.get("id", frozenset())
 
     @property
     def advanced(self) -> bool:

@@ -96,6 +96,7 @@ class People:
         now_s = self._directory.clock.real_s()
         if asked.filter is not None:
             found = {user.id: user for address in asked.filter.addresses for user in tenant.by_address.get(address, ())}
+            found |= {one: user for one in asked.filter.ids if (user := tenant.users.get(one))}
             return [user for user in found.values() if user.visible_s <= now_s]
         return [user for user in tenant.users.values() if user.visible_s <= now_s]
 

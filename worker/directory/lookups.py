@@ -60,8 +60,8 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The users found, by folded address; or None, and why. `unknown`: addresses whose absence
-    proves nothing, and why.
+    """The users found, by folded address or id, as asked for; or None, and why. `unknown`: those
+    whose absence proves nothing, and why.
     """
 
     users: dict[str, DirectoryUser] | None = field(default=None, repr=False)
@@ -123,18 +123,20 @@ class LookUps:
         """
         return may_try(token) if token.roles is not None else self._allowed.get(connection.name, True)
 
-    async def find(self, connection: Connection, addresses: Sequence[str], lane: Lane = Lane.BULK) -> Found:
-        """Look up to `users.MOST_ADDRESSES` folded addresses up, mostly at once. Raises redis-py's
-        outages only.
+    async def find(
+        self, connection: Connection, guests: Sequence[str], lane: Lane = Lane.BULK, more: Sequence[str] = ()
+    ) -> Found:
+        """Look up to `users.MOST_ADDRESSES` folded addresses or ids up, mostly at once. `more`:
+        properties to be read besides. Raises redis-py's outages only.
         """
-        if not addresses:
+        if not guests:
             return Found({})
         services = self._services
         buckets = read_buckets(services.settings(), connection)
         users: dict[str, DirectoryUser] = {}
         unknown: dict[str, WhyNot] = {}
         delay: Delay | None = None
-        asked = build_questions(addresses)
+        asked = build_questions(guests)
         refused_tokens = 0
         for left in range(_ROUNDS - 1, -1, -1):
             token = await self._take(connection, buckets, len(asked), lane)
@@ -144,7 +146,7 @@ class LookUps:
                 delay = token
                 break
             asked_s = asyncio.get_running_loop().time()
-            answered = await self._ask(connection, token, asked)
+            answered = await self._ask(connection, token, asked, more)
             if answered.token_refused:
                 await services.tokens.invalidate(connection, token)
                 refused_tokens += 1
@@ -170,7 +172,7 @@ class LookUps:
                     _add(unknown, [question], why)
                 break
         _add(unknown, asked, WhyNot.LATER)
-        return _end(addresses, users, unknown, delay)
+        return _end(guests, users, unknown, delay)
 
     async def _take(
         self, connection: Connection, buckets: Sequence[Bucket], questions: int, lane: Lane
@@ -184,31 +186,40 @@ class LookUps:
         wait_s = await self._services.ledger.spending.take(buckets, questions, lane)
         return Delay(Stop(Rest.QUOTA, wait_s)) if wait_s else token
 
-    async def _ask(self, connection: Connection, token: AccessToken, asked: Sequence[Question]) -> _Round:
+    async def _ask(
+        self, connection: Connection, token: AccessToken, asked: Sequence[Question], more: Sequence[str]
+    ) -> _Round:
         """Ask all questions at once, as many in one `$batch` as it takes."""
         found = _Round()
         async with asyncio.TaskGroup() as calls:
             for start in range(0, len(asked), BATCH_LIMIT):
-                calls.create_task(self._call(connection, token, asked[start : start + BATCH_LIMIT], found))
+                calls.create_task(self._call(connection, token, asked[start : start + BATCH_LIMIT], found, more))
         if found.may_not or found.answered:
             self._allowed[connection.name] = not found.may_not
         return found
 
-    async def _call(self, connection: Connection, token: AccessToken, asked: Sequence[Question], found: _Round) -> None:
+    async def _call(
+        self,
+        connection: Connection,
+        token: AccessToken,
+        asked: Sequence[Question],
+        found: _Round,
+        more: Sequence[str],
+    ) -> None:
         services = self._services
-        requests = build_requests(asked)
+        requests = build_requests(asked, more)
         exchange = await services.graph.send_batch(
             connection, token.secret, requests, priority="normal", deadline_s=services.settings().graph.timeout_s
         )
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
         services.meters.answers(connection.name, "read", exchange.answers.values())
         for question, request in zip(asked, requests, strict=True):
-            _read(found, question, exchange.answers[request.id])
+            _read(found, question, exchange.answers[request.id], more)
 
 
-def _read(found: _Round, question: Question, answer: GraphAnswer) -> None:
+def _read(found: _Round, question: Question, answer: GraphAnswer, more: Sequence[str]) -> None:
     """Sort one answer."""
-    users = read_users(answer)
+    users = read_users(answer, question.by, more)
     if users is not None:
         found.answered = True
         for address, user in users.items():
@@ -252,7 +263,7 @@ def _halve(answered: _Round, unknown: dict[str, WhyNot]) -> list[Question]:
 def _add(unknown: dict[str, WhyNot], questions: Sequence[Question], why: WhyNot) -> None:
     """Note that nobody can tell of these addresses; one that can be asked for later is."""
     for question in questions:
-        for address in question.addresses:
+        for address in question.guests:
             if unknown.get(address) is not WhyNot.LATER:
                 unknown[address] = why
 

@@ -1,5 +1,5 @@
-"""The tenant's directory is asked which addresses have a user there, and since when. Building and
-reading is pure.
+"""The tenant's directory is asked which addresses or ids have a user there, and since when.
+Building and reading is pure.
 
 https://learn.microsoft.com/graph/api/user-list
 https://learn.microsoft.com/graph/filter-query-parameter
@@ -8,9 +8,10 @@ https://learn.microsoft.com/graph/filter-query-parameter
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -46,58 +47,77 @@ class DirectoryUser:
     enabled: bool
     pending: bool = False  # invited, not yet accepted
     accepted: bool = False  # neither: nobody can tell, as of guests who came by other ways
+    more: Mapping[str, Any] = field(default_factory=dict, repr=False)  # further properties that were asked for
+
+
+class By(StrEnum):
+    """What a question asks by, as its request's id begins."""
+
+    MAIL = "m"  # `mail` and `userPrincipalName`
+    COLLECTION = "o"  # `otherMails` and `proxyAddresses`
+    ID = "i"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Addresses asked for in one request, at most `CLAUSES` clauses, by two properties of a
-    user.
+    """Guests asked for in one request, at most `CLAUSES` clauses: addresses by two properties of a
+    user, or ids.
     """
 
-    by_mail: bool  # by `mail` and `userPrincipalName`; else by `otherMails` and `proxyAddresses`, which are collections
-    addresses: tuple[str, ...] = field(repr=False)
+    by: By
+    guests: tuple[str, ...] = field(repr=False)
 
     def halves(self) -> tuple[Question, ...]:
-        """Return the same asked in two; nothing for a single address."""
-        middle = (len(self.addresses) + 1) // 2
-        parts = (self.addresses[:middle], self.addresses[middle:])
-        return tuple(Question(self.by_mail, part) for part in parts) if parts[1] else ()
+        """Return the same asked in two; nothing for a single guest."""
+        middle = (len(self.guests) + 1) // 2
+        parts = (self.guests[:middle], self.guests[middle:])
+        return tuple(Question(self.by, part) for part in parts) if parts[1] else ()
 
 
-def build_questions(addresses: Sequence[str]) -> list[Question]:
-    """Return what is asked to find users by folded address: two questions for each 7 addresses,
-    whatever the domains' spelling.
+def is_id(guest: str) -> bool:
+    """Whether a guest is named by an object id rather than by an address."""
+    return "@" not in guest
+
+
+def build_questions(guests: Sequence[str]) -> list[Question]:
+    """Return what is asked to find users: two questions for each 7 folded addresses, whatever the
+    domains' spelling, and one for each 15 ids.
     """
     groups: list[list[str]] = []
     left = 0
-    for address in addresses:
+    ids = tuple(guest for guest in guests if is_id(guest))
+    for address in guests:
+        if ids and is_id(address):
+            continue
         clauses = 2 * len(spellings(address))
         if clauses > left:
             groups.append([])
             left = CLAUSES
         groups[-1].append(address)
         left -= clauses
-    return [Question(by_mail, tuple(group)) for group in groups for by_mail in (True, False)]
+    asked = [Question(by, tuple(group)) for group in groups for by in (By.MAIL, By.COLLECTION)]
+    return asked + [Question(By.ID, ids[start : start + CLAUSES]) for start in range(0, len(ids), CLAUSES)]
 
 
-def build_requests(questions: Sequence[Question]) -> list[GraphRequest]:
-    """Return the requests that ask these questions, in their order."""
+def build_requests(questions: Sequence[Question], more: Sequence[str] = ()) -> list[GraphRequest]:
+    """Return the requests that ask these questions, in their order. `more`: further properties."""
     requests: list[GraphRequest] = []
-    addresses, texts = tuple[str, ...](), list[str]()
+    guests, texts = tuple[str, ...](), list[str]()
     for number, question in enumerate(questions):
-        if question.addresses is not addresses:  # its other half, mostly, was just asked about them
-            addresses, texts = question.addresses, _quote_all(question.addresses)
-        if question.by_mail:
-            requests.append(GraphRequest(f"m{number}", "GET", _path(_BY_MAIL, texts)))
+        if question.guests is not guests:  # its other half, mostly, was just asked about them
+            guests, texts = question.guests, _quote_all(question.guests)
+        path = _path(_CONDITIONS[question.by], texts, more)
+        if question.by is By.COLLECTION:
+            path, headers = path + "&$count=true", {"ConsistencyLevel": "eventual"}
+            requests.append(GraphRequest(f"{question.by}{number}", "GET", path, headers=headers))
         else:
-            path = _path(_BY_COLLECTION, texts) + "&$count=true"
-            requests.append(GraphRequest(f"o{number}", "GET", path, headers={"ConsistencyLevel": "eventual"}))
+            requests.append(GraphRequest(f"{question.by}{number}", "GET", path))
     return requests
 
 
-def read_users(answer: GraphAnswer) -> dict[str, DirectoryUser] | None:
-    """Return the users found by folded address; None when the answer is missing, refused or cut:
-    absence proves nothing then.
+def read_users(answer: GraphAnswer, by: By = By.MAIL, more: Sequence[str] = ()) -> dict[str, DirectoryUser] | None:
+    """Return the users found by folded address, or by id; None when the answer is missing, refused
+    or cut: absence proves nothing then.
     """
     values = answer.body.get("value") if isinstance(answer.body, dict) else None
     if answer.fate is not Fate.ANSWERED or answer.status != 200 or not isinstance(values, list):
@@ -107,7 +127,10 @@ def read_users(answer: GraphAnswer) -> dict[str, DirectoryUser] | None:
     found: dict[str, DirectoryUser] = {}
     for value in values:
         if isinstance(value, dict) and value.get("id"):
-            user = _read_user(value)
+            user = _read_user(value, more)
+            if by is By.ID:
+                found[user.id] = user
+                continue
             for address in _addresses(value):
                 if isinstance(address, str):
                     found.setdefault(fold_address(address), user)
@@ -137,7 +160,12 @@ _BY_COLLECTION = tuple(
     (_quote(f"{before}{clause}"), _quote(f"') or {clause}"), _quote("')"))
     for before, clause in (("", "otherMails/any(m:m eq '"), (" or ", f"proxyAddresses/any(p:p eq '{_SMTP}"))
 )
-"""Two conditions: the beginning of each, what stands between two addresses, and its end.
+_CONDITIONS = {
+    By.MAIL: _BY_MAIL,
+    By.COLLECTION: _BY_COLLECTION,
+    By.ID: ((_quote("id in ('"), _quote("','"), _quote("')")),),
+}
+"""Conditions: the beginning of each, what stands between two guests, and its end.
 
 https://learn.microsoft.com/entra/external-id/customize-invitation-api names the four properties.
 Text is compared without case.
@@ -157,12 +185,12 @@ def _quote_all(addresses: Sequence[str]) -> list[str]:
     return [_quote(text.replace("'", "''")) for address in addresses for text in spellings(address)]
 
 
-def _path(conditions: Sequence[tuple[str, str, str]], texts: Sequence[str]) -> str:
+def _path(conditions: Sequence[tuple[str, str, str]], texts: Sequence[str], more: Sequence[str]) -> str:
     asked = "".join(f"{begin}{between.join(texts)}{end}" for begin, between, end in conditions)
-    return f"/users?$filter={asked}&$select={_SELECT}&$top=100"
+    return f"/users?$filter={asked}&$select={','.join((_SELECT, *more))}&$top=100"
 
 
-def _read_user(value: dict[str, Any]) -> DirectoryUser:
+def _read_user(value: dict[str, Any], more: Sequence[str] = ()) -> DirectoryUser:
     return DirectoryUser(
         str(value["id"]),
         _read_instant(value.get("createdDateTime")),
@@ -170,6 +198,7 @@ def _read_user(value: dict[str, Any]) -> DirectoryUser:
         value.get("accountEnabled") is not False,
         value.get("externalUserState") == "PendingAcceptance",
         value.get("externalUserState") == "Accepted",
+        {name: value.get(name) for name in more},
     )
 
 

@@ -17,6 +17,7 @@ class Rest(StrEnum):
     THROTTLED = "throttled"
     AWAY = "away"  # Graph
     LOOK_UP = "look_up"
+    DIRECTORY = "directory"
     SIGN_IN = "sign_in"
     GUEST = "guest"
     PROBATION = "probation"
@@ -44,6 +45,7 @@ WORDS = {
     Rest.THROTTLED: "waits because Microsoft throttles (429)",
     Rest.AWAY: "waits for Microsoft to answer",
     Rest.LOOK_UP: "waits until the directory can be asked who is there already",
+    Rest.DIRECTORY: "waits until the directory knows the guest",
     Rest.SIGN_IN: "waits until signing in works (usher connections list)",
     Rest.GUEST: "waits for another job that invites the same guests",
     Rest.PROBATION: "waits its turn: a connection that is new or was held sends one batch at a time",
@@ -67,7 +69,9 @@ WORDS = {
 }
 """What is said of the rows that are left."""
 
-_TIMED = frozenset({Rest.QUOTA, Rest.THROTTLED, Rest.AWAY, Rest.LOOK_UP, Rest.GUEST, Rest.PROBATION, Rest.UNKNOWN})
+_TIMED = frozenset(
+    {Rest.QUOTA, Rest.THROTTLED, Rest.AWAY, Rest.LOOK_UP, Rest.DIRECTORY, Rest.GUEST, Rest.PROBATION, Rest.UNKNOWN}
+)
 """Where the time until the next try is known here. What is held waits for its gate."""
 
 

@@ -18,7 +18,7 @@ from worker.ledger.quota import invitation_buckets
 from worker.operations.invite_forecast import foresee_answer
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE
-from worker.operations.operation import MAILED, Asked, Attempt, Call, Look
+from worker.operations.operation import MAILED, Asked, Attempt, Call, Look, Operation
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from worker.operations.tenant_rules import TenantRules
 
 
-class Invite:
+class Invite(Operation):
     """The operation makes people guests; Graph mails each of them, unless row, job or connection
     says otherwise.
     """

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from worker.graph.causes import OperationRules, Verdict
     from worker.graph.users import DirectoryUser
     from worker.ledger.quota import Bucket
+    from worker.ledger.why_waiting import Stop
     from worker.operations.foreseen import Foreseen, Seen
     from worker.operations.tenant_rules import TenantRules
 
@@ -51,15 +52,29 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A target is what a row names beside its guest, found in the tenant: a group, a team, a
+    sponsor.
+    """
+
+    id: str
+    name: str  # as people know it
+    kind: str
+    refused: str = ""  # why nothing can be done with it, a sentence; '' where it can
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """A row is asked to leave now. `user`: whom the look-up found; `silent`: without a mail,
-    whatever the row says.
+    """A row is asked to leave now. `user`: whom the look-up found; `target`: what the row names
+    beside them; `silent`: without a mail whatever the row says or, where a call covers several
+    rows, in a call of its own.
     """
 
     index: int
     row: Row
     user: DirectoryUser | None = None
     silent: bool = False
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,24 @@ class Channel:
     def name(self) -> str:
         """The channel's name in the ledger: gates, turns, doubts and back-off go by it."""
         return name_channel(self.connection.name, self.operation.name)
+
+
+class CannotAsk(Exception):
+    """Nobody can ask the tenant now; `stop` says why, and until when."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(stop.why.value)
+        self.stop = stop
+
+
+class Ask(Protocol):
+    """Whoever asks a tenant takes care of token, quota and back-off."""
+
+    async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
+        """Return Graph's answers to some reads, by the requests' ids. Raises `CannotAsk` where one
+        of them got none.
+        """
+        ...
 
 
 class Operation(Protocol):
@@ -105,6 +138,24 @@ class Operation(Protocol):
     """Whether a dry run reads what the tenant says of guests beforehand: who may invite, which
     domains.
     """
+    columns: frozenset[str] = frozenset()
+    """Of a stage: what it needs of the row whose guest was invited."""
+    reads: tuple[str, ...] = ()
+    """Properties of the user that the look-up selects besides, for `DirectoryUser.more`."""
+
+    def targets(self, row: Row, options: Options) -> tuple[str, ...]:
+        """Return what a row of an invitation asks for in this stage, by name; one that needs none
+        is asked for as ''. Nothing: not asked for. Pure.
+        """
+        return ()
+
+    async def compare(
+        self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
+    ) -> Mapping[int, Outcome | Stop]:
+        """Return the rows that are not to be sent, by index: how they end, or why they wait. Asked
+        after the look-up, before each send. Raises `CannotAsk`.
+        """
+        return {}
 
     def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
         """Return the buckets that a row takes from."""

@@ -27,7 +27,7 @@ from worker.ledger.model import Counts, KnownRow, Options, Outcome, Row, RowStat
 from worker.ledger.quota import write_buckets
 from worker.metrics.snapshot import Observer
 from worker.operations.foreseen import Foreseen, Seen, Would
-from worker.operations.operation import Asked, Attempt, Call, Channel, Look
+from worker.operations.operation import Asked, Attempt, Call, Channel, Look, Operation
 from worker.operations.registry import OPERATIONS, find_operation
 from worker.services import open_services
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 COMPANY = "Partner Ltd"
 
 
-class Company:
+class Company(Operation):
     """Writes a company's name to guests."""
 
     name = "company"

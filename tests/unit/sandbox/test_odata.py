@@ -28,6 +28,7 @@ ANN = User(
         ("mail in ('ann@partner.example') or userPrincipalName in ('x')", True),
         ("mail in ('x') or userPrincipalName in ('ann_partner.example#EXT#@contoso.example')", True),
         ("mail in ('ann@old.example')", False),
+        ("id in ('2','1')", True),
         ("otherMails/any(m:m eq 'ann@old.example')", True),
         ("proxyAddresses/any(p:p eq 'smtp:ann@partner.example')", True),
         ("proxyAddresses/any(p:p eq 'ann@partner.example')", False),

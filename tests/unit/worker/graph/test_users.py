@@ -9,7 +9,7 @@ import pytest
 
 from worker.addresses import fold_address, spellings
 from worker.graph.batch import BATCH_LIMIT, Fate, GraphAnswer
-from worker.graph.users import CLAUSES, MOST_ADDRESSES, build_questions, build_requests, read_users
+from worker.graph.users import CLAUSES, MOST_ADDRESSES, By, build_questions, build_requests, read_users
 
 
 def _answer(*users: dict[str, Any], status: int = 200, fate: Fate = Fate.ANSWERED) -> GraphAnswer:
@@ -129,3 +129,25 @@ def test_strange_values_are_no_users() -> None:
         {"id": "4", "userPrincipalName": None, "otherMails": 6, "proxyAddresses": 5},
     )
     assert read_users(odd) == {}
+
+
+def test_guests_of_known_id_are_asked_for_by_id() -> None:
+    """15 a question, in one request beside those of addresses, and found under their id with what
+    was asked for besides.
+    """
+    ids = [f"00000000-0000-4000-8000-{n:012}" for n in range(16)]
+    questions = build_questions(["a@x.example", *ids])
+    assert [(question.by, len(question.guests)) for question in questions] == [
+        (By.MAIL, 1),
+        (By.COLLECTION, 1),
+        (By.ID, 15),
+        (By.ID, 1),
+    ]
+    last = build_requests(questions, ("companyName",))[-1]
+    assert _filter(last.path) == f"id in ('{ids[15]}')"
+    assert "accountEnabled" in last.path
+    assert ",companyName&" in last.path
+    found = read_users(_answer({"id": ids[15], "mail": "b@x.example", "companyName": "B"}), By.ID, ("companyName",))
+    assert found is not None
+    assert found.keys() == {ids[15]}
+    assert found[ids[15]].more == {"companyName": "B"}

@@ -18,7 +18,7 @@ from celery.exceptions import Reject
 from config.secrets import Secret
 from tasks.rows.row import validate_record
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
-from worker.graph.users import Question
+from worker.graph.users import By, Question
 from worker.ledger.chunk_contents import ChunkContents
 from worker.ledger.loading import Loading
 from worker.ledger.model import Lane, Lease, Options, Outcome, RowState, Ticket
@@ -92,7 +92,7 @@ def test_no_value_shows_whom_it_is_about(caplog: pytest.LogCaptureFixture) -> No
         validate_record({"email": "ann@mail.private.example, bob@mail.private.example"}, 1),
         GraphRequest("1", "GET", f"/users?$filter=mail eq '{EMAIL}'", {"invitedUserEmailAddress": EMAIL}),
         GraphAnswer(Fate.ANSWERED, 201, {}, {"inviteRedeemUrl": LINK, "mail": EMAIL}),
-        Question(True, (EMAIL,)),
+        Question(By.MAIL, (EMAIL,)),
         Lease(Ticket("j", 0, 1, "contoso", Lane.BULK), ".", "0", [row], 1, Options(), 0, 1),
         ChunkContents(1, [row], ".", "0", [outcome]),
         outcome,
