@@ -82,7 +82,7 @@ class Jobs:
 
         Raises `LedgerTooNew` when the ledger was written by a newer usher.
         """
-        given = {name: value for name, value in asdict(options or Options()).items() if value not in (None, False, {})}
+        given = {name: value for name, value in asdict(options or Options()).items() if value not in (None, False)}
         reply = await self._scripts["create_job"](
             keys=[self.keys.jobs(), self.keys.job(job), self.keys.schema(), self.keys.loading(), self.keys.epoch()],
             args=[

@@ -107,15 +107,6 @@ class Options:
     redirect_url: str | None = None
     message: str | None = None
     language: str | None = None
-    named: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
-    """What the command names for all rows, beside what a row names itself, by the row's column:
-    groups, teams, sponsors.
-    """
-
-
-def names_of(row: Row, options: Options, column: str) -> tuple[str, ...]:
-    """Return what a row and its job's options name in a column, each name once."""
-    return tuple(dict.fromkeys((*row.get(column, ()), *options.named.get(column, ()))))
 
 
 @dataclass(slots=True, eq=False)
