@@ -176,6 +176,7 @@ class OperationRules:
     rules: Mapping[StrEnum, Rule] = field(default_factory=dict)
     patterns: tuple[Pattern, ...] = ()  # the first that fits is taken
     statuses: Mapping[int, StrEnum] = field(default_factory=dict)
+    protected: StrEnum | None = None  # what a 403 means for one row, where the app has the permission
     read_done: Callable[[GraphAnswer], Verdict] | None = None  # what a success means; None: a call that changes nothing
     unsure: str = "usher does it again, which does no harm."  # said where an answer was lost
 

@@ -1,0 +1,36 @@
+"""A 403 is the application's trouble or one row's, and Graph answers both in the same words. Pure.
+
+Whoever holds a directory role, or may take one by a group, is protected: an application with every
+permission is refused there too (https://learn.microsoft.com/graph/api/resources/users). So: a token
+without the permission holds the channel; with it the 403 belongs to the row, unless several rows in
+a row meet it and none gets through, for so many protected guests side by side are unlikely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worker.graph.causes import HoldKind, Kind, OperationRules, Verdict
+
+IN_A_ROW = 3
+"""So many rows of one batch that are forbidden one after the other, and none that is not, speak of
+the application.
+"""
+
+
+def blame(rules: OperationRules, verdicts: Sequence[Verdict], roles: frozenset[str] | None) -> list[Verdict]:
+    """Return the verdicts of one batch, each 403 being the channel's trouble or its row's. `roles`:
+    of the token that the batch was sent with; None: it does not show them.
+    """
+    forbidden = [verdict.hold is HoldKind.PERMISSION for verdict in verdicts]
+    if rules.protected is None or True not in forbidden or rules.is_granted(roles) is False:
+        return list(verdicts)
+    gets_through = any(verdict.kind in (Kind.DONE, Kind.ALREADY) for verdict in verdicts)
+    if not gets_through and sum(forbidden) >= IN_A_ROW:
+        return list(verdicts)
+    message = rules.explain(rules.protected)
+    ended = {"kind": Kind.FAILED, "hold": None, "message": message, "cause": rules.protected.value}
+    return [
+        verdict._replace(**ended) if is_forbidden else verdict
+        for verdict, is_forbidden in zip(verdicts, forbidden, strict=True)
+    ]
