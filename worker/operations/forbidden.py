@@ -28,9 +28,8 @@ def blame(rules: OperationRules, verdicts: Sequence[Verdict], roles: frozenset[s
     gets_through = any(verdict.kind in (Kind.DONE, Kind.ALREADY) for verdict in verdicts)
     if not gets_through and sum(forbidden) >= IN_A_ROW:
         return list(verdicts)
-    message = rules.explain(rules.protected)
-    ended = {"kind": Kind.FAILED, "hold": None, "message": message, "cause": rules.protected.value}
+    cause, message = rules.protected.value, rules.explain(rules.protected)
     return [
-        verdict._replace(**ended) if is_forbidden else verdict
+        verdict._replace(kind=Kind.FAILED, hold=None, message=message, cause=cause) if is_forbidden else verdict
         for verdict, is_forbidden in zip(verdicts, forbidden, strict=True)
     ]

@@ -7,8 +7,9 @@ from __future__ import annotations
 from config.errors import ConfigError
 from worker.operations.invite import Invite
 from worker.operations.operation import Operation
+from worker.operations.profile import Profile
 
-OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (Invite(),)}
+OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (Invite(), Profile())}
 
 
 def find_operation(name: str) -> Operation:

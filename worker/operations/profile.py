@@ -1,0 +1,93 @@
+"""The operation `profile` writes to a guest what a list says of them: `PATCH /users/{id}`, with
+those properties only that differ. Pure.
+
+Nothing is ever cleared: a cell that is empty says nothing. https://learn.microsoft.com/graph/api/user-update
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from worker.graph.batch import GraphRequest
+from worker.graph.causes import Verdict
+from worker.graph.verdicts import decide
+from worker.ledger.model import Options, Outcome, Row, RowState
+from worker.operations.operation import Ask, Asked, Call
+from worker.operations.profile_rules import PROFILE
+from worker.operations.step import Step, user_id
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from worker.graph.batch import GraphAnswer
+    from worker.ledger.why_waiting import Stop
+
+_PROPERTIES: Mapping[str, str] = {
+    "first_name": "givenName",
+    "last_name": "surname",
+    "company": "companyName",
+    "department": "department",
+    "job_title": "jobTitle",
+    "usage_location": "usageLocation",
+    "phone": "mobilePhone",
+}
+"""Column and property."""
+_EXPIRES = "expires"
+_EXTENSIONS = "onPremisesExtensionAttributes"  # Graph's name; of a guest they are the tenant's own
+
+
+class Profile(Step):
+    """The operation fills in a guest's profile."""
+
+    name = "profile"
+    rules = PROFILE
+    words: Mapping[RowState, str] = {RowState.DONE: "changed", RowState.ALREADY: "so already"}
+    columns = frozenset({*_PROPERTIES, _EXPIRES, "display_name", "user_type"})
+    reads = (*_PROPERTIES.values(), "displayName", _EXTENSIONS)
+
+    def targets(self, row: Row, options: Options) -> tuple[str, ...]:
+        """A row that says anything of its guest but name and address asks for it."""
+        return ("",) if row.get(_EXPIRES) or any(row.get(column) for column in _PROPERTIES) else ()
+
+    async def compare(
+        self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
+    ) -> Mapping[int, Outcome | Stop]:
+        """End the rows whose guests are as the row says already."""
+        return {
+            asked.index: Outcome(asked.index, RowState.ALREADY, user_id=user_id(asked))
+            for asked in rows
+            if not find_differences(asked, connection.clean.expiry_attribute)
+        }
+
+    def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
+        """Return a PATCH for each row."""
+        attribute = connection.clean.expiry_attribute
+        return [
+            Call(
+                GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", find_differences(asked, attribute)),
+                (asked.index,),
+            )
+            for asked in rows
+        ]
+
+    def judge(self, row: Row, answer: GraphAnswer) -> Verdict:
+        """Judge by Graph's answer."""
+        return decide(self.rules, answer, email=row["email"])
+
+
+def find_differences(asked: Asked, expiry_attribute: str) -> dict[str, Any]:
+    """Return what is to be written: of a guest who was just invited all that the row says, else
+    what the tenant says otherwise, or not at all.
+    """
+    row = asked.row
+    wanted = {name: row[column] for column, name in _PROPERTIES.items() if row.get(column)}
+    is_new = bool(row.get("new"))
+    if row.get("display_name") and not is_new:  # an invitation has written it
+        wanted["displayName"] = row["display_name"]
+    there = {} if is_new or asked.user is None else asked.user.more
+    body: dict[str, Any] = {name: value for name, value in wanted.items() if there.get(name) != value}
+    extensions = there.get(_EXTENSIONS)
+    kept = extensions.get(expiry_attribute) if isinstance(extensions, dict) else None
+    if row.get(_EXPIRES) and row[_EXPIRES] != kept:
+        body[_EXTENSIONS] = {expiry_attribute: row[_EXPIRES]}
+    return body

@@ -1,0 +1,71 @@
+"""A table says what Graph's refusals of a change to a guest's profile mean. Pure.
+
+https://learn.microsoft.com/graph/api/user-update
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from worker.graph.batch import GraphAnswer
+from worker.graph.causes import Cause, Kind, OperationRules, Rule, Verdict
+from worker.graph.patterns import wording
+from worker.operations.step import NOT_THERE_YET
+
+
+class ProfileCause(StrEnum):
+    """The causes for which Graph does not change a guest, in our words."""
+
+    SYNCED = "synced_user"
+    PROTECTED = "protected_user"
+    BAD_LOCATION = "bad_usage_location"
+    NOT_THERE_YET = NOT_THERE_YET
+
+
+_RULES: Mapping[StrEnum, Rule] = {
+    ProfileCause.SYNCED: Rule(
+        Kind.FAILED,
+        "This user comes from the on-premises directory, where alone it can be changed: an administrator changes it"
+        " there.",
+    ),
+    ProfileCause.PROTECTED: Rule(
+        Kind.FAILED,
+        "Microsoft lets no application change this guest, who probably holds a directory role or is in a group that can"
+        " be given one: an administrator changes the guest in the Entra admin center.",
+    ),
+    ProfileCause.BAD_LOCATION: Rule(
+        Kind.FAILED,
+        "Microsoft does not know this usage location: correct it to the two letters of a country, such as NO, and"
+        " submit the row again.",
+    ),
+    ProfileCause.NOT_THERE_YET: Rule(
+        Kind.RETRY, "The directory does not know this guest everywhere yet; usher tries again by itself."
+    ),
+}
+_PATTERNS = (
+    wording(ProfileCause.SYNCED, r"on-premises mastered", r"directory sync objects"),
+    wording(
+        ProfileCause.NOT_THERE_YET,
+        r"unable to read the company information",
+        r"does not exist or one of its queried reference-property objects are not present",
+    ),
+    wording(ProfileCause.BAD_LOCATION, r"usage ?location"),
+)
+
+
+def read_changed(answer: GraphAnswer) -> Verdict:
+    """Read a 2xx, which has no body."""
+    return Verdict(Kind.DONE, status=answer.status, request_id=answer.headers.get("request-id", "")[:100])
+
+
+PROFILE = OperationRules(
+    verb="change the profiles of guests",
+    permission="User.ReadUpdate.All",
+    also=frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"}),
+    rules=_RULES,
+    patterns=_PATTERNS,
+    statuses={403: Cause.NO_PERMISSION, 404: ProfileCause.NOT_THERE_YET},
+    protected=ProfileCause.PROTECTED,
+    read_done=read_changed,
+)
