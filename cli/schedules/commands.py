@@ -60,7 +60,7 @@ def add(session: Session, /, name: str, args: tuple[str, ...], **given: str | No
     """Add a schedule at run time, beside those of the configuration file.
 
     \b
-      usher schedules add nightly --task invite_file -c contoso --cron "0 2 * * *" \
+      usher schedules add nightly --task invite_file -c contoso --cron "0 2 * * *" \\
           --arg path=/data/partners.csv
     """
     from cli.schedules.changes import add_schedule
