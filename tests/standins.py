@@ -20,7 +20,7 @@ from config.reader import parse_connection
 from config.settings import Settings
 from worker.clocks import Clocks
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
-from worker.graph.client import Exchange
+from worker.graph.exchange import Exchange
 from worker.graph.latency import Latencies
 from worker.graph.limit_header import Begun
 from worker.ledger.gates import Held

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest, answer_all
-from worker.graph.client import Exchange
+from worker.graph.exchange import Exchange
 
 _QUOTED = re.compile(r"'([^']*)'")
 

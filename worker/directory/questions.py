@@ -16,7 +16,7 @@ from worker.graph.batch import Fate, GraphRequest
 if TYPE_CHECKING:
     from config.connections import Connection
     from worker.graph.batch import GraphAnswer
-    from worker.graph.client import Exchange
+    from worker.graph.exchange import Exchange
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 

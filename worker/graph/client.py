@@ -10,15 +10,13 @@ https://learn.microsoft.com/graph/json-batching  https://learn.microsoft.com/gra
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 import orjson
@@ -28,20 +26,12 @@ from yarl import URL
 from config.secrets import Secret
 from config.version import read_version
 from worker.errors import WayOutUnusable
-from worker.graph.batch import (
-    NOTE_STALE,
-    NOTE_WHOLE_BATCH,
-    Fate,
-    GraphAnswer,
-    GraphRequest,
-    answer_all,
-    build_batch,
-    pair_answers,
-)
+from worker.graph.batch import NOTE_STALE, Fate, GraphRequest, build_batch
+from worker.graph.exchange import Exchange, as_exchange, deal_out
 from worker.graph.references import refuse_bare_delete
 from worker.graph.reply import Reply, describe_error, read_reply
-from worker.graph.retry import READS, REFUSED_ONLY, RetryRule, decide_retry, parse_http_date, parse_retry_after
-from worker.net import tls
+from worker.graph.retry import READS, REFUSED_ONLY, RetryRule, decide_retry, parse_retry_after
+from worker.graph.ways_out import WaysOut
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -58,27 +48,6 @@ CONNECT_S = 10.0
 """For a place in the pool, DNS, TCP, proxy and TLS together. A connection takes a tenth of that, or
 it will not come.
 """
-
-
-LOOK_AGAIN_S = 1.0
-"""So soon is a changed file of trusted certificates seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One call, its repetitions included: one answer per request id, and what is known of the call
-    as a whole.
-
-    `status` is the envelope's (0 when none came), `client_request_id` that of the last try,
-    `server_date` Graph's clock by its `Date`.
-    """
-
-    answers: dict[str, GraphAnswer]
-    client_request_id: str
-    server_date: datetime | None
-    elapsed_s: float
-    status: int
-    tries: int = 1
 
 
 @dataclass(slots=True)
@@ -119,8 +88,7 @@ class GraphClient:
         self._chance = chance or random.Random()
         self._heard = heard
         self._session: aiohttp.ClientSession | None = None
-        self._contexts: dict[str | None, tuple[tuple[object, ...], Any]] = {}
-        self._ways: dict[tuple[str, str | None], tuple[float, dict[str, Any]]] = {}
+        self._ways_out = WaysOut(clock)
 
     async def send_batch(
         self,
@@ -149,15 +117,7 @@ class GraphClient:
             before_send,
             retry or (READS if all(r.method == "GET" for r in requests) else REFUSED_ONLY),
         )
-        if reply.fate is Fate.ANSWERED and 200 <= reply.status < 300:
-            # What only the envelope says: Graph's clock, and the id that support asks for
-            lent = {name: reply.headers[name] for name in ("date", "request-id") if name in reply.headers}
-            answers = pair_answers(requests, reply.body, lent)
-        else:
-            refused_together = reply.fate is Fate.ANSWERED and len(requests) > 1
-            answer = reply.as_answer()
-            answers = answer_all(requests, answer._replace(note=NOTE_WHOLE_BATCH) if refused_together else answer)
-        return _exchange(answers, reply, tries, elapsed_s)
+        return as_exchange(deal_out(requests, reply), reply, tries, elapsed_s)
 
     async def send_one(
         self,
@@ -186,7 +146,7 @@ class GraphClient:
             before_send,
             retry or (READS if request.method == "GET" else REFUSED_ONLY),
         )
-        return _exchange({request.id: reply.as_answer()}, reply, tries, elapsed_s)
+        return as_exchange({request.id: reply.as_answer()}, reply, tries, elapsed_s)
 
     async def close(self) -> None:
         """Close the session and its connections. May be called twice; a later call opens a new
@@ -244,7 +204,7 @@ class GraphClient:
                 timeout=aiohttp.ClientTimeout(total=limit_s, connect=min(CONNECT_S, limit_s)),
                 allow_redirects=False,
                 trace_request_ctx=sending,
-                **await self._way_out(call.connection),
+                **await self._ways_out.find(call.connection),
             ) as response:
                 return await read_reply(response, request_id)
         except _HeldBack:
@@ -255,7 +215,7 @@ class GraphClient:
             if sending.left:  # whatever it was, the rows are on the wire: their fate must not get lost in an exception
                 return Reply(Fate.LOST, request_id, note=describe_error(error))
             if isinstance(error, (aiohttp.ClientError, OSError, TimeoutError)):
-                self._ways.clear()  # a way that led nowhere is looked for anew
+                self._ways_out.forget()  # a way that led nowhere is looked for anew
                 return Reply(Fate.NOT_SENT, request_id, note=describe_error(error))
             raise
 
@@ -273,28 +233,6 @@ class GraphClient:
                 trust_env=False,  # proxies are `tls.find_proxy`'s: the library's own would send loopback through one
             )
         return self._session
-
-    async def _way_out(self, connection: Connection) -> dict[str, Any]:
-        """Return whom to trust and which proxy to take, as aiohttp wants it; looked for anew once a
-        second, not for every batch.
-        """
-        place = (connection.graph_url, connection.ca_file)
-        looked_s, way = self._ways.get(place, (-math.inf, {}))
-        if self._clock() - looked_s >= LOOK_AGAIN_S:
-            way = {"ssl": await self._trust(connection.ca_file), **_proxy_of(connection.graph_url)}
-            self._ways[place] = (self._clock(), way)
-        return way
-
-    async def _trust(self, ca_file: str | None) -> Any:
-        """Return the TLS context for a connection; built again when a file of certificates
-        changed.
-        """
-        stamp = tls.trust_stamp(ca_file)
-        known = self._contexts.get(ca_file)
-        if known is None or known[0] != stamp:
-            known = (stamp, await asyncio.to_thread(tls.build_context, ca_file))
-            self._contexts[ca_file] = known
-        return known[1]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -373,19 +311,3 @@ async def _on_headers(
     if sending.before_send is not None and not sending.before_send():
         raise _HeldBack
     sending.left = True
-
-
-def _exchange(answers: dict[str, GraphAnswer], reply: Reply, tries: int, elapsed_s: float) -> Exchange:
-    server_date = parse_http_date(reply.headers.get("date", ""))
-    return Exchange(answers, reply.client_request_id, server_date, elapsed_s, reply.status, tries)
-
-
-def _proxy_of(url: str) -> dict[str, Any]:
-    proxy = tls.find_proxy(url)
-    if proxy is None:
-        return {}
-    address = URL(proxy)
-    if address.user is None:
-        return {"proxy": address}
-    credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
-    return {"proxy": address.with_user(None), "proxy_headers": {"Proxy-Authorization": credentials}}

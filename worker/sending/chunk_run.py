@@ -17,7 +17,8 @@ from worker.addresses import fold_address
 from worker.directory.lookups import LookUps
 from worker.graph.batch import BATCH_LIMIT
 from worker.graph.causes import Verdict
-from worker.graph.client import Exchange, Priority
+from worker.graph.client import Priority
+from worker.graph.exchange import Exchange
 from worker.graph.limit_header import read_used
 from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.ledger.model import ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState

@@ -22,7 +22,7 @@ from worker.clocks import Clocks
 from worker.directory.lookups import Delay, Found, LookUps, WhyNot
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.causes import Verdict
-from worker.graph.client import Exchange
+from worker.graph.exchange import Exchange
 from worker.graph.latency import Latencies
 from worker.graph.limit_header import Begun
 from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule

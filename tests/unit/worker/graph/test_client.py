@@ -2,59 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from config.connections import Connection
-from tests.servers import Certificate, RawServer, Received, answer, listen, make_certificate, run_proxy, run_raw_server
+from tests.servers import Certificate, Received, answer, listen, run_raw_server
+from tests.unit.worker.graph.raw_graph import ROWS, TOKEN, batch_answer, graph, no_sleep, target_of
 from worker.graph.batch import NOTE_STALE, NOTE_WHOLE_BATCH, Fate, GraphRequest
 from worker.graph.client import GraphClient
 from worker.graph.reply import LARGEST_ANSWER_BYTES
 from worker.graph.retry import WHERE_BLIND
-
-TOKEN = "eyJ.made-up.token"
-ROWS = [
-    GraphRequest(str(n), "POST", "/invitations", {"invitedUserEmailAddress": f"g{n}@example.com"}) for n in range(3)
-]
-
-
-def _target(graph_url: str, ca_file: str | None) -> Connection:
-    """Return a connection with all that the client looks at."""
-    return Connection.model_construct(graph_url=graph_url, ca_file=ca_file)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """Return what the servers of this module show."""
-    return make_certificate(tmp_path_factory.mktemp("tls"), "localhost", "127.0.0.1", "graph.usher.test")
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine's own proxies are none of the tests' business."""
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@asynccontextmanager
-async def graph(certificate: Certificate, behave: Any) -> AsyncIterator[tuple[GraphClient, Connection, RawServer]]:
-    """Run a Graph that behaves as told, and a client of it."""
-    client = GraphClient(5.0)
-    async with run_raw_server(certificate, behave) as server:
-        try:
-            yield client, _target(f"{server.url}/v1.0", str(certificate.certificate)), server
-        finally:
-            await client.close()
-
-
-def batch_answer(request: Received, status: int = 201) -> dict[str, Any]:
-    """Answer each item, last first."""
-    items = [{"id": item["id"], "status": status, "body": {"n": item["id"]}} for item in request.json["requests"]]
-    return {"responses": items[::-1]}
 
 
 async def test_batch_carries_what_graph_and_support_need(certificate: Certificate) -> None:
@@ -103,16 +60,12 @@ async def test_nobody_there_means_nothing_sent(certificate: Certificate) -> None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    client = GraphClient(5.0, sleep=_no_sleep)
-    exchange = await client.send_batch(_target(f"https://127.0.0.1:{port}/v1.0", None), TOKEN, ROWS, priority="low")
+    client = GraphClient(5.0, sleep=no_sleep)
+    exchange = await client.send_batch(target_of(f"https://127.0.0.1:{port}/v1.0", None), TOKEN, ROWS, priority="low")
     await client.close()
     assert {a.fate for a in exchange.answers.values()} == {Fate.NOT_SENT}
     assert exchange.tries == 3
     assert exchange.status == 0
-
-
-async def _no_sleep(seconds: float) -> None:
-    await asyncio.sleep(0)
 
 
 async def test_untrusted_server_gets_nothing(certificate: Certificate) -> None:
@@ -122,8 +75,8 @@ async def test_untrusted_server_gets_nothing(certificate: Certificate) -> None:
         answer(writer, 200, {})
 
     async with graph(certificate, behave) as (client, target, server):
-        exchange = await client.send_batch(_target(target.graph_url, None), TOKEN, ROWS, priority="low", deadline_s=1)
-        missing = await client.send_batch(_target(target.graph_url, "/no/such.pem"), TOKEN, ROWS, priority="low")
+        exchange = await client.send_batch(target_of(target.graph_url, None), TOKEN, ROWS, priority="low", deadline_s=1)
+        missing = await client.send_batch(target_of(target.graph_url, "/no/such.pem"), TOKEN, ROWS, priority="low")
     assert exchange.answers["0"].fate is Fate.NOT_SENT
     assert "Certificate" in exchange.answers["0"].note
     assert missing.answers["0"].fate is Fate.NOT_SENT
@@ -139,7 +92,7 @@ async def test_handshake_that_never_ends_means_nothing_sent() -> None:
 
     client = GraphClient()
     async with listen(mute, None) as port:
-        target = _target(f"https://127.0.0.1:{port}/v1.0", None)
+        target = target_of(f"https://127.0.0.1:{port}/v1.0", None)
         exchange = await client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=0.3)
         await client.close()
     assert exchange.answers["0"].fate is Fate.NOT_SENT
@@ -342,55 +295,6 @@ async def test_connections_are_kept(certificate: Certificate) -> None:
     assert server.connections == 1
 
 
-async def test_loopback_never_goes_through_a_proxy(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy cannot reach our loopback: the sandbox works behind any."""
-
-    async def behave(request: Received, writer: asyncio.StreamWriter) -> None:
-        answer(writer, 200, batch_answer(request))
-
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    async with graph(certificate, behave) as (client, target, _):
-        exchange = await client.send_batch(target, TOKEN, ROWS, priority="low")
-    assert exchange.answers["0"].status == 201
-
-
-async def test_public_hosts_go_through_the_proxy(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`HTTPS_PROXY` is honoured, credentials in it included."""
-
-    async def behave(request: Received, writer: asyncio.StreamWriter) -> None:
-        answer(writer, 200, batch_answer(request))
-
-    async with graph(certificate, behave) as (client, _, server), run_proxy(server.port) as (proxy, asked):
-        monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//user:pass@"))
-        target = _target("https://graph.usher.test/v1.0", str(certificate.certificate))
-        exchange = await client.send_batch(target, TOKEN, ROWS, priority="low")
-    assert exchange.answers["0"].status == 201
-    assert asked[0].startswith("CONNECT graph.usher.test:443 HTTP/1.1")
-    assert "Proxy-Authorization: Basic dXNlcjpwYXNz" in asked[0]
-    assert "authorization: bearer" not in asked[0].lower()
-
-
-async def test_proxy_that_refuses_means_nothing_sent(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """407 comes from the way, not from Graph."""
-    async with run_proxy(None) as (proxy, asked):
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-        client = GraphClient(5.0, sleep=_no_sleep)
-        exchange = await client.send_batch(_target("https://graph.usher.test/v1.0", None), TOKEN, ROWS, priority="low")
-        await client.close()
-    assert exchange.answers["0"].fate is Fate.NOT_SENT
-    assert len(asked) == 3
-
-
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://127.0.0.1:1", "http://[broken", "nonsense://x"])
-async def test_unusable_proxy_means_nothing_sent(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever stands in the variable, it is no exception in the middle of a batch."""
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    client = GraphClient(5.0, sleep=_no_sleep)
-    exchange = await client.send_batch(_target("https://graph.usher.test/v1.0", None), TOKEN, ROWS, priority="low")
-    await client.close()
-    assert exchange.answers["0"].fate is Fate.NOT_SENT
-
-
 async def test_cancelling_goes_through(certificate: Certificate) -> None:
     """A time box that ends is not network trouble."""
     async with graph(certificate, _hang) as (client, target, server):
@@ -405,25 +309,10 @@ async def test_full_pool_means_nothing_sent(certificate: Certificate) -> None:
     """Waiting for a connection until the time is up leaves no doubt."""
     client = GraphClient(5.0, limit_per_host=1)
     async with run_raw_server(certificate, _hang) as server:
-        target = _target(f"{server.url}/v1.0", str(certificate.certificate))
+        target = target_of(f"{server.url}/v1.0", str(certificate.certificate))
         first = asyncio.create_task(client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=1.0))
         await server.heard.wait()
         second = await client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=0.3)
         assert second.answers["0"].fate is Fate.NOT_SENT
         assert (await first).answers["0"].fate is Fate.LOST
         await client.close()
-
-
-async def test_changed_ca_file_counts_without_a_restart(certificate: Certificate, tmp_path: Path) -> None:
-    """A renewed bundle is read again."""
-
-    async def behave(request: Received, writer: asyncio.StreamWriter) -> None:
-        answer(writer, 200, batch_answer(request))
-
-    bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(make_certificate(tmp_path, "other.test").certificate.read_bytes())
-    async with graph(certificate, behave) as (client, target, _):
-        target = _target(target.graph_url, str(bundle))
-        assert (await client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=1)).status == 0
-        bundle.write_bytes(certificate.certificate.read_bytes())
-        assert (await client.send_batch(target, TOKEN, ROWS, priority="low", deadline_s=5)).status == 200
