@@ -121,6 +121,23 @@ def needs_of(features: Iterable[str]) -> list[Need]:
     return list(found.values())
 
 
+def tell_steps(steps: Iterable[str], roles: frozenset[str] | None) -> dict[str, str]:
+    """Return of each operation that the app lacks the right to, a sentence for whoever plans a
+    job.
+
+    `roles`: of the token; None: it does not show them, and nothing can be said.
+    """
+    return {
+        step: (
+            f"The app may not {OPERATIONS[step].rules.verb}: the stage {step} would wait, and all else go on, until a"
+            f" tenant administrator grants the application permission {OPERATIONS[step].rules.permission} and gives"
+            " admin consent."
+        )
+        for step in steps
+        if OPERATIONS[step].rules.is_granted(roles) is False
+    }
+
+
 def read_features(text: str) -> tuple[str, ...]:
     """Read `invite,tracking`. Raises ValueError with half a sentence."""
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

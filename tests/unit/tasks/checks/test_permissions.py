@@ -11,7 +11,7 @@ import pytest
 
 from cli.connections.consenting import consent_url, hosts_of, ticket_text
 from config.reader import parse_connection
-from tasks.checks.permissions import FEATURES, STEPS, USUAL, needs_of, read_features
+from tasks.checks.permissions import FEATURES, STEPS, USUAL, needs_of, read_features, tell_steps
 from worker.operations.registry import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -94,6 +94,15 @@ def test_each_step_names_the_least_permission_and_those_that_include_it(name: st
     assert not STEPS[name].is_met(frozenset({"Sites.Read.All"}))
     assert rules.is_granted(frozenset()) is (False if rules.is_shown else None)
     assert rules.is_granted(None) is None
+
+
+def test_a_plan_tells_which_stage_would_wait() -> None:
+    """With the least permission that it lacks; of one that is there, or cannot be seen, nothing."""
+    (told,) = tell_steps(["profile"], frozenset({"User.Invite.All"})).values()
+    assert "User.ReadUpdate.All" in told
+    assert "stage profile would wait" in told
+    assert tell_steps(["profile"], frozenset({"User.ReadWrite.All"})) == {}
+    assert tell_steps(["profile"], None) == {}
 
 
 @pytest.mark.parametrize(
