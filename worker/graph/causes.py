@@ -27,6 +27,7 @@ class Kind(StrEnum):
     FAILED = "failed"  # the row ends; for a read: not to be had
     THROTTLED = "throttled"  # refused before processing; the gate closes for `retry_after_s`
     RETRY = "retry"  # may be sent again; see `maybe_processed`
+    AGAIN = "again"  # refused with its call for another row's sake: sent again at once; see `apart`
     IN_DOUBT = "in_doubt"  # look the guest up before anything else
     HOLD = "hold"  # the connection cannot go on, see `hold`; the row waits
     TOKEN = "token"  # noqa: S105  (no secret) the token was refused: take a new one, once
@@ -59,6 +60,8 @@ class Verdict(NamedTuple):  # one a row: made in a quarter of the time that a fr
     throttle_scope: str = ""  # `x-ms-throttle-scope`, verbatim
     hold: HoldKind | None = None
     whole_domain: bool = False  # the same holds for every address of the domain
+    whole_target: bool = False  # or for every row that names the same target
+    apart: bool = False  # AGAIN only: nobody knows which row was to blame, so each goes in a call of its own
     maybe_processed: bool = False  # RETRY only: mildly in doubt, look first where users can be read
     cause: str = ""  # ours in snake_case, also where `code` is Graph's
 
@@ -75,6 +78,7 @@ class Rule:
     message: str  # see `OperationRules.explain`
     hold: HoldKind | None = None
     whole_domain: bool = False
+    whole_target: bool = False
     names_user: bool = False  # Graph's message holds the user's object id
 
 

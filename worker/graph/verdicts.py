@@ -35,6 +35,7 @@ READ_USERS = _reading("User.Read.All")
 READ_ORGANIZATION = _reading("Organization.Read.All")
 READ_POLICY = _reading("Policy.Read.All")
 READ_DELETED = _reading("User.Read.All")
+READ_GROUPS = _reading("GroupMember.Read.All")
 
 
 def decide(rules: OperationRules, answer: GraphAnswer, *, email: str = "") -> Verdict:
@@ -211,6 +212,7 @@ def _apply(cause: StrEnum, answer: GraphAnswer, spoken: _Spoken, rules: Operatio
         user_id=found.group(0) if found else "",
         hold=rule.hold,
         whole_domain=rule.whole_domain,
+        whole_target=rule.whole_target,
         cause=cause.value,
     )
 

@@ -16,7 +16,6 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
-from worker.graph.batch import BATCH_LIMIT
 from worker.graph.latency import UNKNOWN_S
 from worker.ledger import packing
 from worker.ledger.audit.trail import Trail
@@ -179,7 +178,7 @@ class Ledger:
                 str(t),
                 ",".join(map(str, indexes)),
                 daily_limit,
-                BATCH_LIMIT,
+                len(indexes),
                 k.prefix,
                 index.base if index else "",
                 int(resend),

@@ -63,6 +63,12 @@ class Keys:
         """
         return f"{self.prefix}:chunk:{job}:{number}"
 
+    def job_targets(self, job: str) -> str:
+        """hash, of a root job: `kind|name` → the group, team or sponsor of that name (JSON,
+        `worker/ledger/job_targets.py`).
+        """
+        return f"{self.prefix}:job:{job}:targets"
+
     def ending(self) -> str:
         """set: ended jobs whose keys still have to be given their expiry."""
         return f"{self.prefix}:ending"

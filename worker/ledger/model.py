@@ -20,7 +20,7 @@ class RowState(StrEnum):
     """
 
     PENDING = "."
-    PENDING_SILENT = "q"  # to be sent again, without Graph's mail
+    PENDING_SILENT = "q"  # to be sent again, without Graph's mail or in a call of its own
     SENDING = "s"
     IN_DOUBT = "d"
     DONE = "i"

@@ -42,7 +42,7 @@ class Invite(Operation):
     repeatable = False
     asks_rules = True
 
-    def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
+    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
         """Return the buckets that an invitation takes from."""
         return invitation_buckets(settings, connection)
 
@@ -97,15 +97,15 @@ class Invite(Operation):
             for asked in rows
         ]
 
-    def judge(self, row: Row, answer: GraphAnswer) -> Verdict:
+    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer; where a Member was asked for, a missing right is the row's own
         trouble.
 
         Only privileged apps may invite members.
         https://learn.microsoft.com/graph/api/resources/invitation
         """
-        verdict = decide(self.rules, answer, email=row["email"])
-        if verdict.hold is not HoldKind.PERMISSION or row.get("user_type") != "Member":
+        verdict = decide(self.rules, answer, email=asked.row["email"])
+        if verdict.hold is not HoldKind.PERMISSION or asked.row.get("user_type") != "Member":
             return verdict
         return verdict._replace(kind=Kind.FAILED, hold=None, message=_NO_MEMBERS)
 

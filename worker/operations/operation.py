@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.graph.causes import OperationRules, Verdict
     from worker.graph.users import DirectoryUser
+    from worker.ledger.job_targets import Target
     from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
     from worker.operations.foreseen import Foreseen, Seen
@@ -52,22 +53,10 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A target is what a row names beside its guest, found in the tenant: a group, a team, a
-    sponsor.
-    """
-
-    id: str
-    name: str  # as people know it
-    kind: str
-    refused: str = ""  # why nothing can be done with it, a sentence; '' where it can
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
     """A row is asked to leave now. `user`: whom the look-up found; `target`: what the row names
     beside them; `silent`: without a mail whatever the row says or, where a call covers several
-    rows, in a call of its own.
+    rows, in a call of its own; `tried`: how often it has left before.
     """
 
     index: int
@@ -75,6 +64,7 @@ class Asked:
     user: DirectoryUser | None = None
     silent: bool = False
     target: Target | None = None
+    tried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +98,9 @@ class CannotAsk(Exception):
 
 class Ask(Protocol):
     """Whoever asks a tenant takes care of token, quota and back-off."""
+
+    job: str
+    """The root job that it is asked for: what was read may be kept in memory for the rest of it."""
 
     async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers to some reads, by the requests' ids. Raises `CannotAsk` where one
@@ -157,8 +150,11 @@ class Operation(Protocol):
         """
         return {}
 
-    def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
-        """Return the buckets that a row takes from."""
+    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
+        """Return the buckets that a row takes from, each with a row's share of its call's cost.
+
+        `rows`: those that are about to leave; none: of any that fill their calls.
+        """
         ...
 
     def daily_limit(self, connection: Connection) -> int:
@@ -205,8 +201,8 @@ class Operation(Protocol):
         """Return the requests, each for one row or more. Pure."""
         ...
 
-    def judge(self, row: Row, answer: GraphAnswer) -> Verdict:
-        """Return what an answer means for one of its rows. Pure and total."""
+    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
+        """Return what the answer to a call means for one of its rows. Pure and total."""
         ...
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from worker.addresses import fold_address
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.model import Outcome, RowState
 
@@ -29,15 +31,36 @@ class Consequences:
     lost: Verdict | None = None  # no usable answer; the rows are in doubt
     token_refused: bool = False
     processed: int = 0  # rows that Graph gave a verdict on: its gate is open
-    blocked_domains: dict[str, Verdict] = field(default_factory=dict)
+    refused_wholes: dict[str, Verdict] = field(default_factory=dict)  # by name: domains and targets
     begun: int = 0  # rows that this process had begun when these left (`limit_header.Begun`)
     elapsed_s: float = 0.0  # from their mark to their answers
 
 
-def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
-    """Sum up (folded address, verdict) pairs."""
+class Judged(NamedTuple):
+    """A row's verdict, and the wholes that it may speak for: the address's domain, the target."""
+
+    email: str
+    verdict: Verdict
+    target: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The name of what is refused as a whole; '' where the row alone is."""
+        if self.verdict.whole_domain:
+            return name_domain(self.email)
+        return self.target if self.verdict.whole_target else ""
+
+
+def name_domain(email: str) -> str:
+    """Return the name of an address's domain among the wholes; no target's id begins like it."""
+    return f"@{fold_address(email).rpartition('@')[2]}"
+
+
+def sum_up(judged: Sequence[Judged]) -> Consequences:
+    """Sum up what a batch's verdicts mean."""
     found = Consequences()
-    for address, verdict in verdicts:
+    for one in judged:
+        verdict = one.verdict
         match verdict.kind:
             case Kind.DONE:  # nearly always
                 found.processed += 1
@@ -56,26 +79,24 @@ def sum_up(verdicts: Sequence[tuple[str, Verdict]]) -> Consequences:
                 found.lost = verdict
             case _:
                 found.processed += 1
-                if verdict.whole_domain:
-                    found.blocked_domains[address.rpartition("@")[2]] = verdict
+                if whole := one.whole:
+                    found.refused_wholes[whole] = verdict
     return found
 
 
-def mark_refusals(verdicts: Sequence[tuple[str, Verdict]]) -> tuple[str, ...]:
-    """Say of (folded address, verdict) pairs what each counts as among its job's refusals
-    (`model.Refusals`).
+def mark_refusals(judged: Sequence[Judged]) -> tuple[str, ...]:
+    """Say of verdicts what each counts as among its job's refusals (`model.Refusals`).
 
-    Of a domain that is refused as a whole only the first refusal counts; the ledger is told a hash
-    of its name.
+    Of a domain or target that is refused as a whole only the first refusal counts; the ledger is
+    told a hash of its name.
     """
     marks = []
-    for address, verdict in verdicts:
-        match verdict.kind:
+    for one in judged:
+        match one.verdict.kind:
             case Kind.DONE | Kind.ALREADY:
                 marks.append("o")
-            case Kind.FAILED if verdict.whole_domain:
-                domain = address.rpartition("@")[2]
-                marks.append("d" + hashlib.sha256(domain.encode("utf-8", "surrogatepass")).hexdigest()[:12])
+            case Kind.FAILED if whole := one.whole:
+                marks.append("d" + hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:12])
             case Kind.FAILED:
                 marks.append("x")
             case _:
@@ -104,7 +125,8 @@ def build_outcome(
     letter = _FINAL.get(verdict.kind)
     in_doubt = doubts and (verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read))
     if letter is None:
-        letter = RowState.IN_DOUBT if in_doubt else RowState.PENDING_SILENT if silent else RowState.PENDING
+        careful = silent or verdict.apart
+        letter = RowState.IN_DOUBT if in_doubt else RowState.PENDING_SILENT if careful else RowState.PENDING
     invited = letter is RowState.DONE
     return Outcome(
         index,
@@ -123,8 +145,8 @@ def build_outcome(
 
 
 def build_skip(index: int, verdict: Verdict, at_ms: int) -> Outcome:
-    """End a row unsent: the tenant refuses its whole domain, and asking again would only look
-    suspicious.
+    """End a row unsent: the tenant refuses its whole domain or target, and asking again would only
+    look suspicious.
     """
     return Outcome(
         index, RowState.FAILED, code=verdict.code or verdict.cause, message=f"Not sent: {verdict.message}", at_ms=at_ms

@@ -70,9 +70,9 @@ class Profile(Step):
             for asked in rows
         ]
 
-    def judge(self, row: Row, answer: GraphAnswer) -> Verdict:
+    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer."""
-        return decide(self.rules, answer, email=row["email"])
+        return decide(self.rules, answer, email=asked.row["email"])
 
 
 def find_differences(asked: Asked, expiry_attribute: str) -> dict[str, Any]:

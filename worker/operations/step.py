@@ -4,6 +4,7 @@ no harm when it is done again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from worker.graph.causes import Cause
@@ -30,7 +31,7 @@ class Step(Operation):
     repeatable = True
     asks_rules = False
 
-    def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
+    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
         """Return those of a write."""
         return write_buckets(settings, connection)
 

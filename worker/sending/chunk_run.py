@@ -13,23 +13,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from worker.addresses import fold_address
 from worker.directory.lookups import LookUps
 from worker.graph.batch import BATCH_LIMIT
-from worker.graph.causes import Verdict
 from worker.graph.client import Priority
 from worker.graph.exchange import Exchange
 from worker.graph.limit_header import read_used
 from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
-from worker.ledger.model import ChunkEnd, Grant, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
+from worker.ledger.model import ChunkEnd, Grant, GrantedRow, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
 from worker.ledger.packing import is_final
 from worker.ledger.quota import Bucket
 from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
-from worker.operations.operation import Asked, Channel, word_of
-from worker.operations.outcomes import Consequences, build_outcome, build_skip, mark_refusals, sum_up
+from worker.operations.operation import Asked, Call, Channel, word_of
+from worker.operations.outcomes import Consequences, Judged, build_outcome, build_skip, mark_refusals, sum_up
 from worker.sending.first_look import FirstLook
 from worker.sending.reactions import Reactions
+from worker.sending.refused_wholes import RefusedWholes
 from worker.store.client import keep_trying
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ after `settle_s`.
 """
 _RECORD_FOR_S = 600.0  # how long outcomes are carried about while Redis is away: they are known here and nowhere else
 _BUSY_S = 2.0  # until a row whose guest is on the wire for another job is tried again: the answer is mostly there then
-_BLOCKED_DOMAINS = 10_000  # remembered in one process at most
 
 
 class _How(TypedDict):
@@ -60,29 +58,6 @@ class _How(TypedDict):
     deadline_s: float
     before_send: Callable[[], bool]
     retry: RetryRule
-
-
-class BlockedDomains:
-    """A process remembers the domains that a job's tenant refuses as a whole: the rest of their
-    rows is not tried.
-    """
-
-    def __init__(self) -> None:
-        self._verdicts: dict[tuple[str, str], Verdict] = {}
-
-    def add(self, job: str, domains: dict[str, Verdict]) -> None:
-        """Remember what Graph said of some domains."""
-        for domain, verdict in domains.items():
-            self._verdicts[job, domain] = verdict
-        while len(self._verdicts) > _BLOCKED_DOMAINS:
-            del self._verdicts[next(iter(self._verdicts))]
-
-    def __bool__(self) -> bool:
-        return bool(self._verdicts)
-
-    def find(self, job: str, email: str) -> Verdict | None:
-        """Return what Graph said of an address's domain."""
-        return self._verdicts.get((job, fold_address(email).rpartition("@")[2]))
 
 
 class ChunkRun:
@@ -98,7 +73,7 @@ class ChunkRun:
         *,
         reactions: Reactions,
         look_ups: LookUps,
-        blocked: BlockedDomains,
+        refused: RefusedWholes,
         tally: Counter[str],
     ) -> None:
         self._services = services
@@ -108,7 +83,7 @@ class ChunkRun:
         self._operation = channel.operation
         self._reactions = reactions
         self._look_ups = look_ups
-        self._blocked = blocked
+        self._refused = refused
         self._tally = tally
         self._index: IndexPlace | None = None
         self._users: dict[int, DirectoryUser] = {}  # whom the look-up found, by row
@@ -120,14 +95,14 @@ class ChunkRun:
     async def work(self, may_go_on: Callable[[], bool]) -> Stop | None:
         """Send until nothing is left (None) or the chunk cannot go on."""
         lease, connection, services = self._lease, self._connection, self._services
-        operation, buckets = self._operation, self._operation.buckets(services.settings(), connection)
+        operation = self._operation
         self._index = await self._find_place()
         stop = await self._look()
         if stop:
             return stop
         refused_tokens = 0
         while True:
-            await self._end_blocked()
+            await self._end_refused()
             pending = [i for i in lease.pending() if i not in self._aside]
             if not pending:
                 first = min(self._aside.values(), key=lambda stop: stop.wait_s, default=None)
@@ -139,10 +114,12 @@ class ChunkRun:
             token = await self._reactions.take_token(connection)
             if isinstance(token, Stop):
                 return token
+            wanted = self._choose(pending)
+            buckets = operation.buckets(services.settings(), connection, [self._ask_for(i) for i in wanted])
             asked_s = asyncio.get_running_loop().time()  # the mark is at most this old: its answer may have been slow
             grant = await services.ledger.begin_batch(
                 lease,
-                pending[: BATCH_LIMIT * operation.rows_a_call],
+                wanted,
                 buckets,
                 tenant_key=connection.tenant_key,
                 client_key=connection.client_key,
@@ -157,7 +134,7 @@ class ChunkRun:
                 if stop:
                     return stop
                 continue
-            found = await self._send(grant, token, asked_s) if grant.rows else Consequences()
+            found = await self._send(grant, buckets, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
             if found.token_refused:
                 refused_tokens += 1
@@ -166,7 +143,7 @@ class ChunkRun:
                     return await self._reactions.token_refused_by_graph(connection)
                 continue
             refused_tokens = 0
-            self._blocked.add(lease.ticket.job, found.blocked_domains)
+            self._refused.add(lease.ticket.job, found.refused_wholes)
             stop = await self._react(buckets, grant, found, token)
             if stop:
                 return stop
@@ -229,21 +206,15 @@ class ChunkRun:
             await self._services.ledger.passed_probation(channel.name)
         return None
 
-    async def _send(self, grant: Grant, token: AccessToken, marked_s: float) -> Consequences:
+    async def _send(self, grant: Grant, buckets: Sequence[Bucket], token: AccessToken, marked_s: float) -> Consequences:
         """Send the granted rows at once and record what came back, whatever came back. `marked_s`:
         on the loop's clock.
         """
         services, connection, loop = self._services, self._connection, asyncio.get_running_loop()
         begun = services.begun.add(connection.client_key, len(grant.rows))
         may_read = self._look_ups.may_read(connection, token)
-        calls = self._operation.build(
-            [
-                Asked(row.index, self._lease.rows[row.index], self._users.get(row.index), row.silent)
-                for row in grant.rows
-            ],
-            connection,
-            self._lease.options,
-        )
+        asked = {row.index: self._ask_for(row.index, row) for row in grant.rows}
+        calls = self._operation.build(list(asked.values()), connection, self._lease.options)
         exchange = await self._exchange([call.request for call in calls], token, marked_s, may_read=may_read)
         elapsed_s = loop.time() - marked_s
         bind(client_request_id=exchange.client_request_id)
@@ -252,19 +223,19 @@ class ChunkRun:
             services.latencies.learn(connection.name, exchange.elapsed_s)
         services.meters.batch(connection.name, len(grant.rows), exchange.elapsed_s)
         services.meters.answers(connection.name, self._operation.name, exchange.answers.values())
-        answer_of = {row: exchange.answers[call.request.id] for call in calls for row in call.rows}
-        verdicts, outcomes = self._judge(grant, answer_of, exchange.client_request_id, may_read=may_read)
-        refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(verdicts))
+        answer_of = {row: (call, exchange.answers[call.request.id]) for call in calls for row in call.rows}
+        judged, outcomes = self._judge(grant, asked, answer_of, exchange.client_request_id, may_read=may_read)
+        refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
         await self._record(grant.batch, outcomes, refusals)
         used = read_used(exchange.answers.values())
         if used is not None:
             await services.ledger.spending.show_used(
-                self._operation.buckets(services.settings(), connection),
+                buckets,
                 used,
                 begun_since=services.begun.since(connection.client_key, begun),
                 elapsed_s=loop.time() - marked_s,
             )
-        found = sum_up(verdicts)
+        found = sum_up(judged)
         found.begun, found.elapsed_s = begun, elapsed_s
         return found
 
@@ -292,25 +263,29 @@ class ChunkRun:
         return await services.graph.send_batch(connection, token.secret, requests, **how)
 
     def _judge(
-        self, grant: Grant, answer_of: Mapping[int, GraphAnswer], client_request_id: str, *, may_read: bool
-    ) -> tuple[list[tuple[str, Verdict]], list[Outcome]]:
-        """Say of each granted row what its answer means, beside its folded address, and what is
-        kept of it.
-        """
+        self,
+        grant: Grant,
+        asked: Mapping[int, Asked],
+        answer_of: Mapping[int, tuple[Call, GraphAnswer]],
+        client_request_id: str,
+        *,
+        may_read: bool,
+    ) -> tuple[list[Judged], list[Outcome]]:
+        """Say of each granted row what its answer means, and what is kept of it."""
         lease, connection = self._lease, self._connection
         now_ms = self._services.clocks.redis_ms()
         look_after_s = min(FIRST_LOOK_S, self._services.ledger.settle_s / 4)
-        verdicts, outcomes = [], []
+        judged, outcomes = [], []
         for granted in grant.rows:
-            row = lease.rows[granted.index]
-            verdict = self._operation.judge(row, answer_of[granted.index])
-            verdicts.append((fold_address(row["email"]), verdict))
+            one = asked[granted.index]
+            verdict = self._operation.judge(one, *answer_of[granted.index])
+            judged.append(Judged(one.row["email"], verdict, one.target.id if one.target else ""))
             outcomes.append(
                 build_outcome(
                     granted.index,
                     granted.attempt,
                     verdict,
-                    mail=self._operation.mail(row, connection, lease.options, silent=granted.silent),
+                    mail=self._operation.mail(one.row, connection, lease.options, silent=granted.silent),
                     silent=granted.silent,
                     doubts=not self._operation.repeatable,
                     may_read=may_read,
@@ -319,7 +294,7 @@ class ChunkRun:
                     at_ms=now_ms,
                 )
             )
-        return verdicts, outcomes
+        return judged, outcomes
 
     async def _record(self, batch: int, outcomes: Sequence[Outcome], refusals: Refusals | None = None) -> None:
         lease, ledger = self._lease, self._services.ledger
@@ -340,10 +315,11 @@ class ChunkRun:
             _RECORD_FOR_S,
         )
         self._blobs += recorded.blob > 0
-        letters: list[str] = list(lease.letters)
+        letters, attempts = list(lease.letters), list(lease.attempts)
         for outcome in outcomes:
             letters[outcome.index] = outcome.letter
-        lease.letters = "".join(letters)
+            attempts[outcome.index] = str(min(9, outcome.attempts))
+        lease.letters, lease.attempts = "".join(letters), "".join(attempts)
         for letter, count in Counter(outcome.letter for outcome in outcomes).items():
             self._tally[self._word(letter)] += count
         if recorded.gone:
@@ -358,16 +334,38 @@ class ChunkRun:
             return "to_be_sent_again"
         return "in_doubt" if letter is RowState.IN_DOUBT else word_of(letter, self._operation)
 
-    async def _end_blocked(self) -> None:
-        """End the rows of domains that the tenant refuses as a whole."""
-        if not self._blocked:
+    async def _end_refused(self) -> None:
+        """End the rows of domains and targets that the tenant refuses as a whole."""
+        if not self._refused:
             return
         lease = self._lease
         now_ms = self._services.clocks.redis_ms()
         outcomes = []
         for i in lease.pending():
-            verdict = self._blocked.find(lease.ticket.job, lease.rows[i]["email"])
+            verdict = self._refused.find(lease.ticket.job, self._ask_for(i))
             if verdict:
                 outcomes.append(build_skip(i, verdict, now_ms))
         if outcomes:
             await self._record(0, outcomes)
+
+    def _ask_for(self, index: int, granted: GrantedRow | None = None) -> Asked:
+        """Return a row as it is asked for now, or was granted."""
+        lease = self._lease
+        return Asked(
+            index,
+            lease.rows[index],
+            self._users.get(index),
+            silent=granted.silent if granted else lease.letters[index] == RowState.PENDING_SILENT,
+            tried=granted.attempt - 1 if granted else int(lease.attempts[index]),
+        )
+
+    def _choose(self, pending: Sequence[int]) -> Sequence[int]:
+        """Return the rows to ask for next, as many as fill a `$batch`; where several share a call,
+        those that go alone come last.
+        """
+        rows_a_call = self._operation.rows_a_call
+        if rows_a_call > 1:
+            together = [i for i in pending if self._lease.letters[i] == RowState.PENDING]
+            if together:
+                return together[: BATCH_LIMIT * rows_a_call]
+        return pending[:BATCH_LIMIT]

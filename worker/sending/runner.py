@@ -23,9 +23,10 @@ from worker.ledger.why_waiting import Rest, Stop, describe_run
 from worker.logs import bound
 from worker.operations.operation import Channel
 from worker.operations.registry import find_operation
-from worker.sending.chunk_run import BlockedDomains, ChunkRun
+from worker.sending.chunk_run import ChunkRun
 from worker.sending.leases import Leases
 from worker.sending.reactions import Reactions
+from worker.sending.refused_wholes import RefusedWholes
 from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class ChunkRunner:
         self._reactions = reactions
         self._look_ups = look_ups
         self._stopping = stopping
-        self._blocked = BlockedDomains()
+        self._refused = RefusedWholes()
 
     async def run(self, ticket: Ticket, next_of: NextOf | None = None) -> dict[str, Any]:
         """Claim an offered chunk and run it as far as it goes, then those of its job that `next_of`
@@ -142,7 +143,7 @@ class ChunkRunner:
             replace(channel, connection=resolved),
             reactions=self._reactions,
             look_ups=self._look_ups,
-            blocked=self._blocked,
+            refused=self._refused,
             tally=tally,
         )
         try:

@@ -57,7 +57,7 @@ class Company(Operation):
     repeatable = True
     asks_rules = False
 
-    def buckets(self, settings: Settings, connection: Connection) -> list[Bucket]:
+    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
         """A write."""
         return write_buckets(settings, connection)
 
@@ -104,9 +104,9 @@ class Company(Operation):
             if asked.user
         ]
 
-    def judge(self, row: Row, answer: GraphAnswer) -> Verdict:
+    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Nothing but what goes for any write."""
-        return decide(self.rules, answer, email=row["email"])
+        return decide(self.rules, answer, email=asked.row["email"])
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:
         """Nothing is ever in doubt."""

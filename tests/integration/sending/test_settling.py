@@ -33,9 +33,10 @@ from worker.ledger.model import Grant, Lane, Lease, Options, RowState
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Channel
 from worker.operations.registry import OPERATIONS
-from worker.sending.chunk_run import BlockedDomains, ChunkRun
+from worker.sending.chunk_run import ChunkRun
 from worker.sending.leases import Leases
 from worker.sending.reactions import Reactions
+from worker.sending.refused_wholes import RefusedWholes
 from worker.sending.settler import Settler
 from worker.services import Services
 from worker.store.client import read_time_ms
@@ -162,7 +163,7 @@ def _chunk_run(site: Site, lease: Lease, connection: Connection = CONTOSO) -> Ch
         Channel(connection, OPERATIONS["invite"]),
         reactions=cast(Reactions, site.services),
         look_ups=cast(LookUps, site.directory),
-        blocked=BlockedDomains(),
+        refused=RefusedWholes(),
         tally=Counter(),
     )
 

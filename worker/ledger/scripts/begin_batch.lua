@@ -1,6 +1,6 @@
 -- Stands between a batch and the wire. Rows that pass are marked sending and must leave at once.
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
--- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (tokens worth waiting for),
+-- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (rows worth waiting for),
 --   prefix, the tenant's index, resend (0/1), 12 bytes of hash for each wanted row ('': no index),
 --   fingerprint of the credential that bought the token, four numbers "n n n n n ..." of each
 --   bucket: amount, window_ms, cost, how much of it is left alone (bulk work's; window 0: the
@@ -138,8 +138,9 @@ for b = 8, #KEYS do
   local k = buckets[b]
   local amount, cost = k.amount, k.cost
   -- Worth waiting for: a full batch, but no more than half a bucket (a full one would spill) or two
-  -- seconds' refill
-  local wanted = math.min(need, math.max(1, math.floor(amount / cost / 2)), math.max(1, math.ceil(k.rate / cost * 2000))) * cost
+  -- seconds' refill; nor less than what shares one call
+  local shares = math.max(1, math.floor(1 / cost + 1e-6))
+  local wanted = math.min(need, math.max(shares, math.floor(amount / cost / 2)), math.max(shares, math.ceil(k.rate / cost * 2000))) * cost
   if k.left < wanted then wait = math.max(wait, math.ceil((wanted - k.left) / k.rate)) end
   n = math.min(n, math.floor(k.left / cost + 1e-6))
   if not spare or k.left / cost < spare then spare, rate = k.left / cost, k.rate / cost end

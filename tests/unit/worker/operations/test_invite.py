@@ -6,11 +6,11 @@ import pytest
 
 from config.connections import Connection
 from config.reader import parse_connection
-from worker.graph.batch import Fate, GraphAnswer
+from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.causes import HoldKind, Kind
 from worker.ledger.model import Options
 from worker.operations.invite import Invite, build_invitation, wants_mail
-from worker.operations.operation import Look
+from worker.operations.operation import Asked, Call, Look
 
 
 def _connection(**more: Any) -> Connection:
@@ -88,8 +88,9 @@ FORBIDDEN = GraphAnswer(
 
 def test_a_member_refused_for_being_one_holds_nobody() -> None:
     """The row fails; a guest's missing permission still holds the connection."""
-    assert Invite().judge({"email": "a@b.c", "user_type": "Member"}, FORBIDDEN).kind is Kind.FAILED
-    assert Invite().judge({"email": "a@b.c"}, FORBIDDEN).hold is HoldKind.PERMISSION
+    call = Call(GraphRequest("0", "POST", "/invitations"), (0,))
+    assert Invite().judge(Asked(0, {"email": "a@b.c", "user_type": "Member"}), call, FORBIDDEN).kind is Kind.FAILED
+    assert Invite().judge(Asked(0, {"email": "a@b.c"}), call, FORBIDDEN).hold is HoldKind.PERMISSION
 
 
 def test_mail_is_only_claimed_as_requested() -> None:

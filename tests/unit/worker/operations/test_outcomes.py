@@ -4,7 +4,7 @@ import pytest
 
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.model import FINAL, Outcome, RowState
-from worker.operations.outcomes import build_outcome, build_skip, mark_refusals, sum_up
+from worker.operations.outcomes import Judged, build_outcome, build_skip, mark_refusals, sum_up
 
 
 def _outcome(verdict: Verdict, *, silent: bool = False, may_read: bool = True, doubts: bool = True) -> Outcome:
@@ -30,6 +30,7 @@ def _outcome(verdict: Verdict, *, silent: bool = False, may_read: bool = True, d
         (Kind.FAILED, RowState.FAILED),
         (Kind.THROTTLED, RowState.PENDING),
         (Kind.RETRY, RowState.PENDING),
+        (Kind.AGAIN, RowState.PENDING),
         (Kind.HOLD, RowState.PENDING),
         (Kind.TOKEN, RowState.PENDING),
         (Kind.IN_DOUBT, RowState.IN_DOUBT),
@@ -83,18 +84,18 @@ def test_a_batch_in_sum() -> None:
     domain = Verdict(Kind.FAILED, "blocked", whole_domain=True)
     found = sum_up(
         [
-            ("a@x.example", short),
-            ("b@x.example", long_),
-            ("c@x.example", abuse),
-            ("d@x.example", permission),
-            ("e@y.example", domain),
-            ("f@z.example", Verdict(Kind.DONE)),
-            ("g@z.example", Verdict(Kind.IN_DOUBT)),
+            Judged("a@x.example", short),
+            Judged("b@x.example", long_),
+            Judged("c@x.example", abuse),
+            Judged("d@x.example", permission),
+            Judged("e@y.example", domain),
+            Judged("f@z.example", Verdict(Kind.DONE)),
+            Judged("g@z.example", Verdict(Kind.IN_DOUBT)),
         ]
     )
     assert found.throttled is long_
     assert found.hold is abuse
-    assert found.blocked_domains == {"y.example": domain}
+    assert found.refused_wholes == {"@y.example": domain}
     assert found.processed == 2
     assert found.lost
     assert not found.token_refused
@@ -102,7 +103,7 @@ def test_a_batch_in_sum() -> None:
 
 def test_a_lost_batch_is_not_counted_as_processed() -> None:
     """Nothing of it may open a gate or reset a backoff."""
-    found = sum_up([("a@x.example", Verdict(Kind.IN_DOUBT)), ("b@x.example", Verdict(Kind.TOKEN))])
+    found = sum_up([Judged("a@x.example", Verdict(Kind.IN_DOUBT)), Judged("b@x.example", Verdict(Kind.TOKEN))])
     assert found.processed == 0
     assert found.token_refused
 
@@ -114,14 +115,14 @@ def test_what_counts_as_a_refusal() -> None:
     domain = Verdict(Kind.FAILED, "blocked", whole_domain=True)
     marks = mark_refusals(
         [
-            ("a@x.example", Verdict(Kind.DONE)),
-            ("b@x.example", Verdict(Kind.ALREADY)),
-            ("c@x.example", Verdict(Kind.FAILED)),
-            ("d@y.example", domain),
-            ("e@y.example", domain),
-            ("f@z.example", domain),
-            ("g@x.example", Verdict(Kind.THROTTLED)),
-            ("h@x.example", Verdict(Kind.IN_DOUBT)),
+            Judged("a@x.example", Verdict(Kind.DONE)),
+            Judged("b@x.example", Verdict(Kind.ALREADY)),
+            Judged("c@x.example", Verdict(Kind.FAILED)),
+            Judged("d@y.example", domain),
+            Judged("e@y.example", domain),
+            Judged("f@z.example", domain),
+            Judged("g@x.example", Verdict(Kind.THROTTLED)),
+            Judged("h@x.example", Verdict(Kind.IN_DOUBT)),
         ]
     )
     assert marks[:3] + marks[6:] == ("o", "o", "x", "-", "-")
@@ -134,3 +135,24 @@ def test_a_skipped_row_says_that_it_was_not_sent() -> None:
     outcome = build_skip(3, Verdict(Kind.FAILED, "blocked", "y.example is blocked."), 7)
     assert outcome.letter.value in FINAL
     assert (outcome.message, outcome.attempts) == ("Not sent: y.example is blocked.", 0)
+
+
+def test_a_refused_call_whose_bad_row_nobody_knows() -> None:
+    """Each of its rows is sent again, in a call of its own; nobody is to blame, and the gate is
+    open.
+    """
+    again = Verdict(Kind.AGAIN, apart=True)
+    assert _outcome(again, doubts=False).letter is RowState.PENDING_SILENT
+    judged = [Judged("a@x.example", again, "group-1"), Judged("b@x.example", again, "group-1")]
+    assert mark_refusals(judged) == ("-", "-")
+    found = sum_up(judged)
+    assert (found.processed, found.retry, found.refused_wholes) == (2, None, {})
+
+
+def test_what_is_refused_with_its_target_counts_once() -> None:
+    """A group that takes no guests refuses none of them for what they are."""
+    full = Verdict(Kind.FAILED, "full", whole_target=True)
+    judged = [Judged("a@x.example", full, "group-1"), Judged("b@x.example", full, "group-1")]
+    assert len(set(mark_refusals(judged))) == 1
+    assert mark_refusals(judged)[0].startswith("d")
+    assert sum_up(judged).refused_wholes == {"group-1": full}

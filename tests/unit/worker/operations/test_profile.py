@@ -9,11 +9,11 @@ import pytest
 
 from tests.configs import build_connection
 from tests.standins import answered
-from worker.graph.batch import Fate, GraphAnswer
+from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.graph.users import DirectoryUser
 from worker.ledger.model import Options, RowState
-from worker.operations.operation import Asked
+from worker.operations.operation import Asked, Call
 from worker.operations.profile import Profile, find_differences
 from worker.operations.tenant_rules import TenantRules
 
@@ -171,7 +171,7 @@ GONE = f"Resource '{GUEST}' does not exist or one of its queried reference-prope
 )
 def test_what_graph_says_of_a_change(answer: GraphAnswer, kind: Kind, cause: str) -> None:
     """A row ends with a sentence, waits for the directory, or holds this step alone."""
-    verdict: Verdict = PROFILE.judge(ROW, answer)
+    verdict: Verdict = PROFILE.judge(Asked(0, ROW), Call(GraphRequest("0", "PATCH", "/users/x"), (0,)), answer)
     assert (verdict.kind, verdict.cause) == (kind, cause)
     assert kind is Kind.DONE or verdict.message
     if kind is Kind.HOLD:

@@ -11,8 +11,9 @@ from worker.directory.lookups import LookUps
 from worker.graph.batch import Fate, GraphAnswer
 from worker.ledger.model import Grant, KnownRow, Lease
 from worker.ledger.why_waiting import Rest, Stop
-from worker.sending.chunk_run import BlockedDomains, ChunkRun
+from worker.sending.chunk_run import ChunkRun
 from worker.sending.reactions import Reactions
+from worker.sending.refused_wholes import RefusedWholes
 from worker.services import Services
 
 INVITED = answered(201)
@@ -34,7 +35,7 @@ async def work(
         CHANNEL,
         reactions=Reactions(services),
         look_ups=cast(LookUps, given),
-        blocked=BlockedDomains(),
+        refused=RefusedWholes(),
         tally=tally,
     )
     return await run.work(lambda: left.popleft() if left else True), dict(tally)
