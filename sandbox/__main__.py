@@ -28,6 +28,7 @@ from sandbox.options import (
     parse_background,
     parse_limits,
     parse_range,
+    parse_replication,
 )
 from sandbox.server import Server
 from sandbox.world import World
@@ -62,6 +63,7 @@ def read_options(arguments: list[str] | None) -> Options:
         raise OptionError(
             "--tenants is from 1 to 10000, --keep-requests from 0, --time-scale and --token-life above 0."
         )
+    replication, lags = parse_replication(given.replication)
     return Options(
         host=check_host(given.host),
         port=given.port,
@@ -75,7 +77,8 @@ def read_options(arguments: list[str] | None) -> Options:
         shared_app=given.shared_app,
         roles=DEFAULT_ROLES if given.roles is None else _words(given.roles),
         latency=parse_range(given.latency),
-        replication=parse_range(given.replication),
+        replication=replication,
+        lags=lags,
         token_life_s=given.token_life,
         clock_skew_s=given.clock_skew,
         keep_requests=given.keep_requests,
@@ -113,7 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--shared-app", action="store_true", help="one application in every tenant, instead of one each")
     add("--roles", help=f"application permissions granted, comma-separated (default {','.join(DEFAULT_ROLES)})")
     add("--latency", default="0", help="seconds an answer takes: 0.1, or a span 0.3-0.7")
-    add("--replication", default="0-2", help="seconds until reads see a new guest, seeded per guest")
+    add("--replication", default="0-2", help="seconds until a new guest is known, seeded per guest: 0-2,groups=5")
     add("--token-life", type=float, default=3_599.0, help="seconds an access token lives")
     add("--clock-skew", type=float, default=0.0, help="seconds this Graph's clock is ahead of ours")
     add("--keep-requests", type=int, default=100_000, help="requests and mails to remember; counts are exact always")

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from zlib import crc32
 
 import idna
 
 from sandbox.certificates import AppCertificate
 from sandbox.clock import Clock
+from sandbox.groups import Group, seed_groups
+from sandbox.ids import guid
 from sandbox.options import SecondsRange
 
 PENDING = "PendingAcceptance"
@@ -49,6 +50,7 @@ class User:
     other_mails: tuple[str, ...] = ()
     proxy_addresses: tuple[str, ...] = ()
     visible_s: float = 0.0
+    known: dict[str, float] | None = None
     ticket: str = ""
     redirect_url: str = ""
     latency: SecondsRange | None = None
@@ -56,6 +58,15 @@ class User:
     mails: int = 0
     deleted_at: str | None = None
     extra: dict[str, object] | None = None
+    sponsors: tuple[str, ...] = ()
+
+    def known_s(self, part: str) -> float:
+        """Return when a part of the tenant (`options.PARTS`) learns of this user."""
+        return self.known.get(part, self.visible_s) if self.known else self.visible_s
+
+    def settle(self) -> None:
+        """Let every part of the tenant know this user."""
+        self.visible_s, self.known = 0.0, None
 
     def addresses(self) -> Iterator[str]:
         """Yield every address this user can be found by, folded."""
@@ -101,7 +112,9 @@ class Tenant:
     users: dict[str, User] = field(default_factory=dict)
     by_address: dict[str, list[User]] = field(default_factory=dict)
     deleted: dict[str, User] = field(default_factory=dict)
-    groups: frozenset[str] = frozenset()
+    groups: dict[str, Group] = field(default_factory=dict)
+    list_addresses: set[str] = field(default_factory=set)
+    """Addresses of groups and distribution lists, which nobody can be invited by."""
     contacts: frozenset[str] = frozenset()
     refused_domains: dict[str, str] = field(default_factory=lambda: dict(REFUSED_DOMAINS))
     allowed_domains: frozenset[str] | None = None
@@ -137,6 +150,12 @@ class Tenant:
             user.deleted_at = deleted_at
             self.deleted[user.id] = user
 
+    def add_group(self, group: Group) -> None:
+        """Put a group into the directory; its address can no longer be invited."""
+        self.groups[group.id] = group
+        if group.mail:
+            self.list_addresses.add(group.mail.lower())
+
     def reindex(self, user: User, before: Iterable[str]) -> None:
         """Renew the index after a user's addresses changed from `before`."""
         for address in set(before):
@@ -159,10 +178,11 @@ class Tenant:
 class Directory:
     """Every tenant of a sandbox, by id and by domain."""
 
-    def __init__(self, seed: int, clock: Clock, replication: SecondsRange) -> None:
+    def __init__(self, seed: int, clock: Clock, replication: SecondsRange, lags: dict[str, SecondsRange]) -> None:
         self.seed = seed
         self.clock = clock
         self.replication = replication
+        self.lags = lags
         self.tenants: dict[str, Tenant] = {}
         self._by_domain: dict[str, Tenant] = {}
 
@@ -203,7 +223,11 @@ class Directory:
             proxy_addresses=(f"SMTP:{email}",),
         )
         if self.replication:
-            user.visible_s = self.clock.real_s() + self.replication.at(crc32(salt.encode()) / 0xFFFF_FFFF)
+            user.visible_s = self.clock.real_s() + self.replication.at(_share(salt))
+        if self.lags:
+            now_s = self.clock.real_s()
+            user.known = {part: now_s + span.at(_share(f"{part}|{salt}")) for part, span in self.lags.items()}
+            user.visible_s = user.known.get("users", user.visible_s)
         tenant.add(user)
         return user
 
@@ -247,16 +271,6 @@ def spell(address: str, spelling: str) -> str:
         return address
 
 
-def guid(text: str) -> str:
-    """Return a GUID that depends on `text` alone."""
-    return format_guid(blake2b(text.encode(), digest_size=16).hexdigest())
-
-
-def format_guid(digits: str) -> str:
-    """Write 32 hex digits as a GUID."""
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
 def seed_directory(
     directory: Directory, *, tenants: int, roles: tuple[str, ...], shared_app: bool
 ) -> list[tuple[Tenant, App]]:
@@ -274,10 +288,12 @@ def seed_directory(
             name="Sandbox (Contoso)" if number == 1 else f"Sandbox ({word})",
             domains=(f"{word}.example", f"{word}.onmicrosoft.example"),
             initial_domain=f"{word}.onmicrosoft.example",
-            groups=frozenset({f"everyone@{word}.example", "team@partner.example"}),
+            list_addresses={f"everyone@{word}.example", "team@partner.example"},
             contacts=frozenset({"contact@partner.example"}),
         )
         directory.add_tenant(tenant)
+        for group in seed_groups(tenant.id, tenant.domains[0]):
+            tenant.add_group(group)
         client_id = first_client_id if shared_app else guid(f"{directory.seed}|client|{number}")
         app = tenant.apps[client_id] = App(client_id, roles)
         directory.new_member(tenant, f"ada@{word}.example", "Ada Lovelace")
@@ -304,5 +320,9 @@ def _add_known_guests(directory: Directory, tenant: Tenant) -> None:
 
 def _visible_guest(directory: Directory, tenant: Tenant, email: str, name: str) -> User:
     user = directory.new_guest(tenant, email, name, "Guest")
-    user.visible_s = 0.0
+    user.settle()
     return user
+
+
+def _share(text: str) -> float:
+    return crc32(text.encode()) / 0xFFFF_FFFF

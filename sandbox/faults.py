@@ -22,6 +22,7 @@ from typing import Any, Literal
 import orjson
 
 from sandbox.options import OptionError, SecondsRange, parse_range
+from sandbox.resources.routes import ROUTES
 
 Action = Literal["status", "reset", "truncated", "html", "half", "expired", "invalid-token", "slow", "hang"]
 Timing = Literal["before", "after", "either"]
@@ -31,7 +32,6 @@ OPERATIONS = (
     "batch",
     "users",
     "user",
-    "update_user",
     "organization",
     "policy",
     "deleted",
@@ -39,6 +39,8 @@ OPERATIONS = (
     "b2b_policy",
     "cross_tenant",
     "tenant_information",
+    "application",
+    *dict.fromkeys(route.operation for route in ROUTES),
     "unknown",
     "token",
     "discovery",

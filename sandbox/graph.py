@@ -16,28 +16,24 @@ from urllib.parse import unquote
 
 import orjson
 
+from sandbox.batches import JSON, check_envelope, read_body
 from sandbox.clock import Clock
-from sandbox.directory import format_guid
 from sandbox.errors import GraphError, bad_request, error_body, unknown_segment
 from sandbox.faults import Faults, Fired
+from sandbox.ids import format_guid
 from sandbox.invitations import Inviter
-from sandbox.quotas import Meter, Quotas, Refusal
+from sandbox.quotas import THROTTLED, Meter, Quotas, Refusal
 from sandbox.recorder import Recorder
+from sandbox.resources.routes import Asked, Handler, Route, find_route
 from sandbox.settings import TenantSettings
 from sandbox.tokens import Caller
 from sandbox.users import People
 
-MAX_ITEMS = 20
-_JSON = "application/json"
 _ANSWER_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false; charset=utf-8"
-_ITEM_KEYS = frozenset(
-    {"id", "method", "url", "headers", "body", "dependsOn", "depends_on"}
-)  # the last: as msgraph-core for Python sends it, empty
 _SETTINGS = frozenset(
     {"organization", "domains", "policy", "b2b_policy", "cross_tenant", "tenant_information", "application"}
 )
 _READS = frozenset({"users", "user", "deleted"}) | _SETTINGS
-_METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 
 
 @dataclass(slots=True)
@@ -73,6 +69,7 @@ class Graph:
         inviter: Inviter,
         people: People,
         settings: TenantSettings,
+        resources: Mapping[str, Handler],
         chance: random.Random,
     ) -> None:
         self.faults = Faults()
@@ -82,7 +79,13 @@ class Graph:
         self._inviter = inviter
         self._people = people
         self._settings = settings
+        self._resources = resources
         self._chance = chance
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """The operations on resources that can be done."""
+        return frozenset(self._resources)
 
     def call(self, caller: Caller, client_request_id: str) -> Call:
         """Open a call: fresh ids, buckets refilled to now."""
@@ -100,7 +103,7 @@ class Graph:
         try:
             if target == "/$batch":
                 return self._batch(call, method, headers, body)
-            document = _read_body(method, headers, body)
+            document = read_body(method, headers, body)
             lower = {name.lower(): value for name, value in headers.items()}
             status, found, extra = self._operate(call, method, target, lower, document)
         except GraphError as error:
@@ -115,13 +118,13 @@ class Graph:
     def refusal(self, error: GraphError, request_id: str, client_request_id: str) -> Reply:
         """Build the answer of a refused HTTP request."""
         document = error.body(request_id, client_request_id, self._clock.stamp())
-        return Reply(error.status, {"Content-Type": _JSON, **(error.headers or {})}, orjson.dumps(document))
+        return Reply(error.status, {"Content-Type": JSON, **(error.headers or {})}, orjson.dumps(document))
 
     def _batch(self, call: Call, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
         if method != "POST":
             raise GraphError(405, "Request_BadRequest", "The $batch endpoint only supports the POST method.")
-        document = _read_body(method, headers, body)
-        items = _check_envelope(document)
+        document = read_body(method, headers, body)
+        items = check_envelope(document)
         responses = []
         done: list[tuple[str, str, int, str]] = []
         failed: set[str] = set()
@@ -130,7 +133,7 @@ class Graph:
             if response is not None:
                 responses.append(response)
         self._chance.shuffle(responses)
-        return Reply(200, {"Content-Type": _JSON}, orjson.dumps({"responses": responses}), done)
+        return Reply(200, {"Content-Type": JSON}, orjson.dumps({"responses": responses}), done)
 
     def _item(
         self, call: Call, item: dict[str, Any], failed: set[str], done: list[tuple[str, str, int, str]]
@@ -164,7 +167,7 @@ class Graph:
             done.append((name, operation, 0 if swallowed else status, str(subject)))
         if swallowed:
             return None
-        answer = {"id": name, "status": status, "headers": {"Content-Type": _JSON, "request-id": request_id, **extra}}
+        answer = {"id": name, "status": status, "headers": {"Content-Type": JSON, "request-id": request_id, **extra}}
         if found is not None:
             answer["body"] = found
         return answer
@@ -184,18 +187,24 @@ class Graph:
             return 201, self._inviter.invite(call.caller, body), self._cost(call, 1)
         path, _, query = target.partition("?")
         operation = operation_of(method, target)
-        if operation == "update_user":
-            self._take(call, call.meter.take_write())
-            if type(body) is not dict:
-                raise bad_request("Unable to read JSON request payload. A JSON object is expected.")
-            self._people.update_user(call.caller, unquote(path[7:]), body)
-            return 204, None, self._cost(call, 1)
         if operation in _READS:
             return self._read(call, operation, path, query, headers)
+        found = find_route(method, path)
+        if found is not None:
+            return self._route(call, *found, Asked(call.caller, found[1], query, headers, body))
         self._take(call, call.meter.take_read(1))
         if operation == "invite":
             raise bad_request(f"The query parameter '{query}' is not supported.", "Request_UnsupportedQuery")
         raise _unknown(method, path)
+
+    def _route(self, call: Call, route: Route, names: tuple[str, ...], asked: Asked) -> tuple[int, Any, dict[str, str]]:
+        """Meter and do one operation on a resource."""
+        if route.limits:
+            self._take(call, call.meter.take_own(route.limits, names[0]))
+            return *self._resources[route.operation](asked), {}
+        units = route.price(asked.query)
+        self._take(call, call.meter.take_write(units) if route.write else call.meter.take_read(units))
+        return *self._resources[route.operation](asked), self._cost(call, units)
 
     def _read(
         self, call: Call, operation: str, path: str, query: str, headers: Mapping[str, str]
@@ -228,17 +237,14 @@ class Graph:
     def _throttled(self, call: Call, refusal: Refusal) -> GraphError:
         call.caller.tenant.throttled += 1
         headers = {}
-        if self._quotas.options.throttle_headers:
+        if self._quotas.options.throttle_headers and refusal.scope:
             headers = {"x-ms-throttle-scope": refusal.scope, "x-ms-throttle-information": refusal.information}
         if refusal.retry_after is not None:
             headers["Retry-After"] = refusal.retry_after
         warning = call.meter.warning()
         if warning is not None:
             headers["x-ms-throttle-limit-percentage"] = warning
-        if refusal.bucket.name == "invitations_per_tenant":
-            return GraphError(429, "TooManyRequests", "Too many requests. Try again later.", headers)
-        message = "Your request is throttled temporarily. Please try after some time."
-        return GraphError(429, "Request_ThrottledTemporarily", message, headers)
+        return GraphError(429, *THROTTLED[refusal.bucket.name], headers)
 
 
 def operation_of(method: str, target: str) -> str:
@@ -248,8 +254,10 @@ def operation_of(method: str, target: str) -> str:
         return "invite" if method == "POST" else "unknown"
     if path == "/$batch":
         return "batch"
-    if path.startswith("/users/") and path.count("/") == 2 and len(path) > 7:
-        return {"GET": "user", "PATCH": "update_user"}.get(method, "unknown")
+    if path.startswith("/users/") and method == "GET" and path.count("/") == 2 and len(path) > 7:
+        return "user"
+    if (found := find_route(method, path)) is not None:
+        return found[0].operation
     if method != "GET":
         return "unknown"
     if path.startswith("/tenantRelationships/findTenantInformationByDomainName("):
@@ -291,84 +299,8 @@ def batch_operations(body: bytes) -> tuple[str, ...]:
 
 
 def _unknown(method: str, path: str) -> GraphError:
-    if path in ("/invitations", "/users", "/organization", "/policies/authorizationPolicy"):
+    if path in ("/invitations", "/users", "/groups", "/organization", "/policies/authorizationPolicy"):
         return GraphError(
             405, "Request_BadRequest", f"Specified HTTP method '{method}' is not allowed for the request target."
         )
     return unknown_segment(path.strip("/").partition("/")[0])
-
-
-def _read_body(method: str, headers: Mapping[str, str], body: bytes) -> Any:
-    if method in ("GET", "DELETE", "HEAD", "OPTIONS"):
-        return None
-    content_type = headers.get("Content-Type")
-    if content_type is None:
-        raise bad_request("Write requests (excluding DELETE) must contain the Content-Type header declaration.")
-    if not _is_json(content_type):
-        raise GraphError(415, "UnsupportedMediaType", f"The media type '{content_type}' is not supported.")
-    try:
-        return orjson.loads(body)
-    except ValueError:
-        raise bad_request(
-            "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of "
-            "valid JSON format."
-        ) from None
-
-
-def _is_json(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower() == _JSON
-
-
-def _check_envelope(document: Any) -> list[dict[str, Any]]:
-    """Return a batch's items. One item that breaks the rules fails the whole batch: raises
-    `GraphError`.
-    """
-    if type(document) is not dict or type(document.get("requests")) is not list or len(document) != 1:
-        raise bad_request("Invalid batch payload format.")
-    items: list[dict[str, Any]] = document["requests"]
-    if not items:
-        raise bad_request("Invalid batch payload format: there are no requests.")
-    if len(items) > MAX_ITEMS:
-        raise bad_request(
-            f"Number of batch request steps exceeds the maximum value of {MAX_ITEMS}.", "MaximumValueExceeded"
-        )
-    ids: set[str] = set()
-    for item in items:
-        name = _check_item(item)
-        if name in ids:
-            raise bad_request(f"Request Id {item['id']} has to be unique in a batch.", "InvalidArgument")
-        for other in item.get("dependsOn") or ():
-            if other.lower() not in ids:
-                raise bad_request(f"Request Id {item['id']} depends on a request that does not come before it.")
-        ids.add(name)
-    return items
-
-
-def _check_item(item: Any) -> str:
-    """Return an item's id, folded. Raises `GraphError`."""
-    if type(item) is not dict or not item.keys() <= _ITEM_KEYS:
-        raise bad_request("Invalid batch payload format: a request has properties that a batch item does not have.")
-    name, method, target = item.get("id"), item.get("method"), item.get("url")
-    if type(name) is not str or not name:
-        raise bad_request("Request Id cannot be null or empty; it is a string.")
-    if type(method) is not str or method.upper() not in _METHODS:
-        raise bad_request(f"Invalid request method for request with Id : {name}.")
-    if type(target) is not str or not target.startswith("/") or target.startswith("//"):
-        raise bad_request(f"Request Url is invalid for request with Id : {name}; it is relative and begins with '/'.")
-    headers = item.get("headers")
-    if headers is not None and (type(headers) is not dict or not all(type(value) is str for value in headers.values())):
-        raise bad_request(f"Headers of the request with Id : {name} are not an object of strings.")
-    depends = item.get("dependsOn")
-    if depends is not None and (type(depends) is not list or not all(type(other) is str for other in depends)):
-        raise bad_request(f"'dependsOn' of the request with Id : {name} is not a list of Ids.")
-    body = item.get("body")
-    write = method.upper() in ("POST", "PATCH", "PUT")
-    if body is None:
-        if write:
-            raise bad_request(f"Write request id : {name} does not contain Content-Type header or body.")
-    else:
-        if not any(key.lower() == "content-type" and _is_json(value) for key, value in (headers or {}).items()):
-            raise bad_request(f"Write request id : {name} does not contain Content-Type header or body.")
-        if not write:
-            raise bad_request(f"Request with Id : {name} has a body, which {method} requests do not take.")
-    return name.lower()

@@ -14,8 +14,9 @@ from collections.abc import Collection
 from typing import Any
 
 from sandbox import errors
-from sandbox.directory import ACCEPTED, PENDING, Directory, Tenant, User, format_guid, spell
+from sandbox.directory import ACCEPTED, PENDING, Directory, Tenant, User, spell
 from sandbox.errors import GraphError, bad_request, unknown_property
+from sandbox.ids import format_guid
 from sandbox.recorder import Recorder
 from sandbox.tokens import Caller
 
@@ -159,7 +160,7 @@ class Inviter:
             if not _FORBIDDEN.isdisjoint(local) or local[0] in ".-" or local[-1] in ".-":
                 raise errors.bad_address()
         address = email.lower()
-        if address in tenant.groups:
+        if address in tenant.list_addresses:
             raise errors.group_address()
         if address in tenant.contacts:
             raise errors.contact_conflict()

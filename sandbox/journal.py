@@ -1,8 +1,8 @@
-"""A directory that outlives its process: every change of a user appended to one file, read back at
-the next start.
+"""A directory that outlives its process: every change of a user or group appended to one file, read
+back at the next start.
 
 Only with `--state-dir`, as the private stack gives it: there the sandbox ends with each command,
-and a second run of a list must find the guests of the first. The last line about a user wins; a
+and a second run of a list must find the guests of the first. The last line about an object wins; a
 half-written last line (the process was killed) is dropped.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from sandbox.directory import Directory, Tenant, User
+from sandbox.groups import Group
 from sandbox.recorder import Recorder
 
 _FIELDS = frozenset(field.name for field in fields(User))
@@ -40,19 +41,30 @@ def _read_user(saved: dict[str, Any]) -> User:
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in saved.items() if key in _FIELDS
     }
-    values["visible_s"] = 0.0  # its lag was over while nothing ran
-    return User(**values)
+    user = User(**values)
+    user.settle()  # its lag was over while nothing ran
+    return user
 
 
 def _apply(entry: dict[str, Any], tenant: Tenant, recorder: Recorder) -> None:
     if address := entry.get("mailed"):
         recorder.count_mail(tenant, address)
         return
+    if "members_of" in entry:
+        if (group := tenant.groups.get(entry["members_of"])) is not None:
+            group.members.update(dict.fromkeys(entry["joined"]))
+            for name in entry["left"]:
+                group.members.pop(name, None)
+        return
+    if saved := entry.get("group"):
+        known = tenant.groups.get(saved["id"])
+        tenant.add_group(Group(**{**saved, "members": known.members if known else {}}))
+        return
     saved = entry.get("user")
     user_id = str(saved["id"] if saved else entry.get("purged"))
-    for known in (tenant.users.get(user_id), tenant.deleted.pop(user_id, None)):
-        if known is not None:
-            tenant.remove(known, None)
+    for former in (tenant.users.get(user_id), tenant.deleted.pop(user_id, None)):
+        if former is not None:
+            tenant.remove(former, None)
     if saved:
         user = _read_user(saved)
         if user.deleted_at:

@@ -2,10 +2,10 @@
 refused, never ignored.
 
     filter  = clause *( " or " clause )
-    clause  = ( "mail" / "userPrincipalName" / "id" ) " in (" text *( "," text ) ")"
+    clause  = ( "id" / "mail" / "userPrincipalName" ) " in (" text *( "," text ) ")"
             / "otherMails/any(m:m eq " text ")" / "proxyAddresses/any(p:p eq " text ")"
 
-All of them are alternatives on addresses or ids, so a query for 15 people looks them up and does
+All of them are alternatives on ids or addresses, so a query for 15 people looks them up and does
 not walk a directory of a million. Graph itself takes many more shapes
 (https://learn.microsoft.com/graph/filter-query-parameter): the stand-in has those that somebody can
 see usher use.
@@ -25,17 +25,18 @@ MAX_ALTERNATIVES = 15
 PAGE = 100
 MAX_PAGE = 999
 
-_TEXT = "'(?:[^']|'')*'"
+TEXT = "'(?:[^']|'')*'"
+"""A quoted text of a `$filter`, a quote in it doubled."""
 _CLAUSE = re.compile(
-    rf"(?P<single>mail|userPrincipalName|id) in \((?P<texts>{_TEXT}(?:,{_TEXT})*)\)"
-    rf"|(?P<many>otherMails/any\(m:m|proxyAddresses/any\(p:p) eq (?P<text>{_TEXT})\)"
+    rf"(?P<single>id|mail|userPrincipalName) in \((?P<texts>{TEXT}(?:,{TEXT})*)\)"
+    rf"|(?P<many>otherMails/any\(m:m|proxyAddresses/any\(p:p) eq (?P<text>{TEXT})\)"
 )
 _READ: dict[str, Callable[[User], tuple[str | None, ...]]] = {
+    "id": lambda user: (user.id,),
     "mail": lambda user: (user.mail,),
     "userPrincipalName": lambda user: (user.upn,),
     "otherMails": lambda user: user.other_mails,
     "proxyAddresses": lambda user: user.proxy_addresses,
-    "id": lambda user: (user.id,),
 }
 _ADVANCED = frozenset({"otherMails", "proxyAddresses"})
 
@@ -60,11 +61,13 @@ PROPERTIES: dict[str, Callable[[User], Any]] = {
     "preferredLanguage": lambda user: (user.extra or {}).get("preferredLanguage"),
     "jobTitle": lambda user: (user.extra or {}).get("jobTitle"),
     "department": lambda user: (user.extra or {}).get("department"),
-    "businessPhones": lambda user: [],
-    "mobilePhone": lambda user: None,
+    "businessPhones": lambda user: (user.extra or {}).get("businessPhones") or [],
+    "mobilePhone": lambda user: (user.extra or {}).get("mobilePhone"),
+    "onPremisesExtensionAttributes": lambda user: _extension_attributes(user),
     "officeLocation": lambda user: None,
 }
 """What can be selected of a user."""
+_EXTENSIONS = tuple(f"extensionAttribute{number}" for number in range(1, 16))
 
 DEFAULT_SELECT = (
     "businessPhones",
@@ -100,14 +103,14 @@ class Filter:
 
     @property
     def addresses(self) -> frozenset[str]:
-        """Every address that a matching user has one of."""
+        """Every address that a matching user has one of, unless it is asked for by its id."""
         return frozenset(
             text.removeprefix("smtp:") for name, texts in self.wanted.items() if name != "id" for text in texts
         )
 
     @property
     def ids(self) -> frozenset[str]:
-        """The ids that are asked for."""
+        """Every id that is asked for."""
         return self.wanted.get("id", frozenset())
 
     @property
@@ -142,7 +145,7 @@ def parse_users_query(query: str, *, eventual: bool) -> UsersQuery:
     """Read a raw query string. `eventual`: the caller sent `ConsistencyLevel: eventual`. Raises
     `QueryError`.
     """
-    options = _options(query, {"$filter", "$select", "$top", "$count", "$skiptoken"})
+    options = read_options(query, {"$filter", "$select", "$top", "$count", "$skiptoken"})
     count = _count(options.get("$count"), eventual)
     found = parse_filter(options["$filter"]) if "$filter" in options else None
     if found and found.advanced and not (eventual and count):
@@ -155,8 +158,8 @@ def parse_users_query(query: str, *, eventual: bool) -> UsersQuery:
         filter=found,
         select=parse_select(options.get("$select")),
         has_select="$select" in options,
-        top=_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
-        skip=_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9),
+        top=read_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
+        skip=read_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9),
         count=count,
     )
 
@@ -165,8 +168,23 @@ def parse_single_query(query: str) -> tuple[tuple[str, ...], bool]:
     """Read the query string of a request for one object: the selected properties, and if there was
     a `$select`.
     """
-    options = _options(query, {"$select"})
+    options = read_options(query, {"$select"})
     return parse_select(options.get("$select")), "$select" in options
+
+
+def parse_page_query(query: str) -> UsersQuery:
+    """Read the query string of a request for some users in pages, not filtered. Raises
+    `QueryError`.
+    """
+    options = read_options(query, {"$select", "$top", "$skiptoken"})
+    return UsersQuery(
+        filter=None,
+        select=parse_select(options.get("$select")),
+        has_select="$select" in options,
+        top=read_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
+        skip=read_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9),
+        count=False,
+    )
 
 
 def parse_select(text: str | None) -> tuple[str, ...]:
@@ -196,7 +214,7 @@ def parse_filter(text: str) -> Filter:
         if not clause:
             raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
         name = clause["single"] or clause["many"].partition("/")[0]
-        quoted = re.findall(_TEXT, clause["texts"] or clause["text"])
+        quoted = re.findall(TEXT, clause["texts"] or clause["text"])
         found.setdefault(name, []).extend(one[1:-1].replace("''", "'").lower() for one in quoted)
         at = clause.end()
         if at == len(text):
@@ -206,14 +224,26 @@ def parse_filter(text: str) -> Filter:
         at += len(" or ")
     alternatives = sum(map(len, found.values()))
     if alternatives > MAX_ALTERNATIVES:
-        raise QueryError(
-            "Too many child clauses specified in search filter expression containing 'OR' operators: "
-            f"{alternatives}. Max allowed: {MAX_ALTERNATIVES}."
-        )
+        raise too_many(alternatives)
     return Filter({name: frozenset(texts) for name, texts in found.items()})
 
 
-def _options(query: str, known: set[str]) -> dict[str, str]:
+def too_many(alternatives: int) -> QueryError:
+    """Return the refusal of a `$filter` with too many alternatives."""
+    return QueryError(
+        "Too many child clauses specified in search filter expression containing 'OR' operators: "
+        f"{alternatives}. Max allowed: {MAX_ALTERNATIVES}."
+    )
+
+
+def page_link(base_url: str, path: str, query: str, skip: int) -> str:
+    """Return the `@odata.nextLink` that goes on with the same query after `skip` entries."""
+    rest = "&".join(part for part in query.split("&") if part and not part.startswith(("$skiptoken", "%24skip")))
+    return f"{base_url}/v1.0/{path}?{rest}{'&' if rest else ''}$skiptoken={skip}"
+
+
+def read_options(query: str, known: set[str]) -> dict[str, str]:
+    """Read a query string, each option once. Raises `QueryError` for one that is not known."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), errors="strict")
     except ValueError:
@@ -238,7 +268,13 @@ def _count(text: str | None, eventual: bool) -> bool:
     return text == "true"
 
 
-def _number(text: str | None, name: str, default: int, highest: int) -> int:
+def _extension_attributes(user: User) -> dict[str, Any]:
+    kept = (user.extra or {}).get("onPremisesExtensionAttributes")
+    return {**dict.fromkeys(_EXTENSIONS), **(kept if isinstance(kept, dict) else {})}
+
+
+def read_number(text: str | None, name: str, default: int, highest: int) -> int:
+    """Read the number of a query option. Raises `QueryError`."""
     if text is None:
         return default
     if not text.isascii() or not text.isdecimal() or not (0 if name == "$skiptoken" else 1) <= int(text) <= highest:

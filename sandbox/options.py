@@ -21,19 +21,32 @@ DEFAULT_ROLES = (
 )
 """What the seed application may do: enough for every feature that only invites and looks up."""
 
-LIMITS: dict[str, tuple[float, float]] = {
+LIMITS: dict[str, tuple[float, float] | None] = {
     "invitations_per_tenant": (150, 5),
     "writes_per_app_and_tenant": (3_000, 150),
     "writes_per_tenant": (18_000, 300),
     "writes_per_app": (35_000, 300),
     "units_per_app_and_tenant": (3_500, 10),
     "units_per_app": (150_000, 20),
+    "adds_per_team": (4, 60),
+    "team_calls_per_app_and_tenant": (10, 1),
+    "mailbox_requests": (10_000, 600),
+    "mails_per_mailbox": None,
+    "smtp_mails": None,
 }
-"""Graph's documented limits: name -> (amount, seconds).
+"""Graph's documented limits: name -> (amount, seconds); None: a limit only where it is asked for.
 https://learn.microsoft.com/graph/throttling-limits
 """
+OWNED = frozenset({"adds_per_team", "mailbox_requests", "mails_per_mailbox"})
+"""Limits that each team or mailbox has for itself."""
 
 _LIMIT = re.compile(r"(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)s?")
+
+
+PARTS = ("users", "updates", "groups", "teams", "sponsors")
+"""The parts of a tenant that learn of a new user, each after a lag of its own: reads and updates of
+users, groups, teams, and sponsors.
+"""
 
 
 class OptionError(Exception):
@@ -78,7 +91,10 @@ class QuotaOptions:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One sandbox's choices. Times in seconds; `port` 0 means any free one."""
+    """One sandbox's choices. Times in seconds; `port` 0 means any free one.
+
+    `lags` maps a name of `PARTS` to its own replication lag; the others have `replication`.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -93,6 +109,7 @@ class Options:
     roles: tuple[str, ...] = DEFAULT_ROLES
     latency: SecondsRange = SecondsRange()
     replication: SecondsRange = SecondsRange(0.0, 2.0)
+    lags: dict[str, SecondsRange] = field(default_factory=dict)
     token_life_s: float = 3_599.0
     clock_skew_s: float = 0.0
     keep_requests: int = 100_000
@@ -111,6 +128,23 @@ def parse_range(text: str) -> SecondsRange:
     if not 0 <= span.low_s <= span.high_s < 86_400:
         raise OptionError(f"'{text}' is not a span of seconds from small to large, below a day.")
     return span
+
+
+def parse_replication(text: str) -> tuple[SecondsRange, dict[str, SecondsRange]]:
+    """Read `0-2` as every part's lag, and `0-2,groups=5-8` as that but for groups. Raises
+    `OptionError`.
+    """
+    everywhere = Options().replication
+    lags = {}
+    for position, piece in enumerate(text.split(",")):
+        name, equals, value = piece.strip().partition("=")
+        if not equals and position == 0:
+            everywhere = parse_range(name)
+        elif equals and name in PARTS:
+            lags[name] = parse_range(value)
+        else:
+            raise OptionError(f"'{piece}' is no replication lag such as 0-2 or groups=5; parts are {', '.join(PARTS)}.")
+    return everywhere, lags
 
 
 def parse_limit(text: str) -> tuple[float, float] | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import islice
 
-from sandbox.control import show_user
+from sandbox.control.users import show_user
 from sandbox.directory import Directory
 from sandbox.world import World
 

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from sandbox.clock import Clock
-from sandbox.options import LIMITS, QuotaOptions
+from sandbox.options import LIMITS, OWNED, QuotaOptions
 
 _SCOPES = {
     "invitations_per_tenant": ("Tenant/Write", "WriteLimitExceeded"),
@@ -27,6 +27,18 @@ _SCOPES = {
 """Limit -> start of `x-ms-throttle-scope` and `x-ms-throttle-information`.
 https://learn.microsoft.com/graph/throttling-limits
 """
+_OFTEN = ("TooManyRequests", "Too many requests. Try again later.")
+_DIRECTORY = ("Request_ThrottledTemporarily", "Your request is throttled temporarily. Please try after some time.")
+_MAILBOX = ("ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
+THROTTLED = {
+    **dict.fromkeys(_SCOPES, _DIRECTORY),
+    "invitations_per_tenant": _OFTEN,
+    "adds_per_team": _OFTEN,
+    "team_calls_per_app_and_tenant": _OFTEN,
+    "mails_per_mailbox": _MAILBOX,
+    "mailbox_requests": _MAILBOX,
+}
+"""Limit -> code and message of its 429."""
 _WARN_SHARE = 0.8
 _DEBT_SHARE = 0.8
 
@@ -113,9 +125,17 @@ class Meter:
             bucket.level -= 1
         return None
 
-    def take_write(self) -> Refusal | None:
-        """Take what any other write costs: 1 of the write buckets and 1 resource unit."""
-        return self._take(self._write, 1)
+    def take_write(self, units: int = 1) -> Refusal | None:
+        """Take what any other write costs: 1 of the write buckets, and of those of resource units
+        as many as it has.
+        """
+        return self._take(self._write, units)
+
+    def take_own(self, limits: tuple[str, ...], name: str) -> Refusal | None:
+        """Take 1 of each of these limits, which one team or mailbox has for itself."""
+        buckets = self._quotas.buckets(limits, self.tenant_id, self.app_id, name)
+        self._quotas.refill(buckets)
+        return self._take(buckets, 1)
 
     def take_read(self, units: int) -> Refusal | None:
         """Take a read's resource units (GET users costs 2, 1 with `$select`; most others 1)."""
@@ -145,11 +165,11 @@ class Meter:
             for bucket in buckets:
                 bucket.level = max(bucket.level - cost, -_DEBT_SHARE * bucket.amount)
         self._quotas.refused[full.name] += 1
-        scope, information = _SCOPES[full.name]
+        scope, information = _SCOPES.get(full.name, ("", ""))
         return Refusal(
             bucket=full,
             retry_after=self._quotas.retry_after(full, cost),
-            scope=f"{scope}/{self.app_id}/{self.tenant_id}",
+            scope=f"{scope}/{self.app_id}/{self.tenant_id}" if scope else "",
             information=information,
         )
 
@@ -173,12 +193,17 @@ class Quotas:
         meter.refill(self._clock.quota_s())
         return meter
 
-    def buckets(self, names: tuple[str, ...], tenant_id: str, app_id: str) -> tuple[Bucket, ...]:
-        """Return the buckets of these limits for a tenant and an application; the limits that are
-        off are left out.
+    def buckets(self, names: tuple[str, ...], tenant_id: str, app_id: str, owner: str = "") -> tuple[Bucket, ...]:
+        """Return the buckets of these limits for a tenant, an application and, where a limit is one
+        team's or mailbox's, its owner; the limits that are off are left out.
         """
-        found = (self._bucket(name, tenant_id, app_id) for name in names)
+        found = (self._bucket(name, tenant_id, app_id, owner) for name in names)
         return tuple(bucket for bucket in found if bucket is not None)
+
+    def refill(self, buckets: tuple[Bucket, ...]) -> None:
+        """Bring these buckets up to now."""
+        for bucket in buckets:
+            bucket.refill(self._clock.quota_s())
 
     def retry_after(self, bucket: Bucket, cost: float) -> str | None:
         """Return a `Retry-After` in real seconds: whole ones, as Graph's, divided by the time
@@ -225,13 +250,15 @@ class Quotas:
         self._meters.clear()
         self._sizes.clear()
 
-    def _bucket(self, name: str, tenant_id: str, app_id: str) -> Bucket | None:
+    def _bucket(self, name: str, tenant_id: str, app_id: str, owner: str) -> Bucket | None:
         limit = self.options.limits.get(name, LIMITS[name])
         if not self.options.enabled or limit is None:
             return None
         key = tenant_id if name in ("invitations_per_tenant", "writes_per_tenant") else app_id
         if name.endswith("app_and_tenant"):
             key = f"{app_id}/{tenant_id}"
+        elif name in OWNED:
+            key = f"{app_id}/{tenant_id}/{owner}"
         bucket = self._buckets.get((name, key))
         if bucket is None:
             share = self.options.background.get(name, 0.0)

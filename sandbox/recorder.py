@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from sandbox.directory import Tenant, User
+from sandbox.groups import Group
 
 _SHOWN_TWICE = 100
 
@@ -144,6 +146,18 @@ class Recorder:
         """Journal a user's new state, where the sandbox keeps its directory over restarts."""
         if self.journal is not None:
             self.journal.add({"tenant_id": tenant.id, "user": user})
+
+    def group_changed(self, tenant: Tenant, group: Group) -> None:
+        """Journal a group that was made or changed, without its members."""
+        if self.journal is not None:
+            self.journal.add({"tenant_id": tenant.id, "group": {**asdict(group), "members": {}}})
+
+    def members_changed(
+        self, tenant: Tenant, group: Group, *, joined: tuple[str, ...] = (), left: tuple[str, ...] = ()
+    ) -> None:
+        """Journal who joined and left a group."""
+        if self.journal is not None:
+            self.journal.add({"tenant_id": tenant.id, "members_of": group.id, "joined": joined, "left": left})
 
     def user_purged(self, tenant: Tenant, user: User) -> None:
         """Journal that a user is gone for good."""

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 import orjson
 from aiohttp import web
 
-from sandbox.control import Control
+from sandbox.control.api import Control
 from sandbox.entra import LoginAnswer
 from sandbox.errors import GraphError
 from sandbox.faults import Fired

@@ -16,8 +16,9 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 
 from sandbox import errors
-from sandbox.directory import Directory, Tenant, guid
+from sandbox.directory import Directory, Tenant
 from sandbox.errors import GraphError, bad_request
+from sandbox.ids import guid
 from sandbox.tokens import Caller
 
 _ROLES = {

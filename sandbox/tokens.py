@@ -19,7 +19,8 @@ import orjson
 
 from sandbox.certificates import write_private
 from sandbox.clock import Clock
-from sandbox.directory import App, Directory, Tenant, format_guid
+from sandbox.directory import App, Directory, Tenant
+from sandbox.ids import format_guid
 
 _REMEMBERED = 10_000
 

@@ -1,4 +1,4 @@
-"""What usher reads of a directory, and the one thing it changes: users and deleted users.
+"""What usher reads of a directory: users and deleted users.
 
 A guest is invisible here until its replication lag is over (`User.visible_s`), although the
 invitation service, which asks the writing replica, knows it at once.
@@ -11,44 +11,21 @@ from typing import Any
 
 from sandbox import errors
 from sandbox.directory import Directory, Tenant, User
-from sandbox.errors import bad_request, no_such_object, unknown_property
-from sandbox.odata import PROPERTIES, QueryError, UsersQuery, parse_single_query, parse_users_query
-from sandbox.recorder import Recorder
+from sandbox.errors import bad_request, no_such_object
+from sandbox.odata import PROPERTIES, QueryError, UsersQuery, page_link, parse_single_query, parse_users_query
 from sandbox.tokens import Caller
 
-_LARGE = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
-_READ_USERS = _LARGE | {"User.Read.All", "User.ReadUpdate.All", "Directory.Read.All"}
-_UPDATE_USERS = _LARGE | {"User.ReadUpdate.All"}
-_UPDATE_PROPERTY = {
-    "accountEnabled": _LARGE | {"User.EnableDisableAccount.All"},
-    "otherMails": _LARGE | {"User-Mail.ReadWrite.All"},
-}
-"""Permissions for what is more sensitive than a name.
-https://learn.microsoft.com/graph/api/user-update
-"""
-_CHANGEABLE = frozenset(
-    {
-        "displayName",
-        "givenName",
-        "surname",
-        "companyName",
-        "usageLocation",
-        "preferredLanguage",
-        "jobTitle",
-        "department",
-        "accountEnabled",
-        "otherMails",
-    }
+_READ_USERS = frozenset(
+    {*("User.Read.All", "User.ReadUpdate.All", "User.ReadWrite.All"), "Directory.Read.All", "Directory.ReadWrite.All"}
 )
 
 
 class People:
     """The reading side of one sandbox's directory."""
 
-    def __init__(self, directory: Directory, recorder: Recorder) -> None:
+    def __init__(self, directory: Directory) -> None:
         self.base_url = ""
         self._directory = directory
-        self._recorder = recorder
 
     def list_users(self, caller: Caller, query: str, *, eventual: bool) -> tuple[dict[str, Any], int]:
         """Answer GET /users; also returns its price in resource units. Raises `GraphError`."""
@@ -75,28 +52,11 @@ class People:
         shown = _show(self._visible(caller.tenant, name), select)
         return {"@odata.context": self._context("users/$entity", select, has_select), **shown}, 1
 
-    def update_user(self, caller: Caller, name: str, body: dict[str, Any]) -> None:
-        """Do PATCH /users/{id}. Raises `GraphError`, a 404 while the user is not replicated yet."""
-        for roles in {_UPDATE_PROPERTY.get(key, _UPDATE_USERS) for key in body} or {_UPDATE_USERS}:
-            _need(caller, roles)
-        if not body:
-            raise bad_request("Empty Payload. JSON content expected.")
-        for key in body.keys() - _CHANGEABLE:
-            if key in PROPERTIES:
-                raise bad_request(f"Property '{key}' is read-only and cannot be set.", "Request_BadRequest")
-            raise unknown_property(key, "microsoft.graph.user")
-        user = self._visible(caller.tenant, name)
-        before = list(user.addresses())
-        for key, value in body.items():
-            _set(user, key, value)
-        caller.tenant.reindex(user, before)
-        self._recorder.user_changed(caller.tenant, user)
-
     def _candidates(self, tenant: Tenant, asked: UsersQuery) -> Iterable[User]:
         now_s = self._directory.clock.real_s()
         if asked.filter is not None:
             found = {user.id: user for address in asked.filter.addresses for user in tenant.by_address.get(address, ())}
-            found |= {one: user for one in asked.filter.ids if (user := tenant.users.get(one))}
+            found |= {user.id: user for name in asked.filter.ids if (user := tenant.users.get(name)) is not None}
             return [user for user in found.values() if user.visible_s <= now_s]
         return [user for user in tenant.users.values() if user.visible_s <= now_s]
 
@@ -107,13 +67,7 @@ class People:
         if asked.count:
             answer["@odata.count"] = len(found)
         if len(found) > asked.skip + asked.top:
-            rest = "&".join(
-                part for part in query.split("&") if part and not part.startswith(("$skiptoken", "%24skip"))
-            )
-            separator = "&" if rest else ""
-            answer["@odata.nextLink"] = (
-                f"{self.base_url}/v1.0/{path}?{rest}{separator}$skiptoken={asked.skip + asked.top}"
-            )
+            answer["@odata.nextLink"] = page_link(self.base_url, path, query, asked.skip + asked.top)
         answer["value"] = [_show(user, asked.select) for user in page]
         return answer
 
@@ -148,22 +102,3 @@ def _need(caller: Caller, roles: frozenset[str]) -> None:
 
 def _show(user: User, select: tuple[str, ...]) -> dict[str, Any]:
     return {name: PROPERTIES[name](user) for name in select}
-
-
-def _set(user: User, key: str, value: object) -> None:
-    if key == "accountEnabled":
-        if not isinstance(value, bool):
-            raise bad_request("Cannot convert the value of property 'accountEnabled' to the expected type.")
-        user.enabled = value
-    elif key == "otherMails":
-        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-            raise bad_request("Property 'otherMails' is a collection of strings.")
-        user.other_mails = tuple(value)
-    elif value is not None and not isinstance(value, str):
-        raise bad_request(f"Cannot convert the value of property '{key}' to the expected type.")
-    elif key == "displayName":
-        if not value:
-            raise bad_request("Property 'displayName' cannot be empty.", "Request_BadRequest")
-        user.display_name = value
-    else:
-        user.extra = {**(user.extra or {}), key: value}

@@ -24,6 +24,11 @@ from sandbox.journal import restore
 from sandbox.options import Options
 from sandbox.quotas import Quotas
 from sandbox.recorder import AppendFile, Recorder
+from sandbox.resources.accounts import Accounts
+from sandbox.resources.groups import Groups
+from sandbox.resources.known import Known
+from sandbox.resources.profile import Profiles
+from sandbox.resources.references import References
 from sandbox.settings import TenantSettings
 from sandbox.tokens import Tokens, load_key
 from sandbox.users import People
@@ -44,7 +49,7 @@ class World:
         self.chance = random.Random(options.seed)
         self.recorder = Recorder(options.keep_requests, self.clock.stamp)
         self.quotas = Quotas(options.quota, self.clock)
-        self.directory = Directory(options.seed, self.clock, options.replication)
+        self.directory = Directory(options.seed, self.clock, options.replication, options.lags)
         self.server_files: ServerFiles = make_server_files(self.folder, options.names)
         self.certificate_file = self.folder / "app.pem"
         self.apps: list[tuple[Tenant, App]] = []
@@ -58,8 +63,16 @@ class World:
             self.recorder.log = AppendFile(options.log_file)
         self.tokens = Tokens(self.directory, self.clock, options.token_life_s, load_key(self.folder))
         self.inviter = Inviter(self.directory, self.recorder, self.chance, forbid_characters=options.forbid_characters)
-        self.people = People(self.directory, self.recorder)
+        self.people = People(self.directory)
+        self.references = References()
+        known = Known(self.directory)
+        self.groups = Groups(known, self.recorder, self.references)
         self.settings = TenantSettings(self.directory)
+        resources = (
+            Profiles(known, self.recorder),
+            self.groups,
+            Accounts(self.recorder, self.clock),
+        )
         self.graph = Graph(
             clock=self.clock,
             quotas=self.quotas,
@@ -67,6 +80,9 @@ class World:
             inviter=self.inviter,
             people=self.people,
             settings=self.settings,
+            resources={
+                operation: handler for resource in resources for operation, handler in resource.handlers().items()
+            },
             chance=self.chance,
         )
         self.set_faults(self.faults)
@@ -74,9 +90,10 @@ class World:
 
     def listening(self, base_url: str, port: int) -> None:
         """Tell the surfaces where they are served, once that is known."""
-        self.inviter.base_url = self.people.base_url = self.settings.base_url = base_url
+        self.inviter.base_url = self.people.base_url = self.settings.base_url = self.groups.base_url = base_url
         hosts = {"localhost", "127.0.0.1", "[::1]", *self.options.names}
         bases = {f"https://{host}:{port}" for host in hosts} | {f"https://{host}" for host in hosts}
+        self.references.bases = frozenset(bases)
         self.login = Login(self.directory, self.tokens, self.clock, frozenset(bases))
 
     def set_faults(self, faults: Faults) -> None:

@@ -225,7 +225,7 @@ def test_content_type_of_a_plain_call(desk: Any) -> None:
 def test_methods_and_paths(desk: Any) -> None:
     """What Graph has and what it has not."""
     assert desk.read("/invitations")[0] == 405
-    assert desk.read("/groups")[0] == 400
+    assert desk.read("/devices")[0] == 400
     assert desk.ask("DELETE", "/users/x").status == 400
 
 

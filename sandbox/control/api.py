@@ -18,9 +18,11 @@ from urllib.parse import parse_qs
 import orjson
 
 from sandbox.certificates import read_app_certificate
+from sandbox.control.groups import change_groups, show_groups
+from sandbox.control.users import change_user, show_user
 from sandbox.directory import SPELLINGS, App, Tenant, User
 from sandbox.faults import ALLOW_INVITES_FROM, parse_document, parse_spec
-from sandbox.options import LIMITS, OptionError, parse_background, parse_limits, parse_range
+from sandbox.options import LIMITS, OptionError, parse_background, parse_limits, parse_range, parse_replication
 from sandbox.world import World
 
 _MOST = 10_000
@@ -36,6 +38,7 @@ class Control:
             "mails": self._mails,
             "requests": self._requests,
             "guests": self._guests,
+            "groups": lambda query: show_groups(self._tenant(query), query),
             "stats": lambda query: self.stats(),
             "quota": lambda query: world.quotas.show(),
             "faults": lambda query: world.faults.show(),
@@ -48,7 +51,8 @@ class Control:
             "abuse": self._abuse,
             "reopen": self._reopen,
             "policy": self._policy,
-            "users": self._users,
+            "users": lambda body: change_user(world, self._tenant(body), body),
+            "groups": lambda body: change_groups(world, self._tenant(body), body),
             "quota": self._quota,
             "latency": self._latency,
             "reset": self._reset,
@@ -216,51 +220,6 @@ class Control:
             tenant.allowed_domains = None if given is None else frozenset(str(domain).lower() for domain in given)
         return {"tenant_id": tenant.id, "allow_invites_from": tenant.allow_invites_from, "roles": list(app.roles)}
 
-    def _users(self, body: Body) -> Body:
-        world, tenant = self._world, self._tenant(body)
-        email, action = str(body.get("email", "")), body.get("action")
-        user = tenant.find(email)
-        if action == "add":
-            user = self._add_user(tenant, email, body)
-        elif user is None:
-            raise OptionError(f"There is no user with the address {email or '(none given)'}.")
-        elif action in ("accept", "disable", "enable"):
-            if action == "accept":
-                world.directory.accept(user)
-            user.enabled = action != "disable"
-        elif action == "delete":
-            tenant.remove(user, world.clock.stamp())
-        elif action == "purge":
-            tenant.remove(user, None)
-            world.recorder.user_purged(tenant, user)
-            return {"user": show_user(user)}
-        else:
-            raise OptionError("'action' is add, accept, disable, enable, delete or purge.")
-        world.recorder.user_changed(tenant, user)
-        return {"user": show_user(user)}
-
-    def _add_user(self, tenant: Tenant, email: str, body: Body) -> User:
-        directory = self._world.directory
-        if "@" not in email or tenant.find(email) is not None:
-            raise OptionError(f"'{email}' is not an address, or some user has it already.")
-        name = str(body.get("display_name") or email.partition("@")[0])
-        if body.get("user_type") == "Member":
-            user = directory.new_member(tenant, email, name)
-        else:
-            user = directory.new_guest(tenant, email, name, "Guest")
-            user.visible_s = 0.0
-            if body.get("state", "Accepted") == "Accepted":
-                directory.accept(user)
-        before = list(user.addresses())
-        user.mail = body.get("mail", user.mail)
-        for name in ("other_mails", "proxy_addresses"):
-            if name in body:
-                setattr(user, name, tuple(str(address) for address in body[name]))
-        tenant.reindex(user, before)
-        if "created_at" in body:
-            user.created_at = str(body["created_at"])
-        return user
-
     def _quota(self, body: Body) -> Body:
         """Change how the sandbox throttles; the buckets start full."""
         options = self._world.quotas.options
@@ -289,7 +248,7 @@ class Control:
 
     def _latency(self, body: Body) -> Body:
         """Change how long answers take, to all or in one tenant, and how long new users stay
-        invisible; notation of the start options.
+        unknown; notation of the start options.
         """
         world = self._world
         if "latency" in body and "tenant_id" in body:
@@ -297,7 +256,7 @@ class Control:
         elif "latency" in body:
             world.options = replace(world.options, latency=parse_range(str(body["latency"])))
         if "replication" in body:
-            world.directory.replication = parse_range(str(body["replication"]))
+            world.directory.replication, world.directory.lags = parse_replication(str(body["replication"]))
         return {}
 
     def _reset(self, body: Body) -> Body:
@@ -313,22 +272,6 @@ class Control:
             if wanted in (None, tenant.id):
                 return tenant, app
         raise OptionError(f"There is no tenant {wanted}.")
-
-
-def show_user(user: User) -> Body:
-    """Return what people and tests see of a user; never the ticket."""
-    return {
-        "id": user.id,
-        "email": user.mail,
-        "display_name": user.display_name,
-        "user_type": user.user_type,
-        "state": user.state,
-        "enabled": user.enabled,
-        "created_at": user.created_at,
-        "invitations": user.invitations,
-        "mails": user.mails,
-        "company": (user.extra or {}).get("companyName", ""),
-    }
 
 
 def _page(entries: Iterable[Body], query: dict[str, str]) -> list[Body]:

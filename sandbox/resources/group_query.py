@@ -1,0 +1,117 @@
+"""The query options of the group requests, in the shapes that usher sends; all else is refused.
+
+    filter  = clause *( " or " clause )
+    clause  = property " eq " text / property " in (" text *( "," text ) ")"
+
+with the properties of `_FILTERED`. https://learn.microsoft.com/graph/api/group-list
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.errors import bad_request
+from sandbox.groups import Group
+from sandbox.odata import MAX_ALTERNATIVES, MAX_PAGE, PAGE, TEXT, QueryError, read_number, read_options, too_many
+
+PROPERTIES: dict[str, Callable[[Group], Any]] = {
+    "id": lambda group: group.id,
+    "displayName": lambda group: group.display_name,
+    "mail": lambda group: group.mail,
+    "mailNickname": lambda group: group.mail_nickname,
+    "groupTypes": lambda group: list(group.shape.types),
+    "mailEnabled": lambda group: group.shape.mail_enabled,
+    "securityEnabled": lambda group: group.shape.security_enabled,
+    "onPremisesSyncEnabled": lambda group: group.shape.synced,
+    "isAssignableToRole": lambda group: group.shape.role_assignable,
+    "resourceProvisioningOptions": lambda group: ["Team"] if group.team else [],
+    "membershipRule": lambda group: '(user.userType -eq "Guest")' if group.kind == "dynamic" else None,
+    "createdDateTime": lambda group: group.created_at,
+}
+"""What can be selected of a group; all of it without `$select`."""
+_FILTERED = ("id", "displayName", "mail", "mailNickname")
+_NAME = f"(?P<name>{'|'.join(_FILTERED)})"
+_CLAUSE = re.compile(rf"{_NAME} (?:eq (?P<text>{TEXT})|in \((?P<texts>{TEXT}(?:,{TEXT})*)\))")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsQuery:
+    """The query options of GET /groups. `wanted`: property and folded text, one is enough; None for
+    every group.
+    """
+
+    wanted: frozenset[tuple[str, str]] | None
+    select: tuple[str, ...]
+    has_select: bool
+    top: int
+    skip: int
+
+    def matches(self, group: Group) -> bool:
+        """Whether a group is asked for; text is compared without case."""
+        if self.wanted is None:
+            return True
+        return any((name, str(PROPERTIES[name](group) or "").lower()) in self.wanted for name in _FILTERED)
+
+
+def parse_groups_query(query: str) -> GroupsQuery:
+    """Read the query string of GET /groups. Raises `GraphError`."""
+    try:
+        options = read_options(query, {"$filter", "$select", "$top", "$skiptoken"})
+        select = parse_select(options.get("$select"))
+        return GroupsQuery(
+            wanted=_parse_filter(options["$filter"]) if "$filter" in options else None,
+            select=select,
+            has_select="$select" in options,
+            top=read_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
+            skip=read_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9),
+        )
+    except QueryError as error:
+        raise bad_request(str(error), error.code) from None
+
+
+def parse_group_select(query: str) -> tuple[tuple[str, ...], bool]:
+    """Read the query string of GET /groups/{id}: the selected properties, and if there was a
+    `$select`. Raises `GraphError`.
+    """
+    try:
+        options = read_options(query, {"$select"})
+        return parse_select(options.get("$select")), "$select" in options
+    except QueryError as error:
+        raise bad_request(str(error), error.code) from None
+
+
+def parse_select(text: str | None) -> tuple[str, ...]:
+    """Read `$select` of groups. Raises `QueryError`."""
+    if text is None:
+        return tuple(PROPERTIES)
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in PROPERTIES:
+            raise QueryError(
+                f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
+                "'microsoft.graph.group'."
+            )
+    return names
+
+
+def _parse_filter(text: str) -> frozenset[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    at = 0
+    while True:
+        clause = _CLAUSE.match(text, at)
+        if not clause:
+            raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
+        quoted = re.findall(TEXT, clause["texts"] or clause["text"])
+        found.extend((clause["name"], one[1:-1].replace("''", "'").lower()) for one in quoted)
+        at = clause.end()
+        if at == len(text):
+            break
+        if not text.startswith(" or ", at):
+            raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
+        at += len(" or ")
+    if len(found) > MAX_ALTERNATIVES:
+        raise too_many(len(found))
+    return frozenset(found)
