@@ -125,6 +125,8 @@ class Tenant:
     max_users: int | None = None
     latency: SecondsRange | None = None
     spelling: str = "given"
+    sponsors_taken: bool = True
+    """Whether sponsors named in an invitation are taken; else they are ignored without a word."""
     invitations: int = 0
     throttled: int = 0
     mails: int = 0

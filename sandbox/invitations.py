@@ -79,6 +79,8 @@ class Inviter:
             self._check_rest(tenant, caller.roles, body)
         address = self._check_address(tenant, email)
         again, user = self._guest(tenant, email, address, body)
+        if tenant.sponsors_taken and (sponsors := _sponsors(body)):
+            user.sponsors = tuple(sponsor.lower() for sponsor in sponsors)
         return self._send(tenant, user, email, address, redirect, body, again=again)
 
     def _guest(self, tenant: Tenant, email: str, address: str, body: dict[str, Any]) -> tuple[bool, User]:
@@ -229,17 +231,23 @@ def _check_message_info(info: object) -> None:
 
 
 def _check_sponsors(tenant: Tenant, body: dict[str, Any]) -> None:
+    sponsors = _sponsors(body)
+    if len(sponsors) > _MAX_SPONSORS:
+        raise bad_request(f"At most {_MAX_SPONSORS} sponsors can be set.")
+    for sponsor in sponsors:
+        if sponsor.lower() not in tenant.users and sponsor.lower() not in tenant.groups:
+            raise bad_request(f"The sponsor '{sponsor}' does not exist in the directory.", "Request_BadRequest")
+
+
+def _sponsors(body: dict[str, Any]) -> list[str]:
+    """Return the ids of the sponsors that an invitation names, each once."""
     ids: list[str] = []
     for entry in _list(body, "invitedUserSponsors"):
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
             raise bad_request("A sponsor is an object with the 'id' of a user or group.")
         ids.append(entry["id"])
     ids += [str(entry).rstrip("/").rpartition("/")[2] for entry in _list(body, "invitedUserSponsors@odata.bind")]
-    if len(ids) > _MAX_SPONSORS:
-        raise bad_request(f"At most {_MAX_SPONSORS} sponsors can be set.")
-    for sponsor in ids:
-        if sponsor.lower() not in tenant.users:
-            raise bad_request(f"The sponsor '{sponsor}' does not exist in the directory.", "Request_BadRequest")
+    return list(dict.fromkeys(ids))
 
 
 def _list(body: dict[str, Any], name: str) -> list[Any]:

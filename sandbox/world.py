@@ -29,6 +29,7 @@ from sandbox.resources.groups import Groups
 from sandbox.resources.known import Known
 from sandbox.resources.profile import Profiles
 from sandbox.resources.references import References
+from sandbox.resources.sponsors import Sponsors
 from sandbox.settings import TenantSettings
 from sandbox.tokens import Tokens, load_key
 from sandbox.users import People
@@ -67,10 +68,12 @@ class World:
         self.references = References()
         known = Known(self.directory)
         self.groups = Groups(known, self.recorder, self.references)
+        self.sponsors = Sponsors(known, self.recorder, self.references)
         self.settings = TenantSettings(self.directory)
         resources = (
             Profiles(known, self.recorder),
             self.groups,
+            self.sponsors,
             Accounts(self.recorder, self.clock),
         )
         self.graph = Graph(
@@ -90,7 +93,8 @@ class World:
 
     def listening(self, base_url: str, port: int) -> None:
         """Tell the surfaces where they are served, once that is known."""
-        self.inviter.base_url = self.people.base_url = self.settings.base_url = self.groups.base_url = base_url
+        for surface in (self.inviter, self.people, self.settings, self.groups, self.sponsors):
+            surface.base_url = base_url
         hosts = {"localhost", "127.0.0.1", "[::1]", *self.options.names}
         bases = {f"https://{host}:{port}" for host in hosts} | {f"https://{host}" for host in hosts}
         self.references.bases = frozenset(bases)

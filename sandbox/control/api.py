@@ -213,6 +213,8 @@ class Control:
             if body["spelling"] not in SPELLINGS:
                 raise OptionError(f"'spelling' is one of {', '.join(SPELLINGS)}.")
             tenant.spelling = body["spelling"]
+        if "sponsors_taken" in body:
+            tenant.sponsors_taken = bool(body["sponsors_taken"])
         if "denied_domains" in body:
             tenant.refused_domains = {str(domain).lower(): "denied" for domain in body["denied_domains"]}
         if "allowed_domains" in body:

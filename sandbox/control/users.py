@@ -24,6 +24,7 @@ def show_user(user: User) -> Body:
         "invitations": user.invitations,
         "mails": user.mails,
         "company": (user.extra or {}).get("companyName", ""),
+        "sponsors": list(user.sponsors),
     }
 
 

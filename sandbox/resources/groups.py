@@ -19,8 +19,8 @@ from sandbox.resources.references import References
 from sandbox.resources.routes import Asked, Handler
 
 _WRITE = frozenset({"GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"})
-_READ = _WRITE | {"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"}
-_READ_USERS = frozenset(
+READ_GROUPS = _WRITE | {"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"}
+READ_USERS = frozenset(
     {*("User.Read.All", "User.ReadUpdate.All", "User.ReadWrite.All"), "Directory.Read.All", "Directory.ReadWrite.All"}
 )
 _BIND = "members@odata.bind"
@@ -50,7 +50,7 @@ class Groups:
 
     def list(self, asked: Asked) -> tuple[int, Any]:
         """Answer GET /groups."""
-        need(asked.caller, _READ)
+        need(asked.caller, READ_GROUPS)
         query = group_query.parse_groups_query(asked.query)
         found = [group for group in asked.caller.tenant.groups.values() if query.matches(group)]
         page = [_show_group(group, query.select) for group in found[query.skip : query.skip + query.top]]
@@ -61,14 +61,14 @@ class Groups:
 
     def get(self, asked: Asked) -> tuple[int, Any]:
         """Answer GET /groups/{id}."""
-        need(asked.caller, _READ)
+        need(asked.caller, READ_GROUPS)
         select, has_select = group_query.parse_group_select(asked.query)
         shown = _show_group(find_group(asked.caller.tenant, asked.names[0]), select)
         return 200, {"@odata.context": self._context("groups", select, has_select) + "/$entity", **shown}
 
     def members(self, asked: Asked) -> tuple[int, Any]:
         """Answer GET /groups/{id}/members; of a dynamic group, all guests."""
-        need(asked.caller, _READ)
+        need(asked.caller, READ_GROUPS)
         try:
             query = parse_page_query(asked.query)
         except QueryError as error:
@@ -135,8 +135,8 @@ class Groups:
 
     def check_member_groups(self, asked: Asked) -> tuple[int, Any]:
         """Answer POST /users/{id}/checkMemberGroups: which of these groups the user is in."""
-        need(asked.caller, _READ)
-        need(asked.caller, _READ_USERS)
+        need(asked.caller, READ_GROUPS)
+        need(asked.caller, READ_USERS)
         tenant, body = asked.caller.tenant, asked.body
         ids = body.get("groupIds") if type(body) is dict and body.keys() == {"groupIds"} else None
         if type(ids) is not list or not 0 < len(ids) <= _MOST_AT_ONCE or not all(type(name) is str for name in ids):

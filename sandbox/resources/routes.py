@@ -57,6 +57,10 @@ ROUTES = (
     Route("add_member", "POST", "/groups/{}/members/$ref", write=True),
     Route("remove_member", "DELETE", "/groups/{}/members/{}/$ref", write=True),
     Route("delete_user", "DELETE", "/groups/{}/members/{}", write=True),
+    Route("sponsors", "GET", "/users/{}/sponsors"),
+    Route("add_sponsor", "POST", "/users/{}/sponsors/$ref", write=True),
+    Route("remove_sponsor", "DELETE", "/users/{}/sponsors/{}/$ref", write=True),
+    Route("delete_user", "DELETE", "/users/{}/sponsors/{}", write=True),
     Route("check_member_groups", "POST", "/users/{}/checkMemberGroups", units=4),
 )
 
