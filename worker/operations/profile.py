@@ -52,9 +52,13 @@ class Profile(Step):
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
     ) -> Mapping[int, Outcome | Stop]:
-        """End the rows whose guests are as the row says already."""
+        """End the rows whose guests are as the row says: before usher's doing, or by a try whose
+        answer was lost.
+        """
         return {
-            asked.index: Outcome(asked.index, RowState.ALREADY, user_id=user_id(asked))
+            asked.index: Outcome(
+                asked.index, RowState.DONE if asked.tried else RowState.ALREADY, user_id=user_id(asked)
+            )
             for asked in rows
             if not find_differences(asked, connection.clean.expiry_attribute)
         }

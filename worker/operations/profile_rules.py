@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from worker.graph.batch import GraphAnswer
-from worker.graph.causes import Cause, Kind, OperationRules, Rule, Verdict
+from worker.graph.causes import Cause, Kind, OperationRules, Rule
 from worker.graph.patterns import wording
-from worker.operations.step import NOT_THERE_YET
+from worker.operations.step import NOT_THERE_YET, PROTECTED, PROTECTED_GUEST, read_changed
 
 
 class ProfileCause(StrEnum):
     """The causes for which Graph does not change a guest, in our words."""
 
     SYNCED = "synced_user"
-    PROTECTED = "protected_user"
+    PROTECTED = PROTECTED
     BAD_LOCATION = "bad_usage_location"
     NOT_THERE_YET = NOT_THERE_YET
 
@@ -29,11 +28,7 @@ _RULES: Mapping[StrEnum, Rule] = {
         "This user comes from the on-premises directory, where alone it can be changed: an administrator changes it"
         " there.",
     ),
-    ProfileCause.PROTECTED: Rule(
-        Kind.FAILED,
-        "Microsoft lets no application change this guest, who probably holds a directory role or is in a group that can"
-        " be given one: an administrator changes the guest in the Entra admin center.",
-    ),
+    ProfileCause.PROTECTED: PROTECTED_GUEST,
     ProfileCause.BAD_LOCATION: Rule(
         Kind.FAILED,
         "Microsoft does not know this usage location: correct it to the two letters of a country, such as NO, and"
@@ -52,12 +47,6 @@ _PATTERNS = (
     ),
     wording(ProfileCause.BAD_LOCATION, r"usage ?location"),
 )
-
-
-def read_changed(answer: GraphAnswer) -> Verdict:
-    """Read a 2xx, which has no body."""
-    return Verdict(Kind.DONE, status=answer.status, request_id=answer.headers.get("request-id", "")[:100])
-
 
 PROFILE = OperationRules(
     verb="change the profiles of guests",

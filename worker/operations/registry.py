@@ -8,8 +8,9 @@ from config.errors import ConfigError
 from worker.operations.invite import Invite
 from worker.operations.operation import Operation
 from worker.operations.profile import Profile
+from worker.operations.sponsors import Sponsors
 
-OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (Invite(), Profile())}
+OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (Invite(), Profile(), Sponsors())}
 
 
 def find_operation(name: str) -> Operation:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from worker.graph.causes import Cause
+from worker.graph.causes import Cause, Kind, Rule, Verdict
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.ledger.quota import write_buckets
 from worker.operations.foreseen import Foreseen, Seen, Would
@@ -16,12 +16,20 @@ from worker.operations.operation import Asked, Attempt, Look, Operation
 if TYPE_CHECKING:
     from config.connections import Connection
     from config.settings import Settings
+    from worker.graph.batch import GraphAnswer
     from worker.graph.users import DirectoryUser
     from worker.ledger.quota import Bucket
     from worker.operations.tenant_rules import TenantRules
 
 NOT_THERE_YET = "not_there_yet"
 """The cause of a refusal that passes once the directory knows the guest everywhere."""
+PROTECTED = "protected_user"
+"""The cause of a refusal that no permission of an application ends."""
+PROTECTED_GUEST = Rule(
+    Kind.FAILED,
+    "Microsoft lets no application change this guest, who probably holds a directory role or is in a group that can be"
+    " given one: an administrator changes the guest in the Entra admin center.",
+)
 
 
 class Step(Operation):
@@ -76,6 +84,11 @@ class Step(Operation):
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
         """Return nothing: nobody is mailed by it."""
         return ""
+
+
+def read_changed(answer: GraphAnswer) -> Verdict:
+    """Read a 2xx, which has no body."""
+    return Verdict(Kind.DONE, status=answer.status, request_id=answer.headers.get("request-id", "")[:100])
 
 
 def user_id(asked: Asked) -> str:

@@ -24,7 +24,8 @@ from worker.ledger.packing import is_final
 from worker.ledger.quota import Bucket
 from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
-from worker.operations.operation import Asked, Call, Channel, word_of
+from worker.operations.forbidden import blame
+from worker.operations.operation import Asked, Channel, word_of
 from worker.operations.outcomes import Consequences, Judged, build_outcome, build_skip, mark_refusals, sum_up
 from worker.sending.first_look import FirstLook
 from worker.sending.reactions import Reactions
@@ -32,7 +33,8 @@ from worker.sending.refused_wholes import RefusedWholes
 from worker.store.client import keep_trying
 
 if TYPE_CHECKING:
-    from worker.graph.batch import GraphAnswer, GraphRequest
+    from worker.graph.batch import GraphRequest
+    from worker.graph.causes import Verdict
     from worker.graph.users import DirectoryUser
     from worker.services import Services
     from worker.signin.credentials import AccessToken
@@ -224,7 +226,9 @@ class ChunkRun:
         services.meters.batch(connection.name, len(grant.rows), exchange.elapsed_s)
         services.meters.answers(connection.name, self._operation.name, exchange.answers.values())
         answer_of = {row: (call, exchange.answers[call.request.id]) for call in calls for row in call.rows}
-        judged, outcomes = self._judge(grant, asked, answer_of, exchange.client_request_id, may_read=may_read)
+        verdicts = [self._operation.judge(asked[row.index], *answer_of[row.index]) for row in grant.rows]
+        verdicts = blame(self._operation.rules, verdicts, token.roles)
+        judged, outcomes = self._end(grant, asked, verdicts, exchange.client_request_id, may_read=may_read)
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
         await self._record(grant.batch, outcomes, refusals)
         used = read_used(exchange.answers.values())
@@ -262,23 +266,22 @@ class ChunkRun:
             return await services.graph.send_one(connection, token.secret, requests[0], **how)
         return await services.graph.send_batch(connection, token.secret, requests, **how)
 
-    def _judge(
+    def _end(
         self,
         grant: Grant,
         asked: Mapping[int, Asked],
-        answer_of: Mapping[int, tuple[Call, GraphAnswer]],
+        verdicts: Sequence[Verdict],
         client_request_id: str,
         *,
         may_read: bool,
     ) -> tuple[list[Judged], list[Outcome]]:
-        """Say of each granted row what its answer means, and what is kept of it."""
+        """Say of each granted row what its verdict speaks of, and what is kept of it."""
         lease, connection = self._lease, self._connection
         now_ms = self._services.clocks.redis_ms()
         look_after_s = min(FIRST_LOOK_S, self._services.ledger.settle_s / 4)
         judged, outcomes = [], []
-        for granted in grant.rows:
+        for granted, verdict in zip(grant.rows, verdicts, strict=True):
             one = asked[granted.index]
-            verdict = self._operation.judge(one, *answer_of[granted.index])
             judged.append(Judged(one.row["email"], verdict, one.target.id if one.target else ""))
             outcomes.append(
                 build_outcome(

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
-from tests.standins import CHANNEL, Given, answered, grant, new_lease
+from tests.standins import CHANNEL, CONTOSO, Given, answered, grant, new_lease
 from worker.directory.lookups import LookUps
 from worker.graph.batch import Fate, GraphAnswer
 from worker.ledger.model import Grant, KnownRow, Lease
 from worker.ledger.why_waiting import Rest, Stop
+from worker.operations.invite import Invite
+from worker.operations.invite_rules import INVITE, InviteCause
+from worker.operations.operation import Channel
 from worker.sending.chunk_run import ChunkRun
 from worker.sending.reactions import Reactions
 from worker.sending.refused_wholes import RefusedWholes
@@ -23,7 +27,7 @@ REFUSED_TOKEN = answered(401, "InvalidAuthenticationToken", "Expired.")
 
 
 async def work(
-    given: Given, lease: Lease | None = None, *, turns: Sequence[bool] = ()
+    given: Given, lease: Lease | None = None, *, turns: Sequence[bool] = (), channel: Channel = CHANNEL
 ) -> tuple[Stop | None, dict[str, int]]:
     """Run a chunk over given services; returns why it stopped, and what became of its rows.
     `turns`: whether it may go on, then yes.
@@ -32,7 +36,7 @@ async def work(
     run = ChunkRun(
         services,
         lease or new_lease(),
-        CHANNEL,
+        channel,
         reactions=Reactions(services),
         look_ups=cast(LookUps, given),
         refused=RefusedWholes(),
@@ -78,6 +82,20 @@ async def test_trouble_stops_the_chunk_after_its_rows_are_recorded(
     assert (found.why, words) == (stop.why, tally)
     assert not stop.wait_s or found.wait_s == stop.wait_s
     assert asked in given.names()
+
+
+class Guarded(Invite):
+    """An operation that some guests are protected from."""
+
+    rules = replace(INVITE, protected=InviteCause.ACCOUNT_DISABLED)
+
+
+async def test_a_protected_guest_ends_alone() -> None:
+    """Its 403 is not the application's, for another row of the batch got through; no row waits."""
+    forbidden = answered(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+    given = Given(deque([grant(0, 1)]), deque([forbidden, INVITED]))
+    assert await work(given, channel=Channel(CONTOSO, Guarded())) == (None, {"failed": 1, "invited": 1})
+    assert "hold" not in given.names()
 
 
 async def test_one_lost_answer_among_good_ones_stops_nothing() -> None:
