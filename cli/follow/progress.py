@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cli.follow.when_to_stop import Follower
+from cli.ui.stages import stage_progress
 from cli.ui.terminal import COLOURS, Terminal, clean
 from cli.ui.words import OUTCOME_WORDS, gate_words, many, number, outcomes, span, utc_now
 from tasks.messages.views import describe_job
@@ -133,6 +134,7 @@ def progress_line(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) ->
     parts = [f"{view.id}: {number(view.counts.finished)} of {many(view.counts.rows, 'row')}"]
     if told := outcomes(ended):
         parts[0] += f" ({told})"
+    parts += stage_progress(view)
     if rate >= 0.05:
         parts.append(f"{rate:.0f} a second" if rate >= 1 else f"{rate * 60:.0f} a minute")
     if (seconds := left_s(view, rate, buckets)) is not None and seconds >= 1:
@@ -156,6 +158,8 @@ def _picture(view: JobView, follower: Follower, buckets: Sequence[Bucket], note:
         cells.append(Text(f"{span(seconds)} left", style="dim"))
     line.add_row(*cells)
     lines: list[Table | Text] = [line, count_words(view)]
+    if view.stages:
+        lines.append(Text(" · ".join(stage_progress(view)), style="dim"))
     if note:
         lines.append(Text(clean(note), style="yellow"))
     return Group(*lines)

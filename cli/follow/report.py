@@ -4,19 +4,23 @@ to go on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.follow.follow import Followed
 from cli.follow.when_to_stop import End, exit_status
 from cli.ui.session import Session
+from cli.ui.stages import left_words, stage_words
 from cli.ui.terminal import COLOURS, Terminal, build_facts, build_table, clean
 from cli.ui.words import OUTCOME_WORDS, many, number, span
 from tasks.messages.views import describe_job
+from tasks.rows.fields import ERROR_OF, STATUS_OF
 from worker.ledger.approval import other_person
 from worker.ledger.job_view import JobView
 from worker.services import Services
 from worker.store.client import OUTAGE
 
+_TROUBLED = ("failed", "in_doubt")
 SHOWN_ROWS = 20
 """Rows that did not end well are shown up to here; the command for all of them is named."""
 
@@ -57,18 +61,20 @@ async def report(
             "",
             outcome_table(view),
         )
-        if counts.failed or counts.in_doubt:
+        if view.adds_up("failed", "in_doubt"):
             await show_troubled(terminal, services, view)
     for sentence, command in how_to_go_on(followed, view, runs_on=runs_on):
         terminal.warn(sentence, command)
     if not terminal.quiet and view.ended and counts.done:
         terminal.say(f"Everything about each row: usher jobs results {view.id} -o results.csv")
     terminal.finish(session.last)
-    return exit_status(followed.end, counts.failed, counts.in_doubt, counts.cancelled)
+    return exit_status(followed.end, *map(view.adds_up, ("failed", "in_doubt", "cancelled")))
 
 
 def outcome_table(view: JobView) -> Any:
-    """Return the counts, one a line, the largest of them first as the words stand."""
+    """Return the counts, one a line, the largest of them first as the words stand; a line a stage
+    below them.
+    """
     from rich.text import Text
 
     told = describe_job(view)
@@ -79,30 +85,55 @@ def outcome_table(view: JobView) -> Any:
     ]
     table = build_facts(rows)
     table.columns[1].justify = "right"
-    return table
+    if not view.stages:
+        return table
+    from rich.console import Group
+
+    stages = build_facts((f"  {name}", stage_words(name, counts)) for name, counts in view.stages.items())
+    return Group(table, "", stages)
 
 
 async def show_troubled(terminal: Terminal, services: Services, view: JobView) -> None:
-    """Show the rows that failed or stayed in doubt, each with its reason."""
+    """Show the rows that failed or stayed in doubt, themselves or in a stage, each with its
+    reason.
+    """
     from rich.text import Text
 
     shown: list[tuple[str, Text, str]] = []
+    rows = 0
     try:
         async for record in services.jobs.rows.results(view.id):
-            if record["status"] not in ("failed", "in_doubt"):
+            reasons = troubles(record, tuple(view.stages))
+            if not reasons:
                 continue
-            address = Text(clean(record["email"] or "(no address)"), style=COLOURS[record["status"]])
-            shown.append((number(record["row"]), address, record["error_message"] or record["error_code"]))
-            if len(shown) == SHOWN_ROWS:
+            rows += 1
+            address = Text(clean(record["email"] or "(no address)"), style=COLOURS[reasons[0][0]])
+            shown += [
+                (number(record["row"]) if index == 0 else "", address if index == 0 else Text(), why)
+                for index, (_, why) in enumerate(reasons)
+            ]
+            if len(shown) >= SHOWN_ROWS:
                 break
     except OUTAGE:
         return
     terminal.show("", build_table(("Row", "Address", "Why"), shown, right=("Row",)))
-    troubled = view.counts.failed + view.counts.in_doubt
-    if troubled > len(shown):
-        names = [name for name, count in (("failed", view.counts.failed), ("in_doubt", view.counts.in_doubt)) if count]
-        options = " ".join(f"--only {name}" for name in names)
-        terminal.show("", f"{number(troubled - len(shown))} more: usher jobs results {view.id} {options}")
+    if len(shown) >= SHOWN_ROWS and view.adds_up("failed", "in_doubt") > len(shown):
+        options = " ".join(f"--only {name}" for name in ("failed", "in_doubt") if view.adds_up(name))
+        left = view.counts.failed + view.counts.in_doubt - rows
+        more = f"{number(left)} more" if not view.stages else "More"
+        terminal.show("", f"{more}: usher jobs results {view.id} {options}")
+
+
+def troubles(record: Mapping[str, Any], stages: Sequence[str]) -> list[tuple[str, str]]:
+    """Return how a row and its stages failed or stayed in doubt, each with the reason. Pure."""
+    found = []
+    if record["status"] in _TROUBLED:
+        found.append((record["status"], record["error_message"] or record["error_code"]))
+    for stage in stages:
+        status = record.get(stage + STATUS_OF)
+        if status in _TROUBLED:
+            found.append((status, f"{stage}: {record.get(stage + ERROR_OF) or OUTCOME_WORDS[status]}"))
+    return found
 
 
 def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tuple[str, str]]:
@@ -111,7 +142,7 @@ def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tu
     """
     resume, watch = f"usher jobs resume {view.id}", f"usher jobs watch {view.id}"
     again = watch if runs_on else resume
-    left = many(view.counts.pending, "row")
+    left = left_words(view)
     match followed.end:
         case End.PILOT:
             return [

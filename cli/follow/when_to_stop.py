@@ -118,12 +118,12 @@ class Follower:
         """Whether nothing has happened for longer than anybody is willing to wait: no worker, no
         way to Microsoft.
         """
-        if view.counts.finished != self._finished or view.open or view.gate.closed_until or self.moved_s is None:
-            self._finished, self.moved_s = view.counts.finished, now_s
+        if view.adds_up("finished") != self._finished or view.open or view.gate.closed_until or self.moved_s is None:
+            self._finished, self.moved_s = view.adds_up("finished"), now_s
         return self.wait_s is not None and now_s - self.moved_s >= self.wait_s
 
     def _sample(self, view: JobView, now_s: float) -> None:
-        self._samples.append((now_s, view.counts.finished))
+        self._samples.append((now_s, view.adds_up("finished")))
         while self._samples[-1][0] - self._samples[0][0] > _RATE_OVER_S:
             self._samples.popleft()
 

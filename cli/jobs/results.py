@@ -16,7 +16,7 @@ from cli.jobs.finding import find_job
 from cli.ui.words import many
 from config.errors import ConfigError
 from tasks.lists.options import ListOptions
-from tasks.results.table import WRITERS
+from tasks.results.table import WRITERS, ended_so
 from tasks.results.write import Wanted, Written, write_results
 from tasks.safe_text import open_stdout
 
@@ -35,9 +35,10 @@ async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> i
     async with _open(terminal, place) as services:
         loop = asyncio.get_running_loop()
         view = await find_job(services, job)
+        wanted = replace(wanted, stages=tuple(view.stages))
         if wanted.output is None and wanted.join is None:  # row by row: `| head` ends it early
             records = _as_iterator(_chosen(services, view.id, wanted.only), loop)
-            await asyncio.to_thread(WRITERS[wanted.format or "csv"], records, open_stdout())
+            await asyncio.to_thread(WRITERS[wanted.format or "csv"], records, open_stdout(), wanted.whole)
             return 0
         if wanted.join is not None:  # read as it was read then, unless it is said otherwise
             said = {**view.info.get("read", {}), **wanted.options.to_dict()}
@@ -83,7 +84,7 @@ async def _open(terminal: Terminal, place: Place) -> AsyncIterator[Services]:
 
 async def _chosen(services: Services, job: str, only: tuple[str, ...]) -> AsyncIterator[dict[str, Any]]:
     async for record in services.jobs.rows.results(job):
-        if not only or record["status"] in only:
+        if ended_so(record, only):
             yield record
 
 

@@ -12,6 +12,7 @@ from cli.follow.report import outcome_table, show_troubled
 from cli.jobs.finding import find_job
 from cli.jobs.reviewing import show_whom
 from cli.ui.place import Place, pause_left_behind
+from cli.ui.stages import stage_progress
 from cli.ui.terminal import Terminal, build_facts, build_table
 from cli.ui.words import many, moment, number
 from tasks.checks.installation import tell_problem
@@ -34,7 +35,7 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
     if not views:
         terminal.show("No jobs yet.")
         return 0
-    headings = (
+    headings: tuple[str, ...] = (
         "Job",
         "Connection",
         "State",
@@ -48,13 +49,17 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
         "Since",
         "List",
     )
+    staged = any(view.stages for view in views)
+    if staged:
+        headings = (*headings[:-2], "Stages", *headings[-2:])
     rows = []
     for view in views:
         c = view.counts
         told = (c.rows, c.done, c.already, c.skipped, c.failed, c.in_doubt, c.pending)
         counts = [number(n) if n else "" for n in told]
         source = str(view.info.get("list") or view.info.get("by") or "")
-        rows.append([view.id, view.connection, view.state.value, *counts, moment(view.created_at), source])
+        stages = [", ".join(stage_progress(view))] if staged else []
+        rows.append([view.id, view.connection, view.state.value, *counts, *stages, moment(view.created_at), source])
     terminal.show(build_table(headings, rows, right=headings[3:10]))
     return 0
 
@@ -99,7 +104,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
         for program in await seen(services.jobs):
             if program.problem:
                 terminal.warn(tell_problem(program))
-    if view.counts.failed or view.counts.in_doubt:
+    if view.adds_up("failed", "in_doubt"):
         await show_troubled(terminal, services, view)
     return 0
 

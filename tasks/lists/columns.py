@@ -17,6 +17,7 @@ from tasks.errors import InputError
 from tasks.lists.address_columns import Rows, find_address_columns, find_only, find_rival, is_empty
 from tasks.lists.admin_center_template import TEMPLATE_COLUMNS, template_name
 from tasks.lists.ambiguities import Ambiguity, Choice
+from tasks.lists.earlier_results import find_foreseen, find_outcomes, find_stages
 from tasks.lists.headings import (
     FIELD_OF,
     GIVEN_NAME_KEYS,
@@ -28,12 +29,7 @@ from tasks.lists.headings import (
     rank_of_email,
 )
 from tasks.lists.options import DELIMITERS, ListOptions
-from tasks.rows.fields import FIELDS, OUTCOME_COLUMNS, RESULT_COLUMNS
-
-JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]
-"""What a results file has at its right, and what `--join` puts beside a list; known by standing
-side by side in this order.
-"""
+from tasks.rows.fields import FIELDS, OUTCOME_COLUMNS
 
 _OUTCOME_KEYS: Final = frozenset(heading_key(column) for column in OUTCOME_COLUMNS)
 _SHOWN: Final = 10  # headings named in one sentence
@@ -61,7 +57,8 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a list, left to right: a field's name, or None for a column that is not read.
+    """The columns of a list, left to right: a field's name, or None for a column that is not read;
+    `groups_status` for how a stage ended in an earlier run.
 
     `ignored` are the headings that mean nothing here, for one warning; `read` the others with their
     fields, for the plan. `from_template`: the admin center's template. `joined`: where the outcomes
@@ -130,9 +127,10 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
     if rows and not find_email(headings, options.mapping):
         width = max([width, *(column + 1 for column in find_address_columns(rows))])
     cells = [" ".join(heading.split()) for heading in (*headings[:width], *[""] * (width - len(headings)))]
-    joined = find_side_by_side(cells, JOINED_COLUMNS)
+    outcomes = find_outcomes(cells)
+    joined = outcomes.start if outcomes else None
     chosen = _mapped(cells, name, options)
-    own = range(joined, joined + len(JOINED_COLUMNS)) if joined is not None else range(0)
+    own = {*outcomes, *find_foreseen(cells)}
     free = {index: _key(cell) for index, cell in enumerate(cells) if index not in own and index not in chosen}
     taken = {*chosen.values(), *options.mapping}
     rivals: tuple[int, ...] = ()
@@ -164,7 +162,8 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
             is_only_one, rivals = True, (column,)
         elif (rank_of_email(free[column]) or 0) > 1:
             is_only_one = find_address_columns(rows) == [column]
-    fields = tuple(chosen.get(index) for index in range(width))
+    stages = find_stages(cells, outcomes)
+    fields = tuple(chosen.get(index) or stages.get(index) for index in range(width))
     ours = joined is not None or "status" in free.values()
     ignored = tuple(
         cells[index] or f"(column {index + 1}, without a heading)"
@@ -358,18 +357,6 @@ def _key(heading: str) -> str:
 
 def _is(cell: str, wanted: str) -> bool:
     return bool(key := heading_key(wanted)) and heading_key(cell) == key
-
-
-def find_side_by_side(headings: Sequence[str], columns: Sequence[str]) -> int | None:
-    """Return where columns of usher's own stand side by side in their order, the last place if
-    there are several.
-    """
-    size, first = len(columns), columns[0]
-    lowered = [" ".join(heading.split()).lower() for heading in headings]
-    for index in range(len(lowered) - size, -1, -1):
-        if lowered[index] == first and lowered[index : index + size] == [*columns]:
-            return index
-    return None
 
 
 def _no_email(headings: Sequence[str], name: str) -> str:

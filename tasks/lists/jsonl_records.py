@@ -10,12 +10,14 @@ from typing import Any, Final
 import orjson
 
 from tasks.errors import InputError
-from tasks.lists.columns import JOINED_COLUMNS, MOST_COLUMNS, Meaning, describe_ignored, parse_heading
+from tasks.lists.columns import MOST_COLUMNS, Meaning, describe_ignored, parse_heading
+from tasks.lists.earlier_results import JOINED_COLUMNS, find_stage_keys
 from tasks.lists.encodings import describe_encoding
 from tasks.lists.options import ListOptions
 from tasks.lists.records import FileLine, RawRecord
 from tasks.lists.text_lines import TextLines
 from tasks.rows.cleaning import clean_values
+from tasks.rows.fields import stage_of
 from tasks.rows.row import BadRow, build_bad_row
 
 _REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile one must not fill the memory
@@ -50,7 +52,8 @@ class JsonlRecords:
 
     @property
     def read(self) -> tuple[tuple[str, str], ...]:
-        return tuple((meaning.field, key) for key, meaning in self._meanings.items() if meaning.field is not None)
+        meanings = self._meanings.items()
+        return tuple((one.field, key) for key, one in meanings if one.field is not None and not stage_of(one.field))
 
     @property
     def is_result(self) -> bool:
@@ -97,7 +100,7 @@ class JsonlRecords:
         ranks: dict[str, int] = {}
         twice = ""
         for key, value in found.items():
-            meaning = self._meanings.get(key) or self._learn(key)
+            meaning = self._meanings.get(key) or self._learn(key, found)
             field = meaning.field
             if field is None or value is None:
                 continue
@@ -114,8 +117,10 @@ class JsonlRecords:
             return build_bad_row(values, number, line, twice, "is given twice")
         return RawRecord(number, line, values)
 
-    def _learn(self, key: str) -> Meaning:
+    def _learn(self, key: str, found: dict[str, Any]) -> Meaning:
         meaning = parse_heading(key, self._mapping)
+        if not meaning.known and key in find_stage_keys(found):
+            meaning = Meaning(key if stage_of(key) else None, known=True)
         if len(self._meanings) < _REMEMBERED:
             self._meanings[key] = meaning
             if not meaning.known:

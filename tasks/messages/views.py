@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.rows.fields import ERROR_OF
 from worker.channels import INVITE
 from worker.ledger.job_view import JobView
+from worker.masking import mask_text
 from worker.plain_word import plain_word
 from worker.services import Services
 
@@ -20,7 +22,7 @@ def describe_job(view: JobView) -> dict[str, Any]:
         **({} if view.operation == INVITE else {"operation": view.operation}),
         "state": view.state.value,
         "why": view.why,
-        **view.counts.told(view.operation),
+        **view.told(),
     }
 
 
@@ -33,8 +35,11 @@ async def view_of(services: Services, job: str) -> dict[str, Any]:
 
 
 def public_record(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a result row as it may travel."""
-    return {name: value for name, value in record.items() if name not in _PRIVATE}
+    """Return a result row as it may travel. Why a stage failed may name a sponsor by their
+    address.
+    """
+    shown = {name: value for name, value in record.items() if name not in _PRIVATE}
+    return {name: mask_text(value) if name.endswith(ERROR_OF) else value for name, value in shown.items()}
 
 
 async def outcome_of(services: Services, job: str) -> dict[str, Any]:

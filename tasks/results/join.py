@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tasks.errors import OutputError
-from tasks.lists.columns import JOINED_COLUMNS, find_side_by_side
+from tasks.lists.earlier_results import JOINED_COLUMNS, find_like, find_stage_keys
 from tasks.lists.guest_list import GuestList
 from tasks.lists.records import FileLine
-from tasks.results.table import Cell, Table, TableRow, outcome_cells
+from tasks.results.table import Cell, Table, TableRow, ended_so, outcome_cells
 from tasks.rows.cleaning import look_again
 from tasks.rows.escaping import escape_own_cell
 from tasks.rows.row import BadRow, validate_record
@@ -121,6 +121,8 @@ class Joined:
             found = dict(line.found) if line.found is not None else {"line": line.cells[0]}
             # A key that the list has already, such as `mail` for the address, stays the list's.
             fields = {heading for _, heading in self.guests.reader.read}
+            for key in find_stage_keys(found):
+                del found[key]
             found |= {key: outcome[key] if outcome else None for key in self.columns if key not in fields}
             yield email, found
 
@@ -151,18 +153,17 @@ class Joined:
                 continue
             email = _address_of(line)
             outcome = self.matcher.take(line.number, email)
-            if not self.only or (outcome is not None and outcome["status"] in self.only):
+            if not self.only or (outcome is not None and ended_so(outcome, self.only)):
                 self.guests_written += 1
                 yield line, email, outcome
         self.left_over = self.matcher.finish()
 
 
 def find_earlier(guests: GuestList, columns: Sequence[str]) -> range:
-    """Return where a list has these columns from an earlier run, to be replaced; an empty range
+    """Return where a list has such columns from an earlier run, to be replaced; an empty range
     where it has none.
     """
-    start = find_side_by_side(guests.reader.top[-1], columns) if guests.reader.top else None
-    return range(0) if start is None else range(start, start + len(columns))
+    return find_like(guests.reader.top[-1], columns) if guests.reader.top else range(0)
 
 
 def find_width(guests: GuestList, columns: Sequence[str] = JOINED_COLUMNS) -> int:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, Any, Final, NamedTuple
 
 from tasks.lists.csv_style import PLAIN, CsvStyle
 from tasks.rows.escaping import escape_cell
-from tasks.rows.fields import RESULT_COLUMNS
+from tasks.rows.fields import RESULT_COLUMNS, stage_of
 from tasks.safe_text import TextSink, to_json
 
 Cell = str | int | float
@@ -39,15 +39,23 @@ class Table(NamedTuple):
     rows: Iterable[TableRow]
 
 
-def results_table(outcomes: Iterable[Mapping[str, Any]]) -> Table:
+def ended_so(outcome: Mapping[str, Any], only: Collection[str]) -> bool:
+    """Tell whether a row, or a stage of it, ended in one of these ways; in any where none is
+    named.
+    """
+    if not only or outcome["status"] in only:
+        return True
+    return any(value in only for name, value in outcome.items() if stage_of(name))
+
+
+def results_table(outcomes: Iterable[Mapping[str, Any]], columns: Sequence[str] = RESULT_COLUMNS) -> Table:
     """Return a job's results as a table. Text that a spreadsheet would run as a formula is escaped
     (`tasks.rows.escaping`).
 
-    Missing and None become empty cells; other keys than the fixed columns are left out.
+    Missing and None become empty cells; other keys than the columns are left out.
     """
-    return Table(
-        [RESULT_COLUMNS], (TableRow(outcome.get("email") or "", outcome_cells(outcome)) for outcome in outcomes)
-    )
+    rows = (TableRow(outcome.get("email") or "", outcome_cells(outcome, columns)) for outcome in outcomes)
+    return Table([columns], rows)
 
 
 def outcome_cells(outcome: Mapping[str, Any], columns: Sequence[str] = RESULT_COLUMNS) -> list[Cell]:
@@ -71,16 +79,16 @@ def write_table(table: Table, sink: TextSink, style: CsvStyle = PLAIN) -> int:
     return count
 
 
-def write_csv(outcomes: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
+def write_csv(outcomes: Iterable[Mapping[str, Any]], sink: TextSink, columns: Sequence[str] = RESULT_COLUMNS) -> int:
     """Write headings and one line per outcome; return the number of outcomes."""
-    return write_table(results_table(outcomes), sink)
+    return write_table(results_table(outcomes, columns), sink)
 
 
-def write_jsonl(outcomes: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
+def write_jsonl(outcomes: Iterable[Mapping[str, Any]], sink: TextSink, columns: Sequence[str] = RESULT_COLUMNS) -> int:
     """Write one JSON object per outcome with every column, None as null; return the number of
     outcomes.
     """
-    return write_objects(({column: outcome.get(column) for column in RESULT_COLUMNS} for outcome in outcomes), sink)
+    return write_objects(({column: outcome.get(column) for column in columns} for outcome in outcomes), sink)
 
 
 def write_objects(objects: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
@@ -92,7 +100,7 @@ def write_objects(objects: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
     return count
 
 
-WRITERS: Final[Mapping[str, Callable[[Iterable[Mapping[str, Any]], TextSink], int]]] = {
+WRITERS: Final[Mapping[str, Callable[..., int]]] = {
     "csv": write_csv,
     "jsonl": write_jsonl,
 }

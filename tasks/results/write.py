@@ -16,17 +16,27 @@ from pathlib import Path
 from typing import IO, Any
 
 from tasks.errors import OutputError
-from tasks.lists.columns import JOINED_COLUMNS
 from tasks.lists.csv_records import CsvRecords
 from tasks.lists.csv_style import PLAIN, CsvStyle
+from tasks.lists.earlier_results import JOINED_COLUMNS
 from tasks.lists.excel.sheet_records import SheetRecords
 from tasks.lists.guest_list import GuestList, open_list
 from tasks.lists.options import ListOptions
 from tasks.results.files import save_whole
 from tasks.results.join import Joined, Matcher, find_earlier, find_width, match_and_write
 from tasks.results.sheets import can_be_edited, fill_in, write_workbook
-from tasks.results.table import Cell, Table, TableRow, as_text, outcome_cells, results_table, write_objects, write_table
-from tasks.rows.fields import RESULT_COLUMNS
+from tasks.results.table import (
+    Cell,
+    Table,
+    TableRow,
+    as_text,
+    ended_so,
+    outcome_cells,
+    results_table,
+    write_objects,
+    write_table,
+)
+from tasks.rows.fields import RESULT_COLUMNS, stage_columns
 from tasks.safe_text import is_terminal, open_stdout
 
 ENDINGS = {".xlsx": "xlsx", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
@@ -40,7 +50,7 @@ class Wanted:
     standard output.
 
     `join`: the admin's own list, with how it is read; or `reopen` opens it. `columns`: what is put
-    beside it.
+    beside it. `stages`: the job's, whose columns come behind the others.
     """
 
     format: str = ""
@@ -50,6 +60,17 @@ class Wanted:
     options: ListOptions = field(default_factory=ListOptions)
     reopen: Callable[[], GuestList] | None = None
     columns: Sequence[str] = JOINED_COLUMNS
+    stages: Sequence[str] = ()
+
+    @property
+    def beside(self) -> Sequence[str]:
+        """The columns beside the admin's own list."""
+        return (*self.columns, *stage_columns(self.stages))
+
+    @property
+    def whole(self) -> Sequence[str]:
+        """The columns of a results file."""
+        return (*RESULT_COLUMNS, *stage_columns(self.stages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +104,12 @@ def write_results(wanted: Wanted, fetch: Fetch) -> Written:
     """Write a job's results. Raises `OutputError`, and with `join` `InputError` for the list."""
     if wanted.join is not None or wanted.reopen is not None:
         return _write_joined(wanted, fetch)
-    outcomes = (outcome for outcome in fetch() if not wanted.only or outcome["status"] in wanted.only)
-    form = _Form(wanted.format or _by_name(wanted) or "csv", PLAIN, [RESULT_COLUMNS])
+    outcomes = (outcome for outcome in fetch() if ended_so(outcome, wanted.only))
+    form = _Form(wanted.format or _by_name(wanted) or "csv", PLAIN, [wanted.whole])
     if form.format == "jsonl":
-        objects = (
-            (outcome["email"] or "", {name: outcome.get(name) for name in RESULT_COLUMNS}) for outcome in outcomes
-        )
+        objects = ((outcome["email"] or "", {name: outcome.get(name) for name in wanted.whole}) for outcome in outcomes)
         return _put(wanted, form, objects)
-    return _put(wanted, form, results_table(outcomes).rows)
+    return _put(wanted, form, results_table(outcomes, wanted.whole).rows)
 
 
 def write_rows(output: Path, columns: Sequence[str], outcomes: Iterable[Mapping[str, Any]]) -> Written:
@@ -107,7 +126,7 @@ def write_rows(output: Path, columns: Sequence[str], outcomes: Iterable[Mapping[
 def _write_joined(wanted: Wanted, fetch: Fetch) -> Written:
     with _open(wanted) as guests:
         kind = guests.format
-        width = find_width(guests, wanted.columns) if kind != "jsonl" else 0
+        width = find_width(guests, wanted.beside) if kind != "jsonl" else 0
         style = guests.reader.style if isinstance(guests.reader, CsvRecords) else PLAIN
     named = wanted.format or _by_name(wanted)
     if kind == "jsonl" and named not in ("", "jsonl"):
@@ -121,7 +140,7 @@ def _write_joined(wanted: Wanted, fetch: Fetch) -> Written:
     def make(matcher: Matcher) -> int:
         nonlocal written
         with _open(wanted) as guests:
-            joined = Joined(guests, matcher, wanted.columns, wanted.only)
+            joined = Joined(guests, matcher, wanted.beside, wanted.only)
             written = _write_one(wanted, form, joined, width)
             written = replace(written, rows=joined.guests_written, left_over=0 if wanted.only else joined.left_over)
         return written.rows
@@ -139,13 +158,17 @@ def _write_one(wanted: Wanted, form: _Form, joined: Joined, width: int) -> Writt
         assert isinstance(guests.reader, SheetRecords)
         assert wanted.output is not None
         book, reader = guests.book, guests.reader
-        before = find_earlier(guests, wanted.columns)
-        headings = (reader.headings.line, (before.start if before else width) + 1, wanted.columns)
+        before = find_earlier(guests, wanted.beside)
+        columns = [*wanted.beside, *[""] * (len(before) - len(wanted.beside))]  # nothing of a longer run stays
+        headings = (reader.headings.line, (before.start if before else width) + 1, columns)
         name = guests.name
         macros = wanted.output.suffix.lower() == ".xlsm"
 
+        def outcomes() -> dict[int, list[Cell]]:
+            return {line: [*cells, *columns[len(cells) :]] for line, cells in joined.cells_by_line().items()}
+
         def fill(stream: IO[bytes]) -> int:
-            return fill_in(book, name, reader.sheet, headings, joined.cells_by_line, stream, macros=macros)
+            return fill_in(book, name, reader.sheet, headings, outcomes, stream, macros=macros)
 
         return Written(save_whole(wanted.output, fill))
     table = joined.table(width)

@@ -6,6 +6,7 @@ Both are fixed interfaces: scripts elsewhere depend on them to the letter.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 FIELDS: Final = (
@@ -50,10 +51,42 @@ RESULT_COLUMNS: Final = (
 )
 """The columns of a results file, in this order."""
 
+STATUS_OF: Final = "_status"
+ERROR_OF: Final = "_error"
+"""The endings of the columns that a results file has for each stage of its job, behind the
+others.
+"""
+
 FORESEEN_COLUMNS: Final = ("would", "why")
 """What a dry run adds to its list."""
+
+WOULD_OF: Final = "_would"
+WHY_OF: Final = "_why"
+"""The endings of what it adds for each stage."""
 
 OUTCOME_COLUMNS: Final = (*(column for column in RESULT_COLUMNS if column not in FIELDS), *FORESEEN_COLUMNS)
 """What a results file, or a dry run, adds to its list: passed over in silence when such a file is
 fed back.
 """
+
+STAGES_DONE: Final = "stages_done"
+"""Of a row of results that is fed back: the stages that are not to be done again. No column, and
+nothing that a message may bring.
+"""
+WELL_DONE: Final = frozenset(("done", "already"))
+"""How a stage ended that is not done again."""
+
+
+def stage_columns(stages: Iterable[str]) -> tuple[str, ...]:
+    """Return the results' columns of some stages."""
+    return tuple(stage + ending for stage in stages for ending in (STATUS_OF, ERROR_OF))
+
+
+def foreseen_columns(stages: Iterable[str]) -> tuple[str, ...]:
+    """Return what a dry run adds to its list, for some stages."""
+    return (*FORESEEN_COLUMNS, *(stage + ending for stage in stages for ending in (WOULD_OF, WHY_OF)))
+
+
+def stage_of(column: str) -> str:
+    """Return the stage whose end a column tells, '' where it is none."""
+    return column.removesuffix(STATUS_OF) if column.endswith(STATUS_OF) else ""

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from tasks.errors import InputError
 from tasks.rows.field_rules import RULES, Fault
+from tasks.rows.fields import STAGES_DONE, WELL_DONE, stage_of
 
 _ECHO: Final = 320  # how much of a wrong value is kept so that its row can be recognised
 
@@ -71,7 +72,8 @@ def validate_record(
 
     Values are text, or, from JSON, what the field is: a boolean, a list of texts. None and blank
     text mean "not given". `defaults` (already checked: `validate_defaults`) fill what was not
-    given. An unknown key is a fault that names it.
+    given. `groups_status` and the like, as in results that are fed back, say which stages are not
+    done again (`fields.STAGES_DONE`). Another unknown key is a fault that names it.
     """
     if not isinstance(record, dict):  # from a producer's message; tested as dict because a Mapping is ten times slower
         return BadRow(number, line, "", "is not an object with fields")
@@ -83,7 +85,11 @@ def validate_record(
                 continue
             check = RULES.get(name)
             if check is None:
-                return _bad(record, number, line, _printable(name), "is not a field of a row")
+                if not (stage := stage_of(str(name))):
+                    return _bad(record, number, line, _printable(name), "is not a field of a row")
+                if value in WELL_DONE:
+                    row[STAGES_DONE] = [*row.get(STAGES_DONE, ()), stage]
+                continue
             checked = check(value)
             if checked is not None:
                 row[name] = checked

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +35,21 @@ class JobView:
     started_at: datetime | None = None  # when it was let run, by its submitter and by whoever had to approve it
     operation: str = INVITE
     approval: str = ""  # who approved it; `approval.WANTED` while nobody has; '' where nobody needs to
+    stages: Mapping[str, Counts] = field(default_factory=dict)  # by operation, in their order; `rows`: that ask for it
+
+    def told(self) -> dict[str, Any]:
+        """Return the job's counts as people and programs read them; `stages` only where it has
+        any.
+        """
+        counts: dict[str, Any] = self.counts.told(self.operation)
+        if self.stages:
+            counts["stages"] = {name: stage.told(name) for name, stage in self.stages.items()}
+        return counts
+
+    def adds_up(self, *names: str) -> int:
+        """Return how many rows and stages of rows stand so, by the fields of `Counts`."""
+        every = (self.counts, *self.stages.values())
+        return sum(getattr(counts, name) for counts in every for name in names)
 
     @property
     def began_at(self) -> datetime:

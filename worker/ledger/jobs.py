@@ -340,7 +340,7 @@ class Jobs:
         view = await self.view(job)
         if view is None or view.lane is Lane.NOW:
             return
-        counts = {name: count for name, count in view.counts.told(view.operation).items() if count}
+        counts = {name: count for name, count in view.told().items() if count}
         await self.trail.note(
             "job.ended", by="usher", job=job, connection=view.connection, state=view.state.value, **counts
         )

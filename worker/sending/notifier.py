@@ -180,7 +180,7 @@ def next_event(view: JobView, told: str, now_ms: int) -> tuple[dict[str, Any] | 
         "connection": view.connection,
         "state": view.state.value,
         "why": mask_text(view.why),
-        **view.counts.told(view.operation),
+        **view.told(),
     }
     return event, mark
 

@@ -32,7 +32,7 @@ from tasks.rows.field_rules import (
     MAX_TEAMS,
     MAX_URL,
 )
-from tasks.rows.fields import FIELDS, RESULT_COLUMNS
+from tasks.rows.fields import FIELDS, RESULT_COLUMNS, stage_columns
 from tasks.rows.mail_syntax import MAX_LENGTH
 from worker.app import app, build_settings
 from worker.ledger.gates import Gate
@@ -121,7 +121,8 @@ def test_keys_of_results_are_those_of_the_code() -> None:
     clock's.
     """
     row, job = _section("What comes back").split("Of a job:")
-    assert set(_rows(row)) == set(public_record(dict.fromkeys(RESULT_COLUMNS)))
+    columns = (*RESULT_COLUMNS, *stage_columns(["groups"]))
+    assert set(_rows(row)) == set(public_record(dict.fromkeys(columns, "")))
     view = JobView(
         *(
             "aaaaaaaaaa",
@@ -137,11 +138,20 @@ def test_keys_of_results_are_those_of_the_code() -> None:
             Options(),
             {},
             Gate(),
-        )
+        ),
+        stages={"groups": Counts()},
     )
     assert set(_rows(job)) == {*describe_job(view), "created_at"}
+    told = describe_job(view)["stages"]["groups"]
+    assert set(re.findall(r"`(\w+)`", _rows(job)["stages"][0])) == set(told)
     states = set(re.findall(r"`(\w+)`", _rows(job)["state"][0]))
     assert states == {state.value for state in JobState}
+
+
+def test_a_sponsors_address_stays_within() -> None:
+    """Why a stage failed may name a sponsor as the list does."""
+    record = {"sponsors_error": "There is no sponsor “eva@contoso.example” in this tenant."}
+    assert public_record(record) == {"sponsors_error": "There is no sponsor “***@contoso.example” in this tenant."}
 
 
 def test_prefixes_and_queue_are_those_of_the_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cli.follow import progress
 from cli.follow.follow import Followed
 from cli.follow.progress import progress_line, waiting_words
-from cli.follow.report import how_to_go_on
+from cli.follow.report import how_to_go_on, troubles
 from cli.follow.when_to_stop import DRAIN_S, OUTAGE_S, End, Follower, exit_status
 from worker.ledger.gates import Gate, HoldReason
 from worker.ledger.job_view import JobView
@@ -47,6 +47,55 @@ def test_the_time_left_is_no_shorter_than_the_quota_allows(monkeypatch: pytest.M
     assert progress.left_s(view, 10.0, quota) == 585
     assert progress.left_s(replace(view, state=JobState.PAUSED), 10.0, quota) is None
     assert progress_line(view, 150.0, quota).endswith("150 a second, 3 min 14 s left")
+
+
+STAGES = {
+    "profile": Counts(rows=30, done=30),
+    "groups": Counts(rows=40, done=20, already=10, failed=2, pending=8),
+}
+
+
+def test_a_stage_that_goes_on_is_followed_and_told() -> None:
+    """The job moves while its stages do, though all its rows have ended; a stage that failed is no
+    good end.
+    """
+    ended = replace(VIEW, counts=Counts(rows=40, done=40), stages=STAGES)
+    follower = Follower(10.0)
+    assert follower.see(ended, 0.0) is None
+    further = replace(ended, stages={**STAGES, "groups": Counts(rows=40, done=21, already=10, failed=2, pending=7)})
+    assert follower.see(further, 9.0) is None
+    assert follower.see(further, 18.0) is None
+    assert follower.see(further, 19.0) is End.STUCK
+    assert (
+        progress_line(ended, 0.0)
+        == "k7m2aaaaaa: 40 of 40 rows (40 invited), profile 30 of 30, groups 32 of 40 (2 failed)"
+    )
+    ((sentence, _),) = how_to_go_on(Followed(End.STUCK, ended), ended, runs_on=True)
+    assert "groups of 8 rows left" in sentence
+    assert exit_status(End.ENDED, ended.adds_up("failed"), ended.adds_up("in_doubt")) == 1
+
+
+def test_programs_read_the_stages_beside_the_rows() -> None:
+    """Every count by its fixed name; a job without stages is told as it was."""
+    assert "stages" not in VIEW.told()
+    assert replace(VIEW, stages=STAGES).told()["stages"]["groups"] == {
+        "rows": 40,
+        "done": 20,
+        "already": 10,
+        "skipped": 0,
+        "failed": 2,
+        "in_doubt": 0,
+        "pending": 8,
+        "cancelled": 0,
+    }
+
+
+def test_a_row_is_troubled_by_each_stage_that_failed() -> None:
+    """What the stage said comes behind its name."""
+    record = {"status": "invited", "error_message": "", "error_code": ""}
+    record |= {"groups_status": "failed", "groups_error": "It is full.", "teams_status": "in_doubt", "teams_error": ""}
+    assert troubles(record, ("groups", "teams")) == [("failed", "groups: It is full."), ("in_doubt", "teams: in doubt")]
+    assert troubles({**record, "groups_status": "done"}, ("groups",)) == []
 
 
 def held(kind: HoldReason) -> JobView:

@@ -17,7 +17,7 @@ import pytest
 from openpyxl import load_workbook
 
 from tasks.errors import OutputError
-from tasks.lists.columns import JOINED_COLUMNS
+from tasks.lists.earlier_results import JOINED_COLUMNS
 from tasks.lists.guest_list import open_list
 from tasks.lists.options import ListOptions
 from tasks.results.write import Wanted, write_results
