@@ -6,10 +6,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cli.ui.words import many, number
+
 if TYPE_CHECKING:
     from cli.ui.terminal import Terminal
     from worker.sending.verifier import Verification, Verified
     from worker.services import Services
+
+_FOUND = {
+    "invited": ("invited since the backup",) * 2,
+    "already_guest": ("guest of before", "guests of before"),
+    "done": ("done since the backup",) * 2,
+    "already": ("so already",) * 2,
+    "failed": ("cannot be guests",) * 2,
+}
+"""What is said of rows that were found, by what programs read of them: of one, of several."""
 
 
 async def verify(terminal: Terminal, services: Services) -> int:
@@ -24,16 +35,12 @@ async def verify(terminal: Terminal, services: Services) -> int:
 
 
 def _show(terminal: Terminal, done: Verification) -> None:
-    from cli.ui.words import many, number
-
     with_rows = [one for one in done.connections if one.rows or one.in_doubt or one.obstacles]
     if not with_rows:
         terminal.show("No row is open: there is nothing to look up.")
     for one in with_rows:
         parts = [
-            f"{number(one.invited)} invited since the backup" if one.invited else "",
-            f"{many(one.already_guest, 'guest')} of before" if one.already_guest else "",
-            f"{number(one.failed)} cannot be guests" if one.failed else "",
+            *(many(one.ended[status], *words) for status, words in _FOUND.items() if one.ended[status]),
             f"{number(one.absent)} not there, to be sent" if one.absent else "",
             f"{number(one.in_doubt)} on the way or in doubt, which workers look up" if one.in_doubt else "",
         ]
@@ -64,11 +71,10 @@ def _told(one: Verified) -> dict[str, Any]:
         "connection": one.connection,
         "rows": one.rows,
         "jobs": len(one.jobs),
-        "invited": one.invited,
-        "already_guest": one.already_guest,
-        "failed": one.failed,
+        **{status: one.ended[status] for status in ("invited", "already_guest", "failed")},
+        **{status: rows for status, rows in one.ended.items() if status not in ("invited", "already_guest", "failed")},
         "pending": one.absent,
         "in_doubt": one.in_doubt,
-        "not_looked_up": one.obstacles,
+        "not_looked_up": dict(one.obstacles),
         "held": one.held,
     }

@@ -117,6 +117,10 @@ class Invite(Operation):
         """Say why nobody can find out: the app may not look, or what the app sees says nothing."""
         return _NOBODY_MAY_LOOK if user is None else _NOT_SHOWN
 
+    def explain_unseen(self, options: Options) -> str:
+        """Say that of people who are mailed again nobody sees whether they were."""
+        return _RESENDS if options.resend else ""
+
 
 _NO_MEMBERS = (
     "Microsoft refuses this row, probably because the app may not invite members (user_type Member): an administrator"
@@ -132,6 +136,7 @@ _NOT_SHOWN = (
     " invitation was mailed again: ask the guest, or submit the row with --resend once more, which may be a mail too"
     " many."
 )
+_RESENDS = "a job of it mails people again on purpose (--resend), and a directory does not show whether it has"
 
 
 def build_invitation(

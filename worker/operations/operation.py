@@ -209,6 +209,12 @@ class Operation(Protocol):
         """Say of a row that stays in doubt for good what happened and what a person can do."""
         ...
 
+    def explain_unseen(self, options: Options) -> str:
+        """Say in half a sentence why a look into the directory does not show whether rows of such a
+        job were done; '' where it shows it.
+        """
+        return ""
+
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
         """Say of a mail that goes with a row: `requested`, `none`, or nothing where no mail goes by
         nature.

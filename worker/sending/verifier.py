@@ -1,17 +1,18 @@
-"""`usher jobs verify`: every row that is still to be sent is looked up, because the ledger may not
-know that it was sent already.
+"""`usher jobs verify`: every row that is still to be sent, and must not be sent twice, is looked
+up, because the ledger may not know that it was sent already.
 
 After a restore from backup everything is held (`worker/process/epochs.py`) until this has been
-done. Whoever is found ends: as invited, where the user was created after the backup's last moment,
-else as a guest of before. Who is absent stays pending. Where nobody may look, the connection stays
-held for a person, who knows what was sent. Nothing is sent from here, and it may be run at any
-time.
+done. Whoever is found is judged by the row's own operation, as after an attempt since the backup's
+last moment: an invitation ends as invited, where the user was created after that moment, else as
+one of a guest of before. Who is absent stays pending. Where nobody may look, the connection stays
+held for a person, who knows what was sent. What may be done again is passed over. Nothing is sent
+from here, and it may be run at any time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,21 +21,21 @@ import orjson
 
 from config.errors import ConfigError
 from worker.addresses import fold_address
-from worker.channels import INVITE
+from worker.channels import split_channel
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.errors import TokenUnavailable
 from worker.graph.users import MOST_ADDRESSES
 from worker.ledger import packing
 from worker.ledger.gates import HoldReason
 from worker.ledger.job_rows import chunks_of, every_job
-from worker.ledger.model import Lane, Options, Outcome, RowState
-from worker.operations.invite import wants_mail
-from worker.operations.operation import Attempt
-from worker.operations.registry import OPERATIONS
+from worker.ledger.model import Lane, Options, Outcome, RowState, status_of
+from worker.operations.operation import Attempt, Channel
+from worker.operations.registry import find_operation
 from worker.sending.reactions import Reactions
 
 if TYPE_CHECKING:
     from config.connections import Connection
+    from worker.operations.operation import Operation
     from worker.services import Services
 
 _OPEN = ("running", "paused", "held")
@@ -46,10 +47,7 @@ NOT_ALLOWED = (
     "the app may not read users, so nobody can look (grant User.Read.All, or find out by hand who was invited)"
 )
 _LATER = "Microsoft Graph could not be asked now: say it again later"
-_RESENDS = (
-    "a job of it mails people again on purpose (--resend), and a directory does not show whether it has: pause or"
-    " cancel that job"
-)
+_STOP_IT = ": pause or cancel that job"
 _UNKNOWN = "this usher does not know the connection, so it cannot look"
 
 
@@ -60,12 +58,10 @@ class Verified:
     connection: str
     rows: int = 0  # pending rows, looked up or not
     jobs: set[str] = field(default_factory=set)
-    invited: int = 0
-    already_guest: int = 0
-    failed: int = 0  # own members and blocked accounts, found before they were sent
+    ended: Counter[str] = field(default_factory=Counter)  # by what programs read of the rows that were found
     absent: int = 0  # looked up and not there: they stay pending
     in_doubt: int = 0  # on the wire or in doubt: workers look them up by themselves
-    obstacles: dict[str, int] = field(default_factory=dict)  # why rows could not be looked up → how many
+    obstacles: Counter[str] = field(default_factory=Counter)  # why rows could not be looked up → how many
     held: bool = False  # since now, until a person reopens it or this was done again
 
     @property
@@ -86,6 +82,8 @@ class Verification:
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     job: str
+    connection: str
+    operation: str
     number: int
     lane: Lane
     options: Options
@@ -107,9 +105,9 @@ async def verify(services: Services) -> Verification:
     held = await client.hgetall(keys.hold_all())
     restored = held.get(b"kind") == b"restored"
     run = _Run(services, int(restored_from) if restored_from else None)
-    async for name, chunk in _open_chunks(services):
-        await run.look_at(name, chunk)
-    names = {raw.decode() for raw in await client.smembers(keys.connections())}
+    async for chunk in _open_chunks(services):
+        await run.look_at(chunk)
+    names = {split_channel(raw.decode())[0] for raw in await client.smembers(keys.connections())}
     for name in sorted(names):
         if restored or (await services.gates.of(name)).kind is HoldReason.RESTORED:
             await run.look_whether_possible(name)
@@ -156,39 +154,41 @@ class _Run:
         verified, connection = self._of(name), await self._connection(name)
         if connection is None or verified.rows:
             if connection is None:
-                verified.obstacles.setdefault(_UNKNOWN, 0)
+                verified.obstacles[_UNKNOWN] += 0
             return
         found = await self._find(connection, ["nobody@usher.invalid"])
         if found.why_not is not None:
-            verified.obstacles.setdefault(NOT_ALLOWED if found.why_not is WhyNot.MAY_NOT else _LATER, 0)
+            verified.obstacles[_reason(found.why_not)] += 0
 
-    async def look_at(self, name: str, chunk: _Chunk) -> None:
+    async def look_at(self, chunk: _Chunk) -> None:
         """Look up one chunk's pending rows and end those that are there."""
-        verified, connection, pending = self._of(name), await self._connection(name), chunk.pending()
+        operation, unknown = _operation_of(chunk)
+        if operation is not None and operation.repeatable:
+            return
+        verified, pending = self._of(chunk.connection), chunk.pending()
         verified.in_doubt += sum(letter in "sd" for letter in chunk.letters)
         verified.rows += len(pending)
         if not pending:
             return
         verified.jobs.add(chunk.job)
-        obstacles: dict[str, int] = defaultdict(int, verified.obstacles)
-        if connection is None:
-            obstacles[_UNKNOWN] += len(pending)
-        elif chunk.options.resend:
-            obstacles[_RESENDS] += len(pending)
+        connection = await self._connection(chunk.connection)
+        if connection is None or operation is None:
+            verified.obstacles[unknown or _UNKNOWN] += len(pending)
+        elif unseen := operation.explain_unseen(chunk.options):
+            verified.obstacles[unseen + _STOP_IT] += len(pending)
         else:
             for start in range(0, len(pending), MOST_ADDRESSES):
-                await self._look_up(connection, chunk, pending[start : start + MOST_ADDRESSES], verified, obstacles)
-        verified.obstacles = dict(obstacles)
+                rows = pending[start : start + MOST_ADDRESSES]
+                await self._look_up(Channel(connection, operation), chunk, rows, verified)
 
-    async def _look_up(
-        self, connection: Connection, chunk: _Chunk, pending: list[int], verified: Verified, obstacles: dict[str, int]
-    ) -> None:
+    async def _look_up(self, channel: Channel, chunk: _Chunk, pending: list[int], verified: Verified) -> None:
+        connection, operation = channel.connection, channel.operation
         addresses = {i: fold_address(chunk.rows[i]["email"]) for i in pending}
         found = await self._find(connection, sorted(set(addresses.values())))
         services = self._services
         now_ms = services.clocks.redis_ms()
-        operation, users = OPERATIONS[INVITE], found.users or {}
-        attempts = self._attempts(connection, chunk, pending, now_ms)
+        users = found.users or {}
+        attempts = self._attempts(channel, chunk, pending, now_ms)
         judged = (
             operation.judge_seen(i, chunk.rows[i], users[address], now_ms, chunk.options, attempts.get(i))
             for i, address in addresses.items()
@@ -199,35 +199,26 @@ class _Run:
             index = await services.index.place(
                 connection.tenant_key, {o.index: chunk.rows[o.index]["email"] for o in outcomes}
             )
-            await services.ledger.record_look_up(chunk.job, chunk.number, connection.name, chunk.lane, outcomes, index)
-        for outcome in outcomes:
-            match outcome.letter:
-                case RowState.DONE:
-                    verified.invited += 1
-                case RowState.ALREADY:
-                    verified.already_guest += 1
-                case _:
-                    verified.failed += 1
-        ended = {outcome.index for outcome in outcomes}
-        for i in pending:
+            await services.ledger.record_look_up(chunk.job, chunk.number, channel.name, chunk.lane, outcomes, index)
+        verified.ended.update(status_of(outcome.letter, operation.name) for outcome in outcomes)
+        for i in addresses.keys() - {outcome.index for outcome in outcomes}:
             why_not = found.why_not_of(addresses[i])
-            if i in ended:
-                continue
             if why_not is None:
                 verified.absent += 1
             else:
-                obstacles[NOT_ALLOWED if why_not is WhyNot.MAY_NOT else _LATER] += 1
+                verified.obstacles[_reason(why_not)] += 1
 
-    def _attempts(self, connection: Connection, chunk: _Chunk, pending: list[int], now_ms: int) -> dict[int, Attempt]:
+    def _attempts(self, channel: Channel, chunk: _Chunk, pending: list[int], now_ms: int) -> dict[int, Attempt]:
         """Of a restored ledger every row may have been sent since its last moment, and who was
         created since was: by us.
         """
         if self._restored_from_ms is None:
             return {}
+        connection = channel.connection
         since_s = self._services.clocks.graph_time(connection.graph_url, self._restored_from_ms)
         made = {}
         for i in pending:
-            mail = "requested" if wants_mail(chunk.rows[i], connection, chunk.options) else "none"
+            mail = channel.operation.mail(chunk.rows[i], connection, chunk.options)
             attempts = int(chunk.attempts[i]) if chunk.attempts else 0
             outcome = Outcome(i, RowState.DONE, mail=mail, attempts=attempts, at_ms=now_ms)
             made[i] = Attempt(since_s, outcome, sure=False)
@@ -245,19 +236,32 @@ class _Run:
         return found
 
 
-async def _open_chunks(services: Services) -> AsyncIterator[tuple[str, _Chunk]]:
-    """Yield the chunks of jobs that have not ended which have open rows, with their connection."""
+def _operation_of(chunk: _Chunk) -> tuple[Operation | None, str]:
+    """Return a chunk's operation, or why nobody here can judge by it."""
+    try:
+        return find_operation(chunk.operation), ""
+    except ConfigError as error:
+        return None, f"{error}, so it cannot look"
+
+
+def _reason(why_not: WhyNot) -> str:
+    return NOT_ALLOWED if why_not is WhyNot.MAY_NOT else _LATER
+
+
+async def _open_chunks(services: Services) -> AsyncIterator[_Chunk]:
+    """Yield the chunks of jobs that have not ended which have open rows."""
     client, keys = services.client, services.keys
     async for job in every_job(client, keys, "state", "connection", "lane", "options"):
         if job.fields.get("state", b"").decode() not in _OPEN:
             continue
-        name, lane = job.fields["connection"].decode(), Lane(job.fields["lane"].decode())
+        connection, operation = split_channel(job.fields["connection"].decode())
+        lane = Lane(job.fields["lane"].decode())
         options = Options(**orjson.loads(job.fields["options"]))
         async for number, fields in chunks_of(client, keys, job, "st", "at", "rows"):
             letters = fields.get(b"st", b"").decode()
             if b"rows" in fields and set(letters) & set(".qsd"):
                 rows, attempts = packing.unpack_rows(fields[b"rows"]), fields.get(b"at", b"").decode()
-                yield name, _Chunk(job.id, number, lane, options, rows, letters, attempts)
+                yield _Chunk(job.id, connection, operation, number, lane, options, rows, letters, attempts)
 
 
 def _why(verified: Verified) -> str:

@@ -137,7 +137,7 @@ async def test_verify_asks_for_both_spellings(clocked: Clocked) -> None:
     clocked.site.sandbox.ask("users", {"action": "add", "email": LETTERS, "state": "PendingAcceptance"})
     await clocked.site.load([IDNA])
     (verified,) = (await verify(clocked.services)).connections
-    assert (verified.already_guest, verified.absent) == (1, 0)
+    assert (verified.ended["already_guest"], verified.absent) == (1, 0)
 
 
 @pytest.mark.parametrize(
