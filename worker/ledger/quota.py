@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 _LEAST_KEPT = 2.0
 """Rows left to single guests, however small the share: less than one would let nobody through."""
 
-_DOCUMENTED = ("invitations:", "writes:", "writes-tenant:", "writes-app:", "units:", "units-app:")
+_DOCUMENTED = (
+    *("invitations:", "writes:", "writes-tenant:", "writes-app:", "units:", "units-app:"),
+    *("team:", "teams:", "teams-app:"),
+)
+
+_CALLS_A_TEAM = (4.0, 60_000)
+_TEAM_CALLS_A_TENANT = (10.0, 1_000)
+_TEAM_CALLS_AN_APP = (100.0, 1_000)
+"""Calls that add members, and the milliseconds for so many; they do not count as writes to the
+directory. https://learn.microsoft.com/graph/throttling-limits#microsoft-teams-service-limits
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,18 @@ def write_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
         (f"units-app:{app}", q.units_per_app),
     )
     return [_bucket(scope, limit, q.interactive_reserve.share) for scope, limit in limits]
+
+
+def team_buckets(connection: Connection, team: str, share: float) -> list[Bucket]:
+    """Return the buckets that adding a member to a team takes from, each a row's share of a
+    call. `team`: its id, '' for none in particular.
+    """
+    limits = (
+        (f"team:{connection.tenant_key}:{team}", _CALLS_A_TEAM),
+        (f"teams:{connection.client_key}", _TEAM_CALLS_A_TENANT),
+        (f"teams-app:{connection.app_key}", _TEAM_CALLS_AN_APP),
+    )
+    return [Bucket(scope, amount, window_ms, share) for scope, (amount, window_ms) in limits]
 
 
 def read_buckets(settings: Settings, connection: Connection) -> list[Bucket]:

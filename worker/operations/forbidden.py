@@ -3,7 +3,8 @@
 Whoever holds a directory role, or may take one by a group, is protected: an application with every
 permission is refused there too (https://learn.microsoft.com/graph/api/resources/users). So: a token
 without the permission holds the channel; with it the 403 belongs to the row, unless several rows in
-a row meet it and none gets through, for so many protected guests side by side are unlikely.
+a row meet it and none gets through, for so many protected guests side by side are unlikely. Where
+it belongs to a target (a group), all rows of a call meet it, and the token alone tells.
 """
 
 from __future__ import annotations
@@ -25,11 +26,16 @@ def blame(rules: OperationRules, verdicts: Sequence[Verdict], roles: frozenset[s
     forbidden = [verdict.hold is HoldKind.PERMISSION for verdict in verdicts]
     if rules.protected is None or True not in forbidden or rules.is_granted(roles) is False:
         return list(verdicts)
+    whole_target = rules.rule(rules.protected).whole_target
+    if whole_target and rules.is_granted(roles) is None:
+        return list(verdicts)
     gets_through = any(verdict.kind in (Kind.DONE, Kind.ALREADY) for verdict in verdicts)
-    if not gets_through and sum(forbidden) >= IN_A_ROW:
+    if not whole_target and not gets_through and sum(forbidden) >= IN_A_ROW:
         return list(verdicts)
     cause, message = rules.protected.value, rules.explain(rules.protected)
     return [
-        verdict._replace(kind=Kind.FAILED, hold=None, message=message, cause=cause) if is_forbidden else verdict
+        verdict._replace(kind=Kind.FAILED, hold=None, message=message, cause=cause, whole_target=whole_target)
+        if is_forbidden
+        else verdict
         for verdict, is_forbidden in zip(verdicts, forbidden, strict=True)
     ]

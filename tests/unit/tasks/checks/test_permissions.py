@@ -40,6 +40,7 @@ def test_a_larger_permission_will_do(feature: str) -> None:
             "Policy.Read.All",
             "Policy.ReadWrite.B2BManagementPolicy",
             "CrossTenantInformation.ReadBasic.All",
+            "TeamMember.ReadWrite.All",
         }
     )
     assert all(need.is_met(everything) for need in FEATURES[feature])

@@ -63,3 +63,23 @@ def test_a_403_is_the_rows_or_the_channels(
 def test_an_operation_that_knows_no_protected_guests_is_left_alone() -> None:
     """Its 403 is what its own rules say."""
     assert blame(OperationRules(verb="x", permission="Y"), [FORBIDDEN], frozenset({"Y"})) == [FORBIDDEN]
+
+
+GROUP = OperationRules(
+    verb="add guests",
+    permission="GroupMember.ReadWrite.All",
+    rules={Own.PROTECTED: Rule(Kind.FAILED, "This group can be given roles.", whole_target=True)},
+    protected=Own.PROTECTED,
+)
+
+
+@pytest.mark.parametrize(
+    ("roles", "held"), [(frozenset({"GroupMember.ReadWrite.All"}), False), (frozenset({"User.Read.All"}), True)]
+)
+def test_a_403_of_all_rows_of_a_call_is_the_targets_where_the_token_has_the_right(
+    roles: frozenset[str], *, held: bool
+) -> None:
+    """They share one call, so their number says nothing; a token that shows nothing holds."""
+    blamed = blame(GROUP, [FORBIDDEN] * 20, roles)
+    assert {(b.kind, b.whole_target) for b in blamed} == {(Kind.HOLD, False) if held else (Kind.FAILED, True)}
+    assert {b.kind for b in blame(GROUP, [FORBIDDEN], None)} == {Kind.HOLD}

@@ -1,0 +1,135 @@
+"""A table says what Graph's refusals to put a guest into a group or a team mean. Pure.
+
+One bad member spoils a whole call, and Graph does not say which; what it says of the group holds
+for every row that names the group.
+https://learn.microsoft.com/graph/api/group-post-members
+https://learn.microsoft.com/entra/external-id/troubleshoot
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+from worker.graph.batch import GraphAnswer
+from worker.graph.causes import Cause, Kind, OperationRules, Rule, Verdict
+from worker.graph.patterns import wording
+from worker.operations.step import NOT_THERE_YET
+
+
+class GroupCause(StrEnum):
+    """The causes for which Graph puts nobody into a group, in our words."""
+
+    ALREADY_MEMBER = "already_member"
+    NOT_THERE_YET = NOT_THERE_YET
+    GUESTS_FORBIDDEN = "guests_forbidden"
+    MAIL_ENABLED = "mail_enabled_group"
+    SYNCED = "synced_group"
+    DYNAMIC = "dynamic_group"
+    GONE = "group_gone"
+    PROTECTED = "protected_group"
+
+
+_RULES: Mapping[StrEnum, Rule] = {
+    GroupCause.ALREADY_MEMBER: Rule(Kind.ALREADY, "A member already."),
+    GroupCause.NOT_THERE_YET: Rule(Kind.RETRY, "The directory does not know this guest everywhere yet; usher waits."),
+    GroupCause.GUESTS_FORBIDDEN: Rule(
+        Kind.FAILED,
+        "“{target}” takes no guests, by a policy of this tenant: an administrator allows guests there, then retry the"
+        " rows.",
+        whole_target=True,
+    ),
+    GroupCause.MAIL_ENABLED: Rule(
+        Kind.FAILED,
+        "“{target}” is a distribution list or a mail-enabled security group, which Graph cannot change: an"
+        " administrator adds its members in Exchange.",
+        whole_target=True,
+    ),
+    GroupCause.SYNCED: Rule(
+        Kind.FAILED,
+        "“{target}” comes from the on-premises directory: an administrator adds its members there.",
+        whole_target=True,
+    ),
+    GroupCause.DYNAMIC: Rule(
+        Kind.FAILED,
+        "A rule decides who is in “{target}” (dynamic membership), so nobody can be added: an administrator changes"
+        " the rule.",
+        whole_target=True,
+    ),
+    GroupCause.GONE: Rule(
+        Kind.FAILED,
+        "“{target}” is not in this tenant any more: name another one, or restore it, then retry the rows.",
+        whole_target=True,
+    ),
+    GroupCause.PROTECTED: Rule(
+        Kind.FAILED,
+        "Microsoft lets this application put nobody into this group, which probably can be given directory roles or is"
+        " in a restricted administrative unit: an administrator adds its members in the Entra admin center.",
+        whole_target=True,
+    ),
+    # Nothing new is made of which the directory could be full
+    Cause.DIRECTORY_FULL: Rule(
+        Kind.FAILED,
+        "“{target}” is full: an administrator makes room in it, or name another one, then retry the rows.",
+        whole_target=True,
+    ),
+}
+_PATTERNS = (
+    wording(GroupCause.GUESTS_FORBIDDEN, r"guests? users? (are|is) not allowed to join", r"guest.{0,60}not allowed"),
+    wording(GroupCause.MAIL_ENABLED, r"mail-enabled security group"),
+    wording(GroupCause.SYNCED, r"on-premises mastered"),
+    wording(GroupCause.DYNAMIC, r"dynamic (membership|group)", r"membershiprule"),
+    wording(
+        GroupCause.ALREADY_MEMBER,
+        r"added object references already exist",
+        r"a conflicting object",
+        r"already (exists? )?.{0,40}'members'",
+        r"already a member",
+    ),
+    wording(
+        GroupCause.NOT_THERE_YET,
+        r"source resource object or one of the objects",
+        r"not a valid reference update",
+        r"one of its queried reference-property objects are not present",
+        r"unable to read the company information",
+    ),
+)
+_GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+
+
+def read_added(answer: GraphAnswer) -> Verdict:
+    """Read a 2xx."""
+    return Verdict(
+        Kind.DONE, message="Added.", status=answer.status, request_id=answer.headers.get("request-id", "")[:100]
+    )
+
+
+GROUPS = OperationRules(
+    verb="add guests to groups",
+    permission="GroupMember.ReadWrite.All",
+    also=frozenset({"Group.ReadWrite.All", "Directory.ReadWrite.All"}),
+    rules=_RULES,
+    patterns=_PATTERNS,
+    statuses={403: Cause.NO_PERMISSION, 404: GroupCause.NOT_THERE_YET},
+    protected=GroupCause.PROTECTED,
+    read_done=read_added,
+)
+TEAMS = OperationRules(
+    verb="add guests to teams",
+    permission="TeamMember.ReadWriteNonOwnerRole.All",
+    also=frozenset({"TeamMember.ReadWrite.All"}),
+    rules=_RULES,
+    # Each guest has an answer of its own, so what is said of the call is said of the team
+    patterns=_PATTERNS,
+    statuses={403: Cause.NO_PERMISSION, 404: GroupCause.GONE},
+    protected=GroupCause.PROTECTED,
+    read_done=read_added,
+)
+
+
+def named_ids(answer: GraphAnswer) -> frozenset[str]:
+    """Return the object ids that a refusal names."""
+    error = answer.body.get("error") if isinstance(answer.body, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return frozenset(found.lower() for found in _GUID.findall(message)) if isinstance(message, str) else frozenset()
