@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.graph.causes import OperationRules, Verdict
     from worker.graph.users import DirectoryUser
-    from worker.ledger.job_targets import Target
+    from worker.ledger.job_targets import Target, TargetKind
     from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
     from worker.operations.foreseen import Foreseen, Seen
@@ -135,6 +135,8 @@ class Operation(Protocol):
     """Of a stage: what it needs of the row whose guest was invited."""
     reads: tuple[str, ...] = ()
     """Properties of the user that the look-up selects besides, for `DirectoryUser.more`."""
+    target_kind: TargetKind | None = None
+    """What the names of `targets` stand for in the tenant; None where nothing is named."""
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
         """Return what a row of an invitation asks for in this stage, by name; one that needs none

@@ -13,6 +13,7 @@ from worker.graph.batch import BATCH_LIMIT, GraphRequest
 from worker.graph.causes import Kind, Verdict
 from worker.graph.references import build_reference, reference_path
 from worker.graph.verdicts import decide
+from worker.ledger.job_targets import TargetKind
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Ask, Asked, Call
@@ -34,6 +35,7 @@ class Sponsors(Step):
     rules = SPONSORS
     words: Mapping[RowState, str] = {RowState.DONE: "set", RowState.ALREADY: "set already"}
     columns = frozenset({"user_type"})
+    target_kind = TargetKind.SPONSOR
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
         """Return the sponsors that a row names, each once."""

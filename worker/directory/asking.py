@@ -1,0 +1,84 @@
+"""Somebody who waits for a plan or a dry run asks a tenant: reads in batches, within the quota,
+again where Graph is busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from worker.directory.reader import LONGEST_WAIT_S, WAITS_S, Asker
+from worker.graph.batch import BATCH_LIMIT, GraphAnswer, GraphRequest
+from worker.graph.causes import Kind, Verdict
+from worker.graph.verdicts import READ_GROUPS, decide
+from worker.ledger.quota import read_buckets
+from worker.ledger.why_waiting import Rest, Stop
+from worker.operations.operation import CannotAsk
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from worker.services import Services
+    from worker.signin.credentials import AccessToken
+
+_SETTLED = (Kind.OK, Kind.DONE, Kind.FAILED)
+"""An answer that is one: what was asked for, or that it is not there, or may not be read."""
+
+
+class PatientAsk:
+    """Asks one tenant for a root job, and tries again for half a minute. Holds no gate, and changes
+    nothing in the tenant.
+    """
+
+    def __init__(self, services: Services, connection: Connection, job: str) -> None:
+        self.job = job
+        self._services = services
+        self._connection = connection
+        self._asker = Asker(services, connection)
+        self._buckets = read_buckets(services.settings(), connection)
+
+    async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
+        """Return Graph's answers by the requests' ids. Raises `CannotAsk` where one of them got
+        none, and `TokenRefused`.
+        """
+        answers: dict[str, GraphAnswer] = {}
+        left = list(requests)
+        for own_wait_s in (*WAITS_S, 0.0):
+            wait_s = await self._services.ledger.spending.take(self._buckets, len(left))
+            token = await self._asker.take_token(self._connection)
+            if not wait_s and not isinstance(token, Stop):
+                verdict = await self._try(token, left, answers)
+                left = [request for request in left if request.id not in answers]
+                if not left:
+                    return answers
+                wait_s = await self._react(token, verdict)
+            if own_wait_s:
+                await asyncio.sleep(min(max(wait_s, own_wait_s), LONGEST_WAIT_S))
+        raise CannotAsk(Stop(Rest.AWAY))
+
+    async def _try(
+        self, token: AccessToken, requests: Sequence[GraphRequest], answers: dict[str, GraphAnswer]
+    ) -> Verdict | None:
+        """Ask once, and keep what is an answer. Returns what another one means."""
+        other: Verdict | None = None
+        for start in range(0, len(requests), BATCH_LIMIT):
+            part = requests[start : start + BATCH_LIMIT]
+            exchange = await self._services.graph.send_batch(self._connection, token.secret, part, priority="normal")
+            for request in part:
+                answer = exchange.answers[request.id]
+                verdict = decide(READ_GROUPS, answer)
+                if verdict.kind in _SETTLED:
+                    answers[request.id] = answer
+                else:
+                    other = verdict
+        return other
+
+    async def _react(self, token: AccessToken, verdict: Verdict | None) -> float:
+        """Return how long to wait, in seconds."""
+        if verdict is None:
+            return 0.0
+        if verdict.kind is Kind.TOKEN:
+            await self._services.tokens.invalidate(self._connection, token)
+        elif verdict.kind is Kind.THROTTLED:
+            return (await self._asker.throttled(self._connection.name, self._buckets, verdict)).wait_s
+        return verdict.retry_after_s or 0.0
