@@ -29,6 +29,7 @@ from worker.ledger.audit.trail import Trail
 from worker.ledger.batches import Ledger
 from worker.ledger.gates import Gates
 from worker.ledger.guest_index import GuestIndex
+from worker.ledger.job_targets import JobTargets
 from worker.ledger.jobs import Jobs
 from worker.ledger.key_hold import KeyHold
 from worker.ledger.keys import Keys
@@ -76,6 +77,11 @@ class Services:
     def trail(self) -> Trail:
         """The audit trail."""
         return self.jobs.trail
+
+    @property
+    def job_targets(self) -> JobTargets:
+        """What the rows of jobs name, as found in their tenants."""
+        return JobTargets(self.client, self.keys)
 
     def connection(self, name: str) -> Connection:
         """Return a connection by name; the built-in sandbox is found by what it wrote down when it

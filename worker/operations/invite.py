@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from worker.graph.batch import GraphRequest
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.graph.verdicts import decide
+from worker.ledger.job_targets import TargetKind
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.ledger.quota import invitation_buckets
 from worker.operations.invite_forecast import foresee_answer
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE
 from worker.operations.operation import MAILED, Asked, Attempt, Call, Look, Operation
+from worker.operations.sponsor_rules import MOST_SPONSORS
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -41,6 +43,10 @@ class Invite(Operation):
     rows_a_call = 1
     repeatable = False
     asks_rules = True
+    takes_along = ("sponsors", TargetKind.SPONSOR)
+
+    def __init__(self) -> None:
+        self._not_taken: set[str] = set()  # ids of sponsors whom Graph took with no invitation
 
     def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
         """Return the buckets that an invitation takes from."""
@@ -90,7 +96,9 @@ class Invite(Operation):
                     str(asked.index),
                     "POST",
                     "/invitations",
-                    build_invitation(asked.row, connection, options, silent=asked.silent),
+                    build_invitation(
+                        asked.row, connection, options, silent=asked.silent, sponsors=self._sponsors(asked)
+                    ),
                 ),
                 (asked.index,),
             )
@@ -99,15 +107,30 @@ class Invite(Operation):
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer; where a Member was asked for, a missing right is the row's own
-        trouble.
+        trouble. Sponsors that Graph does not take are left out, and set afterwards.
 
         Only privileged apps may invite members.
         https://learn.microsoft.com/graph/api/resources/invitation
         """
         verdict = decide(self.rules, answer, email=asked.row["email"])
+        sponsors = [sponsor["id"] for sponsor in (call.request.body or {}).get("invitedUserSponsors", ())]
+        if sponsors and verdict.kind is Kind.FAILED and "sponsor" in verdict.raw.lower():
+            self._leave_out(sponsors)
+            return verdict._replace(kind=Kind.AGAIN, cause="sponsors_not_taken")
         if verdict.hold is not HoldKind.PERMISSION or asked.row.get("user_type") != "Member":
             return verdict
         return verdict._replace(kind=Kind.FAILED, hold=None, message=_NO_MEMBERS)
+
+    def _sponsors(self, asked: Asked) -> tuple[str, ...]:
+        """Return the ids of sponsors that go with the invitation; the others are set afterwards."""
+        there = (target.id for target in asked.along if target.id and not target.refused)
+        return tuple(one for one in dict.fromkeys(there) if one not in self._not_taken)[:MOST_SPONSORS]
+
+    def _leave_out(self, sponsors: Sequence[str]) -> None:
+        """Send no invitation with these again: Graph may take none of an app, or not this one."""
+        if len(self._not_taken) > _MOST_REMEMBERED:
+            self._not_taken.clear()
+        self._not_taken.update(sponsors)
 
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
         """Say whether Graph was asked to send its mail."""
@@ -121,6 +144,8 @@ class Invite(Operation):
         """Say that of people who are mailed again nobody sees whether they were."""
         return _RESENDS if options.resend else ""
 
+
+_MOST_REMEMBERED = 10_000
 
 _NO_MEMBERS = (
     "Microsoft refuses this row, probably because the app may not invite members (user_type Member): an administrator"
@@ -140,12 +165,18 @@ _RESENDS = "a job of it mails people again on purpose (--resend), and a director
 
 
 def build_invitation(
-    row: Mapping[str, Any], connection: Connection, options: Options, *, silent: bool = False
+    row: Mapping[str, Any],
+    connection: Connection,
+    options: Options,
+    *,
+    silent: bool = False,
+    sponsors: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the request body for one row: what the row says, else what the job says, else the
     connection.
 
     `silent`: without Graph's mail, whatever they say (a row sent again where nobody could look).
+    `sponsors`: their ids.
     """
     body: dict[str, Any] = {
         "invitedUserEmailAddress": row["email"],
@@ -167,6 +198,8 @@ def build_invitation(
         info["ccRecipients"] = [{"emailAddress": {"address": row["cc"]}}]
     if info:
         body["invitedUserMessageInfo"] = info
+    if sponsors:
+        body["invitedUserSponsors"] = [{"id": sponsor} for sponsor in sponsors]
     return body
 
 

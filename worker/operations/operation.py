@@ -56,7 +56,8 @@ class Attempt:
 class Asked:
     """A row is asked to leave now. `user`: whom the look-up found; `target`: what the row names
     beside them; `silent`: without a mail whatever the row says or, where a call covers several
-    rows, in a call of its own; `tried`: how often it has left before.
+    rows, in a call of its own; `tried`: how often it has left before; `along`: what the row names
+    for later and the job knows already (`Operation.takes_along`).
     """
 
     index: int
@@ -65,6 +66,7 @@ class Asked:
     silent: bool = False
     target: Target | None = None
     tried: int = 0
+    along: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ class Operation(Protocol):
     """
     columns: frozenset[str] = frozenset()
     """Of a stage: what it needs of the row whose guest was invited."""
+    takes_along: tuple[str, TargetKind] | None = None
+    """A column whose names a request can take along where the job knows what they stand for."""
     reads: tuple[str, ...] = ()
     """Properties of the user that the look-up selects besides, for `DirectoryUser.more`."""
     target_kind: TargetKind | None = None

@@ -13,6 +13,9 @@ from worker.graph.causes import Cause, Kind, OperationRules, Rule
 from worker.graph.patterns import wording
 from worker.operations.step import NOT_THERE_YET, PROTECTED, PROTECTED_GUEST, read_changed
 
+MOST_SPONSORS = 5
+"""https://learn.microsoft.com/entra/external-id/b2b-sponsors"""
+
 
 class SponsorCause(StrEnum):
     """The causes for which Graph sets no sponsor, in our words."""

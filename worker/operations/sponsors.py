@@ -17,15 +17,12 @@ from worker.ledger.job_targets import TargetKind
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Ask, Asked, Call
-from worker.operations.sponsor_rules import SPONSORS, SponsorCause
+from worker.operations.sponsor_rules import MOST_SPONSORS, SPONSORS, SponsorCause
 from worker.operations.step import Step, user_id
 
 if TYPE_CHECKING:
     from config.connections import Connection
     from worker.graph.batch import GraphAnswer
-
-MOST_SPONSORS = 5
-"""https://learn.microsoft.com/entra/external-id/b2b-sponsors"""
 
 
 class Sponsors(Step):

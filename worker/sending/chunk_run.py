@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from worker.graph.batch import GraphRequest
     from worker.graph.causes import Verdict
     from worker.graph.users import DirectoryUser
+    from worker.ledger.job_targets import Target
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -88,6 +89,7 @@ class ChunkRun:
         self._refused = refused
         self._tally = tally
         self._index: IndexPlace | None = None
+        self._along: Mapping[int, tuple[Target, ...]] = {}  # what rows take along, by row
         self._users: dict[int, DirectoryUser] = {}  # whom the look-up found, by row
         self._aside: dict[int, Stop] = {}  # rows that are not sent in this run
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
@@ -99,6 +101,7 @@ class ChunkRun:
         lease, connection, services = self._lease, self._connection, self._services
         operation = self._operation
         self._index = await self._find_place()
+        self._along = await self._find_along()
         stop = await self._look()
         if stop:
             return stop
@@ -158,6 +161,17 @@ class ChunkRun:
             return None
         emails = {i: self._lease.rows[i]["email"] for i in self._lease.pending()}
         return await self._services.index.place(self._connection.tenant_key, emails)
+
+    async def _find_along(self) -> dict[int, tuple[Target, ...]]:
+        """Return what rows name that their requests can take along, as far as the job knows it."""
+        if self._operation.takes_along is None:
+            return {}
+        column, kind = self._operation.takes_along
+        lease = self._lease
+        names = {i: given for i in lease.pending() if (given := lease.rows[i].get(column))}
+        each = list(dict.fromkeys(name for given in names.values() for name in given))
+        known = await self._services.job_targets.read(lease.ticket.job, kind, each) if each else {}
+        return {i: tuple(known[name] for name in given if name in known) for i, given in names.items()}
 
     async def _look(self) -> Stop | None:
         """Find out who is there before the first send; rows that end by that are recorded."""
@@ -360,6 +374,7 @@ class ChunkRun:
             self._users.get(index),
             silent=granted.silent if granted else lease.letters[index] == RowState.PENDING_SILENT,
             tried=granted.attempt - 1 if granted else int(lease.attempts[index]),
+            along=self._along.get(index, ()),
         )
 
     def _choose(self, pending: Sequence[int]) -> Sequence[int]:

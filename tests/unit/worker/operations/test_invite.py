@@ -8,6 +8,7 @@ from config.connections import Connection
 from config.reader import parse_connection
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.causes import HoldKind, Kind
+from worker.ledger.job_targets import Target, TargetKind
 from worker.ledger.model import Options
 from worker.operations.invite import Invite, build_invitation, wants_mail
 from worker.operations.operation import Asked, Call, Look
@@ -91,6 +92,41 @@ def test_a_member_refused_for_being_one_holds_nobody() -> None:
     call = Call(GraphRequest("0", "POST", "/invitations"), (0,))
     assert Invite().judge(Asked(0, {"email": "a@b.c", "user_type": "Member"}), call, FORBIDDEN).kind is Kind.FAILED
     assert Invite().judge(Asked(0, {"email": "a@b.c"}), call, FORBIDDEN).hold is HoldKind.PERMISSION
+
+
+def _sponsor(name: str, sponsor_id: str, refused: str = "") -> Target:
+    return Target(sponsor_id, name, TargetKind.SPONSOR, refused)
+
+
+def test_sponsors_that_the_job_knows_go_with_the_invitation() -> None:
+    """By id, each once, five at most; one that stands for nobody stays behind."""
+    along = (
+        _sponsor("a", "1"),
+        _sponsor("b", "", "There is none."),
+        _sponsor("c", "1"),
+        *map(_sponsor, "defgh", "23456"),
+    )
+    (call,) = Invite().build([Asked(0, {"email": "a@b.c"}, along=along)], _connection(), Options())
+    assert call.request.body is not None
+    assert call.request.body["invitedUserSponsors"] == [{"id": one} for one in "12345"]
+    (call,) = Invite().build([Asked(0, {"email": "a@b.c"})], _connection(), Options())
+    assert "invitedUserSponsors" not in (call.request.body or {})
+
+
+def test_sponsors_that_graph_does_not_take_are_left_out_from_then_on() -> None:
+    """The rows are sent again at once without them; what else may be refused stays refused."""
+    invite, taken = Invite(), (_sponsor("b", "2"),)
+    rows = [Asked(n, {"email": f"{n}@b.c"}, along=(_sponsor("a", "1"),)) for n in range(2)]
+    no = GraphAnswer(Fate.ANSWERED, 400, {}, {"error": {"code": "BadRequest", "message": "The sponsor is not taken."}})
+    bad = GraphAnswer(Fate.ANSWERED, 400, {}, {"error": {"code": "BadRequest", "message": "A new rule."}})
+    calls = invite.build(rows, _connection(), Options())
+    assert invite.judge(rows[0], calls[0], bad).kind is Kind.FAILED
+    for asked, call in zip(rows, calls, strict=True):
+        verdict = invite.judge(asked, call, no)
+        assert (verdict.kind, verdict.apart) == (Kind.AGAIN, False)
+    again = invite.build([*rows, Asked(2, {"email": "c@b.c"}, along=taken)], _connection(), Options())
+    assert [(call.request.body or {}).get("invitedUserSponsors") for call in again] == [None, None, [{"id": "2"}]]
+    assert invite.judge(rows[0], again[0], no).kind is Kind.FAILED
 
 
 def test_mail_is_only_claimed_as_requested() -> None:
