@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from cli.ui.terminal import Terminal
     from worker.services import Services
 
-_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
-
 
 class Moment(click.ParamType[datetime]):
     """A date, a time, or how long ago: 2026-11-01, 2026-11-01T14:00, 7d."""
@@ -101,7 +99,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(cls=CommandGroup, context_settings=_HELP)
+@click.group(cls=CommandGroup)
 def audit() -> None:
     """Show or export who did what: submissions, approvals, holds, deletions, and what became of
     each guest.

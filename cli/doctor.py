@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.checks.installation import Fact
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command()
 @json_option("One JSON object instead of lines.")
 @click.pass_obj
 def doctor(session: Session) -> int:

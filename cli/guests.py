@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
 from cli.ui.groups import CommandGroup
 from cli.ui.options import json_option
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
     from cli.ui.terminal import Terminal
     from worker.services import Services
 
-_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
-
-@click.group(cls=CommandGroup, context_settings=_HELP)
+@click.group(cls=CommandGroup)
 def guests() -> None:
     """List all that is held about a person, or forget them everywhere."""
 
@@ -87,9 +86,8 @@ async def _ask(terminal: Terminal, place: Place, services: Services, *, yes: boo
             f"Schedule {names[0]} reads a list" if len(names) == 1 else f"The schedules {', '.join(names)} read lists"
         )
         terminal.warn(f"{reads}: who stands in one is taken in again by its next run, so take them out of it first.")
-    question = "Erase all that usher holds of this person, for good? [y/N]"
-    if terminal.interactive and not yes and terminal.ask(question).lower() not in ("y", "yes"):
-        raise Refusal("Not confirmed; nothing was erased.")
+    if terminal.interactive and not yes:
+        confirm(terminal, "Erase all that usher holds of this person, for good?", "erased")
 
 
 async def _forget(terminal: Terminal, services: Services, email: str, object_id: str) -> int:

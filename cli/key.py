@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -11,10 +10,8 @@ from cli.ui.errors import Refusal
 from cli.ui.groups import CommandGroup
 from cli.ui.session import Session
 
-_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
-
-@click.group(cls=CommandGroup, context_settings=_HELP)
+@click.group(cls=CommandGroup)
 def key() -> None:
     """Make keys for the ledger ([ledger].key)."""
 

@@ -27,7 +27,7 @@ away.
 _KEEP_EVERY_S = 1.0  # the private server is kept by asking for it
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command()
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen (else metrics.listen, 127.0.0.1:9464).")
 @click.pass_obj
 def metrics(session: Session, listen: str | None) -> int:

@@ -20,7 +20,6 @@ from cli.ui.errors import Refusal
 from cli.ui.session import Session
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 _PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
 _ROOT = Path(__file__).resolve().parents[1]
 _LEVELS = click.Choice(("debug", "info", "warning", "error", "critical"), case_sensitive=False)
@@ -63,7 +62,7 @@ def _log_options(command: _F) -> _F:
     return command
 
 
-@click.command(cls=Passing, context_settings=_HELP)
+@click.command(cls=Passing)
 @click.option("--name", metavar="NAME", help="What it is called, with %h for the host's name. Else: celery@%h.")
 @click.option(
     "--threads",
@@ -88,7 +87,7 @@ def worker(
     _run_celery("worker", (*_spell(given), *passed_on))
 
 
-@click.command(cls=Passing, context_settings=_HELP)
+@click.command(cls=Passing)
 @click.option(
     "--pidfile", type=click.Path(dir_okay=False), metavar="FILE", help="Write the process's number to this file."
 )
@@ -107,7 +106,7 @@ def beat(pidfile: str | None, log_level: str | None, log_file: str | None, passe
     _run_celery("beat", (*_spell(given), *passed_on))
 
 
-@click.command(cls=Passing, context_settings=_HELP)
+@click.command(cls=Passing)
 @click.option(
     "--address", metavar="ADDRESS", help="Where it listens: 127.0.0.1 unless told. Anywhere else it wants a login."
 )
@@ -148,7 +147,7 @@ def sandbox(options: tuple[str, ...]) -> None:
     _replace_by("sandbox", *options)
 
 
-@click.command(context_settings=_HELP)
+@click.command()
 @click.pass_obj
 def up(session: Session) -> int:
     """Keep the private stack running in the foreground: server, worker, beat and Flower. Ctrl-C

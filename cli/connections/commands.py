@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from worker.ledger.gates import Gate
     from worker.services import Services
 
-_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
-
-@click.group(cls=CommandGroup, context_settings=_HELP)
+@click.group(cls=CommandGroup)
 def connections() -> None:
     """Add connections, get them consented to, check them, hold them, reopen them, remove them."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.connections.credential import Answers, ask, find_credential
+from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
@@ -210,9 +211,7 @@ def _ask_about_doubt(terminal: Terminal, answers: Answers) -> None:
     if not terminal.interactive:
         raise Refusal(f"{answers.doubt} So nobody can say whether this connection works, and nothing was written.")
     terminal.warn(answers.doubt)
-    question = "So nobody can say whether this connection works. Write it all the same? [y/N]"
-    if terminal.ask(question).lower() not in ("y", "yes"):
-        raise Refusal("Not confirmed; nothing was written.")
+    confirm(terminal, "So nobody can say whether this connection works. Write it all the same?", "written")
 
 
 def _tell(terminal: Terminal, answers: Answers, file: Path) -> None:

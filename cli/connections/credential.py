@@ -7,6 +7,7 @@ script answers it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -153,13 +154,23 @@ def _try_secret(answers: Answers, folder: Path) -> None:
     """Sign in with the secret, if Entra could be reached a moment ago. Raises ValueError with the
     sentence for one that is refused.
     """
-    from cli.connections.trying import try_secret
+    from config.reader import parse_connection
     from worker.errors import TokenRefused, TokenUnavailable
+    from worker.signin.tokens import TokenSource
 
     if answers.doubt:
         return
+    connection = parse_connection(answers.name, answers.table, base=folder)
+
+    async def sign_in() -> None:
+        tokens = TokenSource()
+        try:
+            await tokens.get(connection, fresh=True)
+        finally:
+            await tokens.close()
+
     try:
-        try_secret(answers.name, answers.table, folder)
+        asyncio.run(sign_in())
         answers.tried = True
     except TokenRefused as error:
         raise ValueError(str(error)) from None

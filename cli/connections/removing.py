@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
@@ -60,9 +61,8 @@ async def _remove(terminal: Terminal, place: Place, services: Services, name: st
         raise Refusal(_still_open(name, open_jobs))
     if terminal.interactive and not yes:
         waiting = " Rows of its open jobs wait until it is there again." if open_jobs else ""
-        question = f"Remove connection {name} (tenant {connection.tenant_id}) from {file}?{waiting} [y/N]"
-        if terminal.ask(question).lower() not in ("y", "yes"):
-            raise Refusal("Not confirmed; nothing was removed.")
+        question = f"Remove connection {name} (tenant {connection.tenant_id}) from {file}?{waiting}"
+        confirm(terminal, question, "removed")
     remove_connection(file, name)
     _tell(terminal, name, file, connection)
     return 0

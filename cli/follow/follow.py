@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
 from cli.follow.progress import Progress
 from cli.follow.when_to_stop import DRAIN_S, End, Follower
@@ -31,8 +30,6 @@ _MARK_EVERY_S = 5.0
 _PAUSE_WITHIN_S = 10.0  # for Redis to take the pause
 _NO_WORKER = "No worker seen: the rows wait in the ledger until one runs (usher worker)."
 _NO_PRIVATE_WORKER = "No worker seen: it has not started, or has ended; its log is {log}."
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +123,7 @@ async def _leave(services: Services, job: str) -> None:
 
 async def _pause(services: Services, job: str, by: str) -> None:
     with suppress(*OUTAGE):
-        await _within(_PAUSE_WITHIN_S, lambda: services.jobs.pause(job, f"stopped by {by}"))
-
-
-async def _within(seconds: float, call: Callable[[], Awaitable[_T]]) -> _T:
-    return await keep_trying(call, seconds)
+        await keep_trying(lambda: services.jobs.pause(job, f"stopped by {by}"), _PAUSE_WITHIN_S)
 
 
 async def _keep(place: Place, progress: Progress) -> str:

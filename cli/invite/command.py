@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tasks.rows.row import BadRow, ValidRow
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command()
 @click.argument("source", metavar="FILE|ADDRESS…|-", nargs=-1)
 @click.option(
     "-c",

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from tasks.submit import Loaded
     from worker.services import Services
-
-_STATUS_EVERY_S = 0.2
 
 
 @dataclass(slots=True)
@@ -85,7 +82,6 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
     rules = await fetch_rules(services, channel)
     foresight = Foresight(services, channel, rules, request.options)
     forecast = Forecast(loaded)
-    shown_s = time.monotonic()
     with ExitStack() as closing:
         kept = None
         if request.output:
@@ -99,9 +95,7 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
             forecast.add(row, ended_before, mail)
             if kept is not None:
                 kept.add(row)
-            if (now_s := time.monotonic()) - shown_s >= _STATUS_EVERY_S:
-                shown_s = now_s
-                terminal.status(f"Looking at row {number(row.number)} of {number(loaded.rows)}")
+            terminal.count(f"Looking at row {number(row.number)} of {number(loaded.rows)}")
         if kept is not None:
             terminal.status(f"Writing {request.output}")
             own = (Path(request.output), kept, request.fields_seen, request.guests, request.reopen)

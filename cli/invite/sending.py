@@ -8,7 +8,6 @@ whatever goes wrong removes the job again.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from worker.services import Services
 
-_STATUS_EVERY_S = 0.2
 _LOOK_EVERY_ROWS = 256
 
 
@@ -98,14 +96,12 @@ async def _sign_in(terminal: Terminal, services: Services, connection: Connectio
 
 def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow]:
     """Yield the rows, and show now and then how many there were."""
-    shown_s = time.monotonic()
     for count, row in enumerate(request.rows, 1):
         if request.dry_run and isinstance(row, ValidRow):
             request.fields_seen.update(row.row)
         yield row
-        if count % _LOOK_EVERY_ROWS == 0 and (now_s := time.monotonic()) - shown_s >= _STATUS_EVERY_S:
-            shown_s = now_s
-            terminal.status(f"Reading {request.name}: {many(count, 'row')}")
+        if count % _LOOK_EVERY_ROWS == 0:
+            terminal.count(f"Reading {request.name}: {many(count, 'row')}")
 
 
 async def _plan(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cli.jobs.finding import find_job
 from cli.jobs.reviewing import show_review
 from cli.jobs.showing import job_details
+from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
 from cli.ui.words import many
 from config.errors import ConfigError
@@ -42,8 +43,7 @@ async def approve(terminal: Terminal, place: Place, services: Services, wanted: 
     approved = describe_approved(view, _find_connection(services, view), would)
     if asks:
         terminal.show("", f"Digest of what is to be approved: {approved['digest']}")
-        if terminal.ask(_question(view)).lower() not in ("y", "yes"):
-            raise Refusal("Not confirmed; nothing was sent.")
+        confirm(terminal, _question(view), "sent")
     pause_why = "" if place.runs_on else _FOLLOWED_BY_NOBODY
     if not await services.jobs.approve(view, str(person), approved=approved, pause_why=pause_why):
         raise Refusal(
@@ -85,4 +85,4 @@ def _question(view: JobView) -> str:
         if text
     )
     rows = many(view.counts.pending, "row")
-    return f"Approve job {view.id} ({told}): {rows} to be sent on {view.connection}. [y/N]"
+    return f"Approve job {view.id} ({told}): {rows} to be sent on {view.connection}."

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from tasks.results.write import Wanted
     from worker.services import Services
 
-_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 _OUTCOMES = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pending", "cancelled")
 
 
-@click.group(cls=CommandGroup, context_settings=_HELP)
+@click.group(cls=CommandGroup)
 def jobs() -> None:
     """List jobs, follow them, fetch their results, approve, pause, resume, cancel, retry, delete
     them.

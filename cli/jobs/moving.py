@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cli.jobs.finding import find_job
 from cli.jobs.showing import job_details
+from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal
 from cli.ui.words import many
@@ -44,10 +45,9 @@ async def delete_job(terminal: Terminal, services: Services, wanted: str, *, yes
         state = "" if view.ended else f", {view.state.value} with {many(view.counts.pending, 'row')} left"
         question = (
             f"Delete job {view.id} ({many(view.counts.rows, 'row')} on {view.connection}{state}) and its results for"
-            " good? [y/N]"
+            " good?"
         )
-        if terminal.ask(question).lower() not in ("y", "yes"):
-            raise Refusal("Not confirmed; nothing was deleted.")
+        confirm(terminal, question, "deleted")
     await services.jobs.delete(view.id)
     terminal.show(f"Job {view.id} is deleted.")
     if terminal.quiet:

@@ -8,7 +8,6 @@ tenant cannot be asked from here, that is said and the rest is shown.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,7 +38,6 @@ _MOST_LOOKED_AT: Final = 10_000
 """Rows asked about: half a minute's look-ups. A sample as large as that shows what kind of list it
 is.
 """
-_STATUS_EVERY_S: Final = 0.2
 
 
 async def show_whom(terminal: Terminal, services: Services, view: JobView) -> None:
@@ -96,7 +94,7 @@ async def _look(terminal: Terminal, services: Services, view: JobView) -> Tally:
     rules = await fetch_rules(services, channel)
     foresight = Foresight(services, channel, rules, view.options)
     tally = Tally(operation=view.operation)
-    looked_at, shown_s = 0, time.monotonic()
+    looked_at = 0
     async for row in foresight.rows(view.id):
         if not row.waits:
             continue
@@ -108,9 +106,7 @@ async def _look(terminal: Terminal, services: Services, view: JobView) -> Tally:
             break
         tally.count(row)
         looked_at += 1
-        if (now_s := time.monotonic()) - shown_s >= _STATUS_EVERY_S:
-            shown_s = now_s
-            terminal.status(f"Looking at row {number(row.number)} of {number(view.counts.rows)}")
+        terminal.count(f"Looking at row {number(row.number)} of {number(view.counts.rows)}")
     terminal.status("")
     tally.notes = describe_domains(tally.domains, rules.domains or ())
     tally.gaps += list_gaps(rules, foresight)

@@ -13,11 +13,10 @@ from cli.ui.options import Seconds, json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger
 
-_HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 _RUN_WITHIN_S = 60.0
 
 
-@click.group(cls=CommandGroup, context_settings=_HELP)
+@click.group(cls=CommandGroup)
 def schedules() -> None:
     """What usher does by itself: list, add, remove, enable, disable, run at once.
 

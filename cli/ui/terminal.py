@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cli.ui.session import Session
 
 _WIDE = 200  # columns where nobody looks: a log or a file breaks no line
+_COUNT_EVERY_S = 0.2
 COLOURS = {
     "invited": "green",
     "already_guest": "cyan",
@@ -49,6 +51,7 @@ class Terminal:
         self.live = not self.quiet and is_terminal(sys.stderr)
         """Whether something may move on stderr."""
         self._gone = False
+        self._counted_s = time.monotonic()
         self._err: Console | None = None
 
     @property
@@ -148,6 +151,12 @@ class Terminal:
                 sys.stderr.flush()
             except (OSError, ValueError):
                 self._gone = True
+
+    def count(self, text: str) -> None:
+        """Show such a line while something is counted, a few times a second at most."""
+        if self.live and (now_s := time.monotonic()) - self._counted_s >= _COUNT_EVERY_S:
+            self._counted_s = now_s
+            self.status(text)
 
     def _to_stderr(self, text: RenderableType, end: str = "\n") -> None:
         if self._gone:

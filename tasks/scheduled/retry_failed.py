@@ -9,13 +9,10 @@ already, by a person or by an earlier run, is not retried again: its retry is.
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import IO, Any
+from typing import Any
 
-from tasks.rows.row import BadRow, ValidRow, validate_record
+from tasks.rows.copied import copy_refused, open_copy, read_copied
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
 from tasks.submit import Follows, job_id_of
@@ -30,6 +27,11 @@ _FOR_GOOD = frozenset({"invalid_row", "blocked_domain"})
 
 async def run(context: Context) -> Told:
     """Retry what may be retried."""
+    in_doubt = bool(context.schedule.args.get("in_doubt", False))
+
+    def may_end_otherwise(state: RowState, code: str) -> bool:
+        return code not in _FOR_GOOD and (in_doubt or state is not RowState.LEFT_IN_DOUBT)
+
     started: list[str] = []
     rows = 0
     for view in await _find_jobs(context):
@@ -37,14 +39,16 @@ async def run(context: Context) -> Told:
         known = await find_started(context, job)
         if known is not None:
             continue
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogatepass") as file:
-            count = await _copy(context, view.id, file)
+        with open_copy() as file:
+            count = await copy_refused(context.services.jobs.rows, view.id, file, may_end_otherwise)
             if not count:
                 continue
             info = {**view.info, "retry_of": view.id, "round": _round(view.info) + 1}
             for name in ("by", "schedule", "list"):
                 info.pop(name, None)
-            told = await submit(context, job, _read(file), name=f"retry of {view.id}", options=view.options, info=info)
+            told = await submit(
+                context, job, read_copied(file), name=f"retry of {view.id}", options=view.options, info=info
+            )
             rows += count
             started.extend(told.jobs)
     if not started:
@@ -75,22 +79,3 @@ async def _find_jobs(context: Context) -> list[JobView]:
 
 def _round(info: dict[str, Any]) -> int:
     return int(info.get("round", 0))
-
-
-async def _copy(context: Context, job: str, file: IO[str]) -> int:
-    """Copy a job's rows that may be tried again; a list is read, and the ledger is asynchronous.
-    Returns how many.
-    """
-    in_doubt, count = bool(context.schedule.args.get("in_doubt", False)), 0
-    async for state, code, row in context.services.jobs.rows.refused(job):
-        if code in _FOR_GOOD or (state is RowState.LEFT_IN_DOUBT and not in_doubt):
-            continue
-        file.write(json.dumps(row) + "\n")
-        count += 1
-    file.seek(0)
-    return count
-
-
-def _read(file: IO[str]) -> Iterator[ValidRow | BadRow]:
-    for number, line in enumerate(file, 1):
-        yield validate_record(json.loads(line), number)

@@ -58,10 +58,8 @@ class Meters:
             self.add("requests", connection, f"{operation}|{_status(fate, status)}", by=count)
 
     def graph_call(self, connection: Any, fate: Fate, status: int) -> None:
-        """Count one HTTP call to Graph, each repetition anew (for `GraphClient`, whose target has a
-        name as soon as it is a connection).
-        """
-        self.add("calls", getattr(connection, "name", ""), _status(fate, status))
+        """Count one HTTP call to Graph, each repetition anew (for `GraphClient`)."""
+        self.add("calls", connection.name, _status(fate, status))
 
     def token_request(self, connection: Any, how: str) -> None:
         """Count one sign-in (for `TokenSource`)."""

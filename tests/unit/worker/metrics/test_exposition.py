@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import generate_latest
@@ -61,7 +62,7 @@ def everything() -> Snapshot:
     meters = Meters()
     meters.batch("contoso", 20, 0.3)
     meters.answers("contoso", "invite", [GraphAnswer(Fate.ANSWERED, 201, {}, {}, "")])
-    meters.graph_call(None, Fate.LOST, 0)
+    meters.graph_call(SimpleNamespace(name="contoso"), Fate.LOST, 0)
     meters.add("tokens", "contoso", "ok")
     return a_look("contoso", counts=dict(meters._counts))
 
