@@ -30,7 +30,8 @@ from sandbox.options import (
     parse_range,
     parse_replication,
 )
-from sandbox.server import Server
+from sandbox.serving.server import Server
+from sandbox.serving.smtp import USER, MailServer
 from sandbox.world import World
 
 _PARENT_CHECK_S = 1.0
@@ -57,8 +58,9 @@ def read_options(arguments: list[str] | None) -> Options:
     option.
     """
     given = build_parser().parse_args(arguments)
-    if not 0 <= given.port <= 65_535:
-        raise OptionError(f"{given.port} is not a port.")
+    for port in (given.port, given.smtp_port, given.starttls_port):
+        if not 0 <= port <= 65_535:
+            raise OptionError(f"{port} is not a port.")
     if not 1 <= given.tenants <= 10_000 or given.keep_requests < 0 or given.time_scale <= 0 or given.token_life <= 0:
         raise OptionError(
             "--tenants is from 1 to 10000, --keep-requests from 0, --time-scale and --token-life above 0."
@@ -67,6 +69,8 @@ def read_options(arguments: list[str] | None) -> Options:
     return Options(
         host=check_host(given.host),
         port=given.port,
+        smtp_port=given.smtp_port,
+        starttls_port=given.starttls_port,
         seed=given.seed,
         names=_words(given.names),
         state_dir=given.state_dir and given.state_dir.absolute(),  # the ready file is read from anywhere
@@ -106,6 +110,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="loopback address to listen on")
     add("--port", type=int, default=0, help="port; 0 takes any free one")
+    add("--smtp-port", type=int, default=0, help="port of the mail server with TLS from the first byte")
+    add("--starttls-port", type=int, default=0, help="port of the mail server with STARTTLS")
     add("--seed", type=int, default=0, help="makes ids, order of answers and faults repeatable")
     add("--names", default="", help="further host names for the certificate, comma-separated")
     add("--state-dir", type=Path, help="keep certificates, secrets and the directory here over restarts")
@@ -142,7 +148,7 @@ async def _serve(options: Options) -> None:
     watch = asyncio.create_task(_watch_parent(options.parent_pid, ended)) if options.parent_pid else None
     try:
         base_url, _ = await server.start()
-        ready = _describe(world, base_url)
+        ready = _describe(world, server.mail, base_url)
         if options.ready_file:
             options.ready_file.parent.mkdir(parents=True, exist_ok=True)
             write_private(options.ready_file, orjson.dumps(ready, option=orjson.OPT_INDENT_2))
@@ -160,7 +166,7 @@ async def _serve(options: Options) -> None:
         world.close()
 
 
-def _describe(world: World, base_url: str) -> dict[str, object]:
+def _describe(world: World, mail: MailServer, base_url: str) -> dict[str, object]:
     """Return the ready file: everything a caller needs to connect, with secrets as paths only."""
     tenants = [
         {
@@ -179,6 +185,13 @@ def _describe(world: World, base_url: str) -> dict[str, object]:
         "control_url": f"{base_url}/_sandbox",
         "ca_file": str(world.server_files.ca_file),
         "certificate_file": str(world.certificate_file),
+        "smtp": {
+            "host": world.options.host,
+            "port": mail.port,
+            "starttls_port": mail.starttls_port,
+            "user": USER,
+            "password_file": str(mail.password_file),
+        },
         **{name: tenants[0][name] for name in ("tenant_id", "client_id", "client_secret_file", "authority")},
         "tenants": tenants,
         "seed": world.options.seed,

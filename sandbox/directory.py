@@ -125,6 +125,12 @@ class Tenant:
     max_users: int | None = None
     latency: SecondsRange | None = None
     spelling: str = "given"
+    mailboxes: frozenset[str] = frozenset()
+    """Addresses, folded, that mail can be sent from."""
+    mail_scope: frozenset[str] | None = None
+    """The mailboxes that this application may send from, with or without Mail.Send; None: all, with
+    it.
+    """
     sponsors_taken: bool = True
     """Whether sponsors named in an invitation are taken; else they are ignored without a word."""
     invitations: int = 0
@@ -292,6 +298,7 @@ def seed_directory(
             initial_domain=f"{word}.onmicrosoft.example",
             list_addresses={f"everyone@{word}.example", "team@partner.example"},
             contacts=frozenset({"contact@partner.example"}),
+            mailboxes=frozenset(f"{name}@{word}.example" for name in ("ada", "grace", "invites")),
         )
         directory.add_tenant(tenant)
         for group in seed_groups(tenant.id, tenant.domains[0]):

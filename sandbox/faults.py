@@ -44,9 +44,12 @@ OPERATIONS = (
     "unknown",
     "token",
     "discovery",
+    "smtp",
+    "smtp_recipient",
 )
 
-_LOGIN = frozenset({"token", "discovery"})
+_SMTP = frozenset({"smtp", "smtp_recipient"})
+_ONLY_NAMED = _SMTP | {"token", "discovery"}
 _NAMES: dict[str, tuple[Action, Timing, int]] = {
     "429": ("status", "before", 429),
     "500": ("status", "either", 500),
@@ -62,6 +65,7 @@ _NAMES: dict[str, tuple[Action, Timing, int]] = {
     "half": ("half", "after", 0),
     "expired": ("expired", "before", 401),
     "invalid-token": ("invalid-token", "before", 401),
+    **{str(status): ("status", "before", status) for status in (421, 450, 451, 452, 550, 552, 554)},
     "slow": ("slow", "after", 0),
     "hang": ("hang", "either", 0),
 }
@@ -72,7 +76,16 @@ _CODES = {
     502: ("UnknownError", "Bad gateway."),
     503: ("serviceNotAvailable", "The service is temporarily unavailable. Please retry later."),
     504: ("UnknownError", "Gateway timeout."),
+    421: ("", "4.3.2 The service is shutting down, please try again later."),
+    450: ("", "4.2.1 The mailbox is busy, please try again later."),
+    451: ("", "4.7.1 Please try again later."),
+    452: ("", "4.3.1 There is not enough room at the moment."),
+    550: ("", "5.1.1 The recipient is not known here."),
+    552: ("", "5.2.2 The mailbox is full."),
+    554: ("", "5.7.1 The message is refused."),
 }
+_SMTP_STATUSES = frozenset({421, 450, 451, 452, 550, 552, 554})
+_SMTP_ACTIONS: frozenset[Action] = frozenset({"status", "reset", "slow", "hang"})
 _FIELDS = frozenset(
     {
         "fault",
@@ -128,8 +141,9 @@ class Fault:
     fired: int = 0
 
     def concerns(self, operation: str) -> bool:
-        """Say if this fault can strike an operation; the login endpoint's only if it names them."""
-        return operation in self.operations if self.operations else operation not in _LOGIN
+        """Say if this fault can strike an operation; those of login and mail servers only if it
+        names them."""
+        return operation in self.operations if self.operations else operation not in _ONLY_NAMED
 
     def decide(self) -> Fired | None:
         """Say if the fault happens to a request it concerns, and count it."""
@@ -300,12 +314,13 @@ def _fault(entry: object, chance: random.Random) -> Fault:
         raise OptionError(f"'{name}@{min(operations - set(OPERATIONS))}': operations are {', '.join(OPERATIONS)}.")
     if item and action not in _ON_ITEMS:
         raise OptionError(f"'{name}' strikes whole requests, not one item of a batch.")
+    status = int(entry.get("status", status))
+    _check_smtp(name, action, status, operations)
     probability, every = entry.get("probability"), entry.get("every", 0)
     if probability is None:
         probability = 0.0 if every else 1.0
     if not isinstance(probability, int | float) or not 0 <= probability <= 1 or not isinstance(every, int) or every < 0:
         raise OptionError(f"'{name}': the probability is from 0 to 1 and 'every' a whole number.")
-    status = int(entry.get("status", status))
     code, message = _CODES.get(status, ("UnknownError", "The request failed."))
     return Fault(
         name=name,
@@ -324,6 +339,18 @@ def _fault(entry: object, chance: random.Random) -> Fault:
         seconds=_seconds(entry.get("seconds", "3-10" if action == "slow" else 0)),
         chance=chance,
     )
+
+
+def _check_smtp(name: str, action: Action, status: int, operations: frozenset[str]) -> None:
+    """A mail server has statuses of its own, and knows neither tokens nor JSON. Raises
+    `OptionError`.
+    """
+    if not operations.isdisjoint(_SMTP):
+        foreign = action == "status" and name != "error" and status not in _SMTP_STATUSES
+        if not operations <= _SMTP or action not in _SMTP_ACTIONS or foreign:
+            raise OptionError(f"'{name}' cannot strike the mail server.")
+    elif action == "status" and status in _SMTP_STATUSES:
+        raise OptionError(f"'{name}' is a mail server's: name smtp or smtp_recipient with it.")
 
 
 def _seconds(value: object) -> SecondsRange:

@@ -9,6 +9,7 @@ https://learn.microsoft.com/graph/json-batching
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from sandbox.ids import format_guid
 from sandbox.invitations import Inviter
 from sandbox.quotas import THROTTLED, Meter, Quotas, Refusal
 from sandbox.recorder import Recorder
-from sandbox.resources.routes import Asked, Handler, Route, find_route
+from sandbox.resources.routes import ROUTES, Asked, Handler, Route, find_route
 from sandbox.settings import TenantSettings
 from sandbox.tokens import Caller
 from sandbox.users import People
@@ -73,6 +74,8 @@ class Graph:
         chance: random.Random,
     ) -> None:
         self.faults = Faults()
+        self.limited = frozenset(route.operation for route in ROUTES if route.at_once)
+        self._busy: Counter[str] = Counter()
         self._clock = clock
         self._quotas = quotas
         self._recorder = recorder
@@ -86,6 +89,32 @@ class Graph:
     def operations(self) -> frozenset[str]:
         """The operations on resources that can be done."""
         return frozenset(self._resources)
+
+    def place(self, caller: Caller, method: str, target: str) -> str:
+        """Return the mailbox or the like that takes only some requests at once, of a request to
+        it.
+        """
+        route, names = find_route(method, target.partition("?")[0]) or (None, ())
+        return f"{route.at_once}|{caller.tenant.id}|{caller.app.client_id}|{names[0].lower()}" if route else ""
+
+    def enter(self, place: str) -> bool:
+        """Begin a request to a place; False where it has as many as it takes."""
+        if self._quotas.options.enabled and self._busy[place] >= int(place.partition("|")[0]):
+            return False
+        self._busy[place] += 1
+        return True
+
+    def leave(self, place: str) -> None:
+        """End a request that was let in."""
+        self._busy[place] -= 1
+        if not self._busy[place]:
+            del self._busy[place]
+
+    def crowded(self, caller: Caller) -> GraphError:
+        """Return the 429 of a mailbox that works on as many requests as it takes."""
+        caller.tenant.throttled += 1
+        wait = {} if self._quotas.options.retry_after == "absent" else {"Retry-After": "1"}
+        return GraphError(429, *THROTTLED["mailbox_requests"], wait)
 
     def call(self, caller: Caller, client_request_id: str) -> Call:
         """Open a call: fresh ids, buckets refilled to now."""

@@ -108,6 +108,8 @@ class Options:
     shared_app: bool = False
     roles: tuple[str, ...] = DEFAULT_ROLES
     latency: SecondsRange = SecondsRange()
+    smtp_port: int = 0
+    starttls_port: int = 0
     replication: SecondsRange = SecondsRange(0.0, 2.0)
     lags: dict[str, SecondsRange] = field(default_factory=dict)
     token_life_s: float = 3_599.0

@@ -200,6 +200,17 @@ class Quotas:
         found = (self._bucket(name, tenant_id, app_id, owner) for name in names)
         return tuple(bucket for bucket in found if bucket is not None)
 
+    def take_smtp(self) -> str | None:
+        """Take one message by SMTP; returns the seconds to wait where there is no room for it."""
+        buckets = self.buckets(("smtp_mails",), "", "")
+        self.refill(buckets)
+        for bucket in buckets:
+            if bucket.level < 1:
+                self.refused[bucket.name] += 1
+                return f"{bucket.wait_s(1, self._clock.quota_s()) / self._clock.time_scale:.0f}"
+            bucket.level -= 1
+        return None
+
     def refill(self, buckets: tuple[Bucket, ...]) -> None:
         """Bring these buckets up to now."""
         for bucket in buckets:

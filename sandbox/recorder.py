@@ -19,8 +19,11 @@ import orjson
 
 from sandbox.directory import Tenant, User
 from sandbox.groups import Group
+from sandbox.letters import Letter
 
 _SHOWN_TWICE = 100
+BY_SMTP = "smtp"
+"""Stands for a tenant where mail came by SMTP, which knows of none."""
 
 
 class AppendFile:
@@ -100,46 +103,64 @@ class Recorder:
             self.user_changed(tenant, user)
 
     def mail(self, tenant: Tenant, user: User, address: str, body: dict[str, Any], redeem_url: str) -> None:
-        """Record an e-mail to a guest; `body` is the invitation as it was asked for."""
+        """Record Entra's own e-mail to a guest; `body` is the invitation as it was asked for."""
         user.mails += 1
+        info = body.get("invitedUserMessageInfo") or {}
+        self.letter(
+            tenant,
+            address,
+            Letter(
+                via="invitation",
+                sender=f"invites@{tenant.initial_domain}",
+                subject=f"You are invited to {tenant.name}",
+                text=f"{tenant.name} invites you. To accept, open {redeem_url}",
+                cc=tuple(entry["emailAddress"]["address"] for entry in info.get("ccRecipients") or ()),
+            ),
+            user_id=user.id,
+            language=None if info.get("customizedMessageBody") else info.get("messageLanguage"),
+            # Entra drops a custom message that a service principal sends; every caller here is one.
+            message=None,
+            message_dropped=bool(info.get("customizedMessageBody")),
+            redeem_url=redeem_url,
+        )
+
+    def letter(self, tenant: Tenant | None, address: str, letter: Letter, **more: Any) -> None:
+        """Record a letter to one address, folded; by SMTP it comes from no tenant."""
+        tenant_id = tenant.id if tenant else BY_SMTP
         count = self.count_mail(tenant, address)
         if self.keep:
-            info = body.get("invitedUserMessageInfo") or {}
             self.mails.append(
                 {
                     "n": self.mails_total,
                     "at": self._stamp(),
-                    "tenant_id": tenant.id,
-                    "from": f"invites@{tenant.initial_domain}",
+                    "tenant_id": tenant_id,
                     "to": address,
-                    "cc": [entry["emailAddress"]["address"] for entry in info.get("ccRecipients") or ()],
-                    "user_id": user.id,
                     "count": count,
-                    "language": None if info.get("customizedMessageBody") else info.get("messageLanguage"),
-                    # Entra drops a custom message that a service principal sends; every caller here
-                    # is one.
-                    "message": None,
-                    "message_dropped": bool(info.get("customizedMessageBody")),
-                    "redeem_url": redeem_url,
+                    **letter.show(),
+                    **more,
                 }
             )
         if self.log is not None:
-            self.log.add({"event": "mail", "at": self._stamp(), "tenant_id": tenant.id, "to": address, "count": count})
+            told = {"tenant_id": tenant_id, "to": address, "count": count, "via": letter.via}
+            self.log.add({"event": "mail", "at": self._stamp(), **told})
         if self.journal is not None:
-            self.journal.add({"tenant_id": tenant.id, "mailed": address})
+            self.journal.add({"tenant_id": tenant_id, "mailed": address})
 
-    def count_mail(self, tenant: Tenant, address: str) -> int:
+    def count_mail(self, tenant: Tenant | None, address: str) -> int:
         """Count a mail to an address (folded) and return how many that makes."""
         self.mails_total += 1
-        tenant.mails += 1
-        mailed = self.mailed.get(tenant.id)
+        tenant_id = BY_SMTP
+        if tenant is not None:
+            tenant_id = tenant.id
+            tenant.mails += 1
+        mailed = self.mailed.get(tenant_id)
         if mailed is None:
-            mailed = self.mailed[tenant.id] = {}
+            mailed = self.mailed[tenant_id] = {}
         count = mailed[address] = mailed.get(address, 0) + 1
         if count > self.mails_max:
             self.mails_max = count
         if count > 1:
-            self.mailed_twice[f"{tenant.id} {address}"] = count
+            self.mailed_twice[f"{tenant_id} {address}"] = count
         return count
 
     def user_changed(self, tenant: Tenant, user: User) -> None:

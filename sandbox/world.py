@@ -27,6 +27,7 @@ from sandbox.recorder import AppendFile, Recorder
 from sandbox.resources.accounts import Accounts
 from sandbox.resources.groups import Groups
 from sandbox.resources.known import Known
+from sandbox.resources.mailboxes import Mailboxes
 from sandbox.resources.profile import Profiles
 from sandbox.resources.references import References
 from sandbox.resources.sponsors import Sponsors
@@ -74,6 +75,7 @@ class World:
             Profiles(known, self.recorder),
             self.groups,
             self.sponsors,
+            Mailboxes(self.recorder),
             Accounts(self.recorder, self.clock),
         )
         self.graph = Graph(

@@ -110,12 +110,14 @@ class Control:
         }
 
     def _mails(self, query: dict[str, str]) -> list[Body]:
-        address, tenant_id = query.get("address", "").lower(), query.get("tenant_id")
+        address, tenant_id, via = query.get("address", "").lower(), query.get("tenant_id"), query.get("via")
         return _page(
             (
                 mail
                 for mail in self._world.recorder.mails
-                if (not address or mail["to"] == address) and tenant_id in (None, mail["tenant_id"])
+                if (not address or mail["to"] == address)
+                and tenant_id in (None, mail["tenant_id"])
+                and via in (None, mail["via"])
             ),
             query,
         )
@@ -213,6 +215,10 @@ class Control:
             if body["spelling"] not in SPELLINGS:
                 raise OptionError(f"'spelling' is one of {', '.join(SPELLINGS)}.")
             tenant.spelling = body["spelling"]
+        if "mailboxes" in body:
+            tenant.mailboxes = _folded(body["mailboxes"])
+        if "mail_scope" in body:
+            tenant.mail_scope = None if body["mail_scope"] is None else _folded(body["mail_scope"])
         if "sponsors_taken" in body:
             tenant.sponsors_taken = bool(body["sponsors_taken"])
         if "denied_domains" in body:
@@ -274,6 +280,10 @@ class Control:
             if wanted in (None, tenant.id):
                 return tenant, app
         raise OptionError(f"There is no tenant {wanted}.")
+
+
+def _folded(addresses: Iterable[object]) -> frozenset[str]:
+    return frozenset(str(address).lower() for address in addresses)
 
 
 def _page(entries: Iterable[Body], query: dict[str, str]) -> list[Body]:

@@ -61,6 +61,7 @@ ROUTES = (
     Route("add_sponsor", "POST", "/users/{}/sponsors/$ref", write=True),
     Route("remove_sponsor", "DELETE", "/users/{}/sponsors/{}/$ref", write=True),
     Route("delete_user", "DELETE", "/users/{}/sponsors/{}", write=True),
+    Route("send_mail", "POST", "/users/{}/sendMail", limits=("mailbox_requests", "mails_per_mailbox"), at_once=4),
     Route("check_member_groups", "POST", "/users/{}/checkMemberGroups", units=4),
 )
 

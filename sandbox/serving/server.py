@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
-import struct
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,9 +22,11 @@ from sandbox.control.api import Control
 from sandbox.entra import LoginAnswer
 from sandbox.errors import GraphError
 from sandbox.faults import Fired
-from sandbox.graph import Reply, batch_operations, fired_error, operation_of
+from sandbox.graph import Call, Reply, batch_operations, fired_error, operation_of
 from sandbox.options import OptionError
-from sandbox.pages import overview, redeem
+from sandbox.serving.network import reset_on_close
+from sandbox.serving.pages import overview, redeem
+from sandbox.serving.smtp import MailServer
 from sandbox.tokens import Caller, TokenError, random_guid
 from sandbox.world import World
 
@@ -37,7 +37,6 @@ _ANSWER_PAGE = (
 _DIAGNOSTIC = (
     '{"ServerInfo":{"DataCenter":"Sandbox","Slice":"E","Ring":"1","ScaleUnit":"000","RoleInstance":"SANDBOX"}}'
 )
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Server:
@@ -45,6 +44,7 @@ class Server:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.mail = MailServer(world)
         self._control = Control(world)
         self._runner: web.ServerRunner | None = None
         self._ended = asyncio.Event()
@@ -63,10 +63,13 @@ class Server:
         site = web.TCPSite(self._runner, options.host, options.port, ssl_context=context, backlog=1_024)
         try:
             await site.start()
+            await self.mail.start()
         except OSError as error:
             await self.stop()
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise OptionError(f"The sandbox cannot listen on {options.host} port {options.port}: {reason}.") from None
+            asked = sorted({options.port, options.smtp_port, options.starttls_port} - {0}) or [0]
+            ports = " or ".join(map(str, asked))
+            raise OptionError(f"The sandbox cannot listen on {options.host} port {ports}: {reason}.") from None
         port = int(self._runner.addresses[0][1])
         host = f"[{options.host}]" if ":" in options.host else options.host
         base_url = f"https://{host}:{port}"
@@ -76,6 +79,7 @@ class Server:
     async def stop(self) -> None:
         """Stop listening, end what still waits, close the connections."""
         self._ended.set()
+        await self.mail.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -113,6 +117,23 @@ class Server:
             self._note(request, operation, reply, None, None, client_request_id)
             return self._answer(reply, request_id, client_request_id)
         call = graph.call(caller, client_request_id)
+        place = graph.place(caller, request.method, target) if operation in graph.limited else ""
+        if place and not graph.enter(place):
+            reply = graph.refusal(graph.crowded(caller), call.request_id, client_request_id)
+            self._note(request, operation, reply, caller, None, client_request_id)
+            return self._answer(reply, call.request_id, client_request_id)
+        try:
+            return await self._serve(request, target, body, operation, call)
+        finally:
+            if place:
+                graph.leave(place)
+
+    async def _serve(
+        self, request: web.BaseRequest, target: str, body: bytes, operation: str, call: Call
+    ) -> web.StreamResponse:
+        """Answer one request of a signed-in caller, with latency and the fault that strikes."""
+        graph, headers, caller = self.world.graph, request.headers, call.caller
+        client_request_id = call.client_request_id
 
         def process() -> Reply:
             call.stamp = self.world.clock.stamp()
@@ -331,11 +352,7 @@ def _html(status: int, page: str) -> web.Response:
 
 
 def _reset(request: web.BaseRequest) -> web.Response:
-    """Drop the connection with a TCP reset: close it with nothing lingering and nothing flushed."""
-    transport = request.transport
-    if transport is not None:
-        connection = transport.get_extra_info("socket")
-        if connection is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        transport.abort()
+    """Drop the connection with a TCP reset."""
+    if request.transport is not None:
+        reset_on_close(request.transport)
     return web.Response(status=500)  # never sent

@@ -1,0 +1,1 @@
+"""What listens: the HTTPS server with its pages, and the mail server."""
