@@ -31,6 +31,7 @@ from sandbox.resources.mailboxes import Mailboxes
 from sandbox.resources.profile import Profiles
 from sandbox.resources.references import References
 from sandbox.resources.sponsors import Sponsors
+from sandbox.resources.teams import Teams
 from sandbox.settings import TenantSettings
 from sandbox.tokens import Tokens, load_key
 from sandbox.users import People
@@ -70,11 +71,13 @@ class World:
         known = Known(self.directory)
         self.groups = Groups(known, self.recorder, self.references)
         self.sponsors = Sponsors(known, self.recorder, self.references)
+        self.teams = Teams(known, self.recorder, self.references, self.chance)
         self.settings = TenantSettings(self.directory)
         resources = (
             Profiles(known, self.recorder),
             self.groups,
             self.sponsors,
+            self.teams,
             Mailboxes(self.recorder),
             Accounts(self.recorder, self.clock),
         )
@@ -95,7 +98,7 @@ class World:
 
     def listening(self, base_url: str, port: int) -> None:
         """Tell the surfaces where they are served, once that is known."""
-        for surface in (self.inviter, self.people, self.settings, self.groups, self.sponsors):
+        for surface in (self.inviter, self.people, self.settings, self.groups, self.sponsors, self.teams):
             surface.base_url = base_url
         hosts = {"localhost", "127.0.0.1", "[::1]", *self.options.names}
         bases = {f"https://{host}:{port}" for host in hosts} | {f"https://{host}" for host in hosts}

@@ -61,6 +61,10 @@ ROUTES = (
     Route("add_sponsor", "POST", "/users/{}/sponsors/$ref", write=True),
     Route("remove_sponsor", "DELETE", "/users/{}/sponsors/{}/$ref", write=True),
     Route("delete_user", "DELETE", "/users/{}/sponsors/{}", write=True),
+    Route("team", "GET", "/teams/{}", limits=("team_calls_per_app_and_tenant",)),
+    Route(
+        "add_team_members", "POST", "/teams/{}/members/add", limits=("team_calls_per_app_and_tenant", "adds_per_team")
+    ),
     Route("send_mail", "POST", "/users/{}/sendMail", limits=("mailbox_requests", "mails_per_mailbox"), at_once=4),
     Route("check_member_groups", "POST", "/users/{}/checkMemberGroups", units=4),
 )
