@@ -18,8 +18,12 @@ RetryAfterMode = Literal["present", "absent", "one"]
 DEFAULT_ROLES = (
     *("User.Invite.All", "User.Read.All", "Organization.Read.All", "Policy.Read.All"),
     *("Policy.Read.B2BManagementPolicy", "CrossTenantInformation.ReadBasic.All"),
+    *("User.ReadUpdate.All", "User.ReadWrite.All", "GroupMember.ReadWrite.All"),
+    *("TeamMember.ReadWriteNonOwnerRole.All", "Mail.Send"),
 )
-"""What the seed application may do: enough for every feature that only invites and looks up."""
+"""What the seed application may do: the least for each step of a guest's way, and for each look
+beforehand.
+"""
 
 LIMITS: dict[str, tuple[float, float] | None] = {
     "invitations_per_tenant": (150, 5),

@@ -209,6 +209,7 @@ def test_tenant_states(desk: Any) -> None:
 
 def test_member_invitations_need_more(desk: Any) -> None:
     """Only a privileged caller may invite a Member."""
+    desk.roles = frozenset({"User.Invite.All"})
     assert desk.invite("m@partner.example", invitedUserType="Member")[0] == 403
     desk.roles = frozenset({"User.ReadWrite.All"})
     assert desk.invite("m@partner.example", invitedUserType="Member")[1]["invitedUserType"] == "Member"
