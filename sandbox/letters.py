@@ -66,6 +66,12 @@ def _part(message: EmailMessage, kind: str) -> str:
     for part in message.walk():
         if part.get_content_type() == f"text/{kind}" and not part.is_attachment():
             payload = part.get_payload(decode=True)
-            charset = part.get_content_charset("utf-8")
-            return payload.decode(charset, "replace") if isinstance(payload, bytes) else ""
+            return _decode(payload, part.get_content_charset("utf-8")) if isinstance(payload, bytes) else ""
     return ""
+
+
+def _decode(payload: bytes, charset: str) -> str:
+    try:
+        return payload.decode(charset, "replace")
+    except LookupError:  # no such charset
+        return payload.decode("utf-8", "replace")

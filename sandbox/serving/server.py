@@ -24,6 +24,7 @@ from sandbox.errors import GraphError
 from sandbox.faults import Fired
 from sandbox.graph import Call, Reply, batch_operations, fired_error, operation_of
 from sandbox.options import OptionError
+from sandbox.serving.mail_pages import mail_list, mail_page
 from sandbox.serving.network import reset_on_close
 from sandbox.serving.pages import overview, redeem
 from sandbox.serving.smtp import MailServer
@@ -100,6 +101,8 @@ class Server:
             return self._json(*self._control.answer(request.method, path[10:], query, content_type, body))
         if path == "/" and request.method == "GET":
             return _html(200, overview(self.world))
+        if path.startswith("/mails") and request.method == "GET":
+            return self._mails(path)
         if path == "/redeem" and request.method in ("GET", "POST"):
             return self._redeem(request.method, query)
         return await self._login(request, path, query, body)
@@ -247,6 +250,15 @@ class Server:
 
         fired = self.world.faults.for_request((operation,)) if self.world.faults.envelope else None
         return await self._troubled(request, operation, None, random_guid(), fired, process)
+
+    def _mails(self, path: str) -> web.StreamResponse:
+        """Show the list of letters at /mails, one at /mails/N."""
+        mails = self.world.recorder.mails
+        if path == "/mails":
+            return _html(200, mail_list(reversed(mails), self.world.recorder.mails_total))
+        number = path.removeprefix("/mails/")
+        letter = next((mail for mail in mails if str(mail["n"]) == number), None)
+        return _html(*mail_page(letter, self.world.inviter.base_url))
 
     def _redeem(self, method: str, query: str) -> web.StreamResponse:
         given = {key: values[-1] for key, values in parse_qs(query).items()}
