@@ -28,6 +28,7 @@ class Kind(StrEnum):
     THROTTLED = "throttled"  # refused before processing; the gate closes for `retry_after_s`
     RETRY = "retry"  # may be sent again; see `maybe_processed`
     AGAIN = "again"  # refused with its call for another row's sake, or for what can be left out: sent again at once
+    LATER = "later"  # refused for now, for this row's sake alone: it waits for `retry_after_s`, others go on
     IN_DOUBT = "in_doubt"  # look the guest up before anything else
     HOLD = "hold"  # the connection cannot go on, see `hold`; the row waits
     TOKEN = "token"  # noqa: S105  (no secret) the token was refused: take a new one, once

@@ -60,11 +60,16 @@ def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucke
     if pace.kind == "guarded":
         buckets.append(Bucket(f"pace:{client}", pace.per_minute or 12, 0))
     elif pace.per_minute:
-        # Smooth: at most one row saved up, so the rows leave one by one. (60 s / per_minute is the
-        # time to save one.)
-        saved = max(1.0, pace.per_minute / 60)
-        buckets.append(Bucket(f"pace:{client}", saved, _ms(saved / pace.per_minute * 60)))
+        buckets.append(even_bucket(f"pace:{client}", pace.per_minute))
     return buckets
+
+
+def even_bucket(scope: str, per_minute: float) -> Bucket:
+    """Return a bucket that lets so many rows through in a minute, one by one: at most one is saved
+    up. (60 s / `per_minute` is the time to save one.)
+    """
+    saved = max(1.0, per_minute / 60)
+    return Bucket(scope, saved, _ms(saved / per_minute * 60))
 
 
 def write_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
@@ -121,7 +126,7 @@ def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:
         "tenant_application": ("writes:", "units:"),
     }.get(head, _DOCUMENTED)
     meant = [bucket for bucket in buckets if bucket.scope.startswith(wanted)]
-    return meant or [bucket for bucket in buckets if bucket.scope.startswith(_DOCUMENTED)]
+    return meant or [bucket for bucket in buckets if bucket.scope.startswith(_DOCUMENTED)] or list(buckets)
 
 
 def seconds_for(buckets: Sequence[Bucket], rows: int) -> float:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 class Invite(Operation):
     """The operation makes people guests; Graph mails each of them, unless row, job or connection
-    says otherwise.
+    says otherwise, or the connection mails them itself.
     """
 
     name = "invite"
@@ -133,8 +133,8 @@ class Invite(Operation):
         self._not_taken.update(sponsors)
 
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
-        """Say whether Graph was asked to send its mail."""
-        return MAILED if not silent and wants_mail(row, connection, options) else "none"
+        """Say whether a mail is asked for: of Graph, or of the stage that sends one's own."""
+        return MAILED if is_mailed(row, connection, options, silent=silent) else "none"
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:
         """Say why nobody can find out: the app may not look, or what the app sees says nothing."""
@@ -181,10 +181,11 @@ def build_invitation(
     body: dict[str, Any] = {
         "invitedUserEmailAddress": row["email"],
         "inviteRedirectUrl": row.get("redirect_url") or options.redirect_url or connection.redirect_url,
-        "sendInvitationMessage": False if silent else wants_mail(row, connection, options),
+        "sendInvitationMessage": (
+            connection.deliver == "graph" and not silent and wants_mail(row, connection, options)
+        ),
     }
-    name = row.get("display_name") or " ".join(filter(None, (row.get("first_name"), row.get("last_name"))))
-    if name:
+    if name := name_of(row):
         body["invitedUserDisplayName"] = name
     if row.get("user_type"):
         body["invitedUserType"] = row["user_type"]
@@ -203,9 +204,21 @@ def build_invitation(
     return body
 
 
+def name_of(row: Mapping[str, Any]) -> str:
+    """Return what a guest is called; '' where the row does not say."""
+    return row.get("display_name") or " ".join(filter(None, (row.get("first_name"), row.get("last_name"))))
+
+
 def wants_mail(row: Mapping[str, Any], connection: Connection, options: Options) -> bool:
-    """Return whether Graph is to send its invitation mail for a row."""
+    """Return whether a guest is to be mailed, whoever does it (`deliver`)."""
     for wanted in (row.get("send_message"), options.send_message):
         if wanted is not None:
             return bool(wanted)
     return connection.send_message
+
+
+def is_mailed(row: Mapping[str, Any], connection: Connection, options: Options, *, silent: bool = False) -> bool:
+    """Return whether somebody mails a guest; `silent` is about Graph's mail alone."""
+    if connection.deliver == "none" or (silent and not connection.mails_itself):
+        return False
+    return wants_mail(row, connection, options)

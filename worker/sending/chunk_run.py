@@ -11,15 +11,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from worker.directory.lookups import LookUps
 from worker.graph.batch import BATCH_LIMIT
-from worker.graph.client import Priority
-from worker.graph.exchange import Exchange
+from worker.graph.causes import Kind
 from worker.graph.limit_header import read_used
-from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
-from worker.ledger.model import ChunkEnd, Grant, GrantedRow, IndexPlace, Lane, Lease, Outcome, Refusals, RowState
+from worker.ledger.model import ChunkEnd, Grant, GrantedRow, IndexPlace, Lease, Outcome, Refusals, RowState
 from worker.ledger.packing import is_final
 from worker.ledger.quota import Bucket
 from worker.ledger.why_waiting import Rest, Stop
@@ -27,13 +25,13 @@ from worker.logs import bind
 from worker.operations.forbidden import blame
 from worker.operations.operation import Asked, Channel, word_of
 from worker.operations.outcomes import Consequences, Judged, build_outcome, build_skip, mark_refusals, sum_up
+from worker.sending.couriers import carry, open_links
 from worker.sending.first_look import FirstLook
 from worker.sending.reactions import Reactions
 from worker.sending.refused_wholes import RefusedWholes
 from worker.store.client import keep_trying
 
 if TYPE_CHECKING:
-    from worker.graph.batch import GraphRequest
     from worker.graph.causes import Verdict
     from worker.graph.users import DirectoryUser
     from worker.ledger.job_targets import Target
@@ -42,25 +40,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MARK_MAX_AGE_S = 5.0
-"""A mark older than this is not acted on: the write leaves at once or not at all, so that
-`settle_s` can count from the mark.
-"""
 FIRST_LOOK_S = 5.0
 """Rows in doubt are first looked up this soon, for most will be there; their absence counts only
 after `settle_s`.
 """
 _RECORD_FOR_S = 600.0  # how long outcomes are carried about while Redis is away: they are known here and nowhere else
 _BUSY_S = 2.0  # until a row whose guest is on the wire for another job is tried again: the answer is mostly there then
-
-
-class _How(TypedDict):
-    """How a batch is sent, or its only row."""
-
-    priority: Priority
-    deadline_s: float
-    before_send: Callable[[], bool]
-    retry: RetryRule
 
 
 class ChunkRun:
@@ -91,6 +76,7 @@ class ChunkRun:
         self._index: IndexPlace | None = None
         self._along: Mapping[int, tuple[Target, ...]] = {}  # what rows take along, by row
         self._users: dict[int, DirectoryUser] = {}  # whom the look-up found, by row
+        self._links: Mapping[int, str] = {}  # of the rows' invitations, where the operation tells them
         self._aside: dict[int, Stop] = {}  # rows that are not sent in this run
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
         self._blobs = 0
@@ -105,6 +91,7 @@ class ChunkRun:
         stop = await self._look()
         if stop:
             return stop
+        self._links = await open_links(services, lease, operation)
         refused_tokens = 0
         while True:
             await self._end_refused()
@@ -116,7 +103,7 @@ class ChunkRun:
                 return Stop(Rest.DELETED if self._gone else Rest.LEASE)
             if not may_go_on():
                 return Stop(Rest.LONG)
-            token = await self._reactions.take_token(connection)
+            token = await self._take_token()
             if isinstance(token, Stop):
                 return token
             wanted = self._choose(pending)
@@ -131,7 +118,7 @@ class ChunkRun:
                 daily_limit=operation.daily_limit(connection),
                 index=self._index,
                 resend=lease.options.resend,
-                fingerprint=token.fingerprint,
+                fingerprint=token.fingerprint if token else "",
                 answer_s=services.latencies.of(connection.name),
             )
             if grant.why:
@@ -141,7 +128,7 @@ class ChunkRun:
                 continue
             found = await self._send(grant, buckets, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
-            if found.token_refused:
+            if found.token_refused and token:
                 refused_tokens += 1
                 await services.tokens.invalidate(connection, token)
                 if refused_tokens > 1:
@@ -157,7 +144,7 @@ class ChunkRun:
         """Return where the guests stand in the index, which keeps two jobs from doing to one what
         must not be done twice.
         """
-        if self._operation.repeatable:
+        if self._operation.repeatable or not self._operation.shown:
             return None
         emails = {i: self._lease.rows[i]["email"] for i in self._lease.pending()}
         return await self._services.index.place(self._connection.tenant_key, emails)
@@ -184,6 +171,12 @@ class ChunkRun:
             await self._record(0, looked.outcomes)
         return looked.stop
 
+    async def _take_token(self) -> AccessToken | Stop | None:
+        """Take an access token; None where the operation needs none."""
+        if not self._operation.signs_in(self._connection):
+            return None
+        return await self._reactions.take_token(self._connection)
+
     async def _end_invited_before(self, grant: Grant) -> None:
         """Take note of the rows that `begin_batch` let pass: those invited lately end, those on the
         wire elsewhere wait.
@@ -194,7 +187,7 @@ class ChunkRun:
             await self._record(0, [self._operation.judge_known(row, now_ms) for row in grant.known])
 
     async def _react(
-        self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken
+        self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken | None
     ) -> Stop | None:
         """Do what a batch means for its connection; None when it may go on."""
         reactions, connection, channel = self._reactions, self._connection, self._channel
@@ -222,16 +215,18 @@ class ChunkRun:
             await self._services.ledger.passed_probation(channel.name)
         return None
 
-    async def _send(self, grant: Grant, buckets: Sequence[Bucket], token: AccessToken, marked_s: float) -> Consequences:
+    async def _send(
+        self, grant: Grant, buckets: Sequence[Bucket], token: AccessToken | None, marked_s: float
+    ) -> Consequences:
         """Send the granted rows at once and record what came back, whatever came back. `marked_s`:
         on the loop's clock.
         """
         services, connection, loop = self._services, self._connection, asyncio.get_running_loop()
         begun = services.begun.add(connection.client_key, len(grant.rows))
-        may_read = self._look_ups.may_read(connection, token)
+        may_read = token is not None and self._look_ups.may_read(connection, token)
         asked = {row.index: self._ask_for(row.index, row) for row in grant.rows}
         calls = self._operation.build(list(asked.values()), connection, self._lease.options)
-        exchange = await self._exchange([call.request for call in calls], token, marked_s, may_read=may_read)
+        exchange = await carry(services, self._lease, connection, token, calls, marked_s, may_read=may_read)
         elapsed_s = loop.time() - marked_s
         bind(client_request_id=exchange.client_request_id)
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
@@ -241,7 +236,7 @@ class ChunkRun:
         services.meters.answers(connection.name, self._operation.name, exchange.answers.values())
         answer_of = {row: (call, exchange.answers[call.request.id]) for call in calls for row in call.rows}
         verdicts = [self._operation.judge(asked[row.index], *answer_of[row.index]) for row in grant.rows]
-        verdicts = blame(self._operation.rules, verdicts, token.roles)
+        verdicts = blame(self._operation.rules, verdicts, token.roles if token else None)
         judged, outcomes = self._end(grant, asked, verdicts, exchange.client_request_id, may_read=may_read)
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
         await self._record(grant.batch, outcomes, refusals)
@@ -253,32 +248,14 @@ class ChunkRun:
                 begun_since=services.begun.since(connection.client_key, begun),
                 elapsed_s=loop.time() - marked_s,
             )
+        self._aside.update(
+            (row.index, Stop(Rest.LATER, one.verdict.retry_after_s or _BUSY_S))
+            for row, one in zip(grant.rows, judged, strict=True)
+            if one.verdict.kind is Kind.LATER
+        )
         found = sum_up(judged)
         found.begun, found.elapsed_s = begun, elapsed_s
         return found
-
-    async def _exchange(
-        self, requests: list[GraphRequest], token: AccessToken, marked_s: float, *, may_read: bool
-    ) -> Exchange:
-        """Send the granted rows' requests, unless the lease was lost or the mark has grown old, and
-        return what came back.
-        """
-        services, lease, connection, loop = self._services, self._lease, self._connection, asyncio.get_running_loop()
-
-        def may_leave() -> bool:
-            return not lease.lost and loop.time() - marked_s < MARK_MAX_AGE_S
-
-        how: _How = {
-            "priority": "high" if lease.ticket.lane is Lane.NOW else "low",
-            "deadline_s": services.settings().graph.timeout_s,
-            "before_send": may_leave,
-            # What is throttled is the quota's business, which would not hear of a 429 that was
-            # repeated here. A 503 with Retry-After is taken at its word where nobody could look.
-            "retry": UNSENT_ONLY if may_read else WHERE_BLIND,
-        }
-        if len(requests) == 1:
-            return await services.graph.send_one(connection, token.secret, requests[0], **how)
-        return await services.graph.send_batch(connection, token.secret, requests, **how)
 
     def _end(
         self,
@@ -305,6 +282,7 @@ class ChunkRun:
                     mail=self._operation.mail(one.row, connection, lease.options, silent=granted.silent),
                     silent=granted.silent,
                     doubts=not self._operation.repeatable,
+                    shown=self._operation.shown,
                     may_read=may_read,
                     look_after_s=look_after_s,
                     request_id=client_request_id,
@@ -375,10 +353,11 @@ class ChunkRun:
             silent=granted.silent if granted else lease.letters[index] == RowState.PENDING_SILENT,
             tried=granted.attempt - 1 if granted else int(lease.attempts[index]),
             along=self._along.get(index, ()),
+            redeem_url=self._links.get(index, ""),
         )
 
     def _choose(self, pending: Sequence[int]) -> Sequence[int]:
-        """Return the rows to ask for next, as many as fill a `$batch`; where several share a call,
+        """Return the rows to ask for next, as many as leave together; where several share a call,
         those that go alone come last.
         """
         rows_a_call = self._operation.rows_a_call
@@ -386,4 +365,4 @@ class ChunkRun:
             together = [i for i in pending if self._lease.letters[i] == RowState.PENDING]
             if together:
                 return together[: BATCH_LIMIT * rows_a_call]
-        return pending[:BATCH_LIMIT]
+        return pending[: self._operation.calls_at_once]

@@ -103,7 +103,8 @@ class Settler:
         }
         looked_at_ms = self._services.clocks.redis_ms()  # before: a slow answer may be as old as this
         operation, connection = channel.operation, channel.connection
-        found = Found({}) if operation.repeatable else await self._look_ups.find(connection, sorted(addresses))
+        looks = operation.shown and not operation.repeatable
+        found = await self._look_ups.find(connection, sorted(addresses)) if looks else Found({})
         for place, rows_in_doubt in by_chunk.items():
             rows, attempts, options, lane = chunks[place]
             if not rows:
@@ -113,7 +114,7 @@ class Settler:
                 for r in rows_in_doubt
             ]
             emails = {r.index: rows[r.index]["email"] for r in rows_in_doubt}
-            index = None if operation.repeatable else await self._services.index.place(connection.tenant_key, emails)
+            index = await self._services.index.place(connection.tenant_key, emails) if looks else None
             await self._services.ledger.record_look_up(*place, channel.name, lane, outcomes, index)
             for outcome in outcomes:
                 counts[_WORDS.get(outcome.letter) or word_of(outcome.letter, operation)] += 1
@@ -141,6 +142,10 @@ class Settler:
 
         if operation.repeatable:
             return end(RowState.PENDING)
+        if not operation.shown:
+            if settled_in_s > 0:  # whoever sent it may still be heard
+                return end(RowState.IN_DOUBT, wait_s=settled_in_s)
+            return end(RowState.LEFT_IN_DOUBT, code="answer_lost", message=operation.explain_doubt(None))
         why_not = found.why_not_of(fold_address(row["email"]))
         user = (found.users or {}).get(fold_address(row["email"]))
         if user is None and why_not is WhyNot.LATER:

@@ -343,7 +343,7 @@ async def test_the_age_of_a_mark_counts_from_before_it_was_asked_for(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Redis that answers late has marked the rows long ago: they do not leave."""
-    monkeypatch.setattr("worker.sending.chunk_run.MARK_MAX_AGE_S", 0.05)
+    monkeypatch.setattr("worker.sending.couriers.MARK_MAX_AGE_S", 0.05)
     begin = site.desk.ledger.begin_batch
 
     async def slowly(*args: Any, **told: Any) -> Grant:
