@@ -7,13 +7,16 @@ sentence that says what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cli.invite.stages import stage_lines, stage_warnings
 from cli.ui.words import gate_words, many, number, span, utc_now
+from tasks.forecast.targets import StageAhead
 from tasks.submit import Loaded
 from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate
-from worker.ledger.quota import Bucket, seconds_for
+from worker.ledger.quota import Bucket, seconds_for_all
 
 NAME_ABOVE_ROWS = 500
 """Above so many rows the question wants the connection's name for an answer, which nobody types by
@@ -52,6 +55,7 @@ class Plan:
     members: int = 0
     """Rows to be sent that ask for a member rather than a guest."""
     needs_approval: bool = False
+    stages: tuple[StageAhead, ...] = ()
     at_most: bool = False
     """Whether some of those to be invited may be there already: nobody has looked, or could."""
 
@@ -88,6 +92,7 @@ class Plan:
                 + (f", the first {number(self.pilot)} now" if self.pilot else ""),
             ),
             ("E-mails", self._mail_words()),
+            *stage_lines(self.stages),
             ("Tenant", f"{self.tenant} (connection {self.connection})"),
             ("Time", f"at least {span(self.seconds)}, as the quota goes" if self.seconds >= 1 else "a moment"),
         ]
@@ -143,12 +148,14 @@ def build_plan(
     rehearsal: bool = False,
     needs_approval: bool = False,
     in_doubt_before: int = 0,
+    stages: Sequence[StageAhead] = (),
 ) -> Plan:
     """Tell the plan of a loaded list. `rehearsal`: against the sandbox, where nobody is mailed."""
     pilot = loaded.loading.pilot if 0 < loaded.loading.pilot < loaded.to_send else 0
     risks = [
         *_member_risks(loaded),
         *_message_risks(loaded),
+        *stage_warnings(stages),
         *([] if rehearsal else _mail_risks(loaded, tenant)),
         *_size_risks(loaded, connection, jobs_before, daily_limit, pilot, rehearsal=rehearsal),
     ]
@@ -174,12 +181,13 @@ def build_plan(
         loaded.blocked,
         loaded.to_send,
         loaded.mails,
-        seconds_for(buckets, loaded.to_send),
+        seconds_for_all([(buckets, loaded.to_send), *(load for stage in stages for load in stage.loads)]),
         pilot,
         rehearsal,
         tuple(risks),
         members=loaded.members,
         needs_approval=needs_approval,
+        stages=tuple(stages),
     )
 
 
@@ -213,11 +221,6 @@ def _message_risks(loaded: Loaded) -> list[str]:
         risks.append(
             f"{many(loaded.language_ignored, 'row')} with a language beside a message: Microsoft ignores the language"
             " then."
-        )
-    if loaded.with_steps:
-        risks.append(
-            f"{many(loaded.with_steps, 'row')} with sponsors or groups: these are not set yet, only the invitation is"
-            " sent."
         )
     return risks
 

@@ -9,8 +9,8 @@ https://learn.microsoft.com/graph/throttling-limits
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -136,7 +136,19 @@ def seconds_for(buckets: Sequence[Bucket], rows: int) -> float:
     return max((_seconds(bucket, rows) for bucket in buckets), default=0.0)
 
 
-def _seconds(bucket: Bucket, rows: int) -> float:
+def seconds_for_all(loads: Iterable[tuple[Sequence[Bucket], int]]) -> float:
+    """Return the same for calls of several kinds, each with its buckets and their number: what two
+    kinds share, both empty.
+    """
+    wanted: dict[str, tuple[Bucket, float]] = {}
+    for buckets, calls in loads:
+        for bucket in buckets:
+            _, before = wanted.get(bucket.scope, (bucket, 0.0))
+            wanted[bucket.scope] = (replace(bucket, cost=1), before + calls * bucket.cost)
+    return max((_seconds(bucket, calls) for bucket, calls in wanted.values()), default=0.0)
+
+
+def _seconds(bucket: Bucket, rows: float) -> float:
     if bucket.window_ms:
         return max(0.0, rows * bucket.cost - bucket.amount) * bucket.window_ms / bucket.amount / 1000
     seconds, rate = 0.0, bucket.amount

@@ -15,6 +15,7 @@ from worker.graph.batch import GraphRequest
 from worker.graph.causes import Kind, Verdict
 from worker.graph.references import build_reference, reference_path
 from worker.graph.verdicts import decide
+from worker.ledger.job_targets import TargetKind
 from worker.ledger.model import RowState
 from worker.ledger.quota import write_buckets
 from worker.operations.group_rules import GROUPS, GroupCause, named_ids
@@ -40,6 +41,7 @@ class Groups(Membership):
     name = "groups"
     rules = GROUPS
     column = "groups"
+    target_kind = TargetKind.GROUP
     words: Mapping[RowState, str] = {RowState.DONE: "added", RowState.ALREADY: "already a member"}
     rows_a_call = 20
 

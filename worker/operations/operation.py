@@ -255,3 +255,10 @@ class Operation(Protocol):
 def word_of(letter: RowState, operation: Operation) -> str:
     """Return how a row stands, in its operation's own words."""
     return operation.words.get(letter) or STATUS_OF[letter]
+
+
+def find_targets(operation: Operation, row: Row, options: Options) -> tuple[str, ...]:
+    """Return what a row asks for in a stage: nothing where the row comes from results that say that
+    the stage is done (`tasks/rows/fields.STAGES_DONE`).
+    """
+    return () if operation.name in row.get("stages_done", ()) else operation.targets(row, options)

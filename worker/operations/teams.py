@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.causes import Kind, Verdict
 from worker.graph.verdicts import decide
+from worker.ledger.job_targets import TargetKind
 from worker.ledger.model import Options, RowState
 from worker.ledger.quota import team_buckets
 from worker.operations.group_rules import TEAMS, GroupCause
@@ -36,6 +37,7 @@ class Teams(Membership):
     name = "teams"
     rules = TEAMS
     column = "teams"
+    target_kind = TargetKind.TEAM
     words: Mapping[RowState, str] = {RowState.DONE: "added", RowState.ALREADY: "already a member"}
     rows_a_call = 200
     calls_at_once = 1
