@@ -7,8 +7,9 @@ sentence that says what to do.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cli.invite.stages import stage_lines, stage_warnings
 from cli.ui.words import gate_words, many, number, span, utc_now
@@ -185,20 +186,28 @@ def build_plan(
         pilot,
         rehearsal,
         tuple(risks),
-        members=loaded.members,
+        members=loaded.remarks["members"],
         needs_approval=needs_approval,
         stages=tuple(stages),
     )
 
 
+def reduce_to(loaded: Loaded, to_send: int, mails: int, remarks: Counter[str]) -> Loaded:
+    """Return a list's numbers as the directory leaves them; messages are told of the whole list."""
+    return replace(
+        loaded, to_send=to_send, mails=mails, remarks=Counter({**loaded.remarks, "members": remarks["members"]})
+    )
+
+
 def _member_risks(loaded: Loaded) -> list[str]:
-    if not loaded.members:
+    members = loaded.remarks["members"]
+    if not members:
         return []
     # https://learn.microsoft.com/entra/fundamentals/users-default-permissions; a user export of
     # Entra's has the column for everybody
     many_ask = "1 row asks for a member, not a guest"
-    if loaded.members > 1:
-        many_ask = f"{many(loaded.members, 'row')} ask for members, not guests"
+    if members > 1:
+        many_ask = f"{many(members, 'row')} ask for members, not guests"
     sentence = (
         f"{many_ask} (user_type): a member may see and do in the tenant what its own people may. If guests are meant,"
         " leave the column out: --map user_type="
@@ -208,20 +217,18 @@ def _member_risks(loaded: Loaded) -> list[str]:
 
 def _message_risks(loaded: Loaded) -> list[str]:
     risks = []
-    if loaded.with_message:
+    worded, unheard = loaded.remarks["with_message"], loaded.remarks["language_ignored"]
+    if worded:
         # https://learn.microsoft.com/entra/external-id/troubleshoot (the custom message is not
         # included)
         risks.append(
-            f"{many(loaded.with_message, 'row')} with a message of {'its' if loaded.with_message == 1 else 'their'}"
+            f"{many(worded, 'row')} with a message of {'its' if worded == 1 else 'their'}"
             " own: Microsoft leaves it out of the e-mail when an app sends the invitation, as here. To be sure of your"
             " words, use --no-send-message and mail the links of the results yourself."
         )
-    if loaded.language_ignored:
+    if unheard:
         # https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
-        risks.append(
-            f"{many(loaded.language_ignored, 'row')} with a language beside a message: Microsoft ignores the language"
-            " then."
-        )
+        risks.append(f"{many(unheard, 'row')} with a language beside a message: Microsoft ignores the language then.")
     return risks
 
 

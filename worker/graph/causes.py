@@ -145,6 +145,11 @@ SHARED_RULES: Mapping[StrEnum, Rule] = {
         HoldKind.TENANT,
     ),
 }
+TENANT_BLOCKED = (
+    "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a support case"
+    " with Microsoft, and runs `usher connections reopen {connection}` once it is lifted."
+)
+"""What an abuse block means for a connection that did not meet it itself."""
 SHARED_PATTERNS = (
     wording(Cause.ABUSE_BLOCK, r"suspicious activity", r"invitations are blocked for this directory"),
     wording(Cause.NO_PERMISSION, r"insufficient privileges", statuses=(401, 403)),

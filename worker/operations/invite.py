@@ -16,7 +16,7 @@ from worker.graph.verdicts import decide
 from worker.ledger.job_targets import TargetKind
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.ledger.quota import invitation_buckets
-from worker.operations.invite_forecast import foresee_answer
+from worker.operations.invite_forecast import NEVER_KNOWN, SUMMARIES, foresee_answer
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE
 from worker.operations.operation import MAILED, Asked, Attempt, Call, Look, Operation
@@ -44,9 +44,25 @@ class Invite(Operation):
     repeatable = False
     asks_rules = True
     takes_along = ("sponsors", TargetKind.SPONSOR)
+    requests = "invitations"
+    unlooked = "nobody is invited unlooked"
+    never_known = NEVER_KNOWN
+    summaries = SUMMARIES
 
     def __init__(self) -> None:
         self._not_taken: set[str] = set()  # ids of sponsors whom Graph took with no invitation
+
+    def remarks(self, row: Row, options: Options) -> tuple[str, ...]:
+        """Count rows that ask for a member, that bring words of their own, and whose language Graph
+        passes over for these.
+        """
+        text = row.get("message") or options.message
+        found = {
+            "members": row.get("user_type") == "Member",
+            "with_message": bool(text),
+            "language_ignored": bool(text and (row.get("language") or options.language)),
+        }
+        return tuple(name for name, holds in found.items() if holds)
 
     def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
         """Return the buckets that an invitation takes from."""

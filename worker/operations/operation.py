@@ -140,6 +140,16 @@ class Operation(Protocol):
     """Whether a dry run reads what the tenant says of guests beforehand: who may invite, which
     domains.
     """
+    requests: str = "requests"
+    """What several of its requests are called in a sentence."""
+    unlooked: str = "nothing is done unlooked"
+    """Half a sentence: what nobody does while nobody can tell who is in the tenant."""
+    never_known: str = ""
+    """What no permission would let a dry run see, a sentence."""
+    summaries: Mapping[str, str] = {}
+    """Why rows would end so, by the code: told once of several rows, where it differs a little from
+    row to row.
+    """
     columns: frozenset[str] = frozenset()
     """Of a stage: what it needs of the row whose guest was invited."""
     takes_along: tuple[str, TargetKind] | None = None
@@ -186,6 +196,12 @@ class Operation(Protocol):
         `rows`: those that are about to leave; none: of any that fill their calls.
         """
         ...
+
+    def remarks(self, row: Row, options: Options) -> tuple[str, ...]:
+        """Return what a plan counts of a row that is to be sent, by names that whoever shows the
+        plan knows. Pure.
+        """
+        return ()
 
     def daily_limit(self, connection: Connection) -> int:
         """Return how many rows may leave in one UTC day; 0: any number."""

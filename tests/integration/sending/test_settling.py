@@ -136,7 +136,7 @@ class _Services:
         """A token."""
         return SimpleNamespace(secret="t", fingerprint="f", roles=None)
 
-    async def cannot_look(self, connection: object, found: Found) -> Stop:
+    async def cannot_look(self, channel: object, found: Found) -> Stop:
         """Reactions: how long to wait for the directory."""
         assert found.delay
         return Stop(found.delay.stop.why, 3.0)

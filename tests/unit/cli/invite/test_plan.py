@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -60,11 +61,11 @@ def test_the_plan_names_rows_mails_tenant_and_time() -> None:
 @pytest.mark.parametrize(
     ("loaded", "more", "words"),
     [
-        ({"members": 1}, {}, "1 row asks for a member, not a guest (user_type): a member may"),
-        ({"members": 2}, {}, "2 rows ask for members, not guests (user_type): a member may"),
-        ({"with_message": 1}, {}, "1 row with a message of its own: Microsoft leaves it out"),
-        ({"with_message": 2}, {}, "2 rows with a message of their own: Microsoft leaves it out"),
-        ({"language_ignored": 2}, {}, "Microsoft ignores the language"),
+        ({"remarks": Counter(members=1)}, {}, "1 row asks for a member, not a guest (user_type): a member may"),
+        ({"remarks": Counter(members=2)}, {}, "2 rows ask for members, not guests (user_type): a member may"),
+        ({"remarks": Counter(with_message=1)}, {}, "1 row with a message of its own: Microsoft leaves it out"),
+        ({"remarks": Counter(with_message=2)}, {}, "2 rows with a message of their own: Microsoft leaves it out"),
+        ({"remarks": Counter(language_ignored=2)}, {}, "Microsoft ignores the language"),
         ({}, {"jobs_before": 0}, "has never finished a job"),
         ({}, {"daily_limit": 40}, "this list takes 3 days"),
         ({}, {"in_doubt_before": 2}, "may get a second e-mail"),
