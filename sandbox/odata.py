@@ -3,10 +3,11 @@ refused, never ignored.
 
     filter  = clause *( " or " clause )
     clause  = ( "id" / "mail" / "userPrincipalName" ) " in (" text *( "," text ) ")"
+            / ( "mail" / "userPrincipalName" / "displayName" ) " eq " text
             / "otherMails/any(m:m eq " text ")" / "proxyAddresses/any(p:p eq " text ")"
 
-All of them are alternatives on ids or addresses, so a query for 15 people looks them up and does
-not walk a directory of a million. Graph itself takes many more shapes
+All of them but names are alternatives on ids or addresses, so a query for 15 people looks them up
+and does not walk a directory of a million. Graph itself takes many more shapes
 (https://learn.microsoft.com/graph/filter-query-parameter): the stand-in has those that somebody can
 see usher use.
 """
@@ -29,12 +30,14 @@ TEXT = "'(?:[^']|'')*'"
 """A quoted text of a `$filter`, a quote in it doubled."""
 _CLAUSE = re.compile(
     rf"(?P<single>id|mail|userPrincipalName) in \((?P<texts>{TEXT}(?:,{TEXT})*)\)"
+    rf"|(?P<one>mail|userPrincipalName|displayName) eq (?P<own>{TEXT})"
     rf"|(?P<many>otherMails/any\(m:m|proxyAddresses/any\(p:p) eq (?P<text>{TEXT})\)"
 )
 _READ: dict[str, Callable[[User], tuple[str | None, ...]]] = {
     "id": lambda user: (user.id,),
     "mail": lambda user: (user.mail,),
     "userPrincipalName": lambda user: (user.upn,),
+    "displayName": lambda user: (user.display_name,),
     "otherMails": lambda user: user.other_mails,
     "proxyAddresses": lambda user: user.proxy_addresses,
 }
@@ -112,6 +115,11 @@ class Filter:
     def ids(self) -> frozenset[str]:
         """Every id that is asked for."""
         return self.wanted.get("id", frozenset())
+
+    @property
+    def by_name(self) -> bool:
+        """Whether somebody's name is asked for, which no index helps to find."""
+        return "displayName" in self.wanted
 
     @property
     def advanced(self) -> bool:
@@ -213,8 +221,8 @@ def parse_filter(text: str) -> Filter:
         clause = _CLAUSE.match(text, at)
         if not clause:
             raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
-        name = clause["single"] or clause["many"].partition("/")[0]
-        quoted = re.findall(TEXT, clause["texts"] or clause["text"])
+        name = clause["single"] or clause["one"] or clause["many"].partition("/")[0]
+        quoted = re.findall(TEXT, clause["texts"] or clause["own"] or clause["text"])
         found.setdefault(name, []).extend(one[1:-1].replace("''", "'").lower() for one in quoted)
         at = clause.end()
         if at == len(text):

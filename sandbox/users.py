@@ -54,7 +54,7 @@ class People:
 
     def _candidates(self, tenant: Tenant, asked: UsersQuery) -> Iterable[User]:
         now_s = self._directory.clock.real_s()
-        if asked.filter is not None:
+        if asked.filter is not None and not asked.filter.by_name:
             found = {user.id: user for address in asked.filter.addresses for user in tenant.by_address.get(address, ())}
             found |= {user.id: user for name in asked.filter.ids if (user := tenant.users.get(name)) is not None}
             return [user for user in found.values() if user.visible_s <= now_s]

@@ -79,7 +79,6 @@ def test_quotes_are_doubled() -> None:
         "startswith(mail,'a')",
         "nothing eq 'x'",
         "givenName eq 'x'",
-        "mail eq 'x'",
         "mail in ('x') or",
         "mail in ('x') or ",
         "mail in ('x') mail in ('y')",
