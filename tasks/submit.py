@@ -13,8 +13,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import OutOfMemoryError
 
-from tasks.asked_stages import AskedStages, find_asked
 from tasks.lists.duplicates import SeenAddresses
 from tasks.rows.row import BadRow, ValidRow
 from worker.addresses import fold_address
@@ -30,11 +28,12 @@ from worker.channels import INVITE
 from worker.errors import LedgerFull
 from worker.ledger.approval import explain
 from worker.ledger.jobs import Jobs
-from worker.ledger.loading import Loading
+from worker.ledger.loading import Loading, LoadingStage
 from worker.ledger.model import JobState, Lane, Options, Outcome, RowState
 from worker.ledger.notices import Notices
-from worker.operations.operation import MAILED, Channel
+from worker.operations.operation import MAILED, Channel, Operation
 from worker.operations.registry import find_operation
+from worker.operations.stages import targets_of
 from worker.store.client import REFUSE_AT, read_memory
 
 if TYPE_CHECKING:
@@ -63,8 +62,10 @@ class Loaded:
     duplicates: int = 0
     blocked: int = 0
     mails: int = 0
-    remarks: Counter[str] = field(default_factory=Counter)  # what else the operation remarks of rows to be sent
-    asked: AskedStages = field(default_factory=AskedStages)  # of rows to be sent: what follows their invitation
+    with_message: int = 0
+    language_ignored: int = 0  # rows whose language Graph passes over for their message
+    with_steps: int = 0  # rows that name sponsors or groups
+    members: int = 0  # rows to be sent that ask for a Member
 
     @property
     def job(self) -> str:
@@ -127,15 +128,18 @@ async def load(
     info: dict[str, Any] | None = None,
     pilot: int = 0,
     operation: str = INVITE,
+    stages: Sequence[str] = (),
 ) -> Loaded | None:
     """Load a list into a job that does not run yet. None: a job of that id exists already.
 
     Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then
-    the job pauses. `info["notify"]`: who is told of it, else whom its connection names. Raises what
-    reading the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed;
-    redis-py's errors pass.
+    the job pauses. `stages`: operations that follow for whoever asks for them, in order; one that
+    nobody asks for is left out. `info["notify"]`: who is told of it, else whom its connection
+    names. Raises what reading the rows raises (`InputError`), and `LedgerFull`, with the
+    half-loaded job removed; redis-py's errors pass.
     """
     options, channel = options or Options(), Channel(connection, find_operation(operation))
+    after = [Channel(connection, find_operation(name)) for name in stages]
     left = iter(rows)
     try:
         loading = await jobs.create(
@@ -146,6 +150,7 @@ async def load(
             info=info,
             pilot=pilot,
             needs_approval=explain(job, connection.name, info or {}) if connection.require_approval else "",
+            stages=[LoadingStage(one.operation.name, one.name, one.operation.rows_a_call) for one in after],
         )
     except OutOfMemoryError:
         raise await _full(jobs, sum(1 for _ in left), 0) from None
@@ -158,7 +163,7 @@ async def load(
         if told:
             whose = (info or {}).get("notify_from", "") if named else ""
             await Notices(jobs.client, jobs.keys).watch(job, told, whose)
-        await _fill(jobs, loaded, left, channel, options)
+        await _fill(jobs, loaded, left, channel, options, [one.operation for one in after])
     except OutOfMemoryError:
         await jobs.delete(job)
         raise await _full(jobs, loaded.rows + sum(1 for _ in left), _bytes_a_row(loading)) from None
@@ -174,13 +179,14 @@ async def _fill(
     rows: Iterator[ValidRow | BadRow],
     channel: Channel,
     options: Options,
+    after: Sequence[Operation],
 ) -> None:
     """Put the rows into the ledger as they come. Raises `OutOfMemoryError` before their outcomes
     could fill what Redis has left.
     """
     seen = SeenAddresses()
     for row in rows:
-        _put(loaded, row, seen, channel, options)
+        _put(loaded, row, seen, channel, options, after)
         if loaded.rows % _WRITE_EVERY == 0:
             await jobs.write(loaded.loading)
         if loaded.rows % _LOOK_EVERY == 0:
@@ -218,6 +224,7 @@ def _put(
     seen: SeenAddresses,
     channel: Channel,
     options: Options,
+    after: Sequence[Operation],
 ) -> None:
     loaded.rows += 1
     connection = channel.connection
@@ -229,25 +236,29 @@ def _put(
         loaded.loading.put({"email": row.email, **shown}, _ended(RowState.FAILED, "invalid_row", f"Not sent: {row}."))
         return
     values = row.row
+    asks = [stage.name for stage in after if targets_of(stage, values, options)]
     folded = fold_address(values["email"])
     earlier = seen.first(folded, loaded.rows)
     if earlier is not None:
         loaded.duplicates += 1
         message = f"The same address as row {earlier}, which is the one that counts."
-        loaded.loading.put(values, _ended(RowState.SKIPPED, "duplicate", message))
+        loaded.loading.put(values, _ended(RowState.SKIPPED, "duplicate", message), asks)
         return
     if (connection.allowed_domains or connection.blocked_domains) and not connection.accepts_domain(
         folded.rpartition("@")[2]
     ):
         loaded.blocked += 1
         message = f"Not sent: the settings of connection {connection.name} do not allow this domain."
-        loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message))
+        loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message), asks)
         return
     loaded.to_send += 1
-    loaded.asked.add(find_asked(values, options))
     loaded.mails += channel.operation.mail(values, connection, options) == MAILED
-    loaded.remarks.update(channel.operation.remarks(values, options))
-    loaded.loading.put(values)
+    text = values.get("message") or options.message
+    loaded.with_message += bool(text)
+    loaded.language_ignored += bool(text and (values.get("language") or options.language))
+    loaded.with_steps += "sponsors" in values or "groups" in values
+    loaded.members += values.get("user_type") == "Member"
+    loaded.loading.put(values, asks=asks)
 
 
 async def load_message(

@@ -113,7 +113,14 @@ class Given:
         return Recorded(1, 1, "running", 1, gone=self.gone)
 
     async def record_look_up(
-        self, job: str, chunk: int, channel: str, lane: Lane, outcomes: Sequence[Outcome], index: IndexPlace | None
+        self,
+        job: str,
+        chunk: int,
+        channel: str,
+        lane: Lane,
+        outcomes: Sequence[Outcome],
+        index: IndexPlace | None,
+        chained: bytes = b"",
     ) -> None:
         await self.record_batch(job, chunk, channel, lane, 0, outcomes, index)
 

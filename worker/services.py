@@ -34,7 +34,6 @@ from worker.ledger.jobs import Jobs
 from worker.ledger.key_hold import KeyHold
 from worker.ledger.keys import Keys
 from worker.ledger.meters import Meters
-from worker.mail.mailroom import Mailroom
 from worker.signin.tenant_ids import Tenants
 from worker.signin.token_cache import TokenShelf
 from worker.signin.tokens import TokenSource
@@ -62,7 +61,6 @@ class Services:
     index: GuestIndex
     tokens: TokenSource
     graph: GraphClient
-    mailroom: Mailroom
     sealer: FindSealer
     key_hold: KeyHold
     tenants: Tenants
@@ -181,8 +179,6 @@ async def open_services(
         stack.push_async_callback(tokens.close)
         graph = GraphClient(present.graph.timeout_s, heard=meters.graph_call)
         stack.push_async_callback(graph.close)
-        mailroom = Mailroom(settings, graph)
-        stack.push_async_callback(mailroom.close)
         yield Services(
             settings=settings,
             client=client,
@@ -193,7 +189,6 @@ async def open_services(
             index=index,
             tokens=tokens,
             graph=graph,
-            mailroom=mailroom,
             sealer=sealer,
             key_hold=KeyHold(client, keys, index, jobs.gates),
             tenants=tenants,

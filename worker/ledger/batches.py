@@ -104,6 +104,7 @@ class Ledger:
             int(reply[7]),
             int(reply[8]),
             suspect=bool(reply[9]),
+            stages=tuple(reply[10].decode().split()),
             packed=reply[3],
         )
 
@@ -213,6 +214,7 @@ class Ledger:
         index: IndexPlace | None = None,
         refusals: Refusals | None = None,
         end: ChunkEnd | None = None,
+        chained: bytes = b"",
     ) -> Recorded:
         """Write what came back of a batch, or of a look-up (`batch` 0). A final outcome is taken
         whoever brings it.
@@ -220,6 +222,8 @@ class Ledger:
         With an index, the claims of rows that end, or go back, become "invited" or are dropped.
         With refusals, they are counted, and too many of them hold the job.
         With an end, these are the chunk's last outcomes, and it is folded as well (`fold`).
+        `chained`: what those that end mean for the stages of their job, or as items of a stage
+        (`worker/operations/stages.py`).
         """
         k = self.keys
         stored = end.outcomes if end else outcomes
@@ -237,7 +241,7 @@ class Ledger:
                 f"{o.index}{o.letter}{to_ms(o.wait_s) if o.wait_s > 0 else 0}:{o.attempted_at_ms};" for o in outcomes
             )
         )
-        args += [b"".join(index.hashes[o.index] for o in outcomes) if index else b"", to_ms(self.remember_s)]
+        args += [b"".join(index.hashes[o.index] for o in outcomes) if index else b"", to_ms(self.remember_s), chained]
         keys: list[Any] = [k.job(job), k.chunk(job, chunk)]
         self.heartbeat.journal.heard(job, chunk, batch, outcomes, keys, args)
         reply = await self._scripts["record_batch"](keys=keys, args=args)
@@ -252,10 +256,17 @@ class Ledger:
         await self.client.hincrby(self.keys.connection(connection), "clean", 1)
 
     async def record_look_up(
-        self, job: str, chunk: int, channel: str, lane: Lane, outcomes: Sequence[Outcome], index: IndexPlace | None
+        self,
+        job: str,
+        chunk: int,
+        channel: str,
+        lane: Lane,
+        outcomes: Sequence[Outcome],
+        index: IndexPlace | None,
+        chained: bytes = b"",
     ) -> None:
         """Write what a look-up found, and fold the chunk where these were its last rows."""
-        recorded = await self.record_batch(job, chunk, channel, lane, 0, outcomes, index)
+        recorded = await self.record_batch(job, chunk, channel, lane, 0, outcomes, index, chained=chained)
         if recorded.pending == 0 and recorded.open == 0 and not recorded.gone:
             await self.fold(job, chunk)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -23,6 +23,18 @@ class DoubtfulRow:
     index: int
     attempted_at_ms: int
     first_at_ms: int  # its first attempt that may have been carried out: this one, or one that was given up before
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtfulChunk:
+    """A chunk with rows in doubt, and what its job says of it."""
+
+    rows: list[dict[str, Any]] = field(repr=False)
+    attempts: str
+    base: int
+    options: Options
+    lane: Lane
+    stages: tuple[str, ...]
 
 
 class Doubts:
@@ -60,19 +72,19 @@ class Doubts:
         times = await self._client.hmget(key, [f"f{i}" for i in rows])
         return {i: int(at) for i, at in zip(rows, times, strict=True) if at is not None}
 
-    async def rows_of(self, job: str, chunk: int) -> tuple[list[dict[str, Any]], str, Options, Lane]:
-        """Return a chunk's input rows, its attempts, its job's options and lane; no rows once it is
-        deleted.
-        """
-        rows, attempts = await self._client.hmget(self._keys.chunk(job, chunk), "rows", "at")
-        options, lane = await self._client.hmget(self._keys.job(job), "options", "lane")
+    async def rows_of(self, job: str, chunk: int) -> DoubtfulChunk | None:
+        """Return a chunk with rows in doubt; None once it is deleted."""
+        rows, attempts, base = await self._client.hmget(self._keys.chunk(job, chunk), "rows", "at", "base")
+        options, lane, stages = await self._client.hmget(self._keys.job(job), "options", "lane", "stages")
         if rows is None or options is None:
-            return [], "", Options(), Lane.BULK
-        return (
+            return None
+        return DoubtfulChunk(
             packing.unpack_rows(rows),
             (attempts or b"").decode(),
+            int(base),
             Options(**orjson.loads(options)),
             Lane(lane.decode()),
+            tuple((stages or b"").decode().split()),
         )
 
     async def end_look_up(self, connection: str, least_s: float = 0.0) -> None:

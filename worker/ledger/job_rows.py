@@ -4,7 +4,7 @@ through little memory.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from worker.channels import split_channel
-from worker.ledger.chunk_contents import ChunkContents, check_links, links_context, read_chunk
+from worker.ledger.chunk_contents import ChunkContents, links_context, read_chunk
 from worker.ledger.keys import Keys
 from worker.ledger.model import RowState, status_of
+from worker.ledger.stages import NOT_ASKED, split_stage, stages_of
 from worker.store.keyring import FindSealer, find_or_none, no_sealer
 
 _AT_ONCE = 500  # jobs asked for in one round trip
@@ -89,11 +90,13 @@ class JobRows:
 
     async def results(self, job: str, *, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
         """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the
-        results file.
+        results file, and two for each stage.
         """
-        state, chunks, channel = await self._client.hmget(self._keys.job(job), "state", "chunks", "connection")
+        names = ("state", "chunks", "connection", "stages")
+        state, chunks, channel, stages = await self._client.hmget(self._keys.job(job), *names)
         if state is None:
             return
+        after_it = [] if state == b"loading" else stages_of(job, stages)
         cancelled, (_, operation) = state == b"cancelled", split_channel((channel or b"").decode())
         left = limit
         for number in range(await self._chunk_of(job, int(chunks), after + 1), int(chunks)):
@@ -101,7 +104,11 @@ class JobRows:
             if b"st" not in fields:
                 return
             contents = read_chunk(fields, find_or_none(self._sealer), links_context(job, number))
-            for record in _records(contents, operation, cancelled=cancelled):
+            records = _records(contents, operation, cancelled=cancelled)
+            for stage in after_it:
+                guests = await self._client.hgetall(self._keys.stage_guests(stage, number))
+                _add_stage(records, split_stage(stage)[1], guests, cancelled=cancelled)
+            for record in records:
                 if record["row"] <= after:
                     continue
                 if left is not None:
@@ -109,21 +116,6 @@ class JobRows:
                         return
                     left -= 1
                 yield record
-
-    async def links(self, job: str, places: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
-        """Return the redeem links of some rows of a job, by chunk and index, where there are any.
-        Raises `SealError` where no key here opens them.
-        """
-        found: dict[tuple[int, int], str] = {}
-        for chunk in sorted({chunk for chunk, _ in places}):
-            fields = await self._client.hgetall(self._keys.chunk(job, chunk))
-            if b"st" not in fields:
-                continue
-            sealer, context = self._sealer(), links_context(job, chunk)
-            check_links(fields, sealer, context)
-            outcomes = read_chunk(fields, sealer, context).outcomes
-            found |= {(chunk, i): one.redeem_url for i, one in enumerate(outcomes) if one and one.redeem_url}
-        return {place: found[place] for place in places if place in found}
 
     async def _chunk_of(self, job: str, chunks: int, row: int) -> int:
         """Return the chunk a row is in, by halving: a pilot makes one chunk shorter than the
@@ -137,6 +129,24 @@ class JobRows:
             else:
                 high = middle - 1
         return low
+
+
+def _add_stage(
+    records: list[dict[str, Any]], operation: str, guests: Mapping[bytes, bytes], *, cancelled: bool
+) -> None:
+    """Say of each row how its stage stands, '' where it asks for none."""
+    letters = guests.get(b"st", b"").decode().ljust(len(records), NOT_ASKED)
+    for i, (record, letter) in enumerate(zip(records, letters, strict=True)):
+        status = error = ""
+        if letter != NOT_ASKED:
+            state = RowState(letter)
+            is_cancelled = cancelled and state is RowState.PENDING
+            status = "cancelled" if is_cancelled else status_of(state, operation)
+            error = guests.get(b"m%d" % i, b"").decode() or (_NOT_INVITED if state is RowState.SKIPPED else "")
+        record[f"{operation}_status"], record[f"{operation}_error"] = status, error
+
+
+_NOT_INVITED = "Not done: this guest was not invited."
 
 
 def _records(contents: ChunkContents, operation: str, *, cancelled: bool) -> list[dict[str, Any]]:

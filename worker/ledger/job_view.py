@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from worker.channels import INVITE, split_channel
 from worker.ledger.approval import WANTED
 from worker.ledger.gates import Gate
 from worker.ledger.model import Counts, JobState, Lane, Options
+from worker.ledger.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class JobView:
     operation: str = INVITE
     approval: str = ""  # who approved it; `approval.WANTED` while nobody has; '' where nobody needs to
     stages: Mapping[str, Counts] = field(default_factory=dict)  # by operation, in their order; `rows`: that ask for it
+    stage_waits: Mapping[str, str] = field(default_factory=dict)  # by operation, what a stage that goes on waits for
 
     def told(self) -> dict[str, Any]:
         """Return the job's counts as people and programs read them; `stages` only where it has
@@ -76,8 +78,8 @@ class JobView:
         return self.state is JobState.HELD and not (self.gate.held and self.why == self.gate.why)
 
 
-def read_view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
-    """Read a job's hash, beside what its connection's gate says."""
+def read_view(job: str, fields: dict[bytes, bytes], gate: Gate, chain: Sequence[Stage] = ()) -> JobView:
+    """Read a job's hash, beside what its connection's gate says, and its stages."""
     text = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
     state, open_rows, rows = JobState(text["state"]), int(text.get("open", 0)), int(text.get("rows", 0))
     ended = {letter: int(text.get(f"n:{letter}", 0)) for letter in "igkfu"}
@@ -94,8 +96,8 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
         cancelled=cancelled,
     )
     why = text.get("why", "")
-    if state is JobState.RUNNING and gate.held:
-        state, why = JobState.HELD, gate.why
+    if state is JobState.RUNNING and (held := _find_hold(gate, chain, rows_left=left > 0)):
+        state, why, gate = JobState.HELD, *held
     connection, operation = split_channel(text["connection"])
     started, finished = text.get("started_at"), text.get("finished_at")
     return JobView(
@@ -115,7 +117,26 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate) -> JobView:
         info=orjson.loads(text.get("info", "{}")),
         gate=gate,
         approval=text.get("approval", ""),
+        stages={stage.operation: stage.counts for stage in chain},
+        stage_waits={stage.operation: stage.why for stage in chain if stage.why and not stage.ended},
     )
+
+
+def _find_hold(gate: Gate, chain: Sequence[Stage], *, rows_left: bool) -> tuple[str, Gate] | None:
+    """Return why nothing of a running job can go on and the gate that says so, None where anything
+    can. What is said of a stage names it.
+    """
+    if not chain:
+        return (gate.why, gate) if gate.held else None
+    stages = [stage for stage in chain if stage.waiting]
+    if (rows_left and not gate.held) or not (rows_left or stages):
+        return None
+    if any(stage.state is not JobState.HELD for stage in stages):
+        return None
+    why = " ".join([gate.why] * rows_left + [f"Stage {stage.operation}: {stage.why}" for stage in stages])
+    if any(not stage.gate.held for stage in stages):
+        return why, gate  # a run of refusals, which only a person ends
+    return why, replace(gate if rows_left else stages[0].gate, why=why)
 
 
 def _instant(ms: str | int) -> datetime:

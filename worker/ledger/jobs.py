@@ -6,29 +6,29 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError, OutOfMemoryError
+from redis.exceptions import OutOfMemoryError
 
 from worker.errors import LedgerError, LedgerTooNew
 from worker.ledger.approval import SUBMITTER, WANTED, describe_approved, submitter_of
 from worker.ledger.audit.trail import Trail
 from worker.ledger.erasing import note_erased
-from worker.ledger.gates import Gate, Gates
-from worker.ledger.job_rows import JobRows, every_job
-from worker.ledger.job_view import JobView, read_view
+from worker.ledger.gates import Gates
+from worker.ledger.job_list import JobList
+from worker.ledger.job_rows import JobRows
+from worker.ledger.job_view import JobView
 from worker.ledger.keys import SCHEMA, Keys
-from worker.ledger.loading import Loading
+from worker.ledger.loading import Loading, LoadingStage
 from worker.ledger.model import JobState, Lane, Options
-from worker.ledger.offers import WORKER_TTL_S
 from worker.ledger.scripts import Scripts
-from worker.store.client import read_time_ms
+from worker.ledger.stages import stage_id, stages_of
 from worker.store.keyring import FindSealer, no_sealer
 
 FOLLOWED_S = 20.0
@@ -42,20 +42,19 @@ was accepted.
 _HEARD_EVERY_S = 60.0
 _SURE_S = 150.0  # so long, by our own clock, must the maker be silent besides: Redis's clock may have been put forward
 _LOADING_CHUNKS = 50  # written in one round trip while loading
+_AT_ONCE = 500  # keys removed, or given their expiry, in one round trip
 
 
-class Jobs:
+class Jobs(JobList):
     """Jobs in the ledger, over one Redis client. `keep_s`: how long an ended job is kept."""
 
     def __init__(
         self, client: Redis, keys: Keys, *, keep_s: float, sealer: FindSealer = no_sealer, trail: Trail | None = None
     ) -> None:
-        self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self.keys = keys
-        self.keep_s = keep_s
         self.trail = trail or Trail(client, keys, keep_s=0)
+        super().__init__(client, keys, Gates(client, keys, self.trail))
+        self.keep_s = keep_s
         self.rows = JobRows(client, keys, sealer)
-        self.gates = Gates(client, keys, self.trail)
         self._scripts = Scripts(client)
         self._silent: dict[
             str, tuple[float, float]
@@ -73,12 +72,13 @@ class Jobs:
         info: dict[str, Any] | None = None,
         pilot: int = 0,
         needs_approval: str = "",
+        stages: Sequence[LoadingStage] = (),
     ) -> Loading | None:
         """Begin a job; None when one of that id is there already (the same message twice is the
         same job).
 
         `needs_approval`: the sentence with which it is held once it is loaded, until somebody
-        approves it.
+        approves it. `stages`: what its rows may ask for, in order.
 
         Raises `LedgerTooNew` when the ledger was written by a newer usher.
         """
@@ -92,11 +92,12 @@ class Jobs:
                 *("connection", connection, "lane", lane.value),
                 *("options", orjson.dumps(given), "info", orjson.dumps(info or {})),
                 *(("approval", WANTED, "why", needs_approval) if needs_approval else ()),
+                *(("stages", " ".join(stage.operation for stage in stages)) if stages else ()),
             ],
         )
         if reply < 0:
             raise LedgerTooNew()
-        return Loading(job, connection, lane, pilot, info=dict(info or {})) if reply else None
+        return Loading(job, connection, lane, pilot, info=dict(info or {}), stages=[*stages]) if reply else None
 
     async def write(self, loading: Loading, *, all_of_it: bool = False) -> None:
         """Write the chunks that are full; the last one too when `all_of_it`. To be called now and
@@ -111,8 +112,11 @@ class Jobs:
         ready = loading.take_ready(1 if all_of_it else _LOADING_CHUNKS)
         while ready:
             async with self.client.pipeline(transaction=False) as pipe:
-                for number, fields in ready[:_LOADING_CHUNKS]:
-                    pipe.hset(self.keys.chunk(loading.id, number), mapping=fields)
+                for chunk in ready[:_LOADING_CHUNKS]:
+                    pipe.hset(self.keys.chunk(loading.id, chunk.number), mapping=chunk.fields)
+                    for operation, letters in chunk.guests.items():
+                        stage = stage_id(loading.id, operation)
+                        pipe.hset(self.keys.stage_guests(stage, chunk.number), "st", letters)
                 pipe.hset(self.keys.job(loading.id), mapping={"rows": loading.rows, "chunks": loading.chunks})
                 await pipe.execute()
             ready = ready[_LOADING_CHUNKS:]
@@ -129,11 +133,13 @@ class Jobs:
         """
         await self.write(loading, all_of_it=True)
         counts = [value for letter, count in loading.finished.items() for value in (letter, count)]
+        stages = [stage.told() for stage in loading.stages if stage.asked]
         reply = await self._scripts["start_job"](
             keys=[self.keys.job(loading.id), self.keys.connections(), self.keys.loading()],
             args=[
                 *(self.keys.prefix, loading.id, loading.connection, loading.lane.value),
-                *(loading.rows, loading.chunks, loading.pilot_end, loading.pilot_chunks, *counts),
+                *(loading.rows, loading.chunks, loading.pilot_end, loading.pilot_chunks),
+                *(orjson.dumps(stages) if stages else b"", *counts),
             ],
         )
         if reply is None:
@@ -151,65 +157,7 @@ class Jobs:
         facts = {"job": loading.id, "connection": loading.connection, "rows": loading.rows, "to_send": loading.to_send}
         await self.trail.note("job.submitted", **by, **facts, **told)
 
-    # Seeing it
-
-    async def view(self, job: str) -> JobView | None:
-        """Return one job as it stands; None when there is none of that id."""
-        fields = await self.client.hgetall(self.keys.job(job))
-        if b"state" not in fields:
-            return None
-        return read_view(job, fields, await self.gates.of(fields[b"connection"].decode()))
-
-    async def listed(self, *, newest: int = 50) -> list[JobView]:
-        """Return the newest jobs, newest first. Those whose keys have expired leave the list."""
-        ids = [raw.decode() for raw in await self.client.zrevrange(self.keys.jobs(), 0, newest - 1)]
-        async with self.client.pipeline(transaction=False) as pipe:
-            for job in ids:
-                pipe.hgetall(self.keys.job(job))
-            found = await pipe.execute()
-        views, gone, gates = [], [], dict[str, Gate]()
-        for job, fields in zip(ids, found, strict=True):
-            if b"state" not in fields:
-                gone.append(job)
-                continue
-            name = fields[b"connection"].decode()
-            if name not in gates:
-                gates[name] = await self.gates.of(name)
-            views.append(read_view(job, fields, gates[name]))
-        if gone:
-            with suppress(NoPermissionError):  # a user that may only read
-                if await self.client.zrem(self.keys.jobs(), *gone):
-                    await note_erased(self.client, self.keys)
-        return views
-
-    async def submitted_since(self, since: datetime, channel: str) -> list[JobView]:
-        """Return a channel's jobs that were submitted from then on, the oldest first."""
-        walk = every_job(self.client, self.keys, "connection", since_ms=since.timestamp() * 1000)
-        ids = [job.id async for job in walk if job.fields.get("connection") == channel.encode()]
-        views = [await self.view(job) for job in ids]
-        return [view for view in views if view is not None]
-
-    async def finished_jobs(self, connection: str) -> int:
-        """Return how many jobs of a connection ever ended by themselves."""
-        return int(await self.client.hget(self.keys.connection(connection), "finished") or 0)
-
-    async def workers(self) -> dict[str, int]:
-        """Return the workers seen lately, with their seats."""
-        since_ms = await read_time_ms(self.client) - round(WORKER_TTL_S * 1000)
-        seen = set(await self.client.zrangebyscore(self.keys.workers(), since_ms, "+inf"))
-        seats = await self.client.hgetall(self.keys.worker_seats())
-        return {name.decode(): int(count) for name, count in seats.items() if name in seen}
-
-    async def matching(self, start: str, *, most: int = 10) -> list[str]:
-        """Return ids that begin so, `most` at most; an id is of letters and digits."""
-        if not start.isalnum() or not start.isascii():
-            return []
-        found = []
-        async for raw, _ in self.client.zscan_iter(self.keys.jobs(), match=f"{start}*", count=1000):
-            found.append(raw.decode())
-            if len(found) >= most:
-                break
-        return found
+    # Following it
 
     async def follow(self, job: str, pid: int) -> None:
         """Say that a command, by its process id, follows this job; to be said again within
@@ -278,6 +226,13 @@ class Jobs:
             await self.trail.note("job.approved", by=approver, job=view.id, **told)
         return bool(reply)
 
+    async def note_wait(self, stage: str, why: str) -> None:
+        """Say what some guests of a stage wait for; '' once they do not."""
+        if not why:
+            await self.client.hdel(self.keys.job(stage), "waits")
+        elif await self.client.exists(self.keys.job(stage)):
+            await self.client.hset(self.keys.job(stage), "waits", why)
+
     async def _move(self, job: str, state: str, why: str, what: str = "") -> JobState | None:
         reply = await self._scripts["move_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, state, why])
         if what and reply and reply.decode() == state:
@@ -286,22 +241,23 @@ class Jobs:
         return JobState(reply.decode()) if reply else None
 
     async def delete(self, job: str) -> bool:
-        """Remove every trace of a job. A running one is cancelled first; of a late answer the index
-        of guests alone takes note.
+        """Remove every trace of a job and its stages. A running one is cancelled first; of a late
+        answer the index of guests alone takes note.
         """
-        fields = await self.client.hmget(self.keys.job(job), "state", "chunks", "connection", "rows")
+        names = ("state", "chunks", "connection", "rows", "stages")
+        fields = await self.client.hmget(self.keys.job(job), *names)
         if fields[:2] == [None, None]:
             return False
         try:
             await self._move(job, "cancelled", "deleted")  # from here on nothing of it is sent or offered
         except OutOfMemoryError:  # without the job nothing is either; and deleting is what makes room
             await self.client.delete(self.keys.job(job))
-        was_accepted = fields[0] != b"loading"
+        was_accepted, chunks = fields[0] != b"loading", int(fields[1] or 0)
+        for stage in stages_of(job, fields[4]):
+            await self._remove_stage(stage, chunks)
         if was_accepted:
-            await self.trail.keep_unfinished(job, int(fields[1] or 0))
-        numbers = range(int(fields[1] or 0))
-        for start in range(0, len(numbers), 500):
-            await self.client.unlink(*(self.keys.chunk(job, n) for n in numbers[start : start + 500]))
+            await self.trail.keep_unfinished(job, chunks)
+        await self._unlink(self.keys.chunk(job, number) for number in range(chunks))
         if was_accepted:
             told = {"connection": (fields[2] or b"").decode(), "rows": int(fields[3] or 0)}
             await self.trail.note("job.deleted", job=job, was=(fields[0] or b"").decode(), **told)
@@ -313,28 +269,50 @@ class Jobs:
         await self.client.srem(self.keys.ending(), job)
         return True
 
+    async def _remove_stage(self, stage: str, root_chunks: int) -> None:
+        chunks = int(await self.client.hget(self.keys.job(stage), "chunks") or 0)
+        await self.trail.keep_unfinished(stage, chunks)
+        await self._unlink(self.keys.chunk(stage, number) for number in range(chunks))
+        await self._unlink(self.keys.stage_guests(stage, number) for number in range(root_chunks))
+        await self.client.delete(self.keys.job(stage), self.keys.back(stage))
+        await self.client.zrem(self.keys.jobs(), stage)
+
+    async def _unlink(self, names: Iterable[str]) -> None:
+        left = iter(names)
+        while part := [*islice(left, _AT_ONCE)]:
+            await self.client.unlink(*part)
+
     async def expire_ended(self) -> None:
         """Give ended jobs their expiry, and let those that have expired leave the list. Called by
         dispatchers; safe to run twice or to be killed in between.
         """
         for raw in await self.client.srandmember(self.keys.ending(), 10):
             job = raw.decode()
-            chunks = int(await self.client.hget(self.keys.job(job), "chunks") or 0)
-            await self.trail.keep_unfinished(job, chunks)
-            keep = round(self.keep_s)
-            for start in range(0, chunks, 500):
-                async with self.client.pipeline(transaction=False) as pipe:
-                    for number in range(start, min(chunks, start + 500)):
-                        pipe.expire(self.keys.chunk(job, number), keep)
-                    await pipe.execute()
-            await self.client.expire(self.keys.back(job), keep)
-            await self.client.expire(self.keys.job(job), keep)
+            chunks, stages = await self.client.hmget(self.keys.job(job), "chunks", "stages")
+            for stage in stages_of(job, stages):
+                await self._expire(self.keys.stage_guests(stage, number) for number in range(int(chunks or 0)))
+                await self._expire_job(stage)
+            await self._expire_job(job)
             if await self.client.srem(self.keys.ending(), job):
                 await self._note_end(job)
         for raw in await self.client.zrandmember(self.keys.jobs(), 10):
             if not await self.client.exists(self.keys.job(raw.decode())):
                 await self.client.zrem(self.keys.jobs(), raw)
                 await note_erased(self.client, self.keys)
+
+    async def _expire_job(self, job: str) -> None:
+        chunks = int(await self.client.hget(self.keys.job(job), "chunks") or 0)
+        await self.trail.keep_unfinished(job, chunks)
+        await self._expire(self.keys.chunk(job, number) for number in range(chunks))
+        await self._expire((self.keys.back(job), self.keys.job(job)))
+
+    async def _expire(self, names: Iterable[str]) -> None:
+        left, keep = iter(names), round(self.keep_s)
+        while part := [*islice(left, _AT_ONCE)]:
+            async with self.client.pipeline(transaction=False) as pipe:
+                for name in part:
+                    pipe.expire(name, keep)
+                await pipe.execute()
 
     async def _note_end(self, job: str) -> None:
         view = await self.view(job)

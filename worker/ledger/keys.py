@@ -44,6 +44,12 @@ class Keys:
         (of the call that made it), approval (absent: none asked for; wanted; else who gave it),
 
         servers (met when it was made: `epoch`).
+
+        Of a root job: stages (names of operations), fed (set once no row of it can feed them any
+        more). Of a stage, whose id is `{root}~{operation}`: root, asked (guests that ask for it),
+        gathered (items put into chunks), `g:i … g:u` (finished guests by outcome), slice (items a
+        chunk), apart (1: a chunk is of one target), patience (ms for which items are gathered),
+        waits (what some of its guests wait for: `note_wait`).
         """
         return f"{self.prefix}:job:{job}"
 
@@ -69,8 +75,22 @@ class Keys:
         """
         return f"{self.prefix}:job:{job}:targets"
 
+    def stage_guests(self, stage: str, chunk: int) -> str:
+        """hash, of a stage and a chunk of its root: st (a letter a row of the root, '-' where it is
+        not asked for), `{i}` (of a guest with items that have not ended: how many, and the worst
+        letter so far), `m{i}` (why it failed).
+        """
+        return f"{self.prefix}:stage:{stage}:{chunk}"
+
+    def gathering(self) -> str:
+        """zset: stage → when the first of its lists becomes a chunk. Beside it, of each stage,
+        `job:{j}:gathering` (zset: list → when) and `job:{j}:gathered:{list}` (list: items as JSON),
+        one a target or one for all (`scripts/_jobs.lua`).
+        """
+        return f"{self.prefix}:gathering"
+
     def ending(self) -> str:
-        """set: ended jobs whose keys still have to be given their expiry."""
+        """set: ended jobs whose keys, and their stages', still have to be given their expiry."""
         return f"{self.prefix}:ending"
 
     def loading(self) -> str:

@@ -128,6 +128,7 @@ class Lease:
         None  # they were just now, in this epoch, and the next batch takes a note of it (`Ledger.begin_batch`)
     )
     suspect: bool = False  # rows of its job may have left without the ledger's knowledge: it is older than the server
+    stages: tuple[str, ...] = ()  # that its rows feed when they end
     lost: bool = False
     packed: bytes = field(default=b"", repr=False)  # its rows as the ledger has them (`packing.pack_rows`)
 

@@ -70,6 +70,7 @@ class Offers:
                 k.fence(),
                 k.hold_all(),
                 k.schema(),
+                k.gathering(),
             ],
             args=[
                 k.prefix,
@@ -111,6 +112,7 @@ class Offers:
                 k.workers(),
                 k.loading(),
                 k.notices(),
+                k.gathering(),
             ],
             args=[k.prefix, to_ms(HEAL_EVERY_S), to_ms(self.lease_s), to_ms(OFFER_S), to_ms(self.settle_s)],
         )

@@ -33,7 +33,10 @@ def pack_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def unpack_rows(blob: bytes) -> list[dict[str, Any]]:
-    """Unpack `pack_rows`."""
+    """Unpack `pack_rows`, or the rows of a stage, which a script has put together as JSON."""
+    if blob.startswith(b"["):
+        items: list[dict[str, Any]] = orjson.loads(blob)
+        return items
     columns: dict[str, list[Any]] = orjson.loads(zlib.decompress(blob))
     names = tuple(columns)
     return [

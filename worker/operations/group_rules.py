@@ -15,7 +15,7 @@ from enum import StrEnum
 from worker.graph.batch import GraphAnswer
 from worker.graph.causes import Cause, Kind, OperationRules, Rule, Verdict
 from worker.graph.patterns import wording
-from worker.operations.step import NOT_THERE_YET
+from worker.operations.operation import NOT_THERE_YET
 
 
 class GroupCause(StrEnum):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from worker.graph.users import DirectoryUser
 from worker.ledger.model import KnownRow, Outcome, RowState
-from worker.operations.operation import Attempt
+from worker.operations.operation import INVITED_BEFORE, Attempt
 
 CLOCK_SLACK_S = 2.0
 """`Date` and `createdDateTime` have whole seconds: a user created this little before the mark was
@@ -93,7 +93,7 @@ def build_known(row: KnownRow, at_ms: int, user: DirectoryUser | None = None) ->
     return Outcome(
         row.index,
         RowState.SKIPPED,
-        code="invited_before",
+        code=INVITED_BEFORE,
         message=f"Not sent: job {row.job} invited this guest on {day:%Y-%m-%d}. {advise_resend(user)}",
         at_ms=at_ms,
     )

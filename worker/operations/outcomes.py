@@ -12,6 +12,7 @@ from typing import NamedTuple
 from worker.addresses import fold_address
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.model import Outcome, RowState
+from worker.operations.operation import NOT_THERE_YET
 
 _FINAL = {
     Kind.DONE: RowState.DONE,
@@ -73,6 +74,8 @@ def sum_up(judged: Sequence[Judged]) -> Consequences:
                     found.hold = verdict
             case Kind.TOKEN:
                 found.token_refused = True
+            case Kind.RETRY if verdict.cause == NOT_THERE_YET:  # this guest's alone
+                found.processed += 1
             case Kind.RETRY:
                 found.retry = verdict
             case Kind.IN_DOUBT:
@@ -113,7 +116,6 @@ def build_outcome(
     silent: bool,
     doubts: bool,
     may_read: bool,
-    shown: bool = True,
     look_after_s: float,
     request_id: str,
     at_ms: int,
@@ -121,15 +123,13 @@ def build_outcome(
     """Turn one verdict into what the ledger keeps: the row's end, or pending again, or in doubt.
 
     `doubts`: a row that was perhaps processed is not simply done again. `may_read`: rows can be
-    looked up, so one that was perhaps processed is in doubt rather than sent again. `shown`: a look
-    tells; otherwise a row in doubt stays so.
+    looked up, so one that was perhaps processed is in doubt rather than sent again.
     """
     letter = _FINAL.get(verdict.kind)
     in_doubt = doubts and (verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read))
     if letter is None:
         careful = silent or verdict.apart
-        doubtful = RowState.IN_DOUBT if shown else RowState.LEFT_IN_DOUBT
-        letter = doubtful if in_doubt else RowState.PENDING_SILENT if careful else RowState.PENDING
+        letter = RowState.IN_DOUBT if in_doubt else RowState.PENDING_SILENT if careful else RowState.PENDING
     invited = letter is RowState.DONE
     return Outcome(
         index,

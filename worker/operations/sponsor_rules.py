@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from worker.graph.causes import Cause, Kind, OperationRules, Rule
 from worker.graph.patterns import wording
-from worker.operations.step import NOT_THERE_YET, PROTECTED, PROTECTED_GUEST, read_changed
+from worker.operations.operation import NOT_THERE_YET
+from worker.operations.step import PROTECTED, PROTECTED_GUEST, read_changed
 
 MOST_SPONSORS = 5
 """https://learn.microsoft.com/entra/external-id/b2b-sponsors"""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from worker.ledger.quota import Bucket
     from worker.operations.tenant_rules import TenantRules
 
-NOT_THERE_YET = "not_there_yet"
-"""The cause of a refusal that passes once the directory knows the guest everywhere."""
 PROTECTED = "protected_user"
 """The cause of a refusal that no permission of an application ends."""
 PROTECTED_GUEST = Rule(

@@ -23,12 +23,15 @@ from worker.ledger.quota import Bucket
 from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
 from worker.operations.forbidden import blame
-from worker.operations.operation import Asked, Channel, word_of
+from worker.operations.operation import NOT_THERE_YET, Asked, CannotAsk, Channel, word_of
 from worker.operations.outcomes import Consequences, Judged, build_outcome, build_skip, mark_refusals, sum_up
-from worker.sending.couriers import carry, open_links
-from worker.sending.first_look import FirstLook
+from worker.operations.stages import Chain
+from worker.sending.comparing import Comparing
+from worker.sending.first_look import FirstLook, may_not_read
+from worker.sending.not_shown import wait_or_end
 from worker.sending.reactions import Reactions
 from worker.sending.refused_wholes import RefusedWholes
+from worker.sending.wire import send
 from worker.store.client import keep_trying
 
 if TYPE_CHECKING:
@@ -73,10 +76,12 @@ class ChunkRun:
         self._look_ups = look_ups
         self._refused = refused
         self._tally = tally
+        ticket = lease.ticket
+        self._chain = Chain.of(ticket.job, ticket.chunk, lease.base, lease.options, lease.stages)
+        self._comparing = Comparing(services, lease, channel, reactions)
         self._index: IndexPlace | None = None
         self._along: Mapping[int, tuple[Target, ...]] = {}  # what rows take along, by row
         self._users: dict[int, DirectoryUser] = {}  # whom the look-up found, by row
-        self._links: Mapping[int, str] = {}  # of the rows' invitations, where the operation tells them
         self._aside: dict[int, Stop] = {}  # rows that are not sent in this run
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
         self._blobs = 0
@@ -88,26 +93,26 @@ class ChunkRun:
         operation = self._operation
         self._index = await self._find_place()
         self._along = await self._find_along()
-        stop = await self._look()
+        stop = await self._look() or await self._find_targets()
         if stop:
             return stop
-        self._links = await open_links(services, lease, operation)
         refused_tokens = 0
         while True:
             await self._end_refused()
             pending = [i for i in lease.pending() if i not in self._aside]
-            if not pending:
-                first = min(self._aside.values(), key=lambda stop: stop.wait_s, default=None)
-                return first and Stop(first.why, put_off_s=first.wait_s)
-            if lease.lost:
-                return Stop(Rest.DELETED if self._gone else Rest.LEASE)
-            if not may_go_on():
-                return Stop(Rest.LONG)
-            token = await self._take_token()
+            if not pending or lease.lost or not may_go_on():
+                return self._why_over(pending)
+            token = await self._reactions.take_token(connection)
             if isinstance(token, Stop):
                 return token
             wanted = self._choose(pending)
-            buckets = operation.buckets(services.settings(), connection, [self._ask_for(i) for i in wanted])
+            asked = [self._ask_for(i) for i in wanted]
+            stays = await self._compare(asked)
+            if isinstance(stays, Stop):
+                return stays
+            if stays:
+                continue
+            buckets = operation.buckets(services.settings(), connection, asked)
             asked_s = asyncio.get_running_loop().time()  # the mark is at most this old: its answer may have been slow
             grant = await services.ledger.begin_batch(
                 lease,
@@ -118,7 +123,7 @@ class ChunkRun:
                 daily_limit=operation.daily_limit(connection),
                 index=self._index,
                 resend=lease.options.resend,
-                fingerprint=token.fingerprint if token else "",
+                fingerprint=token.fingerprint,
                 answer_s=services.latencies.of(connection.name),
             )
             if grant.why:
@@ -128,7 +133,7 @@ class ChunkRun:
                 continue
             found = await self._send(grant, buckets, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
-            if found.token_refused and token:
+            if found.token_refused:
                 refused_tokens += 1
                 await services.tokens.invalidate(connection, token)
                 if refused_tokens > 1:
@@ -144,7 +149,7 @@ class ChunkRun:
         """Return where the guests stand in the index, which keeps two jobs from doing to one what
         must not be done twice.
         """
-        if self._operation.repeatable or not self._operation.shown:
+        if self._operation.repeatable:
             return None
         emails = {i: self._lease.rows[i]["email"] for i in self._lease.pending()}
         return await self._services.index.place(self._connection.tenant_key, emails)
@@ -171,11 +176,38 @@ class ChunkRun:
             await self._record(0, looked.outcomes)
         return looked.stop
 
-    async def _take_token(self) -> AccessToken | Stop | None:
-        """Take an access token; None where the operation needs none."""
-        if not self._operation.signs_in(self._connection):
-            return None
-        return await self._reactions.take_token(self._connection)
+    async def _find_targets(self) -> Stop | None:
+        """Find out what the rows' names stand for in the tenant; without the right to, the channel
+        is held.
+        """
+        try:
+            found = await self._comparing.find_targets()
+        except CannotAsk as later:
+            return later.stop
+        return await self._reactions.hold(self._channel, may_not_read(found.may_not)) if found.may_not else None
+
+    def _why_over(self, pending: Sequence[int]) -> Stop | None:
+        """Return why a run ends that has these rows left to send, and those set aside."""
+        if not pending:
+            first = min(self._aside.values(), key=lambda stop: stop.wait_s, default=None)
+            return first and Stop(first.why, put_off_s=first.wait_s)
+        if self._lease.lost:
+            return Stop(Rest.DELETED if self._gone else Rest.LEASE)
+        return Stop(Rest.LONG)
+
+    async def _compare(self, asked: Sequence[Asked]) -> Stop | bool:
+        """Compare rows that are about to leave with what the tenant has. Whether some of them do
+        not leave; a stop where nobody can tell now.
+        """
+        try:
+            found = await self._comparing.compare(asked)
+        except CannotAsk as later:
+            return later.stop
+        self._aside |= {index: one for index, one in found.items() if isinstance(one, Stop)}
+        outcomes = [one for one in found.values() if isinstance(one, Outcome)]
+        if outcomes:
+            await self._record(0, outcomes)
+        return bool(found)
 
     async def _end_invited_before(self, grant: Grant) -> None:
         """Take note of the rows that `begin_batch` let pass: those invited lately end, those on the
@@ -187,7 +219,7 @@ class ChunkRun:
             await self._record(0, [self._operation.judge_known(row, now_ms) for row in grant.known])
 
     async def _react(
-        self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken | None
+        self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken
     ) -> Stop | None:
         """Do what a batch means for its connection; None when it may go on."""
         reactions, connection, channel = self._reactions, self._connection, self._channel
@@ -215,18 +247,17 @@ class ChunkRun:
             await self._services.ledger.passed_probation(channel.name)
         return None
 
-    async def _send(
-        self, grant: Grant, buckets: Sequence[Bucket], token: AccessToken | None, marked_s: float
-    ) -> Consequences:
+    async def _send(self, grant: Grant, buckets: Sequence[Bucket], token: AccessToken, marked_s: float) -> Consequences:
         """Send the granted rows at once and record what came back, whatever came back. `marked_s`:
         on the loop's clock.
         """
         services, connection, loop = self._services, self._connection, asyncio.get_running_loop()
         begun = services.begun.add(connection.client_key, len(grant.rows))
-        may_read = token is not None and self._look_ups.may_read(connection, token)
+        may_read = self._look_ups.may_read(connection, token)
         asked = {row.index: self._ask_for(row.index, row) for row in grant.rows}
         calls = self._operation.build(list(asked.values()), connection, self._lease.options)
-        exchange = await carry(services, self._lease, connection, token, calls, marked_s, may_read=may_read)
+        requests = [call.request for call in calls]
+        exchange = await send(services, connection, self._lease, requests, token, marked_s, may_read=may_read)
         elapsed_s = loop.time() - marked_s
         bind(client_request_id=exchange.client_request_id)
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
@@ -236,7 +267,7 @@ class ChunkRun:
         services.meters.answers(connection.name, self._operation.name, exchange.answers.values())
         answer_of = {row: (call, exchange.answers[call.request.id]) for call in calls for row in call.rows}
         verdicts = [self._operation.judge(asked[row.index], *answer_of[row.index]) for row in grant.rows]
-        verdicts = blame(self._operation.rules, verdicts, token.roles if token else None)
+        verdicts = blame(self._operation.rules, verdicts, token.roles)
         judged, outcomes = self._end(grant, asked, verdicts, exchange.client_request_id, may_read=may_read)
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
         await self._record(grant.batch, outcomes, refusals)
@@ -248,11 +279,6 @@ class ChunkRun:
                 begun_since=services.begun.since(connection.client_key, begun),
                 elapsed_s=loop.time() - marked_s,
             )
-        self._aside.update(
-            (row.index, Stop(Rest.LATER, one.verdict.retry_after_s or _BUSY_S))
-            for row, one in zip(grant.rows, judged, strict=True)
-            if one.verdict.kind is Kind.LATER
-        )
         found = sum_up(judged)
         found.begun, found.elapsed_s = begun, elapsed_s
         return found
@@ -273,6 +299,12 @@ class ChunkRun:
         judged, outcomes = [], []
         for granted, verdict in zip(grant.rows, verdicts, strict=True):
             one = asked[granted.index]
+            if verdict.kind is Kind.RETRY and verdict.cause == NOT_THERE_YET:
+                later = wait_or_end(one.index, one.row, now_ms)
+                if isinstance(later, Stop):
+                    self._aside[one.index] = later
+                else:
+                    verdict = verdict._replace(kind=Kind.FAILED, code=later.code, message=later.message)
             judged.append(Judged(one.row["email"], verdict, one.target.id if one.target else ""))
             outcomes.append(
                 build_outcome(
@@ -282,7 +314,6 @@ class ChunkRun:
                     mail=self._operation.mail(one.row, connection, lease.options, silent=granted.silent),
                     silent=granted.silent,
                     doubts=not self._operation.repeatable,
-                    shown=self._operation.shown,
                     may_read=may_read,
                     look_after_s=look_after_s,
                     request_id=client_request_id,
@@ -303,9 +334,11 @@ class ChunkRun:
             if whole
             else None
         )
+        chained = self._chain.tell(lease.rows, outcomes)
         recorded = await keep_trying(
             lambda: ledger.record_batch(
-                ticket.job, ticket.chunk, ticket.connection, ticket.lane, batch, outcomes, index, refusals, end
+                *(ticket.job, ticket.chunk, ticket.connection, ticket.lane, batch, outcomes),
+                *(index, refusals, end, chained),
             ),
             _RECORD_FOR_S,
         )
@@ -350,14 +383,14 @@ class ChunkRun:
             index,
             lease.rows[index],
             self._users.get(index),
+            target=self._comparing.target_of(index),
             silent=granted.silent if granted else lease.letters[index] == RowState.PENDING_SILENT,
             tried=granted.attempt - 1 if granted else int(lease.attempts[index]),
             along=self._along.get(index, ()),
-            redeem_url=self._links.get(index, ""),
         )
 
     def _choose(self, pending: Sequence[int]) -> Sequence[int]:
-        """Return the rows to ask for next, as many as leave together; where several share a call,
+        """Return the rows to ask for next, as many as fill a `$batch`; where several share a call,
         those that go alone come last.
         """
         rows_a_call = self._operation.rows_a_call
@@ -365,4 +398,4 @@ class ChunkRun:
             together = [i for i in pending if self._lease.letters[i] == RowState.PENDING]
             if together:
                 return together[: BATCH_LIMIT * rows_a_call]
-        return pending[: self._operation.calls_at_once]
+        return pending[:BATCH_LIMIT]

@@ -16,9 +16,11 @@ from worker.addresses import fold_address
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.guest_index import is_overruled
-from worker.ledger.model import IndexPlace, Lease, Outcome, RowState
+from worker.ledger.model import IndexPlace, Lease, Outcome, Row, RowState
+from worker.ledger.stages import is_stage
 from worker.ledger.why_waiting import Stop
 from worker.operations.operation import Attempt, Channel, Look
+from worker.sending.not_shown import TOGETHER_S, age_s, wait_or_end
 from worker.sending.reactions import Reactions
 
 if TYPE_CHECKING:
@@ -63,28 +65,50 @@ class FirstLook:
         wanted = channel.operation.look(channel.connection, lease.options, suspect=lease.suspect)
         now_ms = services.clocks.redis_ms()
         is_fresh = abs(now_ms - lease.checked_at_ms) < FRESH_S * 1000  # far ahead: from before the clock was put back
-        addresses = {i: fold_address(lease.rows[i]["email"]) for i in lease.pending()}
+        addresses = {i: _guest_of(lease.rows[i]) for i in lease.pending()}
         if wanted is Look.NO or (wanted is Look.WHERE_ALLOWED and is_fresh) or not addresses:
             return Looked()
         epoch = services.ledger.heartbeat.epoch
-        found = await self._look_ups.find(channel.connection, sorted(addresses.values()), lease.ticket.lane)
+        more = channel.operation.reads
+        asked_for = sorted(set(addresses.values()))
+        found = await self._look_ups.find(channel.connection, asked_for, lease.ticket.lane, *((more,) if more else ()))
         if found.users is None:
             if found.delay:
-                return Looked(stop=await self._reactions.cannot_look(channel, found))
+                return Looked(stop=await self._reactions.cannot_look(channel.name, found))
             return Looked(stop=await self._reactions.hold(channel, _MAY_NOT_LOOK) if wanted is Look.MUST else None)
         users = {i: user for i, address in addresses.items() if (user := found.users.get(address))}
         looked = Looked(await self._judge_known(addresses, users, found, now_ms, index), users)
         ended = {outcome.index for outcome in looked.outcomes}
         others = {i: address for i, address in addresses.items() if i not in ended}
+        if is_stage(lease.ticket.job):
+            others = self._await_unshown(looked, others, found, now_ms)
         looked.outcomes += await self._judge_seen(others, users, found, now_ms)
         if found.delay:
-            stop = await self._reactions.cannot_look(channel, found)
+            stop = await self._reactions.cannot_look(channel.name, found)
             unknown = (i for i, address in addresses.items() if found.why_not_of(address) is WhyNot.LATER)
-            looked.aside = dict.fromkeys(unknown, stop)
+            looked.aside |= dict.fromkeys(unknown, stop)
         else:
             lease.checked_in = epoch
             await self._reactions.looked(channel.name)
         return looked
+
+    def _await_unshown(self, looked: Looked, guests: dict[int, str], found: Found, now_ms: int) -> dict[int, str]:
+        """Set items aside whose guests the directory does not show yet, or end them; where a call
+        covers several, all wait for the youngest. Returns the others.
+        """
+        rows = self._lease.rows
+        unshown = [i for i, guest in guests.items() if i not in looked.users and found.why_not_of(guest) is None]
+        for i in unshown:
+            later = wait_or_end(i, rows[i], now_ms)
+            if isinstance(later, Stop):
+                looked.aside[i] = later
+            else:
+                looked.outcomes.append(later)
+        young = [i for i in unshown if age_s(rows[i], now_ms) < TOGETHER_S]
+        if young and self._channel.operation.rows_a_call > 1:
+            wait = min((looked.aside[i] for i in young), key=lambda stop: stop.wait_s)
+            looked.aside |= dict.fromkeys(guests, wait)
+        return {i: guest for i, guest in guests.items() if i not in unshown}
 
     async def _judge_known(
         self,
@@ -138,6 +162,23 @@ class FirstLook:
             outcome = Outcome(i, RowState.DONE, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
             found[i] = Attempt(clocks.graph_time(connection.graph_url, at_ms), outcome)
         return found
+
+
+def _guest_of(row: Row) -> str:
+    """Return by what a row's guest is looked up: the id, where an earlier step has told it."""
+    return str(row.get("user_id") or "") or fold_address(row["email"])
+
+
+def may_not_read(permission: str) -> Verdict:
+    """Say that what rows are about cannot be found without a permission."""
+    return Verdict(
+        Kind.HOLD,
+        "may_not_read",
+        "The application may not read what these rows are about: a tenant administrator must grant the application"
+        f" permission {permission} and give admin consent. Just granted, it takes a few minutes; usher goes on by"
+        " itself.",
+        hold=HoldKind.PERMISSION,
+    )
 
 
 _MAY_NOT_LOOK = Verdict(

@@ -19,7 +19,8 @@ from worker.directory.lookups import LookUps
 from worker.errors import SealError
 from worker.ledger.approval import explain
 from worker.ledger.model import Lease, Ticket
-from worker.ledger.why_waiting import Rest, Stop, describe_run
+from worker.ledger.stages import is_stage
+from worker.ledger.why_waiting import WORDS, Rest, Stop, describe_run
 from worker.logs import bound
 from worker.operations.operation import Channel
 from worker.operations.registry import find_operation
@@ -137,17 +138,20 @@ class ChunkRunner:
         if isinstance(resolved, Stop):
             return resolved
         loop = asyncio.get_running_loop()
-        run = ChunkRun(
-            self._services,
-            lease,
-            replace(channel, connection=resolved),
-            reactions=self._reactions,
-            look_ups=self._look_ups,
-            refused=self._refused,
-            tally=tally,
-        )
         try:
+            run = ChunkRun(
+                self._services,
+                lease,
+                replace(channel, connection=resolved),
+                reactions=self._reactions,
+                look_ups=self._look_ups,
+                refused=self._refused,
+                tally=tally,
+            )
             stop = await run.work(lambda: not self._stopping() and loop.time() < deadline_s)
+        except ConfigError as error:
+            log.warning("job %s waits for a newer worker (%s)", lease.ticket.job, error)
+            return Stop(Rest.UNKNOWN, _UNKNOWN_CONNECTION_S)
         except SealError as error:
             return Stop(Rest.GATE, await self._services.key_hold.met(error))
         return Stop(Rest.STOPPING) if stop and stop.why is Rest.LONG and self._stopping() else stop
@@ -172,6 +176,9 @@ class ChunkRunner:
     async def _give_back(self, lease: Lease, stop: Stop | None) -> None:
         stop = stop or Stop(Rest.NOTHING)
         try:
+            if is_stage(lease.ticket.job):
+                is_told = stop.why is Rest.DIRECTORY
+                await self._services.jobs.note_wait(lease.ticket.job, WORDS[stop.why] if is_told else "")
             await self._services.ledger.release(lease, stop.wait_s, stop.put_off_s)
         except OUTAGE:
             log.warning(

@@ -26,6 +26,7 @@ from worker.ledger.model import Options, Outcome, RowState, Ticket
 from worker.logs import bound
 from worker.operations.operation import Attempt, Channel, word_of
 from worker.operations.registry import find_operation
+from worker.operations.stages import Chain
 from worker.sending.leases import Leases
 from worker.store.client import OUTAGE
 
@@ -97,25 +98,25 @@ class Settler:
         by_chunk: dict[tuple[str, int], list[DoubtfulRow]] = defaultdict(list)
         for row in doubtful:
             by_chunk[row.job, row.chunk].append(row)
-        chunks = {place: await self._services.ledger.doubts.rows_of(*place) for place in by_chunk}
+        found_chunks = {place: await self._services.ledger.doubts.rows_of(*place) for place in by_chunk}
+        chunks = {place: chunk for place, chunk in found_chunks.items() if chunk is not None}
         addresses = {
-            fold_address(chunks[r.job, r.chunk][0][r.index]["email"]) for r in doubtful if chunks[r.job, r.chunk][0]
+            fold_address(chunk.rows[r.index]["email"]) for place, chunk in chunks.items() for r in by_chunk[place]
         }
         looked_at_ms = self._services.clocks.redis_ms()  # before: a slow answer may be as old as this
         operation, connection = channel.operation, channel.connection
-        looks = operation.shown and not operation.repeatable
-        found = await self._look_ups.find(connection, sorted(addresses)) if looks else Found({})
-        for place, rows_in_doubt in by_chunk.items():
-            rows, attempts, options, lane = chunks[place]
-            if not rows:
-                continue
+        found = Found({}) if operation.repeatable else await self._look_ups.find(connection, sorted(addresses))
+        for place, chunk in chunks.items():
             outcomes = [
-                self._judge(channel, rows[r.index], int(attempts[r.index]), options, r, found, looked_at_ms)
-                for r in rows_in_doubt
+                self._judge(
+                    channel, chunk.rows[r.index], int(chunk.attempts[r.index]), chunk.options, r, found, looked_at_ms
+                )
+                for r in by_chunk[place]
             ]
-            emails = {r.index: rows[r.index]["email"] for r in rows_in_doubt}
-            index = await self._services.index.place(connection.tenant_key, emails) if looks else None
-            await self._services.ledger.record_look_up(*place, channel.name, lane, outcomes, index)
+            emails = {r.index: chunk.rows[r.index]["email"] for r in by_chunk[place]}
+            index = None if operation.repeatable else await self._services.index.place(connection.tenant_key, emails)
+            chained = Chain.of(*place, chunk.base, chunk.options, chunk.stages).tell(chunk.rows, outcomes)
+            await self._services.ledger.record_look_up(*place, channel.name, chunk.lane, outcomes, index, chained)
             for outcome in outcomes:
                 counts[_WORDS.get(outcome.letter) or word_of(outcome.letter, operation)] += 1
 
@@ -142,10 +143,6 @@ class Settler:
 
         if operation.repeatable:
             return end(RowState.PENDING)
-        if not operation.shown:
-            if settled_in_s > 0:  # whoever sent it may still be heard
-                return end(RowState.IN_DOUBT, wait_s=settled_in_s)
-            return end(RowState.LEFT_IN_DOUBT, code="answer_lost", message=operation.explain_doubt(None))
         why_not = found.why_not_of(fold_address(row["email"]))
         user = (found.users or {}).get(fold_address(row["email"]))
         if user is None and why_not is WhyNot.LATER:

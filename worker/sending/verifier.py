@@ -31,6 +31,7 @@ from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import Lane, Options, Outcome, RowState, status_of
 from worker.operations.operation import Attempt, Channel
 from worker.operations.registry import find_operation
+from worker.operations.stages import Chain
 from worker.sending.reactions import Reactions
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class _Chunk:
     number: int
     lane: Lane
     options: Options
+    stages: tuple[str, ...]
+    base: int
     rows: list[dict[str, Any]] = field(repr=False)
     letters: str
     attempts: str
@@ -199,7 +202,11 @@ class _Run:
             index = await services.index.place(
                 connection.tenant_key, {o.index: chunk.rows[o.index]["email"] for o in outcomes}
             )
-            await services.ledger.record_look_up(chunk.job, chunk.number, channel.name, chunk.lane, outcomes, index)
+            chain = Chain.of(chunk.job, chunk.number, chunk.base, chunk.options, chunk.stages)
+            await services.ledger.record_look_up(
+                *(chunk.job, chunk.number, channel.name, chunk.lane, outcomes, index),
+                chained=chain.tell(chunk.rows, outcomes),
+            )
         verified.ended.update(status_of(outcome.letter, operation.name) for outcome in outcomes)
         for i in addresses.keys() - {outcome.index for outcome in outcomes}:
             why_not = found.why_not_of(addresses[i])
@@ -251,17 +258,21 @@ def _reason(why_not: WhyNot) -> str:
 async def _open_chunks(services: Services) -> AsyncIterator[_Chunk]:
     """Yield the chunks of jobs that have not ended which have open rows."""
     client, keys = services.client, services.keys
-    async for job in every_job(client, keys, "state", "connection", "lane", "options"):
+    async for job in every_job(client, keys, "state", "connection", "lane", "options", "stages"):
         if job.fields.get("state", b"").decode() not in _OPEN:
             continue
         connection, operation = split_channel(job.fields["connection"].decode())
         lane = Lane(job.fields["lane"].decode())
         options = Options(**orjson.loads(job.fields["options"]))
-        async for number, fields in chunks_of(client, keys, job, "st", "at", "rows"):
+        stages = tuple(job.fields.get("stages", b"").decode().split())
+        async for number, fields in chunks_of(client, keys, job, "st", "at", "rows", "base"):
             letters = fields.get(b"st", b"").decode()
             if b"rows" in fields and set(letters) & set(".qsd"):
                 rows, attempts = packing.unpack_rows(fields[b"rows"]), fields.get(b"at", b"").decode()
-                yield _Chunk(job.id, connection, operation, number, lane, options, rows, letters, attempts)
+                yield _Chunk(
+                    *(job.id, connection, operation, number, lane, options),
+                    *(stages, int(fields[b"base"]), rows, letters, attempts),
+                )
 
 
 def _why(verified: Verified) -> str:

@@ -149,31 +149,6 @@ local function doubt_batch(prefix, job, chunk, connection, field, letters, settl
   return letters
 end
 
--- Ends a job once nothing of it is left to happen. Returns its state.
-local function settle_job(prefix, job, now, never_ran)
-  local key = prefix .. ':job:' .. job
-  local f = redis.call('HMGET', key, 'state', 'rows', 'n:i', 'n:g', 'n:k', 'n:f', 'n:u', 'open', 'pilot', 'connection', 'lane', 'finished_at')
-  local state = f[1]
-  if not state then return false end
-  local final = 0
-  for i = 3, 7 do final = final + (tonumber(f[i]) or 0) end
-  if (state == 'running' or state == 'paused' or state == 'held') and final >= tonumber(f[2]) then
-    state = 'done'
-  elseif state == 'running' and f[9] and final >= tonumber(f[9]) then
-    state = 'paused'
-    redis.call('HSET', key, 'state', state, 'why', 'pilot')
-  end
-  if (state == 'done' or (state == 'cancelled' and (tonumber(f[8]) or 0) <= 0)) and not f[12] then
-    redis.call('HSET', key, 'state', state, 'finished_at', string.format('%.0f', now))
-    redis.call('SADD', prefix .. ':ending', job)
-    delist(prefix, job, f[10], f[11])
-    local ever = prefix .. ':connection:' .. f[10]
-    if state == 'done' then redis.call('HINCRBY', ever, 'finished', 1) end
-    if final < tonumber(f[2]) and not never_ran then redis.call('HINCRBY', ever, 'ended:c', tonumber(f[2]) - final) end
-  end
-  return state
-end
-
 -- Puts a chunk with rows left to send back among those to be offered, itself not before chunk_at,
 -- and its connection not before at. Not that of a job that has ended or was deleted: the list would
 -- outlive it.

@@ -2,7 +2,7 @@
 -- (an entry, a count) may starve anybody, nor may a clock that was put back. Finding nothing to do
 -- is the rule.
 -- KEYS: healed, connections, due, due-now, due-doubts, leases, offers, seats-of, offered-of, hold,
---   workers, loading, notices
+--   workers, loading, notices, gathering
 -- ARGV: prefix, every_ms, lease_ms, offer_ms, settle_ms    Returns what was put right, 0 if
 --   nothing; false when it is too soon.
 local prefix, every_ms, lease_ms, offer_ms, settle_ms =
@@ -24,6 +24,7 @@ cap(KEYS[6], lease_ms)
 cap(KEYS[7], offer_ms)
 cap(KEYS[11], 0)
 cap(KEYS[12], 0)
+cap(KEYS[14], 300000)
 -- Where it may have been set as far ahead as anybody likes (Microsoft's Retry-After): what lies
 -- behind the last time of this was set before the clock was put back, and is to come as much later
 -- than now as it was to come then

@@ -1,25 +1,34 @@
--- Pauses, resumes or cancels a job. It acts at the next begin_batch; rows on the wire end as what
--- they are.
+-- Pauses, resumes or cancels a job with its stages. It acts at the next begin_batch; rows on the wire
+-- end as what they are.
 -- KEYS: job    ARGV: prefix, job, 'paused' | 'running' | 'cancelled', why What waits for approval
 --   does not run by this (approve_job).
 -- Returns the state it is in now, or false when there is no such job.
 local prefix, job, wanted, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local f = redis.call('HMGET', KEYS[1], 'state', 'connection', 'lane', 'why', 'approval')
-local state, now = f[1], now_ms()
-if not state then return false end
-if wanted == 'paused' and state == 'running' then
-  redis.call('HSET', KEYS[1], 'state', 'paused', 'why', why)
-elseif wanted == 'running' and (state == 'paused' or state == 'held') and f[5] ~= 'wanted' then
-  redis.call('HSET', KEYS[1], 'state', 'running')
-  redis.call('HDEL', KEYS[1], 'why', 'run')
-  -- somebody has looked: its first 100 answers are not judged again
-  if state == 'held' then redis.call('HSET', KEYS[1], 'heard', 100) end
-  -- Past its pilot; one that was paused in the middle of it goes on with it
-  if f[4] == 'pilot' then redis.call('HDEL', KEYS[1], 'pilot', 'limit') end
-  if settle_job(prefix, job, now) == 'running' then enlist(prefix, job, f[2], f[3], now) end
-elseif wanted == 'cancelled' and (state == 'running' or state == 'paused' or state == 'held' or state == 'loading') then
-  redis.call('HSET', KEYS[1], 'state', 'cancelled', 'why', why)
-  delist(prefix, job, f[2], f[3])
-  settle_job(prefix, job, now, state == 'loading') -- whose rows were never accepted, so they do not count as cancelled
+local now = now_ms()
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+
+local function move(id)
+  local key = prefix .. ':job:' .. id
+  local f = redis.call('HMGET', key, 'state', 'connection', 'lane', 'why', 'approval', 'finished_at')
+  local state = f[1]
+  if not state or f[6] then return end
+  if wanted == 'paused' and state == 'running' then
+    redis.call('HSET', key, 'state', 'paused', 'why', why)
+  elseif wanted == 'running' and (state == 'paused' or state == 'held') and f[5] ~= 'wanted' then
+    redis.call('HSET', key, 'state', 'running')
+    redis.call('HDEL', key, 'why', 'run')
+    -- somebody has looked: its first 100 answers are not judged again
+    if state == 'held' then redis.call('HSET', key, 'heard', 100) end
+    -- Past its pilot; one that was paused in the middle of it goes on with it
+    if f[4] == 'pilot' then redis.call('HDEL', key, 'pilot', 'limit') end
+    if settle_job(prefix, id, now) == 'running' then enlist(prefix, id, f[2], f[3], now) end
+  elseif wanted == 'cancelled' and (state == 'running' or state == 'paused' or state == 'held' or state == 'loading') then
+    redis.call('HSET', key, 'state', 'cancelled', 'why', why)
+    delist(prefix, id, f[2], f[3])
+    if id ~= job then scatter(prefix, id) end
+    settle_job(prefix, id, now, state == 'loading') -- whose rows were never accepted, so they do not count as cancelled
+  end
 end
+
+for _, id in ipairs(whole_job(prefix, job)) do move(id) end
 return redis.call('HGET', KEYS[1], 'state')

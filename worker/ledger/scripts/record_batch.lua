@@ -9,15 +9,17 @@
 --   blobs are of all its rows), blobs recorded before that, what the audit trail keeps of it ('':
 --   nothing), audit_keep_ms, the rows, each "row letter wait_ms:attempt;" without the space
 --   (wait_ms of 'd': when to look again; else 0; attempt looked up: its time; else 0), 12 bytes of
---   hash for each of them ('': no index), how long the index remembers, in milliseconds
+--   hash for each of them ('': no index), how long the index remembers, in milliseconds, and (JSON,
+--   '': neither) how these rows feed the stages of their job, or whose items these are where their
+--   job is a stage (`_jobs.lua`)
 -- Returns {'ok' | 'folded' | 'gone', rows left to send in the chunk, rows in doubt or on the wire
 --   in it, job's state, rows taken, blob number}
 local prefix, job, chunk, connection, lane, batch_name, settle_ms, outcomes, links, index, most_in_a_row,
       most_share, row_marks, head, blobs_before, trail, keep_ms, row_changes, packed_hashes,
-      remember_ms =
+      remember_ms, chained =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9], ARGV[10],
   tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13], ARGV[14], ARGV[15], ARGV[16], tonumber(ARGV[17]),
-  ARGV[18], ARGV[19], tonumber(ARGV[20])
+  ARGV[18], ARGV[19], tonumber(ARGV[20]), ARGV[21]
 local batch, now = tonumber(batch_name), now_ms()
 local c = redis.call('HMGET', KEYS[2], 'st', 'ph', 'at')
 local letters = c[1]
@@ -50,7 +52,7 @@ for mark in string.gmatch(row_marks, '[^,]+') do marks[#marks + 1] = mark end
 -- never sent
 local over = batch == 0 and redis.call('HGET', KEYS[1], 'finished_at')
 local counts, resolved, opened, taken, revived = {}, {}, 0, 0, false
-local changed = {} -- row → its new letter
+local changed, ended = {}, {} -- row → its new letter; of those that have ended by this, by the row as text
 local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose it should be
 local place = 0
 for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);') do
@@ -84,7 +86,7 @@ for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);
   if fact and (old == 'd' or (tonumber(letter_at(c[3] or '', i)) or 0) > (is_pending(old) and 0 or 1)) then redis.call('HDEL', KEYS[2], 'f' .. row) end
   if fact then
     if not is_pending(old) then opened = opened - 1 end
-    changed[i] = new
+    changed[i], ended[row] = new, new
     counts[new] = (counts[new] or 0) + 1
     taken = taken + 1
     if batch > 0 then answered[#answered + 1] = marks[place] end
@@ -151,6 +153,11 @@ if #answered > 0 then
   elseif refused > most_share * 100 and (tonumber(f[2]) or 0) < 100 then
     why = string.format('Microsoft refused %d of the first %d rows', refused, heard)
   end
+end
+if chained ~= '' and next(ended) then
+  local told = cjson.decode(chained)
+  if told.feeds then feed(prefix, job, chunk, told.feeds, ended, now) end
+  if told.guests then merge(prefix, job, told.guests, ended) end
 end
 if revived and c[2] == 'x' then requeue(prefix, job, chunk, connection, lane, now, now) end
 local state = settle_job(prefix, job, now)

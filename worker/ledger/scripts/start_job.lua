@@ -1,11 +1,13 @@
 -- Lets a loaded job run: from here on its rows are accepted.
 -- KEYS: job, connections, loading    ARGV: prefix, job, connection, lane, rows, chunks, pilot rows
---   (0: none), pilot chunks, then letter, count, ... One that wants approval is held instead, its
---   why being there since it was made.
+--   (0: none), pilot chunks, its stages (JSON, each with name, channel, items a chunk, 1 if a chunk
+--   is of one target, patience_ms, guests that ask for it, those of them that have ended unsent),
+--   then letter, count, ... One that wants approval is held instead, its why being there since it
+--   was made.
 -- Returns the state it is in then (one that was not loading stays as it is), or false if there is
 --   none.
-local prefix, job, connection, lane, rows, chunks, pilot_rows, pilot_chunks =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local prefix, job, connection, lane, rows, chunks, pilot_rows, pilot_chunks, stages =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local before = redis.call('HGET', KEYS[1], 'state')
 if before ~= 'loading' then return before end
 local now = now_ms()
@@ -16,11 +18,29 @@ redis.call('HSET', KEYS[1], 'state', wants_approval and 'held' or 'running', 'ro
 if tonumber(pilot_rows) > 0 then redis.call('HSET', KEYS[1], 'pilot', pilot_rows, 'limit', pilot_chunks) end
 local ever = prefix .. ':connection:' .. connection
 redis.call('HINCRBY', ever, 'accepted', rows)
-for a = 9, #ARGV, 2 do
+for a = 10, #ARGV, 2 do
   redis.call('HSET', KEYS[1], 'n:' .. ARGV[a], ARGV[a + 1])
   redis.call('HINCRBY', ever, 'ended:' .. ARGV[a], ARGV[a + 1])
 end
 redis.call('SADD', KEYS[2], connection)
+local names = {}
+for _, stage in ipairs(stages ~= '' and cjson.decode(stages) or {}) do
+  local name, channel, slice, apart, patience, asked, skipped = unpack(stage)
+  local id = job .. '~' .. name
+  local like = redis.call('HMGET', KEYS[1], 'created_at', 'options', 'info', 'servers')
+  redis.call('HSET', prefix .. ':job:' .. id, 'root', job, 'connection', channel, 'lane', lane, 'state', 'running', 'created_at', like[1],
+    'started_at', string.format('%.0f', now), 'options', like[2], 'info', like[3], 'next', 0, 'open', 0, 'rows', 0, 'chunks', 0,
+    'gathered', 0, 'slice', slice, 'apart', apart, 'patience', patience, 'asked', asked, 'g:k', skipped)
+  if like[4] then redis.call('HSET', prefix .. ':job:' .. id, 'servers', like[4]) end
+  redis.call('ZADD', prefix .. ':jobs', like[1], id)
+  redis.call('SADD', KEYS[2], channel)
+  names[#names + 1] = name
+end
+if #names > 0 then
+  redis.call('HSET', KEYS[1], 'stages', table.concat(names, ' '))
+else
+  redis.call('HDEL', KEYS[1], 'stages')
+end
 local state = settle_job(prefix, job, now)
 if state == 'running' then enlist(prefix, job, connection, lane, now) end
 return state

@@ -1,7 +1,7 @@
 -- One tick of a worker's dispatcher: free what has expired, then offer chunks for the seats that
 -- are free.
 -- KEYS: workers, worker-seats, leases, offers, due, due-now, due-doubts, seats-of, offered-of,
---   fence, hold, schema
+--   fence, hold, schema, gathering
 -- ARGV: prefix, worker, its seats (0: it is leaving), worker_ttl_ms, offer_ms, settle_ms, most
 --   offers a tick, batch size, schema version
 -- Returns {milliseconds until something known is due (-1: nothing; -2: the ledger is a newer one,
@@ -45,6 +45,9 @@ for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', K.offers, '-inf', now, 'LIMI
   unclaimed = unclaimed + 1
 end
 
+-- What stages have gathered for long enough
+for _, stage in ipairs(redis.call('ZRANGEBYSCORE', KEYS[13], '-inf', now, 'LIMIT', 0, 20)) do gather(prefix, stage, now) end
+
 local reply = { -1, lost, unclaimed }
 local total, workers = 0, 0
 for _, n in ipairs(redis.call('HVALS', K.worker_seats)) do
@@ -83,7 +86,7 @@ local function take_chunk(job)
   if f[1] ~= 'running' then return nil end
   local back = redis.call('ZRANGE', key .. ':back', 0, 0, 'WITHSCORES')
   local at = tonumber(back[2])
-  if at and (at <= now or at > now + settle_ms + 1000) then
+  if at and (at <= now or at > now + math.max(60000, settle_ms) + 1000) then
     redis.call('ZREM', key .. ':back', back[1])
     return back[1], f[3]
   end
@@ -196,9 +199,9 @@ end
 -- When to tick again at the latest. Where no seat is free, only the end of a lease or an offer
 -- makes one.
 local soonest
-local waiting = { K.leases, K.offers }
-if free > 0 and not quiet then waiting = { K.leases, K.offers, K.due_now, K.due_doubts } end
-if free > kept and not quiet then waiting[5] = K.due end
+local waiting = { K.leases, K.offers, KEYS[13] }
+if free > 0 and not quiet then waiting = { K.leases, K.offers, KEYS[13], K.due_now, K.due_doubts } end
+if free > kept and not quiet then waiting[6] = K.due end
 for _, zset in ipairs(waiting) do
   local first = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')
   if first[2] and (not soonest or tonumber(first[2]) < soonest) then soonest = tonumber(first[2]) end

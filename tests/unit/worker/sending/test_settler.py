@@ -11,7 +11,7 @@ from tests.standins import CONTOSO, NOW_MS, Given, NoLeases, new_lease
 from worker.directory.lookups import Delay, Found, LookUps, WhyNot
 from worker.errors import TokenUnavailable
 from worker.graph.users import DirectoryUser
-from worker.ledger.doubts import DoubtfulRow
+from worker.ledger.doubts import DoubtfulChunk, DoubtfulRow
 from worker.ledger.model import Lane, Options, RowState, Ticket
 from worker.ledger.why_waiting import Rest, Stop
 from worker.sending.leases import Leases
@@ -60,7 +60,7 @@ class _Doubts:
         return None if self.given.coming_back else [DoubtfulRow("j", 0, 0, at_ms, at_ms)]
 
     async def rows_of(self, job: str, chunk: int) -> Any:
-        return [{"email": EMAIL}], "1", self.given.options, Lane.BULK
+        return DoubtfulChunk([{"email": EMAIL}], "1", 1, self.given.options, Lane.BULK, ())
 
     async def end_look_up(self, channel: str, wait_s: float = 0.0) -> None:
         self.given.asked.append(("end_look_up", wait_s))

@@ -1,0 +1,80 @@
+"""A stage is a job of another operation that is part of a root job: its items are made while the
+root's rows end. Here is what its hash says. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.ledger.gates import Gate
+from worker.ledger.model import Counts, JobState
+
+_MARK = "~"
+NOT_ASKED = "-"
+"""In place of a guest's letter in a stage: their row does not ask for it."""
+
+
+def stage_id(root: str, operation: str) -> str:
+    """Return the id of a root job's stage."""
+    return f"{root}{_MARK}{operation}"
+
+
+def is_stage(job: str) -> bool:
+    """Whether an id is a stage's."""
+    return _MARK in job
+
+
+def split_stage(job: str) -> tuple[str, str]:
+    """Return the root and the operation of a stage's id."""
+    root, _, operation = job.partition(_MARK)
+    return root, operation
+
+
+def stages_of(root: str, names: bytes | None) -> list[str]:
+    """Return the ids of a root's stages, of the names in its hash."""
+    return [stage_id(root, name) for name in (names or b"").decode().split()]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage as it stands. `counts` are of guests, whatever they ask for in it."""
+
+    operation: str
+    counts: Counts
+    open: int  # items on the wire or in doubt
+    waiting: int  # items that have not ended
+    state: JobState  # held where its channel's gate holds it
+    gate: Gate  # of its channel
+    why: str = ""  # why it is held, or what some of its guests wait for
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in (JobState.DONE, JobState.CANCELLED) and not self.open
+
+
+def read_stage(operation: str, fields: dict[bytes, bytes], gate: Gate) -> Stage:
+    """Read a stage's hash, beside what its channel's gate says."""
+
+    def number(name: str) -> int:
+        return int(fields.get(name.encode(), 0))
+
+    state, open_items = JobState(fields[b"state"].decode()), number("open")
+    ended = {letter: number(f"g:{letter}") for letter in "igkfu"}
+    left = number("asked") - sum(ended.values())
+    cancelled = max(0, left - open_items) if state is JobState.CANCELLED else 0
+    waiting = number("rows") - sum(number(f"n:{letter}") for letter in "igkfu")
+    why = (fields.get(b"why") or (fields.get(b"waits") if waiting else b"") or b"").decode("utf-8", "replace")
+    if state is JobState.RUNNING and gate.held:
+        state, why = JobState.HELD, gate.why
+    counts = Counts(
+        rows=number("asked"),
+        done=ended["i"],
+        already=ended["g"],
+        skipped=ended["k"],
+        failed=ended["f"],
+        in_doubt=ended["u"],
+        pending=left - cancelled,
+        cancelled=cancelled,
+    )
+    return Stage(operation, counts, open_items, waiting, state, gate, why)

@@ -1,0 +1,102 @@
+"""A row that ends feeds the stages of its job, and an item that ends is told to its guest:
+what the ledger is handed of both, beside the outcomes. Pure.
+
+A stage's row is an item: one guest and one target, of an operation that comes after the invitation
+(`scripts/_jobs.lua` gathers items into chunks, and merges what becomes of a guest's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from worker.ledger.model import Options, Outcome, Row, RowState
+from worker.ledger.packing import is_final
+from worker.ledger.stages import is_stage
+from worker.operations.operation import INVITED_BEFORE, Operation
+from worker.operations.registry import find_operation
+
+_AT = "at"  # of an item: root's chunk, and the index of the guest's row in it
+_TOLD = frozenset({RowState.FAILED, RowState.LEFT_IN_DOUBT})
+_LONGEST = 500  # characters kept of why an item failed
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain is what the ends of one chunk's rows mean beyond the chunk: for the stages of their
+    job, or for the guests of the job that they are a stage of.
+    """
+
+    job: str
+    chunk: int
+    base: int
+    options: Options
+    stages: tuple[Operation, ...]
+
+    @classmethod
+    def of(cls, job: str, chunk: int, base: int, options: Options, stages: Sequence[str]) -> Chain:
+        """Raises `ConfigError` for a stage that only a newer usher knows."""
+        return cls(job, chunk, base, options, tuple(find_operation(name) for name in stages))
+
+    def tell(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> bytes:
+        """Return what `record_batch` is handed beside some outcomes; nothing for a job alone."""
+        final = [outcome for outcome in outcomes if is_final(outcome)]
+        if not final or not (self.stages or is_stage(self.job)):
+            return b""
+        told: dict[str, Any] = {}
+        if self.stages:
+            told["feeds"] = self._feeds(rows, final)
+        else:
+            told["guests"] = {str(outcome.index): [*rows[outcome.index][_AT], _say(outcome)] for outcome in final}
+        return orjson.dumps(told)
+
+    def _feeds(self, rows: Sequence[Row], final: Sequence[Outcome]) -> dict[str, dict[str, list[list[str]]]]:
+        feeds = {}
+        for stage in self.stages:
+            items_of = {}
+            for outcome in final:
+                row = rows[outcome.index]
+                if targets := targets_of(stage, row, self.options):
+                    items_of[str(outcome.index)] = (
+                        [[target, self._item(stage, row, outcome, target)] for target in targets]
+                        if is_there(outcome)
+                        else []
+                    )
+            if items_of:
+                feeds[stage.name] = items_of
+        return feeds
+
+    def _item(self, stage: Operation, row: Row, outcome: Outcome, target: str) -> str:
+        item: dict[str, Any] = {
+            "email": row["email"],
+            "row": self.base + outcome.index,
+            _AT: [self.chunk, outcome.index],
+            "user_id": outcome.user_id,
+            "new": outcome.letter is RowState.DONE,
+            "since": outcome.at_ms,
+            "target": target,
+        }
+        return orjson.dumps(item | _columns(stage, row)).decode()
+
+
+def targets_of(stage: Operation, row: Row, options: Options) -> tuple[str, ...]:
+    """Return what a row asks for in a stage; nothing where an earlier run has done that stage."""
+    return () if stage.name in (row.get("stages_done") or ()) else stage.targets(row, options)
+
+
+def is_there(outcome: Outcome) -> bool:
+    """Whether a row's guest is in the tenant now, as far as its end tells."""
+    if outcome.letter is RowState.SKIPPED:
+        return outcome.code == INVITED_BEFORE
+    return outcome.letter in (RowState.DONE, RowState.ALREADY)
+
+
+def _columns(stage: Operation, row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name in stage.columns}
+
+
+def _say(outcome: Outcome) -> str:
+    return outcome.message[:_LONGEST] if outcome.letter in _TOLD else ""

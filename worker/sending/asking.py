@@ -1,0 +1,86 @@
+"""A worker asks a tenant what an operation wants to know before it sends: the token, the quota, the
+call; whoever cannot be asked now is asked later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from worker.graph.batch import BATCH_LIMIT, Fate
+from worker.graph.causes import Kind
+from worker.graph.verdicts import READ_USERS, decide
+from worker.ledger.model import Lane
+from worker.ledger.quota import read_buckets
+from worker.ledger.why_waiting import Rest, Stop
+from worker.operations.operation import CannotAsk
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from worker.directory.lookups import Reacts
+    from worker.graph.batch import GraphAnswer, GraphRequest
+    from worker.services import Services
+    from worker.signin.credentials import AccessToken
+
+_LATER_S = 5.0
+"""After no usable answer; Graph's Retry-After, where it gives one, is longer."""
+
+
+class DirectoryAsk:
+    """Asks for one root job, of one connection; `operation.Ask`."""
+
+    def __init__(
+        self, services: Services, connection: Connection, reacts: Reacts, job: str, lane: Lane = Lane.BULK
+    ) -> None:
+        self.job = job
+        self._services = services
+        self._connection = connection
+        self._reacts = reacts
+        self._lane = lane
+        self._buckets = read_buckets(services.settings(), connection)
+
+    async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
+        """Return Graph's answers by the requests' ids. Raises `CannotAsk`, and redis-py's
+        outages.
+        """
+        answers: dict[str, GraphAnswer] = {}
+        for start in range(0, len(requests), BATCH_LIMIT):
+            part = requests[start : start + BATCH_LIMIT]
+            if not await self._call(part, answers) and not await self._call(part, answers):
+                raise CannotAsk(Stop(Rest.SIGN_IN, _LATER_S))
+        return answers
+
+    async def _call(self, part: Sequence[GraphRequest], answers: dict[str, GraphAnswer]) -> bool:
+        """Ask once. False: the token was refused."""
+        services, connection = self._services, self._connection
+        token = await self._take(len(part))
+        exchange = await services.graph.send_batch(
+            connection, token.secret, part, priority="normal", deadline_s=services.settings().graph.timeout_s
+        )
+        services.clocks.learn_graph(connection.graph_url, exchange.server_date)
+        services.meters.answers(connection.name, "read", exchange.answers.values())
+        verdicts = {name: decide(READ_USERS, answer) for name, answer in exchange.answers.items()}
+        throttled = [verdict for verdict in verdicts.values() if verdict.kind is Kind.THROTTLED]
+        if throttled:
+            longest = max(throttled, key=lambda verdict: verdict.retry_after_s or 0)
+            raise CannotAsk(
+                await self._reacts.throttled(connection.name, self._buckets, longest, refused=len(throttled))
+            )
+        if any(verdict.kind is Kind.TOKEN for verdict in verdicts.values()):
+            await services.tokens.invalidate(connection, token)
+            return False
+        for name, verdict in verdicts.items():
+            answer = exchange.answers[name]
+            if answer.fate is not Fate.ANSWERED or answer.status >= 500 or verdict.kind is Kind.RETRY:
+                raise CannotAsk(Stop(Rest.LOOK_UP, max(_LATER_S, verdict.retry_after_s or 0)))
+        answers |= exchange.answers
+        return True
+
+    async def _take(self, requests: int) -> AccessToken:
+        token = await self._reacts.take_token(self._connection)
+        if isinstance(token, Stop):
+            raise CannotAsk(token)
+        wait_s = await self._services.ledger.spending.take(self._buckets, requests, self._lane)
+        if wait_s:
+            raise CannotAsk(Stop(Rest.QUOTA, wait_s))
+        return token

@@ -1,0 +1,68 @@
+"""Before rows are sent, their operation compares them with what the tenant has: some need not be
+sent, some cannot be, some wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from worker.directory.targets import Resolved, resolve_for
+from worker.ledger.job_targets import Target
+from worker.ledger.model import Lease, Outcome
+from worker.ledger.stages import split_stage
+from worker.ledger.why_waiting import Rest, Stop
+from worker.operations.operation import Asked, Channel
+from worker.sending.asking import DirectoryAsk
+from worker.sending.not_shown import wait_or_end
+
+if TYPE_CHECKING:
+    from worker.directory.lookups import Reacts
+    from worker.services import Services
+
+
+class Comparing:
+    """Compares the rows of one leased chunk, each once a try."""
+
+    def __init__(self, services: Services, lease: Lease, channel: Channel, reacts: Reacts) -> None:
+        self._services = services
+        self._lease = lease
+        self._channel = channel
+        root, _ = split_stage(lease.ticket.job)
+        self._ask = DirectoryAsk(services, channel.connection, reacts, root, lease.ticket.lane)
+        self._targets: Mapping[str, Target] = {}
+        self._compared: dict[int, int] = {}  # row → its tries when it was compared
+
+    async def find_targets(self) -> Resolved:
+        """Find out what the names of the pending rows stand for. Raises `CannotAsk`."""
+        kind, rows = self._channel.operation.target_kind, self._lease.rows
+        names = list(dict.fromkeys(name for i in self._lease.pending() if (name := rows[i].get("target"))))
+        if kind is None or not names:
+            return Resolved()
+        resolved = await resolve_for(self._services.job_targets, self._ask.job, self._ask, kind, names)
+        self._targets = resolved.targets
+        return resolved
+
+    def target_of(self, index: int) -> Target | None:
+        """Return what a row's target stands for, once it was found."""
+        return self._targets.get(self._lease.rows[index].get("target") or "")
+
+    async def compare(self, rows: Sequence[Asked]) -> Mapping[int, Outcome | Stop]:
+        """Return the rows that are not to be sent: how they end, or why they wait. Raises
+        `CannotAsk`.
+        """
+        new = [row for row in rows if self._compared.get(row.index) != row.tried]
+        if not new:
+            return {}
+        found = await self._channel.operation.compare(self._ask, new, self._channel.connection, self._lease.options)
+        self._compared |= {row.index: row.tried for row in new}
+        now_ms = self._services.clocks.redis_ms()
+        return {index: self._dated(index, one, now_ms) for index, one in found.items()}
+
+    def _dated(self, index: int, found: Outcome | Stop, now_ms: int) -> Outcome | Stop:
+        """Say when an outcome came to be, and until when a guest is waited for who is not shown."""
+        if isinstance(found, Stop):
+            is_unknown = found.why is Rest.DIRECTORY and not found.wait_s
+            return wait_or_end(index, self._lease.rows[index], now_ms) if is_unknown else found
+        found.at_ms = found.at_ms or now_ms
+        return found
