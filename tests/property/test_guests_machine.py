@@ -72,7 +72,8 @@ class GuestsMachine(LedgerMachine):
         self.tasks: set[asyncio.Task[Any]] = set()
         self.dead: set[asyncio.Task[Any]] = set()
         self.loop.time = lambda: self.clock_ms / 1000  # type: ignore[method-assign]  # what happens hangs on no other clock
-        self.desk.ledger.settle_s, self.desk.ledger.lease_s = SETTLE_S, LEASE_S
+        for part in (self.desk.ledger, self.desk.ledger.offers):
+            part.settle_s, part.lease_s = SETTLE_S, LEASE_S
         self.add_key()
         self.services: Services = self.do(
             self.stack.enter_async_context(open_services(lambda: self.settings, self.url))
