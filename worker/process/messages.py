@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeGuard
 
 from kombu.exceptions import ContentDisallowed
@@ -38,24 +38,13 @@ memory again.
 _LONGEST_ID = 200
 _NO_JSON = "?"
 
-_HEADERS: Mapping[str, Callable[[Any], bool]] = {
-    "lang": lambda value: isinstance(value, str),
-    "task": lambda value: isinstance(value, str),
-    "id": lambda value: isinstance(value, str),
-    "root_id": lambda value: isinstance(value, str),
-    "parent_id": lambda value: isinstance(value, str),
-    "group": lambda value: isinstance(value, str),
-    "group_index": lambda value: isinstance(value, int),
-    "eta": lambda value: isinstance(value, str),
-    "expires": lambda value: isinstance(value, str),
-    "retries": lambda value: isinstance(value, int),
-    "origin": lambda value: isinstance(value, str),
-    "ignore_result": lambda value: isinstance(value, bool),
-    "argsrepr": lambda value: isinstance(value, str),
-    "kwargsrepr": lambda value: isinstance(value, str),
-    "compression": lambda value: isinstance(value, str),
+_HEADERS: Mapping[str, type] = {
+    **dict.fromkeys(("lang", "task", "id", "root_id", "parent_id", "group", "eta", "expires", "origin"), str),
+    **dict.fromkeys(("argsrepr", "kwargsrepr", "compression"), str),
+    **dict.fromkeys(("group_index", "retries"), int),
+    "ignore_result": bool,
 }
-"""Headers that are passed on, each with its check. `timelimit` and stamps mean nothing in a pool of
+"""Headers that are passed on, each with its type. `timelimit` and stamps mean nothing in a pool of
 threads.
 """
 
@@ -108,11 +97,7 @@ def sift(raw: bytes, queue: str) -> bytes | None:
 
 def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the headers that Celery's protocol knows, those of a wrong type left out."""
-    return {
-        name: headers[name]
-        for name, check in _HEADERS.items()
-        if headers.get(name) is not None and check(headers[name])
-    }
+    return {name: headers[name] for name, kind in _HEADERS.items() if isinstance(headers.get(name), kind)}
 
 
 def clean_first_protocol(payload: dict[str, Any]) -> None:
@@ -142,7 +127,11 @@ def find_fault(message: Any, known: Collection[str], queue: str) -> str:
 
 
 def _first_protocol_fault(payload: Mapping[str, Any]) -> str:
-    if any(not _HEADERS[name](value) for name, value in payload.items() if name in _HEADERS and value is not None):
+    if any(
+        not isinstance(value, _HEADERS[name])
+        for name, value in payload.items()
+        if name in _HEADERS and value is not None
+    ):
         return MALFORMED
     if payload.get("timelimit") not in (None, [None, None]):
         return f"{MALFORMED}: time limits are not kept here"

@@ -20,7 +20,6 @@ from worker.stack.folders import Folders, StackError, find_folders
 from worker.stack.launch import Launcher
 from worker.stack.presence import ROLES, Mode, Presence, Role, Supervision, find_users, read_supervision
 from worker.stack.private import Urls, ensure_ledger_key, private_urls
-from worker.stack.sandboxed import SandboxInfo, read_sandbox_info
 
 Need = Literal["server", "worker"]
 
@@ -90,11 +89,6 @@ class Attachment:
     def variables(self) -> dict[str, str]:
         """Environment variables by which `load_settings` sees this stack."""
         return build_stack_variables(self.urls)
-
-    @property
-    def sandbox(self) -> SandboxInfo | None:
-        """The running sandbox, if one runs."""
-        return read_sandbox_info(self._folders.sandbox_ready)
 
     def keep(self) -> list[str]:
         """Call now and then: sentences about children that ended unasked, since the last call.

@@ -1,4 +1,4 @@
-"""The private Valkey server: how it is configured, when it answers, and the URLs that reach it.
+"""The private Valkey server: how it is configured, when it answers, and the URL that reaches it.
 
 It listens on a unix socket alone, in a folder that only its owner enters, and keeps every write in
 an append-only file. That two servers never share a data folder rests on the server's own lock
@@ -26,26 +26,18 @@ PING_EVERY_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """How the private server is reached: by redis-py (and RedBeat), by Celery's broker, by Celery's
-    results.
-
-    All three name database 0; prefixes keep broker, results and ledger apart.
+    """How the private server is reached, as redis-py spells it (Celery and kombu spell it another
+    way: `worker.process.process_settings.celery_url`).
     """
 
     redis_url: str
-    broker_url: str
-    result_url: str
     key_path: Path | None = None
     """The ledger's key, where embedded mode made one."""
 
 
 def private_urls(socket: Path, key_path: Path | None = None) -> Urls:
-    """The URLs of a server on this socket. redis-py and kombu each have their own way to spell
-    one.
-    """
-    path = quote(str(socket))
-    celery = f"redis+socket://{path}?virtual_host=0"
-    return Urls(f"unix://{path}?db=0", celery, celery, key_path)
+    """The URL of a server on this socket, and its ledger's key."""
+    return Urls(f"unix://{quote(str(socket))}?db=0", key_path)
 
 
 def build_server_config(folders: Folders) -> str:

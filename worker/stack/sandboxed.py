@@ -14,7 +14,6 @@ import json
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +21,19 @@ from worker.stack.folders import Folders, StackError
 from worker.stack.processes import Child, ChildSpec
 
 _POLL_S = 0.02
-_NEEDED = ("url", "authority", "graph_url", "ca_file", "tenant_id", "client_id", "client_secret_file")
+_NEEDED = ("authority", "graph_url", "ca_file", "tenant_id", "client_id", "client_secret_file")
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxInfo:
-    """A running sandbox, as its ready file tells."""
-
-    pid: int
-    url: str
-    authority: str
-    graph_url: str
-    ca_file: str
-    tenant_id: str
-    client_id: str
-    client_secret_file: str
-    control_url: str = ""
-
-
-def read_sandbox_info(ready_file: Path) -> SandboxInfo | None:
-    """The running sandbox; None where no ready file is there, it is not ours or not whole, or its
-    process has gone.
+def find_sandbox(ready_file: Path) -> dict[str, Any] | None:
+    """What the ready file of the running sandbox tells; None where no ready file is there, it is
+    not ours or not whole, or its process has gone.
     """
     try:
         if ready_file.stat().st_uid != os.geteuid():
             return None
-        told = json.loads(ready_file.read_bytes())
-        pid = int(told["pid"])
-        os.kill(pid, 0)
-        return SandboxInfo(
-            pid=pid, control_url=str(told.get("control_url", "")), **{name: str(told[name]) for name in _NEEDED}
-        )
+        told: dict[str, Any] = json.loads(ready_file.read_bytes())
+        os.kill(int(told["pid"]), 0)
+        return told if all(told[name] for name in _NEEDED) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -61,17 +42,11 @@ def load_sandbox_connection(ready_file: Path) -> dict[str, Any] | None:
     """The settings of the connection `sandbox` in the words of `[connections.*]`; None while no
     sandbox runs.
     """
-    info = read_sandbox_info(ready_file)
-    if info is None:
+    told = find_sandbox(ready_file)
+    if told is None:
         return None
-    return {
-        "tenant_id": info.tenant_id,
-        "client_id": info.client_id,
-        "client_secret": f"file:{info.client_secret_file}",
-        "authority": info.authority,
-        "graph_url": info.graph_url,
-        "ca_file": info.ca_file,
-    }
+    table = {name: str(told[name]) for name in _NEEDED}
+    return table | {"client_secret": f"file:{table.pop('client_secret_file')}"}
 
 
 def refuse_sandbox_behind(redis_url: str | None, env: Mapping[str, str]) -> None:
@@ -106,7 +81,7 @@ async def wait_for_sandbox(folders: Folders, child: Child) -> None:
     bounds it.
     """
     while not child.ended.done():
-        info = read_sandbox_info(folders.sandbox_ready)
-        if info is not None and info.pid == child.pid:
+        told = find_sandbox(folders.sandbox_ready)
+        if told is not None and told["pid"] == child.pid:
             return
         await asyncio.sleep(_POLL_S)

@@ -13,6 +13,7 @@ import pytest
 from tests.stacks import Stack, client_of, eventually, line_of, run_beside
 from worker.stack.attachment import is_up, read_status
 from worker.stack.folders import StackError
+from worker.stack.sandboxed import find_sandbox
 
 UP = """
 import json, sys
@@ -43,9 +44,9 @@ def test_the_foreground_stack_runs_until_it_is_told_to_end(stack: Stack) -> None
         assert line_of(up).startswith("unix://")
         eventually(lambda: {event["role"] for event in stack.told("started")} == {"worker", "beat", "flower"})
         assert is_up(stack.env)
-        with stack.attach("worker", sandbox=True) as held:
+        with stack.attach("worker", sandbox=True):
             assert stack.pid_of("worker") in {event["pid"] for event in stack.told("started")}
-            assert held.sandbox is not None
+            assert find_sandbox(stack.folders.sandbox_ready) is not None
         with pytest.raises(StackError, match=rf"`usher up` \(process {up.pid}\).*USHER_MARK"):
             stack.attach("worker", USHER_MARK="other")
         up.send_signal(signal.SIGINT)

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from tests.stacks import ROOT, Stack, client_of, eventually, line_of, run_beside
+from worker.process.process_settings import celery_url
 from worker.stack.attachment import attach, is_up, read_status
 from worker.stack.environment import Commands
 from worker.stack.folders import StackError
+from worker.stack.sandboxed import find_sandbox
 
 
 def test_a_reading_command_starts_only_the_server(stack: Stack) -> None:
@@ -42,12 +44,12 @@ def test_a_reading_command_starts_only_the_server(stack: Stack) -> None:
     assert modes == {0}, "nothing in the state folder is for others"
 
 
-def test_celery_and_redis_reach_the_server_by_its_urls(stack: Stack) -> None:
+def test_celery_and_redis_reach_the_server_by_its_url(stack: Stack) -> None:
     """Broker and redis-py meet on one socket, each by its own spelling."""
     from celery import Celery
 
     with stack.attach() as held, closing(client_of(held.redis_url)) as client:
-        app = Celery(broker=held.urls.broker_url, backend=held.urls.result_url)
+        app = Celery(broker=celery_url(held.redis_url), backend=celery_url(held.redis_url))
         app.send_task("a.task", task_id="an-id")
         assert client.llen("celery") == 1
         assert app.backend.client.ping()
@@ -225,12 +227,12 @@ def test_the_sandbox_runs_beside_the_worker_and_ends_with_it(stack: Stack) -> No
     """Asked for, it is there when the command goes on, is found by its file, is restarted, and
     leaves no file behind.
     """
-    with stack.attach("worker", sandbox=True) as held:
-        first = held.sandbox
+    with stack.attach("worker", sandbox=True):
+        first = find_sandbox(stack.folders.sandbox_ready)
         assert first is not None
-        assert first.pid == stack.pid_of("sandbox")
-        os.kill(first.pid, signal.SIGKILL)
-        eventually(lambda: held.sandbox is not None and held.sandbox.pid != first.pid)
+        assert first["pid"] == stack.pid_of("sandbox")
+        os.kill(first["pid"], signal.SIGKILL)
+        eventually(lambda: (find_sandbox(stack.folders.sandbox_ready) or first)["pid"] != first["pid"])
     eventually(stack.is_gone)
     assert not stack.folders.sandbox_ready.exists()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from worker.process.process_settings import celery_url
 from worker.stack.folders import Folders, StackError
 from worker.stack.private import (
     build_server_config,
@@ -22,7 +23,7 @@ def test_paths_with_odd_characters_are_quoted_for_the_server_and_for_urls() -> N
     assert 'unixsocket "/a b%c/valkey.sock"\n' in config
     urls = private_urls(folders.server_socket)
     assert urls.redis_url == "unix:///a%20b%25c/valkey.sock?db=0"
-    assert urls.broker_url == urls.result_url == "redis+socket:///a%20b%25c/valkey.sock?virtual_host=0"
+    assert celery_url(urls.redis_url) == "redis+socket:///a%20b%25c/valkey.sock?virtual_host=0"
 
 
 def test_the_servers_configuration_keeps_every_write_and_opens_no_port(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from config.settings import Settings
+from tests.configs import build_connection
+from worker.services import find_connection
 from worker.stack.folders import StackError
 from worker.stack.sandboxed import (
     load_sandbox_connection,
@@ -54,6 +57,16 @@ def test_no_file_half_a_file_or_a_dead_sandbox_is_no_connection(ready_file: Path
         gone.wait()
     ready_file.write_text(json.dumps({**READY, "pid": gone.pid}))
     assert load_sandbox_connection(ready_file) is None
+
+
+def test_a_connection_of_that_name_stays_the_operators(
+    ready_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The running sandbox is found where nobody configured a `sandbox`; else theirs is meant."""
+    monkeypatch.setenv("USHER_STATE_DIR", str(tmp_path))
+    assert find_connection(Settings(), "sandbox").authority == READY["authority"]
+    own = build_connection()
+    assert find_connection(Settings(connections={"sandbox": own}), "sandbox") is own
 
 
 def test_a_redis_of_the_operators_has_no_sandbox() -> None:
