@@ -21,19 +21,21 @@ WARNED_FROM = 0.8
 
 
 class Begun:
-    """Counts the rows that this process has begun, by application and tenant."""
+    """Counts the writes that this process has begun, by application and tenant."""
 
     def __init__(self) -> None:
-        self._rows: Counter[str] = Counter()
+        self._writes: Counter[str] = Counter()
 
-    def add(self, client_key: str, rows: int) -> int:
-        """Count rows that leave now; return the count then."""
-        self._rows[client_key] += rows
-        return self._rows[client_key]
+    def add(self, client_key: str, writes: int) -> int:
+        """Count writes that leave now; return the count then."""
+        self._writes[client_key] += writes
+        return self._writes[client_key]
 
-    def since(self, client_key: str, count: int) -> int:
-        """Return how many rows were begun after that count."""
-        return self._rows[client_key] - count
+    def since(self, client_key: str, count: int, cost: float = 1.0) -> int:
+        """Return as how many rows of such a cost the writes weigh that were begun after that
+        count.
+        """
+        return round((self._writes[client_key] - count) / cost)
 
 
 def read_used(answers: Iterable[GraphAnswer]) -> float | None:

@@ -124,6 +124,16 @@ def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:
     return meant or [bucket for bucket in buckets if bucket.scope.startswith(_DOCUMENTED)]
 
 
+def shown_buckets(settings: Settings, connection: Connection, buckets: Sequence[Bucket]) -> list[Bucket]:
+    """Return the buckets that a share may speak of which Graph shows beside an answer.
+
+    Not the call's own alone: which limit is meant is not said, and a tenant's invitations are at
+    their edge while others of the app change users.
+    """
+    own = invitation_buckets(settings, connection)[0]
+    return [*buckets] if any(bucket.scope == own.scope for bucket in buckets) else [own, *buckets]
+
+
 def seconds_for(buckets: Sequence[Bucket], rows: int) -> float:
     """Return the shortest time, in seconds, in which full buckets let `rows` invitations
     through.

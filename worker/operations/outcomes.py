@@ -33,7 +33,7 @@ class Consequences:
     token_refused: bool = False
     processed: int = 0  # rows that Graph gave a verdict on: its gate is open
     refused_wholes: dict[str, Verdict] = field(default_factory=dict)  # by name: domains and targets
-    begun: int = 0  # rows that this process had begun when these left (`limit_header.Begun`)
+    begun: int = 0  # writes that this process had begun when these left (`limit_header.Begun`)
     elapsed_s: float = 0.0  # from their mark to their answers
 
 

@@ -19,7 +19,7 @@ from worker.graph.causes import Kind
 from worker.graph.limit_header import read_used
 from worker.ledger.model import ChunkEnd, Grant, GrantedRow, IndexPlace, Lease, Outcome, Refusals, RowState
 from worker.ledger.packing import is_final
-from worker.ledger.quota import Bucket
+from worker.ledger.quota import Bucket, shown_buckets
 from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
 from worker.operations.forbidden import blame
@@ -86,13 +86,14 @@ class ChunkRun:
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
         self._blobs = 0
         self._gone = False  # the job was deleted
+        self._sent = False
 
     async def work(self, may_go_on: Callable[[], bool]) -> Stop | None:
         """Send until nothing is left (None) or the chunk cannot go on."""
         lease, connection, services = self._lease, self._connection, self._services
         operation = self._operation
         self._index = await self._find_place()
-        self._along = await self._find_along()
+        self._along = await self._comparing.find_along()
         stop = await self._look() or await self._find_targets()
         if stop:
             return stop
@@ -131,6 +132,7 @@ class ChunkRun:
                 if stop:
                     return stop
                 continue
+            self._sent = True
             found = await self._send(grant, buckets, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
             if found.token_refused:
@@ -153,17 +155,6 @@ class ChunkRun:
             return None
         emails = {i: self._lease.rows[i]["email"] for i in self._lease.pending()}
         return await self._services.index.place(self._connection.tenant_key, emails)
-
-    async def _find_along(self) -> dict[int, tuple[Target, ...]]:
-        """Return what rows name that their requests can take along, as far as the job knows it."""
-        if self._operation.takes_along is None:
-            return {}
-        column, kind = self._operation.takes_along
-        lease = self._lease
-        names = {i: given for i in lease.pending() if (given := lease.rows[i].get(column))}
-        each = list(dict.fromkeys(name for given in names.values() for name in given))
-        known = await self._services.job_targets.read(lease.ticket.job, kind, each) if each else {}
-        return {i: tuple(known[name] for name in given if name in known) for i, given in names.items()}
 
     async def _look(self) -> Stop | None:
         """Find out who is there before the first send; rows that end by that are recorded."""
@@ -207,6 +198,8 @@ class ChunkRun:
         outcomes = [one for one in found.values() if isinstance(one, Outcome)]
         if outcomes:
             await self._record(0, outcomes)
+            if not (self._sent or self._lease.pending()):  # all is as it should be, which is as good as a clean batch
+                await self._services.ledger.passed_probation(self._channel.name)
         return bool(found)
 
     async def _end_invited_before(self, grant: Grant) -> None:
@@ -233,7 +226,7 @@ class ChunkRun:
                 buckets,
                 found.throttled,
                 refused=found.refused,
-                begun_since=self._services.begun.since(connection.client_key, found.begun),
+                begun_since=self._services.begun.since(connection.client_key, found.begun, buckets[0].cost),
                 elapsed_s=found.elapsed_s,
             )
         if found.retry:
@@ -252,11 +245,11 @@ class ChunkRun:
         on the loop's clock.
         """
         services, connection, loop = self._services, self._connection, asyncio.get_running_loop()
-        begun = services.begun.add(connection.client_key, len(grant.rows))
         may_read = self._look_ups.may_read(connection, token)
         asked = {row.index: self._ask_for(row.index, row) for row in grant.rows}
         calls = self._operation.build(list(asked.values()), connection, self._lease.options)
         requests = [call.request for call in calls]
+        begun = services.begun.add(connection.client_key, len(calls))
         exchange = await send(services, connection, self._lease, requests, token, marked_s, may_read=may_read)
         elapsed_s = loop.time() - marked_s
         bind(client_request_id=exchange.client_request_id)
@@ -274,9 +267,9 @@ class ChunkRun:
         used = read_used(exchange.answers.values())
         if used is not None:
             await services.ledger.spending.show_used(
-                buckets,
+                shown_buckets(services.settings(), connection, buckets),
                 used,
-                begun_since=services.begun.since(connection.client_key, begun),
+                begun_since=services.begun.since(connection.client_key, begun, buckets[0].cost),
                 elapsed_s=loop.time() - marked_s,
             )
         found = sum_up(judged)

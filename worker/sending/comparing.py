@@ -43,6 +43,17 @@ class Comparing:
         self._targets = resolved.targets
         return resolved
 
+    async def find_along(self) -> dict[int, tuple[Target, ...]]:
+        """Return what rows name that their requests can take along, as far as the job knows it."""
+        if self._channel.operation.takes_along is None:
+            return {}
+        column, kind = self._channel.operation.takes_along
+        lease = self._lease
+        names = {i: given for i in lease.pending() if (given := lease.rows[i].get(column))}
+        each = list(dict.fromkeys(name for given in names.values() for name in given))
+        known = await self._services.job_targets.read(lease.ticket.job, kind, each) if each else {}
+        return {i: tuple(known[name] for name in given if name in known) for i, given in names.items()}
+
     def target_of(self, index: int) -> Target | None:
         """Return what a row's target stands for, once it was found."""
         return self._targets.get(self._lease.rows[index].get("target") or "")

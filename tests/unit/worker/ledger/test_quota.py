@@ -8,7 +8,15 @@ from config.connections import Connection
 from config.reader import parse_connection
 from config.settings import Settings
 from config.values import Limit, Reserve
-from worker.ledger.quota import Bucket, invitation_buckets, read_buckets, seconds_for, throttled_buckets
+from worker.ledger.quota import (
+    Bucket,
+    invitation_buckets,
+    read_buckets,
+    seconds_for,
+    shown_buckets,
+    throttled_buckets,
+    write_buckets,
+)
 
 _ALL = {"invitations", "writes", "writes-tenant", "writes-app", "units", "units-app"}
 
@@ -101,6 +109,15 @@ def test_a_429_of_a_read_means_resource_units() -> None:
     for scope in ("", "Tenant/Read/a/t", "Tenant_Application/ReadWrite/a/t"):
         assert {b.scope.split(":")[0] for b in throttled_buckets(buckets, scope)} <= {"units", "units-app"}
         assert throttled_buckets(buckets, scope)
+
+
+def test_what_graph_shows_as_used_may_be_the_tenants_invitations() -> None:
+    """They are at their edge while profiles are written, and the answers of those show it."""
+    settings, connection = Settings(), _connection()
+    invitations = invitation_buckets(settings, connection)
+    assert shown_buckets(settings, connection, invitations) == invitations
+    writes = write_buckets(settings, connection)
+    assert shown_buckets(settings, connection, writes) == [invitations[0], *writes]
 
 
 def test_bulk_work_leaves_a_share_of_every_limit_alone() -> None:

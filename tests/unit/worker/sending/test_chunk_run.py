@@ -1,20 +1,21 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
 import pytest
 
+from config.connections import Connection
 from tests.standins import CHANNEL, CONTOSO, Given, answered, grant, new_lease
 from worker.directory.lookups import LookUps
 from worker.graph.batch import Fate, GraphAnswer
-from worker.ledger.model import Grant, KnownRow, Lease
+from worker.ledger.model import Grant, KnownRow, Lease, Options, Outcome, RowState
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.invite import Invite
 from worker.operations.invite_rules import INVITE, InviteCause
-from worker.operations.operation import Channel
+from worker.operations.operation import Ask, Asked, Channel
 from worker.sending.chunk_run import ChunkRun
 from worker.sending.reactions import Reactions
 from worker.sending.refused_wholes import RefusedWholes
@@ -96,6 +97,23 @@ async def test_a_protected_guest_ends_alone() -> None:
     given = Given(deque([grant(0, 1)]), deque([forbidden, INVITED]))
     assert await work(given, channel=Channel(CONTOSO, Guarded())) == (None, {"failed": 1, "invited": 1})
     assert "hold" not in given.names()
+
+
+class SoAlready(Invite):
+    """An operation whose rows need no write."""
+
+    async def compare(
+        self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
+    ) -> Mapping[int, Outcome | Stop]:
+        """End each."""
+        return {row.index: Outcome(row.index, RowState.ALREADY) for row in rows}
+
+
+async def test_rows_that_need_no_write_are_a_clean_batch_too() -> None:
+    """Else a channel that finds all as it should be would work on one chunk at a time for ever."""
+    given = Given()
+    assert await work(given, channel=Channel(CONTOSO, SoAlready())) == (None, {"already_guest": 2})
+    assert given.names() == ["passed_probation"]
 
 
 async def test_one_lost_answer_among_good_ones_stops_nothing() -> None:
