@@ -16,13 +16,16 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config.reader import load_settings
+
+if TYPE_CHECKING:
+    from worker.ledger.job_targets import Target
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 ENDLESS = "1000000000/1s"
@@ -230,19 +233,31 @@ async def enqueue(stage: Stage, connection: str, rows: int) -> str:
     return loaded.job
 
 
-async def load_job(stage: Stage, connection: str, rows: int) -> Loaded:
-    """Load a list of plain rows through the one door, without starting it."""
+async def load_job(
+    stage: Stage,
+    connection: str,
+    rows: int,
+    *,
+    columns: Mapping[str, Any] | None = None,
+    stages: Sequence[str] = (),
+    targets: Sequence[Target] = (),
+) -> Loaded:
+    """Load a list of plain rows through the one door, without starting it. `columns`: what each row
+    says besides, for its `stages`; `targets`: what the names in them stand for.
+    """
     from tasks.rows.row import ValidRow
     from tasks.submit import load, new_job_id
+    from worker.ledger.job_targets import JobTargets
 
     settings = load_settings(stage.env)
     job = new_job_id()
     given = (
-        ValidRow(n, n, {"email": f"{job}.{n}@partner{n % 50}.example", "display_name": f"Guest {n}"})
+        ValidRow(n, n, {"email": f"{job}.{n}@partner{n % 50}.example", "display_name": f"Guest {n}", **(columns or {})})
         for n in range(1, rows + 1)
     )
-    async with _open_jobs(stage) as (jobs, _):
-        loaded = await load(jobs, settings.connection(connection), given, job=job)
+    async with _open_jobs(stage) as (jobs, client):
+        loaded = await load(jobs, settings.connection(connection), given, job=job, stages=stages)
+        await JobTargets(client, jobs.keys).keep(job, targets)
     if loaded is None:
         raise RuntimeError("the job's id was taken")
     return Loaded(job, await chunk_bytes(stage, job), loaded.loading)
