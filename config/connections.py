@@ -7,7 +7,8 @@ asks for a token.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -74,6 +75,16 @@ class Section(BaseModel):
 # sentence of ours and holds no value.
 
 
+def optional(parse: Callable[..., Any], *more: object) -> PlainValidator:
+    """Return the check of a setting that may be left out; else `parse` reads it, told `more`."""
+    return PlainValidator(lambda value: None if value is None else parse(value, *more))
+
+
+def one_of(*words: str) -> PlainValidator:
+    """Return the check of a setting that is one of some words."""
+    return PlainValidator(partial(parse_choice, choices=words))
+
+
 def check_tenant(value: object) -> str:
     """Return a tenant's id or domain in the form it is kept in. Raises ValueError with half a
     sentence.
@@ -119,19 +130,11 @@ def _check_reference(value: object, info: ValidationInfo) -> Reference:
     return Reference.parse(value.strip(), base=_base(info), key=key)
 
 
-def _check_optional_reference(value: object, info: ValidationInfo) -> Reference | None:
-    return None if value is None else _check_reference(value, info)
-
-
 def as_list(value: object) -> list[object]:
     """Take one value for a list of one: most have a single secret, a single domain."""
     if isinstance(value, list | tuple):
         return list(value)
     return [value]
-
-
-def _check_cloud(value: object) -> str:
-    return parse_choice(value, tuple(CLOUDS))
 
 
 def _check_authority(value: object, info: ValidationInfo) -> str:
@@ -162,43 +165,19 @@ def _check_graph_url(value: object, info: ValidationInfo) -> str:
     return f"https://{host}/{'/'.join(parts)}"
 
 
-def check_path(value: object, info: ValidationInfo, wanted: str) -> str | None:
-    """Return a path, complete. That the file is there is checked where it is used. Raises
-    ValueError with `wanted`.
+def path_of(what: str) -> PlainValidator:
+    """Return the check of a path, which it completes. That the file is there is checked where it
+    is used.
     """
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise ValueError(wanted)
-    return os.path.normpath(_base(info) / value)
 
+    def check(value: object, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.strip() or "\0" in value:
+            raise ValueError(f"must be the path of {what}")
+        return os.path.normpath(_base(info) / value)
 
-def _check_file(value: object, info: ValidationInfo) -> str | None:
-    return check_path(value, info, "must be the path of a PEM file with certificates to trust")
-
-
-def _check_deliver(value: object) -> str:
-    return parse_choice(value, DELIVERIES)
-
-
-def _check_mailbox(value: object) -> str | None:
-    return None if value is None else parse_address(value)
-
-
-def _check_notify(value: object) -> str | None:
-    return None if value is None else parse_notify(value)
-
-
-def _check_on_doubt(value: object) -> str:
-    return parse_choice(value, ("report", "resend", "silent"))
-
-
-def _check_refusals(value: object) -> int:
-    return parse_count(value, least=0)
-
-
-def _check_daily_limit(value: object) -> int | None:
-    return None if value is None else parse_count(value)
+    return PlainValidator(check)
 
 
 def _check_extension_attribute(value: object) -> str:
@@ -211,7 +190,9 @@ References = Annotated[
     tuple[Annotated[Reference, PlainValidator(_check_reference), PlainSerializer(str)], ...], BeforeValidator(as_list)
 ]
 OptionalReference = Annotated[
-    Reference | None, PlainValidator(_check_optional_reference), PlainSerializer(lambda r: r and str(r))
+    Reference | None,
+    PlainValidator(lambda value, info: None if value is None else _check_reference(value, info)),
+    PlainSerializer(lambda r: r and str(r)),
 ]
 Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(as_list)]
 _Flag = Annotated[bool, PlainValidator(parse_flag)]
@@ -241,31 +222,31 @@ class Connection(Section):
     client_secret: References = ()
     certificate: OptionalReference = None
     certificate_password: OptionalReference = None
-    cloud: Annotated[str, PlainValidator(_check_cloud)] = "global"
+    cloud: Annotated[str, one_of(*CLOUDS)] = "global"
     authority: Annotated[str, PlainValidator(_check_authority)] = ""
     """With the tenant: `https://login.microsoftonline.com/<tenant>`."""
     graph_url: Annotated[str, PlainValidator(_check_graph_url)] = ""
     """With the version: `https://graph.microsoft.com/v1.0`."""
-    ca_file: Annotated[str | None, PlainValidator(_check_file)] = None
+    ca_file: Annotated[str | None, path_of("a PEM file with certificates to trust")] = None
     redirect_url: Annotated[str, PlainValidator(parse_redirect_url)] = MY_APPS
     send_message: _Flag = True
-    deliver: Annotated[Literal["graph", "smtp", "mailbox", "none"], PlainValidator(_check_deliver)] = "graph"
+    deliver: Annotated[Literal["graph", "smtp", "mailbox", "none"], one_of(*DELIVERIES)] = "graph"
     """Who mails the invitation, where `send_message` wants a mail: Microsoft, the server of
     `[smtp]`, the `mailbox`, nobody.
     """
-    mailbox: Annotated[str | None, PlainValidator(_check_mailbox)] = None
+    mailbox: Annotated[str | None, optional(parse_address)] = None
     mailbox_rate: Annotated[Rate, PlainValidator(Rate.parse), PlainSerializer(str)] = Rate()
     allowed_domains: Domains = ()
     blocked_domains: Domains = ()
     pace: Annotated[Pace, PlainValidator(Pace.parse), PlainSerializer(str)] = Pace()
-    notify: Annotated[str | None, PlainValidator(_check_notify)] = None
+    notify: Annotated[str | None, optional(parse_notify)] = None
     """Who is told of its jobs, where a job names nobody itself."""
-    daily_limit: Annotated[int | None, PlainValidator(_check_daily_limit)] = None
+    daily_limit: Annotated[int | None, optional(parse_count)] = None
     precheck: _Flag = True
     require_approval: _Flag = False
     """Jobs wait until somebody other than their submitter approves them."""
-    on_doubt: Annotated[Literal["report", "resend", "silent"], PlainValidator(_check_on_doubt)] = "report"
-    refusals_in_a_row: Annotated[int, PlainValidator(_check_refusals)] = 20
+    on_doubt: Annotated[Literal["report", "resend", "silent"], one_of("report", "resend", "silent")] = "report"
+    refusals_in_a_row: Annotated[int, PlainValidator(partial(parse_count, least=0))] = 20
     """So many rows of one job refused by Graph one after the other hold the job; 0: never."""
     refused_share: Annotated[float, PlainValidator(parse_share)] = 0.5
     """More than this share of a job's first 100 answers being refusals holds it; 1.0: never."""

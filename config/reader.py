@@ -22,16 +22,11 @@ from config.notify import target_fault
 from config.references import Reference
 from config.schedules import Schedule, parse_timezone, table_faults
 from config.sections import (
+    SECTIONS,
     TABLES,
-    BrokerSection,
     GraphSection,
     LedgerSection,
-    LogsSection,
-    MailSection,
-    MetricsSection,
     NotifySection,
-    QuotaSection,
-    RedisSection,
     SmtpSection,
     all_sections,
     is_list,
@@ -122,33 +117,19 @@ class _Reader:
                 self._add((name,), f"is not a section usher knows{did_you_mean(name, TABLES)}")
         for name in ("redis", "broker"):
             self._resolve_url(name)
-        redis = self._section(RedisSection, ("redis",), tables.get("redis", {}))
-        broker = self._section(BrokerSection, ("broker",), tables.get("broker", {}))
-        ledger = self._section(LedgerSection, ("ledger",), tables.get("ledger", {}))
-        graph = self._section(GraphSection, ("graph",), tables.get("graph", {}))
-        logs = self._section(LogsSection, ("logs",), tables.get("logs", {}))
-        quota = self._section(QuotaSection, ("quota",), tables.get("quota", {}))
-        metrics = self._section(MetricsSection, ("metrics",), tables.get("metrics", {}))
-        notify = self._section(NotifySection, ("notify",), tables.get("notify", {})) or NotifySection()
-        smtp = self._section(SmtpSection, ("smtp",), tables.get("smtp", {}))
-        mail = self._section(MailSection, ("mail",), tables.get("mail", {}))
-        self._check_times(graph, ledger)
+        parts: dict[str, Any] = {
+            name: self._section(model, (name,), tables.get(name, {})) for name, model in SECTIONS.items()
+        }
+        redis, broker = parts["redis"], parts["broker"]
+        self._check_times(parts["graph"], parts["ledger"])
         if broker and broker.url and redis and not redis.url:
             self._add(("broker", "url"), "needs redis.url too (the private server is its own broker)")
-        connections = self._told(self.connections(), notify)
-        self._check_smtp(smtp, connections)
+        sections: dict[str, Any] = {name: part or SECTIONS[name]() for name, part in parts.items()}
+        connections = self._told(self.connections(), sections["notify"])
+        self._check_smtp(parts["smtp"], connections)
         return Settings(
-            redis=redis or RedisSection(),
-            broker=broker or BrokerSection(),
-            ledger=ledger or LedgerSection(),
-            graph=graph or GraphSection(),
-            logs=logs or LogsSection(),
+            **sections,
             connections=connections,
-            quota=quota or QuotaSection(),
-            metrics=metrics or MetricsSection(),
-            notify=notify,
-            smtp=smtp or SmtpSection(),
-            mail=mail or MailSection(),
             schedules=self.schedules([*connections, *self._table("connections")]),
             timezone=self._timezone(),
             source=self._merged.file,

@@ -15,12 +15,11 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from config.connections import SANDBOX, Section
+from config.connections import SANDBOX, Section, one_of, optional
 from config.cron import find_zone, next_after, parse_cron
 from config.errors import did_you_mean
 from config.references import Reference
 from config.values import (
-    parse_choice,
     parse_count,
     parse_flag,
     parse_name,
@@ -101,23 +100,13 @@ TASKS: Mapping[str, TaskKind] = {
 """Every task there is."""
 
 
-def _check_task(value: object) -> str:
-    return parse_choice(value, tuple(TASKS))
-
-
 def _check_connection(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise ValueError("must be the name of a connection")
 
 
-def _check_cron(value: object) -> str | None:
-    return None if value is None else parse_cron(value)
-
-
-def _check_every(value: object) -> float | None:
-    if value is None:
-        return None
+def _parse_every(value: object) -> float:
     seconds = parse_seconds(value)
     if seconds < 1:
         raise ValueError("must be at least a second")
@@ -134,10 +123,10 @@ class Schedule(Section):
     """One schedule, complete: its arguments checked, paths absolute."""
 
     name: Annotated[str, PlainValidator(parse_name)]
-    task: Annotated[str, PlainValidator(_check_task)]
+    task: Annotated[str, one_of(*TASKS)]
     connection: Annotated[str | None, PlainValidator(_check_connection)] = None
-    cron: Annotated[str | None, PlainValidator(_check_cron)] = None
-    every: Annotated[float | None, PlainValidator(_check_every)] = None
+    cron: Annotated[str | None, optional(parse_cron)] = None
+    every: Annotated[float | None, optional(_parse_every)] = None
     """Seconds."""
     args: Annotated[dict[str, Any], PlainValidator(_check_args)] = {}  # noqa: RUF012 - pydantic copies it
     enabled: Annotated[bool, PlainValidator(parse_flag)] = True

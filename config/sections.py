@@ -10,9 +10,19 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, NoReturn, get_origin
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, field_serializer
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_serializer
 
-from config.connections import CleanSection, Connection, OptionalReference, References, Section, as_list, check_path
+from config.connections import (
+    CleanSection,
+    Connection,
+    OptionalReference,
+    References,
+    Section,
+    as_list,
+    one_of,
+    optional,
+    path_of,
+)
 from config.mail import Rate, parse_sender, parse_smtp_url
 from config.notify import parse_host, parse_notify
 from config.schedules import Schedule
@@ -38,27 +48,12 @@ _Reserve = Annotated[Reserve, PlainValidator(Reserve.parse), PlainSerializer(str
 _Limit = Annotated[Limit, PlainValidator(Limit.parse), PlainSerializer(str)]
 
 
-def _check_redis_url(value: object) -> str | None:
-    return None if value is None else parse_server_url(value, REDIS_SCHEMES)
-
-
-def _check_broker_url(value: object) -> str | None:
-    return None if value is None else parse_server_url(value, BROKER_SCHEMES)
-
-
 def _check_prefix(value: object) -> str:
     # No braces (they choose a cluster slot), no blanks or wildcards (prefixes are put into key
     # patterns).
     if isinstance(value, str) and _PREFIX.fullmatch(value):
         return value
     raise ValueError("must be letters, digits and . _ : - between them (64 characters at most)")
-
-
-def _check_form(value: object) -> LogForm:
-    for form in _FORMS:
-        if value == form:
-            return form
-    raise ValueError(f"must be one of {', '.join(_FORMS)}")
 
 
 def _check_level(value: object) -> str:
@@ -110,13 +105,13 @@ class RedisSection(ServerSection):
     mode).
     """
 
-    url: Annotated[str | None, PlainValidator(_check_redis_url)] = None
+    url: Annotated[str | None, optional(parse_server_url, REDIS_SCHEMES)] = None
 
 
 class BrokerSection(ServerSection):
     """`[broker]`: what carries Celery's messages, where that is not the Redis of the ledger."""
 
-    url: Annotated[str | None, PlainValidator(_check_broker_url)] = None
+    url: Annotated[str | None, optional(parse_server_url, BROKER_SCHEMES)] = None
     quorum: Annotated[bool, PlainValidator(parse_flag)] = False
 
 
@@ -145,7 +140,7 @@ class GraphSection(Section):
 class LogsSection(Section):
     """`[logs]`: how the programs write what they log."""
 
-    form: Annotated[LogForm, PlainValidator(_check_form)] = "auto"
+    form: Annotated[LogForm, one_of(*_FORMS)] = "auto"
     level: Annotated[str, PlainValidator(_check_level)] = "info"
 
     @property
@@ -174,30 +169,14 @@ class MetricsSection(Section):
     token: OptionalReference = None
 
 
-def _check_notify(value: object) -> str | None:
-    return None if value is None else parse_notify(value)
-
-
 class NotifySection(Section):
     """`[notify]`: who is told of jobs that name nobody themselves, and how webhooks know that it is
     us.
     """
 
-    to: Annotated[str | None, PlainValidator(_check_notify)] = None
+    to: Annotated[str | None, optional(parse_notify)] = None
     secret: References = ()
     hosts: Annotated[tuple[Annotated[str, PlainValidator(parse_host)], ...], BeforeValidator(as_list)] = ()
-
-
-def _check_smtp_url(value: object) -> str | None:
-    return None if value is None else parse_smtp_url(value)
-
-
-def _check_sender(value: object) -> str | None:
-    return None if value is None else parse_sender(value)
-
-
-def _check_folder(value: object, info: ValidationInfo) -> str | None:
-    return check_path(value, info, "must be the path of a folder with templates")
 
 
 class SmtpSection(Section):
@@ -205,17 +184,17 @@ class SmtpSection(Section):
     through.
     """
 
-    url: Annotated[str | None, PlainValidator(_check_smtp_url)] = None
+    url: Annotated[str | None, optional(parse_smtp_url)] = None
     password: OptionalReference = None
-    sender: Annotated[str | None, PlainValidator(_check_sender)] = Field(default=None, alias="from")
-    reply_to: Annotated[str | None, PlainValidator(_check_sender)] = None
+    sender: Annotated[str | None, optional(parse_sender)] = Field(default=None, alias="from")
+    reply_to: Annotated[str | None, optional(parse_sender)] = None
     rate: Annotated[Rate, PlainValidator(Rate.parse), PlainSerializer(str)] = Rate()
 
 
 class MailSection(Section):
     """`[mail]`: what usher's own mails say."""
 
-    templates: Annotated[str | None, PlainValidator(_check_folder)] = None
+    templates: Annotated[str | None, path_of("a folder with templates")] = None
     """A folder whose templates go before those that come with usher."""
 
 

@@ -63,8 +63,6 @@ class Settings:
     """References that `redis.url` and `broker.url` were written as; these two are resolved when
     settings are read.
     """
-    built_in: frozenset[str] = frozenset()
-    """Connections that `with_connection` added, rather than the operator."""
     digest: str = field(init=False, default="")
     """SHA-256 over the effective configuration: references instead of secrets, URLs masked,
     `source` left out.
@@ -100,15 +98,6 @@ class Settings:
             pass
         raise UnknownConnection(name, self.connection_names, built_in=SANDBOX)
 
-    def with_connection(self, connection: Connection) -> Settings:
-        """Return a copy that also holds this connection. One the operator configured under that
-        name is left as it is.
-        """
-        if connection.name in self.connections and connection.name not in self.built_in:
-            return self
-        connections = {**self.connections, connection.name: connection}
-        return dataclasses.replace(self, connections=connections, built_in=self.built_in | {connection.name})
-
     @property
     def references(self) -> tuple[Reference, ...]:
         """Every reference in the configuration."""
@@ -127,7 +116,7 @@ class Settings:
 
 def _digest(settings: Settings) -> str:
     parts = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
-    for name in ("source", "server_references", "built_in", "digest"):
+    for name in ("source", "server_references", "digest"):
         parts.pop(name, None)
     text = json.dumps(_plain(parts), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()

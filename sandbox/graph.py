@@ -283,8 +283,11 @@ def operation_of(method: str, target: str) -> str:
         return "invite" if method == "POST" else "unknown"
     if path == "/$batch":
         return "batch"
-    if path.startswith("/users/") and method == "GET" and path.count("/") == 2 and len(path) > 7:
-        return "user"
+    if method == "GET":
+        if (plain := _PLAIN_READS.get(path)) is not None:
+            return plain
+        if path.startswith("/users/") and path.count("/") == 2 and len(path) > 7:
+            return "user"
     if (found := find_route(method, path)) is not None:
         return found[0].operation
     if method != "GET":
@@ -293,17 +296,20 @@ def operation_of(method: str, target: str) -> str:
         return "tenant_information"
     if path.startswith("/applications("):
         return "application"
-    return {
-        "/users": "users",
-        "/organization": "organization",
-        "/domains": "domains",
-        "/policies/authorizationPolicy": "policy",
-        "/policies/crossTenantAccessPolicy/default": "cross_tenant",
-        "/policies/crossTenantAccessPolicy/partners": "cross_tenant",
-        "/beta/policies/b2bManagementPolicies": "b2b_policy",
-        "/beta/legacy/policies": "b2b_policy",
-        "/directory/deletedItems/microsoft.graph.user": "deleted",
-    }.get(path, "unknown")
+    return "unknown"
+
+
+_PLAIN_READS = {
+    "/users": "users",
+    "/organization": "organization",
+    "/domains": "domains",
+    "/policies/authorizationPolicy": "policy",
+    "/policies/crossTenantAccessPolicy/default": "cross_tenant",
+    "/policies/crossTenantAccessPolicy/partners": "cross_tenant",
+    "/beta/policies/b2bManagementPolicies": "b2b_policy",
+    "/beta/legacy/policies": "b2b_policy",
+    "/directory/deletedItems/microsoft.graph.user": "deleted",
+}
 
 
 def fired_error(fired: Fired, caller: Caller | None) -> GraphError:

@@ -75,11 +75,12 @@ class Inviter:
         _check_tenant(tenant, caller.roles)
         email, redirect = _check_form(body)
         email = spell(email, tenant.spelling)
-        if body.keys() - _PLAIN:
+        rest = body.keys() - _PLAIN
+        if rest:
             self._check_rest(tenant, caller.roles, body)
         address = self._check_address(tenant, email)
         again, user = self._guest(tenant, email, address, body)
-        if tenant.sponsors_taken and (sponsors := _sponsors(body)):
+        if rest and tenant.sponsors_taken and (sponsors := _sponsors(body)):
             user.sponsors = tuple(sponsor.lower() for sponsor in sponsors)
         return self._send(tenant, user, email, address, redirect, body, again=again)
 

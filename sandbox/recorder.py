@@ -19,7 +19,7 @@ import orjson
 
 from sandbox.directory import Tenant, User
 from sandbox.groups import Group
-from sandbox.letters import Letter
+from sandbox.letters import Letter, Via
 
 _SHOWN_TWICE = 100
 BY_SMTP = "smtp"
@@ -105,17 +105,22 @@ class Recorder:
     def mail(self, tenant: Tenant, user: User, address: str, body: dict[str, Any], redeem_url: str) -> None:
         """Record Entra's own e-mail to a guest; `body` is the invitation as it was asked for."""
         user.mails += 1
+        count = self._note(tenant, address, "invitation")
+        if not self.keep:
+            return
         info = body.get("invitedUserMessageInfo") or {}
-        self.letter(
-            tenant,
+        letter = Letter(
+            via="invitation",
+            sender=f"invites@{tenant.initial_domain}",
+            subject=f"You are invited to {tenant.name}",
+            text=f"{tenant.name} invites you. To accept, open {redeem_url}",
+            cc=tuple(entry["emailAddress"]["address"] for entry in info.get("ccRecipients") or ()),
+        )
+        self._keep_letter(
+            tenant.id,
             address,
-            Letter(
-                via="invitation",
-                sender=f"invites@{tenant.initial_domain}",
-                subject=f"You are invited to {tenant.name}",
-                text=f"{tenant.name} invites you. To accept, open {redeem_url}",
-                cc=tuple(entry["emailAddress"]["address"] for entry in info.get("ccRecipients") or ()),
-            ),
+            count,
+            letter,
             user_id=user.id,
             language=None if info.get("customizedMessageBody") else info.get("messageLanguage"),
             # Entra drops a custom message that a service principal sends; every caller here is one.
@@ -124,27 +129,26 @@ class Recorder:
             redeem_url=redeem_url,
         )
 
-    def letter(self, tenant: Tenant | None, address: str, letter: Letter, **more: Any) -> None:
+    def letter(self, tenant: Tenant | None, address: str, letter: Letter) -> None:
         """Record a letter to one address, folded; by SMTP it comes from no tenant."""
+        count = self._note(tenant, address, letter.via)
+        if self.keep:
+            self._keep_letter(tenant.id if tenant else BY_SMTP, address, count, letter)
+
+    def _note(self, tenant: Tenant | None, address: str, via: Via) -> int:
+        """Count a letter, in the files too; returns how many that makes for this address."""
         tenant_id = tenant.id if tenant else BY_SMTP
         count = self.count_mail(tenant, address)
-        if self.keep:
-            self.mails.append(
-                {
-                    "n": self.mails_total,
-                    "at": self._stamp(),
-                    "tenant_id": tenant_id,
-                    "to": address,
-                    "count": count,
-                    **letter.show(),
-                    **more,
-                }
-            )
         if self.log is not None:
-            told = {"tenant_id": tenant_id, "to": address, "count": count, "via": letter.via}
+            told = {"tenant_id": tenant_id, "to": address, "count": count, "via": via}
             self.log.add({"event": "mail", "at": self._stamp(), **told})
         if self.journal is not None:
             self.journal.add({"tenant_id": tenant_id, "mailed": address})
+        return count
+
+    def _keep_letter(self, tenant_id: str, address: str, count: int, letter: Letter, **more: Any) -> None:
+        about = {"n": self.mails_total, "at": self._stamp(), "tenant_id": tenant_id, "to": address, "count": count}
+        self.mails.append({**about, **letter.show(), **more})
 
     def count_mail(self, tenant: Tenant | None, address: str) -> int:
         """Count a mail to an address (folded) and return how many that makes."""

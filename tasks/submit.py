@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import OutOfMemoryError
 
+from tasks.asked_stages import AskedStages, find_asked
 from tasks.lists.duplicates import SeenAddresses
 from tasks.rows.row import BadRow, ValidRow
 from worker.addresses import fold_address
@@ -62,10 +64,8 @@ class Loaded:
     duplicates: int = 0
     blocked: int = 0
     mails: int = 0
-    with_message: int = 0
-    language_ignored: int = 0  # rows whose language Graph passes over for their message
-    with_steps: int = 0  # rows that name sponsors or groups
-    members: int = 0  # rows to be sent that ask for a Member
+    remarks: Counter[str] = field(default_factory=Counter)  # what else the operation remarks of rows to be sent
+    asked: AskedStages = field(default_factory=AskedStages)  # of rows to be sent: what follows their invitation
 
     @property
     def job(self) -> str:
@@ -252,12 +252,9 @@ def _put(
         loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message), asks)
         return
     loaded.to_send += 1
+    loaded.asked.add(find_asked(values, options))
     loaded.mails += channel.operation.mail(values, connection, options) == MAILED
-    text = values.get("message") or options.message
-    loaded.with_message += bool(text)
-    loaded.language_ignored += bool(text and (values.get("language") or options.language))
-    loaded.with_steps += "sponsors" in values or "groups" in values
-    loaded.members += values.get("user_type") == "Member"
+    loaded.remarks.update(channel.operation.remarks(values, options))
     loaded.loading.put(values, asks=asks)
 
 

@@ -106,11 +106,12 @@ def open_bare_place(grace_s: str = "0.2", **env: str) -> Iterator[Place]:
 
 
 @contextmanager
-def open_place(grace_s: str) -> Iterator[Place]:
+def open_place(grace_s: str, *sandbox_options: str) -> Iterator[Place]:
     """A private stack that outlives its last command by `grace_s`; `contoso` is a connection like a
     real one.
     """
-    with open_bare_place(grace_s) as place, run_sandbox(place.folder, "--replication", "0") as sandbox:
+    options = ("--replication", "0", *sandbox_options)
+    with open_bare_place(grace_s) as place, run_sandbox(place.folder, *options) as sandbox:
         place.env["USHER_CONFIG"] = place.write("usher.toml", connection_table("contoso", sandbox.ready))
         try:
             yield place

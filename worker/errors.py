@@ -14,6 +14,7 @@
     ├── SealError
     │   ├── SealBroken            a sealed value that none of the ledger keys opens
     │   └── KeyUnusable           a ledger key that is too short to be one
+    ├── MailUnusable              a mail cannot be written: its template or its sender is wrong
     ├── CannotListen              the metrics cannot be served where they were wanted
     └── WayOutUnusable            what is said about TLS and proxies cannot be followed
         ├── TrustUnusable         a file with trusted certificates that cannot be read
@@ -123,6 +124,15 @@ class SealBroken(SealError):
 
 class KeyUnusable(SealError):
     """A ledger key needs 16 characters or more; `usher` can make one."""
+
+
+class MailUnusable(UsherError):
+    """A mail cannot be written; whoever runs usher corrects its template or its sender."""
+
+    def __init__(self, sentence: str = "", *, is_template: bool = True) -> None:
+        """`is_template`: no guest's mail can be written; else this one's alone."""
+        super().__init__(sentence)
+        self.is_template = is_template
 
 
 class CannotListen(UsherError):

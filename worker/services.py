@@ -34,6 +34,7 @@ from worker.ledger.jobs import Jobs
 from worker.ledger.key_hold import KeyHold
 from worker.ledger.keys import Keys
 from worker.ledger.meters import Meters
+from worker.mail.mailroom import Mailroom
 from worker.signin.tenant_ids import Tenants
 from worker.signin.token_cache import TokenShelf
 from worker.signin.tokens import TokenSource
@@ -61,6 +62,7 @@ class Services:
     index: GuestIndex
     tokens: TokenSource
     graph: GraphClient
+    mailroom: Mailroom
     sealer: FindSealer
     key_hold: KeyHold
     tenants: Tenants
@@ -179,6 +181,8 @@ async def open_services(
         stack.push_async_callback(tokens.close)
         graph = GraphClient(present.graph.timeout_s, heard=meters.graph_call)
         stack.push_async_callback(graph.close)
+        mailroom = Mailroom(settings, graph)
+        stack.push_async_callback(mailroom.close)
         yield Services(
             settings=settings,
             client=client,
@@ -189,6 +193,7 @@ async def open_services(
             index=index,
             tokens=tokens,
             graph=graph,
+            mailroom=mailroom,
             sealer=sealer,
             key_hold=KeyHold(client, keys, index, jobs.gates),
             tenants=tenants,

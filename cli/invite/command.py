@@ -62,6 +62,11 @@ if TYPE_CHECKING:
     help="Whether Microsoft sends its e-mail, for rows that do not say.",
 )
 @click.option(
+    "--sponsor", multiple=True, metavar="X", help="Who answers for the guests: an address, id or name. May be repeated."
+)
+@click.option("--group", multiple=True, metavar="X", help="A group that all guests join: a name, id or address.")
+@click.option("--team", multiple=True, metavar="X", help="A team that all guests join, likewise.")
+@click.option(
     "--notify",
     metavar="TARGET",
     help="Who is told when it is held or has ended: an https:// address.",
@@ -128,6 +133,7 @@ def _known_connections() -> str:
 def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], closing: ExitStack) -> Request:
     from cli.invite.request import Request
     from config.version import read_version
+    from tasks.rows.named import NAMED, add_named, check_named
     from tasks.rows.row import validate_defaults
     from worker.ledger.audit.account import find_person
     from worker.ledger.model import Options
@@ -135,6 +141,7 @@ def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str,
     job_wide = validate_defaults(
         {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}
     )
+    named = check_named({column: given[column.removesuffix("s")] for column in NAMED})
     reading = take_list_options(given)
     kept = _keep_input(source, closing) if given["dry_run"] and given["output"] else None
     rows, name, guests = _open_source(terminal, source, reading, closing, kept)
@@ -145,9 +152,12 @@ def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str,
         info["notify"] = _check_notify(given["notify"])
     if guests is not None and (said := guests.options.to_dict()):
         info["read"] = said
+    if named:
+        info["named"] = named
     return Request(
         connection=given["connection"],
-        rows=rows,
+        rows=add_named(rows, named) if named else rows,
+        named=named,
         name=name,
         options=Options(resend=given["resend"], **job_wide),
         info=info,

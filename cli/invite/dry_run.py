@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.invite.plan import reduce_to
 from cli.ui.tally import SHOWN_DOMAINS, Tally, list_gaps
 from cli.ui.words import number
 from tasks.forecast.list_file import ForeseenRows, write_foreseen
@@ -42,21 +45,22 @@ class Forecast(Tally):
     known: int = 0
     refused: int = 0
     mails: int = 0
-    members: int = 0
+    remarks: Counter[str] = field(default_factory=Counter)
     risks: list[str] = field(default_factory=list)
     longest_run: int = 0
     _run: int = 0
     _refused_domains: set[str] = field(default_factory=set)
 
-    def add(self, one: ForeseenRow, ended_before: bool, mail: bool) -> None:
+    def add(self, one: ForeseenRow, ended_before: bool, mail: bool, remarks: Iterable[str]) -> None:
         """Count one row. `ended_before`: by usher's own rules, which the plan tells of already."""
         foreseen = one.foreseen
         domain = self.count(one)
         if not ended_before:
             self.known += foreseen.would is Would.SKIP
             self.refused += foreseen.would is Would.REFUSE
-            self.mails += mail and foreseen.would is Would.DO
-            self.members += one.row.get("user_type") == "Member" and foreseen.would is Would.DO
+            if foreseen.would is Would.DO:
+                self.mails += mail
+                self.remarks.update(remarks)
             self._count_run(one, domain)
 
     def _count_run(self, one: ForeseenRow, domain: str) -> None:
@@ -92,7 +96,7 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
                 row.foreseen.code == "blocked_domain" and not row.foreseen.by_graph
             )
             mail = not ended_before and channel.operation.mail(row.row, connection, request.options) == MAILED
-            forecast.add(row, ended_before, mail)
+            forecast.add(row, ended_before, mail, channel.operation.remarks(row.row, request.options))
             if kept is not None:
                 kept.add(row)
             terminal.count(f"Looking at row {number(row.number)} of {number(loaded.rows)}")
@@ -101,7 +105,7 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
             own = (Path(request.output), kept, request.fields_seen, request.guests, request.reopen)
             await asyncio.to_thread(write_foreseen, *own)
     terminal.status("")
-    forecast.loaded = replace(loaded, to_send=forecast.counts[Would.DO], mails=forecast.mails, members=forecast.members)
+    forecast.loaded = reduce_to(loaded, forecast.counts[Would.DO], forecast.mails, forecast.remarks)
     forecast.notes = describe_domains(forecast.domains, rules.domains or ())
     forecast.gaps = list_gaps(rules, foresight)
     forecast.risks = _risks(forecast, rules, connection)

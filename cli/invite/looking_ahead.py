@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cli.invite.plan import reduce_to
 from tasks.forecast.rows import Foresight
 from worker.channels import INVITE
 from worker.errors import UsherError
@@ -52,17 +53,18 @@ async def look_ahead(services: Services, connection: Connection, loaded: Loaded,
     channel = Channel(connection, find_operation(INVITE))
     foresight = Foresight(services, channel, TenantRules(), options)
     counts: Counter[Would] = Counter()
-    mails = members = 0
+    mails = 0
+    remarks: Counter[str] = Counter()
     try:
         async with asyncio.timeout(_WITHIN_S):
             async for one in foresight.rows(loaded.job):
                 counts[one.foreseen.would] += 1
                 if one.foreseen.would is Would.DO:
                     mails += channel.operation.mail(one.row, connection, options) == MAILED
-                    members += one.row.get("user_type") == "Member"
+                    remarks.update(channel.operation.remarks(one.row, options))
     except (TimeoutError, UsherError):
         return Ahead(loaded)
     known = counts[Would.SKIP] - loaded.duplicates
     refused = loaded.to_send - counts[Would.DO] - known
-    left = replace(loaded, to_send=counts[Would.DO], mails=mails, members=members)
+    left = reduce_to(loaded, counts[Would.DO], mails, remarks)
     return Ahead(left, known, refused, at_most=foresight.may_not_read or foresight.not_looked_up > 0)

@@ -7,13 +7,17 @@ sentence that says what to do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from cli.invite.stages import stage_lines, stage_warnings
 from cli.ui.words import gate_words, many, number, span, utc_now
+from tasks.forecast.targets import StageAhead
 from tasks.submit import Loaded
 from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate
-from worker.ledger.quota import Bucket, seconds_for
+from worker.ledger.quota import Bucket, seconds_for_all
 
 NAME_ABOVE_ROWS = 500
 """Above so many rows the question wants the connection's name for an answer, which nobody types by
@@ -52,6 +56,7 @@ class Plan:
     members: int = 0
     """Rows to be sent that ask for a member rather than a guest."""
     needs_approval: bool = False
+    stages: tuple[StageAhead, ...] = ()
     at_most: bool = False
     """Whether some of those to be invited may be there already: nobody has looked, or could."""
 
@@ -88,6 +93,7 @@ class Plan:
                 + (f", the first {number(self.pilot)} now" if self.pilot else ""),
             ),
             ("E-mails", self._mail_words()),
+            *stage_lines(self.stages),
             ("Tenant", f"{self.tenant} (connection {self.connection})"),
             ("Time", f"at least {span(self.seconds)}, as the quota goes" if self.seconds >= 1 else "a moment"),
         ]
@@ -143,12 +149,14 @@ def build_plan(
     rehearsal: bool = False,
     needs_approval: bool = False,
     in_doubt_before: int = 0,
+    stages: Sequence[StageAhead] = (),
 ) -> Plan:
     """Tell the plan of a loaded list. `rehearsal`: against the sandbox, where nobody is mailed."""
     pilot = loaded.loading.pilot if 0 < loaded.loading.pilot < loaded.to_send else 0
     risks = [
         *_member_risks(loaded),
         *_message_risks(loaded),
+        *stage_warnings(stages),
         *([] if rehearsal else _mail_risks(loaded, tenant)),
         *_size_risks(loaded, connection, jobs_before, daily_limit, pilot, rehearsal=rehearsal),
     ]
@@ -174,23 +182,32 @@ def build_plan(
         loaded.blocked,
         loaded.to_send,
         loaded.mails,
-        seconds_for(buckets, loaded.to_send),
+        seconds_for_all([(buckets, loaded.to_send), *(load for stage in stages for load in stage.loads)]),
         pilot,
         rehearsal,
         tuple(risks),
-        members=loaded.members,
+        members=loaded.remarks["members"],
         needs_approval=needs_approval,
+        stages=tuple(stages),
+    )
+
+
+def reduce_to(loaded: Loaded, to_send: int, mails: int, remarks: Counter[str]) -> Loaded:
+    """Return a list's numbers as the directory leaves them; messages are told of the whole list."""
+    return replace(
+        loaded, to_send=to_send, mails=mails, remarks=Counter({**loaded.remarks, "members": remarks["members"]})
     )
 
 
 def _member_risks(loaded: Loaded) -> list[str]:
-    if not loaded.members:
+    members = loaded.remarks["members"]
+    if not members:
         return []
     # https://learn.microsoft.com/entra/fundamentals/users-default-permissions; a user export of
     # Entra's has the column for everybody
     many_ask = "1 row asks for a member, not a guest"
-    if loaded.members > 1:
-        many_ask = f"{many(loaded.members, 'row')} ask for members, not guests"
+    if members > 1:
+        many_ask = f"{many(members, 'row')} ask for members, not guests"
     sentence = (
         f"{many_ask} (user_type): a member may see and do in the tenant what its own people may. If guests are meant,"
         " leave the column out: --map user_type="
@@ -200,25 +217,18 @@ def _member_risks(loaded: Loaded) -> list[str]:
 
 def _message_risks(loaded: Loaded) -> list[str]:
     risks = []
-    if loaded.with_message:
+    worded, unheard = loaded.remarks["with_message"], loaded.remarks["language_ignored"]
+    if worded:
         # https://learn.microsoft.com/entra/external-id/troubleshoot (the custom message is not
         # included)
         risks.append(
-            f"{many(loaded.with_message, 'row')} with a message of {'its' if loaded.with_message == 1 else 'their'}"
+            f"{many(worded, 'row')} with a message of {'its' if worded == 1 else 'their'}"
             " own: Microsoft leaves it out of the e-mail when an app sends the invitation, as here. To be sure of your"
             " words, use --no-send-message and mail the links of the results yourself."
         )
-    if loaded.language_ignored:
+    if unheard:
         # https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
-        risks.append(
-            f"{many(loaded.language_ignored, 'row')} with a language beside a message: Microsoft ignores the language"
-            " then."
-        )
-    if loaded.with_steps:
-        risks.append(
-            f"{many(loaded.with_steps, 'row')} with sponsors or groups: these are not set yet, only the invitation is"
-            " sent."
-        )
+        risks.append(f"{many(unheard, 'row')} with a language beside a message: Microsoft ignores the language then.")
     return risks
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ class Request:
     detach: bool = False
     wait_s: float | None = None
     in_doubt_before: int = 0
+    named: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by the command, for all rows
     guests: GuestList | None = None  # the file that the rows come from
     reopen: Callable[[], GuestList] | None = None  # opens it anew, as it was read
     accept_bad: bool = False

@@ -8,7 +8,7 @@ whatever goes wrong removes the job again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from cli.invite.bad_rows import report_bad
 from cli.invite.looking_ahead import look_ahead
 from cli.invite.plan import Plan, build_plan
 from cli.invite.request import Request
+from cli.invite.stages import describe_stages, refuse_stages
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts
 from cli.ui.words import many
+from tasks.forecast.targets import StageAhead, look_at_stages
 from tasks.rows.row import BadRow, ValidRow
 from tasks.submit import Loaded, drop, load, new_job_id, start
 from worker.channels import INVITE
@@ -41,7 +43,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
     session, terminal = run.session, run.terminal
     connection = services.connection(request.connection)
     built_in = run.place.is_built_in(connection.name)
-    tenant = await _sign_in(terminal, services, connection, fresh=request.dry_run)
+    tenant, roles = await _sign_in(terminal, services, connection, fresh=request.dry_run)
     if request.dry_run:
         connection = await services.resolved(request.connection)
     job = new_job_id()
@@ -60,9 +62,13 @@ async def send(run: Run, services: Services, request: Request) -> int:
         raise Refusal("A job of this id exists already; nothing was sent. Try again.")
     try:
         report_bad(terminal, request, loaded)
+        terminal.status("Looking for what the list names")
+        stages = await look_at_stages(services, connection, job, loaded.asked, roles)
+        terminal.status("")
+        refuse_stages(request, stages)
         if request.dry_run:
-            return await _dry_run(run, services, request, connection, loaded, tenant)
-        plan = await _plan_ahead(run, services, connection, request, loaded, tenant)
+            return await _dry_run(run, services, request, connection, loaded, tenant, stages)
+        plan = await _plan_ahead(run, services, connection, request, loaded, tenant, stages)
         _show_plan(terminal, request, plan)
         if not built_in:
             _ask(terminal, request, plan)
@@ -78,9 +84,11 @@ async def send(run: Run, services: Services, request: Request) -> int:
     return await follow_and_report(run, services, job, detach=request.detach, wait_s=request.wait_s)
 
 
-async def _sign_in(terminal: Terminal, services: Services, connection: Connection, *, fresh: bool) -> Tenant | None:
+async def _sign_in(
+    terminal: Terminal, services: Services, connection: Connection, *, fresh: bool
+) -> tuple[Tenant | None, frozenset[str] | None]:
     """Take a token before anything is accepted: a refused credential ends the command here. Returns
-    the tenant where it can be read.
+    the tenant where it can be read, and the token's roles where they can.
 
     `fresh`: one that tells of the roles as they are now, for a run that judges by them.
     """
@@ -88,10 +96,10 @@ async def _sign_in(terminal: Terminal, services: Services, connection: Connectio
         token = await services.tokens.get(connection, fresh=fresh)
     except TokenUnavailable as error:
         terminal.warn(f"{error} The rows are accepted all the same and wait for it.")
-        return None
+        return None, None
     except TokenRefused as error:
         raise Refusal(f"Nothing was accepted or sent. {error}") from None
-    return await ask_name(services, connection, token)
+    return await ask_name(services, connection, token), token.roles
 
 
 def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow]:
@@ -105,7 +113,13 @@ def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow
 
 
 async def _plan(
-    run: Run, services: Services, connection: Connection, request: Request, loaded: Loaded, tenant: Tenant | None
+    run: Run,
+    services: Services,
+    connection: Connection,
+    request: Request,
+    loaded: Loaded,
+    tenant: Tenant | None,
+    stages: Sequence[StageAhead],
 ) -> Plan:
     operation = find_operation(INVITE)
     return build_plan(
@@ -120,19 +134,26 @@ async def _plan(
         rehearsal=run.place.is_built_in(connection.name),
         needs_approval=connection.require_approval,
         in_doubt_before=request.in_doubt_before,
+        stages=stages,
     )
 
 
 async def _plan_ahead(
-    run: Run, services: Services, connection: Connection, request: Request, loaded: Loaded, tenant: Tenant | None
+    run: Run,
+    services: Services,
+    connection: Connection,
+    request: Request,
+    loaded: Loaded,
+    tenant: Tenant | None,
+    stages: Sequence[StageAhead],
 ) -> Plan:
     """Tell the plan without those who are there already, unless nobody reads it."""
     if run.terminal.quiet:
-        return await _plan(run, services, connection, request, loaded, tenant)
+        return await _plan(run, services, connection, request, loaded, tenant, stages)
     run.terminal.status("Looking who is there already")
     ahead = await look_ahead(services, connection, loaded, request.options)
     run.terminal.status("")
-    plan = await _plan(run, services, connection, request, ahead.loaded, tenant)
+    plan = await _plan(run, services, connection, request, ahead.loaded, tenant, stages)
     return replace(plan, known=ahead.known, refused=ahead.refused, at_most=ahead.at_most)
 
 
@@ -147,7 +168,13 @@ def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:
 
 
 async def _dry_run(
-    run: Run, services: Services, request: Request, connection: Connection, loaded: Loaded, tenant: Tenant | None
+    run: Run,
+    services: Services,
+    request: Request,
+    connection: Connection,
+    loaded: Loaded,
+    tenant: Tenant | None,
+    stages: Sequence[StageAhead],
 ) -> int:
     """Say what would happen, remove the loaded job again; returns the exit status."""
     from cli.invite.dry_run import describe, look
@@ -156,7 +183,7 @@ async def _dry_run(
     terminal = run.terminal
     forecast = await look(run, services, request, connection, loaded)
     await drop(services.jobs, loaded)
-    plan = await _plan(run, services, connection, request, forecast.loaded, tenant)
+    plan = await _plan(run, services, connection, request, forecast.loaded, tenant, stages)
     risks = (*plan.risks, *forecast.risks)
     plan = replace(plan, known=forecast.known, refused=forecast.refused, risks=risks)
     _show_plan(terminal, request, plan)
@@ -170,6 +197,8 @@ def _end_dry_run(terminal: Terminal, request: Request, plan: Plan, foreseen: dic
     terminal.say("Nothing was sent (--dry-run).")
     told: dict[str, Any] = {"to_send": plan.to_send, "mails": plan.mails, "members": plan.members}
     told |= {"tenant": plan.tenant, "seconds": round(plan.seconds, 1)}
+    if plan.stages:
+        told["stages"] = describe_stages(plan.stages)
     job = {"job": None, "connection": request.connection, "state": "cancelled", **plan.counts}
     terminal.finish({**job, "plan": {**told, **foreseen, "risks": list(plan.risks)}})
     return 1 if plan.bad or plan.blocked or plan.refused else 0

@@ -74,6 +74,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
         return 0
     looked_at = describe_approved(view.info)
     options = {name: value for name, value in asdict(view.options).items() if value not in (None, False)}
+    options |= {name: "; ".join(names) for name, names in view.info.get("named", {}).items()}
     facts = {
         "Job": view.id,
         "Connection": view.connection,

@@ -15,6 +15,7 @@ from tasks.rows.domain_slips import DomainNote
 from worker.addresses import fold_address
 from worker.channels import INVITE
 from worker.operations.foreseen import Would
+from worker.operations.registry import OPERATIONS
 from worker.operations.tenant_rules import Gap, TenantRules
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
 SHOWN_DOMAINS: Final = 10
 _SHOWN_SLIPS: Final = 20
-NEVER_KNOWN: Final = (
-    "Nobody can tell beforehand: addresses of groups and contacts, partners whose own tenant refuses, Microsoft's abuse"
-    " detection."
-)
-"""What no permission would let usher see."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,12 +56,11 @@ class Tally:
         """Return (would, rows, why) lines, the rows first that are simply done."""
         plain = self.counts[Would.DO] - sum(n for (would, _), n in self.whys.items() if would is Would.DO)
         lines = [(Would.DO.told(self.operation), number(plain), "")] if plain else []
-        order = list(Would)
+        order, summaries = list(Would), {**_VARIED, **OPERATIONS[self.operation].summaries}
         for (would, code), rows in sorted(self.whys.items(), key=lambda pair: (order.index(pair[0][0]), -pair[1])):
             why = self.samples[would, code]
-            lines.append(
-                (would.told(self.operation), number(rows), why if rows == 1 or code not in _VARIED else _VARIED[code])
-            )
+            told = why if rows == 1 else summaries.get(code, why)
+            lines.append((would.told(self.operation), number(rows), told))
         return lines
 
 
@@ -73,12 +68,8 @@ _VARIED = {
     "invalid_row": "Cannot be sent (reported above).",
     "duplicate": "The same address as an earlier row.",
     "blocked_domain": "The domain is not allowed, by the connection's settings or the tenant's.",
-    "cross_tenant": "Cross-tenant access settings keep these domains out.",
-    "already_exists": "Guests of this tenant already; --resend mails again whoever of them has not accepted.",
-    "invited_before": "A job invited them lately; --resend mails again whoever of them has not accepted.",
-    "deleted_lately": "Were deleted lately and can still be restored: an invitation makes a new guest.",
 }
-"""Reasons that differ from row to row, told once."""
+"""Reasons that differ from row to row, told once: those of any operation."""
 
 
 def domain_of(row: dict[str, object]) -> str:
@@ -106,7 +97,8 @@ def show(terminal: Terminal, tally: Tally) -> None:
 
     terminal.show("", build_table(("Would", "Rows", "Why"), tally.lines(), right=("Rows",)))
     show_domains(terminal, tally.notes)
-    not_checked = [*(str(gap) for gap in tally.gaps), NEVER_KNOWN]
+    never = OPERATIONS[tally.operation].never_known
+    not_checked = [*(str(gap) for gap in tally.gaps), *([never] if never else [])]
     terminal.show("", Text("Not checked", style="dim"), *(f"  {clean(sentence)}" for sentence in not_checked))
 
 

@@ -59,7 +59,7 @@ async def check_connection(
         ]  # a bad certificate was met above too
     ends = token.expires_at.astimezone().strftime("%H:%M %Z")
     findings.insert(0, Finding(True, f"Signing in works: Entra gave an access token, good until {ends}."))
-    findings += _roles(token.roles, features)
+    findings += _roles(connection, token.roles, features)
     reached = await _organization(services, connection, token)
     policy = await _policy(services, connection, token)
     findings += [*reached, *policy, *await check_secret(services, connection, token, soon)]
@@ -99,14 +99,23 @@ def _may_invite(roles: frozenset[str] | None) -> bool:
     return roles is not None and STEPS[INVITE].is_met(roles)
 
 
-def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Finding]:
+_NOT_INSISTED_ON = {INVITE} | {name for name in STEPS if not OPERATIONS[name].rules.is_shown}
+"""What is told by itself, or may be granted where no token tells of it."""
+
+
+def _roles(connection: Connection, roles: frozenset[str] | None, features: Sequence[str]) -> list[Finding]:
     if roles is None:
         return [
             absent(
                 "The token does not show its permissions; whether the app may invite is seen at the first invitation.",
             )
         ]
-    findings = [_step(name, roles) for name in STEPS if name == INVITE or name not in features]
+    findings = [
+        _step(name, roles)
+        for name in STEPS
+        if (name == INVITE or name not in features or not OPERATIONS[name].rules.is_shown)
+        and OPERATIONS[name].signs_in(connection)
+    ]
     if roles & READ_ROLES:
         findings.append(
             Finding(True, "The app may read users: existing guests are found, and lost answers cleared up.")
@@ -124,7 +133,7 @@ def _roles(roles: frozenset[str] | None, features: Sequence[str]) -> list[Findin
             f"Missing: the application permission {need.permission} with admin consent, {need.reason}. Without it:"
             f" {need.without}.",
         )
-        for need in needs_of(feature for feature in features if feature != INVITE)
+        for need in needs_of(feature for feature in features if feature not in _NOT_INSISTED_ON)
         if not need.is_met(roles)
     ]
     return findings

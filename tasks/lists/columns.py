@@ -151,7 +151,7 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
         if len(columns) > 1:
             raise _ask("email", columns, cells, name, options)
         if not columns:
-            raise InputError(_no_email(cells, name))
+            raise explain_no_email(cells, name)
         chosen[columns[0]] = "email"
         is_only_one, rivals = True, tuple(index for index in free if index not in chosen)
     elif not rivals and "email" not in options.mapping:
@@ -359,10 +359,13 @@ def _is(cell: str, wanted: str) -> bool:
     return bool(key := heading_key(wanted)) and heading_key(cell) == key
 
 
-def _no_email(headings: Sequence[str], name: str) -> str:
-    if any("@" in heading for heading in headings):  # a list without headings; its addresses stay out of the message
-        return f"{name} begins with an address, not with headings; put a line with the word email above the addresses."
-    return (
+def explain_no_email(headings: Sequence[str], name: str) -> InputError:
+    """Return why none of these headings is the address's; addresses stay out of the message."""
+    if any("@" in heading for heading in headings):  # a list without headings
+        return InputError(
+            f"{name} begins with an address, not with headings; put a line with the word email above the addresses."
+        )
+    return InputError(
         f"{name} has no column called email; it has {quote_headings(headings)}. "
         f"Known columns: {', '.join(FIELDS)} (only email is required); another heading is named with --map email='…'."
     )

@@ -16,10 +16,16 @@ from typing import Final
 from tasks.errors import InputError
 from tasks.lists.admin_center_template import explain_other_template, is_version_line
 from tasks.lists.ambiguities import Ambiguity, Choice
-from tasks.lists.columns import ask_for_email, find_email, looks_like_email, parse_headings, quote_headings
+from tasks.lists.columns import (
+    ask_for_email,
+    explain_no_email,
+    find_email,
+    looks_like_email,
+    parse_headings,
+    quote_headings,
+)
 from tasks.lists.options import ListOptions
 from tasks.rows.cleaning import holds_address
-from tasks.rows.fields import FIELDS
 
 LINES_LOOKED_AT: Final = 20
 """Lines that hold anything, from the top."""
@@ -121,15 +127,7 @@ def explain_missing(top: Sequence[Line], name: str, options: ListOptions) -> Inp
     guess = _above_addresses(top)
     if guess is not None:
         return ask_for_email([guess[1]], name, options, guess[0].line)
-    if any("@" in cell for cell in top[0].cells):  # a list without headings; its addresses stay out of the message
-        return InputError(
-            f"{name} begins with an address, not with headings; put a line with the word email above the addresses."
-        )
-    headings = [cell for cell in top[0].cells if cell.strip()]
-    return InputError(
-        f"{name} has no column called email; it has {quote_headings(headings)}. "
-        f"Known columns: {', '.join(FIELDS)} (only email is required); another heading is named with --map email='…'."
-    )
+    return explain_no_email([cell for cell in top[0].cells if cell.strip()], name)
 
 
 def _above_addresses(top: Sequence[Line]) -> tuple[Line, str] | None:

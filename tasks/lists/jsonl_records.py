@@ -4,7 +4,7 @@ are. https://jsonlines.org
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
@@ -14,7 +14,7 @@ from tasks.lists.columns import MOST_COLUMNS, Meaning, describe_ignored, parse_h
 from tasks.lists.earlier_results import JOINED_COLUMNS, find_stage_keys
 from tasks.lists.encodings import describe_encoding
 from tasks.lists.options import ListOptions
-from tasks.lists.records import FileLine, RawRecord
+from tasks.lists.records import FileLine, RawRecord, RecordReader
 from tasks.lists.text_lines import TextLines
 from tasks.rows.cleaning import clean_values
 from tasks.rows.fields import stage_of
@@ -23,7 +23,7 @@ from tasks.rows.row import BadRow, build_bad_row
 _REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile one must not fill the memory
 
 
-class JsonlRecords:
+class JsonlRecords(RecordReader):
     """The records of one JSONL source, in one pass. Raises `InputError` for the file, never for a
     line.
     """
@@ -33,9 +33,6 @@ class JsonlRecords:
             raise InputError(
                 f"{lines.name} is one JSON array; write one object a line (JSONL), for example with jq -c '.[]'."
             )
-        self.top: Sequence[Sequence[str]] = ()
-        self.joined: int | None = None
-        self.is_whole, self.is_only_one = True, False
         self._lines = lines
         self._mapping = (options or ListOptions()).mapping
         self._meanings: dict[str, Meaning] = {}
@@ -47,7 +44,6 @@ class JsonlRecords:
 
     @property
     def description(self) -> tuple[str, ...]:
-        """How the file is read, in a few words each."""
         return ("JSONL", describe_encoding(self._lines.encoding))
 
     @property

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from tasks.lists.address_columns import find_rival
 from tasks.lists.columns import Columns, ask_again
@@ -52,74 +52,75 @@ class FileLine(NamedTuple):
         return f"FileLine(line={self.line}, number={self.number})"
 
 
-class RecordReader(Protocol):
+class RecordReader:
     """A format. Iterating yields each record once; a record that is no record is a `BadRow`; raises
     `InputError`.
     """
 
-    def __iter__(self) -> Iterator[RawRecord | BadRow]: ...
+    top: Sequence[Sequence[str]] = ()
+    """What stands in the file down to its headings; they are the last. Empty for JSONL."""
+    joined: int | None = None
+    """Where the outcomes of an earlier run begin, if the file has them."""
+    is_only_one = False
+    """Whether the address is read from the only column with addresses."""
+    surplus = 0
+    """Records read without their cells beyond the headings; `first_surplus` is the line of the
+    first.
+    """
+    first_surplus = 0
+
+    def __iter__(self) -> Iterator[RawRecord | BadRow]:
+        raise NotImplementedError
 
     def lines(self) -> Iterator[FileLine]:
         """Yield, instead of the records, everything below the headings as it stands; the guests'
         numbers are the same.
         """
-        ...
-
-    @property
-    def top(self) -> Sequence[Sequence[str]]:
-        """What stands in the file down to its headings; they are the last. Empty for JSONL."""
-        ...
-
-    @property
-    def joined(self) -> int | None:
-        """Where the outcomes of an earlier run begin, if the file has them."""
-        ...
+        raise NotImplementedError
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about the file as read so far; complete when the iteration is."""
-        ...
+        raise NotImplementedError
 
     @property
     def description(self) -> tuple[str, ...]:
         """How the file is read, in a few words each; certain when everything has been read."""
-        ...
+        raise NotImplementedError
 
     @property
     def read(self) -> tuple[tuple[str, str], ...]:
         """The fields that are read, each with the heading or key it is taken from."""
-        ...
+        raise NotImplementedError
 
     @property
     def is_result(self) -> bool:
         """Whether these are results of usher's own, fed back."""
-        ...
+        return self.joined is not None
 
     @property
     def is_whole(self) -> bool:
         """Whether no record had cells beyond the headings that were left out; certain when
         everything has been read.
         """
-        ...
-
-    @property
-    def is_only_one(self) -> bool:
-        """Whether the address is read from the only column with addresses."""
-        ...
+        return not self.surplus
 
 
-class WithColumns:
+class WithColumns(RecordReader):
     """What the readers of formats with a line of headings have in common."""
 
-    columns: Columns
     name: str
     options: ListOptions
-    top: Sequence[Sequence[str]]
-    surplus: int = 0
-    """Records read without their cells beyond the headings; `first_surplus` is the line of the
-    first.
-    """
-    first_surplus: int = 0
+
+    @property
+    def columns(self) -> Columns:
+        """The columns, which are set when the headings have been read."""
+        return self._columns
+
+    @columns.setter
+    def columns(self, columns: Columns) -> None:
+        self._columns = columns
+        self.joined, self.is_only_one = columns.joined, columns.is_only_one
 
     @property
     def wanted(self) -> list[tuple[int, str]]:
@@ -130,28 +131,7 @@ class WithColumns:
 
     @property
     def read(self) -> tuple[tuple[str, str], ...]:
-        """The fields that are read, each with the heading it is taken from."""
         return self.columns.read
-
-    @property
-    def joined(self) -> int | None:
-        """Where the outcomes of an earlier run begin, if the file has them."""
-        return self.columns.joined
-
-    @property
-    def is_result(self) -> bool:
-        """Whether these are results of usher's own, fed back."""
-        return self.joined is not None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether no record had cells beyond the headings that were left out."""
-        return not self.surplus
-
-    @property
-    def is_only_one(self) -> bool:
-        """Whether the address is read from the only column with addresses."""
-        return self.columns.is_only_one
 
     def check_rivals(self, cells: Sequence[str], line: int) -> None:
         """Raise `Ambiguity` where a row's address stands in another column than the one that was

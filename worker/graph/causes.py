@@ -28,6 +28,7 @@ class Kind(StrEnum):
     THROTTLED = "throttled"  # refused before processing; the gate closes for `retry_after_s`
     RETRY = "retry"  # may be sent again; see `maybe_processed`
     AGAIN = "again"  # refused with its call for another row's sake, or for what can be left out: sent again at once
+    LATER = "later"  # refused for now, for this row's sake alone: it waits for `retry_after_s`, others go on
     IN_DOUBT = "in_doubt"  # look the guest up before anything else
     HOLD = "hold"  # the connection cannot go on, see `hold`; the row waits
     TOKEN = "token"  # noqa: S105  (no secret) the token was refused: take a new one, once
@@ -144,6 +145,11 @@ SHARED_RULES: Mapping[StrEnum, Rule] = {
         HoldKind.TENANT,
     ),
 }
+TENANT_BLOCKED = (
+    "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a support case"
+    " with Microsoft, and runs `usher connections reopen {connection}` once it is lifted."
+)
+"""What an abuse block means for a connection that did not meet it itself."""
 SHARED_PATTERNS = (
     wording(Cause.ABUSE_BLOCK, r"suspicious activity", r"invitations are blocked for this directory"),
     wording(Cause.NO_PERMISSION, r"insufficient privileges", statuses=(401, 403)),

@@ -65,6 +65,15 @@ def can_open_links(fields: dict[bytes, bytes], sealer: Sealer | None, context: b
         return False
 
 
+def check_links(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes) -> None:
+    """Raise `SealBroken` where a chunk has links that no key here opens."""
+    for name, value in fields.items():
+        if value and (name == b"lnk" or (name[:1] == b"l" and name[1:].isdigit())):
+            if sealer is None:
+                raise SealBroken
+            sealer.open(value, context)
+
+
 def _with_link(outcome: Outcome | None, link: str) -> Outcome | None:
     return replace(outcome, redeem_url=link) if outcome is not None and link else outcome
 

@@ -4,7 +4,7 @@ through little memory.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from worker.channels import split_channel
-from worker.ledger.chunk_contents import ChunkContents, links_context, read_chunk
+from worker.ledger.chunk_contents import ChunkContents, check_links, links_context, read_chunk
 from worker.ledger.keys import Keys
 from worker.ledger.model import RowState, status_of
 from worker.ledger.stages import NOT_ASKED, split_stage, stages_of
@@ -116,6 +116,21 @@ class JobRows:
                         return
                     left -= 1
                 yield record
+
+    async def links(self, job: str, places: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
+        """Return the redeem links of some rows of a job, by chunk and index, where there are any.
+        Raises `SealError` where no key here opens them.
+        """
+        found: dict[tuple[int, int], str] = {}
+        for chunk in sorted({chunk for chunk, _ in places}):
+            fields = await self._client.hgetall(self._keys.chunk(job, chunk))
+            if b"st" not in fields:
+                continue
+            sealer, context = self._sealer(), links_context(job, chunk)
+            check_links(fields, sealer, context)
+            outcomes = read_chunk(fields, sealer, context).outcomes
+            found |= {(chunk, i): one.redeem_url for i, one in enumerate(outcomes) if one and one.redeem_url}
+        return {place: found[place] for place in places if place in found}
 
     async def _chunk_of(self, job: str, chunks: int, row: int) -> int:
         """Return the chunk a row is in, by halving: a pilot makes one chunk shorter than the

@@ -46,7 +46,7 @@ class Meters:
         self._counts[f"{name}|{connection}|{label}"] += by
 
     def batch(self, connection: str, rows: int, elapsed_s: float) -> None:
-        """Count a batch of invitations: how long Graph took, its repetitions included, and how many
+        """Count a batch: how long Graph took, its repetitions included, and how many
         rows it had.
         """
         self._observe("batch_seconds", connection, elapsed_s)

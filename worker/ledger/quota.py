@@ -9,8 +9,8 @@ https://learn.microsoft.com/graph/throttling-limits
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,11 +60,16 @@ def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucke
     if pace.kind == "guarded":
         buckets.append(Bucket(f"pace:{client}", pace.per_minute or 12, 0))
     elif pace.per_minute:
-        # Smooth: at most one row saved up, so the rows leave one by one. (60 s / per_minute is the
-        # time to save one.)
-        saved = max(1.0, pace.per_minute / 60)
-        buckets.append(Bucket(f"pace:{client}", saved, _ms(saved / pace.per_minute * 60)))
+        buckets.append(even_bucket(f"pace:{client}", pace.per_minute))
     return buckets
+
+
+def even_bucket(scope: str, per_minute: float) -> Bucket:
+    """Return a bucket that lets so many rows through in a minute, one by one: at most one is saved
+    up. (60 s / `per_minute` is the time to save one.)
+    """
+    saved = max(1.0, per_minute / 60)
+    return Bucket(scope, saved, _ms(saved / per_minute * 60))
 
 
 def write_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
@@ -121,7 +126,7 @@ def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:
         "tenant_application": ("writes:", "units:"),
     }.get(head, _DOCUMENTED)
     meant = [bucket for bucket in buckets if bucket.scope.startswith(wanted)]
-    return meant or [bucket for bucket in buckets if bucket.scope.startswith(_DOCUMENTED)]
+    return meant or [bucket for bucket in buckets if bucket.scope.startswith(_DOCUMENTED)] or list(buckets)
 
 
 def shown_buckets(settings: Settings, connection: Connection, buckets: Sequence[Bucket]) -> list[Bucket]:
@@ -141,7 +146,19 @@ def seconds_for(buckets: Sequence[Bucket], rows: int) -> float:
     return max((_seconds(bucket, rows) for bucket in buckets), default=0.0)
 
 
-def _seconds(bucket: Bucket, rows: int) -> float:
+def seconds_for_all(loads: Iterable[tuple[Sequence[Bucket], int]]) -> float:
+    """Return the same for calls of several kinds, each with its buckets and their number: what two
+    kinds share, both empty.
+    """
+    wanted: dict[str, tuple[Bucket, float]] = {}
+    for buckets, calls in loads:
+        for bucket in buckets:
+            _, before = wanted.get(bucket.scope, (bucket, 0.0))
+            wanted[bucket.scope] = (replace(bucket, cost=1), before + calls * bucket.cost)
+    return max((_seconds(bucket, calls) for bucket, calls in wanted.values()), default=0.0)
+
+
+def _seconds(bucket: Bucket, rows: float) -> float:
     if bucket.window_ms:
         return max(0.0, rows * bucket.cost - bucket.amount) * bucket.window_ms / bucket.amount / 1000
     seconds, rate = 0.0, bucket.amount

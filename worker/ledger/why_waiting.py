@@ -18,6 +18,7 @@ class Rest(StrEnum):
     AWAY = "away"  # Graph
     LOOK_UP = "look_up"
     DIRECTORY = "directory"
+    LATER = "later"
     SIGN_IN = "sign_in"
     GUEST = "guest"
     PROBATION = "probation"
@@ -46,6 +47,7 @@ WORDS = {
     Rest.AWAY: "waits for Microsoft to answer",
     Rest.LOOK_UP: "waits until the directory can be asked who is there already",
     Rest.DIRECTORY: "waits until the directory knows the guest",
+    Rest.LATER: "waits, as these rows were refused for now",
     Rest.SIGN_IN: "waits until signing in works (usher connections list)",
     Rest.GUEST: "waits for another job that invites the same guests",
     Rest.PROBATION: "waits its turn: a connection that is new or was held sends one batch at a time",
@@ -70,7 +72,10 @@ WORDS = {
 """What is said of the rows that are left."""
 
 _TIMED = frozenset(
-    {Rest.QUOTA, Rest.THROTTLED, Rest.AWAY, Rest.LOOK_UP, Rest.DIRECTORY, Rest.GUEST, Rest.PROBATION, Rest.UNKNOWN}
+    {
+        *(Rest.QUOTA, Rest.THROTTLED, Rest.AWAY, Rest.LOOK_UP, Rest.DIRECTORY, Rest.LATER, Rest.GUEST),
+        *(Rest.PROBATION, Rest.UNKNOWN),
+    }
 )
 """Where the time until the next try is known here. What is held waits for its gate."""
 

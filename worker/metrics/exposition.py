@@ -30,11 +30,9 @@ small Prometheus takes lightly.
 OTHER: Final = "other"
 OUTCOMES: Final = {letter: STATUS_OF[RowState(letter)] for letter in "igkfu"} | {"c": "cancelled"}
 RESOLUTIONS: Final = {
-    "i": "invited",
-    "g": "already_guest",
+    **{letter: STATUS_OF[RowState(letter)] for letter in "igf"},
     ".": "sent_again",
     "q": "sent_again",
-    "f": "failed",
     "u": "left_in_doubt",
 }
 _JOB_STATES = ("loading", "running", "paused", "held", "done", "cancelled")
@@ -192,8 +190,8 @@ def _calls(look: Snapshot, names: Names) -> Iterator[Metric]:
         of("requests", 2),
     )
     yield _counter("usher_token_requests", "Sign-ins at Entra.", ("connection", "result"), of("tokens", 1))
-    yield _histogram("usher_batch_seconds", "Time of a batch of invitations.", "batch_seconds", look, names)
-    yield _histogram("usher_batch_rows", "Rows in a batch of invitations.", "batch_rows", look, names)
+    yield _histogram("usher_batch_seconds", "Time of a batch of requests.", "batch_seconds", look, names)
+    yield _histogram("usher_batch_rows", "Rows in a batch of requests.", "batch_rows", look, names)
 
 
 def _machinery(look: Snapshot, schedules: Names) -> Iterator[Metric]:

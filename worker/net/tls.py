@@ -91,7 +91,7 @@ def open_session(ca_file: str | None = None, *, timeout_s: float = 10.0) -> requ
     A redirect would carry the client's credential to wherever it points. Raises `TrustUnusable` as
     `build_context` does.
     """
-    return _make_session(_shared_context(ca_file), timeout_s)
+    return _make_session(shared_context(ca_file), timeout_s)
 
 
 _lock = threading.Lock()
@@ -99,7 +99,7 @@ _shared: dict[tuple[object, ...], ssl.SSLContext] = {}
 _MOST_SHARED = 16
 
 
-def _shared_context(ca_file: str | None) -> ssl.SSLContext:
+def shared_context(ca_file: str | None) -> ssl.SSLContext:
     """Return one context for all who trust the same: reading the system's roots takes 20 ms, and a
     hundred tenants sign in at once.
     """

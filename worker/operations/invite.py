@@ -16,7 +16,7 @@ from worker.graph.verdicts import decide
 from worker.ledger.job_targets import TargetKind
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.ledger.quota import invitation_buckets
-from worker.operations.invite_forecast import foresee_answer
+from worker.operations.invite_forecast import NEVER_KNOWN, SUMMARIES, foresee_answer
 from worker.operations.invite_precheck import build_known, judge
 from worker.operations.invite_rules import INVITE
 from worker.operations.operation import MAILED, Asked, Attempt, Call, Look, Operation
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 class Invite(Operation):
     """The operation makes people guests; Graph mails each of them, unless row, job or connection
-    says otherwise.
+    says otherwise, or the connection mails them itself.
     """
 
     name = "invite"
@@ -44,9 +44,25 @@ class Invite(Operation):
     repeatable = False
     asks_rules = True
     takes_along = ("sponsors", TargetKind.SPONSOR)
+    requests = "invitations"
+    unlooked = "nobody is invited unlooked"
+    never_known = NEVER_KNOWN
+    summaries = SUMMARIES
 
     def __init__(self) -> None:
         self._not_taken: set[str] = set()  # ids of sponsors whom Graph took with no invitation
+
+    def remarks(self, row: Row, options: Options) -> tuple[str, ...]:
+        """Count rows that ask for a member, that bring words of their own, and whose language Graph
+        passes over for these.
+        """
+        text = row.get("message") or options.message
+        found = {
+            "members": row.get("user_type") == "Member",
+            "with_message": bool(text),
+            "language_ignored": bool(text and (row.get("language") or options.language)),
+        }
+        return tuple(name for name, holds in found.items() if holds)
 
     def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
         """Return the buckets that an invitation takes from."""
@@ -133,8 +149,8 @@ class Invite(Operation):
         self._not_taken.update(sponsors)
 
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
-        """Say whether Graph was asked to send its mail."""
-        return MAILED if not silent and wants_mail(row, connection, options) else "none"
+        """Say whether a mail is asked for: of Graph, or of the stage that sends one's own."""
+        return MAILED if is_mailed(row, connection, options, silent=silent) else "none"
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:
         """Say why nobody can find out: the app may not look, or what the app sees says nothing."""
@@ -181,10 +197,11 @@ def build_invitation(
     body: dict[str, Any] = {
         "invitedUserEmailAddress": row["email"],
         "inviteRedirectUrl": row.get("redirect_url") or options.redirect_url or connection.redirect_url,
-        "sendInvitationMessage": False if silent else wants_mail(row, connection, options),
+        "sendInvitationMessage": (
+            connection.deliver == "graph" and not silent and wants_mail(row, connection, options)
+        ),
     }
-    name = row.get("display_name") or " ".join(filter(None, (row.get("first_name"), row.get("last_name"))))
-    if name:
+    if name := name_of(row):
         body["invitedUserDisplayName"] = name
     if row.get("user_type"):
         body["invitedUserType"] = row["user_type"]
@@ -203,9 +220,21 @@ def build_invitation(
     return body
 
 
+def name_of(row: Mapping[str, Any]) -> str:
+    """Return what a guest is called; '' where the row does not say."""
+    return row.get("display_name") or " ".join(filter(None, (row.get("first_name"), row.get("last_name"))))
+
+
 def wants_mail(row: Mapping[str, Any], connection: Connection, options: Options) -> bool:
-    """Return whether Graph is to send its invitation mail for a row."""
+    """Return whether a guest is to be mailed, whoever does it (`deliver`)."""
     for wanted in (row.get("send_message"), options.send_message):
         if wanted is not None:
             return bool(wanted)
     return connection.send_message
+
+
+def is_mailed(row: Mapping[str, Any], connection: Connection, options: Options, *, silent: bool = False) -> bool:
+    """Return whether somebody mails a guest; `silent` is about Graph's mail alone."""
+    if connection.deliver == "none" or (silent and not connection.mails_itself):
+        return False
+    return wants_mail(row, connection, options)

@@ -13,6 +13,16 @@ from worker.operations.invite_rules import INVITE, InviteCause
 from worker.operations.tenant_rules import TenantRules
 
 _PRIVILEGED = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
+NEVER_KNOWN = (
+    "Nobody can tell beforehand: addresses of groups and contacts, partners whose own tenant refuses, Microsoft's abuse"
+    " detection."
+)
+SUMMARIES = {
+    "cross_tenant": "Cross-tenant access settings keep these domains out.",
+    "already_exists": "Guests of this tenant already; --resend mails again whoever of them has not accepted.",
+    "invited_before": "A job invited them lately; --resend mails again whoever of them has not accepted.",
+    "deleted_lately": "Were deleted lately and can still be restored: an invitation makes a new guest.",
+}
 
 
 def foresee_answer(row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:

@@ -9,11 +9,12 @@ the operation's own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from worker.channels import name_channel
+from worker.graph.batch import BATCH_LIMIT
 from worker.ledger.model import STATUS_OF, KnownRow, Options, Outcome, Row, RowState
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from worker.ledger.job_targets import Target, TargetKind
     from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
+    from worker.mail.message import MailRequest
     from worker.operations.foreseen import Foreseen, Seen
     from worker.operations.tenant_rules import TenantRules
 
@@ -65,7 +67,8 @@ class Asked:
     """A row is asked to leave now. `user`: whom the look-up found; `target`: what the row names
     beside them; `silent`: without a mail whatever the row says or, where a call covers several
     rows, in a call of its own; `tried`: how often it has left before; `along`: what the row names
-    for later and the job knows already (`Operation.takes_along`).
+    for later and the job knows already (`Operation.takes_along`); `redeem_url`: the invitation's,
+    where the operation tells it.
     """
 
     index: int
@@ -75,14 +78,18 @@ class Asked:
     target: Target | None = None
     tried: int = 0
     along: tuple[Target, ...] = ()
+    redeem_url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call is one request and the rows that it is about; its answer is theirs."""
+    """A call is one request and the rows that it is about; its answer is theirs. `mail`: it is a
+    mail, for the mailroom, and no request of Graph's; its request is only the name of the answer.
+    """
 
     request: GraphRequest
     rows: tuple[int, ...]
+    mail: MailRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,16 @@ class Operation(Protocol):
     """Whether a dry run reads what the tenant says of guests beforehand: who may invite, which
     domains.
     """
+    requests: str = "requests"
+    """What several of its requests are called in a sentence."""
+    unlooked: str = "nothing is done unlooked"
+    """Half a sentence: what nobody does while nobody can tell who is in the tenant."""
+    never_known: str = ""
+    """What no permission would let a dry run see, a sentence."""
+    summaries: Mapping[str, str] = {}
+    """Why rows would end so, by the code: told once of several rows, where it differs a little from
+    row to row.
+    """
     columns: frozenset[str] = frozenset()
     """Of a stage: what it needs of the row whose guest was invited."""
     takes_along: tuple[str, TargetKind] | None = None
@@ -149,6 +166,23 @@ class Operation(Protocol):
     """Properties of the user that the look-up selects besides, for `DirectoryUser.more`."""
     target_kind: TargetKind | None = None
     """What the names of `targets` stand for in the tenant; None where nothing is named."""
+
+    calls_at_once: int = BATCH_LIMIT
+    """Calls that leave together."""
+    shown: bool = True
+    """The directory shows whether it was done, and the index of guests remembers it. False: nobody
+    can look, so what was perhaps done stays in doubt at once.
+    """
+    tells_link: bool = False
+    """Its rows need the redeem link of their invitation."""
+
+    def signs_in(self, connection: Connection) -> bool:
+        """Return whether its calls need an access token."""
+        return True
+
+    def follows(self, connection: Connection) -> bool:
+        """Return whether it is a stage of each job of a connection, without being asked for."""
+        return False
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
         """Return what a row of an invitation asks for in this stage, by name; one that needs none
@@ -170,6 +204,12 @@ class Operation(Protocol):
         `rows`: those that are about to leave; none: of any that fill their calls.
         """
         ...
+
+    def remarks(self, row: Row, options: Options) -> tuple[str, ...]:
+        """Return what a plan counts of a row that is to be sent, by names that whoever shows the
+        plan knows. Pure.
+        """
+        return ()
 
     def daily_limit(self, connection: Connection) -> int:
         """Return how many rows may leave in one UTC day; 0: any number."""
@@ -239,3 +279,10 @@ class Operation(Protocol):
 def word_of(letter: RowState, operation: Operation) -> str:
     """Return how a row stands, in its operation's own words."""
     return operation.words.get(letter) or STATUS_OF[letter]
+
+
+def find_targets(operation: Operation, row: Row, options: Options) -> tuple[str, ...]:
+    """Return what a row asks for in a stage: nothing where the row comes from results that say that
+    the stage is done (`tasks/rows/fields.STAGES_DONE`).
+    """
+    return () if operation.name in row.get("stages_done", ()) else operation.targets(row, options)

@@ -116,6 +116,7 @@ def build_outcome(
     silent: bool,
     doubts: bool,
     may_read: bool,
+    shown: bool = True,
     look_after_s: float,
     request_id: str,
     at_ms: int,
@@ -123,13 +124,15 @@ def build_outcome(
     """Turn one verdict into what the ledger keeps: the row's end, or pending again, or in doubt.
 
     `doubts`: a row that was perhaps processed is not simply done again. `may_read`: rows can be
-    looked up, so one that was perhaps processed is in doubt rather than sent again.
+    looked up, so one that was perhaps processed is in doubt rather than sent again. `shown`: a look
+    tells; otherwise a row in doubt stays so.
     """
     letter = _FINAL.get(verdict.kind)
     in_doubt = doubts and (verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read))
     if letter is None:
         careful = silent or verdict.apart
-        letter = RowState.IN_DOUBT if in_doubt else RowState.PENDING_SILENT if careful else RowState.PENDING
+        doubtful = RowState.IN_DOUBT if shown else RowState.LEFT_IN_DOUBT
+        letter = doubtful if in_doubt else RowState.PENDING_SILENT if careful else RowState.PENDING
     invited = letter is RowState.DONE
     return Outcome(
         index,

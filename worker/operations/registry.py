@@ -7,13 +7,14 @@ from __future__ import annotations
 from config.errors import ConfigError
 from worker.operations.groups import Groups
 from worker.operations.invite import Invite
+from worker.operations.mail import SendMail
 from worker.operations.operation import Operation
 from worker.operations.profile import Profile
 from worker.operations.sponsors import Sponsors
 from worker.operations.teams import Teams
 
 OPERATIONS: dict[str, Operation] = {
-    operation.name: operation for operation in (Invite(), Profile(), Sponsors(), Groups(), Teams())
+    operation.name: operation for operation in (Invite(), Profile(), Sponsors(), Groups(), Teams(), SendMail())
 }
 
 

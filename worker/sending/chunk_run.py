@@ -27,11 +27,11 @@ from worker.operations.operation import NOT_THERE_YET, Asked, CannotAsk, Channel
 from worker.operations.outcomes import Consequences, Judged, build_outcome, build_skip, mark_refusals, sum_up
 from worker.operations.stages import Chain
 from worker.sending.comparing import Comparing
+from worker.sending.couriers import carry, open_links
 from worker.sending.first_look import FirstLook, may_not_read
 from worker.sending.not_shown import wait_or_end
 from worker.sending.reactions import Reactions
 from worker.sending.refused_wholes import RefusedWholes
-from worker.sending.wire import send
 from worker.store.client import keep_trying
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class ChunkRun:
         self._index: IndexPlace | None = None
         self._along: Mapping[int, tuple[Target, ...]] = {}  # what rows take along, by row
         self._users: dict[int, DirectoryUser] = {}  # whom the look-up found, by row
+        self._links: Mapping[int, str] = {}  # of the rows' invitations, where the operation tells them
         self._aside: dict[int, Stop] = {}  # rows that are not sent in this run
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
         self._blobs = 0
@@ -97,13 +98,14 @@ class ChunkRun:
         stop = await self._look() or await self._find_targets()
         if stop:
             return stop
+        self._links = await open_links(services, lease, operation)
         refused_tokens = 0
         while True:
             await self._end_refused()
             pending = [i for i in lease.pending() if i not in self._aside]
             if not pending or lease.lost or not may_go_on():
                 return self._why_over(pending)
-            token = await self._reactions.take_token(connection)
+            token = await self._take_token()
             if isinstance(token, Stop):
                 return token
             wanted = self._choose(pending)
@@ -124,7 +126,7 @@ class ChunkRun:
                 daily_limit=operation.daily_limit(connection),
                 index=self._index,
                 resend=lease.options.resend,
-                fingerprint=token.fingerprint,
+                fingerprint=token.fingerprint if token else "",
                 answer_s=services.latencies.of(connection.name),
             )
             if grant.why:
@@ -135,7 +137,7 @@ class ChunkRun:
             self._sent = True
             found = await self._send(grant, buckets, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
-            if found.token_refused:
+            if found.token_refused and token:
                 refused_tokens += 1
                 await services.tokens.invalidate(connection, token)
                 if refused_tokens > 1:
@@ -151,7 +153,7 @@ class ChunkRun:
         """Return where the guests stand in the index, which keeps two jobs from doing to one what
         must not be done twice.
         """
-        if self._operation.repeatable:
+        if self._operation.repeatable or not self._operation.shown:
             return None
         emails = {i: self._lease.rows[i]["email"] for i in self._lease.pending()}
         return await self._services.index.place(self._connection.tenant_key, emails)
@@ -166,6 +168,12 @@ class ChunkRun:
         if looked.outcomes:
             await self._record(0, looked.outcomes)
         return looked.stop
+
+    async def _take_token(self) -> AccessToken | Stop | None:
+        """Take an access token; None where the operation needs none."""
+        if not self._operation.signs_in(self._connection):
+            return None
+        return await self._reactions.take_token(self._connection)
 
     async def _find_targets(self) -> Stop | None:
         """Find out what the rows' names stand for in the tenant; without the right to, the channel
@@ -212,7 +220,7 @@ class ChunkRun:
             await self._record(0, [self._operation.judge_known(row, now_ms) for row in grant.known])
 
     async def _react(
-        self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken
+        self, buckets: Sequence[Bucket], grant: Grant, found: Consequences, token: AccessToken | None
     ) -> Stop | None:
         """Do what a batch means for its connection; None when it may go on."""
         reactions, connection, channel = self._reactions, self._connection, self._channel
@@ -240,17 +248,18 @@ class ChunkRun:
             await self._services.ledger.passed_probation(channel.name)
         return None
 
-    async def _send(self, grant: Grant, buckets: Sequence[Bucket], token: AccessToken, marked_s: float) -> Consequences:
+    async def _send(
+        self, grant: Grant, buckets: Sequence[Bucket], token: AccessToken | None, marked_s: float
+    ) -> Consequences:
         """Send the granted rows at once and record what came back, whatever came back. `marked_s`:
         on the loop's clock.
         """
         services, connection, loop = self._services, self._connection, asyncio.get_running_loop()
-        may_read = self._look_ups.may_read(connection, token)
+        may_read = token is not None and self._look_ups.may_read(connection, token)
         asked = {row.index: self._ask_for(row.index, row) for row in grant.rows}
         calls = self._operation.build(list(asked.values()), connection, self._lease.options)
-        requests = [call.request for call in calls]
         begun = services.begun.add(connection.client_key, len(calls))
-        exchange = await send(services, connection, self._lease, requests, token, marked_s, may_read=may_read)
+        exchange = await carry(services, self._lease, connection, token, calls, marked_s, may_read=may_read)
         elapsed_s = loop.time() - marked_s
         bind(client_request_id=exchange.client_request_id)
         services.clocks.learn_graph(connection.graph_url, exchange.server_date)
@@ -260,7 +269,7 @@ class ChunkRun:
         services.meters.answers(connection.name, self._operation.name, exchange.answers.values())
         answer_of = {row: (call, exchange.answers[call.request.id]) for call in calls for row in call.rows}
         verdicts = [self._operation.judge(asked[row.index], *answer_of[row.index]) for row in grant.rows]
-        verdicts = blame(self._operation.rules, verdicts, token.roles)
+        verdicts = blame(self._operation.rules, verdicts, token.roles if token else None)
         judged, outcomes = self._end(grant, asked, verdicts, exchange.client_request_id, may_read=may_read)
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
         await self._record(grant.batch, outcomes, refusals)
@@ -272,6 +281,11 @@ class ChunkRun:
                 begun_since=services.begun.since(connection.client_key, begun, buckets[0].cost),
                 elapsed_s=loop.time() - marked_s,
             )
+        self._aside.update(
+            (row.index, Stop(Rest.LATER, one.verdict.retry_after_s or _BUSY_S))
+            for row, one in zip(grant.rows, judged, strict=True)
+            if one.verdict.kind is Kind.LATER
+        )
         found = sum_up(judged)
         found.begun, found.elapsed_s = begun, elapsed_s
         return found
@@ -307,6 +321,7 @@ class ChunkRun:
                     mail=self._operation.mail(one.row, connection, lease.options, silent=granted.silent),
                     silent=granted.silent,
                     doubts=not self._operation.repeatable,
+                    shown=self._operation.shown,
                     may_read=may_read,
                     look_after_s=look_after_s,
                     request_id=client_request_id,
@@ -380,10 +395,11 @@ class ChunkRun:
             silent=granted.silent if granted else lease.letters[index] == RowState.PENDING_SILENT,
             tried=granted.attempt - 1 if granted else int(lease.attempts[index]),
             along=self._along.get(index, ()),
+            redeem_url=self._links.get(index, ""),
         )
 
     def _choose(self, pending: Sequence[int]) -> Sequence[int]:
-        """Return the rows to ask for next, as many as fill a `$batch`; where several share a call,
+        """Return the rows to ask for next, as many as leave together; where several share a call,
         those that go alone come last.
         """
         rows_a_call = self._operation.rows_a_call
@@ -391,4 +407,4 @@ class ChunkRun:
             together = [i for i in pending if self._lease.letters[i] == RowState.PENDING]
             if together:
                 return together[: BATCH_LIMIT * rows_a_call]
-        return pending[:BATCH_LIMIT]
+        return pending[: self._operation.calls_at_once]

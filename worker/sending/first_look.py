@@ -74,7 +74,7 @@ class FirstLook:
         found = await self._look_ups.find(channel.connection, asked_for, lease.ticket.lane, *((more,) if more else ()))
         if found.users is None:
             if found.delay:
-                return Looked(stop=await self._reactions.cannot_look(channel.name, found))
+                return Looked(stop=await self._reactions.cannot_look(channel, found))
             return Looked(stop=await self._reactions.hold(channel, _MAY_NOT_LOOK) if wanted is Look.MUST else None)
         users = {i: user for i, address in addresses.items() if (user := found.users.get(address))}
         looked = Looked(await self._judge_known(addresses, users, found, now_ms, index), users)
@@ -84,7 +84,7 @@ class FirstLook:
             others = self._await_unshown(looked, others, found, now_ms)
         looked.outcomes += await self._judge_seen(others, users, found, now_ms)
         if found.delay:
-            stop = await self._reactions.cannot_look(channel.name, found)
+            stop = await self._reactions.cannot_look(channel, found)
             unknown = (i for i, address in addresses.items() if found.why_not_of(address) is WhyNot.LATER)
             looked.aside |= dict.fromkeys(unknown, stop)
         else:

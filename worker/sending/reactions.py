@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.errors import TokenRefused, TokenUnavailable
-from worker.graph.causes import HoldKind, Verdict
+from worker.graph.causes import TENANT_BLOCKED, HoldKind, Verdict
 from worker.ledger.gates import WHOLE, Held, HoldReason
 from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket, throttled_buckets
@@ -35,7 +35,7 @@ _DAILY_LIMIT_S = 60.0  # the limit may have been raised
 _OUTDATED_S = 3.0  # leaves the chunks to workers that can sign in
 _LATELY_S = 10.0  # what a token of this age says of permissions is believed
 _ANEW_S = 0.5  # until a chunk whose token may be outdated is tried with a new one
-_NOBODY = "Who is in the tenant already cannot be looked up now, and nobody is invited unlooked."
+_NOBODY = "Who is in the tenant already cannot be looked up now, and {unlooked}."
 _SOME = "Of some rows nobody can tell now whether their guests are in the tenant already, so these rows wait."
 _REFUSED_AGAIN = (
     "Microsoft Graph refuses the access token that Entra has just given; usher tries again, and whoever runs it checks"
@@ -165,7 +165,7 @@ class Reactions:
         await self._tell(name, verdict.message, wait_s, self._network)
         return Stop(Rest.AWAY, wait_s)
 
-    async def cannot_look(self, name: str, found: Found) -> Stop:
+    async def cannot_look(self, channel: Channel, found: Found) -> Stop:
         """Let rows wait of which nobody can tell who is in the directory, all of a chunk or some,
         until somebody can.
         """
@@ -174,9 +174,11 @@ class Reactions:
         if delay.stop.why is not Rest.LOOK_UP:  # whoever waits was told already
             return delay.stop
         verdict = delay.verdict
+        name = channel.name
         wait_s = self._directory.failed(name, verdict.retry_after_s if verdict else None)
         said = _REFUSED_AGAIN if delay.refused else verdict.message if verdict else "usher tries again by itself."
-        why = f"{_NOBODY if found.users is None else _SOME} {said}"
+        nobody = _NOBODY.format(unlooked=channel.operation.unlooked)
+        why = f"{nobody if found.users is None else _SOME} {said}"
         log.warning("connection %s: %s Next try in %.1f s.", name, why, wait_s, extra=_extra(verdict))
         await self._tell(name, why, wait_s, self._directory)
         return Stop(Rest.LOOK_UP, wait_s)
@@ -217,16 +219,12 @@ class Reactions:
         if grant.why is Rest.DAILY_LIMIT:
             limit = channel.operation.daily_limit(channel.connection)
             why = (
-                f"The daily limit of {limit} invitations is reached; the rest goes out after midnight UTC, "
-                "unless whoever runs usher raises daily_limit of this connection."
+                f"The daily limit of {limit} {channel.operation.requests} is reached; the rest goes out after midnight"
+                " UTC, unless whoever runs usher raises daily_limit of this connection."
             )
             await self._hold(channel.name, HoldReason.DAILY_LIMIT, why, try_s=min(grant.wait_s, _DAILY_LIMIT_S))
         elif grant.why is Rest.TENANT:
-            why = (
-                "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a"
-                f" support case with Microsoft, and runs `usher connections reopen {channel.connection.name}` once it"
-                " is lifted."
-            )
+            why = TENANT_BLOCKED.format(connection=channel.connection.name)
             await self._hold(channel.connection.name, HoldReason.ABUSE, why)
         return Stop(grant.why, grant.wait_s)
 

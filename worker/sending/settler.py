@@ -105,7 +105,8 @@ class Settler:
         }
         looked_at_ms = self._services.clocks.redis_ms()  # before: a slow answer may be as old as this
         operation, connection = channel.operation, channel.connection
-        found = Found({}) if operation.repeatable else await self._look_ups.find(connection, sorted(addresses))
+        looks = operation.shown and not operation.repeatable
+        found = await self._look_ups.find(connection, sorted(addresses)) if looks else Found({})
         for place, chunk in chunks.items():
             outcomes = [
                 self._judge(
@@ -114,7 +115,7 @@ class Settler:
                 for r in by_chunk[place]
             ]
             emails = {r.index: chunk.rows[r.index]["email"] for r in by_chunk[place]}
-            index = None if operation.repeatable else await self._services.index.place(connection.tenant_key, emails)
+            index = await self._services.index.place(connection.tenant_key, emails) if looks else None
             chained = Chain.of(*place, chunk.base, chunk.options, chunk.stages).tell(chunk.rows, outcomes)
             await self._services.ledger.record_look_up(*place, channel.name, chunk.lane, outcomes, index, chained)
             for outcome in outcomes:
@@ -143,6 +144,10 @@ class Settler:
 
         if operation.repeatable:
             return end(RowState.PENDING)
+        if not operation.shown:
+            if settled_in_s > 0:  # whoever sent it may still be heard
+                return end(RowState.IN_DOUBT, wait_s=settled_in_s)
+            return end(RowState.LEFT_IN_DOUBT, code="answer_lost", message=operation.explain_doubt(None))
         why_not = found.why_not_of(fold_address(row["email"]))
         user = (found.users or {}).get(fold_address(row["email"]))
         if user is None and why_not is WhyNot.LATER:

@@ -8,7 +8,7 @@ from array import array
 from typing import IO, Final
 
 from tasks.errors import InputError
-from tasks.lists.excel.xml_parts import read_xml
+from tasks.lists.excel.xml_parts import Handler, read_xml
 
 MOST_TEXTS: Final = 4_000_000
 """Three columns of nothing but different texts in a sheet that is full."""
@@ -33,7 +33,7 @@ class SharedTexts:
         return self._packed[self._ends[number] : self._ends[number + 1]].decode("utf-8", "surrogatepass")
 
 
-class _Gathering:
+class _Gathering(Handler):
     """Takes the texts of `<si>` elements; what tells how to read Japanese aloud (`<rPh>`) is no
     part of them.
     """

@@ -74,7 +74,6 @@ class SheetRecords(WithColumns):
 
     @property
     def description(self) -> tuple[str, ...]:
-        """How the sheet is read, in a few words each."""
         said = [f"Excel sheet {quote_headings([self.sheet])}", f"headings in row {self.headings.line}"]
         if len(self._book.all_sheets) > 1:
             said[0] += f" of {len(self._book.all_sheets)}"

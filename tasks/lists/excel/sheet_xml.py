@@ -16,7 +16,7 @@ from typing import IO, Final
 from tasks.errors import InputError
 from tasks.lists.columns import MOST_COLUMNS
 from tasks.lists.excel.shared_texts import MOST_CHARACTERS, SharedTexts, describe_long_cell
-from tasks.lists.excel.xml_parts import read_xml, read_xml_in_blocks
+from tasks.lists.excel.xml_parts import Handler, read_xml, read_xml_in_blocks
 
 MOST_ROWS: Final = 1_048_576
 _MOST_MERGED: Final = 100_000  # merged cells; beyond, they are no headings of a list
@@ -137,7 +137,7 @@ def _column_number(letters: str) -> int:
     return number
 
 
-class _Bounded:
+class _Bounded(Handler):
     """Rows and cells as a sheet goes by, counted."""
 
     def __init__(self, name: str) -> None:

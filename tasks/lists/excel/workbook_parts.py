@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import IO, Final
 
 from tasks.lists.excel.sheet_xml import text_of
-from tasks.lists.excel.xml_parts import read_xml
+from tasks.lists.excel.xml_parts import Handler, read_xml
 
 _MOST_STYLES: Final = 100_000  # Excel: 65,490 formats of cells
 _LONGEST_CODE: Final = 1_000  # characters of a number format that are looked at; Excel: 255
@@ -34,7 +34,7 @@ def read_links(stream: IO[bytes], folder: str) -> list[Link]:
 
 
 @dataclass(slots=True)
-class Sheets:
+class Sheets(Handler):
     """The sheets in their order, each with title, id of its link and whether it is visible; whether
     dates count from 1904.
     """
@@ -49,12 +49,6 @@ class Sheets:
             self.sheets.append((attributes["name"], link, attributes.get("state", "visible") == "visible"))
         elif name == "workbookPr":
             self.since_1904 = attributes.get("date1904") in ("1", "true")
-
-    def end(self, name: str) -> None:
-        """As in `xml_parts.Handler`."""
-
-    def text(self, piece: str) -> None:
-        """As in `xml_parts.Handler`."""
 
 
 def read_sheets(stream: IO[bytes]) -> Sheets:
@@ -92,7 +86,7 @@ def read_formats(stream: IO[bytes], *, since_1904: bool) -> Formats:
     return Formats(since_1904, found.codes_by_style())
 
 
-class _Links:
+class _Links(Handler):
     def __init__(self, folder: str) -> None:
         self.links: list[Link] = []
         self._folder = folder
@@ -102,14 +96,8 @@ class _Links:
             target = posixpath.normpath(posixpath.join("/", self._folder, attributes["Target"])).lstrip("/")
             self.links.append(Link(attributes["Id"], attributes["Type"].rpartition("/")[2], target))
 
-    def end(self, name: str) -> None:
-        pass
 
-    def text(self, piece: str) -> None:
-        pass
-
-
-class _Styles:
+class _Styles(Handler):
     def __init__(self) -> None:
         self._codes: dict[int, str] = {}
         self._numbers: list[int] = []
@@ -134,6 +122,3 @@ class _Styles:
     def end(self, name: str) -> None:
         if name == "cellXfs":
             self._inside = False
-
-    def text(self, piece: str) -> None:
-        pass

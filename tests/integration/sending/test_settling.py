@@ -136,7 +136,7 @@ class _Services:
         """A token."""
         return SimpleNamespace(secret="t", fingerprint="f", roles=None)
 
-    async def cannot_look(self, connection: object, found: Found) -> Stop:
+    async def cannot_look(self, channel: object, found: Found) -> Stop:
         """Reactions: how long to wait for the directory."""
         assert found.delay
         return Stop(found.delay.stop.why, 3.0)
@@ -343,7 +343,7 @@ async def test_the_age_of_a_mark_counts_from_before_it_was_asked_for(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Redis that answers late has marked the rows long ago: they do not leave."""
-    monkeypatch.setattr("worker.sending.wire.MARK_MAX_AGE_S", 0.05)
+    monkeypatch.setattr("worker.sending.couriers.MARK_MAX_AGE_S", 0.05)
     begin = site.desk.ledger.begin_batch
 
     async def slowly(*args: Any, **told: Any) -> Grant:

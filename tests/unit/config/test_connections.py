@@ -197,21 +197,3 @@ def test_an_unknown_connection_lists_the_known(tmp_path: Path) -> None:
         settings.connection("sandbox")
     with pytest.raises(UnknownConnection, match=r'^There is no connection "\\u001b\[2J.*\.\.\."; known'):
         settings.connection("\x1b[2J" + "x" * 500)
-
-
-def test_a_connection_can_be_added_but_not_replaced(tmp_path: Path) -> None:
-    """The built-in sandbox may come and move; one that the operator configured under its name
-    stays.
-    """
-    settings = load(tmp_path, CONTOSO)
-    first, second = (
-        parse_connection("sandbox", {"tenant_id": TENANT, "client_id": c, "client_secret": "env:A"}) for c in "ab"
-    )
-    with_first = settings.with_connection(first)
-    assert with_first.connection("sandbox") is first
-    assert with_first.with_connection(second).connection("sandbox") is second
-    assert "sandbox" not in settings.connections
-    assert with_first.connection_names == ("contoso", "sandbox")
-    assert with_first.digest != settings.digest
-    own = load(tmp_path, CONTOSO.replace("contoso]", "sandbox]"))
-    assert own.with_connection(first) is own

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cli.invite.plan import Plan, build_plan
+from cli.invite.request import Request
+from cli.invite.stages import describe_stages, refuse_stages
+from cli.ui.errors import Refusal
 from cli.ui.words import many, span
+from tasks.forecast.targets import StageAhead
 from tasks.submit import Loaded
 from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate, HoldReason
+from worker.ledger.job_targets import Target, TargetKind
 from worker.ledger.loading import Loading
 from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket
@@ -55,12 +61,11 @@ def test_the_plan_names_rows_mails_tenant_and_time() -> None:
 @pytest.mark.parametrize(
     ("loaded", "more", "words"),
     [
-        ({"members": 1}, {}, "1 row asks for a member, not a guest (user_type): a member may"),
-        ({"members": 2}, {}, "2 rows ask for members, not guests (user_type): a member may"),
-        ({"with_message": 1}, {}, "1 row with a message of its own: Microsoft leaves it out"),
-        ({"with_message": 2}, {}, "2 rows with a message of their own: Microsoft leaves it out"),
-        ({"language_ignored": 2}, {}, "Microsoft ignores the language"),
-        ({"with_steps": 2}, {}, "only the invitation is sent"),
+        ({"remarks": Counter(members=1)}, {}, "1 row asks for a member, not a guest (user_type): a member may"),
+        ({"remarks": Counter(members=2)}, {}, "2 rows ask for members, not guests (user_type): a member may"),
+        ({"remarks": Counter(with_message=1)}, {}, "1 row with a message of its own: Microsoft leaves it out"),
+        ({"remarks": Counter(with_message=2)}, {}, "2 rows with a message of their own: Microsoft leaves it out"),
+        ({"remarks": Counter(language_ignored=2)}, {}, "Microsoft ignores the language"),
         ({}, {"jobs_before": 0}, "has never finished a job"),
         ({}, {"daily_limit": 40}, "this list takes 3 days"),
         ({}, {"in_doubt_before": 2}, "may get a second e-mail"),
@@ -128,3 +133,47 @@ def test_times_are_read_at_a_glance(seconds: float, words: str) -> None:
 def test_one_row_is_not_one_rows() -> None:
     """And thousands have commas."""
     assert [many(count, "row") for count in (0, 1, 12345)] == ["0 rows", "1 row", "12,345 rows"]
+
+
+def stage(*named: tuple[str, int, str], guests: int = 5, missing: str = "") -> StageAhead:
+    """The groups of a plan: name, guests, why nobody can be put into it."""
+    targets = [(Target(f"id-{name}", name, TargetKind.GROUP, refused), count) for name, count, refused in named]
+    loads = [([Bucket("writes", 3_000, 150_000)], count) for _, count in targets]
+    return StageAhead("groups", guests, loads, targets, missing)
+
+
+NO_B = "There is no group “B” in this tenant."
+
+
+def test_the_plan_names_each_group_with_its_guests() -> None:
+    """And in what nobody can be put, and what right is missing, as risks."""
+    made = plan(more={"stages": [stage(("A", 3, ""), ("C", 2, ""), ("B", 1, NO_B), missing="The app may not.")]})
+    lines = made.lines()
+    at = lines.index(("Then groups", "5 guests, 2 groups"))
+    assert lines[at + 1 : at + 3] == [("", "A: 3 guests"), ("", "C: 2 guests")]
+    assert made.risks == (
+        f"groups, 1 row: {NO_B} Its guest is invited, and the stage groups ends failed for it.",
+        "The app may not.",
+    )
+    assert describe_stages(made.stages)["groups"]["refused"] == {"B": NO_B}
+
+
+def test_the_time_counts_what_follows_the_invitations() -> None:
+    """Writes of both are taken from one bucket."""
+    assert plan(to_send=3_000).seconds == 95
+    assert plan(to_send=3_000, more={"stages": [stage(("A", 3_000, ""))]}).seconds == 150
+
+
+def request(*, strict: bool = False, **named: list[str]) -> Request:
+    """A request that names something for all rows."""
+    return Request("contoso", [], "list", named=named, strict=strict)
+
+
+def test_what_the_command_names_must_be_there() -> None:
+    """Else nothing is sent; what only rows name costs a strict command its list, and no other."""
+    stages = [stage(("A", 3, ""), ("B", 1, NO_B))]
+    refuse_stages(request(groups=["A"]), stages)
+    with pytest.raises(Refusal, match="--group: There is no group “B” in this tenant. Nothing was sent."):
+        refuse_stages(request(groups=["A", "B"]), stages)
+    with pytest.raises(Refusal, match="in this tenant. --strict was given, so nothing was sent."):
+        refuse_stages(request(strict=True), stages)

@@ -41,6 +41,7 @@ def test_a_larger_permission_will_do(feature: str) -> None:
             "Policy.ReadWrite.B2BManagementPolicy",
             "CrossTenantInformation.ReadBasic.All",
             "TeamMember.ReadWrite.All",
+            "Mail.Send",
         }
     )
     assert all(need.is_met(everything) for need in FEATURES[feature])
@@ -59,7 +60,7 @@ def test_either_the_old_or_the_new_permission_will_do(feature: str, permission: 
 def test_for_takes_known_words_only() -> None:
     """And repeats none."""
     assert read_features("invite, tracking,invite") == ("invite", "tracking")
-    for text in ("", "invite,mail"):
+    for text in ("", "invite,post"):
         with pytest.raises(ValueError, match="must be of invite, "):
             read_features(text)
 

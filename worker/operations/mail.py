@@ -1,0 +1,163 @@
+"""The operation `mail` sends each guest whom a job invited a mail of one's own with the redeem
+link, where the connection's `deliver` says so. Pure.
+
+It is the one stage that does harm when it is done twice. So it is never repeated: a mail whose
+answer was lost stays in doubt at once, for no directory shows whether it arrived. Whoever was a
+guest before gets none unless that was asked for (`--resend`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from worker.graph.batch import GraphRequest
+from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.quota import even_bucket
+from worker.mail.message import MailRequest
+from worker.operations.foreseen import Foreseen, Seen, Would
+from worker.operations.invite import name_of
+from worker.operations.mail_rules import IN_DOUBT, MAIL, judge_mail
+from worker.operations.operation import MAILED, Asked, Attempt, Call, Look, Operation
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from config.settings import Settings
+    from worker.graph.batch import GraphAnswer
+    from worker.graph.causes import Verdict
+    from worker.graph.users import DirectoryUser
+    from worker.ledger.quota import Bucket
+    from worker.ledger.why_waiting import Stop
+    from worker.operations.operation import Ask
+    from worker.operations.tenant_rules import TenantRules
+
+_WORDED = ("first_name", "last_name", "company", "department", "job_title", "ref")
+"""Columns that templates may name besides."""
+
+
+class SendMail(Operation):
+    """The operation mails the invitation that Microsoft was told not to mail."""
+
+    name = "mail"
+    rules = MAIL
+    words: Mapping[RowState, str] = {RowState.DONE: "mailed"}
+    rows_a_call = 1
+    repeatable = False
+    asks_rules = False
+    calls_at_once = 1
+    """What is marked when a worker is killed stays in doubt for good, so it is one mail."""
+    shown = False
+    indexed = False
+    tells_link = True
+    columns = frozenset({"display_name", "language", "message", "redirect_url", "cc", "send_message", *_WORDED})
+
+    def follows(self, connection: Connection) -> bool:
+        """Follow where the connection mails its guests itself."""
+        return connection.mails_itself
+
+    def targets(self, row: Row, options: Options) -> tuple[str, ...]:
+        """Ask for a mail where one is wanted; what the connection says of that is in the options by
+        then.
+        """
+        wanted = next((said for said in (row.get("send_message"), options.send_message) if said is not None), True)
+        return ("",) if wanted else ()
+
+    def signs_in(self, connection: Connection) -> bool:
+        """Only a mailbox of the tenant wants a token."""
+        return connection.deliver == "mailbox"
+
+    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
+        """Return the mailbox's bucket, or the mail server's, which all connections share."""
+        if connection.deliver == "mailbox":
+            place = f"mailbox:{connection.tenant_key}/{connection.mailbox or ''}".lower()
+            return [even_bucket(place, connection.mailbox_rate.per_minute)]
+        server = hashlib.sha256((settings.smtp.url or "").encode()).hexdigest()[:16]  # it may name a user
+        return [even_bucket(f"smtp:{server}", settings.smtp.rate.per_minute)]
+
+    def daily_limit(self, connection: Connection) -> int:
+        """Return none: who was invited is mailed."""
+        return 0
+
+    def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
+        """Ask nobody: a mail goes to an address, whatever the directory knows."""
+        return Look.NO
+
+    async def compare(
+        self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
+    ) -> Mapping[int, Outcome | Stop]:
+        """End the rows of guests of before, and of such whose link is not to be had."""
+        return {
+            asked.index: outcome
+            for asked in rows
+            if (outcome := _end_unsent(asked, is_asked_again=options.resend)) is not None
+        }
+
+    def judge_seen(
+        self,
+        index: int,
+        row: Row,
+        user: DirectoryUser | None,
+        at_ms: int,
+        options: Options,
+        attempt: Attempt | None = None,
+    ) -> Outcome | None:
+        """Say nothing: the directory does not show mails."""
+        return None
+
+    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
+        """Nothing of it is in the index of guests."""
+        raise AssertionError
+
+    def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
+        """Foresee a mail: what a mail server says is not known beforehand."""
+        return Foreseen(Would.DO)
+
+    def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
+        """Return a mail for each row. What it says is worded when it leaves."""
+        mails = {asked.index: _write(asked, connection, options) for asked in rows}
+        return [Call(GraphRequest(mail.id, "MAIL", ""), (index,), mail) for index, mail in mails.items()]
+
+    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
+        """Judge by what the mail server said, or Graph of a mailbox."""
+        return judge_mail(answer, email=asked.row["email"], tried=asked.tried)
+
+    def explain_doubt(self, user: DirectoryUser | None) -> str:
+        """Say that nobody can find out whether a mail arrived."""
+        return IN_DOUBT
+
+    def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
+        """Say that a mail was handed on."""
+        return MAILED
+
+
+def _end_unsent(asked: Asked, *, is_asked_again: bool) -> Outcome | None:
+    if asked.row.get("new"):
+        if asked.redeem_url:
+            return None
+        return Outcome(asked.index, RowState.FAILED, code="no_link", message=_NO_LINK)
+    return None if is_asked_again else Outcome(asked.index, RowState.SKIPPED, code="guest_before", message=_OF_BEFORE)
+
+
+def _write(asked: Asked, connection: Connection, options: Options) -> MailRequest:
+    row = asked.row
+    landing = row.get("redirect_url") or options.redirect_url or connection.redirect_url
+    link = asked.redeem_url or landing  # who has accepted before needs no link to accept
+    return MailRequest(
+        id=str(asked.index),
+        kind="invite",
+        to=row["email"],
+        link=link,
+        language=row.get("language") or options.language or "",
+        name=name_of(row),
+        cc=row.get("cc") or "",
+        message=row.get("message") or options.message or "",
+        more={column: str(row.get(column) or "") for column in _WORDED},
+        key="/".join(map(str, (row["email"], row.get("row", ""), row.get("since", ""), link))),
+    )
+
+
+_OF_BEFORE = "Was a guest of this tenant before, so no mail was sent; with --resend one is."
+_NO_LINK = (
+    "The invitation's link is not in the ledger any more, so no mail was sent: submit the row again with --resend."
+)
