@@ -22,8 +22,8 @@ local GROWTH, UNIT_MS = 0.0003, 30000
 -- that.
 local ANSWER_MS, LARGE = 1000, 100
 local function bucket_read(key, amount, window_ms, now, answer_ms)
-  local f = redis.call('HMGET', key, BUCKET.level, BUCKET.at, BUCKET.closed, BUCKET.taken, BUCKET.rate, BUCKET.rate_at, BUCKET.doubt,
-    BUCKET.trying, BUCKET.kept_until, BUCKET.left_full_at, BUCKET.answer_then)
+  local f = redis.call('HMGET', key, BUCKET.level, BUCKET.at, BUCKET.closed, BUCKET.taken, BUCKET.rate, BUCKET.rate_at,
+    BUCKET.doubt, BUCKET.trying, BUCKET.kept_until, BUCKET.left_full_at, BUCKET.answer_then)
   local full = amount / window_ms
   local back = (tonumber(f[2]) or 0) - now
   -- the clock was put back: all goes on from now, or nothing would come in, and what is closed stay
@@ -32,10 +32,13 @@ local function bucket_read(key, amount, window_ms, now, answer_ms)
     for name, at in pairs({ at = f[2], closed = f[3], rate_at = f[6], kept_until = f[9], left_full_at = f[10] }) do
       if at then redis.call('HSET', key, BUCKET[name], string.format('%.0f', tonumber(at) - back)) end
     end
-    f[2], f[3], f[6], f[10] = now, (tonumber(f[3]) or 0) - back, f[6] and tonumber(f[6]) - back, f[10] and tonumber(f[10]) - back
+    f[2], f[3] = now, (tonumber(f[3]) or 0) - back
+    f[6], f[10] = f[6] and tonumber(f[6]) - back, f[10] and tonumber(f[10]) - back
   end
-  local k = { level = tonumber(f[1]), at = tonumber(f[2]), closed = tonumber(f[3]) or 0, taken = tonumber(f[4]) or 0, rate = full, trying = f[8] ~= false,
-    answer = math.min(answer_ms or ANSWER_MS, ANSWER_MS) }
+  local k = {
+    level = tonumber(f[1]), at = tonumber(f[2]), closed = tonumber(f[3]) or 0, taken = tonumber(f[4]) or 0, rate = full,
+    trying = f[8] ~= false, answer = math.min(answer_ms or ANSWER_MS, ANSWER_MS)
+  }
   if f[5] then
     local units = math.max(0, now - tonumber(f[6])) / math.min(window_ms, UNIT_MS)
     k.rate = math.min(full, tonumber(f[5]) * (1 + tonumber(f[7]) * units + GROWTH * units * units))
@@ -64,14 +67,15 @@ local function bucket_take(key, k, tokens, amount, window_ms, now)
     level = 0 -- one row to see whether anything goes through; what we thought was there is not (throttled.lua)
   -- by nothing to do, not because a 429 closed it for so long
   elseif k.level >= amount and now - k.closed > amount / k.rate then
-    redis.call('HSET', key, BUCKET.level, string.format('%.6f', level), BUCKET.at, string.format('%.0f', now), BUCKET.taken, taken,
-      BUCKET.counted_from, string.format('f %.3f %.0f', k.taken, now), BUCKET.left_full_at, string.format('%.0f', now),
-      BUCKET.answer_then, amount >= LARGE and k.answer or 0)
+    redis.call('HSET', key, BUCKET.level, string.format('%.6f', level), BUCKET.at, string.format('%.0f', now),
+      BUCKET.taken, taken, BUCKET.counted_from, string.format('f %.3f %.0f', k.taken, now),
+      BUCKET.left_full_at, string.format('%.0f', now), BUCKET.answer_then, amount >= LARGE and k.answer or 0)
     redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000)
     return
   end
   local at = not k.trying and k.since and k.since > now and k.at or now
-  redis.call('HSET', key, BUCKET.level, string.format('%.6f', level), BUCKET.at, string.format('%.0f', at), BUCKET.taken, taken)
+  redis.call('HSET', key, BUCKET.level, string.format('%.6f', level), BUCKET.at, string.format('%.0f', at),
+    BUCKET.taken, taken)
   -- an hour: not for every batch
   if not k.at or now - k.at > 60000 then redis.call('PEXPIRE', key, math.floor(window_ms) * 2 + 3600000) end
 end

@@ -5,7 +5,8 @@
 -- that part is to go.
 local function audit_key(prefix, part, keep_ms, now)
   local generation = math.floor(now / GENERATION_MS)
-  return string.format('%s:audit:%.0f:%s', prefix, generation, part), string.format('%.0f', (generation + 1) * GENERATION_MS + keep_ms)
+  local ends = string.format('%.0f', (generation + 1) * GENERATION_MS + keep_ms)
+  return string.format('%s:audit:%.0f:%s', prefix, generation, part), ends
 end
 
 local function note(prefix, event, keep_ms, now)

@@ -9,7 +9,8 @@ if not schema then redis.call('SET', KEYS[3], version) end
 if schema and tonumber(schema) > tonumber(version) then return -1 end
 if redis.call('EXISTS', KEYS[2]) == 1 then return redis.call('HGET', KEYS[2], 'maker') == maker and 1 or 0 end
 local now = string.format('%.0f', now_ms())
-redis.call('HSET', KEYS[2], 'state', 'loading', 'created_at', now, 'next', 0, 'open', 0, 'rows', 0, 'chunks', 0, 'maker', maker)
+redis.call('HSET', KEYS[2], 'state', 'loading', 'created_at', now, 'next', 0, 'open', 0, 'rows', 0, 'chunks', 0,
+  'maker', maker)
 local servers = redis.call('HGET', KEYS[5], 'servers')
 -- made under this server: nothing of it was sent under an earlier one
 if servers then redis.call('HSET', KEYS[2], 'servers', servers) end

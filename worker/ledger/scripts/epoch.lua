@@ -44,7 +44,9 @@ elseif e[1] ~= id or (now - beat > SILENT_MS and redis.call('EXISTS', KEYS[2]) =
   lost_at = beat
   if not e[1] then lost_at = 0 end -- an empty one in place of the one that the caller knew
   -- Besides those that the epoch before still waits for
-  for _, process in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], lost_at - journal_ms, '+inf')) do redis.call('SADD', KEYS[3], process) end
+  for _, process in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], lost_at - journal_ms, '+inf')) do
+    redis.call('SADD', KEYS[3], process)
+  end
   local working = redis.call('SCARD', KEYS[3])
   redis.call('DEL', KEYS[2])
   redis.call('HDEL', KEYS[1], 'quiet_until', 'settle_from', 'vouched', 'unsure')
@@ -93,5 +95,6 @@ if is_over(w[1]) then
   if w[3] and not w[4] then hold(lost_at) end
 end
 if is_over(w[2]) then redis.call('HDEL', KEYS[1], 'settle_from') end
-if left > 0 and redis.call('HEXISTS', KEYS[1], 'quiet_until') == 0 and redis.call('HEXISTS', KEYS[1], 'settle_from') == 0 then redis.call('DEL', KEYS[3]) end
+local function is_waited(field) return redis.call('HEXISTS', KEYS[1], field) == 1 end
+if left > 0 and not is_waited('quiet_until') and not is_waited('settle_from') then redis.call('DEL', KEYS[3]) end
 return { n, 0, string.format('%.0f', now), left, begins, held }

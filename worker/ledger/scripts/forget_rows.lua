@@ -6,13 +6,15 @@
 local blobs_read = ARGV[1]
 if (redis.call('HGET', KEYS[1], 'no') or '0') ~= blobs_read then return 0 end
 for a = 2, #ARGV, 3 do
-  if redis.call('HGET', KEYS[1], ARGV[a]) ~= ARGV[a + 1] then return 0 end
+  local field, read = ARGV[a], ARGV[a + 1]
+  if redis.call('HGET', KEYS[1], field) ~= read then return 0 end
 end
 for a = 2, #ARGV, 3 do
-  if ARGV[a + 2] == '' then
-    redis.call('HDEL', KEYS[1], ARGV[a])
+  local field, becomes = ARGV[a], ARGV[a + 2]
+  if becomes == '' then
+    redis.call('HDEL', KEYS[1], field)
   else
-    redis.call('HSET', KEYS[1], ARGV[a], ARGV[a + 2])
+    redis.call('HSET', KEYS[1], field, becomes)
   end
 end
 return 1

@@ -10,12 +10,14 @@ local now = now_ms()
 -- a batch was begun with it: about as often as a connection at work begins one, and short enough
 -- for the last worker
 local GOOD_MS = 60000
-if kind == 'credential' and fingerprint ~= '' and f[5] and f[5] ~= '' and f[5] ~= fingerprint and now - tonumber(f[6]) < GOOD_MS then return -2 end
+local good = f[5] and f[5] ~= '' and now - tonumber(f[6] or 0) < GOOD_MS and f[5]
+if kind == 'credential' and fingerprint ~= '' and good and good ~= fingerprint then return -2 end
 local rank = { operator = 4, abuse = 3, restored = 2 }
 if f[1] == 'held' and (rank[f[2]] or 1) > (rank[kind] or 1) then return -1 end
 local same = f[1] == 'held' and f[2] == kind
 if same and f[3] and probe > 0 then probe = math.min(900000, math.max(probe, tonumber(f[3]))) end
-redis.call('HSET', KEYS[1], 'gate', 'held', 'kind', kind, 'why', why, 'fingerprint', fingerprint, 'since', same and f[4] or string.format('%.0f', now))
+redis.call('HSET', KEYS[1], 'gate', 'held', 'kind', kind, 'why', why, 'fingerprint', fingerprint,
+  'since', same and f[4] or string.format('%.0f', now))
 if probe > 0 then
   redis.call('HSET', KEYS[1], 'probe_at', string.format('%.0f', now + probe), 'probe_ms', string.format('%.0f', probe))
 else

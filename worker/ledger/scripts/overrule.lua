@@ -4,7 +4,8 @@
 --   seconds, as was read: "n n n" The hashes' names follow from their content (`_index.lua`), so no
 --   key can be declared.
 local index, packed_hashes, packed_times = ARGV[1], ARGV[2], ARGV[3]
-local hashes, prefixes, times = hashes_of(packed_hashes), index_prefixes(index, now_ms(), EVER_MS), string.gmatch(packed_times, '%d+')
+local hashes, prefixes = hashes_of(packed_hashes), index_prefixes(index, now_ms(), EVER_MS)
+local times = string.gmatch(packed_times, '%d+')
 for k = 1, #hashes do
   local read_at = tonumber(times())
   for _, prefix in ipairs(prefixes) do

@@ -3,11 +3,12 @@
 local lease_ms = tonumber(ARGV[1])
 local now, lost = now_ms(), {}
 for i = 2, #ARGV do
-  local ends = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  local ticket = ARGV[i]
+  local ends = redis.call('ZSCORE', KEYS[1], ticket)
   if ends and tonumber(ends) > now then
-    redis.call('ZADD', KEYS[1], now + lease_ms, ARGV[i])
+    redis.call('ZADD', KEYS[1], now + lease_ms, ticket)
   else
-    lost[#lost + 1] = ARGV[i]
+    lost[#lost + 1] = ticket
   end
 end
 return lost

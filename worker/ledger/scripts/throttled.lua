@@ -20,11 +20,11 @@ local wait = wait_ms
 local key, k, new = nil, nil, 1
 for b = 2, #KEYS do
   local a = 7 + (b - 2) * 3
-  local amount, window = tonumber(ARGV[a]), tonumber(ARGV[a + 1])
+  local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   local one = bucket_read(KEYS[b], amount, window, now)
   if not k or one.level / amount < k.level / k.amount then
     key, k = KEYS[b], one
-    k.amount, k.window, k.cost = amount, window, tonumber(ARGV[a + 2])
+    k.amount, k.window, k.cost = amount, window, cost
   end
 end
 if k then
@@ -50,10 +50,10 @@ if k then
       local rate = (came + k.rate * weight) / (span + weight)
       -- A full bucket of fixed windows looks like one into which nothing comes
       if from_full then rate = math.max(rate, k.rate / 2) end
-      redis.call('HSET', key, BUCKET.rate, string.format('%.12f', math.max(full / 100, math.min(full, rate))), BUCKET.rate_at, string.format('%.0f', now),
+      k.rate = math.max(full / 100, math.min(full, rate))
+      redis.call('HSET', key, BUCKET.rate, string.format('%.12f', k.rate), BUCKET.rate_at, string.format('%.0f', now),
         BUCKET.doubt, string.format('%.6f', from_full and not k.learned and 0.3 or 0.1 * weight / (span + weight)),
         BUCKET.counted_from, string.format('e %.3f %.0f', before, at))
-      k.rate = math.max(full / 100, math.min(full, rate))
     end
     local reserve = math.min(2 * batch * k.cost, k.amount / 4)
     local level = math.min(k.level, elapsed / 2 * k.rate - (refused + since) * k.cost - reserve)

@@ -15,18 +15,20 @@ local levels = {}
 for b = 1, #KEYS do
   local a = 2 + b * 4
   local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  local is_meant = ARGV[a + 3] == '1'
   levels[b] = bucket_read(KEYS[b], amount, window, now).level
   -- As it stood when the answer was given, somewhere within the call; of a small one the picture is
   -- rough: a few batches are half of it
   local rough = amount / cost > 10 * batch and 0.02 or 0.5
-  if ARGV[a + 3] == '0' and 1 - levels[b] / amount + elapsed / window + rough >= share then return 0 end
+  if not is_meant and 1 - levels[b] / amount + elapsed / window + rough >= share then return 0 end
 end
 local lowered = 0
 for b = 1, #KEYS do
   local a = 2 + b * 4
   local amount, window, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  local is_meant = ARGV[a + 3] == '1'
   -- in a smaller one our own rows on the wire weigh more than what is shown
-  if ARGV[a + 3] == '1' and amount / cost > 10 * batch then
+  if is_meant and amount / cost > 10 * batch then
     local left = (1 - share) * amount - since * cost
     local reserve = math.min(chunk * cost, amount / 20)
     local kept = (tonumber(redis.call('HGET', KEYS[b], BUCKET.kept_until)) or 0) > now

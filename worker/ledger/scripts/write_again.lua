@@ -19,15 +19,16 @@ local ends = redis.call('ZSCORE', KEYS[3], ticket)
 local leased = ends and tonumber(ends) > now
 local batch, marked = { marked_at }, 0
 for a = 8, #ARGV, 4 do
-  local i, attempt, hash = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), ARGV[a + 3]
+  local row, attempt, before, hash = ARGV[a], tonumber(ARGV[a + 1]), ARGV[a + 2], ARGV[a + 3]
+  local i = tonumber(row)
   if is_pending(letter_at(letters, i)) then
     letters = replace_at(letters, i, leased and 's' or 'd')
     attempts = replace_at(attempts, i, math.max(attempt, tonumber(letter_at(attempts, i))))
     marked = marked + 1
     if leased then
-      batch[#batch + 1] = ARGV[a] .. (ARGV[a + 2] == 'q' and 'q' or '')
+      batch[#batch + 1] = row .. (before == 'q' and 'q' or '')
     else
-      redis.call('HSET', KEYS[2], 'd' .. ARGV[a], marked_at)
+      redis.call('HSET', KEYS[2], 'd' .. row, marked_at)
       look_at(prefix, t.connection, string.format('%s:%s:%d', t.job, t.chunk, i), tonumber(marked_at) + settle_ms)
     end
     local owner = hash ~= '' and redis.call('HGET', claims_of(index), hash)
@@ -38,7 +39,8 @@ for a = 8, #ARGV, 4 do
   end
 end
 if marked == 0 then return 0 end
-redis.call('HSET', KEYS[2], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', math.max(tonumber(c[3] or 0), tonumber(batch_name))))
+local batches = math.max(tonumber(c[3] or 0), tonumber(batch_name))
+redis.call('HSET', KEYS[2], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', batches))
 if leased then redis.call('HSET', KEYS[2], 'b' .. batch_name, table.concat(batch, ',') .. ';' .. nonce) end
 redis.call('HINCRBY', KEYS[1], 'open', marked)
 return marked
