@@ -28,9 +28,11 @@ local function close_list(prefix, job, stage, list, now)
 end
 
 local function read_stage(prefix, job)
-  local f = redis.call('HMGET', prefix .. ':job:' .. job, 'state', 'slice', 'apart', 'patience', 'connection', 'lane', 'finished_at')
+  local f = redis.call('HMGET', prefix .. ':job:' .. job, 'state', 'slice', 'apart', 'patience', 'connection', 'lane',
+    'finished_at')
   local is_open = (f[1] == 'running' or f[1] == 'paused' or f[1] == 'held') and not f[7]
-  return { state = f[1], slice = f[2], apart = f[3] == '1', patience = tonumber(f[4]), connection = f[5], lane = f[6], is_open = is_open }
+  return { state = f[1], slice = f[2], apart = f[3] == '1', patience = tonumber(f[4]), connection = f[5], lane = f[6],
+    is_open = is_open }
 end
 
 -- Makes chunks of the lists whose time has come, or (at_once) of all. (A time further ahead than any
@@ -44,7 +46,9 @@ local function gather(prefix, job, now, at_once)
   end
   local due = redis.call('ZRANGEBYSCORE', lists, '-inf', at_once and '+inf' or now)
   if not at_once then
-    for _, list in ipairs(redis.call('ZRANGEBYSCORE', lists, now + stage.patience + 1000, '+inf')) do due[#due + 1] = list end
+    for _, list in ipairs(redis.call('ZRANGEBYSCORE', lists, now + stage.patience + 1000, '+inf')) do
+      due[#due + 1] = list
+    end
   end
   for _, list in ipairs(due) do
     close_list(prefix, job, stage, list, now)
@@ -57,7 +61,9 @@ end
 -- Drops what a stage has gathered: it was cancelled.
 local function scatter(prefix, job)
   local key = prefix .. ':job:' .. job
-  for _, list in ipairs(redis.call('ZRANGE', key .. ':gathering', 0, -1)) do redis.call('DEL', key .. ':gathered:' .. list) end
+  for _, list in ipairs(redis.call('ZRANGE', key .. ':gathering', 0, -1)) do
+    redis.call('DEL', key .. ':gathered:' .. list)
+  end
   redis.call('DEL', key .. ':gathering')
   redis.call('ZREM', prefix .. ':gathering', job)
 end
@@ -123,7 +129,8 @@ local function merge(prefix, job, guest_of, ended)
   for row, new in pairs(ended) do
     local guest = guest_of[row]
     if guest then
-      local guests, index, said = prefix .. ':stage:' .. job .. ':' .. guest[1], string.format('%.0f', guest[2]), guest[3]
+      local guests = prefix .. ':stage:' .. job .. ':' .. guest[1]
+      local index, said = string.format('%.0f', guest[2]), guest[3]
       local was = redis.call('HMGET', guests, index, 'm' .. index)
       local left, worst = string.match(was[1] or '1', '^(%d+)(%D?)$')
       if worst == '' or WORST[new] > WORST[worst] then worst = new end
@@ -158,7 +165,8 @@ end
 local settle_job
 function settle_job(prefix, job, now, never_ran)
   local key = prefix .. ':job:' .. job
-  local f = redis.call('HMGET', key, 'state', 'rows', 'n:i', 'n:g', 'n:k', 'n:f', 'n:u', 'open', 'pilot', 'connection', 'lane', 'finished_at',
+  local f = redis.call('HMGET', key, 'state', 'rows', 'n:i', 'n:g', 'n:k', 'n:f', 'n:u', 'open', 'pilot', 'connection',
+    'lane', 'finished_at',
     'root', 'stages', 'fed')
   local state, root, stages = f[1], f[13], f[14]
   if not state then return false end

@@ -74,7 +74,8 @@ if marked then
       were[#were + 1] = silent == 'q' and 'q' or '.'
     end
   end
-  return { 'go', begun, now, probe + (probation and 2 or 0), {}, {}, table.concat(granted, ','), table.concat(tries), table.concat(were) }
+  return { 'go', begun, now, probe + (probation and 2 or 0), {}, {}, table.concat(granted, ','), table.concat(tries),
+    table.concat(were) }
 end
 
 -- The epoch (epoch.lua): a server that nobody has looked at yet may not know of rows that have
@@ -140,14 +141,16 @@ for b = 8, #KEYS do
   -- Worth waiting for: a full batch, but no more than half a bucket (a full one would spill) or two
   -- seconds' refill; nor less than what shares one call
   local shares = math.max(1, math.floor(1 / cost + 1e-6))
-  local wanted = math.min(need, math.max(shares, math.floor(amount / cost / 2)), math.max(shares, math.ceil(k.rate / cost * 2000))) * cost
+  local half, soon = math.floor(amount / cost / 2), math.ceil(k.rate / cost * 2000)
+  local wanted = math.min(need, math.max(shares, half), math.max(shares, soon)) * cost
   if k.left < wanted then wait = math.max(wait, math.ceil((wanted - k.left) / k.rate)) end
   n = math.min(n, math.floor(k.left / cost + 1e-6))
   if not spare or k.left / cost < spare then spare, rate = k.left / cost, k.rate / cost end
 end
 if wait > 0 or n < 1 then
   wait = math.max(1, wait)
-  redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate))
+  redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', string.format('%.0f', now),
+    'rate', string.format('%.9f', rate))
   -- and a moment to come back
   if t.lane == 'i' then redis.call('HSET', KEYS[4], 'first', string.format('%.0f', now + wait + 250)) end
   return { 'wait', wait, 'quota', redis.call('LLEN', rotation_of(prefix, t.connection, t.lane)) }
@@ -236,14 +239,16 @@ for b = 8, #KEYS do
   -- until its answer is here (works.lua)
   if k.trying then redis.call('HSET', KEYS[b], BUCKET.closed, string.format('%.0f', now + 5000)) end
   if k.guarded then
-    redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since), 'clean_at', string.format('%.0f', now))
+    redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since),
+      'clean_at', string.format('%.0f', now))
   end
 end
 if day_over then open_gate(KEYS[4]) end
 if gate[5] and t.lane == 'i' then redis.call('HDEL', KEYS[4], 'first') end
 if probe == 1 then
   local interval = math.min(900000, (tonumber(gate[3]) or 15000) * 2)
-  redis.call('HSET', KEYS[4], 'probe_at', string.format('%.0f', now + interval), 'probe_ms', string.format('%.0f', interval))
+  redis.call('HSET', KEYS[4], 'probe_at', string.format('%.0f', now + interval),
+    'probe_ms', string.format('%.0f', interval))
 end
 
 -- The mark Never used twice in a chunk, even if this batch is lost by a failover: an answer to it
@@ -259,11 +264,16 @@ for k = 1, n do
   batch[#batch + 1] = letter == 'q' and i .. 'q' or i
 end
 letters, attempts = replace_all(letters, sending), replace_all(attempts, attempted)
-redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number), string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. nonce)
+redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number),
+  string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. nonce)
 -- as mark_checked.lua
 if is_looked_up then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end
 redis.call('HINCRBY', KEYS[2], 'open', n)
-redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now), 'rate', string.format('%.9f', rate),
+redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now),
+  'rate', string.format('%.9f', rate),
   'good', fingerprint, 'good_at', string.format('%.0f', now))
-if probation then redis.call('HSET', KEYS[4], 'flight', string.format('%s:%s:%.0f', t.job, t.chunk, number), 'flight_ticket', ticket) end
-return { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked, table.concat(chosen, ','), table.concat(tries), table.concat(were) }
+if probation then
+  redis.call('HSET', KEYS[4], 'flight', string.format('%s:%s:%.0f', t.job, t.chunk, number), 'flight_ticket', ticket)
+end
+return { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked, table.concat(chosen, ','),
+  table.concat(tries), table.concat(were) }

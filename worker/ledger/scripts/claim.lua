@@ -21,7 +21,8 @@ if t.lane == 'd' then
 end
 local state = redis.call('HGET', KEYS[4], 'state')
 local letters = redis.call('HGET', KEYS[5], 'st')
-if state ~= 'running' or not letters or not string.find(letters, '[.q]') or is_quiet(prefix) or redis.call('EXISTS', KEYS[7]) == 1 then
+if state ~= 'running' or not letters or not string.find(letters, '[.q]') or is_quiet(prefix)
+  or redis.call('EXISTS', KEYS[7]) == 1 then
   give_back(prefix, ticket, settle_ms, now)
   return false
 end
@@ -32,4 +33,5 @@ local j = redis.call('HMGET', KEYS[4], 'options', 'chunks', 'servers', 'stages')
 -- what was looked up, or made, before the last one was met says nothing
 local servers = redis.call('HGET', prefix .. ':epoch', 'servers') or '0'
 local looked_at = (c[6] or '0') == servers and c[5] or 0
-return { now, letters, c[1] or '', c[2] or '', c[3], j[1] or '{}', c[4] or 0, j[2], looked_at, (j[3] or '0') == servers and 0 or 1, j[4] or '' }
+return { now, letters, c[1] or '', c[2] or '', c[3], j[1] or '{}', c[4] or 0, j[2], looked_at,
+  (j[3] or '0') == servers and 0 or 1, j[4] or '' }

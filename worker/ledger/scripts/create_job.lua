@@ -14,7 +14,10 @@ redis.call('HSET', KEYS[2], 'state', 'loading', 'created_at', now, 'next', 0, 'o
 local servers = redis.call('HGET', KEYS[5], 'servers')
 -- made under this server: nothing of it was sent under an earlier one
 if servers then redis.call('HSET', KEYS[2], 'servers', servers) end
-for a = 4, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[a], ARGV[a + 1]) end
+for a = 4, #ARGV, 2 do
+  local field, value = ARGV[a], ARGV[a + 1]
+  redis.call('HSET', KEYS[2], field, value)
+end
 redis.call('ZADD', KEYS[1], now, job)
 redis.call('ZADD', KEYS[4], now, job)
 return 1

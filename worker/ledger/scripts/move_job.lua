@@ -22,7 +22,8 @@ local function move(id)
     -- Past its pilot; one that was paused in the middle of it goes on with it
     if f[4] == 'pilot' then redis.call('HDEL', key, 'pilot', 'limit') end
     if settle_job(prefix, id, now) == 'running' then enlist(prefix, id, f[2], f[3], now) end
-  elseif wanted == 'cancelled' and (state == 'running' or state == 'paused' or state == 'held' or state == 'loading') then
+  elseif wanted == 'cancelled' and (state == 'running' or state == 'paused' or state == 'held'
+    or state == 'loading') then
     redis.call('HSET', key, 'state', 'cancelled', 'why', why)
     delist(prefix, id, f[2], f[3])
     if id ~= job then scatter(prefix, id) end

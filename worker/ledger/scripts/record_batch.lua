@@ -83,7 +83,9 @@ for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);
     resolved[new] = (resolved[new] or 0) + 1
     redis.call('HDEL', KEYS[2], 'd' .. row)
   end
-  if fact and (old == 'd' or (tonumber(letter_at(c[3] or '', i)) or 0) > (is_pending(old) and 0 or 1)) then redis.call('HDEL', KEYS[2], 'f' .. row) end
+  if fact and (old == 'd' or (tonumber(letter_at(c[3] or '', i)) or 0) > (is_pending(old) and 0 or 1)) then
+    redis.call('HDEL', KEYS[2], 'f' .. row)
+  end
   if fact then
     if not is_pending(old) then opened = opened - 1 end
     changed[i], ended[row] = new, new
@@ -109,7 +111,9 @@ remember(invited)
 give_up_claims(index, given_up)
 -- A row of the batch that was not spoken of: nobody will ask for it again, so it is looked up like
 -- any lost answer
-if batch > 0 then letters = doubt_batch(prefix, job, chunk, connection, string.format('b%.0f', batch), letters, settle_ms, mine) end
+if batch > 0 then
+  letters = doubt_batch(prefix, job, chunk, connection, string.format('b%.0f', batch), letters, settle_ms, mine)
+end
 redis.call('HSET', KEYS[2], 'st', letters)
 for letter, n in pairs(counts) do
   redis.call('HINCRBY', KEYS[1], 'n:' .. letter, n)
@@ -163,9 +167,13 @@ if revived and c[2] == 'x' then requeue(prefix, job, chunk, connection, lane, no
 local state = settle_job(prefix, job, now)
 if why and state == 'running' then
   state = 'held'
-  redis.call('HSET', KEYS[1], 'state', state, 'why', why .. ', so the rest of this job waits for a person: look at why (usher jobs results '
+  redis.call('HSET', KEYS[1], 'state', state, 'why',
+    why .. ', so the rest of this job waits for a person: look at why (usher jobs results '
     .. job .. '), then let it go on (usher jobs resume ' .. job .. ') or end it (usher jobs cancel ' .. job .. ').')
-  if keep_ms > 0 then note(prefix, cjson.encode({ what = 'job.held', by = 'usher', job = job, connection = connection, why = why }), keep_ms, now) end
+  if keep_ms > 0 then
+    note(prefix, cjson.encode({ what = 'job.held', by = 'usher', job = job, connection = connection, why = why }),
+      keep_ms, now)
+  end
 end
 local _, pending = string.gsub(letters, '[.q]', '')
 local _, open = string.gsub(letters, '[sd]', '')

@@ -19,8 +19,9 @@ if tonumber(pilot_rows) > 0 then redis.call('HSET', KEYS[1], 'pilot', pilot_rows
 local ever = prefix .. ':connection:' .. connection
 redis.call('HINCRBY', ever, 'accepted', rows)
 for a = 10, #ARGV, 2 do
-  redis.call('HSET', KEYS[1], 'n:' .. ARGV[a], ARGV[a + 1])
-  redis.call('HINCRBY', ever, 'ended:' .. ARGV[a], ARGV[a + 1])
+  local letter, count = ARGV[a], ARGV[a + 1]
+  redis.call('HSET', KEYS[1], 'n:' .. letter, count)
+  redis.call('HINCRBY', ever, 'ended:' .. letter, count)
 end
 redis.call('SADD', KEYS[2], connection)
 local names = {}
@@ -28,8 +29,9 @@ for _, stage in ipairs(stages ~= '' and cjson.decode(stages) or {}) do
   local name, channel, slice, apart, patience, asked, skipped = unpack(stage)
   local id = job .. '~' .. name
   local like = redis.call('HMGET', KEYS[1], 'created_at', 'options', 'info', 'servers')
-  redis.call('HSET', prefix .. ':job:' .. id, 'root', job, 'connection', channel, 'lane', lane, 'state', 'running', 'created_at', like[1],
-    'started_at', string.format('%.0f', now), 'options', like[2], 'info', like[3], 'next', 0, 'open', 0, 'rows', 0, 'chunks', 0,
+  redis.call('HSET', prefix .. ':job:' .. id, 'root', job, 'connection', channel, 'lane', lane, 'state', 'running',
+    'created_at', like[1], 'started_at', string.format('%.0f', now), 'options', like[2], 'info', like[3],
+    'next', 0, 'open', 0, 'rows', 0, 'chunks', 0,
     'gathered', 0, 'slice', slice, 'apart', apart, 'patience', patience, 'asked', asked, 'g:k', skipped)
   if like[4] then redis.call('HSET', prefix .. ':job:' .. id, 'servers', like[4]) end
   redis.call('ZADD', prefix .. ':jobs', like[1], id)

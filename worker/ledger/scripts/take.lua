@@ -12,5 +12,8 @@ for b = 1, #KEYS do
   if k.level < wanted then wait = math.max(wait, math.ceil((wanted - k.level) / k.rate)) end
 end
 if wait > 0 then return wait end
-for b = 1, #KEYS do bucket_take(KEYS[b], buckets[b], tokens, tonumber(ARGV[3 * b - 1]), tonumber(ARGV[3 * b]), now) end
+for b = 1, #KEYS do
+  local amount, window = tonumber(ARGV[3 * b - 1]), tonumber(ARGV[3 * b])
+  bucket_take(KEYS[b], buckets[b], tokens, amount, window, now)
+end
 return 0

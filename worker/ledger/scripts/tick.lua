@@ -13,8 +13,10 @@ local prefix, worker, seats, worker_ttl, offer_ms, settle_ms, most, batch, versi
   tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 
 local now = now_ms()
-local K = { workers = KEYS[1], worker_seats = KEYS[2], leases = KEYS[3], offers = KEYS[4], due = KEYS[5], due_now = KEYS[6],
-            due_doubts = KEYS[7], seats_of = KEYS[8], offered_of = KEYS[9], fence = KEYS[10], hold = KEYS[11] }
+local K = {
+  workers = KEYS[1], worker_seats = KEYS[2], leases = KEYS[3], offers = KEYS[4], due = KEYS[5], due_now = KEYS[6],
+  due_doubts = KEYS[7], seats_of = KEYS[8], offered_of = KEYS[9], fence = KEYS[10], hold = KEYS[11]
+}
 
 if tonumber(redis.call('GET', KEYS[12]) or 0) > version then return { -2, 0, 0 } end
 
@@ -46,7 +48,9 @@ for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', K.offers, '-inf', now, 'LIMI
 end
 
 -- What stages have gathered for long enough
-for _, stage in ipairs(redis.call('ZRANGEBYSCORE', KEYS[13], '-inf', now, 'LIMIT', 0, 20)) do gather(prefix, stage, now) end
+for _, stage in ipairs(redis.call('ZRANGEBYSCORE', KEYS[13], '-inf', now, 'LIMIT', 0, 20)) do
+  gather(prefix, stage, now)
+end
 
 local reply = { -1, lost, unclaimed }
 local total, workers = 0, 0
@@ -121,7 +125,8 @@ end
 -- When a connection may have (one more of) its chunks offered: now, later, or (nil) not before
 -- someone reopens it.
 local function ready_at(connection, lane)
-  local f = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at', 'closed_until', 'spare', 'spare_at', 'rate', 'clean')
+  local f = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at', 'closed_until', 'spare',
+    'spare_at', 'rate', 'clean')
   local offered = tonumber(redis.call('HGET', K.offered_of, connection) or 0)
   local above, try_at = held_above(prefix, connection)
   if above and (above ~= 'credential' or not try_at or try_at > now) then return now + 1000 end
@@ -180,7 +185,8 @@ end
 if free > 0 and most > 0 and not quiet then
   -- Look-ups of rows in doubt go first: they are few, and a row in doubt is the only one that could
   -- be sent twice.
-  for _, connection in ipairs(redis.call('ZRANGEBYSCORE', K.due_doubts, '-inf', now, 'LIMIT', 0, math.min(free, most))) do
+  for _, connection in ipairs(redis.call('ZRANGEBYSCORE', K.due_doubts, '-inf', now, 'LIMIT', 0,
+    math.min(free, most))) do
     local first = redis.call('ZRANGE', prefix .. ':connection:' .. connection .. ':doubts', 0, 0, 'WITHSCORES')
     if not first[1] then
       redis.call('ZREM', K.due_doubts, connection)
