@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
-import aiohttp
 import orjson
 from tenacity import AsyncRetrying, RetryCallState
 from yarl import URL
@@ -34,6 +33,8 @@ from worker.graph.retry import READS, REFUSED_ONLY, RetryRule, decide_retry, par
 from worker.graph.ways_out import WaysOut
 
 if TYPE_CHECKING:
+    import aiohttp
+
     from config.connections import Connection
 
 Priority = Literal["low", "normal", "high"]
@@ -193,6 +194,8 @@ class GraphClient:
 
     async def _try(self, call: _Call, limit_s: float, before_send: Callable[[], bool] | None) -> Reply:
         """Send once. Never raises for what happens on the wire; a cancellation goes through."""
+        import aiohttp  # 0.1 s, and only where somebody calls Graph
+
         request_id = str(uuid.uuid4())
         sending = _Sending(before_send)
         try:
@@ -220,6 +223,8 @@ class GraphClient:
             raise
 
     def _open(self) -> aiohttp.ClientSession:
+        import aiohttp
+
         if self._session is None or self._session.closed:
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_on_headers)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 
 from worker.graph.batch import Fate, GraphAnswer
+
+if TYPE_CHECKING:
+    import aiohttp
 
 LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
 """Of one answer after decompression. Twenty invitations are 40 kB; what is a hundred times that is
@@ -37,6 +39,8 @@ async def read_reply(response: aiohttp.ClientResponse, request_id: str) -> Reply
     """Read an answer to its end. A success needs a whole JSON body; a refusal stands by its status
     alone.
     """
+    from aiohttp import ClientError  # loaded by whoever got the response
+
     headers = {name.lower(): value for name, value in response.headers.items()}
     status = response.status
     reply = Reply(Fate.ANSWERED, request_id, status, headers)
@@ -50,7 +54,7 @@ async def read_reply(response: aiohttp.ClientResponse, request_id: str) -> Reply
             return replace(reply, body=orjson.loads(content))
     except orjson.JSONDecodeError:
         note = "the answer is not JSON"
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (ClientError, OSError, TimeoutError) as error:
         note = f"the answer broke off ({describe_error(error)})"
     if 200 <= status < 300 and note:
         return Reply(Fate.LOST, request_id, note=note)

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from yarl import URL
 
 from worker.net import tls
@@ -61,5 +60,7 @@ def _proxy_of(url: str) -> dict[str, Any]:
     address = URL(proxy)
     if address.user is None:
         return {"proxy": address}
-    credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
+    from aiohttp import encode_basic_auth
+
+    credentials = encode_basic_auth(address.user, address.password or "")
     return {"proxy": address.with_user(None), "proxy_headers": {"Proxy-Authorization": credentials}}

@@ -34,6 +34,14 @@ def test_help_imports_nothing_heavy() -> None:
         assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
 
 
+def test_a_command_about_jobs_imports_nothing_that_only_a_call_needs() -> None:
+    """What calls Microsoft, mails or writes a log is loaded where that is done."""
+    code = "import sys, cli.jobs.showing, cli.schedules.showing, worker.services; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"aiohttp", "msal", "requests", "jinja2", "celery", "kombu", "structlog", "openpyxl"}
+
+
 def test_every_command_is_there() -> None:
     """The list that --help shows without loading them is true."""
     context = click.Context(usher)
