@@ -103,7 +103,7 @@ class Site:
 
     async def load(
         self,
-        emails: Sequence[str],
+        rows: Sequence[str | Mapping[str, Any]],
         *,
         job: str = "",
         connection: str = "contoso",
@@ -111,14 +111,14 @@ class Site:
         lane: Lane = Lane.BULK,
         operation: str = INVITE,
     ) -> str:
-        """Submit a list of addresses as a job; returns its id."""
+        """Submit a list of addresses, or of whole rows, as a job; returns its id."""
         self.desk.made += 1
         loading = await self.desk.jobs.create(
             job or f"l{self.desk.made}", name_channel(connection, operation), lane, options=options or Options()
         )
         assert loading is not None
-        for email in emails:
-            loading.put({"email": email})
+        for row in rows:
+            loading.put({"email": row} if isinstance(row, str) else dict(row))
         await self.desk.jobs.start(loading)
         return loading.id
 

@@ -68,7 +68,9 @@ class Groups(Membership):
             if user_id(asked) in named or (asked.row.get("new") and asked.tried < _TOGETHER):
                 return verdict
             return verdict._replace(kind=Kind.AGAIN, apart=not named)
-        if verdict.kind in (Kind.ALREADY, Kind.FAILED):
+        if verdict.kind is Kind.ALREADY:  # whoever is a member is found by reading, once (`compare`)
+            return verdict._replace(kind=Kind.AGAIN, apart=asked.tried > 0)
+        if verdict.kind is Kind.FAILED:
             return verdict._replace(kind=Kind.AGAIN, apart=True)
         return verdict
 

@@ -38,6 +38,8 @@ class DirectoryAsk:
         self._reacts = reacts
         self._lane = lane
         self._buckets = read_buckets(services.settings(), connection)
+        self.token: AccessToken | None = None
+        """That was asked with last."""
 
     async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers by the requests' ids. Raises `CannotAsk`, and redis-py's
@@ -53,7 +55,7 @@ class DirectoryAsk:
     async def _call(self, part: Sequence[GraphRequest], answers: dict[str, GraphAnswer]) -> bool:
         """Ask once. False: the token was refused."""
         services, connection = self._services, self._connection
-        token = await self._take(len(part))
+        self.token = token = await self._take(len(part))
         exchange = await services.graph.send_batch(
             connection, token.secret, part, priority="normal", deadline_s=services.settings().graph.timeout_s
         )

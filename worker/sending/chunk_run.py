@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from worker.directory.lookups import LookUps
-from worker.graph.batch import BATCH_LIMIT
 from worker.graph.causes import Kind
 from worker.graph.limit_header import read_used
 from worker.ledger.model import ChunkEnd, Grant, GrantedRow, IndexPlace, Lease, Outcome, Refusals, RowState
@@ -183,7 +182,9 @@ class ChunkRun:
             found = await self._comparing.find_targets()
         except CannotAsk as later:
             return later.stop
-        return await self._reactions.hold(self._channel, may_not_read(found.may_not)) if found.may_not else None
+        if not found.may_not:
+            return None
+        return await self._reactions.hold(self._channel, may_not_read(found.may_not), self._comparing.token)
 
     def _why_over(self, pending: Sequence[int]) -> Stop | None:
         """Return why a run ends that has these rows left to send, and those set aside."""
@@ -399,12 +400,13 @@ class ChunkRun:
         )
 
     def _choose(self, pending: Sequence[int]) -> Sequence[int]:
-        """Return the rows to ask for next, as many as leave together; where several share a call,
+        """Return the rows that leave together. Where several share a call, they name one target;
         those that go alone come last.
         """
-        rows_a_call = self._operation.rows_a_call
-        if rows_a_call > 1:
-            together = [i for i in pending if self._lease.letters[i] == RowState.PENDING]
-            if together:
-                return together[: BATCH_LIMIT * rows_a_call]
-        return pending[: self._operation.calls_at_once]
+        operation, rows = self._operation, self._lease.rows
+        together = [i for i in pending if self._lease.letters[i] == RowState.PENDING]
+        if operation.rows_a_call == 1 or not together:
+            return pending[: operation.calls_at_once]
+        target = rows[together[0]].get("target")
+        same = [i for i in together if rows[i].get("target") == target]
+        return same[: operation.rows_a_call * operation.calls_at_once]

@@ -19,6 +19,7 @@ from worker.sending.not_shown import wait_or_end
 if TYPE_CHECKING:
     from worker.directory.lookups import Reacts
     from worker.services import Services
+    from worker.signin.credentials import AccessToken
 
 
 class Comparing:
@@ -42,6 +43,11 @@ class Comparing:
         resolved = await resolve_for(self._services.job_targets, self._ask.job, self._ask, kind, names)
         self._targets = resolved.targets
         return resolved
+
+    @property
+    def token(self) -> AccessToken | None:
+        """The token that the tenant was asked with last."""
+        return self._ask.token
 
     async def find_along(self) -> dict[int, tuple[Target, ...]]:
         """Return what rows name that their requests can take along, as far as the job knows it."""
