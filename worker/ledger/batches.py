@@ -233,7 +233,8 @@ class Ledger:
         args += [index.base if index else ""]
         counted = refusals is not None and (refusals.in_a_row > 0 or refusals.share < 1)
         args += [refusals.in_a_row, refusals.share, ",".join(refusals.marks)] if counted and refusals else [0, 1, ""]
-        args += [packing.pack_head(end.rows, end.outcomes, end.packed), end.blobs] if end else [b"", 0]
+        head = packing.pack_head(end.rows, end.outcomes, end.packed, whole=end.whole) if end else b""
+        args += [head, end.blobs if end else 0]
         kept = self.trail.pack(connection, end.base, lane, end.outcomes, index) if end else b""
         args += [kept, self.trail.keep_ms]
         args.append(
@@ -283,7 +284,8 @@ class Ledger:
             return False  # folded without its key they would be lost; reading sees no difference
         contents = read_chunk(fields, sealer, links_context(job, chunk))
         finished = [o for o in contents.outcomes if o is not None]
-        packed = packing.pack_finished(contents.rows, finished)
+        has_stages = await self.client.hexists(self.keys.job(job), "stages")
+        packed = packing.pack_finished(contents.rows, finished, whole=has_stages)
         links = self._seal_links(finished, job, chunk)
         kept = await self._kept_of(job, contents)
         folded = await self._scripts["fold_chunk"](

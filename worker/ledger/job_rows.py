@@ -15,10 +15,14 @@ from worker.channels import split_channel
 from worker.ledger.chunk_contents import ChunkContents, check_links, links_context, read_chunk
 from worker.ledger.keys import Keys
 from worker.ledger.model import RowState, status_of
-from worker.ledger.stages import NOT_ASKED, split_stage, stages_of
+from worker.ledger.stages import NOT_ASKED, STAGES_DONE, split_stage, stages_of
 from worker.store.keyring import FindSealer, find_or_none, no_sealer
 
+STAGE_FAILED = "stage_failed"
+"""The code of a row whose own end was good, and a stage of which failed."""
 _AT_ONCE = 500  # jobs asked for in one round trip
+_REFUSED = (RowState.FAILED, RowState.LEFT_IN_DOUBT)
+_DONE = (RowState.DONE, RowState.ALREADY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,27 @@ class JobRows:
             yield read_chunk(fields, None, b"")
 
     async def refused(self, job: str) -> AsyncIterator[tuple[RowState, str, dict[str, Any]]]:
-        """Yield the rows that failed or stayed in doubt, each with its code, as they were submitted
-        (`packing.pack_finished`).
+        """Yield the rows that failed or stayed in doubt, or a stage of which did, each with its
+        code, as they were submitted (`packing.pack_finished`) and with their stages that are done.
         """
+        names = await self._client.hget(self._keys.job(job), "stages")
+        number = 0
         async for contents in self.chunks(job):
-            for row, letter, outcome in zip(contents.rows, contents.letters, contents.outcomes, strict=True):
-                if letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT):
-                    yield RowState(letter), outcome.code if outcome else "", row
+            stages = [await self._guests(stage, number, len(contents.rows)) for stage in stages_of(job, names)]
+            operations = [split_stage(stage)[1] for stage in stages_of(job, names)]
+            number += 1
+            for i, (row, letter) in enumerate(zip(contents.rows, contents.letters, strict=True)):
+                done = {name for name, letters in zip(operations, stages, strict=True) if letters[i] in _DONE}
+                outcome, again = contents.outcomes[i], _as_fed_back(row, done)
+                if letter in _REFUSED:
+                    yield RowState(letter), outcome.code if outcome else "", again
+                elif refused := next((letters[i] for letters in stages if letters[i] in _REFUSED), ""):
+                    yield RowState(refused), STAGE_FAILED, again
+
+    async def _guests(self, stage: str, chunk: int, rows: int) -> str:
+        """Return how the rows of one chunk stand in a stage, a letter each."""
+        letters: bytes | None = await self._client.hget(self._keys.stage_guests(stage, chunk), "st")
+        return (letters or b"").decode().ljust(rows, NOT_ASKED)
 
     async def results(self, job: str, *, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
         """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the
@@ -144,6 +162,15 @@ class JobRows:
             else:
                 high = middle - 1
         return low
+
+
+def _as_fed_back(row: dict[str, Any], done: set[str]) -> dict[str, Any]:
+    """Return a row as results that are fed back name it: with its stages that are done."""
+    done = done | {*row.get(STAGES_DONE, ())}
+    if not done:
+        return row
+    kept = {name: value for name, value in row.items() if name != STAGES_DONE}
+    return kept | {f"{name}_status": status_of(RowState.DONE, name) for name in sorted(done)}
 
 
 def _add_stage(

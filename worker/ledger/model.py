@@ -214,6 +214,7 @@ class ChunkEnd:
     blobs: int  # in which the ledger has those recorded before
     base: int = 1  # job-wide number of its first row
     packed: bytes = field(default=b"", repr=False)  # the rows as the ledger has them, where that is at hand
+    whole: bool = False  # all of each row is kept: a stage of a good one may have to be tried again
 
 
 @dataclass(frozen=True, slots=True)

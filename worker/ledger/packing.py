@@ -105,20 +105,22 @@ def unpack_links(blob: bytes) -> dict[int, str]:
     return {int(index): link for index, link in orjson.loads(links).items()}
 
 
-def pack_finished(rows: Sequence[Mapping[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
+def pack_finished(rows: Sequence[Mapping[str, Any]], outcomes: Iterable[Outcome], *, whole: bool = False) -> bytes:
     """Pack a finished chunk: every row's outcome, and of the rows what the results show; all of one
-    that may be tried again.
+    that may be tried again, or (`whole`) of each.
     """
     ended = list(outcomes)
-    return pack_head(rows, ended) + pack_outcomes(ended)
+    return pack_head(rows, ended, whole=whole) + pack_outcomes(ended)
 
 
-def pack_head(rows: Sequence[Mapping[str, Any]], ended: Sequence[Outcome], packed: bytes = b"") -> bytes:
+def pack_head(
+    rows: Sequence[Mapping[str, Any]], ended: Sequence[Outcome], packed: bytes = b"", *, whole: bool = False
+) -> bytes:
     """Pack the part of a finished chunk that stands before its outcomes. `packed`: the rows as
     `pack_rows` made them, where that is at hand.
     """
-    if packed and all(row.keys() <= _SHOWN for row in rows):  # there is nothing to leave out
-        return _with_length(packed)
+    if whole or all(row.keys() <= _SHOWN for row in rows):  # there is nothing to leave out
+        return _with_length(packed or pack_rows(rows))
     again = {o.index for o in ended if o.letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT)}
     kept = [
         row if index in again else {name: value for name, value in row.items() if name in _SHOWN}

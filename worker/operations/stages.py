@@ -15,7 +15,7 @@ import orjson
 
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.ledger.packing import is_final
-from worker.ledger.stages import is_stage
+from worker.ledger.stages import STAGES_DONE, is_stage
 from worker.operations.operation import INVITED_BEFORE, Operation
 from worker.operations.registry import find_operation
 
@@ -84,7 +84,7 @@ class Chain:
 
 def targets_of(stage: Operation, row: Row, options: Options) -> tuple[str, ...]:
     """Return what a row asks for in a stage; nothing where an earlier run has done that stage."""
-    return () if stage.name in (row.get("stages_done") or ()) else stage.targets(row, options)
+    return () if stage.name in (row.get(STAGES_DONE) or ()) else stage.targets(row, options)
 
 
 def is_there(outcome: Outcome) -> bool:

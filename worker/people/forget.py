@@ -179,7 +179,7 @@ def _changes(
     theirs = {i for i in named if not kept[i]["email"]}
     new: dict[bytes, bytes] = {}
     if folded:
-        new[b"out"] = packing.pack_finished(kept, [_silent(o, who) for o in outcomes])
+        new[b"out"] = packing.pack_finished(kept, [_silent(o, who) for o in outcomes], whole=True)
     else:
         new[b"rows"] = packing.pack_rows(kept)
         for name in fields:

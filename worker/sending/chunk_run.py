@@ -338,7 +338,8 @@ class ChunkRun:
         whole = len(self._ended) == len(lease.rows)
         end = (
             ChunkEnd(
-                lease.rows, [self._ended[i] for i in range(len(lease.rows))], self._blobs, lease.base, lease.packed
+                *(lease.rows, [self._ended[i] for i in range(len(lease.rows))], self._blobs, lease.base, lease.packed),
+                whole=bool(lease.stages),
             )
             if whole
             else None
