@@ -262,7 +262,7 @@ class Jobs(JobList):
             told = {"connection": (fields[2] or b"").decode(), "rows": int(fields[3] or 0)}
             await self.trail.note("job.deleted", job=job, was=(fields[0] or b"").decode(), **told)
         # Last: should this be killed half-way, the job is still there to be deleted again
-        await self.client.delete(self.keys.job(job), self.keys.back(job))
+        await self.client.delete(self.keys.job_targets(job), self.keys.job(job), self.keys.back(job))
         await self.client.zrem(self.keys.jobs(), job)
         await note_erased(self.client, self.keys)
         await self.client.zrem(self.keys.loading(), job)
@@ -292,6 +292,7 @@ class Jobs(JobList):
             for stage in stages_of(job, stages):
                 await self._expire(self.keys.stage_guests(stage, number) for number in range(int(chunks or 0)))
                 await self._expire_job(stage)
+            await self._expire((self.keys.job_targets(job),))
             await self._expire_job(job)
             if await self.client.srem(self.keys.ending(), job):
                 await self._note_end(job)

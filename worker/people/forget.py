@@ -23,6 +23,7 @@ from worker.ledger.guest_index import GuestIndex
 from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import Outcome, RowState
 from worker.ledger.scripts import Scripts
+from worker.ledger.stages import stages_of
 
 if TYPE_CHECKING:
     from worker.services import Services
@@ -112,6 +113,7 @@ async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:
     rows, scripts = 0, Scripts(ledger.client)
     for job, chunk in found:
         rows += await _blank(ledger, scripts, job, chunk, who)
+        await _blank_stages(ledger, job, chunk, who)
     entries, hashes = 0, await hashes_of(ledger, index, email)
     for base, hash_ in hashes:
         entries += await scripts["forget_guest"](keys=[], args=[base, hash_])
@@ -164,6 +166,21 @@ async def _blank(ledger: Ledger, scripts: Scripts, job: str, chunk: int, who: st
     raise LedgerBusy(f"Job {job} is being written to all the time: say it again.")
 
 
+async def _blank_stages(ledger: Ledger, job: str, chunk: int, who: str) -> None:
+    """Take the person out of what a job's stages say: of the reasons why they failed for some
+    guest, and of what the rows' names stand for.
+    """
+    client, keys = ledger.client, ledger.keys
+    for stage in stages_of(job, await client.hget(keys.job(job), "stages")):
+        guests = await client.hgetall(keys.stage_guests(stage, chunk))
+        said = {name: value.decode() for name, value in guests.items() if name[:1] == b"m"}
+        if named := [name for name, text in said.items() if _names(text, who)]:
+            await client.hdel(keys.stage_guests(stage, chunk), *named)
+    targets = await client.hkeys(keys.job_targets(job))
+    if named := [name for name in targets if fold_address(name.decode().partition("|")[2]) == who]:
+        await client.hdel(keys.job_targets(job), *named)
+
+
 def _changes(
     fields: Mapping[bytes, bytes], sealer: Sealer | None, context: bytes, who: str
 ) -> tuple[int, dict[bytes, bytes]]:
@@ -213,9 +230,14 @@ def without_person(row: dict[str, Any], who: str) -> dict[str, Any]:
 
 
 def _silent(outcome: Outcome, who: str) -> Outcome:
-    """Return an outcome whose sentence does not name the person, in whichever spelling."""
-    told = normalize("NFC", outcome.message.lower())
-    return replace(outcome, message="") if any(text in told for text in spellings(who)) else outcome
+    """Return an outcome whose sentence does not name the person."""
+    return replace(outcome, message="") if _names(outcome.message, who) else outcome
+
+
+def _names(text: str, who: str) -> bool:
+    """Whether a sentence names the person, in whichever spelling."""
+    told = normalize("NFC", text.lower())
+    return any(spelling in told for spelling in spellings(who))
 
 
 def _open_links(fields: Mapping[bytes, bytes], sealer: Sealer | None, context: bytes) -> dict[bytes, dict[int, str]]:
