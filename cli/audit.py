@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from cli.ui.command_group import CommandGroup
 from cli.ui.errors import Refusal
-from cli.ui.groups import CommandGroup
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_rows
@@ -63,7 +63,7 @@ def _known(context: click.Context, _: click.Parameter, kinds: tuple[str, ...]) -
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Selection:
     """What is to be shown."""
 
     since: datetime | None
@@ -116,7 +116,7 @@ def list_(session: Session, /, newest: int, rows: bool, **filters: Any) -> int:
     """List the newest entries, oldest first."""
 
     async def work(terminal: Terminal, services: Services) -> int:
-        wanted = _Wanted(**filters, rows=rows or bool(filters["guest"]) or "row" in filters["what"])
+        wanted = _Selection(**filters, rows=rows or bool(filters["guest"]) or "row" in filters["what"])
         found = [line async for line in _entries(services, wanted)]
         chosen = sorted(found, key=lambda line: str(line["at"]))[-newest:]
         if terminal.quiet:
@@ -146,7 +146,7 @@ def export(session: Session, /, output: Path | None, events_only: bool, **filter
     async def work(terminal: Terminal, services: Services) -> int:
         from cli.ui.words import many
 
-        wanted, count = _Wanted(**filters, rows=not events_only), 0
+        wanted, count = _Selection(**filters, rows=not events_only), 0
         with ExitStack() as closing:
             out = closing.enter_context(_create(output)) if output else open_stdout()
             async for line in _entries(services, wanted):
@@ -177,7 +177,7 @@ def _run(session: Session, work: Callable[[Terminal, Services], Awaitable[int]],
     return work_on_rows(session, run, sealed=guest is not None)
 
 
-async def _entries(services: Services, wanted: _Wanted) -> AsyncIterator[dict[str, Any]]:
+async def _entries(services: Services, wanted: _Selection) -> AsyncIterator[dict[str, Any]]:
     """Yield the entries that are wanted: events, then rows."""
     from worker.ledger.audit.trail import event_line, row_lines
 
@@ -195,7 +195,7 @@ async def _entries(services: Services, wanted: _Wanted) -> AsyncIterator[dict[st
                 yield line
 
 
-def _is_wanted(line: dict[str, Any], wanted: _Wanted) -> bool:
+def _is_wanted(line: dict[str, Any], wanted: _Selection) -> bool:
     return (
         (wanted.connection is None or line.get("connection") == wanted.connection)
         and (wanted.job is None or line.get("job") == wanted.job)
@@ -203,7 +203,7 @@ def _is_wanted(line: dict[str, Any], wanted: _Wanted) -> bool:
     )
 
 
-def _in_time(line: dict[str, Any], wanted: _Wanted) -> bool:
+def _in_time(line: dict[str, Any], wanted: _Selection) -> bool:
     at = datetime.fromisoformat(line["at"])
     return (wanted.since is None or at >= wanted.since) and (wanted.until is None or at <= wanted.until)
 

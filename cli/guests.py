@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.ui.command_group import CommandGroup
 from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
-from cli.ui.groups import CommandGroup
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_rows

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from cli.ui.command_group import CommandGroup
 from cli.ui.errors import Refusal
-from cli.ui.groups import CommandGroup
 from cli.ui.session import Session
 
 

@@ -25,7 +25,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _LEVELS = click.Choice(("debug", "info", "warning", "error", "critical"), case_sensitive=False)
 
 
-class Passing(click.Command):
+class PassThrough(click.Command):
     """A command that hands on what stands behind `--`, as `passed_on`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -62,7 +62,7 @@ def _log_options(command: _F) -> _F:
     return command
 
 
-@click.command(cls=Passing)
+@click.command(cls=PassThrough)
 @click.option("--name", metavar="NAME", help="What it is called, with %h for the host's name. Else: celery@%h.")
 @click.option(
     "--threads",
@@ -87,7 +87,7 @@ def worker(
     _run_celery("worker", (*_spell(given), *passed_on))
 
 
-@click.command(cls=Passing)
+@click.command(cls=PassThrough)
 @click.option(
     "--pidfile", type=click.Path(dir_okay=False), metavar="FILE", help="Write the process's number to this file."
 )
@@ -106,7 +106,7 @@ def beat(pidfile: str | None, log_level: str | None, log_file: str | None, passe
     _run_celery("beat", (*_spell(given), *passed_on))
 
 
-@click.command(cls=Passing)
+@click.command(cls=PassThrough)
 @click.option(
     "--address", metavar="ADDRESS", help="Where it listens: 127.0.0.1 unless told. Anywhere else it wants a login."
 )

@@ -11,8 +11,8 @@ import click
 from cli.connections.connecting import add
 from cli.connections.consenting import consent, features_option
 from cli.connections.removing import remove
+from cli.ui.command_group import CommandGroup
 from cli.ui.errors import Refusal
-from cli.ui.groups import CommandGroup
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger, work_on_rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.ui.groups import CommandGroup
+from cli.ui.command_group import CommandGroup
 from cli.ui.interrupts import Interrupts
 from cli.ui.options import Seconds, follow_options, json_option, list_options, take_list_options
 from cli.ui.session import Session

@@ -17,7 +17,7 @@ from cli.ui.terminal import Terminal, build_facts, build_table
 from cli.ui.words import many, moment, number
 from tasks.checks.installation import tell_problem
 from tasks.messages.views import describe_job
-from worker.ledger.approval import describe_approved, submitter_of
+from worker.ledger.approval import read_approved, submitter_of
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
 from worker.ledger.running_programs import seen
@@ -72,7 +72,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     if terminal.quiet:
         terminal.print_json(job_details(view))
         return 0
-    looked_at = describe_approved(view.info)
+    looked_at = read_approved(view.info)
     options = {name: value for name, value in asdict(view.options).items() if value not in (None, False)}
     options |= {name: "; ".join(names) for name, names in view.info.get("named", {}).items()}
     facts = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.ui.groups import CommandGroup
+from cli.ui.command_group import CommandGroup
 from cli.ui.options import Seconds, json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger

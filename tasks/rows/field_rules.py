@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tasks.rows.dates import NotADate, parse_date
 from tasks.rows.languages import parse_language
 from tasks.rows.mail_syntax import NotAnAddress, parse_address
-from tasks.rows.references import split_references
+from tasks.rows.named_targets import split_targets
 
 MAX_DISPLAY_NAME: Final = 256  # displayName of a user: https://learn.microsoft.com/graph/api/resources/user
 MAX_NAME_PART: Final = 64  # givenName and surname: same page
@@ -193,7 +193,7 @@ def _check_expires(value: object) -> str | None:
 def _references(limit: int) -> Callable[[object], list[str] | None]:
     def check(value: object) -> list[str] | None:
         if isinstance(value, str):
-            parts: list[object] = [*split_references(value)]
+            parts: list[object] = [*split_targets(value)]
         elif isinstance(value, (list, tuple)):
             parts = list(value)
         else:

@@ -37,14 +37,14 @@ async def fetch(url: str) -> IO[bytes]:
             await asyncio.wait_for(_fetch_into(file, url), WITHIN_S)
             file.seek(0)
             return file
-        except _Passing as error:
+        except _Passes as error:
             file.close()
             if not left:
-                raise InputError(f"{shown(url)} cannot be fetched: {error}.") from None
+                raise InputError(f"{show_url(url)} cannot be fetched: {error}.") from None
         except TimeoutError:
             file.close()
             raise InputError(
-                f"{shown(url)} cannot be fetched: it takes longer than {WITHIN_S / 60:.0f} minutes."
+                f"{show_url(url)} cannot be fetched: it takes longer than {WITHIN_S / 60:.0f} minutes."
             ) from None
         except BaseException:
             file.close()
@@ -53,13 +53,13 @@ async def fetch(url: str) -> IO[bytes]:
     raise AssertionError
 
 
-def shown(url: str) -> str:
+def show_url(url: str) -> str:
     """Return an address as it may be shown."""
     parts = urlsplit(url)
     return f"https://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-class _Passing(Exception):
+class _Passes(Exception):
     """A fault that may have passed at the next try."""
 
 
@@ -79,25 +79,26 @@ async def _fetch_into(file: IO[bytes], url: str) -> None:
                 size += len(part)
                 if size > LARGEST_BYTES:
                     raise InputError(
-                        f"{shown(url)} is larger than {LARGEST_BYTES >> 20} MiB, which is no list of guests."
+                        f"{show_url(url)} is larger than {LARGEST_BYTES >> 20} MiB, which is no list of guests."
                     )
                 await asyncio.to_thread(file.write, part)
     except aiohttp.ClientConnectorCertificateError:
         raise InputError(
-            f"{shown(url)} cannot be fetched: its certificate is not trusted here; add its authority to SSL_CERT_FILE."
+            f"{show_url(url)} cannot be fetched: its certificate is not trusted here; add its authority to"
+            " SSL_CERT_FILE."
         ) from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise _Passing(_reason(error)) from None
+        raise _Passes(_reason(error)) from None
 
 
 def _check_status(status: int, url: str) -> None:
     if status == 200:
         return
     if status in (301, 302, 303, 307, 308):
-        raise InputError(f"{shown(url)} sends on to another address, which usher does not follow: name that one.")
+        raise InputError(f"{show_url(url)} sends on to another address, which usher does not follow: name that one.")
     if status == 429 or status >= 500:
-        raise _Passing(f"the server answers {status}")
-    raise InputError(f"{shown(url)} cannot be fetched: the server answers {status}.")
+        raise _Passes(f"the server answers {status}")
+    raise InputError(f"{show_url(url)} cannot be fetched: the server answers {status}.")
 
 
 def _reason(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from config.references import Reference
 from tasks.lists.guest_list import GuestList, open_list
 from tasks.rows.row import validate_defaults
 from tasks.scheduled.context import Context, Told
-from tasks.scheduled.fetching import fetch, shown
+from tasks.scheduled.fetching import fetch, show_url
 from tasks.scheduled.load_list import find_started, submit
 from worker.ledger.model import Options
 
@@ -54,4 +54,4 @@ async def _open(context: Context, closing: ExitStack) -> tuple[GuestList, str]:
         return closing.enter_context(open_list(where)), PurePath(where).name
     path = urlsplit(where).path
     file = closing.enter_context(await fetch(where))
-    return GuestList(file, shown(where), path=path), PurePath(path).name or "the list"
+    return GuestList(file, show_url(where), path=path), PurePath(path).name or "the list"

@@ -113,7 +113,7 @@ class GraphClient:
         """
         envelope = orjson.dumps(build_batch(requests))
         reply, tries, elapsed_s = await self._call(
-            _Call(connection, token, "POST", "/$batch", {}, priority, envelope),
+            _HttpCall(connection, token, "POST", "/$batch", {}, priority, envelope),
             deadline_s,
             before_send,
             retry or (READS if all(r.method == "GET" for r in requests) else REFUSED_ONLY),
@@ -134,7 +134,7 @@ class GraphClient:
         """Send one request as a plain call; like `send_batch` otherwise, with one answer."""
         refuse_bare_delete(request.method, request.path)
         reply, tries, elapsed_s = await self._call(
-            _Call(
+            _HttpCall(
                 connection,
                 token,
                 request.method,
@@ -158,7 +158,7 @@ class GraphClient:
             await session.close()
 
     async def _call(
-        self, call: _Call, deadline_s: float | None, before_send: Callable[[], bool] | None, rule: RetryRule
+        self, call: _HttpCall, deadline_s: float | None, before_send: Callable[[], bool] | None, rule: RetryRule
     ) -> tuple[Reply, int, float]:
         """Try until there is something to stand by; return it with the number of tries and the
         seconds spent.
@@ -192,7 +192,7 @@ class GraphClient:
             reply = await AsyncRetrying(retry=again, wait=lambda _: policy.next_s, sleep=self._sleep)(attempt)
         return reply, policy.tries, policy.elapsed_s
 
-    async def _try(self, call: _Call, limit_s: float, before_send: Callable[[], bool] | None) -> Reply:
+    async def _try(self, call: _HttpCall, limit_s: float, before_send: Callable[[], bool] | None) -> Reply:
         """Send once. Never raises for what happens on the wire; a cancellation goes through."""
         import aiohttp  # 0.1 s, and only where somebody calls Graph
 
@@ -241,7 +241,7 @@ class GraphClient:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Call:
+class _HttpCall:
     """One HTTP call, the same for every try but for its request id. Without a repr: it holds the
     token.
     """

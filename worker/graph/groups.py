@@ -8,14 +8,13 @@ https://learn.microsoft.com/graph/api/resources/groups-overview
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from config.values import is_guid
 from worker.graph.batch import GraphAnswer
 
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _GROUP = (
     "id,displayName,mail,groupTypes,mailEnabled,securityEnabled,onPremisesSyncEnabled,isAssignableToRole,"
     "resourceProvisioningOptions"
@@ -35,11 +34,6 @@ class DirectoryObject:
     mail_only: bool = False  # a distribution list or mail-enabled security group: Graph only reads those
     takes_roles: bool = False
     without_team: bool = False  # as far as Graph says
-
-
-def is_guid(text: str) -> bool:
-    """Whether a name is an object's id."""
-    return _GUID.fullmatch(text) is not None
 
 
 def build_path(collection: str, name: str) -> str:

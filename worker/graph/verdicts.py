@@ -78,7 +78,7 @@ class _Spoken:
             request_id = text_of(inner.get("request-id"))
         domain = email.rpartition("@")[2] if "@" in email else ""
         return _Spoken(
-            code[:100], message[:4000], clean(message), request_id[:100], fold_domain(domain) if domain else ""
+            code[:100], message[:4000], clean_message(message), request_id[:100], fold_domain(domain) if domain else ""
         )
 
 
@@ -87,7 +87,7 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def clean(message: str) -> str:
+def clean_message(message: str) -> str:
     """Shorten a foreign message and take out what may identify or let in a person."""
     one_line = " ".join(message[: 4 * _RAW_LIMIT].split())
     return _QUERY.sub(r"\1", _ADDRESS.sub("…@", one_line))[:_RAW_LIMIT]

@@ -74,7 +74,7 @@ def is_same(one: Person, other: Person) -> bool:
     return bool(names - {""})
 
 
-def describe_approved(info: Mapping[str, Any]) -> dict[str, str]:
+def read_approved(info: Mapping[str, Any]) -> dict[str, str]:
     """Return what the approver of a job looked at, in words: `digest`, and `would` where a dry run
     was made.
     """

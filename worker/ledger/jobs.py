@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
 from worker.errors import LedgerError, LedgerTooNew
-from worker.ledger.approval import SUBMITTER, WANTED, describe_approved, submitter_of
+from worker.ledger.approval import SUBMITTER, WANTED, read_approved, submitter_of
 from worker.ledger.audit.trail import Trail
 from worker.ledger.erasing import note_erased
 from worker.ledger.gates import Gates
@@ -222,7 +222,7 @@ class Jobs(JobList):
             args=[self.keys.prefix, view.id, approver, orjson.dumps(info), state.value, pause_why],
         )
         if reply:
-            told = {"connection": view.connection, "submitted_by": submitter_of(view.info), **describe_approved(info)}
+            told = {"connection": view.connection, "submitted_by": submitter_of(view.info), **read_approved(info)}
             await self.trail.note("job.approved", by=approver, job=view.id, **told)
         return bool(reply)
 

@@ -67,7 +67,7 @@ def dump(program: Program, now_ms: int) -> bytes:
     return orjson.dumps(told if program.problem else {key: told[key] for key in told if key != "problem"})
 
 
-def load(raw: bytes) -> Program:
+def parse_program(raw: bytes) -> Program:
     """Read what a program wrote; what only a newer usher says is left out."""
     known = {field.name for field in fields(Program)}
     return Program(**{key: value for key, value in orjson.loads(raw).items() if key in known})
@@ -89,7 +89,7 @@ async def seen(jobs: Jobs) -> list[Program]:
     workers = await jobs.workers()
     found, forgotten = [], []
     for name, raw in (await jobs.client.hgetall(jobs.keys.programs())).items():
-        program = load(raw)
+        program = parse_program(raw)
         silent_s = int(seconds) - program.seen_ms / 1000
         if program.name in workers if program.kind == "worker" else silent_s <= GONE_S:
             found.append(program)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from worker.graph.batch import Fate, GraphAnswer
 from worker.graph.causes import HoldKind, Kind, OperationRules, Rule, Verdict
 from worker.graph.patterns import wording
-from worker.graph.verdicts import clean, decide
+from worker.graph.verdicts import clean_message, decide
 
 MOST_TRIES = 8
 _FIRST_WAIT_S = 30.0  # a greylisting server wants to be asked again after some minutes
@@ -79,7 +79,7 @@ def judge_mail(answer: GraphAnswer, *, email: str, tried: int) -> Verdict:
     Total, and never `maybe_processed`: what may have been sent is in doubt.
     """
     body = answer.body if isinstance(answer.body, dict) else {}
-    step, said = body.get("step"), clean(str(body.get("said", "")))
+    step, said = body.get("step"), clean_message(str(body.get("said", "")))
     if step is None:
         return _judge_mailbox(answer, email)
     if step == "template":

@@ -60,7 +60,7 @@ class Profile(Step):
                 asked.index, RowState.DONE if asked.tried else RowState.ALREADY, user_id=user_id(asked)
             )
             for asked in rows
-            if not find_differences(asked, connection.clean.expiry_attribute)
+            if not find_changes(asked, connection.clean.expiry_attribute)
         }
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
@@ -68,7 +68,7 @@ class Profile(Step):
         attribute = connection.clean.expiry_attribute
         return [
             Call(
-                GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", find_differences(asked, attribute)),
+                GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", find_changes(asked, attribute)),
                 (asked.index,),
             )
             for asked in rows
@@ -79,7 +79,7 @@ class Profile(Step):
         return decide(self.rules, answer, email=asked.row["email"])
 
 
-def find_differences(asked: Asked, expiry_attribute: str) -> dict[str, Any]:
+def find_changes(asked: Asked, expiry_attribute: str) -> dict[str, Any]:
     """Return what is to be written: of a guest who was just invited all that the row says, else
     what the tenant says otherwise, or not at all.
     """

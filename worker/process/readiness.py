@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from worker.ledger.keys import Keys
-from worker.ledger.running_programs import load
+from worker.ledger.running_programs import parse_program
 from worker.store.client import OUTAGE, open_client
 
 _POLL_S = 0.1
@@ -25,7 +25,7 @@ async def wait_for_worker(redis_url: str, prefix: str, find_pid: Callable[[], in
     try:
         while True:
             with suppress(*OUTAGE):
-                programs = [load(raw) for raw in await known.hvals(Keys(prefix).programs())]
+                programs = [parse_program(raw) for raw in await known.hvals(Keys(prefix).programs())]
                 if any(program.kind == "worker" and program.pid == find_pid() for program in programs):
                     return
             await asyncio.sleep(_POLL_S)

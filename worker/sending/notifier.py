@@ -81,21 +81,18 @@ class Notifier:
         if event is not None:
             out.append(event)
             await self._notices.keep(job, now_ms + round(LEASE_S * 1000), out=orjson.dumps(out), held=held)
-        tries = int(kept.get("tries", 0))
+        tries, place = int(kept.get("tries", 0)), show_target(kept["to"])
         while out:
             fault = await self._tell(kept["to"], kept.get("from", ""), out[0])
             too_old = now_ms - out[0]["at_ms"] > GIVE_UP_S * 1000
             if fault and not too_old and fault != _GONE:
                 wait_s = min(_LONGEST_AGAIN_S, _FIRST_AGAIN_S * 2 ** min(tries, 12))
-                log.warning(
-                    "job %s: %s was not told of it (%s); next try in %.0f s", job, shown(kept["to"]), fault, wait_s
-                )
+                again = "job %s: %s was not told of it (%s); next try in %.0f s"
+                log.warning(again, job, place, fault, wait_s)
                 await self._notices.keep(job, now_ms + round(wait_s * 1000), tries=tries + 1)
                 return
             if fault:
-                log.error(
-                    "job %s: %s was never told of it (%s); it is not tried any more", job, shown(kept["to"]), fault
-                )
+                log.error("job %s: %s was never told of it (%s); it is not tried any more", job, place, fault)
             done = out.pop(0)
             if done["type"] == "job.ended":
                 await self._notices.forget(job)
@@ -194,7 +191,7 @@ def sign(content: bytes, secrets: Sequence[str], at_s: int) -> str:
     return ",".join([f"t={at_s}", *parts])
 
 
-def shown(target: str) -> str:
+def show_target(target: str) -> str:
     """Return a target as it may be logged: an address may hold a token."""
     with suppress(ValueError):
         return f"{urlsplit(target).scheme}://{urlsplit(target).netloc}"

@@ -107,7 +107,7 @@ async def verify(services: Services) -> Verification:
     restored_from = await client.hget(keys.epoch(), "restored_from")
     held = await client.hgetall(keys.hold_all())
     restored = held.get(b"kind") == b"restored"
-    run = _Run(services, int(restored_from) if restored_from else None)
+    run = _Verifying(services, int(restored_from) if restored_from else None)
     async for chunk in _open_chunks(services):
         await run.look_at(chunk)
     names = {split_channel(raw.decode())[0] for raw in await client.smembers(keys.connections())}
@@ -130,7 +130,7 @@ async def verify(services: Services) -> Verification:
     )
 
 
-class _Run:
+class _Verifying:
     """One verification under way."""
 
     def __init__(self, services: Services, restored_from_ms: int | None) -> None:

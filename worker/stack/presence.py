@@ -76,7 +76,7 @@ def read_supervision(folders: Folders, role: Role) -> Supervision | None:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class StackUser:
     """A command that is here. `uses`: the process id of the worker's supervisor that it has found,
     0 before that."""
 
@@ -111,7 +111,7 @@ class Presence:
             self._lock.close()
 
 
-def find_users(folders: Folders, besides: Presence | None = None) -> list[User]:
+def find_users(folders: Folders, besides: Presence | None = None) -> list[StackUser]:
     """Return the commands that are here, by process id, and forget those that were killed.
     `besides` does not count."""
     found = []
@@ -123,7 +123,7 @@ def find_users(folders: Folders, besides: Presence | None = None) -> list[User]:
             note = read_note(path) or {}
             needs = frozenset(note.get("needs", ROLES))
             found.append(
-                User(path.name, int(note.get("pid", path.name.split("-")[1])), needs, int(note.get("uses", 0)))
+                StackUser(path.name, int(note.get("pid", path.name.split("-")[1])), needs, int(note.get("uses", 0)))
             )
     return sorted(found, key=lambda user: user.pid)
 

@@ -26,7 +26,7 @@ class AuditLog:
         self._logger = logging.getLogger(NAME)
         self._logger.setLevel(logging.INFO)
         self._logger.propagate = False  # the program's own log has its own form
-        self._handler = _Handler(path, encoding="utf-8", delay=True)
+        self._handler = _AuditFile(path, encoding="utf-8", delay=True)
         self._logger.addHandler(self._handler)
 
     def write(self, entry: Mapping[str, Any]) -> None:
@@ -39,7 +39,7 @@ class AuditLog:
         self._handler.close()
 
 
-class _Handler(WatchedFileHandler):
+class _AuditFile(WatchedFileHandler):
     """The standard library's handler; what goes wrong with the file is said once, not printed for
     each entry.
     """

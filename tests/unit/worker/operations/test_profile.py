@@ -14,7 +14,7 @@ from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.graph.users import DirectoryUser
 from worker.ledger.model import Options, RowState
 from worker.operations.operation import Asked, Call
-from worker.operations.profile import Profile, find_differences
+from worker.operations.profile import Profile, find_changes
 from worker.operations.tenant_rules import TenantRules
 
 GUEST = "11111111-1111-1111-1111-111111111111"
@@ -58,31 +58,31 @@ def asked(row: Mapping[str, Any], there: DirectoryUser | None = None) -> Asked:
 def test_a_new_guest_is_given_all_that_the_row_says() -> None:
     """But the name that the invitation has written; what the replica shows is not believed."""
     there = user({"givenName": "Ann", "companyName": "Partner"})
-    assert find_differences(asked(ROW | {"new": True}, there), ATTRIBUTE) == WRITTEN
-    assert find_differences(asked(ROW | {"new": True}), ATTRIBUTE) == WRITTEN
+    assert find_changes(asked(ROW | {"new": True}, there), ATTRIBUTE) == WRITTEN
+    assert find_changes(asked(ROW | {"new": True}), ATTRIBUTE) == WRITTEN
 
 
 def test_only_what_differs_is_written_to_a_guest_of_before() -> None:
     """What is the same, or not given, is left alone."""
     there = user(WRITTEN | {"displayName": "Ann Berg"})
-    assert find_differences(asked(ROW, there), ATTRIBUTE) == {}
+    assert find_changes(asked(ROW, there), ATTRIBUTE) == {}
     changed = WRITTEN | {"companyName": "Other", "onPremisesExtensionAttributes": {ATTRIBUTE: "2026-01-01", "x": "y"}}
     there = user(changed | {"displayName": "A. Berg"})
-    assert find_differences(asked(ROW, there), ATTRIBUTE) == {
+    assert find_changes(asked(ROW, there), ATTRIBUTE) == {
         "companyName": "Partner",
         "displayName": "Ann Berg",
         "onPremisesExtensionAttributes": {ATTRIBUTE: "2026-12-31"},
     }
     bare = {"email": "a@b.example", "company": "", "phone": None, "department": "Sales"}
-    assert find_differences(asked(bare, user({"companyName": "Kept"})), ATTRIBUTE) == {"department": "Sales"}
+    assert find_changes(asked(bare, user({"companyName": "Kept"})), ATTRIBUTE) == {"department": "Sales"}
 
 
 def test_the_end_is_kept_where_the_connection_says() -> None:
     """Another attribute of the tenant is another place."""
     there = user(WRITTEN | {"displayName": "Ann Berg"})
-    differ = find_differences(asked(ROW, there), "extensionAttribute3")
+    differ = find_changes(asked(ROW, there), "extensionAttribute3")
     assert differ == {"onPremisesExtensionAttributes": {"extensionAttribute3": "2026-12-31"}}
-    assert find_differences(asked(ROW, user({"onPremisesExtensionAttributes": None})), ATTRIBUTE)[
+    assert find_changes(asked(ROW, user({"onPremisesExtensionAttributes": None})), ATTRIBUTE)[
         "onPremisesExtensionAttributes"
     ] == {ATTRIBUTE: "2026-12-31"}
 
@@ -117,7 +117,7 @@ def test_a_row_asks_for_it_by_what_it_says(row: Mapping[str, Any], wanted: tuple
 
 def test_whatever_a_row_may_say_is_looked_up_and_kept() -> None:
     """Each property that is written is read first, and each column that is used is in the item."""
-    body = find_differences(asked(ROW, user()), ATTRIBUTE)
+    body = find_changes(asked(ROW, user()), ATTRIBUTE)
     assert set(body) <= set(PROFILE.reads)
     assert set(ROW) - {"email", "user_id"} <= PROFILE.columns
 

@@ -14,7 +14,7 @@ _OBJECT_ID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f
 _ADDRESS: Final = re.compile(r"[^@\s;,]+@[^@\s;,]+\.[^@\s;,]+")
 
 
-def split_references(text: str) -> list[str]:
+def split_targets(text: str) -> list[str]:
     """Return the names in a cell, trimmed, without empty ones.
 
     Semicolons and line ends part them. A comma does only between ids and addresses: it may stand in

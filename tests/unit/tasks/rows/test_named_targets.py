@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.rows.references import split_references
+from tasks.rows.named_targets import split_targets
 
 ID = "9f0b5e2c-0000-4000-8000-00000000000"
 
@@ -23,4 +23,4 @@ ID = "9f0b5e2c-0000-4000-8000-00000000000"
 )
 def test_a_comma_parts_only_what_holds_none(cell: str, names: list[str]) -> None:
     """Ids and addresses are parted by a comma; in a name it is a letter like others."""
-    assert split_references(cell) == names
+    assert split_targets(cell) == names
