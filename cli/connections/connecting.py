@@ -233,7 +233,10 @@ def _tell(terminal: Terminal, answers: Answers, file: Path) -> None:
     if answers.tried:
         terminal.show("Entra takes the secret: signing in works.")
     steps += [
-        f"Let an administrator consent:  usher connections consent {name}",
+        (
+            f"Let an administrator consent:  usher connections consent {name}\n     It names the permission for each"
+            " step after the invitation too, which lists may ask for."
+        ),
         f"Then see whether it works:     usher connections check {name}",
     ]
     terminal.show("", "Next:", *(f"  {number}. {step}" for number, step in enumerate(steps, 1)))

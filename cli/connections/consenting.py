@@ -10,7 +10,7 @@ import click
 
 from cli.ui.options import json_option
 from cli.ui.session import Session
-from tasks.checks.permissions import FEATURES, USUAL, Need, needs_of, read_features
+from tasks.checks.permissions import FEATURES, STEPS, USUAL, Need, needs_of, read_features
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -61,6 +61,7 @@ def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
                 "connection": name,
                 "url": consent_url(connection),
                 "permissions": [{"permission": need.permission, "reason": need.reason} for need in needs],
+                "later": [{"for": step, "permission": need.permission} for step, need in list_later(needs).items()],
                 "hosts": [f"{host}:{port}" for host, port in hosts_of(connection)],
             }
         )
@@ -87,6 +88,14 @@ def hosts_of(connection: Connection) -> list[tuple[str, str]]:
     return found
 
 
+def list_later(needs: list[Need]) -> dict[str, Need]:
+    """Return the steps, with the least permission of each, that what is asked for does not
+    cover. Pure.
+    """
+    asked = frozenset(need.permission for need in needs)
+    return {step: need for step, need in STEPS.items() if not need.is_met(asked)}
+
+
 def ticket_text(connection: Connection, needs: list[Need]) -> str:
     """Return the whole ticket. Pure."""
     tenant = connection.tenant_id
@@ -110,6 +119,9 @@ def ticket_text(connection: Connection, needs: list[Need]) -> str:
     ]
     for need in needs:
         lines += [f"  {need.permission}", f"      {need.reason}.", f"      Without it: {need.without}."]
+    if later := list_later(needs):
+        lines += ["", "Not asked for here. Each is needed only where lists ask for that step after the invitation:", ""]
+        lines += [f"  {need.permission:<40}{need.reason} (--for {step})" for step, need in later.items()]
     lines += [
         "",
         (

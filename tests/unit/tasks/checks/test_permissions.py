@@ -12,6 +12,7 @@ import pytest
 from cli.connections.consenting import consent_url, hosts_of, ticket_text
 from config.reader import parse_connection
 from tasks.checks.permissions import FEATURES, STEPS, USUAL, needs_of, read_features, tell_steps
+from worker.channels import INVITE
 from worker.operations.registry import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -74,6 +75,17 @@ def test_the_ticket_is_complete() -> None:
     assert hosts_of(connection) == [("login.microsoftonline.us", "443"), ("graph.microsoft.us", "443")]
     for need in needs_of(USUAL):
         assert f"{need.permission}\n      {need.reason}." in text
+
+
+def test_the_ticket_names_the_steps_that_it_does_not_ask_for() -> None:
+    """Each with its least permission; one that another permission covers is not named."""
+    connection = parse_connection("contoso", TABLE)
+    text = ticket_text(connection, needs_of(USUAL))
+    for step, need in STEPS.items():
+        if step != INVITE:
+            assert re.search(rf"^  {re.escape(need.permission)} .*\(--for {step}\)$", text, re.MULTILINE)
+    assert "(--for invite)" not in text
+    assert "(--for profile)" not in ticket_text(connection, needs_of([*USUAL, "sponsors"]))
 
 
 def test_the_page_knows_every_permission_and_every_word() -> None:
