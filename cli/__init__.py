@@ -20,6 +20,7 @@ COMMANDS = {
     "invite": ("invite.command", "Invite a list of people, or single addresses, as guests."),
     "jobs": ("jobs.commands", "List jobs, follow them, fetch results, pause, resume, cancel, retry, delete."),
     "guests": ("guests", "List all that is held about a person, or forget them."),
+    "mail": ("mail", "Show what usher's own mails say, or send one to try."),
     "audit": ("audit", "Show or export who did what."),
     "connections": (
         "connections.commands",

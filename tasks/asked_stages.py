@@ -7,12 +7,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from worker.channels import INVITE
 from worker.ledger.model import Options
 from worker.operations.operation import find_targets
 from worker.operations.registry import OPERATIONS
+
+if TYPE_CHECKING:
+    from config.connections import Connection
 
 STAGES: Final = tuple(name for name in OPERATIONS if name != INVITE)
 """The operations that may follow an invitation, in the order in which they are told."""
@@ -39,6 +42,12 @@ class AskedStages:
                     names[name] += 1
 
 
-def find_asked(row: Mapping[str, Any], options: Options) -> dict[str, tuple[str, ...]]:
+def stages_for(connection: Connection) -> tuple[str, ...]:
+    """Return the stages that a connection's invitations may have."""
+    return tuple(name for name in STAGES if OPERATIONS[name].follows(connection))
+
+
+def find_asked(row: Mapping[str, Any], connection: Connection, options: Options) -> dict[str, tuple[str, ...]]:
     """Return what a row asks for: by stage the names, '' for what needs none."""
-    return {stage: targets for stage in STAGES if (targets := find_targets(OPERATIONS[stage], row, options))}
+    stages = stages_for(connection)
+    return {stage: targets for stage in stages if (targets := find_targets(OPERATIONS[stage], row, options))}

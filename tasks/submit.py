@@ -15,7 +15,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -138,7 +138,7 @@ async def load(
     names. Raises what reading the rows raises (`InputError`), and `LedgerFull`, with the
     half-loaded job removed; redis-py's errors pass.
     """
-    options, channel = options or Options(), Channel(connection, find_operation(operation))
+    options, channel = _fix(options or Options(), connection), Channel(connection, find_operation(operation))
     after = [Channel(connection, find_operation(name)) for name in stages]
     left = iter(rows)
     try:
@@ -171,6 +171,15 @@ async def load(
         await jobs.delete(job)
         raise
     return loaded
+
+
+def _fix(options: Options, connection: Connection) -> Options:
+    """Write down what the connection says of mails now: the stage that mails sees the options
+    alone.
+    """
+    if not connection.mails_itself or options.send_message is not None:
+        return options
+    return replace(options, send_message=connection.send_message)
 
 
 async def _fill(
@@ -252,7 +261,7 @@ def _put(
         loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message), asks)
         return
     loaded.to_send += 1
-    loaded.asked.add(find_asked(values, options))
+    loaded.asked.add(find_asked(values, connection, options))
     loaded.mails += channel.operation.mail(values, connection, options) == MAILED
     loaded.remarks.update(channel.operation.remarks(values, options))
     loaded.loading.put(values, asks=asks)

@@ -35,6 +35,10 @@ class Reply:
         return GraphAnswer(self.fate, self.status, self.headers, self.body, self.note)
 
 
+_WITHOUT_A_BODY = frozenset({202, 204})
+"""Successes that say nothing: `sendMail` answers 202, a change of a user 204."""
+
+
 async def read_reply(response: aiohttp.ClientResponse, request_id: str) -> Reply:
     """Read an answer to its end. A success needs a whole JSON body; a refusal stands by its status
     alone.
@@ -49,7 +53,7 @@ async def read_reply(response: aiohttp.ClientResponse, request_id: str) -> Reply
         if content is None:
             note = "the answer is too large"
         elif not content.strip():
-            note = "" if status == 204 else "the answer is empty"
+            note = "" if status in _WITHOUT_A_BODY else "the answer is empty"
         else:
             return replace(reply, body=orjson.loads(content))
     except orjson.JSONDecodeError:

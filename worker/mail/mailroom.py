@@ -20,8 +20,15 @@ from worker.errors import MailUnusable
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.exchange import Exchange
 from worker.graph.retry import UNSENT_ONLY
-from worker.mail.message import Mail, MailRequest, address_of, build_envelope, build_graph_message, organisation_of
-from worker.mail.smtp import SmtpClient
+from worker.mail.message import (
+    WORDED,
+    Mail,
+    MailRequest,
+    address_of,
+    build_envelope,
+    build_graph_message,
+    organisation_of,
+)
 from worker.mail.templates import write
 
 if TYPE_CHECKING:
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     from config.secrets import Secret
     from config.settings import Settings
     from worker.graph.client import GraphClient, Priority
+    from worker.mail.smtp import SmtpClient
 
 AT_ONCE = 4
 """Calls that one mailbox takes at once. https://learn.microsoft.com/graph/throttling-limits"""
@@ -40,7 +48,7 @@ class Mailroom:
     def __init__(self, settings: Callable[[], Settings], graph: GraphClient) -> None:
         self._settings = settings
         self._graph = graph
-        self._smtp = SmtpClient(lambda: settings().smtp)
+        self._opened: SmtpClient | None = None
         self._mailboxes: dict[tuple[str, str], asyncio.Semaphore] = {}
 
     async def send(
@@ -68,7 +76,7 @@ class Mailroom:
             answer = GraphAnswer(Fate.NOT_SENT, body={"step": step, "said": unusable.sentence})
             return Exchange({request.id: answer}, "", None, 0.0, 0)
         began_s = time.monotonic()
-        answer = await self._smtp.send(
+        answer = await self._smtp().send(
             envelope, ca_file=connection.ca_file, deadline_s=deadline_s, before_send=before_send
         )
         return Exchange({request.id: answer}, "", None, time.monotonic() - began_s, 0)
@@ -98,17 +106,32 @@ class Mailroom:
 
     async def close(self) -> None:
         """Take leave of the mail servers."""
-        await self._smtp.close()
+        if self._opened is not None:
+            await self._opened.close()
+
+    def _smtp(self) -> SmtpClient:
+        if self._opened is None:
+            from worker.mail.smtp import SmtpClient  # loads aiosmtplib, for those who mail
+
+            self._opened = SmtpClient(lambda: self._settings().smtp)
+        return self._opened
+
+
+def sender_of(settings: Settings, connection: Connection) -> str:
+    """Return who a connection's mails are from: its mailbox or the sender of `[smtp]`, whichever
+    sends; where neither does, whichever is there.
+    """
+    mailbox, sender = connection.mailbox or "", settings.smtp.sender or ""
+    return mailbox or sender if connection.deliver == "mailbox" else sender or mailbox
 
 
 def compose(settings: Settings, connection: Connection, request: MailRequest) -> Mail:
     """Return a mail as it would leave now. Raises `MailUnusable` where its template or its sender
     is wrong.
     """
-    smtp = settings.smtp
-    sender = (connection.mailbox if connection.deliver == "mailbox" else smtp.sender) or ""
-    reply_to = smtp.reply_to or ""
+    sender, reply_to = sender_of(settings, connection), settings.smtp.reply_to or ""
     values: dict[str, Any] = {
+        **dict.fromkeys(WORDED, ""),
         **request.more,
         "name": request.name,
         "email": request.to,

@@ -17,11 +17,14 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
-from typing import Any
+from typing import Any, Final
 
 from config.values import fold_domain
 from worker.errors import MailUnusable
 from worker.mail.templates import Words
+
+WORDED: Final = ("first_name", "last_name", "company", "department", "job_title", "ref")
+"""Columns of a row that templates may name besides."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from worker.graph.batch import GraphRequest
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.ledger.quota import even_bucket
-from worker.mail.message import MailRequest
+from worker.mail.message import WORDED, MailRequest
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.invite import name_of
 from worker.operations.mail_rules import IN_DOUBT, MAIL, judge_mail
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from worker.operations.operation import Ask
     from worker.operations.tenant_rules import TenantRules
 
-_WORDED = ("first_name", "last_name", "company", "department", "job_title", "ref")
-"""Columns that templates may name besides."""
-
 
 class SendMail(Operation):
     """The operation mails the invitation that Microsoft was told not to mail."""
@@ -50,7 +47,7 @@ class SendMail(Operation):
     shown = False
     indexed = False
     tells_link = True
-    columns = frozenset({"display_name", "language", "message", "redirect_url", "cc", "send_message", *_WORDED})
+    columns = frozenset({"display_name", "language", "message", "redirect_url", "cc", "send_message", *WORDED})
 
     def follows(self, connection: Connection) -> bool:
         """Follow where the connection mails its guests itself."""
@@ -115,7 +112,7 @@ class SendMail(Operation):
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return a mail for each row. What it says is worded when it leaves."""
-        mails = {asked.index: _write(asked, connection, options) for asked in rows}
+        mails = {asked.index: write_mail(asked, connection, options) for asked in rows}
         return [Call(GraphRequest(mail.id, "MAIL", ""), (index,), mail) for index, mail in mails.items()]
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
@@ -139,7 +136,8 @@ def _end_unsent(asked: Asked, *, is_asked_again: bool) -> Outcome | None:
     return None if is_asked_again else Outcome(asked.index, RowState.SKIPPED, code="guest_before", message=_OF_BEFORE)
 
 
-def _write(asked: Asked, connection: Connection, options: Options) -> MailRequest:
+def write_mail(asked: Asked, connection: Connection, options: Options) -> MailRequest:
+    """Return the mail to one guest."""
     row = asked.row
     landing = row.get("redirect_url") or options.redirect_url or connection.redirect_url
     link = asked.redeem_url or landing  # who has accepted before needs no link to accept
@@ -152,7 +150,7 @@ def _write(asked: Asked, connection: Connection, options: Options) -> MailReques
         name=name_of(row),
         cc=row.get("cc") or "",
         message=row.get("message") or options.message or "",
-        more={column: str(row.get(column) or "") for column in _WORDED},
+        more={column: str(row.get(column) or "") for column in WORDED},
         key="/".join(map(str, (row["email"], row.get("row", ""), row.get("since", ""), link))),
     )
 

@@ -181,8 +181,8 @@ class Operation(Protocol):
         return True
 
     def follows(self, connection: Connection) -> bool:
-        """Return whether it is a stage of each job of a connection, without being asked for."""
-        return False
+        """Return whether it may follow a connection's invitations, for rows that ask for it."""
+        return True
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
         """Return what a row of an invitation asks for in this stage, by name; one that needs none

@@ -177,15 +177,16 @@ async def test_refusal_in_html_still_counts_by_its_status(certificate: Certifica
     assert len(server.received) == 1
 
 
-async def test_204_is_an_answer(certificate: Certificate) -> None:
+@pytest.mark.parametrize("status", [202, 204])
+async def test_a_success_without_a_body_is_an_answer(certificate: Certificate, status: int) -> None:
     """A write that has nothing to say is done."""
 
     async def behave(request: Received, writer: asyncio.StreamWriter) -> None:
-        answer(writer, 204)
+        answer(writer, status)
 
     async with graph(certificate, behave) as (client, target, _):
         exchange = await client.send_one(target, TOKEN, GraphRequest("1", "PATCH", "/users/x", {}), priority="low")
-    assert (exchange.answers["1"].fate, exchange.answers["1"].status) == (Fate.ANSWERED, 204)
+    assert (exchange.answers["1"].fate, exchange.answers["1"].status) == (Fate.ANSWERED, status)
 
 
 async def test_short_throttle_is_waited_out(certificate: Certificate) -> None:
