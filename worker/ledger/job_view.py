@@ -27,7 +27,7 @@ class JobView:
     why: str
     counts: Counts
     chunks: int
-    open: int  # rows on the wire or in doubt right now
+    open: int  # rows, and items of its stages, on the wire or in doubt right now
     created_at: datetime
     finished_at: datetime | None
     options: Options
@@ -109,7 +109,7 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate, chain: Sequence[
         why=why,
         counts=counts,
         chunks=int(text.get("chunks", 0)),
-        open=open_rows,
+        open=open_rows + sum(stage.open for stage in chain),
         created_at=_instant(text["created_at"]),
         finished_at=_instant(finished) if finished else None,
         started_at=_instant(started) if started else None,

@@ -43,8 +43,10 @@ class Chain:
 
     def tell(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> bytes:
         """Return what `record_batch` is handed beside some outcomes; nothing for a job alone."""
+        if not self.stages and not is_stage(self.job):
+            return b""
         final = [outcome for outcome in outcomes if is_final(outcome)]
-        if not final or not (self.stages or is_stage(self.job)):
+        if not final:
             return b""
         told: dict[str, Any] = {}
         if self.stages:

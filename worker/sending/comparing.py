@@ -12,7 +12,7 @@ from worker.ledger.job_targets import Target
 from worker.ledger.model import Lease, Outcome
 from worker.ledger.stages import split_stage
 from worker.ledger.why_waiting import Rest, Stop
-from worker.operations.operation import Asked, Channel
+from worker.operations.operation import Asked, Channel, Operation
 from worker.sending.asking import DirectoryAsk
 from worker.sending.not_shown import wait_or_end
 
@@ -32,6 +32,7 @@ class Comparing:
         root, _ = split_stage(lease.ticket.job)
         self._ask = DirectoryAsk(services, channel.connection, reacts, root, lease.ticket.lane)
         self._targets: Mapping[str, Target] = {}
+        self._compares = type(channel.operation).compare is not Operation.compare
         self._compared: dict[int, int] = {}  # row → its tries when it was compared
 
     async def find_targets(self) -> Resolved:
@@ -68,6 +69,8 @@ class Comparing:
         """Return the rows that are not to be sent: how they end, or why they wait. Raises
         `CannotAsk`.
         """
+        if not self._compares:
+            return {}
         new = [row for row in rows if self._compared.get(row.index) != row.tried]
         if not new:
             return {}

@@ -19,7 +19,7 @@ from worker.directory.lookups import LookUps
 from worker.errors import SealError
 from worker.ledger.approval import explain
 from worker.ledger.model import Lease, Ticket
-from worker.ledger.stages import is_stage
+from worker.ledger.stages import is_stage, split_stage
 from worker.ledger.why_waiting import WORDS, Rest, Stop, describe_run
 from worker.logs import bound
 from worker.operations.operation import Channel
@@ -161,7 +161,8 @@ class ChunkRunner:
         view = await self._services.jobs.view(ticket.job)
         if view is None:
             return False
-        return await self._services.jobs.park(ticket.job, explain(ticket.job, ticket.connection, view.info))
+        root, _ = split_stage(ticket.job)
+        return await self._services.jobs.park(ticket.job, explain(root, view.connection, view.info))
 
     def _channel(self, name: str) -> Channel | None:
         try:

@@ -78,16 +78,20 @@ local function feed(prefix, root, chunk, rows, ended, now)
     if stage.is_open then
       local key, guests = prefix .. ':job:' .. job, prefix .. ':stage:' .. job .. ':' .. chunk
       local lists, skipped, fed = {}, {}, 0
-      for row, items in pairs(items_of) do
-        if ended[row] and #items == 0 then skipped[#skipped + 1] = tonumber(row) end
-        if ended[row] and #items > 1 then redis.call('HSET', guests, row, #items) end
-        if ended[row] then
-          for _, item in ipairs(items) do
-            local list = stage.apart and redis.sha1hex(item[1]) or 'all'
-            lists[list] = lists[list] or {}
-            table.insert(lists[list], item[2])
-            fed = fed + 1
-          end
+      local in_order = {}
+      for row in pairs(items_of) do
+        if ended[row] then in_order[#in_order + 1] = tonumber(row) end
+      end
+      table.sort(in_order)
+      for _, row in ipairs(in_order) do
+        local items = items_of[string.format('%.0f', row)]
+        if #items == 0 then skipped[#skipped + 1] = row end
+        if #items > 1 then redis.call('HSET', guests, row, #items) end
+        for _, item in ipairs(items) do
+          local list = stage.apart and redis.sha1hex(item[1]) or 'all'
+          lists[list] = lists[list] or {}
+          table.insert(lists[list], item[2])
+          fed = fed + 1
         end
       end
       for list, items in pairs(lists) do

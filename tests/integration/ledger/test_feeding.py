@@ -1,0 +1,147 @@
+"""Rows that end feed the stages of their job at the ledger: items gather by target, become chunks
+in time, and their ends are told to their guests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.ledgers import Desk
+from worker.ledger.loading import LoadingStage
+from worker.ledger.model import Lane, Lease, Options, Outcome, RowState
+from worker.ledger.quota import Bucket
+from worker.ledger.stages import stage_id
+from worker.operations.stages import Chain
+from worker.store.client import read_time_ms
+
+STAGES = ("profile", "groups")
+GROUPS = stage_id("root", "groups")
+PROFILE = stage_id("root", "profile")
+
+
+async def load(desk: Desk, groups: Sequence[Sequence[str]]) -> None:
+    """Load and start a job whose rows name these groups, and each a company."""
+    for channel in ("contoso", "contoso+groups", "contoso+profile"):
+        await desk.trust(channel)
+    stages = [LoadingStage("profile", "contoso+profile", 1), LoadingStage("groups", "contoso+groups", 20)]
+    loading = await desk.jobs.create("root", "contoso", Lane.BULK, stages=stages)
+    assert loading is not None
+    for number, names in enumerate(groups):
+        row: dict[str, Any] = {"email": f"g{number}@x.example", "company": "X", "groups": [*names]}
+        loading.put(row, asks=["profile", "groups"] if names else ["profile"])
+    await desk.jobs.start(loading)
+
+
+async def end(desk: Desk, lease: Lease, letters: str, *, batch: int = 0) -> None:
+    """Record how the first rows of a chunk end, by a look-up unless a batch is named."""
+    t = lease.ticket
+    outcomes = [
+        Outcome(i, RowState(letter), at_ms=1, code="known", message="Why." if letter == "f" else "")
+        for i, letter in enumerate(letters)
+        if letter != "."
+    ]
+    chained = Chain.of(t.job, t.chunk, lease.base, Options(), lease.stages).tell(lease.rows, outcomes)
+    await desk.ledger.record_batch(t.job, t.chunk, t.connection, t.lane, batch, outcomes, chained=chained)
+
+
+async def lease_all(desk: Desk) -> dict[str, list[Lease]]:
+    """Tick, and claim everything that is offered; returns the leases by job."""
+    leases: dict[str, list[Lease]] = {}
+    for ticket in await desk.tick(seats=32):
+        lease = await desk.ledger.claim(ticket)
+        assert lease is not None
+        leases.setdefault(ticket.job, []).append(lease)
+    return leases
+
+
+async def lease_of(desk: Desk, job: str) -> Lease:
+    """Tick, and claim what is offered; returns the first lease of a job."""
+    return (await lease_all(desk))[job][0]
+
+
+async def chunks(desk: Desk, job: str) -> list[int]:
+    """Return how many items each chunk of a stage has."""
+    view = await desk.jobs.view(job)
+    assert view is not None
+    return [len(await desk.letters(job, number)) for number in range(view.chunks)]
+
+
+async def test_items_gather_by_target_until_a_call_is_full(desk: Desk) -> None:
+    """20 of one group are a chunk at once; what is left of each group is one when the last row has
+    ended, with no wait.
+    """
+    await load(desk, [["A", "B"] if n < 23 else ["A"] for n in range(50)])
+    lease = await lease_of(desk, "root")
+    await end(desk, lease, "i" * 49)
+    assert await chunks(desk, GROUPS) == [20, 20, 20]
+    assert await chunks(desk, PROFILE) == []
+    await end(desk, lease, "." * 49 + "g")
+    assert sorted(await chunks(desk, GROUPS)) == [3, 10, 20, 20, 20]
+    assert await chunks(desk, PROFILE) == [50]
+    of_one = await lease_of(desk, GROUPS)
+    assert len({row["target"] for row in of_one.rows}) == 1
+    assert of_one.rows[0].keys() == {"email", "row", "at", "user_id", "new", "since", "target"}
+
+
+async def test_what_was_gathered_long_enough_is_done(desk: Desk) -> None:
+    """Items wait for others at most their time, even where the clock was put back meanwhile."""
+    client: Any = desk.client
+    await load(desk, [["A"], ["A"], ["A"]])
+    lease = await lease_of(desk, "root")
+    await end(desk, lease, "i")
+    now = await read_time_ms(desk.client)
+    for list_, at in await client.zrange(f"{desk.keys.job(GROUPS)}:gathering", 0, -1, withscores=True):
+        assert now + 290_000 < at < now + 310_000
+        await client.zadd(f"{desk.keys.job(GROUPS)}:gathering", {list_: at + 3_600_000})
+        await client.zadd(desk.keys.gathering(), {GROUPS: at + 3_600_000})
+    await client.set(desk.keys.healed(), now + 3_600_000)
+    await desk.ledger.offers.heal()
+    assert await client.zscore(desk.keys.gathering(), GROUPS) < now + 310_000
+    await client.zadd(desk.keys.gathering(), {GROUPS: now})
+    await desk.tick()
+    assert await chunks(desk, GROUPS) == [1]
+
+
+async def test_the_same_end_feeds_once(desk: Desk) -> None:
+    """Whoever brings it again, as after a failover, or late: a row that has ended feeds nobody."""
+    await load(desk, [["A"]] * 3)
+    lease = await lease_of(desk, "root")
+    for _ in range(2):
+        await end(desk, lease, "ik")
+    view = await desk.jobs.view(GROUPS)
+    assert view is not None
+    assert view.counts.rows == 1
+    root = await desk.jobs.view("root")
+    assert root is not None
+    assert (root.stages["groups"].rows, root.stages["groups"].skipped) == (3, 1)
+
+
+async def test_a_guest_is_as_well_off_as_the_worst_of_their_items(desk: Desk) -> None:
+    """Of two groups one failed: the stage failed, with the reason. The job is done when all is."""
+    await load(desk, [["A", "B"], ["A", "B"], []])
+    await end(desk, await lease_of(desk, "root"), "iii")
+    leases = await lease_all(desk)
+    await end(desk, leases[PROFILE][0], "iii")
+    first, second = leases[GROUPS]
+    await end(desk, first, "fi")
+    root = await desk.jobs.view("root")
+    assert root is not None
+    assert root.stages["groups"].pending == 2
+    await end(desk, second, "ig")
+    root = await desk.jobs.view("root")
+    assert root is not None
+    assert root.ended
+    assert (root.stages["groups"].done, root.stages["groups"].failed) == (1, 1)
+    told = [record async for record in desk.jobs.rows.results("root")]
+    assert [(row["groups_status"], row["groups_error"]) for row in told] == [("failed", "Why."), ("done", ""), ("", "")]
+
+
+async def test_a_call_for_twenty_costs_one_write(desk: Desk) -> None:
+    """A bucket is charged a row's share of its call."""
+    await load(desk, [["A"]] * 20)
+    await end(desk, await lease_of(desk, "root"), "i" * 20)
+    lease = await lease_of(desk, GROUPS)
+    desk.buckets = [Bucket("writes", 100, 3_600_000, cost=1 / 20)]
+    assert len((await desk.begin(lease, range(20))).rows) == 20
+    assert round(100 - float(await desk.field(desk.keys.bucket("writes"), "l")), 3) == 1
