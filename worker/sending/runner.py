@@ -161,8 +161,8 @@ class ChunkRunner:
         view = await self._services.jobs.view(ticket.job)
         if view is None:
             return False
-        root, _ = split_stage(ticket.job)
-        return await self._services.jobs.park(ticket.job, explain(root, view.connection, view.info))
+        (root, _), (connection, _) = split_stage(ticket.job), split_channel(ticket.connection)
+        return await self._services.jobs.park(ticket.job, explain(root, connection, view.info))
 
     def _channel(self, name: str) -> Channel | None:
         try:
