@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cli.invite.plan import reduce_to
 from cli.ui.tally import SHOWN_DOMAINS, Tally, list_gaps
 from cli.ui.words import number
+from tasks.forecast.differences import Differences
 from tasks.forecast.list_file import ForeseenRows, write_foreseen
 from tasks.forecast.rows import ForeseenRow, Foresight
 from tasks.results.files import check_writable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cli.follow.run import Run
     from cli.invite.request import Request
     from config.connections import Connection
+    from tasks.forecast.targets import StageAhead
     from tasks.submit import Loaded
     from worker.services import Services
 
@@ -47,6 +49,7 @@ class Forecast(Tally):
     mails: int = 0
     remarks: Counter[str] = field(default_factory=Counter)
     risks: list[str] = field(default_factory=list)
+    stages: Sequence[StageAhead] = ()
     longest_run: int = 0
     _run: int = 0
     _refused_domains: set[str] = field(default_factory=set)
@@ -76,7 +79,14 @@ class Forecast(Tally):
             self.longest_run = max(self.longest_run, self._run)
 
 
-async def look(run: Run, services: Services, request: Request, connection: Connection, loaded: Loaded) -> Forecast:
+async def look(
+    run: Run,
+    services: Services,
+    request: Request,
+    connection: Connection,
+    loaded: Loaded,
+    stages: Sequence[StageAhead],
+) -> Forecast:
     """Look at the tenant and at every row, and write the list where one is wanted. Raises
     `TokenRefused`, `OutputError`.
     """
@@ -84,7 +94,8 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
     terminal.status("Asking the tenant")
     channel = Channel(connection, find_operation(INVITE))
     rules = await fetch_rules(services, channel)
-    foresight = Foresight(services, channel, rules, request.options)
+    differences = Differences(services, connection, loaded.job, request.options, stages)
+    foresight = Foresight(services, channel, rules, request.options, differences.reads)
     forecast = Forecast(loaded)
     with ExitStack() as closing:
         kept = None
@@ -97,6 +108,7 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
             )
             mail = not ended_before and channel.operation.mail(row.row, connection, request.options) == MAILED
             forecast.add(row, ended_before, mail, channel.operation.remarks(row.row, request.options))
+            await differences.add(row)
             if kept is not None:
                 kept.add(row)
             terminal.count(f"Looking at row {number(row.number)} of {number(loaded.rows)}")
@@ -109,6 +121,7 @@ async def look(run: Run, services: Services, request: Request, connection: Conne
     forecast.notes = describe_domains(forecast.domains, rules.domains or ())
     forecast.gaps = list_gaps(rules, foresight)
     forecast.risks = _risks(forecast, rules, connection)
+    forecast.stages = await differences.end()
     return forecast
 
 

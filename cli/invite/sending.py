@@ -181,9 +181,9 @@ async def _dry_run(
     from cli.ui.tally import show
 
     terminal = run.terminal
-    forecast = await look(run, services, request, connection, loaded)
+    forecast = await look(run, services, request, connection, loaded, stages)
     await drop(services.jobs, loaded)
-    plan = await _plan(run, services, connection, request, forecast.loaded, tenant, stages)
+    plan = await _plan(run, services, connection, request, forecast.loaded, tenant, forecast.stages)
     risks = (*plan.risks, *forecast.risks)
     plan = replace(plan, known=forecast.known, refused=forecast.refused, risks=risks)
     _show_plan(terminal, request, plan)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cli.ui.errors import Refusal
 from cli.ui.words import many, number
 from tasks.forecast.targets import StageAhead
+from worker.operations.foreseen import Would
 
 if TYPE_CHECKING:
     from cli.invite.request import Request
@@ -25,11 +26,22 @@ def stage_lines(stages: Sequence[StageAhead]) -> list[tuple[str, str]]:
     for stage in stages:
         usable = stage.usable
         into = f", {number(len(usable))} {stage.name}" if len(usable) > 1 else ""
-        lines.append((f"Then {stage.name}", f"{many(stage.guests, 'guest')}{into}"))
+        lines.append((f"Then {stage.name}", f"{many(stage.guests, 'guest')}{into}{_difference(stage)}"))
         lines += [("", f"{target.title or target.name}: {many(guests, 'guest')}") for target, guests in usable[:_SHOWN]]
         if len(usable) > _SHOWN:
             lines.append(("", f"and {number(len(usable) - _SHOWN)} more"))
     return lines
+
+
+def _difference(stage: StageAhead) -> str:
+    """Say for how many guests something would be written, where a dry run has compared them."""
+    if stage.would is None:
+        return ""
+    so_already, refused = stage.would.get(Would.SKIP, 0), stage.would.get(Would.REFUSE, 0)
+    words = [f"{number(stage.would.get(Would.DO, 0))} to write"]
+    words += [f"{number(so_already)} so already"] * bool(so_already)
+    words += [f"{number(refused)} would fail"] * bool(refused)
+    return f": {', '.join(words)}"
 
 
 def refuse_stages(request: Request, stages: Sequence[StageAhead]) -> None:
@@ -71,6 +83,9 @@ def describe_stages(stages: Sequence[StageAhead]) -> dict[str, Any]:
     return {
         stage.name: {
             "rows": stage.guests,
+            **(
+                {"would": {would.told(stage.name): stage.would.get(would, 0) for would in Would}} if stage.would else {}
+            ),
             "names": {target.title or target.name: guests for target, guests in stage.usable},
             "refused": {target.name: target.refused for target, _ in stage.refused},
             "missing": [sentence for sentence in (stage.missing, stage.unread) if sentence],

@@ -48,6 +48,8 @@ class ForeseenRow:
     foreseen: Foreseen
     waits: bool = True
     """Whether it has no outcome yet."""
+    user: DirectoryUser | None = None
+    """Its guest, if there already."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,8 @@ class Foresight:
     channel: Channel
     rules: TenantRules
     options: Options
+    reads: tuple[str, ...] = ()
+    """Further properties of the guests who are there."""
     not_looked_up: int = 0
     may_not_read: bool = False
     gaps: list[Gap] = field(default_factory=list)
@@ -125,7 +129,7 @@ class Foresight:
                 )
                 self.not_looked_up += seen.known is None and not seen.looked_up
                 foreseen = foresee(operation, row, address, seen, self.rules, self.options, prechecked=prechecked)
-            judged.append(ForeseenRow(contents.base + i, row, foreseen, waits=address is not None))
+            judged.append(ForeseenRow(contents.base + i, row, foreseen, address is not None, users.get(address or "")))
         return judged
 
     async def _look_up(self, addresses: Sequence[str]) -> tuple[dict[str, DirectoryUser], dict[str, WhyNot]]:
@@ -136,7 +140,7 @@ class Foresight:
         for wait_s in (*WAITS_S, 0.0):
             if not left or self.may_not_read:
                 break
-            found = await self._look_ups.find(self.channel.connection, left)
+            found = await self._look_ups.find(self.channel.connection, left, more=self.reads)
             users |= found.users or {}
             self.may_not_read = found.why_not is WhyNot.MAY_NOT and len(left) > 1
             reasons = {address: why for address in left if (why := found.why_not_of(address))}

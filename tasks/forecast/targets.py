@@ -16,6 +16,7 @@ from worker.directory.asking import PatientAsk
 from worker.directory.targets import resolve_for
 from worker.errors import UsherError
 from worker.ledger.job_targets import JobTargets, Target
+from worker.operations.foreseen import Would
 from worker.operations.operation import Asked, CannotAsk, Operation
 from worker.operations.registry import OPERATIONS
 
@@ -33,6 +34,7 @@ class StageAhead:
 
     `missing`: a sentence where the app lacks the right to it; `unread`: one where nobody could
     find out what the names stand for. `loads`: its calls, with the buckets that they take from.
+    `would`: what would become of the guests, where somebody compared them with the tenant.
     """
 
     name: str
@@ -41,6 +43,7 @@ class StageAhead:
     named: Sequence[tuple[Target, int]] = field(default=(), repr=False)
     missing: str = ""
     unread: str = ""
+    would: Mapping[Would, int] | None = None
 
     @property
     def refused(self) -> list[tuple[Target, int]]:

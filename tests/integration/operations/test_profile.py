@@ -5,6 +5,7 @@ not do holds that stage alone.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -14,12 +15,13 @@ from config.reader import load_settings
 from tasks.rows.row import ValidRow
 from tasks.submit import Loaded, load, start
 from tests.sandboxes import Sandbox
-from tests.sites import Site, open_site
+from tests.sites import Site, kill, open_site
 from worker.ledger.gates import HoldReason
 from worker.ledger.job_targets import JobTargets, Target, TargetKind
 from worker.ledger.job_view import JobView
 from worker.ledger.model import Counts, JobState
 
+WRITES = ("invite", "update_user", "update_group", "add_member", "add_sponsor")
 LEAST = ["User.Invite.All", "User.Read.All", "User.ReadUpdate.All", "GroupMember.ReadWrite.All"]
 
 
@@ -81,6 +83,32 @@ async def test_a_list_that_comes_again_writes_the_difference_alone(site: Site) -
     assert written(site, "update_user") == {"204": 47}
     assert [row["profile_status"] for row in await site.results("again")].index("done") == 7
     site.assert_all_mailed_once(45)
+
+
+async def test_a_dry_run_says_what_would_be_written(site: Site) -> None:
+    """Of each stage: for how many guests something is to be written, who is so already, who would
+    fail; nothing is written.
+    """
+    worker = site.start_worker()
+    members = people(40, company="Partner", groups=["Partners"])
+    await site.ended(await submit(site, "first", members, "profile", "groups"))
+    kill(worker)
+    before = site.sandbox.ask("stats")["items"]
+    path = site.folder / "list.csv"
+    lines = [f"{row['email']},Partner,Partners" for row in members]
+    lines[3], lines[4] = "p3@partner.example,Other,Partners", "p4@partner.example,Partner,Partners;Suppliers"
+    lines += ["new@partner.example,Partner,Partners", "p5@partner.example,Twice,Suppliers"]
+    path.write_text("\n".join(["email,company,groups", *lines]) + "\n")
+    arguments = ("invite", str(path), "-c", "contoso", "--dry-run")
+    status, out, _ = await asyncio.to_thread(site.run, *arguments, "--json")
+    told = json.loads(out)["plan"]["stages"]
+    assert status == 0, out
+    assert told["profile"]["would"] == {"profile": 2, "skip": 39, "refuse": 0}
+    assert told["groups"]["would"] == {"groups": 2, "skip": 39, "refuse": 0}
+    _, out, _ = await asyncio.to_thread(site.run, *arguments)
+    assert "2 to write, 39 so already" in out
+    after = site.sandbox.ask("stats")["items"]
+    assert {name: after.get(name) for name in WRITES} == {name: before.get(name) for name in WRITES}
 
 
 async def test_a_missing_right_holds_that_stage_alone(site: Site) -> None:
