@@ -36,6 +36,14 @@ def _cost(case: str, figure: str) -> Callable[[Any], float]:
     return lambda found: float(found[case][figure])
 
 
+def _stages(number: int, figure: str) -> Callable[[Any], float]:
+    return lambda found: float(found["cases"][number][figure])
+
+
+def _stages_writes(number: int) -> Callable[[Any], float]:
+    return lambda found: float(found["cases"][number]["writes"] / found["cases"][number]["least"])
+
+
 AIMS = (
     Aim("alone in a tenant: time / least possible", "bench_quota", _quota("alone", "ratio"), 1.02),
     Aim("alone in a tenant: 429s, %", "bench_quota", _quota("alone", "429s %"), 0.5),
@@ -45,6 +53,15 @@ AIMS = (
     Aim("another app eats half: 429s, %", "bench_quota", _quota("half taken", "429s %"), 3, 2),
     Aim("the same without headers: share", "bench_quota", _quota("half taken, no headers", "share"), 0.9, 0.95, True),
     Aim("the same without headers: 429s, %", "bench_quota", _quota("half taken, no headers", "429s %"), 3, 2),
+    *(
+        aim
+        for number, case in enumerate(("with the invitation", "by themselves"))
+        for aim in (
+            Aim(f"the whole way, sponsors {case}: time / ideal", "bench_stages", _stages(number, "ratio"), 1.05),
+            Aim("the same: 429s, %", "bench_stages", _stages(number, "429s %"), 0.5),
+            Aim("the same: writes / least", "bench_stages", _stages_writes(number), 1.1),
+        )
+    ),
     Aim(
         "100 tenants: share of the slowest",
         "bench_density",
