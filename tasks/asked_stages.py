@@ -5,20 +5,18 @@ teams and sponsors they name.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from worker.channels import INVITE
-from worker.ledger.model import Options
-from worker.operations.operation import find_targets
+from worker.ledger.model import Options, Row
+from worker.operations.operation import Operation, find_targets
 from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
     from config.connections import Connection
 
-STAGES: Final = tuple(name for name in OPERATIONS if name != INVITE)
-"""The operations that may follow an invitation, in the order in which they are told."""
 _MOST_NAMES = 10_000
 """Different names of one stage that are remembered for a plan; a worker finds the others."""
 
@@ -42,12 +40,13 @@ class AskedStages:
                     names[name] += 1
 
 
-def stages_for(connection: Connection) -> tuple[str, ...]:
-    """Return the stages that a connection's invitations may have."""
-    return tuple(name for name in STAGES if OPERATIONS[name].follows(connection))
+def find_stages(connection: Connection) -> list[Operation]:
+    """Return the operations that may follow an invitation on a connection, in the order in which
+    they are told.
+    """
+    return [one for one in OPERATIONS.values() if one.name != INVITE and one.follows(connection)]
 
 
-def find_asked(row: Mapping[str, Any], connection: Connection, options: Options) -> dict[str, tuple[str, ...]]:
+def find_asked(stages: Sequence[Operation], row: Row, options: Options) -> dict[str, tuple[str, ...]]:
     """Return what a row asks for: by stage the names, '' for what needs none."""
-    stages = stages_for(connection)
-    return {stage: targets for stage in stages if (targets := find_targets(OPERATIONS[stage], row, options))}
+    return {stage.name: targets for stage in stages if (targets := find_targets(stage, row, options))}

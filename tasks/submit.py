@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import OutOfMemoryError
 
-from tasks.asked_stages import AskedStages, find_asked
+from tasks.asked_stages import AskedStages, find_asked, find_stages
 from tasks.lists.duplicates import SeenAddresses
 from tasks.rows.row import BadRow, ValidRow
 from worker.addresses import fold_address
@@ -35,7 +35,6 @@ from worker.ledger.model import JobState, Lane, Options, Outcome, RowState
 from worker.ledger.notices import Notices
 from worker.operations.operation import MAILED, Channel, Operation
 from worker.operations.registry import find_operation
-from worker.operations.stages import targets_of
 from worker.store.client import REFUSE_AT, read_memory
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ class Loaded:
     blocked: int = 0
     mails: int = 0
     remarks: Counter[str] = field(default_factory=Counter)  # what else the operation remarks of rows to be sent
+    stages: Sequence[Operation] = ()  # those that a row may ask for
+    options: Options = field(default_factory=Options)
     asked: AskedStages = field(default_factory=AskedStages)  # of rows to be sent: what follows their invitation
 
     @property
@@ -128,18 +129,17 @@ async def load(
     info: dict[str, Any] | None = None,
     pilot: int = 0,
     operation: str = INVITE,
-    stages: Sequence[str] = (),
 ) -> Loaded | None:
     """Load a list into a job that does not run yet. None: a job of that id exists already.
 
     Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then
-    the job pauses. `stages`: operations that follow for whoever asks for them, in order; one that
-    nobody asks for is left out. `info["notify"]`: who is told of it, else whom its connection
-    names. Raises what reading the rows raises (`InputError`), and `LedgerFull`, with the
-    half-loaded job removed; redis-py's errors pass.
+    the job pauses. `info["notify"]`: who is told of it, else whom its connection names. What
+    follows an invitation becomes a stage of the job where some row asks for it. Raises what reading
+    the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed; redis-py's
+    errors pass.
     """
-    options, channel = _fix(options or Options(), connection), Channel(connection, find_operation(operation))
-    after = [Channel(connection, find_operation(name)) for name in stages]
+    options, channel = _settle(options or Options(), connection), Channel(connection, find_operation(operation))
+    stages = find_stages(connection) if operation == INVITE else []
     left = iter(rows)
     try:
         loading = await jobs.create(
@@ -150,20 +150,20 @@ async def load(
             info=info,
             pilot=pilot,
             needs_approval=explain(job, connection.name, info or {}) if connection.require_approval else "",
-            stages=[LoadingStage(one.operation.name, one.name, one.operation.rows_a_call) for one in after],
+            stages=[LoadingStage(one.name, Channel(connection, one).name, one.rows_a_call) for one in stages],
         )
     except OutOfMemoryError:
         raise await _full(jobs, sum(1 for _ in left), 0) from None
     if loading is None:
         return None
-    loaded = Loaded(loading)
+    loaded = Loaded(loading, stages=stages, options=options)
     try:
         named = (info or {}).get("notify")
         told = named or (connection.notify if lane is Lane.BULK else None)
         if told:
             whose = (info or {}).get("notify_from", "") if named else ""
             await Notices(jobs.client, jobs.keys).watch(job, told, whose)
-        await _fill(jobs, loaded, left, channel, options, [one.operation for one in after])
+        await _fill(jobs, loaded, left, channel, options)
     except OutOfMemoryError:
         await jobs.delete(job)
         raise await _full(jobs, loaded.rows + sum(1 for _ in left), _bytes_a_row(loading)) from None
@@ -173,13 +173,13 @@ async def load(
     return loaded
 
 
-def _fix(options: Options, connection: Connection) -> Options:
-    """Write down what the connection says of mails now: the stage that mails sees the options
-    alone.
+def _settle(options: Options, connection: Connection) -> Options:
+    """Return the options of a job: where usher mails guests itself, its rows ask for a mail, and so
+    what the connection says of that is settled with the job.
     """
-    if not connection.mails_itself or options.send_message is not None:
-        return options
-    return replace(options, send_message=connection.send_message)
+    if options.send_message is None and connection.mails_itself:
+        return replace(options, send_message=connection.send_message)
+    return options
 
 
 async def _fill(
@@ -188,14 +188,13 @@ async def _fill(
     rows: Iterator[ValidRow | BadRow],
     channel: Channel,
     options: Options,
-    after: Sequence[Operation],
 ) -> None:
     """Put the rows into the ledger as they come. Raises `OutOfMemoryError` before their outcomes
     could fill what Redis has left.
     """
     seen = SeenAddresses()
     for row in rows:
-        _put(loaded, row, seen, channel, options, after)
+        _put(loaded, row, seen, channel, options)
         if loaded.rows % _WRITE_EVERY == 0:
             await jobs.write(loaded.loading)
         if loaded.rows % _LOOK_EVERY == 0:
@@ -233,7 +232,6 @@ def _put(
     seen: SeenAddresses,
     channel: Channel,
     options: Options,
-    after: Sequence[Operation],
 ) -> None:
     loaded.rows += 1
     connection = channel.connection
@@ -245,7 +243,7 @@ def _put(
         loaded.loading.put({"email": row.email, **shown}, _ended(RowState.FAILED, "invalid_row", f"Not sent: {row}."))
         return
     values = row.row
-    asks = [stage.name for stage in after if targets_of(stage, values, options)]
+    asks = find_asked(loaded.stages, values, options)
     folded = fold_address(values["email"])
     earlier = seen.first(folded, loaded.rows)
     if earlier is not None:
@@ -261,7 +259,7 @@ def _put(
         loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message), asks)
         return
     loaded.to_send += 1
-    loaded.asked.add(find_asked(values, connection, options))
+    loaded.asked.add(asks)
     loaded.mails += channel.operation.mail(values, connection, options) == MAILED
     loaded.remarks.update(channel.operation.remarks(values, options))
     loaded.loading.put(values, asks=asks)

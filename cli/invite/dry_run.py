@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from cli.invite.plan import reduce_to
 from cli.ui.tally import SHOWN_DOMAINS, Tally, list_gaps
 from cli.ui.words import number
-from tasks.forecast.differences import Differences
 from tasks.forecast.list_file import ForeseenRows, write_foreseen
 from tasks.forecast.rows import ForeseenRow, Foresight
+from tasks.forecast.stages import StageForesight
+from tasks.forecast.targets import StageAhead, properties_read
 from tasks.results.files import check_writable
 from tasks.rows.domain_slips import describe_domains
 from worker.channels import INVITE
@@ -26,13 +27,12 @@ from worker.directory.rules import fetch_rules
 from worker.operations.foreseen import Would
 from worker.operations.operation import MAILED, Channel
 from worker.operations.registry import find_operation
-from worker.operations.tenant_rules import TenantRules
+from worker.operations.tenant_rules import Gap, TenantRules
 
 if TYPE_CHECKING:
     from cli.follow.run import Run
     from cli.invite.request import Request
     from config.connections import Connection
-    from tasks.forecast.targets import StageAhead
     from tasks.submit import Loaded
     from worker.services import Services
 
@@ -49,8 +49,8 @@ class Forecast(Tally):
     mails: int = 0
     remarks: Counter[str] = field(default_factory=Counter)
     risks: list[str] = field(default_factory=list)
-    stages: Sequence[StageAhead] = ()
     longest_run: int = 0
+    stages: list[StageAhead] = field(default_factory=list)
     _run: int = 0
     _refused_domains: set[str] = field(default_factory=set)
 
@@ -94,34 +94,35 @@ async def look(
     terminal.status("Asking the tenant")
     channel = Channel(connection, find_operation(INVITE))
     rules = await fetch_rules(services, channel)
-    differences = Differences(services, connection, loaded.job, request.options, stages)
-    foresight = Foresight(services, channel, rules, request.options, differences.reads)
+    foresight = Foresight(services, channel, rules, request.options, properties_read(stage.name for stage in stages))
+    beyond = StageForesight(services, connection, loaded.job, stages, rules, loaded.options)
     forecast = Forecast(loaded)
     with ExitStack() as closing:
         kept = None
         if request.output:
             check_writable(request.output)
             kept = ForeseenRows(closing.enter_context(tempfile.TemporaryFile()))
-        async for row in foresight.rows(loaded.job):
+        async for row in beyond.add(foresight.rows(loaded.job)):
             ended_before = row.foreseen.code in ("invalid_row", "duplicate") or (
                 row.foreseen.code == "blocked_domain" and not row.foreseen.by_graph
             )
             mail = not ended_before and channel.operation.mail(row.row, connection, request.options) == MAILED
             forecast.add(row, ended_before, mail, channel.operation.remarks(row.row, request.options))
-            await differences.add(row)
             if kept is not None:
                 kept.add(row)
             terminal.count(f"Looking at row {number(row.number)} of {number(loaded.rows)}")
         if kept is not None:
             terminal.status(f"Writing {request.output}")
             own = (Path(request.output), kept, request.fields_seen, request.guests, request.reopen)
-            await asyncio.to_thread(write_foreseen, *own)
+            await asyncio.to_thread(write_foreseen, *own, [stage.name for stage in stages])
     terminal.status("")
     forecast.loaded = reduce_to(loaded, forecast.counts[Would.DO], forecast.mails, forecast.remarks)
     forecast.notes = describe_domains(forecast.domains, rules.domains or ())
+    forecast.stages = beyond.counted()
     forecast.gaps = list_gaps(rules, foresight)
+    if beyond.unread:
+        forecast.gaps.append(Gap("What of the stages is so already", why="Graph did not answer for some guests"))
     forecast.risks = _risks(forecast, rules, connection)
-    forecast.stages = await differences.end()
     return forecast
 
 

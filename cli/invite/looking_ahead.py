@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cli.invite.plan import reduce_to
 from tasks.forecast.rows import Foresight
+from tasks.forecast.stages import StageForesight
+from tasks.forecast.targets import StageAhead, properties_read
 from worker.channels import INVITE
 from worker.errors import UsherError
 from worker.operations.foreseen import Would
@@ -42,29 +45,34 @@ class Ahead:
     known: int = 0
     refused: int = 0
     at_most: bool = True
+    stages: Sequence[StageAhead] = ()
 
 
-async def look_ahead(services: Services, connection: Connection, loaded: Loaded, options: Options) -> Ahead:
+async def look_ahead(
+    services: Services, connection: Connection, loaded: Loaded, options: Options, stages: Sequence[StageAhead] = ()
+) -> Ahead:
     """Look whose guests are there already. What cannot be looked up, or not soon, counts as to be
     sent, at most.
     """
     if loaded.rows > SHORT_ROWS or not loaded.to_send:
-        return Ahead(loaded, at_most=bool(loaded.to_send))
+        return Ahead(loaded, at_most=bool(loaded.to_send), stages=stages)
     channel = Channel(connection, find_operation(INVITE))
-    foresight = Foresight(services, channel, TenantRules(), options)
+    foresight = Foresight(services, channel, TenantRules(), options, properties_read(stage.name for stage in stages))
+    beyond = StageForesight(services, connection, loaded.job, stages, TenantRules(), loaded.options)
     counts: Counter[Would] = Counter()
     mails = 0
     remarks: Counter[str] = Counter()
     try:
         async with asyncio.timeout(_WITHIN_S):
-            async for one in foresight.rows(loaded.job):
+            async for one in beyond.add(foresight.rows(loaded.job)):
                 counts[one.foreseen.would] += 1
                 if one.foreseen.would is Would.DO:
                     mails += channel.operation.mail(one.row, connection, options) == MAILED
                     remarks.update(channel.operation.remarks(one.row, options))
     except (TimeoutError, UsherError):
-        return Ahead(loaded)
+        return Ahead(loaded, stages=stages)
     known = counts[Would.SKIP] - loaded.duplicates
     refused = loaded.to_send - counts[Would.DO] - known
     left = reduce_to(loaded, counts[Would.DO], mails, remarks)
-    return Ahead(left, known, refused, at_most=foresight.may_not_read or foresight.not_looked_up > 0)
+    unsure = foresight.may_not_read or foresight.not_looked_up > 0
+    return Ahead(left, known, refused, unsure, stages if beyond.unread else beyond.counted())

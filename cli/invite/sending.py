@@ -151,9 +151,9 @@ async def _plan_ahead(
     if run.terminal.quiet:
         return await _plan(run, services, connection, request, loaded, tenant, stages)
     run.terminal.status("Looking who is there already")
-    ahead = await look_ahead(services, connection, loaded, request.options)
+    ahead = await look_ahead(services, connection, loaded, request.options, stages)
     run.terminal.status("")
-    plan = await _plan(run, services, connection, request, ahead.loaded, tenant, stages)
+    plan = await _plan(run, services, connection, request, ahead.loaded, tenant, ahead.stages)
     return replace(plan, known=ahead.known, refused=ahead.refused, at_most=ahead.at_most)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cli.ui.errors import Refusal
 from cli.ui.words import many, number
+from tasks.forecast.rows import StageWould
 from tasks.forecast.targets import StageAhead
-from worker.operations.foreseen import Would
 
 if TYPE_CHECKING:
     from cli.invite.request import Request
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SHOWN = 60
 """Groups, teams and sponsors that are named one by one; a list has some forty."""
 _SHOWN_REFUSED = 20
+_WOULD = {StageWould.DO: "to write", StageWould.ALREADY: "so already", StageWould.REFUSE: "would fail"}
 
 
 def stage_lines(stages: Sequence[StageAhead]) -> list[tuple[str, str]]:
@@ -26,22 +27,16 @@ def stage_lines(stages: Sequence[StageAhead]) -> list[tuple[str, str]]:
     for stage in stages:
         usable = stage.usable
         into = f", {number(len(usable))} {stage.name}" if len(usable) > 1 else ""
-        lines.append((f"Then {stage.name}", f"{many(stage.guests, 'guest')}{into}{_difference(stage)}"))
+        lines.append((f"Then {stage.name}", f"{many(stage.guests, 'guest')}{into}{_would_words(stage)}"))
         lines += [("", f"{target.title or target.name}: {many(guests, 'guest')}") for target, guests in usable[:_SHOWN]]
         if len(usable) > _SHOWN:
             lines.append(("", f"and {number(len(usable) - _SHOWN)} more"))
     return lines
 
 
-def _difference(stage: StageAhead) -> str:
-    """Say for how many guests something would be written, where a dry run has compared them."""
-    if stage.would is None:
-        return ""
-    so_already, refused = stage.would.get(Would.SKIP, 0), stage.would.get(Would.REFUSE, 0)
-    words = [f"{number(stage.would.get(Would.DO, 0))} to write"]
-    words += [f"{number(so_already)} so already"] * bool(so_already)
-    words += [f"{number(refused)} would fail"] * bool(refused)
-    return f": {', '.join(words)}"
+def _would_words(stage: StageAhead) -> str:
+    told = ", ".join(f"{number(count)} {_WOULD[would]}" for would, count in stage.would.items() if count)
+    return f": {told}" if told else ""
 
 
 def refuse_stages(request: Request, stages: Sequence[StageAhead]) -> None:
@@ -83,9 +78,7 @@ def describe_stages(stages: Sequence[StageAhead]) -> dict[str, Any]:
     return {
         stage.name: {
             "rows": stage.guests,
-            **(
-                {"would": {would.told(stage.name): stage.would.get(would, 0) for would in Would}} if stage.would else {}
-            ),
+            **({"would": {would.value: stage.would[would] for would in StageWould}} if stage.would else {}),
             "names": {target.title or target.name: guests for target, guests in stage.usable},
             "refused": {target.name: target.refused for target, _ in stage.refused},
             "missing": [sentence for sentence in (stage.missing, stage.unread) if sentence],

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from tasks.results.write import ENDINGS, Wanted, write_results, write_rows
-from tasks.rows.fields import FIELDS, FORESEEN_COLUMNS
+from tasks.rows.fields import FIELDS, WHY_OF, WOULD_OF, foreseen_columns
 from worker.channels import INVITE
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class ForeseenRows:
     def add(self, row: ForeseenRow) -> None:
         """Keep one row."""
         told = {"row": row.number, **row.row, "would": row.foreseen.would.told(INVITE), "why": row.foreseen.why}
+        for stage, foreseen in row.stages.items():
+            told |= {stage + WOULD_OF: foreseen.would.value, stage + WHY_OF: foreseen.why}
         self._file.write(json.dumps(told).encode() + b"\n")
 
     def outcomes(self) -> Iterator[dict[str, Any]]:
@@ -51,17 +53,19 @@ def write_foreseen(
     fields: Collection[str],
     guests: GuestList | None,
     reopen: Callable[[], GuestList] | None,
+    stages: Collection[str] = (),
 ) -> None:
     """Write the list. `fields`: those that some row has; `guests`: the list, read, which `reopen`
-    opens anew. Raises `OutputError`.
+    opens anew; `stages`: those that some row asks for. Raises `OutputError`.
     """
+    columns = foreseen_columns(stages)
     named = ENDINGS.get(output.suffix.lower(), "")
     if (
         guests is not None
         and reopen is not None
         and named in (("", "jsonl") if guests.format == "jsonl" else ("", *_TABLES))
     ):
-        write_results(Wanted(output=output, reopen=reopen, columns=FORESEEN_COLUMNS), rows.outcomes)
+        write_results(Wanted(output=output, reopen=reopen, columns=columns), rows.outcomes)
         return
     own = [name for name in FIELDS if name in fields or name == "email"]
-    write_rows(output, ("row", *own, *FORESEEN_COLUMNS), rows.outcomes())
+    write_rows(output, ("row", *own, *columns), rows.outcomes())

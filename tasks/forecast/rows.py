@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from worker.addresses import fold_address
@@ -39,6 +40,22 @@ _DOMAINS_AT_ONCE = 8
 _MOST_DOMAINS = 5_000  # of one list whose tenants are asked for, where partners are blocked
 
 
+class StageWould(StrEnum):
+    """What would become of a row's stage."""
+
+    DO = "do"
+    ALREADY = "already"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class StageForeseen:
+    """One stage of one row. `why`: of a refusal."""
+
+    would: StageWould
+    why: str = field(default="", repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class ForeseenRow:
     """One row with its verdict."""
@@ -48,8 +65,9 @@ class ForeseenRow:
     foreseen: Foreseen
     waits: bool = True
     """Whether it has no outcome yet."""
-    user: DirectoryUser | None = None
-    """Its guest, if there already."""
+    user: DirectoryUser | None = field(default=None, repr=False)
+    stages: Mapping[str, StageForeseen] = field(default_factory=dict, repr=False)
+    """What would become of the stages that it asks for, where that was looked at (`stages`)."""
 
 
 @dataclass(slots=True)
@@ -62,8 +80,7 @@ class Foresight:
     channel: Channel
     rules: TenantRules
     options: Options
-    reads: tuple[str, ...] = ()
-    """Further properties of the guests who are there."""
+    more: Sequence[str] = ()  # properties of users that are read besides
     not_looked_up: int = 0
     may_not_read: bool = False
     gaps: list[Gap] = field(default_factory=list)
@@ -129,7 +146,8 @@ class Foresight:
                 )
                 self.not_looked_up += seen.known is None and not seen.looked_up
                 foreseen = foresee(operation, row, address, seen, self.rules, self.options, prechecked=prechecked)
-            judged.append(ForeseenRow(contents.base + i, row, foreseen, address is not None, users.get(address or "")))
+            user = users.get(address) if address is not None else None
+            judged.append(ForeseenRow(contents.base + i, row, foreseen, address is not None, user))
         return judged
 
     async def _look_up(self, addresses: Sequence[str]) -> tuple[dict[str, DirectoryUser], dict[str, WhyNot]]:
@@ -140,7 +158,7 @@ class Foresight:
         for wait_s in (*WAITS_S, 0.0):
             if not left or self.may_not_read:
                 break
-            found = await self._look_ups.find(self.channel.connection, left, more=self.reads)
+            found = await self._look_ups.find(self.channel.connection, left, more=self.more)
             users |= found.users or {}
             self.may_not_read = found.why_not is WhyNot.MAY_NOT and len(left) > 1
             reasons = {address: why for address in left if (why := found.why_not_of(address))}

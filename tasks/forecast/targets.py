@@ -6,17 +6,17 @@ What is found is kept with the job, so that its workers need not ask again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.asked_stages import AskedStages
 from tasks.checks.permissions import tell_steps
+from tasks.forecast.rows import StageWould
 from worker.directory.asking import PatientAsk
 from worker.directory.targets import resolve_for
 from worker.errors import UsherError
 from worker.ledger.job_targets import JobTargets, Target
-from worker.operations.foreseen import Would
 from worker.operations.operation import Asked, CannotAsk, Operation
 from worker.operations.registry import OPERATIONS
 
@@ -34,7 +34,6 @@ class StageAhead:
 
     `missing`: a sentence where the app lacks the right to it; `unread`: one where nobody could
     find out what the names stand for. `loads`: its calls, with the buckets that they take from.
-    `would`: what would become of the guests, where somebody compared them with the tenant.
     """
 
     name: str
@@ -43,7 +42,7 @@ class StageAhead:
     named: Sequence[tuple[Target, int]] = field(default=(), repr=False)
     missing: str = ""
     unread: str = ""
-    would: Mapping[Would, int] | None = None
+    would: Mapping[StageWould, int] = field(default_factory=dict)  # guests, where that was looked at
 
     @property
     def refused(self) -> list[tuple[Target, int]]:
@@ -87,6 +86,11 @@ def _loads(
         for target, count in named
         if not target.refused
     ]
+
+
+def properties_read(stages: Iterable[str]) -> tuple[str, ...]:
+    """Return what the look-up of users reads besides, so that some stages can be compared."""
+    return tuple(dict.fromkeys(name for stage in stages for name in OPERATIONS[stage].reads))
 
 
 async def _resolve(

@@ -123,7 +123,7 @@ class Joined:
             fields = {heading for _, heading in self.guests.reader.read}
             for key in find_stage_keys(found):
                 del found[key]
-            found |= {key: outcome[key] if outcome else None for key in self.columns if key not in fields}
+            found |= {key: outcome.get(key) if outcome else None for key in self.columns if key not in fields}
             yield email, found
 
     def cells_by_line(self) -> dict[int, list[Cell]]:

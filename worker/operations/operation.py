@@ -181,7 +181,7 @@ class Operation(Protocol):
         return True
 
     def follows(self, connection: Connection) -> bool:
-        """Return whether it may follow a connection's invitations, for rows that ask for it."""
+        """Return whether an invitation's rows may ask for it on a connection (`targets`)."""
         return True
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ import orjson
 
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.ledger.packing import is_final
-from worker.ledger.stages import STAGES_DONE, is_stage
-from worker.operations.operation import INVITED_BEFORE, Operation
+from worker.ledger.stages import is_stage
+from worker.operations.operation import INVITED_BEFORE, Operation, find_targets
 from worker.operations.registry import find_operation
 
 _AT = "at"  # of an item: root's chunk, and the index of the guest's row in it
@@ -61,7 +61,7 @@ class Chain:
             items_of = {}
             for outcome in final:
                 row = rows[outcome.index]
-                if targets := targets_of(stage, row, self.options):
+                if targets := find_targets(stage, row, self.options):
                     items_of[str(outcome.index)] = (
                         [[target, self._item(stage, row, outcome, target)] for target in targets]
                         if is_there(outcome)
@@ -82,11 +82,6 @@ class Chain:
             "target": target,
         }
         return orjson.dumps(item | _columns(stage, row)).decode()
-
-
-def targets_of(stage: Operation, row: Row, options: Options) -> tuple[str, ...]:
-    """Return what a row asks for in a stage; nothing where an earlier run has done that stage."""
-    return () if stage.name in (row.get(STAGES_DONE) or ()) else stage.targets(row, options)
 
 
 def is_there(outcome: Outcome) -> bool:

@@ -5,6 +5,7 @@ sponsors, profiles.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,22 @@ def test_the_plan_names_what_the_list_names(place: Place) -> None:
     assert [*told["groups"]["refused"]] == ["No such group"]
     strict = place.usher("invite", path, "-c", "contoso", "--strict", "--json")
     assert (strict.status, "--strict was given, so nothing was sent" in strict.json["error"]) == (2, True)
+
+
+def test_a_dry_run_says_what_would_become_of_each_stage(place: Place) -> None:
+    """In the plan, in --json, and row by row in the list, which can be fed back."""
+    path = place.write("would.csv", LIST)
+    output = str(place.folder / "would-out.csv")
+    done = place.usher("invite", path, "-c", "contoso", "--dry-run", "--json", "-o", output)
+    told = done.json["plan"]["stages"]
+    assert told["groups"]["would"] == {"do": 2, "already": 0, "refuse": 1}
+    assert told["profile"]["would"] == {"do": 1, "already": 0, "refuse": 0}
+    headings, *rows = (line.split(",") for line in Path(output).read_text(encoding="utf-8").splitlines())
+    assert headings[3:] == ["would", "why", "profile_would", "profile_why", "groups_would", "groups_why"]
+    assert [row[7] for row in rows] == ["do", "do", "refuse"]
+    again = place.usher("invite", output, "-c", "contoso", "--dry-run", "--json")
+    assert again.json["plan"]["stages"] == told
+    assert "Ignored" not in again.err
 
 
 def test_a_group_of_the_command_that_takes_nobody_ends_it(place: Place) -> None:
