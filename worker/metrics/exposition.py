@@ -17,8 +17,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from worker.channels import split_channel
 from worker.ledger.meters import BOUNDS, read_sum
-from worker.ledger.model import STATUS_OF, RowState
+from worker.ledger.model import STATUS_OF, RowState, status_of
 
 if TYPE_CHECKING:
     from worker.metrics.snapshot import ConnectionSnapshot, Snapshot
@@ -28,7 +29,7 @@ MOST_NAMES = 100
 small Prometheus takes lightly.
 """
 OTHER: Final = "other"
-OUTCOMES: Final = {letter: STATUS_OF[RowState(letter)] for letter in "igkfu"} | {"c": "cancelled"}
+ENDS: Final = "igkfu"
 RESOLUTIONS: Final = {
     **{letter: STATUS_OF[RowState(letter)] for letter in "igf"},
     ".": "sent_again",
@@ -37,6 +38,12 @@ RESOLUTIONS: Final = {
 }
 _JOB_STATES = ("loading", "running", "paused", "held", "done", "cancelled")
 _WAITING_STATES = ("running", "paused", "held")
+
+
+def outcomes_of(channel: str) -> dict[str, str]:
+    """Return what is read of a channel's rows that ended, by letter."""
+    _, operation = split_channel(channel)
+    return {letter: status_of(RowState(letter), operation) for letter in ENDS} | {"c": "cancelled"}
 
 
 @dataclass(slots=True)
@@ -97,7 +104,7 @@ def _rows(look: Snapshot, names: Names) -> Iterator[Metric]:
     ended = _sum(
         ((names.label(name), word), one.ended.get(letter, 0))
         for name, one in look.connections.items()
-        for letter, word in OUTCOMES.items()
+        for letter, word in outcomes_of(name).items()
     )
     resolved = _sum(
         ((names.label(name), word), one.resolved.get(letter, 0))

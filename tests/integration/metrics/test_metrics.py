@@ -22,9 +22,11 @@ from tests.sites import OwnValkey, Site, kill
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import Lane, Outcome, RowState
 from worker.ledger.timetable import Planned, Timetable
-from worker.metrics.exposition import OUTCOMES
+from worker.metrics.exposition import outcomes_of
 from worker.metrics.snapshot import Observer
 from worker.sending.credential_ends import note_end
+
+OUTCOMES = outcomes_of("contoso")
 
 
 async def assert_sums(site: Site, series: Series) -> None:

@@ -121,3 +121,12 @@ def test_histograms_add_up() -> None:
 def test_a_ledger_that_is_away_shows_nothing_stale() -> None:
     """Neither zeros nor old numbers: an alert on them would be about nothing."""
     assert {name for name, _ in page_of(None)} == {"usher_build_info", "usher_ledger_up"}
+
+
+def test_a_stages_rows_are_counted_in_words_of_their_own() -> None:
+    """`contoso+groups` invites nobody."""
+    page = page_of(a_look("contoso", "contoso+groups"))
+    assert pick(page, "usher_rows_total", connection="contoso", outcome="invited") == 4
+    assert pick(page, "usher_rows_total", connection="contoso+groups", outcome="done") == 4
+    told = {dict(has).get("outcome") for _, has in page if dict(has).get("connection") == "contoso+groups"}
+    assert not told & {"invited", "already_guest"}
