@@ -11,22 +11,26 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from cli.invite.stages import stage_lines
 from cli.ui.tally import Tally, domain_of, list_gaps, show, show_domains
-from cli.ui.terminal import build_table
+from cli.ui.terminal import build_facts, build_table
 from cli.ui.words import many, number
 from config.errors import ConfigError
+from tasks.asked_stages import AskedStages, find_asked, find_stages
 from tasks.forecast.rows import Foresight
+from tasks.forecast.targets import read_stages
 from tasks.rows.domain_slips import describe_domains
+from worker.channels import INVITE
 from worker.directory.rules import fetch_rules
 from worker.errors import UsherError
 from worker.ledger.model import RowState
 from worker.operations.foreseen import Would
-from worker.operations.operation import Channel
+from worker.operations.operation import Channel, Operation
 from worker.operations.registry import find_operation
 from worker.operations.tenant_rules import Gap
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
@@ -66,15 +70,33 @@ async def show_review(terminal: Terminal, place: Place, services: Services, view
 
 
 async def _show_first(terminal: Terminal, services: Services, view: JobView) -> Counter[str]:
-    """Show the first rows that wait; returns the domains of all."""
+    """Show the first rows that wait, and what all of them ask for beside the invitation; returns
+    the domains of all.
+    """
     first: list[tuple[str, str]] = []
     domains: Counter[str] = Counter()
+    asked, stages = AskedStages(), _find_stages(services, view)
     async for row in _waiting(services, view):
         domains[domain_of(row)] += 1
+        asked.add(find_asked(stages, row, view.options))
         if len(first) < _FIRST:
             first.append((str(row.get("email", "")), str(row.get("display_name", ""))))
     terminal.show("", build_table((f"First of {many(domains.total(), 'row')}", ""), first))
+    if asked.rows:
+        terminal.show("", build_facts(stage_lines(read_stages(asked))))
     return domains
+
+
+def _find_stages(services: Services, view: JobView) -> Sequence[Operation]:
+    """Return what may follow the job's invitations; nothing where this machine does not know its
+    connection.
+    """
+    if view.operation != INVITE:
+        return ()
+    try:
+        return find_stages(services.connection(view.connection))
+    except ConfigError:
+        return ()
 
 
 async def _waiting(services: Services, view: JobView) -> AsyncIterator[dict[str, Any]]:

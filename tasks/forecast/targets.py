@@ -6,6 +6,7 @@ What is found is kept with the job, so that its workers need not ask again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -86,6 +87,17 @@ def _loads(
         for target, count in named
         if not target.refused
     ]
+
+
+def read_stages(asked: AskedStages) -> list[StageAhead]:
+    """Return the stages that rows ask for as the rows have it, without asking the tenant."""
+    ahead = []
+    for stage in (name for name in OPERATIONS if name in asked.rows):
+        kind = OPERATIONS[stage].target_kind
+        names = asked.names.get(stage, Counter()).most_common()
+        named = [(Target("", name, kind), guests) for name, guests in names] if kind else []
+        ahead.append(StageAhead(stage, asked.rows[stage], named=named))
+    return ahead
 
 
 def properties_read(stages: Iterable[str]) -> tuple[str, ...]:
