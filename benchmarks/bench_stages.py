@@ -26,7 +26,6 @@ from worker.ledger.job_targets import Target, TargetKind
 SCALE = 10
 ROWS = int(os.environ.get("USHER_BENCH_ROWS", "6000"))
 LATENCY_S = 0.1
-STAGES = ("profile", "sponsors", "groups")
 ROWS_A_GROUP_CALL = 20
 _LIMITS = {
     "invitations_per_tenant": (150, 5),
@@ -113,7 +112,7 @@ async def _submit(stage: Stage, rows: int, sponsor: str, group: str) -> str:
         Target(sponsor, sponsor, TargetKind.SPONSOR, collection="users"),
         Target(group, group, TargetKind.GROUP),
     ]
-    loaded = await load_job(stage, "t0", rows, columns=columns, stages=STAGES, targets=targets)
+    loaded = await load_job(stage, "t0", rows, columns=columns, targets=targets)
     await loaded.start(stage)
     return loaded.job
 

@@ -239,11 +239,10 @@ async def load_job(
     rows: int,
     *,
     columns: Mapping[str, Any] | None = None,
-    stages: Sequence[str] = (),
     targets: Sequence[Target] = (),
 ) -> Loaded:
     """Load a list of plain rows through the one door, without starting it. `columns`: what each row
-    says besides, for its `stages`; `targets`: what the names in them stand for.
+    says besides, for its stages; `targets`: what the names in them stand for.
     """
     from tasks.rows.row import ValidRow
     from tasks.submit import load, new_job_id
@@ -256,7 +255,7 @@ async def load_job(
         for n in range(1, rows + 1)
     )
     async with _open_jobs(stage) as (jobs, client):
-        loaded = await load(jobs, settings.connection(connection), given, job=job, stages=stages)
+        loaded = await load(jobs, settings.connection(connection), given, job=job)
         await JobTargets(client, jobs.keys).keep(job, targets)
     if loaded is None:
         raise RuntimeError("the job's id was taken")
