@@ -19,7 +19,6 @@ ROLES = [
     *("Group.Read.All", "GroupMember.ReadWrite.All", "GroupMember.Read.All"),
 ]
 """What an app needs for these stages."""
-STAGES = ("profile", "groups")
 GROUPS = tuple(f"G{n}" for n in range(4))
 
 
@@ -46,7 +45,7 @@ async def submit(
     """Submit a list with stages; returns the job's id."""
     connection = load_settings(site.env).connection("contoso")
     rows = [ValidRow(number, number, dict(row)) for number, row in enumerate(given, 1)]
-    loaded = await load(site.desk.jobs, connection, rows, job=job, pilot=pilot, lane=lane, stages=STAGES)
+    loaded = await load(site.desk.jobs, connection, rows, job=job, pilot=pilot, lane=lane)
     assert loaded is not None
     await start(site.desk.jobs, loaded)
     return job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from cli.follow.run import Run, get_ready
@@ -17,26 +18,31 @@ from worker.services import Services
 
 
 async def retry_job(run: Run, services: Services, wanted: str, options: dict[str, Any]) -> int:
-    """Send the rows of a job that failed or stayed in doubt as a new job, and follow it."""
+    """Send the rows of a job that failed or stayed in doubt, or a stage of which did, as a new job,
+    and follow it. What is done of a row is not done again.
+    """
     view = await find_job(services, wanted)
     if not view.ended and view.state is not JobState.PAUSED:
         raise Refusal(
             f"Job {view.id} is still {view.state.value}: wait for its end, or pause it, before its failed rows are"
             " tried again."
         )
-    if not view.counts.failed + view.counts.in_doubt:
+    if not view.adds_up("failed", "in_doubt"):
         raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")
     await get_ready(run, services, view.connection)
     # Whoever tries again submits, and is not approved by that.
     dropped = (*SUBMITTER, "approver", "approved_at", "sha256")
     info = {name: value for name, value in view.info.items() if name not in dropped} | find_person().to_info()
+    given = view.options
+    if not view.counts.failed + view.counts.in_doubt:  # the invitations went out, and are not to go out again
+        given = replace(given, resend=False)
     with open_copy() as file:
         await copy_refused(services.jobs.rows, view.id, file)
         request = Request(
             connection=view.connection,
             rows=read_copied(file),
             name=f"retry of {view.id}",
-            options=view.options,
+            options=given,
             info={**info, "list": f"retry of {view.id}", "retry_of": view.id},
             in_doubt_before=view.counts.in_doubt,
             accept_bad=True,  # they were accepted once

@@ -102,7 +102,7 @@ class Terminal:
         if self.session.wants_json:
             names = ("job", "connection", "state", "rows", "invited", "already_guest", "skipped", "failed", "in_doubt")
             kept = {name: told[name] for name in (*names, "pending", "cancelled")}
-            extra = {name: told[name] for name in ("plan",) if name in told}
+            extra = {name: told[name] for name in ("stages", "plan") if name in told}
             self.print_json({**kept, "elapsed_s": round(self.session.elapsed_s, 3), **extra})
 
     def print_json(self, value: Mapping[str, Any]) -> None:

@@ -69,10 +69,6 @@ OUTCOME_COLUMNS: Final = (*(column for column in RESULT_COLUMNS if column not in
 fed back.
 """
 
-STAGES_DONE: Final = "stages_done"
-"""Of a row of results that is fed back: the stages that are not to be done again. No column, and
-nothing that a message may bring.
-"""
 WELL_DONE: Final = frozenset(("done", "already"))
 """How a stage ended that is not done again."""
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from tasks.errors import InputError
 from tasks.rows.field_rules import RULES, Fault
-from tasks.rows.fields import STAGES_DONE
 from tasks.rows.row import BadRow, ValidRow, build_bad_row
+from worker.ledger.model import STAGES_DONE
 
 NAMED: Final = ("sponsors", "groups", "teams")
 """The columns of names, which are called as their stages are."""

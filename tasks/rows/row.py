@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 
 from tasks.errors import InputError
 from tasks.rows.field_rules import RULES, Fault
-from tasks.rows.fields import STAGES_DONE, WELL_DONE, stage_of
+from tasks.rows.fields import WELL_DONE, stage_of
+from worker.ledger.model import STAGES_DONE
 
 _ECHO: Final = 320  # how much of a wrong value is kept so that its row can be recognised
 

@@ -71,7 +71,7 @@ async def _find_jobs(context: Context) -> list[JobView]:
     retried = {view.info.get("retry_of") for view in views}
 
     def may_be_tried(view: JobView) -> bool:
-        rows = view.counts.failed + (view.counts.in_doubt if in_doubt else 0)
+        rows = view.adds_up("failed", *(["in_doubt"] if in_doubt else []))
         return view.state is JobState.DONE and rows > 0 and _round(view.info) < times and view.id not in retried
 
     return [view for view in views if may_be_tried(view)]

@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 from worker.channels import split_channel
 from worker.ledger.chunk_contents import ChunkContents, check_links, links_context, read_chunk
 from worker.ledger.keys import Keys
-from worker.ledger.model import RowState, status_of
-from worker.ledger.stages import NOT_ASKED, STAGES_DONE, split_stage, stages_of
+from worker.ledger.model import STAGES_DONE, RowState, status_of
+from worker.ledger.stages import NOT_ASKED, split_stage, stages_of
 from worker.store.keyring import FindSealer, find_or_none, no_sealer
 
 STAGE_FAILED = "stage_failed"

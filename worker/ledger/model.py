@@ -14,6 +14,12 @@ Row = Mapping[str, Any]
 """One guest as asked for: email, and whatever else of the input's columns was given."""
 
 
+STAGES_DONE = "stages_done"
+"""Of a root's row: the stages that an earlier run has done for it, which it does not ask for. No
+column, and nothing that a message may bring.
+"""
+
+
 class RowState(StrEnum):
     """A row's letter in its chunk's state string. The scripts use the same letters
     (`scripts/_common.lua`).

@@ -13,9 +13,6 @@ _MARK = "~"
 NOT_ASKED = "-"
 """In place of a guest's letter in a stage: their row does not ask for it."""
 
-STAGES_DONE = "stages_done"
-"""Of a root's row: the stages that an earlier run has done for it, which it does not ask for."""
-
 
 def stage_id(root: str, operation: str) -> str:
     """Return the id of a root job's stage."""

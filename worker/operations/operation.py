@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from worker.channels import name_channel
 from worker.graph.batch import BATCH_LIMIT
-from worker.ledger.model import STATUS_OF, KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.model import STAGES_DONE, STATUS_OF, KnownRow, Options, Outcome, Row, RowState
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -282,7 +282,5 @@ def word_of(letter: RowState, operation: Operation) -> str:
 
 
 def find_targets(operation: Operation, row: Row, options: Options) -> tuple[str, ...]:
-    """Return what a row asks for in a stage: nothing where the row comes from results that say that
-    the stage is done (`tasks/rows/fields.STAGES_DONE`).
-    """
-    return () if operation.name in row.get("stages_done", ()) else operation.targets(row, options)
+    """Return what a row asks for in a stage; nothing where an earlier run has done that stage."""
+    return () if operation.name in row.get(STAGES_DONE, ()) else operation.targets(row, options)

@@ -4,6 +4,8 @@ sponsors, profiles.
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,3 +85,54 @@ def test_a_right_that_is_missing_is_told_beforehand(poor_place: Place) -> None:
     done = poor_place.usher("invite", "ann@fabrikam.example", "-c", "contoso", "--group", "Partners", "--dry-run")
     assert "the stage groups would wait, and all else go on, until a tenant administrator grants" in done.err
     assert "The app may not look up groups by name or id: grant the application permission" in done.err
+
+
+def test_the_whole_way_of_a_list(place: Place) -> None:
+    """Stages are done and told; what failed is tried again, and only that: by `jobs retry`, and by
+    the list with its outcomes.
+    """
+    path = place.write("way.csv", LIST.replace("@", ".way@"))
+    done = place.usher("invite", path, "-c", "contoso", "--json", "--sponsor", "ada@contoso.example")
+    assert done.status == 1, done.err
+    stages = done.job["stages"]
+    assert (stages["groups"]["done"], stages["groups"]["failed"], stages["groups"]["rows"]) == (2, 1, 3)
+    assert (stages["profile"]["done"], stages["sponsors"]["done"]) == (1, 3)
+    job = done.job["job"]
+    shown = place.usher("jobs", "show", job).out
+    assert "groups: There is no group “No such group”" in shown
+    assert "sponsors ada@contoso.example" in shown
+    assert "groups 3 of 3 (1 failed)" in place.usher("jobs", "list").out
+
+    joined = str(place.folder / "way-joined.csv")
+    assert place.usher("jobs", "results", job, "--join", path, "-o", joined).status == 0
+    headings, *rows = csv.reader(Path(joined).read_text(encoding="utf-8").splitlines())
+    assert headings[-6:] == [
+        *("profile_status", "profile_error", "sponsors_status", "sponsors_error"),
+        *("groups_status", "groups_error"),
+    ]
+    assert [row[headings.index("groups_status")] for row in rows] == ["done", "done", "failed"]
+    only = place.usher("jobs", "results", job, "--only", "failed", "--format", "jsonl").out.splitlines()
+    assert [json.loads(line)["email"] for line in only] == ["eva.way@fabrikam.example"]
+
+    again = place.usher("invite", joined, "-c", "contoso", "--json")
+    assert again.status == 1
+    assert {name: stage["rows"] for name, stage in again.job["stages"].items()} == {"groups": 1}
+    retried = place.usher("jobs", "retry", job, "--json")
+    assert retried.status == 1
+    assert retried.job["rows"] == 1
+    assert {name: stage["rows"] for name, stage in retried.job["stages"].items()} == {"groups": 1}
+    assert (again.job["invited"], retried.job["invited"]) == (0, 0)
+
+
+def test_the_plan_of_a_list_that_is_there_already_says_so(place: Place) -> None:
+    """The nightly list: only the difference is to do, and the plan tells of it beforehand."""
+    path = place.write("night.csv", "email,groups\n" + "".join(f"n{n}@night.example,Partners\n" for n in range(5)))
+    assert place.usher("invite", path, "-c", "contoso", "--json").status == 0
+    more = place.write("night.csv", Path(path).read_text(encoding="utf-8") + "new@night.example,Partners\n")
+    plan = place.usher("invite", more, "-c", "contoso", "--dry-run", "--team", "Project Beta")
+    assert "Then groups  6 guests: 1 to do, 5 so already" in plan.out
+    assert "Then teams   6 guests: 6 to do" in plan.out
+    done = place.usher("invite", more, "-c", "contoso", "--json", "--team", "Project Beta")
+    assert done.status == 0
+    assert (done.job["stages"]["groups"]["done"], done.job["stages"]["groups"]["already"]) == (1, 5)
+    assert done.job["stages"]["teams"]["done"] == 6

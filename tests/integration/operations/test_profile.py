@@ -32,14 +32,12 @@ async def site(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
         yield site
 
 
-async def submit(
-    site: Site, job: str, given: Sequence[Mapping[str, Any]], *stages: str, known: Sequence[Target] = ()
-) -> str:
+async def submit(site: Site, job: str, given: Sequence[Mapping[str, Any]], known: Sequence[Target] = ()) -> str:
     """Submit a list with stages; returns the job's id. `known`: what names in it stand for, as a
     command finds out beforehand.
     """
     rows = [ValidRow(n, n, dict(row)) for n, row in enumerate(given, 1)]
-    loaded = await load(site.desk.jobs, load_settings(site.env).connection("contoso"), rows, job=job, stages=stages)
+    loaded = await load(site.desk.jobs, load_settings(site.env).connection("contoso"), rows, job=job)
     assert isinstance(loaded, Loaded)
     await JobTargets(site.desk.client, site.desk.keys).keep(job, known)
     await start(site.desk.jobs, loaded)
@@ -72,12 +70,12 @@ async def test_a_list_that_comes_again_writes_the_difference_alone(site: Site) -
         "phone": "+47 22 00 00 00",
         "expires": "2031-12-31",
     }
-    view = await site.ended(await submit(site, "first", people(45, **full), "profile"))
+    view = await site.ended(await submit(site, "first", people(45, **full)))
     assert view.stages == {"profile": Counts(rows=45, done=45)}
     assert written(site, "update_user") == {"204": 45}
     again = people(45, **full)
     again[7]["company"] = again[31]["company"] = "Other"
-    view = await site.ended(await submit(site, "again", again, "profile"))
+    view = await site.ended(await submit(site, "again", again))
     assert view.counts == Counts(rows=45, skipped=45)
     assert view.stages == {"profile": Counts(rows=45, done=2, already=43)}
     assert written(site, "update_user") == {"204": 47}
@@ -118,7 +116,7 @@ async def test_a_missing_right_holds_that_stage_alone(site: Site) -> None:
     site.sandbox.ask("policy", {"roles": [role for role in LEAST if role != "User.ReadUpdate.All"]})
     site.start_worker()
     given = people(25, company="Partner", groups=["Partners"])
-    await submit(site, "root", given, "profile", "groups")
+    await submit(site, "root", given)
 
     async def held() -> JobView | None:
         view = await site.view("root")
@@ -152,7 +150,7 @@ async def test_a_protected_guest_ends_its_own_row_alone(site: Site) -> None:
     site.sandbox.ask(
         "groups", {"action": "add", "name": "Chiefs", "kind": "role-assignable", "members": ["p4@partner.example"]}
     )
-    view = await site.ended(await submit(site, "root", people(30, phone="+47 1"), "profile"))
+    view = await site.ended(await submit(site, "root", people(30, phone="+47 1")))
     assert view.stages["profile"] == Counts(rows=30, done=29, failed=1)
     results = await site.results("root")
     assert [row["profile_status"] for row in results].index("failed") == 4
@@ -173,10 +171,10 @@ async def test_sponsors_cost_one_write_a_guest_at_most(site: Site, taken: bool) 
         Target(group, "Partners", TargetKind.SPONSOR),
     ]
     sponsors = [target.name for target in known]
-    view = await site.ended(await submit(site, "root", people(25, sponsors=sponsors), "sponsors", known=known))
+    view = await site.ended(await submit(site, "root", people(25, sponsors=sponsors), known=known))
     assert view.stages == {"sponsors": Counts(rows=25, done=25)}
     assert written(site, "add_sponsor") == ({} if taken else {"204": 50})
-    view = await site.ended(await submit(site, "again", people(25, sponsors=[*sponsors, "nobody"]), "sponsors"))
+    view = await site.ended(await submit(site, "again", people(25, sponsors=[*sponsors, "nobody"])))
     assert view.stages == {"sponsors": Counts(rows=25, failed=25)}
     assert written(site, "add_sponsor") == ({} if taken else {"204": 50})
     assert "nobody" in (await site.results("again"))[0]["sponsors_error"]

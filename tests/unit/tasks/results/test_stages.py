@@ -12,9 +12,10 @@ import pytest
 from tasks.lists.earlier_results import JOINED_COLUMNS
 from tasks.lists.guest_list import GuestList
 from tasks.results.write import Wanted, write_results
-from tasks.rows.fields import RESULT_COLUMNS, STAGES_DONE
+from tasks.rows.fields import RESULT_COLUMNS
 from tasks.rows.row import BadRow, ValidRow
 from tests.lists.exports import ANN, JOERG, ZOE, sheet
+from worker.ledger.model import STAGES_DONE
 
 HEADINGS, CELLS = ["email", "groups"], [[ANN, "A;B"], [ZOE, "A"], [JOERG, ""]]
 LISTS = {

@@ -1,9 +1,9 @@
 import pytest
 
 from tasks.errors import InputError
-from tasks.rows.fields import STAGES_DONE
 from tasks.rows.named import add_named, check_named
 from tasks.rows.row import BadRow, ValidRow
+from worker.ledger.model import STAGES_DONE
 
 EMAIL = "ann@partner.example"
 
