@@ -8,13 +8,14 @@ from cli.ui.words import OUTCOME_WORDS, many, number
 from config.errors import ConfigError
 from worker.ledger.job_view import JobView
 from worker.ledger.model import Counts, RowState
-from worker.operations.registry import find_operation
 
 _OWN = {"done": RowState.DONE, "already": RowState.ALREADY}
 
 
 def stage_words(name: str, counts: Counts) -> str:
     """Return how a stage's rows stand, in the stage's own words: "398 added, 2 failed"."""
+    from worker.operations.registry import find_operation  # all that an operation needs, not only its words
+
     words = dict(OUTCOME_WORDS)
     try:
         operation = find_operation(name)
