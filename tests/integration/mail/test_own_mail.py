@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from config.reader import load_settings
-from tasks.asked_stages import stages_for
 from tasks.rows.row import ValidRow
 from tasks.submit import Loaded, load, start
 from tests.sandboxes import Sandbox
@@ -83,7 +82,7 @@ async def submit(
     """Submit a list; returns the job's id."""
     connection = load_settings(site.env | _with_key(site)).connection("contoso")
     given = [ValidRow(n, n, dict(row)) for n, row in enumerate(rows, 1)]
-    loaded = await load(site.desk.jobs, connection, given, job=job, options=options, stages=stages_for(connection))
+    loaded = await load(site.desk.jobs, connection, given, job=job, options=options)
     assert isinstance(loaded, Loaded)
     await start(site.desk.jobs, loaded)
     return job
