@@ -130,8 +130,8 @@ def test_the_plan_of_a_list_that_is_there_already_says_so(place: Place) -> None:
     assert place.usher("invite", path, "-c", "contoso", "--json").status == 0
     more = place.write("night.csv", Path(path).read_text(encoding="utf-8") + "new@night.example,Partners\n")
     plan = place.usher("invite", more, "-c", "contoso", "--dry-run", "--team", "Project Beta")
-    assert "Then groups  6 guests: 1 to do, 5 so already" in plan.out
-    assert "Then teams   6 guests: 6 to do" in plan.out
+    assert "Then groups  6 guests: 1 to write, 5 so already" in plan.out
+    assert "Then teams   6 guests: 6 to write" in plan.out
     done = place.usher("invite", more, "-c", "contoso", "--json", "--team", "Project Beta")
     assert done.status == 0
     assert (done.job["stages"]["groups"]["done"], done.job["stages"]["groups"]["already"]) == (1, 5)

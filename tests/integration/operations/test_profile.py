@@ -89,7 +89,7 @@ async def test_a_dry_run_says_what_would_be_written(site: Site) -> None:
     """
     worker = site.start_worker()
     members = people(40, company="Partner", groups=["Partners"])
-    await site.ended(await submit(site, "first", members, "profile", "groups"))
+    await site.ended(await submit(site, "first", members))
     kill(worker)
     before = site.sandbox.ask("stats")["items"]
     path = site.folder / "list.csv"
