@@ -15,7 +15,7 @@ see usher use.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,6 +28,7 @@ MAX_PAGE = 999
 
 TEXT = "'(?:[^']|'')*'"
 """A quoted text of a `$filter`, a quote in it doubled."""
+_OR = " or "
 _CLAUSE = re.compile(
     rf"(?P<single>id|mail|userPrincipalName) in \((?P<texts>{TEXT}(?:,{TEXT})*)\)"
     rf"|(?P<one>mail|userPrincipalName|displayName) eq (?P<own>{TEXT})"
@@ -162,14 +163,7 @@ def parse_users_query(query: str, *, eventual: bool) -> UsersQuery:
             " $count=true.",
             "Request_UnsupportedQuery",
         )
-    return UsersQuery(
-        filter=found,
-        select=parse_select(options.get("$select")),
-        has_select="$select" in options,
-        top=read_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
-        skip=read_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9),
-        count=count,
-    )
+    return _users_query(options, found, count=count)
 
 
 def parse_single_query(query: str) -> tuple[tuple[str, ...], bool]:
@@ -184,29 +178,37 @@ def parse_page_query(query: str) -> UsersQuery:
     """Read the query string of a request for some users in pages, not filtered. Raises
     `QueryError`.
     """
-    options = read_options(query, {"$select", "$top", "$skiptoken"})
+    return _users_query(read_options(query, {"$select", "$top", "$skiptoken"}), None, count=False)
+
+
+def _users_query(options: Mapping[str, str], found: Filter | None, *, count: bool) -> UsersQuery:
     return UsersQuery(
-        filter=None,
+        filter=found,
         select=parse_select(options.get("$select")),
         has_select="$select" in options,
         top=read_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
         skip=read_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9),
-        count=False,
+        count=count,
     )
 
 
-def parse_select(text: str | None) -> tuple[str, ...]:
+def parse_select(
+    text: str | None,
+    known: Collection[str] = PROPERTIES,
+    default: tuple[str, ...] = DEFAULT_SELECT,
+    kind: str = "user",
+) -> tuple[str, ...]:
     """Read `$select`; without one, Graph's default properties. Raises `QueryError` for one that
-    users do not have.
+    `kind` does not have.
     """
     if text is None:
-        return DEFAULT_SELECT
+        return default
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
-        if name not in PROPERTIES:
+        if name not in known:
             raise QueryError(
                 f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
-                "'microsoft.graph.user'."
+                f"'microsoft.graph.{kind}'."
             )
     return names
 
@@ -215,33 +217,32 @@ def parse_filter(text: str) -> Filter:
     """Read a `$filter` on users. Raises `QueryError` for everything outside the grammar of this
     module.
     """
-    found: dict[str, list[str]] = {}
-    at = 0
-    while True:
-        clause = _CLAUSE.match(text, at)
-        if not clause:
-            raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
+    found: dict[str, set[str]] = {}
+    for clause, texts in read_clauses(text, _CLAUSE):
         name = clause["single"] or clause["one"] or clause["many"].partition("/")[0]
-        quoted = re.findall(TEXT, clause["texts"] or clause["own"] or clause["text"])
-        found.setdefault(name, []).extend(one[1:-1].replace("''", "'").lower() for one in quoted)
-        at = clause.end()
-        if at == len(text):
-            break
-        if not text.startswith(" or ", at):
-            raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
-        at += len(" or ")
-    alternatives = sum(map(len, found.values()))
-    if alternatives > MAX_ALTERNATIVES:
-        raise too_many(alternatives)
+        found.setdefault(name, set()).update(texts)
     return Filter({name: frozenset(texts) for name, texts in found.items()})
 
 
-def too_many(alternatives: int) -> QueryError:
-    """Return the refusal of a `$filter` with too many alternatives."""
-    return QueryError(
-        "Too many child clauses specified in search filter expression containing 'OR' operators: "
-        f"{alternatives}. Max allowed: {MAX_ALTERNATIVES}."
-    )
+def read_clauses(text: str, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], list[str]]]:
+    """Read the alternatives of a `$filter`, each with its texts, folded. Raises `QueryError`."""
+    found: list[tuple[re.Match[str], list[str]]] = []
+    at = 0
+    while not found or at < len(text):
+        joined = bool(found) and text.startswith(_OR, at)
+        at += len(_OR) * joined
+        clause = pattern.match(text, at) if joined or not found else None
+        if not clause:
+            raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
+        found.append((clause, [one[1:-1].replace("''", "'").lower() for one in re.findall(TEXT, clause[0])]))
+        at = clause.end()
+    alternatives = sum(len(texts) for _, texts in found)
+    if alternatives > MAX_ALTERNATIVES:
+        raise QueryError(
+            "Too many child clauses specified in search filter expression containing 'OR' operators: "
+            f"{alternatives}. Max allowed: {MAX_ALTERNATIVES}."
+        )
+    return found
 
 
 def page_link(base_url: str, path: str, query: str, skip: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sandbox.errors import bad_request
 from sandbox.groups import Group
-from sandbox.odata import MAX_ALTERNATIVES, MAX_PAGE, PAGE, TEXT, QueryError, read_number, read_options, too_many
+from sandbox.odata import MAX_PAGE, PAGE, TEXT, QueryError, parse_select, read_clauses, read_number, read_options
 
 PROPERTIES: dict[str, Callable[[Group], Any]] = {
     "id": lambda group: group.id,
@@ -60,10 +60,9 @@ def parse_groups_query(query: str) -> GroupsQuery:
     """Read the query string of GET /groups. Raises `GraphError`."""
     try:
         options = read_options(query, {"$filter", "$select", "$top", "$skiptoken"})
-        select = parse_select(options.get("$select"))
         return GroupsQuery(
             wanted=_parse_filter(options["$filter"]) if "$filter" in options else None,
-            select=select,
+            select=_parse_select(options.get("$select")),
             has_select="$select" in options,
             top=read_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
             skip=read_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9),
@@ -78,40 +77,14 @@ def parse_group_select(query: str) -> tuple[tuple[str, ...], bool]:
     """
     try:
         options = read_options(query, {"$select"})
-        return parse_select(options.get("$select")), "$select" in options
+        return _parse_select(options.get("$select")), "$select" in options
     except QueryError as error:
         raise bad_request(str(error), error.code) from None
 
 
-def parse_select(text: str | None) -> tuple[str, ...]:
-    """Read `$select` of groups. Raises `QueryError`."""
-    if text is None:
-        return tuple(PROPERTIES)
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if name not in PROPERTIES:
-            raise QueryError(
-                f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
-                "'microsoft.graph.group'."
-            )
-    return names
+def _parse_select(text: str | None) -> tuple[str, ...]:
+    return parse_select(text, PROPERTIES, tuple(PROPERTIES), "group")
 
 
 def _parse_filter(text: str) -> frozenset[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    at = 0
-    while True:
-        clause = _CLAUSE.match(text, at)
-        if not clause:
-            raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
-        quoted = re.findall(TEXT, clause["texts"] or clause["text"])
-        found.extend((clause["name"], one[1:-1].replace("''", "'").lower()) for one in quoted)
-        at = clause.end()
-        if at == len(text):
-            break
-        if not text.startswith(" or ", at):
-            raise QueryError(f"Invalid filter clause: Syntax error at position {at} in '{text}'.")
-        at += len(" or ")
-    if len(found) > MAX_ALTERNATIVES:
-        raise too_many(len(found))
-    return frozenset(found)
+    return frozenset((clause["name"], one) for clause, texts in read_clauses(text, _CLAUSE) for one in texts)
