@@ -81,22 +81,11 @@ class JobView:
 def read_view(job: str, fields: dict[bytes, bytes], gate: Gate, chain: Sequence[Stage] = ()) -> JobView:
     """Read a job's hash, beside what its connection's gate says, and its stages."""
     text = {key.decode(): value.decode("utf-8", "replace") for key, value in fields.items()}
-    state, open_rows, rows = JobState(text["state"]), int(text.get("open", 0)), int(text.get("rows", 0))
-    ended = {letter: int(text.get(f"n:{letter}", 0)) for letter in "igkfu"}
-    left = rows - sum(ended.values())
-    cancelled = max(0, left - open_rows) if state is JobState.CANCELLED else 0
-    counts = Counts(
-        rows=rows,
-        done=ended["i"],
-        already=ended["g"],
-        skipped=ended["k"],
-        failed=ended["f"],
-        in_doubt=ended["u"],
-        pending=left - cancelled,
-        cancelled=cancelled,
-    )
+    state, open_rows = JobState(text["state"]), int(text.get("open", 0))
+    ended = [int(text.get(f"n:{letter}", 0)) for letter in "igkfu"]
+    counts = Counts.read(int(text.get("rows", 0)), ended, open_rows, state)
     why = text.get("why", "")
-    if state is JobState.RUNNING and (held := _find_hold(gate, chain, rows_left=left > 0)):
+    if state is JobState.RUNNING and (held := _find_hold(gate, chain, rows_left=counts.pending > 0)):
         state, why, gate = JobState.HELD, *held
     connection, operation = split_channel(text["connection"])
     started, finished = text.get("started_at"), text.get("finished_at")

@@ -259,6 +259,16 @@ class Counts:
     pending: int = 0
     cancelled: int = 0
 
+    @classmethod
+    def read(cls, rows: int, ended: Sequence[int], open_rows: int, state: JobState) -> Counts:
+        """Return the counts of a job, `ended` in the order of the fields. Of a cancelled job only
+        what is open is still to end.
+        """
+        left = rows - sum(ended)
+        cancelled = max(0, left - open_rows) if state is JobState.CANCELLED else 0
+        done, already, skipped, failed, in_doubt = ended
+        return cls(rows, done, already, skipped, failed, in_doubt, left - cancelled, cancelled)
+
     def told(self, operation: str) -> dict[str, int]:
         """Return the counts by the names that `operation` gives them."""
         names = {

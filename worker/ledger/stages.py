@@ -60,21 +60,9 @@ def read_stage(operation: str, fields: dict[bytes, bytes], gate: Gate) -> Stage:
         return int(fields.get(name.encode(), 0))
 
     state, open_items = JobState(fields[b"state"].decode()), number("open")
-    ended = {letter: number(f"g:{letter}") for letter in "igkfu"}
-    left = number("asked") - sum(ended.values())
-    cancelled = max(0, left - open_items) if state is JobState.CANCELLED else 0
+    counts = Counts.read(number("asked"), [number(f"g:{letter}") for letter in "igkfu"], open_items, state)
     waiting = number("rows") - sum(number(f"n:{letter}") for letter in "igkfu")
     why = (fields.get(b"why") or (fields.get(b"waits") if waiting else b"") or b"").decode("utf-8", "replace")
     if state is JobState.RUNNING and gate.held:
         state, why = JobState.HELD, gate.why
-    counts = Counts(
-        rows=number("asked"),
-        done=ended["i"],
-        already=ended["g"],
-        skipped=ended["k"],
-        failed=ended["f"],
-        in_doubt=ended["u"],
-        pending=left - cancelled,
-        cancelled=cancelled,
-    )
     return Stage(operation, counts, open_items, waiting, state, gate, why)
