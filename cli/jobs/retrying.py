@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from cli.follow.run import Run, get_ready
@@ -10,7 +9,7 @@ from cli.invite.request import Request
 from cli.invite.sending import send
 from cli.jobs.finding import find_job
 from cli.ui.errors import Refusal
-from tasks.rows.copied import copy_refused, open_copy, read_copied
+from tasks.rows.copied import copy_refused, open_copy, options_again, read_copied
 from worker.ledger.approval import SUBMITTER
 from worker.ledger.audit.account import find_person
 from worker.ledger.model import JobState
@@ -33,16 +32,13 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
     # Whoever tries again submits, and is not approved by that.
     dropped = (*SUBMITTER, "approver", "approved_at", "sha256")
     info = {name: value for name, value in view.info.items() if name not in dropped} | find_person().to_info()
-    given = view.options
-    if not view.counts.failed + view.counts.in_doubt:  # the invitations went out, and are not to go out again
-        given = replace(given, resend=False)
     with open_copy() as file:
         await copy_refused(services.jobs.rows, view.id, file)
         request = Request(
             connection=view.connection,
             rows=read_copied(file),
             name=f"retry of {view.id}",
-            options=given,
+            options=options_again(view),
             info={**info, "list": f"retry of {view.id}", "retry_of": view.id},
             in_doubt_before=view.counts.in_doubt,
             accept_bad=True,  # they were accepted once

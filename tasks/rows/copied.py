@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import IO
 
 from tasks.rows.row import BadRow, ValidRow, validate_record
 from worker.ledger.job_rows import JobRows
-from worker.ledger.model import RowState
+from worker.ledger.job_view import JobView
+from worker.ledger.model import Options, RowState
+from worker.operations.registry import find_operation
 
 
 def open_copy() -> IO[str]:
@@ -34,6 +37,20 @@ async def copy_refused(
             count += 1
     file.seek(0)
     return count
+
+
+def options_again(view: JobView) -> Options:
+    """Return the options with which a job's rows are tried again.
+
+    Where only stages failed the invitations are out, and nobody is mailed another one. A stage that
+    tells the guest's link needs a new one, and so the invitation once more; Graph mails nothing on
+    such a connection.
+    """
+    failed = [find_operation(name) for name, counts in view.stages.items() if counts.failed]
+    if any(operation.tells_link for operation in failed):
+        return replace(view.options, resend=True)
+    resend = view.options.resend and bool(view.counts.failed + view.counts.in_doubt)
+    return replace(view.options, resend=resend)
 
 
 def read_copied(file: IO[str]) -> Iterator[ValidRow | BadRow]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from tasks.rows.copied import copy_refused, open_copy, read_copied
+from tasks.rows.copied import copy_refused, open_copy, options_again, read_copied
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
 from tasks.submit import Follows, job_id_of
@@ -47,7 +47,7 @@ async def run(context: Context) -> Told:
             for name in ("by", "schedule", "list"):
                 info.pop(name, None)
             told = await submit(
-                context, job, read_copied(file), name=f"retry of {view.id}", options=view.options, info=info
+                context, job, read_copied(file), name=f"retry of {view.id}", options=options_again(view), info=info
             )
             rows += count
             started.extend(told.jobs)
