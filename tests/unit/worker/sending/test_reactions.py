@@ -6,14 +6,18 @@ from typing import Any, cast
 import pytest
 
 from tests.standins import CHANNEL, CONTOSO, Given, new_token
+from worker.directory.lookups import Delay, Found, WhyNot
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.gates import Held, HoldReason
 from worker.ledger.model import Grant, Lane
 from worker.ledger.why_waiting import Rest, Stop
+from worker.operations.operation import Channel
+from worker.operations.registry import OPERATIONS
 from worker.sending.reactions import Reactions
 from worker.services import Services
 
+PROFILE = Channel(CONTOSO, OPERATIONS["profile"])
 AWAY = Verdict(Kind.RETRY, "unavailable", "Graph is away.", retry_after_s=7.0)
 BUCKETS = CHANNEL.operation.buckets(Given().settings(), CONTOSO)
 
@@ -133,3 +137,130 @@ async def test_a_batch_that_may_not_begin_stops_for_its_reason(
     reactions.seat_wait.seats = 4
     assert await reactions.refused_to_begin(CHANNEL, grant, lane) == stop
     assert given.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("hold", "held"),
+    [(HoldKind.PERMISSION, "contoso+profile"), (HoldKind.TENANT, "contoso+profile"), (HoldKind.ABUSE, "contoso")],
+)
+async def test_what_is_the_channels_own_holds_it_alone(hold: HoldKind, held: str) -> None:
+    """What stops the whole connection holds that."""
+    given = Given()
+    await reactions_of(given).hold(PROFILE, Verdict(Kind.HOLD, "x", "No.", hold=hold))
+    assert [what[1] for what in given.asked if what[0] == "hold"] == [held]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_a_429_is_told_once(is_new: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """One more of the same is not news."""
+
+    class Told(Given):
+        async def throttled(self, *_: Any, **__: Any) -> tuple[float, bool]:
+            return 12.0, is_new
+
+    await reactions_of(Told()).throttled("contoso", BUCKETS, Verdict(Kind.THROTTLED, "x", "Slower."))
+    assert len(caplog.records) == is_new
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_a_connection_that_works_again_is_told(works: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """If it was held."""
+
+    class Tried(Given):
+        async def reopen_after_try(self, name: str) -> bool:
+            return works
+
+    caplog.set_level(logging.INFO)
+    await reactions_of(Tried()).answered_again("contoso")
+    assert [record.getMessage() for record in caplog.records] == ["connection contoso works again"] * works
+
+
+@pytest.mark.parametrize(
+    ("channel", "found", "said"),
+    [
+        (
+            CHANNEL,
+            Found(why_not=WhyNot.LATER, delay=Delay(Stop(Rest.LOOK_UP))),
+            (
+                "Who is in the tenant already cannot be looked up now, and nobody is invited unlooked. usher"
+                " tries again by itself."
+            ),
+        ),
+        (
+            PROFILE,
+            Found(why_not=WhyNot.LATER, delay=Delay(Stop(Rest.LOOK_UP))),
+            (
+                "Who is in the tenant already cannot be looked up now, and nothing is done unlooked. usher"
+                " tries again by itself."
+            ),
+        ),
+        (
+            CHANNEL,
+            Found({}, delay=Delay(Stop(Rest.LOOK_UP), verdict=AWAY)),
+            (
+                "Of some rows nobody can tell now whether their guests are in the tenant already, so these rows"
+                " wait. Graph is away."
+            ),
+        ),
+        (
+            CHANNEL,
+            Found({}, delay=Delay(Stop(Rest.LOOK_UP), refused=True)),
+            (
+                "Of some rows nobody can tell now whether their guests are in the tenant already, so these rows wait."
+                " Microsoft Graph refuses the access token that Entra has just given; usher tries again, and"
+                " whoever runs it checks the connection's tenant id, its cloud and this machine's clock."
+            ),
+        ),
+    ],
+    ids=["nobody", "nobody, of a step", "some", "refused"],
+)
+async def test_rows_that_cannot_be_looked_up_wait_with_a_sentence(channel: Channel, found: Found, said: str) -> None:
+    """In the words of their operation."""
+
+    class Noted(Given):
+        async def note_trouble(self, name: str, why: str, wait_s: float) -> None:
+            self.asked.append((name, why))
+
+    given = Noted()
+    assert (await reactions_of(given).cannot_look(channel, found)).why is Rest.LOOK_UP
+    assert given.asked == [(channel.name, said)]
+
+
+async def test_of_a_quota_that_is_waited_for_whoever_waits_was_told() -> None:
+    """It is no trouble with the directory."""
+    given, stop = Given(), Stop(Rest.QUOTA, 3.0)
+    assert await reactions_of(given).cannot_look(CHANNEL, Found({}, delay=Delay(stop))) == stop
+    assert given.asked == []
+
+
+@pytest.mark.parametrize(
+    ("grant", "said"),
+    [
+        (
+            Grant(why=Rest.DAILY_LIMIT, wait_s=7200.0),
+            (
+                "The daily limit of 40 invitations is reached; the rest goes out after midnight UTC, unless"
+                " whoever runs usher raises daily_limit of this connection."
+            ),
+        ),
+        (
+            Grant(why=Rest.TENANT),
+            (
+                "Microsoft has blocked invitations for this tenant, so nothing more is sent: an administrator opens a"
+                " support case with Microsoft, and runs `usher connections reopen contoso` once it is lifted."
+            ),
+        ),
+    ],
+)
+async def test_a_hold_says_what_happened_and_who_must_do_what(grant: Grant, said: str) -> None:
+    """It is read by whoever waits."""
+
+    class Kept(Given):
+        async def hold(self, name: str, kind: Any, why: str, **more: Any) -> Held:
+            self.asked.append((why,))
+            return Held.NEWS
+
+    given = Kept()
+    channel = Channel(CONTOSO.model_copy(update={"daily_limit": 40}), CHANNEL.operation)
+    await reactions_of(given).refused_to_begin(channel, grant, Lane.BULK)
+    assert given.asked == [(said,)]

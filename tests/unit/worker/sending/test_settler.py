@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 import pytest
 
 from tests.standins import CONTOSO, NOW_MS, Given, NoLeases, new_lease
+from worker.channels import name_channel
 from worker.directory.lookups import Delay, Found, LookUps, WhyNot
-from worker.errors import TokenUnavailable
+from worker.errors import SealBroken, SealError, TokenUnavailable
 from worker.graph.users import DirectoryUser
 from worker.ledger.doubts import DoubtfulChunk, DoubtfulRow
-from worker.ledger.model import Lane, Options, RowState, Ticket
+from worker.ledger.model import IndexPlace, Lane, Options, RowState, Ticket
 from worker.ledger.why_waiting import Rest, Stop
 from worker.sending.leases import Leases
 from worker.sending.settler import Settler
@@ -38,13 +39,23 @@ class InDoubt(Given):
 
     found: Found = NOT_THERE
     attempted_at_ms: int = LONG_AGO
+    first_at_ms: int | None = None  # of its first attempt; None: it is the only one
+    away: Exception | None = None  # what the ledger raises
     options: Options = field(default_factory=Options)
     coming_back: bool = False  # a worker is that may know
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.doubts, self.leases = _Doubts(self), deque([new_lease()])
+        self.doubts, self.leases, self.key_hold = _Doubts(self), deque([new_lease()]), self
+        self.indexes: list[IndexPlace | None] = []
         self.clocks.learn_graph(CONTOSO.graph_url, datetime.fromtimestamp(NOW_MS / 1000, UTC))
+
+    async def record_look_up(self, *given: Any) -> None:
+        self.indexes.append(given[5])
+        await super().record_look_up(*given)
+
+    async def met(self, error: SealError) -> None:
+        self.asked.append(("met", type(error)))
 
     async def find(self, connection: object, addresses: list[str], lane: Lane = Lane.BULK) -> Found:
         self.asked.append(("find", *addresses))
@@ -56,8 +67,11 @@ class _Doubts:
     given: InDoubt
 
     async def claim(self, channel: str, most: int) -> list[DoubtfulRow] | None:
-        at_ms = self.given.attempted_at_ms
-        return None if self.given.coming_back else [DoubtfulRow("j", 0, 0, at_ms, at_ms)]
+        given = self.given
+        if given.away:
+            raise given.away
+        first_ms = given.attempted_at_ms if given.first_at_ms is None else given.first_at_ms
+        return None if given.coming_back else [DoubtfulRow("j", 0, 0, given.attempted_at_ms, first_ms)]
 
     async def rows_of(self, job: str, chunk: int) -> Any:
         return DoubtfulChunk([{"email": EMAIL}], "1", 1, self.given.options, Lane.BULK, ())
@@ -66,10 +80,10 @@ class _Doubts:
         self.given.asked.append(("end_look_up", wait_s))
 
 
-async def settle(given: InDoubt) -> dict[str, Any]:
-    """Settle what is due."""
+async def settle(given: InDoubt, operation: str = "invite") -> dict[str, Any]:
+    """Settle what is due of a channel."""
     settler = Settler(cast(Services, given), cast(Leases, NoLeases()), cast(LookUps, given))
-    return await settler.run(TICKET)
+    return await settler.run(replace(TICKET, connection=name_channel("contoso", operation)))
 
 
 @pytest.mark.parametrize(
@@ -144,3 +158,55 @@ async def test_what_cannot_be_looked_up_now_is_due_again_at_the_offers_own_time(
     for given in (Away(), InDoubt(connections={})):
         await settle(given)
         assert given.asked == [("release", 0.0, 0.0)]
+
+
+async def test_whoever_was_created_since_the_first_attempt_was_created_by_one() -> None:
+    """Though the last one, which was refused, came later."""
+    given = InDoubt(found=there(1), attempted_at_ms=JUST_NOW, first_at_ms=LONG_AGO)
+    await settle(given)
+    assert given.outcomes[0].letter is RowState.DONE
+
+
+async def test_what_may_be_done_again_is_sent_again_and_nobody_is_asked() -> None:
+    """And nothing is kept of it in the index of guests."""
+    given = InDoubt(attempted_at_ms=JUST_NOW)
+    assert await settle(given, "profile") == {"connection": "contoso+profile", "to_be_sent_again": 1}
+    assert (given.names(), given.indexes) == (["end_look_up", "release"], [None])
+
+
+@pytest.mark.parametrize(
+    ("attempted_at_ms", "letter"), [(LONG_AGO, RowState.LEFT_IN_DOUBT), (JUST_NOW, RowState.IN_DOUBT)]
+)
+async def test_what_no_directory_shows_is_a_persons(attempted_at_ms: int, letter: RowState) -> None:
+    """Nobody is asked; while whoever sent it may still be heard, that is waited for."""
+    given = InDoubt(found=there(1), attempted_at_ms=attempted_at_ms)
+    await settle(given, "mail")
+    assert given.outcomes[0].letter is letter
+    assert (given.names(), given.indexes) == (["end_look_up", "release"], [None])
+
+
+async def test_the_index_of_guests_hears_of_an_invitation() -> None:
+    """Of the row's own guest."""
+    given = InDoubt()
+    await settle(given)
+    assert given.indexes == [IndexPlace(CONTOSO.tenant_key, {0: EMAIL.encode()})]
+
+
+@pytest.mark.parametrize(
+    ("away", "asked"),
+    [(ConnectionError("Redis is away."), []), (SealBroken("Another key."), [("met", SealBroken)])],
+    ids=["Redis", "key"],
+)
+async def test_a_ledger_that_cannot_be_read_is_no_failure(away: Exception, asked: list[Any]) -> None:
+    """The rows are due again at the offer's own time."""
+    given = InDoubt(away=away)
+    assert await settle(given) == {"connection": "contoso"}
+    assert given.asked == [*asked, ("release", 0.0, 0.0)]
+
+
+async def test_a_void_offer_does_nothing() -> None:
+    """Another process has it."""
+    given = InDoubt()
+    given.leases.clear()
+    assert "not_run" in await settle(given)
+    assert given.asked == []
