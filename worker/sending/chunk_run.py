@@ -28,7 +28,7 @@ from worker.operations.stages import Chain
 from worker.sending.comparing import Comparing
 from worker.sending.couriers import carry, open_links
 from worker.sending.first_look import FirstLook, may_not_read
-from worker.sending.not_shown import wait_or_end
+from worker.sending.not_shown import SEVERAL, wait_or_end, wait_together
 from worker.sending.reactions import Reactions
 from worker.sending.refused_wholes import RefusedWholes
 from worker.store.client import keep_trying
@@ -87,6 +87,7 @@ class ChunkRun:
         self._blobs = 0
         self._gone = False  # the job was deleted
         self._sent = False
+        self._known = False  # some guest was, where a write asked
 
     async def work(self, may_go_on: Callable[[], bool]) -> Stop | None:
         """Send until nothing is left (None) or the chunk cannot go on."""
@@ -204,12 +205,18 @@ class ChunkRun:
         except CannotAsk as later:
             return later.stop
         self._aside |= {index: one for index, one in found.items() if isinstance(one, Stop)}
+        self._wait_together([one.index for one in asked])
         outcomes = [one for one in found.values() if isinstance(one, Outcome)]
         if outcomes:
             await self._record(0, outcomes)
             if not (self._sent or self._lease.pending()):  # all is as it should be, which is as good as a clean batch
                 await self._services.ledger.passed_probation(self._channel.name)
         return bool(found)
+
+    def _wait_together(self, tried: Sequence[int]) -> None:
+        """Let the others wait too where the directory knows none of those that were tried."""
+        lease, now_ms = self._lease, self._services.clocks.redis_ms()
+        self._aside |= wait_together(lease.rows, tried, self._aside, lease.pending(), now_ms)
 
     async def _end_invited_before(self, grant: Grant) -> None:
         """Take note of the rows that `begin_batch` let pass: those invited lately end, those on the
@@ -287,6 +294,8 @@ class ChunkRun:
             for row, one in zip(grant.rows, judged, strict=True)
             if one.verdict.kind is Kind.LATER
         )
+        self._known |= any(verdict.cause != NOT_THERE_YET for verdict in verdicts)
+        self._wait_together(list(asked))
         found = sum_up(judged)
         found.begun, found.elapsed_s = begun, elapsed_s
         return found
@@ -407,7 +416,8 @@ class ChunkRun:
         operation, rows = self._operation, self._lease.rows
         together = [i for i in pending if self._lease.letters[i] == RowState.PENDING]
         if operation.rows_a_call == 1 or not together:
-            return pending[: operation.calls_at_once]
+            tries_again = not self._known and rows[pending[0]].get("new") and self._lease.attempts[pending[0]] > "0"
+            return pending[: min(SEVERAL, operation.calls_at_once) if tries_again else operation.calls_at_once]
         target = rows[together[0]].get("target")
         same = [i for i in together if rows[i].get("target") == target]
         return same[: operation.rows_a_call * operation.calls_at_once]

@@ -6,6 +6,8 @@ Looked for again after half the guest's age: rarely much longer than it takes, a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from worker.ledger.model import Outcome, Row, RowState
 from worker.ledger.why_waiting import Rest, Stop
 
@@ -17,6 +19,8 @@ minutes hardly ever.
 """
 TOGETHER_S = 60.0
 """So long a call that covers several rows waits for all of their guests."""
+SEVERAL = 3
+"""So many unknown guests speak of the directory; one or two may be gone."""
 
 
 def age_s(row: Row, now_ms: int) -> float:
@@ -40,3 +44,18 @@ def wait_or_end(index: int, row: Row, now_ms: int) -> Stop | Outcome:
         ),
         at_ms=now_ms,
     )
+
+
+def wait_together(
+    rows: Sequence[Row], tried: Sequence[int], aside: Mapping[int, Stop], left: Sequence[int], now_ms: int
+) -> dict[int, Stop]:
+    """Return until when others wait too, where the directory knew none of those that were tried: it
+    will not know who is younger, and each try is a call. `left`: rows that are still to be done.
+    """
+    unknown = [i for i in tried if i in aside and aside[i].why is Rest.DIRECTORY]
+    if len(unknown) < len(tried) or len(tried) < SEVERAL:
+        return {}
+    oldest = max(age_s(rows[i], now_ms) for i in tried)
+    others = [i for i in left if i not in aside and rows[i].get("new") and age_s(rows[i], now_ms) <= oldest]
+    waits = {i: wait_or_end(i, rows[i], now_ms) for i in others}
+    return {i: stop for i, stop in waits.items() if isinstance(stop, Stop)}
