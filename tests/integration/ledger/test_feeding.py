@@ -145,3 +145,39 @@ async def test_a_call_for_twenty_costs_one_write(desk: Desk) -> None:
     desk.buckets = [Bucket("writes", 100, 3_600_000, cost=1 / 20)]
     assert len((await desk.begin(lease, range(20))).rows) == 20
     assert round(100 - float(await desk.field(desk.keys.bucket("writes"), "l")), 3) == 1
+
+
+async def test_a_stage_that_a_worker_parks_is_approved_with_its_root(desk: Desk) -> None:
+    """Where a worker learns in the middle that the connection requires approval, all of it waits,
+    and one approval lets all of it go on.
+    """
+    await load(desk, [["A"]] * 2)
+    await end(desk, await lease_of(desk, "root"), "ii")
+    assert not await desk.jobs.park(GROUPS, "Wait.")
+    root = await desk.jobs.view("root")
+    assert root is not None
+    assert root.awaits_approval
+    assert GROUPS not in await lease_all(desk)
+    assert await desk.jobs.approve(root, "somebody")
+    assert await desk.jobs.park(GROUPS, "Wait.")
+    assert GROUPS in await lease_all(desk)
+
+
+async def test_a_stage_that_has_caught_up_is_not_over(desk: Desk) -> None:
+    """Between two rows of its root a stage has nothing to do; the next row still feeds it."""
+    await load(desk, [[], []])
+    lease = await lease_of(desk, "root")
+    await end(desk, lease, "i")
+    client: Any = desk.client
+    await client.zadd(f"{desk.keys.job(PROFILE)}:gathering", {"all": 0})
+    await client.zadd(desk.keys.gathering(), {PROFILE: 0})
+    await end(desk, await lease_of(desk, PROFILE), "i")
+    stage = await desk.jobs.view(PROFILE)
+    assert stage is not None
+    assert not stage.ended
+    await end(desk, lease, ".i")
+    await end(desk, await lease_of(desk, PROFILE), "i")
+    root = await desk.jobs.view("root")
+    assert root is not None
+    assert root.ended
+    assert root.stages["profile"].done == 2

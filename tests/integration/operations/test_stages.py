@@ -226,6 +226,8 @@ async def test_a_guest_is_forgotten_in_every_stage(site: Site) -> None:
     site.start_worker()
     view = await site.ended(job)
     assert view.stages["groups"] == Counts(rows=2, done=1, failed=1)
+    refused = [row async for _, _, row in site.desk.jobs.rows.refused(job)]
+    assert refused == [{"email": "bob@partner.example", "groups": [ann]}], "as it was submitted"
     await site.desk.jobs.expire_ended()
     async with open_services(lambda: load_settings(site.env), site.url) as services:
         gone = await forget(services.ledger, services.index, ann)
