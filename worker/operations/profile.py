@@ -32,6 +32,8 @@ _PROPERTIES: Mapping[str, str] = {
     "phone": "mobilePhone",
 }
 """Column and property."""
+_NAMES = frozenset({"first_name", "last_name"})
+_BESIDE = ("sponsors", "groups", "teams")
 _EXPIRES = "expires"
 _EXTENSIONS = "onPremisesExtensionAttributes"  # Graph's name; of a guest they are the tenant's own
 
@@ -46,8 +48,14 @@ class Profile(Step):
     reads = (*_PROPERTIES.values(), "displayName", _EXTENSIONS)
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
-        """A row that says anything of its guest but name and address asks for it."""
-        return ("",) if row.get(_EXPIRES) or any(row.get(column) for column in _PROPERTIES) else ()
+        """A row that says more of its guest than name and address asks for it; names do beside a
+        group, team or sponsor. Alone they make the display name of an invitation, as ever, and ask
+        for no further right.
+        """
+        asking = [*(_PROPERTIES.keys() - _NAMES), _EXPIRES]
+        if any(row.get(column) for column in _BESIDE):
+            asking += _NAMES
+        return ("",) if any(row.get(column) for column in asking) else ()
 
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options

@@ -106,7 +106,8 @@ async def test_who_is_as_the_row_says_costs_no_write() -> None:
     [
         ({"email": "a@b.example", "display_name": "Ann"}, ()),
         ({"email": "a@b.example", "expires": "2026-12-31"}, ("",)),
-        ({"email": "a@b.example", "last_name": "Berg"}, ("",)),
+        ({"email": "a@b.example", "last_name": "Berg"}, ()),
+        ({"email": "a@b.example", "last_name": "Berg", "groups": ["Partners"]}, ("",)),
         ({"email": "a@b.example", "company": ""}, ()),
     ],
 )
