@@ -127,6 +127,8 @@ class _Reader:
         sections: dict[str, Any] = {name: part or SECTIONS[name]() for name, part in parts.items()}
         connections = self._told(self.connections(), sections["notify"])
         self._check_smtp(parts["smtp"], connections)
+        if redis and redis.url and parts["ledger"] and not parts["ledger"].key:
+            self._check_links(connections)
         return Settings(
             **sections,
             connections=connections,
@@ -297,6 +299,13 @@ class _Reader:
                 )
         if smtp.url is not None and bool(read_smtp_url(smtp.url).user) != (smtp.password is not None):
             self._add(("smtp", "password"), "and the user in smtp.url go together: one of them is missing")
+
+    def _check_links(self, connections: Mapping[str, Connection]) -> None:
+        """Own mail tells redeem links, which are kept under the ledger's key alone."""
+        for connection in connections.values():
+            if connection.mails_itself:
+                path = ("connections", connection.name, "deliver")
+                self._add(path, f'is "{connection.deliver}", which needs ledger.key: without it no redeem link is kept')
 
     def _add(self, path: Path_, predicate: str) -> None:
         self._faults.add(self._merged.origin(path), f"{dotted(path)} {predicate}")

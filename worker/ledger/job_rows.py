@@ -23,6 +23,8 @@ STAGE_FAILED = "stage_failed"
 _AT_ONCE = 500  # jobs asked for in one round trip
 _REFUSED = (RowState.FAILED, RowState.LEFT_IN_DOUBT)
 _DONE = (RowState.DONE, RowState.ALREADY)
+_SETTLED = (*_DONE, RowState.LEFT_IN_DOUBT, RowState.SKIPPED)
+"""What is not done again unasked in a stage of a guest who is there: what may be done, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,9 @@ class JobRows:
             yield read_chunk(fields, None, b"")
 
     async def refused(self, job: str) -> AsyncIterator[tuple[RowState, str, dict[str, Any]]]:
-        """Yield the rows that failed or stayed in doubt, or a stage of which did, each with its
-        code, as they were submitted (`packing.pack_finished`) and with their stages that are done.
+        """Yield the rows that failed or stayed in doubt, or a stage of which failed, each with its
+        code, as they were submitted (`packing.pack_finished`) and with their stages that are done,
+        or may be.
         """
         names = await self._client.hget(self._keys.job(job), "stages")
         number = 0
@@ -94,12 +97,13 @@ class JobRows:
             operations = [split_stage(stage)[1] for stage in stages_of(job, names)]
             number += 1
             for i, (row, letter) in enumerate(zip(contents.rows, contents.letters, strict=True)):
-                done = {name for name, letters in zip(operations, stages, strict=True) if letters[i] in _DONE}
+                settled = _DONE if letter in _REFUSED else _SETTLED
+                done = {name for name, letters in zip(operations, stages, strict=True) if letters[i] in settled}
                 outcome, again = contents.outcomes[i], _as_fed_back(row, done)
                 if letter in _REFUSED:
                     yield RowState(letter), outcome.code if outcome else "", again
-                elif refused := next((letters[i] for letters in stages if letters[i] in _REFUSED), ""):
-                    yield RowState(refused), STAGE_FAILED, again
+                elif any(letters[i] == RowState.FAILED for letters in stages):
+                    yield RowState.FAILED, STAGE_FAILED, again
 
     async def _guests(self, stage: str, chunk: int, rows: int) -> str:
         """Return how the rows of one chunk stand in a stage, a letter each."""

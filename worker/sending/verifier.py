@@ -28,9 +28,11 @@ from worker.graph.users import MOST_ADDRESSES
 from worker.ledger import packing
 from worker.ledger.gates import HoldReason
 from worker.ledger.job_rows import chunks_of, every_job
-from worker.ledger.model import Lane, Options, Outcome, RowState, status_of
+from worker.ledger.keys import Keys
+from worker.ledger.model import IndexPlace, Lane, Options, Outcome, RowState, status_of
+from worker.ledger.stages import split_stage
 from worker.operations.operation import Attempt, Channel
-from worker.operations.registry import find_operation
+from worker.operations.registry import OPERATIONS, find_operation
 from worker.operations.stages import Chain
 from worker.sending.reactions import Reactions
 
@@ -43,6 +45,9 @@ _OPEN = ("running", "paused", "held")
 _TRIES = 30
 _WAIT_S = 2.0
 """A look-up that found no token of the read quota is made again for a minute."""
+
+_GATHERED_S = 0.5
+_GATHERED_TRIES = 20  # five times as long as such a stage gathers
 
 NOT_ALLOWED = (
     "the app may not read users, so nobody can look (grant User.Read.All, or find out by hand who was invited)"
@@ -108,6 +113,8 @@ async def verify(services: Services) -> Verification:
     held = await client.hgetall(keys.hold_all())
     restored = held.get(b"kind") == b"restored"
     run = _Verifying(services, int(restored_from) if restored_from else None)
+    if restored_from:
+        await _wait_for_gathered(client, keys)
     async for chunk in _open_chunks(services):
         await run.look_at(chunk)
     names = {split_channel(raw.decode())[0] for raw in await client.smembers(keys.connections())}
@@ -166,7 +173,7 @@ class _Verifying:
     async def look_at(self, chunk: _Chunk) -> None:
         """Look up one chunk's pending rows and end those that are there."""
         operation, unknown = _operation_of(chunk)
-        if operation is not None and operation.repeatable:
+        if operation is not None and (operation.repeatable or self._is_untold(operation)):
             return
         verified, pending = self._of(chunk.connection), chunk.pending()
         verified.in_doubt += sum(letter in "sd" for letter in chunk.letters)
@@ -177,12 +184,26 @@ class _Verifying:
         connection = await self._connection(chunk.connection)
         if connection is None or operation is None:
             verified.obstacles[unknown or _UNKNOWN] += len(pending)
+        elif not operation.shown:
+            await self._leave_in_doubt(Channel(connection, operation), chunk, pending, verified)
         elif unseen := operation.explain_unseen(chunk.options):
             verified.obstacles[unseen + _STOP_IT] += len(pending)
         else:
             for start in range(0, len(pending), MOST_ADDRESSES):
                 rows = pending[start : start + MOST_ADDRESSES]
                 await self._look_up(Channel(connection, operation), chunk, rows, verified)
+
+    def _is_untold(self, operation: Operation) -> bool:
+        """Whether there is nothing to find out: a ledger that was not restored knows what was sent
+        of that which no directory shows.
+        """
+        return not operation.shown and self._restored_from_ms is None
+
+    async def _leave_in_doubt(self, channel: Channel, chunk: _Chunk, pending: list[int], verified: Verified) -> None:
+        """End rows that may have been done since the backup, and of which nobody can find out."""
+        now_ms, why = self._services.clocks.redis_ms(), channel.operation.explain_doubt(None)
+        outcomes = [Outcome(i, RowState.LEFT_IN_DOUBT, code="restored", message=why, at_ms=now_ms) for i in pending]
+        await self._record(channel, chunk, outcomes, None, verified)
 
     async def _look_up(self, channel: Channel, chunk: _Chunk, pending: list[int], verified: Verified) -> None:
         connection, operation = channel.connection, channel.operation
@@ -202,18 +223,23 @@ class _Verifying:
             index = await services.index.place(
                 connection.tenant_key, {o.index: chunk.rows[o.index]["email"] for o in outcomes}
             )
-            chain = Chain.of(chunk.job, chunk.number, chunk.base, chunk.options, chunk.stages)
-            await services.ledger.record_look_up(
-                *(chunk.job, chunk.number, channel.name, chunk.lane, outcomes, index),
-                chained=chain.tell(chunk.rows, outcomes),
-            )
-        verified.ended.update(status_of(outcome.letter, operation.name) for outcome in outcomes)
+            await self._record(channel, chunk, outcomes, index, verified)
         for i in addresses.keys() - {outcome.index for outcome in outcomes}:
             why_not = found.why_not_of(addresses[i])
             if why_not is None:
                 verified.absent += 1
             else:
                 verified.obstacles[_reason(why_not)] += 1
+
+    async def _record(
+        self, channel: Channel, chunk: _Chunk, outcomes: list[Outcome], index: IndexPlace | None, verified: Verified
+    ) -> None:
+        chain = Chain.of(chunk.job, chunk.number, chunk.base, chunk.options, chunk.stages)
+        await self._services.ledger.record_look_up(
+            *(chunk.job, chunk.number, channel.name, chunk.lane, outcomes, index),
+            chained=chain.tell(chunk.rows, outcomes),
+        )
+        verified.ended.update(status_of(outcome.letter, channel.operation.name) for outcome in outcomes)
 
     def _attempts(self, channel: Channel, chunk: _Chunk, pending: list[int], now_ms: int) -> dict[int, Attempt]:
         """Of a restored ledger every row may have been sent since its last moment, and who was
@@ -241,6 +267,17 @@ class _Verifying:
                 break
             await asyncio.sleep(_WAIT_S)
         return found
+
+
+async def _wait_for_gathered(client: Any, keys: Keys) -> None:
+    """Wait until what stages had gathered when the backup was made lies in chunks, where it is
+    found: of what nobody can look up no row may be missed. A worker sees to it.
+    """
+    for _ in range(_GATHERED_TRIES):
+        waiting = [split_stage(raw.decode())[1] for raw in await client.zrange(keys.gathering(), 0, -1)]
+        if all(name in OPERATIONS and OPERATIONS[name].shown for name in waiting):
+            return
+        await asyncio.sleep(_GATHERED_S)
 
 
 def _operation_of(chunk: _Chunk) -> tuple[Operation | None, str]:

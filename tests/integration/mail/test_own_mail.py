@@ -4,6 +4,7 @@ their faults.
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -286,6 +287,33 @@ async def test_a_killed_worker_leaves_few_mails_in_doubt(by_smtp: Site) -> None:
     assert counts.done + counts.in_doubt == 40
     assert counts.in_doubt <= 4  # one for each of its threads
     assert by_smtp.sandbox.ask("stats")["mails"]["max_per_address"] == 1
+
+
+async def test_the_command_tells_of_the_mails(by_smtp: Site) -> None:
+    """In the dry run, the counts, the results; a mail that failed is tried again with a new link by
+    `jobs retry`, and nobody else is mailed by that.
+    """
+    key = _with_key(by_smtp)
+    start_worker(by_smtp)
+    path = by_smtp.folder / "list.csv"
+    path.write_text("email,display_name\n" + "".join(f"g{n}@partner.example,Guest {n}\n" for n in range(4)))
+    ask = ("invite", str(path), "-c", "contoso", "--json")
+    dry = by_smtp.run(*ask, "--dry-run", **key)
+    assert json.loads(dry.out)["plan"]["stages"]["mail"]["rows"] == 4
+    assert all_mails(by_smtp) == []
+    by_smtp.sandbox.ask("faults", {"spec": "550@smtp_recipient=1*1"})
+    sent = by_smtp.run(*ask, "--yes", **key)
+    told = json.loads(sent.out)
+    assert (sent.status, told["invited"]) == (1, 4), sent.err
+    assert {name: count for name, count in told["stages"]["mail"].items() if count} == {
+        "rows": 4,
+        "done": 3,
+        "failed": 1,
+    }
+    retried = by_smtp.run("jobs", "retry", told["job"], "--yes", "--json", **key)
+    assert json.loads(retried.out)["stages"]["mail"]["done"] == 1, retried.err
+    stats = by_smtp.sandbox.ask("stats")["mails"]
+    assert (stats["total"], stats["max_per_address"]) == (4, 1)
 
 
 async def test_nobody_mails_where_nobody_is_to(valkey_url: str, sandbox: Sandbox) -> None:

@@ -112,6 +112,11 @@ def test_what_goes_together(tmp_path: Path) -> None:
     assert faults_of(tmp_path, CONTOSO + 'deliver = "mail"') == [
         "usher.toml: connections.contoso.deliver must be one of graph, smtp, mailbox, none (did you mean mailbox?)."
     ]
+    redis = '[redis]\nurl = "redis://h"\n'
+    itself = CONTOSO + 'deliver = "mailbox"\nmailbox = "invites@contoso.example"\n'
+    (fault,) = faults_of(tmp_path, itself + redis)
+    assert 'contoso.deliver is "mailbox", which needs ledger.key' in fault
+    assert load(tmp_path, itself + redis + '[ledger]\nkey = "env:KEY"\n').connection("contoso").mails_itself
     with pytest.raises(ConfigError, match="mailbox is missing"):
         parse_connection(
             "c", {"tenant_id": "c.example", "client_id": "a", "client_secret": "env:A", "deliver": "mailbox"}

@@ -66,7 +66,7 @@ for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);
     waiting = old == 'd' and redis.call('HGET', KEYS[2], 'd' .. row) == attempt
   end
   local fact = is_final(new) and not is_final(old)
-  if batch == 0 and not waiting and (over or not (is_pending(old) and new ~= 'u')) then
+  if batch == 0 and not waiting and (over or not is_pending(old) or (new == 'u' and attempt ~= '0')) then
     fact = false -- ended unsent, or seen before it was sent: meanwhile another worker has sent it
   end
   if hash ~= '' and fact and new == 'i' then
