@@ -104,7 +104,10 @@ def waiting_words(view: JobView) -> str:
         return "Pausing: waiting for what is on the wire." if view.open else ""
     if view.state is JobState.HELD and not view.gate.held:
         return view.why
-    return gate_words(view.gate, utc_now())
+    stages = (
+        (f"Stage {name}: {why}" for name, why in view.stage_waits.items()) if view.state is JobState.RUNNING else ()
+    )
+    return " ".join(filter(None, (gate_words(view.gate, utc_now()), *stages)))
 
 
 def _is_closed_long(view: JobView) -> bool:

@@ -125,4 +125,5 @@ def job_details(view: JobView) -> dict[str, Any]:
         "finished_at": view.finished_at.isoformat(timespec="seconds") if view.finished_at else None,
         "elapsed_s": round(((view.finished_at or datetime.now(UTC)) - view.began_at).total_seconds(), 3),
         "info": view.info,
+        **({"wait": dict(view.stage_waits)} if view.stage_waits else {}),
     }

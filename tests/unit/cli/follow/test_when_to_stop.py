@@ -251,6 +251,8 @@ def test_what_it_waits_for_is_in_words() -> None:
     soon = Gate(True, HoldReason.PERMISSION, "Grant it.", NOW, datetime.now(UTC) + timedelta(seconds=30))
     assert waiting_words(replace(VIEW, state=JobState.HELD, gate=soon)).startswith("Grant it. Next try in ")
     assert waiting_words(replace(VIEW, state=JobState.PAUSED, open=2)).startswith("Pausing")
+    waits = {"groups": "waits until the directory knows the guest"}
+    assert waiting_words(replace(VIEW, stage_waits=waits)) == "Stage groups: waits until the directory knows the guest"
 
 
 def test_a_job_that_is_stuck_says_what_its_connection_waits_for() -> None:
