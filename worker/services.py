@@ -31,9 +31,9 @@ from worker.ledger.gates import Gates
 from worker.ledger.guest_index import GuestIndex
 from worker.ledger.job_targets import JobTargets
 from worker.ledger.jobs import Jobs
-from worker.ledger.key_hold import KeyHold
 from worker.ledger.keys import Keys
 from worker.ledger.meters import Meters
+from worker.ledger.programs.key_hold import KeyHold
 from worker.mail.mailroom import Mailroom
 from worker.signin.tenant_ids import Tenants
 from worker.signin.token_cache import TokenShelf

@@ -20,7 +20,7 @@ from tasks.messages.views import describe_job
 from worker.ledger.approval import read_approved, submitter_of
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
-from worker.ledger.running_programs import seen
+from worker.ledger.programs.running_programs import seen
 from worker.services import Services
 from worker.stack.attachment import read_status
 

@@ -20,7 +20,7 @@ from tasks.checks.connection import check_connection
 from tasks.checks.forgetful_schedules import find_forgetful
 from worker.directory.questions import ask_time
 from worker.errors import LedgerError, SealError, UsherError
-from worker.ledger.running_programs import Program, seen
+from worker.ledger.programs.running_programs import Program, seen
 from worker.ledger.timetable import Timetable
 from worker.store.client import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
 

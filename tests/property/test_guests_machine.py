@@ -29,8 +29,8 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from config.reader import load_settings
 from tests.ledgers import new_key_text
 from tests.property.ledger_checks import CONNECTIONS
+from tests.property.tenants import INVITES, READS, Answered, Call, Guest, PlayedTenant, start_worker
 from tests.property.test_ledger_machine import LedgerMachine
-from tests.tenants import INVITES, READS, Answered, Call, Guest, PlayedTenant, start_worker
 from worker.clocks import Clocks
 from worker.directory.lookups import LookUps
 from worker.graph.client import GraphClient

@@ -2,8 +2,8 @@
 
 Each method is one Lua script, so each happens whole or not at all, on Redis's clock. What a script
 does and promises stands at its head (`scripts/*.lua`); this module gives them names, types and
-values. Beside it: what is offered (`offers.py`), who is here (`heartbeat.py`), rows in doubt
-(`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`jobs.py`).
+values. Beside it: what is offered (`offers.py`), who is here (`programs/heartbeat.py`), rows in
+doubt (`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`jobs.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from worker.ledger import packing
 from worker.ledger.audit.trail import Trail
 from worker.ledger.chunk_contents import ChunkContents, can_open_links, links_context, read_chunk
 from worker.ledger.doubts import Doubts
-from worker.ledger.heartbeat import Heartbeat
 from worker.ledger.keys import SCHEMA, Keys
 from worker.ledger.model import (
     ChunkEnd,
@@ -37,6 +36,7 @@ from worker.ledger.model import (
     Ticket,
 )
 from worker.ledger.offers import Offers
+from worker.ledger.programs.heartbeat import Heartbeat
 from worker.ledger.quota import Bucket
 from worker.ledger.scripts import Scripts, to_ms
 from worker.ledger.scripts.grants import read_grant, read_known, write_limits

@@ -36,7 +36,7 @@ class HoldReason(StrEnum):
     ABUSE = "abuse"
     OPERATOR = "operator"
     RESTORED = "restored"  # a backup was, and its rows cannot be verified (`verifier.py`)
-    KEY = "key"  # no worker can open what the ledger's key has sealed (`key_hold.py`)
+    KEY = "key"  # no worker can open what the ledger's key has sealed (`programs/key_hold.py`)
 
 
 ENDS_BY_ITSELF = frozenset(

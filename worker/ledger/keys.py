@@ -234,7 +234,7 @@ class Keys:
 
     def programs(self) -> str:
         """hash: worker or beat → what it said of itself last (JSON,
-        `worker/ledger/running_programs.py`).
+        `worker/ledger/programs/running_programs.py`).
         """
         return f"{self.prefix}:programs"
 
@@ -289,7 +289,7 @@ class Keys:
 
     def index_opened(self) -> str:
         """string with a short expiry: a worker has opened the index's key
-        (`worker/ledger/key_hold.py`).
+        (`worker/ledger/programs/key_hold.py`).
         """
         return f"{self.prefix}:index-key:opened"
 

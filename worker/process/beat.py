@@ -27,7 +27,7 @@ from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_l
 from redis.exceptions import LockError
 
 from config.cron import find_zone
-from worker.ledger.running_programs import EVERY_S, describe_self, dump
+from worker.ledger.programs.running_programs import EVERY_S, describe_self, dump
 from worker.ledger.timetable import TASK, Timetable, read_table
 from worker.process.configuration_faults import ConfigurationFaults
 from worker.process.liveness import VARIABLE, ProbeFile

@@ -3,9 +3,9 @@ in to the new epoch.
 
 Each worker says once a second that it is here (`scripts/epoch.lua`). Where the server is another
 one (restarted, failed over, restored), it first writes again what it did last
-(`worker/ledger/journal.py`); only when all who were at work have done so, or nothing of theirs can
-be unseen any more, is anything sent. `begin_batch` asks the server itself who it is, so nothing
-leaves before this was noticed. docs/decisions/0006-epochs.md
+(`worker/ledger/programs/journal.py`); only when all who were at work have done so, or nothing of
+theirs can be unseen any more, is anything sent. `begin_batch` asks the server itself who it is, so
+nothing leaves before this was noticed. docs/decisions/0006-epochs.md
 """
 
 from __future__ import annotations

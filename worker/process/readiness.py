@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from worker.ledger.keys import Keys
-from worker.ledger.running_programs import parse_program
+from worker.ledger.programs.running_programs import parse_program
 from worker.store.client import OUTAGE, open_client
 
 _POLL_S = 0.1

@@ -18,7 +18,7 @@ from worker.cancellation import end_task
 from worker.errors import LedgerTooNew
 from worker.ledger.model import Ticket
 from worker.ledger.offers import MOST_OFFERS, Tick
-from worker.ledger.running_programs import describe_self, say
+from worker.ledger.programs.running_programs import describe_self, say
 from worker.sending.credential_ends import note_certificates
 from worker.sending.handover import Handover, Offer
 from worker.sending.notifier import Notifier

@@ -11,7 +11,7 @@ import pytest
 
 from config.references import Reference
 from config.sections import SmtpSection
-from tests.mail_servers import PASSWORD, MailServer, run_mail_server
+from tests.integration.mail.mail_servers import PASSWORD, MailServer, run_mail_server
 from tests.servers import Certificate, make_certificate
 from worker.graph.batch import NOTE_STALE, Fate, GraphAnswer
 from worker.mail.message import Envelope, Mail, build_envelope

@@ -24,7 +24,7 @@ import pytest
 from config.sections import QuotaSection
 from config.values import Limit
 from tests.browser import open_browser
-from tests.flowers import LOGIN, PREFIX, Seen, run_flower, run_proxy
+from tests.integration.process.flowers import LOGIN, PREFIX, Seen, run_flower, run_proxy
 from tests.processes import CELERY, wait_until
 from tests.sandboxes import connection_table
 from tests.ushers import Usher, run_usher

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.producers.wire import tables
 from tests.ushers import Usher, run_usher
-from tests.wire import tables
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from tasks.scheduled.context import Context
+from tests.integration.producers.wire import address, dump, refusal
 from tests.processes import wait_until
 from tests.ushers import Usher
-from tests.wire import address, dump, refusal
 
 COUNTS = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pending", "cancelled")
 

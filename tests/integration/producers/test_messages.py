@@ -18,9 +18,9 @@ from celery import Celery
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.integration.producers.wire import address, refusal
 from tests.processes import ROOT, wait_until
 from tests.ushers import Usher
-from tests.wire import address, refusal
 
 # Anything at all
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import redis
 
+from tests.integration.producers.wire import address, dump
 from tests.processes import wait_until
 from tests.ushers import Usher
-from tests.wire import address, dump
 
 
 def test_inspecting_shows_no_arguments(usher: Usher) -> None:

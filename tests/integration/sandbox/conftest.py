@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.callers import Running, start_sandbox
+from tests.integration.sandbox.callers import Running, start_sandbox
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.callers import JSON, Running
+from tests.integration.sandbox.callers import JSON, Running
 
 SENDER = "/users/invites@contoso.example/sendMail"
 

@@ -8,7 +8,7 @@ import asyncio
 import io
 import json
 
-from tests.callers import Running, batch_of, text_of
+from tests.integration.sandbox.callers import Running, batch_of, text_of
 
 
 async def test_secret_rotation_and_expiry(sandbox: Running) -> None:

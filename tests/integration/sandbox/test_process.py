@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.callers import Running, batch_of, text_of
+from tests.integration.sandbox.callers import Running, batch_of, text_of
 from tests.processes import ROOT
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiosmtplib
 import pytest
 
-from tests.callers import Running, text_of
+from tests.integration.sandbox.callers import Running, text_of
 
 
 def _letter(to: str = "guest@partner.example") -> EmailMessage:

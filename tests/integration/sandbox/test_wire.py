@@ -14,7 +14,7 @@ import msal
 import pytest
 import requests
 
-from tests.callers import Running, batch_of, text_of
+from tests.integration.sandbox.callers import Running, batch_of, text_of
 
 
 async def test_invites_over_https(sandbox: Running) -> None:

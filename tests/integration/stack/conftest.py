@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stacks import Stack, open_stack
+from tests.integration.stack.stacks import Stack, open_stack
 
 
 @pytest.fixture

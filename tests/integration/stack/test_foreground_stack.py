@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stacks import Stack, client_of, eventually, line_of, run_beside
+from tests.integration.stack.stacks import Stack, client_of, eventually, line_of, run_beside
 from worker.stack.attachment import is_up, read_status
 from worker.stack.folders import StackError
 from worker.stack.sandboxed import find_sandbox

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.integration.stack.stacks import Stack, client_of, eventually, line_of, run_beside
 from tests.needs import need
-from tests.stacks import Stack, client_of, eventually, line_of, run_beside
 from worker.stack.lockfile import find_pid_space, read_note, try_lock
 from worker.stack.private import build_server_spec, wait_for_ping
 from worker.stack.processes import Nursery

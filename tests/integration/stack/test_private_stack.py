@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stacks import ROOT, Stack, client_of, eventually, line_of, run_beside
+from tests.integration.stack.stacks import ROOT, Stack, client_of, eventually, line_of, run_beside
 from worker.process.process_settings import celery_url
 from worker.stack.attachment import attach, is_up, read_status
 from worker.stack.environment import Commands

@@ -13,7 +13,7 @@ from tests.beats import Beats
 from tests.processes import wait_until
 from tests.sites import Site, kill
 from worker.ledger.gates import HoldReason
-from worker.ledger.running_programs import seen
+from worker.ledger.programs.running_programs import seen
 from worker.store.client import read_time_ms
 
 pytestmark = pytest.mark.sandbox(options=("--quota", "off", "--clock-skew", "20"), latency="0")

@@ -10,7 +10,7 @@ from config.reader import parse_schedule
 from config.settings import Settings
 from config.version import read_version
 from tasks.checks.installation import clock_fact, program_facts, server_facts
-from worker.ledger.running_programs import Program
+from worker.ledger.programs.running_programs import Program
 from worker.store.client import Server
 
 SERVER = Server("valkey", "9.1.2", "noeviction", True, 10 << 20, 100 << 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from config.settings import Settings
-from worker.ledger.running_programs import describe_self, dump, parse_program
+from worker.ledger.programs.running_programs import describe_self, dump, parse_program
 
 
 def test_what_only_a_newer_program_says_is_left_out() -> None:

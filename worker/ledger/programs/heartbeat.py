@@ -13,8 +13,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from worker.ledger.journal import JOURNAL_S, Journal
 from worker.ledger.keys import Keys
+from worker.ledger.programs.journal import JOURNAL_S, Journal
 from worker.ledger.scripts import Scripts, to_ms
 
 

@@ -28,7 +28,7 @@ from worker.stack.environment import Commands
 from worker.stack.folders import Folders, find_folders
 from worker.stack.lockfile import is_locked, read_note
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 STAND_IN = """
