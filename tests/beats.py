@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.processes import CELERY, running
+from tests.processes import running_celery
 from tests.sites import Site
 from worker.ledger.timetable import ScheduledRun, Timetable
 from worker.store.client import OUTAGE
@@ -30,8 +30,8 @@ class Beats:
         log = self.site.folder / f"beat{len(self.logs)}.log"
         log.touch()
         self.logs.append(log)
-        argv = (*CELERY, "beat", "-l", "INFO")
-        return self.site.stack.enter_context(running(argv, log, self.site.env | env, self.site.folder))
+        argv = ("beat", "-l", "INFO")
+        return self.site.stack.enter_context(running_celery(argv, log, self.site.env | env, self.site.folder))
 
     def write(self, *schedules: str, top: str = "") -> None:
         """Put schedules into the configuration, in place of those that were there."""

@@ -40,7 +40,8 @@ def serve(path: str) -> None:
     import pkgutil
     import select
 
-    import msal  # noqa: F401 - commands load it as late as they can
+    import aiohttp  # noqa: F401 - commands load these two as late as they can
+    import msal  # noqa: F401
 
     import cli
 

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.worker_forks import can_fork, start_fork
+
 ROOT = Path(__file__).resolve().parents[1]
 CELERY = (sys.executable, "-P", "-m", "celery", "-A", "worker")
 USHER = (sys.executable, "-P", "-m", "cli")
@@ -56,8 +58,31 @@ def running(argv: Sequence[str], log: Path, env: dict[str, str], cwd: Path) -> I
         process = subprocess.Popen(
             argv, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd, start_new_session=True
         )
-    try:
+    with _ended(process):
         yield process
+
+
+@contextlib.contextmanager
+def running_celery(
+    arguments: Sequence[str], log: Path, env: dict[str, str], cwd: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker or a beat likewise, quickly where that can be (`tests.worker_forks`)."""
+    if not can_fork(env):
+        with running((*CELERY, *arguments), log, env, cwd) as process:
+            yield process
+        return
+    server = forking(str(ROOT / "tests" / "worker_forks.py"))
+    with log.open("ab") as output:
+        fork = start_fork(server, ("-A", "worker", *arguments), output, env, cwd)
+    with _ended(fork):
+        yield fork
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process with the block."""
+    try:
+        yield
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -68,15 +93,23 @@ def running(argv: Sequence[str], log: Path, env: dict[str, str], cwd: Path) -> I
                 process.wait(5)
 
 
-@functools.cache
 def quick_usher() -> tuple[str, ...]:
     """Return what starts `usher` quickly, for commands that are only run to their end
     (`tests.forks`).
     """
+    program = str(ROOT / "tests" / "forks.py")
+    return sys.executable, "-S", "-E", program, "run", forking(program, "serve")
+
+
+@functools.cache
+def forking(program: str, *arguments: str) -> str:
+    """Start a program that forks for its callers, for as long as this process runs; return its
+    socket.
+    """
     folder = tempfile.mkdtemp(prefix="uq-", dir="/tmp")
-    program, path = str(ROOT / "tests" / "forks.py"), f"{folder}/s"
+    path = f"{folder}/s"
     server = subprocess.Popen(
-        (sys.executable, "-P", program, "serve", path),
+        (sys.executable, "-P", program, *arguments, path),
         env=plain_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -89,7 +122,7 @@ def quick_usher() -> tuple[str, ...]:
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(end)
-    return sys.executable, "-S", "-E", program, "run", path
+    return path
 
 
 def run_command(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, text: str = "") -> Ended:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.ledgers import Desk, open_desk
-from tests.processes import CELERY, Ended, plain_environment, run_command, running, wait_until
+from tests.processes import CELERY, Ended, plain_environment, run_command, running, running_celery, wait_until
 from tests.sandboxes import Sandbox, connection_table
 from tests.servers import start_valkey, stop_valkey
 from worker.channels import INVITE, name_channel
@@ -92,7 +92,12 @@ class Site:
         )
         options += ("-I", include) if include else ()
         env = self.env | {"USHER_CONFIG": str(self.folder / config)} | dict(more_env or {})
-        process = self.stack.enter_context(running((*before, *CELERY, *options), log, env, self.folder))
+        started = (
+            running((*before, *CELERY, *options), log, env, self.folder)
+            if before
+            else running_celery(options, log, env, self.folder)
+        )
+        process = self.stack.enter_context(started)
         wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30, "a worker that is ready")
         assert process.poll() is None, log.read_text()
         return process

@@ -16,7 +16,7 @@ from typing import Any
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeout
 
-from tests.processes import CELERY, Ended, plain_environment, run_command, running, wait_until
+from tests.processes import Ended, plain_environment, run_command, running_celery, wait_until
 from tests.sandboxes import Sandbox, connection_table, run_sandbox
 from tests.servers import start_valkey, stop_valkey
 
@@ -132,7 +132,7 @@ def run_usher(
         env = plain_environment(USHER_CONFIG=str(config), HOME=str(folder), **(more_env or {}))
         usher = Usher(folder, env, redis_url, sandbox, folder / "worker.log", producer_url=producer_url)
         options = ("--without-mingle", "--without-gossip", *(worker_options or ("-l", "INFO")))
-        usher.worker = stack.enter_context(running((*CELERY, "worker", *options), usher.worker_log, env, folder))
+        usher.worker = stack.enter_context(running_celery(("worker", *options), usher.worker_log, env, folder))
         started = usher.worker
         wait_until(lambda: " ready." in usher.log() or started.poll() is not None, 30, "a worker that is ready")
         assert started.poll() is None, usher.log()

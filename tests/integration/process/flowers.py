@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.processes import CELERY, running, wait_until
+from tests.processes import running_celery, wait_until
 from tests.ushers import Usher
 
 LOGIN = "usher:let-me-in"
@@ -112,7 +112,7 @@ def run_flower(usher: Usher, port: int, state: str = "state") -> Iterator[subpro
     options = ("flower", f"--port={port}", f"--url_prefix={PREFIX}")
     env = usher.env | {"FLOWER_BASIC_AUTH": LOGIN, "USHER_STATE_DIR": str(usher.folder / state)}
     log = usher.folder / f"flower-{state}.log"
-    with running((*CELERY, *options), log, env, usher.folder) as process:
+    with running_celery(options, log, env, usher.folder) as process:
 
         def answers() -> bool:
             url = f"http://127.0.0.1:{port}/{PREFIX}/healthcheck"
