@@ -34,6 +34,8 @@ _ROUNDS = 5
 """Times that one look-up asks at most: halving 7 addresses to a single one takes three more than
 the first; one for a refused token.
 """
+_MOST_UNSHOWN = 100_000
+_LONGEST_UNSHOWN_S = 60.0
 _SERVICE = frozenset({503})
 """Statuses that speak of the service, never of an address: asking in halves would only add to its
 load.
@@ -91,6 +93,27 @@ class _Round:
     answered: bool = False  # at least one question was
 
 
+class Unshown:
+    """Guests whom the directory did not show when a process looked last: for all that wait for
+    them one look is enough.
+    """
+
+    def __init__(self) -> None:
+        self._until_ms: dict[tuple[str, str], float] = {}
+
+    def note(self, tenant: str, guest: str, now_ms: int, wait_s: float) -> None:
+        """Remember that nobody looks for a tenant's guest, by id or address, for so long."""
+        self._until_ms.pop((tenant, guest), None)
+        self._until_ms[tenant, guest] = now_ms + wait_s * 1000
+        if len(self._until_ms) > _MOST_UNSHOWN:
+            del self._until_ms[next(iter(self._until_ms))]
+
+    def left_s(self, tenant: str, guest: str, now_ms: int) -> float:
+        """Return for how long nobody looks; 0: now. A clock that was put back is not waited for."""
+        left_s = (self._until_ms.get((tenant, guest), 0.0) - now_ms) / 1000
+        return left_s if 0 < left_s <= _LONGEST_UNSHOWN_S else 0.0
+
+
 class Reacts(Protocol):
     """What is to happen when there is no token, and when Graph throttles
     (`worker.sending.reactions.Reactions`).
@@ -115,6 +138,7 @@ class LookUps:
     def __init__(self, services: Services, reactions: Reacts) -> None:
         self._services = services
         self._reactions = reactions
+        self.unshown = Unshown()
         self._allowed: dict[str, bool] = {}  # connection → whether Graph let us read users when last asked
 
     def may_read(self, connection: Connection, token: AccessToken) -> bool:

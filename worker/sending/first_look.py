@@ -18,7 +18,7 @@ from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.guest_index import is_overruled
 from worker.ledger.model import IndexPlace, Lease, Outcome, Row, RowState
 from worker.ledger.stages import is_stage
-from worker.ledger.why_waiting import Stop
+from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Attempt, Channel, Look
 from worker.sending.not_shown import TOGETHER_S, age_s, wait_or_end
 from worker.sending.reactions import Reactions
@@ -70,7 +70,10 @@ class FirstLook:
             return Looked()
         epoch = services.ledger.heartbeat.epoch
         more = channel.operation.reads
-        asked_for = sorted(set(addresses.values()))
+        waiting = self._known_unshown(addresses, now_ms)
+        if waiting and (channel.operation.rows_a_call > 1 or len(waiting) == len(addresses)):
+            return Looked(aside={i: waiting.get(i) or min(waiting.values(), key=_wait_of) for i in addresses})
+        asked_for = sorted({guest for i, guest in addresses.items() if i not in waiting})
         found = await self._look_ups.find(channel.connection, asked_for, lease.ticket.lane, *((more,) if more else ()))
         if found.users is None:
             if found.delay:
@@ -81,6 +84,8 @@ class FirstLook:
         ended = {outcome.index for outcome in looked.outcomes}
         others = {i: address for i, address in addresses.items() if i not in ended}
         if is_stage(lease.ticket.job):
+            looked.aside |= waiting
+            others = {i: guest for i, guest in others.items() if i not in waiting}
             others = self._await_unshown(looked, others, found, now_ms)
         looked.outcomes += await self._judge_seen(others, users, found, now_ms)
         if found.delay:
@@ -92,6 +97,14 @@ class FirstLook:
             await self._reactions.looked(channel.name)
         return looked
 
+    def _known_unshown(self, guests: Mapping[int, str], now_ms: int) -> dict[int, Stop]:
+        """Return the items whose guests were not shown a moment ago, whatever stage looked."""
+        if not is_stage(self._lease.ticket.job):
+            return {}
+        tenant = self._channel.connection.tenant_key
+        left = {i: self._look_ups.unshown.left_s(tenant, guest, now_ms) for i, guest in guests.items()}
+        return {i: Stop(Rest.DIRECTORY, left_s) for i, left_s in left.items() if left_s > 0}
+
     def _await_unshown(self, looked: Looked, guests: dict[int, str], found: Found, now_ms: int) -> dict[int, str]:
         """Set items aside whose guests the directory does not show yet, or end them; where a call
         covers several, all wait for the youngest. Returns the others.
@@ -102,6 +115,7 @@ class FirstLook:
             later = wait_or_end(i, rows[i], now_ms)
             if isinstance(later, Stop):
                 looked.aside[i] = later
+                self._look_ups.unshown.note(self._channel.connection.tenant_key, guests[i], now_ms, later.wait_s)
             else:
                 looked.outcomes.append(later)
         young = [i for i in unshown if age_s(rows[i], now_ms) < TOGETHER_S]
@@ -162,6 +176,10 @@ class FirstLook:
             outcome = Outcome(i, RowState.DONE, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
             found[i] = Attempt(clocks.graph_time(connection.graph_url, at_ms), outcome)
         return found
+
+
+def _wait_of(stop: Stop) -> float:
+    return stop.wait_s
 
 
 def _guest_of(row: Row) -> str:

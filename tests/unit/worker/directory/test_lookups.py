@@ -14,7 +14,7 @@ import pytest
 from config.reader import parse_connection
 from config.settings import Settings
 from worker.clocks import Clocks
-from worker.directory.lookups import Found, LookUps, WhyNot
+from worker.directory.lookups import Found, LookUps, Unshown, WhyNot
 from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer, GraphRequest
 from worker.graph.users import MOST_ADDRESSES
 from worker.ledger.meters import Meters
@@ -226,3 +226,15 @@ def test_the_tokens_roles_say_whether_the_app_may_read(roles: set[str], may_read
     world = _World(lambda text: _ok())
     look_ups = LookUps(cast(Services, world), cast(Reactions, world))
     assert look_ups.may_read(CONTOSO, cast(Any, SimpleNamespace(roles=frozenset(roles)))) is may_read
+
+
+def test_who_was_not_shown_is_not_looked_for_by_everybody() -> None:
+    """One look is enough for all that wait for the guest, of the same tenant; a clock that was put
+    back is not waited for.
+    """
+    unshown = Unshown()
+    assert unshown.left_s("t", "g", 1_000) == 0
+    unshown.note("t", "g", 1_000, 4.0)
+    assert (unshown.left_s("t", "g", 2_000), unshown.left_s("other", "g", 2_000)) == (3.0, 0)
+    assert unshown.left_s("t", "g", 5_000) == 0
+    assert unshown.left_s("t", "g", -600_000) == 0

@@ -14,7 +14,7 @@ import pytest
 
 from config.connections import Connection
 from tests.standins import CONTOSO, NOW_MS, Given, new_lease
-from worker.directory.lookups import Delay, Found, LookUps, WhyNot
+from worker.directory.lookups import Delay, Found, LookUps, Unshown, WhyNot
 from worker.graph.users import DirectoryUser
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import IndexPlace, KnownRow, Lane, Lease, Options, RowState
@@ -50,6 +50,7 @@ class Directory(Given):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.unshown = Unshown()
         self.doubts, self.heartbeat = self, SimpleNamespace(epoch="e2")
         self.clocks.learn_graph(CONTOSO.graph_url, datetime.fromtimestamp(NOW_MS / 1000, UTC))
 
@@ -138,6 +139,20 @@ async def test_what_needs_an_id_is_looked_up_though_it_is_fresh() -> None:
     looked = await look(given, replace(stage_lease(60), checked_at_ms=NOW_MS), operation=Profile())
     assert given.asked[0] == ("find", "id0", "id1", *Profile.reads)
     assert (sorted(looked.users), looked.stop) == ([0, 1], None)
+
+
+async def test_one_look_is_enough_for_all_stages_that_wait() -> None:
+    """Whoever was not shown a moment ago is waited for unasked, by a call for several as a whole;
+    the others of a chunk are asked for.
+    """
+    given = Directory(found=Found({"id1": user()}))
+    await look(given, stage_lease(10, 1), operation=Profile())
+    looked = await look(given, stage_lease(10, 2), operation=Profile())
+    assert given.asked[-1] == ("find", "id1", *Profile.reads)
+    assert (looked.aside, sorted(looked.users)) == ({0: Stop(Rest.DIRECTORY, 5.0)}, [1])
+    given.asked.clear()
+    looked = await look(given, stage_lease(10, 2), operation=Groups())
+    assert (given.asked, looked.aside) == ([], dict.fromkeys(range(2), Stop(Rest.DIRECTORY, 5.0)))
 
 
 async def test_rows_of_one_guest_are_one_question() -> None:
