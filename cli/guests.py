@@ -138,7 +138,8 @@ async def _export(terminal: Terminal, services: Services, email: str, object_id:
             f"{name} {row[name]}" for name in ("user_id", "mail", "error_code", "code", "finished_at") if row.get(name)
         )
         link = "; its redeem link is kept (shown with --json)" if row.get("redeem_url") else ""
-        terminal.show(f"Job {row['job']} on {row['connection']}, row {row['row']}: {clean(fields)}")
+        stage = f", stage {row['stage']}" if "stage" in row else ""
+        terminal.show(f"Job {row['job']} on {row['connection']}, row {row['row']}{stage}: {clean(fields)}")
         terminal.show(f"  {row['status']}{': ' if ended else ''}{clean(ended)}{link}")
     for row in held.mentions:
         terminal.show(

@@ -12,7 +12,7 @@ from cli.follow.report import outcome_table, show_troubled
 from cli.jobs.finding import find_job
 from cli.jobs.reviewing import show_whom
 from cli.ui.place import Place, pause_left_behind
-from cli.ui.stages import stage_progress
+from cli.ui.stages import open_stages
 from cli.ui.terminal import Terminal, build_facts, build_table
 from cli.ui.words import many, moment, number
 from tasks.checks.installation import tell_problem
@@ -49,7 +49,7 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
         "Since",
         "List",
     )
-    staged = any(view.stages for view in views)
+    staged = any(open_stages(view) for view in views)
     if staged:
         headings = (*headings[:-2], "Stages", *headings[-2:])
     rows = []
@@ -58,7 +58,7 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
         told = (c.rows, c.done, c.already, c.skipped, c.failed, c.in_doubt, c.pending)
         counts = [number(n) if n else "" for n in told]
         source = str(view.info.get("list") or view.info.get("by") or "")
-        stages = [", ".join(stage_progress(view))] if staged else []
+        stages = [", ".join(open_stages(view))] if staged else []
         rows.append([view.id, view.connection, view.state.value, *counts, *stages, moment(view.created_at), source])
     terminal.show(build_table(headings, rows, right=headings[3:10]))
     return 0

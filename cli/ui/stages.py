@@ -27,6 +27,14 @@ def stage_words(name: str, counts: Counts) -> str:
     return ", ".join(f"{number(told[count])} {word}" for count, word in words.items() if told.get(count))
 
 
+def open_stages(view: JobView) -> list[str]:
+    """Return what is left of the stages, and what went wrong in them; stages that ended well are
+    not told.
+    """
+    bad = {name for name, counts in view.stages.items() if counts.pending or counts.failed or counts.in_doubt}
+    return [told for name, told in zip(view.stages, stage_progress(view), strict=True) if name in bad]
+
+
 def stage_progress(view: JobView) -> list[str]:
     """Return each stage as a few words of a line: "groups 380 of 400 (2 failed)"."""
     told = []

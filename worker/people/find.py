@@ -15,6 +15,7 @@ from worker.ledger.chunk_contents import ChunkContents, links_context, read_chun
 from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import RowState, status_of
 from worker.ledger.scripts import Scripts
+from worker.ledger.stages import is_stage, split_stage
 from worker.people.forget import hashes_of, known_by, without_person
 from worker.services import Services
 
@@ -69,10 +70,18 @@ async def _in_jobs(services: Services, addresses: set[str], found: PersonalData)
             contents = read_chunk(fields, services.sealer(), links_context(job.id, number))
             for i, row in enumerate(contents.rows):
                 if fold_address(str(row.get("email", ""))) in addresses:
-                    place = {"job": job.id, "connection": connection, "row": contents.base + i}
+                    place = {"connection": connection, **_place(job.id, row, contents.base + i)}
                     found.rows.append({**place, **_row(contents, i, operation)})
                 elif named := _named_in(row, addresses):
-                    found.mentions.append({"job": job.id, "row": contents.base + i, "named_in": named})
+                    found.mentions.append({**_place(job.id, row, contents.base + i), "named_in": named})
+
+
+def _place(job: str, row: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return where a row stands: of what a stage did, the job and the row that it was done for."""
+    if not is_stage(job):
+        return {"job": job, "row": number}
+    root, stage = split_stage(job)
+    return {"job": root, "row": row.get("row", number), "stage": stage}
 
 
 def _named_in(row: dict[str, Any], addresses: set[str]) -> list[str]:

@@ -23,7 +23,7 @@ from worker.ledger.guest_index import GuestIndex
 from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import Outcome, RowState
 from worker.ledger.scripts import Scripts
-from worker.ledger.stages import stages_of
+from worker.ledger.stages import is_stage, split_stage, stages_of
 
 if TYPE_CHECKING:
     from worker.services import Services
@@ -112,14 +112,15 @@ async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:
     found = await _find(ledger, who)
     rows, scripts = 0, Scripts(ledger.client)
     for job, chunk in found:
-        rows += await _blank(ledger, scripts, job, chunk, who)
+        blanked = await _blank(ledger, scripts, job, chunk, who)
+        rows += 0 if is_stage(job) else blanked  # a guest's row, whatever followed it
         await _blank_stages(ledger, job, chunk, who)
     entries, hashes = 0, await hashes_of(ledger, index, email)
     for base, hash_ in hashes:
         entries += await scripts["forget_guest"](keys=[], args=[base, hash_])
     audited = await ledger.trail.forget([hash_ for _, hash_ in hashes])
     await note_erased(ledger.client, ledger.keys)
-    return Forgotten(rows, len({job for job, _ in found}), entries, audited)
+    return Forgotten(rows, len({split_stage(job)[0] for job, _ in found}), entries, audited)
 
 
 async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
@@ -132,9 +133,10 @@ async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
             if not any(without_person(row, who) is not row for row in contents):
                 continue
             if "finished_at" not in job.fields:
+                root, _ = split_stage(job.id)
                 raise LedgerBusy(
-                    f"Job {job.id} has this address in its list and has not ended, so nothing was changed: wait for its"
-                    f" end, or cancel it (usher jobs cancel {job.id}), then say it again."
+                    f"Job {root} has this address in its list and has not ended, so nothing was changed: wait for its"
+                    f" end, or cancel it (usher jobs cancel {root}), then say it again."
                 )
             found.append((job.id, number))
     return found
