@@ -175,6 +175,7 @@ def _describe(world: World, mail: MailServer, base_url: str) -> dict[str, object
             "client_secret_file": app.secret_file,
             "authority": f"{base_url}/{tenant.id}",
             "domain": tenant.domains[0],
+            "mailbox": f"invites@{tenant.domains[0]}",
         }
         for tenant, app in world.apps
     ]
@@ -192,7 +193,7 @@ def _describe(world: World, mail: MailServer, base_url: str) -> dict[str, object
             "user": USER,
             "password_file": str(mail.password_file),
         },
-        **{name: tenants[0][name] for name in ("tenant_id", "client_id", "client_secret_file", "authority")},
+        **{name: tenants[0][name] for name in ("tenant_id", "client_id", "client_secret_file", "authority", "mailbox")},
         "tenants": tenants,
         "seed": world.options.seed,
         "time_scale": world.clock.time_scale,

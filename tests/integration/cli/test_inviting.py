@@ -4,6 +4,7 @@ printed, returned.
 
 from __future__ import annotations
 
+import csv
 import re
 
 from tests.places import JOB, Place, Typist, open_bare_place
@@ -11,17 +12,33 @@ from tests.processes import ROOT
 
 
 def test_the_sample_becomes_guests(place: Place) -> None:
-    """What `make demo` shows: every kind of outcome, the reason beside each row that failed, status
-    1.
+    """What `make demo` shows: every kind of outcome, each stage of a guest's way with own mail at
+    its end, the reason beside each row that failed, status 1.
     """
     done = place.usher("invite", str(ROOT / "examples/guests.csv"), "--connection", "sandbox", "--yes")
     assert done.status == 1
     assert re.search(r"invited +9\d", done.out)
     for words in ("already guests", "skipped", "failed", "ruth.abel@blocked.example", "priya@contoso.example"):
         assert words in done.out
+    for stage in (
+        r"profile +\d+ changed",
+        r"sponsors +\d+ set",
+        r"groups +\d+ added",
+        r"teams +12 added",
+        r"mail +9\d mailed",
+    ):
+        assert re.search(stage, done.out), stage
+    for words in ("“Board” takes no guests", "no group “Alumni”"):
+        assert words in done.out
     assert "line 48: email" in done.err
     job = JOB.search(done.err)
     assert job is not None
+    results = csv.DictReader(place.usher("jobs", "results", job[1]).out.splitlines())
+    rows = {row["ref"]: row for row in results}
+    first = {stage: rows["P-001"][f"{stage}_status"] for stage in ("profile", "sponsors", "groups", "teams", "mail")}
+    assert first == {"profile": "done", "sponsors": "done", "groups": "done", "teams": "", "mail": "done"}
+    assert (rows["P-059"]["groups_status"], rows["P-059"]["mail_status"]) == ("failed", "done")
+    assert (rows["P-018"]["status"], rows["P-018"]["groups_status"]) == ("failed", "skipped")
     listed = place.usher("jobs", "list")
     assert f"{job[1]}  sandbox     done" in listed.out
     assert "Guests  Skipped  Failed" in listed.out

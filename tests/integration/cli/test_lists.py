@@ -175,7 +175,8 @@ def test_their_file_comes_back_and_goes_in_again(place: Place) -> None:
     assert (again["rows"], again["skipped"], again["failed"]) == (4, 2, 2)  # usher invited her itself, and knows
     done = place.usher("jobs", "results", again["job"], "--join", str(joined), "-o", str(joined))
     assert statuses(joined) == [("zoe@back.example", "skipped"), *wanted[1:]]
-    assert joined.read_bytes().decode("cp1252").count("status") == 1
+    headings = joined.read_bytes().decode("cp1252").splitlines()[1].split(";")
+    assert len(set(headings)) == len(headings)
 
     failed = place.folder / "failed.csv"
     place.usher("jobs", "results", first["job"], "--join", path, "--only", "failed", "-o", str(failed))

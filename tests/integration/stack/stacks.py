@@ -60,7 +60,7 @@ parser = argparse.ArgumentParser()
 for name in ("port", "ready-file", "state-dir", "parent-pid"):
     parser.add_argument("--" + name, required=True)
 told = parser.parse_args()
-names = ("url", "authority", "graph_url", "ca_file", "tenant_id", "client_id", "client_secret_file")
+names = ("url", "authority", "graph_url", "ca_file", "tenant_id", "client_id", "client_secret_file", "mailbox")
 with open(told.ready_file + ".new", "w") as file:
     json.dump({"pid": os.getpid(), **{name: name for name in names}}, file)
 os.replace(told.ready_file + ".new", told.ready_file)

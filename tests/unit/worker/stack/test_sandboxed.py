@@ -26,6 +26,7 @@ READY = {
     "client_id": "5d0e4f4e-0000-4000-8000-000000000002",
     "client_secret_file": "/s/secret",
     "control_url": "https://localhost:1/_sandbox",
+    "mailbox": "invites@contoso.example",
 }
 
 
@@ -38,11 +39,13 @@ def ready_file(tmp_path: Path) -> Path:
 
 
 def test_a_ready_file_is_a_connection(ready_file: Path) -> None:
-    """The connection `sandbox` is found without configuration."""
+    """The connection `sandbox` is found without configuration, and mails its guests itself."""
     found = load_sandbox_connection(ready_file)
     assert found is not None
     assert found["client_secret"] == "file:/s/secret"
-    assert set(found) == {"tenant_id", "client_id", "client_secret", "authority", "graph_url", "ca_file"}
+    signs_in = {"tenant_id", "client_id", "client_secret", "authority", "graph_url", "ca_file"}
+    assert set(found) == signs_in | {"deliver", "mailbox", "mailbox_rate"}
+    assert (found["deliver"], found["mailbox"]) == ("mailbox", "invites@contoso.example")
 
 
 def test_no_file_half_a_file_or_a_dead_sandbox_is_no_connection(ready_file: Path) -> None:
