@@ -16,22 +16,20 @@ from typing import TYPE_CHECKING
 from worker.directory.lookups import LookUps
 from worker.graph.causes import Kind
 from worker.graph.limit_header import read_used
-from worker.ledger.model import ChunkEnd, Grant, GrantedRow, IndexPlace, Lease, Outcome, Refusals, RowState
-from worker.ledger.packing import is_final
+from worker.ledger.model import Grant, GrantedRow, IndexPlace, Lease, Outcome, Refusals, RowState
 from worker.ledger.quota import Bucket, shown_buckets
 from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
 from worker.operations.forbidden import blame
-from worker.operations.operation import NOT_THERE_YET, Asked, CannotAsk, Channel, word_of
+from worker.operations.operation import NOT_THERE_YET, Asked, CannotAsk, Channel
 from worker.operations.outcomes import Consequences, Judged, build_outcome, build_skip, mark_refusals, sum_up
-from worker.operations.stages import Chain
 from worker.sending.comparing import Comparing
 from worker.sending.couriers import carry, open_links
 from worker.sending.first_look import FirstLook, may_not_read
 from worker.sending.not_shown import SEVERAL, wait_or_end, wait_together
 from worker.sending.reactions import Reactions
+from worker.sending.recording import Recording
 from worker.sending.refused_wholes import RefusedWholes
-from worker.store.client import keep_trying
 
 if TYPE_CHECKING:
     from worker.graph.causes import Verdict
@@ -46,7 +44,6 @@ FIRST_LOOK_S = 5.0
 """Rows in doubt are first looked up this soon, for most will be there; their absence counts only
 after `settle_s`.
 """
-_RECORD_FOR_S = 600.0  # how long outcomes are carried about while Redis is away: they are known here and nowhere else
 _BUSY_S = 2.0  # until a row whose guest is on the wire for another job is tried again: the answer is mostly there then
 
 
@@ -74,18 +71,13 @@ class ChunkRun:
         self._reactions = reactions
         self._look_ups = look_ups
         self._refused = refused
-        self._tally = tally
-        ticket = lease.ticket
-        self._chain = Chain.of(ticket.job, ticket.chunk, lease.base, lease.options, lease.stages)
+        self._recording = Recording(services, lease, channel.operation, tally)
         self._comparing = Comparing(services, lease, channel, reactions)
         self._index: IndexPlace | None = None
         self._along: Mapping[int, tuple[Target, ...]] = {}  # what rows take along, by row
         self._users: dict[int, DirectoryUser] = {}  # whom the look-up found, by row
         self._links: Mapping[int, str] = {}  # of the rows' invitations, where the operation tells them
         self._aside: dict[int, Stop] = {}  # rows that are not sent in this run
-        self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
-        self._blobs = 0
-        self._gone = False  # the job was deleted
         self._sent = False
         self._known = False  # some guest was, where a write asked
 
@@ -193,7 +185,7 @@ class ChunkRun:
             first = min(self._aside.values(), key=lambda stop: stop.wait_s, default=None)
             return first and Stop(first.why, put_off_s=first.wait_s)
         if self._lease.lost:
-            return Stop(Rest.DELETED if self._gone else Rest.LEASE)
+            return Stop(Rest.DELETED if self._recording.gone else Rest.LEASE)
         return Stop(Rest.LONG)
 
     async def _compare(self, asked: Sequence[Asked]) -> Stop | bool:
@@ -341,45 +333,7 @@ class ChunkRun:
         return judged, outcomes
 
     async def _record(self, batch: int, outcomes: Sequence[Outcome], refusals: Refusals | None = None) -> None:
-        lease, ledger = self._lease, self._services.ledger
-        ticket, index = lease.ticket, self._index
-        self._ended |= {outcome.index: outcome for outcome in outcomes if is_final(outcome)}
-        whole = len(self._ended) == len(lease.rows)
-        end = (
-            ChunkEnd(
-                *(lease.rows, [self._ended[i] for i in range(len(lease.rows))], self._blobs, lease.base, lease.packed),
-                whole=bool(lease.stages),
-            )
-            if whole
-            else None
-        )
-        chained = self._chain.tell(lease.rows, outcomes)
-        recorded = await keep_trying(
-            lambda: ledger.record_batch(
-                *(ticket.job, ticket.chunk, ticket.connection, ticket.lane, batch, outcomes),
-                *(index, refusals, end, chained),
-            ),
-            _RECORD_FOR_S,
-        )
-        self._blobs += recorded.blob > 0
-        letters, attempts = list(lease.letters), list(lease.attempts)
-        for outcome in outcomes:
-            letters[outcome.index] = outcome.letter
-            attempts[outcome.index] = str(min(9, outcome.attempts))
-        lease.letters, lease.attempts = "".join(letters), "".join(attempts)
-        for letter, count in Counter(outcome.letter for outcome in outcomes).items():
-            self._tally[self._word(letter)] += count
-        if recorded.gone:
-            log.info("job %s was deleted while rows of its chunk %d were in work", ticket.job, ticket.chunk + 1)
-            lease.lost = self._gone = True
-        elif recorded.pending == 0 and recorded.open == 0 and not recorded.folded:
-            await ledger.fold(ticket.job, ticket.chunk)
-
-    def _word(self, letter: RowState) -> str:
-        """Return how a row stands, as Flower and the log say it."""
-        if letter in (RowState.PENDING, RowState.PENDING_SILENT):
-            return "to_be_sent_again"
-        return "in_doubt" if letter is RowState.IN_DOUBT else word_of(letter, self._operation)
+        await self._recording.record(batch, outcomes, self._index, refusals)
 
     async def _end_refused(self) -> None:
         """End the rows of domains and targets that the tenant refuses as a whole."""
