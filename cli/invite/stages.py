@@ -27,7 +27,8 @@ def stage_lines(stages: Sequence[StageAhead]) -> list[tuple[str, str]]:
     for stage in stages:
         usable = stage.usable
         into = f", {number(len(usable))} {stage.name}" if len(usable) > 1 else ""
-        lines.append((f"Then {stage.name}", f"{many(stage.guests, 'guest')}{into}{_would_words(stage)}"))
+        sender = f" from {stage.sender}" if stage.sender else ""
+        lines.append((f"Then {stage.name}", f"{many(stage.guests, 'guest')}{into}{sender}{_would_words(stage)}"))
         lines += [("", f"{target.title or target.name}: {many(guests, 'guest')}") for target, guests in usable[:_SHOWN]]
         if len(usable) > _SHOWN:
             lines.append(("", f"and {number(len(usable) - _SHOWN)} more"))

@@ -44,6 +44,7 @@ class StageAhead:
     missing: str = ""
     unread: str = ""
     would: Mapping[StageWould, int] = field(default_factory=dict)  # guests, where that was looked at
+    sender: str = ""  # the mailbox that it sends from
 
     @property
     def refused(self) -> list[tuple[Target, int]]:
@@ -69,7 +70,8 @@ async def look_at_stages(
         named = [(target, names[name]) for name, target in targets.items()]
         named.sort(key=lambda pair: (-pair[1], pair[0].title or pair[0].name))
         loads = _loads(OPERATIONS[stage], services.settings(), connection, asked.rows[stage], named)
-        ahead.append(StageAhead(stage, asked.rows[stage], loads, named, missing.get(stage, ""), unread))
+        sender = OPERATIONS[stage].sender(connection)
+        ahead.append(StageAhead(stage, asked.rows[stage], loads, named, missing.get(stage, ""), unread, sender=sender))
     return ahead
 
 

@@ -17,6 +17,7 @@ from worker.channels import split_channel
 from worker.ledger.gates import WHOLE, HoldReason
 from worker.ledger.offers import WORKER_TTL_S
 from worker.ledger.quota import Bucket
+from worker.ledger.stages import is_stage
 from worker.ledger.timetable import Timetable
 from worker.operations.operation import Channel
 from worker.operations.registry import find_operation
@@ -177,11 +178,11 @@ class Observer:
         self._ended = {job: self._ended[job] for job in listed if job in self._ended}
         open_jobs = [job for job in listed if job not in self._ended]
         replies = await self._ask([("HMGET", self._keys.job(raw.decode()), *_JOB_FIELDS) for raw, _ in open_jobs])
-        states: Counter[str] = Counter(self._ended.values())
+        states = Counter(state for (raw, _), state in self._ended.items() if not _is_part(raw))
         for job, (connection, state, rows, *numbers, pilot, finished_at) in zip(open_jobs, replies, strict=True):
             if state is None:
                 continue  # deleted meanwhile, or expired
-            states[state.decode()] += 1
+            states[state.decode()] += not _is_part(job[0])
             if finished_at is not None:
                 self._ended[job] = state.decode()
                 continue
@@ -207,6 +208,11 @@ class Observer:
             return Channel(self._tenants.named(find_connection(settings, connection)), found)
         except ConfigError:
             return None  # configured elsewhere, or no more
+
+
+def _is_part(job: bytes) -> bool:
+    """Whether a job is a stage: part of another job, as people count them."""
+    return is_stage(job.decode())
 
 
 def _hold_of_all(gate: bytes | None, kind: bytes | None) -> str:

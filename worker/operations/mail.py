@@ -49,6 +49,10 @@ class SendMail(Operation):
     tells_link = True
     columns = frozenset({"display_name", "language", "message", "redirect_url", "cc", "send_message", *WORDED})
 
+    def sender(self, connection: Connection) -> str:
+        """Return the tenant's mailbox; a mail server has its own settings."""
+        return connection.mailbox or "" if connection.deliver == "mailbox" else ""
+
     def follows(self, connection: Connection) -> bool:
         """Follow where the connection mails its guests itself."""
         return connection.mails_itself

@@ -180,6 +180,10 @@ class Operation(Protocol):
         """Return whether its calls need an access token."""
         return True
 
+    def sender(self, connection: Connection) -> str:
+        """Return the mailbox that it sends from, '' where there is none."""
+        return ""
+
     def follows(self, connection: Connection) -> bool:
         """Return whether an invitation's rows may ask for it on a connection (`targets`)."""
         return True
