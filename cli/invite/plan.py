@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from cli.invite.stages import stage_lines, stage_warnings
 from cli.ui.words import gate_words, many, number, span, utc_now
@@ -18,6 +19,9 @@ from tasks.submit import Loaded
 from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate
 from worker.ledger.quota import Bucket, seconds_for_all
+
+if TYPE_CHECKING:
+    from config.connections import Connection
 
 NAME_ABOVE_ROWS = 500
 """Above so many rows the question wants the connection's name for an answer, which nobody types by
@@ -56,6 +60,8 @@ class Plan:
     members: int = 0
     """Rows to be sent that ask for a member rather than a guest."""
     needs_approval: bool = False
+    mailed_by: str = ""
+    """Who sends the e-mails, where it is not Microsoft."""
     stages: tuple[StageAhead, ...] = ()
     at_most: bool = False
     """Whether some of those to be invited may be there already: nobody has looked, or could."""
@@ -106,7 +112,7 @@ class Plan:
             return "none"
         return (
             f"{self._most(number(self.mails))}, sent by "
-            f"{'nobody: the sandbox writes them down' if self.rehearsal else 'Microsoft'}"
+            f"{'nobody: the sandbox writes them down' if self.rehearsal else self.mailed_by or 'Microsoft'}"
             f"{'; guests who are there already get none' if self.at_most else ''}"
         )
 
@@ -149,15 +155,18 @@ def build_plan(
     rehearsal: bool = False,
     needs_approval: bool = False,
     in_doubt_before: int = 0,
+    mailed_by: str = "",
     stages: Sequence[StageAhead] = (),
 ) -> Plan:
-    """Tell the plan of a loaded list. `rehearsal`: against the sandbox, where nobody is mailed."""
+    """Tell the plan of a loaded list. `rehearsal`: against the sandbox, where nobody is mailed;
+    `mailed_by`: who sends the e-mails, where it is not Microsoft.
+    """
     pilot = loaded.loading.pilot if 0 < loaded.loading.pilot < loaded.to_send else 0
     risks = [
         *_member_risks(loaded),
-        *_message_risks(loaded),
+        *([] if mailed_by else _message_risks(loaded)),
         *stage_warnings(stages),
-        *([] if rehearsal else _mail_risks(loaded, tenant)),
+        *([] if rehearsal or mailed_by else _mail_risks(loaded, tenant)),
         *_size_risks(loaded, connection, jobs_before, daily_limit, pilot, rehearsal=rehearsal),
     ]
     if in_doubt_before:
@@ -188,6 +197,7 @@ def build_plan(
         tuple(risks),
         members=loaded.remarks["members"],
         needs_approval=needs_approval,
+        mailed_by=mailed_by,
         stages=tuple(stages),
     )
 
@@ -224,12 +234,20 @@ def _message_risks(loaded: Loaded) -> list[str]:
         risks.append(
             f"{many(worded, 'row')} with a message of {'its' if worded == 1 else 'their'}"
             " own: Microsoft leaves it out of the e-mail when an app sends the invitation, as here. To be sure of your"
-            " words, use --no-send-message and mail the links of the results yourself."
+            " words, let usher mail them (`deliver` of the connection), or use --no-send-message and mail the links"
+            " of the results yourself."
         )
     if unheard:
         # https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
         risks.append(f"{many(unheard, 'row')} with a language beside a message: Microsoft ignores the language then.")
     return risks
+
+
+def name_mailer(connection: Connection) -> str:
+    """Say who mails the guests of a connection, where it is not Microsoft."""
+    if connection.deliver == "mailbox":
+        return f"usher, from the mailbox {connection.mailbox}"
+    return "usher, through the mail server" if connection.mails_itself else ""
 
 
 def _mail_risks(loaded: Loaded, tenant: Tenant | None) -> list[str]:

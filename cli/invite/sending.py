@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cli.follow.run import Run, follow_and_report
 from cli.invite.bad_rows import report_bad
 from cli.invite.looking_ahead import look_ahead
-from cli.invite.plan import Plan, build_plan
+from cli.invite.plan import Plan, build_plan, name_mailer
 from cli.invite.request import Request
 from cli.invite.stages import describe_stages, refuse_stages
 from cli.ui.errors import Refusal
@@ -134,6 +134,7 @@ async def _plan(
         rehearsal=run.place.is_built_in(connection.name),
         needs_approval=connection.require_approval,
         in_doubt_before=request.in_doubt_before,
+        mailed_by=name_mailer(connection),
         stages=stages,
     )
 

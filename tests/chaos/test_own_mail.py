@@ -69,7 +69,9 @@ async def test_a_backup_that_is_restored_mails_nobody_again(server: OwnValkey, s
     jobs verify` tells it as in doubt.
     """
     async with mailing_site(server.url, sandbox, SMTP) as site:
-        site.sandbox.ask("faults", {"spec": "slow@smtp=0.05"})
+        site.sandbox.ask(
+            "faults", {"faults": [{"fault": "slow", "on": ["smtp"], "probability": 1, "seconds": [0.1, 0.1]}]}
+        )
         job = await submit(site, people(200))
         worker = start_worker(site)
 

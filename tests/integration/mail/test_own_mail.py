@@ -8,7 +8,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from worker.ledger.model import Counts, Options
 from worker.ledger.stages import stage_id
 
 ROLES = ("User.Invite.All", "User.Read.All", "Mail.Send")
+_ZLIB = 0x78  # its first byte
 KEY = "a-ledger-key-for-tests-only"
 MAILBOX = {"deliver": '"mailbox"', "mailbox": '"invites@contoso.example"', "mailbox_rate": '"60000/min"'}
 SMTP = {"deliver": '"smtp"'}
@@ -235,12 +236,12 @@ async def _everything(site: Site) -> bytes:
 
 
 def _unpacked(value: bytes) -> bytes:
-    for head in (0, 4):
-        try:
-            return zlib.decompressobj().decompress(value[head:])
-        except zlib.error:
-            continue
-    return b""
+    """Return all that is compressed in a value, wherever it begins."""
+    found = b""
+    for begin in (place for place, byte in enumerate(value) if byte == _ZLIB):
+        with suppress(zlib.error):
+            found += zlib.decompressobj().decompress(value[begin:])
+    return found
 
 
 async def test_a_template_that_is_wrong_holds_the_mails_alone(by_smtp: Site) -> None:
@@ -273,7 +274,8 @@ async def test_a_template_that_is_wrong_holds_the_mails_alone(by_smtp: Site) -> 
 
 async def test_a_killed_worker_leaves_few_mails_in_doubt(by_smtp: Site) -> None:
     """Those on the wire are told as such, one for each thread at most; nobody is mailed twice."""
-    by_smtp.sandbox.ask("faults", {"spec": "slow@smtp=0.1"})
+    slow = {"fault": "slow", "on": ["smtp"], "probability": 1, "seconds": [0.1, 0.1]}  # the mail is taken by then
+    by_smtp.sandbox.ask("faults", {"faults": [slow]})
     job = await submit(by_smtp, people(40))
     first = start_worker(by_smtp)
 
@@ -285,7 +287,7 @@ async def test_a_killed_worker_leaves_few_mails_in_doubt(by_smtp: Site) -> None:
     start_worker(by_smtp)
     counts = (await by_smtp.ended(job, 60)).stages["mail"]
     assert counts.done + counts.in_doubt == 40
-    assert counts.in_doubt <= 4  # one for each of its threads
+    assert 1 <= counts.in_doubt <= 4  # one for each of its threads
     assert by_smtp.sandbox.ask("stats")["mails"]["max_per_address"] == 1
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from cli.invite.plan import Plan, build_plan
+from cli.invite.plan import Plan, build_plan, name_mailer
 from cli.invite.request import Request
 from cli.invite.stages import describe_stages, refuse_stages
 from cli.ui.errors import Refusal
 from cli.ui.words import many, span
 from tasks.forecast.targets import StageAhead
 from tasks.submit import Loaded
+from tests.configs import build_connection
 from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate, HoldReason
 from worker.ledger.job_targets import Target, TargetKind
@@ -51,6 +52,11 @@ def test_the_plan_names_rows_mails_tenant_and_time() -> None:
     assert "11111111-2222" in dict(plan(tenant=None).lines())["Tenant"]
     assert dict(plan(mails=0).lines())["E-mails"] == "none"
     assert "nobody" in dict(plan(more={"rehearsal": True}).lines())["E-mails"]
+    by_mailbox = build_connection(deliver="mailbox", mailbox="invites@contoso.com")
+    ours = plan(more={"mailed_by": name_mailer(by_mailbox)}, remarks=Counter(with_message=3))
+    assert dict(ours.lines())["E-mails"] == "98, sent by usher, from the mailbox invites@contoso.com"
+    assert ours.risks == ()  # these words reach the guests
+    assert (name_mailer(build_connection()), name_mailer(build_connection(deliver="none"))) == ("", "")
     unlooked = replace(plan(), at_most=True)
     told = dict(unlooked.lines())
     assert told["To send"] == "at most 98 invitations"
