@@ -35,6 +35,24 @@ def test_a_guest_is_invited_and_the_outcome_comes_back(usher: Usher) -> None:
     assert (guest["id"], guest["mails"], guest["display_name"]) == (answer["user_id"], 1, "Ann Private")
 
 
+def test_what_follows_the_invitation_is_asked_for_and_told(usher: Usher) -> None:
+    """Groups by name, for a row or for all; an address in why one failed does not travel."""
+    rows = [{"email": address("in"), "company": "Fabrikam"}, {"email": address("out"), "groups": "who@contoso.example"}]
+    job = usher.ask("usher.invite_guests", "contoso", rows, groups=["Partners"])["job"]
+    wait_until(lambda: usher.ask("usher.job", job)["state"] == "done", 60, "the end of the job and its stages")
+    stages = usher.ask("usher.job", job)["stages"]
+    assert (stages["groups"]["rows"], stages["groups"]["done"], stages["groups"]["failed"]) == (2, 1, 1)
+    assert stages["profile"]["done"] == 1
+    first, second = usher.ask("usher.results", job)["rows"]
+    assert (first["groups_status"], first["profile_status"], second["profile_status"]) == ("done", "done", "")
+    assert second["groups_status"] == "failed"
+    assert "***@contoso.example" in second["groups_error"]
+    assert "who@" not in second["groups_error"]
+    members = usher.sandbox.ask("groups?name=Partners")[0]["members"]
+    assert rows[0]["email"] in members
+    assert rows[1]["email"] not in members
+
+
 def test_the_same_task_id_twice_is_the_same_job(usher: Usher) -> None:
     """A producer that is not sure sends the same message again; nobody is mailed twice."""
     email, task_id = address(), str(uuid.uuid4())
