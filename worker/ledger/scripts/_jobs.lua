@@ -8,10 +8,10 @@ local function stage_ids(root, stages)
   return ids
 end
 
--- Every job that moves with this one: its stages, then itself.
+-- Every job that moves with this one: itself, then its stages (whose end may be its own).
 local function whole_job(prefix, job)
   local ids = stage_ids(job, redis.call('HGET', prefix .. ':job:' .. job, 'stages'))
-  ids[#ids + 1] = job
+  table.insert(ids, 1, job)
   return ids
 end
 
