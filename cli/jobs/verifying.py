@@ -19,6 +19,7 @@ _FOUND = {
     "done": ("done since the backup",) * 2,
     "already": ("so already",) * 2,
     "failed": ("cannot be guests",) * 2,
+    "in_doubt": ("left in doubt for a person",) * 2,
 }
 """What is said of rows that were found, by what programs read of them: of one, of several."""
 
@@ -71,8 +72,8 @@ def _told(one: Verified) -> dict[str, Any]:
         "connection": one.connection,
         "rows": one.rows,
         "jobs": len(one.jobs),
-        **{status: one.ended[status] for status in ("invited", "already_guest", "failed")},
-        **{status: rows for status, rows in one.ended.items() if status not in ("invited", "already_guest", "failed")},
+        **dict.fromkeys(("invited", "already_guest", "failed"), 0),
+        **{"left_in_doubt" if status == "in_doubt" else status: rows for status, rows in one.ended.items()},
         "pending": one.absent,
         "in_doubt": one.in_doubt,
         "not_looked_up": dict(one.obstacles),

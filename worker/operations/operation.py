@@ -271,7 +271,7 @@ class Operation(Protocol):
         """Say in half a sentence why a look into the directory does not show whether rows of such a
         job were done; '' where it shows it.
         """
-        return "" if self.shown else "no directory shows whether rows of a job of it were done"
+        return ""
 
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
         """Say of a mail that goes with a row: `requested`, `none`, or nothing where no mail goes by
