@@ -44,7 +44,7 @@ class Rest(StrEnum):
 WORDS = {
     Rest.QUOTA: "waits for quota",
     Rest.THROTTLED: "waits because Microsoft throttles (429)",
-    Rest.AWAY: "waits for Microsoft to answer",
+    Rest.AWAY: "waits for Microsoft, or the mail server, to answer",
     Rest.LOOK_UP: "waits until the directory can be asked who is there already",
     Rest.DIRECTORY: "waits until the directory knows the guest",
     Rest.LATER: "waits, as these rows were refused for now",
