@@ -137,6 +137,7 @@ def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str,
     from tasks.rows.row import validate_defaults
     from worker.ledger.audit.account import find_person
     from worker.ledger.model import Options
+    from worker.masking import mask_text
 
     job_wide = validate_defaults(
         {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}
@@ -153,7 +154,8 @@ def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str,
     if guests is not None and (said := guests.options.to_dict()):
         info["read"] = said
     if named:
-        info["named"] = named
+        # What is told of a job holds no address: whoever is forgotten is searched for in rows alone
+        info["named"] = {column: [mask_text(name) for name in names] for column, names in named.items()}
     return Request(
         connection=given["connection"],
         rows=add_named(rows, named) if named else rows,
