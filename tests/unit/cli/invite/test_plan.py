@@ -10,18 +10,20 @@ import pytest
 
 from cli.invite.plan import Plan, build_plan, name_mailer
 from cli.invite.request import Request
-from cli.invite.stages import describe_stages, refuse_stages
+from cli.invite.stages import describe_stages, refuse_stages, stage_lines
 from cli.ui.errors import Refusal
 from cli.ui.words import many, span
-from tasks.forecast.targets import StageAhead
+from tasks.asked_stages import AskedStages, find_asked
+from tasks.forecast.targets import StageAhead, read_stages
 from tasks.submit import Loaded
 from tests.configs import build_connection
 from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate, HoldReason
 from worker.ledger.job_targets import Target, TargetKind
 from worker.ledger.loading import Loading
-from worker.ledger.model import Lane
+from worker.ledger.model import Lane, Options
 from worker.ledger.quota import Bucket
+from worker.operations.registry import OPERATIONS
 
 BUCKETS = [Bucket("invitations", 150, 5_000), Bucket("writes", 3_000, 150_000)]
 CONTOSO = Tenant("Contoso", "contoso.com")
@@ -183,3 +185,17 @@ def test_what_the_command_names_must_be_there() -> None:
         refuse_stages(request(groups=["A", "B"]), stages)
     with pytest.raises(Refusal, match="in this tenant. --strict was given, so nothing was sent."):
         refuse_stages(request(strict=True), stages)
+
+
+def test_whoever_approves_sees_what_rows_ask_for() -> None:
+    """As the rows have it, without the tenant being asked."""
+    asked, stages = AskedStages(), [OPERATIONS[name] for name in ("profile", "groups")]
+    rows: list[dict[str, Any]] = [{"groups": ["B", "A"], "company": "x"}, {"groups": ["A"]}, {}]
+    for row in rows:
+        asked.add(find_asked(stages, {"email": "a@b.example", **row}, Options()))
+    assert stage_lines(read_stages(asked)) == [
+        ("Then profile", "1 guest"),
+        ("Then groups", "2 guests, 2 groups"),
+        ("", "A: 2 guests"),
+        ("", "B: 1 guest"),
+    ]
