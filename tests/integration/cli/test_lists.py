@@ -249,8 +249,8 @@ def test_a_dry_run_gives_the_list_back_with_what_would_become_of_it(place: Place
         lines = out.read_bytes().decode("cp1252").split("\r\n")
         assert lines[:3] == [
             "Partner Süd;;;",
-            "Name;E-Mail;Notiz;Tel.;would;why;profile_would;profile_why",
-            "Zoë Groß;zoe@would.example;'=1+1;+49 1;invite;;do;",
+            "Name;E-Mail;Notiz;Tel.;would;why;profile_would;profile_why;mail_would;mail_why",
+            "Zoë Groß;zoe@would.example;'=1+1;+49 1;invite;;do;;do;",
         ]
         assert [row["would"] for row in csv.DictReader(lines[1:], delimiter=";") if row["E-Mail"]] == [
             "invite", "refuse", "refuse", "skip",
@@ -279,13 +279,16 @@ def test_a_dry_run_writes_a_workbook_where_the_name_says_so(place: Place) -> Non
         shown[name] = [list(row) for row in first.iter_rows(values_only=True)]
         assert place.usher("invite", str(out), "-c", "sandbox", "--dry-run").status == done.status
     assert shown["a.xlsx"][1:3] == [
-        ["Name", "E-Mail", "Notiz", "Tel.", "would", "why", "profile_would", "profile_why"],
-        ["Zoë Groß", "zoe@would.example", "'=1+1", "+49 1", "invite", None, "do", None],
+        ["Name", "E-Mail", "Notiz", "Tel.", "would", "why", "profile_would", "profile_why", "mail_would", "mail_why"],
+        ["Zoë Groß", "zoe@would.example", "'=1+1", "+49 1", "invite", None, "do", None, "do", None],
     ]
     assert shown["b.xlsx"][4][:6] == ["Vorname", "Nachname", "E-Mail", "Telefon", "would", "why"]
     assert shown["b.xlsx"][5][3] == 4915112345
     assert shown["b.xlsx"][5][4] in ("invite", "skip")  # a test before this one may have invited them
-    assert shown["c.xlsx"][:2] == [["row", "email", "would", "why"], [1, "ann@would.example", "invite", None]]
+    assert shown["c.xlsx"][:2] == [
+        ["row", "email", "would", "why", "mail_would", "mail_why"],
+        [1, "ann@would.example", "invite", None, "do", None],
+    ]
 
 
 def test_a_dry_run_of_json_lines_keeps_their_keys_and_can_be_a_table(place: Place) -> None:
@@ -295,17 +298,18 @@ def test_a_dry_run_of_json_lines_keeps_their_keys_and_can_be_a_table(place: Plac
     assert place.usher("invite", source, "-c", "sandbox", "--dry-run", "-o", str(out)).status == 0
     told = {"mail": "ann@would.example", "Team": [1], "groups": ["a@b.example"], "would": "invite", "why": ""}
     why = "There is no group “a@b.example” in this tenant: check the name, or give the id."
-    told |= {"groups_would": "refuse", "groups_why": why}
+    told |= {"groups_would": "refuse", "groups_why": why, "mail_would": "do", "mail_why": ""}
     assert json.loads(out.read_text()) == told
     table = place.folder / "table.csv"
     assert place.usher("invite", source, "-c", "sandbox", "--dry-run", "-o", str(table)).status == 0
     assert table.read_text().splitlines() == [
-        "row,email,groups,would,why,groups_would,groups_why",
-        f'1,ann@would.example,a@b.example,invite,,refuse,"{why}"',
+        "row,email,groups,would,why,groups_would,groups_why,mail_would,mail_why",
+        f'1,ann@would.example,a@b.example,invite,,refuse,"{why}",do,',
     ]
     own = place.write("own.csv", "E-Mail;Team\nann@would.example;x\n")
     assert place.usher("invite", own, "-c", "sandbox", "--dry-run", "-o", str(out)).status == 0
-    assert json.loads(out.read_text()) == {"row": 1, "email": "ann@would.example", "would": "invite", "why": ""}
+    plain = {"row": 1, "email": "ann@would.example", "would": "invite", "why": "", "mail_would": "do", "mail_why": ""}
+    assert json.loads(out.read_text()) == plain
 
 
 def test_a_file_that_cannot_be_written_is_told_before_the_tenant_is_asked(place: Place) -> None:
