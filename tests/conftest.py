@@ -41,6 +41,13 @@ own.
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take a minute by themselves, so that no process is left with one at
+    the end.
+    """
+    items.sort(key=lambda item: "_machine.py" not in item.nodeid)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep the files of such a folder in one process, as `--dist loadfile` keeps the tests of a
