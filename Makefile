@@ -84,8 +84,10 @@ $(DEV): requirements-dev.lock $(LOCKED)
 demo: $(INSTALLED)
 	@$(BIN)/usher invite examples/guests.csv --connection sandbox --yes || [ $$? -eq 1 ]
 
-# Tests mostly wait for processes: four files at a time keep two cores busy. Those of a minute come first (tests/conftest.py), then those that kill
-# and freeze processes; they wait most of all. With T="…" one after the other, so that output comes at once.
+# Tests mostly wait for processes: four files at a time keep two cores busy. Those of a minute come first (tests/conftest.py), then those
+# that kill and freeze processes; they wait most of all. What a thousand processes load is compiled once, whatever the environment says.
+# With T="…" one after the other, so that output comes at once.
+test chaos: export PYTHONDONTWRITEBYTECODE =
 test: $(INSTALLED) $(DEV)
 ifdef T
 	@$(BIN)/python -m pytest $(T)
