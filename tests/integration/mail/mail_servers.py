@@ -30,7 +30,7 @@ class MailServer:
     on_rcpt: Callable[[str], str | None] = lambda address: "250 OK"
     on_data: Callable[[Envelope], str | None] = lambda envelope: "250 queued"
     password: str = PASSWORD
-    sessions: list[Any] = field(default_factory=list)  # one for each connection
+    sessions: list[SMTP] = field(default_factory=list)  # one for each connection
 
     @property
     def url(self) -> str:
@@ -46,10 +46,8 @@ class MailServer:
     async def handle_EHLO(  # noqa: N802  (aiosmtpd's names)
         self, server: Any, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Take note of a connection."""
+        """Answer with what it offers."""
         session.host_name = hostname
-        if server not in self.sessions:
-            self.sessions.append(server)
         return responses
 
     async def handle_MAIL(  # noqa: N802
@@ -90,7 +88,7 @@ class MailServer:
         """Return the protocol of one connection."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate.both)
-        return SMTP(
+        protocol = SMTP(
             self,
             authenticator=self.authenticate,
             auth_required=not self.tls_first,  # aiosmtpd warns of a login without TLS, and does not see ours
@@ -100,6 +98,8 @@ class MailServer:
             enable_SMTPUTF8=False,
             loop=asyncio.get_running_loop(),
         )
+        self.sessions.append(protocol)
+        return protocol
 
 
 @asynccontextmanager
@@ -116,3 +116,4 @@ async def run_mail_server(certificate: Certificate, *, tls_first: bool = True) -
     finally:
         server.close()
         mail.hang_up()
+        await asyncio.sleep(0)  # an aborted transport closes in the loop's next turn
