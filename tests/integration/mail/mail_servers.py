@@ -40,7 +40,7 @@ class MailServer:
     def hang_up(self) -> None:
         """Close every connection that is open now."""
         for server in self.sessions:
-            if server.transport is not None:
+            if isinstance(server.transport, asyncio.Transport):
                 server.transport.abort()
 
     async def handle_EHLO(  # noqa: N802  (aiosmtpd's names)
