@@ -205,6 +205,7 @@ async def test_a_server_that_is_away(certificate: Certificate, tmp_path: Path) -
 async def test_a_plain_server_is_told_nothing(certificate: Certificate, tmp_path: Path) -> None:
     """One that offers no STARTTLS hears neither password nor mail."""
     heard: list[bytes] = []
+    gone = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 hello\r\n")
@@ -212,6 +213,8 @@ async def test_a_plain_server_is_told_nothing(certificate: Certificate, tmp_path
             heard.append(line)
             writer.write(b"250 hello\r\n" if line.startswith(b"EHLO") else b"502 no\r\n")
         writer.close()
+        await writer.wait_closed()
+        gone.set()
 
     plain = await asyncio.start_server(serve, "127.0.0.1", 0)
     server = MailServer(certificate, tls_first=False, port=plain.sockets[0].getsockname()[1])
@@ -220,4 +223,5 @@ async def test_a_plain_server_is_told_nothing(certificate: Certificate, tmp_path
     assert step(answer)[1] == "tls"
     assert not any(b"AUTH" in line or b"MAIL" in line for line in heard)
     await sender.client.close()
+    await gone.wait()
     plain.close()
