@@ -59,6 +59,7 @@ class User:
     deleted_at: str | None = None
     extra: dict[str, object] | None = None
     sponsors: tuple[str, ...] = ()
+    sign_ins: dict[str, str] | None = None
 
     def known_s(self, part: str) -> float:
         """Return when a part of the tenant (`options.PARTS`) learns of this user."""

@@ -238,7 +238,7 @@ class Graph:
     def _read(
         self, call: Call, operation: str, path: str, query: str, headers: Mapping[str, str]
     ) -> tuple[int, Any, dict[str, str]]:
-        units = 2 if operation == "users" and "select=" not in query else 1
+        units = 2 if operation == "users" and ("select=" not in query or "expand=" in query) else 1
         self._take(call, call.meter.take_read(units))
         eventual = headers.get("consistencylevel", "").lower() == "eventual"
         found: Any

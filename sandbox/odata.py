@@ -5,6 +5,7 @@ refused, never ignored.
     clause  = ( "id" / "mail" / "userPrincipalName" ) " in (" text *( "," text ) ")"
             / ( "mail" / "userPrincipalName" / "displayName" ) " eq " text
             / "otherMails/any(m:m eq " text ")" / "proxyAddresses/any(p:p eq " text ")"
+    listed  = "userType eq " text [ " and externalUserState eq " text ]
 
 All of them but names are alternatives on ids or addresses, so a query for 15 people looks them up
 and does not walk a directory of a million. Graph itself takes many more shapes
@@ -14,6 +15,7 @@ see usher use.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -25,15 +27,22 @@ from sandbox.directory import User
 MAX_ALTERNATIVES = 15
 PAGE = 100
 MAX_PAGE = 999
+MAX_SIGN_IN_PAGE = 500
+"""https://learn.microsoft.com/entra/identity/monitoring-health/howto-manage-inactive-user-accounts"""
+SIGN_INS = "signInActivity"
+SPONSORS = "sponsors($select=id,displayName)"
+"""What can be expanded of a listed user."""
 
 TEXT = "'(?:[^']|'')*'"
 """A quoted text of a `$filter`, a quote in it doubled."""
 _OR = " or "
+_TOKEN = "page:"
 _CLAUSE = re.compile(
     rf"(?P<single>id|mail|userPrincipalName) in \((?P<texts>{TEXT}(?:,{TEXT})*)\)"
     rf"|(?P<one>mail|userPrincipalName|displayName) eq (?P<own>{TEXT})"
     rf"|(?P<many>otherMails/any\(m:m|proxyAddresses/any\(p:p) eq (?P<text>{TEXT})\)"
 )
+_LISTED = re.compile(rf"userType eq (?P<type>{TEXT})(?: and externalUserState eq (?P<state>{TEXT}))?")
 _READ: dict[str, Callable[[User], tuple[str | None, ...]]] = {
     "id": lambda user: (user.id,),
     "mail": lambda user: (user.mail,),
@@ -69,6 +78,7 @@ PROPERTIES: dict[str, Callable[[User], Any]] = {
     "mobilePhone": lambda user: (user.extra or {}).get("mobilePhone"),
     "onPremisesExtensionAttributes": lambda user: _extension_attributes(user),
     "officeLocation": lambda user: None,
+    SIGN_INS: lambda user: user.sign_ins,
 }
 """What can be selected of a user."""
 _EXTENSIONS = tuple(f"extensionAttribute{number}" for number in range(1, 16))
@@ -118,7 +128,7 @@ class Filter:
         return self.wanted.get("id", frozenset())
 
     @property
-    def by_name(self) -> bool:
+    def walks(self) -> bool:
         """Whether somebody's name is asked for, which no index helps to find."""
         return "displayName" in self.wanted
 
@@ -139,22 +149,45 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A parsed `$filter` that lists all users of a type, or those of them in a state; '' for
+    any.
+    """
+
+    user_type: str
+    state: str
+    addresses: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
+    walks: bool = True
+
+    @property
+    def advanced(self) -> bool:
+        """Whether Graph wants it as an advanced query."""
+        return bool(self.state)
+
+    def matches(self, user: User) -> bool:
+        """Whether a user is one of those asked for."""
+        return user.user_type.lower() == self.user_type and self.state in ("", (user.state or "").lower())
+
+
+@dataclass(frozen=True, slots=True)
 class UsersQuery:
     """The query options of GET /users."""
 
-    filter: Filter | None
+    filter: Filter | Listed | None
     select: tuple[str, ...]
     has_select: bool
     top: int
     skip: int
     count: bool
+    sponsors: bool = False
 
 
 def parse_users_query(query: str, *, eventual: bool) -> UsersQuery:
     """Read a raw query string. `eventual`: the caller sent `ConsistencyLevel: eventual`. Raises
     `QueryError`.
     """
-    options = read_options(query, {"$filter", "$select", "$top", "$count", "$skiptoken"})
+    options = read_options(query, {"$filter", "$select", "$top", "$count", "$skiptoken", "$expand"})
     count = _count(options.get("$count"), eventual)
     found = parse_filter(options["$filter"]) if "$filter" in options else None
     if found and found.advanced and not (eventual and count):
@@ -163,6 +196,8 @@ def parse_users_query(query: str, *, eventual: bool) -> UsersQuery:
             " $count=true.",
             "Request_UnsupportedQuery",
         )
+    if options.get("$expand", SPONSORS) != SPONSORS:
+        raise QueryError("Parsing OData Select and Expand failed: this can not be expanded here.")
     return _users_query(options, found, count=count)
 
 
@@ -181,14 +216,17 @@ def parse_page_query(query: str) -> UsersQuery:
     return _users_query(read_options(query, {"$select", "$top", "$skiptoken"}), None, count=False)
 
 
-def _users_query(options: Mapping[str, str], found: Filter | None, *, count: bool) -> UsersQuery:
+def _users_query(options: Mapping[str, str], found: Filter | Listed | None, *, count: bool) -> UsersQuery:
+    select = parse_select(options.get("$select"))
+    most = MAX_SIGN_IN_PAGE if SIGN_INS in select else MAX_PAGE
     return UsersQuery(
         filter=found,
-        select=parse_select(options.get("$select")),
+        select=select,
         has_select="$select" in options,
-        top=read_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
-        skip=read_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9),
+        top=read_number(options.get("$top"), "$top", PAGE, most),
+        skip=read_page(options.get("$skiptoken")),
         count=count,
+        sponsors="$expand" in options,
     )
 
 
@@ -213,10 +251,12 @@ def parse_select(
     return names
 
 
-def parse_filter(text: str) -> Filter:
+def parse_filter(text: str) -> Filter | Listed:
     """Read a `$filter` on users. Raises `QueryError` for everything outside the grammar of this
     module.
     """
+    if (listed := _LISTED.fullmatch(text)) is not None:
+        return Listed(listed["type"][1:-1].lower(), (listed["state"] or "''")[1:-1].lower())
     found: dict[str, set[str]] = {}
     for clause, texts in read_clauses(text, _CLAUSE):
         name = clause["single"] or clause["one"] or clause["many"].partition("/")[0]
@@ -246,9 +286,25 @@ def read_clauses(text: str, pattern: re.Pattern[str]) -> list[tuple[re.Match[str
 
 
 def page_link(base_url: str, path: str, query: str, skip: int) -> str:
-    """Return the `@odata.nextLink` that goes on with the same query after `skip` entries."""
+    """Return the `@odata.nextLink` that goes on with the same query after `skip` entries; nobody
+    but the sandbox reads its token.
+    """
+    token = base64.urlsafe_b64encode(f"{_TOKEN}{skip}".encode()).decode().rstrip("=")
     rest = "&".join(part for part in query.split("&") if part and not part.startswith(("$skiptoken", "%24skip")))
-    return f"{base_url}/v1.0/{path}?{rest}{'&' if rest else ''}$skiptoken={skip}"
+    return f"{base_url}/v1.0/{path}?{rest}{'&' if rest else ''}$skiptoken={token}"
+
+
+def read_page(token: str | None) -> int:
+    """Return how many entries a page's token passes over. Raises `QueryError`."""
+    if token is None:
+        return 0
+    try:
+        word, _, skip = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().rpartition(":")
+        if f"{word}:" == _TOKEN:
+            return int(skip)
+    except ValueError:
+        pass
+    raise QueryError("The page token is invalid.", "Request_BadRequest")
 
 
 def read_options(query: str, known: set[str]) -> dict[str, str]:
@@ -286,6 +342,6 @@ def read_number(text: str | None, name: str, default: int, highest: int) -> int:
     """Read the number of a query option. Raises `QueryError`."""
     if text is None:
         return default
-    if not text.isascii() or not text.isdecimal() or not (0 if name == "$skiptoken" else 1) <= int(text) <= highest:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= highest:
         raise QueryError(f"Invalid value '{text}' for {name} query option found. It must be between 1 and {highest}.")
     return int(text)

@@ -12,12 +12,21 @@ from typing import Any
 from sandbox import errors
 from sandbox.directory import Directory, Tenant, User
 from sandbox.errors import bad_request, no_such_object
-from sandbox.odata import PROPERTIES, QueryError, UsersQuery, page_link, parse_single_query, parse_users_query
+from sandbox.odata import (
+    PROPERTIES,
+    SIGN_INS,
+    QueryError,
+    UsersQuery,
+    page_link,
+    parse_single_query,
+    parse_users_query,
+)
 from sandbox.tokens import Caller
 
 _READ_USERS = frozenset(
     {*("User.Read.All", "User.ReadUpdate.All", "User.ReadWrite.All"), "Directory.Read.All", "Directory.ReadWrite.All"}
 )
+_READ_SIGN_INS = frozenset({"AuditLog.Read.All"})
 
 
 class People:
@@ -33,14 +42,17 @@ class People:
         asked = _users_query(query, eventual)
         tenant = caller.tenant
         users = self._candidates(tenant, asked)
-        return self._page(users, asked, query, "users"), 1 if asked.has_select else 2
+        if SIGN_INS in asked.select:
+            _need(caller, _READ_SIGN_INS)
+        answer = self._page(users, asked, query, "users", tenant)
+        return answer, (1 if asked.has_select else 2) + asked.sponsors
 
     def list_deleted(self, caller: Caller, query: str, *, eventual: bool) -> tuple[dict[str, Any], int]:
         """Answer GET /directory/deletedItems/microsoft.graph.user. Raises `GraphError`."""
         _need(caller, _READ_USERS)
         asked = _users_query(query, eventual)
         users = caller.tenant.deleted.values()
-        return self._page(users, asked, query, "directory/deletedItems/microsoft.graph.user"), 1
+        return self._page(users, asked, query, "directory/deletedItems/microsoft.graph.user", caller.tenant), 1
 
     def get_user(self, caller: Caller, name: str, query: str) -> tuple[dict[str, Any], int]:
         """Answer GET /users/{id or userPrincipalName}. Raises `GraphError`."""
@@ -49,18 +61,20 @@ class People:
             select, has_select = parse_single_query(query)
         except QueryError as error:
             raise bad_request(str(error), error.code) from None
+        if SIGN_INS in select:
+            _need(caller, _READ_SIGN_INS)
         shown = _show(self._visible(caller.tenant, name), select)
         return {"@odata.context": self._context("users/$entity", select, has_select), **shown}, 1
 
     def _candidates(self, tenant: Tenant, asked: UsersQuery) -> Iterable[User]:
         now_s = self._directory.clock.real_s()
-        if asked.filter is not None and not asked.filter.by_name:
+        if asked.filter is not None and not asked.filter.walks:
             found = {user.id: user for address in asked.filter.addresses for user in tenant.by_address.get(address, ())}
             found |= {user.id: user for name in asked.filter.ids if (user := tenant.users.get(name)) is not None}
             return [user for user in found.values() if user.visible_s <= now_s]
         return [user for user in tenant.users.values() if user.visible_s <= now_s]
 
-    def _page(self, users: Iterable[User], asked: UsersQuery, query: str, path: str) -> dict[str, Any]:
+    def _page(self, users: Iterable[User], asked: UsersQuery, query: str, path: str, tenant: Tenant) -> dict[str, Any]:
         found = [user for user in users if asked.filter is None or asked.filter.matches(user)]
         page = found[asked.skip : asked.skip + asked.top]
         answer: dict[str, Any] = {"@odata.context": self._context("users", asked.select, asked.has_select)}
@@ -69,6 +83,9 @@ class People:
         if len(found) > asked.skip + asked.top:
             answer["@odata.nextLink"] = page_link(self.base_url, path, query, asked.skip + asked.top)
         answer["value"] = [_show(user, asked.select) for user in page]
+        if asked.sponsors:
+            for shown, user in zip(answer["value"], page, strict=True):
+                shown["sponsors"] = [_show_sponsor(tenant, name) for name in user.sponsors]
         return answer
 
     def _visible(self, tenant: Tenant, name: str) -> User:
@@ -102,3 +119,11 @@ def _need(caller: Caller, roles: frozenset[str]) -> None:
 
 def _show(user: User, select: tuple[str, ...]) -> dict[str, Any]:
     return {name: PROPERTIES[name](user) for name in select}
+
+
+def _show_sponsor(tenant: Tenant, name: str) -> dict[str, Any]:
+    """Show a sponsor as an expanded listing does: a group comes with its id alone."""
+    user = tenant.users.get(name)
+    if user is None:
+        return {"@odata.type": "#microsoft.graph.group", "id": name}
+    return {"@odata.type": "#microsoft.graph.user", "id": user.id, "displayName": user.display_name}

@@ -29,7 +29,13 @@ def show_user(user: User) -> Body:
 
 
 def change_user(world: World, tenant: Tenant, body: Body) -> Body:
-    """Do something to one user. Raises `OptionError`."""
+    """Do something to one user, or the same to each of a list named `users`, until one cannot be.
+    Raises `OptionError`.
+    """
+    if isinstance(many := body.get("users"), list):
+        for entry in many:
+            change_user(world, tenant, {**body, **entry, "users": None})
+        return {"users": len(many)}
     email, action = str(body.get("email", "")), body.get("action")
     user = tenant.find(email)
     if action == "add":
@@ -70,6 +76,13 @@ def _add_user(world: World, tenant: Tenant, email: str, body: Body) -> User:
         if name in body:
             setattr(user, name, tuple(str(address) for address in body[name]))
     tenant.reindex(user, before)
-    if "created_at" in body:
-        user.created_at = str(body["created_at"])
+    for name in ("created_at", "state_changed_at"):
+        if name in body:
+            setattr(user, name, None if body[name] is None else str(body[name]))
+    if body.get("state", "") is None:
+        user.state = user.state_changed_at = None
+    user.enabled = bool(body.get("enabled", True))
+    if isinstance(sign_ins := body.get("sign_ins"), dict):
+        user.sign_ins = {str(kind): str(at) for kind, at in sign_ins.items()}
+    user.sponsors = tuple(sponsor.id for address in body.get("sponsors", ()) if (sponsor := tenant.find(str(address))))
     return user

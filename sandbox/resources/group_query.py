@@ -15,7 +15,17 @@ from typing import Any
 
 from sandbox.errors import bad_request
 from sandbox.groups import Group
-from sandbox.odata import MAX_PAGE, PAGE, TEXT, QueryError, parse_select, read_clauses, read_number, read_options
+from sandbox.odata import (
+    MAX_PAGE,
+    PAGE,
+    TEXT,
+    QueryError,
+    parse_select,
+    read_clauses,
+    read_number,
+    read_options,
+    read_page,
+)
 
 PROPERTIES: dict[str, Callable[[Group], Any]] = {
     "id": lambda group: group.id,
@@ -65,7 +75,7 @@ def parse_groups_query(query: str) -> GroupsQuery:
             select=_parse_select(options.get("$select")),
             has_select="$select" in options,
             top=read_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
-            skip=read_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9),
+            skip=read_page(options.get("$skiptoken")),
         )
     except QueryError as error:
         raise bad_request(str(error), error.code) from None
