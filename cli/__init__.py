@@ -19,7 +19,10 @@ from cli.ui.session import Session
 COMMANDS = {
     "invite": ("invite.command", "Invite a list of people, or single addresses, as guests."),
     "jobs": ("jobs.commands", "List jobs, follow them, fetch results, pause, resume, cancel, retry, delete."),
-    "guests": ("guests", "List all that is held about a person, or forget them."),
+    "guests": (
+        "guests.commands",
+        "List the guests of a tenant, show one; list all that is held about a person, or forget them.",
+    ),
     "mail": ("mail", "Show what usher's own mails say, or send one to try."),
     "audit": ("audit", "Show or export who did what."),
     "connections": (

@@ -15,6 +15,7 @@
     │   ├── SealBroken            a sealed value that none of the ledger keys opens
     │   └── KeyUnusable           a ledger key that is too short to be one
     ├── MailUnusable              a mail cannot be written: its template or its sender is wrong
+    ├── DirectoryUnread           a tenant did not answer what was asked, or may not be asked
     ├── CannotListen              the metrics cannot be served where they were wanted
     └── WayOutUnusable            what is said about TLS and proxies cannot be followed
         ├── TrustUnusable         a file with trusted certificates that cannot be read
@@ -133,6 +134,15 @@ class MailUnusable(UsherError):
         """`is_template`: no guest's mail can be written; else this one's alone."""
         super().__init__(sentence)
         self.is_template = is_template
+
+
+class DirectoryUnread(UsherError):
+    """A tenant did not answer what was asked; try again later."""
+
+    def __init__(self, sentence: str = "", *, missing: str = "") -> None:
+        """`missing`: the permission without which a part alone cannot be read."""
+        super().__init__(sentence)
+        self.missing = missing
 
 
 class CannotListen(UsherError):

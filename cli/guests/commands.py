@@ -1,4 +1,4 @@
-"""`usher guests`: what can be asked about one person rather than about a list."""
+"""`usher guests`: who is in a tenant (`listing`, `showing`), and what usher holds of one person."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.guests.listing import list_
+from cli.guests.naming import read_who
+from cli.guests.showing import show
 from cli.ui.command_group import CommandGroup
 from cli.ui.confirming import confirm
-from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_rows
-from config.values import is_guid
 
 if TYPE_CHECKING:
     from cli.ui.place import Place
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 
 @click.group(cls=CommandGroup)
 def guests() -> None:
-    """List all that is held about a person, or forget them everywhere."""
+    """List the guests of a tenant, show one; list all that is held about a person, or forget them
+    everywhere.
+    """
+
+
+guests.add_command(list_)
+guests.add_command(show)
 
 
 @guests.command()
@@ -62,12 +69,7 @@ _Work = Callable[["Terminal", "Place", "Services", str, str], Awaitable[int]]
 
 
 def _run(session: Session, who: str, work: _Work) -> int:
-    wanted = who.strip()
-    is_id = is_guid(wanted)
-    if not is_id and "@" not in wanted:
-        raise Refusal("Give an e-mail address, or an object id such as 11111111-2222-3333-4444-555555555555.")
-
-    email, object_id = ("", wanted.lower()) if is_id else (wanted, "")
+    email, object_id = read_who(who)
     return work_on_rows(
         session, lambda terminal, place, services: work(terminal, place, services, email, object_id), sealed=True
     )

@@ -112,12 +112,14 @@ def write_results(wanted: Wanted, fetch: Fetch) -> Written:
     return _put(wanted, form, results_table(outcomes, wanted.whole).rows)
 
 
-def write_rows(output: Path, columns: Sequence[str], outcomes: Iterable[Mapping[str, Any]]) -> Written:
-    """Write outcomes that have these columns to a file, in the format that its name ends in, else
-    as CSV. Raises `OutputError`.
+def write_rows(
+    output: Path | None, columns: Sequence[str], outcomes: Iterable[Mapping[str, Any]], form_name: str = ""
+) -> Written:
+    """Write outcomes that have these columns to a file (None: to standard output), in the format
+    that is named, that the file's name ends in, else as CSV. Raises `OutputError`.
     """
     wanted = Wanted(output=output)
-    form = _Form(_by_name(wanted) or "csv", PLAIN, [columns])
+    form = _Form(form_name or _by_name(wanted) or "csv", PLAIN, [columns])
     if form.format == "jsonl":
         return _put(wanted, form, (("", {name: outcome.get(name) for name in columns}) for outcome in outcomes))
     return _put(wanted, form, (("", outcome_cells(outcome, columns)) for outcome in outcomes))

@@ -18,7 +18,7 @@ def test_the_page_names_every_kind_of_event() -> None:
     sources = [
         *(path for path in ROOT.glob("worker/**/*.py") if path.name != "trail.py"),  # which only lists them
         *ROOT.glob("worker/ledger/scripts/*.lua"),
-        *ROOT.glob("cli/guests.py"),
+        *ROOT.glob("cli/guests/commands.py"),
         *ROOT.glob("cli/schedules/changes.py"),
     ]
     in_code = {kind for path in sources for kind in _IN_CODE.findall(path.read_text(encoding="utf-8"))}

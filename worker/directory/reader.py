@@ -39,15 +39,20 @@ class Unread:
 
     may_not: bool
     said: str = ""
+    code: str = ""  # Graph's, where Graph refused
 
 
 class Asker:
     """Asks one tenant. Holds no gate, and changes nothing in the tenant."""
 
-    def __init__(self, services: Services, connection: Connection) -> None:
+    def __init__(self, services: Services, connection: Connection, buckets: Sequence[Bucket] | None = None) -> None:
+        """`buckets`: what a question takes from, where it is not what other reads do; the caller
+        has taken it already.
+        """
         self._services = services
         self._connection = connection
-        self._buckets = read_buckets(services.settings(), connection)
+        self._is_paid = buckets is not None
+        self._buckets = read_buckets(services.settings(), connection) if buckets is None else buckets
 
     async def take_token(self, connection: Connection) -> AccessToken | Stop:
         """Take an access token, or say when to try again. Raises `TokenRefused`: the dry run ends
@@ -82,22 +87,27 @@ class Asker:
         """Return the body of a GET. `version`: of Graph, where it is another than the
         connection's.
         """
-        request = GraphRequest("1", "GET", path)
+        return await self.ask(GraphRequest("1", "GET", path), rules, version=version)
+
+    async def ask(
+        self, request: GraphRequest, rules: OperationRules = READ_POLICY, *, version: str = ""
+    ) -> Any | Unread:
+        """The same for a request with headers of its own."""
         there = self._connection
         if version:
             there = there.model_copy(update={"graph_url": f"{there.graph_url.rpartition('/')[0]}/{version}"})
         said = "no access token could be had"
         for own_wait_s in (*WAITS_S, 0.0):
-            wait_s = await self._services.ledger.spending.take(self._buckets, 1)
+            wait_s = 0.0 if self._is_paid else await self._services.ledger.spending.take(self._buckets, 1)
             token = await self.take_token(self._connection)
             if not wait_s and not isinstance(token, Stop):
                 exchange = await self._services.graph.send_one(there, token.secret, request, priority="normal")
-                answer = exchange.answers["1"]
+                answer = exchange.answers[request.id]
                 verdict = decide(rules, answer)
                 if verdict.kind is Kind.OK:
                     return answer.body
                 if verdict.kind is Kind.FAILED:
-                    return Unread(verdict.cause == "may_not_read", _describe(answer, verdict))
+                    return Unread(verdict.cause == "may_not_read", _describe(answer, verdict), verdict.code)
                 said = _describe(answer, verdict)
                 if verdict.kind is Kind.TOKEN:
                     await self._services.tokens.invalidate(self._connection, token)
@@ -120,16 +130,21 @@ class Asker:
                 return body
             page = body.get("value")
             values += page if isinstance(page, list) else []
-            following = body.get("@odata.nextLink")
-            if not isinstance(following, str):
-                return values
-            # Only what stands behind the version: the token goes nowhere but to the connection's
-            # own Graph
-            _, found, rest = following.partition(f"/{version or self._connection.graph_url.rpartition('/')[2]}/")
-            if not found:
-                return Unread(False, "it answered with a page that leads elsewhere")
-            path = f"/{rest}"
+            following = self.following(body, version)
+            if not isinstance(following, str) or not following:
+                return following or values
+            path = following
         return Unread(False, f"it holds more than {_MOST_PAGES} pages")
+
+    def following(self, body: Any, version: str = "") -> str | Unread:
+        """Return the path of the page after this one, '' where there is none."""
+        link = body.get("@odata.nextLink")
+        if not isinstance(link, str):
+            return ""
+        # Only what stands behind the version: the token goes nowhere but to the connection's own
+        # Graph
+        _, found, rest = link.partition(f"/{version or self._connection.graph_url.rpartition('/')[2]}/")
+        return f"/{rest}" if found else Unread(False, "it answered with a page that leads elsewhere")
 
 
 def _describe(answer: GraphAnswer, verdict: Verdict) -> str:

@@ -23,7 +23,7 @@ _LEAST_KEPT = 2.0
 
 _DOCUMENTED = (
     *("invitations:", "writes:", "writes-tenant:", "writes-app:", "units:", "units-app:"),
-    *("team:", "teams:", "teams-app:"),
+    *("team:", "teams:", "teams-app:", "sign-ins-app:"),
 )
 
 _CALLS_A_TEAM = (4.0, 60_000)
@@ -31,6 +31,12 @@ _TEAM_CALLS_A_TENANT = (10.0, 1_000)
 _TEAM_CALLS_AN_APP = (100.0, 1_000)
 """Calls that add members, and the milliseconds for so many; they do not count as writes to the
 directory. https://learn.microsoft.com/graph/throttling-limits#microsoft-teams-service-limits
+"""
+
+_SIGN_INS_AN_APP = (10.0, 60_000)
+"""Requests for dates of signing in, over all tenants of an application, and the milliseconds for so
+many.
+https://learn.microsoft.com/graph/throttling-limits#identity-and-access-reports-service-limits
 """
 
 
@@ -107,6 +113,11 @@ def read_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
         _bucket(f"units:{connection.client_key}", q.units_per_app_and_tenant, q.interactive_reserve.share),
         _bucket(f"units-app:{connection.app_key}", q.units_per_app, q.interactive_reserve.share),
     ]
+
+
+def sign_in_buckets(connection: Connection) -> list[Bucket]:
+    """Return the bucket that a request for dates of signing in takes from."""
+    return [Bucket(f"sign-ins-app:{connection.app_key}", *_SIGN_INS_AN_APP)]
 
 
 def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:

@@ -1,0 +1,87 @@
+"""A listing of guests is kept in a file of its own until it is whole, then written: memory is flat,
+and nothing half-read is taken for all.
+
+The file has no name, so that nothing stays of it, whatever ends the process.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Collection, Generator
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tasks.results.write import write_rows
+from worker.graph.guests import Also, Guest
+
+COLUMNS = ("id", "email", "display_name", "state", "state_since", "created", "enabled")
+_WRITTEN = 4 << 20  # bytes in memory before they go to the disk
+
+
+def columns_of(also: Collection[Also]) -> tuple[str, ...]:
+    """Return the columns of a listing: sponsors and dates of signing in only where asked for."""
+    return (*COLUMNS, *(column.value for column in Also if column in also))
+
+
+def describe_guest(guest: Guest, columns: Collection[str]) -> dict[str, Any]:
+    """Return a guest by column."""
+    told = {
+        "id": guest.id,
+        "email": guest.email,
+        "display_name": guest.display_name,
+        "state": guest.state.value,
+        "state_since": _text(guest.state_since),
+        "created": _text(guest.created_at),
+        "enabled": guest.enabled,
+        Also.SPONSORS.value: None if guest.sponsors is None else list(guest.sponsors),
+        Also.SIGN_INS.value: _text(guest.signed_in_at),
+    }
+    return {column: told[column] for column in columns}
+
+
+class GuestListing:
+    """Guests on their way to a file, a pipe or a terminal."""
+
+    def __init__(self, columns: Collection[str]) -> None:
+        self.columns = tuple(columns)
+        self.count = 0
+        self._file = tempfile.SpooledTemporaryFile(_WRITTEN, "w+", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def begin(self) -> None:
+        """Let go of what was put so far: the listing begins again."""
+        self.count = 0
+        self._file.seek(0)
+        self._file.truncate()
+
+    def put(self, guest: Guest) -> None:
+        """Add a guest."""
+        self._file.write(json.dumps(describe_guest(guest, self.columns)) + "\n")
+        self.count += 1
+
+    def rows(self) -> Generator[dict[str, Any], None, None]:
+        """Yield the guests by column, in their order."""
+        self._file.seek(0)
+        for line in self._file:
+            yield json.loads(line)
+
+    def write(self, form: str, output: Path | None) -> int:
+        """Write them as csv or jsonl, '' for what the file's name ends in, to a file for its owner
+        alone or to standard output. Raises `OutputError`.
+        """
+        with closing(self.rows()) as rows:
+            return write_rows(output, self.columns, rows, form).rows
+
+
+def _text(at: Any) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None

@@ -1,0 +1,176 @@
+"""A tenant's guests are asked for by list, and read one by one: state, dates, sponsors. Building
+and reading is pure.
+
+A state that Graph does not tell is unknown and never pending: it tells none of guests who came by
+other ways than an invitation.
+https://learn.microsoft.com/graph/api/user-list
+https://learn.microsoft.com/graph/api/resources/signinactivity
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote
+
+from worker.graph.batch import GraphRequest
+
+MOST_A_PAGE = 999
+MOST_SIGN_INS_A_PAGE = 500
+"""https://learn.microsoft.com/entra/identity/monitoring-health/howto-manage-inactive-user-accounts"""
+READ_SIGN_INS = "AuditLog.Read.All"
+"""The application permission without which nobody's dates of signing in are read; the tenant needs
+Entra ID P1 or P2 too.
+"""
+GUEST = "Guest"
+_SELECT = (
+    *("id", "mail", "otherMails", "displayName", "userType", "accountEnabled", "createdDateTime"),
+    *("externalUserState", "externalUserStateChangeDateTime"),
+)
+_SIGN_INS = "signInActivity"
+_DATES = ("lastSignInDateTime", "lastNonInteractiveSignInDateTime", "lastSuccessfulSignInDateTime")
+_EVENTUAL: Mapping[str, str] = {"ConsistencyLevel": "eventual"}
+
+
+class GuestState(StrEnum):
+    """Whether a guest has accepted the invitation."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+
+
+class Also(StrEnum):
+    """What is read of guests only where it is asked for, by the name of its column."""
+
+    SPONSORS = "sponsors"
+    SIGN_INS = "last_sign_in"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A guest as a tenant shows them. `sponsors`: names, or ids of those that may not be read; None
+    where they were not asked for. `signed_in_at`: the latest of three dates, attempts that failed
+    included.
+    """
+
+    id: str
+    email: str = field(repr=False)
+    display_name: str = field(repr=False)
+    state: GuestState
+    state_since: datetime | None
+    created_at: datetime | None
+    enabled: bool
+    sponsors: tuple[str, ...] | None = field(repr=False, default=None)
+    signed_in_at: datetime | None = None
+    user_type: str = GUEST
+
+    @property
+    def active_at(self) -> datetime | None:
+        """When the guest was last seen to do anything, in doubt the latest; None where nobody can
+        tell, as of whoever has not accepted.
+        """
+        if self.state is GuestState.PENDING and self.signed_in_at is None:
+            return None
+        accepted_at = self.state_since if self.state is GuestState.ACCEPTED else None
+        return max((at for at in (self.signed_in_at, accepted_at, self.created_at) if at), default=None)
+
+
+def build_listing(also: Collection[Also], *, pending: bool) -> GraphRequest:
+    """Return the request for the first page of all guests, or of those who have not accepted.
+
+    With dates of signing in the filter is by type alone and nothing is counted: whether Graph takes
+    more beside them is not documented.
+    """
+    plain = Also.SIGN_INS in also
+    text = f"userType eq '{GUEST}'"
+    if pending and not plain:
+        text += " and externalUserState eq 'PendingAcceptance'"
+    path = f"/users?$filter={quote(text, safe='')}&$select={','.join(_selected(also))}"
+    if Also.SPONSORS in also:
+        path += "&$expand=sponsors($select=id,displayName)"
+    if plain:
+        return GraphRequest("1", "GET", f"{path}&$top={MOST_SIGN_INS_A_PAGE}")
+    return GraphRequest("1", "GET", f"{path}&$top={MOST_A_PAGE}&$count=true", headers=_EVENTUAL)
+
+
+def build_count() -> GraphRequest:
+    """Return the request that tells how many guests there are."""
+    text = quote(f"userType eq '{GUEST}'", safe="")
+    return GraphRequest("1", "GET", f"/users?$filter={text}&$select=id&$top=1&$count=true", headers=_EVENTUAL)
+
+
+def build_dates(guest_id: str) -> GraphRequest:
+    """Return the request for one guest's dates of signing in: by list, as for many."""
+    text = quote(f"id in ('{guest_id}')", safe="")
+    return GraphRequest("1", "GET", f"/users?$filter={text}&$select=id,{_SIGN_INS}&$top=1")
+
+
+def more_properties() -> tuple[str, ...]:
+    """Return what a look-up by address or id is to select besides its own."""
+    return ("displayName", "externalUserStateChangeDateTime")
+
+
+def read_total(body: Any) -> int | None:
+    """Return the count that stands on a first page."""
+    total = body.get("@odata.count") if isinstance(body, dict) else None
+    return total if isinstance(total, int) and total >= 0 else None
+
+
+def read_guests(body: Any) -> list[Guest]:
+    """Return the users of a page."""
+    values = body.get("value") if isinstance(body, dict) else None
+    return [read_guest(value) for value in (values if isinstance(values, list) else ()) if _is_user(value)]
+
+
+def read_guest(value: Mapping[str, Any]) -> Guest:
+    """Read one user."""
+    others = value.get("otherMails") or ()
+    email = value.get("mail") or next((mail for mail in others if mail), "")
+    return Guest(
+        id=str(value["id"]),
+        email=str(email),
+        display_name=str(value.get("displayName") or ""),
+        state=_STATES.get(str(value.get("externalUserState")), GuestState.UNKNOWN),
+        state_since=_instant(value.get("externalUserStateChangeDateTime")),
+        created_at=_instant(value.get("createdDateTime")),
+        enabled=value.get("accountEnabled") is not False,
+        sponsors=read_sponsors(value["sponsors"]) if "sponsors" in value else None,
+        signed_in_at=read_signed_in(value),
+        user_type=str(value.get("userType") or ""),
+    )
+
+
+def read_sponsors(values: Any) -> tuple[str, ...]:
+    """Return the names of sponsors, or their ids where names may not be read."""
+    found = values if isinstance(values, list) else ()
+    return tuple(str(one.get("displayName") or one["id"]) for one in found if _is_user(one))
+
+
+def read_signed_in(value: Mapping[str, Any]) -> datetime | None:
+    """Return the latest of a user's dates of signing in."""
+    dates = value.get(_SIGN_INS)
+    found = [_instant(dates.get(name)) for name in _DATES] if isinstance(dates, dict) else []
+    return max((at for at in found if at is not None), default=None)
+
+
+def _is_user(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value.get("id"))
+
+
+def _selected(also: Collection[Also]) -> tuple[str, ...]:
+    return (*_SELECT, _SIGN_INS) if Also.SIGN_INS in also else _SELECT
+
+
+def _instant(text: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo else None
+
+
+_STATES = {"PendingAcceptance": GuestState.PENDING, "Accepted": GuestState.ACCEPTED}
