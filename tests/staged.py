@@ -12,7 +12,7 @@ from config.reader import load_settings
 from tasks.rows.row import ValidRow
 from tasks.submit import load, start
 from tests.sites import Site
-from worker.ledger.model import Lane
+from worker.ledger.model import Lane, Options
 
 ROLES = [
     *("User.Invite.All", "User.Read.All", "User.ReadWrite.All"),
@@ -40,12 +40,18 @@ def make_rows(count: int, groups: int = 2) -> list[dict[str, Any]]:
 
 
 async def submit(
-    site: Site, given: Sequence[Mapping[str, Any]], *, job: str = "root", pilot: int = 0, lane: Lane = Lane.BULK
+    site: Site,
+    given: Sequence[Mapping[str, Any]],
+    *,
+    job: str = "root",
+    pilot: int = 0,
+    lane: Lane = Lane.BULK,
+    options: Options | None = None,
 ) -> str:
     """Submit a list with stages; returns the job's id."""
     connection = load_settings(site.env).connection("contoso")
     rows = [ValidRow(number, number, dict(row)) for number, row in enumerate(given, 1)]
-    loaded = await load(site.desk.jobs, connection, rows, job=job, pilot=pilot, lane=lane)
+    loaded = await load(site.desk.jobs, connection, rows, job=job, pilot=pilot, lane=lane, options=options)
     assert loaded is not None
     await start(site.desk.jobs, loaded)
     return job

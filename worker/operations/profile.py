@@ -44,7 +44,7 @@ class Profile(Step):
     name = "profile"
     rules = PROFILE
     words: Mapping[RowState, str] = {RowState.DONE: "changed", RowState.ALREADY: "so already"}
-    columns = frozenset({*_PROPERTIES, _EXPIRES, "display_name", "user_type"})
+    columns = frozenset({*_PROPERTIES, _EXPIRES, "display_name"})
     reads = (*_PROPERTIES.values(), "displayName", _EXTENSIONS)
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:

@@ -31,7 +31,6 @@ class Sponsors(Step):
     name = "sponsors"
     rules = SPONSORS
     words: Mapping[RowState, str] = {RowState.DONE: "set", RowState.ALREADY: "set already"}
-    columns = frozenset({"user_type"})
     target_kind = TargetKind.SPONSOR
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class Step(Operation):
         """End the row of whoever is not there, and of a member whom no row of this job made one."""
         if user is None:
             return Outcome(index, RowState.FAILED, code="not_there", message=_NOT_THERE, at_ms=at_ms)
-        if user.member and not (row.get("new") or row.get("user_type") == "Member"):
+        if user.member and not row.get("new"):
             return Outcome(index, RowState.FAILED, user_id=user.id, code="own_member", message=_MEMBER, at_ms=at_ms)
         return None
 

@@ -15,7 +15,7 @@ from tests.sandboxes import Sandbox
 from tests.sites import Site, open_site
 from tests.staged import ROLES, companies, make_groups, make_rows, members, submit, until_stage, wanted, writes
 from worker.ledger import packing
-from worker.ledger.model import Counts, JobState, Lane
+from worker.ledger.model import Counts, JobState, Lane, Options
 from worker.ledger.stages import stage_id
 from worker.people.forget import forget
 from worker.services import open_services
@@ -278,3 +278,18 @@ async def test_what_waits_for_approval_waits_with_its_stages(site: Site) -> None
     assert await site.desk.jobs.approve(view, "somebody")
     view = await site.ended(job)
     assert view.stages["groups"] == Counts(rows=5, done=5)
+
+
+async def test_a_member_of_the_tenant_is_left_alone(site: Site) -> None:
+    """Whoever is a member was not invited by this job, so nothing of them is written, not even
+    where a row asks for a member and nobody was looked up before.
+    """
+    site.sandbox.ask("users", {"action": "add", "email": "m@partner.example", "user_type": "Member"})
+    given = [{"email": "m@partner.example", "company": "Changed Ltd", "user_type": "Member"}]
+    job = await submit(site, given, options=Options(resend=True))
+    site.start_worker()
+    await site.ended(job)
+    (row,) = await site.results(job)
+    assert (row["status"], row["profile_status"]) == ("already_guest", "failed")
+    assert "a member of the tenant itself" in row["profile_error"]
+    assert writes(site, "update_user") == 0

@@ -129,13 +129,14 @@ def test_whatever_a_row_may_say_is_looked_up_and_kept() -> None:
         (ROW, None, "not_there"),
         (ROW, user(member=True), "own_member"),
         (ROW | {"new": True}, user(member=True), ""),
-        (ROW | {"user_type": "Member"}, user(member=True), ""),
+        (ROW | {"user_type": "Member"}, user(member=True), "own_member"),
+        (ROW | {"user_type": "Member", "new": True}, user(member=True), ""),
         (ROW | {"user_type": "Guest"}, user(member=True), "own_member"),
         (ROW, user(), ""),
     ],
 )
 def test_a_member_is_never_changed(row: Mapping[str, Any], there: DirectoryUser | None, code: str) -> None:
-    """Unless this job has made them one, or the row asks for one."""
+    """Unless this job has made them one; whatever else the row asks for."""
     outcome = PROFILE.judge_seen(0, row, there, 0, Options())
     assert (outcome.code if outcome else "") == code
     assert outcome is None or (outcome.letter is RowState.FAILED and outcome.message.endswith("."))
