@@ -58,6 +58,7 @@ class User:
     mails: int = 0
     deleted_at: str | None = None
     extra: dict[str, object] | None = None
+    role: str = ""  # a directory role, `assigned` or `eligible`
     sponsors: tuple[str, ...] = ()
     sign_ins: dict[str, str] | None = None
 
@@ -132,6 +133,8 @@ class Tenant:
     """The mailboxes that this application may send from, with or without Mail.Send; None: all, with
     it.
     """
+    has_p2: bool = True
+    """Whether it has Entra ID P2, without which nobody is eligible for a role."""
     sponsors_taken: bool = True
     """Whether sponsors named in an invitation are taken; else they are ignored without a word."""
     invitations: int = 0

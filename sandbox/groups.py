@@ -49,6 +49,8 @@ class Group:
     most: int | None = None
     team: bool = False
     created_at: str = "2024-01-15T08:00:00Z"
+    role: str = ""  # a directory role that its members have, `assigned` or `eligible`
+    owners: tuple[str, ...] = ()
     members: dict[str, None] = field(default_factory=dict)
 
     @property

@@ -61,7 +61,9 @@ def _apply(entry: dict[str, Any], tenant: Tenant, recorder: Recorder) -> None:
         return
     if saved := entry.get("group"):
         known = tenant.groups.get(saved["id"])
-        tenant.add_group(Group(**{**saved, "members": known.members if known else {}}))
+        tenant.add_group(
+            Group(**{**saved, "owners": tuple(saved.get("owners", ())), "members": known.members if known else {}})
+        )
         return
     saved = entry.get("user")
     user_id = str(saved["id"] if saved else entry.get("purged"))

@@ -20,6 +20,7 @@ DEFAULT_ROLES = (
     *("Policy.Read.B2BManagementPolicy", "CrossTenantInformation.ReadBasic.All"),
     *("User.ReadUpdate.All", "User.ReadWrite.All", "GroupMember.ReadWrite.All"),
     *("TeamMember.ReadWriteNonOwnerRole.All", "Mail.Send"),
+    *("RoleManagement.Read.Directory", "RoleEligibilitySchedule.Read.Directory"),
 )
 """What the seed application may do: the least for each step of a guest's way, and for each look
 beforehand.

@@ -30,6 +30,7 @@ from sandbox.resources.known import Known
 from sandbox.resources.mailboxes import Mailboxes
 from sandbox.resources.profile import Profiles
 from sandbox.resources.references import References
+from sandbox.resources.roles import Roles
 from sandbox.resources.sponsors import Sponsors
 from sandbox.resources.teams import Teams
 from sandbox.settings import TenantSettings
@@ -72,6 +73,7 @@ class World:
         self.groups = Groups(known, self.recorder, self.references)
         self.sponsors = Sponsors(known, self.recorder, self.references)
         self.teams = Teams(known, self.recorder, self.references, self.chance)
+        self.roles = Roles()
         self.settings = TenantSettings(self.directory)
         resources = (
             Profiles(known, self.recorder),
@@ -79,6 +81,7 @@ class World:
             self.sponsors,
             self.teams,
             Mailboxes(self.recorder),
+            self.roles,
             Accounts(self.recorder, self.clock),
         )
         self.graph = Graph(
@@ -98,7 +101,7 @@ class World:
 
     def listening(self, base_url: str, port: int) -> None:
         """Tell the surfaces where they are served, once that is known."""
-        for surface in (self.inviter, self.people, self.settings, self.groups, self.sponsors, self.teams):
+        for surface in (self.inviter, self.people, self.settings, self.groups, self.sponsors, self.teams, self.roles):
             surface.base_url = base_url
         hosts = {"localhost", "127.0.0.1", "[::1]", *self.options.names}
         bases = {f"https://{host}:{port}" for host in hosts} | {f"https://{host}" for host in hosts}

@@ -209,6 +209,7 @@ class Control:
             tenant.allow_invites_from = allowed
         if "roles" in body:
             app.roles = tuple(str(role) for role in body["roles"])  # as in Entra, tokens already issued keep theirs
+        _set_flags(tenant, body)
         if "max_users" in body:
             tenant.max_users = None if body["max_users"] is None else int(body["max_users"])
         if "spelling" in body:
@@ -219,8 +220,6 @@ class Control:
             tenant.mailboxes = _folded(body["mailboxes"])
         if "mail_scope" in body:
             tenant.mail_scope = None if body["mail_scope"] is None else _folded(body["mail_scope"])
-        if "sponsors_taken" in body:
-            tenant.sponsors_taken = bool(body["sponsors_taken"])
         if "denied_domains" in body:
             tenant.refused_domains = {str(domain).lower(): "denied" for domain in body["denied_domains"]}
         if "allowed_domains" in body:
@@ -293,3 +292,9 @@ def _page(entries: Iterable[Body], query: dict[str, str]) -> list[Body]:
 
 def _count_guests(tenant: Tenant) -> int:
     return sum(1 for user in tenant.users.values() if user.state is not None)
+
+
+def _set_flags(tenant: Tenant, body: Body) -> None:
+    for name, attribute in (("sponsors_taken", "sponsors_taken"), ("p2", "has_p2")):
+        if name in body:
+            setattr(tenant, attribute, bool(body[name]))

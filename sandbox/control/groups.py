@@ -9,10 +9,11 @@ from sandbox.directory import Tenant
 from sandbox.groups import KINDS, Group, make_group
 from sandbox.options import OptionError
 from sandbox.resources.groups import join, members_of
+from sandbox.resources.roles import ASSIGNED, ELIGIBLE
 from sandbox.world import World
 
 Body = dict[str, Any]
-_OPTIONS = frozenset({"name", "kind", "guests", "most", "team", "members"})
+_OPTIONS = frozenset({"name", "kind", "guests", "most", "team", "members", "owners", "role"})
 
 
 def show_groups(tenant: Tenant, query: dict[str, str]) -> list[Body]:
@@ -51,7 +52,13 @@ def _check(tenant: Tenant, entry: Body) -> None:
     most = entry.get("most")
     if most is not None and (type(most) is not int or most < 0):
         raise OptionError("'most' is a number of members, or null for any number.")
-    unknown = [address for address in entry.get("members", ()) if tenant.find(str(address)) is None]
+    if entry.get("role", "") not in ("", ASSIGNED, ELIGIBLE):
+        raise OptionError(f"'role' is {ASSIGNED}, {ELIGIBLE} or empty.")
+    unknown = [
+        address
+        for address in (*entry.get("members", ()), *entry.get("owners", ()))
+        if tenant.find(str(address)) is None
+    ]
     if unknown:
         raise OptionError(f"There is no user with the address {unknown[0]}.")
 
@@ -68,6 +75,8 @@ def _add(world: World, tenant: Tenant, entry: Body) -> Group:
         most=entry.get("most"),
         team=entry.get("team", False),
     )
+    group.role = entry.get("role", "")
+    group.owners = _ids(tenant, entry.get("owners", []))
     tenant.add_group(group)
     world.recorder.group_changed(tenant, group)
     _set_members(world, tenant, group, entry.get("members", []))
@@ -76,8 +85,10 @@ def _add(world: World, tenant: Tenant, entry: Body) -> Group:
 
 def _change(world: World, tenant: Tenant, entry: Body) -> Group:
     group = _named(tenant, entry)
-    for name in entry.keys() & {"kind", "guests", "most", "team"}:
+    for name in entry.keys() & {"kind", "guests", "most", "team", "role"}:
         setattr(group, name, entry[name])
+    if "owners" in entry:
+        group.owners = _ids(tenant, entry["owners"])
     world.recorder.group_changed(tenant, group)
     if "members" in entry:
         _set_members(world, tenant, group, entry["members"])
@@ -97,6 +108,10 @@ def _set_members(world: World, tenant: Tenant, group: Group, addresses: list[Any
     join(group, users)
     world.recorder.members_changed(tenant, group, left=left)
     world.recorder.members_changed(tenant, group, joined=tuple(group.members))
+
+
+def _ids(tenant: Tenant, addresses: list[Any]) -> tuple[str, ...]:
+    return tuple(user.id for address in addresses if (user := tenant.find(str(address))) is not None)
 
 
 def _named(tenant: Tenant, entry: Body) -> Group:

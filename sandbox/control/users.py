@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.directory import Tenant, User
 from sandbox.options import OptionError
+from sandbox.resources.roles import ASSIGNED, ELIGIBLE
 from sandbox.world import World
 
 Body = dict[str, Any]
@@ -46,6 +47,10 @@ def change_user(world: World, tenant: Tenant, body: Body) -> Body:
         if action == "accept":
             world.directory.accept(user)
         user.enabled = action != "disable"
+    elif action == "role":
+        if body.get("role") not in ("", ASSIGNED, ELIGIBLE):
+            raise OptionError(f"'role' is {ASSIGNED}, {ELIGIBLE} or empty.")
+        user.role = body["role"]
     elif action == "delete":
         tenant.remove(user, world.clock.stamp())
     elif action == "purge":
@@ -53,7 +58,7 @@ def change_user(world: World, tenant: Tenant, body: Body) -> Body:
         world.recorder.user_purged(tenant, user)
         return {"user": show_user(user)}
     else:
-        raise OptionError("'action' is add, accept, disable, enable, delete or purge.")
+        raise OptionError("'action' is add, accept, disable, enable, role, delete or purge.")
     world.recorder.user_changed(tenant, user)
     return {"user": show_user(user)}
 
@@ -76,6 +81,8 @@ def _add_user(world: World, tenant: Tenant, email: str, body: Body) -> User:
         if name in body:
             setattr(user, name, tuple(str(address) for address in body[name]))
     tenant.reindex(user, before)
+    if "creation_type" in body:
+        user.creation_type = body["creation_type"]
     for name in ("created_at", "state_changed_at"):
         if name in body:
             setattr(user, name, None if body[name] is None else str(body[name]))

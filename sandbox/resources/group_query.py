@@ -2,6 +2,7 @@
 
     filter  = clause *( " or " clause )
     clause  = property " eq " text / property " in (" text *( "," text ) ")"
+            / "isAssignableToRole eq true"
 
 with the properties of `_FILTERED`. https://learn.microsoft.com/graph/api/group-list
 """
@@ -43,8 +44,9 @@ PROPERTIES: dict[str, Callable[[Group], Any]] = {
 }
 """What can be selected of a group; all of it without `$select`."""
 _FILTERED = ("id", "displayName", "mail", "mailNickname")
+_FLAG = "isAssignableToRole"
 _NAME = f"(?P<name>{'|'.join(_FILTERED)})"
-_CLAUSE = re.compile(rf"{_NAME} (?:eq (?P<text>{TEXT})|in \((?P<texts>{TEXT}(?:,{TEXT})*)\))")
+_CLAUSE = re.compile(rf"{_NAME} (?:eq (?P<text>{TEXT})|in \((?P<texts>{TEXT}(?:,{TEXT})*)\))|(?P<flag>{_FLAG} eq true)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class GroupsQuery:
         """Whether a group is asked for; text is compared without case."""
         if self.wanted is None:
             return True
-        return any((name, str(PROPERTIES[name](group) or "").lower()) in self.wanted for name in _FILTERED)
+        return any((name, str(PROPERTIES[name](group) or "").lower()) in self.wanted for name in (*_FILTERED, _FLAG))
 
 
 def parse_groups_query(query: str) -> GroupsQuery:
@@ -97,4 +99,8 @@ def _parse_select(text: str | None) -> tuple[str, ...]:
 
 
 def _parse_filter(text: str) -> frozenset[tuple[str, str]]:
-    return frozenset((clause["name"], one) for clause, texts in read_clauses(text, _CLAUSE) for one in texts)
+    return frozenset(
+        (_FLAG, "true") if clause["flag"] else (clause["name"], one)
+        for clause, texts in read_clauses(text, _CLAUSE)
+        for one in texts or [""]
+    )

@@ -5,7 +5,7 @@ https://learn.microsoft.com/graph/api/group-post-members
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sandbox.directory import Tenant, User
@@ -43,6 +43,7 @@ class Groups:
             "group": self.get,
             "update_group": self.update,
             "members": self.members,
+            "owners": self.owners,
             "add_member": self.add_member,
             "remove_member": self.remove_member,
             "check_member_groups": self.check_member_groups,
@@ -68,14 +69,22 @@ class Groups:
 
     def members(self, asked: Asked) -> tuple[int, Any]:
         """Answer GET /groups/{id}/members; of a dynamic group, all guests."""
+        tenant = asked.caller.tenant
+        return self._people(asked, "members", lambda group: members_of(tenant, group))
+
+    def owners(self, asked: Asked) -> tuple[int, Any]:
+        """Answer GET /groups/{id}/owners."""
+        users = asked.caller.tenant.users
+        return self._people(asked, "owners", lambda group: (users[name] for name in group.owners if name in users))
+
+    def _people(self, asked: Asked, what: str, read: Callable[[Group], Iterable[User]]) -> tuple[int, Any]:
         need(asked.caller, READ_GROUPS)
         try:
             query = parse_page_query(asked.query)
         except QueryError as error:
             raise bad_request(str(error), error.code) from None
-        tenant = asked.caller.tenant
-        group = find_group(tenant, asked.names[0])
-        users = list(members_of(tenant, group))
+        group = find_group(asked.caller.tenant, asked.names[0])
+        users = list(read(group))
         end = query.skip + query.top
         shown = [
             {"@odata.type": "#microsoft.graph.user", **{name: PROPERTIES[name](user) for name in query.select}}
@@ -83,7 +92,7 @@ class Groups:
         ]
         answer: dict[str, Any] = {"@odata.context": f"{self.base_url}/v1.0/$metadata#directoryObjects"}
         if len(users) > end:
-            answer["@odata.nextLink"] = page_link(self.base_url, f"groups/{group.id}/members", asked.query, end)
+            answer["@odata.nextLink"] = page_link(self.base_url, f"groups/{group.id}/{what}", asked.query, end)
         return 200, {**answer, "value": shown}
 
     def update(self, asked: Asked) -> tuple[int, None]:

@@ -16,6 +16,7 @@ from sandbox.errors import bad_request, unknown_property
 from sandbox.odata import PROPERTIES
 from sandbox.recorder import Recorder
 from sandbox.resources.known import Known, need
+from sandbox.resources.roles import ASSIGNED
 from sandbox.resources.routes import Asked, Handler
 
 _LARGE = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
@@ -26,7 +27,9 @@ _UPDATE_PROPERTY = {
 }
 """Permissions for what is more sensitive than a name."""
 _SENSITIVE = frozenset({"accountEnabled", "otherMails", "mobilePhone", "businessPhones"})
-"""What no application changes of whoever is in a role-assignable group; names it may."""
+"""What no application changes of whoever holds a role, or is a member or owner of a role-assignable
+group; names it may.
+"""
 _LENGTHS = {
     "displayName": 256,
     "givenName": 64,
@@ -181,7 +184,11 @@ def _bad_value(key: str) -> errors.GraphError:
 
 
 def _may_hold_role(tenant: Tenant, user: User) -> bool:
-    return any(user.id in group.members for group in tenant.groups.values() if group.shape.role_assignable)
+    return user.role == ASSIGNED or any(
+        user.id in group.members or user.id in group.owners
+        for group in tenant.groups.values()
+        if group.shape.role_assignable or group.role == ASSIGNED
+    )
 
 
 _CHANGES: dict[str, Callable[[Any], Callable[[User], None]]] = {

@@ -55,6 +55,7 @@ ROUTES = (
     Route("update_group", "PATCH", "/groups/{}", write=True),
     Route("members", "GET", "/groups/{}/members", units=3),
     Route("add_member", "POST", "/groups/{}/members/$ref", write=True),
+    Route("owners", "GET", "/groups/{}/owners", units=3),
     Route("remove_member", "DELETE", "/groups/{}/members/{}/$ref", write=True),
     Route("delete_user", "DELETE", "/groups/{}/members/{}", write=True),
     Route("sponsors", "GET", "/users/{}/sponsors"),
@@ -67,6 +68,8 @@ ROUTES = (
     ),
     Route("send_mail", "POST", "/users/{}/sendMail", limits=("mailbox_requests", "mails_per_mailbox"), at_once=4),
     Route("check_member_groups", "POST", "/users/{}/checkMemberGroups", units=4),
+    Route("role_assignments", "GET", "/roleManagement/directory/roleAssignments"),
+    Route("role_eligibilities", "GET", "/roleManagement/directory/roleEligibilityScheduleInstances"),
 )
 
 
