@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.channels import INVITE
+from worker.directory.role_guard import NEEDED as GUARD_PERMISSIONS
 from worker.graph.users import READ_ROLES
 from worker.operations.registry import OPERATIONS
 
@@ -89,13 +90,40 @@ def _need_of(rules: OperationRules) -> Need:
     return Need(rules.permission, f"to {rules.verb}", rules.without, tuple(sorted(rules.also)))
 
 
+_DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
+_GUARD = tuple(
+    Need(
+        permission,
+        "to see who holds or may take a directory role, so that such people are never disabled",
+        "no guest is disabled or enabled",
+        also,
+    )
+    for permission, also in zip(
+        GUARD_PERMISSIONS,
+        (
+            ("RoleManagement.Read.All", "RoleManagement.ReadWrite.Directory", *_DIRECTORY),
+            ("RoleManagement.Read.Directory", "RoleManagement.Read.All", "RoleManagement.ReadWrite.Directory"),
+            ("GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All", *_DIRECTORY),
+        ),
+        strict=True,
+    )
+)
 STEPS: dict[str, Need] = {
-    name: _need_of(operation.rules) for name, operation in OPERATIONS.items() if operation.rules.permission
+    name: _need_of(operation.rules)
+    for name, operation in OPERATIONS.items()
+    if operation.rules.permission and not operation.alone
 }
 """What each operation needs: the invitation, and each stage that may follow it."""
+_ALONE: dict[str, tuple[Need, ...]] = {
+    name: (_need_of(operation.rules), _LOOK, *(_GUARD if operation.guarded else ()))
+    for name, operation in OPERATIONS.items()
+    if operation.alone
+}
+"""What a person may do to guests who are there."""
 
 FEATURES: dict[str, tuple[Need, ...]] = {
     **{name: (need,) for name, need in STEPS.items()},
+    **_ALONE,
     "lookup": (_LOOK,),
     "tracking": (_TRACK,),
     "dry-run": (_LOOK, _POLICY, _NAME, _LISTS, _PARTNERS),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from worker.directory.role_guard import RoleGuards
 from worker.graph.batch import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
 from worker.graph.causes import Kind, Verdict
 from worker.graph.users import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
@@ -139,6 +140,7 @@ class LookUps:
         self._services = services
         self._reactions = reactions
         self.unshown = Unshown()
+        self.guards = RoleGuards()
         self._allowed: dict[str, bool] = {}  # connection → whether Graph let us read users when last asked
 
     def may_read(self, connection: Connection, token: AccessToken) -> bool:

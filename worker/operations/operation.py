@@ -173,6 +173,12 @@ class Operation(Protocol):
     """The directory shows whether it was done, and the index of guests remembers it. False: nobody
     can look, so what was perhaps done stays in doubt at once.
     """
+    alone: bool = False
+    """A person asks for it by itself, about guests who are there; no invitation's rows do."""
+    guarded: bool = False
+    """It is never done to whoever holds, or may take, a directory role: their rows end before a
+    send, and where nobody can tell who that is the channel is held.
+    """
     tells_link: bool = False
     """Its rows need the redeem link of their invitation."""
 
@@ -186,7 +192,7 @@ class Operation(Protocol):
 
     def follows(self, connection: Connection) -> bool:
         """Return whether an invitation's rows may ask for it on a connection (`targets`)."""
-        return True
+        return not self.alone
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
         """Return what a row of an invitation asks for in this stage, by name; one that needs none

@@ -5,6 +5,7 @@ what makes it known.
 from __future__ import annotations
 
 from config.errors import ConfigError
+from worker.operations.accounts import Disable, Enable
 from worker.operations.groups import Groups
 from worker.operations.invite import Invite
 from worker.operations.mail import SendMail
@@ -14,7 +15,8 @@ from worker.operations.sponsors import Sponsors
 from worker.operations.teams import Teams
 
 OPERATIONS: dict[str, Operation] = {
-    operation.name: operation for operation in (Invite(), Profile(), Sponsors(), Groups(), Teams(), SendMail())
+    operation.name: operation
+    for operation in (Invite(), Profile(), Sponsors(), Groups(), Teams(), SendMail(), Disable(), Enable())
 }
 
 

@@ -26,6 +26,7 @@ from worker.operations.outcomes import Consequences, Judged, build_outcome, buil
 from worker.sending.comparing import Comparing
 from worker.sending.couriers import carry, open_links
 from worker.sending.first_look import FirstLook, may_not_read
+from worker.sending.guarding import cannot_tell, end_guarded
 from worker.sending.not_shown import SEVERAL, wait_or_end, wait_together
 from worker.sending.reactions import Reactions
 from worker.sending.recording import Recording
@@ -87,7 +88,7 @@ class ChunkRun:
         operation = self._operation
         self._index = await self._find_place()
         self._along = await self._comparing.find_along()
-        stop = await self._look() or await self._find_targets()
+        stop = await self._look() or await self._spare_guarded() or await self._find_targets()
         if stop:
             return stop
         self._links = await open_links(services, lease, operation)
@@ -160,6 +161,26 @@ class ChunkRun:
         if looked.outcomes:
             await self._record(0, looked.outcomes)
         return looked.stop
+
+    async def _spare_guarded(self) -> Stop | None:
+        """End the rows of whoever must not be touched; where nobody can tell who that is, the
+        channel is held. Nobody is sent whom the look-up did not find.
+        """
+        pending = self._lease.pending()
+        if not self._operation.guarded or not pending:
+            return None
+        try:
+            guard = await self._look_ups.guards.find(self._comparing.ask, self._connection)
+        except CannotAsk as later:
+            return later.stop
+        if guard.unread:
+            return await self._reactions.hold(self._channel, cannot_tell(guard), self._comparing.token)
+        now_ms = self._services.clocks.redis_ms()
+        if outcomes := end_guarded(guard, pending, self._users, now_ms):
+            await self._record(0, outcomes)
+        unseen = (i for i in self._lease.pending() if i not in self._users and i not in self._aside)
+        self._aside |= dict.fromkeys(unseen, Stop(Rest.LOOK_UP, _BUSY_S))
+        return None
 
     async def _take_token(self) -> AccessToken | Stop | None:
         """Take an access token; None where the operation needs none."""

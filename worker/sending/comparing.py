@@ -30,7 +30,7 @@ class Comparing:
         self._lease = lease
         self._channel = channel
         root, _ = split_stage(lease.ticket.job)
-        self._ask = DirectoryAsk(services, channel.connection, reacts, root, lease.ticket.lane)
+        self.ask = DirectoryAsk(services, channel.connection, reacts, root, lease.ticket.lane)
         self._targets: Mapping[str, Target] = {}
         self._compares = type(channel.operation).compare is not Operation.compare
         self._compared: dict[int, int] = {}  # row → its tries when it was compared
@@ -41,14 +41,14 @@ class Comparing:
         names = list(dict.fromkeys(name for i in self._lease.pending() if (name := rows[i].get("target"))))
         if kind is None or not names:
             return Resolved()
-        resolved = await resolve_for(self._services.job_targets, self._ask.job, self._ask, kind, names)
+        resolved = await resolve_for(self._services.job_targets, self.ask.job, self.ask, kind, names)
         self._targets = resolved.targets
         return resolved
 
     @property
     def token(self) -> AccessToken | None:
         """The token that the tenant was asked with last."""
-        return self._ask.token
+        return self.ask.token
 
     async def find_along(self) -> dict[int, tuple[Target, ...]]:
         """Return what rows name that their requests can take along, as far as the job knows it."""
@@ -74,7 +74,7 @@ class Comparing:
         new = [row for row in rows if self._compared.get(row.index) != row.tried]
         if not new:
             return {}
-        found = await self._channel.operation.compare(self._ask, new, self._channel.connection, self._lease.options)
+        found = await self._channel.operation.compare(self.ask, new, self._channel.connection, self._lease.options)
         self._compared |= {row.index: row.tried for row in new}
         now_ms = self._services.clocks.redis_ms()
         return {index: self._dated(index, one, now_ms) for index, one in found.items()}

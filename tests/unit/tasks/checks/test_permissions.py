@@ -43,6 +43,7 @@ def test_a_larger_permission_will_do(feature: str) -> None:
             "CrossTenantInformation.ReadBasic.All",
             "TeamMember.ReadWrite.All",
             "Mail.Send",
+            "RoleManagement.ReadWrite.Directory",
         }
     )
     assert all(need.is_met(everything) for need in FEATURES[feature])
