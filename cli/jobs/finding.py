@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.ui.errors import Refusal
+from worker.ledger.stages import is_stage, split_stage
 
 if TYPE_CHECKING:
     from worker.ledger.job_view import JobView
@@ -12,8 +13,15 @@ if TYPE_CHECKING:
 
 
 async def find_job(services: Services, wanted: str) -> JobView:
-    """Return the job of that id, or of the one id that begins so. Raises `Refusal`."""
+    """Return the job of that id, or of the one id that begins so. Raises `Refusal`, of a
+    stage's id too: a stage is shown and moved with its job.
+    """
     wanted = wanted.strip().lower()
+    if is_stage(wanted):
+        from config.errors import quoted
+
+        root, _ = split_stage(wanted)
+        raise Refusal(f"{quoted(wanted)} is a stage, which is shown and moved with its job: name {quoted(root)}.")
     view = await services.jobs.view(wanted)
     if view is not None:
         return view

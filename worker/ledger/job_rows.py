@@ -120,6 +120,7 @@ class JobRows:
             return
         after_it = [] if state == b"loading" else stages_of(job, stages)
         cancelled, (_, operation) = state == b"cancelled", split_channel((channel or b"").decode())
+        states = {stage: await self._client.hget(self._keys.job(stage), "state") for stage in after_it}
         left = limit
         for number in range(await self._chunk_of(job, int(chunks), after + 1), int(chunks)):
             fields = await self._client.hgetall(self._keys.chunk(job, number))
@@ -129,7 +130,7 @@ class JobRows:
             records = _records(contents, operation, cancelled=cancelled)
             for stage in after_it:
                 guests = await self._client.hgetall(self._keys.stage_guests(stage, number))
-                _add_stage(records, split_stage(stage)[1], guests, cancelled=cancelled)
+                _add_stage(records, split_stage(stage)[1], guests, cancelled=states[stage] == b"cancelled")
             for record in records:
                 if record["row"] <= after:
                     continue

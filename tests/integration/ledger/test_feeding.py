@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.ledgers import Desk
 from worker.ledger.loading import LoadingStage
-from worker.ledger.model import Lane, Lease, Options, Outcome, RowState
+from worker.ledger.model import JobState, Lane, Lease, Options, Outcome, Refusals, RowState
 from worker.ledger.quota import Bucket
 from worker.ledger.stages import stage_id
 from worker.operations.stages import Chain
@@ -181,3 +181,41 @@ async def test_a_stage_that_has_caught_up_is_not_over(desk: Desk) -> None:
     assert root is not None
     assert root.ended
     assert root.stages["profile"].done == 2
+
+
+async def traces(desk: Desk) -> list[str]:
+    """Return the keys that name the job."""
+    return sorted(name for name in await desk.names() if "root" in name)
+
+
+async def test_a_stage_that_is_ended_alone_leaves_nothing(desk: Desk) -> None:
+    """What it has gathered goes, its guests count as cancelled, and the job goes on without it."""
+    await load(desk, [["A"]] * 3)
+    lease = await lease_of(desk, "root")
+    await end(desk, lease, "i")
+    await desk.jobs.cancel(GROUPS)
+    await end(desk, lease, ".ii")
+    for profiles in (await lease_all(desk))[PROFILE]:
+        await end(desk, profiles, "i" * len(profiles.rows))
+    root = await desk.jobs.view("root")
+    assert root is not None
+    assert root.state is JobState.DONE
+    told = [row["groups_status"] async for row in desk.jobs.rows.results("root")]
+    assert told == ["cancelled"] * 3
+    assert not [name for name in await traces(desk) if "gather" in name]
+    await desk.jobs.delete("root")
+    assert await traces(desk) == []
+
+
+async def test_a_stage_that_is_held_names_its_job(desk: Desk) -> None:
+    """A person who does as the sentence says moves the whole job."""
+    await load(desk, [["A"]] * 3)
+    await end(desk, await lease_of(desk, "root"), "iii")
+    lease = await lease_of(desk, GROUPS)
+    grant = await desk.begin(lease, (0, 1))
+    t, outcomes = lease.ticket, [Outcome(row.index, RowState.FAILED) for row in grant.rows]
+    refusals = Refusals(in_a_row=2, share=1.0, marks=("x",) * len(outcomes))
+    await desk.ledger.record_batch(t.job, t.chunk, t.connection, t.lane, grant.batch, outcomes, refusals=refusals)
+    why = await desk.field(desk.keys.job(GROUPS), "why")
+    assert "usher jobs cancel root)" in why
+    assert "~" not in why

@@ -9,7 +9,8 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 
 local function move(id)
   local key = prefix .. ':job:' .. id
-  local f = redis.call('HMGET', key, 'state', 'connection', 'lane', 'why', 'approval', 'finished_at')
+  local f = redis.call('HMGET', key, 'state', 'connection', 'lane', 'why', 'approval', 'finished_at',
+    'root')
   local state = f[1]
   if not state or f[6] then return end
   if wanted == 'paused' and state == 'running' then
@@ -26,7 +27,7 @@ local function move(id)
     or state == 'loading') then
     redis.call('HSET', key, 'state', 'cancelled', 'why', why)
     delist(prefix, id, f[2], f[3])
-    if id ~= job then scatter(prefix, id) end
+    if f[7] then scatter(prefix, id) end
     settle_job(prefix, id, now, state == 'loading') -- whose rows were never accepted, so they do not count as cancelled
   end
 end

@@ -167,9 +167,11 @@ if revived and c[2] == 'x' then requeue(prefix, job, chunk, connection, lane, no
 local state = settle_job(prefix, job, now)
 if why and state == 'running' then
   state = 'held'
+  local named = string.match(job, '^[^~]+') -- people know the job, not its stage
   redis.call('HSET', KEYS[1], 'state', state, 'why',
     why .. ', so the rest of this job waits for a person: look at why (usher jobs results '
-    .. job .. '), then let it go on (usher jobs resume ' .. job .. ') or end it (usher jobs cancel ' .. job .. ').')
+    .. named .. '), then let it go on (usher jobs resume ' .. named .. ') or end it (usher jobs cancel '
+    .. named .. ').')
   if keep_ms > 0 then
     note(prefix, cjson.encode({ what = 'job.held', by = 'usher', job = job, connection = connection, why = why }),
       keep_ms, now)
