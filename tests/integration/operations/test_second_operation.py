@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import tasks.checks.permissions
 from config.reader import load_settings
 from tasks.forecast.rows import Foresight
 from tests.sandboxes import Sandbox
@@ -117,6 +118,7 @@ class Company(Operation):
         return ""
 
 
+assert tasks.checks.permissions.STEPS  # made of the product's operations, before this one is known
 OPERATIONS.setdefault(Company.name, Company())
 
 
