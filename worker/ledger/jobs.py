@@ -274,8 +274,18 @@ class Jobs(JobList):
         await self.trail.keep_unfinished(stage, chunks)
         await self._unlink(self.keys.chunk(stage, number) for number in range(chunks))
         await self._unlink(self.keys.stage_guests(stage, number) for number in range(root_chunks))
+        await self._drop_gathered(stage)
         await self.client.delete(self.keys.job(stage), self.keys.back(stage))
         await self.client.zrem(self.keys.jobs(), stage)
+
+    async def _drop_gathered(self, stage: str) -> None:
+        """Remove what a stage has gathered: it has ended. Its end does so too, where the server had
+        room for it.
+        """
+        lists = await self.client.zrange(self.keys.lists(stage), 0, -1)
+        await self._unlink(self.keys.gathered(stage, raw.decode()) for raw in lists)
+        await self.client.delete(self.keys.lists(stage))
+        await self.client.zrem(self.keys.gathering(), stage)
 
     async def _unlink(self, names: Iterable[str]) -> None:
         left = iter(names)
@@ -291,6 +301,7 @@ class Jobs(JobList):
             chunks, stages = await self.client.hmget(self.keys.job(job), "chunks", "stages")
             for stage in stages_of(job, stages):
                 await self._expire(self.keys.stage_guests(stage, number) for number in range(int(chunks or 0)))
+                await self._drop_gathered(stage)
                 await self._expire_job(stage)
             await self._expire((self.keys.job_targets(job),))
             await self._expire_job(job)

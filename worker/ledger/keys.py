@@ -83,11 +83,16 @@ class Keys:
         return f"{self.prefix}:stage:{stage}:{chunk}"
 
     def gathering(self) -> str:
-        """zset: stage → when the first of its lists becomes a chunk. Beside it, of each stage,
-        `job:{j}:gathering` (zset: list → when) and `job:{j}:gathered:{list}` (list: items as JSON),
-        one a target or one for all (`scripts/_jobs.lua`).
-        """
+        """zset: stage → when the first of its lists becomes a chunk (`scripts/_jobs.lua`)."""
         return f"{self.prefix}:gathering"
+
+    def lists(self, stage: str) -> str:
+        """zset, of a stage: list, one a target or one for all → when it becomes a chunk."""
+        return f"{self.prefix}:job:{stage}:gathering"
+
+    def gathered(self, stage: str, name: str) -> str:
+        """list, of a stage: items as JSON, addresses in them."""
+        return f"{self.prefix}:job:{stage}:gathered:{name}"
 
     def ending(self) -> str:
         """set: ended jobs whose keys, and their stages', still have to be given their expiry."""

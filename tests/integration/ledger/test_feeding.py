@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+from redis.exceptions import OutOfMemoryError
+
 from tests.ledgers import Desk
 from worker.ledger.loading import LoadingStage
 from worker.ledger.model import JobState, Lane, Lease, Options, Outcome, Refusals, RowState
@@ -219,3 +222,19 @@ async def test_a_stage_that_is_held_names_its_job(desk: Desk) -> None:
     why = await desk.field(desk.keys.job(GROUPS), "why")
     assert "usher jobs cancel root)" in why
     assert "~" not in why
+
+
+async def test_what_was_gathered_goes_where_the_server_is_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that is deleted then cannot be cancelled before; no address of it stays."""
+    await load(desk, [["A"], ["B"], []])
+    await end(desk, await lease_of(desk, "root"), "ii")
+    assert [name for name in await traces(desk) if "gathered" in name]
+
+    async def refuse(*_: str) -> None:
+        raise OutOfMemoryError
+
+    monkeypatch.setattr(desk.jobs, "_move", refuse)
+    await desk.jobs.delete("root")
+    assert await traces(desk) == []
+    client: Any = desk.client
+    assert not await client.exists(desk.keys.gathering())
