@@ -246,3 +246,15 @@ async def test_folding_changes_nothing_that_is_read(valkey_url: str) -> None:
         assert not await desk.ledger.fold(job, 0)
         raw = await desk.ledger.client.hgetall(desk.keys.chunk(job, 0))
         assert b"https://x/1" not in b"".join(raw.values())
+
+
+async def test_a_chunk_that_is_folded_late_expires_with_its_job(desk: Desk) -> None:
+    """Its worker was slower than the dispatcher that gave the ended job its expiry, or was
+    killed.
+    """
+    job = await desk.load(3)
+    lease = await desk.lease()
+    await desk.record(lease, await desk.begin(lease))
+    await desk.jobs.expire_ended()
+    assert await desk.ledger.fold(job, 0)
+    assert await desk.ledger.client.ttl(desk.keys.chunk(job, 0)) > 0

@@ -188,11 +188,12 @@ local function give_back(prefix, ticket, settle_ms, now, at, chunk_at)
 end
 
 -- Stores a finished chunk as one blob of rows and outcomes and one of links ('': none), in place of
--- all that it was made of.
+-- all that it was made of. Where its job has ended before, its expiry stays.
 local function fold(key, letters, finished, links)
-  local kept = redis.call('HMGET', key, 'base', 'ph')
+  local kept, expiry = redis.call('HMGET', key, 'base', 'ph'), redis.call('PTTL', key)
   redis.call('DEL', key)
   redis.call('HSET', key, 'base', kept[1], 'st', letters, 'out', finished)
   if kept[2] then redis.call('HSET', key, 'ph', kept[2]) end
   if links ~= '' then redis.call('HSET', key, 'lnk', links) end
+  if expiry > 0 then redis.call('PEXPIRE', key, expiry) end
 end
