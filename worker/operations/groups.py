@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from worker.graph.batch import GraphAnswer
     from worker.ledger.quota import Bucket
 
+_MEMBERS = "members@odata.bind"
 _TOGETHER = 3
 """A call waits so often as a whole for guests whom the group's part of the directory does not know;
 after that for each by itself.
@@ -67,12 +68,18 @@ class Groups(Membership):
         if verdict.cause == GroupCause.NOT_THERE_YET:
             if user_id(asked) in named or (asked.row.get("new") and asked.tried < _TOGETHER):
                 return verdict
-            return verdict._replace(kind=Kind.AGAIN, apart=not named)
+            return verdict._replace(kind=Kind.AGAIN, apart=named.isdisjoint(_guests_of(call)))
         if verdict.kind is Kind.ALREADY:  # whoever is a member is found by reading, once (`compare`)
             return verdict._replace(kind=Kind.AGAIN, apart=asked.tried > 0)
         if verdict.kind is Kind.FAILED:
             return verdict._replace(kind=Kind.AGAIN, apart=True)
         return verdict
+
+
+def _guests_of(call: Call) -> frozenset[str]:
+    """Return the ids of the guests whom a call for several names."""
+    body = call.request.body or {}
+    return frozenset(reference.rpartition("/")[2].lower() for reference in body.get(_MEMBERS, ()))
 
 
 def _split(rows: Sequence[Asked]) -> list[tuple[Asked, ...]]:
@@ -100,5 +107,5 @@ def _build_call(part: Sequence[Asked], connection: Connection) -> Call:
         request = GraphRequest(str(first.index), "POST", path, references[0])
     else:
         bound = [reference["@odata.id"] for reference in references]
-        request = GraphRequest(str(first.index), "PATCH", f"/groups/{target.id}", {"members@odata.bind": bound})
+        request = GraphRequest(str(first.index), "PATCH", f"/groups/{target.id}", {_MEMBERS: bound})
     return Call(request, tuple(asked.index for asked in part))

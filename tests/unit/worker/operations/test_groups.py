@@ -16,7 +16,7 @@ from worker.ledger.job_targets import Target, TargetKind
 from worker.ledger.model import Options, Outcome, RowState
 from worker.operations.group_members import MOST_MEMBERS, GroupMembers
 from worker.operations.groups import Groups
-from worker.operations.operation import Asked, Call
+from worker.operations.operation import Asked
 
 CONNECTION = build_connection()
 GROUPS = Groups()
@@ -41,7 +41,8 @@ def asked(index: int, group: int = 1, **more: Any) -> Asked:
 
 def judge(answer: GraphAnswer, *, rows: int = 20, index: int = 0, **more: Any) -> Verdict:
     """Judge one row of a call that so many share."""
-    return GROUPS.judge(asked(index, **more), Call(GraphRequest("0", "PATCH", "/x"), tuple(range(rows))), answer)
+    (call,) = GROUPS.build([asked(i) for i in range(rows)], CONNECTION, Options())
+    return GROUPS.judge(asked(index, **more), call, answer)
 
 
 def test_a_group_takes_twenty_with_one_write() -> None:
@@ -174,7 +175,9 @@ def test_one_bad_member_fails_nobody_else() -> None:
 
 
 def test_guests_whom_the_group_does_not_know_yet() -> None:
-    """New ones wait together, for a while; then whom Graph names waits alone, or each by itself."""
+    """New ones wait together, for a while; then whom Graph names waits alone, or each by itself
+    where it names none of them.
+    """
     assert judge(missing(guid(0))).kind is Kind.RETRY
     assert judge(NO_REFERENCE).kind is Kind.RETRY
     assert judge(missing(guid(7)), tried=2).kind is Kind.RETRY
@@ -182,6 +185,8 @@ def test_guests_whom_the_group_does_not_know_yet() -> None:
         (judge(missing(guid(7)), tried=3), False),
         (judge(missing(guid(7)), new=False), False),
         (judge(NO_REFERENCE, tried=3), True),
+        (judge(missing(guid(99)), tried=3), True),
+        (judge(missing(guid(99)), new=False), True),
     ):
         assert (verdict.kind, verdict.apart) == (Kind.AGAIN, apart)
     assert judge(missing(guid(0)), tried=5, new=False).kind is Kind.RETRY
