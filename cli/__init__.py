@@ -23,6 +23,7 @@ COMMANDS = {
         "guests.commands",
         "List the guests of a tenant, show one; list all that is held about a person, or forget them.",
     ),
+    "users": ("users.commands", "List the users of a tenant, members too, or show one."),
     "mail": ("mail", "Show what usher's own mails say, or send one to try."),
     "audit": ("audit", "Show or export who did what."),
     "connections": (

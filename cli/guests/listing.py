@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.ui.errors import Refusal
+from cli.ui.listing import choose_form, finish_listing, output_options
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tasks.guests.listing import GuestListing
     from worker.graph.guests import Also
     from worker.services import Services
-
-_A_TABLE = 1_000  # rows whose columns are aligned with each other
 
 
 class Age(click.ParamType[timedelta]):
@@ -68,31 +66,13 @@ class Age(click.ParamType[timedelta]):
     type=click.Choice(("sponsors", "last_sign_in")),
     help="A further column. May be given twice.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("table", "csv", "jsonl")),
-    help="Else: as the file's name ends, a table without a file.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file (0600) instead of stdout.",
-)
+@output_options
 @click.pass_obj
 def list_(session: Session, /, connection: str, form: str | None, output: Path | None, **given: Any) -> int:
     """List the guests that a tenant has. Nothing is changed, and no right to change anything is
     needed.
     """
-    if output is not None:
-        if form == "table":
-            raise Refusal("A table is for the terminal: a file is written as csv or jsonl.")
-        from tasks.results.files import check_writable
-
-        check_writable(output)
-    form = form or ("" if output else "table")
+    form = choose_form(form, output)
     return work_on_ledger(
         session,
         lambda terminal, place, services: _list(terminal, place, services, connection, form, output, given),
@@ -109,7 +89,6 @@ async def _list(
     output: Path | None,
     given: dict[str, Any],
 ) -> int:
-    from cli.ui.words import many
     from tasks.guests.listing import GuestListing, columns_of
     from worker.errors import DirectoryUnread
     from worker.graph.guests import Also
@@ -129,13 +108,7 @@ async def _list(
             also -= {Also.SIGN_INS}
             listing.columns = columns_of(also)
             read = await _read(terminal, services, connection, choice, also, limit, listing)
-        terminal.status("")
-        if form == "table":
-            _show(terminal, listing)
-        else:
-            listing.write(form, output)
-        to = f", written to {output}" if output else ""
-        terminal.say(f"{many(listing.count, 'guest')} of {many(read, 'guest')} that were read{to}.")
+        finish_listing(terminal, listing, read, form, output, "guest")
     return 0
 
 
@@ -203,20 +176,3 @@ async def _read(
             raise Refusal(f"{nobody} So who is inactive cannot be told, and nobody is listed.")
         terminal.warn(nobody)
     return read
-
-
-def _show(terminal: Terminal, listing: GuestListing) -> None:
-    """Show a table, or several where there are thousands of rows."""
-    from cli.ui.terminal import build_table
-
-    rows = ([_cell(row[column]) for column in listing.columns] for row in listing.rows())
-    if not listing.count:
-        terminal.show("No guests.")
-    while part := list(islice(rows, _A_TABLE)):
-        terminal.show(build_table(listing.columns, part))
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "; ".join(value) if isinstance(value, list) else value or ""

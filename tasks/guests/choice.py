@@ -25,6 +25,7 @@ class Choice:
     domain: str = ""
     without_sponsor: bool = False
     enabled: bool | None = None
+    user_type: str = ""
 
     @property
     def needs(self) -> frozenset[Also]:
@@ -37,6 +38,7 @@ class Choice:
         return (
             self.state in (None, guest.state)
             and self.enabled in (None, guest.enabled)
+            and self.user_type in ("", guest.user_type)
             and not (self.without_sponsor and guest.sponsors != ())
             and _is_before(guest.created_at, self.invited_before)
             and _is_before(guest.active_at, self.inactive_since)

@@ -18,6 +18,7 @@ from tasks.results.write import write_rows
 from worker.graph.guests import Also, Guest
 
 COLUMNS = ("id", "email", "display_name", "state", "state_since", "created", "enabled")
+USER_COLUMNS = ("id", "email", "upn", "display_name", "user_type", "state", "created", "enabled")
 _WRITTEN = 4 << 20  # bytes in memory before they go to the disk
 
 
@@ -31,7 +32,9 @@ def describe_guest(guest: Guest, columns: Collection[str]) -> dict[str, Any]:
     told = {
         "id": guest.id,
         "email": guest.email,
+        "upn": guest.upn,
         "display_name": guest.display_name,
+        "user_type": guest.user_type.lower(),
         "state": guest.state.value,
         "state_since": _text(guest.state_since),
         "created": _text(guest.created_at),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,10 @@ from worker.graph.guests import (
     READ_SIGN_INS,
     Also,
     Guest,
+    build_by_name,
     build_count,
     build_dates,
+    build_everybody,
     build_listing,
     more_properties,
     read_guests,
@@ -78,9 +81,23 @@ class GuestReader:
         Raises `DirectoryUnread`, of dates of signing in with `missing`, and `TokenRefused`.
         """
         await self._check(also)
-        first, total = build_listing(also, pending=pending), None
+        total = None
         if Also.SIGN_INS in also:
             total = read_total(self._found(await self._asker.ask(build_count(), READ_USERS)))
+        async with aclosing(self._pages(build_listing(also, pending=pending), also, total)) as pages:
+            async for page in pages:
+                yield page
+
+    async def everybody(self) -> AsyncGenerator[Page, None]:
+        """Yield all users, members too. Raises `DirectoryUnread` and `TokenRefused`."""
+        await self._check(())
+        async with aclosing(self._pages(build_everybody(), (), None)) as pages:
+            async for page in pages:
+                yield page
+
+    async def _pages(
+        self, first: GraphRequest, also: Collection[Also], total: int | None
+    ) -> AsyncGenerator[Page, None]:
         for _ in range(MOST_RESTARTS + 1):
             request, begins = first, True
             while True:
@@ -96,7 +113,7 @@ class GuestReader:
                     return
                 request, begins = request._replace(path=self._found(path)), False
         raise DirectoryUnread(
-            f"The guests of {self._connection.name} were not listed to the end: Graph ended its pages"
+            f"The users of {self._connection.name} were not listed to the end: Graph ended its pages"
             f" {MOST_RESTARTS + 1} times before the last one was reached. Try again at a quieter hour."
         )
 
@@ -110,6 +127,11 @@ class GuestReader:
             body = self._found(await self._asker.ask(request, READ_USERS))
             found |= {guest.id: guest for guest in read_guests(body)}
         return list(found.values())
+
+    async def find_named(self, name: str) -> list[Guest]:
+        """Return the users who are called so. Raises `DirectoryUnread` and `TokenRefused`."""
+        await self._check(())
+        return read_guests(self._found(await self._asker.ask(build_by_name(name), READ_USERS)))
 
     async def sponsors(self, guest: Guest) -> tuple[str, ...]:
         """Return the sponsors of a guest. Raises `DirectoryUnread` and `TokenRefused`."""
@@ -155,7 +177,7 @@ class GuestReader:
                 raise self._no_sign_ins()
             raise DirectoryUnread(_MAY_NOT_READ_USERS.format(self._connection.name))
         raise DirectoryUnread(
-            f"The guests of {self._connection.name} could not be read ({body.said}): Graph gave no answer that can be"
+            f"The users of {self._connection.name} could not be read ({body.said}): Graph gave no answer that can be"
             " used. Nothing was changed; try again later."
         )
 

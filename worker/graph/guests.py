@@ -27,7 +27,7 @@ Entra ID P1 or P2 too.
 """
 GUEST = "Guest"
 _SELECT = (
-    *("id", "mail", "otherMails", "displayName", "userType", "accountEnabled", "createdDateTime"),
+    *("id", "mail", "otherMails", "userPrincipalName", "displayName", "userType", "accountEnabled", "createdDateTime"),
     *("externalUserState", "externalUserStateChangeDateTime"),
 )
 _SIGN_INS = "signInActivity"
@@ -67,6 +67,7 @@ class Guest:
     sponsors: tuple[str, ...] | None = field(repr=False, default=None)
     signed_in_at: datetime | None = None
     user_type: str = GUEST
+    upn: str = field(repr=False, default="")
 
     @property
     def active_at(self) -> datetime | None:
@@ -95,6 +96,19 @@ def build_listing(also: Collection[Also], *, pending: bool) -> GraphRequest:
     if plain:
         return GraphRequest("1", "GET", f"{path}&$top={MOST_SIGN_INS_A_PAGE}")
     return GraphRequest("1", "GET", f"{path}&$top={MOST_A_PAGE}&$count=true", headers=_EVENTUAL)
+
+
+def build_everybody() -> GraphRequest:
+    """Return the request for the first page of all users, members too."""
+    path = f"/users?$select={','.join(_SELECT)}&$top={MOST_A_PAGE}&$count=true"
+    return GraphRequest("1", "GET", path, headers=_EVENTUAL)
+
+
+def build_by_name(name: str) -> GraphRequest:
+    """Return the request for the users who are called so; several may be."""
+    doubled = name.replace("'", "''")
+    text = quote(f"displayName eq '{doubled}'", safe="")
+    return GraphRequest("1", "GET", f"/users?$filter={text}&$select={','.join(_SELECT)}&$top={MOST_A_PAGE}")
 
 
 def build_count() -> GraphRequest:
@@ -141,6 +155,7 @@ def read_guest(value: Mapping[str, Any]) -> Guest:
         sponsors=read_sponsors(value["sponsors"]) if "sponsors" in value else None,
         signed_in_at=read_signed_in(value),
         user_type=str(value.get("userType") or ""),
+        upn=str(value.get("userPrincipalName") or ""),
     )
 
 

@@ -167,7 +167,7 @@ def test_users_that_may_not_be_read_are_one_sentence(site: Site) -> None:
     """It names the permission."""
     allow(site, "User.Invite.All")
     status, out, err = site.run("guests", "list", "-c", "contoso")
-    assert (status, out, err.count("\n"), "User.Read.All" in err) == (2, "", 1, True)
+    assert (status, out, err.count("\n"), "User.Read.All" in err) == (2, "", 1, True), err
 
 
 def test_one_guest_is_shown_by_address_or_id(site: Site) -> None:
@@ -199,3 +199,44 @@ def test_bad_usage_is_one_sentence(site: Site, options: tuple[str, ...], words: 
     status, out, err = site.run("guests", "list", "-c", "contoso", *options)
     assert (status, out, words in err) == (2, "", True)
     assert pages(site) == []
+
+
+def test_users_are_listed_members_too(site: Site) -> None:
+    """With their type and principal name, as guests are."""
+    status, out, err = site.run("users", "list", "-c", "contoso", "--format", "jsonl")
+    assert status == 0, err
+    found = {one["email"]: one for one in map(json.loads, out.splitlines())}
+    assert found.keys() == SEEDED | {"ada@contoso.example", "grace@contoso.example"}
+    assert (found["ada@contoso.example"]["user_type"], found["linus@partner.example"]["user_type"]) == (
+        "member",
+        "guest",
+    )
+    members = site.run("users", "list", "-c", "contoso", "--type", "member", "--domain", "contoso.example")
+    assert (members.status, "ada@" in members.out, "linus@" in members.out) == (0, True, False)
+    assert "2 users of 6 users" in members.err
+    disabled = site.run("users", "list", "-c", "contoso", "--disabled", "--limit", "1", "--format", "csv").out
+    assert [line.split(",")[1] for line in disabled.splitlines()] == ["email", "disabled@partner.example"]
+
+
+def test_a_user_is_found_by_id_principal_name_address_or_name(site: Site) -> None:
+    """Whoever bears a name is shown; nobody is one sentence."""
+    add(
+        site,
+        {"email": "o@a.example", "display_name": "Linus O'Known"},
+        {"email": "twin@a.example", "display_name": "Linus Known"},
+    )
+
+    def get(who: str) -> list[dict[str, Any]]:
+        status, out, err = site.run("users", "get", who, "-c", "contoso", "--json")
+        assert status == 0, err
+        users: list[dict[str, Any]] = json.loads(out)["users"]
+        return users
+
+    (linus,) = get("Linus@Partner.example")
+    assert get(linus["id"].upper()) == get(linus["upn"]) == [linus]
+    assert {user["email"] for user in get("linus known")} == {"linus@partner.example", "twin@a.example"}
+    assert [user["email"] for user in get("Linus O'Known")] == ["o@a.example"]
+    status, out, _ = site.run("users", "get", linus["id"], "-c", "contoso")
+    assert (status, linus["upn"] in out) == (0, True)
+    status, _, err = site.run("users", "get", "Nobody", "-c", "contoso")
+    assert (status, err.count("\n"), "Nobody in this tenant" in err) == (2, 1, True)

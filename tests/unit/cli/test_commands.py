@@ -68,6 +68,7 @@ def test_every_command_is_there() -> None:
             "jobs",
             {"list", "show", "watch", "results", "approve", "pause", "resume", "cancel", "retry", "delete", "verify"},
         ),
+        ("users", {"list", "get"}),
         ("guests", {"list", "show", "forget", "export"}),
         ("mail", {"preview", "test"}),
         ("schedules", {"list", "show", "add", "remove", "enable", "disable", "run"}),

@@ -1,0 +1,1 @@
+"""`usher users` shows who is in a tenant, members too. Begin reading at `commands.py`."""
