@@ -174,9 +174,10 @@ async def load(
 
 
 def _settle(options: Options, connection: Connection) -> Options:
-    """Return the options of a job: where usher mails guests itself, its rows ask for a mail, and so
-    what the connection says of that is settled with the job.
+    """Return the options of a job: who mails its guests is settled with it. Where usher does, its
+    rows ask for a mail, and so what the connection says of that is settled too.
     """
+    options = replace(options, deliver=connection.deliver)
     if options.send_message is None and connection.mails_itself:
         return replace(options, send_message=connection.send_message)
     return options

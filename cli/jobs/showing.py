@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,7 +73,8 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
         terminal.print_json(job_details(view))
         return 0
     looked_at = read_approved(view.info)
-    options = {name: value for name, value in asdict(view.options).items() if value not in (None, False)}
+    given = asdict(replace(view.options, deliver=None))  # which nobody gives: it is settled with the job
+    options = {name: value for name, value in given.items() if value not in (None, False)}
     options |= {name: "; ".join(names) for name, names in view.info.get("named", {}).items()}
     facts = {
         "Job": view.id,

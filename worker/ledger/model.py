@@ -113,6 +113,10 @@ class Options:
     redirect_url: str | None = None
     message: str | None = None
     language: str | None = None
+    deliver: str | None = None
+    """Who mails the job's guests, of the connection's settings when it was submitted; None: as they
+    are now (of a job by an usher that did not keep it).
+    """
 
 
 @dataclass(slots=True, eq=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from config.mail import OWN
 from worker.graph.batch import GraphRequest
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.graph.verdicts import decide
@@ -198,7 +199,7 @@ def build_invitation(
         "invitedUserEmailAddress": row["email"],
         "inviteRedirectUrl": row.get("redirect_url") or options.redirect_url or connection.redirect_url,
         "sendInvitationMessage": (
-            connection.deliver == "graph" and not silent and wants_mail(row, connection, options)
+            deliver_of(connection, options) == "graph" and not silent and wants_mail(row, connection, options)
         ),
     }
     if name := name_of(row):
@@ -233,8 +234,16 @@ def wants_mail(row: Mapping[str, Any], connection: Connection, options: Options)
     return connection.send_message
 
 
+def deliver_of(connection: Connection, options: Options) -> str:
+    """Return who mails a job's guests: what was so when it was submitted stays so, and nobody is
+    mailed by two.
+    """
+    return options.deliver or connection.deliver
+
+
 def is_mailed(row: Mapping[str, Any], connection: Connection, options: Options, *, silent: bool = False) -> bool:
     """Return whether somebody mails a guest; `silent` is about Graph's mail alone."""
-    if connection.deliver == "none" or (silent and not connection.mails_itself):
+    deliver = deliver_of(connection, options)
+    if deliver == "none" or (silent and deliver not in OWN):
         return False
     return wants_mail(row, connection, options)

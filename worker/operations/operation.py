@@ -9,7 +9,7 @@ the operation's own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -103,6 +103,14 @@ class Channel:
     def name(self) -> str:
         """The channel's name in the ledger: gates, turns, doubts and back-off go by it."""
         return name_channel(self.connection.name, self.operation.name)
+
+    def settled(self, options: Options) -> Channel:
+        """Return the channel with what a job's options have settled of the connection's settings:
+        who mails its guests.
+        """
+        if options.deliver in (None, self.connection.deliver):
+            return self
+        return replace(self, connection=self.connection.model_copy(update={"deliver": options.deliver}))
 
 
 class CannotAsk(Exception):

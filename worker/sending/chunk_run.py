@@ -66,7 +66,7 @@ class ChunkRun:
     ) -> None:
         self._services = services
         self._lease = lease
-        self._channel = channel
+        self._channel = channel = channel.settled(lease.options)
         self._connection = channel.connection
         self._operation = channel.operation
         self._reactions = reactions

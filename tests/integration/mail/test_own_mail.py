@@ -69,10 +69,11 @@ async def by_mailbox(valkey_url: str, sandbox: Sandbox) -> AsyncIterator[Site]:
 
 def start_worker(site: Site) -> Any:
     """Start a worker that can open links."""
-    return site.start_worker(more_env=_with_key(site))
+    return site.start_worker(more_env=with_key(site))
 
 
-def _with_key(site: Site) -> dict[str, str]:
+def with_key(site: Site) -> dict[str, str]:
+    """Return what names the ledger key to a command or a worker."""
     key = site.folder / "ledger.key"
     key.write_text(KEY)
     return {"USHER_LEDGER__KEY": f"file:{key}"}
@@ -82,7 +83,7 @@ async def submit(
     site: Site, rows: Sequence[Mapping[str, Any]], *, job: str = "root", options: Options | None = None
 ) -> str:
     """Submit a list; returns the job's id."""
-    connection = load_settings(site.env | _with_key(site)).connection("contoso")
+    connection = load_settings(site.env | with_key(site)).connection("contoso")
     given = [ValidRow(n, n, dict(row)) for n, row in enumerate(rows, 1)]
     loaded = await load(site.desk.jobs, connection, given, job=job, options=options)
     assert isinstance(loaded, Loaded)
@@ -295,7 +296,7 @@ async def test_the_command_tells_of_the_mails(by_smtp: Site) -> None:
     """In the dry run, the counts, the results; a mail that failed is tried again with a new link by
     `jobs retry`, and nobody else is mailed by that.
     """
-    key = _with_key(by_smtp)
+    key = with_key(by_smtp)
     start_worker(by_smtp)
     path = by_smtp.folder / "list.csv"
     path.write_text("email,display_name\n" + "".join(f"g{n}@partner.example,Guest {n}\n" for n in range(4)))

@@ -13,7 +13,7 @@ from worker.ledger.model import Options, RowState
 from worker.operations.invite import build_invitation, is_mailed
 from worker.operations.mail import SendMail
 from worker.operations.mail_rules import MOST_TRIES, judge_mail
-from worker.operations.operation import MAILED, Ask, Asked
+from worker.operations.operation import MAILED, Ask, Asked, Channel
 
 LINK = "https://login.example/redeem?rd=secret"
 MAIL = SendMail()
@@ -232,6 +232,20 @@ def test_microsoft_does_not_mail_besides() -> None:
         assert is_mailed(row, connection, Options()) is mailed
         assert not is_mailed({**row, "send_message": False}, connection, Options())
     assert MAIL.mail(row, BY_MAILBOX, Options()) == MAILED
+
+
+def test_who_mails_is_settled_with_the_job() -> None:
+    """What the settings say later changes nothing: neither two mail a guest, nor nobody does."""
+    row = {"email": "a@b.example"}
+    by_us, by_graph = Options(deliver="mailbox"), Options(deliver="graph")
+    assert not build_invitation(row, BY_GRAPH, by_us)["sendInvitationMessage"]
+    assert build_invitation(row, BY_MAILBOX, by_graph)["sendInvitationMessage"]
+    assert is_mailed(row, BY_GRAPH, by_us, silent=True)
+    assert not is_mailed(row, BY_MAILBOX, by_graph, silent=True)
+    assert not is_mailed(row, BY_GRAPH, Options(deliver="none"))
+    channel = Channel(BY_GRAPH, MAIL)
+    assert channel.settled(by_us).connection.deliver == "mailbox"
+    assert channel.settled(Options()) is channel
 
 
 def test_who_asks_for_a_mail() -> None:
