@@ -24,16 +24,18 @@ _MOST_NAMES = 10_000
 @dataclass(slots=True)
 class AskedStages:
     """What the rows of one list ask for. `rows`: guests by stage; `names`: guests by stage and by
-    what they name in it.
+    what they name in it; `items`: what is to be done, one a name.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
     names: dict[str, Counter[str]] = field(default_factory=dict)
+    items: int = 0
 
     def add(self, asked: Mapping[str, tuple[str, ...]]) -> None:
         """Count one row, of which is known what it asks for (`find_asked`)."""
         for stage, targets in asked.items():
             self.rows[stage] += 1
+            self.items += len(targets)
             names = self.names.setdefault(stage, Counter())
             for name in targets:
                 if name and (name in names or len(names) < _MOST_NAMES):

@@ -48,6 +48,7 @@ _NAMED_ID = re.compile(r"(.+)-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I
 _SHOWN_BAD = 1000  # bad rows kept to be reported; the rest are counted
 _LOOK_EVERY = 5000  # rows between two looks at how full Redis is
 _OUTCOME_BYTES = 250  # that a row's ids and sealed link will need, at most
+_ITEM_BYTES = 250  # that an item of a stage will need with its outcome, at most: each is made while the job runs
 _WRITE_EVERY = 100  # rows between two looks at whether chunks wait to be written
 
 
@@ -166,7 +167,7 @@ async def load(
         await _fill(jobs, loaded, left, channel, options)
     except OutOfMemoryError:
         await jobs.delete(job)
-        raise await _full(jobs, loaded.rows + sum(1 for _ in left), _bytes_a_row(loading)) from None
+        raise await _full(jobs, loaded.rows + sum(1 for _ in left), _bytes_a_row(loaded)) from None
     except BaseException:
         await jobs.delete(job)
         raise
@@ -206,7 +207,7 @@ async def _fill(
 
 async def _need_room(jobs: Jobs, loaded: Loaded) -> None:
     memory = await read_memory(jobs.client)
-    if memory.is_beyond(REFUSE_AT, loaded.rows * _OUTCOME_BYTES):
+    if memory.is_beyond(REFUSE_AT, loaded.rows * _OUTCOME_BYTES + loaded.asked.items * _ITEM_BYTES):
         raise OutOfMemoryError
 
 
@@ -223,8 +224,8 @@ async def _full(jobs: Jobs, rows: int, bytes_a_row: int) -> LedgerFull:
     )
 
 
-def _bytes_a_row(loading: Loading) -> int:
-    return loading.bytes // max(1, loading.rows)
+def _bytes_a_row(loaded: Loaded) -> int:
+    return (loaded.loading.bytes + loaded.asked.items * _ITEM_BYTES) // max(1, loaded.rows)
 
 
 def _put(

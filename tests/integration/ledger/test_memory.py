@@ -84,6 +84,20 @@ async def test_a_list_without_room_is_refused_with_its_size(desk: Desk, connecti
     await start(desk.jobs, small)
 
 
+async def test_room_is_kept_for_what_follows_the_invitation(desk: Desk, connection: Connection) -> None:
+    """The items of stages are made while the job runs, when it is too late to refuse its list."""
+    names = [f"Group {n}" for n in range(20)]
+
+    def each(groups: list[str]) -> Iterator[ValidRow]:
+        return (ValidRow(row.number, row.line, {**row.row, "groups": groups}) for row in rows(1000))
+
+    await desk.ledger.client.setrange("filler", 30 * MB, b"x")
+    await limit(desk, 0.85)
+    assert await load(desk.jobs, connection, each(names[:1]), job="one") is not None
+    with pytest.raises(LedgerFull, match=r"its 1,000 rows need about [5-7] MB"):
+        await load(desk.jobs, connection, each(names), job="twenty")
+
+
 @pytest.mark.parametrize("share", [0.91, 1.5])
 async def test_above_the_mark_even_one_row_is_refused(desk: Desk, connection: Connection, share: float) -> None:
     """Also where Redis itself takes no more writes; deleting works then too."""
