@@ -72,9 +72,9 @@ class Guest:
     @property
     def active_at(self) -> datetime | None:
         """When the guest was last seen to do anything, in doubt the latest; None where nobody can
-        tell, as of whoever has not accepted.
+        tell, as of whoever has not accepted, or has to accept again.
         """
-        if self.state is GuestState.PENDING and self.signed_in_at is None:
+        if self.state is GuestState.PENDING:
             return None
         accepted_at = self.state_since if self.state is GuestState.ACCEPTED else None
         return max((at for at in (self.signed_in_at, accepted_at, self.created_at) if at), default=None)

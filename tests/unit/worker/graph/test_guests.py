@@ -63,6 +63,7 @@ def test_a_state_that_is_not_told_is_unknown(told: str | None, state: str) -> No
         ({"externalUserState": "Accepted"}, JANUARY),
         ({"externalUserState": "Accepted", "externalUserStateChangeDateTime": MAY}, MAY),
         ({"externalUserState": "PendingAcceptance", "externalUserStateChangeDateTime": MAY}, None),
+        ({"externalUserState": "PendingAcceptance", "signInActivity": {"lastSignInDateTime": MAY}}, None),
         ({"createdDateTime": None}, None),
         ({"signInActivity": {"lastSignInDateTime": JUNE, "lastSuccessfulSignInDateTime": MAY}}, JUNE),
         ({"signInActivity": {"lastSignInDateTime": MAY, "lastNonInteractiveSignInDateTime": JUNE}}, JUNE),
