@@ -33,7 +33,11 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
     dropped = (*SUBMITTER, "approver", "approved_at", "sha256")
     info = {name: value for name, value in view.info.items() if name not in dropped} | find_person().to_info()
     with open_copy() as file:
-        await copy_refused(services.jobs.rows, view.id, file)
+        if not await copy_refused(services.jobs.rows, view.id, file):
+            raise Refusal(
+                f"The rows of job {view.id} that failed were refused for one of their cells, so nothing was sent: mend"
+                " them in your list, and submit them with it."
+            )
         request = Request(
             connection=view.connection,
             rows=read_copied(file),

@@ -17,7 +17,7 @@ from tasks.errors import InputError
 from tasks.lists.address_columns import Rows, find_address_columns, find_only, find_rival, is_empty
 from tasks.lists.admin_center_template import TEMPLATE_COLUMNS, template_name
 from tasks.lists.ambiguities import Ambiguity, Choice
-from tasks.lists.earlier_results import find_foreseen, find_outcomes, find_stages
+from tasks.lists.earlier_results import find_foreseen, find_not_kept, find_outcomes, find_stages
 from tasks.lists.headings import (
     FIELD_OF,
     GIVEN_NAME_KEYS,
@@ -162,8 +162,8 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
             is_only_one, rivals = True, (column,)
         elif (rank_of_email(free[column]) or 0) > 1:
             is_only_one = find_address_columns(rows) == [column]
-    stages = find_stages(cells, outcomes)
-    fields = tuple(chosen.get(index) or stages.get(index) for index in range(width))
+    told = find_stages(cells, outcomes) | find_not_kept(cells, outcomes)
+    fields = tuple(chosen.get(index) or told.get(index) for index in range(width))
     ours = joined is not None or "status" in free.values()
     ignored = tuple(
         cells[index] or f"(column {index + 1}, without a heading)"

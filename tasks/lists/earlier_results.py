@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from tasks.rows.fields import ERROR_OF, FORESEEN_COLUMNS, RESULT_COLUMNS, STATUS_OF, WHY_OF, WOULD_OF, stage_of
+from tasks.rows.fields import (
+    ERROR_OF,
+    FORESEEN_COLUMNS,
+    NOT_KEPT,
+    RESULT_COLUMNS,
+    STATUS_OF,
+    WHY_OF,
+    WOULD_OF,
+    stage_of,
+)
 
 JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]
 """What a results file has at its right, and what `--join` puts beside a list, before the columns of
@@ -48,6 +57,23 @@ def find_stages(headings: Sequence[str], outcomes: range) -> dict[int, str]:
     """Return the columns that say how a stage ended, each with its name as a field."""
     lowered = _lowered(headings)
     return {index: lowered[index] for index in outcomes if stage_of(lowered[index])}
+
+
+def find_not_kept(headings: Sequence[str], outcomes: range) -> dict[int, str]:
+    """Return the column that tells of rows whose cells are not kept, where the file is results
+    alone; beside a list stand the list's own cells.
+    """
+    before = len(RESULT_COLUMNS) - len(JOINED_COLUMNS)
+    if not outcomes or _lowered(headings)[: outcomes.start] != [*RESULT_COLUMNS[:before]]:
+        return {}
+    return {outcomes.start + JOINED_COLUMNS.index(NOT_KEPT): NOT_KEPT}
+
+
+def is_results_alone(found: Mapping[str, Any]) -> bool:
+    """Tell whether an object is a line of our results, and not of a list with outcomes beside
+    it.
+    """
+    return found.keys() >= {*RESULT_COLUMNS}
 
 
 def find_stage_keys(found: Mapping[str, Any]) -> frozenset[str]:

@@ -11,13 +11,13 @@ import orjson
 
 from tasks.errors import InputError
 from tasks.lists.columns import MOST_COLUMNS, Meaning, describe_ignored, parse_heading
-from tasks.lists.earlier_results import JOINED_COLUMNS, find_stage_keys
+from tasks.lists.earlier_results import JOINED_COLUMNS, find_stage_keys, is_results_alone
 from tasks.lists.encodings import describe_encoding
 from tasks.lists.options import ListOptions
 from tasks.lists.records import FileLine, RawRecord, RecordReader
 from tasks.lists.text_lines import TextLines
 from tasks.rows.cleaning import clean_values
-from tasks.rows.fields import stage_of
+from tasks.rows.fields import NOT_KEPT, stage_of
 from tasks.rows.row import BadRow, build_bad_row
 
 _REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile one must not fill the memory
@@ -117,6 +117,8 @@ class JsonlRecords(RecordReader):
         meaning = parse_heading(key, self._mapping)
         if not meaning.known and key in find_stage_keys(found):
             meaning = Meaning(key if stage_of(key) else None, known=True)
+        if key == NOT_KEPT and is_results_alone(found):
+            meaning = Meaning(key, known=True)
         if len(self._meanings) < _REMEMBERED:
             self._meanings[key] = meaning
             if not meaning.known:

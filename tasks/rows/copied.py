@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import IO
 
+from tasks.rows.fields import INVALID
 from tasks.rows.row import BadRow, ValidRow, validate_record
 from worker.ledger.job_rows import JobRows
 from worker.ledger.job_view import JobView
@@ -28,11 +29,12 @@ async def copy_refused(
     rows: JobRows, job: str, file: IO[str], wanted: Callable[[RowState, str], bool] = lambda state, code: True
 ) -> int:
     """Copy the rows of a job that failed or stayed in doubt, as they were submitted; return how
-    many. `wanted` is asked by how each row ended.
+    many. `wanted` is asked by how each row ended. A row that was refused for a cell is left out:
+    its cells were not kept, and its guest would be invited without them.
     """
     count = 0
     async for state, code, row in rows.refused(job):
-        if wanted(state, code):
+        if code != INVALID and wanted(state, code):
             file.write(json.dumps(row) + "\n")
             count += 1
     file.seek(0)

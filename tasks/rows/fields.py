@@ -51,6 +51,11 @@ RESULT_COLUMNS: Final = (
 )
 """The columns of a results file, in this order."""
 
+NOT_KEPT: Final = "error_code"
+"""The column that a results file, fed back, tells of rows whose other cells are not in it."""
+INVALID: Final = "invalid_row"
+"""What stands there of a row that was refused for what a cell held: nobody knows what was meant."""
+
 STATUS_OF: Final = "_status"
 ERROR_OF: Final = "_error"
 """The endings of the columns that a results file has for each stage of its job, behind the

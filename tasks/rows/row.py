@@ -17,11 +17,14 @@ from typing import Any, Final, NamedTuple
 
 from tasks.errors import InputError
 from tasks.rows.field_rules import RULES, Fault
-from tasks.rows.fields import WELL_DONE, stage_of
+from tasks.rows.fields import INVALID, NOT_KEPT, WELL_DONE, stage_of
 from worker.ledger.model import STAGES_DONE
 
 _ECHO: Final = 320  # how much of a wrong value is kept so that its row can be recognised
 
+_NOT_KEPT: Final = (
+    "was refused before for one of its cells, which the results do not keep: mend it in the list that it stands in"
+)
 _NO_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -86,6 +89,10 @@ def validate_record(
                 continue
             check = RULES.get(name)
             if check is None:
+                if name == NOT_KEPT:
+                    if value == INVALID:
+                        return _bad(record, number, line, "", _NOT_KEPT)
+                    continue
                 if not (stage := stage_of(str(name))):
                     return _bad(record, number, line, _printable(name), "is not a field of a row")
                 if value in WELL_DONE:

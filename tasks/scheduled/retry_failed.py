@@ -21,7 +21,7 @@ from worker.ledger.model import JobState, RowState
 
 WITHIN_S = 7 * 86_400.0
 TIMES = 3
-_FOR_GOOD = frozenset({"invalid_row", "blocked_domain"})
+_FOR_GOOD = frozenset({"blocked_domain"})
 """Codes of our own that say: this row was never sent, and would not be now."""
 
 

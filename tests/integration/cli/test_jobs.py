@@ -46,6 +46,19 @@ def test_retry_sends_what_failed_with_all_that_was_asked_for(place: Place) -> No
     assert (none.status, "nothing was sent" in none.err) == (2, True)
 
 
+def test_retry_leaves_out_who_was_refused_for_a_cell(place: Place) -> None:
+    """Its cells are not kept: the guest would be let in without the end that was meant."""
+    text = "email,expires\nsoon@example.org,soon\nlost@blocked.example,\n"
+    first = place.usher("invite", "-", "-c", "sandbox", "--json", "--yes", text=text).job
+    assert first["failed"] == 2
+    done = place.usher("jobs", "retry", first["job"], "--json")
+    assert (done.job["rows"], done.job["failed"], done.job["invited"]) == (1, 1, 0)
+    text = "email,expires\nsoon@example.org,soon\nok.end@example.org,2099-01-01\n"
+    bad = place.usher("invite", "-", "-c", "sandbox", "--json", "--yes", text=text).job
+    none = place.usher("jobs", "retry", bad["job"])
+    assert (none.status, "mend them in your list" in none.err) == (2, True)
+
+
 def test_a_deleted_job_is_gone(place: Place) -> None:
     """On a terminal it is asked for; without one it is not."""
     job = place.usher("invite", "gone@example.org", "-c", "sandbox", "--json").job["job"]

@@ -5,6 +5,7 @@ headings.
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,25 @@ def test_a_row_with_a_cell_too_many_comes_back_with_its_outcome(tmp_path: Path) 
     again = read(joined.read_bytes())[1]
     assert again[0] == rows[0]
     assert [isinstance(row, BadRow) for row in again] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.jsonl"])
+def test_a_row_that_was_refused_for_a_cell_is_refused_in_its_results_too(name: str) -> None:
+    """Its guest would be invited without what the cell was to say: only its list has the cell.
+    Another row that failed goes again.
+    """
+    rows = [
+        dict.fromkeys(RESULT_COLUMNS, "") | {"row": n, "email": email, "status": "failed", "error_code": code}
+        for n, (email, code) in enumerate([(ANN, "invalid_row"), (ZOE, "blocked_domain")], 1)
+    ]
+    if name.endswith("jsonl"):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+    else:
+        text = "\n".join([",".join(RESULT_COLUMNS), *(",".join(map(str, row.values())) for row in rows)])
+    refused, again = read(text, name)[1]
+    assert isinstance(refused, BadRow)
+    assert "mend it in the list" in str(refused)
+    assert isinstance(again, ValidRow)
+    assert again.row == {"email": ZOE}
+    mended = f"email,expires,{','.join(RESULT_COLUMNS[4:])}\n{ANN},2099-04-03,failed,,,,,invalid_row,,,,\n"
+    assert read(mended)[1] == [ValidRow(1, 2, {"email": ANN, "expires": "2099-04-03"})]
