@@ -80,9 +80,10 @@ async def test_items_gather_by_target_until_a_call_is_full(desk: Desk) -> None:
     assert await chunks(desk, GROUPS) == [20, 20, 20]
     assert await chunks(desk, PROFILE) == []
     await end(desk, lease, "." * 49 + "g")
+    leases = await lease_all(desk)
     assert sorted(await chunks(desk, GROUPS)) == [3, 10, 20, 20, 20]
     assert await chunks(desk, PROFILE) == [50]
-    of_one = await lease_of(desk, GROUPS)
+    of_one = leases[GROUPS][0]
     assert len({row["target"] for row in of_one.rows}) == 1
     assert of_one.rows[0].keys() == {"email", "row", "at", "user_id", "new", "since", "target"}
 
@@ -238,3 +239,31 @@ async def test_what_was_gathered_goes_where_the_server_is_full(desk: Desk, monke
     assert await traces(desk) == []
     client: Any = desk.client
     assert not await client.exists(desk.keys.gathering())
+
+
+async def lists_left(desk: Desk) -> int:
+    """Return how many lists of groups are not chunks yet."""
+    return int(await desk.ledger.client.zcard(desk.keys.lists(GROUPS)))
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_list_of_many_targets_holds_nobody_up(desk: Desk, is_cancelled: bool) -> None:
+    """No script sees to more than 500 of them; the next ticks see to the rest, at once."""
+    await load(desk, [[f"Group {n}"] for n in range(1100)])
+    ended = 0
+    while ended < 11:
+        for lease in (await lease_all(desk)).get("root", ()):
+            await end(desk, lease, "i" * 100)
+            await desk.ledger.release(lease)
+            ended += 1
+    if is_cancelled:
+        await desk.jobs.cancel("root")
+    left = [await lists_left(desk)]
+    while left[-1] > 0:
+        tick = await desk.ledger.offers.tick("w1", 0)
+        left.append(await lists_left(desk))
+        assert tick.next_s == 0 or left[-1] == 0
+    assert left == [1100, 600, 100, 0]
+    assert not [name for name in await traces(desk) if "gathered" in name]
+    assert len(await chunks(desk, GROUPS)) == (0 if is_cancelled else 1100)
+    assert (await desk.field(desk.keys.job(GROUPS), "state")) == ("cancelled" if is_cancelled else "running")

@@ -35,37 +35,45 @@ local function read_stage(prefix, job)
     is_open = is_open }
 end
 
--- Makes chunks of the lists whose time has come, or (at_once) of all. (A time further ahead than any
--- is set was set before the clock was put back.)
-local function gather(prefix, job, now, at_once)
+-- Whether a root feeds its stages nothing more, or nothing before somebody lets it go on.
+local function is_fed(prefix, root)
+  local f = redis.call('HMGET', prefix .. ':job:' .. root, 'fed', 'state', 'why')
+  return f[1] or (f[2] == 'paused' and f[3] == 'pilot')
+end
+
+-- Lets ticks see to all that a stage has gathered: nothing comes to it now. A list has as many targets
+-- as it likes, so a script that does not end before all of them are seen to would hold up everybody.
+local function hasten(prefix, job, now)
+  if redis.call('EXISTS', prefix .. ':job:' .. job .. ':gathering') == 1 then
+    redis.call('ZADD', prefix .. ':gathering', now, job)
+  end
+end
+
+-- Makes chunks of the lists whose time has come, of so many at most; of any, where the stage is fed; and
+-- drops them where it has ended. (A time further ahead than any is set was set before the clock was put
+-- back.) Returns of how many.
+local function gather(prefix, job, now, most)
   local lists, all = prefix .. ':job:' .. job .. ':gathering', prefix .. ':gathering'
   local stage = read_stage(prefix, job)
-  if not stage.is_open then
-    redis.call('ZREM', all, job)
-    return
-  end
-  local due = redis.call('ZRANGEBYSCORE', lists, '-inf', at_once and '+inf' or now)
-  if not at_once then
-    for _, list in ipairs(redis.call('ZRANGEBYSCORE', lists, now + stage.patience + 1000, '+inf')) do
+  local every = not stage.is_open or is_fed(prefix, string.match(job, '^[^~]+'))
+  local due = redis.call('ZRANGEBYSCORE', lists, '-inf', every and '+inf' or now, 'LIMIT', 0, most)
+  if not every and #due < most then
+    local ahead = now + stage.patience + 1000
+    for _, list in ipairs(redis.call('ZRANGEBYSCORE', lists, ahead, '+inf', 'LIMIT', 0, most - #due)) do
       due[#due + 1] = list
     end
   end
   for _, list in ipairs(due) do
-    close_list(prefix, job, stage, list, now)
+    if stage.is_open then
+      close_list(prefix, job, stage, list, now)
+    else
+      redis.call('DEL', prefix .. ':job:' .. job .. ':gathered:' .. list)
+    end
     redis.call('ZREM', lists, list)
   end
   local first = redis.call('ZRANGE', lists, 0, 0, 'WITHSCORES')
-  if first[2] then redis.call('ZADD', all, first[2], job) else redis.call('ZREM', all, job) end
-end
-
--- Drops what a stage has gathered: it was cancelled.
-local function scatter(prefix, job)
-  local key = prefix .. ':job:' .. job
-  for _, list in ipairs(redis.call('ZRANGE', key .. ':gathering', 0, -1)) do
-    redis.call('DEL', key .. ':gathered:' .. list)
-  end
-  redis.call('DEL', key .. ':gathering')
-  redis.call('ZREM', prefix .. ':gathering', job)
+  if first[2] then redis.call('ZADD', all, every and now or first[2], job) else redis.call('ZREM', all, job) end
+  return #due
 end
 
 -- Feeds the stages of a root by rows that have just ended. rows: stage's name → row → its items, each
@@ -184,7 +192,7 @@ function settle_job(prefix, job, now, never_ran)
     if not f[15] then
       redis.call('HSET', key, 'fed', 1)
       for _, id in ipairs(ids) do
-        gather(prefix, id, now, true)
+        hasten(prefix, id, now)
         settle_job(prefix, id, now)
       end
       f[12] = redis.call('HGET', key, 'finished_at') -- its last stage may have ended it
@@ -196,7 +204,7 @@ function settle_job(prefix, job, now, never_ran)
   elseif state == 'running' and f[9] and final >= tonumber(f[9]) and not f[15] then
     state = 'paused'
     redis.call('HSET', key, 'state', state, 'why', 'pilot')
-    for _, id in ipairs(ids) do gather(prefix, id, now, true) end
+    for _, id in ipairs(ids) do hasten(prefix, id, now) end
   end
   local is_cancelled = state == 'cancelled' and (tonumber(f[8]) or 0) <= 0 and (not stages or are_finished(prefix, ids))
   if (state == 'done' or is_cancelled) and not f[12] then

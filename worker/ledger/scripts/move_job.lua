@@ -27,7 +27,7 @@ local function move(id)
     or state == 'loading') then
     redis.call('HSET', key, 'state', 'cancelled', 'why', why)
     delist(prefix, id, f[2], f[3])
-    if f[7] then scatter(prefix, id) end
+    if f[7] then hasten(prefix, id, now) end
     settle_job(prefix, id, now, state == 'loading') -- whose rows were never accepted, so they do not count as cancelled
   end
 end

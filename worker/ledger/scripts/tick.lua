@@ -47,9 +47,10 @@ for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', K.offers, '-inf', now, 'LIMI
   unclaimed = unclaimed + 1
 end
 
--- What stages have gathered for long enough
+-- What stages have gathered for long enough; what is left of it makes the next tick due at once
+local lists = 500
 for _, stage in ipairs(redis.call('ZRANGEBYSCORE', KEYS[13], '-inf', now, 'LIMIT', 0, 20)) do
-  gather(prefix, stage, now)
+  if lists > 0 then lists = lists - gather(prefix, stage, now, lists) end
 end
 
 local reply = { -1, lost, unclaimed }
