@@ -21,7 +21,7 @@ COMMANDS = {
     "jobs": ("jobs.commands", "List jobs, follow them, fetch results, pause, resume, cancel, retry, delete."),
     "guests": (
         "guests.commands",
-        "List the guests of a tenant, show one; list all that is held about a person, or forget them.",
+        "List the guests of a tenant, show, remind, reset them; list all that is held about a person, or forget it.",
     ),
     "users": ("users.commands", "List the users of a tenant, members too, or show one."),
     "mail": ("mail", "Show what usher's own mails say, or send one to try."),

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sandbox import errors
-from sandbox.directory import ACCEPTED, PENDING, Directory, Tenant, User, spell
+from sandbox.directory import PENDING, Directory, Tenant, User, spell
 from sandbox.errors import GraphError, bad_request, unknown_property
 from sandbox.ids import format_guid
 from sandbox.recorder import Recorder
@@ -79,17 +79,22 @@ class Inviter:
         if rest:
             self._check_rest(tenant, caller.roles, body)
         address = self._check_address(tenant, email)
-        again, user = self._guest(tenant, email, address, body)
+        again, user = self._guest(tenant, email, address, body, caller.roles)
         if rest and tenant.sponsors_taken and (sponsors := _sponsors(body)):
             user.sponsors = tuple(sponsor.lower() for sponsor in sponsors)
         return self._send(tenant, user, email, address, redirect, body, again=again)
 
-    def _guest(self, tenant: Tenant, email: str, address: str, body: dict[str, Any]) -> tuple[bool, User]:
+    def _guest(
+        self, tenant: Tenant, email: str, address: str, body: dict[str, Any], roles: Collection[str]
+    ) -> tuple[bool, User]:
         """Return the guest this invitation is for, new or already pending; True means it was there
         before.
         """
         if body.get("resetRedemption"):
-            return True, _reset(tenant, address, body)
+            reset = _reset(tenant, address, body, roles)
+            if reset.state != PENDING:
+                reset.state, reset.state_changed_at = PENDING, self._directory.clock.stamp()
+            return True, reset
         user = tenant.find(address)
         if user is None:
             _check_domain(tenant, address)
@@ -270,14 +275,16 @@ def _check_domain(tenant: Tenant, address: str) -> None:
         raise bad_request(errors.REFUSED_DOMAIN[kind])
 
 
-def _reset(tenant: Tenant, address: str, body: dict[str, Any]) -> User:
-    """Return the user whose redemption is reset: same object, pending again."""
+def _reset(tenant: Tenant, address: str, body: dict[str, Any], roles: Collection[str]) -> User:
+    """Return the user whose redemption is to be reset: the same object. Raises `GraphError`,
+    in the words that were seen.
+    """
+    if _PRIVILEGED.isdisjoint(roles):
+        raise errors.not_allowed()
     invited = body.get("invitedUser")
     user = tenant.users.get(str(invited["id"]).lower()) if invited else None
     if user is None:
         raise bad_request("resetRedemption needs 'invitedUser' with the id of an existing user.")
     if address not in user.addresses():
-        raise bad_request("The invited address must be in the user's 'mail' or 'otherMails'.")
-    if user.state == ACCEPTED or user.state is None:
-        user.state = PENDING
+        raise bad_request("The invited user email address doesn't match any emails on the user object.")
     return user

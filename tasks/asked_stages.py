@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from worker.channels import INVITE
 from worker.ledger.model import Options, Row
 from worker.operations.operation import Operation, find_targets
 from worker.operations.registry import OPERATIONS
@@ -42,11 +41,11 @@ class AskedStages:
                     names[name] += 1
 
 
-def find_stages(connection: Connection) -> list[Operation]:
-    """Return the operations that may follow an invitation on a connection, in the order in which
-    they are told.
+def find_stages(connection: Connection, operation: Operation) -> list[Operation]:
+    """Return the operations that may follow one on a connection, in the order in which they are
+    told.
     """
-    return [one for one in OPERATIONS.values() if one.name != INVITE and one.follows(connection)]
+    return [one for one in OPERATIONS.values() if operation.leads_to(one) and one.follows(connection)]
 
 
 def find_asked(stages: Sequence[Operation], row: Row, options: Options) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -139,8 +139,9 @@ async def load(
     the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed; redis-py's
     errors pass.
     """
-    options, channel = _settle(options or Options(), connection), Channel(connection, find_operation(operation))
-    stages = find_stages(connection) if operation == INVITE else []
+    channel = Channel(connection, find_operation(operation))
+    options = channel.operation.settle(options or Options(), connection)
+    stages = find_stages(connection, channel.operation)
     left = iter(rows)
     try:
         loading = await jobs.create(
@@ -172,16 +173,6 @@ async def load(
         await jobs.delete(job)
         raise
     return loaded
-
-
-def _settle(options: Options, connection: Connection) -> Options:
-    """Return the options of a job: who mails its guests is settled with it. Where usher does, its
-    rows ask for a mail, and so what the connection says of that is settled too.
-    """
-    options = replace(options, deliver=connection.deliver)
-    if options.send_message is None and connection.mails_itself:
-        return replace(options, send_message=connection.send_message)
-    return options
 
 
 async def _fill(

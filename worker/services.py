@@ -34,6 +34,7 @@ from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keys
 from worker.ledger.meters import Meters
 from worker.ledger.programs.key_hold import KeyHold
+from worker.ledger.reminders import Reminders
 from worker.mail.mailroom import Mailroom
 from worker.signin.tenant_ids import Tenants
 from worker.signin.token_cache import TokenShelf
@@ -60,6 +61,7 @@ class Services:
     jobs: Jobs
     gates: Gates
     index: GuestIndex
+    reminders: Reminders
     tokens: TokenSource
     graph: GraphClient
     mailroom: Mailroom
@@ -191,6 +193,7 @@ async def open_services(
             jobs=jobs,
             gates=jobs.gates,
             index=index,
+            reminders=Reminders(client, keys, index),
             tokens=tokens,
             graph=graph,
             mailroom=mailroom,

@@ -17,6 +17,7 @@ from tasks.messages.views import describe_job
 from tasks.rows.fields import ERROR_OF, STATUS_OF
 from worker.ledger.approval import other_person
 from worker.ledger.job_view import JobView
+from worker.operations.registry import find_operation
 from worker.services import Services
 from worker.store.client import OUTAGE
 
@@ -151,7 +152,8 @@ def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tu
             ]
         case End.PAUSED:
             by = f"Stopped by {followed.by}" if followed.by else _paused_by(view)
-            sent = f"{many(view.counts.done, 'invitation')} went out, {left} left."
+            what = find_operation(view.operation).requests.removesuffix("s")
+            sent = f"{many(view.counts.done, what)} went out, {left} left."
             still = (
                 f" {many(view.open, 'row')} on the wire or being looked up will settle once it goes on."
                 if view.open

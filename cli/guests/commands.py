@@ -1,4 +1,6 @@
-"""`usher guests`: who is in a tenant (`listing`, `showing`), and what usher holds of one person."""
+"""`usher guests`: who is in a tenant (`listing`, `showing`), what is done to them (`changing`), and
+what usher holds of one person.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.guests.changing import add_changes
 from cli.guests.listing import list_
 from cli.guests.naming import read_who
 from cli.guests.showing import show
@@ -24,13 +27,14 @@ if TYPE_CHECKING:
 
 @click.group(cls=CommandGroup)
 def guests() -> None:
-    """List the guests of a tenant, show one; list all that is held about a person, or forget them
-    everywhere.
+    """List the guests of a tenant, show one, remind or reset them; list all that is held about a
+    person, or forget them everywhere.
     """
 
 
 guests.add_command(list_)
 guests.add_command(show)
+add_changes(guests)
 
 
 @guests.command()

@@ -16,6 +16,7 @@ from cli.ui.errors import Refusal
 from cli.ui.interrupts import Interrupts
 from cli.ui.options import follow_options, list_options, take_list_options
 from cli.ui.session import Session
+from worker.channels import INVITE
 
 if TYPE_CHECKING:
     from cli.follow.run import Run
@@ -81,21 +82,35 @@ def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
     How the file is to be read is recognised; what cannot be told from it is asked. Bad rows are
     reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
     """
+    return run_change(session, INVITE, source, options)
+
+
+def run_change(session: Session, operation: str, source: tuple[str, ...], options: dict[str, Any]) -> int:
+    """Do an operation to the people of a list or to single addresses, and follow it."""
     from cli.follow.run import Run
     from cli.ui.place import open_place, refuse_to_leave_running
     from cli.ui.terminal import Terminal
 
     terminal, interrupts = Terminal(session), Interrupts()
+    given = dict.fromkeys(_OF_INVITATIONS) | dict.fromkeys(_NAMES, ()) | options
     with interrupts.caught(), ExitStack() as closing:
         # What can be refused without any server is, before one is started.
-        _refuse_misfits(source, options)
-        request = _build_request(terminal, source, options, closing)
+        _refuse_misfits(source, given)
+        request = _build_request(terminal, operation, source, given, closing)
         _refuse_unknown(request.connection)
         if request.detach:
             refuse_to_leave_running()
         place = closing.enter_context(open_place())
         run = Run(session, terminal, interrupts, place)
         return asyncio.run(_invite(run, request))
+
+
+_OF_INVITATIONS = (
+    *("output", "pilot", "strict", "accept_bad", "resend", "redirect_url", "message", "language", "send_message"),
+    *("notify", "reason", "most"),
+)
+"""Options that not every operation has."""
+_NAMES = ("sponsor", "group", "team")
 
 
 async def _invite(run: Run, request: Request) -> int:
@@ -130,7 +145,9 @@ def _known_connections() -> str:
     return f"Known are: {', '.join(load_settings().connection_names)}."
 
 
-def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str, Any], closing: ExitStack) -> Request:
+def _build_request(
+    terminal: Terminal, operation: str, source: tuple[str, ...], given: dict[str, Any], closing: ExitStack
+) -> Request:
     from cli.invite.request import Request
     from config.version import read_version
     from tasks.rows.named import NAMED, add_named, check_named
@@ -161,13 +178,18 @@ def _build_request(terminal: Terminal, source: tuple[str, ...], given: dict[str,
         rows=add_named(rows, named) if named else rows,
         named=named,
         name=name,
-        options=Options(resend=given["resend"], **job_wide),
+        operation=operation,
+        options=Options(resend=bool(given["resend"]), **job_wide),
+        most=given["most"],
         info=info,
         pilot=given["pilot"] or 0,
         guests=guests,
         reopen=_open_anew(source, guests, kept) if guests is not None else None,
         output=given["output"] or "",
-        **{key: given[key] for key in ("strict", "accept_bad", "dry_run", "yes", "detach", "wait_s")},
+        wait_s=given["wait_s"],
+        strict=bool(given["strict"]),
+        accept_bad=bool(given["accept_bad"]),
+        **{key: given[key] for key in ("dry_run", "yes", "detach")},
     )
 
 

@@ -22,7 +22,6 @@ from tasks.forecast.stages import StageForesight
 from tasks.forecast.targets import StageAhead, properties_read
 from tasks.results.files import check_writable
 from tasks.rows.domain_slips import describe_domains
-from worker.channels import INVITE
 from worker.directory.rules import fetch_rules
 from worker.operations.foreseen import Would
 from worker.operations.operation import MAILED, Channel
@@ -92,11 +91,11 @@ async def look(
     """
     terminal = run.terminal
     terminal.status("Asking the tenant")
-    channel = Channel(connection, find_operation(INVITE))
+    channel = Channel(connection, find_operation(request.operation))
     rules = await fetch_rules(services, channel)
     foresight = Foresight(services, channel, rules, request.options, properties_read(stage.name for stage in stages))
     beyond = StageForesight(services, connection, loaded.job, stages, rules, loaded.options)
-    forecast = Forecast(loaded)
+    forecast = Forecast(loaded, operation=request.operation)
     with ExitStack() as closing:
         kept = None
         if request.output:
@@ -149,7 +148,7 @@ def _risks(forecast: Forecast, rules: TenantRules, connection: Connection) -> li
 def describe(forecast: Forecast) -> dict[str, Any]:
     """Return what --json tells of it, inside `plan`."""
     return {
-        "would": {would.told(INVITE): forecast.counts[would] for would in Would},
+        "would": {would.told(forecast.operation): forecast.counts[would] for would in Would},
         "domains": {note.domain: note.rows for note in forecast.notes[:SHOWN_DOMAINS]},
         "lookalikes": {note.domain: note.looks_like for note in forecast.notes if note.looks_like},
         "private": sum(note.rows for note in forecast.notes if note.private),

@@ -49,14 +49,19 @@ class Ahead:
 
 
 async def look_ahead(
-    services: Services, connection: Connection, loaded: Loaded, options: Options, stages: Sequence[StageAhead] = ()
+    services: Services,
+    connection: Connection,
+    loaded: Loaded,
+    options: Options,
+    stages: Sequence[StageAhead] = (),
+    operation: str = INVITE,
 ) -> Ahead:
     """Look whose guests are there already. What cannot be looked up, or not soon, counts as to be
     sent, at most.
     """
     if loaded.rows > SHORT_ROWS or not loaded.to_send:
         return Ahead(loaded, at_most=bool(loaded.to_send), stages=stages)
-    channel = Channel(connection, find_operation(INVITE))
+    channel = Channel(connection, find_operation(operation))
     foresight = Foresight(services, channel, TenantRules(), options, properties_read(stage.name for stage in stages))
     beyond = StageForesight(services, connection, loaded.job, stages, TenantRules(), loaded.options)
     counts: Counter[Would] = Counter()

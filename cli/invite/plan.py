@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cli.invite.stages import stage_lines, stage_warnings
 from cli.ui.words import gate_words, many, number, span, utc_now
 from tasks.forecast.targets import StageAhead
 from tasks.submit import Loaded
+from worker.channels import INVITE
 from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate
+from worker.ledger.model import Counts
 from worker.ledger.quota import Bucket, seconds_for_all
+from worker.operations.operation import Operation
+from worker.operations.registry import find_operation
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -63,22 +67,23 @@ class Plan:
     mailed_by: str = ""
     """Who sends the e-mails, where it is not Microsoft."""
     stages: tuple[StageAhead, ...] = ()
+    operation: Operation = field(default_factory=lambda: find_operation(INVITE))
     at_most: bool = False
     """Whether some of those to be invited may be there already: nobody has looked, or could."""
 
     @property
     def counts(self) -> dict[str, int]:
         """The rows as they would stand if nothing of the job were sent: the counts of `--json`."""
-        return {
-            "rows": self.rows,
-            "invited": 0,
-            "already_guest": 0,
-            "skipped": self.duplicates + self.known,
-            "failed": self.bad + self.blocked + self.refused,
-            "in_doubt": 0,
-            "pending": 0,
-            "cancelled": self.to_send,
-        }
+        counts = Counts(
+            self.rows,
+            skipped=self.duplicates + self.known,
+            failed=self.bad + self.blocked + self.refused,
+            cancelled=self.to_send,
+        )
+        return counts.told(self.operation.name)
+
+    def _many(self, count: int) -> str:
+        return many(count, self.operation.requests.removesuffix("s"))
 
     def lines(self) -> list[tuple[str, str]]:
         """The plan as (heading, text) pairs."""
@@ -87,7 +92,7 @@ class Plan:
             (self.bad, "cannot be sent (reported above)"),
             (self.blocked, "of domains that the connection's settings do not allow"),
             (self.duplicates, "repeated: each address counts once"),
-            (self.known, "in the tenant already, or invited lately"),
+            (self.known, self.operation.known_words),
             (self.refused, "would be refused"),
         ):
             if count:
@@ -95,8 +100,7 @@ class Plan:
         lines += [
             (
                 "To send",
-                self._most(many(self.to_send, "invitation"))
-                + (f", the first {number(self.pilot)} now" if self.pilot else ""),
+                self._most(self._many(self.to_send)) + (f", the first {number(self.pilot)} now" if self.pilot else ""),
             ),
             ("E-mails", self._mail_words()),
             *stage_lines(self.stages),
@@ -113,7 +117,7 @@ class Plan:
         return (
             f"{self._most(number(self.mails))}, sent by "
             f"{'nobody: the sandbox writes them down' if self.rehearsal else self.mailed_by or 'Microsoft'}"
-            f"{'; guests who are there already get none' if self.at_most else ''}"
+            f"{'; guests who are there already get none' if self.at_most and not self.operation.alone else ''}"
         )
 
     def _most(self, count: str) -> str:
@@ -123,7 +127,7 @@ class Plan:
     def question(self) -> str:
         """What is asked on a terminal before anything is sent."""
         now = self.pilot or self.to_send
-        sends = f"Send {self._most(many(now, 'invitation'))}"
+        sends = f"Send {self._most(self._many(now))}"
         mails = min(self.mails, now)
         with_mail = f" with {many(mails, 'e-mail')}" if mails else " without e-mail"
         where = f"{sends}{with_mail} to the tenant {self.tenant}?"
@@ -157,6 +161,7 @@ def build_plan(
     in_doubt_before: int = 0,
     mailed_by: str = "",
     stages: Sequence[StageAhead] = (),
+    operation: Operation | None = None,
 ) -> Plan:
     """Tell the plan of a loaded list. `rehearsal`: against the sandbox, where nobody is mailed;
     `mailed_by`: who sends the e-mails, where it is not Microsoft.
@@ -199,6 +204,7 @@ def build_plan(
         needs_approval=needs_approval,
         mailed_by=mailed_by,
         stages=tuple(stages),
+        operation=operation or find_operation(INVITE),
     )
 
 

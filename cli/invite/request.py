@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.rows.row import BadRow, ValidRow
+from worker.channels import INVITE
 from worker.ledger.model import Options
 
 if TYPE_CHECKING:
@@ -20,9 +21,11 @@ class Request:
     connection: str
     rows: Iterable[ValidRow | BadRow]
     name: str  # of the list, for the line that counts while reading
+    operation: str = INVITE
     options: Options = field(default_factory=Options)
     info: dict[str, Any] = field(default_factory=dict)
     pilot: int = 0
+    most: int | None = None  # rows that it is done to at most; beyond that, to none
     strict: bool = False
     dry_run: bool = False
     yes: bool = False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.follow.run import Run, follow_and_report
 from cli.invite.bad_rows import report_bad
+from cli.invite.ceiling import refuse_too_many
 from cli.invite.looking_ahead import look_ahead
 from cli.invite.plan import Plan, build_plan, name_mailer
 from cli.invite.request import Request
@@ -56,6 +57,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
         options=request.options,
         info=request.info,
         pilot=request.pilot,
+        operation=request.operation,
     )
     terminal.status("")
     if loaded is None:
@@ -66,6 +68,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
         stages = await look_at_stages(services, connection, job, loaded.asked, roles)
         terminal.status("")
         refuse_stages(request, stages)
+        await refuse_too_many(services, request, connection, loaded)
         if request.dry_run:
             return await _dry_run(run, services, request, connection, loaded, tenant, stages)
         plan = await _plan_ahead(run, services, connection, request, loaded, tenant, stages)
@@ -121,7 +124,7 @@ async def _plan(
     tenant: Tenant | None,
     stages: Sequence[StageAhead],
 ) -> Plan:
-    operation = find_operation(INVITE)
+    operation = find_operation(request.operation)
     return build_plan(
         loaded,
         connection.name,
@@ -136,6 +139,7 @@ async def _plan(
         in_doubt_before=request.in_doubt_before,
         mailed_by=name_mailer(connection),
         stages=stages,
+        operation=operation,
     )
 
 
@@ -152,7 +156,7 @@ async def _plan_ahead(
     if run.terminal.quiet:
         return await _plan(run, services, connection, request, loaded, tenant, stages)
     run.terminal.status("Looking who is there already")
-    ahead = await look_ahead(services, connection, loaded, request.options, stages)
+    ahead = await look_ahead(services, connection, loaded, request.options, stages, request.operation)
     run.terminal.status("")
     plan = await _plan(run, services, connection, request, ahead.loaded, tenant, ahead.stages)
     return replace(plan, known=ahead.known, refused=ahead.refused, at_most=ahead.at_most)
@@ -200,7 +204,8 @@ def _end_dry_run(terminal: Terminal, request: Request, plan: Plan, foreseen: dic
     told |= {"tenant": plan.tenant, "seconds": round(plan.seconds, 1)}
     if plan.stages:
         told["stages"] = describe_stages(plan.stages)
-    job = {"job": None, "connection": request.connection, "state": "cancelled", **plan.counts}
+    operation = {} if request.operation == INVITE else {"operation": request.operation}
+    job = {"job": None, "connection": request.connection, **operation, "state": "cancelled", **plan.counts}
     terminal.finish({**job, "plan": {**told, **foreseen, "risks": list(plan.risks)}})
     return 1 if plan.bad or plan.blocked or plan.refused else 0
 

@@ -42,6 +42,7 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
             connection=view.connection,
             rows=read_copied(file),
             name=f"retry of {view.id}",
+            operation=view.operation,
             options=options_again(view),
             info={**info, "list": f"retry of {view.id}", "retry_of": view.id},
             in_doubt_before=view.counts.in_doubt,

@@ -20,7 +20,6 @@ from tasks.asked_stages import AskedStages, find_asked, find_stages
 from tasks.forecast.rows import Foresight
 from tasks.forecast.targets import read_stages
 from tasks.rows.domain_slips import describe_domains
-from worker.channels import INVITE
 from worker.directory.rules import fetch_rules
 from worker.errors import UsherError
 from worker.ledger.model import RowState
@@ -88,13 +87,11 @@ async def _show_first(terminal: Terminal, services: Services, view: JobView) -> 
 
 
 def _find_stages(services: Services, view: JobView) -> Sequence[Operation]:
-    """Return what may follow the job's invitations; nothing where this machine does not know its
+    """Return what may follow the job's rows; nothing where this machine does not know its
     connection.
     """
-    if view.operation != INVITE:
-        return ()
     try:
-        return find_stages(services.connection(view.connection))
+        return find_stages(services.connection(view.connection), find_operation(view.operation))
     except ConfigError:
         return ()
 

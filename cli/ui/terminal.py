@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cli.ui.words import OUTCOME_WORDS
 from tasks.safe_text import clean as clean
 from tasks.safe_text import is_terminal, to_json
 
@@ -100,8 +101,8 @@ class Terminal:
     def finish(self, told: Mapping[str, Any]) -> None:
         """End with a job as the one object that --json promises."""
         if self.session.wants_json:
-            names = ("job", "connection", "state", "rows", "invited", "already_guest", "skipped", "failed", "in_doubt")
-            kept = {name: told[name] for name in (*names, "pending", "cancelled")}
+            names = ("job", "connection", "operation", "state", "rows", *OUTCOME_WORDS)
+            kept = {name: told[name] for name in names if name in told}
             extra = {name: told[name] for name in ("stages", "plan") if name in told}
             self.print_json({**kept, "elapsed_s": round(self.session.elapsed_s, 3), **extra})
 

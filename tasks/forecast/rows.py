@@ -118,7 +118,7 @@ class Foresight:
         # Where the app may not read, the real run does not look either
         prechecked = operation.look(connection, self.options, suspect=False) is not Look.NO
         known: dict[int, KnownRow] = {}
-        if addresses and not operation.repeatable and not self.options.resend:
+        if addresses and not (operation.repeatable or operation.alone or self.options.resend):
             index = await self.services.index.place(connection.tenant_key, {i: rows[i]["email"] for i in addresses})
             known = {row.index: row for row in await self.services.ledger.find_invited(index, list(addresses))}
         asked = sorted(address for i, address in addresses.items() if prechecked or i not in known)

@@ -16,6 +16,7 @@ from tasks.rows.copied import copy_refused, open_copy, options_again, read_copie
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
 from tasks.submit import Follows, job_id_of
+from worker.channels import INVITE
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState, RowState
 
@@ -72,6 +73,8 @@ async def _find_jobs(context: Context) -> list[JobView]:
 
     def may_be_tried(view: JobView) -> bool:
         rows = view.adds_up("failed", *(["in_doubt"] if in_doubt else []))
+        if view.operation != INVITE:  # what is done to guests who are there a person repeats
+            return False
         return view.state is JobState.DONE and rows > 0 and _round(view.info) < times and view.id not in retried
 
     return [view for view in views if may_be_tried(view)]

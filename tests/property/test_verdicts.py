@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from worker.graph.batch import Fate, GraphAnswer
 from worker.graph.causes import Kind, OperationRules
 from worker.graph.verdicts import READ_DELETED, READ_ORGANIZATION, READ_POLICY, READ_USERS, decide
+from worker.operations.again.reset_rules import RESET
 from worker.operations.invite_rules import INVITE
-from worker.operations.reset_rules import RESET
 from worker.signin.aadsts import SigninKind, explain_signin
 
 _ASKED = (INVITE, RESET, READ_USERS, READ_ORGANIZATION, READ_POLICY, READ_DELETED)

@@ -18,6 +18,7 @@ from worker.operations.operation import CannotAsk
 
 if TYPE_CHECKING:
     from config.connections import Connection
+    from worker.ledger.reminders import Reminders
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -36,6 +37,11 @@ class PatientAsk:
         self._connection = connection
         self._asker = Asker(services, connection)
         self._buckets = read_buckets(services.settings(), connection)
+
+    @property
+    def reminders(self) -> Reminders:
+        """Who was reminded, and when."""
+        return self._services.reminders
 
     async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers by the requests' ids. Raises `CannotAsk` where one of them got

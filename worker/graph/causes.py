@@ -1,8 +1,8 @@
 """A cause says what a refusal means for the row, for the connection, and in words; here are those
 that any operation may meet. Pure.
 
-Each operation adds its own causes (`invite_rules.py`, `reset_rules.py`): the same words of Graph's
-may stop everything for one and end a row for another. `patterns.py` tells causes apart;
+Each operation adds its own causes (`invite_rules.py`, `again/reset_rules.py`): the same words of
+Graph's may stop everything for one and end a row for another. `patterns.py` tells causes apart;
 `verdicts.py` judges what has none.
 """
 

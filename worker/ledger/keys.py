@@ -288,6 +288,13 @@ class Keys:
         """
         return f"{self.prefix}:index:{tenant_key}"
 
+    @staticmethod
+    def reminders(index: str) -> str:
+        """hash, beside a tenant's part of the index: guest → `{times}:{last at}:{j}:{at before}`,
+        who was reminded of an invitation (`worker/ledger/reminders.py`).
+        """
+        return f"{index}:reminded"
+
     def index_key(self) -> str:
         """string: the key of the index's hashes, sealed where there is a ledger key."""
         return f"{self.prefix}:index-key"

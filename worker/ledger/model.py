@@ -117,6 +117,7 @@ class Options:
     """Who mails the job's guests, of the connection's settings when it was submitted; None: as they
     are now (of a job by an usher that did not keep it).
     """
+    template: str | None = None  # of usher's own mails, where it is not `invite`
 
 
 @dataclass(slots=True, eq=False)

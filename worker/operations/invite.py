@@ -44,14 +44,23 @@ class Invite(Operation):
     rows_a_call = 1
     repeatable = False
     asks_rules = True
-    takes_along = ("sponsors", TargetKind.SPONSOR)
+    takes_along: tuple[str, TargetKind] | None = ("sponsors", TargetKind.SPONSOR)
     requests = "invitations"
+    known_words = "in the tenant already, or invited lately"
     unlooked = "nobody is invited unlooked"
     never_known = NEVER_KNOWN
-    summaries = SUMMARIES
+    summaries: Mapping[str, str] = SUMMARIES
 
     def __init__(self) -> None:
         self._not_taken: set[str] = set()  # ids of sponsors whom Graph took with no invitation
+
+    def follows(self, connection: Connection) -> bool:
+        """An invitation is no stage."""
+        return False
+
+    def leads_to(self, stage: Operation) -> bool:
+        """Lead to every stage."""
+        return True
 
     def remarks(self, row: Row, options: Options) -> tuple[str, ...]:
         """Count rows that ask for a member, that bring words of their own, and whose language Graph

@@ -45,7 +45,6 @@ class SendMail(Operation):
     calls_at_once = 1
     """What is marked when a worker is killed stays in doubt for good, so it is one mail."""
     shown = False
-    indexed = False
     tells_link = True
     columns = frozenset({"display_name", "language", "message", "redirect_url", "cc", "send_message", *WORDED})
 
@@ -147,7 +146,7 @@ def write_mail(asked: Asked, connection: Connection, options: Options) -> MailRe
     link = asked.redeem_url or landing  # who has accepted before needs no link to accept
     return MailRequest(
         id=str(asked.index),
-        kind="invite",
+        kind=options.template or "invite",
         to=row["email"],
         link=link,
         language=row.get("language") or options.language or "",

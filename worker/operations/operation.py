@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from worker.graph.users import DirectoryUser
     from worker.ledger.job_targets import Target, TargetKind
     from worker.ledger.quota import Bucket
+    from worker.ledger.reminders import Reminders
     from worker.ledger.why_waiting import Stop
     from worker.mail.message import MailRequest
     from worker.operations.foreseen import Foreseen, Seen
@@ -127,6 +128,11 @@ class Ask(Protocol):
     job: str
     """The root job that it is asked for: what was read may be kept in memory for the rest of it."""
 
+    @property
+    def reminders(self) -> Reminders:
+        """Who was reminded, and when."""
+        ...
+
     async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers to some reads, by the requests' ids. Raises `CannotAsk` where one
         of them got none.
@@ -158,6 +164,8 @@ class Operation(Protocol):
     """
     requests: str = "requests"
     """What several of its requests are called in a sentence."""
+    known_words: str = "that need it not"
+    """Of rows that are skipped because of how the tenant has their guests: what a plan says."""
     unlooked: str = "nothing is done unlooked"
     """Half a sentence: what nobody does while nobody can tell who is in the tenant."""
     never_known: str = ""
@@ -182,7 +190,9 @@ class Operation(Protocol):
     can look, so what was perhaps done stays in doubt at once.
     """
     alone: bool = False
-    """A person asks for it by itself, about guests who are there; no invitation's rows do."""
+    """A person asks for it by itself, about guests who are there: no invitation's rows do, and that
+    they were invited lately does not stop it.
+    """
     guarded: bool = False
     """It is never done to whoever holds, or may take, a directory role: their rows end before a
     send, and where nobody can tell who that is the channel is held.
@@ -202,6 +212,19 @@ class Operation(Protocol):
         """Return whether an invitation's rows may ask for it on a connection (`targets`)."""
         return not self.alone
 
+    def leads_to(self, stage: Operation) -> bool:
+        """Return whether rows of it may ask for a stage."""
+        return False
+
+    def settle(self, options: Options, connection: Connection) -> Options:
+        """Return the options of a job: who mails its guests is settled with it. Where usher does,
+        its rows ask for a mail, and so what the connection says of that is settled too.
+        """
+        options = replace(options, deliver=connection.deliver)
+        if options.send_message is None and connection.mails_itself:
+            return replace(options, send_message=connection.send_message)
+        return options
+
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
         """Return what a row of an invitation asks for in this stage, by name; one that needs none
         is asked for as ''. Nothing: not asked for. Pure.
@@ -215,6 +238,12 @@ class Operation(Protocol):
         after the look-up, before each send. Raises `CannotAsk`.
         """
         return {}
+
+    async def take_back(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
+        """Take back what `compare` has noted of rows that were refused afterwards; returns whether
+        it notes anything.
+        """
+        return False
 
     def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
         """Return the buckets that a row takes from, each with a row's share of its call's cost.
@@ -276,6 +305,15 @@ class Operation(Protocol):
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Return what the answer to a call means for one of its rows. Pure and total."""
         ...
+
+    def resolve_unshown(self, user: DirectoryUser | None, connection: Connection, *, looked: bool) -> RowState:
+        """Return what becomes of a row in doubt that the directory has not shown as done for long
+        enough. `looked`: somebody could look.
+        """
+        if user is None and looked:
+            return RowState.PENDING
+        again = {"resend": RowState.PENDING, "silent": RowState.PENDING_SILENT}
+        return again.get(connection.on_doubt, RowState.LEFT_IN_DOUBT)
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:
         """Say of a row that stays in doubt for good what happened and what a person can do."""

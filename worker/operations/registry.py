@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from config.errors import ConfigError
 from worker.operations.accounts import Disable, Enable
+from worker.operations.again.remind import Remind
+from worker.operations.again.reset import Reset
 from worker.operations.groups import Groups
 from worker.operations.invite import Invite
 from worker.operations.mail import SendMail
@@ -16,7 +18,10 @@ from worker.operations.teams import Teams
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
-    for operation in (Invite(), Profile(), Sponsors(), Groups(), Teams(), SendMail(), Disable(), Enable())
+    for operation in (
+        *(Invite(), Profile(), Sponsors(), Groups(), Teams(), SendMail()),
+        *(Disable(), Enable(), Remind(), Reset()),
+    )
 }
 
 

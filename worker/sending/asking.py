@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from worker.directory.lookups import Reacts
     from worker.graph.batch import GraphAnswer, GraphRequest
+    from worker.ledger.reminders import Reminders
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -40,6 +41,11 @@ class DirectoryAsk:
         self._buckets = read_buckets(services.settings(), connection)
         self.token: AccessToken | None = None
         """That was asked with last."""
+
+    @property
+    def reminders(self) -> Reminders:
+        """Who was reminded, and when."""
+        return self._services.reminders
 
     async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers by the requests' ids. Raises `CannotAsk`, and redis-py's

@@ -118,7 +118,7 @@ class ChunkRun:
                 client_key=connection.client_key,
                 daily_limit=operation.daily_limit(connection),
                 index=self._index,
-                resend=lease.options.resend,
+                resend=lease.options.resend or operation.alone,
                 fingerprint=token.fingerprint if token else "",
                 answer_s=services.latencies.of(connection.name),
             )
@@ -294,6 +294,8 @@ class ChunkRun:
         judged, outcomes = self._end(grant, asked, verdicts, exchange.client_request_id, may_read=may_read)
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
         await self._record(grant.batch, outcomes, refusals)
+        failed = [asked[one.index] for one in outcomes if one.letter is RowState.FAILED]
+        await self._comparing.take_back(failed)
         used = read_used(exchange.answers.values())
         if used is not None:
             await services.ledger.spending.show_used(

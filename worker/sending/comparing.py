@@ -79,6 +79,11 @@ class Comparing:
         now_ms = self._services.clocks.redis_ms()
         return {index: self._dated(index, one, now_ms) for index, one in found.items()}
 
+    async def take_back(self, rows: Sequence[Asked]) -> None:
+        """Take back what was noted of rows that Graph has refused."""
+        if rows:
+            await self._channel.operation.take_back(self.ask, rows, self._channel.connection)
+
     def _dated(self, index: int, found: Outcome | Stop, now_ms: int) -> Outcome | Stop:
         """Say when an outcome came to be, and until when a guest is waited for who is not shown."""
         if isinstance(found, Stop):

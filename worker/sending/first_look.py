@@ -137,7 +137,7 @@ class FirstLook:
 
         Of whom nobody can tell, the index has the word (`begin_batch`).
         """
-        if index is None:
+        if index is None or self._channel.operation.alone:
             return []
         ledger, operation = self._services.ledger, self._channel.operation
         outcomes, deleted = [], []

@@ -22,7 +22,7 @@ from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.errors import SealError, TokenUnavailable
 from worker.graph.users import MOST_ADDRESSES
 from worker.ledger.doubts import DoubtfulRow
-from worker.ledger.model import Options, Outcome, RowState, Ticket
+from worker.ledger.model import Lane, Options, Outcome, RowState, Ticket
 from worker.logs import bound
 from worker.operations.operation import Attempt, Channel, word_of
 from worker.operations.registry import find_operation
@@ -106,7 +106,8 @@ class Settler:
         looked_at_ms = self._services.clocks.redis_ms()  # before: a slow answer may be as old as this
         operation, connection = channel.operation, channel.connection
         looks = operation.shown and not operation.repeatable
-        found = await self._look_ups.find(connection, sorted(addresses)) if looks else Found({})
+        more = (Lane.BULK, operation.reads) if operation.reads else ()
+        found = await self._look_ups.find(connection, sorted(addresses), *more) if looks else Found({})
         for place, chunk in chunks.items():
             outcomes = [
                 self._judge(
@@ -132,7 +133,8 @@ class Settler:
         looked_at_ms: int,
     ) -> Outcome:
         """Decide one row. Total: whatever is known, it gets an outcome or a time to look again."""
-        services, operation, connection = self._services, channel.operation, channel.connection
+        services, operation = self._services, channel.operation
+        connection = channel.settled(options).connection
         now_ms = services.clocks.redis_ms()
         settle_s = services.ledger.settle_s
         settled_in_s = settle_s - services.clocks.age_s(doubt.attempted_at_ms, looked_at_ms)
@@ -160,17 +162,11 @@ class Settler:
             return outcome
         if settled_in_s > 0:
             return end(RowState.IN_DOUBT, wait_s=settled_in_s)
-        if user is None and why_not is None:
-            return end(RowState.PENDING)
-        match connection.on_doubt:
-            case "resend":
-                return end(RowState.PENDING)
-            case "silent":
-                return end(RowState.PENDING_SILENT)
-            case _:
-                user_id = user.id if user else ""
-                why = operation.explain_doubt(user)
-                return end(RowState.LEFT_IN_DOUBT, code="answer_lost", message=why, user_id=user_id)
+        letter = operation.resolve_unshown(user, connection, looked=why_not is None)
+        if letter is not RowState.LEFT_IN_DOUBT:
+            return end(letter)
+        user_id = user.id if user else ""
+        return end(letter, code="answer_lost", message=operation.explain_doubt(user), user_id=user_id)
 
 
 _WORDS = {

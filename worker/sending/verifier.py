@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -208,7 +208,7 @@ class _Verifying:
     async def _look_up(self, channel: Channel, chunk: _Chunk, pending: list[int], verified: Verified) -> None:
         connection, operation = channel.connection, channel.operation
         addresses = {i: fold_address(chunk.rows[i]["email"]) for i in pending}
-        found = await self._find(connection, sorted(set(addresses.values())))
+        found = await self._find(connection, sorted(set(addresses.values())), operation.reads)
         services = self._services
         now_ms = services.clocks.redis_ms()
         users = found.users or {}
@@ -257,11 +257,11 @@ class _Verifying:
             made[i] = Attempt(since_s, outcome, sure=False)
         return made
 
-    async def _find(self, connection: Connection, addresses: list[str]) -> Found:
+    async def _find(self, connection: Connection, addresses: list[str], more: Sequence[str] = ()) -> Found:
         """Look up; what has to wait is asked for again for a while."""
         found = Found(why_not=WhyNot.LATER)
         for left in range(_TRIES - 1, -1, -1):
-            found = await self._look_ups.find(connection, addresses)
+            found = await self._look_ups.find(connection, addresses, more=more)
             later = found.why_not is WhyNot.LATER or WhyNot.LATER in found.unknown.values()
             if not later or not left or (await self._services.gates.of(connection.name)).kind is HoldReason.CREDENTIAL:
                 break

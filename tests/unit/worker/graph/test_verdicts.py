@@ -10,8 +10,8 @@ from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer
 from worker.graph.causes import SHARED_RULES, Cause, HoldKind, Kind, OperationRules, Verdict
 from worker.graph.patterns import Pattern
 from worker.graph.verdicts import READ_USERS, decide
+from worker.operations.again.reset_rules import RESET, ResetCause
 from worker.operations.invite_rules import INVITE, InviteCause
-from worker.operations.reset_rules import RESET, ResetCause
 
 GUID = "0f3c1b2a-1111-4222-8333-444455556666"
 EMAIL = "ada@partner.example"

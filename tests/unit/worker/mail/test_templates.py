@@ -9,6 +9,7 @@ import pytest
 from worker.errors import MailUnusable
 from worker.mail.templates import OURS, candidates, write
 
+KINDS = ("invite", "remind")
 LANGUAGES = ("", "de", "fr", "es", "nb")
 LINK = "https://login.example/redeem?rd=a&x=1"
 VALUES = {
@@ -22,12 +23,13 @@ VALUES = {
 }
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_templates_that_come_with_usher(language: str) -> None:
+def test_the_templates_that_come_with_usher(language: str, kind: str) -> None:
     """Each language has subject, text and HTML, with the link, the reason and whom to ask."""
-    words = write("invite", language, VALUES)
+    words = write(kind, language, VALUES)
     assert words.language == language
-    assert words.subject.startswith("Contoso & Sons ")
+    assert "Contoso & Sons " in words.subject
     for value in ("Ada Lovelace", "ada@partner.example", LINK, "We build a bridge.\n<b>Together</b>", "it@contoso"):
         assert value in words.text
     assert f'lang="{language or "en"}"' in words.html
@@ -50,7 +52,7 @@ def test_what_a_row_does_not_say_leaves_no_gap(language: str) -> None:
 def test_each_text_has_its_html() -> None:
     """And no file is there that nobody reads."""
     names = {path.name for path in OURS.iterdir()}
-    stems = {f"invite.{tag}" if tag else "invite" for tag in LANGUAGES}
+    stems = {f"{kind}.{tag}" if tag else kind for tag in LANGUAGES for kind in KINDS}
     assert names == {"_layout.html", *(f"{stem}.{kind}" for stem in stems for kind in ("txt", "html"))}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 
@@ -14,6 +15,8 @@ def found(*values: object, **more: object) -> GraphAnswer:
 
 class Asking:
     """Asks for one job. `asked` has the paths of all that was asked for."""
+
+    reminders: Any = None
 
     def __init__(self, answer: Callable[[GraphRequest], GraphAnswer], job: str = "abc") -> None:
         self._answer = answer

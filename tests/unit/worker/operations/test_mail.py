@@ -153,6 +153,7 @@ class _NoAsk:
     """Nobody is asked."""
 
     job = "j"
+    reminders: Any = None
 
     async def get(self, requests: Any) -> Any:
         """Fail."""

@@ -27,6 +27,8 @@ CONNECTION = build_connection(graph_url="https://graph.microsoft.us")
 class Directory:
     """A tenant that shows sponsors, or (None) lets nobody read them."""
 
+    reminders: Any = None
+
     job = "j"
 
     def __init__(self, sponsors: Mapping[str, Sequence[str] | None]) -> None:

@@ -27,6 +27,8 @@ class ResetCause(StrEnum):
 RESET = OperationRules(
     verb="reset guests",
     permission="User.ReadWrite.All",
+    also=frozenset({"Directory.ReadWrite.All"}),
+    without="no guest can be reset",
     read_done=read_invitation,
     unsure="the guest may have been reset, so a person looks before it is done again.",
     rules={

@@ -1,0 +1,37 @@
+"""A ceiling: what would be done to more guests than `--most` allows is done to none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.ui.errors import Refusal
+from cli.ui.words import many, number
+from tasks.forecast.rows import Foresight
+from worker.operations.foreseen import Would
+from worker.operations.operation import Channel
+from worker.operations.registry import find_operation
+from worker.operations.tenant_rules import TenantRules
+
+if TYPE_CHECKING:
+    from cli.invite.request import Request
+    from config.connections import Connection
+    from tasks.submit import Loaded
+    from worker.services import Services
+
+
+async def refuse_too_many(services: Services, request: Request, connection: Connection, loaded: Loaded) -> None:
+    """Look for how many rows it would be done; whoever cannot be looked up counts. Raises
+    `Refusal`.
+    """
+    if request.most is None or loaded.to_send <= request.most:
+        return
+    operation = find_operation(request.operation)
+    foresight = Foresight(services, Channel(connection, operation), TenantRules(), loaded.options)
+    would = 0
+    async for row in foresight.rows(loaded.job):
+        would += row.foreseen.would is Would.DO
+    if would > request.most:
+        raise Refusal(
+            f"There would be {many(would, operation.requests.removesuffix('s'))}, and --most allows"
+            f" {number(request.most)}: nothing was done."
+        )

@@ -1,0 +1,45 @@
+"""Reminders of a connection that mails its guests itself: the words of `remind`, one mail a guest,
+also where the answer that brought the link was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from config.reader import load_settings
+from tasks.rows.row import ValidRow
+from tasks.submit import Loaded, load, start
+from tests.integration.mail.test_own_mail import MAILBOX, SMTP, all_mails, mailing_site, start_worker, with_key
+from tests.sandboxes import Sandbox
+from tests.sites import Site
+from worker.ledger.model import Counts
+
+
+@pytest.fixture(params=[SMTP, MAILBOX], ids=["smtp", "mailbox"])
+async def site(valkey_url: str, sandbox: Sandbox, request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    """Either way of mailing."""
+    async with mailing_site(valkey_url, sandbox, request.param) as site:
+        yield site
+
+
+async def test_a_reminder_is_one_mail_of_ours(site: Site) -> None:
+    """Two answers are lost: Graph is asked again, which mails nobody."""
+    emails = [f"p{n}@partner.example" for n in range(12)]
+    for email in emails:
+        site.sandbox.ask("users", {"action": "add", "email": email, "state": "PendingAcceptance"})
+    site.sandbox.ask("faults", {"spec": "504-after@item@invite=1*2"})
+    connection = load_settings(site.env | with_key(site)).connection("contoso")
+    rows = [ValidRow(n, n, {"email": email, "language": "de"}) for n, email in enumerate(emails, 1)]
+    loaded = await load(site.desk.jobs, connection, rows, job="one", operation="remind")
+    assert isinstance(loaded, Loaded)
+    await start(site.desk.jobs, loaded)
+    start_worker(site)
+    view = await site.ended("one", 40)
+    assert view.counts == Counts(rows=12, done=12)
+    assert view.stages == {"mail": Counts(rows=12, done=12)}
+    found = all_mails(site)
+    assert len(found) == 12
+    assert {mail["subject"].endswith("ist noch offen") for mail in found} == {True}
+    assert sum(site.sandbox.ask(f"guests?address={email}")[0]["mails"] for email in emails) == 0

@@ -1,0 +1,81 @@
+"""Reminders are remembered, per tenant and guest: how often a guest was mailed again, and when.
+
+A reminder is noted before it leaves, by the job that sends it. So a job goes on by its own note
+after a crash or a throttled call, and no other job reminds that guest before the time. Where Graph
+refused it the note is taken back; where the answer was lost it stays: rather a reminder too few.
+
+Guests stand there by the keyed hash of the index of guests, never by their address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from redis.asyncio import Redis
+
+from worker.ledger.scripts import Scripts, to_ms
+
+if TYPE_CHECKING:
+    from worker.ledger.guest_index import GuestIndex
+    from worker.ledger.keys import Keys
+
+KEPT_S = 400 * 86_400.0
+"""After so long without any reminder in a tenant its reminders are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """How often one guest is reminded at most, and how long apart."""
+
+    every_s: float
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reminded:
+    """How a guest was reminded before."""
+
+    times: int
+    last: datetime
+
+
+class Reminders:
+    """The memory of reminders, of all tenants."""
+
+    def __init__(self, client: Redis, keys: Keys, index: GuestIndex) -> None:
+        self._keys = keys
+        self._index = index
+        self._scripts = Scripts(client)
+
+    async def note(
+        self, tenant_key: str, job: str, guests: Mapping[int, tuple[str, float]], spacing: Spacing
+    ) -> dict[int, Reminded]:
+        """Note that a job reminds guests: (address, guest since, in seconds since the epoch) by
+        row. Returns those that it may not remind, with how they were. Raises `SealError`.
+        """
+        if not guests:
+            return {}
+        place = await self._index.place(tenant_key, {row: email for row, (email, _) in guests.items()})
+        told = [part for row, (_, since_s) in guests.items() for part in (place.hashes[row], to_ms(max(0.0, since_s)))]
+        found = await self._scripts["remind"](
+            keys=[self._keys.reminders(place.base)],
+            args=[job, to_ms(spacing.every_s), spacing.times, to_ms(KEPT_S), *told],
+        )
+        return {row: _read(note) for row, note in zip(guests, found, strict=True) if note}
+
+    async def take_back(self, tenant_key: str, job: str, emails: Mapping[int, str]) -> None:
+        """Forget what a job has noted of guests whose reminder was refused. Raises `SealError`."""
+        if not emails:
+            return
+        place = await self._index.place(tenant_key, emails)
+        await self._scripts["unremind"](
+            keys=[self._keys.reminders(place.base)], args=[job, *(place.hashes[row] for row in emails)]
+        )
+
+
+def _read(note: bytes) -> Reminded:
+    times, at_ms, *_ = note.decode().split(":")
+    return Reminded(int(times), datetime.fromtimestamp(int(at_ms) / 1000, UTC))
