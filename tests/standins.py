@@ -102,6 +102,9 @@ class Given:
     async def place(self, tenant_key: str, emails: dict[int, str]) -> IndexPlace:
         return IndexPlace(tenant_key, {i: email.encode() for i, email in emails.items()})
 
+    async def find_put_off(self, lease: Lease, now_ms: int) -> dict[int, float]:
+        return {}
+
     async def begin_batch(self, lease: Lease, indexes: Sequence[int], *_: Any, **__: Any) -> Grant:
         self.asked.append(("begin_batch", tuple(indexes)))
         return self.grants.popleft()

@@ -108,6 +108,18 @@ class Ledger:
             packed=reply[3],
         )
 
+    async def find_put_off(self, lease: Lease, now_ms: int) -> dict[int, float]:
+        """Return for how many seconds more those of the rows left to send wait that were refused
+        for now.
+        """
+        tried = [i for i in lease.pending() if lease.attempts[i] != "0"]
+        if not tried:
+            return {}
+        key = self.keys.chunk(lease.ticket.job, lease.ticket.chunk)
+        until = await self.client.hmget(key, [f"w{i}" for i in tried])
+        waits = {i: (int(ms) - now_ms) / 1000 for i, ms in zip(tried, until, strict=True) if ms}
+        return {i: wait_s for i, wait_s in waits.items() if wait_s > 0}
+
     async def mark_checked(self, lease: Lease) -> None:
         """Note that the chunk's rows were looked up in the directory."""
         ticket = lease.ticket

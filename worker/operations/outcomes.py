@@ -146,8 +146,12 @@ def build_outcome(
         request_id=verdict.request_id or request_id,
         attempts=attempt,
         at_ms=at_ms,
-        wait_s=look_after_s if letter is RowState.IN_DOUBT else 0.0,
+        wait_s=look_after_s if letter is RowState.IN_DOUBT else _put_off_s(verdict),
     )
+
+
+def _put_off_s(verdict: Verdict) -> float:
+    return verdict.retry_after_s or 0.0 if verdict.kind is Kind.LATER else 0.0
 
 
 def build_skip(index: int, verdict: Verdict, at_ms: int) -> Outcome:

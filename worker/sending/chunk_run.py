@@ -92,6 +92,8 @@ class ChunkRun:
         if stop:
             return stop
         self._links = await open_links(services, lease, operation)
+        put_off = await services.ledger.find_put_off(lease, services.clocks.redis_ms())
+        self._aside |= {i: Stop(Rest.LATER, wait_s) for i, wait_s in put_off.items()}
         refused_tokens = 0
         while True:
             await self._end_refused()

@@ -31,13 +31,13 @@ SMTP = {"deliver": '"smtp"'}
 
 @asynccontextmanager
 async def mailing_site(
-    url: str, sandbox: Sandbox, table: Mapping[str, str], rate: str = "60000/min"
+    url: str, sandbox: Sandbox, table: Mapping[str, str], smtp_rate: str = "60000/min"
 ) -> AsyncIterator[Site]:
     """A place whose connection mails itself, by the sandbox's mail server or its mailbox."""
     told = sandbox.ready["smtp"]
     server = (
         f'[smtp]\nurl = "smtps://{told["user"]}@{told["host"]}:{told["port"]}"\n'
-        f'password = "file:{told["password_file"]}"\nfrom = "Contoso <guests@contoso.example>"\nrate = "60000/min"\n'
+        f'password = "file:{told["password_file"]}"\nfrom = "Contoso <guests@contoso.example>"\nrate = "{smtp_rate}"\n'
     )
     lines: dict[str, Any] = dict(table)
     async with open_site(
@@ -182,6 +182,21 @@ async def test_a_guest_who_is_put_off_waits_alone(by_smtp: Site) -> None:
 
     await by_smtp.until("twenty mails", rest_is_mailed)
     assert (await by_smtp.view(job)).stages["mail"] == Counts(rows=21, done=20, pending=1)
+
+
+async def test_a_guest_who_is_put_off_waits_where_mails_are_few(valkey_url: str, sandbox: Sandbox) -> None:
+    """A chunk that waits for the mail server's rate begins again with the others: the one who was
+    put off is not asked for before that guest's own time, and holds up nobody.
+    """
+    async with mailing_site(valkey_url, sandbox, SMTP, smtp_rate="30/min") as site:
+        job = await submit(site, [{"email": "slow@later.example"}, *people(2)])
+        start_worker(site)
+
+        async def rest_is_mailed() -> bool:
+            return (await site.view(job)).stages["mail"].done == 2
+
+        await site.until("two mails", rest_is_mailed)
+        assert site.sandbox.ask("stats")["requests"]["smtp_recipient"]["451"] == 1
 
 
 async def test_who_was_a_guest_before_is_mailed_on_purpose_only(by_smtp: Site) -> None:

@@ -8,7 +8,8 @@
 --   stands before the outcomes in a finished chunk ('': this is not the chunk's end, else both
 --   blobs are of all its rows), blobs recorded before that, what the audit trail keeps of it ('':
 --   nothing), audit_keep_ms, the rows, each "row letter wait_ms:attempt;" without the space
---   (wait_ms of 'd': when to look again; else 0; attempt looked up: its time; else 0), 12 bytes of
+--   (wait_ms of 'd': when to look again; of a row put off: when to send it again; else 0; attempt
+--   looked up: its time; else 0), 12 bytes of
 --   hash for each of them ('': no index), how long the index remembers, in milliseconds, and (JSON,
 --   '': neither) how these rows feed the stages of their job, or whose items these are where their
 --   job is a stage (`_jobs.lua`)
@@ -94,6 +95,7 @@ for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);
     if batch > 0 then answered[#answered + 1] = marks[place] end
   elseif waiting and is_pending(new) then
     changed[i] = new
+    if wait ~= '0' then redis.call('HSET', KEYS[2], 'w' .. row, string.format('%.0f', now + tonumber(wait))) end
     opened = opened - 1
     revived = revived or ended_doubt
     taken = taken + 1
