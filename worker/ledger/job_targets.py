@@ -6,7 +6,7 @@ They are kept with the job, and go with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,7 @@ import orjson
 from redis.asyncio import Redis
 
 from worker.ledger.keys import Keys
+from worker.ledger.scripts import Scripts
 
 KEPT_S = 60 * 86400
 """Found anew where a job goes on for longer; an ended job's are gone before, with the job."""
@@ -54,6 +55,7 @@ class JobTargets:
     def __init__(self, client: Redis, keys: Keys) -> None:
         self._client: Any = client
         self._keys = keys
+        self._scripts = Scripts(client)
 
     async def read(self, job: str, kind: TargetKind, names: Sequence[str]) -> dict[str, Target]:
         """Return those of some names that were found before."""
@@ -63,12 +65,14 @@ class JobTargets:
         return {name: _read(value, kind, name) for name, value in zip(names, kept, strict=True) if value}
 
     async def keep(self, job: str, targets: Iterable[Target]) -> None:
-        """Keep targets for the rest of the job, whose id is its root's."""
-        fields: Mapping[str, bytes] = {_field(target.kind, target.name): _write(target) for target in targets}
+        """Keep targets for the rest of the job, whose id is its root's; nothing where the job was
+        deleted meanwhile.
+        """
+        fields = [part for target in targets for part in (_field(target.kind, target.name), _write(target))]
         if fields:
-            key = self._keys.job_targets(job)
-            await self._client.hset(key, mapping=fields)
-            await self._client.expire(key, KEPT_S)
+            await self._scripts["write_for_job"](
+                keys=[self._keys.job(job), self._keys.job_targets(job)], args=[KEPT_S * 1000, *fields]
+            )
 
 
 def _field(kind: TargetKind, name: str) -> str:

@@ -228,10 +228,11 @@ class Jobs(JobList):
 
     async def note_wait(self, stage: str, why: str) -> None:
         """Say what some guests of a stage wait for; '' once they do not."""
-        if not why:
-            await self.client.hdel(self.keys.job(stage), "waits")
-        elif await self.client.exists(self.keys.job(stage)):
-            await self.client.hset(self.keys.job(stage), "waits", why)
+        key = self.keys.job(stage)
+        if why:
+            await self._scripts["write_for_job"](keys=[key, key], args=[0, "waits", why])
+        else:
+            await self.client.hdel(key, "waits")
 
     async def _move(self, job: str, state: str, why: str, what: str = "") -> JobState | None:
         reply = await self._scripts["move_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, state, why])

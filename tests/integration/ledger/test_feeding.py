@@ -11,6 +11,7 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 
 from tests.ledgers import Desk
+from worker.ledger.job_targets import JobTargets, Target, TargetKind
 from worker.ledger.loading import LoadingStage
 from worker.ledger.model import JobState, Lane, Lease, Options, Outcome, Refusals, RowState
 from worker.ledger.quota import Bucket
@@ -267,3 +268,19 @@ async def test_a_list_of_many_targets_holds_nobody_up(desk: Desk, is_cancelled: 
     assert not [name for name in await traces(desk) if "gathered" in name]
     assert len(await chunks(desk, GROUPS)) == (0 if is_cancelled else 1100)
     assert (await desk.field(desk.keys.job(GROUPS), "state")) == ("cancelled" if is_cancelled else "running")
+
+
+async def test_what_is_found_out_after_a_delete_is_not_kept(desk: Desk) -> None:
+    """A worker may ask Graph, or give a chunk back, just then: a sponsor's address would stay."""
+    targets = JobTargets(desk.client, desk.keys)
+    found = [Target("id", "boss@contoso.example", TargetKind.SPONSOR)]
+    await load(desk, [["A"]])
+    await targets.keep("root", found)
+    await desk.jobs.note_wait(GROUPS, "A wait.")
+    assert await targets.read("root", TargetKind.SPONSOR, [found[0].name]) == {found[0].name: found[0]}
+    assert await desk.field(desk.keys.job(GROUPS), "waits") == "A wait."
+    assert await desk.ledger.client.ttl(desk.keys.job_targets("root")) > 0
+    await desk.jobs.delete("root")
+    await targets.keep("root", found)
+    await desk.jobs.note_wait(GROUPS, "A wait.")
+    assert await traces(desk) == []
