@@ -244,9 +244,8 @@ def _put(
         message = f"The same address as row {earlier}, which is the one that counts."
         loaded.loading.put(values, _ended(RowState.SKIPPED, "duplicate", message), asks)
         return
-    if (connection.allowed_domains or connection.blocked_domains) and not connection.accepts_domain(
-        folded.rpartition("@")[2]
-    ):
+    lists_domains = connection.allowed_domains or connection.blocked_domains
+    if lists_domains and not (channel.operation.alone or connection.accepts_domain(folded.rpartition("@")[2])):
         loaded.blocked += 1
         message = f"Not sent: the settings of connection {connection.name} do not allow this domain."
         loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message), asks)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.guests.accounts import disable, enable
 from cli.guests.changing import add_changes
 from cli.guests.listing import list_
 from cli.guests.naming import read_who
@@ -35,6 +36,8 @@ def guests() -> None:
 guests.add_command(list_)
 guests.add_command(show)
 add_changes(guests)
+guests.add_command(disable)
+guests.add_command(enable)
 
 
 @guests.command()

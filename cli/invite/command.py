@@ -162,7 +162,7 @@ def _build_request(
     named = check_named({column: given[column.removesuffix("s")] for column in NAMED})
     reading = take_list_options(given)
     kept = _keep_input(source, closing) if given["dry_run"] and given["output"] else None
-    rows, name, guests = _open_source(terminal, source, reading, closing, kept)
+    rows, name, guests = open_source(terminal, source, reading, closing, kept)
     info: dict[str, Any] = {**find_person().to_info(), "list": name, "usher": read_version()}
     if given["reason"]:
         info["reason"] = given["reason"]
@@ -193,10 +193,12 @@ def _build_request(
     )
 
 
-def _open_source(
+def open_source(
     terminal: Terminal, source: tuple[str, ...], options: ListOptions, closing: ExitStack, kept: IO[bytes] | None
 ) -> tuple[Iterator[ValidRow | BadRow], str, GuestList | None]:
-    """Return the rows, what to call them, and the list they come from, if it is one."""
+    """Return the rows, what to call them, and the list they come from, if it is one. Raises
+    `UsageError`, `InputError`.
+    """
     from cli.invite.opening import open_asking
 
     if len(source) == 1 and (source[0] == "-" or "@" not in source[0] or Path(source[0]).exists()):

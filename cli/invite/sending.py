@@ -44,7 +44,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
     session, terminal = run.session, run.terminal
     connection = services.connection(request.connection)
     built_in = run.place.is_built_in(connection.name)
-    tenant, roles = await _sign_in(terminal, services, connection, fresh=request.dry_run)
+    tenant, roles = await sign_in(terminal, services, connection, fresh=request.dry_run)
     if request.dry_run:
         connection = await services.resolved(request.connection)
     job = new_job_id()
@@ -87,7 +87,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
     return await follow_and_report(run, services, job, detach=request.detach, wait_s=request.wait_s)
 
 
-async def _sign_in(
+async def sign_in(
     terminal: Terminal, services: Services, connection: Connection, *, fresh: bool
 ) -> tuple[Tenant | None, frozenset[str] | None]:
     """Take a token before anything is accepted: a refused credential ends the command here. Returns

@@ -13,6 +13,7 @@ from tasks.rows.copied import copy_refused, open_copy, options_again, read_copie
 from worker.ledger.approval import SUBMITTER
 from worker.ledger.audit.account import find_person
 from worker.ledger.model import JobState
+from worker.operations.registry import find_operation
 from worker.services import Services
 
 
@@ -28,6 +29,11 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
         )
     if not view.adds_up("failed", "in_doubt"):
         raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")
+    if find_operation(view.operation).alone:
+        raise Refusal(
+            f"Job {view.id} invites nobody, so its rows are not tried again like invitations: give the same list to"
+            f" usher guests {view.operation} once more, which does no harm to those who are done."
+        )
     await get_ready(run, services, view.connection)
     # Whoever tries again submits, and is not approved by that.
     dropped = (*SUBMITTER, "approver", "approved_at", "sha256")

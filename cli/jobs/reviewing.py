@@ -111,7 +111,7 @@ async def _look(terminal: Terminal, services: Services, view: JobView) -> Tally:
     channel = Channel(services.connection(view.connection), find_operation(view.operation))
     terminal.status("Asking the tenant")
     rules = await fetch_rules(services, channel)
-    foresight = Foresight(services, channel, rules, view.options)
+    foresight = Foresight(services, channel, rules, view.options, channel.operation.reads)
     tally = Tally(operation=view.operation)
     looked_at = 0
     async for row in foresight.rows(view.id):

@@ -103,7 +103,7 @@ class Terminal:
         if self.session.wants_json:
             names = ("job", "connection", "operation", "state", "rows", *OUTCOME_WORDS)
             kept = {name: told[name] for name in names if name in told}
-            extra = {name: told[name] for name in ("stages", "plan") if name in told}
+            extra = {name: told[name] for name in ("stages", "plan", "ceilings") if name in told}
             self.print_json({**kept, "elapsed_s": round(self.session.elapsed_s, 3), **extra})
 
     def print_json(self, value: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from tasks.submit import Follows, job_id_of
 from worker.channels import INVITE
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState, RowState
+from worker.operations.registry import find_operation
 
 WITHIN_S = 7 * 86_400.0
 TIMES = 3
@@ -72,6 +73,8 @@ async def _find_jobs(context: Context) -> list[JobView]:
     retried = {view.info.get("retry_of") for view in views}
 
     def may_be_tried(view: JobView) -> bool:
+        if find_operation(view.operation).alone:  # tried again, its rows would be invited
+            return False
         rows = view.adds_up("failed", *(["in_doubt"] if in_doubt else []))
         if view.operation != INVITE:  # what is done to guests who are there a person repeats
             return False

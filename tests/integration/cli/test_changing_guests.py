@@ -1,0 +1,104 @@
+"""`usher guests disable` and `enable` by the real command: nothing without --yes, nothing beyond a
+ceiling, never who must not be touched.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.sites import Site
+
+ROLES = (
+    *("User.Invite.All", "User.Read.All", "User.EnableDisableAccount.All"),
+    *("RoleManagement.Read.Directory", "RoleEligibilitySchedule.Read.Directory", "GroupMember.Read.All"),
+)
+pytestmark = pytest.mark.sandbox(options=("--quota", "off"), latency="0", replication="0", roles=ROLES)
+EMAILS = [f"g{n}@partner.example" for n in range(6)]
+
+
+def prepare(site: Site) -> str:
+    """Put guests into the tenant, of whom the first holds a role and the second may take one;
+    returns the file that lists them, and a member.
+    """
+    site.sandbox.ask("policy", {"roles": list(ROLES)})
+    site.sandbox.ask("users", {"action": "add", "users": [{"email": email} for email in EMAILS]})
+    for email, role in ((EMAILS[0], "assigned"), (EMAILS[1], "eligible")):
+        site.sandbox.ask("users", {"action": "role", "email": email, "role": role})
+    path = site.folder / "leavers.csv"
+    path.write_text("\n".join(["email", *EMAILS, "ada@contoso.example"]) + "\n")
+    return str(path)
+
+
+def disabled(site: Site) -> list[str]:
+    """Return which of these guests cannot sign in."""
+    guests = site.sandbox.ask("guests?limit=5000")
+    return sorted(guest["email"] for guest in guests if not guest["enabled"] and guest["email"] in EMAILS)
+
+
+def told(out: str) -> dict[str, Any]:
+    """Return the object of --json."""
+    found: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return found
+
+
+def test_nothing_is_done_without_yes(site: Site) -> None:
+    """Each row is shown with its reason; no job stays behind."""
+    path = prepare(site)
+    command = ("guests", "disable", path, "-c", "contoso")
+    status, out, err = site.run(*command)
+    assert status == 0, err
+    lines = out.splitlines()
+    assert [line.split()[:3] for line in lines if line] == [
+        *[[str(n), "refuse", EMAILS[n - 1]] for n in (1, 2)],
+        *[[str(n), "disable", EMAILS[n - 1]] for n in (3, 4, 5, 6)],
+        ["7", "refuse", "ada@contoso.example"],
+    ]
+    assert "directory role" in lines[0]
+    assert "member of the tenant" in lines[-1]
+    status, out, _ = site.run(*command, "--json")
+    assert (status, told(out)["plan"]["would"]) == (0, {"disable": 4, "skip": 0, "refuse": 3})
+    assert (told(out)["cancelled"], told(out)["failed"], told(out)["ceilings"]) == (4, 3, [])
+    assert site.run(*command, "--yes", "--dry-run")[0] == 0
+    assert disabled(site) == []
+    assert "No jobs yet" in site.run("jobs", "list").out
+
+
+def test_nothing_is_done_beyond_the_ceiling(site: Site) -> None:
+    """Not to one of them, and it says so; at the ceiling all is done."""
+    path = prepare(site)
+    site.start_worker()
+    command = ("guests", "disable", path, "-c", "contoso", "--yes", "--json")
+    status, out, err = site.run(*command, "--most", "3")
+    assert (status, told(out)["ceilings"], disabled(site)) == (3, ["most"], [])
+    assert "--most 3" in err
+    status, out, err = site.run(*command, "--most", "4")
+    assert (status, disabled(site)) == (1, EMAILS[2:]), err
+    counts = told(out)
+    assert (counts["state"], counts["rows"], counts["done"], counts["failed"]) == ("done", 7, 4, 3)
+    status, out, err = site.run("guests", "enable", EMAILS[2], EMAILS[3], "-c", "contoso", "--json")
+    assert (status, told(out)["done"], disabled(site)) == (0, 2, EMAILS[4:]), err
+    status, out, err = site.run("guests", "enable", EMAILS[2], "-c", "contoso", "--json")
+    assert (status, told(out)["already"]) == (0, 1), err
+
+
+def test_where_a_list_cannot_be_read_nobody_would_be_disabled(site: Site) -> None:
+    """The plan says which permission is missing."""
+    path = prepare(site)
+    site.sandbox.ask("policy", {"roles": [role for role in ROLES if role != "GroupMember.Read.All"]})
+    status, out, err = site.run("guests", "disable", path, "-c", "contoso", "--json")
+    assert (status, told(out)["plan"]["would"]) == (0, {"disable": 0, "skip": 0, "refuse": 7})
+    assert "GroupMember.Read.All" in err
+
+
+def test_its_rows_are_never_retried_as_invitations(site: Site) -> None:
+    """Neither is anybody mailed by it."""
+    prepare(site)
+    site.start_worker()
+    status, out, _ = site.run("guests", "disable", "nobody@partner.example", "-c", "contoso", "--yes", "--json")
+    assert status == 1
+    status, _, err = site.run("jobs", "retry", told(out)["job"], "--yes")
+    assert (status, "invites nobody" in err) == (2, True), err
+    assert site.sandbox.ask("stats")["mails"]["total"] == 0
