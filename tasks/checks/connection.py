@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from config.errors import ConfigError
 from tasks.checks.credential_ends import check_secret
 from tasks.checks.findings import Finding, absent
-from tasks.checks.permissions import FEATURES, STEPS, needs_of
+from tasks.checks.permissions import FEATURES, STEPS, find_lacking, needs_of
 from worker.channels import INVITE, name_channel
 from worker.directory.questions import ask_organization, ask_who_invites
 from worker.errors import TokenRefused, TokenUnavailable, UsherError
@@ -89,7 +89,7 @@ async def _gate_of_step(services: Services, name: str, step: str, roles: frozens
     gate = await services.gates.of(channel)
     if not gate.held or gate.kind in WHOLE:
         return []
-    has_all = roles is not None and STEPS[step].is_met(roles) and bool(roles & READ_ROLES)
+    has_all = roles is not None and not find_lacking(step, roles) and bool(roles & READ_ROLES)
     if gate.kind is HoldReason.PERMISSION and has_all and await services.gates.reopen(channel, gate.kind):
         return [Finding(True, f"The stage {step} was held for what is good now: it is open again, and its jobs go on.")]
     return [Finding(False, f"The stage {step} is held, and all else goes on: {gate.why}")]
@@ -113,8 +113,8 @@ def _roles(connection: Connection, roles: frozenset[str] | None, features: Seque
     findings = [
         _step(name, roles)
         for name in STEPS
-        if (name == INVITE or name not in features or not OPERATIONS[name].rules.is_shown)
-        and OPERATIONS[name].signs_in(connection)
+        if OPERATIONS[name].signs_in(connection)
+        and not (name in features and name not in _NOT_INSISTED_ON and find_lacking(name, roles))  # told below
     ]
     if roles & READ_ROLES:
         findings.append(
@@ -142,7 +142,8 @@ def _roles(connection: Connection, roles: frozenset[str] | None, features: Seque
 def _step(name: str, roles: frozenset[str]) -> Finding:
     """Say of one operation whether the app may do it. Only inviting is what every job needs."""
     need, rules = STEPS[name], OPERATIONS[name].rules
-    if need.is_met(roles):
+    lacking = find_lacking(name, roles)
+    if not lacking:
         return Finding(True, f"The app may {rules.verb}.")
     if name == INVITE:
         what = f"The app may not {rules.verb}: grant the application permission {need.permission} and admin consent."
@@ -150,7 +151,8 @@ def _step(name: str, roles: frozenset[str]) -> Finding:
     if not rules.is_shown:
         return absent(f"The token does not say whether the app may {rules.verb} ({need.permission}).")
     return absent(
-        f"The app may not {rules.verb}: {need.without}. Granting {need.permission} would let usher do the stage {name}."
+        f"The app may not {rules.verb}: {need.without}. Granting"
+        f" {' and '.join(each.permission for each in lacking)} would let usher do the stage {name}."
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from worker.channels import INVITE
 from worker.directory.role_guard import NEEDED as GUARD_PERMISSIONS
 from worker.graph.users import READ_ROLES
+from worker.ledger.job_targets import TargetKind
 from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
@@ -121,8 +122,26 @@ _ALONE: dict[str, tuple[Need, ...]] = {
 }
 """What a person may do to guests who are there."""
 
+_READ_GROUPS = Need(
+    "GroupMember.Read.All",
+    "to find groups and teams by what a list calls them, and to see who is a member already",
+    "rows that ask for it wait, and all else goes on",
+    ("GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All", *_DIRECTORY),
+)
+_READS: dict[str, tuple[Need, ...]] = {
+    name: (_READ_GROUPS,)
+    for name, operation in OPERATIONS.items()
+    if operation.target_kind in (TargetKind.GROUP, TargetKind.TEAM)
+}
+"""What a stage reads before it writes."""
+NEEDED: dict[str, tuple[Need, ...]] = {name: (need, *_READS.get(name, ())) for name, need in STEPS.items()}
+"""What each operation needs to do its work, reading included."""
+
 FEATURES: dict[str, tuple[Need, ...]] = {
-    **{name: (need,) for name, need in STEPS.items()},
+    **{
+        name: (STEPS[name], *(need for need in needs[1:] if STEPS[name].permission not in need.also))
+        for name, needs in NEEDED.items()
+    },
     **_ALONE,
     "lookup": (_LOOK,),
     "tracking": (_TRACK,),
@@ -149,20 +168,31 @@ def needs_of(features: Iterable[str]) -> list[Need]:
     return list(found.values())
 
 
+def find_lacking(step: str, roles: frozenset[str]) -> list[Need]:
+    """Return the needs of an operation that a token with these roles does not meet."""
+    return [need for need in NEEDED[step] if not need.is_met(roles)]
+
+
 def tell_steps(steps: Iterable[str], roles: frozenset[str] | None) -> dict[str, str]:
     """Return of each operation that the app lacks the right to, a sentence for whoever plans a
     job.
 
     `roles`: of the token; None: it does not show them, and nothing can be said.
     """
+    if roles is None:
+        return {}
+    lacking = {
+        step: " and ".join(need.permission for need in find_lacking(step, roles))
+        for step in steps
+        if step in NEEDED and OPERATIONS[step].rules.is_shown
+    }
     return {
         step: (
             f"The app may not {OPERATIONS[step].rules.verb}: the stage {step} would wait, and all else go on, until a"
-            f" tenant administrator grants the application permission {OPERATIONS[step].rules.permission} and gives"
-            " admin consent."
+            f" tenant administrator grants the application permission {permissions} and gives admin consent."
         )
-        for step in steps
-        if OPERATIONS[step].rules.is_granted(roles) is False
+        for step, permissions in lacking.items()
+        if permissions
     }
 
 

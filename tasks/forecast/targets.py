@@ -122,5 +122,5 @@ async def _resolve(
         return found.targets, ""
     return found.targets, (
         f"The app may not look up {stage} by name or id: grant the application permission {found.may_not}; until then"
-        " such rows end failed in this stage."
+        " such rows wait in this stage."
     )

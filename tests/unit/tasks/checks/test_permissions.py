@@ -11,7 +11,9 @@ import pytest
 
 from cli.connections.consenting import consent_url, hosts_of, ticket_text
 from config.reader import parse_connection
+from tasks.checks.connection import _roles
 from tasks.checks.permissions import FEATURES, STEPS, USUAL, needs_of, read_features, tell_steps
+from tests.standins import CONTOSO
 from worker.channels import INVITE
 from worker.operations.registry import OPERATIONS
 
@@ -118,6 +120,28 @@ def test_a_plan_tells_which_stage_would_wait() -> None:
     assert "stage profile would wait" in told
     assert tell_steps(["profile"], frozenset({"User.ReadWrite.All"})) == {}
     assert tell_steps(["profile"], None) == {}
+
+
+def test_a_team_is_found_before_anybody_is_put_into_it() -> None:
+    """What a stage reads is asked for with what it writes, and told of where it lacks; where the
+    right to write includes it, it is not asked for.
+    """
+    team = "TeamMember.ReadWriteNonOwnerRole.All"
+    assert [need.permission for need in needs_of(["teams"])] == [team, "GroupMember.Read.All"]
+    assert [need.permission for need in needs_of(["groups"])] == ["GroupMember.ReadWrite.All"]
+    (told,) = tell_steps(["teams"], frozenset({team})).values()
+    assert "permission GroupMember.Read.All and" in told
+    assert tell_steps(["teams"], frozenset({team, "Group.Read.All"})) == {}
+    said = [finding.what for finding in _roles(CONTOSO, frozenset({team}), ())]
+    assert any("Granting GroupMember.Read.All would" in text for text in said)
+
+
+def test_a_check_says_of_each_stage_whether_the_app_may() -> None:
+    """Also of those that `--for` names."""
+    roles = frozenset({"User.Invite.All", "GroupMember.ReadWrite.All"})
+    good = "The app may add guests to groups."
+    for features in ((), ("groups",)):
+        assert [finding.ok for finding in _roles(CONTOSO, roles, features) if finding.what == good] == [True]
 
 
 @pytest.mark.parametrize(
