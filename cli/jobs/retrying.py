@@ -29,7 +29,7 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
         )
     if not view.adds_up("failed", "in_doubt"):
         raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")
-    if find_operation(view.operation).alone:
+    if find_operation(view.operation).guarded:
         raise Refusal(
             f"Job {view.id} invites nobody, so its rows are not tried again like invitations: give the same list to"
             f" usher guests {view.operation} once more, which does no harm to those who are done."
