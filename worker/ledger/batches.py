@@ -33,6 +33,8 @@ from worker.ledger.model import (
     Outcome,
     Recorded,
     Refusals,
+    Row,
+    RowState,
     Ticket,
 )
 from worker.ledger.offers import Offers
@@ -41,6 +43,7 @@ from worker.ledger.quota import Bucket
 from worker.ledger.scripts import Scripts, to_ms
 from worker.ledger.scripts.grants import read_grant, read_known, write_limits
 from worker.ledger.spending import Spending
+from worker.ledger.stages import is_stage, item_name, tell_whose
 from worker.ledger.why_waiting import Rest
 from worker.store.keyring import FindSealer, find_or_none, no_sealer
 
@@ -93,11 +96,12 @@ class Ledger:
         if ticket.lane is Lane.DOUBT:
             return Lease(ticket, "", "", [], 0, Options(), 0, 0)
         letters = reply[1].decode()
+        rows = packing.unpack_rows(reply[3])
         return Lease(
             ticket,
             letters,
             reply[2].decode() or "0" * len(letters),
-            packing.unpack_rows(reply[3]),
+            rows,
             int(reply[4]),
             Options(**orjson.loads(reply[5])),
             int(reply[6]),
@@ -106,6 +110,7 @@ class Ledger:
             suspect=bool(reply[9]),
             stages=tuple(reply[10].decode().split()),
             packed=reply[3],
+            known=await self._known_of(ticket.job, rows) if reply[11] else {},
         )
 
     async def find_put_off(self, lease: Lease, now_ms: int) -> dict[int, float]:
@@ -119,6 +124,14 @@ class Ledger:
         until = await self.client.hmget(key, [f"w{i}" for i in tried])
         waits = {i: (int(ms) - now_ms) / 1000 for i, ms in zip(tried, until, strict=True) if ms}
         return {i: wait_s for i, wait_s in waits.items() if wait_s > 0}
+
+    async def _known_of(self, stage: str, items: Sequence[Row]) -> dict[int, RowState | int]:
+        """Return what is known of items that a failover lost, by their place among these."""
+        async with self.client.pipeline(transaction=False) as pipe:
+            for item in items:
+                pipe.hget(self.keys.stage_guests(stage, item["at"][0]), f"w{item_name(item)}")
+            known = [raw and raw.decode() for raw in await pipe.execute()]
+        return {i: int(what) if what.isdigit() else RowState(what) for i, what in enumerate(known) if what}
 
     async def mark_checked(self, lease: Lease) -> None:
         """Note that the chunk's rows were looked up in the directory."""
@@ -208,7 +221,9 @@ class Ledger:
         )
         grant = read_grant(reply)
         if grant.batch:
-            self.heartbeat.journal.begun(t, grant, nonce, index)
+            sent = dict.fromkeys((row.index for row in grant.rows), "")
+            whose = orjson.dumps(tell_whose(lease.rows, lease.packed, sent)) if is_stage(t.job) else b""
+            self.heartbeat.journal.begun(t, grant, nonce, index, whose)
         elif checked and not grant.blocked:
             await self.mark_checked(lease)
         if grant.why is Rest.EPOCH and not grant.wait_s:

@@ -35,6 +35,8 @@ class DoubtfulChunk:
     options: Options
     lane: Lane
     stages: tuple[str, ...]
+    suspect: bool = False  # as of a lease
+    packed: bytes = field(default=b"", repr=False)
 
 
 class Doubts:
@@ -75,7 +77,9 @@ class Doubts:
     async def rows_of(self, job: str, chunk: int) -> DoubtfulChunk | None:
         """Return a chunk with rows in doubt; None once it is deleted."""
         rows, attempts, base = await self._client.hmget(self._keys.chunk(job, chunk), "rows", "at", "base")
-        options, lane, stages = await self._client.hmget(self._keys.job(job), "options", "lane", "stages")
+        names = ("options", "lane", "stages", "servers")
+        options, lane, stages, servers = await self._client.hmget(self._keys.job(job), *names)
+        met = await self._client.hget(self._keys.epoch(), "servers")
         if rows is None or options is None:
             return None
         return DoubtfulChunk(
@@ -85,6 +89,8 @@ class Doubts:
             Options(**orjson.loads(options)),
             Lane(lane.decode()),
             tuple((stages or b"").decode().split()),
+            suspect=int(servers or 0) != int(met or 0),
+            packed=rows,
         )
 
     async def end_look_up(self, connection: str, least_s: float = 0.0) -> None:

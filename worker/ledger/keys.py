@@ -49,7 +49,8 @@ class Keys:
         more). Of a stage, whose id is `{root}~{operation}`: root, asked (guests that ask for it),
         gathered (items put into chunks), `g:i … g:u` (finished guests by outcome), slice (items a
         chunk), apart (1: a chunk is of one target), patience (ms for which items are gathered),
-        waits (what some of its guests wait for: `note_wait`).
+        waits (what some of its guests wait for: `note_wait`),
+        known (set once a `w…` is: `stage_guests`).
         """
         return f"{self.prefix}:job:{job}"
 
@@ -78,7 +79,8 @@ class Keys:
     def stage_guests(self, stage: str, chunk: int) -> str:
         """hash, of a stage and a chunk of its root: st (a letter a row of the root, '-' where it is
         not asked for), `{i}` (of a guest with items that have not ended: how many, and the worst
-        letter so far), `m{i}` (why it failed).
+        letter so far), `m{i}` (why it failed), `w{i}:{SHA-1 of target}` (of an item whose chunk a
+        failover lost: when it was sent, or how it ended).
         """
         return f"{self.prefix}:stage:{stage}:{chunk}"
 

@@ -142,6 +142,8 @@ class Lease:
     stages: tuple[str, ...] = ()  # that its rows feed when they end
     lost: bool = False
     packed: bytes = field(default=b"", repr=False)  # its rows as the ledger has them (`packing.pack_rows`)
+    known: Mapping[int, RowState | int] = field(default_factory=dict)
+    """Of a stage's rows that a failover lost: how they ended, or when they were sent (ms)."""
 
     def pending(self) -> list[int]:
         """Indexes of the rows left to send."""

@@ -4,10 +4,13 @@ root's rows end. Here is what its hash says. Pure.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from worker.ledger.gates import Gate
-from worker.ledger.model import Counts, JobState
+from worker.ledger.model import Counts, JobState, Row
 
 _MARK = "~"
 NOT_ASKED = "-"
@@ -33,6 +36,24 @@ def split_stage(job: str) -> tuple[str, str]:
 def stages_of(root: str, names: bytes | None) -> list[str]:
     """Return the ids of a root's stages, of the names in its hash."""
     return [stage_id(root, name) for name in (names or b"").decode().split()]
+
+
+def item_name(item: Row) -> str:
+    """Return the name of an item among those of its guests' chunk: the guest's row there, and the
+    target.
+    """
+    target = hashlib.sha1(item["target"].encode(), usedforsecurity=False).hexdigest()
+    return f"{item['at'][1]}:{target}"
+
+
+def tell_whose(rows: Sequence[Row], packed: bytes, said: Mapping[int, str]) -> dict[str, Any]:
+    """Return whose items some rows of a stage's chunk are, each with what is said of it, and by
+    what the chunk is known: after a failover its number may be another's. `packed`: its rows as the
+    ledger has them.
+    """
+    guests = {str(i): [*rows[i]["at"], text, item_name(rows[i])] for i, text in said.items()}
+    chunk = {"rows": hashlib.sha1(packed, usedforsecurity=False).hexdigest()} if packed else {}
+    return {"guests": guests, **chunk}
 
 
 @dataclass(frozen=True, slots=True)

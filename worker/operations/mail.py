@@ -19,7 +19,7 @@ from worker.mail.message import WORDED, MailRequest
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.invite import name_of
 from worker.operations.mail_rules import IN_DOUBT, MAIL, judge_mail
-from worker.operations.operation import MAILED, Asked, Attempt, Call, Look, Operation
+from worker.operations.operation import MAILED, UNSURE, Asked, Attempt, Call, Look, Operation
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -135,6 +135,8 @@ def _end_unsent(asked: Asked, *, is_asked_again: bool) -> Outcome | None:
     if asked.row.get("new"):
         if asked.redeem_url:
             return None
+        if asked.row.get(UNSURE):
+            return Outcome(asked.index, RowState.LEFT_IN_DOUBT, code="restored", message=IN_DOUBT)
         return Outcome(asked.index, RowState.FAILED, code="no_link", message=_NO_LINK)
     return None if is_asked_again else Outcome(asked.index, RowState.SKIPPED, code="guest_before", message=_OF_BEFORE)
 

@@ -40,6 +40,12 @@ INVITED_BEFORE = "invited_before"
 """The code of a row that was skipped because some job did it lately: its guest is there."""
 
 
+UNSURE = "unsure"
+"""Set in an item that may have been done before: the ledger may have been put back to an earlier
+state since its guest was invited.
+"""
+
+
 NOT_THERE_YET = "not_there_yet"
 """The cause of a refusal that passes once the directory knows the guest everywhere."""
 

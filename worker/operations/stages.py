@@ -8,15 +8,15 @@ A stage's row is an item: one guest and one target, of an operation that comes a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.ledger.packing import is_final
-from worker.ledger.stages import is_stage
-from worker.operations.operation import INVITED_BEFORE, Operation, find_targets
+from worker.ledger.stages import is_stage, tell_whose
+from worker.operations.operation import INVITED_BEFORE, UNSURE, Operation, find_targets
 from worker.operations.registry import find_operation
 
 _AT = "at"  # of an item: root's chunk, and the index of the guest's row in it
@@ -35,25 +35,33 @@ class Chain:
     base: int
     options: Options
     stages: tuple[Operation, ...]
+    packed: bytes = field(repr=False)  # the chunk's rows as the ledger has them; empty: it is the one meant
+    suspect: bool  # what its rows were followed by may be unknown to the ledger, which is older than the server
 
     @classmethod
-    def of(cls, job: str, chunk: int, base: int, options: Options, stages: Sequence[str]) -> Chain:
+    def of(
+        cls,
+        job: str,
+        chunk: int,
+        base: int,
+        options: Options,
+        stages: Sequence[str],
+        packed: bytes = b"",
+        *,
+        suspect: bool = False,
+    ) -> Chain:
         """Raises `ConfigError` for a stage that only a newer usher knows."""
-        return cls(job, chunk, base, options, tuple(find_operation(name) for name in stages))
+        operations = tuple(find_operation(name) for name in stages)
+        return cls(job, chunk, base, options, operations, packed, suspect)
 
     def tell(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> bytes:
         """Return what `record_batch` is handed beside some outcomes; nothing for a job alone."""
         if not self.stages and not is_stage(self.job):
             return b""
+        if not self.stages:
+            return orjson.dumps(tell_whose(rows, self.packed, {outcome.index: _say(outcome) for outcome in outcomes}))
         final = [outcome for outcome in outcomes if is_final(outcome)]
-        if not final:
-            return b""
-        told: dict[str, Any] = {}
-        if self.stages:
-            told["feeds"] = self._feeds(rows, final)
-        else:
-            told["guests"] = {str(outcome.index): [*rows[outcome.index][_AT], _say(outcome)] for outcome in final}
-        return orjson.dumps(told)
+        return orjson.dumps({"feeds": self._feeds(rows, final)}) if final else b""
 
     def _feeds(self, rows: Sequence[Row], final: Sequence[Outcome]) -> dict[str, dict[str, list[list[str]]]]:
         feeds = {}
@@ -81,6 +89,8 @@ class Chain:
             "since": outcome.at_ms,
             "target": target,
         }
+        if self.suspect and outcome.letter is RowState.DONE and not outcome.redeem_url:
+            item[UNSURE] = True  # found out by a look: how its invitation was answered, and what came next, is lost
         return orjson.dumps(item | _columns(stage, row)).decode()
 
 

@@ -31,6 +31,7 @@ from worker.sending.not_shown import SEVERAL, wait_or_end, wait_together
 from worker.sending.reactions import Reactions
 from worker.sending.recording import Recording
 from worker.sending.refused_wholes import RefusedWholes
+from worker.sending.written_again import find_waiting
 
 if TYPE_CHECKING:
     from worker.graph.causes import Verdict
@@ -84,16 +85,13 @@ class ChunkRun:
 
     async def work(self, may_go_on: Callable[[], bool]) -> Stop | None:
         """Send until nothing is left (None) or the chunk cannot go on."""
-        lease, connection, services = self._lease, self._connection, self._services
-        operation = self._operation
+        lease, connection, services, operation = self._lease, self._connection, self._services, self._operation
         self._index = await self._find_place()
         self._along = await self._comparing.find_along()
-        stop = await self._look() or await self._spare_guarded() or await self._find_targets()
-        if stop:
+        if stop := await self._look() or await self._spare_guarded() or await self._find_targets():
             return stop
         self._links = await open_links(services, lease, operation)
-        put_off = await services.ledger.find_put_off(lease, services.clocks.redis_ms())
-        self._aside |= {i: Stop(Rest.LATER, wait_s) for i, wait_s in put_off.items()}
+        self._aside |= await find_waiting(services, lease, operation, self._recording)
         refused_tokens = 0
         while True:
             await self._end_refused()

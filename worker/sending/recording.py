@@ -35,7 +35,9 @@ class Recording:
         self._operation = operation
         self._tally = tally
         ticket = lease.ticket
-        self._chain = Chain.of(ticket.job, ticket.chunk, lease.base, lease.options, lease.stages)
+        self._chain = Chain.of(
+            *(ticket.job, ticket.chunk, lease.base, lease.options, lease.stages, lease.packed), suspect=lease.suspect
+        )
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
         self._blobs = 0
         self.gone = False  # the job was deleted
@@ -66,7 +68,11 @@ class Recording:
         for letter, count in Counter(outcome.letter for outcome in outcomes).items():
             self._tally[self._word(letter)] += count
         if recorded.gone:
-            log.info("job %s was deleted while rows of its chunk %d were in work", ticket.job, ticket.chunk + 1)
+            log.info(
+                "chunk of job %s (%d) was deleted, or lost by a failover, while rows of it were in work",
+                ticket.job,
+                ticket.chunk + 1,
+            )
             lease.lost = self.gone = True
         elif recorded.pending == 0 and recorded.open == 0 and not recorded.folded:
             await ledger.fold(ticket.job, ticket.chunk)

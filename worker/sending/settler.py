@@ -117,7 +117,8 @@ class Settler:
             ]
             emails = {r.index: chunk.rows[r.index]["email"] for r in by_chunk[place]}
             index = await self._services.index.place(connection.tenant_key, emails) if looks else None
-            chained = Chain.of(*place, chunk.base, chunk.options, chunk.stages).tell(chunk.rows, outcomes)
+            chain = Chain.of(*(*place, chunk.base, chunk.options, chunk.stages, chunk.packed), suspect=chunk.suspect)
+            chained = chain.tell(chunk.rows, outcomes)
             await self._services.ledger.record_look_up(*place, channel.name, chunk.lane, outcomes, index, chained)
             for outcome in outcomes:
                 counts[_WORDS.get(outcome.letter) or word_of(outcome.letter, operation)] += 1

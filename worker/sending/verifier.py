@@ -98,6 +98,7 @@ class _Chunk:
     rows: list[dict[str, Any]] = field(repr=False)
     letters: str
     attempts: str
+    packed: bytes = field(repr=False)
 
     def pending(self) -> list[int]:
         return [i for i, letter in enumerate(self.letters) if letter in ".q"]
@@ -234,7 +235,10 @@ class _Verifying:
     async def _record(
         self, channel: Channel, chunk: _Chunk, outcomes: list[Outcome], index: IndexPlace | None, verified: Verified
     ) -> None:
-        chain = Chain.of(chunk.job, chunk.number, chunk.base, chunk.options, chunk.stages)
+        chain = Chain.of(
+            *(chunk.job, chunk.number, chunk.base, chunk.options, chunk.stages, chunk.packed),
+            suspect=self._restored_from_ms is not None,
+        )
         await self._services.ledger.record_look_up(
             *(chunk.job, chunk.number, channel.name, chunk.lane, outcomes, index),
             chained=chain.tell(chunk.rows, outcomes),
@@ -309,6 +313,7 @@ async def _open_chunks(services: Services) -> AsyncIterator[_Chunk]:
                 yield _Chunk(
                     *(job.id, connection, operation, number, lane, options),
                     *(stages, int(fields[b"base"]), rows, letters, attempts),
+                    fields[b"rows"],
                 )
 
 

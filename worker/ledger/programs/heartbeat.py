@@ -77,7 +77,7 @@ class Heartbeat:
                 keys=[k.job(t.job), k.chunk(t.job, t.chunk), k.leases()],
                 args=[
                     *(k.prefix, str(t), entry.grant.batch, entry.grant.begun_at_ms, to_ms(self._settle_s), entry.nonce),
-                    index.base if index else "",
+                    *(index.base if index else "", entry.whose),
                     *(
                         value
                         for row in rows

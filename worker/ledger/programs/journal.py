@@ -37,6 +37,7 @@ class JournalEntry:
     grant: Grant
     nonce: str
     index: IndexPlace | None
+    whose: bytes = field(repr=False)  # of a stage's rows: whose items they are (`stages.tell_whose`)
     begun_s: float
     record: tuple[list[Any], list[Any]] | None = field(default=None, repr=False)  # keys and arguments of `record_batch`
     unsent: frozenset[int] = frozenset()  # rows that were refused before processing: they may as well look unsent
@@ -59,10 +60,12 @@ class Journal:
         """
         self._seen_s = self._now()
 
-    def begun(self, ticket: Ticket, grant: Grant, nonce: str, index: IndexPlace | None) -> None:
+    def begun(self, ticket: Ticket, grant: Grant, nonce: str, index: IndexPlace | None, whose: bytes = b"") -> None:
         """Keep a batch whose rows were marked and are about to leave."""
         self._prune()
-        self._entries[ticket.job, ticket.chunk, grant.batch] = JournalEntry(ticket, grant, nonce, index, self._now())
+        self._entries[ticket.job, ticket.chunk, grant.batch] = JournalEntry(
+            ticket, grant, nonce, index, whose, self._now()
+        )
 
     def heard(
         self, job: str, chunk: int, batch: int, outcomes: Sequence[Outcome], keys: list[Any], args: list[Any]

@@ -164,6 +164,33 @@ local function merge(prefix, job, guest_of, ended)
   for letter, n in pairs(counts) do redis.call('HINCRBY', prefix .. ':job:' .. job, 'g:' .. letter, n) end
 end
 
+-- Whether a stage's chunk is not the one of which somebody speaks: a failover lost that, and items
+-- lie together in another way since. chunk: its key; told: `rows` is the SHA-1 of the chunk's rows.
+local function is_another_chunk(chunk, told)
+  local rows = told.rows and redis.call('HGET', chunk, 'rows')
+  return rows and redis.sha1hex(rows) ~= told.rows
+end
+
+-- Keeps for a stage's items what is known of them, by the guest, until they lie in a chunk again
+-- (`claim`): a mark's time, or how they ended. What may as well be done anew is not kept.
+-- items: row → { root's chunk, index of the guest's row in it, sentence, item's name };
+-- known: row → what is known.
+local KEPT = { i = true, g = true, u = true }
+local function keep_known(prefix, job, items, known)
+  for row, what in pairs(known) do
+    local item = items[row]
+    local guests = item and string.format('%s:stage:%s:%.0f', prefix, job, item[1])
+    if item and redis.call('EXISTS', guests) == 1 then
+      if KEPT[what] or tonumber(what) then
+        redis.call('HSET', guests, 'w' .. item[4], what)
+        redis.call('HSET', prefix .. ':job:' .. job, 'known', 1)
+      elseif what ~= 'd' then
+        redis.call('HDEL', guests, 'w' .. item[4])
+      end
+    end
+  end
+end
+
 local function are_finished(prefix, ids)
   for _, id in ipairs(ids) do
     local f = redis.call('HMGET', prefix .. ':job:' .. id, 'state', 'finished_at')

@@ -22,8 +22,15 @@ local prefix, job, chunk, connection, lane, batch_name, settle_ms, outcomes, lin
   tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13], ARGV[14], ARGV[15], ARGV[16], tonumber(ARGV[17]),
   ARGV[18], ARGV[19], tonumber(ARGV[20]), ARGV[21]
 local batch, now = tonumber(batch_name), now_ms()
+local told = chained ~= '' and cjson.decode(chained) or {}
 local c = redis.call('HMGET', KEYS[2], 'st', 'ph', 'at')
 local letters = c[1]
+if told.guests and redis.call('EXISTS', KEYS[1]) == 1 and (not letters or is_another_chunk(KEYS[2], told)) then
+  local known = {}
+  for row, new in string.gmatch(row_changes, '(%d+)(%D)%d+:%d+;') do known[row] = new end
+  keep_known(prefix, job, told.guests, known)
+  return { 'gone', 0, 0, 'deleted', 0, 0 }
+end
 local function remember(guests)
   if guests[1] then index_write(index, guests, now, job, remember_ms) end
 end
@@ -54,6 +61,7 @@ for mark in string.gmatch(row_marks, '[^,]+') do marks[#marks + 1] = mark end
 local over = batch == 0 and redis.call('HGET', KEYS[1], 'finished_at')
 local counts, resolved, opened, taken, revived = {}, {}, 0, 0, false
 local changed, ended = {}, {} -- row → its new letter; of those that have ended by this, by the row as text
+local untaken = {} -- of a stage: row → what is said of it, though the ledger knows of no mark
 local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose it should be
 local place = 0
 for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);') do
@@ -106,8 +114,12 @@ for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);
     end
     look_at(prefix, connection, job .. ':' .. chunk .. ':' .. row, now + (wait ~= '0' and tonumber(wait) or settle_ms))
     taken = taken + 1
+  elseif told.guests and is_pending(old) then
+    untaken[row] = new
   end
 end
+-- What is said of items whose marks a failover lost
+if next(untaken) then keep_known(prefix, job, told.guests, untaken) end
 letters = replace_all(letters, changed)
 remember(invited)
 give_up_claims(index, given_up)
@@ -160,8 +172,7 @@ if #answered > 0 then
     why = string.format('Microsoft refused %d of the first %d rows', refused, heard)
   end
 end
-if chained ~= '' and next(ended) then
-  local told = cjson.decode(chained)
+if next(ended) then
   if told.feeds then feed(prefix, job, chunk, told.feeds, ended, now) end
   if told.guests then merge(prefix, job, told.guests, ended) end
 end

@@ -161,18 +161,21 @@ class _NoAsk:
 
 
 @pytest.mark.parametrize(
-    ("new", "link", "resend", "letter", "code"),
+    ("said", "link", "resend", "letter", "code"),
     [
-        (True, LINK, False, None, ""),
-        (True, LINK, True, None, ""),
-        (False, "", False, RowState.SKIPPED, "guest_before"),
-        (False, "", True, None, ""),
-        (True, "", False, RowState.FAILED, "no_link"),
+        ({"new": True}, LINK, False, None, ""),
+        ({"new": True}, LINK, True, None, ""),
+        ({"new": False}, "", False, RowState.SKIPPED, "guest_before"),
+        ({"new": False}, "", True, None, ""),
+        ({"new": True}, "", False, RowState.FAILED, "no_link"),
+        ({"new": True, "unsure": True}, "", False, RowState.LEFT_IN_DOUBT, "restored"),
     ],
 )
-async def test_who_is_mailed(new: bool, link: str, resend: bool, letter: RowState | None, code: str) -> None:
-    """Whoever this job invited; a guest of before only with --resend; nobody without the link."""
-    asked = Asked(3, item(new=new), redeem_url=link)
+async def test_who_is_mailed(said: dict[str, Any], link: str, resend: bool, letter: RowState | None, code: str) -> None:
+    """Whoever this job invited; a guest of before only with --resend; nobody without the link, who
+    may have been mailed where the ledger is not what it was.
+    """
+    asked = Asked(3, item(**said), redeem_url=link)
     ask: Ask = _NoAsk()
     ended = await MAIL.compare(ask, [asked], BY_MAILBOX, Options(resend=resend))
     assert [(one.letter, one.code) for one in ended.values() if not hasattr(one, "why")] == (
