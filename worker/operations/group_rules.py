@@ -29,6 +29,7 @@ class GroupCause(StrEnum):
     DYNAMIC = "dynamic_group"
     GONE = "group_gone"
     PROTECTED = "protected_group"
+    UNSAID = "never_answered"
 
 
 _RULES: Mapping[StrEnum, Rule] = {
@@ -61,6 +62,11 @@ _RULES: Mapping[StrEnum, Rule] = {
         Kind.FAILED,
         "“{target}” is not in this tenant any more: name another one, or restore it, then retry the rows.",
         whole_target=True,
+    ),
+    GroupCause.UNSAID: Rule(
+        Kind.FAILED,
+        "Microsoft answers for the others and says nothing of this guest, however often it is asked: look in Teams"
+        " whether the guest is in “{target}”, then retry the row.",
     ),
     GroupCause.PROTECTED: Rule(
         Kind.FAILED,

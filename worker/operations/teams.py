@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _MEMBER = "microsoft.graph.aadUserConversationMember"
 _STATUS_OF = {"notfound": 404, "forbidden": 403, "toomanyrequests": 429, "conflict": 409}
 """What a guest's own error means as a status, by its code; any other is a refusal (400)."""
+_MOST_SILENT = 5
+"""A guest of whom an answer says nothing is asked for so often again; more has no end."""
 
 
 class Teams(Membership):
@@ -61,6 +63,8 @@ class Teams(Membership):
         verdict = self.name_target(asked, decide(self.rules, own, email=asked.row["email"]))
         if own is not answer and verdict.cause == GroupCause.GONE:  # what is missing is the guest, not the team
             return self.explain(asked, GroupCause.NOT_THERE_YET, verdict)
+        if own is not answer and own.fate is Fate.LOST and asked.tried >= _MOST_SILENT:
+            return self.explain(asked, GroupCause.UNSAID, verdict)
         if own is answer and verdict.kind is Kind.FAILED and not verdict.whole_target and len(call.rows) > 1:
             return verdict._replace(kind=Kind.AGAIN, apart=True)
         return verdict
@@ -78,7 +82,7 @@ def _build_call(team: str, part: Sequence[Asked], connection: Connection) -> Cal
 
 def _own_part(answer: GraphAnswer, guest: str) -> GraphAnswer:
     """Return what a success says of one guest as an answer of its own; other answers as they
-    are. A guest of whom a 207 says nothing is asked for again.
+    are. A guest of whom a 207 says nothing is asked for again, some times.
     """
     values = answer.body.get("value") if isinstance(answer.body, dict) else None
     if answer.fate is not Fate.ANSWERED or not 200 <= answer.status < 300 or not isinstance(values, list):

@@ -105,3 +105,19 @@ def test_a_call_that_is_refused_for_a_reason_nobody_knows_is_taken_apart() -> No
     odd = answered(400, "BadRequest", "Bind requests not supported.")
     assert (judge(odd).kind, judge(odd).apart) == (Kind.AGAIN, True)
     assert judge(odd, rows=1).kind is Kind.FAILED
+
+
+def test_a_guest_of_whom_nothing_is_ever_said_ends() -> None:
+    """After some tries, each of which looks among the members first; a call that is lost as a whole
+    is another thing.
+    """
+    call = Call(GraphRequest("0", "POST", "/x"), (0, 1))
+    for tried, answer, kind in (
+        (4, partly(part(1)), Kind.IN_DOUBT),
+        (5, partly(part(1)), Kind.FAILED),
+        (9, answered(504, "UnknownError", ""), Kind.IN_DOUBT),
+        (9, GraphAnswer(Fate.LOST), Kind.IN_DOUBT),
+    ):
+        verdict = TEAMS.judge(asked(0, tried=tried), call, answer)
+        assert verdict.kind is kind
+        assert ("“Group 1”" in verdict.message) == (kind is Kind.FAILED)
