@@ -39,11 +39,17 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
     dropped = (*SUBMITTER, "approver", "approved_at", "sha256")
     info = {name: value for name, value in view.info.items() if name not in dropped} | find_person().to_info()
     with open_copy() as file:
-        if not await copy_refused(services.jobs.rows, view.id, file):
+        count, waiting = await copy_refused(services.jobs.rows, view, file)
+        left_out = _tell_waiting(view.id, waiting) if waiting else ""
+        if not count and waiting:
+            raise Refusal(f"{left_out} Nothing was sent.")
+        if not count:
             raise Refusal(
                 f"The rows of job {view.id} that failed were refused for one of their cells, so nothing was sent: mend"
                 " them in your list, and submit them with it."
             )
+        if waiting:
+            run.terminal.warn(left_out)
         request = Request(
             connection=view.connection,
             rows=read_copied(file),
@@ -56,3 +62,9 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
             **{key: options[key] for key in ("yes", "detach", "wait_s")},
         )
         return await send(run, services, request)
+
+
+def _tell_waiting(job: str, rows: int) -> str:
+    """Say which rows are left out: what they wait for would be done twice."""
+    which = "1 row is left out: a stage of it" if rows == 1 else f"{rows:,} rows are left out: a stage of each"
+    return f"{which} still waits in job {job}. Resume that job, and retry what has failed when it has ended."

@@ -23,7 +23,7 @@ from worker.directory.rules import ask_tenant_of
 from worker.graph.users import DirectoryUser
 from worker.ledger.chunk_contents import ChunkContents
 from worker.ledger.guest_index import is_overruled
-from worker.ledger.model import KnownRow, Options, RowState
+from worker.ledger.model import KnownRow, Options, RowState, is_resent
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.operation import Channel, Look
 from worker.operations.tenant_rules import Gap, TenantRules
@@ -118,9 +118,10 @@ class Foresight:
         # Where the app may not read, the real run does not look either
         prechecked = operation.look(connection, self.options, suspect=False) is not Look.NO
         known: dict[int, KnownRow] = {}
-        if addresses and not (operation.repeatable or operation.alone or self.options.resend):
-            index = await self.services.index.place(connection.tenant_key, {i: rows[i]["email"] for i in addresses})
-            known = {row.index: row for row in await self.services.ledger.find_invited(index, list(addresses))}
+        remembered = [i for i in addresses if not is_resent(rows[i], self.options)]
+        if remembered and not (operation.repeatable or operation.alone):
+            index = await self.services.index.place(connection.tenant_key, {i: rows[i]["email"] for i in remembered})
+            known = {row.index: row for row in await self.services.ledger.find_invited(index, remembered)}
         asked = sorted(address for i, address in addresses.items() if prechecked or i not in known)
         looked_at_ms = await read_time_ms(self.services.client)
         users, unknown = await self._look_up(asked)

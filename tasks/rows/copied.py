@@ -10,14 +10,23 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import IO
+from typing import IO, NamedTuple
 
 from tasks.rows.fields import INVALID
 from tasks.rows.row import BadRow, ValidRow, validate_record
 from worker.ledger.job_rows import JobRows
 from worker.ledger.job_view import JobView
-from worker.ledger.model import Options, RowState
-from worker.operations.registry import find_operation
+from worker.ledger.model import RESEND, Options, RowState
+from worker.operations.registry import OPERATIONS
+
+
+class Copied(NamedTuple):
+    """How many rows were copied, and how many were left out because a stage of them still goes
+    on.
+    """
+
+    rows: int
+    waiting: int
 
 
 def open_copy() -> IO[str]:
@@ -26,36 +35,41 @@ def open_copy() -> IO[str]:
 
 
 async def copy_refused(
-    rows: JobRows, job: str, file: IO[str], wanted: Callable[[RowState, str], bool] = lambda state, code: True
-) -> int:
-    """Copy the rows of a job that failed or stayed in doubt, as they were submitted; return how
-    many. `wanted` is asked by how each row ended. A row that was refused for a cell is left out:
-    its cells were not kept, and its guest would be invited without them.
+    rows: JobRows, view: JobView, file: IO[str], wanted: Callable[[RowState, str], bool] = lambda state, code: True
+) -> Copied:
+    """Copy the rows of a job that failed or stayed in doubt, as they were submitted. `wanted` is
+    asked by how each row ended. A row that was refused for a cell is left out: its cells were not
+    kept, and its guest would be invited without them.
+
+    Of a job that goes on later, rows are left out of which a stage waits: it will be done there.
     """
-    count = 0
-    async for state, code, row in rows.refused(job):
-        if code != INVALID and wanted(state, code):
-            file.write(json.dumps(row) + "\n")
-            count += 1
+    count = waiting = 0
+    telling_link = frozenset(name for name, operation in OPERATIONS.items() if operation.tells_link)
+    async for refused in rows.refused(view.id, telling_link):
+        if refused.code == INVALID or not wanted(refused.state, refused.code):
+            continue
+        if refused.waits and not view.ended:
+            waiting += 1
+            continue
+        file.write(json.dumps(refused.row) + "\n")
+        count += 1
     file.seek(0)
-    return count
+    return Copied(count, waiting)
 
 
 def options_again(view: JobView) -> Options:
-    """Return the options with which a job's rows are tried again.
-
-    Where only stages failed the invitations are out, and nobody is mailed another one. A stage that
-    tells the guest's link needs a new one, and so the invitation once more; Graph mails nothing on
-    such a connection.
+    """Return the options with which a job's rows are tried again. Whose guest is mailed on purpose
+    is a fact of each row (`JobRows.refused`); who mails, of the new job.
     """
-    failed = [find_operation(name) for name, counts in view.stages.items() if counts.failed]
-    if any(operation.tells_link for operation in failed):
-        return replace(view.options, resend=True)
-    resend = view.options.resend and bool(view.counts.failed + view.counts.in_doubt)
-    return replace(view.options, resend=resend)
+    return replace(view.options, resend=False, deliver=None)
 
 
 def read_copied(file: IO[str]) -> Iterator[ValidRow | BadRow]:
     """Yield the copied rows, checked anew."""
     for number, line in enumerate(file, 1):
-        yield validate_record(json.loads(line), number)
+        record = json.loads(line)
+        resend = record.pop(RESEND, False)
+        row = validate_record(record, number)
+        if resend and isinstance(row, ValidRow):
+            row.row[RESEND] = True
+        yield row

@@ -42,7 +42,7 @@ async def run(context: Context) -> Told:
         if known is not None:
             continue
         with open_copy() as file:
-            count = await copy_refused(context.services.jobs.rows, view.id, file, may_end_otherwise)
+            count, _ = await copy_refused(context.services.jobs.rows, view, file, may_end_otherwise)
             if not count:
                 continue
             info = {**view.info, "retry_of": view.id, "round": _round(view.info) + 1}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.ledger.model import Options, Outcome, Row, RowState
+from worker.ledger.model import Options, Outcome, Row, RowState, is_resent
 from worker.operations.foreseen import Foreseen, Seen, Would
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ def foresee(
     """Judge a row that may be sent, its address folded. `prechecked`: the real run looks people up
     before the first send.
     """
-    if seen.known is not None and not options.resend:
+    is_sent_anyway = is_resent(row, options)
+    if seen.known is not None and not is_sent_anyway:
         return _ended(operation.judge_known(seen.known, 0, seen.user))
-    if prechecked and seen.looked_up:
+    if prechecked and seen.looked_up and not is_sent_anyway:
         outcome = operation.judge_seen(0, row, seen.user, 0, options)
         if outcome is not None:
             return _ended(outcome)

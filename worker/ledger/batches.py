@@ -9,7 +9,7 @@ doubt (`doubts.py`), quotas (`spending.py`), and what people ask of jobs (`jobs.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -171,16 +171,16 @@ class Ledger:
         client_key: str,
         daily_limit: int = 0,
         index: IndexPlace | None = None,
-        resend: bool = False,
+        resent: Collection[int] = (),
         fingerprint: str = "",
         answer_s: float = UNKNOWN_S,
     ) -> Grant:
         """Ask for rows to be sent now: those granted are marked *sending*, in Redis, before this
         returns.
 
-        With an index each granted row has the claim on its guest; `resend`: also where the guest
-        was invited lately. `fingerprint`: of the credential that bought the token which the rows
-        will be sent with. Where the chunk was looked up just now (`lease.checked_in`), that is
+        With an index each granted row has the claim on its guest; those `resent` also where the
+        guest was invited lately. `fingerprint`: of the credential that bought the token which the
+        rows will be sent with. Where the chunk was looked up just now (`lease.checked_in`), that is
         noted too, whatever the answer; not if the epoch has changed since. `answer_s`: how long
         Graph takes to answer, for a full bucket begins to fill on Graph's side only when the first
         rows arrive there.
@@ -207,7 +207,7 @@ class Ledger:
                 len(indexes),
                 k.prefix,
                 index.base if index else "",
-                int(resend),
+                "".join(str(int(i in resent)) for i in indexes),
                 b"".join(index.hashes[i] for i in indexes) if index else b"",
                 fingerprint,
                 write_limits(buckets, t.lane),

@@ -7,14 +7,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from redis.asyncio import Redis
 
 from worker.channels import split_channel
 from worker.ledger.chunk_contents import ChunkContents, check_links, links_context, read_chunk
 from worker.ledger.keys import Keys
-from worker.ledger.model import STAGES_DONE, RowState, status_of
+from worker.ledger.model import FINAL, RESEND, STAGES_DONE, Options, RowState, status_of
 from worker.ledger.stages import NOT_ASKED, split_stage, stages_of
 from worker.store.keyring import FindSealer, find_or_none, no_sealer
 
@@ -68,6 +69,17 @@ async def chunks_of(
             yield number, fields
 
 
+class RefusedRow(NamedTuple):
+    """A row that may be tried again: how it ended, its code, the row. `waits`: a stage of it still
+    goes on.
+    """
+
+    state: RowState
+    code: str
+    row: dict[str, Any]
+    waits: bool
+
+
 class JobRows:
     """Reads the rows of jobs, over one Redis client; without a sealer no redeem links."""
 
@@ -85,25 +97,35 @@ class JobRows:
                 return
             yield read_chunk(fields, None, b"")
 
-    async def refused(self, job: str) -> AsyncIterator[tuple[RowState, str, dict[str, Any]]]:
-        """Yield the rows that failed or stayed in doubt, or a stage of which failed, each with its
-        code, as they were submitted (`packing.pack_finished`) and with their stages that are done,
-        or may be.
+    async def refused(self, job: str, telling_link: Collection[str] = ()) -> AsyncIterator[RefusedRow]:
+        """Yield the rows that failed or stayed in doubt, or a stage of which failed, as they were
+        submitted (`packing.pack_finished`) and with their stages that are done, or may be.
+
+        Who is mailed on purpose: whose own end was bad, if they were so before, and whose failed
+        stage is one of those `telling_link`, which need a new one. Nobody else has their link
+        replaced, nor a second mail.
         """
-        names = await self._client.hget(self._keys.job(job), "stages")
+        options, names = await self._client.hmget(self._keys.job(job), "options", "stages")
+        resend = Options(**orjson.loads(options or b"{}")).resend
+        operations = [split_stage(stage)[1] for stage in stages_of(job, names)]
         number = 0
         async for contents in self.chunks(job):
             stages = [await self._guests(stage, number, len(contents.rows)) for stage in stages_of(job, names)]
-            operations = [split_stage(stage)[1] for stage in stages_of(job, names)]
             number += 1
             for i, (row, letter) in enumerate(zip(contents.rows, contents.letters, strict=True)):
-                settled = _DONE if letter in _REFUSED else _SETTLED
-                done = {name for name, letters in zip(operations, stages, strict=True) if letters[i] in settled}
-                outcome, again = contents.outcomes[i], _as_fed_back(row, done)
-                if letter in _REFUSED:
-                    yield RowState(letter), outcome.code if outcome else "", again
-                elif any(letters[i] == RowState.FAILED for letters in stages):
-                    yield RowState.FAILED, STAGE_FAILED, again
+                stood = {name: letters[i] for name, letters in zip(operations, stages, strict=True)}
+                failed = {name for name, end in stood.items() if end == RowState.FAILED}
+                if letter not in _REFUSED and not failed:
+                    continue
+                is_own, outcome = letter in _REFUSED, contents.outcomes[i]
+                settled = _DONE if is_own else _SETTLED
+                is_again = resend or bool(row.get(RESEND)) if is_own else not failed.isdisjoint(telling_link)
+                yield RefusedRow(
+                    RowState(letter) if is_own else RowState.FAILED,
+                    (outcome.code if outcome else "") if is_own else STAGE_FAILED,
+                    _as_fed_back(row, {name for name, end in stood.items() if end in settled}, resend=is_again),
+                    waits=any(end not in FINAL and end != NOT_ASKED for end in stood.values()),
+                )
 
     async def _guests(self, stage: str, chunk: int, rows: int) -> str:
         """Return how the rows of one chunk stand in a stage, a letter each."""
@@ -169,12 +191,14 @@ class JobRows:
         return low
 
 
-def _as_fed_back(row: dict[str, Any], done: set[str]) -> dict[str, Any]:
-    """Return a row as results that are fed back name it: with its stages that are done."""
+def _as_fed_back(row: dict[str, Any], done: set[str], *, resend: bool) -> dict[str, Any]:
+    """Return a row as results that are fed back name it: with its stages that are done; and with
+    whether its guest is mailed on purpose.
+    """
     done = done | {*row.get(STAGES_DONE, ())}
-    if not done:
-        return row
-    kept = {name: value for name, value in row.items() if name != STAGES_DONE}
+    kept = {name: value for name, value in row.items() if name not in (STAGES_DONE, RESEND)}
+    if resend:
+        kept[RESEND] = True
     return kept | {f"{name}_status": status_of(RowState.DONE, name) for name in sorted(done)}
 
 

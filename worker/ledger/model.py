@@ -18,6 +18,10 @@ STAGES_DONE = "stages_done"
 """Of a root's row: the stages that an earlier run has done for it, which it does not ask for. No
 column, and nothing that a message may bring.
 """
+RESEND = "resend"
+"""Of a root's row that is tried again: its guest is mailed on purpose (`is_resent`). No column
+either.
+"""
 
 
 class RowState(StrEnum):
@@ -118,6 +122,13 @@ class Options:
     are now (of a job by an usher that did not keep it).
     """
     template: str | None = None  # of usher's own mails, where it is not `invite`
+
+
+def is_resent(row: Row, options: Options) -> bool:
+    """Whether a row's guest is mailed on purpose, invited before or not: the whole job is
+    (`--resend`), or the row alone, which is tried again.
+    """
+    return options.resend or bool(row.get(RESEND))
 
 
 @dataclass(slots=True, eq=False)

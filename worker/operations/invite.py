@@ -15,7 +15,7 @@ from worker.graph.batch import GraphRequest
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.graph.verdicts import decide
 from worker.ledger.job_targets import TargetKind
-from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState, is_resent
 from worker.ledger.quota import invitation_buckets
 from worker.operations.invite_forecast import NEVER_KNOWN, SUMMARIES, foresee_answer
 from worker.operations.invite_precheck import build_known, judge
@@ -104,7 +104,7 @@ class Invite(Operation):
             return None
         outcome = judge(index, user, at_ms, attempt)
         is_of_before = attempt is not None and outcome.letter is RowState.ALREADY
-        return None if is_of_before and options.resend else outcome
+        return None if is_of_before and is_resent(row, options) else outcome
 
     def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
         """End a row whose guest was invited lately."""
@@ -166,9 +166,9 @@ class Invite(Operation):
         """Say why nobody can find out: the app may not look, or what the app sees says nothing."""
         return _NOBODY_MAY_LOOK if user is None else _NOT_SHOWN
 
-    def explain_unseen(self, options: Options) -> str:
+    def explain_unseen(self, row: Row, options: Options) -> str:
         """Say that of people who are mailed again nobody sees whether they were."""
-        return _RESENDS if options.resend else ""
+        return _RESENDS if is_resent(row, options) else ""
 
 
 _MOST_REMEMBERED = 10_000

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from worker.graph.batch import GraphRequest
-from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.model import RESEND, KnownRow, Options, Outcome, Row, RowState, is_resent
 from worker.ledger.quota import even_bucket
 from worker.mail.message import WORDED, MailRequest
 from worker.operations.foreseen import Foreseen, Seen, Would
@@ -46,7 +46,7 @@ class SendMail(Operation):
     """What is marked when a worker is killed stays in doubt for good, so it is one mail."""
     shown = False
     tells_link = True
-    columns = frozenset({"display_name", "language", "message", "redirect_url", "cc", "send_message", *WORDED})
+    columns = frozenset({"display_name", "language", "message", "redirect_url", "cc", "send_message", RESEND, *WORDED})
 
     def sender(self, connection: Connection) -> str:
         """Return the tenant's mailbox; a mail server has its own settings."""
@@ -90,7 +90,7 @@ class SendMail(Operation):
         return {
             asked.index: outcome
             for asked in rows
-            if (outcome := _end_unsent(asked, is_asked_again=options.resend)) is not None
+            if (outcome := _end_unsent(asked, is_asked_again=is_resent(asked.row, options))) is not None
         }
 
     def judge_seen(

@@ -325,9 +325,9 @@ class Operation(Protocol):
         """Say of a row that stays in doubt for good what happened and what a person can do."""
         ...
 
-    def explain_unseen(self, options: Options) -> str:
-        """Say in half a sentence why a look into the directory does not show whether rows of such a
-        job were done; '' where it shows it.
+    def explain_unseen(self, row: Row, options: Options) -> str:
+        """Say in half a sentence why a look into the directory does not show whether such a row was
+        done; '' where it shows it.
         """
         return ""
 

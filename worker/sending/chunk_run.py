@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from worker.directory.lookups import LookUps
 from worker.graph.causes import Kind
 from worker.graph.limit_header import read_used
-from worker.ledger.model import Grant, GrantedRow, IndexPlace, Lease, Outcome, Refusals, RowState
+from worker.ledger.model import Grant, GrantedRow, IndexPlace, Lease, Outcome, Refusals, RowState, is_resent
 from worker.ledger.quota import Bucket, shown_buckets
 from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
@@ -118,7 +118,7 @@ class ChunkRun:
                 client_key=connection.client_key,
                 daily_limit=operation.daily_limit(connection),
                 index=self._index,
-                resend=lease.options.resend or operation.alone,
+                resent=[i for i in wanted if operation.alone or is_resent(lease.rows[i], lease.options)],
                 fingerprint=token.fingerprint if token else "",
                 answer_s=services.latencies.of(connection.name),
             )

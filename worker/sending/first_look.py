@@ -16,7 +16,7 @@ from worker.addresses import fold_address
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.guest_index import is_overruled
-from worker.ledger.model import IndexPlace, Lease, Outcome, Row, RowState
+from worker.ledger.model import RESEND, IndexPlace, Lease, Outcome, Row, RowState
 from worker.ledger.stages import is_stage
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Attempt, Channel, Look
@@ -65,7 +65,8 @@ class FirstLook:
         wanted = channel.operation.look(channel.connection, lease.options, suspect=lease.suspect)
         now_ms = services.clocks.redis_ms()
         is_fresh = abs(now_ms - lease.checked_at_ms) < FRESH_S * 1000  # far ahead: from before the clock was put back
-        addresses = {i: _guest_of(lease.rows[i]) for i in lease.pending()}
+        # Who is mailed on purpose is not looked up for it
+        addresses = {i: _guest_of(row) for i in lease.pending() if not (row := lease.rows[i]).get(RESEND)}
         if wanted is Look.NO or (wanted is Look.WHERE_ALLOWED and is_fresh) or not addresses:
             return Looked()
         epoch = services.ledger.heartbeat.epoch

@@ -187,11 +187,12 @@ class _Verifying:
             verified.obstacles[unknown or _UNKNOWN] += len(pending)
         elif not operation.shown:
             await self._leave_in_doubt(Channel(connection, operation), chunk, pending, verified)
-        elif unseen := operation.explain_unseen(chunk.options):
-            verified.obstacles[unseen + _STOP_IT] += len(pending)
         else:
-            for start in range(0, len(pending), MOST_ADDRESSES):
-                rows = pending[start : start + MOST_ADDRESSES]
+            unseen = {i: why for i in pending if (why := operation.explain_unseen(chunk.rows[i], chunk.options))}
+            verified.obstacles.update(why + _STOP_IT for why in unseen.values())
+            shown = [i for i in pending if i not in unseen]
+            for start in range(0, len(shown), MOST_ADDRESSES):
+                rows = shown[start : start + MOST_ADDRESSES]
                 await self._look_up(Channel(connection, operation), chunk, rows, verified)
 
     def _is_untold(self, operation: Operation) -> bool:

@@ -34,7 +34,7 @@ async def place_of(desk: Desk, email: str = "ada@partner.example") -> IndexPlace
 async def begin(desk: Desk, lease: Lease, place: IndexPlace, *, resend: bool = False) -> Grant:
     """Begin row 0 with its claim."""
     return await desk.ledger.begin_batch(
-        lease, [0], desk.buckets, tenant_key="t", client_key="c", index=place, resend=resend
+        lease, [0], desk.buckets, tenant_key="t", client_key="c", index=place, resent=[0] if resend else []
     )
 
 
@@ -60,6 +60,21 @@ async def test_of_two_jobs_the_first_to_send_has_the_guest(desk: Desk) -> None:
     known = await begin(desk, second, place)
     assert known.rows == ()
     assert [(row.index, row.job) for row in known.known] == [(0, "first")]
+
+
+async def test_some_rows_of_a_batch_are_mailed_on_purpose(desk: Desk) -> None:
+    """Of guests who were all invited lately, those go out again, and the others end."""
+    emails = {0: "ada@partner.example", 1: "bob@partner.example"}
+    place = await GuestIndex(desk.client, desk.keys, no_sealer).place("tenant", emails)
+    limits: dict[str, Any] = {"tenant_key": "t", "client_key": "c", "index": place}
+    for job, resent in (("first", []), ("second", [1])):
+        await desk.load(2, job=job)
+        lease = await desk.lease(seats=32)
+        grant = await desk.ledger.begin_batch(lease, [0, 1], desk.buckets, **limits, resent=resent)
+        outcomes = [Outcome(row.index, RowState.DONE, attempts=1) for row in grant.rows]
+        await desk.ledger.record_batch(job, 0, "contoso", lease.ticket.lane, grant.batch, outcomes, place)
+    assert [row.index for row in grant.rows] == [1]
+    assert [row.index for row in grant.known] == [0]
 
 
 async def test_who_waited_for_another_jobs_row_is_looked_up_anew(desk: Desk) -> None:

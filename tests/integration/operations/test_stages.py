@@ -103,7 +103,7 @@ async def test_how_a_row_ends_decides_what_its_stages_do(site: Site) -> None:
     assert "No such group" in bad["groups_error"]
     assert "bad@partner.example" in members(site)["G1"]
     site.assert_all_mailed_once(22)
-    again = [(letter, row) async for letter, _, row in site.desk.jobs.rows.refused(job)]
+    again = [(letter, row) async for letter, _, row, _ in site.desk.jobs.rows.refused(job)]
     assert [(letter, row["email"]) for letter, row in again] == [
         ("f", "refused@blocked.example"),
         ("f", "bad@partner.example"),
@@ -226,7 +226,7 @@ async def test_a_guest_is_forgotten_in_every_stage(site: Site) -> None:
     site.start_worker()
     view = await site.ended(job)
     assert view.stages["groups"] == Counts(rows=2, done=1, failed=1)
-    refused = [row async for _, _, row in site.desk.jobs.rows.refused(job)]
+    refused = [row async for _, _, row, _ in site.desk.jobs.rows.refused(job)]
     assert refused == [{"email": "bob@partner.example", "groups": [ann]}], "as it was submitted"
     await site.desk.jobs.expire_ended()
     async with open_services(lambda: load_settings(site.env), site.url) as services:

@@ -64,7 +64,7 @@ async def send(desk: Desk, rows: Sequence[dict[str, Any]], indexes: Sequence[int
     lease, place = await desk.lease(), await place_of(desk, rows)
     t = lease.ticket
     grant = await desk.ledger.begin_batch(
-        lease, indexes, desk.buckets, tenant_key="t", client_key="c", index=place, resend=True
+        lease, indexes, desk.buckets, tenant_key="t", client_key="c", index=place, resent=indexes
     )
     outcomes = [
         Outcome(row.index, RowState.FAILED, code="bad", message=f"{named or SPELLED} is odd.")

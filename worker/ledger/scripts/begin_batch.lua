@@ -1,7 +1,7 @@
 -- Stands between a batch and the wire. Rows that pass are marked sending and must leave at once.
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
 -- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (rows worth waiting for),
---   prefix, the tenant's index, resend (0/1), 12 bytes of hash for each wanted row ('': no index),
+--   prefix, the tenant's index, resend (0/1 of each wanted row), 12 bytes of hash for each wanted row ('': no index),
 --   fingerprint of the credential that bought the token, four numbers "n n n n n ..." of each
 --   bucket: amount, window_ms, cost, how much of it is left alone (bulk work's; window 0: the
 --   guarded pace, amount being its first rows per minute), then 1 if the rows were looked up in the
@@ -15,7 +15,7 @@
 --   blocked the rows whose guest is on the wire elsewhere, or which have just been put in doubt in
 --   the place of a deleted job's row; {'pass', known, blocked} if no other is left or {'wait',
 --   milliseconds, why, for 'quota': jobs that take turns} or {'held', why} or {'stop', why}
-local ticket, wanted_rows, daily_limit, worth, prefix, index, resend, wanted_hashes, fingerprint,
+local ticket, wanted_rows, daily_limit, worth, prefix, index, resend_of, wanted_hashes, fingerprint,
       bucket_numbers, was_looked_up, my_epoch, nonce, answer_ms, settle_ms, remember_ms =
   ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9],
   ARGV[10], ARGV[11], ARGV[12], ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
@@ -86,11 +86,12 @@ if epoch[1] and epoch[1] ~= server_id() or (my_epoch ~= '' and my_epoch ~= epoch
 if epoch[3] then return { 'wait', 500, 'epoch' } end
 
 -- The rows, still pending
-local rows, hashes, place = {}, {}, 0
+local rows, hashes, is_resend, place = {}, {}, {}, 0
 for part in string.gmatch(wanted_rows, '%d+') do
   local i = tonumber(part)
   if is_pending_at(letters, i) then
     rows[#rows + 1] = i
+    is_resend[#rows] = string.sub(resend_of, place + 1, place + 1) == '1'
     hashes[#rows] = string.sub(wanted_hashes, place * 12 + 1, place * 12 + 12)
   end
   place = place + 1
@@ -167,20 +168,23 @@ end
 -- The claim on each guest: whoever sends first has it
 local chosen, known, blocked = {}, {}, {}
 local indexed, claims, owners, entries = index ~= '', {}, {}, {}
-local place_of, is_resend = t.job .. ':' .. t.chunk .. ':', resend == '1'
+local place_of = t.job .. ':' .. t.chunk .. ':'
 local inherited = {} -- row → when a deleted job's row was sent whose answer never came
 if indexed then
   owners = redis.call('HMGET', claims_of(index), unpack(hashes))
-  if not is_resend then entries = index_read(index, hashes, now, remember_ms) end
+  entries = index_read(index, hashes, now, remember_ms)
+  for k = 1, #rows do
+    if is_resend[k] then entries[k] = nil end
+  end
 end
 -- What the claim on a guest means for a row that is about to leave: nil, or 'waits', or 'inherits'
 -- and since when
-local function met(owner, mine)
+local function met(owner, mine, resent)
   local at = tonumber(string.match(owner, '%d+$'))
   if string.sub(owner, 1, #mine) == mine and at >= tonumber(j[2] or 0) then return end -- its own, of an earlier try
   local whose, since = read_claim(prefix, owner)
   if whose == 'open' or (whose == 'lost' and since <= now and now - since < settle_ms) then return 'waits' end
-  if whose == 'lost' and not is_resend then return 'inherits', math.min(since, now) end
+  if whose == 'lost' and not resent then return 'inherits', math.min(since, now) end
 end
 for k = 1, #rows do
   if #chosen == n then break end
@@ -189,7 +193,7 @@ for k = 1, #rows do
   if indexed then
     local mine = place_of .. i .. ':'
     local why, since
-    if not entries[k] and owners[k] then why, since = met(owners[k], mine) end
+    if not entries[k] and owners[k] then why, since = met(owners[k], mine, is_resend[k]) end
     if entries[k] then
       free = false
       known[#known + 1] = i

@@ -107,7 +107,7 @@ class Remind(InviteAgain):
         """Say that nobody can find out."""
         return _IN_DOUBT
 
-    def explain_unseen(self, options: Options) -> str:
+    def explain_unseen(self, row: Row, options: Options) -> str:
         """Say that no look shows reminders."""
         return "a job of it reminds guests, and a directory does not show whether it has"
 

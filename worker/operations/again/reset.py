@@ -72,7 +72,7 @@ class Reset(InviteAgain):
         """Say why nobody can find out."""
         return _IN_DOUBT
 
-    def explain_unseen(self, options: Options) -> str:
+    def explain_unseen(self, row: Row, options: Options) -> str:
         """Say that a look does not always show it."""
         return "a job of it resets guests, and a directory does not always show whether it has"
 

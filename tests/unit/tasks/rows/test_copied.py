@@ -1,23 +1,19 @@
+import json
 from dataclasses import replace
 
-from tasks.rows.copied import options_again
+from tasks.rows.copied import open_copy, options_again, read_copied
 from tests.unit.cli.follow.test_when_to_stop import VIEW
-from worker.ledger.model import Counts, Options
-
-RESENT = replace(VIEW, options=Options(resend=True, language="de-DE"))
+from worker.ledger.model import RESEND, Options, is_resent
 
 
-def test_nobody_is_mailed_anew_for_a_stage_that_failed() -> None:
-    """Not even in a job that mailed again; where rows failed themselves they go as they went."""
-    done = Counts(rows=2, done=2)
-    groups = {"groups": Counts(rows=2, done=1, failed=1)}
-    assert options_again(replace(RESENT, counts=done, stages=groups)) == Options(language="de-DE")
-    failed = Counts(rows=2, done=1, failed=1)
-    assert options_again(replace(RESENT, counts=failed, stages=groups)) == RESENT.options
-
-
-def test_a_mail_that_failed_needs_a_new_link() -> None:
-    """Which only another invitation has; in doubt it stays, and nobody mails it again."""
-    done = replace(VIEW, counts=Counts(rows=2, done=2))
-    assert options_again(replace(done, stages={"mail": Counts(rows=2, done=1, failed=1)})).resend
-    assert not options_again(replace(done, stages={"mail": Counts(rows=2, done=1, in_doubt=1)})).resend
+def test_who_is_mailed_anew_is_a_fact_of_the_row() -> None:
+    """Never of the new job; nor does it keep who mailed before."""
+    resent = replace(VIEW, options=Options(resend=True, language="de-DE", deliver="smtp"))
+    assert options_again(resent) == Options(language="de-DE")
+    given = [{"email": "a@partner.example", RESEND: True}, {"email": "b@partner.example", "mail_status": "done"}]
+    with open_copy() as file:
+        file.write("".join(json.dumps(row) + "\n" for row in given))
+        file.seek(0)
+        rows = [row.row for row in read_copied(file)]  # type: ignore[union-attr]
+    assert rows == [given[0], {"email": "b@partner.example", "stages_done": ["mail"]}]
+    assert [is_resent(row, Options()) for row in rows] == [True, False]

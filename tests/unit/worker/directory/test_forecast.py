@@ -18,7 +18,7 @@ from worker.directory.rules import (
     read_partners,
 )
 from worker.graph.users import DirectoryUser
-from worker.ledger.model import KnownRow, Options
+from worker.ledger.model import RESEND, KnownRow, Options
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.registry import find_operation
 from worker.operations.tenant_rules import TenantRules
@@ -68,6 +68,8 @@ def test_who_was_invited_lately_is_skipped_unless_resent() -> None:
     seen = Seen(known=KnownRow(0, 20_000, "j1"), user=DISABLED)
     assert judge(seen).code == "invited_before"
     assert judge(seen, resend=True, prechecked=False).code == "account_disabled"
+    row: dict[str, Any] = {RESEND: True}
+    assert judge(Seen(known=seen.known, user=PENDING), UNKNOWN, "a@fabrikam.example", **row).would is Would.DO
 
 
 ACCEPTED = DirectoryUser("u", None, False, True, accepted=True)

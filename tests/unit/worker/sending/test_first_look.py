@@ -17,7 +17,7 @@ from tests.standins import CONTOSO, NOW_MS, Given, new_lease
 from worker.directory.lookups import Delay, Found, LookUps, Unshown, WhyNot
 from worker.graph.users import DirectoryUser
 from worker.ledger.gates import HoldReason
-from worker.ledger.model import IndexPlace, KnownRow, Lane, Lease, Options, RowState
+from worker.ledger.model import RESEND, IndexPlace, KnownRow, Lane, Lease, Options, RowState
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.groups import Groups
 from worker.operations.operation import Channel, Operation
@@ -129,6 +129,14 @@ async def test_a_chunk_is_looked_up_where_that_is_wanted(
     given = Directory()
     await look(given, replace(new_lease(), **change), connection=connection)
     assert given.asked == ([("find", ANN, BOB)] if asked else [])
+
+
+async def test_a_row_that_is_mailed_on_purpose_is_not_looked_up() -> None:
+    """The others of its chunk are."""
+    given, lease = Directory(), new_lease()
+    lease.rows[0][RESEND] = True
+    await look(given, lease)
+    assert given.asked == [("find", BOB)]
 
 
 async def test_what_needs_an_id_is_looked_up_though_it_is_fresh() -> None:
