@@ -68,6 +68,7 @@ class Loaded:
     stages: Sequence[Operation] = ()  # those that a row may ask for
     options: Options = field(default_factory=Options)
     asked: AskedStages = field(default_factory=AskedStages)  # of rows to be sent: what follows their invitation
+    today: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
 
     @property
     def job(self) -> str:
@@ -254,6 +255,8 @@ def _put(
     loaded.asked.add(asks)
     loaded.mails += channel.operation.mail(values, connection, options) == MAILED
     loaded.remarks.update(channel.operation.remarks(values, options))
+    if "expires" in values and values["expires"] < loaded.today:
+        loaded.remarks["ended"] += 1
     loaded.loading.put(values, asks=asks)
 
 

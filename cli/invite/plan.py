@@ -105,7 +105,10 @@ class Plan:
             ("E-mails", self._mail_words()),
             *stage_lines(self.stages),
             ("Tenant", f"{self.tenant} (connection {self.connection})"),
-            ("Time", f"at least {span(self.seconds)}, as the quota goes" if self.seconds >= 1 else "a moment"),
+            (
+                "Time",
+                f"at least {span(self.seconds)}, as the quota goes" if self.seconds >= 1 else "less than a second",
+            ),
         ]
         if self.needs_approval:
             lines.append(("Approval", "by somebody else, before anything is sent"))
@@ -168,6 +171,7 @@ def build_plan(
     """
     pilot = loaded.loading.pilot if 0 < loaded.loading.pilot < loaded.to_send else 0
     risks = [
+        *_end_risks(loaded),
         *_member_risks(loaded),
         *([] if mailed_by else _message_risks(loaded)),
         *stage_warnings(stages),
@@ -213,6 +217,15 @@ def reduce_to(loaded: Loaded, to_send: int, mails: int, remarks: Counter[str]) -
     return replace(
         loaded, to_send=to_send, mails=mails, remarks=Counter({**loaded.remarks, "members": remarks["members"]})
     )
+
+
+def _end_risks(loaded: Loaded) -> list[str]:
+    ended = loaded.remarks["ended"]
+    if not ended:
+        return []
+    which = "an `expires` that is past: its guest" if ended == 1 else "an `expires` that is past: their guests"
+    verb = "is" if ended == 1 else "are"
+    return [f"{many(ended, 'row')} with {which} {verb} invited all the same. Correct the list if that is not meant."]
 
 
 def _member_risks(loaded: Loaded) -> list[str]:

@@ -69,6 +69,8 @@ def test_the_plan_names_rows_mails_tenant_and_time() -> None:
 @pytest.mark.parametrize(
     ("loaded", "more", "words"),
     [
+        ({"remarks": Counter(ended=1)}, {}, "1 row with an `expires` that is past: its guest is invited all the same"),
+        ({"remarks": Counter(ended=2)}, {}, "2 rows with an `expires` that is past: their guests are invited"),
         ({"remarks": Counter(members=1)}, {}, "1 row asks for a member, not a guest (user_type): a member may"),
         ({"remarks": Counter(members=2)}, {}, "2 rows ask for members, not guests (user_type): a member may"),
         ({"remarks": Counter(with_message=1)}, {}, "1 row with a message of its own: Microsoft leaves it out"),
