@@ -55,12 +55,12 @@ if TYPE_CHECKING:
 )
 @click.option("--resend", is_flag=True, help="Mail guests again who are in the tenant already.")
 @click.option("--redirect-url", metavar="URL", help="Where guests land, for rows that bring no redirect_url.")
-@click.option("--message", metavar="TEXT", help="Words for Microsoft's e-mail, for rows that bring none.")
+@click.option("--message", metavar="TEXT", help="Words for the e-mail, for rows that bring none.")
 @click.option("--language", metavar="TAG", help="Language of the e-mail, such as de-DE, for rows that bring none.")
 @click.option(
     "--send-message/--no-send-message",
     default=None,
-    help="Whether Microsoft sends its e-mail, for rows that do not say.",
+    help="Whether guests get an e-mail, for rows that do not say.",
 )
 @click.option(
     "--sponsor", multiple=True, metavar="X", help="Who answers for the guests: an address, id or name. May be repeated."

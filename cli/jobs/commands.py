@@ -208,7 +208,9 @@ def resume(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
 @follow_options
 @click.pass_obj
 def retry(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
-    """Send the rows of a job that failed or stayed in doubt again, as a new job."""
+    """Try again the rows of a job that failed or stayed in doubt, and of the others the stages that
+    failed, as a new job.
+    """
     from cli.jobs.retrying import retry_job
 
     return _run(session, lambda run, services: retry_job(run, services, id, options), detach=options["detach"])
