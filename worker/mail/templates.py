@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 OURS = Path(__file__).parent / "templates"
 LONGEST_SUBJECT = 200
 """Characters; a longer one is cut. What is shown of one ends well before."""
+_INVITE = "invite"
+"""The kind of mail whose guest can do nothing without the link."""
 _NORWEGIAN = ("nb", "no", "nn")
 """Bokmål, Norwegian, Nynorsk: who has none of their own reads the others."""
 
@@ -60,7 +63,19 @@ def write(kind: str, language: str, values: Mapping[str, str], folder: str | Non
     if not subject:
         raise MailUnusable(f"The template {stem}.txt has no subject: it stands in the first line.")
     html = _render(f"{stem}.html", {**values, "subject": subject}, folder) if is_html else ""
+    if kind == _INVITE:
+        _check_link(stem, values["link"], text, html)
     return Words(subject, text.strip("\r\n") + "\n", html, stem)
+
+
+def _check_link(stem: str, link: str, text: str, html: str) -> None:
+    """Raise `MailUnusable` where a part of an invitation does not show its link."""
+    for name, part in ((f"{stem}.txt", text), (f"{stem}.html", unescape(html))):
+        if part and link not in part:
+            raise MailUnusable(
+                f"The template {name} does not show {{{{ link }}}}, without which no guest can accept, so no mail goes"
+                " out: whoever runs usher adds it."
+            )
 
 
 def candidates(language: str) -> Iterator[str]:

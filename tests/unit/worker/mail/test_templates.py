@@ -84,15 +84,15 @@ def test_a_folder_of_ones_own_goes_first(tmp_path: Path) -> None:
 def test_a_changed_template_counts_at_once(tmp_path: Path) -> None:
     """Nobody restarts a worker for a comma."""
     path = tmp_path / "invite.txt"
-    path.write_text("One\n\nx\n")
+    path.write_text("One\n\n{{ link }}\n")
     assert write("invite", "", VALUES, str(tmp_path)).subject == "One"
-    path.write_text("Another\n\nx\n")
+    path.write_text("Another\n\n{{ link }}\n")
     assert write("invite", "", VALUES, str(tmp_path)).subject == "Another"
 
 
 def test_a_subject_is_one_line(tmp_path: Path) -> None:
     """Whatever a row brings, it becomes no second header."""
-    (tmp_path / "invite.txt").write_text("For {{ name }}\n\nx\n")
+    (tmp_path / "invite.txt").write_text("For {{ name }}\n\n{{ link }}\n")
     words = write("invite", "", {**VALUES, "name": "Ada\r\nBcc: all@contoso.example\x00"}, str(tmp_path))
     assert words.subject == "For Ada"
     long = write("invite", "", {**VALUES, "name": "A" * 999}, str(tmp_path))
@@ -105,6 +105,7 @@ def test_a_subject_is_one_line(tmp_path: Path) -> None:
         ("Hello {{ nmae }}\n\nx", "'nmae' is undefined"),
         ("Hello\n\n{% if x %}", "line 3"),
         ("\n\n\n", "has no subject"),
+        ("Hello\n\nCome in.", "does not show {{ link }}"),
         ("Hello\n\n{{ link.__class__.__mro__ }}", "unsafe"),
         ("Hello\n\n{{ {}[link] }}", "no attribute '…'"),
         ("Hello\n\n{% include '../../etc/passwd' %}", "passwd"),
