@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 _SHOWN = 60
 """Groups, teams and sponsors that are named one by one; a list has some forty."""
 _SHOWN_REFUSED = 20
-_WOULD = {StageWould.DO: "to write", StageWould.ALREADY: "so already", StageWould.REFUSE: "would fail"}
+_WOULD = {
+    StageWould.DO: "to write",
+    StageWould.ALREADY: "so already",
+    StageWould.SKIP: "skipped",
+    StageWould.WAIT: "would wait",
+    StageWould.REFUSE: "would fail",
+}
 
 
 def stage_lines(stages: Sequence[StageAhead]) -> list[tuple[str, str]]:

@@ -45,12 +45,14 @@ class StageWould(StrEnum):
 
     DO = "do"
     ALREADY = "already"
+    SKIP = "skip"
+    WAIT = "wait"
     REFUSE = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
 class StageForeseen:
-    """One stage of one row. `why`: of a refusal."""
+    """One stage of one row. `why`: of whatever is not done."""
 
     would: StageWould
     why: str = field(default="", repr=False)

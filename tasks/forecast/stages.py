@@ -83,14 +83,16 @@ class StageForesight:
         targets = {target.name: target for target, _ in stage.named}
         whose: list[int] = []
         items: list[Asked] = []
+        found: dict[int, StageForeseen] = {}
         for place, row in enumerate(rows):
             if is_there(row):
                 new = row.foreseen.would is Would.DO
                 for name in find_targets(operation, row.row, self.options):
                     whose.append(place)
                     items.append(_item(operation, len(items), row.row, row.user, targets.get(name), new=new))
+            elif row.waits and find_targets(operation, row.row, self.options):
+                found[place] = StageForeseen(StageWould.SKIP, _NOT_INVITED)
         ends = await self._compare(ask, operation, items)
-        found: dict[int, StageForeseen] = {}
         for place, item in zip(whose, items, strict=True):
             foreseen = self._judge(operation, item, ends.get(item.index))
             found[place] = max(found.get(place, foreseen), foreseen, key=_weight)
@@ -119,10 +121,15 @@ class StageForesight:
         if isinstance(ended, Outcome):
             if ended.letter is RowState.FAILED:
                 return StageForeseen(StageWould.REFUSE, ended.message)
+            if ended.letter is RowState.SKIPPED:
+                return StageForeseen(StageWould.SKIP, ended.message)
             return StageForeseen(StageWould.ALREADY)
         if operation.rules.is_granted(self.rules.roles) is False:
-            return StageForeseen(StageWould.REFUSE, f"The app lacks {operation.rules.permission}.")
+            return StageForeseen(StageWould.WAIT, f"The app lacks {operation.rules.permission}.")
         return StageForeseen(StageWould.DO)
+
+
+_NOT_INVITED = "The guest is not invited."
 
 
 def is_there(row: ForeseenRow) -> bool:
@@ -145,5 +152,9 @@ def _item(
 
 
 def _weight(foreseen: StageForeseen) -> int:
-    """Return which of a row's items tells most: one that is refused, then one that is done."""
-    return (StageWould.ALREADY, StageWould.DO, StageWould.REFUSE).index(foreseen.would)
+    """Return which of a row's items tells most: one that is refused, one that waits, one that is
+    done.
+    """
+    return (StageWould.SKIP, StageWould.ALREADY, StageWould.DO, StageWould.WAIT, StageWould.REFUSE).index(
+        foreseen.would
+    )

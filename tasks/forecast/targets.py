@@ -53,8 +53,13 @@ class StageAhead:
 
     @property
     def usable(self) -> list[tuple[Target, int]]:
-        """The others."""
-        return [(target, guests) for target, guests in self.named if not target.refused]
+        """The others, each once, in whatever ways it is named."""
+        found: dict[str, tuple[Target, int]] = {}
+        for target, guests in self.named:
+            if not target.refused:
+                first, before = found.get(target.id or target.name, (target, 0))
+                found[target.id or target.name] = (first, min(before + guests, self.guests))
+        return list(found.values())
 
 
 async def look_at_stages(

@@ -55,14 +55,21 @@ def test_a_dry_run_says_what_would_become_of_each_stage(place: Place) -> None:
     output = str(place.folder / "would-out.csv")
     done = place.usher("invite", path, "-c", "contoso", "--dry-run", "--json", "-o", output)
     told = done.json["plan"]["stages"]
-    assert told["groups"]["would"] == {"do": 2, "already": 0, "refuse": 1}
-    assert told["profile"]["would"] == {"do": 1, "already": 0, "refuse": 0}
+    assert told["groups"]["would"] == {"do": 2, "already": 0, "skip": 0, "wait": 0, "refuse": 1}
+    assert told["profile"]["would"] == {"do": 1, "already": 0, "skip": 0, "wait": 0, "refuse": 0}
     headings, *rows = (line.split(",") for line in Path(output).read_text(encoding="utf-8").splitlines())
     assert headings[3:] == ["would", "why", "profile_would", "profile_why", "groups_would", "groups_why"]
     assert [row[7] for row in rows] == ["do", "do", "refuse"]
     again = place.usher("invite", output, "-c", "contoso", "--dry-run", "--json")
     assert again.json["plan"]["stages"] == told
     assert "Ignored" not in again.err
+
+
+def test_each_guest_of_a_stage_is_told_of(place: Place) -> None:
+    """Who will not be invited is skipped; the numbers add up to the guests who ask."""
+    path = place.write("skip.csv", "email,groups\nada@contoso.example,Partners\nok@skip.example,Partners\n")
+    told = place.usher("invite", path, "-c", "contoso", "--dry-run", "--json").json["plan"]["stages"]["groups"]
+    assert sum(told["would"].values()) == told["rows"]
 
 
 def test_a_group_of_the_command_that_takes_nobody_ends_it(place: Place) -> None:

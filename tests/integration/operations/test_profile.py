@@ -101,8 +101,8 @@ async def test_a_dry_run_says_what_would_be_written(site: Site) -> None:
     status, out, _ = await asyncio.to_thread(site.run, *arguments, "--json")
     told = json.loads(out)["plan"]["stages"]
     assert status == 0, out
-    assert told["profile"]["would"] == {"do": 2, "already": 39, "refuse": 0}
-    assert told["groups"]["would"] == {"do": 2, "already": 39, "refuse": 0}
+    assert told["profile"]["would"] == {"do": 2, "already": 39, "skip": 0, "wait": 0, "refuse": 0}
+    assert told["groups"]["would"] == {"do": 2, "already": 39, "skip": 0, "wait": 0, "refuse": 0}
     _, out, _ = await asyncio.to_thread(site.run, *arguments)
     assert "2 to write, 39 so already" in out
     after = site.sandbox.ask("stats")["items"]

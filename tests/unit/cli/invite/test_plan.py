@@ -168,6 +168,14 @@ def test_the_plan_names_each_group_with_its_guests() -> None:
     assert describe_stages(made.stages)["groups"]["refused"] == {"B": NO_B}
 
 
+def test_a_group_that_is_named_in_two_ways_is_told_once() -> None:
+    """By its name in one row and by its id in another."""
+    ways = [(Target("id-1", name, TargetKind.GROUP, title="Partners"), guests) for name, guests in (("P", 2), ("x", 3))]
+    stage = StageAhead("groups", 4, named=ways)
+    assert stage_lines([stage])[1:] == [("", "Partners: 4 guests")]
+    assert describe_stages([stage])["groups"]["names"] == {"Partners": 4}
+
+
 def test_the_time_counts_what_follows_the_invitations() -> None:
     """Writes of both are taken from one bucket."""
     assert plan(to_send=3_000).seconds == 95
