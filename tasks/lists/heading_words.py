@@ -70,13 +70,20 @@ WORDS: Final[Mapping[str, str]] = {
         etternavn
         姓, 氏, 名字, 苗字
     """,
-    "redirect_url": "invite redirect url, redirection url, Weiterleitungs-URL",
+    "redirect_url": """
+        invite redirect url, redirection url
+        Weiterleitungs-URL, Zieladresse, URL de redirection, URL de redirección, Omdirigerings-URL
+    """,
     "message": """
         customized message body, Nachricht, mensaje, messaggio, mensagem, bericht, wiadomość, meddelande, besked, melding, メッセージ
     """,
-    "language": "preferred language, message language",
+    "language": """
+        preferred language, message language
+        Sprache, Langue, Idioma, Lingua, Taal, Język, Språk, Sprog, 言語
+    """,
+    "cc": "copy to, Kopie an, Copie à, Copia a",
     "send_message": "send invitation message, send email",
-    "user_type": "invited user type",
+    "user_type": "invited user type, Benutzertyp, Type d'utilisateur, Tipo de usuario, Brukertype",
     "company": """
         company name, organization, organisation, organization name, employer
         Firma, Firmenname, Unternehmen, Organisation, Arbeitgeber
