@@ -83,6 +83,21 @@ async def test_a_retry_invites_nobody_anew_whose_mail_is_done(valkey_url: str, s
         assert Counter(one["to"] for one in all_mails(site)) == {"b@partner.example": 1}
 
 
+async def test_a_mail_in_doubt_is_not_mailed_by_a_retry(valkey_url: str, sandbox: Sandbox) -> None:
+    """Its answer was lost, and the guest's group failed: the group alone is tried again."""
+    async with mailing_site(valkey_url, sandbox, SMTP) as site:
+        site.sandbox.ask("policy", {"roles": [*GROUPS]})
+        site.sandbox.ask("faults", {"spec": "lost@smtp=1*1"})
+        job = await submit(site, [WITHOUT_GROUP])
+        start_worker(site)
+        view = await site.ended(job, 60)
+        assert (view.stages["mail"].in_doubt, view.stages["groups"].failed) == (1, 1)
+        await retry(site, job, "again")
+        (again,) = await site.results("again")
+        assert (again["status"], again["groups_status"], again.get("mail_status", "")) == ("skipped", "failed", "")
+        assert Counter(one["to"] for one in all_mails(site)) == {"b@partner.example": 1}
+
+
 async def test_rounds_of_retries_mail_nobody_for_a_group(valkey_url: str, sandbox: Sandbox) -> None:
     """Nor in a job that mailed again on purpose, whose other row failed itself and goes as it
     went.
