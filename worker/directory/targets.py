@@ -79,13 +79,21 @@ def _read(answer: GraphAnswer, collection: str, found: list[DirectoryObject]) ->
 def _judge(name: str, kind: TargetKind, objects: Sequence[DirectoryObject]) -> Target:
     thing = kind.value
     if not objects:
-        return Target("", name, kind, f"There is no {thing} “{name}” in this tenant: check the name, or give the id.")
+        why = f"There is no {thing} “{name}” in this tenant: check the name, or give the id.{_hint(name, thing)}"
+        return Target("", name, kind, why)
     if len(objects) > 1:
         why = f"More than one {thing} of this tenant is called “{name}”: give the id of the one that is meant."
         return Target("", name, kind, why)
     (one,) = objects
     refused = "" if kind is TargetKind.SPONSOR else _refusal(name, one, kind)
     return Target(one.id, name, kind, refused, one.title, one.collection)
+
+
+def _hint(name: str, thing: str) -> str:
+    """Say how several are named, where this may be several."""
+    if "," not in name and ";" not in name:
+        return ""
+    return f" If these are several: a semicolon stands between them in a cell, and --{thing} is given once for each."
 
 
 def _refusal(name: str, group: DirectoryObject, kind: TargetKind) -> str:

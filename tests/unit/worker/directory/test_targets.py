@@ -48,6 +48,17 @@ async def test_a_name_is_an_id_an_address_or_a_display_name() -> None:
     assert ask.asked[0].startswith(f"/groups/{ID}?$select=")
 
 
+@pytest.mark.parametrize("name", ["Partners, Suppliers", "Partners;Suppliers"])
+async def test_a_name_that_may_be_several_says_how_several_are_named(name: str) -> None:
+    """In a cell and on the command; another unknown name says nothing of it."""
+    nothing, _ = await resolve_one(name)
+    assert nothing
+    assert "a semicolon stands between them in a cell, and --group is given once for each" in nothing.refused
+    plain, _ = await resolve_one("Partners")
+    assert plain
+    assert "semicolon" not in plain.refused
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
