@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import SMTPUTF8
 from typing import TYPE_CHECKING, Any
 
 from worker.ledger.model import Options
@@ -42,7 +44,27 @@ def preview(settings: Settings, connection: Connection, row: dict[str, Any], lan
     """Return the invitation that a row's guest would get. Raises `MailUnusable`."""
     request = write_mail(_asked(row, language, SAMPLE_LINK), connection, Options())
     mail = compose(settings, connection, request)
-    return Preview(mail, build_envelope(mail, datetime.now(UTC)).content)
+    content = build_envelope(mail, datetime.now(UTC)).content
+    return Preview(mail, _as_by_mailbox(content) if connection.deliver == "mailbox" else content)
+
+
+def _as_by_mailbox(content: bytes) -> bytes:
+    """Return a message without what a mailbox does not send: Graph takes one body, and no headers
+    of ours (`build_graph_message`).
+    """
+    message = message_from_bytes(content, policy=SMTPUTF8)
+    for name in _NOT_BY_GRAPH:
+        del message[name]
+    body = message.get_body(("html", "plain"))
+    assert body is not None
+    if body is not message:
+        text, subtype = body.get_content(), body.get_content_subtype()
+        message.clear_content()
+        message.set_content(text, subtype=subtype, cte="quoted-printable")
+    return message.as_bytes()
+
+
+_NOT_BY_GRAPH = ("Message-ID", "Auto-Submitted", "List-Unsubscribe", "Content-Language", "Date")
 
 
 async def send_test(services: Services, connection: Connection, address: str, language: str = "") -> Verdict:

@@ -61,6 +61,21 @@ def test_a_preview_is_written_as_a_browser_or_a_mail_program_opens_it(mailing: P
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
 
 
+def test_a_preview_of_a_mailbox_shows_what_a_mailbox_sends(mailing: Place) -> None:
+    """One body, and none of the headers that Graph does not take."""
+    path = mailing.folder / "box.eml"
+    box = {
+        "USHER_CONNECTIONS__CONTOSO__DELIVER": "mailbox",
+        "USHER_CONNECTIONS__CONTOSO__MAILBOX": "in@contoso.example",
+    }
+    ask = ("mail", "preview", "ada@partner.example", "-c", "contoso", "-o", str(path))
+    assert mailing.usher(*ask, **box).status == 0
+    message = message_from_bytes(path.read_bytes(), policy=policy.default)
+    assert message.get_content_type() == "text/html"
+    assert "Subject" in message
+    assert [name for name in ("Auto-Submitted", "List-Unsubscribe", "Message-ID") if name in message] == []
+
+
 def test_what_cannot_be_shown_is_one_sentence(mailing: Place) -> None:
     """A template that is wrong, a language that is none, a connection without a sender."""
     folder = mailing.folder / "texts"
