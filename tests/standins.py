@@ -85,7 +85,7 @@ class Given:
     connections: dict[str, Connection] = field(default_factory=lambda: {"contoso": CONTOSO})
 
     def __post_init__(self) -> None:
-        self.clocks, self.latencies, self.meters, self.begun = Clocks(), Latencies(), Meters(), Begun()
+        self.clocks, self.latencies, self.meters, self.begun = Clocks(lambda: 0.0), Latencies(), Meters(), Begun()
         self.ledger = self.spending = self.index = self.graph = self.tokens = self.gates = self.jobs = self
         self.settle_s, self.presence = 60.0, SimpleNamespace(epoch="e")
         self.clocks.learn_redis(NOW_MS)
