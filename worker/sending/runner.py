@@ -178,7 +178,7 @@ class ChunkRunner:
         stop = stop or Stop(Rest.NOTHING)
         try:
             if is_stage(lease.ticket.job):
-                is_told = stop.why is Rest.DIRECTORY
+                is_told = stop.why in (Rest.DIRECTORY, Rest.LATER)
                 await self._services.jobs.note_wait(lease.ticket.job, WORDS[stop.why] if is_told else "")
             await self._services.ledger.release(lease, stop.wait_s, stop.put_off_s)
         except OUTAGE:

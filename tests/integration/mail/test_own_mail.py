@@ -183,6 +183,11 @@ async def test_a_guest_who_is_put_off_waits_alone(by_smtp: Site) -> None:
     await by_smtp.until("twenty mails", rest_is_mailed)
     assert (await by_smtp.view(job)).stages["mail"] == Counts(rows=21, done=20, pending=1)
 
+    async def is_told() -> bool:
+        return "refused for now" in (await by_smtp.view(job)).stage_waits.get("mail", "")
+
+    await by_smtp.until("a reason", is_told)
+
 
 async def test_a_guest_who_is_put_off_waits_where_mails_are_few(valkey_url: str, sandbox: Sandbox) -> None:
     """A chunk that waits for the mail server's rate begins again with the others: the one who was
