@@ -50,11 +50,14 @@ def refuse_stages(request: Request, stages: Sequence[StageAhead]) -> None:
     """Raise `Refusal` for what the command names and nobody can be put into; with --strict for what
     a row names, too.
     """
-    for stage in stages:
-        of_command = request.named.get(stage.name, ())
-        for target, _ in stage.refused:
-            if target.name in of_command:
-                raise Refusal(f"--{stage.name.removesuffix('s')}: {target.refused} Nothing was sent.")
+    wrong = [
+        f"--{stage.name.removesuffix('s')}: {target.refused}"
+        for stage in stages
+        for target, _ in stage.refused
+        if target.name in request.named.get(stage.name, ())
+    ]
+    if wrong:
+        raise Refusal(f"{' '.join(wrong)} Nothing was sent.")
     refused = [target.refused for stage in stages for target, _ in stage.refused]
     if request.strict and refused:
         more = f" And {number(len(refused) - 1)} more." if len(refused) > 1 else ""

@@ -193,6 +193,9 @@ def test_what_the_command_names_must_be_there() -> None:
     refuse_stages(request(groups=["A"]), stages)
     with pytest.raises(Refusal, match="--group: There is no group “B” in this tenant. Nothing was sent."):
         refuse_stages(request(groups=["A", "B"]), stages)
+    both = [stage(("B", 1, NO_B), ("C", 1, NO_B.replace("B", "C")))]
+    with pytest.raises(Refusal, match=r"--group: There is no group “B” .* --group: There is no group “C” "):
+        refuse_stages(request(groups=["B", "C"]), both)
     with pytest.raises(Refusal, match="in this tenant. --strict was given, so nothing was sent."):
         refuse_stages(request(strict=True), stages)
 
