@@ -60,7 +60,7 @@ def test_guests_are_listed_and_members_are_not(site: Site) -> None:
     a file is its owner's.
     """
     add(site, {"email": "x@odd.example", "display_name": NASTY, "state": None})
-    status, out, err = site.run("guests", "list", "-c", "contoso")
+    status, out, err = site.run("guests", "list", "-c", "contoso", COLUMNS="200")
     assert (status, "ada@" in out, "5 guests of 5 guests" in err) == (0, False, True)
     assert out.split("\n")[0].split() == ["id", "email", "display_name", "state", "state_since", "created", "enabled"]
     path = site.folder / "guests.csv"
