@@ -114,7 +114,8 @@ async def test_a_job_deleted_under_a_running_chunk_stays_deleted(site: Site) -> 
         return [name for name in await site.desk.names() if "gone" in name.split(":")]
 
     async def noticed() -> bool:
-        return "chunk of job gone (1) was deleted, or lost by a failover, while rows of it were in work" in site.log_of(1).read_text() or bool(await keys())
+        said = "chunk of job gone (1) was deleted, or lost by a failover, while rows of it were in work"
+        return said in site.log_of(1).read_text() or bool(await keys())
 
     await site.until("the late answer", noticed)
     other = await site.desk.load(40, job="other")
