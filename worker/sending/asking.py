@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _LATER_S = 5.0
 """After no usable answer; Graph's Retry-After, where it gives one, is longer."""
+_REFILL_S = 1.0
+"""At least so long for more tokens: whoever comes back looks its guests up anew, and sooner than
+this it would spend on that, for ever, what has come in.
+"""
 
 
 class DirectoryAsk:
@@ -90,5 +94,5 @@ class DirectoryAsk:
             raise CannotAsk(token)
         wait_s = await self._services.ledger.spending.take(self._buckets, requests, self._lane)
         if wait_s:
-            raise CannotAsk(Stop(Rest.QUOTA, wait_s))
+            raise CannotAsk(Stop(Rest.QUOTA, max(_REFILL_S, wait_s)))
         return token

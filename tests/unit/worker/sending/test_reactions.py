@@ -8,12 +8,14 @@ import pytest
 from tests.standins import CHANNEL, CONTOSO, Given, new_token
 from worker.directory.lookups import Delay, Found, WhyNot
 from worker.errors import TokenRefused, TokenUnavailable
+from worker.graph.batch import GraphRequest
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.gates import Held, HoldReason
 from worker.ledger.model import Grant, Lane
 from worker.ledger.why_waiting import Rest, Stop
-from worker.operations.operation import Channel
+from worker.operations.operation import CannotAsk, Channel
 from worker.operations.registry import OPERATIONS
+from worker.sending.asking import DirectoryAsk
 from worker.sending.reactions import Reactions
 from worker.services import Services
 
@@ -32,6 +34,20 @@ async def test_a_refused_credential_holds_the_connection() -> None:
     given = Given(token=TokenRefused("Expired.", fingerprint="f"))
     assert await reactions_of(given).take_token(CONTOSO) == Stop(Rest.SIGN_IN, 1.0)
     assert given.asked == [("hold", "contoso", HoldReason.CREDENTIAL, None)]
+
+
+async def test_whoever_needs_tokens_to_ask_lets_them_come_in() -> None:
+    """Back at once, a chunk would spend them on looking its guests up anew, and never ask."""
+    given = Given()
+
+    async def take(*_: object) -> float:
+        return 0.02
+
+    given.take = take  # type: ignore[attr-defined]
+    ask = DirectoryAsk(cast(Services, given), CONTOSO, reactions_of(given), "job")
+    with pytest.raises(CannotAsk) as later:
+        await ask.get([GraphRequest("0", "GET", "/users/x/sponsors")])
+    assert later.value.stop == Stop(Rest.QUOTA, 1.0)
 
 
 async def test_where_another_credential_works_this_worker_stands_back(caplog: pytest.LogCaptureFixture) -> None:
