@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from worker.ledger.model import Outcome, Row, RowState
 from worker.ledger.why_waiting import Rest, Stop
 
-_LEAST_S = 1.0
+_LEAST_S = 2.0
 _MOST_S = 30.0
 _GIVEN_UP_S = 600.0
 """https://learn.microsoft.com/entra/fundamentals/whatis promises nothing; minutes are seen, ten

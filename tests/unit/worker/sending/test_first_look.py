@@ -277,7 +277,7 @@ async def test_without_an_index_nothing_is_remembered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "wait_s"), [(0, 1.0), (10, 5.0), (400, 30.0), (601, None)], ids=["new", "young", "old", "given up"]
+    ("age_s", "wait_s"), [(0, 2.0), (10, 5.0), (400, 30.0), (601, None)], ids=["new", "young", "old", "given up"]
 )
 async def test_a_guest_who_is_not_shown_yet_is_waited_for(age_s: float, wait_s: float | None) -> None:
     """For half the guest's age, and after ten minutes not any more."""
