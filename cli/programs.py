@@ -172,4 +172,5 @@ def _run_celery(program: str, options: tuple[str, ...]) -> None:
 
 def _replace_by(module: str, *arguments: str) -> None:
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])  # noqa: S606 - the same Python, arguments as given
+    # The program is the same Python, and the arguments go on as they were given
+    os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])  # noqa: S606

@@ -96,7 +96,8 @@ def _find_pages() -> tuple[str, int] | None:
     if os.environ.get("FLOWER_UNIX_SOCKET") or not port.isdigit():
         return None
     address = (os.environ.get("FLOWER_ADDRESS") or "127.0.0.1").strip("[]")
-    return ("127.0.0.1" if address in ("0.0.0.0", "::") else address), int(port)  # noqa: S104 - compared, not listened on
+    # These addresses are compared with, not listened on
+    return ("127.0.0.1" if address in ("0.0.0.0", "::") else address), int(port)  # noqa: S104
 
 
 async def _in_time(waiting: Awaitable[None]) -> bool:

@@ -108,7 +108,9 @@ def build_settings(own: ProcessSettings) -> dict[str, Any]:
 def _queue(name: str, *, no_ack: bool = False, quorum: bool = False) -> Queue:
     exchange = Exchange(name, type="direct")  # type: ignore[no-untyped-call]
     arguments = {"x-queue-type": "quorum"} if quorum else None
-    return Queue(name, exchange, routing_key=name, no_ack=no_ack, queue_arguments=arguments)  # type: ignore[no-untyped-call]
+    return Queue(  # type: ignore[no-untyped-call]
+        name, exchange, routing_key=name, no_ack=no_ack, queue_arguments=arguments
+    )
 
 
 def _amqp_tls(url: str) -> dict[str, Any] | None:
@@ -198,7 +200,8 @@ app = Celery(
 )
 app.add_defaults(_configure)
 
-from worker.process import bootsteps, flower, flower_options, log_setup  # noqa: E402, F401 - they register with the app just made, and with Celery's signals
+# These modules register with the app just made, and with Celery's signals
+from worker.process import bootsteps, flower, flower_options, log_setup  # noqa: E402, F401
 
 bootsteps.register(app)
 app.user_options["preload"].add(flower_options.preload_option())

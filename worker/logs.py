@@ -158,7 +158,8 @@ def set_up_small(form: Form = "auto", log: int | None = None) -> None:
     handlers: list[logging.Handler] = [handler]
     if log is not None:
         handler.setLevel(logging.WARNING)
-        full = logging.StreamHandler(open(log, "a", encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115, PTH123 - a descriptor, open for as long as we run
+        # A descriptor, which stays open for as long as this process runs
+        full = logging.StreamHandler(open(log, "a", encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115, PTH123
         full.setFormatter(SmallFormatter(form != "human"))
         handlers.append(full)
     logging.basicConfig(level=logging.INFO, handlers=handlers)

@@ -8,7 +8,8 @@ from typing import Any
 from sandbox.errors import bad_request
 
 _REFERENCE = re.compile(
-    r"(?P<base>https://[^/]+)/v1\.0/(?P<kind>directoryObjects|users|groups)(?:/(?P<id>[^/'()]+)|\('(?P<quoted>[^/'()]+)'\))"
+    r"(?P<base>https://[^/]+)/v1\.0/(?P<kind>directoryObjects|users|groups)"
+    r"(?:/(?P<id>[^/'()]+)|\('(?P<quoted>[^/'()]+)'\))"
 )
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 

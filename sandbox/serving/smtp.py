@@ -147,7 +147,8 @@ class _Handler:
             await asyncio.sleep(fired.seconds)
             return ""
         if fired.action == "hang":
-            while server.transport is not None and not server.transport.is_closing():  # noqa: ASYNC110  # it may end too
+            # The transport may end too, without an event
+            while server.transport is not None and not server.transport.is_closing():  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
             return "000"
         if fired.action == "reset":

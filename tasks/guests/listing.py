@@ -51,7 +51,8 @@ class GuestListing:
     def __init__(self, columns: Collection[str]) -> None:
         self.columns = tuple(columns)
         self.count = 0
-        self._file = tempfile.SpooledTemporaryFile(_WRITTEN, "w+", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
+        # __exit__ closes it
+        self._file = tempfile.SpooledTemporaryFile(_WRITTEN, "w+", encoding="utf-8")  # noqa: SIM115
 
     def __enter__(self) -> Self:
         return self

@@ -136,7 +136,8 @@ async def _run(parts: Parts, connection: str, job: str) -> None:
     if ticket is not None:
         await parts.runner.run(ticket)
         return
-    while await parts.services.ledger.offers.is_in_work(job, 0):  # noqa: ASYNC110 - a dispatcher was quicker, perhaps another worker's
+    # A dispatcher was quicker, perhaps another worker's: no event here tells of its end
+    while await parts.services.ledger.offers.is_in_work(job, 0):  # noqa: ASYNC110
         await asyncio.sleep(_IN_WORK_S)
 
 

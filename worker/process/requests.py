@@ -81,7 +81,8 @@ class PrivateTask(Task):
             return self.run(*args, **kwargs)
         except (TaskPredicate, UsherError):
             raise
-        except Exception as error:  # noqa: BLE001 - logs, events and Flower repeat its text, which may name a guest; its place does not
+        # Logs, events and Flower repeat its text, which may name a guest; its place does not
+        except Exception as error:  # noqa: BLE001
             raise TaskFailed(f"A fault of usher ({type(error).__name__}); the traceback says where.").with_traceback(
                 error.__traceback__
             ) from None

@@ -104,7 +104,8 @@ class Application:
         except WayOutUnusable as error:
             self.close()
             raise TokenRefused(error.sentence, code="way_out_unusable") from None
-        except Exception as error:  # noqa: BLE001 - MSAL lets through whatever requests, json and itself raise; all of it ends here
+        # MSAL lets through whatever requests, json and itself raise; all of it ends here
+        except Exception as error:  # noqa: BLE001
             failure = self._translate(connection, error)
             self.close()
             raise failure from None  # a chained one may hold the request, and with it the secret

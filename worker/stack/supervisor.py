@@ -175,7 +175,8 @@ class Supervisor:
     async def _wait_for_leaning(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LEANING_END_WITHIN_S):
-                while self._leaning() and not self._hurry.is_set():  # noqa: ASYNC110 - another process's lock has no event
+                # Another process's lock has no event
+                while self._leaning() and not self._hurry.is_set():  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
 
     async def _stop_all(self) -> None:

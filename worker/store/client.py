@@ -74,7 +74,9 @@ def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
     }
     guarded = read_sentinel_url(url)
     if guarded is not None:
-        sentinel: Any = Sentinel(guarded.hosts, sentinel_kwargs=guarded.sentinel_options)  # type: ignore[no-untyped-call]
+        sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
+            guarded.hosts, sentinel_kwargs=guarded.sentinel_options
+        )
         way = {**guarded.login, **guarded.server_options}
         found: Redis = sentinel.master_for(guarded.master, redis_class=_Guarded, db=guarded.database, **way, **options)
         return found

@@ -172,7 +172,8 @@ class Workbook:
                 yield
         except (ListError, MemoryError):
             raise
-        except Exception as error:  # noqa: BLE001 - a damaged file ends in any of some twenty, from zlib.error to KeyError
+        # A damaged file ends in any of some twenty, from zlib.error to KeyError
+        except Exception as error:  # noqa: BLE001
             raise InputError(
                 f"{name} is damaged, or no Excel workbook that can be read ({type(error).__name__}); open it in Excel"
                 " and save it anew, or save the list as “CSV UTF-8”."
