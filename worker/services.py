@@ -28,13 +28,13 @@ from worker.ledger.audit.log import AuditLog
 from worker.ledger.audit.trail import Trail
 from worker.ledger.batches import Ledger
 from worker.ledger.gates import Gates
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
+from worker.ledger.guests.reminders import Reminders
 from worker.ledger.job_targets import JobTargets
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keys
 from worker.ledger.meters import Meters
 from worker.ledger.programs.key_hold import KeyHold
-from worker.ledger.reminders import Reminders
 from worker.mail.mailroom import Mailroom
 from worker.signin.tenant_ids import Tenants
 from worker.signin.token_cache import TokenShelf

@@ -22,7 +22,7 @@ from worker.directory.reader import WAITS_S, Asker, Unread
 from worker.directory.rules import ask_tenant_of
 from worker.graph.users import DirectoryUser
 from worker.ledger.chunk_contents import ChunkContents
-from worker.ledger.guest_index import is_overruled
+from worker.ledger.guests.guest_index import is_overruled
 from worker.ledger.model import KnownRow, Options, RowState, is_resent
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.operation import Channel, Look

@@ -18,7 +18,7 @@ from worker.operations.operation import CannotAsk
 
 if TYPE_CHECKING:
     from config.connections import Connection
-    from worker.ledger.reminders import Reminders
+    from worker.ledger.guests.reminders import Reminders
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 

@@ -284,7 +284,7 @@ class Keys:
         `:{generation}:all` (string: there is anything
 
         of it), or `:claims:all` (hash: guest → `{j}:{n}:{i}:{time}`, the row that is on the wire
-        for them since then). See `worker/ledger/guest_index.py`,
+        for them since then). See `worker/ledger/guests/guest_index.py`,
 
         `scripts/_index.lua`.
         """
@@ -293,7 +293,7 @@ class Keys:
     @staticmethod
     def reminders(index: str) -> str:
         """hash, beside a tenant's part of the index: guest → `{times}:{last at}:{j}:{at before}`,
-        who was reminded of an invitation (`worker/ledger/reminders.py`).
+        who was reminded of an invitation (`worker/ledger/guests/reminders.py`).
         """
         return f"{index}:reminded"
 

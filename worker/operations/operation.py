@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.graph.causes import OperationRules, Verdict
     from worker.graph.users import DirectoryUser
+    from worker.ledger.guests.reminders import Reminders
     from worker.ledger.job_targets import Target, TargetKind
     from worker.ledger.quota import Bucket
-    from worker.ledger.reminders import Reminders
     from worker.ledger.why_waiting import Stop
     from worker.mail.message import MailRequest
     from worker.operations.foreseen import Foreseen, Seen

@@ -19,7 +19,7 @@ from worker.ledger import packing
 from worker.ledger.batches import Ledger
 from worker.ledger.chunk_contents import links_context, read_chunk
 from worker.ledger.erasing import note_erased
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import Outcome, RowState
 from worker.ledger.scripts import Scripts

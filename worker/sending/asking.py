@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from worker.directory.lookups import Reacts
     from worker.graph.batch import GraphAnswer, GraphRequest
-    from worker.ledger.reminders import Reminders
+    from worker.ledger.guests.reminders import Reminders
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from worker.addresses import fold_address
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.graph.causes import HoldKind, Kind, Verdict
-from worker.ledger.guest_index import is_overruled
+from worker.ledger.guests.guest_index import is_overruled
 from worker.ledger.model import RESEND, IndexPlace, Lease, Outcome, Row, RowState
 from worker.ledger.stages import is_stage
 from worker.ledger.why_waiting import Rest, Stop

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.ledgers import Desk
-from worker.ledger.guest_index import HASH_BYTES, GuestIndex, hash_guest
+from worker.ledger.guests.guest_index import HASH_BYTES, GuestIndex, hash_guest
 from worker.ledger.model import Grant, IndexPlace, KnownRow, Lease, Outcome, RowState
 from worker.store.client import read_time_ms
 from worker.store.keyring import no_sealer

@@ -17,7 +17,7 @@ from worker.ledger.audit.log import AuditLog
 from worker.ledger.audit.trail import Trail, event_line, row_lines
 from worker.ledger.batches import Ledger
 from worker.ledger.gates import Gates, HoldReason
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.model import ChunkEnd, Lane, Outcome, RowState
 from worker.people.forget import forget
 from worker.store.keyring import no_sealer

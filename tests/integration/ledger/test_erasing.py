@@ -10,7 +10,7 @@ import pytest
 from tests.ledgers import Desk, open_desk
 from tests.sites import OwnValkey
 from worker.ledger.erasing import rewrite_now
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.model import Outcome, RowState
 from worker.people.forget import forget
 from worker.store.keyring import no_sealer

@@ -11,7 +11,7 @@ import pytest
 from tests.ledgers import Desk, new_key_text, open_desk
 from worker.errors import SealBroken
 from worker.ledger.gates import HoldReason
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.model import Outcome, RowState
 from worker.store.keyring import no_sealer
 from worker.store.seal import Sealer

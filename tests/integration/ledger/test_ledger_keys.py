@@ -12,7 +12,7 @@ from typing import Any
 from tests.ledgers import new_key_text
 from tests.sites import Site
 from worker.ledger.gates import HoldReason
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.job_view import JobView
 from worker.ledger.model import Counts, JobState
 from worker.store.seal import Sealer

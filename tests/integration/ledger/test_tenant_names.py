@@ -13,7 +13,7 @@ from tests.ledgers import Desk
 from tests.sandboxes import Sandbox, connection_table
 from tests.sites import Site
 from worker.errors import TokenUnavailable
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.model import Counts
 from worker.signin.tenant_ids import Tenants
 from worker.store.keyring import no_sealer

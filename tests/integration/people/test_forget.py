@@ -14,7 +14,7 @@ from tests.ledgers import Desk, open_desk
 from worker.errors import LedgerBusy, LedgerError, SealBroken
 from worker.ledger import packing
 from worker.ledger.batches import Ledger
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.model import IndexPlace, Lane, Options, Outcome, RowState
 from worker.people.forget import forget
 from worker.store.keyring import FindSealer, no_sealer

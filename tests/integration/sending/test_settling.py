@@ -27,7 +27,7 @@ from worker.graph.latency import Latencies
 from worker.graph.limit_header import Begun
 from worker.graph.retry import UNSENT_ONLY, WHERE_BLIND, RetryRule
 from worker.graph.users import DirectoryUser
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.meters import Meters
 from worker.ledger.model import Grant, Lane, Lease, Options, RowState
 from worker.ledger.why_waiting import Rest, Stop

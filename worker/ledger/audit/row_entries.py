@@ -22,7 +22,7 @@ from uuid import UUID
 import orjson
 
 from worker.channels import split_channel
-from worker.ledger.guest_index import HASH_BYTES
+from worker.ledger.guests.guest_index import HASH_BYTES
 from worker.ledger.model import Outcome, RowState, status_of
 from worker.ledger.packing import pack_guids
 

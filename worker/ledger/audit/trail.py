@@ -32,7 +32,7 @@ from worker.errors import SealError
 from worker.ledger.audit import row_entries
 from worker.ledger.audit.row_entries import AuditRows
 from worker.ledger.chunk_contents import read_chunk
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.keys import Keys
 from worker.ledger.model import IndexPlace, Lane, Outcome, RowState
 from worker.ledger.scripts import Scripts

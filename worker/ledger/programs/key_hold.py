@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from worker.errors import SealError
 from worker.ledger.gates import Gates, HoldReason
-from worker.ledger.guest_index import GuestIndex
+from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.keys import Keys
 
 log = logging.getLogger(__name__)

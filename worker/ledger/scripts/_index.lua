@@ -1,6 +1,6 @@
 -- The index of guests, and the claims on them. Put in front of every script, behind `_common.lua`.
 
--- The index of guests (worker/ledger/guest_index.py): base is the tenant's beginning of names, hash
+-- The index of guests (worker/ledger/guests/guest_index.py): base is the tenant's beginning of names, hash
 -- 12 raw bytes. base:{generation}:all says that there is anything of a generation, so that a tenant
 -- without an old one is not asked for it guest by guest. (A script looks at one tenant's, so what
 -- it finds out about a generation is kept by its number.)

@@ -2,9 +2,9 @@
 same address, which changes nothing else. Pure.
 
 Who has accepted, or of whom nobody can tell, is skipped; so is whoever was reminded lately, or
-often enough, by whatever job (`worker/ledger/reminders.py`). No directory shows whether a reminder
-was mailed: one whose answer was lost stays in doubt, unless usher mails guests itself. Then Graph
-mails nobody, so its call is made once more.
+often enough, by whatever job (`worker/ledger/guests/reminders.py`). No directory shows whether a
+reminder was mailed: one whose answer was lost stays in doubt, unless usher mails guests itself.
+Then Graph mails nobody, so its call is made once more.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from worker.ledger.guests.reminders import Reminded, Spacing
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
-from worker.ledger.reminders import Reminded, Spacing
 from worker.operations.again.base import InviteAgain
 from worker.operations.invite_rules import INVITE
 from worker.operations.operation import Ask, Asked, Attempt

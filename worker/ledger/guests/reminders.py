@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from worker.ledger.scripts import Scripts, to_ms
 
 if TYPE_CHECKING:
-    from worker.ledger.guest_index import GuestIndex
+    from worker.ledger.guests.guest_index import GuestIndex
     from worker.ledger.keys import Keys
 
 KEPT_S = 400 * 86_400.0
