@@ -73,6 +73,7 @@ class _Account(Step):
     alone = True
     guarded = True
     reads = (_CREATION,)
+    not_there = "Nobody in the tenant has this address or id, so nothing was changed: check it."
     enabled: bool
     """What the account is to be."""
 
@@ -86,15 +87,10 @@ class _Account(Step):
         attempt: Attempt | None = None,
     ) -> Outcome | None:
         """End the row of whoever is not there, is a member, or did not come by an invitation."""
-        if user is None:
-            return Outcome(index, RowState.FAILED, code="not_there", message=_NOT_THERE, at_ms=at_ms)
-        if user.member:
-            return Outcome(index, RowState.FAILED, user_id=user.id, code="own_member", message=_MEMBER, at_ms=at_ms)
-        if user.more.get(_CREATION) != _INVITATION:
-            return Outcome(
-                index, RowState.FAILED, user_id=user.id, code="not_invited", message=_NOT_INVITED, at_ms=at_ms
-            )
-        return None
+        ended = super().judge_seen(index, row, user, at_ms, options, attempt)
+        if ended or user is None or user.more.get(_CREATION) == _INVITATION:
+            return ended
+        return Outcome(index, RowState.FAILED, user_id=user.id, code="not_invited", message=_NOT_INVITED, at_ms=at_ms)
 
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
@@ -151,11 +147,6 @@ class Enable(_Account):
     enabled = True
 
 
-_NOT_THERE = "Nobody in the tenant has this address or id, so nothing was changed: check it."
-_MEMBER = (
-    "This is a member of the tenant itself, whom usher never changes: an administrator does that in the Entra admin"
-    " center."
-)
 _NOT_INVITED = (
     "This account did not come by an invitation, so usher leaves it alone: an administrator changes it in the Entra"
     " admin center."

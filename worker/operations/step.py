@@ -36,6 +36,8 @@ class Step(Operation):
     rows_a_call = 1
     repeatable = True
     asks_rules = False
+    not_there = "This guest is not in the tenant any more, so nothing was changed: invite them again."
+    """What is told of whoever is not there."""
 
     def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
         """Return those of a write."""
@@ -60,8 +62,8 @@ class Step(Operation):
     ) -> Outcome | None:
         """End the row of whoever is not there, and of a member whom no row of this job made one."""
         if user is None:
-            return Outcome(index, RowState.FAILED, code="not_there", message=_NOT_THERE, at_ms=at_ms)
-        if user.member and not row.get("new"):
+            return Outcome(index, RowState.FAILED, code="not_there", message=self.not_there, at_ms=at_ms)
+        if user.member and (self.alone or not row.get("new")):  # only a stage's guest is new
             return Outcome(index, RowState.FAILED, user_id=user.id, code="own_member", message=_MEMBER, at_ms=at_ms)
         return None
 
@@ -94,7 +96,6 @@ def user_id(asked: Asked) -> str:
     return asked.user.id if asked.user else str(asked.row.get("user_id") or "")
 
 
-_NOT_THERE = "This guest is not in the tenant any more, so nothing was changed: invite them again."
 _MEMBER = (
     "This address belongs to a member of the tenant itself, whom usher never changes: an administrator does that in the"
     " Entra admin center."

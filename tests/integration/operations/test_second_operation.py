@@ -24,26 +24,21 @@ from worker.graph.causes import Cause, Kind, OperationRules, Verdict
 from worker.graph.verdicts import decide
 from worker.ledger.audit.trail import row_lines
 from worker.ledger.gates import HoldReason
-from worker.ledger.model import Counts, KnownRow, Options, Outcome, Row, RowState
-from worker.ledger.quota import write_buckets
+from worker.ledger.model import Counts, Options, RowState
 from worker.metrics.snapshot import Observer
-from worker.operations.foreseen import Foreseen, Seen, Would
-from worker.operations.operation import Asked, Attempt, Call, Channel, Look, Operation
+from worker.operations.operation import Asked, Call, Channel
 from worker.operations.registry import OPERATIONS, find_operation
+from worker.operations.step import Step
 from worker.services import open_services
 
 if TYPE_CHECKING:
     from config.connections import Connection
-    from config.settings import Settings
     from worker.graph.batch import GraphAnswer
-    from worker.graph.users import DirectoryUser
-    from worker.ledger.quota import Bucket
-    from worker.operations.tenant_rules import TenantRules
 
 COMPANY = "Partner Ltd"
 
 
-class Company(Operation):
+class Company(Step):
     """Writes a company's name to guests."""
 
     name = "company"
@@ -54,45 +49,7 @@ class Company(Operation):
         read_done=lambda answer: Verdict(Kind.DONE, message="Changed.", status=answer.status),
     )
     words: Mapping[RowState, str] = {RowState.DONE: "named", RowState.ALREADY: "named so already"}
-    rows_a_call = 1
-    repeatable = True
-    asks_rules = False
-
-    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
-        """A write."""
-        return write_buckets(settings, connection)
-
-    def daily_limit(self, connection: Connection) -> int:
-        """None."""
-        return 0
-
-    def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
-        """A request names the user's id."""
-        return Look.MUST
-
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
-        """Whoever is not there cannot be changed."""
-        if user is not None:
-            return None
-        return Outcome(index, RowState.FAILED, code="not_there", message="Not in this tenant.", at_ms=at_ms)
-
-    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
-        """Nothing is remembered of what may be done again."""
-        raise AssertionError
-
-    def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
-        """Refused without the right to change users."""
-        if rules.roles is not None and self.rules.permission not in rules.roles:
-            return Foreseen(Would.REFUSE, "no_permission", self.rules.explain(Cause.NO_PERMISSION), by_graph=True)
-        return Foreseen(Would.DO)
+    not_there = "Not in this tenant."
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """A PATCH a row."""
@@ -108,14 +65,6 @@ class Company(Operation):
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Nothing but what goes for any write."""
         return decide(self.rules, answer, email=asked.row["email"])
-
-    def explain_doubt(self, user: DirectoryUser | None) -> str:
-        """Nothing is ever in doubt."""
-        raise AssertionError
-
-    def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
-        """None by nature."""
-        return ""
 
 
 assert tasks.checks.permissions.STEPS  # made of the product's operations, before this one is known
