@@ -90,19 +90,23 @@ def run_change(session: Session, operation: str, source: tuple[str, ...], option
     from cli.follow.run import Run
     from cli.ui.place import open_place, refuse_to_leave_running
     from cli.ui.terminal import Terminal
+    from tasks.errors import InputError
 
     terminal, interrupts = Terminal(session), Interrupts()
     given = dict.fromkeys(_OF_INVITATIONS) | dict.fromkeys(_NAMES, ()) | options
     with interrupts.caught(), ExitStack() as closing:
         # What can be refused without any server is, before one is started.
         _refuse_misfits(source, given)
-        request = _build_request(terminal, operation, source, given, closing)
-        _refuse_unknown(request.connection)
-        if request.detach:
-            refuse_to_leave_running()
-        place = closing.enter_context(open_place())
-        run = Run(session, terminal, interrupts, place)
-        return asyncio.run(_invite(run, request))
+        try:
+            request = _build_request(terminal, operation, source, given, closing)
+            _refuse_unknown(request.connection)
+            if request.detach:
+                refuse_to_leave_running()
+            place = closing.enter_context(open_place())
+            run = Run(session, terminal, interrupts, place)
+            return asyncio.run(_invite(run, request))
+        except InputError as error:  # while rows are read a job does not run yet, and it goes with the error
+            raise Refusal(f"{error} Nothing was sent.") from None
 
 
 _OF_INVITATIONS = (

@@ -18,6 +18,12 @@ from tests.processes import running, wait_until
 from tests.sandboxes import Sandbox
 
 
+@pytest.fixture(autouse=True)
+def as_it_was(sandbox: Sandbox) -> None:
+    """The run's sandbox has the roles of whatever test came before."""
+    sandbox.ask("reset", {})
+
+
 def rehearsal(sandbox: Sandbox) -> tuple[str, ...]:
     """Where a real connection would name a cloud."""
     ready = sandbox.ready

@@ -129,7 +129,7 @@ def test_a_frozen_redis_is_a_sentence(place: Place) -> None:
         ("--help > /dev/full", 2, NO_ROOM),
         ("connections list --json >&-", 0, ""),
         ("connections list --json > /dev/full", 2, NO_ROOM),
-        ("invite - -c sandbox <&-", 2, "usher: Standard input is empty.\n"),
+        ("invite - -c sandbox <&-", 2, "usher: Standard input is empty. Nothing was sent.\n"),
         ("invite nowhere.csv -c sandbox 2>&-", 2, ""),
         ("invite full@fabrikam.example -c sandbox --json > /dev/full", 3, NO_ROOM),
     ],
