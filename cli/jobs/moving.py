@@ -26,9 +26,13 @@ async def move_job(terminal: Terminal, services: Services, wanted: str, verb: st
         raise Refusal(f"Job {view.id} is gone: somebody deleted it.")
     on_the_wire = f"; {many(after.open, 'row')} on the wire still end as what they are" if after.open else ""
     if after.state is JobState.CANCELLED:
-        terminal.show(
-            f"Job {view.id} is cancelled: {many(after.counts.cancelled, 'row')} will not be sent{on_the_wire}."
-        )
+        undone = [f"{many(after.counts.cancelled, 'row')} will not be sent"]
+        undone += [
+            f"{name} of {many(counts.cancelled, 'guest')} will not be done"
+            for name, counts in after.stages.items()
+            if counts.cancelled
+        ]
+        terminal.show(f"Job {view.id} is cancelled: {', '.join(undone)}{on_the_wire}.")
     else:
         terminal.show(f"Job {view.id} is {after.state.value}, {many(after.counts.pending, 'row')} left{on_the_wire}.")
         if after.state is JobState.PAUSED:

@@ -153,3 +153,19 @@ async def test_a_paused_jobs_waiting_mails_are_not_retried(valkey_url: str, sand
         assert (await site.ended(again, 60)).counts.rows == 1
         await site.ended("root", 60)
         assert Counter(one["to"] for one in all_mails(site)) == {"b@partner.example": 1}
+
+
+async def test_a_cancel_says_whose_mails_it_leaves_undone(valkey_url: str, sandbox: Sandbox) -> None:
+    """All rows have ended, and their mails wait: that is what is cancelled."""
+    async with mailing_site(valkey_url, sandbox, SMTP) as site:
+        await site.desk.gates.hold("contoso+mail", HoldReason.OPERATOR, "as a slow mail server")
+        job = await submit(site, people(2))
+        start_worker(site)
+
+        async def invited() -> bool:
+            return (await site.view(job)).counts.done == 2
+
+        await site.until("the invitations", invited, 40)
+        told = " ".join(site.run("jobs", "cancel", job, **with_key(site)).out.split())
+        assert f"Job {job} is cancelled: 0 rows will not be sent, mail of 2 guests will not be done." in told
+        assert all_mails(site) == []
