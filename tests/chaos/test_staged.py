@@ -9,15 +9,10 @@ from typing import Any
 
 import pytest
 
-from config.reader import load_settings
 from tests.chaos.test_restored import held, usher
 from tests.sites import OwnValkey, Site, kill
 from tests.staged import ROLES, companies, make_groups, make_rows, members, submit, until_stage, wanted, writes
-from worker.directory.asking import PatientAsk
-from worker.directory.targets import resolve_for
-from worker.ledger.job_targets import TargetKind
 from worker.ledger.model import Counts
-from worker.services import open_services
 
 pytestmark = pytest.mark.sandbox(latency="0.2", replication="0-1", roles=ROLES)
 
@@ -125,9 +120,6 @@ async def test_a_thousand_guests_of_forty_groups(own_site: Site, kills: int) -> 
         for n in range(1000)
     ]
     before = {name: writes(site, name) for name in WRITES}
-    async with open_services(lambda: load_settings(site.env), site.url) as services:  # as the command does first
-        ask = PatientAsk(services, await services.resolved("contoso"), "root")
-        await resolve_for(services.job_targets, "root", ask, TargetKind.SPONSOR, ["sponsor@partner.example"])
     job = await submit(site, given)
     for _ in range(kills):
         await asyncio.sleep(5)  # the rhythm is the test

@@ -12,7 +12,7 @@ from worker.ledger.job_targets import Target
 from worker.ledger.model import Lease, Outcome
 from worker.ledger.stages import split_stage
 from worker.ledger.why_waiting import Rest, Stop
-from worker.operations.operation import Asked, Channel, Operation
+from worker.operations.operation import Asked, CannotAsk, Channel, Operation
 from worker.sending.asking import DirectoryAsk
 from worker.sending.not_shown import wait_or_end
 
@@ -51,14 +51,20 @@ class Comparing:
         return self.ask.token
 
     async def find_along(self) -> dict[int, tuple[Target, ...]]:
-        """Return what rows name that their requests can take along, as far as the job knows it."""
+        """Return what rows name that their requests can take along. Nothing waits for it: what
+        nobody can tell now the stage does later.
+        """
         if self._channel.operation.takes_along is None:
             return {}
         column, kind = self._channel.operation.takes_along
         lease = self._lease
         names = {i: given for i in lease.pending() if (given := lease.rows[i].get(column))}
         each = list(dict.fromkeys(name for given in names.values() for name in given))
-        known = await self._services.job_targets.read(lease.ticket.job, kind, each) if each else {}
+        store, job = self._services.job_targets, lease.ticket.job
+        try:
+            known = (await resolve_for(store, job, self.ask, kind, each)).targets if each else {}
+        except CannotAsk:
+            known = await store.read(job, kind, each)
         return {i: tuple(known[name] for name in given if name in known) for i, given in names.items()}
 
     def target_of(self, index: int) -> Target | None:

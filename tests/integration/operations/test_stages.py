@@ -293,3 +293,15 @@ async def test_a_member_of_the_tenant_is_left_alone(site: Site) -> None:
     assert (row["status"], row["profile_status"]) == ("already_guest", "failed")
     assert "a member of the tenant itself" in row["profile_error"]
     assert writes(site, "update_user") == 0
+
+
+async def test_sponsors_of_a_list_that_no_command_looked_at_cost_no_write(site: Site) -> None:
+    """As a producer's: whoever sends the first invitations finds out who is meant."""
+    site.start_worker()
+    sponsor = await site.load(["sponsor@partner.example"])
+    await site.ended(sponsor)
+    given = [{"email": f"p{n}@partner.example", "sponsors": ["sponsor@partner.example"]} for n in range(30)]
+    before = writes(site, "add_sponsor")
+    view = await site.ended(await submit(site, given), 60)
+    assert view.stages["sponsors"].done + view.stages["sponsors"].already == 30
+    assert writes(site, "add_sponsor") == before
