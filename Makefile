@@ -121,8 +121,8 @@ UV := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --
 
 lock:
 	@command -v uv >/dev/null || { echo 'usher: make lock needs uv (pip install uv).' >&2; exit 1; }
-	@$(UV) --extra embedded --extra xlsx --group build --output-file requirements.lock
-	@$(UV) --extra embedded --extra xlsx --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(UV) --extra console --extra embedded --extra plot --extra xlsx --group build --output-file requirements.lock
+	@$(UV) --extra console --extra embedded --extra plot --extra xlsx --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(subst pyproject.toml,benchmarks/peers/requirements.in,$(UV)) --output-file benchmarks/peers/requirements.lock
 
 clean:

@@ -60,9 +60,11 @@ class Comparing:
         lease = self._lease
         names = {i: given for i in lease.pending() if (given := lease.rows[i].get(column))}
         each = list(dict.fromkeys(name for given in names.values() for name in given))
+        if not each:
+            return dict.fromkeys(names, ())
         store, job = self._services.job_targets, lease.ticket.job
         try:
-            known = (await resolve_for(store, job, self.ask, kind, each)).targets if each else {}
+            known = (await resolve_for(store, job, self.ask, kind, each)).targets
         except CannotAsk:
             known = await store.read(job, kind, each)
         return {i: tuple(known[name] for name in given if name in known) for i, given in names.items()}
