@@ -59,8 +59,10 @@ class Invite(Operation):
         return False
 
     def leads_to(self, stage: Operation) -> bool:
-        """Lead to every stage."""
-        return True
+        """Lead to every stage, not to what is done to guests who are there for reasons of its
+        own.
+        """
+        return not stage.alone
 
     def remarks(self, row: Row, options: Options) -> tuple[str, ...]:
         """Count rows that ask for a member, that bring words of their own, and whose language Graph

@@ -46,6 +46,12 @@ state since its guest was invited.
 """
 
 
+THEN = "then"
+"""Set in a row of a root that does nothing itself: the operation, or a list of them, that its guest
+goes on to. Only such a root sets it; no list and no message can bring it (`tasks/rows/fields.py`).
+"""
+
+
 NOT_THERE_YET = "not_there_yet"
 """The cause of a refusal that passes once the directory knows the guest everywhere."""
 
@@ -196,8 +202,9 @@ class Operation(Protocol):
     can look, so what was perhaps done stays in doubt at once.
     """
     alone: bool = False
-    """A person asks for it by itself, about guests who are there: no invitation's rows do, and that
-    they were invited lately does not stop it.
+    """It is about guests who are there: a person asks for it by itself, or a root that says so in
+    its rows (`THEN`). No invitation leads to it, that guests were invited lately does not stop it,
+    and nobody is waited for whom the directory does not show.
     """
     guarded: bool = False
     """It is never done to whoever holds, or may take, a directory role: their rows end before a
@@ -215,8 +222,10 @@ class Operation(Protocol):
         return ""
 
     def follows(self, connection: Connection) -> bool:
-        """Return whether an invitation's rows may ask for it on a connection (`targets`)."""
-        return not self.alone
+        """Return whether rows of a root that leads to it may ask for it on a connection
+        (`targets`).
+        """
+        return True
 
     def leads_to(self, stage: Operation) -> bool:
         """Return whether rows of it may ask for a stage."""
@@ -232,10 +241,11 @@ class Operation(Protocol):
         return options
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
-        """Return what a row of an invitation asks for in this stage, by name; one that needs none
-        is asked for as ''. Nothing: not asked for. Pure.
+        """Return what a row of the root asks for in this stage, by name; one that needs none is
+        asked for as ''. Nothing: not asked for. Pure.
         """
-        return ()
+        then = row.get(THEN, ())
+        return ("",) if self.name in ([then] if isinstance(then, str) else then) else ()
 
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options

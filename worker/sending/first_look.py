@@ -84,7 +84,7 @@ class FirstLook:
         looked = Looked(await self._judge_known(addresses, users, found, now_ms, index), users)
         ended = {outcome.index for outcome in looked.outcomes}
         others = {i: address for i, address in addresses.items() if i not in ended}
-        if is_stage(lease.ticket.job):
+        if self._waits_for_guests:
             looked.aside |= waiting
             others = {i: guest for i, guest in others.items() if i not in waiting}
             others = self._await_unshown(looked, others, found, now_ms)
@@ -98,9 +98,14 @@ class FirstLook:
             await self._reactions.looked(channel.name)
         return looked
 
+    @property
+    def _waits_for_guests(self) -> bool:
+        """Whether guests may be so new that the directory does not show them yet."""
+        return is_stage(self._lease.ticket.job) and not self._channel.operation.alone
+
     def _known_unshown(self, guests: Mapping[int, str], now_ms: int) -> dict[int, Stop]:
         """Return the items whose guests were not shown a moment ago, whatever stage looked."""
-        if not is_stage(self._lease.ticket.job):
+        if not self._waits_for_guests:
             return {}
         tenant = self._channel.connection.tenant_key
         left = {i: self._look_ups.unshown.left_s(tenant, guest, now_ms) for i, guest in guests.items()}

@@ -37,6 +37,10 @@ class InviteAgain(Invite):
     template: str
     """Of usher's own mail."""
 
+    def follows(self, connection: Connection) -> bool:
+        """Follow whatever root leads to it."""
+        return True
+
     def leads_to(self, stage: Operation) -> bool:
         """Lead to usher's own mail alone."""
         return stage.tells_link

@@ -15,6 +15,7 @@ from worker.operations.accounts import Disable, Enable
 from worker.operations.forbidden import blame
 from worker.operations.foreseen import Seen, Would
 from worker.operations.operation import Asked, Look
+from worker.operations.registry import find_operation
 from worker.operations.tenant_rules import TenantRules
 
 GUEST = "11111111-1111-1111-1111-111111111111"
@@ -105,7 +106,7 @@ def test_no_invitation_asks_for_it() -> None:
         assert operation.alone
         assert operation.guarded
         assert operation.repeatable
-        assert not operation.follows(build_connection())
+        assert not find_operation("invite").leads_to(operation)
         assert operation.look(build_connection(), Options(), suspect=False) is Look.MUST
 
 
