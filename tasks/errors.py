@@ -4,6 +4,7 @@
 - `ListError`
   - `InputError`: the list cannot be read; nothing has been sent, exit status 2
   - `OutputError`: the results cannot be written where they were wanted
+- `Refusal`: what was asked for cannot be done, or not as jobs and guests stand now
 """
 
 from __future__ import annotations
@@ -19,3 +20,9 @@ class InputError(ListError):
 
 class OutputError(ListError):
     """The results cannot be written to the file that was asked for."""
+
+
+class Refusal(Exception):
+    """What was asked for cannot be done, or somebody said no; the text is a sentence. Nothing was
+    sent.
+    """

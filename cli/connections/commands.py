@@ -12,18 +12,21 @@ from cli.connections.connecting import add
 from cli.connections.consenting import consent, features_option
 from cli.connections.removing import remove
 from cli.ui.command_group import CommandGroup
-from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger, work_on_rows
-from config.errors import ConfigError
+from tasks.connections import (
+    choose_connections,
+    describe_connection,
+    hold_connection,
+    hold_everything,
+    reopen_connection,
+    reopen_everything,
+)
 
 if TYPE_CHECKING:
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
-    from config.connections import Connection
-    from config.settings import Settings
-    from worker.ledger.gates import Gate
     from worker.services import Services
 
 
@@ -74,9 +77,7 @@ def hold(session: Session, name: str | None, everything: bool, reason: str) -> i
     nothing.
     """
     _need_one(name, everything)
-    return work_on_ledger(
-        session, lambda terminal, place, services: _hold(terminal, place, services, name, reason.strip())
-    )
+    return work_on_ledger(session, lambda terminal, place, services: _hold(terminal, place, services, name, reason))
 
 
 @connections.command()
@@ -99,7 +100,9 @@ async def _list(terminal: Terminal, place: Place, services: Services) -> int:
 
     if terminal.quiet:
         return await _finish(terminal, place, services, None)
-    told = [_describe(services, name, await services.gates.of(name)) for name in place.settings.connection_names]
+    told = [
+        describe_connection(services, name, await services.gates.of(name)) for name in place.settings.connection_names
+    ]
     widest = max(len(one["connection"]) for one in told)
     for one in told:
         name = Text(one["connection"].ljust(widest), style="bold")
@@ -112,44 +115,13 @@ async def _list(terminal: Terminal, place: Place, services: Services) -> int:
     return 0
 
 
-def _describe(services: Services, name: str, gate: Gate) -> dict[str, str]:
-    from cli.ui.words import gate_words, moment, utc_now
-    from config.connections import SANDBOX
-
-    state = "held" if gate.held else "slowed down" if gate.closed_until else "open"
-    told = {"connection": name, "tenant": "", "client": "", "cloud": "", "credential": "", "pace": ""}
-    try:
-        connection = services.connection(name)
-    except ConfigError:
-        if name != SANDBOX:
-            raise
-        told["credential"] = "built in, starts when it is used"
-    else:
-        told |= {
-            "tenant": connection.tenant_id,
-            "client": connection.client_id,
-            "cloud": connection.realm,
-            "credential": _credential(connection),
-            "pace": str(connection.pace),
-        }
-    since = f" since {moment(gate.since)}" if gate.held and gate.since else ""
-    return {**told, "gate": state + since, "why": gate_words(gate, utc_now())}
-
-
-def _credential(connection: Connection) -> str:
-    """What kind of credential, never which."""
-    if connection.certificate is not None:
-        return "certificate"
-    return "secret" if len(connection.client_secret) == 1 else f"{len(connection.client_secret)} secrets"
-
-
 async def _check(
     terminal: Terminal, place: Place, services: Services, wanted: str | None, features: tuple[str, ...]
 ) -> int:
     from tasks.checks.connection import check_connection
 
     results = []
-    for name in _names(place.settings, wanted):
+    for name in choose_connections(place.settings, wanted):
         if place.is_built_in(name):
             place.need_worker(name)  # the sandbox runs beside a worker
         findings = await check_connection(services, name, features)
@@ -179,48 +151,25 @@ def _show_findings(terminal: Terminal, name: str, findings: list[Any]) -> None:
 
 
 async def _hold(terminal: Terminal, place: Place, services: Services, name: str | None, reason: str) -> int:
-    from worker.ledger.gates import HoldReason
-
     if name is None:
-        why = (
-            f"Everything is held by whoever runs usher: {_sentence(reason)} `usher connections reopen --all` lifts it."
-        )
-        await services.gates.hold_everything(why)
+        await hold_everything(services, reason)
         terminal.show("Everything is held: no connection sends any more. To lift it: usher connections reopen --all")
         return await _finish(terminal, place, services, name)
-    _names(place.settings, name)
-    why = f"Held by whoever runs usher: {_sentence(reason)} `usher connections reopen {name}` lifts it."
-    await services.gates.hold(name, HoldReason.OPERATOR, why)
+    await hold_connection(services, name, reason)
     terminal.show(f"{name} is held: it sends nothing any more. To lift it: usher connections reopen {name}")
     return await _finish(terminal, place, services, name)
 
 
 async def _reopen(terminal: Terminal, place: Place, services: Services, name: str | None) -> int:
-    from worker.ledger.gates import HoldReason
-
-    gates = services.gates
     if name is None:
-        await gates.reopen_everything()
+        left = await reopen_everything(services)
         terminal.show("The hold on everything is lifted.")
-        for other in place.settings.connection_names:
-            if (await gates.of(other)).held:
-                terminal.show(f"{other} is still held by itself: usher connections reopen {other}")
+        for other in left:
+            terminal.show(f"{other} is still held by itself: usher connections reopen {other}")
         return await _finish(terminal, place, services, name)
-    _names(place.settings, name)
-    try:
-        connection = services.connection(name)
-    except ConfigError:
-        connection = None  # the sandbox, which does not run
-    was_held = await gates.reopen(name, tenant_key=connection.tenant_key if connection else None)
-    for same in place.settings.connections.values():
-        if (
-            connection is not None
-            and same.name != name
-            and services.tenants.named(same).tenant_key == connection.tenant_key
-        ):
-            await gates.reopen(same.name, HoldReason.ABUSE)  # the block was the tenant's
+    was_held = await reopen_connection(services, name)
     terminal.show(f"{name} is open again." if was_held else f"{name} was not held.")
-    if (await gates.of(name)).held:
+    if (await services.gates.of(name)).held:
         terminal.show("Everything is still held: usher connections reopen --all")
     return await _finish(terminal, place, services, name)
 
@@ -231,27 +180,12 @@ async def _finish(terminal: Terminal, place: Place, services: Services, name: st
     """
     if terminal.quiet:
         names = [name] if name else place.settings.connection_names
-        terminal.print_json({"connections": [_describe(services, one, await services.gates.of(one)) for one in names]})
+        terminal.print_json(
+            {"connections": [describe_connection(services, one, await services.gates.of(one)) for one in names]}
+        )
     return 0
-
-
-def _names(settings: Settings, name: str | None) -> list[str]:
-    """Return the names meant. Raises `UnknownConnection`."""
-    from config.connections import SANDBOX
-
-    if name is None:
-        return sorted(settings.connections) or [SANDBOX]
-    if name != SANDBOX:
-        settings.connection(name)
-    return [name]
 
 
 def _need_one(name: str | None, everything: bool) -> None:
     if bool(name) == everything:
         raise click.UsageError("Give the name of a connection, or --all")
-
-
-def _sentence(text: str) -> str:
-    if not text:
-        raise Refusal("The reason is empty; nothing was held.")
-    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Self
 from cli.follow.when_to_stop import Follower
 from cli.ui.stages import stage_progress
 from cli.ui.terminal import COLOURS, Terminal, clean
-from cli.ui.words import OUTCOME_WORDS, gate_words, many, number, outcomes, span, utc_now
+from cli.ui.words import OUTCOME_WORDS, many, number, outcomes, span, utc_now
 from tasks.messages.views import describe_job
+from tasks.telling.waiting import left_s, waiting_words
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
-from worker.ledger.quota import Bucket, seconds_for
+from worker.ledger.quota import Bucket
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -98,34 +99,9 @@ class Progress(AbstractContextManager["Progress"]):
         self._terminal.warn(sentence)
 
 
-def waiting_words(view: JobView) -> str:
-    """What a job waits for, '' while it simply runs."""
-    if view.state is JobState.PAUSED:
-        return "Pausing: waiting for what is on the wire." if view.open else ""
-    if view.state is JobState.HELD and not view.gate.held:
-        return view.why
-    stages = (
-        (f"Stage {name}: {why}" for name, why in view.stage_waits.items()) if view.state is JobState.RUNNING else ()
-    )
-    return " ".join(filter(None, (gate_words(view.gate, utc_now()), *stages)))
-
-
 def _is_closed_long(view: JobView) -> bool:
     until = view.gate.closed_until
     return until is not None and (until - utc_now()).total_seconds() >= _LONG_S
-
-
-def left_s(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> float | None:
-    """Seconds until the job ends at its present rate, and no less than the quota allows; None where
-    nobody knows.
-
-    What a full bucket lets through at once makes the first rate too good to last.
-    """
-    if rate <= 0 or view.state is not JobState.RUNNING:
-        return None
-    counts = view.counts
-    least_s = seconds_for(buckets, counts.done + counts.pending) - (utc_now() - view.began_at).total_seconds()
-    return max(counts.pending / rate, least_s)
 
 
 def progress_line(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.jobs.finding import find_job
 from cli.jobs.reviewing import show_review
 from cli.jobs.showing import job_details
 from cli.ui.confirming import confirm
@@ -14,6 +13,7 @@ from cli.ui.errors import Refusal
 from cli.ui.words import many
 from config.errors import ConfigError
 from tasks.forecast.approved import describe_approved
+from tasks.jobs.finding import find_job
 from worker.ledger.approval import refuse, submitter_of
 from worker.ledger.audit.account import find_person
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cli.jobs.finding import find_job
 from cli.jobs.showing import job_details
 from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal
 from cli.ui.words import many
+from tasks.jobs.finding import find_job
 from worker.ledger.model import JobState
 from worker.services import Services
 

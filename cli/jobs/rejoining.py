@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from cli.follow.run import Run, follow_and_report, get_ready
-from cli.jobs.finding import find_job
 from cli.ui.errors import Refusal
+from tasks.jobs.finding import find_job
 from worker.ledger.model import JobState
 from worker.services import Services
 

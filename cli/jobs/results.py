@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cli.jobs.finding import find_job
 from cli.ui.words import many
 from config.errors import ConfigError
+from tasks.jobs.finding import find_job
 from tasks.lists.options import ListOptions
 from tasks.results.table import WRITERS, ended_so
 from tasks.results.write import Wanted, Written, write_results

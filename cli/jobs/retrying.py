@@ -7,8 +7,8 @@ from typing import Any
 from cli.follow.run import Run, get_ready
 from cli.invite.request import Request
 from cli.invite.sending import send
-from cli.jobs.finding import find_job
 from cli.ui.errors import Refusal
+from tasks.jobs.finding import find_job
 from tasks.rows.copied import copy_refused, open_copy, options_again, read_copied
 from worker.ledger.approval import SUBMITTER
 from worker.ledger.audit.account import find_person

@@ -7,16 +7,16 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from cli.follow.progress import waiting_words
 from cli.follow.report import outcome_table, show_troubled
-from cli.jobs.finding import find_job
 from cli.jobs.reviewing import show_whom
 from cli.ui.place import Place, pause_left_behind
 from cli.ui.stages import open_stages
 from cli.ui.terminal import Terminal, build_facts, build_table
 from cli.ui.words import many, moment, number
 from tasks.checks.installation import tell_problem
+from tasks.jobs.finding import find_job
 from tasks.messages.views import describe_job
+from tasks.telling.waiting import waiting_words
 from worker.ledger.approval import read_approved, submitter_of
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ConfigError
+from tasks.errors import Refusal as Refusal
 
 if TYPE_CHECKING:
     from cli.ui.session import Session
@@ -25,12 +26,6 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Of a disk, or of a file that stdout goes to. What names its file was told by whoever opened
 it.
 """
-
-
-class Refusal(Exception):
-    """The command cannot do what was asked, or was told not to; the text is a sentence. Nothing was
-    sent.
-    """
 
 
 def end(error: BaseException, session: Session) -> int:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.follow import progress
 from cli.follow.follow import Followed
-from cli.follow.progress import progress_line, waiting_words
+from cli.follow.progress import progress_line
 from cli.follow.report import how_to_go_on, troubles
 from cli.follow.when_to_stop import DRAIN_S, OUTAGE_S, End, Follower, exit_status
+from tasks.telling import waiting
+from tasks.telling.waiting import waiting_words
 from worker.ledger.gates import Gate, HoldReason
 from worker.ledger.job_view import JobView
 from worker.ledger.model import Counts, JobState, Lane, Options
@@ -41,11 +42,11 @@ def test_the_time_left_is_no_shorter_than_the_quota_allows(monkeypatch: pytest.M
     """
     quota = (Bucket("invitations", 150, 5000), Bucket("writes", 3000, 150_000))
     view = replace(VIEW, counts=Counts(rows=6000, done=150, pending=5850))
-    monkeypatch.setattr(progress, "utc_now", lambda: NOW + timedelta(seconds=1))
-    assert progress.left_s(view, 150.0) == 39
-    assert progress.left_s(view, 150.0, quota) == 194
-    assert progress.left_s(view, 10.0, quota) == 585
-    assert progress.left_s(replace(view, state=JobState.PAUSED), 10.0, quota) is None
+    monkeypatch.setattr(waiting, "utc_now", lambda: NOW + timedelta(seconds=1))
+    assert waiting.left_s(view, 150.0) == 39
+    assert waiting.left_s(view, 150.0, quota) == 194
+    assert waiting.left_s(view, 10.0, quota) == 585
+    assert waiting.left_s(replace(view, state=JobState.PAUSED), 10.0, quota) is None
     assert progress_line(view, 150.0, quota).endswith("150 a second, 3 min 14 s left")
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cli.jobs.finding import find_job
 from cli.ui.errors import Refusal
+from tasks.jobs.finding import find_job
 
 
 @pytest.mark.parametrize("wanted", ["abcdefghij~groups", "~", "ABC~"])

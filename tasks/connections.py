@@ -1,0 +1,103 @@
+"""A connection is told of, held and reopened: what the command and the console do alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from config.connections import SANDBOX
+from config.errors import ConfigError
+from tasks.errors import Refusal
+from tasks.telling.words import gate_words, moment, utc_now
+from worker.ledger.gates import Gate, HoldReason
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from config.settings import Settings
+    from worker.services import Services
+
+
+def describe_connection(services: Services, name: str, gate: Gate) -> dict[str, str]:
+    """Return a connection and its gate in words, without any secret. Raises `UnknownConnection`."""
+    state = "held" if gate.held else "slowed down" if gate.closed_until else "open"
+    told = {"connection": name, "tenant": "", "client": "", "cloud": "", "credential": "", "pace": ""}
+    try:
+        connection = services.connection(name)
+    except ConfigError:
+        if name != SANDBOX:
+            raise
+        told["credential"] = "built in, starts when it is used"
+    else:
+        told |= {
+            "tenant": connection.tenant_id,
+            "client": connection.client_id,
+            "cloud": connection.realm,
+            "credential": _credential(connection),
+            "pace": str(connection.pace),
+        }
+    since = f" since {moment(gate.since)}" if gate.held and gate.since else ""
+    return {**told, "gate": state + since, "why": gate_words(gate, utc_now())}
+
+
+def _credential(connection: Connection) -> str:
+    """What kind of credential, never which."""
+    if connection.certificate is not None:
+        return "certificate"
+    return "secret" if len(connection.client_secret) == 1 else f"{len(connection.client_secret)} secrets"
+
+
+def choose_connections(settings: Settings, name: str | None) -> list[str]:
+    """Return the names meant; without a name all there are. Raises `UnknownConnection`."""
+    if name is None:
+        return sorted(settings.connections) or [SANDBOX]
+    if name != SANDBOX:
+        settings.connection(name)
+    return [name]
+
+
+async def hold_connection(services: Services, name: str, reason: str) -> None:
+    """Let a connection send nothing any more, until somebody reopens it. Raises
+    `UnknownConnection`, and `Refusal` for an empty reason.
+    """
+    choose_connections(services.settings(), name)
+    why = f"Held by whoever runs usher: {_sentence(reason)} `usher connections reopen {name}` lifts it."
+    await services.gates.hold(name, HoldReason.OPERATOR, why)
+
+
+async def hold_everything(services: Services, reason: str) -> None:
+    """Hold every connection, those unknown here included. Raises `Refusal` for an empty reason."""
+    why = f"Everything is held by whoever runs usher: {_sentence(reason)} `usher connections reopen --all` lifts it."
+    await services.gates.hold_everything(why)
+
+
+async def reopen_connection(services: Services, name: str) -> bool:
+    """Lift a connection's hold, and the block of its tenant with it. Whether it was held. Raises
+    `UnknownConnection`.
+    """
+    settings = services.settings()
+    choose_connections(settings, name)
+    try:
+        connection = services.connection(name)
+    except ConfigError:
+        connection = None  # the sandbox, which does not run
+    was_held = await services.gates.reopen(name, tenant_key=connection.tenant_key if connection else None)
+    for same in settings.connections.values():
+        if (
+            connection is not None
+            and same.name != name
+            and services.tenants.named(same).tenant_key == connection.tenant_key
+        ):
+            await services.gates.reopen(same.name, HoldReason.ABUSE)  # the block was the tenant's
+    return was_held
+
+
+async def reopen_everything(services: Services) -> list[str]:
+    """Lift the hold on everything; returns the connections that are held by themselves."""
+    await services.gates.reopen_everything()
+    return [name for name in services.settings().connection_names if (await services.gates.of(name)).held]
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise Refusal("The reason is empty; nothing was held.")
+    return text if text.endswith((".", "!", "?")) else f"{text}."

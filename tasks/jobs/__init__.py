@@ -1,0 +1,1 @@
+"""What people do with jobs that were submitted: find them, look at them, move them."""

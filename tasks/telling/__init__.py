@@ -1,0 +1,1 @@
+"""What people are told of jobs and connections: the command and the console have the same words."""
