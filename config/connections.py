@@ -6,34 +6,24 @@ asks for a token.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    PlainSerializer,
-    PlainValidator,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import PlainSerializer, PlainValidator, ValidationInfo, model_validator
 
 from config.clouds import CLOUDS, cloud_of_graph_host
+from config.guest_rules import CleanSection
 from config.mail import DELIVERIES, OWN, Rate, parse_address
 from config.notify import parse_notify
-from config.references import WANTED, Reference
+from config.references import Reference
+from config.section import Domains, Flag, OptionalReference, References, Section, one_of, optional, path_of
 from config.values import (
     Pace,
     fold_domain,
     is_guid,
-    parse_choice,
     parse_count,
     parse_domain,
-    parse_flag,
     parse_name,
     parse_redirect_url,
     parse_service_url,
@@ -50,39 +40,6 @@ MY_APPS: Final = "https://myapplications.microsoft.com"
 
 _SHARED_TENANTS = ("common", "organizations", "consumers")  # for people who sign in; an app alone needs its tenant
 _API_VERSION = "v1.0"
-
-EXTENSION_ATTRIBUTES = tuple(f"extensionAttribute{number}" for number in range(1, 16))
-"""What a user has for an organisation's own use.
-https://learn.microsoft.com/graph/api/resources/onpremisesextensionattributes
-"""
-
-
-class Section(BaseModel):
-    """What every table of the configuration is: immutable, strict about names, silent about
-    values.
-    """
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,  # an input may be a secret in the wrong place
-        validate_default=True,
-        populate_by_name=True,
-    )
-
-
-# Each validator below is the whole check of its field (PlainValidator), so that every fault is a
-# sentence of ours and holds no value.
-
-
-def optional(parse: Callable[..., Any], *more: object) -> PlainValidator:
-    """Return the check of a setting that may be left out; else `parse` reads it, told `more`."""
-    return PlainValidator(lambda value: None if value is None else parse(value, *more))
-
-
-def one_of(*words: str) -> PlainValidator:
-    """Return the check of a setting that is one of some words."""
-    return PlainValidator(partial(parse_choice, choices=words))
 
 
 def check_tenant(value: object) -> str:
@@ -108,33 +65,6 @@ def _check_client(value: object) -> str:
     if isinstance(value, str) and value and not any(c <= " " or c in "/\\\x7f" for c in value):
         return value
     raise ValueError("must be the application (client) id, without spaces or slashes")
-
-
-def _base(info: ValidationInfo) -> Path:
-    """Where a relative path starts: at the file it was written in; one from the environment at the
-    current folder.
-    """
-    context: dict[str, Any] = info.context or {}
-    if info.field_name in context.get("from_environment", ()):
-        return Path.cwd()
-    return context.get("base") or Path.cwd()
-
-
-def _check_reference(value: object, info: ValidationInfo) -> Reference:
-    if isinstance(value, Reference):
-        return value
-    if not isinstance(value, str):
-        raise ValueError(WANTED)
-    context: dict[str, Any] = info.context or {}
-    key = ".".join(filter(None, (context.get("section"), info.field_name)))
-    return Reference.parse(value.strip(), base=_base(info), key=key)
-
-
-def as_list(value: object) -> list[object]:
-    """Take one value for a list of one: most have a single secret, a single domain."""
-    if isinstance(value, list | tuple):
-        return list(value)
-    return [value]
 
 
 def _check_authority(value: object, info: ValidationInfo) -> str:
@@ -165,52 +95,12 @@ def _check_graph_url(value: object, info: ValidationInfo) -> str:
     return f"https://{host}/{'/'.join(parts)}"
 
 
-def path_of(what: str) -> PlainValidator:
-    """Return the check of a path, which it completes. That the file is there is checked where it
-    is used.
-    """
-
-    def check(value: object, info: ValidationInfo) -> str | None:
-        if value is None:
-            return None
-        if not isinstance(value, str) or not value.strip() or "\0" in value:
-            raise ValueError(f"must be the path of {what}")
-        return os.path.normpath(_base(info) / value)
-
-    return PlainValidator(check)
-
-
-def _check_extension_attribute(value: object) -> str:
-    if isinstance(value, str) and value in EXTENSION_ATTRIBUTES:
-        return value
-    raise ValueError("must be one of extensionAttribute1 to extensionAttribute15")
-
-
-References = Annotated[
-    tuple[Annotated[Reference, PlainValidator(_check_reference), PlainSerializer(str)], ...], BeforeValidator(as_list)
-]
-OptionalReference = Annotated[
-    Reference | None,
-    PlainValidator(lambda value, info: None if value is None else _check_reference(value, info)),
-    PlainSerializer(lambda r: r and str(r)),
-]
-Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(as_list)]
-_Flag = Annotated[bool, PlainValidator(parse_flag)]
-
-
 CREDENTIALS = ("client_secret", "certificate")
 """The keys of what a connection may sign in with, one of them; a list of several is tried in its
 order.
 """
 CREDENTIAL_KEYS = (*CREDENTIALS, "certificate_password")
 """The keys that hold a credential, or a part of one."""
-
-
-class CleanSection(Section):
-    """What the clean-up of a connection's guests goes by (`[connections.NAME.clean]`)."""
-
-    expiry_attribute: Annotated[str, PlainValidator(_check_extension_attribute)] = "extensionAttribute10"
-    """Where the tenant keeps the day on which a guest's access ends."""
 
 
 class Connection(Section):
@@ -229,7 +119,7 @@ class Connection(Section):
     """With the version: `https://graph.microsoft.com/v1.0`."""
     ca_file: Annotated[str | None, path_of("a PEM file with certificates to trust")] = None
     redirect_url: Annotated[str, PlainValidator(parse_redirect_url)] = MY_APPS
-    send_message: _Flag = True
+    send_message: Flag = True
     deliver: Annotated[Literal["graph", "smtp", "mailbox", "none"], one_of(*DELIVERIES)] = "graph"
     """Who mails the invitation, where `send_message` wants a mail: Microsoft, the server of
     `[smtp]`, the `mailbox`, nobody.
@@ -242,8 +132,8 @@ class Connection(Section):
     notify: Annotated[str | None, optional(parse_notify)] = None
     """Who is told of its jobs, where a job names nobody itself."""
     daily_limit: Annotated[int | None, optional(parse_count)] = None
-    precheck: _Flag = True
-    require_approval: _Flag = False
+    precheck: Flag = True
+    require_approval: Flag = False
     """Jobs wait until somebody other than their submitter approves them."""
     on_doubt: Annotated[Literal["report", "resend", "silent"], one_of("report", "resend", "silent")] = "report"
     refusals_in_a_row: Annotated[int, PlainValidator(partial(parse_count, least=0))] = 20

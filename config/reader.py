@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from config.connections import CleanSection, Connection, Section, credential_faults
+from config.connections import Connection, credential_faults
 from config.errors import ConfigError, ReferenceError_, did_you_mean
 from config.mail import read_smtp_url
 from config.notify import target_fault
 from config.references import Reference
 from config.schedules import Schedule, parse_timezone, table_faults
+from config.section import Section
 from config.sections import (
     SECTIONS,
     TABLES,
@@ -31,6 +32,7 @@ from config.sections import (
     all_sections,
     is_list,
     keys_of,
+    tables_of,
 )
 from config.settings import Settings
 from config.sources import Faults, Merged, Path_, dotted, find_file, merge
@@ -156,9 +158,11 @@ class _Reader:
                 _BELONGS_ABOVE if above else "must be a table: settings of a connection stand under [connections.NAME]",
             )
             return None
-        own = {key: value for key, value in table.items() if key != "clean"}
-        clean = self._section(CleanSection, (*path, "clean"), table.get("clean", {})) or CleanSection()
-        connection = self._section(Connection, path, own, {"name": name, "clean": clean})
+        models = tables_of(Connection)
+        own = {key: value for key, value in table.items() if key not in models}
+        inner = {key: self._section(model, (*path, key), table.get(key, {})) for key, model in models.items()}
+        sound = {key: section for key, section in inner.items() if section is not None}
+        connection = self._section(Connection, path, own, {"name": name, **sound})
         # The model checks the credential only when each field is sound; all faults are to be told
         # at once.
         for key, fault in credential_faults(table):

@@ -15,10 +15,11 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from config.connections import SANDBOX, Section, one_of, optional
+from config.connections import SANDBOX
 from config.cron import find_zone, next_after, parse_cron
 from config.errors import did_you_mean
 from config.references import Reference
+from config.section import Section, one_of, optional
 from config.values import (
     parse_count,
     parse_flag,

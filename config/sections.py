@@ -12,20 +12,11 @@ from typing import Annotated, Any, Literal, NoReturn, get_origin
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_serializer
 
-from config.connections import (
-    CleanSection,
-    Connection,
-    OptionalReference,
-    References,
-    Section,
-    as_list,
-    one_of,
-    optional,
-    path_of,
-)
+from config.connections import Connection
 from config.mail import Rate, parse_sender, parse_smtp_url
 from config.notify import parse_host, parse_notify
 from config.schedules import Schedule
+from config.section import OptionalReference, References, Section, as_list, one_of, optional, path_of
 from config.sources import Path_
 from config.values import (
     BROKER_SCHEMES,
@@ -221,7 +212,7 @@ def all_sections() -> list[tuple[str, type[Section]]]:
     return [
         *SECTIONS.items(),
         (connection, Connection),
-        (f"{connection}.clean", CleanSection),
+        *((f"{connection}.{name}", model) for name, model in tables_of(Connection).items()),
         ("schedules.NAME", Schedule),
     ]
 
@@ -240,16 +231,26 @@ def setting_keys() -> dict[str, object]:
 
 def is_list(path: Path_) -> bool:
     """Whether a setting is a list, which an environment variable spells in JSON or with commas."""
-    model: type[Section] | None = Connection if path[0] == "connections" else SECTIONS.get(str(path[0]))
-    if model is None or len(path) != (3 if model is Connection else 2):
+    model, keys = SECTIONS.get(str(path[0])), path[1:]
+    if path[0] == "connections":
+        model, keys = Connection, path[2:]
+        if len(keys) > 1:
+            model, keys = tables_of(Connection).get(str(keys[0])), keys[1:]
+    if model is None or len(keys) != 1:
         return False
-    name = keys_of(model).get(str(path[-1]))
+    name = keys_of(model).get(str(keys[0]))
     return name is not None and get_origin(model.model_fields[name].annotation) is tuple
+
+
+def tables_of(model: type[Section]) -> dict[str, type[Section]]:
+    """Return the tables within a table, by name."""
+    found = {name: info.default for name, info in model.model_fields.items()}
+    return {name: type(default) for name, default in found.items() if isinstance(default, Section)}
 
 
 def keys_of(model: type[Section]) -> dict[str, str]:
     """Return the keys as they are written and the field each one fills. A connection's name is its
     table's, not a key; a table within a table has keys of its own.
     """
-    tables = {name for name, info in model.model_fields.items() if isinstance(info.default, Section)}
+    tables = tables_of(model)
     return {info.alias or name: name for name, info in model.model_fields.items() if name not in {"name", *tables}}

@@ -13,10 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from config.connections import SANDBOX, Connection, Section
+from config.connections import SANDBOX, Connection
 from config.errors import UnknownConnection
 from config.references import Reference
 from config.schedules import Schedule
+from config.section import Section
 from config.sections import (
     BrokerSection,
     GraphSection,

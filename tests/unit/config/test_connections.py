@@ -164,6 +164,11 @@ def test_every_setting_of_a_connection(tmp_path: Path) -> None:
             "connections.c.clean.expiry_atribute is not a setting usher knows (did you mean expiry_attribute?)",
         ),
         ({"clean": "x"}, "connections.c.clean must be a table"),
+        ({"clean": {"remind_after": "7 weeks"}}, "connections.c.clean.remind_after must be a length of time"),
+        ({"clean": {"remind_times": 0}}, "connections.c.clean.remind_times must be a whole number of at least 1"),
+        ({"clean": {"most_deleted": -1}}, "connections.c.clean.most_deleted must be a whole number of at least 0"),
+        ({"clean": {"spare_groups": [""]}}, "connections.c.clean.spare_groups[0] must be the ids, addresses or names"),
+        ({"clean": {"spare_addresses": "env:A"}}, "connections.c.clean.spare_addresses must be file:/path, of a list"),
         ({"a\nb": 3}, 'connections.c."a\\nb" is not a setting usher knows'),
     ],
 )
@@ -172,6 +177,47 @@ def test_faults_of_a_connection(settings: dict[str, object], fault: str) -> None
     with pytest.raises(ConfigError) as caught:
         build_connection(**settings)
     assert any(f": {fault}" in sentence for sentence in caught.value.faults), caught.value.faults
+
+
+def test_what_is_done_to_guests_by_rule(tmp_path: Path) -> None:
+    """Nothing is done unless told, never beyond a ceiling; a file stands beside the settings."""
+    nothing = load(tmp_path, CONTOSO).connection("contoso").clean
+    ages = ("remind_after_s", "disable_pending_after_s", "disable_inactive_after_s", "delete_disabled_after_s")
+    assert [getattr(nothing, age) for age in ages] == [None] * 4
+    assert (nothing.disable_expired, nothing.include_internal) == (False, False)
+    assert (nothing.most_reminded, nothing.most_disabled, nothing.most_deleted) == (500, 100, 50)
+    clean = """
+        [connections.contoso.clean]
+        remind_after = "20s"
+        remind_every = "7d"
+        remind_times = 2
+        disable_pending_after = "30d"
+        disable_inactive_after = "90d"
+        disable_expired = true
+        delete_disabled_after = "12h"
+        include_internal = true
+        spare_domains = "Partner.Example"
+        spare_groups = ["Board"]
+        spare_addresses = "file:spared.txt"
+        most_reminded = 1
+        most_disabled = 0
+        most_deleted = 2
+    """
+    told = load(tmp_path, CONTOSO + clean).connection("contoso").clean
+    assert [getattr(told, age) for age in ages] == [20.0, 30 * 86_400.0, 90 * 86_400.0, 12 * 3600.0]
+    assert (told.remind_every_s, told.remind_times) == (7 * 86_400.0, 2)
+    assert (told.disable_expired, told.include_internal) == (True, True)
+    assert (told.spare_domains, told.spare_groups) == (("partner.example",), ("Board",))
+    assert told.spare_addresses is not None
+    assert told.spare_addresses.path == tmp_path / "spared.txt"
+    assert (told.most_reminded, told.most_disabled, told.most_deleted) == (1, 0, 2)
+
+
+def test_lists_within_a_table_of_a_connection_have_variables(tmp_path: Path) -> None:
+    """A list is separated by commas, as everywhere."""
+    env = {"USHER_CONNECTIONS__CONTOSO__CLEAN__SPARE_DOMAINS": "a.example,b.example"}
+    clean = load(tmp_path, CONTOSO, env).connection("contoso").clean
+    assert clean.spare_domains == ("a.example", "b.example")
 
 
 def test_connections_must_be_named(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from config.connections import Connection, Section
+from config.connections import Connection
 from config.reader import load_settings
 from config.schedules import TASKS, Schedule
+from config.section import Section
 from config.sections import setting_keys
 from config.sources import environment_form
 from config.values import Limit, Reserve, parse_seconds
@@ -57,9 +58,10 @@ def test_the_page_names_the_defaults(key: str, default: object) -> None:
     elif isinstance(default, float):
         assert parse_seconds(shown) == default
     elif default in (None, (), "", {}):
-        models: dict[str, type[Section]] = {"connections": Connection, "schedules": Schedule}
-        model = models.get(key.partition(".")[0])
-        required = model is not None and model.model_fields[key.rpartition(".")[2]].is_required()
+        models: dict[str, type[Section]] = {"connections.NAME": Connection, "schedules.NAME": Schedule}
+        table, _, name = key.rpartition(".")
+        model = models.get(table)
+        required = model is not None and model.model_fields[name].is_required()
         assert shown in (("required",) if required else ("none", "empty", "the cloud's"))
     else:
         assert shown == str(default)

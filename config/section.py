@@ -1,0 +1,99 @@
+"""A section is a table of the configuration: how a model of one is built, and the checks that
+several of them share.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, ValidationInfo
+
+from config.references import WANTED, Reference
+from config.values import parse_choice, parse_domain, parse_flag
+
+
+class Section(BaseModel):
+    """What every table of the configuration is: immutable, strict about names, silent about
+    values.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # an input may be a secret in the wrong place
+        validate_default=True,
+        populate_by_name=True,
+    )
+
+
+# Each validator below is the whole check of its field (PlainValidator), so that every fault is a
+# sentence of ours and holds no value.
+
+
+def optional(parse: Callable[..., Any], *more: object) -> PlainValidator:
+    """Return the check of a setting that may be left out; else `parse` reads it, told `more`."""
+    return PlainValidator(lambda value: None if value is None else parse(value, *more))
+
+
+def one_of(*words: str) -> PlainValidator:
+    """Return the check of a setting that is one of some words."""
+    return PlainValidator(partial(parse_choice, choices=words))
+
+
+def _base(info: ValidationInfo) -> Path:
+    """Where a relative path starts: at the file it was written in; one from the environment at the
+    current folder.
+    """
+    context: dict[str, Any] = info.context or {}
+    if info.field_name in context.get("from_environment", ()):
+        return Path.cwd()
+    return context.get("base") or Path.cwd()
+
+
+def check_reference(value: object, info: ValidationInfo) -> Reference:
+    """Return a reference, its path made absolute. Raises ValueError with half a sentence."""
+    if isinstance(value, Reference):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(WANTED)
+    context: dict[str, Any] = info.context or {}
+    key = ".".join(filter(None, (context.get("section"), info.field_name)))
+    return Reference.parse(value.strip(), base=_base(info), key=key)
+
+
+def as_list(value: object) -> list[object]:
+    """Take one value for a list of one: most have a single secret, a single domain."""
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [value]
+
+
+def path_of(what: str) -> PlainValidator:
+    """Return the check of a path, which it completes. That the file is there is checked where it
+    is used.
+    """
+
+    def check(value: object, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.strip() or "\0" in value:
+            raise ValueError(f"must be the path of {what}")
+        return os.path.normpath(_base(info) / value)
+
+    return PlainValidator(check)
+
+
+References = Annotated[
+    tuple[Annotated[Reference, PlainValidator(check_reference), PlainSerializer(str)], ...], BeforeValidator(as_list)
+]
+OptionalReference = Annotated[
+    Reference | None,
+    PlainValidator(lambda value, info: None if value is None else check_reference(value, info)),
+    PlainSerializer(lambda r: r and str(r)),
+]
+Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(as_list)]
+Flag = Annotated[bool, PlainValidator(parse_flag)]
