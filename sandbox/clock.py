@@ -61,5 +61,14 @@ class Clock:
         """Return now as Graph writes instants: `2026-11-23T06:02:00Z`, whole seconds."""
         now_s = int(self.wall_s())
         if now_s != self._stamp_s:
-            self._stamp_s, self._stamp = now_s, datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            self._stamp_s, self._stamp = now_s, write_stamp(now_s)
         return self._stamp
+
+    def stamp_before(self, seconds: float) -> str:
+        """Return as an instant what time it was so many seconds ago."""
+        return write_stamp(self.wall_s() - seconds)
+
+
+def write_stamp(at_s: float) -> str:
+    """Write Unix seconds as Graph writes instants; as texts they are in order, too."""
+    return datetime.fromtimestamp(int(at_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -140,6 +140,8 @@ class Tenant:
     invitations: int = 0
     throttled: int = 0
     mails: int = 0
+    removed: int = 0
+    """How many users were ever taken out: whoever is made again is somebody new."""
 
     def add(self, user: User) -> None:
         """Put a user into the directory and its address index."""
@@ -149,8 +151,18 @@ class Tenant:
 
     def remove(self, user: User, deleted_at: str | None) -> None:
         """Take a user out: into the bin (restorable for 30 days), or for good where `deleted_at` is
-        None.
+        None. Groups keep who is in the bin, and do not show them.
         """
+        self.removed += 1
+        self.take_out(user)
+        if deleted_at is not None:
+            user.deleted_at = deleted_at
+            self.deleted[user.id] = user
+        else:
+            self.purge(user)
+
+    def take_out(self, user: User) -> None:
+        """Take a user out of the directory and its address index."""
         self.users.pop(user.id, None)
         for address in set(user.addresses()):
             holders = self.by_address.get(address)
@@ -158,9 +170,23 @@ class Tenant:
                 holders.remove(user)
                 if not holders:
                     del self.by_address[address]
-        if deleted_at is not None:
-            user.deleted_at = deleted_at
-            self.deleted[user.id] = user
+
+    def restore(self, user: User) -> None:
+        """Put a user of the bin back, as it was."""
+        del self.deleted[user.id]
+        user.deleted_at = None
+        self.add(user)
+
+    def purge(self, user: User) -> None:
+        """Forget a user who is in the directory no longer."""
+        self.deleted.pop(user.id, None)
+        for group in self.groups.values():
+            group.members.pop(user.id, None)
+
+    def empty_bin(self, before: str) -> None:
+        """Forget whoever was deleted before an instant."""
+        for user in [user for user in self.deleted.values() if (user.deleted_at or "") < before]:
+            self.purge(user)
 
     def add_group(self, group: Group) -> None:
         """Put a group into the directory; its address can no longer be invited."""
@@ -221,8 +247,8 @@ class Directory:
         is over.
         """
         salt = f"{self.seed}|{tenant.id}|{email.lower()}"
-        if tenant.deleted:
-            salt += f"|{len(tenant.deleted)}"  # a guest made again after a deletion is a new object
+        if tenant.removed:
+            salt += f"|{tenant.removed}"  # a guest made again after a deletion is a new object
         user = User(
             id=guid(salt),
             mail=email,

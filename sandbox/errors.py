@@ -80,6 +80,11 @@ def invite_not_permitted() -> GraphError:
     )
 
 
+def reset_refused() -> GraphError:
+    """Return the 403 for an application that resets whoever holds a role."""
+    return GraphError(403, "Forbidden", "Generic authorization exception.")
+
+
 def invitations_off() -> GraphError:
     """Return the 403 of a tenant whose settings allow no invitations by this application."""
     return GraphError(
@@ -127,6 +132,11 @@ def own_domain() -> GraphError:
 def bad_address() -> GraphError:
     """Return the 400 for a malformed address (Graph's wording varies)."""
     return bad_request("The invited user email address is not valid: Primary SMTP address is an invalid value.")
+
+
+def address_in_use(name: str) -> GraphError:
+    """Return the 400 for a value that another object has and only one may have."""
+    return bad_request(f"Another object with the same value for property {name} already exists.", "Request_BadRequest")
 
 
 def group_address() -> GraphError:

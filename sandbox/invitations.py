@@ -18,6 +18,7 @@ from sandbox.directory import PENDING, Directory, Tenant, User, spell
 from sandbox.errors import GraphError, bad_request, unknown_property
 from sandbox.ids import format_guid
 from sandbox.recorder import Recorder
+from sandbox.resources.roles import holds_role
 from sandbox.tokens import Caller
 
 INVITE_ROLES = frozenset({"User.Invite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"})
@@ -285,6 +286,8 @@ def _reset(tenant: Tenant, address: str, body: dict[str, Any], roles: Collection
     user = tenant.users.get(str(invited["id"]).lower()) if invited else None
     if user is None:
         raise bad_request("resetRedemption needs 'invitedUser' with the id of an existing user.")
+    if holds_role(tenant, user):
+        raise errors.reset_refused()
     if address not in user.addresses():
         raise bad_request("The invited user email address doesn't match any emails on the user object.")
     return user

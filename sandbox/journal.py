@@ -67,12 +67,16 @@ def _apply(entry: dict[str, Any], tenant: Tenant, recorder: Recorder) -> None:
         return
     saved = entry.get("user")
     user_id = str(saved["id"] if saved else entry.get("purged"))
-    for former in (tenant.users.get(user_id), tenant.deleted.pop(user_id, None)):
-        if former is not None:
-            tenant.remove(former, None)
+    there, binned = tenant.users.get(user_id), tenant.deleted.pop(user_id, None)
+    if there is not None:
+        tenant.take_out(there)
     if saved:
         user = _read_user(saved)
         if user.deleted_at:
             tenant.deleted[user.id] = user
+            tenant.removed += there is not None
         else:
             tenant.add(user)
+    elif former := there or binned:
+        tenant.removed += there is not None
+        tenant.purge(former)

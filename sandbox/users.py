@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox import errors
 from sandbox.directory import Directory, Tenant, User
 from sandbox.errors import bad_request, no_such_object
 from sandbox.odata import (
@@ -21,11 +20,10 @@ from sandbox.odata import (
     parse_single_query,
     parse_users_query,
 )
+from sandbox.resources.accounts import IN_BIN_S
+from sandbox.resources.known import READ_USERS, need
 from sandbox.tokens import Caller
 
-_READ_USERS = frozenset(
-    {*("User.Read.All", "User.ReadUpdate.All", "User.ReadWrite.All"), "Directory.Read.All", "Directory.ReadWrite.All"}
-)
 _READ_SIGN_INS = frozenset({"AuditLog.Read.All"})
 
 
@@ -38,31 +36,32 @@ class People:
 
     def list_users(self, caller: Caller, query: str, *, eventual: bool) -> tuple[dict[str, Any], int]:
         """Answer GET /users; also returns its price in resource units. Raises `GraphError`."""
-        _need(caller, _READ_USERS)
+        need(caller, READ_USERS)
         asked = _users_query(query, eventual)
         tenant = caller.tenant
         users = self._candidates(tenant, asked)
         if SIGN_INS in asked.select:
-            _need(caller, _READ_SIGN_INS)
+            need(caller, _READ_SIGN_INS)
         answer = self._page(users, asked, query, "users", tenant)
         return answer, (1 if asked.has_select else 2) + asked.sponsors
 
     def list_deleted(self, caller: Caller, query: str, *, eventual: bool) -> tuple[dict[str, Any], int]:
         """Answer GET /directory/deletedItems/microsoft.graph.user. Raises `GraphError`."""
-        _need(caller, _READ_USERS)
+        need(caller, READ_USERS)
         asked = _users_query(query, eventual)
+        caller.tenant.empty_bin(self._directory.clock.stamp_before(IN_BIN_S))
         users = caller.tenant.deleted.values()
         return self._page(users, asked, query, "directory/deletedItems/microsoft.graph.user", caller.tenant), 1
 
     def get_user(self, caller: Caller, name: str, query: str) -> tuple[dict[str, Any], int]:
         """Answer GET /users/{id or userPrincipalName}. Raises `GraphError`."""
-        _need(caller, _READ_USERS)
+        need(caller, READ_USERS)
         try:
             select, has_select = parse_single_query(query)
         except QueryError as error:
             raise bad_request(str(error), error.code) from None
         if SIGN_INS in select:
-            _need(caller, _READ_SIGN_INS)
+            need(caller, _READ_SIGN_INS)
         shown = _show(self._visible(caller.tenant, name), select)
         return {"@odata.context": self._context("users/$entity", select, has_select), **shown}, 1
 
@@ -110,11 +109,6 @@ def _users_query(query: str, eventual: bool) -> UsersQuery:
         return parse_users_query(query, eventual=eventual)
     except QueryError as error:
         raise bad_request(str(error), error.code) from None
-
-
-def _need(caller: Caller, roles: frozenset[str]) -> None:
-    if caller.roles.isdisjoint(roles):
-        raise errors.not_allowed()
 
 
 def _show(user: User, select: tuple[str, ...]) -> dict[str, Any]:

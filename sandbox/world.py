@@ -74,6 +74,7 @@ class World:
         self.sponsors = Sponsors(known, self.recorder, self.references)
         self.teams = Teams(known, self.recorder, self.references, self.chance)
         self.roles = Roles()
+        self.accounts = Accounts(self.directory, self.recorder, self.clock)
         self.settings = TenantSettings(self.directory)
         resources = (
             Profiles(known, self.recorder),
@@ -82,7 +83,7 @@ class World:
             self.teams,
             Mailboxes(self.recorder),
             self.roles,
-            Accounts(self.recorder, self.clock),
+            self.accounts,
         )
         self.graph = Graph(
             clock=self.clock,
@@ -101,7 +102,8 @@ class World:
 
     def listening(self, base_url: str, port: int) -> None:
         """Tell the surfaces where they are served, once that is known."""
-        for surface in (self.inviter, self.people, self.settings, self.groups, self.sponsors, self.teams, self.roles):
+        served = (self.groups, self.sponsors, self.teams, self.roles, self.accounts)
+        for surface in (self.inviter, self.people, self.settings, *served):
             surface.base_url = base_url
         hosts = {"localhost", "127.0.0.1", "[::1]", *self.options.names}
         bases = {f"https://{host}:{port}" for host in hosts} | {f"https://{host}" for host in hosts}

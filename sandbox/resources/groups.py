@@ -14,15 +14,12 @@ from sandbox.groups import Group
 from sandbox.odata import PROPERTIES, QueryError, page_link, parse_page_query
 from sandbox.recorder import Recorder
 from sandbox.resources import group_query, group_rules
-from sandbox.resources.known import Known, find_group, need
+from sandbox.resources.known import READ_USERS, Known, find_group, need
 from sandbox.resources.references import References
 from sandbox.resources.routes import Asked, Handler
 
 _WRITE = frozenset({"GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"})
 READ_GROUPS = _WRITE | {"GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"}
-READ_USERS = frozenset(
-    {*("User.Read.All", "User.ReadUpdate.All", "User.ReadWrite.All"), "Directory.Read.All", "Directory.ReadWrite.All"}
-)
 _BIND = "members@odata.bind"
 _MOST_AT_ONCE = 20
 

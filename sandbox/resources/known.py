@@ -9,6 +9,11 @@ from sandbox.directory import Directory, Tenant, User
 from sandbox.groups import Group
 from sandbox.tokens import Caller
 
+READ_USERS = frozenset(
+    {*("User.Read.All", "User.ReadUpdate.All", "User.ReadWrite.All"), "Directory.Read.All", "Directory.ReadWrite.All"}
+)
+"""The permissions that each let an application read users."""
+
 
 class Known:
     """What the parts of a tenant (`options.PARTS`) know of its users."""

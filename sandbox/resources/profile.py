@@ -16,7 +16,7 @@ from sandbox.errors import bad_request, unknown_property
 from sandbox.odata import PROPERTIES
 from sandbox.recorder import Recorder
 from sandbox.resources.known import Known, need
-from sandbox.resources.roles import ASSIGNED
+from sandbox.resources.roles import holds_role
 from sandbox.resources.routes import Asked, Handler
 
 _LARGE = frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"})
@@ -75,7 +75,9 @@ class Profiles:
             raise bad_request("Empty Payload. JSON content expected.")
         changes = [_change(key, value) for key, value in body.items()]
         user = self._known.user(tenant, asked.names[0], "updates")
-        if not _SENSITIVE.isdisjoint(body) and _may_hold_role(tenant, user):
+        if "mail" in body:
+            _check_free(tenant, user, body["mail"])
+        if not _SENSITIVE.isdisjoint(body) and holds_role(tenant, user):
             raise errors.not_allowed()
         before = list(user.addresses())
         for change in changes:
@@ -155,6 +157,16 @@ def _set_extra(user: User, key: str, value: object) -> None:
     user.extra = {**(user.extra or {}), key: value}
 
 
+def _check_free(tenant: Tenant, user: User, mail: str) -> None:
+    """Raise `GraphError` where somebody else has an address already: a user, a group or a
+    contact.
+    """
+    address = mail.lower()
+    others = [holder for holder in tenant.by_address.get(address, ()) if holder is not user]
+    if others or address in tenant.list_addresses or address in tenant.contacts:
+        raise errors.address_in_use("proxyAddresses")
+
+
 def _set_mail(user: User, mail: str) -> None:
     """Set the address; the directory keeps the old one among the proxy addresses, as Exchange
     does.
@@ -181,14 +193,6 @@ def _wrong_type(key: str) -> errors.GraphError:
 
 def _bad_value(key: str) -> errors.GraphError:
     return bad_request(f"Invalid value specified for property '{key}' of resource 'User'.", "Request_BadRequest")
-
-
-def _may_hold_role(tenant: Tenant, user: User) -> bool:
-    return user.role == ASSIGNED or any(
-        user.id in group.members or user.id in group.owners
-        for group in tenant.groups.values()
-        if group.shape.role_assignable or group.role == ASSIGNED
-    )
 
 
 _CHANGES: dict[str, Callable[[Any], Callable[[User], None]]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.directory import Tenant
+from sandbox.directory import Tenant, User
 from sandbox.errors import GraphError, bad_request
 from sandbox.ids import guid
 from sandbox.odata import MAX_PAGE, PAGE, QueryError, page_link, read_number, read_options
@@ -74,6 +74,18 @@ class Roles:
         if len(found) > end:
             answer["@odata.nextLink"] = page_link(self.base_url, f"roleManagement/directory/{name}", asked.query, end)
         return {**answer, "value": found[skip:end]}
+
+
+def holds_role(tenant: Tenant, user: User) -> bool:
+    """Whether a user has a role, or is a member or owner of a group that has one or may have one:
+    no application changes what is sensitive of such a user.
+    https://learn.microsoft.com/graph/api/resources/users#who-can-perform-sensitive-actions
+    """
+    return user.role == ASSIGNED or any(
+        user.id in group.members or user.id in group.owners
+        for group in tenant.groups.values()
+        if group.shape.role_assignable or group.role == ASSIGNED
+    )
 
 
 def _principals(tenant: Tenant, role: str) -> Iterator[tuple[str, str]]:

@@ -50,6 +50,11 @@ Handler = Callable[[Asked], tuple[int, Any]]
 
 ROUTES = (
     Route("update_user", "PATCH", "/users/{}", write=True),
+    Route("create_user", "POST", "/users", write=True),
+    Route("delete_user", "DELETE", "/users/{}", write=True),
+    Route("deleted_item", "GET", "/directory/deletedItems/{}"),
+    Route("restore", "POST", "/directory/deletedItems/{}/restore", write=True),
+    Route("purge", "DELETE", "/directory/deletedItems/{}", write=True),
     Route("groups", "GET", "/groups", units=2),
     Route("group", "GET", "/groups/{}"),
     Route("update_group", "PATCH", "/groups/{}", write=True),

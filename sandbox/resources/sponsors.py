@@ -13,8 +13,8 @@ from sandbox.errors import bad_request
 from sandbox.odata import PROPERTIES, QueryError, parse_single_query
 from sandbox.recorder import Recorder
 from sandbox.resources import group_query
-from sandbox.resources.groups import READ_GROUPS, READ_USERS
-from sandbox.resources.known import Known, need
+from sandbox.resources.groups import READ_GROUPS
+from sandbox.resources.known import READ_USERS, Known, need
 from sandbox.resources.references import References
 from sandbox.resources.routes import Asked, Handler
 

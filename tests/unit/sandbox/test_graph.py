@@ -227,7 +227,8 @@ def test_methods_and_paths(desk: Any) -> None:
     """What Graph has and what it has not."""
     assert desk.read("/invitations")[0] == 405
     assert desk.read("/devices")[0] == 400
-    assert desk.ask("DELETE", "/users/x").status == 400
+    assert desk.ask("DELETE", "/devices/x").status == 400
+    assert desk.ask("DELETE", "/users/x").status == 404
 
 
 def test_reading_people(desk: Any) -> None:
