@@ -16,6 +16,7 @@ COPY config config
 COPY worker worker
 COPY tasks tasks
 COPY cli cli
+COPY console console
 COPY sandbox sandbox
 # What only building needs stays behind.
 RUN /opt/usher/bin/python -m pip install --no-deps --no-build-isolation . \

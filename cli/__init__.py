@@ -36,6 +36,7 @@ COMMANDS = {
     "worker": ("programs", "Run a worker."),
     "beat": ("programs", "Run the scheduler."),
     "flower": ("programs", "Run Flower, the view on workers and tasks (read-only)."),
+    "serve": ("serve", "Serve the console, for browsers, and the HTTP API, for programs."),
     "metrics": ("metrics", "Serve Prometheus metrics of the whole installation."),
     "sandbox": ("programs", "Run a local stand-in for Entra and Graph, to rehearse against."),
     "up": ("programs", "Keep the private stack running: server, worker, beat, Flower."),

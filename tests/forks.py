@@ -44,6 +44,7 @@ def serve(path: str) -> None:
     import msal  # noqa: F401
 
     import cli
+    import console.server  # noqa: F401 - as `usher serve` does when it is run
 
     for module in pkgutil.walk_packages(cli.__path__, "cli."):
         if not module.name.endswith("__main__"):

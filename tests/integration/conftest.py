@@ -6,10 +6,15 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.ledgers import Desk, open_desk
+
+if TYPE_CHECKING:
+    from tests.consoles import Console
+    from tests.sites import Site
 
 
 @pytest.fixture
@@ -25,3 +30,12 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="ui-", dir="/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def console(site: Site) -> Iterator[Console]:
+    """A real `usher serve` on the site of the test."""
+    from tests.consoles import run_console
+
+    with run_console(site) as console:
+        yield console

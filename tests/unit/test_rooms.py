@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MODULES = [
     path
-    for top in ("benchmarks", "cli", "config", "sandbox", "tasks", "tests", "worker")
+    for top in ("benchmarks", "cli", "config", "console", "sandbox", "tasks", "tests", "worker")
     for path in (ROOT / top).rglob("*.py")
     if "peers" not in path.parts  # programs of others that benchmarks compare with
 ]

@@ -1,0 +1,57 @@
+"""The application is put together here: its routers, its limits, and the services that all of them
+use.
+
+A router is a module with `router = APIRouter(…)`, and one line in `ROUTERS`. What a request works
+with comes from `console.parts`; who asks, and what they may do, from `console.access`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from config.version import read_version
+from console import problems
+from console.parts import Parts
+
+if TYPE_CHECKING:
+    from worker.services import Services
+
+ROUTERS: Sequence[str] = ("console.health",)
+"""The modules whose `router` is served, in the order in which their paths are tried."""
+
+Opening = Callable[[], "AbstractAsyncContextManager[Services]"]
+
+
+def build_app(opening: Opening, *, follower: int | None = None, ending: asyncio.Event | None = None) -> FastAPI:
+    """Build the application. `opening` opens the services for as long as it is served.
+
+    `follower`: the process that keeps the private stack, where there is one; jobs that are
+    submitted here run on while it lives. `ending` is set when the server is told to end.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opening() as services:
+            app.state.parts = Parts(services, follower, ending or asyncio.Event())
+            app.state.services, app.state.settings = services, services.settings
+            yield
+
+    app = FastAPI(
+        title="usher",
+        version=read_version(),
+        summary="Bulk guest invitations for Microsoft Entra.",
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # its page loads scripts from foreign hosts
+        redoc_url=None,
+    )
+    problems.install(app)
+    for name in ROUTERS:
+        app.include_router(import_module(name).router)
+    return app

@@ -1,0 +1,193 @@
+"""Whatever goes wrong is answered as a problem document (RFC 9457): one sentence, and where the
+fault lies in what was sent.
+
+https://www.rfc-editor.org/rfc/rfc9457
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from redis.exceptions import OutOfMemoryError, RedisError
+from starlette.exceptions import HTTPException
+
+from config.errors import ConfigError, UnknownConnection
+from tasks.errors import ListError
+from worker.errors import (
+    DirectoryUnread,
+    LedgerBusy,
+    LedgerFull,
+    LedgerUnavailable,
+    TokenRefused,
+    TokenUnavailable,
+    UsherError,
+)
+from worker.store.client import OUTAGE
+from worker.store.client import describe as in_few_words
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_AWAY_S = 5.0
+"""After which it is worth to ask again where Redis is away: a failover takes about so long."""
+_FULL_S = 60.0
+_MOST_FAULTS = 50
+"""Faults that are named in one answer; the rest are counted."""
+
+
+class Fault(BaseModel):
+    """One place in what was sent that is wrong."""
+
+    field: str = Field(description="The field or column; empty where it is the whole.")
+    reason: str = Field(description="What is wrong with it, as a sentence.")
+    row: int | None = Field(default=None, description="The row of the list, from 1.")
+    line: int | None = Field(default=None, description="The line of the file.")
+
+
+class ProblemDocument(BaseModel):
+    """What is answered where a request cannot be met (RFC 9457)."""
+
+    type: str = Field(default="about:blank", description="What kind of problem it is; `title` says it in words.")
+    title: str = Field(description="The kind of problem in a few words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What happened, what it means, and who does what about it.")
+    errors: list[Fault] | None = Field(default=None, description="Where the faults lie.")
+
+
+class Problem(Exception):
+    """A request cannot be met: its status, a sentence, and where the faults lie."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[Fault] = (),
+        retry_after_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(max(1, round(retry_after_s)))
+
+    def response(self) -> Response:
+        """Return it as a response."""
+        told: dict[str, Any] = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            told["errors"] = [fault.model_dump(exclude_none=True) for fault in self.errors[:_MOST_FAULTS]]
+        return Response(orjson.dumps(told), self.status, self.headers, MEDIA_TYPE)
+
+
+def find_problem(error: Exception) -> Problem:
+    """Return what is told of any error; one that nobody knows is logged, without its text."""
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():
+            return _invalid(error)
+        case HTTPException():
+            return Problem(error.status_code, _sentence(error), headers=error.headers)
+        case _:
+            return _of_usher(error) or _of_redis(error) or _unexpected(error)
+
+
+def _of_usher(error: Exception) -> Problem | None:
+    match error:
+        case LedgerFull():
+            return Problem(507, str(error), retry_after_s=_FULL_S)
+        case LedgerUnavailable():
+            return Problem(503, str(error), retry_after_s=_AWAY_S)
+        case LedgerBusy():
+            return Problem(409, str(error))
+        case TokenUnavailable():
+            return Problem(503, str(error), retry_after_s=error.retry_after_s or _AWAY_S)
+        case TokenRefused() | DirectoryUnread():
+            return Problem(502, str(error))
+        case UnknownConnection():
+            return Problem(404, str(error))
+        case ListError():
+            return Problem(422, str(error))
+        case ConfigError() | UsherError():
+            return Problem(503, str(error))
+    return None
+
+
+def _of_redis(error: Exception) -> Problem | None:
+    match error:
+        case OutOfMemoryError():
+            full = "Redis is full: whoever runs it raises its maxmemory, or deletes old jobs."
+            return Problem(507, full, retry_after_s=_FULL_S)
+        case RedisError() | OSError() if isinstance(error, OUTAGE):
+            return Problem(503, f"Redis cannot be reached ({in_few_words(error)}).", retry_after_s=_AWAY_S)
+    return None
+
+
+def _unexpected(error: Exception) -> Problem:
+    # Its text may hold an address, its place does not
+    log.error("a request ended in %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    name = type(error).__name__
+    return Problem(
+        500, f"usher met an error that it does not know ({name}): whoever runs it finds the place in the server's log."
+    )
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    faults = [_fault(one) for one in error.errors()]
+    first = faults[0] if faults else Fault(field="", reason="It cannot be read.")
+    more = f" And {len(faults) - 1} more." if len(faults) > 1 else ""
+    where = f"{first.field}: " if first.field else ""
+    return Problem(422, f"The request cannot be taken: {where}{first.reason}{more}", errors=faults)
+
+
+def _fault(error: Mapping[str, Any]) -> Fault:
+    """Return where pydantic found a fault. What was sent is not repeated: it may be a person."""
+    place = [part for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    row = next((part + 1 for part in place if isinstance(part, int)), None)
+    named = ".".join(str(part) for part in place if isinstance(part, str))
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    return Fault(field=named, reason=f"{reason[:1].upper()}{reason[1:].rstrip('.')}.", row=row)
+
+
+def _sentence(error: HTTPException) -> str:
+    match error.status_code:
+        case 404 if error.detail == HTTPStatus(404).phrase:
+            return "There is nothing at this address."
+        case 405 if error.detail == HTTPStatus(405).phrase:
+            return "This address takes other methods; the header Allow names them."
+        case _:
+            return str(error.detail)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    """Answer with a problem document; a page of its own, where somebody looks at pages."""
+    problem = find_problem(error)
+    page = getattr(request.app.state, "error_page", None)
+    if page is not None and not request.url.path.startswith("/v1") and "text/html" in request.headers.get("accept", ""):
+        found: Response = await page(request, problem)
+        return found
+    return problem.response()
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of an application answered so."""
+    for kind in (Problem, RequestValidationError, HTTPException, UsherError, ConfigError, ListError, RedisError):
+        app.add_exception_handler(kind, _answer)
+    app.add_exception_handler(OSError, _answer)
+    app.add_exception_handler(Exception, _answer)
