@@ -55,7 +55,7 @@ async def _show(terminal: Terminal, place: Place, services: Services, name: str,
         there = "is a member of the tenant, not a guest" if found else "is nobody in this tenant"
         raise Refusal(f"{'This address' if '@' in who else 'This id'} {there} ({name}).")
     told = [await _complete(terminal, reader, guest) for guest in guests]
-    columns = (*COLUMNS, *Also)
+    columns = (*COLUMNS, Also.SPONSORS.value, Also.SIGN_INS.value)
     shown = [describe_guest(guest, columns) for guest in told]
     if terminal.quiet:
         terminal.print_json({"guests": shown})

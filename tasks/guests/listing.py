@@ -19,12 +19,13 @@ from worker.graph.guests import Also, Guest
 
 COLUMNS = ("id", "email", "display_name", "state", "state_since", "created", "enabled")
 USER_COLUMNS = ("id", "email", "upn", "display_name", "user_type", "state", "created", "enabled")
+_MORE_COLUMNS = (Also.SPONSORS, Also.SIGN_INS)
 _WRITTEN = 4 << 20  # bytes in memory before they go to the disk
 
 
 def columns_of(also: Collection[Also]) -> tuple[str, ...]:
     """Return the columns of a listing: sponsors and dates of signing in only where asked for."""
-    return (*COLUMNS, *(column.value for column in Also if column in also))
+    return (*COLUMNS, *(column.value for column in _MORE_COLUMNS if column in also))
 
 
 def describe_guest(guest: Guest, columns: Collection[str]) -> dict[str, Any]:

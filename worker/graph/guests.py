@@ -28,8 +28,10 @@ Entra ID P1 or P2 too.
 GUEST = "Guest"
 _SELECT = (
     *("id", "mail", "otherMails", "userPrincipalName", "displayName", "userType", "accountEnabled", "createdDateTime"),
-    *("externalUserState", "externalUserStateChangeDateTime"),
+    *("externalUserState", "externalUserStateChangeDateTime", "creationType"),
 )
+_ATTRIBUTES = "onPremisesExtensionAttributes"
+_INVITATION = "Invitation"
 _SIGN_INS = "signInActivity"
 _DATES = ("lastSignInDateTime", "lastNonInteractiveSignInDateTime", "lastSuccessfulSignInDateTime")
 _EVENTUAL: Mapping[str, str] = {"ConsistencyLevel": "eventual"}
@@ -44,17 +46,21 @@ class GuestState(StrEnum):
 
 
 class Also(StrEnum):
-    """What is read of guests only where it is asked for, by the name of its column."""
+    """What is read of guests only where it is asked for; sponsors and sign-ins by the names of
+    their columns.
+    """
 
     SPONSORS = "sponsors"
     SIGN_INS = "last_sign_in"
+    ATTRIBUTES = "attributes"
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
     """A guest as a tenant shows them. `sponsors`: names, or ids of those that may not be read; None
     where they were not asked for. `signed_in_at`: the latest of three dates, attempts that failed
-    included.
+    included. `invited`: they came by an invitation. `attributes`: the extension attributes that
+    have a value.
     """
 
     id: str
@@ -68,6 +74,8 @@ class Guest:
     signed_in_at: datetime | None = None
     user_type: str = GUEST
     upn: str = field(repr=False, default="")
+    invited: bool = True
+    attributes: Mapping[str, str] = field(repr=False, default_factory=dict)
 
     @property
     def active_at(self) -> datetime | None:
@@ -156,7 +164,15 @@ def read_guest(value: Mapping[str, Any]) -> Guest:
         signed_in_at=read_signed_in(value),
         user_type=str(value.get("userType") or ""),
         upn=str(value.get("userPrincipalName") or ""),
+        invited=value.get("creationType") == _INVITATION,
+        attributes=read_attributes(value.get(_ATTRIBUTES)),
     )
+
+
+def read_attributes(values: Any) -> dict[str, str]:
+    """Return the extension attributes that have a value."""
+    kept = values if isinstance(values, dict) else {}
+    return {str(name): text for name, text in kept.items() if isinstance(text, str)}
 
 
 def read_sponsors(values: Any) -> tuple[str, ...]:
@@ -177,7 +193,8 @@ def _is_user(value: Any) -> bool:
 
 
 def _selected(also: Collection[Also]) -> tuple[str, ...]:
-    return (*_SELECT, _SIGN_INS) if Also.SIGN_INS in also else _SELECT
+    more = ((Also.SIGN_INS, _SIGN_INS), (Also.ATTRIBUTES, _ATTRIBUTES))
+    return (*_SELECT, *(name for one, name in more if one in also))
 
 
 def _instant(text: object) -> datetime | None:

@@ -49,4 +49,4 @@ def test_a_choice_means_whom_it_can_tell(choice: dict[str, Any], guest: dict[str
 def test_a_choice_says_what_it_needs() -> None:
     """Nothing else is read of each guest."""
     assert Choice().needs == frozenset()
-    assert Choice(without_sponsor=True, inactive_since=NOW).needs == frozenset(Also)
+    assert Choice(without_sponsor=True, inactive_since=NOW).needs == {Also.SPONSORS, Also.SIGN_INS}

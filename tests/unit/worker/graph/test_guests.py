@@ -75,6 +75,24 @@ def test_the_latest_sign_of_a_guest_counts(more: dict[str, Any], active: str | N
     assert read_guest(value(**more)).active_at == (active and at(active))
 
 
+@pytest.mark.parametrize(
+    ("more", "invited"),
+    [({"creationType": "Invitation"}, True), ({"creationType": "LocalAccount"}, False), ({}, False)],
+)
+def test_who_came_by_an_invitation(more: dict[str, Any], invited: bool) -> None:
+    """Of whom Graph does not say so, nobody says it."""
+    assert read_guest(value(**more)).invited is invited
+
+
+def test_extension_attributes_are_read_where_they_are_asked_for() -> None:
+    """Those that have a value; an odd answer has none."""
+    assert "onPremisesExtensionAttributes" in build_listing((Also.ATTRIBUTES,), pending=False).path
+    assert "onPremisesExtensionAttributes" not in build_listing((), pending=False).path
+    kept = {"extensionAttribute10": "2026-12-31", "extensionAttribute1": None}
+    assert read_guest(value(onPremisesExtensionAttributes=kept)).attributes == {"extensionAttribute10": "2026-12-31"}
+    assert read_guest(value(onPremisesExtensionAttributes=[])).attributes == {}
+
+
 def test_odd_answers_are_read() -> None:
     """A guest without mail has another address, or none; what is no user is passed over; nobody is
     named by `repr`.
