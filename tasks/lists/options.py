@@ -76,3 +76,23 @@ def parse_mapping(texts: tuple[str, ...]) -> dict[str, str]:
     if mapping.get("email") == "":
         raise InputError("--map email= names no column, and without addresses nobody can be invited.")
     return mapping
+
+
+def parse_said(said: object) -> ListOptions:
+    """Return the options that `to_dict` told, from wherever they come back. Raises `InputError` for
+    what `to_dict` would never say.
+    """
+    kinds: dict[str, type] = dict.fromkeys(("delimiter", "encoding", "sheet", "hidden"), str)
+    kinds |= {"mapping": dict, "header_line": int}
+    if not isinstance(said, dict) or any(type(value) is not kinds.get(name) for name, value in said.items()):
+        raise InputError("How the list is to be read is said in a way that usher does not know.")
+    delimiter, hidden = said.get("delimiter", ""), said.get("hidden", "")
+    if len(delimiter) > 1 or delimiter in ('"', "\r", "\n") or delimiter.isalnum():
+        raise InputError("What separates the cells must be one sign that is neither a letter nor a quotation mark.")
+    if hidden not in ("", "include", "skip") or said.get("header_line", 0) < 0:
+        raise InputError("How the list is to be read is said in a way that usher does not know.")
+    mapping = said.get("mapping", {})
+    if not all(isinstance(text, str) for text in (*mapping, *mapping.values())):
+        raise InputError("A column is named by its heading.")
+    checked = parse_mapping(tuple(f"{name}={heading}" for name, heading in mapping.items()))
+    return ListOptions.from_dict({**said, "mapping": checked} if mapping else said)

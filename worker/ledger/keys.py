@@ -112,6 +112,18 @@ class Keys:
         """
         return f"{self.prefix}:follow:{job}"
 
+    # Lists that nobody has submitted yet
+
+    def upload(self, upload: str) -> str:
+        """hash with an expiry: owner (a digest), name, size, blocks, looked (JSON: what was found
+        out about it) of a list that was sent to the console.
+        """
+        return f"{self.prefix}:upload:{upload}"
+
+    def upload_block(self, upload: str, number: int) -> str:
+        """string with an expiry: a part of such a list, compressed and sealed."""
+        return f"{self.prefix}:upload:{upload}:{number}"
+
     # Connections
 
     def connections(self) -> str:
