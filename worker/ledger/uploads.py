@@ -90,7 +90,7 @@ class Uploads:
         """Return a list's bytes as a file without a name. Raises `SealError`, and `LookupError`
         where it has gone meanwhile.
         """
-        file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115 - the caller's
+        file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the caller's
         try:
             for number in range(upload.blocks):
                 key = self._keys.upload_block(upload.id, number)
