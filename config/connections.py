@@ -7,7 +7,7 @@ asks for a token.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Final, Literal
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo, model_validator
@@ -103,6 +103,15 @@ CREDENTIAL_KEYS = (*CREDENTIALS, "certificate_password")
 """The keys that hold a credential, or a part of one."""
 
 
+@lru_cache(maxsize=1024)
+def _realm_of(graph_host: str) -> str:
+    """Return what `Connection.realm` is; each batch asks for it several times."""
+    cloud = cloud_of_graph_host(graph_host)
+    if cloud is not None:
+        return cloud.name
+    return graph_host if graph_host.rpartition(":")[2].isdigit() else f"{graph_host}:443"
+
+
 class Connection(Section):
     """A named tenant + client + credential, complete: every default filled in, every URL final."""
 
@@ -178,10 +187,7 @@ class Connection(Section):
         It follows from where Graph is, not from how that was written: two connections that reach
         the same tenant, one by `cloud` and one by `graph_url`, share its quota.
         """
-        cloud = cloud_of_graph_host(self.graph_host)
-        if cloud is not None:
-            return cloud.name
-        return self.graph_host if self.graph_host.rpartition(":")[2].isdigit() else f"{self.graph_host}:443"
+        return _realm_of(self.graph_host)
 
     @property
     def client_key(self) -> str:

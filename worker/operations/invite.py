@@ -141,6 +141,8 @@ class Invite(Operation):
         https://learn.microsoft.com/graph/api/resources/invitation
         """
         verdict = decide(self.rules, answer, email=asked.row["email"])
+        if verdict.kind is Kind.DONE:
+            return verdict
         sponsors = [sponsor["id"] for sponsor in (call.request.body or {}).get("invitedUserSponsors", ())]
         if sponsors and verdict.kind is Kind.FAILED and "sponsor" in verdict.raw.lower():
             self._leave_out(sponsors)
@@ -151,6 +153,8 @@ class Invite(Operation):
 
     def _sponsors(self, asked: Asked) -> tuple[str, ...]:
         """Return the ids of sponsors that go with the invitation; the others are set afterwards."""
+        if not asked.along:
+            return ()
         there = (target.id for target in asked.along if target.id and not target.refused)
         return tuple(one for one in dict.fromkeys(there) if one not in self._not_taken)[:MOST_SPONSORS]
 

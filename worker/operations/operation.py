@@ -93,6 +93,12 @@ class Asked:
     along: tuple[Target, ...] = ()
     redeem_url: str = field(default="", repr=False)
 
+    def granted(self, attempt: int, *, silent: bool) -> Asked:
+        """Return the row as the ledger lets it leave, for the `attempt`-th time."""
+        if silent is self.silent and attempt == self.tried + 1:
+            return self
+        return replace(self, silent=silent, tried=attempt - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from worker.directory.lookups import LookUps
 from worker.graph.causes import Kind
 from worker.graph.limit_header import read_used
-from worker.ledger.model import Grant, GrantedRow, IndexPlace, Lease, Outcome, Refusals, RowState, is_resent
+from worker.ledger.model import Grant, IndexPlace, Lease, Outcome, Refusals, RowState, is_resent
 from worker.ledger.quota import Bucket, shown_buckets
 from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
@@ -102,13 +102,13 @@ class ChunkRun:
             if isinstance(token, Stop):
                 return token
             wanted = self._choose(pending)
-            asked = [self._ask_for(i) for i in wanted]
-            stays = await self._compare(asked)
+            asked = {i: self._ask_for(i) for i in wanted}
+            stays = await self._compare(list(asked.values()))
             if isinstance(stays, Stop):
                 return stays
             if stays:
                 continue
-            buckets = operation.buckets(services.settings(), connection, asked)
+            buckets = operation.buckets(services.settings(), connection, list(asked.values()))
             asked_s = asyncio.get_running_loop().time()  # the mark is at most this old: its answer may have been slow
             grant = await services.ledger.begin_batch(
                 lease,
@@ -128,7 +128,7 @@ class ChunkRun:
                     return stop
                 continue
             self._sent = True
-            found = await self._send(grant, buckets, token, asked_s) if grant.rows else Consequences()
+            found = await self._send(grant, asked, buckets, token, asked_s) if grant.rows else Consequences()
             await self._end_invited_before(grant)
             if found.token_refused and token:
                 refused_tokens += 1
@@ -270,14 +270,19 @@ class ChunkRun:
         return None
 
     async def _send(
-        self, grant: Grant, buckets: Sequence[Bucket], token: AccessToken | None, marked_s: float
+        self,
+        grant: Grant,
+        asked: Mapping[int, Asked],
+        buckets: Sequence[Bucket],
+        token: AccessToken | None,
+        marked_s: float,
     ) -> Consequences:
         """Send the granted rows at once and record what came back, whatever came back. `marked_s`:
         on the loop's clock.
         """
         services, connection, loop = self._services, self._connection, asyncio.get_running_loop()
         may_read = token is not None and self._look_ups.may_read(connection, token)
-        asked = {row.index: self._ask_for(row.index, row) for row in grant.rows}
+        asked = {row.index: asked[row.index].granted(row.attempt, silent=row.silent) for row in grant.rows}
         calls = self._operation.build(list(asked.values()), connection, self._lease.options)
         begun = services.begun.add(connection.client_key, len(calls))
         exchange = await carry(services, self._lease, connection, token, calls, marked_s, may_read=may_read)
@@ -372,16 +377,17 @@ class ChunkRun:
         if outcomes:
             await self._record(0, outcomes)
 
-    def _ask_for(self, index: int, granted: GrantedRow | None = None) -> Asked:
-        """Return a row as it is asked for now, or was granted."""
-        lease = self._lease
+    def _ask_for(self, index: int) -> Asked:
+        """Return a row as it is asked for now."""
+        lease, targets = self._lease, self._comparing.targets
+        row = lease.rows[index]
         return Asked(
             index,
-            lease.rows[index],
+            row,
             self._users.get(index),
-            target=self._comparing.target_of(index),
-            silent=granted.silent if granted else lease.letters[index] == RowState.PENDING_SILENT,
-            tried=granted.attempt - 1 if granted else int(lease.attempts[index]),
+            target=targets.get(row.get("target") or "") if targets else None,
+            silent=lease.letters[index] == RowState.PENDING_SILENT,
+            tried=int(lease.attempts[index]),
             along=self._along.get(index, ()),
             redeem_url=self._links.get(index, ""),
         )

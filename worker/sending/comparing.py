@@ -31,7 +31,8 @@ class Comparing:
         self._channel = channel
         root, _ = split_stage(lease.ticket.job)
         self.ask = DirectoryAsk(services, channel.connection, reacts, root, lease.ticket.lane)
-        self._targets: Mapping[str, Target] = {}
+        self.targets: Mapping[str, Target] = {}
+        """What the rows' targets stand for, once they were found."""
         self._compares = type(channel.operation).compare is not Operation.compare
         self._compared: dict[int, int] = {}  # row → its tries when it was compared
 
@@ -42,7 +43,7 @@ class Comparing:
         if kind is None or not names:
             return Resolved()
         resolved = await resolve_for(self._services.job_targets, self.ask.job, self.ask, kind, names)
-        self._targets = resolved.targets
+        self.targets = resolved.targets
         return resolved
 
     @property
@@ -68,10 +69,6 @@ class Comparing:
         except CannotAsk:
             known = await store.read(job, kind, each)
         return {i: tuple(known[name] for name in given if name in known) for i, given in names.items()}
-
-    def target_of(self, index: int) -> Target | None:
-        """Return what a row's target stands for, once it was found."""
-        return self._targets.get(self._lease.rows[index].get("target") or "")
 
     async def compare(self, rows: Sequence[Asked]) -> Mapping[int, Outcome | Stop]:
         """Return the rows that are not to be sent: how they end, or why they wait. Raises

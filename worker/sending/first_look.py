@@ -63,11 +63,13 @@ class FirstLook:
         """
         lease, channel, services = self._lease, self._channel, self._services
         wanted = channel.operation.look(channel.connection, lease.options, suspect=lease.suspect)
+        if wanted is Look.NO:
+            return Looked()
         now_ms = services.clocks.redis_ms()
         is_fresh = abs(now_ms - lease.checked_at_ms) < FRESH_S * 1000  # far ahead: from before the clock was put back
         # Who is mailed on purpose is not looked up for it
         addresses = {i: _guest_of(row) for i in lease.pending() if not (row := lease.rows[i]).get(RESEND)}
-        if wanted is Look.NO or (wanted is Look.WHERE_ALLOWED and is_fresh) or not addresses:
+        if (wanted is Look.WHERE_ALLOWED and is_fresh) or not addresses:
             return Looked()
         epoch = services.ledger.heartbeat.epoch
         more = channel.operation.reads
