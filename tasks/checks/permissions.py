@@ -95,8 +95,8 @@ _DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
 _GUARD = tuple(
     Need(
         permission,
-        "to see who holds or may take a directory role, so that such people are never disabled",
-        "no guest is disabled or enabled",
+        "to see who holds or may take a directory role, so that nothing is ever done to such people",
+        "nothing is done that needs to spare them",
         also,
     )
     for permission, also in zip(
@@ -134,7 +134,9 @@ _READS: dict[str, tuple[Need, ...]] = {
     if operation.target_kind in (TargetKind.GROUP, TargetKind.TEAM)
 }
 """What a stage reads before it writes."""
-NEEDED: dict[str, tuple[Need, ...]] = {name: (need, *_READS.get(name, ())) for name, need in STEPS.items()}
+NEEDED: dict[str, tuple[Need, ...]] = {
+    name: (need, *_READS.get(name, ()), *(_GUARD if OPERATIONS[name].guarded else ())) for name, need in STEPS.items()
+}
 """What each operation needs to do its work, reading included."""
 
 FEATURES: dict[str, tuple[Need, ...]] = {

@@ -97,22 +97,24 @@ def _hint(name: str, thing: str) -> str:
 
 
 def _refusal(name: str, group: DirectoryObject, kind: TargetKind) -> str:
-    """Say why nobody is put into a group; '' where guests can be."""
+    """Say why usher changes nobody's membership of a group; '' where it may."""
     if group.takes_roles:
         return (
-            f"The group “{name}” can be given directory roles, so usher puts no guest into it: an administrator adds"
-            " them by hand, or the list names another group."
+            f"The group “{name}” can be given directory roles, so usher puts no guest into it and takes none out: an"
+            " administrator does that by hand, or the list names another group."
         )
     if group.dynamic:
         return (
-            f"A rule decides who is in the group “{name}” (dynamic membership), so nobody can be added: an"
+            f"A rule decides who is in the group “{name}” (dynamic membership), so nobody can be added or taken out: an"
             " administrator changes the rule, or the list names another group."
         )
     if group.synced:
-        return f"The group “{name}” comes from the on-premises directory: add its members there, or name another group."
+        return (
+            f"The group “{name}” comes from the on-premises directory: change its members there, or name another group."
+        )
     if group.mail_only:
         return (
-            f"“{name}” is a distribution list or a mail-enabled security group, which Graph cannot change: add its"
+            f"“{name}” is a distribution list or a mail-enabled security group, which Graph cannot change: change its"
             " members in Exchange, or name another group."
         )
     if kind is TargetKind.TEAM and group.without_team:

@@ -8,18 +8,19 @@ from config.errors import ConfigError
 from worker.operations.accounts import Disable, Enable
 from worker.operations.again.remind import Remind
 from worker.operations.again.reset import Reset
-from worker.operations.groups import Groups
 from worker.operations.invite import Invite
 from worker.operations.mail import SendMail
+from worker.operations.members.groups import Groups
+from worker.operations.members.leave import Leave
+from worker.operations.members.teams import Teams
 from worker.operations.operation import Operation
 from worker.operations.profile import Profile
 from worker.operations.sponsors import Sponsors
-from worker.operations.teams import Teams
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
-        *(Invite(), Profile(), Sponsors(), Groups(), Teams(), SendMail()),
+        *(Invite(), Profile(), Sponsors(), Groups(), Teams(), Leave(), SendMail()),
         *(Disable(), Enable(), Remind(), Reset()),
     )
 }

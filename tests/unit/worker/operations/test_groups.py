@@ -14,8 +14,8 @@ from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.job_targets import Target, TargetKind
 from worker.ledger.model import Options, Outcome, RowState
-from worker.operations.group_members import MOST_MEMBERS, GroupMembers
-from worker.operations.groups import Groups
+from worker.operations.members.group_members import MOST_MEMBERS, GroupMembers
+from worker.operations.members.groups import Groups
 from worker.operations.operation import Asked
 
 CONNECTION = build_connection()

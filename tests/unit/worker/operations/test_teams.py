@@ -13,8 +13,8 @@ from tests.unit.worker.operations.test_groups import asked, guid
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.model import Options
+from worker.operations.members.teams import Teams
 from worker.operations.operation import Call
-from worker.operations.teams import Teams
 
 CONNECTION = build_connection()
 TEAMS = Teams()

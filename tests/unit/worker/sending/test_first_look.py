@@ -19,7 +19,7 @@ from worker.graph.users import DirectoryUser
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import RESEND, IndexPlace, KnownRow, Lane, Lease, Options, RowState
 from worker.ledger.why_waiting import Rest, Stop
-from worker.operations.groups import Groups
+from worker.operations.members.groups import Groups
 from worker.operations.operation import Channel, Operation
 from worker.operations.profile import Profile
 from worker.operations.registry import OPERATIONS

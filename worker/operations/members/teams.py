@@ -16,8 +16,8 @@ from worker.graph.verdicts import decide
 from worker.ledger.job_targets import TargetKind
 from worker.ledger.model import Options, RowState
 from worker.ledger.quota import team_buckets
-from worker.operations.group_rules import TEAMS, GroupCause
-from worker.operations.membership import Membership
+from worker.operations.members.group_rules import TEAMS, GroupCause
+from worker.operations.members.membership import Membership
 from worker.operations.operation import Asked, Call
 from worker.operations.step import user_id
 

@@ -31,6 +31,14 @@ _MOST_KEPT = 200_000
 _PAGE = 999
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Of some guests is known who is a member; of `unknown` nobody can tell."""
+
+    members: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class _Kept:
     """What one process knows of one group's members."""
@@ -38,6 +46,7 @@ class _Kept:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     read_s: float = float("-inf")
     ids: frozenset[str] | None = None  # None: not known, or too many
+    whole: bool = False  # nobody else is a member
 
 
 class GroupMembers:
@@ -49,18 +58,20 @@ class GroupMembers:
 
     async def find(
         self, ask: Ask, connection: Connection, group: str, guests: frozenset[str], *, anew: bool = False
-    ) -> frozenset[str]:
-        """Return those guests who are members of a group; nobody where the app may not read that.
-        `anew`: whatever was read before. Raises `CannotAsk`.
+    ) -> Known:
+        """Return which of some guests are members of a group. `anew`: whatever was read before.
+        Raises `CannotAsk`.
         """
         key = (ask.job, group)
         kept = self._kept.setdefault(key, _Kept())
         async with kept.lock:  # several chunks name the same group at once
             if anew or self._clock() - kept.read_s > KEPT_S:
-                kept.ids = await _read_all(ask, connection, group)
+                kept.ids, kept.whole = await _read_all(ask, connection, group)
                 kept.read_s = self._clock()
                 self._forget(key)
-        return guests & kept.ids if kept.ids is not None else await _check(ask, group, guests)
+        if kept.ids is None:
+            return await _check(ask, group, guests)
+        return Known(guests & kept.ids, frozenset() if kept.whole else guests - kept.ids)
 
     def _forget(self, newest: tuple[str, str]) -> None:
         """Let go of what was read longest ago."""
@@ -73,8 +84,8 @@ class GroupMembers:
                 total -= len(self._kept.pop(key).ids or ()) + 1
 
 
-async def _read_all(ask: Ask, connection: Connection, group: str) -> frozenset[str] | None:
-    """Return the ids of all members; None for too many, nobody where they cannot be read."""
+async def _read_all(ask: Ask, connection: Connection, group: str) -> tuple[frozenset[str] | None, bool]:
+    """Return the ids of the members, and whether these are all; None for too many."""
     ids: set[str] = set()
     version = f"/{connection.graph_url.rpartition('/')[2]}/"
     path = f"/groups/{group}/members?$select=id&$top={_PAGE}"
@@ -82,19 +93,21 @@ async def _read_all(ask: Ask, connection: Connection, group: str) -> frozenset[s
         answer = (await ask.get([GraphRequest("1", "GET", path)]))["1"]
         page = answer.body if answer.status == 200 and isinstance(answer.body, dict) else {}
         values = page.get("value")
-        ids.update(str(one["id"]).lower() for one in values or () if isinstance(one, dict) and one.get("id"))
+        if not isinstance(values, list):
+            return frozenset(ids), False
+        ids.update(str(one["id"]).lower() for one in values if isinstance(one, dict) and one.get("id"))
         # Only what stands behind the version: the token goes nowhere but to the connection's Graph
         _, _, rest = str(page.get("@odata.nextLink") or "").partition(version)
         if not rest:
-            return frozenset(ids)
+            return frozenset(ids), True
         if len(ids) >= MOST_MEMBERS:
-            return None
+            return None, False
         path = f"/{rest}"
 
 
-async def _check(ask: Ask, group: str, guests: frozenset[str]) -> frozenset[str]:
-    """Return the guests who are in a group, asked for each by itself."""
-    found: set[str] = set()
+async def _check(ask: Ask, group: str, guests: frozenset[str]) -> Known:
+    """Return which guests are in a group, asked for each by itself."""
+    found: dict[bool | None, set[str]] = {True: set(), False: set(), None: set()}
     asked = sorted(guests)
     for start in range(0, len(asked), BATCH_LIMIT):
         part = asked[start : start + BATCH_LIMIT]
@@ -102,10 +115,12 @@ async def _check(ask: Ask, group: str, guests: frozenset[str]) -> frozenset[str]
             GraphRequest(guest, "POST", f"/users/{guest}/checkMemberGroups", {"groupIds": [group]}) for guest in part
         ]
         answers = await ask.get(requests)
-        found.update(guest for guest in part if _is_in(answers[guest], group))
-    return frozenset(found)
+        for guest in part:
+            found[_is_in(answers[guest], group)].add(guest)
+    return Known(frozenset(found[True]), frozenset(found[None]))
 
 
-def _is_in(answer: GraphAnswer, group: str) -> bool:
+def _is_in(answer: GraphAnswer, group: str) -> bool | None:
+    """Whether an answer says that its guest is in a group; None: it does not say."""
     values = answer.body.get("value") if answer.status == 200 and isinstance(answer.body, dict) else None
-    return isinstance(values, list) and group in (str(value).lower() for value in values)
+    return group in (str(value).lower() for value in values) if isinstance(values, list) else None

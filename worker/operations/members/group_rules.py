@@ -1,4 +1,4 @@
-"""A table says what Graph's refusals to put a guest into a group or a team mean. Pure.
+"""A table says what Graph's refusals to change who is in a group or a team mean. Pure.
 
 One bad member spoils a whole call, and Graph does not say which; what it says of the group holds
 for every row that names the group.
@@ -16,12 +16,14 @@ from worker.graph.batch import GraphAnswer
 from worker.graph.causes import Cause, Kind, OperationRules, Rule, Verdict
 from worker.graph.patterns import wording
 from worker.operations.operation import NOT_THERE_YET
+from worker.operations.step import read_changed
 
 
 class GroupCause(StrEnum):
-    """The causes for which Graph puts nobody into a group, in our words."""
+    """The causes for which Graph does not change a membership, in our words."""
 
     ALREADY_MEMBER = "already_member"
+    NOT_A_MEMBER = "not_a_member"
     NOT_THERE_YET = NOT_THERE_YET
     GUESTS_FORBIDDEN = "guests_forbidden"
     MAIL_ENABLED = "mail_enabled_group"
@@ -81,11 +83,15 @@ _RULES: Mapping[StrEnum, Rule] = {
         whole_target=True,
     ),
 }
-_PATTERNS = (
-    wording(GroupCause.GUESTS_FORBIDDEN, r"guests? users? (are|is) not allowed to join", r"guest.{0,60}not allowed"),
+_KINDS = (
     wording(GroupCause.MAIL_ENABLED, r"mail-enabled security group"),
     wording(GroupCause.SYNCED, r"on-premises mastered"),
     wording(GroupCause.DYNAMIC, r"dynamic (membership|group)", r"membershiprule"),
+)
+"""Of groups whose members Graph does not change."""
+_PATTERNS = (
+    wording(GroupCause.GUESTS_FORBIDDEN, r"guests? users? (are|is) not allowed to join", r"guest.{0,60}not allowed"),
+    *_KINDS,
     wording(
         GroupCause.ALREADY_MEMBER,
         r"added object references already exist",
@@ -111,10 +117,12 @@ def read_added(answer: GraphAnswer) -> Verdict:
     )
 
 
+_WRITE_MEMBERS = ("GroupMember.ReadWrite.All", frozenset({"Group.ReadWrite.All", "Directory.ReadWrite.All"}))
+
 GROUPS = OperationRules(
     verb="add guests to groups",
-    permission="GroupMember.ReadWrite.All",
-    also=frozenset({"Group.ReadWrite.All", "Directory.ReadWrite.All"}),
+    permission=_WRITE_MEMBERS[0],
+    also=_WRITE_MEMBERS[1],
     rules=_RULES,
     patterns=_PATTERNS,
     statuses={403: Cause.NO_PERMISSION, 404: GroupCause.NOT_THERE_YET},
@@ -131,6 +139,42 @@ TEAMS = OperationRules(
     statuses={403: Cause.NO_PERMISSION, 404: GroupCause.GONE},
     protected=GroupCause.PROTECTED,
     read_done=read_added,
+)
+
+LEAVE = OperationRules(
+    verb="take guests out of groups",
+    permission=_WRITE_MEMBERS[0],
+    also=_WRITE_MEMBERS[1],
+    rules={
+        GroupCause.NOT_A_MEMBER: Rule(Kind.ALREADY, "Not a member."),
+        GroupCause.MAIL_ENABLED: Rule(
+            Kind.FAILED,
+            "“{target}” is a distribution list or a mail-enabled security group, which Graph cannot change: an"
+            " administrator takes its members out in Exchange.",
+            whole_target=True,
+        ),
+        GroupCause.SYNCED: Rule(
+            Kind.FAILED,
+            "“{target}” comes from the on-premises directory: an administrator takes its members out there.",
+            whole_target=True,
+        ),
+        GroupCause.DYNAMIC: Rule(
+            Kind.FAILED,
+            "A rule decides who is in “{target}” (dynamic membership), so nobody can be taken out: an administrator"
+            " changes the rule.",
+            whole_target=True,
+        ),
+        GroupCause.PROTECTED: Rule(
+            Kind.FAILED,
+            "Microsoft lets this application take nobody out of this group, which probably can be given directory roles"
+            " or is in a restricted administrative unit: an administrator does it in the Entra admin center.",
+            whole_target=True,
+        ),
+    },
+    patterns=_KINDS,
+    statuses={403: Cause.NO_PERMISSION, 404: GroupCause.NOT_A_MEMBER},
+    protected=GroupCause.PROTECTED,
+    read_done=read_changed,
 )
 
 

@@ -1,5 +1,5 @@
-"""Groups and teams have this in common as operations: whom a row names, who is a member already,
-and how a refusal speaks of the target.
+"""Operations on groups and teams have this in common: what a row names, whose membership is as it
+should be already, and how a refusal speaks of the target.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from worker.ledger.model import Options, Outcome, Row, RowState
-from worker.operations.group_members import GroupMembers
+from worker.operations.members.group_members import GroupMembers, Known
 from worker.operations.operation import Ask, Asked
 from worker.operations.step import Step, user_id
 
@@ -18,17 +18,27 @@ if TYPE_CHECKING:
     from worker.graph.causes import Verdict
     from worker.ledger.why_waiting import Stop
 
-_MEMBER_ALREADY = "A member already."
-
 
 class Membership(Step):
-    """A step that puts guests into something whose members can be read."""
+    """A step about something whose members can be read; here guests are put into it."""
 
     column: str
     """Of the root's row: the names."""
+    so_already: tuple[str, str] = ("already_member", "A member already.")
+    """Code and sentence of a guest for whom nothing is to be written."""
 
     def __init__(self, members: GroupMembers | None = None) -> None:
         self._members = members or GroupMembers()
+
+    def is_to_be_read(self, asked: Asked) -> bool:
+        """Whether nobody knows without reading if a guest is a member. One whom this job has just
+        invited is in nothing yet; unless an answer was lost, after which they may be.
+        """
+        return bool(asked.tried or not asked.row.get("new"))
+
+    def is_so(self, guest: str, known: Known) -> bool:
+        """Whether a guest's membership is as it should be."""
+        return guest in known.members
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
         """Return the names in the row's column, each once."""
@@ -37,11 +47,8 @@ class Membership(Step):
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
     ) -> Mapping[int, Outcome | Stop]:
-        """End the rows of members, for whom nothing is to be written, and those whose target is
+        """End the rows of guests for whom nothing is to be written, and those whose target is
         refused.
-
-        Of a guest whom this job has just invited nothing is asked, for they are in nothing yet;
-        unless an answer was lost, after which they may be.
         """
         found: dict[int, Outcome | Stop] = {}
         unsure: dict[str, list[Asked]] = {}
@@ -50,13 +57,12 @@ class Membership(Step):
                 found[asked.index] = Outcome(
                     asked.index, RowState.FAILED, code="target_refused", message=asked.target.refused
                 )
-            elif asked.target and (asked.tried or not asked.row.get("new")):
+            elif asked.target and self.is_to_be_read(asked):
                 unsure.setdefault(asked.target.id, []).append(asked)
         for target, those in unsure.items():
             anew = any(asked.tried for asked in those)
-            guests = frozenset(map(user_id, those))
-            members = await self._members.find(ask, connection, target, guests, anew=anew)
-            found |= {asked.index: _member(asked) for asked in those if user_id(asked) in members}
+            known = await self._members.find(ask, connection, target, frozenset(map(user_id, those)), anew=anew)
+            found |= {asked.index: self._end(asked) for asked in those if self.is_so(user_id(asked), known)}
         return found
 
     def name_target(self, asked: Asked, verdict: Verdict) -> Verdict:
@@ -72,11 +78,11 @@ class Membership(Step):
         )
         return self.name_target(asked, told)
 
-
-def _member(asked: Asked) -> Outcome:
-    """End a member's row. Who was none before the first try was added by that try, unheard."""
-    if asked.tried:
-        return Outcome(asked.index, RowState.DONE, user_id=user_id(asked), attempts=asked.tried)
-    return Outcome(
-        asked.index, RowState.ALREADY, user_id=user_id(asked), code="already_member", message=_MEMBER_ALREADY
-    )
+    def _end(self, asked: Asked) -> Outcome:
+        """End a row whose guest is as it asks. Who was not before the first try became so by that
+        try, unheard.
+        """
+        if asked.tried:
+            return Outcome(asked.index, RowState.DONE, user_id=user_id(asked), attempts=asked.tried)
+        code, message = self.so_already
+        return Outcome(asked.index, RowState.ALREADY, user_id=user_id(asked), code=code, message=message)

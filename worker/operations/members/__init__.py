@@ -1,0 +1,1 @@
+"""Who is in groups and teams: `groups`, `teams` and `leave`. Begin reading at `membership.py`."""
