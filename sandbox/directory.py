@@ -97,6 +97,18 @@ class App:
     secret_file: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Another application of a tenant, which nobody signs in with here: name → when it ends, of its
+    secrets and certificates.
+    """
+
+    app_id: str
+    name: str
+    secrets: tuple[tuple[str, str], ...] = ()
+    certificates: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(slots=True)
 class Tenant:
     """One directory. `abuse_after` counts down invitations until Microsoft's detector blocks the
@@ -118,6 +130,7 @@ class Tenant:
     list_addresses: set[str] = field(default_factory=set)
     """Addresses of groups and distribution lists, which nobody can be invited by."""
     contacts: frozenset[str] = frozenset()
+    registrations: dict[str, Registration] = field(default_factory=dict)
     refused_domains: dict[str, str] = field(default_factory=lambda: dict(REFUSED_DOMAINS))
     allowed_domains: frozenset[str] | None = None
     """An allow list: only these are invited. Entra has this or a deny list, never both."""
@@ -133,6 +146,10 @@ class Tenant:
     """The mailboxes that this application may send from, with or without Mail.Send; None: all, with
     it.
     """
+    has_p1: bool = True
+    """Whether it has Entra ID P1 (or P2), without which nobody's dates of signing in are read."""
+    shows_sign_ins: bool = True
+    """Whether dates of signing in are shown; else they are null for everybody, without a word."""
     has_p2: bool = True
     """Whether it has Entra ID P2, without which nobody is eligible for a role."""
     sponsors_taken: bool = True

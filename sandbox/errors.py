@@ -67,6 +67,15 @@ def not_allowed() -> GraphError:
     return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
+def needs_premium() -> GraphError:
+    """Return the 403 for dates of signing in where the tenant has neither P1 nor P2."""
+    return GraphError(
+        403,
+        "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+        "Neither tenant is B2C or tenant doesn't have premium license",
+    )
+
+
 def invite_not_permitted() -> GraphError:
     """Return the 401 that a missing User.Invite.All gives: not an expired token, though it looks
     like one.

@@ -23,6 +23,7 @@ from sandbox.errors import GraphError, bad_request, error_body, unknown_segment
 from sandbox.faults import Faults, Fired
 from sandbox.ids import format_guid
 from sandbox.invitations import Inviter
+from sandbox.odata import SIGN_INS
 from sandbox.quotas import THROTTLED, Meter, Quotas, Refusal
 from sandbox.recorder import Recorder
 from sandbox.resources.routes import ROUTES, Asked, Handler, Route, find_route
@@ -238,6 +239,8 @@ class Graph:
     def _read(
         self, call: Call, operation: str, path: str, query: str, headers: Mapping[str, str]
     ) -> tuple[int, Any, dict[str, str]]:
+        if operation in ("users", "user") and SIGN_INS in query:
+            self._take(call, call.meter.take_own(("sign_in_reads_per_app",)))
         units = 2 if operation == "users" and ("select=" not in query or "expand=" in query) else 1
         self._take(call, call.meter.take_read(units))
         eventual = headers.get("consistencylevel", "").lower() == "eventual"

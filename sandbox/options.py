@@ -33,6 +33,7 @@ LIMITS: dict[str, tuple[float, float] | None] = {
     "writes_per_app": (35_000, 300),
     "units_per_app_and_tenant": (3_500, 10),
     "units_per_app": (150_000, 20),
+    "sign_in_reads_per_app": (10, 60),
     "adds_per_team": (4, 60),
     "team_calls_per_app_and_tenant": (10, 1),
     "mailbox_requests": (10_000, 600),

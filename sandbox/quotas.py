@@ -33,6 +33,7 @@ _MAILBOX = ("ApplicationThrottled", "Application is over its MailboxConcurrency 
 THROTTLED = {
     **dict.fromkeys(_SCOPES, _DIRECTORY),
     "invitations_per_tenant": _OFTEN,
+    "sign_in_reads_per_app": _OFTEN,
     "adds_per_team": _OFTEN,
     "team_calls_per_app_and_tenant": _OFTEN,
     "mails_per_mailbox": _MAILBOX,
@@ -131,8 +132,8 @@ class Meter:
         """
         return self._take(self._write, units)
 
-    def take_own(self, limits: tuple[str, ...], name: str) -> Refusal | None:
-        """Take 1 of each of these limits, which one team or mailbox has for itself."""
+    def take_own(self, limits: tuple[str, ...], name: str = "") -> Refusal | None:
+        """Take 1 of each of these limits, for one team, one mailbox, one kind of read."""
         buckets = self._quotas.buckets(limits, self.tenant_id, self.app_id, name)
         self._quotas.refill(buckets)
         return self._take(buckets, 1)

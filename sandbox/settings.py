@@ -9,7 +9,6 @@ under /beta. https://learn.microsoft.com/graph/api/resources/b2bmanagementpolicy
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -19,6 +18,7 @@ from sandbox import errors
 from sandbox.directory import Directory, Tenant
 from sandbox.errors import GraphError, bad_request
 from sandbox.ids import guid
+from sandbox.resources.applications import READ_APPLICATIONS, find_app
 from sandbox.tokens import Caller
 
 _ROLES = {
@@ -37,15 +37,14 @@ _ROLES = {
         "Policy.ReadWrite.B2BManagementPolicy",
     },
     "/beta/legacy/policies": {"Policy.Read.All"},
-    "application": {
-        "Application.Read.All",
-        "Application.ReadWrite.All",
-        "Directory.Read.All",
-        "Directory.ReadWrite.All",
-    },
+    "application": READ_APPLICATIONS,
 }
+_P1 = "41781fb2-bc02-4b7c-bd55-b576c07bb09d"
+_P2 = "eec0eb4f-6444-4f95-aba0-50c24d67f998"
+"""Service plans of Entra ID P1 and P2.
+https://learn.microsoft.com/entra/identity/users/licensing-service-plan-reference
+"""
 _APP_ID = re.compile(r"/applications\(appId='([^']+)'\)")
-_LONG = timedelta(days=180)  # how long a secret of the sandbox is said to be good that never ends
 _DOMAIN_NAME = re.compile(r".*\(domainName='((?:[^']|'')+)'\)")
 
 
@@ -91,6 +90,7 @@ class TenantSettings:
             "countryLetterCode": "DE",
             "preferredLanguage": "en",
             "technicalNotificationMails": [f"ada@{tenant.domains[0]}"],
+            "assignedPlans": [_plan(name, plan) for name, plan, has in _plans(tenant) if has],
             "directorySizeQuota": {"used": len(tenant.users), "total": tenant.max_users or 300_000},
             "verifiedDomains": [
                 {
@@ -126,36 +126,7 @@ class TenantSettings:
         https://learn.microsoft.com/graph/api/application-get
         """
         match = _APP_ID.fullmatch(unquote(path))
-        app = caller.tenant.apps.get(match[1]) if match else None
-        if app is None:
-            raise GraphError(
-                404, "Request_ResourceNotFound", "Resource does not exist or one of its queried objects is not present."
-            )
-        now = datetime.now(UTC)
-        everything = {
-            "id": guid(f"application|{app.client_id}"),
-            "appId": app.client_id,
-            "displayName": "usher",
-            "passwordCredentials": [
-                {
-                    "displayName": f"secret {number}",
-                    "endDateTime": _stamp(datetime.fromtimestamp(ends_s, UTC) if ends_s else now + _LONG),
-                    "hint": secret[:3],
-                    "keyId": guid(f"secret|{secret}"),
-                    "secretText": None,
-                }
-                for number, (secret, ends_s) in enumerate(app.secrets.items(), 1)
-            ],
-            "keyCredentials": [
-                {
-                    "endDateTime": _stamp(certificate.ends_at),
-                    "keyId": guid(f"certificate|{certificate.x5t}"),
-                    "type": "AsymmetricX509Cert",
-                    "usage": "Verify",
-                }
-                for certificate in app.certificates
-            ],
-        }
+        everything = find_app(caller.tenant, match[1] if match else "", self._directory.clock)
         return {
             "@odata.context": f"{self.base_url}/v1.0/$metadata#applications/$entity",
             **_selected(everything, query, "application"),
@@ -179,10 +150,6 @@ class TenantSettings:
 
     def _list(self, name: str, values: list[dict[str, Any]]) -> dict[str, Any]:
         return {"@odata.context": f"{self.base_url}/v1.0/$metadata#{name}", "value": values}
-
-
-def _stamp(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _tenant_id(domain: str) -> str:
@@ -224,6 +191,19 @@ def _inbound(access: str) -> dict[str, Any]:
     return {
         "usersAndGroups": {"accessType": access, "targets": [{"target": "AllUsers", "targetType": "user"}]},
         "applications": {"accessType": access, "targets": [{"target": "AllApplications", "targetType": "application"}]},
+    }
+
+
+def _plans(tenant: Tenant) -> tuple[tuple[str, str, bool], ...]:
+    return ("AADPremiumService", _P1, tenant.has_p1), ("AADPremiumService", _P2, tenant.has_p1 and tenant.has_p2)
+
+
+def _plan(service: str, plan: str) -> dict[str, Any]:
+    return {
+        "assignedDateTime": "2025-01-01T00:00:00Z",
+        "capabilityStatus": "Enabled",
+        "service": service,
+        "servicePlanId": plan,
     }
 
 

@@ -7,10 +7,11 @@ invitation service, which asks the writing replica, knows it at once.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from sandbox.directory import Directory, Tenant, User
-from sandbox.errors import bad_request, no_such_object
+from sandbox.errors import bad_request, needs_premium, no_such_object
 from sandbox.odata import (
     PROPERTIES,
     SIGN_INS,
@@ -40,8 +41,7 @@ class People:
         asked = _users_query(query, eventual)
         tenant = caller.tenant
         users = self._candidates(tenant, asked)
-        if SIGN_INS in asked.select:
-            need(caller, _READ_SIGN_INS)
+        _check_sign_ins(caller, asked.select)
         answer = self._page(users, asked, query, "users", tenant)
         return answer, (1 if asked.has_select else 2) + asked.sponsors
 
@@ -60,9 +60,8 @@ class People:
             select, has_select = parse_single_query(query)
         except QueryError as error:
             raise bad_request(str(error), error.code) from None
-        if SIGN_INS in select:
-            need(caller, _READ_SIGN_INS)
-        shown = _show(self._visible(caller.tenant, name), select)
+        _check_sign_ins(caller, select)
+        shown = _show(caller.tenant, self._visible(caller.tenant, name), select)
         return {"@odata.context": self._context("users/$entity", select, has_select), **shown}, 1
 
     def _candidates(self, tenant: Tenant, asked: UsersQuery) -> Iterable[User]:
@@ -71,17 +70,18 @@ class People:
             found = {user.id: user for address in asked.filter.addresses for user in tenant.by_address.get(address, ())}
             found |= {user.id: user for name in asked.filter.ids if (user := tenant.users.get(name)) is not None}
             return [user for user in found.values() if user.visible_s <= now_s]
-        return [user for user in tenant.users.values() if user.visible_s <= now_s]
+        return (user for user in tenant.users.values() if user.visible_s <= now_s)
 
     def _page(self, users: Iterable[User], asked: UsersQuery, query: str, path: str, tenant: Tenant) -> dict[str, Any]:
-        found = [user for user in users if asked.filter is None or asked.filter.matches(user)]
-        page = found[asked.skip : asked.skip + asked.top]
+        found = (user for user in users if asked.filter is None or asked.filter.matches(user))
+        page = list(islice(found, asked.skip, asked.skip + asked.top))
+        more = next(found, None) is not None
         answer: dict[str, Any] = {"@odata.context": self._context("users", asked.select, asked.has_select)}
-        if asked.count:
-            answer["@odata.count"] = len(found)
-        if len(found) > asked.skip + asked.top:
+        if asked.count and not asked.skip:
+            answer["@odata.count"] = len(page) + more + sum(1 for _ in found)
+        if more:
             answer["@odata.nextLink"] = page_link(self.base_url, path, query, asked.skip + asked.top)
-        answer["value"] = [_show(user, asked.select) for user in page]
+        answer["value"] = [_show(tenant, user, asked.select) for user in page]
         if asked.sponsors:
             for shown, user in zip(answer["value"], page, strict=True):
                 shown["sponsors"] = [_show_sponsor(tenant, name) for name in user.sponsors]
@@ -111,8 +111,19 @@ def _users_query(query: str, eventual: bool) -> UsersQuery:
         raise bad_request(str(error), error.code) from None
 
 
-def _show(user: User, select: tuple[str, ...]) -> dict[str, Any]:
-    return {name: PROPERTIES[name](user) for name in select}
+def _check_sign_ins(caller: Caller, select: tuple[str, ...]) -> None:
+    """Raise `GraphError` where dates of signing in are asked for and may not be read."""
+    if SIGN_INS in select:
+        need(caller, _READ_SIGN_INS)
+        if not caller.tenant.has_p1:
+            raise needs_premium()
+
+
+def _show(tenant: Tenant, user: User, select: tuple[str, ...]) -> dict[str, Any]:
+    shown = {name: PROPERTIES[name](user) for name in select}
+    if SIGN_INS in shown and not tenant.shows_sign_ins:
+        shown[SIGN_INS] = None
+    return shown
 
 
 def _show_sponsor(tenant: Tenant, name: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from sandbox.options import Options
 from sandbox.quotas import Quotas
 from sandbox.recorder import AppendFile, Recorder
 from sandbox.resources.accounts import Accounts
+from sandbox.resources.applications import Applications
 from sandbox.resources.groups import Groups
 from sandbox.resources.known import Known
 from sandbox.resources.mailboxes import Mailboxes
@@ -74,6 +75,7 @@ class World:
         self.sponsors = Sponsors(known, self.recorder, self.references)
         self.teams = Teams(known, self.recorder, self.references, self.chance)
         self.roles = Roles()
+        self.applications = Applications(self.clock)
         self.accounts = Accounts(self.directory, self.recorder, self.clock)
         self.settings = TenantSettings(self.directory)
         resources = (
@@ -84,6 +86,7 @@ class World:
             Mailboxes(self.recorder),
             self.roles,
             self.accounts,
+            self.applications,
         )
         self.graph = Graph(
             clock=self.clock,
@@ -102,7 +105,7 @@ class World:
 
     def listening(self, base_url: str, port: int) -> None:
         """Tell the surfaces where they are served, once that is known."""
-        served = (self.groups, self.sponsors, self.teams, self.roles, self.accounts)
+        served = (self.groups, self.sponsors, self.teams, self.roles, self.accounts, self.applications)
         for surface in (self.inviter, self.people, self.settings, *served):
             surface.base_url = base_url
         hosts = {"localhost", "127.0.0.1", "[::1]", *self.options.names}

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from sandbox.certificates import read_app_certificate
+from sandbox.control.applications import change_applications
 from sandbox.control.groups import change_groups, show_groups
 from sandbox.control.users import change_user, show_user
 from sandbox.directory import SPELLINGS, App, Tenant, User
@@ -26,6 +27,7 @@ from sandbox.options import LIMITS, OptionError, parse_background, parse_limits,
 from sandbox.world import World
 
 _MOST = 10_000
+_FLAGS = {"sponsors_taken": "sponsors_taken", "p1": "has_p1", "p2": "has_p2", "sign_ins": "shows_sign_ins"}
 Body = dict[str, Any]
 
 
@@ -53,6 +55,7 @@ class Control:
             "policy": self._policy,
             "users": lambda body: change_user(world, self._tenant(body), body),
             "groups": lambda body: change_groups(world, self._tenant(body), body),
+            "applications": lambda body: change_applications(world, self._tenant(body), body),
             "quota": self._quota,
             "latency": self._latency,
             "reset": self._reset,
@@ -295,6 +298,6 @@ def _count_guests(tenant: Tenant) -> int:
 
 
 def _set_flags(tenant: Tenant, body: Body) -> None:
-    for name, attribute in (("sponsors_taken", "sponsors_taken"), ("p2", "has_p2")):
+    for name, attribute in _FLAGS.items():
         if name in body:
             setattr(tenant, attribute, bool(body[name]))

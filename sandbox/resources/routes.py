@@ -55,6 +55,7 @@ ROUTES = (
     Route("deleted_item", "GET", "/directory/deletedItems/{}"),
     Route("restore", "POST", "/directory/deletedItems/{}/restore", write=True),
     Route("purge", "DELETE", "/directory/deletedItems/{}", write=True),
+    Route("applications", "GET", "/applications"),
     Route("groups", "GET", "/groups", units=2),
     Route("group", "GET", "/groups/{}"),
     Route("update_group", "PATCH", "/groups/{}", write=True),
