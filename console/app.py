@@ -17,9 +17,12 @@ from fastapi import FastAPI
 
 from config.version import read_version
 from console import problems
+from console.access.guard import Guard
 from console.parts import Parts
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from worker.services import Services
 
 ROUTERS: Sequence[str] = ("console.health",)
@@ -42,7 +45,7 @@ def build_app(opening: Opening, *, follower: int | None = None, ending: asyncio.
             app.state.services, app.state.settings = services, services.settings
             yield
 
-    app = FastAPI(
+    app = _Guarded(
         title="usher",
         version=read_version(),
         summary="Bulk guest invitations for Microsoft Entra.",
@@ -55,3 +58,12 @@ def build_app(opening: Opening, *, follower: int | None = None, ending: asyncio.
     for name in ROUTERS:
         app.include_router(import_module(name).router)
     return app
+
+
+class _Guarded(FastAPI):
+    """The application behind its guard, who is outermost: what answers an unexpected error is
+    guarded too.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Guard(super().build_middleware_stack())

@@ -11,12 +11,16 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 from worker.ledger.approval import Person
 
 VARIABLE: Final = "USHER_ACTOR"
 _LONGEST: Final = 64
+_acting: ContextVar[str] = ContextVar("acting", default="")
 
 
 def find_person() -> Person:
@@ -38,3 +42,20 @@ def find_actor() -> str:
     """
     person = find_person()
     return f"{person} (sudo by {person.behind})" if person.behind else str(person)
+
+
+@contextmanager
+def acting_as(actor: str) -> Iterator[None]:
+    """Let the audit trail name somebody else than this process's account for what is done within:
+    whoever a request of the console comes from.
+    """
+    token = _acting.set(actor)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+def present_actor() -> str:
+    """Return for whom something is done right now, '' where that is this process's account."""
+    return _acting.get()

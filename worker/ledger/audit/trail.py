@@ -30,6 +30,7 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError
 from worker.channels import INVITE
 from worker.errors import SealError
 from worker.ledger.audit import row_entries
+from worker.ledger.audit.account import present_actor
 from worker.ledger.audit.row_entries import AuditRows
 from worker.ledger.chunk_contents import read_chunk
 from worker.ledger.guests.guest_index import GuestIndex
@@ -114,7 +115,7 @@ class Trail:
             return
         known = {name: value for name, value in facts.items() if value not in ("", None)}
         nameless = {name: value if name in _STAFF else _nameless(value) for name, value in known.items()}
-        told = {"what": what, "by": self._actor, **nameless}
+        told = {"what": what, "by": present_actor() or self._actor, **nameless}
         line = orjson.dumps(told)
         try:
             at_ms = await self._scripts["audit_note"](keys=[], args=[self._keys.prefix, self.keep_ms, line])

@@ -1,0 +1,113 @@
+"""A viewer is whoever a request comes from, a person or a program, with one role. Pure but for the
+account that this process runs under.
+
+The roles are Entra's app roles of the console; each holds those before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Any, Final
+
+from worker.channels import INVITE
+from worker.ledger.approval import Person, submitter_of
+from worker.ledger.audit.account import find_person
+
+PRODUCER: Final = "producer"
+"""What a job's `info` names its producer by."""
+
+
+class Role(IntEnum):
+    """What a viewer may do; `VIEW < SUBMIT < APPROVE < OPERATE`."""
+
+    VIEW = 1
+    SUBMIT = 2
+    APPROVE = 3
+    OPERATE = 4
+
+    @property
+    def word(self) -> str:
+        """The value of the app role in Entra."""
+        return self.name.lower()
+
+    @classmethod
+    def highest(cls, words: Iterable[object]) -> Role | None:
+        """Return the highest role that a token's `roles` claim names, None where it names none."""
+        known = {role.word: role for role in cls}
+        return max((known[word] for word in words if isinstance(word, str) and word in known), default=None)
+
+
+class Kind(StrEnum):
+    """By which credential a viewer came."""
+
+    LOCAL = "local"
+    """None: whoever uses this machine, while no sign-in is configured."""
+    PERSON = "person"
+    """Signed in with Entra."""
+    PROGRAM = "program"
+    """An Entra access token."""
+    PRODUCER = "producer"
+    """A producer's token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Whoever a request comes from. `person` is what jobs and the audit trail keep of them."""
+
+    kind: Kind
+    role: Role
+    person: Person
+    producer: str | None = None
+    """The producer's name; it sees and changes its own jobs only."""
+    connections: tuple[str, ...] = ()
+    """Those a producer is bound to."""
+    operations: tuple[str, ...] = (INVITE,)
+    """Those a producer may ask for."""
+
+    @property
+    def name(self) -> str:
+        """Return what a page calls them."""
+        return self.person.name
+
+    @property
+    def actor(self) -> str:
+        """Return whom the audit trail names."""
+        return submitter_of(self.to_info())
+
+    @property
+    def local(self) -> bool:
+        """Whether nobody signed in, because no sign-in is configured."""
+        return self.kind is Kind.LOCAL
+
+    def can(self, role: Role) -> bool:
+        """Tell whether they have at least this role."""
+        return self.role >= role
+
+    def sees(self, info: Mapping[str, Any]) -> bool:
+        """Tell whether they may know of the job that keeps this `info`: a producer of its own
+        alone.
+        """
+        return self.producer is None or info.get(PRODUCER) == self.producer
+
+    def refusal(self, connection: str, operation: str = INVITE) -> str:
+        """Return why they may not use a connection for an operation, '' where they may."""
+        if self.producer is None:
+            return ""
+        if connection not in self.connections:
+            return f"The producer {self.producer} may not use the connection {connection}."
+        if operation not in self.operations:
+            return f"The producer {self.producer} may not ask for the operation {operation}."
+        return ""
+
+    def to_info(self) -> dict[str, str]:
+        """Return what a job that they submit keeps of them."""
+        return self.person.to_info() | ({PRODUCER: self.producer} if self.producer else {})
+
+
+def local_operator() -> Viewer:
+    """Return the viewer that everybody on this machine is while no sign-in is configured: the
+    account that runs the console.
+    """
+    return Viewer(Kind.LOCAL, Role.OPERATE, find_person())

@@ -1,0 +1,123 @@
+"""A console without a configured sign-in, asked over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+
+from console.access.guard import Guard
+from console.access.need import Operating, Viewing, csrf_token
+from tests.console_servers import serving
+from worker.ledger.audit.account import find_person, present_actor
+
+
+def _app() -> FastAPI:
+    app = FastAPI()
+    app.add_middleware(Guard)
+
+    @app.get("/")
+    async def page(request: Request, viewer: Viewing) -> dict[str, object]:
+        return {"token": csrf_token(request), "name": viewer.name, "local": viewer.local}
+
+    @app.post("/change")
+    @app.post("/v1/change")
+    async def change(viewer: Operating) -> dict[str, str]:
+        return {"acting": present_actor()}
+
+    @app.get("/healthz")
+    async def health() -> str:
+        return "ok"
+
+    return app
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """A browser that keeps its cookies, at a console on loopback."""
+    async with serving(_app()) as url, httpx.AsyncClient(base_url=url) as opened:
+        yield opened
+
+
+def _origin(client: httpx.AsyncClient) -> dict[str, str]:
+    return {"Origin": str(client.base_url).rstrip("/")}
+
+
+async def test_whoever_uses_this_machine_is_one_operator(client: httpx.AsyncClient) -> None:
+    """The page says so, and the audit trail names the account that runs the console."""
+    told = (await client.get("/")).json()
+    assert told["local"] is True
+    assert told["name"] == find_person().name
+    answer = await client.post("/change", data={"csrf_token": told["token"]}, headers=_origin(client))
+    assert answer.json() == {"acting": str(find_person())}
+
+
+async def test_a_program_on_this_machine_needs_no_token(client: httpx.AsyncClient) -> None:
+    """curl has no cookie that a foreign page could use."""
+    assert (await client.post("/v1/change")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/change", "/v1/change"])
+async def test_no_other_page_changes_anything(client: httpx.AsyncClient, path: str) -> None:
+    """CSRF: a page of another site sends a form here, with or without the cookie's token."""
+    token = (await client.get("/")).json()["token"]
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = await client.post(path, data={"csrf_token": token}, headers=headers)
+        assert answer.status_code == 403
+        assert "nothing was done" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("given", [None, "", "x" * 64, "ß"])
+async def test_a_form_brings_the_token_of_its_own_page(client: httpx.AsyncClient, given: str | None) -> None:
+    """Our own origin alone is not enough: another program may answer on it by and by."""
+    await client.get("/")
+    data = {} if given is None else {"csrf_token": given}
+    assert (await client.post("/change", data=data, headers=_origin(client))).status_code == 403
+
+
+async def test_a_token_belongs_to_one_browser(client: httpx.AsyncClient) -> None:
+    """What one browser was shown is worth nothing in another."""
+    token = (await client.get("/")).json()["token"]
+    async with httpx.AsyncClient(base_url=client.base_url) as other:
+        await other.get("/")
+        answer = await other.post("/change", headers={"X-CSRF-Token": token, **_origin(client)})
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "rebound.example"},
+        {"Host": "127.0.0.1.rebound.example"},
+        {"Host": "[::1"},
+        {"X-Forwarded-For": "203.0.113.7"},
+        {"Forwarded": "for=203.0.113.7"},
+    ],
+)
+async def test_what_only_looks_like_this_machine_is_refused(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    """Names that resolve to loopback, and proxies that speak for others."""
+    answer = await client.get("/", headers=headers)
+    assert answer.status_code == 403
+    assert "No sign-in is configured" in answer.json()["detail"]
+    assert (await client.post("/v1/change", headers=headers)).status_code == 401
+    assert (await client.get("/healthz", headers=headers)).status_code == 200
+
+
+async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClient) -> None:
+    """No inline script, no frame around it, no guessing of types; and its cookie is for HTTP
+    alone.
+    """
+    for path, status in (("/", 200), ("/nowhere", 404)):
+        answer = await client.get(path)
+        assert answer.status_code == status
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'; ")
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+    cookie = (await client.get("/", headers={"Cookie": ""})).headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "Path=/" in cookie
