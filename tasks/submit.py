@@ -25,7 +25,7 @@ from redis.exceptions import OutOfMemoryError
 from tasks.asked_stages import AskedStages, find_asked, find_stages
 from tasks.lists.duplicates import SeenAddresses
 from tasks.rows.row import BadRow, ValidRow
-from worker.addresses import fold_address
+from worker.addresses import fold_address, guest_of
 from worker.channels import INVITE
 from worker.errors import LedgerFull
 from worker.ledger.approval import explain
@@ -238,15 +238,15 @@ def _put(
         return
     values = row.row
     asks = find_asked(loaded.stages, values, options)
-    folded = fold_address(values["email"])
-    earlier = seen.first(folded, loaded.rows)
+    earlier = seen.first(guest_of(values), loaded.rows)
     if earlier is not None:
         loaded.duplicates += 1
-        message = f"The same address as row {earlier}, which is the one that counts."
+        same = "guest" if "user_id" in values else "address"
+        message = f"The same {same} as row {earlier}, which is the one that counts."
         loaded.loading.put(values, _ended(RowState.SKIPPED, "duplicate", message), asks)
         return
-    lists_domains = connection.allowed_domains or connection.blocked_domains
-    if lists_domains and not (channel.operation.alone or connection.accepts_domain(folded.rpartition("@")[2])):
+    lists_domains = (connection.allowed_domains or connection.blocked_domains) and not channel.operation.alone
+    if lists_domains and not connection.accepts_domain(fold_address(values["email"]).rpartition("@")[2]):
         loaded.blocked += 1
         message = f"Not sent: the settings of connection {connection.name} do not allow this domain."
         loaded.loading.put(values, _ended(RowState.FAILED, "blocked_domain", message), asks)

@@ -8,6 +8,8 @@ so do we.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 from config.values import fold_domain
 
@@ -22,6 +24,13 @@ def fold_address(email: str) -> str:
         return email.lower()
     local, at, domain = unicodedata.normalize("NFC", email).rpartition("@")
     return f"{unicodedata.normalize('NFC', local.lower())}{at}{fold_domain(domain)}"
+
+
+def guest_of(row: Mapping[str, Any]) -> str:
+    """Return by what a row's guest is looked up and told from others: the object id, where the row
+    has one, else the folded address, or the id in its place.
+    """
+    return str(row.get("user_id") or "").lower() or fold_address(row["email"])
 
 
 def spellings(folded: str) -> tuple[str, ...]:

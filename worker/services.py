@@ -28,6 +28,7 @@ from worker.ledger.audit.log import AuditLog
 from worker.ledger.audit.trail import Trail
 from worker.ledger.batches import Ledger
 from worker.ledger.gates import Gates
+from worker.ledger.guests.disabled import Disabled
 from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.guests.reminders import Reminders
 from worker.ledger.job_targets import JobTargets
@@ -62,6 +63,7 @@ class Services:
     gates: Gates
     index: GuestIndex
     reminders: Reminders
+    disabled: Disabled
     tokens: TokenSource
     graph: GraphClient
     mailroom: Mailroom
@@ -194,6 +196,7 @@ async def open_services(
             gates=jobs.gates,
             index=index,
             reminders=Reminders(client, keys, index),
+            disabled=Disabled(client, keys),
             tokens=tokens,
             graph=graph,
             mailroom=mailroom,

@@ -110,20 +110,27 @@ async def _forget(terminal: Terminal, services: Services, email: str, object_id:
         done = await forget_address(services.ledger, services.index, email)
     if done.anything:
         await services.trail.note(
-            "guest.forgotten", rows=done.rows, jobs=done.jobs, index_entries=done.entries, audit_rows=done.audited
+            "guest.forgotten",
+            rows=done.rows,
+            jobs=done.jobs,
+            index_entries=done.entries,
+            audit_rows=done.audited,
+            disabled=done.disabled,
         )
         index = "the index of guests too" if done.entries else "the index of guests held nothing"
         audit = (
             f"; {many(done.audited, 'row')} of the audit trail without the hash of the address" if done.audited else ""
         )
+        memory = "; that usher had disabled them" if done.disabled else ""
         terminal.show(
             f"Forgotten: {many(done.rows, 'row')} of {many(done.jobs, 'job')}"
-            f" {'no longer names' if done.rows == 1 else 'no longer name'} this person; {index}{audit}."
+            f" {'no longer names' if done.rows == 1 else 'no longer name'} this person; {index}{audit}{memory}."
         )
     else:
         terminal.show("usher holds nothing of this person; the address was compared whole, however it is spelled.")
     if terminal.quiet:
-        terminal.print_json({"rows": done.rows, "jobs": done.jobs, "index": done.entries, "audit": done.audited})
+        found = {"rows": done.rows, "jobs": done.jobs, "index": done.entries, "audit": done.audited}
+        terminal.print_json({**found, "disabled": done.disabled})
     return 0
 
 
@@ -157,6 +164,8 @@ async def _export(terminal: Terminal, services: Services, email: str, object_id:
     for entry in held.index:
         when = f"invited on {entry['invited_on']} by job {entry['job']}" if "job" in entry else "being invited"
         terminal.show(f"Index of guests, tenant {entry['tenant']}: {when}.")
+    for one in held.disabled:
+        terminal.show(f"Disabled by usher, tenant {one['tenant']}: {one['user_id']} since {one['since']}.")
     if held.audit:
         terminal.show(f"Audit trail: {many(len(held.audit), 'row')} (a hash of the address, no address):")
     for line in held.audit:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from worker.addresses import fold_address
+from worker.addresses import guest_of
 from worker.directory.forecast import foresee
 from worker.directory.lookups import LookUps, WhyNot
 from worker.directory.reader import WAITS_S, Asker, Unread
@@ -115,7 +115,7 @@ class Foresight:
 
     async def _judge(self, contents: ChunkContents) -> list[ForeseenRow]:
         rows, letters = contents.rows, contents.letters
-        addresses = {i: fold_address(rows[i]["email"]) for i, letter in enumerate(letters) if letter == "."}
+        addresses = {i: guest_of(rows[i]) for i, letter in enumerate(letters) if letter == "."}
         connection, operation = self.channel.connection, self.channel.operation
         # Where the app may not read, the real run does not look either
         prechecked = operation.look(connection, self.options, suspect=False) is not Look.NO

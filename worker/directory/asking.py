@@ -18,6 +18,7 @@ from worker.operations.operation import CannotAsk
 
 if TYPE_CHECKING:
     from config.connections import Connection
+    from worker.ledger.guests.disabled import Disabled
     from worker.ledger.guests.reminders import Reminders
     from worker.services import Services
     from worker.signin.credentials import AccessToken
@@ -42,6 +43,11 @@ class PatientAsk:
     def reminders(self) -> Reminders:
         """Who was reminded, and when."""
         return self._services.reminders
+
+    @property
+    def disabled(self) -> Disabled:
+        """Whom usher has disabled."""
+        return self._services.disabled
 
     async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers by the requests' ids. Raises `CannotAsk` where one of them got

@@ -309,6 +309,12 @@ class Keys:
         """
         return f"{index}:reminded"
 
+    def disabled(self, tenant_key: str) -> str:
+        """hash: a guest's object id → when usher disabled them
+        (`worker/ledger/guests/disabled.py`).
+        """
+        return f"{self.prefix}:disabled:{tenant_key}"
+
     def index_key(self) -> str:
         """string: the key of the index's hashes, sealed where there is a ledger key."""
         return f"{self.prefix}:index-key"

@@ -98,12 +98,13 @@ class _Account(Step):
         """End the rows of guests who are so already: before usher's doing, or by a try whose answer
         was lost.
         """
+        so = [asked for asked in rows if asked.user and asked.user.enabled is self.enabled]
+        await self.remember(ask, [asked for asked in so if asked.tried], connection)
         return {
             asked.index: Outcome(
                 asked.index, RowState.DONE if asked.tried else RowState.ALREADY, user_id=user_id(asked)
             )
-            for asked in rows
-            if asked.user and asked.user.enabled is self.enabled
+            for asked in so
         }
 
     def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
@@ -137,6 +138,11 @@ class Disable(_Account):
     words: Mapping[RowState, str] = {RowState.DONE: "disabled", RowState.ALREADY: "disabled already"}
     enabled = False
 
+    async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
+        """Remember whom usher has disabled: only such guests may be deleted by who cleans up."""
+        await ask.disabled.note(connection.tenant_key, [user_id(asked) for asked in rows])
+        return True
+
 
 class Enable(_Account):
     """The operation lets guests sign in again who were disabled."""
@@ -145,6 +151,11 @@ class Enable(_Account):
     rules = _rules("enable guests")
     words: Mapping[RowState, str] = {RowState.DONE: "enabled", RowState.ALREADY: "enabled already"}
     enabled = True
+
+    async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
+        """Forget that usher had disabled them."""
+        await ask.disabled.drop(connection.tenant_key, [user_id(asked) for asked in rows])
+        return True
 
 
 _NOT_INVITED = (

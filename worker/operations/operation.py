@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.graph.causes import OperationRules, Verdict
     from worker.graph.users import DirectoryUser
+    from worker.ledger.guests.disabled import Disabled
     from worker.ledger.guests.reminders import Reminders
     from worker.ledger.job_targets import Target, TargetKind
     from worker.ledger.quota import Bucket
@@ -151,6 +152,11 @@ class Ask(Protocol):
         """Who was reminded, and when."""
         ...
 
+    @property
+    def disabled(self) -> Disabled:
+        """Whom usher has disabled, and when."""
+        ...
+
     async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers to some reads, by the requests' ids. Raises `CannotAsk` where one
         of them got none.
@@ -264,6 +270,12 @@ class Operation(Protocol):
     async def take_back(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Take back what `compare` has noted of rows that were refused afterwards; returns whether
         it notes anything.
+        """
+        return False
+
+    async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
+        """Remember beyond the job of rows that they were done; returns whether it remembers
+        anything. Asked once their answers are there, before their ends are recorded.
         """
         return False
 

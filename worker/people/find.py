@@ -1,5 +1,5 @@
-"""A person, by address or by Microsoft's object id, is found in rows of jobs, the index of guests
-and the audit trail.
+"""A person, by address or by Microsoft's object id, is found in rows of jobs, the index of guests,
+the audit trail and among those whom usher has disabled.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ class PersonalData:
     mentions: list[dict[str, Any]] = field(default_factory=list)  # rows of others that name them (cc, sponsors, groups)
     index: list[dict[str, Any]] = field(default_factory=list)  # by tenant: when invited last, and by which job
     audit: list[dict[str, Any]] = field(default_factory=list)
+    disabled: list[dict[str, Any]] = field(default_factory=list)  # by tenant: since when, by usher
 
     @property
     def anything(self) -> bool:
         """Whether there is."""
-        return bool(self.rows or self.mentions or self.index or self.audit)
+        return bool(self.rows or self.mentions or self.index or self.audit or self.disabled)
 
 
 async def find_all(services: Services, *, email: str = "", object_id: str = "") -> PersonalData:
@@ -57,6 +58,12 @@ async def find_all(services: Services, *, email: str = "", object_id: str = "") 
                 for line, row in zip(lines, kept.rows, strict=True)
                 if row.guest in hashes or (object_id and row.object_id == object_id)
             ]
+    ids = {row["user_id"] for row in found.rows if row.get("user_id")} | {line["object_id"] for line in found.audit}
+    for one in sorted((ids | {object_id}) - {""}):
+        found.disabled += [
+            {"tenant": tenant_key, "user_id": one, "since": at.isoformat(timespec="seconds")}
+            async for tenant_key, at in services.disabled.find(one)
+        ]
     return found
 
 

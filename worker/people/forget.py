@@ -1,5 +1,5 @@
 """A person is forgotten everywhere: in the index of guests, in the rows, outcomes and links of
-stored jobs, in the audit trail.
+stored jobs, in the audit trail, and among those whom usher has disabled.
 
 What stays of a row is its number, its outcome and Microsoft's ids, so that the counts of its job
 still add up; in the trail too, without the hash of the address. A job that has not ended still
@@ -8,7 +8,7 @@ needs its rows, so it stands in the way, and says so before anything is changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
@@ -19,6 +19,7 @@ from worker.ledger import packing
 from worker.ledger.batches import Ledger
 from worker.ledger.chunk_contents import links_context, read_chunk
 from worker.ledger.erasing import note_erased
+from worker.ledger.guests.disabled import Disabled
 from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import Outcome, RowState
@@ -40,12 +41,13 @@ class Forgotten:
     rows: int = 0  # rows that were theirs, or named them
     jobs: int = 0
     entries: int = 0  # in the index of guests, at most one a tenant
+    disabled: int = 0  # tenants in which usher remembered to have disabled them
     audited: int = 0  # rows of the audit trail that held the hash of their address
 
     @property
     def anything(self) -> bool:
         """Whether there was."""
-        return bool(self.rows or self.entries or self.audited)
+        return bool(self.rows or self.entries or self.audited or self.disabled)
 
 
 async def forget_id(services: Services, object_id: str) -> Forgotten:
@@ -62,10 +64,12 @@ async def forget_id(services: Services, object_id: str) -> Forgotten:
             base = services.keys.index(tenant_key)
             entries += await scripts["forget_guest"](keys=[], args=[base, hash_])
     audited = await services.trail.forget(sorted(hashes))
+    disabled = await services.disabled.forget(object_id)
     await note_erased(services.client, services.keys)
     jobs = sum(one.jobs for one in found)
     rows, more, known = (sum(getattr(one, name) for one in found) for name in ("rows", "entries", "audited"))
-    return Forgotten(rows, jobs, entries + more, audited + known)
+    disabled += sum(one.disabled for one in found)
+    return Forgotten(rows, jobs, entries + more, disabled, audited + known)
 
 
 async def known_by(services: Services, object_id: str) -> tuple[set[str], set[bytes]]:
@@ -110,17 +114,36 @@ async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:
     """
     who = fold_address(email)
     found = await _find(ledger, who)
+    ids = await _ids_in(ledger, found, who)
     rows, scripts = 0, Scripts(ledger.client)
     for job, chunk in found:
         blanked = await _blank(ledger, scripts, job, chunk, who)
         rows += 0 if is_stage(job) else blanked  # a guest's row, whatever followed it
         await _blank_stages(ledger, job, chunk, who)
     entries, hashes = 0, await hashes_of(ledger, index, email)
+    known = {hash_ for _, hash_ in hashes}
+    ids |= {row.object_id async for _, kept in ledger.trail.rows() for row in kept.rows if row.guest in known}
     for base, hash_ in hashes:
         entries += await scripts["forget_guest"](keys=[], args=[base, hash_])
     audited = await ledger.trail.forget([hash_ for _, hash_ in hashes])
+    memory = Disabled(ledger.client, ledger.keys)
+    disabled = sum([await memory.forget(object_id) for object_id in sorted(ids - {""})])
     await note_erased(ledger.client, ledger.keys)
-    return Forgotten(rows, len({split_stage(job)[0] for job, _ in found}), entries, audited)
+    return Forgotten(rows, len({split_stage(job)[0] for job, _ in found}), entries, disabled, audited)
+
+
+async def _ids_in(ledger: Ledger, chunks: Sequence[tuple[str, int]], who: str) -> set[str]:
+    """Return the object ids that rows of a person have beside the address."""
+    ids = set[str]()
+    for job, number in chunks:
+        fields = await ledger.client.hgetall(ledger.keys.chunk(job, number))
+        if b"st" not in fields:
+            continue
+        contents = read_chunk(fields, None, b"")
+        for row, outcome in zip(contents.rows, contents.outcomes, strict=True):
+            if fold_address(str(row.get("email", ""))) == who:
+                ids |= {str(row.get("user_id") or ""), outcome.user_id if outcome else ""}
+    return ids
 
 
 async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:

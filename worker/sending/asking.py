@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from worker.directory.lookups import Reacts
     from worker.graph.batch import GraphAnswer, GraphRequest
+    from worker.ledger.guests.disabled import Disabled
     from worker.ledger.guests.reminders import Reminders
     from worker.services import Services
     from worker.signin.credentials import AccessToken
@@ -50,6 +51,11 @@ class DirectoryAsk:
     def reminders(self) -> Reminders:
         """Who was reminded, and when."""
         return self._services.reminders
+
+    @property
+    def disabled(self) -> Disabled:
+        """Whom usher has disabled."""
+        return self._services.disabled
 
     async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers by the requests' ids. Raises `CannotAsk`, and redis-py's

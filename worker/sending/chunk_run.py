@@ -27,10 +27,11 @@ from worker.sending.comparing import Comparing
 from worker.sending.couriers import carry, open_links
 from worker.sending.first_look import FirstLook, may_not_read
 from worker.sending.guarding import cannot_tell, end_guarded
-from worker.sending.not_shown import SEVERAL, wait_or_end, wait_together
+from worker.sending.not_shown import wait_or_end, wait_together
 from worker.sending.reactions import Reactions
 from worker.sending.recording import Recording
 from worker.sending.refused_wholes import RefusedWholes
+from worker.sending.together import choose_together
 from worker.sending.written_again import find_waiting
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class ChunkRun:
             token = await self._take_token()
             if isinstance(token, Stop):
                 return token
-            wanted = self._choose(pending)
+            wanted = choose_together(self._operation, self._lease, pending, known=self._known)
             asked = {i: self._ask_for(i) for i in wanted}
             stays = await self._compare(list(asked.values()))
             if isinstance(stays, Stop):
@@ -298,6 +299,7 @@ class ChunkRun:
         verdicts = blame(self._operation.rules, verdicts, token.roles if token else None)
         judged, outcomes = self._end(grant, asked, verdicts, exchange.client_request_id, may_read=may_read)
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
+        await self._comparing.remember([asked[one.index] for one in outcomes if one.letter is RowState.DONE])
         await self._record(grant.batch, outcomes, refusals)
         failed = [asked[one.index] for one in outcomes if one.letter is RowState.FAILED]
         await self._comparing.take_back(failed)
@@ -391,16 +393,3 @@ class ChunkRun:
             along=self._along.get(index, ()),
             redeem_url=self._links.get(index, ""),
         )
-
-    def _choose(self, pending: Sequence[int]) -> Sequence[int]:
-        """Return the rows that leave together. Where several share a call, they name one target;
-        those that go alone come last.
-        """
-        operation, rows = self._operation, self._lease.rows
-        together = [i for i in pending if self._lease.letters[i] == RowState.PENDING]
-        if operation.rows_a_call == 1 or not together:
-            tries_again = not self._known and rows[pending[0]].get("new") and self._lease.attempts[pending[0]] > "0"
-            return pending[: min(SEVERAL, operation.calls_at_once) if tries_again else operation.calls_at_once]
-        target = rows[together[0]].get("target")
-        same = [i for i in together if rows[i].get("target") == target]
-        return same[: operation.rows_a_call * operation.calls_at_once]

@@ -5,6 +5,7 @@ sent, some cannot be, some wait.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from worker.directory.targets import Resolved, resolve_for
@@ -15,6 +16,7 @@ from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Asked, CannotAsk, Channel, Operation
 from worker.sending.asking import DirectoryAsk
 from worker.sending.not_shown import wait_or_end
+from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
     from worker.directory.lookups import Reacts
@@ -83,6 +85,12 @@ class Comparing:
         self._compared |= {row.index: row.tried for row in new}
         now_ms = self._services.clocks.redis_ms()
         return {index: self._dated(index, one, now_ms) for index, one in found.items()}
+
+    async def remember(self, rows: Sequence[Asked]) -> None:
+        """Remember what was done. A server that is away keeps nobody from recording it."""
+        if rows:
+            with suppress(*OUTAGE):
+                await self._channel.operation.remember(self.ask, rows, self._channel.connection)
 
     async def take_back(self, rows: Sequence[Asked]) -> None:
         """Take back what was noted of rows that Graph has refused."""

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from worker.addresses import fold_address
+from worker.addresses import guest_of
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.guests.guest_index import is_overruled
-from worker.ledger.model import RESEND, IndexPlace, Lease, Outcome, Row, RowState
+from worker.ledger.model import RESEND, IndexPlace, Lease, Outcome, RowState
 from worker.ledger.stages import is_stage
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Attempt, Channel, Look
@@ -68,7 +68,7 @@ class FirstLook:
         now_ms = services.clocks.redis_ms()
         is_fresh = abs(now_ms - lease.checked_at_ms) < FRESH_S * 1000  # far ahead: from before the clock was put back
         # Who is mailed on purpose is not looked up for it
-        addresses = {i: _guest_of(row) for i in lease.pending() if not (row := lease.rows[i]).get(RESEND)}
+        addresses = {i: guest_of(row) for i in lease.pending() if not (row := lease.rows[i]).get(RESEND)}
         if (wanted is Look.WHERE_ALLOWED and is_fresh) or not addresses:
             return Looked()
         epoch = services.ledger.heartbeat.epoch
@@ -188,11 +188,6 @@ class FirstLook:
 
 def _wait_of(stop: Stop) -> float:
     return stop.wait_s
-
-
-def _guest_of(row: Row) -> str:
-    """Return by what a row's guest is looked up: the id, where an earlier step has told it."""
-    return str(row.get("user_id") or "") or fold_address(row["email"])
 
 
 def may_not_read(permission: str) -> Verdict:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from config.errors import ConfigError
-from worker.addresses import fold_address
+from worker.addresses import guest_of
 from worker.channels import split_channel
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.errors import SealError, TokenUnavailable
@@ -100,9 +100,7 @@ class Settler:
             by_chunk[row.job, row.chunk].append(row)
         found_chunks = {place: await self._services.ledger.doubts.rows_of(*place) for place in by_chunk}
         chunks = {place: chunk for place, chunk in found_chunks.items() if chunk is not None}
-        addresses = {
-            fold_address(chunk.rows[r.index]["email"]) for place, chunk in chunks.items() for r in by_chunk[place]
-        }
+        addresses = {guest_of(chunk.rows[r.index]) for place, chunk in chunks.items() for r in by_chunk[place]}
         looked_at_ms = self._services.clocks.redis_ms()  # before: a slow answer may be as old as this
         operation, connection = channel.operation, channel.connection
         looks = operation.shown and not operation.repeatable
@@ -151,8 +149,8 @@ class Settler:
             if settled_in_s > 0:  # whoever sent it may still be heard
                 return end(RowState.IN_DOUBT, wait_s=settled_in_s)
             return end(RowState.LEFT_IN_DOUBT, code="answer_lost", message=operation.explain_doubt(None))
-        why_not = found.why_not_of(fold_address(row["email"]))
-        user = (found.users or {}).get(fold_address(row["email"]))
+        why_not = found.why_not_of(guest_of(row))
+        user = (found.users or {}).get(guest_of(row))
         if user is None and why_not is WhyNot.LATER:
             return end(RowState.IN_DOUBT, wait_s=min(_LOOK_AGAIN_S, settle_s / 4))
         times_ms = (doubt.first_at_ms, doubt.attempted_at_ms)  # the first may not be known any more: then it is now

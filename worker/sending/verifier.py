@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from config.errors import ConfigError
-from worker.addresses import fold_address
+from worker.addresses import guest_of
 from worker.channels import split_channel
 from worker.directory.lookups import Found, LookUps, WhyNot
 from worker.errors import TokenUnavailable
@@ -209,7 +209,7 @@ class _Verifying:
 
     async def _look_up(self, channel: Channel, chunk: _Chunk, pending: list[int], verified: Verified) -> None:
         connection, operation = channel.connection, channel.operation
-        addresses = {i: fold_address(chunk.rows[i]["email"]) for i in pending}
+        addresses = {i: guest_of(chunk.rows[i]) for i in pending}
         found = await self._find(connection, sorted(set(addresses.values())), operation.reads)
         services = self._services
         now_ms = services.clocks.redis_ms()

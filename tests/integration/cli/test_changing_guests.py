@@ -102,3 +102,17 @@ def test_its_rows_are_never_retried_as_invitations(site: Site) -> None:
     status, _, err = site.run("jobs", "retry", told(out)["job"], "--yes")
     assert (status, "invites nobody" in err) == (2, True), err
     assert site.sandbox.ask("stats")["mails"]["total"] == 0
+
+
+def test_what_is_remembered_of_a_disabled_guest_is_told_and_forgotten(site: Site) -> None:
+    """By the id alone, as by the address."""
+    prepare(site)
+    site.start_worker()
+    ids = {guest["email"]: guest["id"] for guest in site.sandbox.ask("guests?limit=5000")}
+    assert site.run("guests", "disable", *EMAILS[2:4], "-c", "contoso", "--yes", "--json").status == 0
+    for email, who in ((EMAILS[2], EMAILS[2]), (EMAILS[3], ids[EMAILS[3]])):
+        (one,) = told(site.run("guests", "export", who, "--json").out)["disabled"]
+        assert one["user_id"] == ids[email]
+        assert f"{ids[email]} since" in site.run("guests", "export", who).out
+        assert told(site.run("guests", "forget", who, "--yes", "--json").out)["disabled"] == 1
+        assert told(site.run("guests", "export", ids[email], "--json").out)["disabled"] == []

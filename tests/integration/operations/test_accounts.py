@@ -154,3 +154,33 @@ async def test_trouble_on_the_way_ends_nothing(site: Site) -> None:
     view = await site.ended(job, 60)
     assert view.counts == Counts(rows=200, done=200)
     assert disabled(site) == set(emails)
+
+
+async def memory(site: Site) -> dict[str, Any]:
+    """Return whom the ledger remembers as disabled by usher, by object id."""
+    found: Any = {}
+    async for key in site.desk.client.scan_iter(f"{site.desk.keys.disabled('')}*"):
+        found |= await site.desk.client.hgetall(key)
+    return {id_.decode(): at for id_, at in found.items()}
+
+
+async def test_who_was_disabled_is_remembered_until_enabled(site: Site) -> None:
+    """Not whom somebody else disabled, nor whom Microsoft protects; also where the answer was lost
+    with its worker; and from when a guest was disabled first.
+    """
+    emails = add(site, 30)
+    site.sandbox.ask("users", {"action": "add", "email": "byhand@partner.example", "enabled": False})
+    ids = {guest["email"]: guest["id"] for guest in site.sandbox.ask("guests?limit=5000")}
+    site.sandbox.ask("faults", {"spec": "504-after@item@update_user=0.4"})
+    first = site.start_worker()
+    job = await site.load([*emails, "byhand@partner.example"], operation="disable")
+    await site.some(job, 5)
+    kill(first)
+    site.start_worker()
+    assert (await site.ended(job, 60)).counts == Counts(rows=31, done=30, already=1)
+    noted = await memory(site)
+    assert set(noted) == {ids[email] for email in emails}
+    await site.ended(await site.load(emails, job="again", operation="disable"))
+    assert await memory(site) == noted
+    await site.ended(await site.load(emails[:20], job="back", operation="enable"))
+    assert set(await memory(site)) == {ids[email] for email in emails[20:]}

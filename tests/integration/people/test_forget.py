@@ -14,6 +14,7 @@ from tests.ledgers import Desk, open_desk
 from worker.errors import LedgerBusy, LedgerError, SealBroken
 from worker.ledger import packing
 from worker.ledger.batches import Ledger
+from worker.ledger.guests.disabled import Disabled
 from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.model import IndexPlace, Lane, Options, Outcome, RowState
 from worker.people.forget import forget
@@ -184,3 +185,17 @@ async def test_a_fold_that_was_read_before_brings_nobody_back(desk: Desk) -> Non
     fold = desk.ledger._scripts["fold_chunk"]
     assert not await fold(keys=[key], args=[fields[b"no"], late, b""])
     assert "ann.private" not in await everything(desk)
+
+
+async def test_that_usher_disabled_somebody_is_forgotten(desk: Desk) -> None:
+    """In every tenant, by the ids that the rows have; nobody else is."""
+    rows = rows_with_ann()
+    await load(desk, "first", rows)
+    await send(desk, rows, range(5))
+    memory = Disabled(desk.client, desk.keys)
+    await memory.note("one", ["u2", "u3"])
+    await memory.note("two", ["u2"])
+    done = await forget(desk.ledger, GuestIndex(desk.client, desk.keys, desk.ledger.sealer), SPELLED)
+    assert done.disabled == 2
+    assert set(await memory.read("one", ["u2", "u3"])) == {"u3"}
+    assert await memory.read("two", ["u2"]) == {}

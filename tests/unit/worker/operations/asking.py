@@ -13,6 +13,22 @@ def found(*values: object, **more: object) -> GraphAnswer:
     return GraphAnswer(Fate.ANSWERED, 200, {}, {"value": list(values), **more})
 
 
+class Noting:
+    """Remembers whom usher has disabled; without a server. `noted` and `dropped` have the ids."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+        self.dropped: list[str] = []
+
+    async def note(self, tenant_key: str, ids: Sequence[str]) -> None:
+        """Note some guests."""
+        self.noted += ids
+
+    async def drop(self, tenant_key: str, ids: Sequence[str]) -> None:
+        """Forget some guests."""
+        self.dropped += ids
+
+
 class Asking:
     """Asks for one job. `asked` has the paths of all that was asked for."""
 
@@ -23,6 +39,7 @@ class Asking:
         self.job = job
         self.asked: list[str] = []
         self.calls = 0
+        self.disabled: Any = Noting()
 
     async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
         """Answer all at once."""

@@ -61,7 +61,9 @@ async def test_who_is_so_already_is_left() -> None:
     """After a try whose answer was lost it was that try's doing."""
     off, on = user(enabled=False), user()
     rows = [Asked(0, ROW, off), Asked(1, ROW, on), Asked(2, ROW, off, tried=1)]
-    ended = await DISABLE.compare(Asking(lambda request: found()), rows, build_connection(), Options())
+    asking = Asking(lambda request: found())
+    ended = await DISABLE.compare(asking, rows, build_connection(), Options())
+    assert len(asking.disabled.noted) == 1, "of the try's guest alone"
     letters = {i: one.letter for i, one in ended.items() if isinstance(one, Outcome)}
     assert letters == {0: RowState.ALREADY, 2: RowState.DONE}
     ended = await ENABLE.compare(Asking(lambda request: found()), rows, build_connection(), Options())

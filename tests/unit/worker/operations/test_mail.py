@@ -154,6 +154,7 @@ class _NoAsk:
 
     job = "j"
     reminders: Any = None
+    disabled: Any = None
 
     async def get(self, requests: Any) -> Any:
         """Fail."""

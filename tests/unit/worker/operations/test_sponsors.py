@@ -28,6 +28,7 @@ class Directory:
     """A tenant that shows sponsors, or (None) lets nobody read them."""
 
     reminders: Any = None
+    disabled: Any = None
 
     job = "j"
 
