@@ -59,8 +59,8 @@ class Also(StrEnum):
 class Guest:
     """A guest as a tenant shows them. `sponsors`: names, or ids of those that may not be read; None
     where they were not asked for. `signed_in_at`: the latest of three dates, attempts that failed
-    included. `invited`: they came by an invitation. `attributes`: the extension attributes that
-    have a value.
+    included. `invited`: they came by an invitation. `others`: addresses beside `email`.
+    `attributes`: the extension attributes that have a value.
     """
 
     id: str
@@ -75,6 +75,7 @@ class Guest:
     user_type: str = GUEST
     upn: str = field(repr=False, default="")
     invited: bool = True
+    others: tuple[str, ...] = field(repr=False, default=())
     attributes: Mapping[str, str] = field(repr=False, default_factory=dict)
 
     @property
@@ -155,6 +156,7 @@ def read_guest(value: Mapping[str, Any]) -> Guest:
     return Guest(
         id=str(value["id"]),
         email=str(email),
+        others=tuple(str(mail) for mail in others if mail and mail != email),
         display_name=str(value.get("displayName") or ""),
         state=_STATES.get(str(value.get("externalUserState")), GuestState.UNKNOWN),
         state_since=_instant(value.get("externalUserStateChangeDateTime")),

@@ -187,7 +187,8 @@ def _quote_all(addresses: Sequence[str]) -> list[str]:
 
 def _path(conditions: Sequence[tuple[str, str, str]], texts: Sequence[str], more: Sequence[str]) -> str:
     asked = "".join(f"{begin}{between.join(texts)}{end}" for begin, between, end in conditions)
-    return f"/users?$filter={asked}&$select={','.join((_SELECT, *more))}&$top=100"
+    selected = ",".join(dict.fromkeys((*_SELECT.split(","), *more)))
+    return f"/users?$filter={asked}&$select={selected}&$top=100"
 
 
 def _read_user(value: dict[str, Any], more: Sequence[str] = ()) -> DirectoryUser:

@@ -1,0 +1,1 @@
+"""The clean-up of a tenant's guests by rule. Begin reading at `policy.py`, which decides."""
