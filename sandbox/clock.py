@@ -2,7 +2,8 @@
 
 Both can differ from this machine's: the wall clock by a skew (a caller must trust the `Date`
 header, not its own clock), the quota clock by a factor (a rehearsal of an hour's throttling in a
-minute).
+minute). Whoever rehearses a year puts the wall clock forward by days; sign-ins keep the time of
+this machine then, for tokens live as long as their holders' clocks say.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ class Clock:
     than real time.
     """
 
-    __slots__ = ("_date", "_date_s", "_monotonic", "_stamp", "_stamp_s", "_started_s", "_wall", "skew_s", "time_scale")
+    __slots__ = (
+        *("_date", "_date_s", "_monotonic", "_stamp", "_stamp_s", "_started_s", "_wall"),
+        *("forward_s", "skew_s", "time_scale"),
+    )
 
     def __init__(
         self,
@@ -29,6 +33,7 @@ class Clock:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.skew_s = skew_s
+        self.forward_s = 0.0
         self.time_scale = time_scale
         self._wall = wall
         self._monotonic = monotonic
@@ -38,6 +43,10 @@ class Clock:
 
     def wall_s(self) -> float:
         """Return the sandbox's wall clock in Unix seconds."""
+        return self._wall() + self.skew_s + self.forward_s
+
+    def sign_in_s(self) -> float:
+        """Return the wall clock without the days that it was put forward."""
         return self._wall() + self.skew_s
 
     def real_s(self) -> float:

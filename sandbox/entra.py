@@ -203,7 +203,7 @@ class Login:
             )
         except jwt.PyJWTError:
             raise _bad_assertion("The signature of the client assertion is invalid.") from None
-        now_s = self._clock.wall_s()
+        now_s = self._clock.sign_in_s()
         if not float(claims.get("nbf", 0)) - 300 <= now_s < float(claims["exp"]) + 300:
             raise LoginError(700024, "invalid_client", "Client assertion is not within its valid time range.", 401)
         if str(claims["iss"]).lower() != app.client_id or str(claims["sub"]).lower() != app.client_id:

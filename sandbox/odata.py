@@ -64,7 +64,7 @@ PROPERTIES: dict[str, Callable[[User], Any]] = {
     "accountEnabled": lambda user: user.enabled,
     "otherMails": lambda user: list(user.other_mails),
     "proxyAddresses": lambda user: list(user.proxy_addresses),
-    "createdDateTime": lambda user: user.created_at,
+    "createdDateTime": lambda user: user.created_at or None,
     "externalUserStateChangeDateTime": lambda user: user.state_changed_at,
     "deletedDateTime": lambda user: user.deleted_at,
     "givenName": lambda user: (user.extra or {}).get("givenName"),

@@ -54,7 +54,7 @@ class Tokens:
 
     def mint(self, tenant: Tenant, app: App, audience: str, *, certificate: bool) -> tuple[str, int]:
         """Return a new access token and its `expires_in` in whole seconds."""
-        now_s = self._clock.wall_s()
+        now_s = self._clock.sign_in_s()
         life_s = max(1, int(self.life_s))
         claims = {
             "aud": audience,
@@ -88,7 +88,7 @@ class Tokens:
             if len(self._callers) >= _REMEMBERED:
                 self._callers.clear()
             self._callers[token] = caller
-        if caller.expires_s <= self._clock.wall_s():
+        if caller.expires_s <= self._clock.sign_in_s():
             raise TokenError("Lifetime validation failed, the token is expired.")
         if caller.token_id in self._revoked:
             raise TokenError(

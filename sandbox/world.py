@@ -142,6 +142,7 @@ class World:
 
     def reset(self) -> None:
         """Go back to the seed: directory, ledger, quotas, faults. Tokens and secrets stay good."""
+        self.clock.forward_s = 0.0
         self.recorder.reset()
         self.quotas.reset()
         old = {(tenant.id, app.client_id): app for tenant, app in self.apps}

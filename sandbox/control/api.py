@@ -20,6 +20,7 @@ import orjson
 from sandbox.certificates import read_app_certificate
 from sandbox.control.applications import change_applications
 from sandbox.control.groups import change_groups, show_groups
+from sandbox.control.populate import populate
 from sandbox.control.users import change_user, show_user
 from sandbox.directory import SPELLINGS, App, Tenant, User
 from sandbox.faults import ALLOW_INVITES_FROM, parse_document, parse_spec
@@ -56,6 +57,8 @@ class Control:
             "users": lambda body: change_user(world, self._tenant(body), body),
             "groups": lambda body: change_groups(world, self._tenant(body), body),
             "applications": lambda body: change_applications(world, self._tenant(body), body),
+            "populate": lambda body: populate(world, self._tenant(body), body),
+            "clock": self._clock,
             "quota": self._quota,
             "latency": self._latency,
             "reset": self._reset,
@@ -255,6 +258,15 @@ class Control:
                 raise OptionError(f"'{name}' names limits: {', '.join(LIMITS)}.")
         self._world.quotas.reset(replace(options, **body))
         return {"quota": self._world.quotas.show()}
+
+    def _clock(self, body: Body) -> Body:
+        """Put the wall clock forward; nothing else runs faster."""
+        clock = self._world.clock
+        forward_s = body.get("forward_s", 0)
+        if not isinstance(forward_s, int | float) or forward_s < 0:
+            raise OptionError("'forward_s' is a number of seconds, and the clock never goes back.")
+        clock.forward_s += forward_s
+        return {"now": clock.stamp(), "ahead_s": clock.forward_s}
 
     def _latency(self, body: Body) -> Body:
         """Change how long answers take, to all or in one tenant, and how long new users stay

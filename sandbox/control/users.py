@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.directory import Tenant, User
@@ -10,6 +11,14 @@ from sandbox.resources.roles import ASSIGNED, ELIGIBLE
 from sandbox.world import World
 
 Body = dict[str, Any]
+_SIGN_INS = {
+    "": ("lastSignInDateTime", "lastSuccessfulSignInDateTime"),
+    "failed": ("lastSignInDateTime",),
+    "client": ("lastNonInteractiveSignInDateTime",),
+}
+"""Which dates a person's way of signing in moves, as documented; a client's success is a success
+too, but in doubt Graph shows the one date only.
+"""
 
 
 def show_user(user: User) -> Body:
@@ -41,25 +50,16 @@ def change_user(world: World, tenant: Tenant, body: Body) -> Body:
     user = tenant.find(email)
     if action == "add":
         user = _add_user(world, tenant, email, body)
+    elif action not in _ACTIONS:
+        raise OptionError(f"'action' is add, {', '.join(_ACTIONS)}.")
     elif user is None:
         raise OptionError(f"There is no user with the address {email or '(none given)'}.")
-    elif action in ("accept", "disable", "enable"):
-        if action == "accept":
-            world.directory.accept(user)
-        user.enabled = action != "disable"
-    elif action == "role":
-        if body.get("role") not in ("", ASSIGNED, ELIGIBLE):
-            raise OptionError(f"'role' is {ASSIGNED}, {ELIGIBLE} or empty.")
-        user.role = body["role"]
-    elif action == "delete":
-        tenant.remove(user, world.clock.stamp())
-    elif action == "purge":
-        tenant.remove(user, None)
-        world.recorder.user_purged(tenant, user)
-        return {"user": show_user(user)}
     else:
-        raise OptionError("'action' is add, accept, disable, enable, role, delete or purge.")
-    world.recorder.user_changed(tenant, user)
+        _ACTIONS[action](world, tenant, user, body)
+    if action == "purge":
+        world.recorder.user_purged(tenant, user)
+    else:
+        world.recorder.user_changed(tenant, user)
     return {"user": show_user(user)}
 
 
@@ -75,6 +75,15 @@ def _add_user(world: World, tenant: Tenant, email: str, body: Body) -> User:
         user.settle()
         if body.get("state", "Accepted") == "Accepted":
             directory.accept(user)
+    user.enabled = bool(body.get("enabled", True))
+    _set_fields(tenant, user, body)
+    if body.get("state", "") is None:
+        user.state = user.state_changed_at = None
+    return user
+
+
+def _set_fields(tenant: Tenant, user: User, body: Body) -> None:
+    """Set what a request gives of a user."""
     before = list(user.addresses())
     user.mail = body.get("mail", user.mail)
     for name in ("other_mails", "proxy_addresses"):
@@ -86,10 +95,41 @@ def _add_user(world: World, tenant: Tenant, email: str, body: Body) -> User:
     for name in ("created_at", "state_changed_at"):
         if name in body:
             setattr(user, name, None if body[name] is None else str(body[name]))
-    if body.get("state", "") is None:
-        user.state = user.state_changed_at = None
-    user.enabled = bool(body.get("enabled", True))
     if isinstance(sign_ins := body.get("sign_ins"), dict):
         user.sign_ins = {str(kind): str(at) for kind, at in sign_ins.items()}
-    user.sponsors = tuple(sponsor.id for address in body.get("sponsors", ()) if (sponsor := tenant.find(str(address))))
-    return user
+    if isinstance(attributes := body.get("extension_attributes"), dict):
+        user.extra = {**(user.extra or {}), "onPremisesExtensionAttributes": attributes}
+    if "sponsors" in body:
+        found = (tenant.find(str(address)) for address in body["sponsors"])
+        user.sponsors = tuple(sponsor.id for sponsor in found if sponsor)
+
+
+def _accept(world: World, tenant: Tenant, user: User, body: Body) -> None:
+    world.directory.accept(user)
+    user.enabled = True
+
+
+def _sign_in(world: World, tenant: Tenant, user: User, body: Body) -> None:
+    kinds = _SIGN_INS.get(str(body.get("how", "")))
+    if kinds is None:
+        raise OptionError(f"'how' is {', '.join(filter(None, _SIGN_INS))} or empty.")
+    user.sign_ins = {**(user.sign_ins or {}), **dict.fromkeys(kinds, world.clock.stamp())}
+
+
+def _give_role(world: World, tenant: Tenant, user: User, body: Body) -> None:
+    if body.get("role") not in ("", ASSIGNED, ELIGIBLE):
+        raise OptionError(f"'role' is {ASSIGNED}, {ELIGIBLE} or empty.")
+    user.role = body["role"]
+
+
+_ACTIONS: dict[str, Callable[[World, Tenant, User, Body], None]] = {
+    "accept": _accept,
+    "sign_in": _sign_in,
+    "change": lambda world, tenant, user, body: _set_fields(tenant, user, body),
+    "disable": lambda world, tenant, user, body: setattr(user, "enabled", False),
+    "enable": lambda world, tenant, user, body: setattr(user, "enabled", True),
+    "role": _give_role,
+    "delete": lambda world, tenant, user, body: tenant.remove(user, world.clock.stamp()),
+    "purge": lambda world, tenant, user, body: tenant.remove(user, None),
+}
+"""What can be done to a user who is there."""
