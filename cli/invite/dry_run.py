@@ -1,156 +1,47 @@
-"""`--dry-run`: look at everything that may be looked at, say what would happen, write the list.
-Nothing is sent.
-"""
+"""`--dry-run` shows how far it has looked, and writes the list with what would become of it."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cli.invite.plan import reduce_to
-from cli.ui.tally import SHOWN_DOMAINS, Tally, list_gaps
 from cli.ui.words import number
+from tasks.forecast.dry_run import Forecast, foresee_list
 from tasks.forecast.list_file import ForeseenRows, write_foreseen
-from tasks.forecast.rows import ForeseenRow, Foresight
-from tasks.forecast.stages import StageForesight
-from tasks.forecast.targets import StageAhead, properties_read
 from tasks.results.files import check_writable
-from tasks.rows.domain_slips import describe_domains
-from worker.directory.rules import fetch_rules
-from worker.operations.foreseen import Would
-from worker.operations.operation import MAILED, Channel
-from worker.operations.registry import find_operation
-from worker.operations.tenant_rules import Gap, TenantRules
 
 if TYPE_CHECKING:
     from cli.follow.run import Run
     from cli.invite.request import Request
-    from config.connections import Connection
-    from tasks.submit import Loaded
+    from tasks.forecast.rows import ForeseenRow
+    from tasks.submission.preparing import Prepared
     from worker.services import Services
 
 
-@dataclass(slots=True)
-class Forecast(Tally):
-    """What a dry run found, in numbers and sentences. `loaded`: the list, reduced to what would be
-    invited.
-    """
-
-    loaded: Loaded
-    known: int = 0
-    refused: int = 0
-    mails: int = 0
-    remarks: Counter[str] = field(default_factory=Counter)
-    risks: list[str] = field(default_factory=list)
-    longest_run: int = 0
-    stages: list[StageAhead] = field(default_factory=list)
-    _run: int = 0
-    _refused_domains: set[str] = field(default_factory=set)
-
-    def add(self, one: ForeseenRow, ended_before: bool, mail: bool, remarks: Iterable[str]) -> None:
-        """Count one row. `ended_before`: by usher's own rules, which the plan tells of already."""
-        foreseen = one.foreseen
-        domain = self.count(one)
-        if not ended_before:
-            self.known += foreseen.would is Would.SKIP
-            self.refused += foreseen.would is Would.REFUSE
-            if foreseen.would is Would.DO:
-                self.mails += mail
-                self.remarks.update(remarks)
-            self._count_run(one, domain)
-
-    def _count_run(self, one: ForeseenRow, domain: str) -> None:
-        """Count refusals in a row as the real run does (`refusals_in_a_row`)."""
-        if one.foreseen.would is Would.DO:
-            self._run = 0
-        elif one.foreseen.would is Would.REFUSE and one.foreseen.by_graph:
-            if one.foreseen.code in ("blocked_domain", "cross_tenant"):
-                if domain in self._refused_domains:
-                    return
-                self._refused_domains.add(domain)
-            self._run += 1
-            self.longest_run = max(self.longest_run, self._run)
-
-
-async def look(
-    run: Run,
-    services: Services,
-    request: Request,
-    connection: Connection,
-    loaded: Loaded,
-    stages: Sequence[StageAhead],
-) -> Forecast:
+async def look(run: Run, services: Services, request: Request, prepared: Prepared) -> Forecast:
     """Look at the tenant and at every row, and write the list where one is wanted. Raises
     `TokenRefused`, `OutputError`.
     """
     terminal = run.terminal
     terminal.status("Asking the tenant")
-    channel = Channel(connection, find_operation(request.operation))
-    rules = await fetch_rules(services, channel)
-    foresight = Foresight(services, channel, rules, request.options, properties_read(stage.name for stage in stages))
-    beyond = StageForesight(services, connection, loaded.job, stages, rules, loaded.options)
-    forecast = Forecast(loaded, operation=request.operation)
     with ExitStack() as closing:
         kept = None
         if request.output:
             check_writable(request.output)
             kept = ForeseenRows(closing.enter_context(tempfile.TemporaryFile()))
-        async for row in beyond.add(foresight.rows(loaded.job)):
-            ended_before = row.foreseen.code in ("invalid_row", "duplicate") or (
-                row.foreseen.code == "blocked_domain" and not row.foreseen.by_graph
-            )
-            mail = not ended_before and channel.operation.mail(row.row, connection, request.options) == MAILED
-            forecast.add(row, ended_before, mail, channel.operation.remarks(row.row, request.options))
+
+        def hear(row: ForeseenRow) -> None:
             if kept is not None:
                 kept.add(row)
-            terminal.count(f"Looking at row {number(row.number)} of {number(loaded.rows)}")
+            terminal.count(f"Looking at row {number(row.number)} of {number(prepared.loaded.rows)}")
+
+        forecast = await foresee_list(services, prepared, request, hear)
         if kept is not None:
             terminal.status(f"Writing {request.output}")
             own = (Path(request.output), kept, request.fields_seen, request.guests, request.reopen)
-            await asyncio.to_thread(write_foreseen, *own, [stage.name for stage in stages])
+            await asyncio.to_thread(write_foreseen, *own, [stage.name for stage in prepared.stages])
     terminal.status("")
-    forecast.loaded = reduce_to(loaded, forecast.counts[Would.DO], forecast.mails, forecast.remarks)
-    forecast.notes = describe_domains(forecast.domains, rules.domains or ())
-    forecast.stages = beyond.counted()
-    forecast.gaps = list_gaps(rules, foresight)
-    if beyond.unread:
-        forecast.gaps.append(Gap("What of the stages is so already", why="Graph did not answer for some guests"))
-    forecast.risks = _risks(forecast, rules, connection)
     return forecast
-
-
-def _risks(forecast: Forecast, rules: TenantRules, connection: Connection) -> list[str]:
-    risks = []
-    if rules.closed:
-        risks.append(
-            "The real run would be held at its first invitation: nobody would be invited until that is changed."
-        )
-    elif rules.invites_from == "adminsAndGuestInviters":
-        risks.append(
-            "This tenant lets only admins and guest inviters invite (allowInvitesFrom): Microsoft's page says that an"
-            " app is refused then, reports say that User.Invite.All lets it through."
-        )
-    if not rules.closed and 0 < connection.refusals_in_a_row <= forecast.longest_run:
-        risks.append(
-            f"Microsoft would refuse {number(forecast.longest_run)} rows in a row, and"
-            f" {number(connection.refusals_in_a_row)} hold a job for a person (refusals_in_a_row): take them out of the"
-            " list first (-o FILE says which they are)."
-        )
-    return risks
-
-
-def describe(forecast: Forecast) -> dict[str, Any]:
-    """Return what --json tells of it, inside `plan`."""
-    return {
-        "would": {would.told(forecast.operation): forecast.counts[would] for would in Would},
-        "domains": {note.domain: note.rows for note in forecast.notes[:SHOWN_DOMAINS]},
-        "lookalikes": {note.domain: note.looks_like for note in forecast.notes if note.looks_like},
-        "private": sum(note.rows for note in forecast.notes if note.private),
-        "not_checked": [str(gap) for gap in forecast.gaps],
-    }

@@ -1,47 +1,18 @@
-"""A request holds what a command was asked to send, and how it is to behave."""
+"""A request of a command also says how the command is to behave."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
-from tasks.rows.row import BadRow, ValidRow
-from worker.channels import INVITE
-from worker.ledger.model import Options
-
-if TYPE_CHECKING:
-    from tasks.lists.guest_list import GuestList
+from tasks.submission.request import Request as Asked
 
 
 @dataclass(slots=True)
-class Request:
-    """Rows to send: those of a list, of the command line, or of a job that is tried again."""
+class Request(Asked):
+    """Rows to send, and what the command was asked to do about them."""
 
-    connection: str
-    rows: Iterable[ValidRow | BadRow]
-    name: str  # of the list, for the line that counts while reading
-    operation: str = INVITE
-    options: Options = field(default_factory=Options)
-    info: dict[str, Any] = field(default_factory=dict)
-    pilot: int = 0
-    most: int | None = None  # rows that it is done to at most; beyond that, to none
-    strict: bool = False
     dry_run: bool = False
     yes: bool = False
     detach: bool = False
     wait_s: float | None = None
-    in_doubt_before: int = 0
-    named: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by the command, for all rows
-    guests: GuestList | None = None  # the file that the rows come from
-    reopen: Callable[[], GuestList] | None = None  # opens it anew, as it was read
-    accept_bad: bool = False
     output: str = ""  # of a dry run: where the list goes
-    fields_seen: set[str] = field(default_factory=set)
-
-    def describe_reading(self, *, with_sample: bool) -> list[tuple[str, str]]:
-        """Return how the list was read, in (heading, words) pairs; [] where there is no list.
-
-        Sample rows name people: they are for a person's eyes, not for a scheduler's log.
-        """
-        return self.guests.describe(with_sample=with_sample) if self.guests is not None else []

@@ -8,27 +8,24 @@ whatever goes wrong removes the job again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.follow.run import Run, follow_and_report
 from cli.invite.bad_rows import report_bad
-from cli.invite.ceiling import refuse_too_many
-from cli.invite.looking_ahead import look_ahead
-from cli.invite.plan import Plan, build_plan, name_mailer
 from cli.invite.request import Request
-from cli.invite.stages import describe_stages, refuse_stages
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts
 from cli.ui.words import many
-from tasks.forecast.targets import StageAhead, look_at_stages
+from tasks.forecast.plan import Plan
+from tasks.forecast.targets import look_at_stages
 from tasks.rows.row import BadRow, ValidRow
-from tasks.submit import Loaded, drop, load, new_job_id, start
-from worker.channels import INVITE
-from worker.directory.questions import Tenant, ask_name
-from worker.errors import TokenRefused, TokenUnavailable
-from worker.operations.registry import find_operation
+from tasks.submission.ceiling import refuse_too_many
+from tasks.submission.preparing import Prepared, SignedIn, plan, plan_ahead
+from tasks.submission.preparing import sign_in as take_token
+from tasks.submission.refusing import refuse_stages
+from tasks.submit import drop, load, new_job_id, start
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -43,8 +40,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
     """
     session, terminal = run.session, run.terminal
     connection = services.connection(request.connection)
-    built_in = run.place.is_built_in(connection.name)
-    tenant, roles = await sign_in(terminal, services, connection, fresh=request.dry_run)
+    signed_in = await sign_in(terminal, services, connection, fresh=request.dry_run)
     if request.dry_run:
         connection = await services.resolved(request.connection)
     job = new_job_id()
@@ -65,16 +61,17 @@ async def send(run: Run, services: Services, request: Request) -> int:
     try:
         report_bad(terminal, request, loaded)
         terminal.status("Looking for what the list names")
-        stages = await look_at_stages(services, connection, job, loaded.asked, roles)
+        stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)
         terminal.status("")
         refuse_stages(request, stages)
         await refuse_too_many(services, request, connection, loaded)
+        prepared = Prepared(connection, loaded, stages, signed_in)
         if request.dry_run:
-            return await _dry_run(run, services, request, connection, loaded, tenant, stages)
-        plan = await _plan_ahead(run, services, connection, request, loaded, tenant, stages)
-        _show_plan(terminal, request, plan)
-        if not built_in:
-            _ask(terminal, request, plan)
+            return await _dry_run(run, services, request, prepared)
+        told = await _plan(run, services, request, prepared)
+        _show_plan(terminal, request, told)
+        if not run.place.is_built_in(connection.name):
+            _ask(terminal, request, told)
         if request.guests is not None:
             await services.jobs.add_info(loaded.loading, sha256=request.guests.sha256())
         session.accepted = job
@@ -87,22 +84,14 @@ async def send(run: Run, services: Services, request: Request) -> int:
     return await follow_and_report(run, services, job, detach=request.detach, wait_s=request.wait_s)
 
 
-async def sign_in(
-    terminal: Terminal, services: Services, connection: Connection, *, fresh: bool
-) -> tuple[Tenant | None, frozenset[str] | None]:
-    """Take a token before anything is accepted: a refused credential ends the command here. Returns
-    the tenant where it can be read, and the token's roles where they can.
-
-    `fresh`: one that tells of the roles as they are now, for a run that judges by them.
+async def sign_in(terminal: Terminal, services: Services, connection: Connection, *, fresh: bool) -> SignedIn:
+    """Take a token before anything is accepted: a refused credential ends the command here. That
+    there is none now is told.
     """
-    try:
-        token = await services.tokens.get(connection, fresh=fresh)
-    except TokenUnavailable as error:
-        terminal.warn(f"{error} The rows are accepted all the same and wait for it.")
-        return None, None
-    except TokenRefused as error:
-        raise Refusal(f"Nothing was accepted or sent. {error}") from None
-    return await ask_name(services, connection, token), token.roles
+    signed_in = await take_token(services, connection, fresh=fresh)
+    if signed_in.waits:
+        terminal.warn(signed_in.waits)
+    return signed_in
 
 
 def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow]:
@@ -115,51 +104,15 @@ def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow
             terminal.count(f"Reading {request.name}: {many(count, 'row')}")
 
 
-async def _plan(
-    run: Run,
-    services: Services,
-    connection: Connection,
-    request: Request,
-    loaded: Loaded,
-    tenant: Tenant | None,
-    stages: Sequence[StageAhead],
-) -> Plan:
-    operation = find_operation(request.operation)
-    return build_plan(
-        loaded,
-        connection.name,
-        buckets=operation.buckets(services.settings(), connection),
-        tenant_id=connection.tenant_id,
-        tenant=tenant,
-        gate=await services.gates.of(connection.name),
-        jobs_before=await services.jobs.finished_jobs(connection.name),
-        daily_limit=operation.daily_limit(connection),
-        rehearsal=run.place.is_built_in(connection.name),
-        needs_approval=connection.require_approval,
-        in_doubt_before=request.in_doubt_before,
-        mailed_by=name_mailer(connection),
-        stages=stages,
-        operation=operation,
-    )
-
-
-async def _plan_ahead(
-    run: Run,
-    services: Services,
-    connection: Connection,
-    request: Request,
-    loaded: Loaded,
-    tenant: Tenant | None,
-    stages: Sequence[StageAhead],
-) -> Plan:
+async def _plan(run: Run, services: Services, request: Request, prepared: Prepared) -> Plan:
     """Tell the plan without those who are there already, unless nobody reads it."""
+    rehearsal = run.place.is_built_in(prepared.connection.name)
     if run.terminal.quiet:
-        return await _plan(run, services, connection, request, loaded, tenant, stages)
+        return await plan(services, request, prepared, rehearsal=rehearsal)
     run.terminal.status("Looking who is there already")
-    ahead = await look_ahead(services, connection, loaded, request.options, stages, request.operation)
+    told = await plan_ahead(services, request, prepared, rehearsal=rehearsal)
     run.terminal.status("")
-    plan = await _plan(run, services, connection, request, ahead.loaded, tenant, ahead.stages)
-    return replace(plan, known=ahead.known, refused=ahead.refused, at_most=ahead.at_most)
+    return told
 
 
 def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:
@@ -172,42 +125,25 @@ def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:
         terminal.warn(risk)
 
 
-async def _dry_run(
-    run: Run,
-    services: Services,
-    request: Request,
-    connection: Connection,
-    loaded: Loaded,
-    tenant: Tenant | None,
-    stages: Sequence[StageAhead],
-) -> int:
+async def _dry_run(run: Run, services: Services, request: Request, prepared: Prepared) -> int:
     """Say what would happen, remove the loaded job again; returns the exit status."""
-    from cli.invite.dry_run import describe, look
+    from cli.invite.dry_run import look
     from cli.ui.tally import show
+    from tasks.forecast.dry_run import describe_dry_run, plan_as_foreseen
 
     terminal = run.terminal
-    forecast = await look(run, services, request, connection, loaded, stages)
-    await drop(services.jobs, loaded)
-    plan = await _plan(run, services, connection, request, forecast.loaded, tenant, forecast.stages)
-    risks = (*plan.risks, *forecast.risks)
-    plan = replace(plan, known=forecast.known, refused=forecast.refused, risks=risks)
-    _show_plan(terminal, request, plan)
+    forecast = await look(run, services, request, prepared)
+    await drop(services.jobs, prepared.loaded)
+    left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
+    rehearsal = run.place.is_built_in(prepared.connection.name)
+    told = plan_as_foreseen(await plan(services, request, left, rehearsal=rehearsal), forecast)
+    _show_plan(terminal, request, told)
     show(terminal, forecast)
     if request.output:
         terminal.show("", f"Every row with what would become of it is in {request.output}.")
-    return _end_dry_run(terminal, request, plan, describe(forecast))
-
-
-def _end_dry_run(terminal: Terminal, request: Request, plan: Plan, foreseen: dict[str, Any]) -> int:
     terminal.say("Nothing was sent (--dry-run).")
-    told: dict[str, Any] = {"to_send": plan.to_send, "mails": plan.mails, "members": plan.members}
-    told |= {"tenant": plan.tenant, "seconds": round(plan.seconds, 1)}
-    if plan.stages:
-        told["stages"] = describe_stages(plan.stages)
-    operation = {} if request.operation == INVITE else {"operation": request.operation}
-    job = {"job": None, "connection": request.connection, **operation, "state": "cancelled", **plan.counts}
-    terminal.finish({**job, "plan": {**told, **foreseen, "risks": list(plan.risks)}})
-    return 1 if plan.bad or plan.blocked or plan.refused else 0
+    terminal.finish(describe_dry_run(told, forecast))
+    return 1 if told.bad or told.blocked or told.refused else 0
 
 
 def _ask(terminal: Terminal, request: Request, plan: Plan) -> None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.invite.stages import stage_lines
-from cli.ui.tally import Tally, domain_of, list_gaps, show, show_domains
+from cli.ui.tally import show, show_domains
 from cli.ui.terminal import build_facts, build_table
 from cli.ui.words import many, number
 from config.errors import ConfigError
 from tasks.asked_stages import AskedStages, find_asked, find_stages
 from tasks.forecast.rows import Foresight
+from tasks.forecast.stage_words import stage_lines
+from tasks.forecast.tally import Tally, domain_of, list_gaps
 from tasks.forecast.targets import read_stages
 from tasks.rows.domain_slips import describe_domains
 from worker.directory.rules import fetch_rules

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cli.invite.plan import reduce_to
+from tasks.forecast.plan import reduce_to
 from tasks.forecast.rows import Foresight
 from tasks.forecast.stages import StageForesight
 from tasks.forecast.targets import StageAhead, properties_read

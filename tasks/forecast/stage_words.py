@@ -5,15 +5,11 @@ way. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cli.ui.errors import Refusal
-from cli.ui.words import many, number
 from tasks.forecast.rows import StageWould
 from tasks.forecast.targets import StageAhead
-
-if TYPE_CHECKING:
-    from cli.invite.request import Request
+from tasks.telling.words import many, number
 
 _SHOWN = 60
 """Groups, teams and sponsors that are named one by one; a list has some forty."""
@@ -44,24 +40,6 @@ def stage_lines(stages: Sequence[StageAhead]) -> list[tuple[str, str]]:
 def _would_words(stage: StageAhead) -> str:
     told = ", ".join(f"{number(count)} {_WOULD[would]}" for would, count in stage.would.items() if count)
     return f": {told}" if told else ""
-
-
-def refuse_stages(request: Request, stages: Sequence[StageAhead]) -> None:
-    """Raise `Refusal` for what the command names and nobody can be put into; with --strict for what
-    a row names, too.
-    """
-    wrong = [
-        f"--{stage.name.removesuffix('s')}: {target.refused}"
-        for stage in stages
-        for target, _ in stage.refused
-        if target.name in request.named.get(stage.name, ())
-    ]
-    if wrong:
-        raise Refusal(f"{' '.join(wrong)} Nothing was sent.")
-    refused = [target.refused for stage in stages for target, _ in stage.refused]
-    if request.strict and refused:
-        more = f" And {number(len(refused) - 1)} more." if len(refused) > 1 else ""
-        raise Refusal(f"{refused[0]}{more} --strict was given, so nothing was sent.")
 
 
 def stage_warnings(stages: Sequence[StageAhead]) -> list[str]:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cli.invite.stages import stage_lines, stage_warnings
-from cli.ui.words import gate_words, many, number, span, utc_now
+from tasks.forecast.stage_words import stage_lines, stage_warnings
 from tasks.forecast.targets import StageAhead
 from tasks.submit import Loaded
+from tasks.telling.words import gate_words, many, number, span, utc_now
 from worker.channels import INVITE
 from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate

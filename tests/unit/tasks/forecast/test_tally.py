@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cli.ui.tally import Tally
 from tasks.forecast.rows import ForeseenRow
+from tasks.forecast.tally import Tally
 from worker.operations.foreseen import Foreseen, Would
 
 

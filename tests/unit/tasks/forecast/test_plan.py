@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from cli.invite.plan import Plan, build_plan, name_mailer
-from cli.invite.request import Request
-from cli.invite.stages import describe_stages, refuse_stages, stage_lines
 from cli.ui.errors import Refusal
 from cli.ui.words import many, span
 from tasks.asked_stages import AskedStages, find_asked
+from tasks.forecast.plan import Plan, build_plan, name_mailer
+from tasks.forecast.stage_words import describe_stages, stage_lines
 from tasks.forecast.targets import StageAhead, read_stages
+from tasks.submission.refusing import refuse_stages
+from tasks.submission.request import Request
 from tasks.submit import Loaded
 from tests.configs import build_connection
 from worker.directory.questions import Tenant

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.ui.errors import Refusal
-from cli.ui.words import many, number
+from tasks.errors import Refusal
 from tasks.forecast.rows import Foresight
+from tasks.telling.words import many, number
 from worker.operations.foreseen import Would
 from worker.operations.operation import Channel
 from worker.operations.registry import find_operation
 from worker.operations.tenant_rules import TenantRules
 
 if TYPE_CHECKING:
-    from cli.invite.request import Request
     from config.connections import Connection
+    from tasks.submission.request import Request
     from tasks.submit import Loaded
     from worker.services import Services
 

@@ -1,0 +1,132 @@
+"""Rows become a job that does not run yet, and a plan that says what it would do; whoever asked
+lets it go, or drops it without a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tasks.errors import Refusal
+from tasks.forecast.looking_ahead import look_ahead
+from tasks.forecast.plan import Plan, build_plan, name_mailer
+from tasks.forecast.targets import StageAhead, look_at_stages
+from tasks.rows.row import BadRow, ValidRow
+from tasks.submission.ceiling import refuse_too_many
+from tasks.submission.refusing import refuse_bad, refuse_stages
+from tasks.submission.request import Request
+from tasks.submit import Loaded, drop, load
+from worker.directory.questions import Tenant, ask_name
+from worker.errors import TokenRefused, TokenUnavailable
+from worker.operations.registry import find_operation
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from worker.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a token tells. `tenant`: where it can be read; `roles`: where they can; `waits`: why
+    there is no token now, '' where there is.
+    """
+
+    tenant: Tenant | None = None
+    roles: frozenset[str] | None = None
+    waits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A loaded job that may be started (`tasks.submit.start`) or dropped (`tasks.submit.drop`)."""
+
+    connection: Connection
+    loaded: Loaded
+    stages: Sequence[StageAhead]
+    signed_in: SignedIn
+
+
+async def sign_in(services: Services, connection: Connection, *, fresh: bool) -> SignedIn:
+    """Take a token before anything is accepted. Raises `Refusal` where the credential is refused.
+
+    `fresh`: one that tells of the roles as they are now, for a run that judges by them.
+    """
+    try:
+        token = await services.tokens.get(connection, fresh=fresh)
+    except TokenUnavailable as error:
+        return SignedIn(waits=f"{error} The rows are accepted all the same and wait for it.")
+    except TokenRefused as error:
+        raise Refusal(f"Nothing was accepted or sent. {error}") from None
+    return SignedIn(await ask_name(services, connection, token), token.roles)
+
+
+async def prepare(services: Services, request: Request, job: str, *, dry: bool = False) -> Prepared | None:
+    """Do all that is done before a job is let go; None where there is a job of that id already.
+
+    `dry`: it will not be let go. Raises `Refusal` and what `load` raises, with nothing left behind.
+    """
+    connection = services.connection(request.connection)
+    signed_in = await sign_in(services, connection, fresh=dry)
+    if dry:
+        connection = await services.resolved(request.connection)
+    loaded = await load(
+        services.jobs,
+        connection,
+        _noted(request) if dry else iter(request.rows),
+        job=job,
+        options=request.options,
+        info=request.info,
+        pilot=request.pilot,
+        operation=request.operation,
+    )
+    if loaded is None:
+        return None
+    try:
+        refuse_bad(request, loaded)
+        stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)
+        refuse_stages(request, stages)
+        await refuse_too_many(services, request, connection, loaded)
+        if request.guests is not None:
+            await services.jobs.add_info(loaded.loading, sha256=request.guests.sha256())
+    except BaseException:
+        await drop(services.jobs, loaded)
+        raise
+    return Prepared(connection, loaded, stages, signed_in)
+
+
+def _noted(request: Request) -> Iterator[ValidRow | BadRow]:
+    for row in request.rows:
+        if isinstance(row, ValidRow):
+            request.fields_seen.update(row.row)
+        yield row
+
+
+async def plan(services: Services, request: Request, prepared: Prepared, *, rehearsal: bool = False) -> Plan:
+    """Tell the plan of a loaded job. `rehearsal`: against the sandbox, where nobody is mailed."""
+    operation, connection = find_operation(request.operation), prepared.connection
+    return build_plan(
+        prepared.loaded,
+        connection.name,
+        buckets=operation.buckets(services.settings(), connection),
+        tenant_id=connection.tenant_id,
+        tenant=prepared.signed_in.tenant,
+        gate=await services.gates.of(connection.name),
+        jobs_before=await services.jobs.finished_jobs(connection.name),
+        daily_limit=operation.daily_limit(connection),
+        rehearsal=rehearsal,
+        needs_approval=connection.require_approval,
+        in_doubt_before=request.in_doubt_before,
+        mailed_by=name_mailer(connection),
+        stages=prepared.stages,
+        operation=operation,
+    )
+
+
+async def plan_ahead(services: Services, request: Request, prepared: Prepared, *, rehearsal: bool = False) -> Plan:
+    """Tell the plan without those who are there already, as far as that is soon found out."""
+    loaded, stages = prepared.loaded, prepared.stages
+    ahead = await look_ahead(services, prepared.connection, loaded, request.options, stages, request.operation)
+    left = replace(prepared, loaded=ahead.loaded, stages=ahead.stages)
+    told = await plan(services, request, left, rehearsal=rehearsal)
+    return replace(told, known=ahead.known, refused=ahead.refused, at_most=ahead.at_most)
