@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo, model_validator
 
 from config.clouds import CLOUDS, cloud_of_graph_host
-from config.guest_rules import CleanSection
+from config.guest_rules import CleanSection, SyncSection
 from config.mail import DELIVERIES, OWN, Rate, parse_address
 from config.notify import parse_notify
 from config.references import Reference
@@ -150,6 +150,7 @@ class Connection(Section):
     refused_share: Annotated[float, PlainValidator(parse_share)] = 0.5
     """More than this share of a job's first 100 answers being refusals holds it; 1.0: never."""
     clean: CleanSection = CleanSection()
+    sync: SyncSection = SyncSection()
 
     @model_validator(mode="after")
     def _credential(self) -> Connection:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Va
 
 from config.references import Reference
 from config.section import Domains, Flag, Section, as_list, check_reference, optional
-from config.values import parse_count, parse_seconds
+from config.values import Ceiling, parse_count, parse_seconds
 
 EXTENSION_ATTRIBUTES = tuple(f"extensionAttribute{number}" for number in range(1, 16))
 """What a user has for an organisation's own use.
@@ -71,3 +71,21 @@ class CleanSection(Section):
     """Of one run. Beyond it nobody is reminded."""
     most_disabled: _Count = 100
     most_deleted: _Count = 50
+
+
+_Ceiling = Annotated[Ceiling, PlainValidator(Ceiling.parse), PlainSerializer(str)]
+
+
+class SyncSection(Section):
+    """What lists go by that the guests of a connection are kept in line with
+    (`[connections.NAME.sync]`).
+    """
+
+    source_attribute: Annotated[str, PlainValidator(check_extension_attribute)] = "extensionAttribute11"
+    """Where the tenant keeps which list has brought a guest."""
+    most_left: _Ceiling = Ceiling(share=0.05)
+    """Of one run: how many guests of a list may leave it. Beyond it nobody is taken away."""
+    most_joined: Annotated[
+        Ceiling | None, optional(Ceiling.parse), PlainSerializer(lambda most: most and str(most))
+    ] = None
+    """How many may join it; beyond it nobody is invited."""

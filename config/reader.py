@@ -171,6 +171,8 @@ class _Reader:
             self._add((*path, "blocked_domains"), "must not hold a domain that allowed_domains holds too")
         if connection and connection.deliver == "mailbox" and connection.mailbox is None:
             self._add((*path, "mailbox"), 'is missing, and deliver is "mailbox"')
+        if connection and connection.sync.source_attribute == connection.clean.expiry_attribute:
+            self._add((*path, "sync", "source_attribute"), "must be another attribute than clean.expiry_attribute")
         return connection
 
     def _told(self, connections: dict[str, Connection], notify: NotifySection) -> dict[str, Connection]:

@@ -159,6 +159,35 @@ class Reserve:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that one run may do: so many, or a share of all whom it is about."""
+
+    count: int | None = None
+    share: float | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> Ceiling:
+        """Parse `100` or `"5%"`."""
+        if isinstance(value, Ceiling):
+            return value
+        if isinstance(value, str) and (match := _PERCENT.fullmatch(value.strip())) and float(match[1]) <= 100:
+            return cls(share=float(match[1]) / 100)
+        with suppress(ValueError):
+            return cls(count=parse_count(value, least=0))
+        raise ValueError('must be a number, or a percentage such as "5%"')
+
+    def of(self, total: int) -> int:
+        """Return how many that is of so many; of a share one at least, unless it is nothing."""
+        if self.share is None:
+            return self.count or 0
+        return max(int(self.share * total), 1 if self.share else 0)
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return str(self.count) if self.share is None else f"{self.share * 100:g}%"
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """How fast a connection sends, on top of the quotas.
 

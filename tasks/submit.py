@@ -245,7 +245,7 @@ def _put(
         message = f"The same {same} as row {earlier}, which is the one that counts."
         loaded.loading.put(values, _ended(RowState.SKIPPED, "duplicate", message), asks)
         return
-    lists_domains = (connection.allowed_domains or connection.blocked_domains) and not channel.operation.alone
+    lists_domains = (connection.allowed_domains or connection.blocked_domains) and channel.operation.brings(values)
     if lists_domains and not connection.accepts_domain(fold_address(values["email"]).rpartition("@")[2]):
         loaded.blocked += 1
         message = f"Not sent: the settings of connection {connection.name} do not allow this domain."

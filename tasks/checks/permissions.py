@@ -15,6 +15,7 @@ from worker.channels import INVITE
 from worker.directory.role_guard import NEEDED as GUARD_PERMISSIONS
 from worker.graph.users import READ_ROLES
 from worker.ledger.job_targets import TargetKind
+from worker.operations.invite import Invite
 from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ _GUARD = tuple(
 STEPS: dict[str, Need] = {
     name: _need_of(operation.rules)
     for name, operation in OPERATIONS.items()
-    if operation.rules.permission and not operation.alone
+    if operation.rules.permission and not operation.alone and (name == INVITE or not isinstance(operation, Invite))
 }
 """What each operation needs: the invitation, and each stage that may follow it."""
 _ALONE: dict[str, tuple[Need, ...]] = {
@@ -145,6 +146,7 @@ FEATURES: dict[str, tuple[Need, ...]] = {
         for name, needs in NEEDED.items()
     },
     **_ALONE,
+    "sync": (STEPS[INVITE], STEPS["profile"], *_ALONE["disable"]),
     "lookup": (_LOOK,),
     "tracking": (_TRACK,),
     "dry-run": (_LOOK, _POLICY, _NAME, _LISTS, _PARTNERS),

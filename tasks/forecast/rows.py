@@ -120,7 +120,7 @@ class Foresight:
         # Where the app may not read, the real run does not look either
         prechecked = operation.look(connection, self.options, suspect=False) is not Look.NO
         known: dict[int, KnownRow] = {}
-        remembered = [i for i in addresses if not is_resent(rows[i], self.options)]
+        remembered = [i for i in addresses if operation.brings(rows[i]) and not is_resent(rows[i], self.options)]
         if remembered and not (operation.repeatable or operation.alone):
             index = await self.services.index.place(connection.tenant_key, {i: rows[i]["email"] for i in remembered})
             known = {row.index: row for row in await self.services.ledger.find_invited(index, remembered)}

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worker.graph.batch import GraphRequest
 from worker.graph.causes import Cause, Kind, OperationRules, Rule, Verdict
+from worker.graph.marks import EXTENSIONS, SOURCE, find_mark
 from worker.graph.patterns import wording
 from worker.graph.verdicts import decide
 from worker.ledger.model import Options, Outcome, Row, RowState
@@ -72,7 +73,8 @@ class _Account(Step):
 
     alone = True
     guarded = True
-    reads = (_CREATION,)
+    reads = (_CREATION, EXTENSIONS)
+    columns = frozenset({SOURCE})
     not_there = "Nobody in the tenant has this address or id, so nothing was changed: check it."
     enabled: bool
     """What the account is to be."""
@@ -119,11 +121,17 @@ class _Account(Step):
         """Return a PATCH for each row."""
         return [
             Call(
-                GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", {"accountEnabled": self.enabled}),
+                GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", self._body(asked, connection)),
                 (asked.index,),
             )
             for asked in rows
         ]
+
+    def _body(self, asked: Asked, connection: Connection) -> dict[str, Any]:
+        """Return what is written: with the account, the mark of the list that wants it so."""
+        there = asked.user.more.get(EXTENSIONS) if asked.user else None
+        mark = find_mark(asked.row, there, connection.sync.source_attribute)
+        return {"accountEnabled": self.enabled} | ({EXTENSIONS: mark} if mark else {})
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer."""

@@ -225,6 +225,12 @@ class Operation(Protocol):
     tells_link: bool = False
     """Its rows need the redeem link of their invitation."""
 
+    def brings(self, row: Row) -> bool:
+        """Return whether a row is about somebody who may not be there yet: which domains a
+        connection allows, and that somebody was invited lately, counts for such rows alone. Pure.
+        """
+        return not self.alone
+
     def signs_in(self, connection: Connection) -> bool:
         """Return whether its calls need an access token."""
         return True

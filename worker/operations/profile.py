@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from worker.graph.batch import GraphRequest
 from worker.graph.causes import Verdict
+from worker.graph.marks import EXTENSIONS, SOURCE, find_mark
 from worker.graph.verdicts import decide
 from worker.ledger.model import Options, Outcome, Row, RowState
-from worker.operations.operation import Ask, Asked, Call
+from worker.operations.operation import THEN, Ask, Asked, Call
 from worker.operations.profile_rules import PROFILE
 from worker.operations.step import Step, user_id
 
@@ -35,7 +36,6 @@ _PROPERTIES: Mapping[str, str] = {
 _NAMES = frozenset({"first_name", "last_name"})
 _BESIDE = ("sponsors", "groups", "teams")
 _EXPIRES = "expires"
-_EXTENSIONS = "onPremisesExtensionAttributes"  # Graph's name; of a guest they are the tenant's own
 
 
 class Profile(Step):
@@ -44,14 +44,16 @@ class Profile(Step):
     name = "profile"
     rules = PROFILE
     words: Mapping[RowState, str] = {RowState.DONE: "changed", RowState.ALREADY: "so already"}
-    columns = frozenset({*_PROPERTIES, _EXPIRES, "display_name"})
-    reads = (*_PROPERTIES.values(), "displayName", _EXTENSIONS)
+    columns = frozenset({*_PROPERTIES, _EXPIRES, SOURCE, "display_name"})
+    reads = (*_PROPERTIES.values(), "displayName", EXTENSIONS)
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
         """A row that says more of its guest than name and address asks for it; names do beside a
         group, team or sponsor. Alone they make the display name of an invitation, as ever, and ask
-        for no further right.
+        for no further right. The mark of a list is written here, unless it goes with the account.
         """
+        if row.get(SOURCE) and not row.get(THEN):
+            return ("",)
         asking = [*(_PROPERTIES.keys() - _NAMES), _EXPIRES]
         if any(row.get(column) for column in _BESIDE):
             asking += _NAMES
@@ -68,15 +70,14 @@ class Profile(Step):
                 asked.index, RowState.DONE if asked.tried else RowState.ALREADY, user_id=user_id(asked)
             )
             for asked in rows
-            if not find_changes(asked, connection.clean.expiry_attribute)
+            if not find_changes(asked, connection)
         }
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return a PATCH for each row."""
-        attribute = connection.clean.expiry_attribute
         return [
             Call(
-                GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", find_changes(asked, attribute)),
+                GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", find_changes(asked, connection)),
                 (asked.index,),
             )
             for asked in rows
@@ -87,7 +88,7 @@ class Profile(Step):
         return decide(self.rules, answer, email=asked.row["email"])
 
 
-def find_changes(asked: Asked, expiry_attribute: str) -> dict[str, Any]:
+def find_changes(asked: Asked, connection: Connection) -> dict[str, Any]:
     """Return what is to be written: of a guest who was just invited all that the row says, else
     what the tenant says otherwise, or not at all.
     """
@@ -98,8 +99,10 @@ def find_changes(asked: Asked, expiry_attribute: str) -> dict[str, Any]:
         wanted["displayName"] = row["display_name"]
     there = {} if is_new or asked.user is None else asked.user.more
     body: dict[str, Any] = {name: value for name, value in wanted.items() if there.get(name) != value}
-    extensions = there.get(_EXTENSIONS)
-    kept = extensions.get(expiry_attribute) if isinstance(extensions, dict) else None
+    extensions = there.get(EXTENSIONS)
+    attribute = connection.clean.expiry_attribute
+    kept = extensions.get(attribute) if isinstance(extensions, dict) else None
+    written = find_mark(row, extensions, connection.sync.source_attribute)
     if row.get(_EXPIRES) and row[_EXPIRES] != kept:
-        body[_EXTENSIONS] = {expiry_attribute: row[_EXPIRES]}
-    return body
+        written[attribute] = row[_EXPIRES]
+    return body | {EXTENSIONS: written} if written else body

@@ -16,12 +16,13 @@ from worker.operations.members.teams import Teams
 from worker.operations.operation import Operation
 from worker.operations.profile import Profile
 from worker.operations.sponsors import Sponsors
+from worker.operations.sync.sync import Sync
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
         *(Invite(), Profile(), Sponsors(), Groups(), Teams(), Leave(), SendMail()),
-        *(Disable(), Enable(), Remind(), Reset()),
+        *(Disable(), Enable(), Remind(), Reset(), Sync()),
     )
 }
 

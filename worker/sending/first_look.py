@@ -149,7 +149,8 @@ class FirstLook:
             return []
         ledger, operation = self._services.ledger, self._channel.operation
         outcomes, deleted = [], []
-        for row in await ledger.find_invited(index, list(addresses)):
+        to_come = [i for i in addresses if operation.brings(self._lease.rows[i])]
+        for row in await ledger.find_invited(index, to_come):
             if (user := users.get(row.index)) is not None:
                 outcomes.append(operation.judge_known(row, looked_at_ms, user))
             elif found.why_not_of(addresses[row.index]) is None:

@@ -220,6 +220,14 @@ def test_lists_within_a_table_of_a_connection_have_variables(tmp_path: Path) -> 
     assert clean.spare_domains == ("a.example", "b.example")
 
 
+def test_days_and_sources_are_kept_apart(tmp_path: Path) -> None:
+    """One attribute of the tenant cannot hold both."""
+    table = CONTOSO + '[connections.contoso.sync]\nsource_attribute = "extensionAttribute10"\n'
+    assert faults_of(tmp_path, table) == [
+        "usher.toml: connections.contoso.sync.source_attribute must be another attribute than clean.expiry_attribute."
+    ]
+
+
 def test_connections_must_be_named(tmp_path: Path) -> None:
     """Settings right under [connections] are told where they belong."""
     faults = faults_of(tmp_path, '[connections]\ntenant_id = "a.com"\n')

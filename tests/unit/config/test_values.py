@@ -5,6 +5,7 @@ import pytest
 from config.values import (
     BROKER_SCHEMES,
     REDIS_SCHEMES,
+    Ceiling,
     Limit,
     Pace,
     Reserve,
@@ -240,3 +241,14 @@ def test_a_reserve_is_a_percentage_up_to_half() -> None:
 def test_loopback_is_this_machine(host: str, own: bool) -> None:
     """A name may be anybody's."""
     assert is_loopback(host) is own
+
+
+def test_a_ceiling_is_a_number_or_a_share() -> None:
+    """Of a share one at least, so that a short list can lose somebody; nothing is nothing."""
+    good = (3, "3", 0, "5%", "0%", "100 %", Ceiling(count=2))
+    assert [str(Ceiling.parse(v)) for v in good] == ["3", "3", "0", "5%", "0%", "100%", "2"]
+    assert [Ceiling.parse("5%").of(total) for total in (0, 10, 39, 40, 5000)] == [1, 1, 1, 2, 250]
+    assert [Ceiling.parse(v).of(1000) for v in (3, 0, "0%", "100%")] == [3, 0, 0, 1000]
+    for bad in (-1, True, 0.05, "101%", "5 percent", "-5%", "", None):
+        with pytest.raises(ValueError, match="number, or a percentage"):
+            Ceiling.parse(bad)

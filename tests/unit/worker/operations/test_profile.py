@@ -19,6 +19,7 @@ from worker.operations.tenant_rules import TenantRules
 
 GUEST = "11111111-1111-1111-1111-111111111111"
 ATTRIBUTE = "extensionAttribute10"
+CONNECTION = build_connection()
 PROFILE = Profile()
 ROW = {
     "email": "ann@partner.example",
@@ -58,31 +59,31 @@ def asked(row: Mapping[str, Any], there: DirectoryUser | None = None) -> Asked:
 def test_a_new_guest_is_given_all_that_the_row_says() -> None:
     """But the name that the invitation has written; what the replica shows is not believed."""
     there = user({"givenName": "Ann", "companyName": "Partner"})
-    assert find_changes(asked(ROW | {"new": True}, there), ATTRIBUTE) == WRITTEN
-    assert find_changes(asked(ROW | {"new": True}), ATTRIBUTE) == WRITTEN
+    assert find_changes(asked(ROW | {"new": True}, there), CONNECTION) == WRITTEN
+    assert find_changes(asked(ROW | {"new": True}), CONNECTION) == WRITTEN
 
 
 def test_only_what_differs_is_written_to_a_guest_of_before() -> None:
     """What is the same, or not given, is left alone."""
     there = user(WRITTEN | {"displayName": "Ann Berg"})
-    assert find_changes(asked(ROW, there), ATTRIBUTE) == {}
+    assert find_changes(asked(ROW, there), CONNECTION) == {}
     changed = WRITTEN | {"companyName": "Other", "onPremisesExtensionAttributes": {ATTRIBUTE: "2026-01-01", "x": "y"}}
     there = user(changed | {"displayName": "A. Berg"})
-    assert find_changes(asked(ROW, there), ATTRIBUTE) == {
+    assert find_changes(asked(ROW, there), CONNECTION) == {
         "companyName": "Partner",
         "displayName": "Ann Berg",
         "onPremisesExtensionAttributes": {ATTRIBUTE: "2026-12-31"},
     }
     bare = {"email": "a@b.example", "company": "", "phone": None, "department": "Sales"}
-    assert find_changes(asked(bare, user({"companyName": "Kept"})), ATTRIBUTE) == {"department": "Sales"}
+    assert find_changes(asked(bare, user({"companyName": "Kept"})), CONNECTION) == {"department": "Sales"}
 
 
 def test_the_end_is_kept_where_the_connection_says() -> None:
     """Another attribute of the tenant is another place."""
     there = user(WRITTEN | {"displayName": "Ann Berg"})
-    differ = find_changes(asked(ROW, there), "extensionAttribute3")
+    differ = find_changes(asked(ROW, there), build_connection(clean={"expiry_attribute": "extensionAttribute3"}))
     assert differ == {"onPremisesExtensionAttributes": {"extensionAttribute3": "2026-12-31"}}
-    assert find_changes(asked(ROW, user({"onPremisesExtensionAttributes": None})), ATTRIBUTE)[
+    assert find_changes(asked(ROW, user({"onPremisesExtensionAttributes": None})), CONNECTION)[
         "onPremisesExtensionAttributes"
     ] == {ATTRIBUTE: "2026-12-31"}
 
@@ -109,6 +110,8 @@ async def test_who_is_as_the_row_says_costs_no_write() -> None:
         ({"email": "a@b.example", "last_name": "Berg"}, ()),
         ({"email": "a@b.example", "last_name": "Berg", "groups": ["Partners"]}, ("",)),
         ({"email": "a@b.example", "company": ""}, ()),
+        ({"email": "a@b.example", "source": "crm"}, ("",)),
+        ({"email": "a@b.example", "source": "crm left", "then": "disable"}, ()),
     ],
 )
 def test_a_row_asks_for_it_by_what_it_says(row: Mapping[str, Any], wanted: tuple[str, ...]) -> None:
@@ -116,9 +119,37 @@ def test_a_row_asks_for_it_by_what_it_says(row: Mapping[str, Any], wanted: tuple
     assert PROFILE.targets(row, Options()) == wanted
 
 
+MARK = "extensionAttribute11"
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "written"),
+    [
+        (None, "crm", {MARK: "crm"}),
+        ("", "crm", {MARK: "crm"}),
+        ("crm", "crm", {}),
+        ("crm left", "crm", {MARK: "crm"}),
+        ("crm", "crm left", {MARK: "crm left"}),
+        ("hr left", "crm", {MARK: "crm"}),
+        ("hr", "crm", {}),
+        ("Project X", "crm", {}),
+        ("hr", "crm left", {}),
+    ],
+)
+def test_a_lists_mark_is_written_over_nobody_elses(there: str | None, wanted: str, written: dict[str, str]) -> None:
+    """It lies beside the end of access; another list's is kept until its guest has left that list,
+    and a text that no list has written always.
+    """
+    row = {"email": "a@b.example", "source": wanted}
+    body = find_changes(asked(row, user({"onPremisesExtensionAttributes": {MARK: there}})), CONNECTION)
+    assert body.get("onPremisesExtensionAttributes", {}) == written
+    both = find_changes(asked({**row, "source": "crm", "expires": "2027-01-31"}, user()), CONNECTION)
+    assert both == {"onPremisesExtensionAttributes": {MARK: "crm", ATTRIBUTE: "2027-01-31"}}
+
+
 def test_whatever_a_row_may_say_is_looked_up_and_kept() -> None:
     """Each property that is written is read first, and each column that is used is in the item."""
-    body = find_changes(asked(ROW, user()), ATTRIBUTE)
+    body = find_changes(asked(ROW, user()), CONNECTION)
     assert set(body) <= set(PROFILE.reads)
     assert set(ROW) - {"email", "user_id"} <= PROFILE.columns
 

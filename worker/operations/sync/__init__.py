@@ -1,0 +1,1 @@
+"""A list is the truth of who is a guest: the operation `sync`."""
