@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from config.connections import Connection, credential_faults
+from config.console import ConsoleSection, Producer, console_faults, producer_faults
 from config.errors import ConfigError, ReferenceError_, did_you_mean
 from config.mail import read_smtp_url
 from config.notify import target_fault
@@ -131,10 +132,13 @@ class _Reader:
         self._check_smtp(parts["smtp"], connections)
         if redis and redis.url and parts["ledger"] and not parts["ledger"].key:
             self._check_links(connections)
+        self._check_console(parts["console"])
+        names = [*connections, *self._table("connections")]
         return Settings(
             **sections,
             connections=connections,
-            schedules=self.schedules([*connections, *self._table("connections")]),
+            schedules=self.schedules(names),
+            producers=self._producers(names),
             timezone=self._timezone(),
             source=self._merged.file,
             server_references=tuple(self._server_references),
@@ -211,6 +215,20 @@ class _Reader:
                 self._add((*path, *where), fault)
             if schedule is not None and not faults:
                 found[name] = schedule.model_copy(update={"args": args})
+        return found
+
+    def _producers(self, connections: Iterable[str]) -> dict[str, Producer]:
+        found: dict[str, Producer] = {}
+        for name, table in self._table("producers").items():
+            path = ("producers", name)
+            if not isinstance(table, dict):
+                self._add(path, "must be a table: what a producer may do stands under [producers.NAME]")
+                continue
+            producer = self._section(Producer, path, table, {"name": name})
+            for key, fault in producer_faults(producer, connections) if producer else ():
+                self._add((*path, key), fault)
+            if producer is not None:
+                found[name] = producer
         return found
 
     def _section(
@@ -305,6 +323,11 @@ class _Reader:
                 )
         if smtp.url is not None and bool(read_smtp_url(smtp.url).user) != (smtp.password is not None):
             self._add(("smtp", "password"), "and the user in smtp.url go together: one of them is missing")
+
+    def _check_console(self, console: ConsoleSection | None) -> None:
+        table = self._merged.tables.get("console", {})
+        for key, fault in console_faults(table, console) if console is not None and isinstance(table, dict) else ():
+            self._add(("console", key) if key else ("console",), fault)
 
     def _check_links(self, connections: Mapping[str, Connection]) -> None:
         """Own mail tells redeem links, which are kept under the ledger's key alone."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn, get_origin
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_serializer
 
 from config.connections import Connection
+from config.console import ConsoleSection, Producer
 from config.mail import Rate, parse_sender, parse_smtp_url
 from config.notify import parse_host, parse_notify
 from config.schedules import Schedule
@@ -200,21 +201,22 @@ SECTIONS: dict[str, type[Section]] = {
     "notify": NotifySection,
     "smtp": SmtpSection,
     "mail": MailSection,
+    "console": ConsoleSection,
 }
-TABLES = (*SECTIONS, "connections", "schedules")
+NAMED: dict[str, type[Section]] = {"connections": Connection, "schedules": Schedule, "producers": Producer}
+"""Sections that hold tables by name."""
+TABLES = (*SECTIONS, *NAMED)
 
 
 def all_sections() -> list[tuple[str, type[Section]]]:
-    """Return every table's path and model; NAME stands for the name of a connection or a
-    schedule.
+    """Return every table's path and model; NAME stands for the name of a connection, a schedule or
+    a producer.
     """
-    connection = "connections.NAME"
-    return [
-        *SECTIONS.items(),
-        (connection, Connection),
-        *((f"{connection}.{name}", model) for name, model in tables_of(Connection).items()),
-        ("schedules.NAME", Schedule),
-    ]
+    found: list[tuple[str, type[Section]]] = [*SECTIONS.items()]
+    for name, model in NAMED.items():
+        found.append((f"{name}.NAME", model))
+        found += ((f"{name}.NAME.{inner}", table) for inner, table in tables_of(model).items())
+    return found
 
 
 def setting_keys() -> dict[str, object]:
@@ -232,10 +234,10 @@ def setting_keys() -> dict[str, object]:
 def is_list(path: Path_) -> bool:
     """Whether a setting is a list, which an environment variable spells in JSON or with commas."""
     model, keys = SECTIONS.get(str(path[0])), path[1:]
-    if path[0] == "connections":
-        model, keys = Connection, path[2:]
+    if named := NAMED.get(str(path[0])):
+        model, keys = named, path[2:]
         if len(keys) > 1:
-            model, keys = tables_of(Connection).get(str(keys[0])), keys[1:]
+            model, keys = tables_of(named).get(str(keys[0])), keys[1:]
     if model is None or len(keys) != 1:
         return False
     name = keys_of(model).get(str(keys[0]))

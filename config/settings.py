@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from config.connections import SANDBOX, Connection
+from config.console import ConsoleSection, Producer
 from config.errors import UnknownConnection
 from config.references import Reference
 from config.schedules import Schedule
@@ -55,6 +56,8 @@ class Settings:
     notify: NotifySection = field(default_factory=NotifySection)
     smtp: SmtpSection = field(default_factory=SmtpSection)
     mail: MailSection = field(default_factory=MailSection)
+    console: ConsoleSection = field(default_factory=ConsoleSection)
+    producers: Mapping[str, Producer] = field(default_factory=dict)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     timezone: str = "UTC"
     """Of all schedules."""
@@ -72,6 +75,7 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "connections", MappingProxyType(dict(self.connections)))
         object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
+        object.__setattr__(self, "producers", MappingProxyType(dict(self.producers)))
         object.__setattr__(self, "digest", _digest(self))
 
     @property
@@ -105,13 +109,16 @@ class Settings:
         of_connections = (ref for connection in self.connections.values() for ref in connection.references)
         others = (self.metrics.login, self.metrics.token, self.smtp.password)
         single = (reference for reference in others if reference is not None)
-        return (*self.server_references, *self.ledger.key, *of_connections, *single, *self.notify.secret)
+        of_programs = (token for producer in self.producers.values() for token in producer.token)
+        of_servers = (*self.server_references, *self.ledger.key)
+        return (*of_servers, *of_connections, *single, *self.notify.secret, *self.console.references, *of_programs)
 
     @property
     def referenced_files(self) -> tuple[Path, ...]:
         """Every file that the configuration refers to, sorted; not the configuration itself."""
         files = {path for reference in self.references if (path := reference.path) is not None}
-        files |= {Path(connection.ca_file) for connection in self.connections.values() if connection.ca_file}
+        trusted = (self.console.ca_file, *(connection.ca_file for connection in self.connections.values()))
+        files |= {Path(file) for file in trusted if file}
         return tuple(sorted(files))
 
 

@@ -22,7 +22,7 @@ PREFIX = "USHER_"
 SHORT_FORMS = {"USHER_REDIS_URL": ("redis", "url"), "USHER_BROKER_URL": ("broker", "url")}
 """Short forms of two settings; they win over the file and over the long form."""
 
-NAMED = ("connections", "schedules")
+NAMED = ("connections", "schedules", "producers")
 """Sections that hold tables by name; a hyphen in a name is an underscore in its variables."""
 
 PLACES = (Path("usher.toml"), Path("/etc/usher/usher.toml"))

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from config.connections import Connection
 from config.reader import load_settings
-from config.schedules import TASKS, Schedule
-from config.section import Section
-from config.sections import setting_keys
+from config.schedules import TASKS
+from config.sections import NAMED, setting_keys
 from config.sources import environment_form
 from config.values import Limit, Reserve, parse_seconds
 
@@ -32,7 +30,7 @@ def _example_keys() -> set[str]:
     section, keys = "", set()
     for line in EXAMPLE.splitlines():
         if line.startswith("["):
-            section = re.sub(r"^(connections|schedules)\.[^.]*", r"\1.NAME", line.strip("[]"))
+            section = re.sub(r"^(connections|schedules|producers)\.[^.]*", r"\1.NAME", line.strip("[]"))
         elif match := _SETTING.match(line):
             keys.add(f"{section}.{match[1]}")
     return keys
@@ -58,13 +56,12 @@ def test_the_page_names_the_defaults(key: str, default: object) -> None:
     elif isinstance(default, float):
         assert parse_seconds(shown) == default
     elif default in (None, (), "", {}):
-        models: dict[str, type[Section]] = {"connections.NAME": Connection, "schedules.NAME": Schedule}
         table, _, name = key.rpartition(".")
-        model = models.get(table)
+        model = NAMED.get(table.removesuffix(".NAME"))
         required = model is not None and model.model_fields[name].is_required()
         assert shown in (("required",) if required else ("none", "empty", "the cloud's"))
     else:
-        assert shown == str(default)
+        assert shown == (", ".join(default) if isinstance(default, tuple) else str(default))
 
 
 def test_the_example_names_every_setting_and_no_other() -> None:
@@ -91,8 +88,12 @@ def test_the_example_loads() -> None:
     "line", [line for line in EXAMPLE.splitlines() if line.startswith("#") and _SETTING.match(line)]
 )
 def test_each_line_of_the_example_that_is_commented_out_would_load(line: str, tmp_path: Path) -> None:
-    """Taking the # away is all it needs (a broker of its own needs a Redis, too)."""
+    """Taking the # away is all it needs (a broker of its own needs a Redis, too; a secret stands
+    instead of a certificate).
+    """
     text = EXAMPLE.replace(line, line.removeprefix("#"))
+    if "console_secret" in line:
+        text = re.sub(r"^certificate.*/run/secrets/console.*\n", "", text, flags=re.MULTILINE)
     assert tomllib.loads(text)
     path = tmp_path / "usher.toml"
     path.write_text(text, encoding="utf-8")
