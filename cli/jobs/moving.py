@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cli.jobs.showing import job_details
 from cli.ui.confirming import confirm
-from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal
 from cli.ui.words import many
 from tasks.jobs.finding import find_job
+from tasks.jobs.moving import cancel_job, pause_job
 from worker.ledger.model import JobState
 from worker.services import Services
 
@@ -15,15 +15,7 @@ from worker.services import Services
 async def move_job(terminal: Terminal, services: Services, wanted: str, verb: str) -> int:
     """Pause or cancel a job, and say what that means for its rows."""
     view = await find_job(services, wanted)
-    if view.ended:
-        raise Refusal(f"Job {view.id} has ended already ({view.state.value}); there is nothing to {verb}.")
-    if verb == "pause":
-        await services.jobs.pause(view.id, "asked for")
-    else:
-        await services.jobs.cancel(view.id, "asked for")
-    after = await services.jobs.view(view.id)
-    if after is None:
-        raise Refusal(f"Job {view.id} is gone: somebody deleted it.")
+    after = await (pause_job if verb == "pause" else cancel_job)(services, view)
     on_the_wire = f"; {many(after.open, 'row')} on the wire still end as what they are" if after.open else ""
     if after.state is JobState.CANCELLED:
         undone = [f"{many(after.counts.cancelled, 'row')} will not be sent"]

@@ -6,9 +6,8 @@ import os
 from typing import Any
 
 from cli.follow.run import Run, follow_and_report, get_ready
-from cli.ui.errors import Refusal
 from tasks.jobs.finding import find_job
-from worker.ledger.model import JobState
+from tasks.jobs.moving import refuse_resume
 from worker.services import Services
 
 
@@ -26,10 +25,7 @@ async def watch_job(run: Run, services: Services, wanted: str, wait_s: float | N
 async def resume_job(run: Run, services: Services, wanted: str, options: dict[str, Any]) -> int:
     """Let a paused job run on, and follow it."""
     view = await find_job(services, wanted)
-    if view.state is JobState.CANCELLED:
-        raise Refusal(f"Job {view.id} was cancelled and cannot go on; nothing was sent.")
-    if view.state is JobState.LOADING:
-        raise Refusal(f"Job {view.id} is still being loaded; nothing was sent.")
+    refuse_resume(view)
     await services.jobs.follow(view.id, os.getpid())
     if not view.ended and not view.awaits_approval:  # that one only `approve` lets go
         await get_ready(run, services, view.connection, own=view.id)

@@ -1,22 +1,19 @@
-"""A job's results are written to a file that only its owner may read, or to stdout.
-
-The writers are plain functions over plain iterables, the ledger is read asynchronously: a few
-chunks' rows at a time cross over.
-"""
+"""A job's results are written to a file that only its owner may read, or to stdout."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.ui.words import many
 from config.errors import ConfigError
 from tasks.jobs.finding import find_job
 from tasks.lists.options import ListOptions
-from tasks.results.table import WRITERS, ended_so
+from tasks.results.reading import as_iterator, chosen_results
+from tasks.results.table import WRITERS
 from tasks.results.write import Wanted, Written, write_results
 from tasks.safe_text import open_stdout
 
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
     from worker.services import Services
-
-_ROWS_AHEAD = 1000
 
 
 async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> int:
@@ -37,14 +32,14 @@ async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> i
         view = await find_job(services, job)
         wanted = replace(wanted, stages=tuple(view.stages))
         if wanted.output is None and wanted.join is None:  # row by row: `| head` ends it early
-            records = _as_iterator(_chosen(services, view.id, wanted.only), loop)
+            records = as_iterator(chosen_results(services, view.id, wanted.only), loop)
             await asyncio.to_thread(WRITERS[wanted.format or "csv"], records, open_stdout(), wanted.whole)
             return 0
         if wanted.join is not None:  # read as it was read then, unless it is said otherwise
             said = {**view.info.get("read", {}), **wanted.options.to_dict()}
             wanted = replace(wanted, options=ListOptions.from_dict(said))
         written = await asyncio.to_thread(
-            write_results, wanted, lambda: _as_iterator(_chosen(services, view.id, ()), loop)
+            write_results, wanted, lambda: as_iterator(chosen_results(services, view.id, ()), loop)
         )
     if wanted.output is None:
         return 0
@@ -80,29 +75,3 @@ async def _open(terminal: Terminal, place: Place) -> AsyncIterator[Services]:
         terminal.warn(f"{error} The redeem links are left out.")
     async with place.services(sealed=sealed) as services:
         yield services
-
-
-async def _chosen(services: Services, job: str, only: tuple[str, ...]) -> AsyncIterator[dict[str, Any]]:
-    async for record in services.jobs.rows.results(job):
-        if ended_so(record, only):
-            yield record
-
-
-def _as_iterator(
-    records: AsyncIterator[dict[str, Any]], loop: asyncio.AbstractEventLoop
-) -> Iterator[Mapping[str, Any]]:
-    """Return a plain iterator, for another thread, over records that `loop` reads."""
-
-    async def take(most: int) -> list[dict[str, Any]]:
-        taken: list[dict[str, Any]] = []
-        async for record in records:
-            taken.append(record)
-            if len(taken) == most:
-                break
-        return taken
-
-    def iterate() -> Iterator[Mapping[str, Any]]:
-        while block := asyncio.run_coroutine_threadsafe(take(_ROWS_AHEAD), loop).result():
-            yield from block
-
-    return iterate()

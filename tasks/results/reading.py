@@ -1,0 +1,41 @@
+"""The ledger is read asynchronously, and the writers of files are plain functions over plain
+iterables: a few chunks' rows at a time cross over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tasks.results.table import ended_so
+
+if TYPE_CHECKING:
+    from worker.services import Services
+
+_ROWS_AHEAD = 1000
+
+
+async def chosen_results(services: Services, job: str, only: Collection[str]) -> AsyncIterator[dict[str, Any]]:
+    """Yield the results of a job, or only the rows that ended so."""
+    async for record in services.jobs.rows.results(job):
+        if ended_so(record, only):
+            yield record
+
+
+def as_iterator(records: AsyncIterator[dict[str, Any]], loop: asyncio.AbstractEventLoop) -> Iterator[Mapping[str, Any]]:
+    """Return a plain iterator, for another thread, over records that `loop` reads."""
+
+    async def take(most: int) -> list[dict[str, Any]]:
+        taken: list[dict[str, Any]] = []
+        async for record in records:
+            taken.append(record)
+            if len(taken) == most:
+                break
+        return taken
+
+    def iterate() -> Iterator[Mapping[str, Any]]:
+        while block := asyncio.run_coroutine_threadsafe(take(_ROWS_AHEAD), loop).result():
+            yield from block
+
+    return iterate()
