@@ -30,7 +30,8 @@ class Change:
 CHANGES = (
     Change(
         "remind",
-        "Mail guests their invitation again who have not accepted it: three times at most, three days apart at least.",
+        "Mail guests their invitation again who have not accepted it: three times at most, three days apart at least,"
+        " unless the connection's settings say otherwise.",
     ),
     Change("reset", "Let guests accept anew, by the same or another of their addresses. Groups and apps stay."),
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from worker.channels import INVITE
 from worker.directory.role_guard import NEEDED as GUARD_PERMISSIONS
+from worker.graph.guests import READ_SIGN_INS
 from worker.graph.users import READ_ROLES
 from worker.ledger.job_targets import TargetKind
 from worker.operations.invite import Invite
@@ -20,6 +21,7 @@ from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
     from worker.graph.causes import OperationRules
+    from worker.operations.operation import Operation
 
 _USERS = tuple(sorted(READ_ROLES - {"User.Read.All"}))
 _ORGANIZATION = (
@@ -116,10 +118,26 @@ STEPS: dict[str, Need] = {
     if operation.rules.permission and not operation.alone and (name == INVITE or not isinstance(operation, Invite))
 }
 """What each operation needs: the invitation, and each stage that may follow it."""
+_SIGN_INS = Need(
+    READ_SIGN_INS,
+    "to see when guests signed in last (the tenant needs Entra ID P1 or P2 too)",
+    "nobody is taken for inactive",
+)
+
+
+def _need_alone(operation: Operation) -> tuple[Need, ...]:
+    """Return what an operation needs, and what it leads to."""
+    led = [one for one in OPERATIONS.values() if one.alone and operation.leads_to(one)]
+    return (
+        *(_need_of(operation.rules), _LOOK),
+        *(_GUARD if operation.guarded else ()),
+        *((_SIGN_INS,) if operation.reads_sign_ins else ()),
+        *(need for one in led for need in _need_alone(one)),
+    )
+
+
 _ALONE: dict[str, tuple[Need, ...]] = {
-    name: (_need_of(operation.rules), _LOOK, *(_GUARD if operation.guarded else ()))
-    for name, operation in OPERATIONS.items()
-    if operation.alone
+    name: tuple(dict.fromkeys(_need_alone(operation))) for name, operation in OPERATIONS.items() if operation.alone
 }
 """What a person may do to guests who are there."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.directory.reader import LONGEST_WAIT_S, WAITS_S, Asker
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from worker.ledger.guests.disabled import Disabled
     from worker.ledger.guests.reminders import Reminders
+    from worker.ledger.quota import Bucket
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -49,21 +51,29 @@ class PatientAsk:
         """Whom usher has disabled."""
         return self._services.disabled
 
-    async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
+    @property
+    def now(self) -> datetime:
+        """The present, on Redis's clock."""
+        return datetime.fromtimestamp(self._services.clocks.redis_ms() / 1000, UTC)
+
+    async def get(
+        self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None
+    ) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers by the requests' ids. Raises `CannotAsk` where one of them got
         none, and `TokenRefused`.
         """
+        paid = self._buckets if buckets is None else buckets
         answers: dict[str, GraphAnswer] = {}
         left = list(requests)
         for own_wait_s in (*WAITS_S, 0.0):
-            wait_s = await self._services.ledger.spending.take(self._buckets, len(left))
+            wait_s = await self._services.ledger.spending.take(paid, len(left))
             token = await self._asker.take_token(self._connection)
             if not wait_s and not isinstance(token, Stop):
                 verdict = await self._try(token, left, answers)
                 left = [request for request in left if request.id not in answers]
                 if not left:
                     return answers
-                wait_s = await self._react(token, verdict)
+                wait_s = await self._react(token, verdict, paid)
             if own_wait_s:
                 await asyncio.sleep(min(max(wait_s, own_wait_s), LONGEST_WAIT_S))
         raise CannotAsk(Stop(Rest.AWAY))
@@ -85,12 +95,12 @@ class PatientAsk:
                     other = verdict
         return other
 
-    async def _react(self, token: AccessToken, verdict: Verdict | None) -> float:
+    async def _react(self, token: AccessToken, verdict: Verdict | None, buckets: Sequence[Bucket]) -> float:
         """Return how long to wait, in seconds."""
         if verdict is None:
             return 0.0
         if verdict.kind is Kind.TOKEN:
             await self._services.tokens.invalidate(self._connection, token)
         elif verdict.kind is Kind.THROTTLED:
-            return (await self._asker.throttled(self._connection.name, self._buckets, verdict)).wait_s
+            return (await self._asker.throttled(self._connection.name, buckets, verdict)).wait_s
         return verdict.retry_after_s or 0.0

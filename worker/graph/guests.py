@@ -9,7 +9,7 @@ https://learn.microsoft.com/graph/api/resources/signinactivity
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -128,13 +128,23 @@ def build_count() -> GraphRequest:
 
 def build_dates(guest_id: str) -> GraphRequest:
     """Return the request for one guest's dates of signing in: by list, as for many."""
-    text = quote(f"id in ('{guest_id}')", safe="")
-    return GraphRequest("1", "GET", f"/users?$filter={text}&$select=id,{_SIGN_INS}&$top=1")
+    return build_dates_of([guest_id])
+
+
+def build_dates_of(ids: Sequence[str]) -> GraphRequest:
+    """Return the request for the dates of signing in of some guests, `users.CLAUSES` at most."""
+    listed = "','".join(ids)
+    text = quote(f"id in ('{listed}')", safe="")
+    return GraphRequest("1", "GET", f"/users?$filter={text}&$select=id,{_SIGN_INS}&$top={len(ids)}")
+
+
+LOOKED_AT = tuple(name for name in (*_SELECT, _ATTRIBUTES) if name != "id")
+"""What a look at a guest by id is to select, beside the id, for `read_guest`."""
 
 
 def more_properties() -> tuple[str, ...]:
     """Return what a look-up by address or id is to select besides its own."""
-    return ("displayName", "externalUserStateChangeDateTime")
+    return ("displayName", "externalUserStateChangeDateTime", "creationType")
 
 
 def read_total(body: Any) -> int | None:

@@ -18,6 +18,8 @@ from worker.graph.batch import BATCH_LIMIT
 from worker.ledger.model import STAGES_DONE, STATUS_OF, KnownRow, Options, Outcome, Row, RowState
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from config.connections import Connection
     from config.settings import Settings
     from worker.graph.batch import GraphAnswer, GraphRequest
@@ -51,6 +53,9 @@ THEN = "then"
 """Set in a row of a root that does nothing itself: the operation, or a list of them, that its guest
 goes on to. Only such a root sets it; no list and no message can bring it (`tasks/rows/fields.py`).
 """
+
+INTERNAL = "internal"
+"""Set in a row of such a root: its guest need not have come by an invitation."""
 
 
 NOT_THERE_YET = "not_there_yet"
@@ -157,9 +162,16 @@ class Ask(Protocol):
         """Whom usher has disabled, and when."""
         ...
 
-    async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
-        """Return Graph's answers to some reads, by the requests' ids. Raises `CannotAsk` where one
-        of them got none.
+    @property
+    def now(self) -> datetime:
+        """The present, on Redis's clock."""
+        ...
+
+    async def get(
+        self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None
+    ) -> Mapping[str, GraphAnswer]:
+        """Return Graph's answers to some reads, by the requests' ids. `buckets`: what they take
+        from, where that is not what other reads do. Raises `CannotAsk` where one of them got none.
         """
         ...
 
@@ -222,6 +234,8 @@ class Operation(Protocol):
     """It is never done to whoever holds, or may take, a directory role: their rows end before a
     send, and where nobody can tell who that is the channel is held.
     """
+    reads_sign_ins: bool = False
+    """It asks when guests signed in, which needs a permission of its own."""
     tells_link: bool = False
     """Its rows need the redeem link of their invitation."""
 

@@ -8,6 +8,7 @@ from config.errors import ConfigError
 from worker.operations.accounts import Disable, Enable
 from worker.operations.again.remind import Remind
 from worker.operations.again.reset import Reset
+from worker.operations.clean.still_due import Clean
 from worker.operations.invite import Invite
 from worker.operations.mail import SendMail
 from worker.operations.members.groups import Groups
@@ -22,7 +23,7 @@ OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
         *(Invite(), Profile(), Sponsors(), Groups(), Teams(), Leave(), SendMail()),
-        *(Disable(), Enable(), Remind(), Reset(), Sync()),
+        *(Remind(), Disable(), Enable(), Reset(), Sync(), Clean()),
     )
 }
 

@@ -5,6 +5,7 @@ call; whoever cannot be asked now is asked later.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.graph.batch import BATCH_LIMIT, Fate
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.ledger.guests.disabled import Disabled
     from worker.ledger.guests.reminders import Reminders
+    from worker.ledger.quota import Bucket
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -57,21 +59,31 @@ class DirectoryAsk:
         """Whom usher has disabled."""
         return self._services.disabled
 
-    async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
+    @property
+    def now(self) -> datetime:
+        """The present, on Redis's clock."""
+        return datetime.fromtimestamp(self._services.clocks.redis_ms() / 1000, UTC)
+
+    async def get(
+        self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None
+    ) -> Mapping[str, GraphAnswer]:
         """Return Graph's answers by the requests' ids. Raises `CannotAsk`, and redis-py's
         outages.
         """
+        paid = self._buckets if buckets is None else buckets
         answers: dict[str, GraphAnswer] = {}
         for start in range(0, len(requests), BATCH_LIMIT):
             part = requests[start : start + BATCH_LIMIT]
-            if not await self._call(part, answers) and not await self._call(part, answers):
+            if not await self._call(part, answers, paid) and not await self._call(part, answers, paid):
                 raise CannotAsk(Stop(Rest.SIGN_IN, _LATER_S))
         return answers
 
-    async def _call(self, part: Sequence[GraphRequest], answers: dict[str, GraphAnswer]) -> bool:
+    async def _call(
+        self, part: Sequence[GraphRequest], answers: dict[str, GraphAnswer], buckets: Sequence[Bucket]
+    ) -> bool:
         """Ask once. False: the token was refused."""
         services, connection = self._services, self._connection
-        self.token = token = await self._take(len(part))
+        self.token = token = await self._take(len(part), buckets)
         exchange = await services.graph.send_batch(
             connection, token.secret, part, priority="normal", deadline_s=services.settings().graph.timeout_s
         )
@@ -81,9 +93,7 @@ class DirectoryAsk:
         throttled = [verdict for verdict in verdicts.values() if verdict.kind is Kind.THROTTLED]
         if throttled:
             longest = max(throttled, key=lambda verdict: verdict.retry_after_s or 0)
-            raise CannotAsk(
-                await self._reacts.throttled(connection.name, self._buckets, longest, refused=len(throttled))
-            )
+            raise CannotAsk(await self._reacts.throttled(connection.name, buckets, longest, refused=len(throttled)))
         if any(verdict.kind is Kind.TOKEN for verdict in verdicts.values()):
             await services.tokens.invalidate(connection, token)
             return False
@@ -94,11 +104,11 @@ class DirectoryAsk:
         answers |= exchange.answers
         return True
 
-    async def _take(self, requests: int) -> AccessToken:
+    async def _take(self, requests: int, buckets: Sequence[Bucket]) -> AccessToken:
         token = await self._reacts.take_token(self._connection)
         if isinstance(token, Stop):
             raise CannotAsk(token)
-        wait_s = await self._services.ledger.spending.take(self._buckets, requests, self._lane)
+        wait_s = await self._services.ledger.spending.take(buckets, requests, self._lane)
         if wait_s:
             raise CannotAsk(Stop(Rest.QUOTA, max(_REFILL_S, wait_s)))
         return token

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
 
@@ -46,6 +46,7 @@ class Reminders:
     """The memory of reminders, of all tenants."""
 
     def __init__(self, client: Redis, keys: Keys, index: GuestIndex) -> None:
+        self._client: Any = client
         self._keys = keys
         self._index = index
         self._scripts = Scripts(client)
@@ -65,6 +66,15 @@ class Reminders:
             args=[job, to_ms(spacing.every_s), spacing.times, to_ms(KEPT_S), *told],
         )
         return {row: _read(note) for row, note in zip(guests, found, strict=True) if note}
+
+    async def read(self, tenant_key: str, emails: Mapping[int, str]) -> dict[int, Reminded]:
+        """Return how guests were reminded, of those who were. Raises `SealError`."""
+        if not emails:
+            return {}
+        place = await self._index.place(tenant_key, emails)
+        hashes = [place.hashes[row] for row in emails]
+        notes = await self._client.hmget(self._keys.reminders(place.base), hashes)
+        return {row: _read(note) for row, note in zip(emails, notes, strict=True) if note}
 
     async def take_back(self, tenant_key: str, job: str, emails: Mapping[int, str]) -> None:
         """Forget what a job has noted of guests whose reminder was refused. Raises `SealError`."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from worker.ledger.guests.reminders import Reminded, Spacing
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
+from worker.lengths import tell_length
 from worker.operations.again.base import InviteAgain
 from worker.operations.invite_rules import INVITE
 from worker.operations.operation import Ask, Asked, Attempt
@@ -77,7 +78,7 @@ class Remind(InviteAgain):
         """Note each reminder before it is sent, and skip whoever was reminded lately or enough."""
         if connection.deliver == "none":
             return {one.index: Outcome(one.index, RowState.FAILED, code="no_mail", message=_NO_MAIL) for one in rows}
-        spacing = BY_HAND
+        spacing = spacing_of(connection)
         guests = {one.index: (one.row["email"], _guest_since_s(one)) for one in rows}
         before = await ask.reminders.note(connection.tenant_key, ask.job, guests, spacing)
         return {
@@ -112,6 +113,12 @@ class Remind(InviteAgain):
         return "a job of it reminds guests, and a directory does not show whether it has"
 
 
+def spacing_of(connection: Connection) -> Spacing:
+    """Return how reminders of a connection are spaced: by its policy, else as by hand."""
+    clean = connection.clean
+    return Spacing(clean.remind_every_s or BY_HAND.every_s, clean.remind_times or BY_HAND.times)
+
+
 def _guest_since_s(asked: Asked) -> float:
     created = asked.user.created_at if asked.user else None
     return created.timestamp() if created else 0.0
@@ -121,8 +128,8 @@ def _explain(before: Reminded, spacing: Spacing) -> str:
     day = f"{before.last:%Y-%m-%d}"
     if before.times >= spacing.times:
         return f"Not sent: this guest was reminded {before.times} times, the last time on {day}, and no more are sent."
-    days = spacing.every_s / 86_400
-    return f"Not sent: this guest was reminded on {day}, and two reminders are {days:g} days apart at least."
+    apart = tell_length(spacing.every_s)
+    return f"Not sent: this guest was reminded on {day}, and two reminders are {apart} apart at least."
 
 
 _ACCEPTED = "Not sent: this guest has accepted the invitation."

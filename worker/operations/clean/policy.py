@@ -8,7 +8,6 @@ deleted only where usher itself disabled them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from config.values import fold_domain
 from worker.addresses import fold_address
 from worker.graph.guests import GUEST, Guest, GuestState
+from worker.lengths import tell_length
 
 if TYPE_CHECKING:
     from config.guest_rules import CleanSection
@@ -246,6 +246,10 @@ def explain_left(then: str, guest: Guest, finding: Finding) -> str:
         return "Left alone: somebody has enabled this guest since the list was made."
     if then != Deed.DELETE and not guest.enabled:
         return "Left alone: this guest has been disabled since the list was made."
+    if then == Deed.REMIND and guest.state is GuestState.ACCEPTED:
+        return "Left alone: this guest has accepted since the list was made."
+    if finding.deed is not None:
+        return "Left alone: what the list was made by is not so any more, and the next run decides anew."
     return f"Left alone: {finding.why}."
 
 
@@ -264,15 +268,4 @@ def _is_past(at: datetime, age_s: float | None, now: datetime) -> bool:
 
 def _day(at: datetime, now: datetime) -> str:
     """Return a day, and how long ago it was."""
-    return f"{at.astimezone(UTC):%Y-%m-%d} ({_length((now - at).total_seconds())} ago)"
-
-
-_UNITS: Mapping[str, float] = {"day": 86_400.0, "hour": 3600.0, "minute": 60.0}
-
-
-def _length(seconds: float) -> str:
-    for unit, size in _UNITS.items():
-        if seconds >= size:
-            count = int(seconds / size)
-            return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
-    return f"{max(0, int(seconds))} seconds"
+    return f"{at.astimezone(UTC):%Y-%m-%d} ({tell_length((now - at).total_seconds())} ago)"

@@ -46,6 +46,7 @@ def test_a_larger_permission_will_do(feature: str) -> None:
             "TeamMember.ReadWrite.All",
             "Mail.Send",
             "RoleManagement.ReadWrite.Directory",
+            "AuditLog.Read.All",
         }
     )
     assert all(need.is_met(everything) for need in FEATURES[feature])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
+from worker.ledger.quota import Bucket
 
 
 def found(*values: object, **more: object) -> GraphAnswer:
@@ -33,6 +35,7 @@ class Asking:
     """Asks for one job. `asked` has the paths of all that was asked for."""
 
     reminders: Any = None
+    now = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
     def __init__(self, answer: Callable[[GraphRequest], GraphAnswer], job: str = "abc") -> None:
         self._answer = answer
@@ -41,7 +44,9 @@ class Asking:
         self.calls = 0
         self.disabled: Any = Noting()
 
-    async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
+    async def get(
+        self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None
+    ) -> Mapping[str, GraphAnswer]:
         """Answer all at once."""
         self.calls += 1
         self.asked += [request.path for request in requests]

@@ -155,8 +155,9 @@ class _NoAsk:
     job = "j"
     reminders: Any = None
     disabled: Any = None
+    now: Any = None
 
-    async def get(self, requests: Any) -> Any:
+    async def get(self, requests: Any, buckets: Any = None) -> Any:
         """Fail."""
         raise AssertionError
 

@@ -29,6 +29,7 @@ class Directory:
 
     reminders: Any = None
     disabled: Any = None
+    now: Any = None
 
     job = "j"
 
@@ -36,7 +37,7 @@ class Directory:
         self.asked: list[GraphRequest] = []
         self._sponsors = sponsors
 
-    async def get(self, requests: Sequence[GraphRequest]) -> Mapping[str, GraphAnswer]:
+    async def get(self, requests: Sequence[GraphRequest], buckets: Any = None) -> Mapping[str, GraphAnswer]:
         """Answer each."""
         assert len(requests) <= 20
         self.asked += requests
