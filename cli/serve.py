@@ -46,12 +46,13 @@ def serve(session: Session, host: str, port: int, processes: int) -> int:
     refuse_without_extra()
     from cli.ui.place import open_place
     from config.connections import SANDBOX
+    from config.reader import load_settings
     from console.server import listening, refuse_open
     from worker import logs
 
     interrupts, terminal = Interrupts(), Terminal(session)
     with interrupts.caught():
-        refuse_open(host)
+        refuse_open(host, load_settings())
         with listening(host, port) as opened, open_place() as place:
             told = place.settings.logs
             logs.set_up(told.form, told.number)

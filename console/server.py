@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from config.settings import Settings
     from worker.services import Services
 
 FOLLOWER = "USHER_SERVE_FOLLOWER"
@@ -44,12 +45,12 @@ _REDIS_S = 5.0
 _ANSWER_S = 20.0
 
 
-def refuse_open(host: str) -> None:
+def refuse_open(host: str, settings: Settings) -> None:
     """Raise `CannotListen` where anybody on the network could do anything."""
-    if not is_loopback(host):
+    if not (is_loopback(host) or settings.console.takes_tokens or settings.producers):
         raise CannotListen(
             f"{host} can be reached from other machines, and nobody would have to sign in: whoever runs usher sets up"
-            " a sign-in or a producer first (docs/http.md), or listens on 127.0.0.1. Nothing was started."
+            " a sign-in or a producer first (docs/console-signin.md), or listens on 127.0.0.1. Nothing was started."
         )
 
 

@@ -1,13 +1,22 @@
-"""A real HTTP server for an app of the console, in the test's own loop."""
+"""A real HTTP server for an app of the console, in the test's own loop; and a small app that has
+its access alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI, Request
+
+from config.settings import Settings
+from console.access.guard import Guard
+from console.access.need import Operating, Submitting, Viewing, csrf_token
+from tests.ledgers import Desk
+from worker.ledger.audit.account import present_actor
 
 
 @asynccontextmanager
@@ -25,3 +34,37 @@ async def serving(app: Any) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+def build_access_app(settings: Callable[[], Settings], desk: Desk | None = None) -> FastAPI:
+    """Build an app with nothing but the guard, the sign-in, and routes that say who asks: it has no
+    ledger unless it is given one.
+    """
+    app = FastAPI()
+    app.state.settings, app.state.services = settings, desk
+    app.add_middleware(Guard)
+
+    @app.get("/")
+    @app.get("/jobs")
+    async def page(request: Request, viewer: Viewing) -> dict[str, Any]:
+        return {"token": csrf_token(request), "name": viewer.name, "local": viewer.local, "role": viewer.role.word}
+
+    @app.get("/v1/who")
+    async def who(viewer: Viewing) -> dict[str, Any]:
+        return {"actor": viewer.actor, "role": viewer.role.word, "kind": viewer.kind, "acting": present_actor()}
+
+    @app.post("/change")
+    @app.post("/v1/change")
+    async def change(viewer: Submitting) -> dict[str, str]:
+        return {"acting": present_actor()}
+
+    @app.post("/operate")
+    @app.post("/v1/operate")
+    async def operate(viewer: Operating) -> dict[str, str]:
+        return {"acting": present_actor()}
+
+    @app.get("/healthz")
+    async def health() -> str:
+        return "ok"
+
+    return app

@@ -12,26 +12,37 @@ from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from console.access import bearer
 from console.access.forms import FormSecret
-from console.access.headers import SECURITY_HEADERS
-from console.access.local import local_fault
-from console.access.viewer import local_operator
+from console.access.headers import HSTS, SECURITY_HEADERS
+from console.access.local import NO_SIGN_IN, is_local
+from console.access.tries import Tries
+from console.access.viewer import Viewer, local_operator
 from worker.ledger.audit.account import acting_as
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from config.settings import Settings
+    from worker.services import Services
+
+API: Final = "/v1/"
 OPEN: Final = ("/healthz", "/static/", "/v1/openapi.json")
 """Paths that everybody may read; nobody is asked for there."""
+_WANTED: Final = "Bring a token: Authorization: Bearer TOKEN (docs/console-signin.md)."
 
 
 class Guard:
-    """The outermost middleware of the console."""
+    """The outermost middleware of the console. Of a request's `state` it sets `viewer` (None:
+    nobody who is known), `refused` (what is answered then), `cookies` (to be set), `form_secret`.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._tries: Tries | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -40,30 +51,48 @@ class Guard:
             return
         request = Request(scope)
         state = request.state
-        state.viewer, state.refusal, state.cookies = None, "", SimpleCookie()
-        if not request.url.path.startswith(OPEN):
-            self._identify(request)
+        state.viewer, state.refused, state.cookies = None, None, SimpleCookie()
+        settings: Settings = request.app.state.settings()
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _put_headers(message, state.cookies)
+                _put_headers(message, state.cookies, settings)
             await send(message)
 
-        acting = acting_as(state.viewer.actor) if state.viewer else nullcontext()
-        with acting:
+        if not request.url.path.startswith(OPEN):
+            try:
+                state.viewer = await self._identify(request, settings)
+            except HTTPException as error:
+                state.refused = error
+        with acting_as(state.viewer.actor) if state.viewer else nullcontext():
             await self._app(scope, receive, answer)
 
-    def _identify(self, request: Request) -> None:
+    async def _identify(self, request: Request, settings: Settings) -> Viewer | None:
+        header = request.headers.get("authorization")
+        if header is not None:
+            address = request.client.host if request.client else ""
+            return await bearer.identify(header, address, settings, self._tries_of(request))
         request.state.form_secret = FormSecret.of_local(request)
-        request.state.refusal = local_fault(request)
-        if not request.state.refusal:
-            request.state.viewer = local_operator()
+        if not is_local(request):
+            is_api = request.url.path.startswith(API) and (settings.producers or settings.console.takes_tokens)
+            raise bearer.refused(_WANTED) if is_api else HTTPException(403, NO_SIGN_IN)
+        if settings.producers and request.url.path.startswith(API) and request.state.form_secret.is_new:
+            raise bearer.refused(_WANTED)  # only our own pages ask on behalf of who uses this machine
+        return local_operator()
+
+    def _tries_of(self, request: Request) -> Tries:
+        if self._tries is None:
+            services: Services = request.app.state.services
+            self._tries = Tries(services.client, services.keys)
+        return self._tries
 
 
-def _put_headers(message: Message, cookies: SimpleCookie) -> None:
+def _put_headers(message: Message, cookies: SimpleCookie, settings: Settings) -> None:
     headers = MutableHeaders(raw=list(message.get("headers", [])))
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
+    if (settings.console.public_url or "").startswith("https://"):
+        headers["strict-transport-security"] = HSTS
     for cookie in cookies.values():
         headers.append("set-cookie", cookie.OutputString())
     message["headers"] = headers.raw

@@ -21,13 +21,10 @@ NO_SIGN_IN: Final = (
 _PROXIES: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
-def local_fault(request: Request) -> str:
-    """Return why a request does not come from this machine, '' where it does."""
-    client = request.client
-    from_here = client is not None and is_loopback(client.host)
-    if from_here and is_loopback(host_name(request)) and not any(name in request.headers for name in _PROXIES):
-        return ""
-    return NO_SIGN_IN
+def is_local(request: Request) -> bool:
+    """Tell whether a request comes from this machine."""
+    from_here = request.client is not None and is_loopback(request.client.host)
+    return from_here and is_loopback(host_name(request)) and not any(name in request.headers for name in _PROXIES)
 
 
 def host_name(request: Request) -> str:

@@ -10,10 +10,11 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
+from console.access import bearer
 from console.access.forms import check_form, csrf_token, is_from_browser
+from console.access.guard import API
 from console.access.viewer import Kind, Role, Viewer
 
-API: Final = "/v1/"
 SIGN_IN: Final = "/signin"
 _bearer = HTTPBearer(
     scheme_name="bearer",
@@ -56,13 +57,13 @@ Operating = Annotated[Viewer, Depends(need(Role.OPERATE))]
 
 
 def _not_signed_in(request: Request) -> HTTPException:
-    refusal = request.state.refusal or "Sign in first."
-    if request.url.path.startswith(API):
-        return HTTPException(401, refusal, {"WWW-Authenticate": 'Bearer realm="usher"'})
-    if request.state.refusal or request.method != "GET":
-        return HTTPException(403, refusal)
+    if request.state.refused is not None:
+        refused: HTTPException = request.state.refused
+        return refused
+    if request.url.path.startswith(API) or request.method != "GET":
+        return bearer.refused("Sign in first.")
     to = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return HTTPException(303, refusal, {"Location": f"{SIGN_IN}?to={quote(to, safe='/')}"})
+    return HTTPException(303, "Sign in first.", {"Location": f"{SIGN_IN}?to={quote(to, safe='/')}"})
 
 
 def _may_be_forged(request: Request, viewer: Viewer) -> bool:

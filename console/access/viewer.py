@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, Final
+from typing import Any
 
+from config.console import Producer
+from tasks.producers import bound, info_of, is_its_own
 from worker.channels import INVITE
 from worker.ledger.approval import Person, submitter_of
 from worker.ledger.audit.account import find_person
-
-PRODUCER: Final = "producer"
-"""What a job's `info` names its producer by."""
 
 
 class Role(IntEnum):
@@ -59,12 +58,15 @@ class Viewer:
     kind: Kind
     role: Role
     person: Person
-    producer: str | None = None
-    """The producer's name; it sees and changes its own jobs only."""
-    connections: tuple[str, ...] = ()
-    """Those a producer is bound to."""
-    operations: tuple[str, ...] = (INVITE,)
-    """Those a producer may ask for."""
+    bound: Producer | None = None
+    """The producer that it is: it sees and changes its own jobs only, and what it may use is
+    bound.
+    """
+
+    @property
+    def producer(self) -> str | None:
+        """The producer's name, None where it is none."""
+        return self.bound.name if self.bound else None
 
     @property
     def name(self) -> str:
@@ -89,21 +91,15 @@ class Viewer:
         """Tell whether they may know of the job that keeps this `info`: a producer of its own
         alone.
         """
-        return self.producer is None or info.get(PRODUCER) == self.producer
+        return is_its_own(self.bound, info)
 
     def refusal(self, connection: str, operation: str = INVITE) -> str:
         """Return why they may not use a connection for an operation, '' where they may."""
-        if self.producer is None:
-            return ""
-        if connection not in self.connections:
-            return f"The producer {self.producer} may not use the connection {connection}."
-        if operation not in self.operations:
-            return f"The producer {self.producer} may not ask for the operation {operation}."
-        return ""
+        return bound(self.bound, connection, operation)
 
     def to_info(self) -> dict[str, str]:
         """Return what a job that they submit keeps of them."""
-        return self.person.to_info() | ({PRODUCER: self.producer} if self.producer else {})
+        return info_of(self.bound) if self.bound else self.person.to_info()
 
 
 def local_operator() -> Viewer:
@@ -111,3 +107,10 @@ def local_operator() -> Viewer:
     account that runs the console.
     """
     return Viewer(Kind.LOCAL, Role.OPERATE, find_person())
+
+
+def of_producer(producer: Producer) -> Viewer:
+    """Return the viewer that a producer's token makes: it submits, and changes what it
+    submitted.
+    """
+    return Viewer(Kind.PRODUCER, Role.SUBMIT, Person(f"producer {producer.name}", ""), producer)

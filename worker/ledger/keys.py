@@ -381,6 +381,28 @@ class Keys:
         """string: invitations sent, by UTC day; the script appends the date."""
         return f"{self.prefix}:daily:{client_key}"
 
+    # Who asks from outside
+
+    def producer_day(self, producer: str) -> str:
+        """hash, the day appended by the script: job → its rows, n (all rows of that UTC day)
+        (`worker/ledger/programs/producer_days.py`).
+        """
+        return f"{self.prefix}:producer:{producer}"
+
+    def console_session(self, hashed: str) -> str:
+        """hash with an expiry: who signed in, sealed; until (its end at the latest)
+        (`console/access/sessions.py`).
+        """
+        return f"{self.prefix}:console:session:{hashed}"
+
+    def console_flow(self, hashed: str) -> str:
+        """string with a short expiry: a sign-in that has begun."""
+        return f"{self.prefix}:console:flow:{hashed}"
+
+    def console_refused(self, address: str) -> str:
+        """string with a short expiry: tokens that came from one address and opened nothing."""
+        return f"{self.prefix}:console:refused:{address}"
+
     # Tokens
 
     def token(self, client_key: str) -> str:

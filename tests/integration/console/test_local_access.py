@@ -6,38 +6,16 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
 
-from console.access.guard import Guard
-from console.access.need import Operating, Viewing, csrf_token
-from tests.console_servers import serving
-from worker.ledger.audit.account import find_person, present_actor
-
-
-def _app() -> FastAPI:
-    app = FastAPI()
-    app.add_middleware(Guard)
-
-    @app.get("/")
-    async def page(request: Request, viewer: Viewing) -> dict[str, object]:
-        return {"token": csrf_token(request), "name": viewer.name, "local": viewer.local}
-
-    @app.post("/change")
-    @app.post("/v1/change")
-    async def change(viewer: Operating) -> dict[str, str]:
-        return {"acting": present_actor()}
-
-    @app.get("/healthz")
-    async def health() -> str:
-        return "ok"
-
-    return app
+from config.settings import Settings
+from tests.console_servers import build_access_app, serving
+from worker.ledger.audit.account import find_person
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A browser that keeps its cookies, at a console on loopback."""
-    async with serving(_app()) as url, httpx.AsyncClient(base_url=url) as opened:
+    async with serving(build_access_app(Settings)) as url, httpx.AsyncClient(base_url=url) as opened:
         yield opened
 
 
@@ -101,7 +79,7 @@ async def test_what_only_looks_like_this_machine_is_refused(client: httpx.AsyncC
     answer = await client.get("/", headers=headers)
     assert answer.status_code == 403
     assert "No sign-in is configured" in answer.json()["detail"]
-    assert (await client.post("/v1/change", headers=headers)).status_code == 401
+    assert (await client.post("/v1/change", headers=headers)).status_code == 403
     assert (await client.get("/healthz", headers=headers)).status_code == 200
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from console.access.viewer import Kind, Role, Viewer
+from config.console import Producer
+from console.access.viewer import Kind, Role, Viewer, of_producer
 from worker.ledger.approval import Person
 
 
@@ -29,14 +30,16 @@ def test_the_highest_app_role_counts(words: list[object], role: Role | None) -> 
 
 def test_a_producer_sees_its_own_jobs_and_uses_what_it_is_bound_to() -> None:
     """Everybody else sees all of them."""
-    person = Person("ada", "desk")
-    producer = Viewer(Kind.PRODUCER, Role.SUBMIT, person, "hr", ("contoso",), ("invite",))
+    hr = Producer.model_validate({"name": "hr", "token": "env:HR", "connections": "contoso"})
+    producer = of_producer(hr)
+    assert [producer.can(role) for role in Role] == [True, True, False, False]
+    assert producer.actor == "producer hr"
     assert producer.sees(producer.to_info())
     assert not producer.sees({"by": "ada", "host": "desk"})
     assert not producer.sees({"producer": "crm"})
     assert producer.refusal("contoso", "invite") == ""
-    assert producer.refusal("fabrikam") == "The producer hr may not use the connection fabrikam."
-    assert producer.refusal("contoso", "delete") == "The producer hr may not ask for the operation delete."
-    viewer = Viewer(Kind.PERSON, Role.VIEW, person)
+    assert producer.refusal("fabrikam") == "connection: the producer hr may not use a connection of that name."
+    assert producer.refusal("contoso", "delete") == "operation: the producer hr may not ask for delete."
+    viewer = Viewer(Kind.PERSON, Role.VIEW, Person("ada", "desk"))
     assert viewer.sees({"producer": "crm"})
     assert viewer.refusal("fabrikam", "delete") == ""
