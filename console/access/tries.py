@@ -40,7 +40,7 @@ class Tries:
         """
         if self._hash(token) in self._known:
             return
-        key = self._keys.console_refused(address)
+        key = self._keys.console(f"refused:{address}")
         if int(await self._client.get(key) or 0) >= MOST:
             left_s = max(1, int(await self._client.ttl(key)))
             raise HTTPException(
@@ -58,7 +58,7 @@ class Tries:
                 self._known.popitem(last=False)
             return
         self._known.pop(self._hash(token), None)
-        key = self._keys.console_refused(address)
+        key = self._keys.console(f"refused:{address}")
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.set(key, 0, ex=WINDOW_S, nx=True)
             pipe.incr(key)

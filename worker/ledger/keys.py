@@ -115,9 +115,7 @@ class Keys:
     # Lists that nobody has submitted yet
 
     def upload(self, upload: str) -> str:
-        """hash with an expiry: owner (a digest), name, size, blocks, looked (JSON: what was found
-        out about it) of a list that was sent to the console.
-        """
+        """hash with an expiry: owner, name, size, blocks, looked, of a list sent to the console."""
         return f"{self.prefix}:upload:{upload}"
 
     def upload_block(self, upload: str, number: int) -> str:
@@ -384,35 +382,19 @@ class Keys:
     # Who asks from outside
 
     def producer_day(self, producer: str) -> str:
-        """hash, the day appended by the script: job → its rows, n (all rows of that UTC day)
-        (`worker/ledger/programs/producer_days.py`).
-        """
+        """hash, the day appended by the script: job → its rows, n (`programs/producer_days.py`)."""
         return f"{self.prefix}:producer:{producer}"
 
-    def console_session(self, hashed: str) -> str:
-        """hash with an expiry: who signed in, sealed; until (its end at the latest)
-        (`console/access/sessions.py`).
-        """
-        return f"{self.prefix}:console:session:{hashed}"
-
-    def console_flow(self, hashed: str) -> str:
-        """string with a short expiry: a sign-in that has begun."""
-        return f"{self.prefix}:console:flow:{hashed}"
-
-    def console_refused(self, address: str) -> str:
-        """string with a short expiry: tokens that came from one address and opened nothing."""
-        return f"{self.prefix}:console:refused:{address}"
+    def console(self, part: str) -> str:
+        """Of `console/access/`: session:{hash}, flow:{hash} (a sign-in), refused:{address}."""
+        return f"{self.prefix}:console:{part}"
 
     # Tokens
 
     def token(self, client_key: str) -> str:
-        """string: an access token, sealed, with the credential's fingerprint; expires with the
-        token.
-        """
+        """string: an access token, sealed, with its credential's fingerprint; expires with it."""
         return f"{self.prefix}:token:{client_key}"
 
     def token_lock(self, client_key: str) -> str:
-        """string with a short expiry: the process that is asking Entra for this client's token
-        right now.
-        """
+        """string with a short expiry: the process that is asking Entra for this client's token."""
         return f"{self.prefix}:token:{client_key}:lock"

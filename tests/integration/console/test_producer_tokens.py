@@ -105,5 +105,5 @@ async def test_an_address_that_guesses_is_not_listened_to(client: httpx.AsyncCli
     assert re.fullmatch(r"[1-9]\d?", answer.headers["retry-after"])
     assert (await client.get("/v1/who", headers=_bearer(HR))).status_code == 200
     found = [key async for key in desk.client.scan_iter(f"{desk.keys.prefix}:console:*")]
-    assert found == [desk.keys.console_refused("127.0.0.1").encode()]
+    assert found == [desk.keys.console("refused:127.0.0.1").encode()]
     assert 0 < await desk.client.ttl(found[0]) <= 60
