@@ -34,6 +34,7 @@ from worker.ledger.guests.reminders import Reminders
 from worker.ledger.job_targets import JobTargets
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keys
+from worker.ledger.last_seen import LastSeen
 from worker.ledger.meters import Meters
 from worker.ledger.programs.key_hold import KeyHold
 from worker.mail.mailroom import Mailroom
@@ -83,6 +84,11 @@ class Services:
     def trail(self) -> Trail:
         """The audit trail."""
         return self.jobs.trail
+
+    @property
+    def last_seen(self) -> LastSeen:
+        """What was last seen of each tenant, for the metrics."""
+        return LastSeen(self.client, self.keys)
 
     @property
     def job_targets(self) -> JobTargets:

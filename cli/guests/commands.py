@@ -11,6 +11,7 @@ import click
 
 from cli.guests.accounts import disable, enable
 from cli.guests.changing import add_changes
+from cli.guests.funnel import funnel
 from cli.guests.listing import list_
 from cli.guests.naming import read_who
 from cli.guests.showing import show
@@ -35,6 +36,7 @@ def guests() -> None:
 
 guests.add_command(list_)
 guests.add_command(show)
+guests.add_command(funnel)
 add_changes(guests)
 guests.add_command(disable)
 guests.add_command(enable)

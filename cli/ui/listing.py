@@ -21,6 +21,12 @@ _A_TABLE = 1_000  # rows whose columns are aligned with each other
 
 def output_options(command: _F) -> _F:
     """`--limit --format -o`: how much is listed, and how."""
+    command = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")(command)
+    return form_options(command)
+
+
+def form_options(command: _F) -> _F:
+    """`--format -o`: how something is listed."""
     for option in (
         click.option(
             "-o",
@@ -34,7 +40,6 @@ def output_options(command: _F) -> _F:
             type=click.Choice(("table", "csv", "jsonl")),
             help="Else: as the file's name ends, a table without a file.",
         ),
-        click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many."),
     ):
         command = option(command)
     return command

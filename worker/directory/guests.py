@@ -33,6 +33,7 @@ from worker.graph.guests import (
 )
 from worker.graph.users import READ_ROLES, build_questions, build_requests
 from worker.graph.verdicts import READ_USERS
+from worker.ledger.last_seen import GuestCounts
 from worker.ledger.quota import sign_in_buckets
 from worker.ledger.why_waiting import Stop
 
@@ -77,6 +78,7 @@ class GuestReader:
 
     async def pages(self, also: Collection[Also] = (), *, pending: bool = False) -> AsyncGenerator[Page, None]:
         """Yield all guests, or where nothing speaks against it only those who have not accepted.
+        Who reads all of them to the end leaves a note of how they stand.
 
         Raises `DirectoryUnread`, of dates of signing in with `missing`, and `TokenRefused`.
         """
@@ -84,9 +86,15 @@ class GuestReader:
         total = None
         if Also.SIGN_INS in also:
             total = read_total(self._found(await self._asker.ask(build_count(), READ_USERS)))
+        counts = GuestCounts()
         async with aclosing(self._pages(build_listing(also, pending=pending), also, total)) as pages:
             async for page in pages:
+                counts = GuestCounts() if page.begins else counts
+                for guest in page.guests:
+                    counts.add(guest)
                 yield page
+        if Also.SIGN_INS in also or not pending:  # else only some of them were asked for
+            await self._services.last_seen.note_guests(self._connection.name, counts)
 
     async def everybody(self) -> AsyncGenerator[Page, None]:
         """Yield all users, members too. Raises `DirectoryUnread` and `TokenRefused`."""

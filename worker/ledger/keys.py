@@ -141,6 +141,12 @@ class Keys:
         """
         return f"{self.prefix}:connection:{name}"
 
+    def last_seen(self, name: str) -> str:
+        """hash with a long expiry, of a connection: `{guests|secrets|due}:{field}` → number, and
+        `:at` (`worker/ledger/last_seen.py`).
+        """
+        return f"{self.prefix}:connection:{name}:last-seen"
+
     def rotation(self, name: str) -> str:
         """list: bulk jobs of a channel that have chunks to offer, in turn."""
         return f"{self.prefix}:connection:{name}:jobs"
