@@ -30,11 +30,11 @@ from worker.ledger.batches import Ledger
 from worker.ledger.gates import Gates
 from worker.ledger.guests.disabled import Disabled
 from worker.ledger.guests.guest_index import GuestIndex
+from worker.ledger.guests.last_seen import LastSeen
 from worker.ledger.guests.reminders import Reminders
 from worker.ledger.job_targets import JobTargets
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keys
-from worker.ledger.last_seen import LastSeen
 from worker.ledger.meters import Meters
 from worker.ledger.programs.key_hold import KeyHold
 from worker.mail.mailroom import Mailroom

@@ -14,7 +14,7 @@ from typing import Any
 
 from config.values import fold_domain
 from worker.graph.guests import Guest
-from worker.ledger.last_seen import GuestCounts
+from worker.ledger.guests.last_seen import GuestCounts
 
 COUNTS = ("guests", "accepted", "pending", "unknown", "disabled", "accepted_percent")
 ALL = "all"

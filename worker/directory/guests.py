@@ -33,7 +33,7 @@ from worker.graph.guests import (
 )
 from worker.graph.users import READ_ROLES, build_questions, build_requests
 from worker.graph.verdicts import READ_USERS
-from worker.ledger.last_seen import GuestCounts
+from worker.ledger.guests.last_seen import GuestCounts
 from worker.ledger.quota import sign_in_buckets
 from worker.ledger.why_waiting import Stop
 

@@ -38,11 +38,9 @@ class Keys:
     def job(self, job: str) -> str:
         """hash: connection (the channel), lane, state, why, rows, chunks, next (chunk), limit
         (chunks that may run: a pilot), pilot (ended rows at which it pauses),
-
         `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt),
         created_at, started_at, finished_at, options (JSON), info (JSON: who submitted what), maker
         (of the call that made it), approval (absent: none asked for; wanted; else who gave it),
-
         servers (met when it was made: `epoch`).
 
         Of a root job: stages (names of operations), fed (set once no row of it can feed them any
@@ -61,7 +59,6 @@ class Keys:
     def chunk(self, job: str, number: int) -> str:
         """hash: base (number of its first row), rows (blob), st (a letter a row, `model.RowState`),
         at (a digit a row: attempts),
-
         pc and pe (when it was looked up before the first send, under which server), ph (absent
         waiting, o offered, l leased, x nothing left to send), nb (last batch begun), `b{k}` (a
         batch on the wire: its time, its rows, its call), `o{k}` and `l{k}` (blobs of outcomes and
@@ -107,7 +104,6 @@ class Keys:
     def follow(self, job: str) -> str:
         """string with a short expiry: the process id of the command that follows this job. On the
         private stack, one that nobody
-
         follows was left behind.
         """
         return f"{self.prefix}:follow:{job}"
@@ -131,7 +127,6 @@ class Keys:
     def connection(self, name: str) -> str:
         """hash, of a channel: gate (open if absent, held), kind, why, since, probe_at and probe_ms
         (half-open), fingerprint (of a refused credential),
-
         closed_until and closed_why (throttled), away_until and away_why (not reached; only shown),
         spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
 
@@ -143,7 +138,7 @@ class Keys:
 
     def last_seen(self, name: str) -> str:
         """hash with a long expiry, of a connection: `{guests|secrets|due}:{field}` → number, and
-        `:at` (`worker/ledger/last_seen.py`).
+        `:at` (`worker/ledger/guests/last_seen.py`).
         """
         return f"{self.prefix}:connection:{name}:last-seen"
 
@@ -240,7 +235,6 @@ class Keys:
     def epoch(self) -> str:
         """hash: id (of the server that was met last), n (epoch), servers (met so far), beat (last
         time any worker was here), lost_at (that of
-
         the epoch before), quiet_until (nothing is sent), settle_from (no row is given up), vouched
         and unsure (whether somebody remembers), restored_from (last beat of a backup that was
         restored and is neither verified nor let go by a person).
@@ -298,10 +292,8 @@ class Keys:
     def index(self, tenant_key: str) -> str:
         """Beginning of the names of a tenant's hashes; `:{generation}:{bucket}` follows, or
         `:{generation}:all` (string: there is anything
-
         of it), or `:claims:all` (hash: guest → `{j}:{n}:{i}:{time}`, the row that is on the wire
         for them since then). See `worker/ledger/guests/guest_index.py`,
-
         `scripts/_index.lua`.
         """
         return f"{self.prefix}:index:{tenant_key}"

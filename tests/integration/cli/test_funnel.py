@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sites import Site
-from worker.ledger.last_seen import read_sighting
+from worker.ledger.guests.last_seen import read_sighting
 
 pytestmark = pytest.mark.sandbox(options=("--quota", "off"), latency="0", replication="0", roles=("User.Read.All",))
 """An application that may read users, and nothing else."""
