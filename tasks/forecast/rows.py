@@ -161,7 +161,8 @@ class Foresight:
         for wait_s in (*WAITS_S, 0.0):
             if not left or self.may_not_read:
                 break
-            found = await self._look_ups.find(self.channel.connection, left, more=self.more)
+            in_bin = self.channel.operation.looks_in_bin
+            found = await self._look_ups.find(self.channel.connection, left, more=self.more, bin_too=in_bin)
             users |= found.users or {}
             self.may_not_read = found.why_not is WhyNot.MAY_NOT and len(left) > 1
             reasons = {address: why for address in left if (why := found.why_not_of(address))}

@@ -12,14 +12,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from worker.directory.role_guard import RoleGuards
 from worker.graph.batch import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
 from worker.graph.causes import Kind, Verdict
-from worker.graph.users import READ_ROLES, DirectoryUser, Question, build_questions, build_requests, read_users
+from worker.graph.users import (
+    READ_ROLES,
+    DirectoryUser,
+    Place,
+    Question,
+    add_user,
+    build_questions,
+    build_requests,
+    read_users,
+)
 from worker.graph.verdicts import READ_USERS, decide
 from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket, read_buckets
@@ -81,6 +90,7 @@ class Found:
 class _Round:
     """What the answers of one call come to."""
 
+    place: Place
     users: dict[str, DirectoryUser] = field(default_factory=dict)
     refused: list[tuple[Question, WhyNot]] = field(
         default_factory=list
@@ -150,11 +160,26 @@ class LookUps:
         return may_try(token) if token.roles is not None else self._allowed.get(connection.name, True)
 
     async def find(
-        self, connection: Connection, guests: Sequence[str], lane: Lane = Lane.BULK, more: Sequence[str] = ()
+        self,
+        connection: Connection,
+        guests: Sequence[str],
+        lane: Lane = Lane.BULK,
+        more: Sequence[str] = (),
+        *,
+        bin_too: bool = False,
     ) -> Found:
         """Look up to `users.MOST_ADDRESSES` folded addresses or ids up, mostly at once. `more`:
-        properties to be read besides. Raises redis-py's outages only.
+        properties to be read besides; `bin_too`: who is not there is looked for among those who
+        were deleted. Raises redis-py's outages only.
         """
+        there = await self._find(connection, guests, lane, more, Place.DIRECTORY)
+        absent = [] if there.users is None else [who for who in guests if who not in there.users]
+        absent = [who for who in absent if there.why_not_of(who) is None] if bin_too else []
+        return _join(there, absent, await self._find(connection, absent, lane, more, Place.BIN)) if absent else there
+
+    async def _find(
+        self, connection: Connection, guests: Sequence[str], lane: Lane, more: Sequence[str], place: Place
+    ) -> Found:
         if not guests:
             return Found({})
         services = self._services
@@ -172,7 +197,7 @@ class LookUps:
                 delay = token
                 break
             asked_s = asyncio.get_running_loop().time()
-            answered = await self._ask(connection, token, asked, more)
+            answered = await self._ask(connection, token, asked, more, place)
             if answered.token_refused:
                 await services.tokens.invalidate(connection, token)
                 refused_tokens += 1
@@ -213,10 +238,10 @@ class LookUps:
         return Delay(Stop(Rest.QUOTA, wait_s)) if wait_s else token
 
     async def _ask(
-        self, connection: Connection, token: AccessToken, asked: Sequence[Question], more: Sequence[str]
+        self, connection: Connection, token: AccessToken, asked: Sequence[Question], more: Sequence[str], place: Place
     ) -> _Round:
         """Ask all questions at once, as many in one `$batch` as it takes."""
-        found = _Round()
+        found = _Round(place)
         async with asyncio.TaskGroup() as calls:
             for start in range(0, len(asked), BATCH_LIMIT):
                 calls.create_task(self._call(connection, token, asked[start : start + BATCH_LIMIT], found, more))
@@ -233,7 +258,7 @@ class LookUps:
         more: Sequence[str],
     ) -> None:
         services = self._services
-        requests = build_requests(asked, more)
+        requests = build_requests(asked, more, found.place)
         exchange = await services.graph.send_batch(
             connection, token.secret, requests, priority="normal", deadline_s=services.settings().graph.timeout_s
         )
@@ -245,11 +270,11 @@ class LookUps:
 
 def _read(found: _Round, question: Question, answer: GraphAnswer, more: Sequence[str]) -> None:
     """Sort one answer."""
-    users = read_users(answer, question.by, more)
+    users = read_users(answer, question.by, more, found.place)
     if users is not None:
         found.answered = True
         for address, user in users.items():
-            found.users.setdefault(address, user)
+            add_user(found.users, address, user)
         return
     verdict = decide(READ_USERS, answer)
     if verdict.kind is Kind.TOKEN:
@@ -303,6 +328,17 @@ def _end(
     if users or set(addresses) - set(unknown):
         return Found(users, unknown=unknown, delay=delay)
     return Found(why_not=WhyNot.LATER if later else WhyNot.MAY_NOT, delay=delay)
+
+
+def _join(there: Found, absent: Sequence[str], binned: Found) -> Found:
+    """Return what both look-ups found. Of whom the bin tells nothing, nobody can tell."""
+    unknown = {who: why for who in absent if (why := binned.why_not_of(who))}
+    return replace(
+        there,
+        users={**(there.users or {}), **(binned.users or {})},
+        unknown={**there.unknown, **unknown},
+        delay=there.delay or binned.delay,
+    )
 
 
 def may_try(token: AccessToken) -> bool:

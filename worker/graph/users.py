@@ -27,6 +27,7 @@ international).
 _SELECT = (
     "id,mail,userPrincipalName,otherMails,proxyAddresses,createdDateTime,userType,accountEnabled,externalUserState"
 )
+_DELETED = "deletedDateTime"
 
 READ_ROLES = frozenset(
     {
@@ -47,7 +48,18 @@ class DirectoryUser:
     enabled: bool
     pending: bool = False  # invited, not yet accepted
     accepted: bool = False  # neither: nobody can tell, as of guests who came by other ways
+    deleted: bool = False  # in the bin, from which they can be restored
+    deleted_at: datetime | None = None
     more: Mapping[str, Any] = field(default_factory=dict, repr=False)  # further properties that were asked for
+
+
+class Place(StrEnum):
+    """Where users are asked for, by path.
+    https://learn.microsoft.com/graph/api/directory-deleteditems-list
+    """
+
+    DIRECTORY = "/users"
+    BIN = "/directory/deletedItems/microsoft.graph.user"
 
 
 class By(StrEnum):
@@ -99,14 +111,16 @@ def build_questions(guests: Sequence[str]) -> list[Question]:
     return asked + [Question(By.ID, ids[start : start + CLAUSES]) for start in range(0, len(ids), CLAUSES)]
 
 
-def build_requests(questions: Sequence[Question], more: Sequence[str] = ()) -> list[GraphRequest]:
+def build_requests(
+    questions: Sequence[Question], more: Sequence[str] = (), place: Place = Place.DIRECTORY
+) -> list[GraphRequest]:
     """Return the requests that ask these questions, in their order. `more`: further properties."""
     requests: list[GraphRequest] = []
     guests, texts = tuple[str, ...](), list[str]()
     for number, question in enumerate(questions):
         if question.guests is not guests:  # its other half, mostly, was just asked about them
             guests, texts = question.guests, _quote_all(question.guests)
-        path = _path(_CONDITIONS[question.by], texts, more)
+        path = _path(place, _CONDITIONS[question.by], texts, more)
         if question.by is By.COLLECTION:
             path, headers = path + "&$count=true", {"ConsistencyLevel": "eventual"}
             requests.append(GraphRequest(f"{question.by}{number}", "GET", path, headers=headers))
@@ -115,9 +129,11 @@ def build_requests(questions: Sequence[Question], more: Sequence[str] = ()) -> l
     return requests
 
 
-def read_users(answer: GraphAnswer, by: By = By.MAIL, more: Sequence[str] = ()) -> dict[str, DirectoryUser] | None:
+def read_users(
+    answer: GraphAnswer, by: By = By.MAIL, more: Sequence[str] = (), place: Place = Place.DIRECTORY
+) -> dict[str, DirectoryUser] | None:
     """Return the users found by folded address, or by id; None when the answer is missing, refused
-    or cut: absence proves nothing then.
+    or cut: absence proves nothing then. Of those who were deleted with one address, the last.
     """
     values = answer.body.get("value") if isinstance(answer.body, dict) else None
     if answer.fate is not Fate.ANSWERED or answer.status != 200 or not isinstance(values, list):
@@ -127,14 +143,21 @@ def read_users(answer: GraphAnswer, by: By = By.MAIL, more: Sequence[str] = ()) 
     found: dict[str, DirectoryUser] = {}
     for value in values:
         if isinstance(value, dict) and value.get("id"):
-            user = _read_user(value, more)
+            user = _read_user(value, more, place)
             if by is By.ID:
-                found[user.id] = user
+                found[user.id.lower()] = user
                 continue
             for address in _addresses(value):
                 if isinstance(address, str):
-                    found.setdefault(fold_address(address), user)
+                    add_user(found, fold_address(address), user)
     return found
+
+
+def add_user(found: dict[str, DirectoryUser], asked: str, user: DirectoryUser) -> None:
+    """Add who was found to the others; of two who were deleted the last stays, else the first."""
+    before = found.get(asked)
+    if before is None or (before.deleted_at and user.deleted_at and user.deleted_at >= before.deleted_at):
+        found[asked] = user
 
 
 def _addresses(value: dict[str, Any]) -> Iterator[Any]:
@@ -185,13 +208,14 @@ def _quote_all(addresses: Sequence[str]) -> list[str]:
     return [_quote(text.replace("'", "''")) for address in addresses for text in spellings(address)]
 
 
-def _path(conditions: Sequence[tuple[str, str, str]], texts: Sequence[str], more: Sequence[str]) -> str:
+def _path(place: Place, conditions: Sequence[tuple[str, str, str]], texts: Sequence[str], more: Sequence[str]) -> str:
     asked = "".join(f"{begin}{between.join(texts)}{end}" for begin, between, end in conditions)
-    selected = ",".join(dict.fromkeys((*_SELECT.split(","), *more)))
-    return f"/users?$filter={asked}&$select={selected}&$top=100"
+    deleted = (_DELETED,) if place is Place.BIN else ()
+    selected = ",".join(dict.fromkeys((*_SELECT.split(","), *deleted, *more)))
+    return f"{place.value}?$filter={asked}&$select={selected}&$top=100"
 
 
-def _read_user(value: dict[str, Any], more: Sequence[str] = ()) -> DirectoryUser:
+def _read_user(value: dict[str, Any], more: Sequence[str], place: Place) -> DirectoryUser:
     return DirectoryUser(
         str(value["id"]),
         _read_instant(value.get("createdDateTime")),
@@ -199,7 +223,9 @@ def _read_user(value: dict[str, Any], more: Sequence[str] = ()) -> DirectoryUser
         value.get("accountEnabled") is not False,
         value.get("externalUserState") == "PendingAcceptance",
         value.get("externalUserState") == "Accepted",
-        {name: value.get(name) for name in more},
+        deleted=place is Place.BIN,
+        deleted_at=_read_instant(value.get(_DELETED)),
+        more={name: value.get(name) for name in more},
     )
 
 

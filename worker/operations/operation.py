@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Protocol
 from worker.channels import name_channel
 from worker.graph.batch import BATCH_LIMIT
 from worker.ledger.model import STAGES_DONE, STATUS_OF, KnownRow, Options, Outcome, Row, RowState
+from worker.operations.ask import Ask as Ask
+from worker.operations.ask import CannotAsk as CannotAsk
+from worker.operations.row_fields import INTERNAL as INTERNAL
+from worker.operations.row_fields import THEN as THEN
+from worker.operations.row_fields import UNSURE as UNSURE
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from config.connections import Connection
     from config.settings import Settings
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.graph.causes import OperationRules, Verdict
     from worker.graph.users import DirectoryUser
-    from worker.ledger.guests.disabled import Disabled
-    from worker.ledger.guests.reminders import Reminders
     from worker.ledger.job_targets import Target, TargetKind
     from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
@@ -41,21 +42,6 @@ MAILED = "requested"
 
 INVITED_BEFORE = "invited_before"
 """The code of a row that was skipped because some job did it lately: its guest is there."""
-
-
-UNSURE = "unsure"
-"""Set in an item that may have been done before: the ledger may have been put back to an earlier
-state since its guest was invited.
-"""
-
-
-THEN = "then"
-"""Set in a row of a root that does nothing itself: the operation, or a list of them, that its guest
-goes on to. Only such a root sets it; no list and no message can bring it (`tasks/rows/fields.py`).
-"""
-
-INTERNAL = "internal"
-"""Set in a row of such a root: its guest need not have come by an invitation."""
 
 
 NOT_THERE_YET = "not_there_yet"
@@ -138,44 +124,6 @@ class Channel:
         return replace(self, connection=self.connection.model_copy(update={"deliver": options.deliver}))
 
 
-class CannotAsk(Exception):
-    """Nobody can ask the tenant now; `stop` says why, and until when."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(stop.why.value)
-        self.stop = stop
-
-
-class Ask(Protocol):
-    """Whoever asks a tenant takes care of token, quota and back-off."""
-
-    job: str
-    """The root job that it is asked for: what was read may be kept in memory for the rest of it."""
-
-    @property
-    def reminders(self) -> Reminders:
-        """Who was reminded, and when."""
-        ...
-
-    @property
-    def disabled(self) -> Disabled:
-        """Whom usher has disabled, and when."""
-        ...
-
-    @property
-    def now(self) -> datetime:
-        """The present, on Redis's clock."""
-        ...
-
-    async def get(
-        self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None
-    ) -> Mapping[str, GraphAnswer]:
-        """Return Graph's answers to some reads, by the requests' ids. `buckets`: what they take
-        from, where that is not what other reads do. Raises `CannotAsk` where one of them got none.
-        """
-        ...
-
-
 class Operation(Protocol):
     """An operation does something to guests by Graph requests, and finds out whether it was
     done.
@@ -236,6 +184,12 @@ class Operation(Protocol):
     """
     reads_sign_ins: bool = False
     """It asks when guests signed in, which needs a permission of its own."""
+    looks_in_bin: bool = False
+    """Whoever is not in the directory is looked for among those who were deleted lately, too; and
+    after a lost answer nothing is done again before that.
+    """
+    undone_by: str = ""
+    """The operation that undoes it; '' where nothing does."""
     tells_link: bool = False
     """Its rows need the redeem link of their invitation."""
 
@@ -368,6 +322,12 @@ class Operation(Protocol):
             return RowState.PENDING
         again = {"resend": RowState.PENDING, "silent": RowState.PENDING_SILENT}
         return again.get(connection.on_doubt, RowState.LEFT_IN_DOUBT)
+
+    def tell_done(self, at_ms: int) -> str:
+        """Return what a row that was done at this time is told besides; '' where that is
+        nothing.
+        """
+        return ""
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:
         """Say of a row that stays in doubt for good what happened and what a person can do."""

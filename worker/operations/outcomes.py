@@ -117,6 +117,7 @@ def build_outcome(
     doubts: bool,
     may_read: bool,
     shown: bool = True,
+    told: str = "",
     look_after_s: float,
     request_id: str,
     at_ms: int,
@@ -125,7 +126,7 @@ def build_outcome(
 
     `doubts`: a row that was perhaps processed is not simply done again. `may_read`: rows can be
     looked up, so one that was perhaps processed is in doubt rather than sent again. `shown`: a look
-    tells; otherwise a row in doubt stays so.
+    tells; otherwise a row in doubt stays so. `told`: of one that was done.
     """
     letter = _FINAL.get(verdict.kind)
     in_doubt = doubts and (verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read))
@@ -142,7 +143,7 @@ def build_outcome(
         redeem_url=verdict.redeem_url,
         mail=mail if invited else "",
         code="" if invited else verdict.code or verdict.cause,
-        message="" if invited else verdict.message,
+        message=told if invited else verdict.message,
         request_id=verdict.request_id or request_id,
         attempts=attempt,
         at_ms=at_ms,

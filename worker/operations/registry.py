@@ -5,7 +5,8 @@ what makes it known.
 from __future__ import annotations
 
 from config.errors import ConfigError
-from worker.operations.accounts import Disable, Enable
+from worker.operations.accounts.binning import Delete, Restore
+from worker.operations.accounts.enabling import Disable, Enable
 from worker.operations.again.remind import Remind
 from worker.operations.again.reset import Reset
 from worker.operations.clean.still_due import Clean
@@ -23,7 +24,7 @@ OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
         *(Invite(), Profile(), Sponsors(), Groups(), Teams(), Leave(), SendMail()),
-        *(Remind(), Disable(), Enable(), Reset(), Sync(), Clean()),
+        *(Remind(), Disable(), Enable(), Delete(), Restore(), Reset(), Sync(), Clean()),
     )
 }
 

@@ -311,10 +311,11 @@ class ChunkRun:
                 begun_since=services.begun.since(connection.client_key, begun, buckets[0].cost),
                 elapsed_s=loop.time() - marked_s,
             )
+        later = (Kind.LATER, Kind.IN_DOUBT) if self._operation.looks_in_bin else (Kind.LATER,)
         self._aside.update(
             (row.index, Stop(Rest.LATER, one.verdict.retry_after_s or _BUSY_S))
             for row, one in zip(grant.rows, judged, strict=True)
-            if one.verdict.kind is Kind.LATER
+            if one.verdict.kind in later
         )
         self._known |= any(verdict.cause != NOT_THERE_YET for verdict in verdicts)
         self._wait_together(list(asked))
@@ -354,6 +355,7 @@ class ChunkRun:
                     silent=granted.silent,
                     doubts=not self._operation.repeatable,
                     shown=self._operation.shown,
+                    told=self._operation.tell_done(now_ms),
                     may_read=may_read,
                     look_after_s=look_after_s,
                     request_id=client_request_id,

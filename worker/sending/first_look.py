@@ -77,7 +77,8 @@ class FirstLook:
         if waiting and (channel.operation.rows_a_call > 1 or len(waiting) == len(addresses)):
             return Looked(aside={i: waiting.get(i) or min(waiting.values(), key=_wait_of) for i in addresses})
         asked_for = sorted({guest for i, guest in addresses.items() if i not in waiting})
-        found = await self._look_ups.find(channel.connection, asked_for, lease.ticket.lane, *((more,) if more else ()))
+        in_bin = channel.operation.looks_in_bin
+        found = await self._look_ups.find(channel.connection, asked_for, lease.ticket.lane, more, bin_too=in_bin)
         if found.users is None:
             if found.delay:
                 return Looked(stop=await self._reactions.cannot_look(channel, found))

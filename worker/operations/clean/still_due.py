@@ -24,6 +24,7 @@ from worker.operations.clean.memory import read_memory
 from worker.operations.clean.policy import Because, Deed, Policy, Spared, explain_left, judge
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.operation import THEN, Ask, Asked, Attempt, Call, CannotAsk, Operation
+from worker.operations.row_fields import WHY
 from worker.operations.step import Step
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 BECAUSE = "because"
 """Set in a row: the code of why something is to be done."""
-WHY = "why"
-"""Set in a row: the same in words."""
 SEEN = "seen_at"
 """Set in a row: the guest's date of signing in when the list was made, as ISO text."""
 

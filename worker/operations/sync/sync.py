@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from worker.graph.marks import EXTENSIONS, SOURCE, may_mark, parse_mark, read_mark
 from worker.ledger.model import Options, Outcome, Row, RowState
-from worker.operations.accounts import Disable, Enable
+from worker.operations.accounts.enabling import Disable, Enable
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.invite import Invite
 from worker.operations.invite_rules import INVITE

@@ -11,7 +11,7 @@ from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.graph.users import DirectoryUser
 from worker.ledger.model import Options, Outcome, RowState
-from worker.operations.accounts import Disable, Enable
+from worker.operations.accounts.enabling import Disable, Enable
 from worker.operations.forbidden import blame
 from worker.operations.foreseen import Seen, Would
 from worker.operations.operation import Asked, Look

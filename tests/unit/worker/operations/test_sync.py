@@ -13,7 +13,7 @@ from tests.configs import build_connection
 from tests.unit.worker.operations.asking import Asking, found
 from worker.graph.users import DirectoryUser
 from worker.ledger.model import KnownRow, Options, Outcome, RowState
-from worker.operations.accounts import Disable, Enable
+from worker.operations.accounts.enabling import Disable, Enable
 from worker.operations.foreseen import Seen, Would
 from worker.operations.operation import Asked, Look
 from worker.operations.sync.sync import Sync

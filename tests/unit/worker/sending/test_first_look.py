@@ -55,7 +55,13 @@ class Directory(Given):
         self.clocks.learn_graph(CONTOSO.graph_url, datetime.fromtimestamp(NOW_MS / 1000, UTC))
 
     async def find(
-        self, connection: Connection, guests: Sequence[str], lane: Lane = Lane.BULK, more: Sequence[str] = ()
+        self,
+        connection: Connection,
+        guests: Sequence[str],
+        lane: Lane = Lane.BULK,
+        more: Sequence[str] = (),
+        *,
+        bin_too: bool = False,
     ) -> Found:
         self.asked.append(("find", *guests, *more))
         return self.found

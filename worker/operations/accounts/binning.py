@@ -1,0 +1,87 @@
+"""The operations `delete` and `restore` put a guest into the tenant's bin, and bring them back:
+`DELETE /users/{id}` and `POST /directory/deletedItems/{id}/restore`. Pure.
+
+For 30 days a deleted guest can be restored, with the id, groups and apps; then Microsoft purges
+them. Both look into the directory and the bin: so a lost answer is found out, and a guest who is
+already where they should be is left there.
+https://learn.microsoft.com/graph/api/user-delete
+https://learn.microsoft.com/graph/api/directory-deleteditems-restore
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from worker.graph.batch import GraphRequest
+from worker.ledger.model import RowState
+from worker.operations.accounts.base import Account, AccountCause, account_rules
+from worker.operations.operation import Ask, Asked
+from worker.operations.step import user_id
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from worker.graph.users import DirectoryUser
+
+IN_BIN = timedelta(days=30)
+"""How long Microsoft keeps who was deleted. https://learn.microsoft.com/graph/api/user-delete"""
+_PERMISSION = "User.DeleteRestore.All"
+
+
+class Delete(Account):
+    """The operation deletes guests."""
+
+    name = "delete"
+    rules = account_rules("delete guests", _PERMISSION)
+    words: Mapping[RowState, str] = {RowState.DONE: "deleted", RowState.ALREADY: "deleted already"}
+    undone_by = "restore"
+    looks_in_bin = True
+    finds_out_gone = True
+
+    def is_so(self, user: DirectoryUser) -> bool:
+        """Whether the guest is in the bin."""
+        return user.deleted
+
+    def tell_so(self, user: DirectoryUser) -> str:
+        """Tell until when they can be restored."""
+        return _until(user.deleted_at) if user.deleted_at else ""
+
+    def tell_done(self, at_ms: int) -> str:
+        """Tell until when they can be restored."""
+        return _until(datetime.fromtimestamp(at_ms / 1000, UTC))
+
+    def request(self, asked: Asked, connection: Connection) -> GraphRequest:
+        """Return a DELETE of the user, and of nothing that hangs on them."""
+        return GraphRequest(str(asked.index), "DELETE", f"/users/{user_id(asked)}")
+
+    async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
+        """Forget that usher had disabled them."""
+        await ask.disabled.drop(connection.tenant_key, [user_id(asked) for asked in rows])
+        return True
+
+
+class Restore(Account):
+    """The operation restores guests who were deleted."""
+
+    name = "restore"
+    rules = account_rules("restore guests", _PERMISSION, statuses={400: AccountCause.TAKEN})
+    words: Mapping[RowState, str] = {RowState.DONE: "restored", RowState.ALREADY: "there already"}
+    not_there = (
+        "Nobody of this address or id is in the tenant, nor among those whom Microsoft still keeps: whoever was deleted"
+        " more than 30 days ago, or for good, cannot be restored. Invite them again."
+    )
+    looks_in_bin = True
+    finds_out_gone = True
+
+    def is_so(self, user: DirectoryUser) -> bool:
+        """Whether the guest is in the tenant."""
+        return not user.deleted
+
+    def request(self, asked: Asked, connection: Connection) -> GraphRequest:
+        """Return the request that takes a user out of the bin."""
+        return GraphRequest(str(asked.index), "POST", f"/directory/deletedItems/{user_id(asked)}/restore", {})
+
+
+def _until(deleted_at: datetime) -> str:
+    return f"Can be restored until {deleted_at + IN_BIN:%Y-%m-%d}."

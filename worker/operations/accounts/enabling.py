@@ -1,0 +1,74 @@
+"""The operations `disable` and `enable` keep a guest from signing in, and let them in again: `PATCH
+accountEnabled`. Pure.
+
+Group memberships, files and the guest's id stay as they are.
+https://learn.microsoft.com/graph/api/user-update
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from worker.graph.batch import GraphRequest
+from worker.graph.marks import EXTENSIONS, SOURCE, find_mark
+from worker.ledger.model import RowState
+from worker.operations.accounts.base import CREATION, Account, account_rules
+from worker.operations.operation import Ask, Asked
+from worker.operations.row_fields import INTERNAL
+from worker.operations.step import user_id
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from worker.graph.users import DirectoryUser
+
+_PERMISSION = "User.EnableDisableAccount.All"
+
+
+class _Enabling(Account):
+    """What both have in common."""
+
+    reads = (CREATION, EXTENSIONS)
+    columns = frozenset({INTERNAL, SOURCE})
+    enabled: bool
+    """What the account is to be."""
+
+    def is_so(self, user: DirectoryUser) -> bool:
+        """Whether the account is so already."""
+        return user.enabled is self.enabled
+
+    def request(self, asked: Asked, connection: Connection) -> GraphRequest:
+        """Return a PATCH of the account and, with it, of the mark of the list that wants it so."""
+        there = asked.user.more.get(EXTENSIONS) if asked.user else None
+        mark = find_mark(asked.row, there, connection.sync.source_attribute)
+        body = {"accountEnabled": self.enabled} | ({EXTENSIONS: mark} if mark else {})
+        return GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", body)
+
+
+class Disable(_Enabling):
+    """The operation keeps guests from signing in."""
+
+    name = "disable"
+    rules = account_rules("disable guests", _PERMISSION)
+    words: Mapping[RowState, str] = {RowState.DONE: "disabled", RowState.ALREADY: "disabled already"}
+    undone_by = "enable"
+    enabled = False
+
+    async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
+        """Remember whom usher has disabled: only such guests may be deleted by who cleans up."""
+        await ask.disabled.note(connection.tenant_key, [user_id(asked) for asked in rows])
+        return True
+
+
+class Enable(_Enabling):
+    """The operation lets guests sign in again who were disabled."""
+
+    name = "enable"
+    rules = account_rules("enable guests", _PERMISSION)
+    words: Mapping[RowState, str] = {RowState.DONE: "enabled", RowState.ALREADY: "enabled already"}
+    enabled = True
+
+    async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
+        """Forget that usher had disabled them."""
+        await ask.disabled.drop(connection.tenant_key, [user_id(asked) for asked in rows])
+        return True
