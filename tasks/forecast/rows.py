@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from worker.addresses import guest_of
+from worker.directory.asking import PatientAsk
 from worker.directory.forecast import foresee
 from worker.directory.lookups import LookUps, WhyNot
 from worker.directory.reader import WAITS_S, Asker, Unread
@@ -23,9 +24,9 @@ from worker.directory.rules import ask_tenant_of
 from worker.graph.users import DirectoryUser
 from worker.ledger.chunk_contents import ChunkContents
 from worker.ledger.guests.guest_index import is_overruled
-from worker.ledger.model import KnownRow, Options, RowState, is_resent
+from worker.ledger.model import KnownRow, Options, Outcome, RowState, is_resent
 from worker.operations.foreseen import Foreseen, Seen, Would
-from worker.operations.operation import Channel, Look
+from worker.operations.operation import Asked, Channel, Look, word_of
 from worker.operations.tenant_rules import Gap, TenantRules
 from worker.store.client import read_time_ms
 
@@ -151,7 +152,22 @@ class Foresight:
                 foreseen = foresee(operation, row, address, seen, self.rules, self.options, prechecked=prechecked)
             user = users.get(address) if address is not None else None
             judged.append(ForeseenRow(contents.base + i, row, foreseen, address is not None, user))
-        return judged
+        return await self._without_already(judged) if operation.compares_purely else judged
+
+    async def _without_already(self, judged: list[ForeseenRow]) -> list[ForeseenRow]:
+        """Return the rows; of guests who are as their row says, that nothing is done."""
+        connection, operation = self.channel.connection, self.channel.operation
+        asked = [
+            Asked(index, one.row, one.user)
+            for index, one in enumerate(judged)
+            if one.user is not None and one.foreseen.would is Would.DO
+        ]
+        ends = await operation.compare(PatientAsk(self.services, connection, ""), asked, connection, self.options)
+        already = Foreseen(Would.SKIP, "already", f"{word_of(RowState.ALREADY, operation).capitalize()}.")
+        return [
+            replace(one, foreseen=already) if isinstance(ends.get(index), Outcome) else one
+            for index, one in enumerate(judged)
+        ]
 
     async def _look_up(self, addresses: Sequence[str]) -> tuple[dict[str, DirectoryUser], dict[str, WhyNot]]:
         """Find users; what was throttled or lost is asked for again, for half a minute at most."""

@@ -43,6 +43,7 @@ class Invite(Operation):
     words: Mapping[RowState, str] = {RowState.DONE: "invited", RowState.ALREADY: "already_guest"}
     rows_a_call = 1
     repeatable = False
+    invites = True
     asks_rules = True
     takes_along: tuple[str, TargetKind] | None = ("sponsors", TargetKind.SPONSOR)
     requests = "invitations"

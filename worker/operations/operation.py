@@ -167,6 +167,8 @@ class Operation(Protocol):
     target_kind: TargetKind | None = None
     """What the names of `targets` stand for in the tenant; None where nothing is named."""
 
+    compares_purely: bool = False
+    """Its `compare` asks nobody and notes nothing, so a dry run judges by it too."""
     calls_at_once: int = BATCH_LIMIT
     """Calls that leave together."""
     shown: bool = True
@@ -178,6 +180,8 @@ class Operation(Protocol):
     its rows (`THEN`). No invitation leads to it, that guests were invited lately does not stop it,
     and nobody is waited for whom the directory does not show.
     """
+    invites: bool = False
+    """Whoever it is done to was just invited: what follows waits for the directory to know them."""
     guarded: bool = False
     """It is never done to whoever holds, or may take, a directory role: their rows end before a
     send, and where nobody can tell who that is the channel is held.

@@ -44,6 +44,7 @@ class Profile(Step):
     name = "profile"
     rules = PROFILE
     words: Mapping[RowState, str] = {RowState.DONE: "changed", RowState.ALREADY: "so already"}
+    compares_purely = True
     columns = frozenset({*_PROPERTIES, _EXPIRES, SOURCE, "display_name"})
     reads = (*_PROPERTIES.values(), "displayName", EXTENSIONS)
 

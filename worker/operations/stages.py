@@ -37,6 +37,7 @@ class Chain:
     stages: tuple[Operation, ...]
     packed: bytes = field(repr=False)  # the chunk's rows as the ledger has them; empty: it is the one meant
     suspect: bool  # what its rows were followed by may be unknown to the ledger, which is older than the server
+    invites: bool  # whoever's row was done has just been invited
 
     @classmethod
     def of(
@@ -49,10 +50,11 @@ class Chain:
         packed: bytes = b"",
         *,
         suspect: bool = False,
+        invites: bool = True,
     ) -> Chain:
         """Raises `ConfigError` for a stage that only a newer usher knows."""
         operations = tuple(find_operation(name) for name in stages)
-        return cls(job, chunk, base, options, operations, packed, suspect)
+        return cls(job, chunk, base, options, operations, packed, suspect, invites)
 
     def tell(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> bytes:
         """Return what `record_batch` is handed beside some outcomes; nothing for a job alone."""
@@ -80,16 +82,17 @@ class Chain:
         return feeds
 
     def _item(self, stage: Operation, row: Row, outcome: Outcome, target: str) -> str:
+        is_new = self.invites and outcome.letter is RowState.DONE
         item: dict[str, Any] = {
             "email": row["email"],
             "row": self.base + outcome.index,
             _AT: [self.chunk, outcome.index],
             "user_id": outcome.user_id,
-            "new": outcome.letter is RowState.DONE,
+            "new": is_new,
             "since": outcome.at_ms,
             "target": target,
         }
-        if self.suspect and outcome.letter is RowState.DONE and not outcome.redeem_url:
+        if self.suspect and is_new and not outcome.redeem_url:
             item[UNSURE] = True  # found out by a look: how its invitation was answered, and what came next, is lost
         return orjson.dumps(item | _columns(stage, row)).decode()
 

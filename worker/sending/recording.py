@@ -36,7 +36,9 @@ class Recording:
         self._tally = tally
         ticket = lease.ticket
         self._chain = Chain.of(
-            *(ticket.job, ticket.chunk, lease.base, lease.options, lease.stages, lease.packed), suspect=lease.suspect
+            *(ticket.job, ticket.chunk, lease.base, lease.options, lease.stages, lease.packed),
+            suspect=lease.suspect,
+            invites=operation.invites,
         )
         self._ended: dict[int, Outcome] = {}  # what was recorded here, in so many blobs
         self._blobs = 0

@@ -115,7 +115,11 @@ class Settler:
             ]
             emails = {r.index: chunk.rows[r.index]["email"] for r in by_chunk[place]}
             index = await self._services.index.place(connection.tenant_key, emails) if looks else None
-            chain = Chain.of(*(*place, chunk.base, chunk.options, chunk.stages, chunk.packed), suspect=chunk.suspect)
+            chain = Chain.of(
+                *(*place, chunk.base, chunk.options, chunk.stages, chunk.packed),
+                suspect=chunk.suspect,
+                invites=operation.invites,
+            )
             chained = chain.tell(chunk.rows, outcomes)
             await self._services.ledger.record_look_up(*place, channel.name, chunk.lane, outcomes, index, chained)
             for outcome in outcomes:

@@ -239,6 +239,7 @@ class _Verifying:
         chain = Chain.of(
             *(chunk.job, chunk.number, chunk.base, chunk.options, chunk.stages, chunk.packed),
             suspect=self._restored_from_ms is not None,
+            invites=channel.operation.invites,
         )
         await self._services.ledger.record_look_up(
             *(chunk.job, chunk.number, channel.name, chunk.lane, outcomes, index),

@@ -19,7 +19,8 @@ from tests.sandboxes import Sandbox
 from tests.sites import Site, open_site
 from worker.ledger.model import Counts
 
-ROLES = ("User.Invite.All", "User.ReadWrite.All")
+GUARD = ("RoleManagement.Read.Directory", "RoleEligibilitySchedule.Read.Directory", "GroupMember.Read.All")
+ROLES = ("User.Invite.All", "User.ReadWrite.All", *GUARD)
 LONG_AGO = "2024-03-01T12:00:00Z"
 PENDING, ACCEPTED = "PendingAcceptance", "Accepted"
 
