@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MOST_RESTARTS = 3
 """A listing whose links end time and again is given up."""
 _EXPIRED = "Directory_ExpiredPageToken"
-_MAY_NOT_READ_USERS = (
+MAY_NOT_READ_USERS = (
     "The application of {} may not read users: grant the application permission User.Read.All and give admin consent."
 )
 MAY_NOT_READ_SIGN_INS = (
@@ -163,7 +163,7 @@ class GuestReader:
         if isinstance(token, Stop) or token.roles is None:
             return
         if not token.roles & READ_ROLES:
-            raise DirectoryUnread(_MAY_NOT_READ_USERS.format(self._connection.name))
+            raise DirectoryUnread(MAY_NOT_READ_USERS.format(self._connection.name))
         if Also.SIGN_INS in also and READ_SIGN_INS not in token.roles:
             raise self._no_sign_ins()
 
@@ -183,7 +183,7 @@ class GuestReader:
         if body.may_not:
             if Also.SIGN_INS in also:
                 raise self._no_sign_ins()
-            raise DirectoryUnread(_MAY_NOT_READ_USERS.format(self._connection.name))
+            raise DirectoryUnread(MAY_NOT_READ_USERS.format(self._connection.name))
         raise DirectoryUnread(
             f"The users of {self._connection.name} could not be read ({body.said}): Graph gave no answer that can be"
             " used. Nothing was changed; try again later."
