@@ -22,7 +22,7 @@ $(shell rm -rf $(VENV))
 endif
 endif
 
-.PHONY: help setup demo test lint chaos bench lock clean
+.PHONY: help setup demo test lint chaos bench lock words clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo 'make chaos   the tests that take minutes: killed workers, restarted servers, storms of 429'
 	@echo 'make bench   measurements'
 	@echo 'make setup   only the set-up: afterwards .venv/bin/usher works'
+	@echo 'make words   bring the console'\''s catalogues up to its texts, and compile them'
 	@echo 'make lock    write the lock files anew (needs uv)'
 	@echo 'make clean   remove .venv and every cache; jobs and results of yours are not touched'
 
@@ -124,6 +125,14 @@ lock:
 	@$(UV) --extra console --extra embedded --extra plot --extra xlsx --group build --output-file requirements.lock
 	@$(UV) --extra console --extra embedded --extra plot --extra xlsx --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(subst pyproject.toml,benchmarks/peers/requirements.in,$(UV)) --output-file benchmarks/peers/requirements.lock
+
+# What is new is left empty in words/*/LC_MESSAGES/console.po, to be translated; tests tell which. Both files are committed.
+WORDS := console/pages/words
+words: $(INSTALLED) $(DEV)
+	@cd console/pages && ../../$(BIN)/pybabel -q extract -F words/babel.cfg -k N_ --no-location -o words/console.pot .
+	@$(BIN)/pybabel -q update -N --ignore-pot-creation-date -D console -i $(WORDS)/console.pot -d $(WORDS) -w 120
+	@$(BIN)/pybabel -q compile -D console -d $(WORDS)
+	@rm -f $(WORDS)/console.pot
 
 clean:
 	@rm -rf $(VENV) .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

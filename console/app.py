@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from config.version import read_version
 from console import problems
 from console.access.guard import Guard
+from console.pages.page import error_page
 from console.parts import Parts
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from worker.services import Services
 
-ROUTERS: Sequence[str] = ("console.health",)
+ROUTERS: Sequence[str] = ("console.health", "console.pages.routes")
 """The modules whose `router` is served, in the order in which their paths are tried."""
 
 Opening = Callable[[], "AbstractAsyncContextManager[Services]"]
@@ -55,6 +56,7 @@ def build_app(opening: Opening, *, follower: int | None = None, ending: asyncio.
         redoc_url=None,
     )
     problems.install(app)
+    app.state.error_page = error_page
     for name in ROUTERS:
         app.include_router(import_module(name).router)
     return app

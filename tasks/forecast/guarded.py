@@ -8,12 +8,20 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.forecast.rows import ForeseenRow
+from tasks.forecast.rows import ForeseenRow, Foresight
+from worker.channels import split_channel
+from worker.directory.asking import PatientAsk
+from worker.directory.role_guard import RoleGuard, read_role_guard
+from worker.directory.rules import fetch_rules
 from worker.operations.foreseen import Foreseen, Would
+from worker.operations.operation import CannotAsk, Channel
+from worker.operations.registry import find_operation
 from worker.sending.guarding import ROLE_HOLDER, WHY_SPARED
 
 if TYPE_CHECKING:
-    from worker.directory.role_guard import RoleGuard
+    from config.connections import Connection
+    from tasks.submit import Loaded
+    from worker.services import Services
 
 
 async def spare(rows: AsyncIterator[ForeseenRow], guard: RoleGuard) -> AsyncIterator[ForeseenRow]:
@@ -28,3 +36,21 @@ async def spare(rows: AsyncIterator[ForeseenRow], guard: RoleGuard) -> AsyncIter
             yield replace(one, foreseen=Foreseen(Would.REFUSE, ROLE_HOLDER, WHY_SPARED))
         else:
             yield one
+
+
+async def foresee_change(
+    services: Services, connection: Connection, loaded: Loaded
+) -> tuple[AsyncIterator[ForeseenRow], RoleGuard | None]:
+    """Return what would become of the rows of a loaded job that changes guests, and, of an
+    operation that is guarded, the guard. Raises `TokenRefused`.
+    """
+    channel = Channel(connection, find_operation(split_channel(loaded.loading.connection)[1]))
+    rules = await fetch_rules(services, channel)
+    foresight = Foresight(services, channel, rules, loaded.options, channel.operation.reads)
+    if not channel.operation.guarded:
+        return foresight.rows(loaded.job), None
+    try:
+        guard = await read_role_guard(PatientAsk(services, connection, loaded.job))
+    except CannotAsk:
+        guard = RoleGuard(unread="Graph gives no answer, so nobody can tell whom to spare: try again later.")
+    return spare(foresight.rows(loaded.job), guard), guard

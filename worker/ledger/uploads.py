@@ -80,10 +80,11 @@ class Uploads:
         """Return a list of this owner's; None where there is none, or none any more."""
         if not (upload.isalnum() and upload.isascii()):
             return None
-        fields = await self._client.hgetall(self._keys.upload(upload))
+        key = self._keys.upload(upload)
+        fields = await self._client.hgetall(key)
         if not fields or fields[b"owner"].decode() != _mark(owner):
             return None
-        looked = orjson.loads(fields.get(b"looked", b"{}"))
+        looked = orjson.loads(self._unseal(fields[b"looked"], key)) if b"looked" in fields else {}
         return Upload(upload, fields[b"name"].decode(), int(fields[b"size"]), int(fields[b"blocks"]), looked)
 
     async def open(self, upload: Upload) -> IO[bytes]:
@@ -108,16 +109,23 @@ class Uploads:
         """Write down what was found out about a list, for the hour that it is kept."""
         key = self._keys.upload(upload)
         if await self._client.exists(key):
-            await self._client.hset(key, "looked", orjson.dumps(dict(looked)))
+            await self._client.hset(key, "looked", self._seal(orjson.dumps(dict(looked)), key))
+
+    async def empty(self, upload: Upload) -> None:
+        """Remove the bytes of a list that was sent; what was found out about it stays for its
+        hour.
+        """
+        if upload.blocks:
+            await self._client.unlink(*(self._keys.upload_block(upload.id, n) for n in range(upload.blocks)))
 
     async def drop(self, upload: Upload) -> None:
         """Remove a list."""
         await self._remove(upload.id, upload.blocks)
 
     async def _remove(self, upload: str, blocks: int) -> None:
-        await self._client.unlink(self._keys.upload(upload))
-        for number in range(blocks):
-            await self._client.unlink(self._keys.upload_block(upload, number))
+        await self._client.unlink(
+            self._keys.upload(upload), *(self._keys.upload_block(upload, n) for n in range(blocks))
+        )
 
     def _seal(self, block: bytes, key: str) -> bytes:
         sealer = self._sealer()

@@ -1,0 +1,328 @@
+"""*Jobs* and *Job*: which lists were sent, how each stands, why it waits, how every row ended, and
+what to do about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse, Response
+from starlette.background import BackgroundTask
+from starlette.datastructures import UploadFile
+
+from config.errors import ConfigError
+from console.access.viewer import Role
+from console.pages import wordings
+from console.pages.asking import clean_name
+from console.pages.page import Page, page_for
+from console.pages.waiting import find_waits
+from console.problems import Problem
+from tasks.errors import ListError, Refusal
+from tasks.forecast.tally import domain_of
+from tasks.jobs import approving, moving, retrying
+from tasks.jobs.finding import find_job
+from tasks.lists.options import ListOptions
+from tasks.messages.views import describe_job
+from tasks.results.reading import as_iterator, chosen_results
+from tasks.results.write import Wanted, write_results
+from tasks.rows.copied import open_copy
+from tasks.rows.domain_slips import describe_domains
+from tasks.submission.preparing import prepare
+from tasks.submit import new_job_id, start
+from worker.ledger.approval import read_approved, submitter_of
+from worker.ledger.job_view import JobView
+from worker.ledger.model import RowState
+from worker.ledger.quota import seconds_for
+from worker.operations.registry import find_operation
+
+router = APIRouter(include_in_schema=False)
+Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
+Submitting = Annotated[Page, Depends(page_for(Role.SUBMIT))]
+Approving = Annotated[Page, Depends(page_for(Role.APPROVE))]
+
+_A_PAGE: Final = 50
+_MOST_BACK: Final = 10_000
+_ROWS: Final = 50
+_LOOKED_AT: Final = 20_000
+"""Rows looked through for one answer; a link goes on from there."""
+_FIRST: Final = 5
+_SHOWN_DOMAINS: Final = 12
+_MOST_OWN: Final = 100 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows that were looked for. `next`: where to go on, `looked_at`: up to which row was looked, 0
+    where all were.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    ended: str = ""
+    q: str = ""
+    next: str = ""
+    looked_at: int = 0
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be more."""
+        return bool(self.next)
+
+
+@router.get("/jobs")
+async def list_jobs(page: Viewing, request: Request) -> Response:
+    """Show the newest jobs."""
+    text = request.query_params.get("from", "1")
+    first = min(int(text), _MOST_BACK) if text.isdecimal() and int(text) else 1
+    views = await page.services.jobs.listed(newest=first + _A_PAGE)
+    shown = [view for view in views[first - 1 : first - 1 + _A_PAGE] if page.viewer.sees(view.info)]
+    more = len(views) >= first + _A_PAGE
+    return page.show("jobs.html", views=shown, newest=first, most=_A_PAGE, more=more)
+
+
+@router.get("/jobs/{job}")
+async def show_job(page: Viewing, job: str) -> Response:
+    """Show one job."""
+    return await _show(page, await _find(page, job))
+
+
+@router.get("/jobs/{job}/now")
+async def show_now(page: Viewing, job: str) -> Response:
+    """Show how a job stands, as a part of its page."""
+    view = await _find(page, job)
+    if not page.is_part:
+        return page.go(f"/jobs/{view.id}")
+    return page.show("job_now.html", **await _now(page, view))
+
+
+@router.get("/jobs/{job}/rows")
+async def show_rows(page: Viewing, job: str, request: Request) -> Response:
+    """Show the rows that ended so, or that hold a text."""
+    view = await _find(page, job)
+    found = await _rows(page, view, dict(request.query_params))
+    template = "job_rows.html" if page.is_part else "rows.html"
+    return page.show(template, view=view, found=found, outcomes=_outcomes(page, view))
+
+
+@router.post("/jobs/{job}/beside")
+async def give_back(page: Viewing, job: str, request: Request) -> Response:
+    """Give somebody's own list back, with the outcomes beside it."""
+    view = await _find(page, job)
+    async with request.form(max_files=1, max_fields=5) as form:
+        sent = form.get("list")
+        if not isinstance(sent, UploadFile) or not sent.filename or (sent.size or 0) > _MOST_OWN:
+            return await _show(page, view, page.say(_NO_FILE), 422)
+        name = clean_name(sent.filename)
+        folder = tempfile.TemporaryDirectory(prefix="usher-")
+        own, result = Path(folder.name, "own" + Path(name).suffix[:8]), Path(folder.name, "with-outcomes")
+        try:
+            await asyncio.to_thread(_copy, sent.file, own)
+            options = ListOptions.from_dict(view.info.get("read", {}))
+            loop = asyncio.get_running_loop()
+            wanted = Wanted("", result.with_suffix(_ending(own)), (), own, options, stages=tuple(view.stages))
+            results = partial(chosen_results, page.services, view.id, ())
+            await asyncio.to_thread(write_results, wanted, lambda: as_iterator(results(), loop))
+        except ListError as error:
+            folder.cleanup()
+            return await _show(page, view, str(error), 422)
+        except BaseException:
+            folder.cleanup()
+            raise
+    assert wanted.output is not None
+    called = f"{Path(name).stem}-with-outcomes{wanted.output.suffix}"
+    return FileResponse(wanted.output, filename=called, background=BackgroundTask(folder.cleanup))
+
+
+@router.post("/jobs/{job}/approve")
+async def approve_job(page: Approving, job: str) -> Response:
+    """Let somebody else's job run."""
+    return await _do(page, job, lambda view: _approve(page, view))
+
+
+@router.post("/jobs/{job}/retry")
+async def retry_job(page: Submitting, job: str) -> Response:
+    """Try again what failed, as a new job, and go on to that."""
+    return await _do(page, job, lambda view: _retry(page, view))
+
+
+@router.post("/jobs/{job}/{verb}")
+async def move_job(page: Submitting, job: str, verb: str) -> Response:
+    """Pause a job, let it go on, or cancel the rest of it."""
+    if verb not in ("pause", "resume", "cancel"):
+        raise Problem(404, "There is nothing at this address.")
+    return await _do(page, job, lambda view: _move(page, view, verb))
+
+
+async def _do(page: Page, job: str, work: Any) -> Response:
+    view = await _find(page, job)
+    try:
+        other = await work(view)
+    except (Refusal, ListError) as refusal:
+        return await _show(page, await _find(page, job), str(refusal), 409)
+    return page.go(f"/jobs/{other if isinstance(other, str) else view.id}")
+
+
+async def _find(page: Page, job: str) -> JobView:
+    try:
+        view = await find_job(page.services, job)
+    except Refusal as refusal:
+        raise Problem(404, str(refusal)) from None
+    if not page.viewer.sees(view.info):
+        raise Problem(404, "There is no such job.")
+    return view
+
+
+async def _show(page: Page, view: JobView, refused: str = "", status: int = 200) -> Response:
+    now = await _now(page, view)
+    found = await _rows(page, view, {})
+    facts = _facts(page, view)
+    return page.show(
+        "job.html", status, **now, refused=refused, found=found, facts=facts, outcomes=_outcomes(page, view)
+    )
+
+
+async def _now(page: Page, view: JobView) -> dict[str, Any]:
+    told = describe_job(view)
+    counts = [(name, told[name]) for name in wordings.OUTCOMES if isinstance(told.get(name), int)]
+    waits = [] if view.ended else await find_waits(page, view)
+    review = await _review(page, view) if view.awaits_approval else None
+    return {"view": view, "counts": counts, "waits": waits, "review": review, "not_before_ms": _not_before(page, view)}
+
+
+def _not_before(page: Page, view: JobView) -> int:
+    """Return when a job ends at the earliest, as the quota goes, in ms; 0 where nobody knows."""
+    try:
+        operation = find_operation(view.operation)
+        buckets = operation.buckets(page.services.settings(), page.services.connection(view.connection))
+    except ConfigError:
+        return 0
+    return round((view.began_at.timestamp() + seconds_for(buckets, view.counts.done + view.counts.pending)) * 1000)
+
+
+async def _review(page: Page, view: JobView) -> dict[str, Any]:
+    first: list[dict[str, Any]] = []
+    domains: Counter[str] = Counter()
+    async for contents in page.services.jobs.rows.chunks(view.id):
+        for row, letter in zip(contents.rows, contents.letters, strict=True):
+            if letter in (RowState.PENDING, RowState.PENDING_SILENT):
+                domains[domain_of(row)] += 1
+                if len(first) < _FIRST:
+                    first.append(row)
+    notes = describe_domains(domains)[:_SHOWN_DOMAINS]
+    return {"first": first, "domains": [(note.domain, note.rows) for note in notes]}
+
+
+async def _rows(page: Page, view: JobView, said: Mapping[str, str]) -> Found:
+    ended, q = said.get("ended", ""), said.get("q", "").strip()[:200]
+    after = int(text) if (text := said.get("after", "0")).isdecimal() and len(text) < 10 else 0
+    needle = q.casefold()
+    rows: list[dict[str, Any]] = []
+    last = after
+    async for record in page.services.jobs.rows.results(view.id, after=after):
+        if len(rows) == _ROWS or last - after >= _LOOKED_AT:
+            further = urlencode({"ended": ended, "q": q, "after": last})
+            looked_at = last if last - after >= _LOOKED_AT else 0
+            return Found(rows, ended, q, f"/jobs/{view.id}/rows?{further}", looked_at)
+        last = record["row"]
+        if _is_so(record, ended, tuple(view.stages)) and (not needle or _holds(record, needle)):
+            rows.append(record)
+    return Found(rows, ended, q)
+
+
+def _is_so(record: Mapping[str, Any], ended: str, stages: tuple[str, ...]) -> bool:
+    if not ended:
+        return True
+    return ended in (record["status"], *(record.get(f"{stage}_status") for stage in stages))
+
+
+def _holds(record: Mapping[str, Any], needle: str) -> bool:
+    return any(needle in str(record.get(name) or "").casefold() for name in ("email", "display_name", "ref"))
+
+
+def _outcomes(page: Page, view: JobView) -> list[tuple[str, str]]:
+    told = describe_job(view)
+    names = [name for name in wordings.OUTCOMES if isinstance(told.get(name), int)]
+    names += [name for name in ("done", "already") if view.stages and name not in names]
+    return [(name, page.say(wordings.OUTCOMES[name])) for name in names]
+
+
+def _facts(page: Page, view: JobView) -> list[tuple[str, str]]:
+    info, looked_at = view.info, read_approved(view.info)
+    moment = page.forms.moment
+    named = "; ".join(f"{name} {', '.join(names)}" for name, names in info.get("named", {}).items())
+    return [
+        (page.say(name), str(text or ""))
+        for name, text in (
+            (wordings.N_("Job"), view.id),
+            (wordings.N_("Connection"), view.connection),
+            (wordings.N_("By"), submitter_of(info)),
+            (wordings.N_("Why"), info.get("reason")),
+            (wordings.N_("For all rows"), named),
+            (wordings.N_("Sent"), moment(view.created_at)),
+            (wordings.N_("Ended"), moment(view.finished_at) if view.finished_at else ""),
+            (wordings.N_("Approved by"), info.get("approver")),
+            (wordings.N_("Digest"), looked_at.get("digest")),
+            (wordings.N_("Tries again"), info.get("retry_of")),
+            (wordings.N_("SHA-256 of the list"), info.get("sha256")),
+        )
+    ]
+
+
+async def _approve(page: Page, view: JobView) -> None:
+    services, person = page.services, page.viewer.person
+    approving.refuse_approval(view, person)
+    approved = approving.describe_what_is_approved(services, view, {})
+    await approving.approve_job(services, view, person, approved)
+    await _keep(page, view.id)
+
+
+async def _move(page: Page, view: JobView, verb: str) -> None:
+    if verb == "pause":
+        await moving.pause_job(page.services, view)
+    elif verb == "cancel":
+        await moving.cancel_job(page.services, view)
+    else:
+        await moving.resume_job(page.services, view)
+        await _keep(page, view.id)
+
+
+async def _retry(page: Page, view: JobView) -> str:
+    """Return the new job."""
+    services, job = page.services, new_job_id()
+    retrying.refuse_retry(view)
+    with open_copy() as file:
+        request, _ = await retrying.build_retry(services, view, page.viewer.to_info(), file)
+        await _keep(page, job)
+        prepared = await prepare(services, request, job)
+        if prepared is None:
+            raise Refusal("A job of this id exists already; nothing was sent. Try again.")
+    await start(services.jobs, prepared.loaded)
+    return job
+
+
+async def _keep(page: Page, job: str) -> None:
+    """Say that a job of a private stack is followed, as long as this server runs."""
+    if page.parts.follower is not None:
+        await page.services.jobs.follow(job, page.parts.follower)
+
+
+def _copy(source: Any, to: Path) -> None:
+    source.seek(0)
+    with to.open("wb") as file:
+        while block := source.read(1 << 20):
+            file.write(block)
+
+
+def _ending(own: Path) -> str:
+    return own.suffix if own.suffix.lower() in (".csv", ".xlsx", ".jsonl", ".ndjson") else ".csv"
+
+
+_NO_FILE: Final = wordings.N_("Choose the file that was sent.")

@@ -1,0 +1,263 @@
+"""A list is looked at, or sent, in the background of the server; how far that has come lies with
+the list in Redis, so that every instance can show it.
+
+Both go the same way as the command: read, load, refuse, look, and then drop or start. A server that
+is killed meanwhile leaves a job that never ran, which the ledger removes; the page then says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from config.connections import SANDBOX
+from config.errors import ConfigError
+from console.pages.asking import Given, build_request, open_upload
+from tasks.errors import ListError, Refusal
+from tasks.forecast.dry_run import SHOWN_DOMAINS, foresee_list, plan_as_foreseen
+from tasks.forecast.plan import Plan
+from tasks.forecast.rows import ForeseenRow
+from tasks.lists.options import ListOptions
+from tasks.rows.row import BadRow, ValidRow
+from tasks.submission.preparing import Prepared, plan, prepare
+from tasks.submit import drop, new_job_id, start
+from worker.errors import UsherError
+from worker.ledger.uploads import Upload, Uploads
+from worker.operations.foreseen import Would
+from worker.operations.registry import OPERATIONS
+from worker.store.client import OUTAGE, describe
+
+if TYPE_CHECKING:
+    from console.access.viewer import Viewer
+    from console.parts import Parts
+    from tasks.forecast.dry_run import Forecast
+    from tasks.submission.request import Request
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 4  # lists looked at by one process at a time
+_TOLD_EVERY_S: Final = 0.5
+GONE_S: Final = 20.0
+"""Without a word for so long, whoever looked is gone."""
+_SHOWN_BAD: Final = 100
+_SHOWN_ROWS: Final = 200
+_running: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
+_turns = asyncio.Semaphore(_AT_ONCE)
+
+
+class Stage(StrEnum):
+    """How far a look, or a sending, is."""
+
+    READING = "reading"
+    LOOKING = "looking"
+    LOOKED = "looked"
+    REFUSED = "refused"
+    SENT = "sent"
+
+
+@dataclass(slots=True)
+class Look:
+    """What is known of a list. `job`: the one that it is sent as, chosen before the first row is
+    read: sent twice, it is one job.
+    """
+
+    stage: Stage
+    sends: bool
+    given: Given
+    reading: Mapping[str, Any]
+    job: str = ""
+    seen: int = 0
+    rows: int = 0
+    heard_ms: int = 0
+    why: str = ""
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, looked: Mapping[str, Any]) -> Look | None:
+        """Read what was written down; None where there is nothing."""
+        if not looked:
+            return None
+        return cls(**{**looked, "stage": Stage(looked["stage"]), "given": Given(**looked["given"])})
+
+    @property
+    def is_at_it(self) -> bool:
+        """Whether somebody is at it."""
+        return self.stage in (Stage.READING, Stage.LOOKING) and time.time() - self.heard_ms / 1000 < GONE_S
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody was, and has gone without an end."""
+        return self.stage in (Stage.READING, Stage.LOOKING) and not self.is_at_it
+
+
+def begin(parts: Parts, viewer: Viewer, upload: Upload, given: Given, options: ListOptions, *, sends: bool) -> Look:
+    """Begin to look at a list, or to send it, in the background."""
+    before = Look.read(upload.looked)
+    job = before.job if before is not None and before.sends and before.job else new_job_id()
+    look = Look(Stage.READING, sends, given, options.to_dict(), job=job, heard_ms=_now_ms())
+    task = asyncio.create_task(_Looking(parts, viewer, upload, look, options).run())
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return look
+
+
+@dataclass(slots=True)
+class _Looking:
+    parts: Parts
+    viewer: Viewer
+    upload: Upload
+    look: Look
+    options: ListOptions
+    _told_s: float = 0.0
+    _rows: list[list[Any]] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Do it, and write down how it ended, whatever that was."""
+        await self._tell()
+        beat = asyncio.create_task(self._keep_telling())
+        try:
+            async with _turns:
+                await self._work()
+        except (Refusal, ListError, ConfigError, UsherError) as error:
+            self._refuse(str(error))
+        except OUTAGE as error:
+            self._refuse(f"Redis cannot be reached ({describe(error)}); nothing was sent.")
+        except LookupError:
+            self._refuse("The list is not kept any more (an hour at most); nothing was sent. Give it again.")
+        except Exception as error:  # noqa: BLE001 - whoever waits for the page is told, and the log has the place
+            # Its text may hold an address, its place does not
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("a look at a list ended in %s\n%s", type(error).__name__, where)
+            self._refuse("usher met an error that it does not know; nothing was sent. Its log has the place.")
+        finally:
+            beat.cancel()
+            with suppress(*OUTAGE):
+                await self._tell()
+
+    def _refuse(self, why: str) -> None:
+        self.look.stage, self.look.why = Stage.REFUSED, why
+
+    async def _work(self) -> None:
+        services, look = self.parts.services, self.look
+        uploads = Uploads(services.client, services.keys, services.sealer)
+        file = await uploads.open(self.upload)
+        with open_upload(file, self.upload.name, self.options) as guests:
+            request = build_request(self.viewer, look.given, guests)
+            request.rows = self._counted(request.rows)
+            if refusal := self.viewer.refusal(request.connection, request.operation):
+                raise Refusal(refusal)
+            if self.parts.follower is not None:
+                await services.jobs.follow(look.job, self.parts.follower)
+            job = look.job if look.sends else new_job_id()
+            prepared = await prepare(services, request, job, dry=not look.sends)
+            if prepared is None:
+                raise Refusal(f"This list was sent already, as job {job}.")
+            if look.sends:
+                await self._send(prepared)
+                await uploads.empty(self.upload)
+            else:
+                await self._foresee(request, prepared)
+
+    async def _send(self, prepared: Prepared) -> None:
+        services = self.parts.services
+        try:
+            await start(services.jobs, prepared.loaded)
+        except BaseException:
+            await drop(services.jobs, prepared.loaded)
+            raise
+        self.look.stage = Stage.SENT
+
+    async def _foresee(self, request: Request, prepared: Prepared) -> None:
+        services, look = self.parts.services, self.look
+        try:
+            look.stage, look.rows, look.seen = Stage.LOOKING, prepared.loaded.rows, 0
+            forecast = await foresee_list(services, prepared, request, self._hear)
+            left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
+            rehearsal = request.connection == SANDBOX and SANDBOX not in services.settings().connections
+            told = plan_as_foreseen(await plan(services, request, left, rehearsal=rehearsal), forecast)
+            look.found = describe_found(told, forecast, prepared, request, self._rows)
+            look.stage = Stage.LOOKED
+        finally:
+            await drop(services.jobs, prepared.loaded)
+
+    def _counted(self, rows: Iterable[ValidRow | BadRow]) -> Iterator[ValidRow | BadRow]:
+        for row in rows:
+            self.look.seen += 1
+            yield row
+
+    def _hear(self, row: ForeseenRow) -> None:
+        self.look.seen = row.number
+        if row.foreseen.would is not Would.DO and len(self._rows) < _SHOWN_ROWS:
+            foreseen = row.foreseen
+            self._rows.append([row.number, row.row.get("email", ""), foreseen.would.value, foreseen.why])
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await asyncio.sleep(_TOLD_EVERY_S)
+            with suppress(*OUTAGE):
+                await self._tell()
+
+    async def _tell(self) -> None:
+        services = self.parts.services
+        uploads = Uploads(services.client, services.keys, services.sealer)
+        await uploads.note(self.upload.id, self.look_told())
+
+    def look_told(self) -> dict[str, Any]:
+        """Return what is written down."""
+        self.look.heard_ms = _now_ms()
+        return asdict(self.look)
+
+
+def describe_found(
+    told: Plan, forecast: Forecast, prepared: Prepared, request: Request, rows: list[list[Any]]
+) -> dict[str, Any]:
+    """Return what a page shows of a look, as JSON can hold it. Pure."""
+    loaded = prepared.loaded
+    never = OPERATIONS[request.operation].never_known
+    return {
+        "tenant": told.tenant,
+        "rows": told.rows,
+        "to_send": told.to_send,
+        "now": told.pilot or told.to_send,
+        "pilot": told.pilot,
+        "mails": told.mails,
+        "known": told.known,
+        "refused": told.refused,
+        "bad": told.bad,
+        "blocked": told.blocked,
+        "duplicates": told.duplicates,
+        "seconds": told.seconds,
+        "at_most": told.at_most,
+        "rehearsal": told.rehearsal,
+        "mailed_by": told.mailed_by,
+        "needs_approval": told.needs_approval,
+        "wants_name": told.wants_name and not told.rehearsal,
+        "risks": list(told.risks),
+        "warnings": list(request.guests.warnings) if request.guests else [],
+        "lines": [list(line) for line in forecast.lines()],
+        "skipped": rows,
+        "bad_rows": [[row.line or row.number, row.column, row.reason, row.email] for row in loaded.bad[:_SHOWN_BAD]],
+        "domains": [
+            [note.domain, note.rows, note.looks_like or "", note.private] for note in forecast.notes[:SHOWN_DOMAINS]
+        ],
+        "stages": [
+            {
+                "name": stage.name,
+                "guests": stage.guests,
+                "into": [[target.title or target.name, guests] for target, guests in stage.usable[:60]],
+            }
+            for stage in told.stages
+        ],
+        "not_checked": [*(str(gap) for gap in forecast.gaps), *([never] if never else [])],
+    }
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)

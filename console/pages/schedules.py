@@ -1,0 +1,57 @@
+"""*Schedules*: what runs by itself, when it runs next, and how it went."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+
+from console.access.viewer import Role
+from console.pages.page import Page, page_for
+from console.problems import Problem
+from worker.ledger.timetable import Planned, Timetable, switch
+from worker.masking import mask_text
+
+router = APIRouter(include_in_schema=False)
+Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
+Operating = Annotated[Page, Depends(page_for(Role.OPERATE))]
+_SHOWN_RUNS: Final = 5
+
+
+@router.get("/schedules")
+async def list_schedules(page: Viewing) -> Response:
+    """Show all schedules with their last runs."""
+    timetable = _timetable(page)
+    planned = await timetable.planned(page.services.settings(), datetime.now(UTC))
+    shown = [{"planned": one, "runs": await timetable.runs(name, _SHOWN_RUNS)} for name, one in planned.items()]
+    return page.show("schedules.html", schedules=shown, beat=await timetable.has_beat(), args=_shown_args, at=_instant)
+
+
+@router.post("/schedules/{name}/{turn}")
+async def turn(page: Operating, name: str, turn: str) -> Response:
+    """Let a schedule fire no more, or again."""
+    timetable, now = _timetable(page), datetime.now(UTC)
+    planned = (await timetable.planned(page.services.settings(), now)).get(name)
+    if planned is None or turn not in ("off", "on"):
+        raise Problem(404, "There is no such schedule.")
+    await timetable.put(switch(planned, off=turn == "off", now=now))
+    if turn == "off":
+        await page.services.trail.note("schedule.disabled", schedule=name)
+    else:
+        await page.services.trail.note("schedule.enabled", schedule=name)
+    return page.go(f"/schedules#{name}")
+
+
+def _timetable(page: Page) -> Timetable:
+    return Timetable(page.services.client, page.services.keys)
+
+
+def _shown_args(planned: Planned) -> dict[str, Any]:
+    """The arguments as they may be shown: an address of a list may carry a signature."""
+    return {key: mask_text(value) if isinstance(value, str) else value for key, value in planned.schedule.args.items()}
+
+
+def _instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
