@@ -93,6 +93,16 @@ TASKS: Mapping[str, TaskKind] = {
         },
         one_of=("path", "url"),
     ),
+    "sync_file": TaskKind(
+        {
+            "path": _path,
+            "url": _url,
+            "source": _plain(parse_name),
+            "adopt": _plain(parse_flag),
+            "confirm": _plain(parse_flag),
+        },
+        one_of=("path", "url"),
+    ),
     "check_connections": TaskKind({"within": _plain(parse_seconds)}, needs_connection=False),
     "retry_failed": TaskKind(
         {"within": _plain(parse_seconds), "times": _plain(parse_count), "in_doubt": _plain(parse_flag)}

@@ -180,7 +180,7 @@ class Ceiling:
         """Return how many that is of so many; of a share one at least, unless it is nothing."""
         if self.share is None:
             return self.count or 0
-        return max(int(self.share * total), 1 if self.share else 0)
+        return max(int(self.share * total + 1e-9), 1 if self.share else 0)  # 29 % of 100 are 29
 
     def __str__(self) -> str:
         """Return it as it is written."""

@@ -15,6 +15,7 @@ from cli.guests.funnel import funnel
 from cli.guests.listing import list_
 from cli.guests.naming import read_who
 from cli.guests.showing import show
+from cli.guests.syncing import sync
 from cli.ui.command_group import CommandGroup
 from cli.ui.confirming import confirm
 from cli.ui.options import json_option
@@ -40,6 +41,7 @@ guests.add_command(funnel)
 add_changes(guests)
 guests.add_command(disable)
 guests.add_command(enable)
+guests.add_command(sync)
 
 
 @guests.command()

@@ -45,13 +45,22 @@ def list_(session: Session, newest: int) -> int:
 
 @jobs.command()
 @click.argument("id")
+@click.option(
+    "--accepted",
+    is_flag=True,
+    help="Ask the tenant how many of its guests have accepted since; with --json as `accepted`. Needs User.Read.All.",
+)
 @json_option()
 @click.pass_obj
-def show(session: Session, id: str) -> int:  # noqa: A002 - its name on the command line
+def show(session: Session, id: str, accepted: bool) -> int:  # noqa: A002 - its name on the command line
     """Show how a job stands."""
     from cli.jobs.showing import show_job
 
-    return work_on_rows(session, lambda terminal, place, services: show_job(terminal, place, services, id))
+    return work_on_rows(
+        session,
+        lambda terminal, place, services: show_job(terminal, place, services, id, accepted=accepted),
+        sealed=accepted,
+    )
 
 
 @jobs.command()

@@ -13,10 +13,13 @@ from cli.ui.place import Place, pause_left_behind
 from cli.ui.stages import open_stages
 from cli.ui.terminal import Terminal, build_facts, build_table
 from cli.ui.words import many, moment, number
+from config.errors import ConfigError
 from tasks.checks.installation import tell_problem
+from tasks.guests.acceptance import Acceptance, count_accepted
 from tasks.jobs.finding import find_job
 from tasks.messages.views import describe_job
 from tasks.telling.waiting import waiting_words
+from worker.errors import UsherError
 from worker.ledger.approval import read_approved, submitter_of
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
@@ -64,13 +67,15 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
     return 0
 
 
-async def show_job(terminal: Terminal, place: Place, services: Services, wanted: str) -> int:
-    """Show all that is known of one job."""
+async def show_job(terminal: Terminal, place: Place, services: Services, wanted: str, *, accepted: bool) -> int:
+    """Show all that is known of one job; where it is asked for, how many have accepted since."""
 
     await _tidy(place, services)
     view = await find_job(services, wanted)
+    since = await _count_accepted(terminal, place, services, view) if accepted else None
     if terminal.quiet:
-        terminal.print_json(job_details(view))
+        told = {} if since is None else {"accepted": {"unread": since} if isinstance(since, str) else asdict(since)}
+        terminal.print_json({**job_details(view), **told})
         return 0
     looked_at = read_approved(view.info)
     given = asdict(replace(view.options, deliver=None))  # which nobody gives: it is settled with the job
@@ -95,9 +100,12 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
         "Since": moment(view.created_at),
         "Ended": moment(view.finished_at),
         "On the way": many(view.open, "row") if view.open else "",
+        "Accepted": _acceptance_words(since) if isinstance(since, Acceptance) else "",
     }
     table = build_facts((name, value) for name, value in facts.items() if value)
     terminal.show(table, "", outcome_table(view))
+    if isinstance(since, str):
+        terminal.warn(f"How many have accepted cannot be told: {since}")
     if view.awaits_approval:
         await show_whom(terminal, services, view)
     if not view.ended:
@@ -109,6 +117,24 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     if view.adds_up("failed", "in_doubt"):
         await show_troubled(terminal, services, view)
     return 0
+
+
+async def _count_accepted(terminal: Terminal, place: Place, services: Services, view: JobView) -> Acceptance | str:
+    """Return how many have accepted since, or a sentence why nobody can tell."""
+    try:
+        if place.is_built_in(view.connection):
+            place.need_worker(view.connection)  # the sandbox runs beside a worker
+        return await count_accepted(services, view, lambda n: terminal.count(f"{number(n)} guests looked up"))
+    except (UsherError, ConfigError) as error:
+        return str(error)
+    finally:
+        terminal.status("")
+
+
+def _acceptance_words(since: Acceptance) -> str:
+    rest = {"pending": "pending", "unknown": "unknown", "gone": "no longer in the tenant"}
+    told = [f"{number(n)} {words}" for name, words in rest.items() if (n := getattr(since, name))]
+    return ", ".join([f"{number(since.accepted)} of {many(since.guests, 'guest')} until now", *told])
 
 
 async def _tidy(place: Place, services: Services) -> None:

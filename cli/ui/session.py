@@ -16,13 +16,14 @@ from typing import Any
 @dataclass(slots=True)
 class Session:
     """One run. `last` is what was last seen of the accepted job
-    (`tasks.messages.views.describe_job`).
+    (`tasks.messages.views.describe_job`); `told` is what `--json` says beside it: a plan, ceilings.
     """
 
     wants_json: bool = False
     started_s: float = field(default_factory=time.monotonic)
     accepted: str = ""
     last: Mapping[str, Any] | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def elapsed_s(self) -> float:

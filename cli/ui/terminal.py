@@ -101,9 +101,10 @@ class Terminal:
     def finish(self, told: Mapping[str, Any]) -> None:
         """End with a job as the one object that --json promises."""
         if self.session.wants_json:
+            said: dict[str, Any] = {**told, **self.session.told}
             names = ("job", "connection", "operation", "state", "rows", *OUTCOME_WORDS)
-            kept = {name: told[name] for name in names if name in told}
-            extra = {name: told[name] for name in ("stages", "plan", "ceilings") if name in told}
+            kept = {name: said[name] for name in names if name in said}
+            extra: dict[str, Any] = {name: said[name] for name in ("stages", "plan", "ceilings") if name in said}
             self.print_json({**kept, "elapsed_s": round(self.session.elapsed_s, 3), **extra})
 
     def print_json(self, value: Mapping[str, Any]) -> None:

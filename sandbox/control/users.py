@@ -35,6 +35,7 @@ def show_user(user: User) -> Body:
         "mails": user.mails,
         "company": (user.extra or {}).get("companyName", ""),
         "sponsors": list(user.sponsors),
+        "extension_attributes": (user.extra or {}).get("onPremisesExtensionAttributes", {}),
     }
 
 
@@ -99,6 +100,8 @@ def _set_fields(tenant: Tenant, user: User, body: Body) -> None:
         user.sign_ins = {str(kind): str(at) for kind, at in sign_ins.items()}
     if isinstance(attributes := body.get("extension_attributes"), dict):
         user.extra = {**(user.extra or {}), "onPremisesExtensionAttributes": attributes}
+    if "company" in body:
+        user.extra = {**(user.extra or {}), "companyName": str(body["company"])}
     if "sponsors" in body:
         found = (tenant.find(str(address)) for address in body["sponsors"])
         user.sponsors = tuple(sponsor.id for sponsor in found if sponsor)

@@ -104,6 +104,13 @@ class GuestList:
         return self._reader.is_whole and not self._left_out
 
     @property
+    def fields_left_out(self) -> frozenset[str]:
+        """The fields of which some cell could not be used; certain when everything has been
+        read.
+        """
+        return self._left_out.fields
+
+    @property
     def is_result(self) -> bool:
         """Whether it is a results file of usher's own, or a list with outcomes beside it."""
         return self._reader.is_result

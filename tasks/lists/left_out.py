@@ -26,6 +26,11 @@ class LeftOut:
     def __bool__(self) -> bool:
         return bool(self._columns)
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of which cells were left out."""
+        return frozenset(self._columns)
+
     def add(self, fault: BadRow) -> None:
         """Count one cell by the fault it would have been."""
         self._columns.setdefault(fault.column, _Column(fault)).cells += 1

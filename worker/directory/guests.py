@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MOST_RESTARTS = 3
 """A listing whose links end time and again is given up."""
 _EXPIRED = "Directory_ExpiredPageToken"
-_MAY_NOT_READ_USERS = (
+MAY_NOT_READ_USERS = (
     "The application of {} may not read users: grant the application permission User.Read.All and give admin consent."
 )
 MAY_NOT_READ_SIGN_INS = (
@@ -76,9 +76,12 @@ class GuestReader:
         self._sign_ins = sign_in_buckets(connection)
         self._dates_asker = Asker(services, connection, self._sign_ins)
 
-    async def pages(self, also: Collection[Also] = (), *, pending: bool = False) -> AsyncGenerator[Page, None]:
+    async def pages(
+        self, also: Collection[Also] = (), *, pending: bool = False, more: Sequence[str] = ()
+    ) -> AsyncGenerator[Page, None]:
         """Yield all guests, or where nothing speaks against it only those who have not accepted.
-        Who reads all of them to the end leaves a note of how they stand.
+        `more`: properties to be read besides. Who reads all of them to the end leaves a note of how
+        they stand.
 
         Raises `DirectoryUnread`, of dates of signing in with `missing`, and `TokenRefused`.
         """
@@ -87,7 +90,7 @@ class GuestReader:
         if Also.SIGN_INS in also:
             total = read_total(self._found(await self._asker.ask(build_count(), READ_USERS)))
         counts = GuestCounts()
-        async with aclosing(self._pages(build_listing(also, pending=pending), also, total)) as pages:
+        async with aclosing(self._pages(build_listing(also, pending=pending, more=more), also, total, more)) as pages:
             async for page in pages:
                 counts = GuestCounts() if page.begins else counts
                 for guest in page.guests:
@@ -104,7 +107,7 @@ class GuestReader:
                 yield page
 
     async def _pages(
-        self, first: GraphRequest, also: Collection[Also], total: int | None
+        self, first: GraphRequest, also: Collection[Also], total: int | None, more: Sequence[str] = ()
     ) -> AsyncGenerator[Page, None]:
         for _ in range(MOST_RESTARTS + 1):
             request, begins = first, True
@@ -115,7 +118,7 @@ class GuestReader:
                 body = self._found(body, also)
                 if begins and total is None:
                     total = read_total(body)
-                yield Page(read_guests(body), begins, total)
+                yield Page(read_guests(body, more), begins, total)
                 path = self._asker.following(body)
                 if not path:
                     return
@@ -163,7 +166,7 @@ class GuestReader:
         if isinstance(token, Stop) or token.roles is None:
             return
         if not token.roles & READ_ROLES:
-            raise DirectoryUnread(_MAY_NOT_READ_USERS.format(self._connection.name))
+            raise DirectoryUnread(MAY_NOT_READ_USERS.format(self._connection.name))
         if Also.SIGN_INS in also and READ_SIGN_INS not in token.roles:
             raise self._no_sign_ins()
 
@@ -183,7 +186,7 @@ class GuestReader:
         if body.may_not:
             if Also.SIGN_INS in also:
                 raise self._no_sign_ins()
-            raise DirectoryUnread(_MAY_NOT_READ_USERS.format(self._connection.name))
+            raise DirectoryUnread(MAY_NOT_READ_USERS.format(self._connection.name))
         raise DirectoryUnread(
             f"The users of {self._connection.name} could not be read ({body.said}): Graph gave no answer that can be"
             " used. Nothing was changed; try again later."

@@ -60,7 +60,8 @@ class Guest:
     """A guest as a tenant shows them. `sponsors`: names, or ids of those that may not be read; None
     where they were not asked for. `signed_in_at`: the latest of three dates, attempts that failed
     included. `invited`: they came by an invitation. `others`: addresses beside `email`.
-    `attributes`: the extension attributes that have a value.
+    `attributes`: the extension attributes that have a value. `sponsor_ids`: in lower case. `more`:
+    further properties that were asked for.
     """
 
     id: str
@@ -77,6 +78,8 @@ class Guest:
     invited: bool = True
     others: tuple[str, ...] = field(repr=False, default=())
     attributes: Mapping[str, str] = field(repr=False, default_factory=dict)
+    sponsor_ids: tuple[str, ...] = ()
+    more: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
     @property
     def active_at(self) -> datetime | None:
@@ -89,8 +92,9 @@ class Guest:
         return max((at for at in (self.signed_in_at, accepted_at, self.created_at) if at), default=None)
 
 
-def build_listing(also: Collection[Also], *, pending: bool) -> GraphRequest:
+def build_listing(also: Collection[Also], *, pending: bool, more: Sequence[str] = ()) -> GraphRequest:
     """Return the request for the first page of all guests, or of those who have not accepted.
+    `more`: further properties.
 
     With dates of signing in the filter is by type alone and nothing is counted: whether Graph takes
     more beside them is not documented.
@@ -99,7 +103,7 @@ def build_listing(also: Collection[Also], *, pending: bool) -> GraphRequest:
     text = f"userType eq '{GUEST}'"
     if pending and not plain:
         text += " and externalUserState eq 'PendingAcceptance'"
-    path = f"/users?$filter={quote(text, safe='')}&$select={','.join(_selected(also))}"
+    path = f"/users?$filter={quote(text, safe='')}&$select={','.join((*_selected(also), *more))}"
     if Also.SPONSORS in also:
         path += "&$expand=sponsors($select=id,displayName)"
     if plain:
@@ -153,13 +157,13 @@ def read_total(body: Any) -> int | None:
     return total if isinstance(total, int) and total >= 0 else None
 
 
-def read_guests(body: Any) -> list[Guest]:
-    """Return the users of a page."""
+def read_guests(body: Any, more: Sequence[str] = ()) -> list[Guest]:
+    """Return the users of a page. `more`: further properties that were asked for."""
     values = body.get("value") if isinstance(body, dict) else None
-    return [read_guest(value) for value in (values if isinstance(values, list) else ()) if _is_user(value)]
+    return [read_guest(value, more) for value in (values if isinstance(values, list) else ()) if _is_user(value)]
 
 
-def read_guest(value: Mapping[str, Any]) -> Guest:
+def read_guest(value: Mapping[str, Any], more: Sequence[str] = ()) -> Guest:
     """Read one user."""
     others = value.get("otherMails") or ()
     email = value.get("mail") or next((mail for mail in others if mail), "")
@@ -178,6 +182,8 @@ def read_guest(value: Mapping[str, Any]) -> Guest:
         upn=str(value.get("userPrincipalName") or ""),
         invited=value.get("creationType") == _INVITATION,
         attributes=read_attributes(value.get(_ATTRIBUTES)),
+        sponsor_ids=tuple(str(one["id"]).lower() for one in value.get("sponsors") or () if _is_user(one)),
+        more={name: value.get(name) for name in more},
     )
 
 

@@ -76,6 +76,7 @@ def build_metrics(look: Snapshot | None, version: str, connections: Names, sched
         connections.label(name)
     yield from _rows(look, connections)
     yield from _gates(look, connections)
+    yield from _tenants(look, connections)
     yield from _calls(look, connections)
     yield from _machinery(look, schedules)
 
@@ -179,6 +180,50 @@ def _gates(look: Snapshot, names: Names) -> Iterator[Metric]:
         "When the connection's credential ends, where that is known.",
         by_name,
         _reduce(min, (((name,), one.credential_ends_s) for name, one in each if one.credential_ends_s is not None)),
+    )
+
+
+def _tenants(look: Snapshot, names: Names) -> Iterator[Metric]:
+    """What was last seen of each tenant; nothing of those that nobody has looked at."""
+    seen = [(names.label(name), one) for name, one in look.seen.items()]
+    guests = [(name, one.guests, one.guests_at_s) for name, one in seen if one.guests is not None]
+    due = [(name, one.due, one.due_at_s) for name, one in seen if one.due is not None]
+    states = ("accepted", "pending", "unknown")
+    yield _gauge(
+        "usher_guests",
+        "Guests of the tenant when all were last listed, by state.",
+        ("connection", "state"),
+        _sum(((name, state), getattr(counts, state)) for name, counts, _ in guests for state in states),
+    )
+    yield _gauge(
+        "usher_guests_disabled",
+        "Those of them who may not sign in.",
+        ("connection",),
+        _sum(((name,), counts.disabled) for name, counts, _ in guests),
+    )
+    yield _gauge(
+        "usher_guests_listed_timestamp_seconds",
+        "When that was.",
+        ("connection",),
+        _reduce(min, (((name,), at_s) for name, _, at_s in guests)),
+    )
+    yield _gauge(
+        "usher_guests_due",
+        "Guests to whom the policy would have done this when it was last evaluated.",
+        ("connection", "operation"),
+        _sum(((name, operation), number) for name, counts, _ in due for operation, number in counts.items()),
+    )
+    yield _gauge(
+        "usher_guests_due_timestamp_seconds",
+        "When that was.",
+        ("connection",),
+        _reduce(min, (((name,), at_s) for name, _, at_s in due)),
+    )
+    yield _gauge(
+        "usher_secret_expires_timestamp_seconds",
+        "When the first secret or certificate of any application of the tenant ends.",
+        ("connection",),
+        _reduce(min, (((name,), one.secret_ends_s) for name, one in seen if one.secret_ends_s is not None)),
     )
 
 

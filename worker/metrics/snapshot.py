@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from config.errors import ConfigError
 from worker.channels import split_channel
 from worker.ledger.gates import WHOLE, HoldReason
+from worker.ledger.guests.last_seen import Sighting, read_sighting
 from worker.ledger.offers import WORKER_TTL_S
 from worker.ledger.quota import Bucket
 from worker.ledger.stages import is_stage
@@ -81,6 +82,8 @@ class Snapshot:
     memory_limit: int
     beats: int
     schedule_lags_s: dict[str, float]
+    seen: dict[str, Sighting] = field(default_factory=dict)
+    """By connection, what was last seen of its tenant."""
 
 
 class Observer:
@@ -129,7 +132,13 @@ class Observer:
             schedule_lags_s={
                 name: max(0.0, now_ms / 1000 - at.timestamp()) for name, one in planned.items() if (at := one.next_at)
             },
+            seen=await self._recall(sorted({split_channel(name)[0] for name in names})),
         )
+
+    async def _recall(self, names: Sequence[str]) -> dict[str, Sighting]:
+        """Read the notes of connections; those that have none are left out."""
+        noted = await self._ask([("HGETALL", self._keys.last_seen(name)) for name in names])
+        return {name: read_sighting(notes) for name, notes in zip(names, noted, strict=True) if notes}
 
     async def _look_at_connections(
         self, names: Sequence[str], all_held: str, now_ms: int

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worker.graph.batch import GraphAnswer
     from worker.ledger.why_waiting import Stop
 
-_PROPERTIES: Mapping[str, str] = {
+PROPERTIES: Mapping[str, str] = {
     "first_name": "givenName",
     "last_name": "surname",
     "company": "companyName",
@@ -35,7 +35,7 @@ _PROPERTIES: Mapping[str, str] = {
 """Column and property."""
 _NAMES = frozenset({"first_name", "last_name"})
 _BESIDE = ("sponsors", "groups", "teams")
-_EXPIRES = "expires"
+EXPIRES = "expires"
 
 
 class Profile(Step):
@@ -45,8 +45,8 @@ class Profile(Step):
     rules = PROFILE
     words: Mapping[RowState, str] = {RowState.DONE: "changed", RowState.ALREADY: "so already"}
     compares_purely = True
-    columns = frozenset({*_PROPERTIES, _EXPIRES, SOURCE, "display_name"})
-    reads = (*_PROPERTIES.values(), "displayName", EXTENSIONS)
+    columns = frozenset({*PROPERTIES, EXPIRES, SOURCE, "display_name"})
+    reads = (*PROPERTIES.values(), "displayName", EXTENSIONS)
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
         """A row that says more of its guest than name and address asks for it; names do beside a
@@ -55,7 +55,7 @@ class Profile(Step):
         """
         if row.get(SOURCE) and not row.get(THEN):
             return ("",)
-        asking = [*(_PROPERTIES.keys() - _NAMES), _EXPIRES]
+        asking = [*(PROPERTIES.keys() - _NAMES), EXPIRES]
         if any(row.get(column) for column in _BESIDE):
             asking += _NAMES
         return ("",) if any(row.get(column) for column in asking) else ()
@@ -94,7 +94,7 @@ def find_changes(asked: Asked, connection: Connection) -> dict[str, Any]:
     what the tenant says otherwise, or not at all.
     """
     row = asked.row
-    wanted = {name: row[column] for column, name in _PROPERTIES.items() if row.get(column)}
+    wanted = {name: row[column] for column, name in PROPERTIES.items() if row.get(column)}
     is_new = bool(row.get("new"))
     if row.get("display_name") and not is_new:  # an invitation has written it
         wanted["displayName"] = row["display_name"]
@@ -104,6 +104,6 @@ def find_changes(asked: Asked, connection: Connection) -> dict[str, Any]:
     attribute = connection.clean.expiry_attribute
     kept = extensions.get(attribute) if isinstance(extensions, dict) else None
     written = find_mark(row, extensions, connection.sync.source_attribute)
-    if row.get(_EXPIRES) and row[_EXPIRES] != kept:
-        written[attribute] = row[_EXPIRES]
+    if row.get(EXPIRES) and row[EXPIRES] != kept:
+        written[attribute] = row[EXPIRES]
     return body | {EXTENSIONS: written} if written else body

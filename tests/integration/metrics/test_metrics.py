@@ -20,6 +20,7 @@ from tests.processes import ROOT, plain_environment
 from tests.scrapes import Series, fetch, pick, run_metrics
 from tests.sites import OwnValkey, Site, kill
 from worker.ledger.gates import HoldReason
+from worker.ledger.guests.last_seen import GuestCounts, LastSeen
 from worker.ledger.model import Lane, Outcome, RowState
 from worker.ledger.timetable import Planned, Timetable
 from worker.metrics.exposition import outcomes_of
@@ -155,6 +156,28 @@ async def test_the_end_of_a_certificate_is_known_without_a_secret(site: Site) ->
     settings = load_settings({}, site.folder / "usher.toml")
     look = await Observer(site.desk.client, site.desk.keys, lambda: settings).look()
     assert look.connections["contoso"].credential_ends_s == ends_at.timestamp()
+
+
+async def test_what_was_last_seen_of_a_tenant_is_shown_and_nobody_is_asked(site: Site) -> None:
+    """The last note of each kind counts; of a tenant that nobody has looked at there is nothing."""
+    seen, ends_at = LastSeen(site.desk.client, site.desk.keys), datetime(2031, 5, 1, tzinfo=UTC)
+    settings = load_settings({}, site.folder / "usher.toml")
+    observer = Observer(site.desk.client, site.desk.keys, lambda: settings)
+    assert (await observer.look()).seen == {}
+    await seen.note_guests("contoso", GuestCounts(10, 6, 3, 1, 2))
+    await seen.note_secrets("contoso", ends_at)
+    await seen.note_due("contoso", {"remind": 3, "disable": 4})
+    await seen.note_due("contoso", {"remind": 5})
+    told = (await observer.look()).seen["contoso"]
+    assert (told.guests, told.secret_ends_s, told.due) == (
+        GuestCounts(10, 6, 3, 1, 2),
+        ends_at.timestamp(),
+        {"remind": 5},
+    )
+    assert 0 < told.guests_at_s <= told.due_at_s
+    await seen.note_secrets("contoso", None)
+    assert (await observer.look()).seen["contoso"].secret_ends_s is None
+    assert site.sandbox.ask("requests") == []
 
 
 def test_a_ledger_that_is_away_is_a_metric(own_valkey: OwnValkey) -> None:

@@ -248,6 +248,7 @@ def test_a_ceiling_is_a_number_or_a_share() -> None:
     good = (3, "3", 0, "5%", "0%", "100 %", Ceiling(count=2))
     assert [str(Ceiling.parse(v)) for v in good] == ["3", "3", "0", "5%", "0%", "100%", "2"]
     assert [Ceiling.parse("5%").of(total) for total in (0, 10, 39, 40, 5000)] == [1, 1, 1, 2, 250]
+    assert Ceiling.parse("29%").of(100) == 29
     assert [Ceiling.parse(v).of(1000) for v in (3, 0, "0%", "100%")] == [3, 0, 0, 1000]
     for bad in (-1, True, 0.05, "101%", "5 percent", "-5%", "", None):
         with pytest.raises(ValueError, match="number, or a percentage"):

@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 
 from tests.scrapes import Series, pick, read_page
 from worker.graph.batch import Fate, GraphAnswer
+from worker.ledger.guests.last_seen import GuestCounts, Sighting
 from worker.ledger.meters import BOUNDS, Meters
 from worker.metrics.exposition import MOST_NAMES, Names, build_metrics, build_registry
 from worker.metrics.snapshot import ConnectionSnapshot, Level, Snapshot
@@ -49,6 +50,10 @@ def a_look(*names: str, counts: dict[str, int] | None = None) -> Snapshot:
         memory_limit=100,
         beats=1,
         schedule_lags_s={"nightly": 3.0},
+        seen={
+            name.partition("+")[0]: Sighting(GuestCounts(10, 6, 3, 1, 2), 5.0, 7.0, {"remind": 3, "disable": 1}, 6.0)
+            for name in names
+        },
     )
 
 

@@ -1,0 +1,251 @@
+"""A plan says what has to be done so that a tenant has the guests of a list: it takes one pass over
+the list, its groups' members and the tenant's guests.
+
+A list that is not certainly whole takes nobody away: one with rows that cannot be read, or that
+lacks more guests than may leave it in one run. A list that cannot be one at all changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import InputError
+from tasks.guests.sync.difference import (
+    MEMBERSHIPS,
+    Change,
+    Kept,
+    Kind,
+    Named,
+    Terms,
+    build_join,
+    build_leave,
+    compare,
+)
+from tasks.guests.sync.members import read_members
+from tasks.rows.row import BadRow, ValidRow
+from tasks.telling.words import many
+from worker.directory.asking import PatientAsk
+from worker.directory.guests import GuestReader
+from worker.directory.targets import resolve
+from worker.errors import DirectoryUnread
+from worker.graph.guests import Also
+from worker.graph.marks import EXTENSIONS
+from worker.ledger.job_targets import Target, TargetKind
+from worker.operations.operation import CannotAsk
+from worker.operations.profile import Profile
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from tasks.guests.sync.store import SyncStore
+    from tasks.lists.guest_list import GuestList
+    from worker.graph.guests import Guest
+    from worker.services import Services
+
+LEFT, JOINED = "most_left", "most_joined"
+"""The ceilings of `[connections.NAME.sync]`."""
+_KINDS = {"groups": TargetKind.GROUP, "teams": TargetKind.TEAM, "sponsors": TargetKind.SPONSOR}
+_PROPERTIES = (*(name for name in Profile.reads if name not in (EXTENSIONS, "displayName")), "proxyAddresses")
+"""What is read of each guest beside what a listing reads anyway."""
+
+
+@dataclass(slots=True)
+class SyncPlan:
+    """A plan has what differs in a store, and says what of it may be done. `own`: guests of the
+    list who may sign in; `kept`: those in it that are left as they are. `whole`: a sentence why
+    nobody is taken away, `in_groups` one why nobody is taken out of a group; '' where they may be.
+    `unusable`: what the list names and nobody can be put into.
+    """
+
+    store: SyncStore
+    source: str
+    connection: Connection
+    own: int = 0
+    kept: Counter[Kept] = field(default_factory=Counter)
+    whole: str = ""
+    in_groups: str = ""
+    unusable: Sequence[Target] = ()
+    counts: Counter[Kind] = field(default_factory=Counter)
+
+    @property
+    def ceilings(self) -> list[str]:
+        """The names of the ceilings that were met."""
+        sync, found = self.connection.sync, []
+        if not self.whole and self.counts[Kind.LEAVE] > sync.most_left.of(self.own):
+            found.append(LEFT)
+        joins = sync.most_joined
+        if joins is not None and (joins.share is None or self.own) and self.counts[Kind.JOIN] > joins.of(self.own):
+            found.append(JOINED)
+        return found
+
+    @property
+    def takes_away(self) -> bool:
+        """Whether anybody is taken away."""
+        return not self.whole and LEFT not in self.ceilings
+
+    def changes(self) -> Iterator[Change]:
+        """Yield what is done, row by row."""
+        takes_away, joins = self.takes_away, JOINED not in self.ceilings
+        for change in self.store.changes():
+            if change.kind is Kind.JOIN and not joins:
+                continue
+            if change.kind is Kind.LEAVE and not takes_away:
+                continue
+            if takes_away and not (self.in_groups and change.lost):
+                yield change
+            elif (rest := change.without_losses()) is not None:
+                yield rest
+
+    def rows(self) -> Iterator[ValidRow | BadRow]:
+        """Yield the rows of the job: what is done, and before it the rows that cannot be read."""
+        yield from self.store.bad
+        for change in self.changes():
+            yield ValidRow(change.number, None, change.row)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the plan in numbers, as `--json` has it."""
+        done = Counter(change.kind for change in self.changes())
+        would = {kind.value: done[kind] for kind in Kind}
+        found = {kind.value: self.counts[kind] for kind in Kind}
+        kept = {why.value: self.kept[why] for why in Kept}
+        return {"source": self.source, "guests": self.own, "found": found, "would": would, **kept}
+
+
+def read_list(store: SyncStore, guests: GuestList, count: Callable[[int], None] = lambda rows: None) -> None:
+    """Read a list into a store. Raises `InputError` for one that cannot be read, is empty, or does
+    not say by a heading where its addresses are: nothing may be concluded from that.
+    """
+    for number, row in enumerate(guests.rows(), 1):
+        store.put(row)
+        if number % 256 == 0:
+            count(number)
+    if guests.reader.is_only_one:
+        raise InputError(
+            f"{guests.name} has no heading that says which column holds the addresses, so this may be another list than"
+            " the one that the guests came from: name the column with --map email=HEADING."
+        )
+    if not store.rows:
+        what = f"none of its {many(store.bad_count, 'row')} can be read" if store.bad_count else "it names nobody"
+        raise InputError(f"{guests.name} is no list to keep guests in line with: {what}.")
+
+
+async def make_plan(
+    services: Services,
+    connection: Connection,
+    store: SyncStore,
+    guests: GuestList,
+    source: str,
+    *,
+    adopt: bool = False,
+    count: Callable[[int, int | None], None] = lambda read, total: None,
+) -> SyncPlan:
+    """Compare a list that was read with its tenant. Raises `DirectoryUnread`, `TokenRefused`, and
+    redis-py's errors; nothing was changed then.
+    """
+    ask = PatientAsk(services, connection, "")
+    named, unusable = await _find_named(services, ask, connection, store)
+    terms = Terms(connection, source, named, adopt)
+    plan = SyncPlan(store, source, connection, unusable=unusable)
+    also = {Also.ATTRIBUTES} | ({Also.SPONSORS} if store.names["sponsors"] else set())
+    read = 0
+    async with aclosing(GuestReader(services, connection).pages(also, more=_PROPERTIES)) as pages:
+        async for page in pages:
+            if page.begins:
+                store.begin()
+                plan.own, plan.kept, read = 0, Counter(), 0
+            for guest in page.guests:
+                _judge(plan, terms, guest)
+            read += len(page.guests)
+            count(read, page.total)
+    for number, row in store.unmet():
+        store.put_change(build_join(number, row, source))
+    plan.counts = store.counts()
+    plan.whole = _why_not_whole(store, guests)
+    plan.in_groups = _why_not_in_groups(guests)
+    return plan
+
+
+def _judge(plan: SyncPlan, terms: Terms, guest: Guest) -> None:
+    """Find out what the list wants of a guest."""
+    plan.own += guest.enabled and terms.is_own(guest)
+    found = plan.store.find(_addresses(guest))
+    if found is None:
+        if guest.enabled and terms.is_own(guest):
+            plan.store.put_change(build_leave(guest, terms.source))
+        return
+    number, row = found
+    verdict = compare(terms, guest, number, row, plan.store.memberships(guest.id))
+    if isinstance(verdict, Kept):
+        plan.kept[verdict] += 1
+    else:
+        plan.store.put_change(verdict)
+
+
+def _addresses(guest: Guest) -> Iterator[str]:
+    """Yield all addresses by which a guest may stand in a list."""
+    yield guest.email
+    yield from guest.others
+    proxies = guest.more.get("proxyAddresses")
+    for proxy in proxies if isinstance(proxies, list) else ():
+        if isinstance(proxy, str) and proxy[:5].lower() == "smtp:":
+            yield proxy[5:]
+
+
+async def _find_named(
+    services: Services, ask: PatientAsk, connection: Connection, store: SyncStore
+) -> tuple[Named, list[Target]]:
+    """Find out what the list's names stand for, and read the members of its groups and teams."""
+    ids: dict[str, dict[str, str]] = {"memberships": {}, "sponsors": {}}
+    unusable: list[Target] = []
+    titles: dict[str, str] = {}
+    for column, kind in _KINDS.items():
+        targets = await _resolve(ask, connection, column, kind, list(store.names[column]))
+        for name, target in targets.items():
+            if target.refused or not target.id:
+                unusable.append(target)
+                continue
+            ids["memberships" if column in MEMBERSHIPS else "sponsors"][name] = target.id.lower()
+            if column in MEMBERSHIPS:
+                titles.setdefault(target.id.lower(), name)
+    for target_id, name in titles.items():
+        await read_members(services, connection, store, target_id, name)
+    return Named(ids["memberships"], ids["sponsors"], titles), unusable
+
+
+async def _resolve(
+    ask: PatientAsk, connection: Connection, column: str, kind: TargetKind, names: Sequence[str]
+) -> Mapping[str, Target]:
+    if not names:
+        return {}
+    try:
+        found = await resolve(ask, kind, names)
+    except CannotAsk:
+        raise DirectoryUnread(
+            f"Microsoft did not say what the {column} of the list are on {connection.name}, so nothing was compared or"
+            " changed: try again later."
+        ) from None
+    if found.may_not:
+        raise DirectoryUnread(
+            f"The application of {connection.name} may not look up {column} by name or id, so nothing was compared or"
+            f" changed: grant the application permission {found.may_not} and give admin consent."
+        )
+    return found.targets
+
+
+def _why_not_whole(store: SyncStore, guests: GuestList) -> str:
+    if store.bad_count:
+        whose = "its guest" if store.bad_count == 1 else "their guests"
+        rows = many(store.bad_count, "row")
+        return f"{rows} of the list cannot be read, and {whose} may be anybody: nobody is taken away. Mend the list."
+    if guests.reader.surplus:
+        rows, line = many(guests.reader.surplus, "row"), guests.reader.first_surplus
+        return f"{rows} of the list, the first in line {line}, hold more cells than headings: nobody is taken away."
+    return ""
+
+
+def _why_not_in_groups(guests: GuestList) -> str:
+    left_out = " and ".join(sorted(guests.fields_left_out & set(MEMBERSHIPS)))
+    return left_out and f"Cells of {left_out} cannot be used: nobody is taken out of a group. Mend the list."

@@ -1,0 +1,82 @@
+"""A plan is told as a difference is: a line a guest, and a sentence for whatever somebody has to
+know. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tasks.guests.sync.difference import Change, Kept, Kind
+from tasks.guests.sync.plan import JOINED, LEFT, SyncPlan
+from tasks.telling.words import many, number
+
+_SIGNS = {Kind.JOIN: "+", Kind.RETURN: "+", Kind.MOVE: "~", Kind.LEAVE: "-"}
+_BEGINS = {
+    Kind.JOIN: ("invite",),
+    Kind.RETURN: ("back in the list: enable",),
+    Kind.MOVE: (),
+    Kind.LEAVE: ("not in the list any more: disable",),
+}
+
+
+def tell_change(change: Change) -> str:
+    """Return the line of a change: its sign, the row of the list, the address, what differs."""
+    leaves = [f"leaves {', '.join(change.lost)}"] if change.lost else []
+    words = "; ".join([*_BEGINS[change.kind], *change.said, *leaves])
+    return f"{_SIGNS[change.kind]} {change.number or '':>6}  {change.email}  {words}"
+
+
+def sum_up(plan: SyncPlan) -> str:
+    """Return what is done in numbers, a sentence without its end."""
+    would = plan.describe()["would"]
+    words = {"join": "to invite", "return": "to enable", "move": "to change", "leave": "to disable"}
+    told = [f"{number(would[kind])} {word}" for kind, word in words.items() if would[kind]]
+    same = f"{many(plan.kept[Kept.SAME], 'guest')} as the list says"
+    return f"{', '.join(told) or 'Nothing to do'}; {same}"
+
+
+def tell_what_counts(plan: SyncPlan) -> list[str]:
+    """Return what somebody has to know, a sentence each."""
+    told = [plan.whole, "" if plan.whole else plan.in_groups]
+    told += [_CEILINGS[name](plan) for name in plan.ceilings]
+    told += [f"{target.refused} Nobody is moved into it, or out of it." for target in plan.unusable]
+    told += [
+        sentence.format(many(plan.kept[why], "guest"), source=plan.source)
+        for why, sentence in _KEPT.items()
+        if plan.kept[why]
+    ]
+    if plan.store.repeated:
+        told.append(f"{many(plan.store.repeated, 'row')} of the list name a guest again; the first of each counts.")
+    return [sentence for sentence in told if sentence]
+
+
+def _tell_left(plan: SyncPlan) -> str:
+    most = plan.connection.sync.most_left
+    return (
+        f"{many(plan.counts[Kind.LEAVE], 'guest')} of {number(plan.own)} are not in the list any more, and most_left"
+        f" ({most}) allows {number(most.of(plan.own))} in one run, so nobody is taken away: look whether the list is"
+        f" whole; if it is, raise connections.{plan.connection.name}.sync.most_left for this run."
+    )
+
+
+def _tell_joined(plan: SyncPlan) -> str:
+    most = plan.connection.sync.most_joined
+    return (
+        f"{many(plan.counts[Kind.JOIN], 'guest')} are new in the list, and most_joined ({most}) allows"
+        f" {number(most.of(plan.own) if most else 0)} in one run, so nobody is invited: look whether it is the right"
+        f" list; if it is, raise connections.{plan.connection.name}.sync.most_joined for this run."
+    )
+
+
+_CEILINGS: Mapping[str, Callable[[SyncPlan], str]] = {LEFT: _tell_left, JOINED: _tell_joined}
+_KEPT: Mapping[Kept, str] = {
+    Kept.OTHERS: "{} of the list were brought by another list, and are left to it.",
+    Kept.UNMARKED: (
+        "{} of the list were in the tenant before and carry no list's mark, so they are left as they are: --adopt makes"
+        " them guests of the list {source}."
+    ),
+    Kept.DISABLED: (
+        "{} of the list cannot sign in, and were not disabled by the list: they stay so until somebody enables them"
+        " (usher guests enable)."
+    ),
+}

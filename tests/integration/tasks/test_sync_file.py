@@ -1,0 +1,89 @@
+"""The schedule `sync_file`: dry until it is confirmed, once for each run, and a list that cannot be
+had changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.reader import load_settings
+from tasks.scheduled.firing import fire
+from tests.beats import Beats, schedule_table
+from tests.integration.guests.synced import ROLES, Synced, count_writes, guests
+from tests.servers import answer, make_certificate, run_raw_server
+from tests.sites import QUOTA, Site
+from worker.ledger.timetable import ScheduledRun
+from worker.services import open_services
+from worker.store.client import read_time_ms
+
+pytestmark = pytest.mark.sandbox(options=("--quota", "off"), latency="0", replication="0", roles=ROLES, quota=QUOTA)
+
+
+async def run_once(site: Site, beats: Beats, args: str, due_ms: int = 0) -> ScheduledRun:
+    """Do one run of a schedule with these arguments."""
+    beats.write(schedule_table("crm", "sync_file", every="9d", connection='"contoso"', args=args))
+    settings = load_settings(site.env)
+    async with open_services(lambda: settings, site.url) as services:
+        run = await fire(services, "crm", due_ms or await read_time_ms(services.client), "beat")
+    assert run is not None
+    return run
+
+
+async def test_it_is_dry_until_confirmed_and_done_once(site: Site, beats: Beats) -> None:
+    """The result says what would be done, then what is, without an address; the next night there is
+    nothing to do.
+    """
+    case = Synced(rows=30, joiners=2, leavers=1, movers=4, others=2)
+    case.make(site)
+    case.write(site)
+    run = await run_once(site, beats, '{ path = "crm.csv" }')
+    assert (run.status, run.jobs) == ("attention", ())
+    assert run.what == (
+        "crm.csv: 2 to invite, 4 to change, 1 to disable; 24 guests as the list says. Nothing was done: the schedule"
+        " does not say confirm = true."
+    )
+    assert sum(count_writes(site).values()) == 0
+    site.start_worker()
+    confirmed, due_ms = '{ path = "crm.csv", confirm = true }', await read_time_ms(site.desk.client)
+    run = await run_once(site, beats, confirmed, due_ms)
+    assert (run.status, len(run.jobs)) == ("ok", 1), run.what
+    view = await site.ended(run.jobs[0])
+    assert (view.operation, view.counts.done, view.info["schedule"], view.info["source"]) == ("sync", 2, "crm", "crm")
+    case.assert_done(site)
+    assert (await run_once(site, beats, confirmed, due_ms)).jobs == run.jobs  # fired twice
+    before = count_writes(site)
+    again = await run_once(site, beats, confirmed)
+    assert (again.status, again.jobs) == ("ok", ())
+    assert "Nothing to do" in again.what
+    assert count_writes(site) == before
+    case.write(site, range(10))
+    half = await run_once(site, beats, confirmed)
+    assert (half.status, half.jobs) == ("attention", ())
+    assert "most_left (5%)" in half.what
+    assert all(user["enabled"] for email, user in guests(site).items() if email.startswith("g"))
+
+
+async def test_a_list_that_cannot_be_had_changes_nothing(site: Site, beats: Beats, tmp_path: Path) -> None:
+    """A failed fetch, a page to sign in, a file that is gone or empty: a failed run."""
+    case = Synced(rows=10, joiners=0, leavers=0, movers=0, others=0)
+    case.make(site)
+    certificate = make_certificate(tmp_path, "localhost", "127.0.0.1")
+    bodies = {"/gone.csv": (404, b"no"), "/page.csv": (200, b"<html>sign in</html>"), "/empty.csv": (200, b"")}
+
+    async def behave(request: Any, writer: asyncio.StreamWriter) -> None:
+        answer(writer, *bodies[request.path], {})
+
+    async with run_raw_server(certificate, behave) as server:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SSL_CERT_FILE", str(certificate.certificate))
+            for path in bodies:
+                run = await run_once(site, beats, f'{{ url = "{server.url}{path}", source = "crm", confirm = true }}')
+                assert (run.status, run.jobs) == ("failed", ()), run.what
+                assert run.what.endswith("Nothing was done."), run.what
+    run = await run_once(site, beats, '{ path = "no.csv", source = "crm", confirm = true }')
+    assert (run.status, "does not exist" in run.what) == ("failed", True)
+    assert sum(count_writes(site).values()) == 0
