@@ -1,32 +1,42 @@
-"""A list of guests becomes a job of an operation: `usher guests remind`, `reset`, and all others
-that change guests who are there.
+"""A list of guests becomes a job of an operation: `usher guests remind`, `disable`, `delete` and
+all others that change guests who are there.
 
 Each is one line of `CHANGES`; all take what `usher invite` takes, as far as it has a meaning for
-them, and go the same way: load, plan, ask, start, follow.
+them. Those that mail are planned as an invitation is (`cli/invite/sending.py`); of the others each
+row is told with its reason (`flow.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from cli.ui.options import follow_options, list_options
+from cli.ui.interrupts import Interrupts
+from cli.ui.options import follow_options, list_options, take_list_options
 from cli.ui.session import Session
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """A command that changes guests, by the operation's name. `only_with_yes`: without --yes it
-    shows what it would do, and does nothing.
+    shows what it would do, and does nothing. `by_row`: what would become of each row is told, and
+    guests may be named by id.
     """
 
     operation: str
     help: str
     only_with_yes: bool = False
+    by_row: bool = False
 
 
+_SPARED = (
+    "Without --yes nothing is done: what would be is shown row by row.\n\nNever a member, never an account that did not"
+    " come by an invitation, never who holds, or may take, a directory role."
+)
 CHANGES = (
     Change(
         "remind",
@@ -34,6 +44,19 @@ CHANGES = (
         " unless the connection's settings say otherwise.",
     ),
     Change("reset", "Let guests accept anew, by the same or another of their addresses. Groups and apps stay."),
+    Change("disable", f"Keep guests from signing in. {_SPARED}", only_with_yes=True, by_row=True),
+    Change("enable", "Let guests sign in again who were disabled.", by_row=True),
+    Change(
+        "delete",
+        f"Delete guests, who can be restored for 30 days, with their groups and apps. {_SPARED}",
+        only_with_yes=True,
+        by_row=True,
+    ),
+    Change(
+        "restore",
+        "Bring guests back who were deleted in the last 30 days: the same guests, with their groups and apps.",
+        by_row=True,
+    ),
 )
 
 
@@ -46,19 +69,67 @@ def add_changes(guests: click.Group) -> None:
 def _build(change: Change) -> click.Command:
     @click.pass_obj
     def run(session: Session, /, source: tuple[str, ...], **given: Any) -> int:
-        from cli.invite.command import run_change
-
         if change.only_with_yes and not given["yes"]:
             given["dry_run"] = True
-        return run_change(session, change.operation, source, given)
+        return (_run_by_row if change.by_row else _run_planned)(session, change.operation, source, given)
 
     command = click.command(change.operation, help=change.help)(follow_options(list_options(run)))
-    for option in (_MOST, _OUTPUT, _DRY_RUN, _CONNECTION, _SOURCE):
+    own = (_MOST, _DRY_RUN, _CONNECTION, _GUESTS) if change.by_row else (_MOST, _OUTPUT, _DRY_RUN, _CONNECTION, _SOURCE)
+    for option in own:
         command.params.insert(0, option)
     return command
 
 
+def _run_planned(session: Session, operation: str, source: tuple[str, ...], given: dict[str, Any]) -> int:
+    from cli.guests.flow import end_beyond
+    from cli.invite.command import run_change
+    from cli.ui.terminal import Terminal
+    from tasks.submission.ceiling import CeilingMet
+
+    try:
+        return run_change(session, operation, source, given)
+    except CeilingMet as met:
+        return end_beyond(Terminal(session), operation, given["connection"], met)
+
+
+def _run_by_row(session: Session, operation: str, source: tuple[str, ...], given: dict[str, Any]) -> int:
+    from cli.follow.run import Run
+    from cli.guests.flow import open_tenant, run_rows
+    from cli.guests.sources import open_guests
+    from cli.ui.place import open_place, refuse_to_leave_running
+    from cli.ui.terminal import Terminal
+    from tasks.errors import InputError, Refusal
+
+    terminal, interrupts = Terminal(session), Interrupts()
+    if not source or not given["connection"]:
+        raise click.UsageError("Give the guests (a file, addresses, ids or -) and the connection (-c NAME).")
+    with interrupts.caught(), ExitStack() as closing:
+        try:
+            rows, name = open_guests(terminal, source, take_list_options(given), closing)
+            if given["detach"] and not given["dry_run"]:
+                refuse_to_leave_running()
+            run = Run(session, terminal, interrupts, closing.enter_context(open_place()))
+
+            async def do() -> int:
+                async with run.place.services() as services:
+                    return await run_rows(
+                        run,
+                        services,
+                        await open_tenant(run, services, given["connection"]),
+                        rows,
+                        operation=operation,
+                        name=name,
+                        dry=given["dry_run"],
+                        **{key: given[key] for key in ("yes", "detach", "wait_s", "most")},
+                    )
+
+            return asyncio.run(do())
+        except InputError as error:  # while rows are read a job does not run yet, and it goes with the error
+            raise Refusal(f"{error} Nothing was done.") from None
+
+
 _SOURCE = click.Argument(["source"], metavar="FILE|ADDRESS…|-", nargs=-1)
+_GUESTS = click.Argument(["source"], metavar="FILE|ADDRESS…|ID…|-", nargs=-1)
 _CONNECTION = click.Option(["-c", "--connection"], metavar="NAME", help="The tenant's connection.")
 _DRY_RUN = click.Option(["--dry-run"], is_flag=True, help="Ask the tenant, show what would happen; do nothing.")
 _OUTPUT = click.Option(
@@ -68,5 +139,5 @@ _MOST = click.Option(
     ["--most"],
     type=click.IntRange(min=0),
     metavar="N",
-    help="Where it would be done to more than N guests, do it to none.",
+    help="Where it would be done to more than N guests, do it to none (status 3).",
 )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.guests.accounts import disable, enable
 from cli.guests.changing import add_changes
 from cli.guests.funnel import funnel
 from cli.guests.listing import list_
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 
 @click.group(cls=CommandGroup)
 def guests() -> None:
-    """List the guests of a tenant, show one, remind or reset them; list all that is held about a
-    person, or forget them everywhere.
+    """List the guests of a tenant, show one; remind, reset, disable, enable, delete or restore
+    them; list all that is held about a person, or forget them everywhere.
     """
 
 
@@ -39,8 +38,6 @@ guests.add_command(list_)
 guests.add_command(show)
 guests.add_command(funnel)
 add_changes(guests)
-guests.add_command(disable)
-guests.add_command(enable)
 guests.add_command(sync)
 
 

@@ -19,9 +19,24 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 
+MOST = "most"
+"""The name of the ceiling that a command's `--most` is."""
+
+
+class CeilingMet(Refusal):
+    """There is more to do than a ceiling allows, so nothing is done; the text is a sentence.
+    `would`: to how many it would be done.
+    """
+
+    def __init__(self, sentence: str, would: int, name: str = MOST) -> None:
+        super().__init__(sentence)
+        self.would = would
+        self.name = name
+
+
 async def refuse_too_many(services: Services, request: Request, connection: Connection, loaded: Loaded) -> None:
     """Look for how many rows it would be done; whoever cannot be looked up counts. Raises
-    `Refusal`.
+    `CeilingMet`.
     """
     if request.most is None or loaded.to_send <= request.most:
         return
@@ -31,7 +46,8 @@ async def refuse_too_many(services: Services, request: Request, connection: Conn
     async for row in foresight.rows(loaded.job):
         would += row.foreseen.would is Would.DO
     if would > request.most:
-        raise Refusal(
+        raise CeilingMet(
             f"There would be {many(would, operation.requests.removesuffix('s'))}, and --most allows"
-            f" {number(request.most)}: nothing was done."
+            f" {number(request.most)}: nothing was done.",
+            would,
         )

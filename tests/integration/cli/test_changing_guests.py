@@ -1,5 +1,5 @@
-"""`usher guests disable` and `enable` by the real command: nothing without --yes, nothing beyond a
-ceiling, never who must not be touched.
+"""`usher guests disable`, `delete` and what undoes them by the real command: nothing without --yes,
+nothing beyond a ceiling, never who must not be touched.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 from tests.sites import Site
 
 ROLES = (
-    *("User.Invite.All", "User.Read.All", "User.EnableDisableAccount.All"),
+    *("User.Invite.All", "User.Read.All", "User.EnableDisableAccount.All", "User.DeleteRestore.All"),
     *("RoleManagement.Read.Directory", "RoleEligibilitySchedule.Read.Directory", "GroupMember.Read.All"),
 )
 pytestmark = pytest.mark.sandbox(options=("--quota", "off"), latency="0", replication="0", roles=ROLES)
@@ -24,12 +24,18 @@ def prepare(site: Site) -> str:
     returns the file that lists them, and a member.
     """
     site.sandbox.ask("policy", {"roles": list(ROLES)})
-    site.sandbox.ask("users", {"action": "add", "users": [{"email": email} for email in EMAILS]})
+    there = ids(site)
+    site.sandbox.ask("users", {"action": "add", "users": [{"email": one} for one in EMAILS if one not in there]})
     for email, role in ((EMAILS[0], "assigned"), (EMAILS[1], "eligible")):
         site.sandbox.ask("users", {"action": "role", "email": email, "role": role})
     path = site.folder / "leavers.csv"
     path.write_text("\n".join(["email", *EMAILS, "ada@contoso.example"]) + "\n")
     return str(path)
+
+
+def ids(site: Site) -> dict[str, str]:
+    """Return the ids of all guests who are there, by address."""
+    return {guest["email"]: guest["id"] for guest in site.sandbox.ask("guests?limit=5000")}
 
 
 def disabled(site: Site) -> list[str]:
@@ -116,3 +122,41 @@ def test_what_is_remembered_of_a_disabled_guest_is_told_and_forgotten(site: Site
         assert f"{ids[email]} since" in site.run("guests", "export", who).out
         assert told(site.run("guests", "forget", who, "--yes", "--json").out)["disabled"] == 1
         assert told(site.run("guests", "export", ids[email], "--json").out)["disabled"] == []
+
+
+def test_guests_are_deleted_and_restored_by_id_and_address(site: Site) -> None:
+    """On the command line and in a list; nothing without --yes; each row says until when there is a
+    way back.
+    """
+    prepare(site)
+    site.start_worker()
+    before = ids(site)
+    path = site.folder / "mixed.csv"
+    path.write_text("\n".join(["email", EMAILS[2], before[EMAILS[3]].upper(), before[EMAILS[0]]]) + "\n")
+    command = ("guests", "delete", str(path), "-c", "contoso")
+    status, out, err = site.run(*command)
+    assert status == 0, err
+    assert [line.split()[:2] for line in out.splitlines()] == [["1", "delete"], ["2", "delete"], ["3", "refuse"]]
+    assert ids(site) == before
+    status, out, err = site.run(*command, "--yes", "--json")
+    assert (status, told(out)["operation"], told(out)["done"], told(out)["failed"]) == (1, "delete", 2, 1), err
+    assert ids(site).keys() == before.keys() - set(EMAILS[2:4])
+    results = site.run("jobs", "results", told(out)["job"], "--format", "jsonl").out
+    rows = [json.loads(line) for line in results.splitlines()]
+    assert [row["error_message"][:22] for row in rows[:2]] == ["Can be restored until "] * 2
+    status, out, err = site.run("guests", "delete", EMAILS[2], "-c", "contoso", "--dry-run")
+    assert "skip" in out
+    assert "Can be restored until" in out
+    status, out, err = site.run("guests", "restore", EMAILS[2], before[EMAILS[3]], "-c", "contoso", "--json")
+    assert (status, told(out)["done"]) == (0, 2), err
+    assert ids(site) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [((), "Give the guests"), (("11111111-1111-1111-1111-111111111111", "ann"), "neither an address nor an object id")],
+)
+def test_what_names_nobody_is_one_sentence(site: Site, source: tuple[str, ...], words: str) -> None:
+    """Nothing is started for it."""
+    status, out, err = site.run("guests", "restore", *source, "-c", "contoso")
+    assert (status, out, words in err) == (2, "", True), err

@@ -158,8 +158,9 @@ async def test_the_commands_make_such_jobs(site: Site) -> None:
     async def usher(*words: str) -> tuple[int, str, str]:
         return await asyncio.to_thread(site.run, "guests", *words)
 
-    status, _, err = await usher("remind", *everybody, "-c", "contoso", "--yes", "--most", "3")
-    assert (status, "4 reminders, and --most allows 3: nothing was done" in err) == (2, True), err
+    status, out, err = await usher("remind", *everybody, "-c", "contoso", "--yes", "--json", "--most", "3")
+    assert (status, "4 reminders, and --most allows 3: nothing was done" in err) == (3, True), err
+    assert json.loads(out.splitlines()[-1])["ceilings"] == ["most"]
     status, out, err = await usher("remind", *everybody, "-c", "contoso", "--dry-run", "--json")
     assert status == 0, out + err
     told = json.loads(out.splitlines()[-1])
