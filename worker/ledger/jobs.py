@@ -82,7 +82,8 @@ class Jobs(JobList):
 
         Raises `LedgerTooNew` when the ledger was written by a newer usher.
         """
-        given = {name: value for name, value in asdict(options or Options()).items() if value not in (None, False)}
+        plain = asdict(Options())
+        given = {name: value for name, value in asdict(options or Options()).items() if value != plain[name]}
         reply = await self._scripts["create_job"](
             keys=[self.keys.jobs(), self.keys.job(job), self.keys.schema(), self.keys.loading(), self.keys.epoch()],
             args=[

@@ -338,3 +338,12 @@ async def test_a_jobs_time_begins_when_it_is_let_run(desk: Desk) -> None:
             view = await desk.jobs.view(loading.id)
             assert view is not None
         assert (view.began_at - view.created_at).total_seconds() >= 60
+
+
+@pytest.mark.parametrize("options", [Options(send_message=False), Options(send_message=True), Options(resend=True)])
+async def test_options_are_kept_as_they_were_said(desk: Desk, options: Options) -> None:
+    """No mail is another wish than none at all: whoever said it is not to find guests mailed."""
+    assert await desk.jobs.create("j", "contoso", Lane.BULK, options=options)
+    view = await desk.jobs.view("j")
+    assert view
+    assert view.options == options
