@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from config.version import read_version
-from console import problems
+from console import openapi, problems
 from console.access.guard import Guard
+from console.following import follow_all
+from console.limits import Limits
 from console.pages.page import error_page
 from console.parts import Parts
 
@@ -26,7 +28,16 @@ if TYPE_CHECKING:
 
     from worker.services import Services
 
-ROUTERS: Sequence[str] = ("console.health", "console.pages.routes")
+ROUTERS: Sequence[str] = (
+    "console.health",
+    "console.v1.jobs",
+    "console.v1.results",
+    "console.v1.events",
+    "console.v1.dry_runs",
+    "console.v1.connections",
+    "console.v1.guests",
+    "console.pages.routes",
+)
 """The modules whose `router` is served, in the order in which their paths are tried."""
 
 Opening = Callable[[], "AbstractAsyncContextManager[Services]"]
@@ -44,7 +55,12 @@ def build_app(opening: Opening, *, follower: int | None = None, ending: asyncio.
         async with opening() as services:
             app.state.parts = Parts(services, follower, ending or asyncio.Event())
             app.state.services, app.state.settings = services, services.settings
-            yield
+            following = asyncio.create_task(follow_all(services.jobs, follower)) if follower is not None else None
+            try:
+                yield
+            finally:
+                if following is not None:
+                    following.cancel()
 
     app = _Guarded(
         title="usher",
@@ -55,8 +71,10 @@ def build_app(opening: Opening, *, follower: int | None = None, ending: asyncio.
         docs_url=None,  # its page loads scripts from foreign hosts
         redoc_url=None,
     )
+    app.add_middleware(Limits)
     problems.install(app)
     app.state.error_page = error_page
+    openapi.install(app)
     for name in ROUTERS:
         app.include_router(import_module(name).router)
     return app

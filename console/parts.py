@@ -12,7 +12,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from console.turns import Turns
+from console.watching import Watching
 from worker.services import Services
+
+_LISTS_AT_ONCE = 4
+"""Lists that one process takes in at a time; each takes one core while it is read."""
+_READINGS_AT_ONCE = 8
+"""Tenants, and long results, that one process reads out at a time."""
 
 
 @dataclass(slots=True)
@@ -27,6 +34,17 @@ class Parts:
     services: Services
     follower: int | None = None
     ending: asyncio.Event = field(default_factory=asyncio.Event)
+    loads: Turns = field(default_factory=lambda: Turns(_LISTS_AT_ONCE))
+    readings: Turns = field(default_factory=lambda: Turns(_READINGS_AT_ONCE))
+    watching: Watching = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watching = Watching(self.services.jobs, self.ending)
+
+    async def follow(self, job: str) -> None:
+        """Say that a job of the private stack is followed from here, before it is let go."""
+        if self.follower is not None:
+            await self.services.jobs.follow(job, self.follower)
 
 
 def find_parts(request: Request) -> Parts:

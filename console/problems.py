@@ -20,7 +20,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from starlette.exceptions import HTTPException
 
 from config.errors import ConfigError, UnknownConnection
-from tasks.errors import ListError
+from tasks.errors import ListError, Refusal
 from worker.errors import (
     DirectoryUnread,
     LedgerBusy,
@@ -124,6 +124,8 @@ def _of_usher(error: Exception) -> Problem | None:
             return Problem(404, str(error))
         case ListError():
             return Problem(422, str(error))
+        case Refusal():
+            return Problem(409, str(error))
         case ConfigError() | UsherError():
             return Problem(503, str(error))
     return None
@@ -149,15 +151,19 @@ def _unexpected(error: Exception) -> Problem:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    faults = [_fault(one) for one in error.errors()]
+    faults = find_faults(error.errors())
     first = faults[0] if faults else Fault(field="", reason="It cannot be read.")
     more = f" And {len(faults) - 1} more." if len(faults) > 1 else ""
     where = f"{first.field}: " if first.field else ""
     return Problem(422, f"The request cannot be taken: {where}{first.reason}{more}", errors=faults)
 
 
+def find_faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    """Return where pydantic found faults. What was sent is not repeated: it may be a person."""
+    return [_fault(one) for one in errors]
+
+
 def _fault(error: Mapping[str, Any]) -> Fault:
-    """Return where pydantic found a fault. What was sent is not repeated: it may be a person."""
     place = [part for part in error["loc"] if part not in ("body", "query", "path", "header")]
     row = next((part + 1 for part in place if isinstance(part, int)), None)
     named = ".".join(str(part) for part in place if isinstance(part, str))
@@ -187,7 +193,16 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 def install(app: FastAPI) -> None:
     """Have every error of an application answered so."""
-    for kind in (Problem, RequestValidationError, HTTPException, UsherError, ConfigError, ListError, RedisError):
+    for kind in (
+        Problem,
+        RequestValidationError,
+        HTTPException,
+        UsherError,
+        ConfigError,
+        ListError,
+        Refusal,
+        RedisError,
+    ):
         app.add_exception_handler(kind, _answer)
     app.add_exception_handler(OSError, _answer)
     app.add_exception_handler(Exception, _answer)

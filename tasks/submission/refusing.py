@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tasks.errors import Refusal
 from tasks.forecast.targets import StageAhead
+from tasks.rows.row import BadRow
 from tasks.submission.request import Request
 from tasks.submit import Loaded
 from tasks.telling.words import many, number
@@ -19,26 +20,39 @@ list two errors are 10 %, and whoever reads them knows what they are.
 """
 
 
-class MisreadList(Refusal):
+class RefusedRows(Refusal):
+    """Nothing of a list is sent because of some of its rows; `bad`: those, as far as they are
+    kept.
+    """
+
+    def __init__(self, sentence: str, bad: Sequence[BadRow] = ()) -> None:
+        super().__init__(sentence)
+        self.bad = bad
+
+
+class MisreadList(RefusedRows):
     """So much of a list is wrong that it was probably read in a wrong way."""
 
 
 def refuse_bad(request: Request, loaded: Loaded) -> None:
     """Raise `Refusal` where what is wrong with a list means that nothing of it is sent."""
     if not loaded.rows:
-        raise Refusal(f"{request.name} holds no rows; nothing was sent.")
+        raise RefusedRows(f"{request.name} holds no rows; nothing was sent.")
     if request.strict and loaded.bad_count:
-        raise Refusal(f"{many(loaded.bad_count, 'row')} cannot be sent, and --strict was given; nothing was sent.")
+        raise RefusedRows(
+            f"{many(loaded.bad_count, 'row')} cannot be sent, and --strict was given; nothing was sent.", loaded.bad
+        )
     if request.strict and request.guests is not None and not request.guests.is_whole:
-        raise Refusal("Cells of the list cannot be used (above), and --strict was given; nothing was sent.")
+        raise RefusedRows("Cells of the list cannot be used (above), and --strict was given; nothing was sent.")
     if not loaded.to_send:
-        raise MisreadList(_nothing_good(loaded))
+        raise MisreadList(_nothing_good(loaded), loaded.bad)
     if _too_many_bad(request, loaded):
         share = f"{100 * loaded.bad_count / loaded.rows:.0f} %"
         raise MisreadList(
             f"{number(loaded.bad_count)} of {many(loaded.rows, 'row')} cannot be sent, {share}. More than"
             f" {100 * MOST_BAD_SHARE:.0f} % is nearly always a wrong column or separator (--map and --delimiter say"
-            " which), so nothing was sent; --accept-bad sends the good rows all the same."
+            " which), so nothing was sent; --accept-bad sends the good rows all the same.",
+            loaded.bad,
         )
 
 
@@ -53,11 +67,11 @@ def refuse_stages(request: Request, stages: Sequence[StageAhead]) -> None:
         if target.name in request.named.get(stage.name, ())
     ]
     if wrong:
-        raise Refusal(f"{' '.join(wrong)} Nothing was sent.")
+        raise RefusedRows(f"{' '.join(wrong)} Nothing was sent.")
     refused = [target.refused for stage in stages for target, _ in stage.refused]
     if request.strict and refused:
         more = f" And {number(len(refused) - 1)} more." if len(refused) > 1 else ""
-        raise Refusal(f"{refused[0]}{more} --strict was given, so nothing was sent.")
+        raise RefusedRows(f"{refused[0]}{more} --strict was given, so nothing was sent.")
 
 
 def _too_many_bad(request: Request, loaded: Loaded) -> bool:

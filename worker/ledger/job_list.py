@@ -49,6 +49,29 @@ class JobList:
                 break
         return await self._read(found[:newest], tidy=True)
 
+    async def views(self, ids: Sequence[str]) -> list[JobView]:
+        """Return some jobs as they stand, in their order; those that are gone are left out."""
+        return await self._read(ids)
+
+    async def page(self, after: tuple[int, str] | None, most: int) -> tuple[list[JobView], tuple[int, str] | None]:
+        """Return jobs, the newest first, and where they go on; None where these were the last.
+        `after`: where the page before ended, whether its last job is still there or not.
+        """
+        start = 0
+        if after is not None:
+            rank = await self.client.zrevrank(self.keys.jobs(), after[1])
+            start = await self.client.zcount(self.keys.jobs(), after[0], "+inf") if rank is None else rank + 1
+        found: list[tuple[int, str]] = []
+        while len(found) < most:
+            part = await self.client.zrevrange(self.keys.jobs(), start, start + _PAGE - 1, withscores=True)
+            jobs = [(int(at), raw.decode()) for raw, at in part]
+            found += [(at, job) for at, job in jobs if not is_stage(job)]
+            start += _PAGE
+            if len(part) < _PAGE:
+                break
+        shown, more = found[:most], len(found) > most or len(part) == _PAGE
+        return await self._read([job for _, job in shown]), shown[-1] if shown and more else None
+
     async def _read(self, ids: Sequence[str], *, tidy: bool = False) -> list[JobView]:
         hashes = await self._hashes(ids)
         parts = await self._hashes([part for job, fields in hashes.items() for part in _stages_in(job, fields)])

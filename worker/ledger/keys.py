@@ -102,11 +102,12 @@ class Keys:
         return f"{self.prefix}:loading"
 
     def follow(self, job: str) -> str:
-        """string with a short expiry: the process id of the command that follows this job. On the
-        private stack, one that nobody
-        follows was left behind.
-        """
+        """string that expires soon: the process that follows a private job; else it was left."""
         return f"{self.prefix}:follow:{job}"
+
+    def taking(self, job: str) -> str:
+        """string that expires soon: the server that takes in the list of this job."""
+        return f"{self.prefix}:taking:{job}"
 
     # Lists that nobody has submitted yet
 

@@ -1,0 +1,133 @@
+"""What the API answers with, as types: the OpenAPI document is made from them.
+
+The counts of a job are named as `usher … --json` names them: `invited` and `already_guest` of an
+invitation, `done` and `already` of every other operation.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from console.problems import Fault
+from tasks.messages.views import describe_job
+from worker.ledger.job_view import JobView
+
+
+class StageCounts(BaseModel):
+    """The rows of a job that ask for a stage, by how it ended for them."""
+
+    rows: int
+    done: int
+    already: int
+    skipped: int
+    failed: int
+    in_doubt: int
+    pending: int
+    cancelled: int
+
+
+class Job(BaseModel):
+    """A job as it stands. `rows` is every row of the list, and the sum of the counts."""
+
+    model_config = ConfigDict(title="Job")
+
+    job: str = Field(description="Its id.")
+    connection: str
+    operation: str = Field(description="What is done to the guests: invite, disable, …")
+    state: str = Field(description="loading, running, paused, held, done or cancelled.")
+    why: str = Field(description="Why it waits or was ended, as a sentence; else empty.")
+    rows: int
+    invited: int | None = Field(default=None, description="Of an invitation.")
+    already_guest: int | None = Field(default=None, description="Of an invitation.")
+    done: int | None = Field(default=None, description="Of any other operation.")
+    already: int | None = Field(default=None, description="Of any other operation: it was so before.")
+    skipped: int
+    failed: int
+    in_doubt: int
+    pending: int
+    cancelled: int
+    stages: dict[str, StageCounts] | None = Field(default=None, description="What follows the invitation, if anything.")
+    in_flight: int = Field(description="Rows and stages of rows that Microsoft is being asked about now.")
+    awaits_approval: bool = Field(description="Nothing is sent before somebody else approves it.")
+    list: str = Field(description="What the list was called.")
+    by: str = Field(description="Who submitted it; empty where nobody knows.")
+    reason: str | None = Field(default=None, description="Why, as whoever submitted it says.")
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = Field(default=None, description="Set once nothing more will happen to it.")
+
+
+class Submitted(BaseModel):
+    """A list was taken in: its rows are in the ledger, and each will end in exactly one outcome."""
+
+    job: str = Field(description="The id of the job.")
+    state: str = Field(description="running, or held where somebody has to approve it first.")
+    rows: int
+    to_send: int | None = Field(
+        default=None, description="Rows that are neither bad nor repeated, and of a domain that is allowed."
+    )
+    bad: int | None = Field(default=None, description="Rows that end failed because they cannot be read.")
+    errors: list[Fault] = Field(description="What is wrong with the bad rows; the first 50.")
+    warnings: list[str] = Field(description="What is remarkable about how the list was read.")
+
+
+class Jobs(BaseModel):
+    """A page of jobs, the newest first."""
+
+    jobs: list[Job]
+    next: str | None = Field(default=None, description="The `cursor` of the next page; absent on the last.")
+
+
+class Row(BaseModel):
+    """A row of a job as it stands; with `<stage>_status` and `<stage>_error` for each stage."""
+
+    model_config = ConfigDict(extra="allow")
+
+    row: int
+    email: str
+    display_name: str
+    ref: str
+    status: str = Field(description="invited, already_guest, done, already, skipped, failed, in_doubt, pending, …")
+    user_id: str
+    invitation_id: str
+    redeem_url: str = Field(description="The link to accept with; empty for those who may only look.")
+    mail: str
+    error_code: str
+    error_message: str
+    request_id: str
+    attempts: int
+    finished_at: str
+
+
+class Rows(BaseModel):
+    """A page of rows."""
+
+    job: str
+    state: str = Field(description="The job's.")
+    rows: list[Row]
+    next: int | None = Field(default=None, description="The `after` of the next page; absent on the last.")
+
+
+def describe_view(view: JobView) -> dict[str, Any]:
+    """Return a job as `Job` has it."""
+    info = view.info
+    told = {
+        "operation": view.operation,
+        **describe_job(view),
+        "in_flight": max(0, view.open),
+        "awaits_approval": view.awaits_approval,
+        "list": str(info.get("list", "")),
+        "by": str(info.get("stated") or info.get("by") or ""),
+        "reason": info.get("reason"),
+        "created_at": _text(view.created_at),
+        "started_at": _text(view.started_at),
+        "finished_at": _text(view.finished_at),
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

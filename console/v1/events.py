@@ -1,0 +1,63 @@
+"""A job's progress as server-sent events, each the whole job as `GET /v1/jobs/{job}` has it.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse
+from starlette.responses import Response
+
+from console.access.need import Viewing
+from console.parts import Parts, PartsOf
+from console.v1.answers import PROBLEMS, tag_of
+from console.v1.jobs import JobId, find_view
+
+router = APIRouter(prefix="/v1", tags=["jobs"], responses=PROBLEMS)
+_PING_S = 15
+"""A proxy closes what is silent for a minute, most of them."""
+
+
+@router.get(
+    "/jobs/{job}/events",
+    summary="Watch a job",
+    operation_id="watchJob",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "Events `job` with the job as their data, the first at once; `end` is the last; `away` while"
+            " Redis is.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        204: {"description": "It has ended, and you know how (Last-Event-ID)."},
+    },
+)
+async def watch_job(
+    parts: PartsOf,
+    viewer: Viewing,
+    job: JobId,
+    last_event_id: Annotated[str | None, Header(max_length=100, description="A browser sends it.")] = None,
+) -> Response:
+    """Tell a job at once, and whenever it has changed, until it has ended."""
+    view = await find_view(parts, viewer, job)
+    if view.ended and last_event_id:
+        return Response(status_code=204)  # by which a browser stops asking
+    return EventSourceResponse(_events(parts, job), ping=_PING_S, headers={"X-Accel-Buffering": "no"})
+
+
+async def _events(parts: Parts, job: str) -> AsyncIterator[ServerSentEvent]:
+    async for told in parts.watching.watch(job):
+        if told.away:
+            yield ServerSentEvent(data="Redis cannot be reached just now.", event="away")
+            continue
+        data = told.data.decode()
+        tag = tag_of(told.data).strip('"')
+        if data:
+            yield ServerSentEvent(data=data, event="job", id=tag)
+        if told.ended:
+            yield ServerSentEvent(data=data, event="end", id=tag)

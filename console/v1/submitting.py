@@ -1,0 +1,140 @@
+"""A list is taken in once: the same `Idempotency-Key` on the same connection is the same job,
+whatever is killed in between.
+
+The job's id follows from the key (`tasks.submit.job_id_of`), and one server at a time may take in
+a list under it (`worker.ledger.programs.taking`). A job that loads and that nobody has claimed was
+left by a server that was killed: nothing of it was accepted, and it is loaded anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from console.problems import Problem
+from console.v1.orders import Taken, rows_of
+from tasks.errors import Refusal
+from tasks.producers import admit
+from tasks.submission.preparing import prepare
+from tasks.submission.refusing import RefusedRows
+from tasks.submit import Follows, drop, job_id_of, new_job_id, start
+from worker.ledger.model import JobState
+from worker.ledger.programs.taking import Claim, claimed
+
+if TYPE_CHECKING:
+    from console.access.viewer import Viewer
+    from console.parts import Parts
+    from tasks.submission.preparing import Prepared
+    from tasks.submission.request import Request
+    from worker.ledger.job_view import JobView
+
+SHOWN_BAD: Final = 50
+_UNTIL_ASKED_AGAIN_S: Final = 3600.0  # of a limit a day
+_WAIT_S: Final = 20.0
+_LOOK_EVERY_S: Final = 0.2
+_OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+
+
+def key_of(given: str | None, connection: str, viewer: Viewer) -> str:
+    """Return the id of the job that an `Idempotency-Key` stands for; a new one without a key. Each
+    producer, and each person, has keys of their own.
+    """
+    if given is None:
+        return new_job_id()
+    sender = viewer.producer or f"{viewer.kind.value}:{viewer.person}"
+    return job_id_of(Follows.KEY, connection, sender, given)
+
+
+async def submit(parts: Parts, viewer: Viewer, taken: Taken, job: str) -> dict[str, Any]:
+    """Take in an order under a job's id, once; returns what is answered. Raises `Problem`, and what
+    reading and loading raise.
+    """
+    services, until_s = parts.services, time.monotonic() + _WAIT_S
+    while True:
+        async with claimed(services.client, services.keys, job) as claim:
+            if claim is not None:
+                return await _submit(parts, viewer, taken, job, claim)
+        if time.monotonic() > until_s:
+            raise Problem(
+                409, "A list with this Idempotency-Key is being taken in just now: ask again.", retry_after_s=10
+            )
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: Claim) -> dict[str, Any]:
+    services, request = parts.services, taken.request
+    view = await services.jobs.view(job)
+    if view is not None and view.state is not JobState.LOADING:
+        return await _told_before(view, taken)
+    if view is not None:  # its server was killed: nothing of it was accepted
+        await services.jobs.delete(job)
+    if parts.follower is not None:
+        await services.jobs.follow(job, parts.follower)
+    if taken.rows_digest:
+        request.info["sha256"] = taken.rows_digest
+    try:
+        prepared = await prepare(services, request, job)
+    except RefusedRows as refused:
+        raise Problem(422, as_fields(str(refused)), errors=rows_of(list(refused.bad))) from None
+    except Refusal as refused:
+        raise Problem(409, as_fields(str(refused))) from None
+    if prepared is None:
+        raise Problem(409, "A job of this id was made just now: ask again.", retry_after_s=1)
+    try:
+        if not await claim.holds():
+            raise Problem(503, "The server stood still for too long; nothing was accepted.", retry_after_s=1)
+        if refusal := await admit(services, viewer.bound, prepared.loaded):
+            is_limit = refusal.startswith("rows:")
+            wait_s = _UNTIL_ASKED_AGAIN_S if is_limit else None
+            raise Problem(429 if is_limit else 403, f"{refusal} Nothing was accepted.", retry_after_s=wait_s)
+        state = await start(services.jobs, prepared.loaded)
+    except BaseException:
+        await _drop_unstarted(parts, prepared)
+        raise
+    return _tell(request, prepared, state)
+
+
+async def _drop_unstarted(parts: Parts, prepared: Prepared) -> None:
+    view = await parts.services.jobs.view(prepared.loaded.job)
+    if view is not None and view.state is JobState.LOADING:
+        await drop(parts.services.jobs, prepared.loaded)
+
+
+def _tell(request: Request, prepared: Prepared, state: JobState) -> dict[str, Any]:
+    loaded = prepared.loaded
+    warnings = list(request.guests.warnings) if request.guests else []
+    if prepared.signed_in.waits:
+        warnings.append(prepared.signed_in.waits)
+    for stage in prepared.stages:
+        warnings += [sentence for sentence in (stage.missing, stage.unread) if sentence]
+    return {
+        "job": loaded.job,
+        "state": state.value,
+        "rows": loaded.rows,
+        "to_send": loaded.to_send,
+        "bad": loaded.bad_count,
+        "errors": [fault.model_dump(exclude_none=True) for fault in rows_of(loaded.bad[:SHOWN_BAD])],
+        "warnings": [as_fields(warning) for warning in warnings],
+    }
+
+
+async def _told_before(view: JobView, taken: Taken) -> dict[str, Any]:
+    """Return what is answered the second time. Raises `Problem` where the key was used for another
+    list.
+    """
+    if await asyncio.to_thread(taken.digest) != view.info.get("sha256"):
+        raise Problem(
+            422,
+            f"This Idempotency-Key was used for another list before (job {view.id}); nothing was accepted. A new list"
+            " takes a new key.",
+        )
+    again = "This Idempotency-Key was used before: this is the job that was made then."
+    told = {"job": view.id, "state": view.state.value, "rows": view.counts.rows}
+    return {**told, "errors": [], "warnings": [again]}
+
+
+def as_fields(sentence: str) -> str:
+    """Return a sentence of the command with its options called as the API's fields are."""
+    return _OPTION.sub(lambda found: found[1].replace("-", "_"), sentence)
