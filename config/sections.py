@@ -150,6 +150,7 @@ class QuotaSection(Section):
     writes_per_app: _Limit = Limit(35_000, 300.0)
     units_per_app_and_tenant: _Limit = Limit(3_500, 10.0)
     units_per_app: _Limit = Limit(150_000, 20.0)
+    sign_in_reads_per_app: _Limit = Limit(10, 60.0)
     interactive_reserve: _Reserve = Reserve(0.002)
 
 

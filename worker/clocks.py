@@ -72,6 +72,11 @@ class Clocks:
         if date is not None:
             self._graph_s[host] = date.timestamp() + 0.5 - self._now()
 
+    @property
+    def knows_redis(self) -> bool:
+        """Whether Redis has said what time it is."""
+        return bool(self._redis)
+
     def redis_ms(self) -> int:
         """Return Redis's time as far as we know it."""
         return round((self._now() + self._redis[-1].offset_s if self._redis else time.time()) * 1000)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.guests.changing import add_changes
+from cli.guests.cleaning import clean
 from cli.guests.funnel import funnel
 from cli.guests.listing import list_
 from cli.guests.naming import read_who
@@ -39,6 +40,7 @@ guests.add_command(show)
 guests.add_command(funnel)
 add_changes(guests)
 guests.add_command(sync)
+guests.add_command(clean)
 
 
 @guests.command()

@@ -13,7 +13,7 @@ from worker.directory.reader import LONGEST_WAIT_S, WAITS_S, Asker
 from worker.graph.batch import BATCH_LIMIT, GraphAnswer, GraphRequest
 from worker.graph.causes import Kind, Verdict
 from worker.graph.verdicts import READ_GROUPS, decide
-from worker.ledger.quota import read_buckets
+from worker.ledger.quota import read_buckets, sign_in_buckets
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import CannotAsk
 
@@ -55,6 +55,11 @@ class PatientAsk:
     def now(self) -> datetime:
         """The present, on Redis's clock."""
         return datetime.fromtimestamp(self._services.clocks.redis_ms() / 1000, UTC)
+
+    @property
+    def sign_in_quota(self) -> Sequence[Bucket]:
+        """What requests for dates of signing in take from."""
+        return sign_in_buckets(self._services.settings(), self._connection)
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None

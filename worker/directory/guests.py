@@ -73,7 +73,7 @@ class GuestReader:
         self._services = services
         self._connection = connection
         self._asker = Asker(services, connection)
-        self._sign_ins = sign_in_buckets(connection)
+        self._sign_ins = sign_in_buckets(services.settings(), connection)
         self._dates_asker = Asker(services, connection, self._sign_ins)
 
     async def pages(

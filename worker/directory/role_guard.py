@@ -10,7 +10,7 @@ https://learn.microsoft.com/graph/api/resources/users#who-can-perform-sensitive-
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,7 @@ _PEOPLE = _List(
     nobody_if=frozenset({404}),
     nobody_codes=frozenset({"Request_ResourceNotFound"}),  # no group, or no more
 )
+_SPARED = _List("Who is in the groups whose members are spared", "", "GroupMember.Read.All")
 NEEDED = tuple(dict.fromkeys(one.permission for one in (_ASSIGNMENTS, _ELIGIBILITIES, _GROUPS)))
 """The application permissions without which the guard cannot be read."""
 
@@ -135,6 +136,23 @@ async def read_role_guard(ask: Ask) -> RoleGuard:
         return RoleGuard(frozenset(await _read(ask)))
     except _Unread as unread:
         return RoleGuard(unread=str(unread), permission=unread.permission)
+
+
+async def read_spared(ask: Ask, groups: Collection[str]) -> RoleGuard:
+    """Read who is in some groups, and in groups within them. Raises `CannotAsk`."""
+    people: set[str] = set()
+    seen: set[str] = set()
+    left = sorted({group.lower() for group in groups})
+    try:
+        while left:
+            seen.update(left)
+            found = await _read_list(ask, _SPARED, [_PEOPLE.path.format(group=group, part="members") for group in left])
+            people.update(_id(value, _SPARED) for value in found)
+            within = {_id(value, _SPARED) for value in found if value.get("@odata.type") == _GROUP}
+            left = sorted(within - seen)
+    except _Unread as unread:
+        return RoleGuard(unread=str(unread), permission=unread.permission)
+    return RoleGuard(frozenset(people))
 
 
 class _Unread(Exception):

@@ -33,12 +33,6 @@ _TEAM_CALLS_AN_APP = (100.0, 1_000)
 directory. https://learn.microsoft.com/graph/throttling-limits#microsoft-teams-service-limits
 """
 
-_SIGN_INS_AN_APP = (10.0, 60_000)
-"""Requests for dates of signing in, over all tenants of an application, and the milliseconds for so
-many.
-https://learn.microsoft.com/graph/throttling-limits#identity-and-access-reports-service-limits
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -115,9 +109,11 @@ def read_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
     ]
 
 
-def sign_in_buckets(connection: Connection) -> list[Bucket]:
-    """Return the bucket that a request for dates of signing in takes from."""
-    return [Bucket(f"sign-ins-app:{connection.app_key}", *_SIGN_INS_AN_APP)]
+def sign_in_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
+    """Return the bucket that a request for dates of signing in takes from.
+    https://learn.microsoft.com/graph/throttling-limits#identity-and-access-reports-service-limits
+    """
+    return [_bucket(f"sign-ins-app:{connection.app_key}", settings.quota.sign_in_reads_per_app, 0.0)]
 
 
 def throttled_buckets(buckets: Sequence[Bucket], scope: str) -> list[Bucket]:

@@ -44,6 +44,11 @@ class Ask(Protocol):
         """The present, on Redis's clock."""
         ...
 
+    @property
+    def sign_in_quota(self) -> Sequence[Bucket]:
+        """What requests for dates of signing in take from."""
+        ...
+
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None
     ) -> Mapping[str, GraphAnswer]:

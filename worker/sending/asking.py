@@ -12,7 +12,7 @@ from worker.graph.batch import BATCH_LIMIT, Fate
 from worker.graph.causes import Kind
 from worker.graph.verdicts import READ_USERS, decide
 from worker.ledger.model import Lane
-from worker.ledger.quota import read_buckets
+from worker.ledger.quota import read_buckets, sign_in_buckets
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import CannotAsk
 
@@ -63,6 +63,11 @@ class DirectoryAsk:
     def now(self) -> datetime:
         """The present, on Redis's clock."""
         return datetime.fromtimestamp(self._services.clocks.redis_ms() / 1000, UTC)
+
+    @property
+    def sign_in_quota(self) -> Sequence[Bucket]:
+        """What requests for dates of signing in take from."""
+        return sign_in_buckets(self._services.settings(), self._connection)
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None

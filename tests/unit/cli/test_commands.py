@@ -69,7 +69,10 @@ def test_every_command_is_there() -> None:
             {"list", "show", "watch", "results", "approve", "pause", "resume", "cancel", "retry", "delete", "verify"},
         ),
         ("users", {"list", "get"}),
-        ("guests", {"list", "show", "funnel", "remind", "reset", "disable", "enable", "sync", "forget", "export"}),
+        (
+            "guests",
+            {"list", "show", "funnel", "remind", "reset", "disable", "enable", "clean", "sync", "forget", "export"},
+        ),
         ("mail", {"preview", "test"}),
         ("schedules", {"list", "show", "add", "remove", "enable", "disable", "run"}),
         ("audit", {"list", "export"}),

@@ -32,6 +32,7 @@ def test_defaults_are_those_of_the_design() -> None:
         "writes_per_app": "35000/300s",
         "units_per_app_and_tenant": "3500/10s",
         "units_per_app": "150000/20s",
+        "sign_in_reads_per_app": "10/60s",
         "interactive_reserve": "0.2%",
     }
 

@@ -18,7 +18,7 @@ from worker.graph.causes import OperationRules
 from worker.graph.guests import LOOKED_AT, READ_SIGN_INS, build_dates_of, read_guest, read_signed_in
 from worker.graph.users import CLAUSES, READ_ROLES
 from worker.ledger.model import Options, Outcome, Row, RowState
-from worker.ledger.quota import read_buckets, sign_in_buckets
+from worker.ledger.quota import read_buckets
 from worker.operations.again.remind import spacing_of
 from worker.operations.clean.memory import read_memory
 from worker.operations.clean.policy import Because, Deed, Policy, Spared, explain_left, judge
@@ -103,7 +103,7 @@ class Clean(Step):
         policy = policy_of(connection)
         guests = {one.index: _read(one) for one in rows}
         found: dict[int, Outcome | Stop] = {}
-        await self._add_dates(ask, [one for one in rows if _needs_dates(one.row)], connection, guests, found)
+        await self._add_dates(ask, [one for one in rows if _needs_dates(one.row)], guests, found)
         memory = await read_memory(list(guests.values()), connection.tenant_key, ask.reminders, ask.disabled)
         for one in rows:
             if one.index in found:
@@ -122,19 +122,17 @@ class Clean(Step):
         self,
         ask: Ask,
         rows: Sequence[Asked],
-        connection: Connection,
         guests: dict[int, Guest],
         found: dict[int, Outcome | Stop],
     ) -> None:
         """Add the latest date of signing in to guests, fifteen a request; where it cannot be had
         the row ends or waits.
         """
-        buckets = sign_in_buckets(connection)
         for start in range(0, len(rows), CLAUSES):
             part = rows[start : start + CLAUSES]
             request = build_dates_of([guests[one.index].id for one in part])
             try:
-                answer = (await ask.get([request], buckets))[request.id]
+                answer = (await ask.get([request], ask.sign_in_quota))[request.id]
             except CannotAsk as later:
                 found |= dict.fromkeys((one.index for one in rows[start:]), later.stop)
                 return

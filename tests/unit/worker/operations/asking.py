@@ -35,6 +35,7 @@ class Asking:
     """Asks for one job. `asked` has the paths of all that was asked for."""
 
     reminders: Any = None
+    sign_in_quota: Sequence[Bucket] = (Bucket("sign-ins-app:a", 10.0, 60_000),)
     now = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
     def __init__(self, answer: Callable[[GraphRequest], GraphAnswer], job: str = "abc") -> None:

@@ -156,6 +156,7 @@ class _NoAsk:
     reminders: Any = None
     disabled: Any = None
     now: Any = None
+    sign_in_quota: Any = None
 
     async def get(self, requests: Any, buckets: Any = None) -> Any:
         """Fail."""

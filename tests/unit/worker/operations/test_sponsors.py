@@ -30,6 +30,7 @@ class Directory:
     reminders: Any = None
     disabled: Any = None
     now: Any = None
+    sign_in_quota: Any = None
 
     job = "j"
 

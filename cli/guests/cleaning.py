@@ -1,0 +1,178 @@
+"""`usher guests clean`: what the connection's policy has due is shown guest by guest, with the
+reason; with --yes it becomes a job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.ui.interrupts import Interrupts
+from cli.ui.options import follow_options
+from cli.ui.session import Session
+
+if TYPE_CHECKING:
+    from cli.follow.run import Run
+    from config.connections import Connection
+    from tasks.guests.clean.plan import CleanPlan
+    from worker.services import Services
+
+_SHOWN_TOGETHER = 200
+_CEILING = "most"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is wanted. `dry`: nothing is to be done."""
+
+    connection: str
+    most: int | None
+    dry: bool
+    detach: bool
+    wait_s: float | None
+
+
+@click.command()
+@click.option("-c", "--connection", required=True, metavar="NAME", help="The connection whose tenant it is.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; do nothing, with --yes too.")
+@click.option("--most", type=click.IntRange(min=0), metavar="N", help="Do nothing at all to more than N guests.")
+@follow_options
+@click.pass_obj
+def clean(session: Session, /, connection: str, **given: Any) -> int:
+    """Remind, disable and delete guests as the connection's settings say. Without --yes nothing is
+    done: what would be is shown guest by guest, with the reason.
+
+    Each guest is looked at again just before. Never a member, never who holds, or may take, a
+    directory role, never who is spared; in doubt a guest stays. Where more guests are due than a
+    ceiling allows, nothing of that kind is done.
+    """
+    from cli.follow.run import Run
+    from cli.ui.place import open_place, refuse_to_leave_running
+    from cli.ui.terminal import Terminal
+
+    terminal, interrupts = Terminal(session), Interrupts()
+    dry = given["dry_run"] or not given["yes"]
+    wanted = _Wanted(connection, given["most"], dry, given["detach"], given["wait_s"])
+    with interrupts.caught(), ExitStack() as closing:
+        if wanted.detach and not dry:
+            refuse_to_leave_running()
+        place = closing.enter_context(open_place())
+        return asyncio.run(_evaluate_and_do(Run(session, terminal, interrupts, place), wanted))
+
+
+async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
+    from cli.follow.run import get_ready
+    from cli.invite.sending import sign_in
+    from tasks.guests.clean.evaluating import evaluate
+    from tasks.guests.clean.plan import CleanPlan
+    from tasks.submit import new_job_id
+    from tasks.telling.words import number
+
+    terminal = run.terminal
+    async with run.place.services() as services:
+        await get_ready(run, services, wanted.connection)
+        connection = await services.resolved(wanted.connection)
+        await sign_in(terminal, services, connection, fresh=True)
+
+        def heard(read: int, total: int | None) -> None:
+            of = f" of {number(total)}" if total is not None else ""
+            terminal.count(f"{number(read)}{of} guests judged")
+
+        job = new_job_id()
+        with CleanPlan() as plan:
+            terminal.status("Asking the tenant")
+            await evaluate(services, connection, plan, job=job, heard=heard)
+            terminal.status("")
+            ceilings = _show(run, wanted, plan)
+            if wanted.dry or not plan.will or _CEILING in ceilings:
+                return _end_undone(run, wanted, plan, ceilings)
+            return await _do(run, services, connection, wanted, plan, job)
+
+
+def _show(run: Run, wanted: _Wanted, plan: CleanPlan) -> list[str]:
+    """Show what is due, and what stands against it; returns the ceilings that were met."""
+    from rich.text import Text
+
+    from cli.ui.terminal import clean as clean_text
+    from tasks.guests.clean.telling import tell_left, tell_line, tell_withheld
+    from tasks.telling.words import many, number
+
+    terminal = run.terminal
+    lines: list[str] = []
+    for place, row in plan.lines() if not terminal.quiet else ():
+        lines.append(clean_text(tell_line(place, row)))
+        if len(lines) >= _SHOWN_TOGETHER:
+            terminal.show(Text("\n".join(lines)))
+            lines.clear()
+    if lines:
+        terminal.show(Text("\n".join(lines)))
+    terminal.say(tell_left(plan))
+    for sentence in (*plan.notes, *tell_withheld(plan, wanted.connection)):
+        terminal.warn(sentence)
+    total = sum(plan.will.values())
+    if wanted.most is None or total <= wanted.most:
+        return list(plan.withheld)
+    terminal.warn(
+        f"{many(total, 'guest')} are more than --most {number(wanted.most)} allows, so nothing is done: look at them,"
+        " then give a larger number."
+    )
+    return [*plan.withheld, _CEILING]
+
+
+def _end_undone(run: Run, wanted: _Wanted, plan: CleanPlan, ceilings: list[str]) -> int:
+    """Say that nothing was done; returns the exit status."""
+    from tasks.guests.clean.loading import CLEAN
+    from tasks.guests.clean.telling import tell_due
+
+    would = sum(plan.would.values())
+    yes = " (only with --yes)" if wanted.dry and would else ""
+    run.terminal.say(f"{tell_due(plan)}. Nothing was done{yes}.")
+    job = {"job": None, "connection": wanted.connection, "operation": CLEAN, "state": "cancelled"}
+    counts = {"rows": would, "done": 0, "already": 0, "skipped": 0, "failed": 0, "in_doubt": 0, "pending": 0}
+    run.terminal.finish({**job, **counts, "cancelled": would, "plan": plan.describe(), "ceilings": ceilings})
+    return 3 if ceilings and not wanted.dry else 0
+
+
+async def _do(run: Run, services: Services, connection: Connection, wanted: _Wanted, plan: CleanPlan, job: str) -> int:
+    """Let the plan become its jobs and follow them; returns the exit status."""
+    from cli.follow.run import follow_and_report
+    from tasks.guests.clean.loading import load_parts, split
+    from tasks.guests.clean.telling import tell_due
+    from tasks.submit import drop, new_job_id, start
+    from worker.ledger.audit.account import find_person
+
+    session, terminal = run.session, run.terminal
+    parts = split(connection, plan)
+    jobs = [*(new_job_id() for _ in parts[1:]), job]
+    for one in jobs:
+        await services.jobs.follow(one, os.getpid())
+    loaded = await load_parts(services, connection, plan, parts, jobs, find_person().to_info())
+    terminal.say(f"{tell_due(plan)}.")
+    try:
+        for part in loaded:
+            session.accepted = part.job
+            await start(services.jobs, part)
+            terminal.tell(f"Job {part.job}")
+    except BaseException:
+        session.accepted = ""
+        for part in loaded:
+            await drop(services.jobs, part)
+        raise
+    statuses = []
+    for part in loaded:
+        # The one object of --json is the last job's
+        is_last = part is loaded[-1]
+        session.told = {"plan": plan.describe(), "ceilings": list(plan.withheld)} if is_last else {}
+        wants_json, session.wants_json = session.wants_json, session.wants_json and is_last
+        try:
+            statuses.append(
+                await follow_and_report(run, services, part.job, detach=wanted.detach, wait_s=wanted.wait_s)
+            )
+        finally:
+            session.wants_json = wants_json
+    return 3 if plan.withheld else max(statuses)

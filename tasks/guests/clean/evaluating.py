@@ -1,0 +1,166 @@
+"""A tenant's guests are judged by the connection's policy, page by page: what is due becomes a
+plan, and nothing is changed.
+
+What cannot be read stops only what needs it: without dates of signing in nobody is inactive, and
+where nobody can tell who may take a directory role nobody is disabled or deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tasks.errors import Refusal
+from tasks.guests.clean.plan import CleanPlan
+from tasks.guests.clean.spared import read_whom_to_spare
+from worker.directory.asking import PatientAsk
+from worker.directory.guests import GuestReader, Page
+from worker.errors import DirectoryUnread
+from worker.graph.guests import Also
+from worker.operations.clean.memory import read_memory
+from worker.operations.clean.policy import Because, Deed, Policy, Spared, judge
+from worker.operations.clean.still_due import policy_of
+from worker.operations.registry import OPERATIONS
+from worker.store.client import read_time_ms
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from worker.services import Services
+
+Heard = Callable[[int, int | None], None]
+"""Told how many guests were read, of how many."""
+_SETTLED = timedelta(hours=1)
+"""A guest whom usher disabled more lately may be shown as enabled still."""
+NOBODY_DATED = (
+    "No guest of {} has a date of signing in: such a tenant shows them to nobody (it needs Entra ID P1 or P2), which"
+    " does not mean that nobody signs in. So nobody is taken for inactive."
+)
+
+
+async def ask_now(services: Services) -> datetime:
+    """Return the present on Redis's clock."""
+    if not services.clocks.knows_redis:
+        services.clocks.learn_redis(await read_time_ms(services.client))
+    return datetime.fromtimestamp(services.clocks.redis_ms() / 1000, UTC)
+
+
+async def evaluate(
+    services: Services,
+    connection: Connection,
+    plan: CleanPlan,
+    *,
+    job: str,
+    only: Collection[Deed] = tuple(Deed),
+    heard: Heard = lambda read, total: None,
+) -> None:
+    """Fill a plan with what is due in a tenant. `job`: that it is asked for; `only`: these kinds.
+
+    Raises `Refusal` where there is no policy or nobody can tell whom to spare, `DirectoryUnread`,
+    and `TokenRefused`.
+    """
+    policy = _restrict(policy_of(connection), only)
+    if not policy.deeds:
+        raise Refusal(
+            f"The settings of {connection.name} do not say what is to be done to guests: write it under"
+            f" [connections.{connection.name}.clean]. Nothing was done."
+        )
+    spared, guard = await read_whom_to_spare(PatientAsk(services, connection, job), connection)
+    if guard.unread and policy.deeds - {Deed.REMIND}:
+        policy = _restrict(policy, [Deed.REMIND])
+        plan.notes.append(f"{guard.unread} Nobody is disabled or deleted.")
+    if policy.deeds:
+        await _read(services, connection, plan, policy, spared, heard)
+    await _tell_missing(services, connection, plan)
+    plan.withhold(connection.clean)
+
+
+async def _read(
+    services: Services, connection: Connection, plan: CleanPlan, policy: Policy, spared: Spared, heard: Heard
+) -> None:
+    also = {Also.ATTRIBUTES} if policy.disable_expired else set()
+    if policy.needs_dates:
+        try:
+            dated = await _pass(services, connection, plan, policy, spared, heard, also | {Also.SIGN_INS})
+        except DirectoryUnread as unread:
+            if not unread.missing:
+                raise
+            plan.notes.append(f"{unread} So nobody is taken for inactive.")
+            policy = replace(policy, disable_inactive_after_s=None)
+        else:
+            if not dated and plan.guests:
+                plan.dropped.add(Because.INACTIVE)
+                plan.notes.append(NOBODY_DATED.format(connection.name))
+            return
+    if policy.deeds:
+        await _pass(services, connection, plan, policy, spared, heard, also)
+
+
+async def _pass(
+    services: Services,
+    connection: Connection,
+    plan: CleanPlan,
+    policy: Policy,
+    spared: Spared,
+    heard: Heard,
+    also: Collection[Also],
+) -> bool:
+    """Judge all guests once; returns whether any of them has a date of signing in."""
+    now, dated, read = await ask_now(services), False, 0
+    pages = GuestReader(services, connection).pages(also, pending=policy.deeds == {Deed.REMIND})
+    plan.begin()
+    async with aclosing(pages):
+        async for page in pages:
+            if page.begins:
+                plan.begin()
+                read = 0
+            await _judge_page(services, connection, plan, policy, spared, page, now)
+            dated = dated or any(guest.signed_in_at for guest in page.guests)
+            read += len(page.guests)
+            heard(read, page.total)
+    return dated
+
+
+async def _judge_page(
+    services: Services,
+    connection: Connection,
+    plan: CleanPlan,
+    policy: Policy,
+    spared: Spared,
+    page: Page,
+    now: datetime,
+) -> None:
+    memory = await read_memory(page.guests, connection.tenant_key, services.reminders, services.disabled)
+    enabled_since = []
+    for guest in page.guests:
+        remembered = memory[guest.id]
+        plan.put(guest, judge(guest, remembered, policy, spared, now))
+        if guest.enabled and remembered.disabled_at and now - remembered.disabled_at > _SETTLED:
+            enabled_since.append(guest.id)
+    # Somebody let them in again: if they are disabled later, it was not by usher
+    await services.disabled.drop(connection.tenant_key, enabled_since)
+
+
+async def _tell_missing(services: Services, connection: Connection, plan: CleanPlan) -> None:
+    """Note what is due that the application may not do."""
+    token = await services.tokens.get(connection)
+    for deed in Deed:
+        if not plan.due(deed):
+            continue
+        rules = OPERATIONS[deed].rules
+        if rules.is_granted(token.roles) is False:
+            plan.notes.append(
+                f"The application may not {rules.verb}, so these guests wait until a tenant administrator grants the"
+                f" application permission {rules.permission} and gives admin consent."
+            )
+
+
+def _restrict(policy: Policy, only: Collection[Deed]) -> Policy:
+    """Return a policy that has these kinds done alone."""
+    if Deed.REMIND not in only:
+        policy = replace(policy, remind_after_s=None)
+    if Deed.DISABLE not in only:
+        policy = replace(policy, disable_pending_after_s=None, disable_inactive_after_s=None, disable_expired=False)
+    return policy if Deed.DELETE in only else replace(policy, delete_disabled_after_s=None)
