@@ -66,8 +66,7 @@ def clean(session: Session, /, connection: str, **given: Any) -> int:
 
 
 async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
-    from cli.follow.run import get_ready
-    from cli.invite.sending import sign_in
+    from cli.guests.flow import open_tenant
     from tasks.guests.clean.evaluating import evaluate
     from tasks.guests.clean.plan import CleanPlan
     from tasks.submit import new_job_id
@@ -75,9 +74,7 @@ async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
 
     terminal = run.terminal
     async with run.place.services() as services:
-        await get_ready(run, services, wanted.connection)
-        connection = await services.resolved(wanted.connection)
-        await sign_in(terminal, services, connection, fresh=True)
+        connection = await open_tenant(run, services, wanted.connection)
 
         def heard(read: int, total: int | None) -> None:
             of = f" of {number(total)}" if total is not None else ""

@@ -272,3 +272,87 @@ def test_a_killed_run_does_each_thing_once(site: Site) -> None:
     assert stats["items"]["update_user"]["204"] == len(due(kinds))
     assert stages["remind"]["done"] <= stats["mails"]["total"] <= reminded
     assert stats["mails"]["more_than_once"] == 0
+
+
+def test_accounts_that_came_otherwise_are_taken_where_it_is_asked_for(site: Site) -> None:
+    """Disabled too, not only found."""
+    kinds: Kinds = site.sandbox.ask("populate", {"count": 30, "kinds": ["internal", "inactive"]})["kinds"]
+    configure(site, spare_addresses="", spare_groups="", include_internal="true")
+    site.start_worker()
+    status, told, err = clean(site, "--yes")
+    assert (status, told["stages"]["disable"]["done"]) == (0, 30), err
+    assert listed(site, "--disabled") == of(kinds, "internal", "inactive")
+
+
+def schedule(site: Site, task: str, **args: str) -> None:
+    """Add a schedule that never fires by itself."""
+    lines = "".join(f"{key} = {value}\n" for key, value in args.items())
+    with (site.folder / "usher.toml").open("a") as file:
+        file.write(f'[schedules.nightly]\ntask = "{task}"\nconnection = "contoso"\nevery = "9d"\n')
+        file.write(f"[schedules.nightly.args]\n{lines}")
+
+
+def fire(site: Site) -> dict[str, Any]:
+    """Let the schedule run once, and its jobs end; returns what is told of the run."""
+    status, out, err = site.run("schedules", "run", "nightly", "--json")
+    assert status in (0, 1), err
+    told: dict[str, Any] = json.loads(out)
+    for job in told["jobs"]:
+        site.run("jobs", "watch", job)
+    return told
+
+
+def test_a_schedule_does_nothing_unless_it_confirms(site: Site) -> None:
+    """It tells what it would do, and needs somebody where a ceiling is met; no address is in it."""
+    kinds = populate(site, 200)
+    configure(site, most_disabled="3")
+    schedule(site, "clean_guests")
+    site.start_worker()
+    told = fire(site)
+    assert (told["status"], told["jobs"]) == ("attention", [])
+    assert f"{len(due(kinds))} to disable" in told["what"]
+    assert "confirm = true" in told["what"]
+    assert "most_disabled" in told["what"]
+    assert "@" not in told["what"]
+    assert site.sandbox.ask("stats")["mails"]["total"] == 0
+
+
+def test_a_schedule_that_confirms_does_what_is_due(site: Site) -> None:
+    """Once; the next run finds nothing."""
+    kinds = populate(site, 200)
+    schedule(site, "clean_guests", confirm="true")
+    site.start_worker()
+    told = fire(site)
+    assert (told["status"], len(told["jobs"])) == ("ok", 1), told
+    assert listed(site, "--disabled") == due(kinds) | of(kinds, "disabled", "pending_disabled")
+    told = fire(site)
+    assert (told["status"], told["jobs"]) == ("ok", []), told
+    assert site.sandbox.ask("stats")["mails"]["total"] == len(of(kinds, *REMINDED))
+
+
+def test_a_run_of_a_schedule_waits_for_approval(site: Site) -> None:
+    """As a job does; nothing is done until then."""
+    populate(site, 200)
+    configure(site, "require_approval = true")
+    schedule(site, "clean_guests", confirm="true")
+    site.start_worker()
+    _, out, err = site.run("schedules", "run", "nightly", "--json")
+    told = json.loads(out)
+    assert (told["status"], len(told["jobs"])) == ("attention", 1), err
+    assert f"usher jobs approve {told['jobs'][0]}" in told["what"]
+    assert site.sandbox.ask("stats")["items"].get("update_user", {}) == {}
+
+
+def test_pending_guests_are_reminded_by_a_schedule(site: Site) -> None:
+    """Nobody else is touched; without a policy three days count."""
+    kinds = populate(site, 200)
+    configure(site, **dict.fromkeys(POLICY, ""))
+    schedule(site, "remind_pending", confirm="true")
+    site.start_worker()
+    told = fire(site)
+    assert (told["status"], len(told["jobs"])) == ("ok", 1), told
+    pending = of(kinds, "pending_due", "pending_old", "pending_spared", "pending_again", "expired_pending")
+    mails = site.sandbox.ask("stats")["mails"]
+    assert (mails["total"], mails["more_than_once"]) == (len(pending), 0)
+    assert site.sandbox.ask("stats")["items"].get("update_user", {}) == {}
+    assert fire(site)["jobs"] == []

@@ -4,6 +4,7 @@ also where the answer that brought the link was lost.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from config.reader import load_settings
 from tasks.rows.row import ValidRow
 from tasks.submit import Loaded, load, start
-from tests.integration.mail.test_own_mail import MAILBOX, SMTP, all_mails, mailing_site, start_worker, with_key
+from tests.integration.mail.test_own_mail import MAILBOX, ROLES, SMTP, all_mails, mailing_site, start_worker, with_key
 from tests.sandboxes import Sandbox
 from tests.sites import Site
 from worker.ledger.model import Counts
@@ -43,3 +44,22 @@ async def test_a_reminder_is_one_mail_of_ours(site: Site) -> None:
     assert len(found) == 12
     assert {mail["subject"].endswith("ist noch offen") for mail in found} == {True}
     assert sum(site.sandbox.ask(f"guests?address={email}")[0]["mails"] for email in emails) == 0
+
+
+def test_a_clean_up_reminds_by_a_mail_of_ours(site: Site) -> None:
+    """In a job of its own beside the one that cleans up; the command follows both."""
+    guard = ["RoleManagement.Read.Directory", "RoleEligibilitySchedule.Read.Directory", "GroupMember.Read.All"]
+    site.sandbox.ask("policy", {"roles": [*ROLES, "User.EnableDisableAccount.All", *guard]})
+    with (site.folder / "usher.toml").open("a") as file:
+        file.write('[connections.contoso.clean]\nremind_after = "7d"\ndisable_pending_after = "30d"\n')
+    kinds = site.sandbox.ask("populate", {"count": 20, "kinds": ["pending_due", "pending_old"]})["kinds"]
+    start_worker(site)
+    status, out, err = site.run("guests", "clean", "-c", "contoso", "--yes", "--json", **with_key(site))
+    assert status == 0, err
+    (told,) = (json.loads(line) for line in out.splitlines())
+    assert (told["operation"], told["stages"]["disable"]["done"]) == ("clean", len(kinds["pending_old"]))
+    assert "remind" not in told["stages"]
+    assert told["plan"]["would"] == {"remind": 10, "disable": 10, "delete": 0}
+    assert sorted(mail["to"] for mail in all_mails(site)) == sorted(kinds["pending_due"])
+    by_graph = (site.sandbox.ask(f"guests?address={email}")[0]["mails"] for email in kinds["pending_due"])
+    assert sum(by_graph) == 0
