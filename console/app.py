@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ROUTERS: Sequence[str] = (
     "console.health",
+    "console.access.signin",
     "console.v1.jobs",
     "console.v1.results",
     "console.v1.events",

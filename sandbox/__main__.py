@@ -194,6 +194,12 @@ def _describe(world: World, mail: MailServer, base_url: str) -> dict[str, object
             "password_file": str(mail.password_file),
         },
         **{name: tenants[0][name] for name in ("tenant_id", "client_id", "client_secret_file", "authority", "mailbox")},
+        "console": {
+            "client_id": world.sign_in.app.client_id,
+            "client_secret_file": str(world.sign_in.app.secret_file),
+            "tenant_id": tenants[0]["tenant_id"],
+            "authority": base_url,
+        },
         "tenants": tenants,
         "seed": world.options.seed,
         "time_scale": world.clock.time_scale,

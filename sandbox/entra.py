@@ -12,7 +12,7 @@ import hmac
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 
@@ -20,6 +20,9 @@ from sandbox.certificates import AppCertificate
 from sandbox.clock import Clock
 from sandbox.directory import App, Directory, Tenant
 from sandbox.tokens import Tokens, random_guid
+
+if TYPE_CHECKING:
+    from sandbox.signin.service import SignIn
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _PUBLIC_GRAPH = "https://graph.microsoft.com"
@@ -57,9 +60,9 @@ class Login:
     def discover_tenant(self, base_url: str, name: str) -> LoginAnswer:
         """Answer GET /{tenant}/v2.0/.well-known/openid-configuration."""
         tenant = self._directory.tenant(name)
-        if tenant is None:
-            return self._refusal(_unknown_tenant(name), "")
-        root = f"{base_url}/{tenant.id}"
+        if tenant is None and name != "organizations":
+            return self.refuse(_unknown_tenant(name), "")
+        root = f"{base_url}/{tenant.id if tenant else name}"
         return LoginAnswer(
             200,
             {
@@ -71,7 +74,7 @@ class Login:
                 "id_token_signing_alg_values_supported": ["RS256"],
                 "response_types_supported": ["code"],
                 "scopes_supported": ["openid", "profile", "email", "offline_access"],
-                "issuer": f"{root}/v2.0",
+                "issuer": f"{root}/v2.0" if tenant else f"{base_url}/{{tenantid}}/v2.0",
                 "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
                 "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
                 "tenant_region_scope": "EU",
@@ -92,15 +95,22 @@ class Login:
             },
         )
 
-    def token(self, tenant_name: str, form: Mapping[str, str], token_url: str, correlation_id: str) -> LoginAnswer:
+    def token(
+        self, tenant_name: str, form: Mapping[str, str], token_url: str, correlation_id: str, sign_in: SignIn
+    ) -> LoginAnswer:
         """Answer POST /{tenant}/oauth2/v2.0/token. `token_url` is the address it was asked at, an
-        assertion's audience.
+        assertion's audience. What is for the console is `sign_in`'s.
         """
+        base_url = token_url.removesuffix(f"/{tenant_name}/oauth2/v2.0/token")
         try:
+            if form.get("grant_type") == "authorization_code":
+                return LoginAnswer(200, sign_in.redeem(tenant_name, form, base_url))
             tenant, app, certificate = self._sign_in(tenant_name, form, token_url)
+            if sign_in.is_ours(form.get("scope", "")):
+                return LoginAnswer(200, sign_in.grant(tenant, app.client_id, base_url))
             audience = self._audience(form.get("scope", ""))
         except LoginError as error:
-            return self._refusal(error, correlation_id)
+            return self.refuse(error, correlation_id)
         token, life_s = self._tokens.mint(tenant, app, audience, certificate=certificate)
         body = {"token_type": "Bearer", "expires_in": life_s, "ext_expires_in": life_s, "access_token": token}
         return LoginAnswer(200, body)
@@ -243,7 +253,8 @@ class Login:
             )
         return resource
 
-    def _refusal(self, error: LoginError, correlation_id: str) -> LoginAnswer:
+    def refuse(self, error: LoginError, correlation_id: str) -> LoginAnswer:
+        """Return a refusal in Entra's form, and count it."""
         self.refused[error.number] += 1
         trace_id, correlation_id = random_guid(), correlation_id or random_guid()
         stamp = self._clock.stamp().replace("T", " ")

@@ -35,6 +35,7 @@ from sandbox.resources.roles import Roles
 from sandbox.resources.sponsors import Sponsors
 from sandbox.resources.teams import Teams
 from sandbox.settings import TenantSettings
+from sandbox.signin.service import SignIn
 from sandbox.tokens import Tokens, load_key
 from sandbox.users import People
 
@@ -101,6 +102,7 @@ class World:
             chance=self.chance,
         )
         self.set_faults(self.faults)
+        self.sign_in = SignIn(self.directory, self.clock, self.folder)
         self.login = Login(self.directory, self.tokens, self.clock, frozenset())
 
     def listening(self, base_url: str, port: int) -> None:
@@ -151,6 +153,7 @@ class World:
         self._seed(old)
         self.tokens.forget()
         self.login.refused.clear()
+        self.sign_in.reset()
         self.set_faults(load_faults(self.options.faults, self.options.seed))
         if self.recorder.journal is not None:
             self.recorder.journal.truncate()

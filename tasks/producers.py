@@ -106,6 +106,13 @@ async def admit(services: Services, producer: Producer | None, loaded: Loaded) -
     )
 
 
+async def note_refusal(services: Services, producer: Producer | None, why: str, **facts: str) -> None:
+    """Write into the audit trail that a producer asked for what it may not."""
+    if producer is not None:
+        told = {**info_of(producer), "why": why, **facts}
+        await services.trail.note("producer.refused", **told)
+
+
 def notify_hosts(settings: Settings, producer: Producer | None) -> Collection[str]:
     """Return the hosts that a message or a request may have told."""
     hosts = settings.notify.hosts

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.exceptions import HTTPException
 
+from console.access.entra_tokens import NoRole, NotBelieved, read_access_token
 from console.access.viewer import Viewer, of_producer
 from tasks.producers import find_producer
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from console.access.tries import Tries
+    from console.access.access import Access
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ CHALLENGE: Final = 'Bearer realm="usher"'
 _LONGEST: Final = 16_384  # of a header; an access token with many claims is some 4 kB
 
 
-async def identify(header: str, address: str, settings: Settings, tries: Tries) -> Viewer:
+async def identify(header: str, address: str, settings: Settings, access: Access) -> Viewer:
     """Return the viewer whose token an `Authorization` header brings. Raises HTTPException 401, or
     429 for who tries too often.
     """
@@ -34,19 +35,30 @@ async def identify(header: str, address: str, settings: Settings, tries: Tries) 
     token = token.strip()
     if scheme.lower() != "bearer" or not token or len(token) > _LONGEST:
         raise refused("This is no bearer token: send Authorization: Bearer TOKEN.", "invalid_request")
-    await tries.admit(address, token)
-    viewer = await _find(token, settings)
-    await tries.note(address, token, right=viewer is not None)
+    await access.tries.admit(address, token)
+    viewer = await _find(token, settings, access)
+    await access.tries.note(address, token, right=viewer is not None)
     if viewer is None:
         raise refused("The token opens nothing: it is wrong, has expired, or has been taken back.", "invalid_token")
     return viewer
 
 
-async def _find(token: str, settings: Settings) -> Viewer | None:
+async def _find(token: str, settings: Settings, access: Access) -> Viewer | None:
     if settings.producers:
         producer = await asyncio.to_thread(find_producer, settings, token)
         if producer is not None:
             return of_producer(producer)
+    if not settings.console.takes_tokens or token.count(".") != 2:
+        return None
+    try:
+        return await read_access_token(token, settings.console, access.signing_keys)
+    except NotBelieved as error:
+        log.warning("an access token opens nothing: %s", error)
+    except NoRole as error:
+        raise HTTPException(
+            403,
+            f"{error.name} has no role here: whoever gives out the app roles of usher in Entra can change that.",
+        ) from None
     return None
 
 

@@ -16,10 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from console.access import bearer
+from console.access.access import access_of
+from console.access.cookies import session_cookie
 from console.access.forms import FormSecret
 from console.access.headers import HSTS, SECURITY_HEADERS
 from console.access.local import NO_SIGN_IN, is_local
-from console.access.tries import Tries
 from console.access.viewer import Viewer, local_operator
 from worker.ledger.audit.account import acting_as
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from config.settings import Settings
-    from worker.services import Services
 
 API: Final = "/v1/"
 OPEN: Final = ("/healthz", "/static/", "/v1/openapi.json")
@@ -42,7 +42,6 @@ class Guard:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._tries: Tries | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -71,7 +70,9 @@ class Guard:
         header = request.headers.get("authorization")
         if header is not None:
             address = request.client.host if request.client else ""
-            return await bearer.identify(header, address, settings, self._tries_of(request))
+            return await bearer.identify(header, address, settings, access_of(request))
+        if settings.console.signs_in:
+            return await self._signed_in(request, settings)
         request.state.form_secret = FormSecret.of_local(request)
         if not is_local(request):
             is_api = request.url.path.startswith(API) and (settings.producers or settings.console.takes_tokens)
@@ -80,11 +81,11 @@ class Guard:
             raise bearer.refused(_WANTED)  # only our own pages ask on behalf of who uses this machine
         return local_operator()
 
-    def _tries_of(self, request: Request) -> Tries:
-        if self._tries is None:
-            services: Services = request.app.state.services
-            self._tries = Tries(services.client, services.keys)
-        return self._tries
+    async def _signed_in(self, request: Request, settings: Settings) -> Viewer | None:
+        cookie = session_cookie(settings.console)
+        name = request.cookies.get(cookie, "")
+        request.state.form_secret = FormSecret(cookie, name)
+        return await access_of(request).sessions.find(name, settings.console) if name else None
 
 
 def _put_headers(message: Message, cookies: SimpleCookie, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from sandbox.certificates import read_app_certificate
 from sandbox.control.applications import change_applications
 from sandbox.control.groups import change_groups, show_groups
 from sandbox.control.populate import populate
+from sandbox.control.signin import change_signin
 from sandbox.control.users import change_user, show_user
 from sandbox.directory import SPELLINGS, App, Tenant, User
 from sandbox.faults import ALLOW_INVITES_FROM, parse_document, parse_spec
@@ -57,6 +58,7 @@ class Control:
             "users": lambda body: change_user(world, self._tenant(body), body),
             "groups": lambda body: change_groups(world, self._tenant(body), body),
             "applications": lambda body: change_applications(world, self._tenant(body), body),
+            "signin": lambda body: change_signin(world, self._tenant(body), body),
             "populate": lambda body: populate(world, self._tenant(body), body),
             "clock": self._clock,
             "quota": self._quota,

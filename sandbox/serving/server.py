@@ -27,6 +27,7 @@ from sandbox.options import OptionError
 from sandbox.serving.mail_pages import mail_list, mail_page
 from sandbox.serving.network import reset_on_close
 from sandbox.serving.pages import overview, redeem
+from sandbox.serving.signin_pages import Shown, authorize
 from sandbox.serving.smtp import MailServer
 from sandbox.tokens import Caller, TokenError, random_guid
 from sandbox.world import World
@@ -227,6 +228,10 @@ class Server:
             answer = partial(login.discover_tenant, base_url, parts[0])
         elif asked == ("GET", "discovery", "instance"):
             answer = partial(login.discover_instance, base_url, host)
+        elif asked == ("GET", "discovery", "v2.0", "keys"):
+            answer = partial(LoginAnswer, 200, self.world.sign_in.keys.published())
+        elif asked[1:] == ("oauth2", "v2.0", "authorize") and request.method in ("GET", "POST"):
+            return _shown(authorize(self.world.sign_in, request.method, parts[0], query, body))
         elif asked == ("POST", "oauth2", "v2.0", "token"):
             content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if content_type != "application/x-www-form-urlencoded":
@@ -239,7 +244,10 @@ class Server:
                     },
                 )
             form = {key: values[-1] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
-            operation, answer = "token", partial(login.token, parts[0], form, f"{base_url}{path}", correlation_id)
+            operation, answer = (
+                "token",
+                partial(login.token, parts[0], form, f"{base_url}{path}", correlation_id, self.world.sign_in),
+            )
         else:
             self.world.recorder.request("unknown", 404, method=request.method, path=path)
             return self._json(404, {"error": {"code": "NotFound", "message": f"There is nothing at {path[:200]}."}})
@@ -361,6 +369,15 @@ def _unprocessed(fired: Fired) -> bool:
 def _html(status: int, page: str) -> web.Response:
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"}
     return web.Response(status=status, text=page, content_type="text/html", headers=headers)
+
+
+def _shown(shown: Shown) -> web.Response:
+    if shown.location:
+        return web.Response(status=shown.status, headers={"Location": shown.location})
+    found = _html(shown.status, shown.html)
+    if shown.policy:
+        found.headers["Content-Security-Policy"] = shown.policy
+    return found
 
 
 def _reset(request: web.BaseRequest) -> web.Response:

@@ -9,8 +9,9 @@ from worker.ledger.audit.trail import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/audit.md").read_text(encoding="utf-8")
-_KIND = re.compile(r"`((?:job|connection|everything|tenant|guest|schedule)\.[a-z]+)`")
-_IN_CODE = re.compile(r"""["']((?:job|connection|everything|tenant|guest|schedule)\.[a-z]+)["']""")
+_NAMES = r"(?:job|connection|everything|tenant|guest|schedule|console|producer)\.[a-z_]+"
+_KIND = re.compile(rf"`({_NAMES})`")
+_IN_CODE = re.compile(rf"""["']({_NAMES})["']""")
 
 
 def test_the_page_names_every_kind_of_event() -> None:
@@ -18,6 +19,8 @@ def test_the_page_names_every_kind_of_event() -> None:
     sources = [
         *(path for path in ROOT.glob("worker/**/*.py") if path.name != "trail.py"),  # which only lists them
         *ROOT.glob("worker/ledger/scripts/*.lua"),
+        *ROOT.glob("console/access/signin.py"),
+        *ROOT.glob("tasks/producers.py"),
         *ROOT.glob("cli/guests/commands.py"),
         *ROOT.glob("cli/schedules/changes.py"),
     ]

@@ -16,7 +16,7 @@ WANTED = "wanted"
 """`approval` of a job that waits; an approved one has the approver there."""
 
 
-SUBMITTER = ("by", "host", "behind", "stated")
+SUBMITTER = ("by", "host", "behind", "stated", "sign_in")
 """What a job's `info` holds of the person who submitted it; see `Person.to_info`. A producer or a
 schedule has no `host` that is a desk's.
 """
@@ -28,12 +28,16 @@ class Person:
     that became this one by sudo.
 
     `stated`: who they say they are, where several people share an account, as in a container.
+
+    Who signed in (`sign_in`: "entra") is known by Entra's ids of them and of their tenant, which
+    stand as `user` and `host`; their name is `stated`, what their account is called `behind`.
     """
 
     user: str
     host: str
     behind: str = ""
     stated: str = ""
+    sign_in: str = ""
 
     def __str__(self) -> str:
         account = f"{self.user}@{self.host}"
@@ -46,7 +50,7 @@ class Person:
 
     def to_info(self) -> dict[str, str]:
         """Return what a job that this person submits keeps of them."""
-        told = {"by": self.user, "host": self.host, "behind": self.behind, "stated": self.stated}
+        told = dict(zip(SUBMITTER, (self.user, self.host, self.behind, self.stated, self.sign_in), strict=True))
         return {name: value for name, value in told.items() if value}
 
 
@@ -65,13 +69,16 @@ def is_same(one: Person, other: Person) -> bool:
     """Tell whether two may be one human being. The host does not count: each container has a new
     one, and people move about.
 
-    What both of them state decides. Where either states nothing, one name in common is enough:
-    whoever states a name only to approve is still known by the account.
+    Of two who signed in their ids decide. Else what both of them state; where either states
+    nothing, or has signed in, one name in common is enough: whoever states a name only to approve
+    is still known by the account.
     """
-    if one.stated and other.stated:
+    if one.sign_in and other.sign_in:
+        return (one.user, one.host) == (other.user, other.host)
+    if one.stated and other.stated and not (one.sign_in or other.sign_in):
         return one.stated.casefold() == other.stated.casefold()
-    names = {one.user, one.behind, one.stated} & {other.user, other.behind, other.stated}
-    return bool(names - {""})
+    names = [{name.casefold() for name in (each.user, each.behind, each.stated)} for each in (one, other)]
+    return bool(names[0] & names[1] - {""})
 
 
 def read_approved(info: Mapping[str, Any]) -> dict[str, str]:
@@ -104,7 +111,7 @@ def refuse(job: str, info: Mapping[str, Any], person: Person) -> str:
     if not submitter.host or not is_same(submitter, person):
         return ""
     refusal = f"Job {job} was submitted by {submitter_of(info)}: somebody else must approve it. Nothing was sent."
-    if submitter.host != person.host:
+    if submitter.host != person.host and not (submitter.sign_in and person.sign_in):
         refusal += (
             " An account is one person, whatever its host: people who share one say who they are, USHER_ACTOR=NAME, "
             "when they submit and when they approve."

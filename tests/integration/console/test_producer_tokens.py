@@ -14,6 +14,7 @@ from console.access.tries import MOST
 from tests.configs import CONTOSO
 from tests.console_servers import build_access_app, serving
 from tests.ledgers import Desk
+from worker.services import open_services
 
 HR, NEXT = "hr-" + "h" * 40, "hr-" + "n" * 40
 WRONG = "wrong-" + "w" * 40
@@ -25,12 +26,15 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 @pytest.fixture
-async def client(desk: Desk, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def client(desk: Desk, valkey_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A program at a console that knows one producer."""
     (tmp_path / "hr").write_text(HR)
-    (tmp_path / "usher.toml").write_text(CONTOSO + TABLE)
-    app = build_access_app(lambda: load_settings({}, tmp_path / "usher.toml"), desk)
-    async with serving(app) as url, httpx.AsyncClient(base_url=url) as opened:
+    (tmp_path / "usher.toml").write_text(f'[ledger]\nprefix = "{desk.keys.prefix}"\n{CONTOSO}{TABLE}')
+    async with (
+        open_services(lambda: load_settings({}, tmp_path / "usher.toml"), valkey_url) as services,
+        serving(build_access_app(services.settings, services)) as url,
+        httpx.AsyncClient(base_url=url) as opened,
+    ):
         yield opened
 
 

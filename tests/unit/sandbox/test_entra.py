@@ -33,7 +33,7 @@ class Client:
         }
         tenant = form.pop("tenant", None) or self.tenant.id
         given = {key: value for key, value in form.items() if value is not None}
-        answer = self.world.login.token(tenant, given, URL, "correlation")
+        answer = self.world.login.token(tenant, given, URL, "correlation", self.world.sign_in)
         return answer.status, answer.body
 
 

@@ -1,0 +1,80 @@
+"""Fixtures of the console's tests: a console that people sign in to, by the sandbox."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+import ssl
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from config.reader import load_settings
+from sandbox.certificates import make_server_files
+from tests.console_servers import build_access_app, serving
+from tests.entra_browsers import EntraBrowser
+from tests.ledgers import Desk
+from tests.sandboxes import Sandbox, Sandboxes
+from worker.services import Services, open_services
+
+
+@dataclass
+class SignInSite:
+    """A console with a sign-in, over TLS as behind a proxy; several instances of it, if need be."""
+
+    url: str
+    config: Path
+    ca_file: Path
+    sandbox: Sandbox
+    services: Services
+    stack: AsyncExitStack
+    app: Any
+
+    @property
+    def entra_context(self) -> ssl.SSLContext:
+        """What trusts the sandbox."""
+        return ssl.create_default_context(cafile=self.sandbox.ready["ca_file"])
+
+    def browser(self) -> EntraBrowser:
+        """Return a new browser of somebody."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        browser = EntraBrowser(httpx.AsyncClient(base_url=self.url, verify=context), self.sandbox)
+        self.stack.push_async_callback(browser.site.aclose)
+        self.stack.push_async_callback(browser.close)
+        return browser
+
+    def mint(self, **body: Any) -> str:
+        """Have the sandbox make a token."""
+        return str(self.sandbox.ask("signin", {"action": "mint", **body})["token"])
+
+
+@pytest.fixture
+async def signing(desk: Desk, valkey_url: str, sandboxes: Sandboxes) -> AsyncIterator[SignInSite]:
+    """A console that people sign in to."""
+    sandbox = sandboxes.get(("--quota", "off"))
+    sandbox.ask("reset", {})
+    folder = Path(tempfile.mkdtemp(prefix="si-", dir="/tmp"))
+    tls = make_server_files(folder, ())
+    ready = sandbox.ready["console"]
+    (folder / "key").write_text(secrets.token_hex(32))
+    config = folder / "usher.toml"
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        config.write_text(
+            f'[redis]\nurl = "{valkey_url}"\n[ledger]\nkey = "file:key"\nprefix = "{desk.keys.prefix}"\n'
+            f'[console]\ntenant_id = "{ready["tenant_id"]}"\nclient_id = "{ready["client_id"]}"\n'
+            f'client_secret = "file:{ready["client_secret_file"]}"\nauthority = "{ready["authority"]}"\n'
+            f'ca_file = "{sandbox.ready["ca_file"]}"\npublic_url = "https://127.0.0.1:{opened.getsockname()[1]}"\n'
+        )
+        async with AsyncExitStack() as stack:
+            stack.callback(shutil.rmtree, folder)
+            services = await stack.enter_async_context(open_services(lambda: load_settings({}, config), valkey_url))
+            app = build_access_app(services.settings, services)
+            url = await stack.enter_async_context(serving(app, opened, tls))
+            yield SignInSite(url, config, tls.ca_file, sandbox, services, stack, app)

@@ -1,0 +1,27 @@
+"""People sign in with Entra, played by the sandbox."""
+
+from __future__ import annotations
+
+from tests.integration.console.conftest import SignInSite
+
+
+async def test_a_person_signs_in_and_comes_back_to_the_page(signing: SignInSite) -> None:
+    """The authorization code flow from the beginning to the end: the page says who it is, the audit
+    trail has Entra's ids and the name.
+    """
+    browser = signing.browser()
+    asked = await browser.site.get("/jobs?state=held&q=a%26b")
+    assert asked.status_code == 303
+    assert asked.headers["location"] == "/signin?to=/jobs%3Fstate%3Dheld%26q%3Da%2526b"
+    place = (await browser.site.get(asked.headers["location"])).headers["location"]
+    answer = await browser.bring(await browser.choose(place, "ada@contoso.example"))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/jobs?state=held&q=a%26b")
+    told = (await browser.site.get("/jobs")).json()
+    assert (told["name"], told["role"], told["local"]) == ("Ada Lovelace", "operate", False)
+    acting = (await browser.post("/operate")).json()["acting"]
+    assert acting.startswith("Ada Lovelace (")
+    assert acting.endswith(f"@{signing.sandbox.ready['tenant_id']})")
+    events = [event async for event in signing.services.trail.events()]
+    assert [(event.what, event.by, dict(event.facts)) for event in events] == [
+        ("console.signed_in", acting, {"role": "operate"})
+    ]
