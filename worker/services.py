@@ -31,6 +31,7 @@ from worker.ledger.gates import Gates
 from worker.ledger.guests.disabled import Disabled
 from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.guests.last_seen import LastSeen
+from worker.ledger.guests.moving import Moving
 from worker.ledger.guests.reminders import Reminders
 from worker.ledger.job_targets import JobTargets
 from worker.ledger.jobs import Jobs
@@ -65,6 +66,7 @@ class Services:
     index: GuestIndex
     reminders: Reminders
     disabled: Disabled
+    moving: Moving
     tokens: TokenSource
     graph: GraphClient
     mailroom: Mailroom
@@ -203,6 +205,7 @@ async def open_services(
             index=index,
             reminders=Reminders(client, keys, index),
             disabled=Disabled(client, keys),
+            moving=Moving(client, keys),
             tokens=tokens,
             graph=graph,
             mailroom=mailroom,

@@ -187,6 +187,20 @@ WORDS: Final[Mapping[str, str]] = {
         gruppemedlemskap, medlem av
         グループ
     """,
+    "new_email": """
+        new email, new e-mail, new mail, new email address, new address
+        neue E-Mail, neue Mail, neue E-Mail-Adresse, neue Adresse
+        nouvel e-mail, nouvelle adresse e-mail, nouvelle adresse
+        nuevo correo, nuevo correo electrónico, nueva dirección
+        nuova e-mail, nuovo indirizzo, nuovo indirizzo e-mail
+        novo e-mail, novo endereço, novo endereço de e-mail
+        nieuw e-mailadres
+        nowy adres e-mail
+        ny e-post, ny e-postadress
+        ny e-mail, ny e-mailadresse
+        ny e-postadresse
+        新しいメールアドレス
+    """,
     "teams": """
         Microsoft Teams, Microsoft Team, MS Teams, Teams-Teams, team membership, team memberships
         Teammitgliedschaft, Teammitgliedschaften

@@ -29,6 +29,7 @@ FIELDS: Final = (
     "sponsors",
     "groups",
     "teams",
+    "new_email",
     "ref",
 )
 """What one row may say about a guest; only `email` must be there."""

@@ -20,6 +20,7 @@ from worker.operations.operation import CannotAsk
 if TYPE_CHECKING:
     from config.connections import Connection
     from worker.ledger.guests.disabled import Disabled
+    from worker.ledger.guests.moving import Moving
     from worker.ledger.guests.reminders import Reminders
     from worker.ledger.quota import Bucket
     from worker.services import Services
@@ -50,6 +51,11 @@ class PatientAsk:
     def disabled(self) -> Disabled:
         """Whom usher has disabled."""
         return self._services.disabled
+
+    @property
+    def moving(self) -> Moving:
+        """Who has a new address and was not reset yet."""
+        return self._services.moving
 
     @property
     def now(self) -> datetime:

@@ -307,10 +307,12 @@ class Keys:
         return f"{index}:reminded"
 
     def disabled(self, tenant_key: str) -> str:
-        """hash: a guest's object id → when usher disabled them
-        (`worker/ledger/guests/disabled.py`).
-        """
+        """hash: a guest's object id → when usher disabled them (`guests/disabled.py`)."""
         return f"{self.prefix}:disabled:{tenant_key}"
+
+    def moving(self, tenant_key: str) -> str:
+        """hash: a guest's object id → when their address began to change (`guests/moving.py`)."""
+        return f"{self.prefix}:moving:{tenant_key}"
 
     def index_key(self) -> str:
         """string: the key of the index's hashes, sealed where there is a ledger key."""

@@ -18,6 +18,8 @@ STAGES_DONE = "stages_done"
 """Of a root's row: the stages that an earlier run has done for it, which it does not ask for. No
 column, and nothing that a message may bring.
 """
+NEW_EMAIL = "new_email"
+"""Of a row whose guest is to have another address."""
 RESEND = "resend"
 """Of a root's row that is tried again: its guest is mailed on purpose (`is_resent`). No column
 either.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.ledger.guests.disabled import Disabled
+    from worker.ledger.guests.moving import Moving
     from worker.ledger.guests.reminders import Reminders
     from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
@@ -37,6 +38,11 @@ class Ask(Protocol):
     @property
     def disabled(self) -> Disabled:
         """Whom usher has disabled, and when."""
+        ...
+
+    @property
+    def moving(self) -> Moving:
+        """Who has a new address and was not reset yet."""
         ...
 
     @property

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from worker.graph.batch import GraphRequest
-from worker.ledger.model import RESEND, KnownRow, Options, Outcome, Row, RowState, is_resent
+from worker.ledger.model import NEW_EMAIL, RESEND, KnownRow, Options, Outcome, Row, RowState, is_resent
 from worker.ledger.quota import even_bucket
 from worker.mail.message import WORDED, MailRequest
 from worker.operations.foreseen import Foreseen, Seen, Would
@@ -46,7 +46,9 @@ class SendMail(Operation):
     """What is marked when a worker is killed stays in doubt for good, so it is one mail."""
     shown = False
     tells_link = True
-    columns = frozenset({"display_name", "language", "message", "redirect_url", "cc", "send_message", RESEND, *WORDED})
+    columns = frozenset(
+        {*("display_name", "language", "message", "redirect_url", "cc", "send_message"), NEW_EMAIL, RESEND, *WORDED}
+    )
 
     def sender(self, connection: Connection) -> str:
         """Return the tenant's mailbox; a mail server has its own settings."""
@@ -149,7 +151,7 @@ def write_mail(asked: Asked, connection: Connection, options: Options) -> MailRe
     return MailRequest(
         id=str(asked.index),
         kind=options.template or "invite",
-        to=row["email"],
+        to=row.get(NEW_EMAIL) or row["email"],
         link=link,
         language=row.get("language") or options.language or "",
         name=name_of(row),

@@ -318,7 +318,9 @@ class Operation(Protocol):
         """Return what the answer to a call means for one of its rows. Pure and total."""
         ...
 
-    def resolve_unshown(self, user: DirectoryUser | None, connection: Connection, *, looked: bool) -> RowState:
+    def resolve_unshown(
+        self, row: Row, user: DirectoryUser | None, connection: Connection, *, looked: bool
+    ) -> RowState:
         """Return what becomes of a row in doubt that the directory has not shown as done for long
         enough. `looked`: somebody could look.
         """

@@ -9,6 +9,7 @@ from worker.operations.accounts.binning import Delete, Restore
 from worker.operations.accounts.enabling import Disable, Enable
 from worker.operations.again.remind import Remind
 from worker.operations.again.reset import Reset
+from worker.operations.changes.move import Move
 from worker.operations.changes.update import Update
 from worker.operations.clean.still_due import Clean
 from worker.operations.invite import Invite
@@ -26,7 +27,7 @@ OPERATIONS: dict[str, Operation] = {
     for operation in (
         *(Invite(), Profile(), Sponsors(), Groups(), Teams(), Leave(), SendMail()),
         *(Remind(), Disable(), Enable(), Delete(), Restore(), Reset(), Sync(), Clean()),
-        *(Update(),),
+        *(Update(), Move()),
     )
 }
 

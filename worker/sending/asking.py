@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from worker.directory.lookups import Reacts
     from worker.graph.batch import GraphAnswer, GraphRequest
     from worker.ledger.guests.disabled import Disabled
+    from worker.ledger.guests.moving import Moving
     from worker.ledger.guests.reminders import Reminders
     from worker.ledger.quota import Bucket
     from worker.services import Services
@@ -58,6 +59,11 @@ class DirectoryAsk:
     def disabled(self) -> Disabled:
         """Whom usher has disabled."""
         return self._services.disabled
+
+    @property
+    def moving(self) -> Moving:
+        """Who has a new address and was not reset yet."""
+        return self._services.moving
 
     @property
     def now(self) -> datetime:

@@ -165,7 +165,7 @@ class Settler:
             return outcome
         if settled_in_s > 0:
             return end(RowState.IN_DOUBT, wait_s=settled_in_s)
-        letter = operation.resolve_unshown(user, connection, looked=why_not is None)
+        letter = operation.resolve_unshown(row, user, connection, looked=why_not is None)
         if letter is not RowState.LEFT_IN_DOUBT:
             return end(letter)
         user_id = user.id if user else ""

@@ -98,7 +98,9 @@ class Remind(InviteAgain):
         await ask.reminders.take_back(connection.tenant_key, ask.job, {one.index: one.row["email"] for one in rows})
         return True
 
-    def resolve_unshown(self, user: DirectoryUser | None, connection: Connection, *, looked: bool) -> RowState:
+    def resolve_unshown(
+        self, row: Row, user: DirectoryUser | None, connection: Connection, *, looked: bool
+    ) -> RowState:
         """Repeat the call where it mails nobody; else never, whatever `on_doubt` says of
         invitations.
         """

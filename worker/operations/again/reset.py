@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from worker.graph.users import DirectoryUser
 
-_CHANGED = "externalUserStateChangeDateTime"
+CHANGED = "externalUserStateChangeDateTime"
+"""Since when a guest is pending, or has accepted."""
 
 
 class Reset(InviteAgain):
@@ -32,11 +33,12 @@ class Reset(InviteAgain):
 
     name = "reset"
     rules = RESET
+    guarded = True
     words: Mapping[RowState, str] = {RowState.DONE: "reset"}
     requests = "resets"
     unlooked = "nobody is reset unlooked"
     template = "invite"
-    reads = (_CHANGED,)
+    reads = (CHANGED,)
 
     def judge_seen(
         self,
@@ -54,7 +56,7 @@ class Reset(InviteAgain):
         """
         if attempt is None or user is None:
             return self.end_stranger(index, user, at_ms) if attempt is None else None
-        if options.template or not _is_changed_since(user, attempt.at_s):
+        if options.template or not is_changed_since(user, attempt.at_s):
             return None
         return replace(attempt.outcome, user_id=user.id)
 
@@ -62,7 +64,9 @@ class Reset(InviteAgain):
         """What the index of guests remembers stops no reset."""
         raise AssertionError
 
-    def resolve_unshown(self, user: DirectoryUser | None, connection: Connection, *, looked: bool) -> RowState:
+    def resolve_unshown(
+        self, row: Row, user: DirectoryUser | None, connection: Connection, *, looked: bool
+    ) -> RowState:
         """Repeat what the directory shows as not done, or what mails nobody."""
         if connection.mails_itself or (looked and (user is None or user.accepted)):
             return RowState.PENDING
@@ -82,10 +86,10 @@ class Reset(InviteAgain):
         return body | {"invitedUser": {"id": asked.user.id}, "resetRedemption": True}
 
 
-def _is_changed_since(user: DirectoryUser, at_s: float) -> bool:
+def is_changed_since(user: DirectoryUser, at_s: float) -> bool:
     """Whether a guest was reset at this time: pending since then, or accepted clearly later."""
     try:
-        changed = datetime.fromisoformat(str(user.more.get(_CHANGED)))
+        changed = datetime.fromisoformat(str(user.more.get(CHANGED)))
     except ValueError:
         return False
     return changed.timestamp() >= at_s + (CLOCK_SLACK_S if user.accepted else -CLOCK_SLACK_S)

@@ -44,6 +44,7 @@ class Asking:
         self.asked: list[str] = []
         self.calls = 0
         self.disabled: Any = Noting()
+        self.moving: Any = Noting()
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None
