@@ -24,13 +24,14 @@ from cli.ui.session import Session
 class Change:
     """A command that changes guests, by the operation's name. `only_with_yes`: without --yes it
     shows what it would do, and does nothing. `by_row`: what would become of each row is told, and
-    guests may be named by id.
+    guests may be named by id. `pairs`: each with the new address.
     """
 
     operation: str
     help: str
     only_with_yes: bool = False
     by_row: bool = False
+    pairs: bool = False
 
 
 _SPARED = (
@@ -44,6 +45,18 @@ CHANGES = (
         " unless the connection's settings say otherwise.",
     ),
     Change("reset", "Let guests accept anew, by the same or another of their addresses. Groups and apps stay."),
+    Change(
+        "update",
+        "Bring guests who are there to what a list says of them: profile, sponsors, groups, teams. Only what differs is"
+        " written.\n\nNobody is invited, nothing is cleared, and nobody is taken out of a group.",
+    ),
+    Change(
+        "move",
+        "Give guests another address, by which they accept anew. Id, groups and apps stay.\n\nA file has the columns"
+        " email and new_email.",
+        by_row=True,
+        pairs=True,
+    ),
     Change("disable", f"Keep guests from signing in. {_SPARED}", only_with_yes=True, by_row=True),
     Change("enable", "Let guests sign in again who were disabled.", by_row=True),
     Change(
@@ -71,31 +84,32 @@ def _build(change: Change) -> click.Command:
     def run(session: Session, /, source: tuple[str, ...], **given: Any) -> int:
         if change.only_with_yes and not given["yes"]:
             given["dry_run"] = True
-        return (_run_by_row if change.by_row else _run_planned)(session, change.operation, source, given)
+        return (_run_by_row if change.by_row else _run_planned)(session, change, source, given)
 
     command = click.command(change.operation, help=change.help)(follow_options(list_options(run)))
-    own = (_MOST, _DRY_RUN, _CONNECTION, _GUESTS) if change.by_row else (_MOST, _OUTPUT, _DRY_RUN, _CONNECTION, _SOURCE)
+    whom = _PAIRS if change.pairs else _GUESTS
+    own = (_MOST, _DRY_RUN, _CONNECTION, whom) if change.by_row else (_MOST, _OUTPUT, _DRY_RUN, _CONNECTION, _SOURCE)
     for option in own:
         command.params.insert(0, option)
     return command
 
 
-def _run_planned(session: Session, operation: str, source: tuple[str, ...], given: dict[str, Any]) -> int:
+def _run_planned(session: Session, change: Change, source: tuple[str, ...], given: dict[str, Any]) -> int:
     from cli.guests.flow import end_beyond
     from cli.invite.command import run_change
     from cli.ui.terminal import Terminal
     from tasks.submission.ceiling import CeilingMet
 
     try:
-        return run_change(session, operation, source, given)
+        return run_change(session, change.operation, source, given)
     except CeilingMet as met:
-        return end_beyond(Terminal(session), operation, given["connection"], met)
+        return end_beyond(Terminal(session), change.operation, given["connection"], met)
 
 
-def _run_by_row(session: Session, operation: str, source: tuple[str, ...], given: dict[str, Any]) -> int:
+def _run_by_row(session: Session, change: Change, source: tuple[str, ...], given: dict[str, Any]) -> int:
     from cli.follow.run import Run
     from cli.guests.flow import open_tenant, run_rows
-    from cli.guests.sources import open_guests
+    from cli.guests.sources import open_guests, open_moves
     from cli.ui.place import open_place, refuse_to_leave_running
     from cli.ui.terminal import Terminal
     from tasks.errors import InputError, Refusal
@@ -105,7 +119,8 @@ def _run_by_row(session: Session, operation: str, source: tuple[str, ...], given
         raise click.UsageError("Give the guests (a file, addresses, ids or -) and the connection (-c NAME).")
     with interrupts.caught(), ExitStack() as closing:
         try:
-            rows, name = open_guests(terminal, source, take_list_options(given), closing)
+            opening = open_moves if change.pairs else open_guests
+            rows, name = opening(terminal, source, take_list_options(given), closing)
             if given["detach"] and not given["dry_run"]:
                 refuse_to_leave_running()
             run = Run(session, terminal, interrupts, closing.enter_context(open_place()))
@@ -117,7 +132,7 @@ def _run_by_row(session: Session, operation: str, source: tuple[str, ...], given
                         services,
                         await open_tenant(run, services, given["connection"]),
                         rows,
-                        operation=operation,
+                        operation=change.operation,
                         name=name,
                         dry=given["dry_run"],
                         **{key: given[key] for key in ("yes", "detach", "wait_s", "most")},
@@ -130,6 +145,7 @@ def _run_by_row(session: Session, operation: str, source: tuple[str, ...], given
 
 _SOURCE = click.Argument(["source"], metavar="FILE|ADDRESS…|-", nargs=-1)
 _GUESTS = click.Argument(["source"], metavar="FILE|ADDRESS…|ID…|-", nargs=-1)
+_PAIRS = click.Argument(["source"], metavar="OLD=NEW…|FILE|-", nargs=-1)
 _CONNECTION = click.Option(["-c", "--connection"], metavar="NAME", help="The tenant's connection.")
 _DRY_RUN = click.Option(["--dry-run"], is_flag=True, help="Ask the tenant, show what would happen; do nothing.")
 _OUTPUT = click.Option(

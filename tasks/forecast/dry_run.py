@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks.forecast.guarded import foresee_guarded
 from tasks.forecast.plan import Plan, reduce_to
 from tasks.forecast.rows import ForeseenRow, Foresight
 from tasks.forecast.stage_words import describe_stages
@@ -86,10 +87,12 @@ async def foresee_list(
     connection, loaded, stages = prepared.connection, prepared.loaded, prepared.stages
     channel = Channel(connection, find_operation(request.operation))
     rules = await fetch_rules(services, channel)
-    foresight = Foresight(services, channel, rules, request.options, properties_read(stage.name for stage in stages))
+    read = properties_read([request.operation, *(stage.name for stage in stages)])
+    foresight = Foresight(services, channel, rules, request.options, read)
     beyond = StageForesight(services, connection, loaded.job, stages, rules, loaded.options)
     forecast = Forecast(loaded, operation=request.operation)
-    async for row in beyond.add(foresight.rows(loaded.job)):
+    rows, guard = await foresee_guarded(foresight, loaded.job)
+    async for row in beyond.add(rows):
         ended_before = row.foreseen.code in ("invalid_row", "duplicate") or (
             row.foreseen.code == "blocked_domain" and not row.foreseen.by_graph
         )
@@ -102,7 +105,7 @@ async def foresee_list(
     forecast.gaps = list_gaps(rules, foresight)
     if beyond.unread:
         forecast.gaps.append(Gap("What of the stages is so already", why="Graph did not answer for some guests"))
-    forecast.risks = _risks(forecast, rules, connection)
+    forecast.risks = [*([guard.unread] if guard and guard.unread else []), *_risks(forecast, rules, connection)]
     return forecast
 
 

@@ -46,11 +46,17 @@ async def foresee_change(
     """
     channel = Channel(connection, find_operation(split_channel(loaded.loading.connection)[1]))
     rules = await fetch_rules(services, channel)
-    foresight = Foresight(services, channel, rules, loaded.options, channel.operation.reads)
-    if not channel.operation.guarded:
-        return foresight.rows(loaded.job), None
+    return await foresee_guarded(
+        Foresight(services, channel, rules, loaded.options, channel.operation.reads), loaded.job
+    )
+
+
+async def foresee_guarded(foresight: Foresight, job: str) -> tuple[AsyncIterator[ForeseenRow], RoleGuard | None]:
+    """The same for whoever looks at the rows by itself. Raises `TokenRefused`."""
+    if not foresight.channel.operation.guarded:
+        return foresight.rows(job), None
     try:
-        guard = await read_role_guard(PatientAsk(services, connection, loaded.job))
+        guard = await read_role_guard(PatientAsk(foresight.services, foresight.channel.connection, job))
     except CannotAsk:
         guard = RoleGuard(unread="Graph gives no answer, so nobody can tell whom to spare: try again later.")
-    return spare(foresight.rows(loaded.job), guard), guard
+    return spare(foresight.rows(job), guard), guard

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.forecast.guarded import foresee_guarded
 from tasks.forecast.plan import reduce_to
 from tasks.forecast.rows import Foresight
 from tasks.forecast.stages import StageForesight
@@ -62,14 +63,16 @@ async def look_ahead(
     if loaded.rows > SHORT_ROWS or not loaded.to_send:
         return Ahead(loaded, at_most=bool(loaded.to_send), stages=stages)
     channel = Channel(connection, find_operation(operation))
-    foresight = Foresight(services, channel, TenantRules(), options, properties_read(stage.name for stage in stages))
+    read = properties_read([operation, *(stage.name for stage in stages)])
+    foresight = Foresight(services, channel, TenantRules(), options, read)
     beyond = StageForesight(services, connection, loaded.job, stages, TenantRules(), loaded.options)
     counts: Counter[Would] = Counter()
     mails = 0
     remarks: Counter[str] = Counter()
     try:
         async with asyncio.timeout(_WITHIN_S):
-            async for one in beyond.add(foresight.rows(loaded.job)):
+            rows, guard = await foresee_guarded(foresight, loaded.job)
+            async for one in beyond.add(rows):
                 counts[one.foreseen.would] += 1
                 if one.foreseen.would is Would.DO:
                     mails += channel.operation.mail(one.row, connection, options) == MAILED
@@ -79,5 +82,5 @@ async def look_ahead(
     known = counts[Would.SKIP] - loaded.duplicates
     refused = loaded.to_send - counts[Would.DO] - known
     left = reduce_to(loaded, counts[Would.DO], mails, remarks)
-    unsure = foresight.may_not_read or foresight.not_looked_up > 0
+    unsure = foresight.may_not_read or foresight.not_looked_up > 0 or bool(guard and guard.unread)
     return Ahead(left, known, refused, unsure, stages if beyond.unread else beyond.counted())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.errors import Refusal
+from tasks.forecast.guarded import foresee_guarded
 from tasks.forecast.rows import Foresight
 from tasks.telling.words import many, number
 from worker.operations.foreseen import Would
@@ -41,9 +42,10 @@ async def refuse_too_many(services: Services, request: Request, connection: Conn
     if request.most is None or loaded.to_send <= request.most:
         return
     operation = find_operation(request.operation)
-    foresight = Foresight(services, Channel(connection, operation), TenantRules(), loaded.options)
+    foresight = Foresight(services, Channel(connection, operation), TenantRules(), loaded.options, operation.reads)
+    rows, _ = await foresee_guarded(foresight, loaded.job)
     would = 0
-    async for row in foresight.rows(loaded.job):
+    async for row in rows:
         would += row.foreseen.would is Would.DO
     if would > request.most:
         raise CeilingMet(

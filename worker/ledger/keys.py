@@ -292,10 +292,9 @@ class Keys:
 
     def index(self, tenant_key: str) -> str:
         """Beginning of the names of a tenant's hashes; `:{generation}:{bucket}` follows, or
-        `:{generation}:all` (string: there is anything
-        of it), or `:claims:all` (hash: guest → `{j}:{n}:{i}:{time}`, the row that is on the wire
-        for them since then). See `worker/ledger/guests/guest_index.py`,
-        `scripts/_index.lua`.
+        `:{generation}:all` (string: there is anything of it), or `:claims:all` (hash: guest →
+        `{j}:{n}:{i}:{time}`, the row that is on the wire for them since then). See
+        `guests/guest_index.py`, `scripts/_index.lua`.
         """
         return f"{self.prefix}:index:{tenant_key}"
 

@@ -1,5 +1,5 @@
-"""Guests are given another address and reset by a real worker: both once, whatever is killed between
-the two, and never to somebody else's address.
+"""Guests are given another address and reset by a real worker: both once, whatever is killed
+between the two, and never to somebody else's address.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ async def test_the_list_given_again_finishes_what_was_left(site: Site) -> None:
 
 
 async def test_what_cannot_be_moved_says_why(site: Site) -> None:
-    """Whoever holds a role, is not there, is a member, or would get somebody else's address; a reset
-    that is refused. No connection is held, and the others go on.
+    """Whoever holds a role, is not there, is a member, or would get somebody else's address; a
+    reset that is refused. No connection is held, and the others go on.
     """
     emails = add(site, 6)
     site.sandbox.ask("users", {"action": "role", "email": emails[0], "role": "assigned"})

@@ -71,7 +71,10 @@ def test_every_command_is_there() -> None:
         ("users", {"list", "get"}),
         (
             "guests",
-            {"list", "show", "funnel", "remind", "reset", "disable", "enable", "clean", "sync", "forget", "export"},
+            {
+                *("list", "show", "funnel", "forget", "export"),
+                *("remind", "reset", "update", "move", "disable", "enable", "delete", "restore", "clean", "sync"),
+            },
         ),
         ("mail", {"preview", "test"}),
         ("schedules", {"list", "show", "add", "remove", "enable", "disable", "run"}),

@@ -33,12 +33,11 @@ class Reset(InviteAgain):
 
     name = "reset"
     rules = RESET
-    guarded = True
     words: Mapping[RowState, str] = {RowState.DONE: "reset"}
     requests = "resets"
     unlooked = "nobody is reset unlooked"
     template = "invite"
-    reads = (CHANGED,)
+    reads: tuple[str, ...] = (CHANGED,)
 
     def judge_seen(
         self,

@@ -155,6 +155,7 @@ class _NoAsk:
     job = "j"
     reminders: Any = None
     disabled: Any = None
+    moving: Any = None
     now: Any = None
     sign_in_quota: Any = None
 

@@ -29,6 +29,7 @@ class Directory:
 
     reminders: Any = None
     disabled: Any = None
+    moving: Any = None
     now: Any = None
     sign_in_quota: Any = None
 
