@@ -18,8 +18,8 @@ import pytest
 
 from config.reader import load_settings
 from sandbox.certificates import make_server_files
-from tests.console_servers import build_access_app, serving
-from tests.entra_browsers import EntraBrowser
+from tests.integration.console.entra_browsers import EntraBrowser
+from tests.integration.console.servers import build_access_app, serving
 from tests.ledgers import Desk
 from tests.sandboxes import Sandbox, Sandboxes
 from worker.services import Services, open_services

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from config.settings import Settings
-from tests.console_servers import build_access_app, serving
+from tests.integration.console.servers import build_access_app, serving
 from worker.ledger.audit.account import find_person
 
 

@@ -12,7 +12,7 @@ import pytest
 from config.reader import load_settings
 from console.access.tries import MOST
 from tests.configs import CONTOSO
-from tests.console_servers import build_access_app, serving
+from tests.integration.console.servers import build_access_app, serving
 from tests.ledgers import Desk
 from worker.services import open_services
 

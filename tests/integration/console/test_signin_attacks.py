@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from tests.console_servers import build_access_app, serving
-from tests.entra_browsers import EntraBrowser
 from tests.integration.console.conftest import SignInSite
+from tests.integration.console.entra_browsers import EntraBrowser
+from tests.integration.console.servers import build_access_app, serving
 
 SESSION, FLOW = "__Host-usher-session", "__Host-usher-signin"
 
