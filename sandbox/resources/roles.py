@@ -13,7 +13,7 @@ from typing import Any
 from sandbox.directory import Tenant, User
 from sandbox.errors import GraphError, bad_request
 from sandbox.ids import guid
-from sandbox.odata import MAX_PAGE, PAGE, QueryError, page_link, read_number, read_options
+from sandbox.odata import MAX_PAGE, PAGE, QueryError, page_link, read_number, read_options, read_page
 from sandbox.resources.known import need
 from sandbox.resources.routes import Asked, Handler
 
@@ -54,7 +54,7 @@ class Roles:
     def _page(self, asked: Asked, role: str, name: str) -> dict[str, Any]:
         try:
             options = read_options(asked.query, {"$expand", "$top", "$skiptoken"})
-            skip = read_number(options.get("$skiptoken"), "$skiptoken", 0, 10**9)
+            skip = read_page(options.get("$skiptoken"))
             end = skip + read_number(options.get("$top"), "$top", PAGE, MAX_PAGE)
         except QueryError as error:
             raise bad_request(str(error), error.code) from None

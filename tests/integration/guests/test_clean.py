@@ -19,7 +19,11 @@ ROLES = [
     *("User.Invite.All", "User.Read.All", "AuditLog.Read.All", "User.EnableDisableAccount.All"),
     *("User.DeleteRestore.All", *GUARD),
 ]
-QUOTA = '[quota]\ninvitations_per_tenant = "100000/1s"\nsign_in_reads_per_app = "100000/1s"\n'
+_LIMITS = (
+    *("invitations_per_tenant", "writes_per_app_and_tenant", "writes_per_tenant", "writes_per_app"),
+    *("units_per_app_and_tenant", "units_per_app", "sign_in_reads_per_app"),
+)
+QUOTA = "\n".join(["[quota]", *(f'{limit} = "1000000/1s"' for limit in _LIMITS), ""])
 POLICY = {
     "remind_after": '"7d"',
     "remind_every": '"7d"',
@@ -356,3 +360,36 @@ def test_pending_guests_are_reminded_by_a_schedule(site: Site) -> None:
     assert (mails["total"], mails["more_than_once"]) == (len(pending), 0)
     assert site.sandbox.ask("stats")["items"].get("update_user", {}) == {}
     assert fire(site)["jobs"] == []
+
+
+@pytest.mark.long
+def test_a_nasty_tenant_of_50000_is_cleaned_up_exactly(site: Site) -> None:
+    """Three times over the same set is found; killed in the middle and run again each thing is done
+    once, and nobody else is touched.
+    """
+    kinds = populate(site, 50_000)
+    wanted = {
+        *(("remind", email) for email in of(kinds, *REMINDED)),
+        *(("disable", email) for email in due(kinds)),
+    }
+    for _ in range(3):
+        status, out, err = site.run("guests", "clean", "-c", "contoso")
+        assert (status, lines_of(out) == wanted) == (0, True), err
+    worker = site.start_worker()
+    status, told, err = clean(site, "--yes", "--detach")
+    assert status == 3, err
+    wait_until(lambda: site.sandbox.ask("stats")["items"].get("update_user", {}).get("204", 0) > 2000, 300, "writes")
+    kill(worker)
+    site.start_worker()
+    status, out, err = site.run("jobs", "watch", told["job"], "--json")
+    ended = json.loads(out.splitlines()[-1])
+    assert (ended["done"], ended["failed"]) == (ended["rows"], 0), err
+    status, again, err = clean(site, "--yes")
+    assert (status, again["rows"]) == (0, 0), err
+    assert listed(site, "--disabled") == due(kinds) | of(kinds, "disabled", "pending_disabled")
+    stats = site.sandbox.ask("stats")
+    assert stats["items"]["update_user"]["204"] == len(due(kinds))
+    reminded, stage = len(of(kinds, *REMINDED)), ended["stages"]["remind"]
+    assert stage["done"] + stage["in_doubt"] == reminded
+    assert stage["done"] <= stats["mails"]["total"] <= reminded
+    assert stats["mails"]["more_than_once"] == 0

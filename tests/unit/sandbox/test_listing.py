@@ -39,6 +39,20 @@ def test_a_page_leads_to_the_next_by_a_token_of_graphs_own(desk: Any) -> None:
     assert desk.read(f"{GUESTS}&$select=mail&$skiptoken=3")[0] == 400
 
 
+def test_role_holders_come_in_pages_too(desk: Any) -> None:
+    """Each page leads to the next by its token."""
+    for email in ("linus@partner.example", "margaret@partner.example", "pending@partner.example"):
+        change_user(desk.world, desk.tenant, {"action": "role", "email": email, "role": "assigned"})
+    desk.roles = frozenset({"RoleManagement.Read.Directory"})
+    target, found = "/roleManagement/directory/roleAssignments?$expand=principal&$top=2", []
+    while target:
+        status, body = desk.read(target)
+        assert status == 200, body
+        found += [value["principalId"] for value in body["value"]]
+        target = body.get("@odata.nextLink", "").removeprefix("https://127.0.0.1:1/v1.0")
+    assert len(set(found)) == len(found) == 3
+
+
 def test_sponsors_come_with_a_listing_that_expands_them(desk: Any) -> None:
     """Each with id and name; it costs a unit more, and nothing else is expanded."""
     body = {"action": "add", "email": "new@partner.example", "sponsors": ["ada@contoso.example"]}
