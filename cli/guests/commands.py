@@ -16,6 +16,7 @@ from cli.guests.listing import list_
 from cli.guests.naming import read_who
 from cli.guests.showing import show
 from cli.guests.syncing import sync
+from cli.guests.undoing import undo
 from cli.ui.command_group import CommandGroup
 from cli.ui.confirming import confirm
 from cli.ui.options import json_option
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @click.group(cls=CommandGroup)
 def guests() -> None:
     """List the guests of a tenant, show one; remind, reset, disable, enable, delete or restore
-    them; list all that is held about a person, or forget them everywhere.
+    them, and undo that; list all that is held about a person, or forget them everywhere.
     """
 
 
@@ -41,6 +42,7 @@ guests.add_command(funnel)
 add_changes(guests)
 guests.add_command(sync)
 guests.add_command(clean)
+guests.add_command(undo)
 
 
 @guests.command()

@@ -192,6 +192,8 @@ class Operation(Protocol):
     """Whoever is not in the directory is looked for among those who were deleted lately, too; and
     after a lost answer nothing is done again before that.
     """
+    only_looks: bool = False
+    """It changes nothing itself: its rows only say who goes on to its stages."""
     undone_by: str = ""
     """The operation that undoes it; '' where nothing does."""
     tells_link: bool = False

@@ -7,6 +7,7 @@ from __future__ import annotations
 from config.errors import ConfigError
 from worker.operations.accounts.binning import Delete, Restore
 from worker.operations.accounts.enabling import Disable, Enable
+from worker.operations.accounts.undo import Undo
 from worker.operations.again.remind import Remind
 from worker.operations.again.reset import Reset
 from worker.operations.changes.move import Move
@@ -26,7 +27,7 @@ OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
         *(Invite(), Profile(), Sponsors(), Groups(), Teams(), Leave(), SendMail()),
-        *(Remind(), Disable(), Enable(), Delete(), Restore(), Reset(), Sync(), Clean()),
+        *(Remind(), Disable(), Enable(), Delete(), Restore(), Reset(), Sync(), Clean(), Undo()),
         *(Update(), Move()),
     )
 }

@@ -73,7 +73,8 @@ def test_every_command_is_there() -> None:
             "guests",
             {
                 *("list", "show", "funnel", "forget", "export"),
-                *("remind", "reset", "update", "move", "disable", "enable", "delete", "restore", "clean", "sync"),
+                *("remind", "reset", "update", "move", "disable", "enable", "delete", "restore", "undo"),
+                *("clean", "sync"),
             },
         ),
         ("mail", {"preview", "test"}),

@@ -139,7 +139,7 @@ class Account(Step):
     def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
         """Refuse without the right, or where nobody could look; skip who is so already."""
         if seen.user is None:
-            return Foreseen(Would.REFUSE, "may_not_read", _UNSEEN, by_graph=True)
+            return Foreseen(Would.REFUSE, "may_not_read", UNSEEN, by_graph=True)
         if self.is_so(seen.user):
             told = self.tell_so(seen.user)
             already = f"{self.words[RowState.ALREADY].capitalize()}."
@@ -162,4 +162,4 @@ NOT_INVITED = (
     "This account did not come by an invitation, so usher leaves it alone: an administrator changes it in the Entra"
     " admin center."
 )
-_UNSEEN = "The application may not read users, so nobody can tell whom this is about: grant User.Read.All."
+UNSEEN = "The application may not read users, so nobody can tell whom this is about: grant User.Read.All."

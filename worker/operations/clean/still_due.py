@@ -62,6 +62,7 @@ class Clean(Step):
     )
     words: Mapping[RowState, str] = {RowState.DONE: "due", RowState.SKIPPED: "left alone"}
     alone = True
+    only_looks = True
     reads_sign_ins = True
     calls_at_once = 100
     reads = LOOKED_AT

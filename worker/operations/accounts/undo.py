@@ -1,0 +1,148 @@
+"""The operation `undo` looks where guests are now to whom a job did something: whoever is still as
+that job left them goes on to the operation that undoes it, and nothing is sent by it.
+
+Who is as before already is skipped. Who cannot be brought back, since Microsoft keeps nobody for
+ever, or because nothing undoes what was done, fails with the reason. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from worker.graph.causes import OperationRules
+from worker.graph.users import READ_ROLES
+from worker.ledger.model import Options, Outcome, Row, RowState
+from worker.ledger.quota import read_buckets
+from worker.operations.accounts.base import CREATION, UNSEEN, Account
+from worker.operations.accounts.binning import Restore
+from worker.operations.accounts.enabling import Enable
+from worker.operations.foreseen import Foreseen, Seen, Would
+from worker.operations.operation import Ask, Asked, Attempt, Call, Operation
+from worker.operations.row_fields import THEN, WHY
+from worker.operations.step import Step
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+    from config.settings import Settings
+    from worker.graph.batch import GraphAnswer
+    from worker.graph.causes import Verdict
+    from worker.graph.users import DirectoryUser
+    from worker.ledger.quota import Bucket
+    from worker.ledger.why_waiting import Stop
+    from worker.operations.tenant_rules import TenantRules
+
+_UNDOING: Mapping[str, Account] = {operation.name: operation for operation in (Enable(), Restore())}
+
+
+class Undo(Step):
+    """The operation looks whether what a job did can be undone."""
+
+    name = "undo"
+    rules = OperationRules(
+        verb="look guests up",
+        permission="User.Read.All",
+        also=READ_ROLES - {"User.Read.All"},
+        without="nothing is undone",
+    )
+    words: Mapping[RowState, str] = {RowState.DONE: "undone", RowState.SKIPPED: "as before"}
+    alone = True
+    guarded = True
+    only_looks = True
+    looks_in_bin = True
+    calls_at_once = 100
+    reads = (CREATION,)
+
+    def leads_to(self, stage: Operation) -> bool:
+        """Lead to what undoes something."""
+        return stage.name in _UNDOING
+
+    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
+        """Return those of reads: nothing is written."""
+        return read_buckets(settings, connection)
+
+    def judge_seen(
+        self,
+        index: int,
+        row: Row,
+        user: DirectoryUser | None,
+        at_ms: int,
+        options: Options,
+        attempt: Attempt | None = None,
+    ) -> Outcome | None:
+        """End the row of whoever is as before, or cannot be; of what several operations undo, where
+        none has anything to do.
+        """
+        names = _names(row)
+        if not names:
+            user_id = str(row.get("user_id") or "")
+            return Outcome(
+                index, RowState.FAILED, user_id=user_id, code="not_undone", message=str(row.get(WHY)), at_ms=at_ms
+            )
+        ends = [_end(index, row, user, at_ms, options, _UNDOING[name]) for name in names]
+        if None in ends:
+            return None
+        failed = [end for end in ends if end and end.letter is RowState.FAILED]
+        return (failed or ends)[0]
+
+    async def compare(
+        self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
+    ) -> Mapping[int, Outcome | Stop]:
+        """End the other rows: their guests go on."""
+        return {
+            one.index: Outcome(one.index, RowState.DONE, user_id=one.user.id)
+            if one.user
+            else Outcome(one.index, RowState.FAILED, code="may_not_read", message=UNSEEN)
+            for one in rows
+        }
+
+    def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
+        """Refuse where nobody could look, or without the right to what undoes it."""
+        if seen.user is None:
+            return Foreseen(Would.REFUSE, "may_not_read", UNSEEN, by_graph=True)
+        for name in _names(row):
+            foreseen = Step.foresee(_UNDOING[name], row, address, seen, rules)
+            if foreseen.would is Would.REFUSE:
+                return foreseen
+        return super().foresee(row, address, seen, rules)
+
+    def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
+        """No row comes here: each has ended by then."""
+        raise AssertionError
+
+    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
+        """Nothing is sent."""
+        raise AssertionError
+
+
+def _names(row: Row) -> list[str]:
+    then = row.get(THEN) or []
+    return [name for name in ([then] if isinstance(then, str) else then) if name in _UNDOING]
+
+
+def _end(
+    index: int, row: Row, user: DirectoryUser | None, at_ms: int, options: Options, undoing: Account
+) -> Outcome | None:
+    """Return how a row ends of which one operation is to undo something; None: it is to be done."""
+    if user is None:
+        return Outcome(index, RowState.FAILED, code="purged", message=_PURGED, at_ms=at_ms)
+    if user.deleted and not undoing.looks_in_bin:
+        return Outcome(
+            index, RowState.FAILED, user_id=user.id, code="deleted_since", message=_DELETED_SINCE, at_ms=at_ms
+        )
+    if ended := undoing.judge_seen(index, row, user, at_ms, options):
+        return ended
+    if not undoing.is_so(user):
+        return None
+    message = f"{undoing.words[RowState.ALREADY].capitalize()}, so nothing is to be undone."
+    return Outcome(index, RowState.SKIPPED, user_id=user.id, code="as_before", message=message, at_ms=at_ms)
+
+
+_PURGED = (
+    "This guest is neither in the tenant nor among those whom Microsoft still keeps (30 days after the deletion, unless"
+    " an administrator ends it before), so nothing brings them back: invite them again."
+)
+_DELETED_SINCE = (
+    "This guest was deleted since: restore them first (usher guests undo with the job that deleted them, or usher"
+    " guests restore), then say it again."
+)
