@@ -17,7 +17,17 @@ from config.guest_rules import CleanSection, SyncSection
 from config.mail import DELIVERIES, OWN, Rate, parse_address
 from config.notify import parse_notify
 from config.references import Reference
-from config.section import Domains, Flag, OptionalReference, References, Section, one_of, optional, path_of
+from config.section import (
+    Domains,
+    Flag,
+    OptionalAssertion,
+    OptionalReference,
+    References,
+    Section,
+    one_of,
+    optional,
+    path_of,
+)
 from config.values import (
     Pace,
     fold_domain,
@@ -67,6 +77,12 @@ def _check_client(value: object) -> str:
     raise ValueError("must be the application (client) id, without spaces or slashes")
 
 
+def _check_identity(value: object) -> str:
+    if isinstance(value, str) and (value == "system" or is_guid(value.strip())):
+        return value.strip().lower()
+    raise ValueError("must be system, or the client id of a managed identity")
+
+
 def _check_authority(value: object, info: ValidationInfo) -> str:
     """Complete the authority: the cloud's own where none is given, the tenant as its path."""
     tenant = str(info.data.get("tenant_id", ""))
@@ -95,7 +111,7 @@ def _check_graph_url(value: object, info: ValidationInfo) -> str:
     return f"https://{host}/{'/'.join(parts)}"
 
 
-CREDENTIALS = ("client_secret", "certificate")
+CREDENTIALS = ("client_secret", "certificate", "client_assertion", "managed_identity")
 """The keys of what a connection may sign in with, one of them; a list of several is tried in its
 order.
 """
@@ -121,6 +137,10 @@ class Connection(Section):
     client_secret: References = ()
     certificate: OptionalReference = None
     certificate_password: OptionalReference = None
+    client_assertion: OptionalAssertion = None
+    """Whose token takes the place of a secret: `file:/path`, or `managed_identity:CLIENT_ID`."""
+    managed_identity: Annotated[str | None, optional(_check_identity)] = None
+    """`system`, or the client id of an identity that is assigned to where usher runs."""
     cloud: Annotated[str, one_of(*CLOUDS)] = "global"
     authority: Annotated[str, PlainValidator(_check_authority)] = ""
     """With the tenant: `https://login.microsoftonline.com/<tenant>`."""
@@ -210,8 +230,9 @@ class Connection(Section):
     @property
     def references(self) -> tuple[Reference, ...]:
         """Every reference the connection holds, in the order they are tried."""
-        found = (getattr(self, name) for name in CREDENTIAL_KEYS)
-        return tuple(one for value in found if value for one in (value if isinstance(value, tuple) else (value,)))
+        assertion = self.client_assertion.file if self.client_assertion else None
+        single = (self.certificate, assertion, self.certificate_password)
+        return (*self.client_secret, *(one for one in single if one is not None))
 
     def accepts_domain(self, domain: str) -> bool:
         """Whether a guest of this domain may be invited here. Subdomains are domains of their own,
@@ -227,7 +248,7 @@ def credential_faults(given: Mapping[str, object]) -> Sequence[tuple[str, str]]:
     """
     named = [name for name in CREDENTIALS if given.get(name) not in (None, [], ())]
     if len(named) > 1:
-        return [("", f"must have {' or '.join(CREDENTIALS)}, not both")]
+        return [("", f"must have {' or '.join(named)}, not {'both' if len(named) == 2 else 'several'}")]
     if not named:
         return [("", f"must have {' or '.join(CREDENTIALS)}")]
     if given.get("certificate_password") is not None and "certificate" not in named:

@@ -17,7 +17,7 @@ from config.connections import CREDENTIAL_KEYS, SANDBOX, Connection, credential_
 from config.errors import did_you_mean
 from config.notify import parse_host
 from config.references import Reference
-from config.section import OptionalReference, References, Section, as_list, one_of, optional, path_of
+from config.section import OptionalAssertion, OptionalReference, References, Section, as_list, one_of, optional, path_of
 from config.values import is_guid, is_loopback, parse_count, parse_name, parse_seconds, parse_service_url, split_url
 
 _Seconds = Annotated[float, PlainValidator(parse_seconds)]
@@ -65,6 +65,7 @@ class ConsoleSection(Section):
     client_secret: References = ()
     certificate: OptionalReference = None
     certificate_password: OptionalReference = None
+    client_assertion: OptionalAssertion = None
     cloud: Annotated[str, one_of(*CLOUDS)] = "global"
     authority: Annotated[str | None, optional(_check_host)] = None
     """Where Entra is not at its cloud's own address: `https://host`."""
@@ -83,7 +84,7 @@ class ConsoleSection(Section):
     @property
     def signs_in(self) -> bool:
         """Whether people sign in."""
-        return bool(self.client_id and (self.client_secret or self.certificate))
+        return bool(self.client_id and (self.client_secret or self.certificate or self.client_assertion))
 
     @property
     def takes_tokens(self) -> bool:
@@ -108,13 +109,15 @@ class ConsoleSection(Section):
     @property
     def connection(self) -> Connection:
         """The application that people sign in to, in the form whose credentials usher can load."""
-        given = {name: getattr(self, name) for name in (*CREDENTIAL_KEYS, "tenant_id", "client_id", "cloud", "ca_file")}
+        names = (*CREDENTIAL_KEYS, "tenant_id", "client_id", "cloud", "ca_file")
+        given = {name: getattr(self, name) for name in names if name in type(self).model_fields}
         return Connection(name="console", authority=self.login_url, **given)
 
     @property
     def references(self) -> tuple[Reference, ...]:
         """Every reference that it holds."""
-        single = (self.certificate, self.certificate_password)
+        assertion = self.client_assertion.file if self.client_assertion else None
+        single = (self.certificate, self.certificate_password, assertion)
         return (*self.client_secret, *(reference for reference in single if reference is not None))
 
 

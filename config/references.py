@@ -18,6 +18,7 @@ from typing import Literal
 
 from config.errors import ReferenceError_
 from config.secrets import Secret
+from config.values import is_guid
 
 MAX_BYTES = 1 << 20
 """Largest file that is read as a secret: a PFX with its chain is some 10 kB, a wrong path may be a
@@ -126,6 +127,37 @@ class Reference:
 
     def __repr__(self) -> str:
         return f"Reference({self.text!r})"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+_IDENTITY = "managed_identity:"
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionSource:
+    """Where a client assertion comes from: a file that somebody rotates, or a managed identity by
+    its client id. `text`: as written.
+    """
+
+    text: str = field(compare=False)
+    file: Reference | None = None
+    identity: str = ""
+
+    @classmethod
+    def parse(cls, text: str, *, base: Path | None = None, key: str = "") -> AssertionSource:
+        """Parse `file:/path` or `managed_identity:CLIENT_ID`. Raises ValueError with half a
+        sentence.
+        """
+        if text.startswith(_IDENTITY):
+            identity = text.removeprefix(_IDENTITY).strip()
+            if not is_guid(identity):
+                raise ValueError("must name a managed identity by its client id after managed_identity:")
+            return cls(text, identity=identity.lower())
+        if not text.startswith("file:"):
+            raise ValueError("must be file:/path or managed_identity:CLIENT_ID")
+        return cls(text, Reference.parse(text, base=base, key=key))
 
     def __str__(self) -> str:
         return self.text

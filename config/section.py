@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, ValidationInfo
 
-from config.references import WANTED, Reference
+from config.references import WANTED, AssertionSource, Reference
 from config.values import parse_choice, parse_domain, parse_flag
 
 
@@ -65,6 +65,17 @@ def check_reference(value: object, info: ValidationInfo) -> Reference:
     return Reference.parse(value.strip(), base=_base(info), key=key)
 
 
+def check_assertion(value: object, info: ValidationInfo) -> AssertionSource:
+    """Return where a client assertion comes from. Raises ValueError with half a sentence."""
+    if isinstance(value, AssertionSource):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be file:/path or managed_identity:CLIENT_ID")
+    context: dict[str, Any] = info.context or {}
+    key = ".".join(filter(None, (context.get("section"), info.field_name)))
+    return AssertionSource.parse(value.strip(), base=_base(info), key=key)
+
+
 def as_list(value: object) -> list[object]:
     """Take one value for a list of one: most have a single secret, a single domain."""
     if isinstance(value, list | tuple):
@@ -94,6 +105,11 @@ OptionalReference = Annotated[
     Reference | None,
     PlainValidator(lambda value, info: None if value is None else check_reference(value, info)),
     PlainSerializer(lambda r: r and str(r)),
+]
+OptionalAssertion = Annotated[
+    AssertionSource | None,
+    PlainValidator(lambda value, info: None if value is None else check_assertion(value, info)),
+    PlainSerializer(lambda source: source and str(source)),
 ]
 Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(as_list)]
 Flag = Annotated[bool, PlainValidator(parse_flag)]

@@ -81,6 +81,15 @@ class User:
             yield proxy.lower().removeprefix("smtp:")
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """A federated credential: whose token an application takes in a secret's place."""
+
+    issuer: str
+    subject: str
+    audience: str
+
+
 @dataclass(slots=True)
 class App:
     """An application as registered in one tenant: its roles and the credentials it may sign in
@@ -93,6 +102,7 @@ class App:
     roles: tuple[str, ...]
     secrets: dict[str, float | None] = field(default_factory=dict)
     certificates: list[AppCertificate] = field(default_factory=list)
+    federated: tuple[Trust, ...] = ()
     enabled: bool = True
     secret_file: str = ""
 

@@ -19,6 +19,7 @@ import jwt
 from sandbox.certificates import AppCertificate
 from sandbox.clock import Clock
 from sandbox.directory import App, Directory, Tenant
+from sandbox.federation import Federation, FederationRefused
 from sandbox.tokens import Tokens, random_guid
 
 if TYPE_CHECKING:
@@ -50,8 +51,16 @@ class LoginError(Exception):
 class Login:
     """The login endpoint of one sandbox. `refused` counts refusals by AADSTS number."""
 
-    def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, resources: frozenset[str]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        tokens: Tokens,
+        clock: Clock,
+        federation: Federation,
+        resources: frozenset[str],
+    ) -> None:
         self.refused: Counter[int] = Counter()
+        self._federation = federation
         self._directory = directory
         self._tokens = tokens
         self._clock = clock
@@ -190,6 +199,12 @@ class Login:
             header = jwt.get_unverified_header(assertion)
         except jwt.PyJWTError:
             raise LoginError(50027, "invalid_client", "JWT token is invalid or malformed.", 401) from None
+        if self._federation.knows(header):
+            try:
+                self._federation.check(app, assertion)
+            except FederationRefused as refused:
+                raise LoginError(refused.number, "invalid_client", str(refused), 401) from None
+            return
         certificate = _named_certificate(app, header)
         if certificate is None:
             raise _bad_assertion(

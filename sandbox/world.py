@@ -18,6 +18,7 @@ from sandbox.clock import Clock
 from sandbox.directory import App, Directory, Tenant, seed_directory
 from sandbox.entra import Login
 from sandbox.faults import Faults, load_faults
+from sandbox.federation import Federation
 from sandbox.graph import Graph
 from sandbox.invitations import Inviter
 from sandbox.journal import restore
@@ -68,6 +69,7 @@ class World:
         if options.log_file:
             self.recorder.log = AppendFile(options.log_file)
         self.tokens = Tokens(self.directory, self.clock, options.token_life_s, load_key(self.folder))
+        self.federation = Federation(self.tokens, self.clock)
         self.inviter = Inviter(self.directory, self.recorder, self.chance, forbid_characters=options.forbid_characters)
         self.people = People(self.directory)
         self.references = References()
@@ -103,7 +105,7 @@ class World:
         )
         self.set_faults(self.faults)
         self.sign_in = SignIn(self.directory, self.clock, self.folder)
-        self.login = Login(self.directory, self.tokens, self.clock, frozenset())
+        self.login = Login(self.directory, self.tokens, self.clock, self.federation, frozenset())
 
     def listening(self, base_url: str, port: int) -> None:
         """Tell the surfaces where they are served, once that is known."""
@@ -112,8 +114,9 @@ class World:
             surface.base_url = base_url
         hosts = {"localhost", "127.0.0.1", "[::1]", *self.options.names}
         bases = {f"https://{host}:{port}" for host in hosts} | {f"https://{host}" for host in hosts}
+        self.federation.base_url = base_url
         self.references.bases = frozenset(bases)
-        self.login = Login(self.directory, self.tokens, self.clock, frozenset(bases))
+        self.login = Login(self.directory, self.tokens, self.clock, self.federation, frozenset(bases))
 
     def set_faults(self, faults: Faults) -> None:
         """Replace every fault, and put tenants into the states the spec names."""
@@ -152,6 +155,8 @@ class World:
         self.apps = []
         self._seed(old)
         self.tokens.forget()
+        self.federation.identities.clear()
+        self.federation.status = 0
         self.login.refused.clear()
         self.sign_in.reset()
         self.set_faults(load_faults(self.options.faults, self.options.seed))

@@ -42,6 +42,10 @@ def _credential(connection: Connection) -> str:
     """What kind of credential, never which."""
     if connection.certificate is not None:
         return "certificate"
+    if connection.managed_identity is not None:
+        return "managed identity"
+    if connection.client_assertion is not None:
+        return "federated identity"
     return "secret" if len(connection.client_secret) == 1 else f"{len(connection.client_secret)} secrets"
 
 

@@ -50,6 +50,16 @@ _CLOUDS = ("global", "usgov", "usgov-dod", "china")
 )
 @click.option("--secret-env", metavar="NAME", help="Use the client secret in this environment variable.")
 @click.option(
+    "--managed-identity",
+    metavar="system|CLIENT_ID",
+    help="Keep no secret: sign in as the identity of the Azure machine, App Service or Arc server that usher runs on.",
+)
+@click.option(
+    "--client-assertion",
+    metavar="file:PATH|managed_identity:CLIENT_ID",
+    help="Keep no secret: a token that the application trusts (its federated credential) takes its place.",
+)
+@click.option(
     "--sandbox",
     "ready_file",
     metavar="FILE",
@@ -64,9 +74,10 @@ def add(session: Session, /, name: str, **given: Any) -> int:
     """Add a connection: ask for tenant, application and credential, and write them into the
     configuration.
 
-    Makes a key and a certificate to upload, or takes the client secret without showing it, and
-    signs in with it. What has an option is not asked. What cannot work is not written; what could
-    not be tried is asked about.
+    Proposes to keep no secret where usher runs in a place that vouches for it. Else makes a key and
+    a certificate to upload, or takes the client secret without showing it, and signs in with it.
+    What has an option is not asked. What cannot work is not written; what could not be tried is
+    asked about.
     """
     from cli.ui.terminal import Terminal
 
@@ -98,9 +109,19 @@ def _refuse_early(name: str, given: dict[str, Any]) -> Path:
         parse_name(name)
     except ValueError as error:
         raise Refusal(f"{name[:64]!r} cannot be a connection's name: it {error}. Nothing was written.") from None
-    ways = ("makes_certificate", "certificate_file", "secret_file", "secret_env")
+    ways = (
+        "makes_certificate",
+        "certificate_file",
+        "secret_file",
+        "secret_env",
+        "managed_identity",
+        "client_assertion",
+    )
     if sum(bool(given[way]) for way in ways) > 1:
-        raise click.UsageError("Give one of --certificate, --certificate-file, --secret-file and --secret-env")
+        raise click.UsageError(
+            "Give one of --certificate, --certificate-file, --secret-file, --secret-env, --managed-identity and"
+            " --client-assertion"
+        )
     if given["ready_file"]:
         _read_ready_file(given)
     if bool(given["authority"]) != bool(given["graph_url"]):
@@ -231,7 +252,7 @@ def _tell(terminal: Terminal, answers: Answers, file: Path) -> None:
     elif answers.made:
         terminal.show(f"Its secret stays in {answers.made[0]}, for this account only.")
     if answers.tried:
-        terminal.show("Entra takes the secret: signing in works.")
+        terminal.show(f"Entra takes the {answers.credential}: signing in works.")
     steps += [
         (
             f"Let an administrator consent:  usher connections consent {name}\n     It names the permission for each"

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,11 @@ def ask(terminal: Terminal, given: str | None, option: str, question: str, check
 def find_credential(terminal: Terminal, answers: Answers, given: dict[str, Any], folder: Path) -> None:
     """Make, take or refer to the credential."""
     path, variable = given["secret_file"], given["secret_env"]
+    for key in ("managed_identity", "client_assertion"):
+        if given[key]:
+            option = f"--{key.replace('_', '-')}"
+            ask(terminal, given[key], option, "", partial(_use_platform, answers, key, folder))
+            return
     if variable:
         ask(terminal, variable, "--secret-env", "", lambda name: _use_variable(answers, name, folder))
     elif given["certificate_file"]:
@@ -78,6 +84,8 @@ def find_credential(terminal: Terminal, answers: Answers, given: dict[str, Any],
         ask(terminal, text, "--secret-file", "", lambda secret: _take_secret(answers, secret, folder))
     elif path is not None:
         ask(terminal, path, "--secret-file", "", lambda named: _use_secret(answers, named, folder))
+    elif not given["makes_certificate"] and _uses_vouching(terminal, answers, folder):
+        return
     elif given["makes_certificate"] or _wants_certificate(terminal):
         _make_certificate(answers, given["days"], folder)
     else:
@@ -85,6 +93,40 @@ def find_credential(terminal: Terminal, answers: Answers, given: dict[str, Any],
         with terminal.unseen():
             ask(terminal, None, "--secret-file", question, lambda text: _take_secret(answers, text, folder))
         terminal.say()
+
+
+def _uses_vouching(terminal: Terminal, answers: Answers, folder: Path) -> bool:
+    """Propose to sign in as where usher runs, if that vouches for it. Whether it was taken, and
+    works.
+    """
+    from worker.signin.places import find_vouching
+
+    vouching = find_vouching()
+    if vouching is None or not terminal.interactive:
+        return False
+    key, value = vouching.setting
+    question = f"usher runs in {vouching.where}, which can vouch for it: sign in by that, and keep no secret? [Y/n]"
+    if terminal.ask(question).strip().lower()[:1] == "n":
+        return False
+    try:
+        _use_platform(answers, key, folder, value)
+    except ValueError as error:
+        terminal.warn(str(error))
+        return False
+    return True
+
+
+def _use_platform(answers: Answers, key: str, folder: Path, value: str) -> str:
+    """Sign in by what vouches for usher. Raises ValueError with the sentence where it cannot be."""
+    from config.errors import ConfigError
+
+    answers.table[key], answers.credential = value, key.replace("_", " ")
+    try:
+        _try_secret(answers, folder)
+    except (ConfigError, ValueError) as error:
+        del answers.table[key]
+        raise ValueError(str(error)) from None
+    return value
 
 
 def _wants_certificate(terminal: Terminal) -> bool:
@@ -151,8 +193,8 @@ def _use_variable(answers: Answers, name: str, folder: Path) -> str:
 
 
 def _try_secret(answers: Answers, folder: Path) -> None:
-    """Sign in with the secret, if Entra could be reached a moment ago. Raises ValueError with the
-    sentence for one that is refused.
+    """Sign in with the credential, if Entra could be reached a moment ago. Raises ValueError with
+    the sentence for one that is refused.
     """
     from config.reader import parse_connection
     from worker.errors import TokenRefused, TokenUnavailable

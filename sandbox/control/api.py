@@ -25,6 +25,7 @@ from sandbox.control.signin import change_signin
 from sandbox.control.users import change_user, show_user
 from sandbox.directory import SPELLINGS, App, Tenant, User
 from sandbox.faults import ALLOW_INVITES_FROM, parse_document, parse_spec
+from sandbox.federation import change_federation
 from sandbox.options import LIMITS, OptionError, parse_background, parse_limits, parse_range, parse_replication
 from sandbox.world import World
 
@@ -60,6 +61,7 @@ class Control:
             "applications": lambda body: change_applications(world, self._tenant(body), body),
             "signin": lambda body: change_signin(world, self._tenant(body), body),
             "populate": lambda body: populate(world, self._tenant(body), body),
+            "federation": lambda body: change_federation(world.federation, *self._app(body), body),
             "clock": self._clock,
             "quota": self._quota,
             "latency": self._latency,

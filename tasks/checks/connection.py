@@ -223,7 +223,7 @@ async def _organization(services: Services, connection: Connection, token: Acces
 def _certificate(connection: Connection, soon: timedelta) -> list[Finding]:
     if connection.certificate is None:
         return []
-    from worker.signin.credentials import certificate_ends_at
+    from worker.signin.kinds.certificate import certificate_ends_at
 
     try:
         ends_at = certificate_ends_at(connection)

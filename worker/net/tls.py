@@ -24,6 +24,7 @@ from worker.errors import ProxyUnusable, TrustUnusable
 if TYPE_CHECKING:
     import requests
 
+_MACHINE = "169.254.169.254"  # link-local: a proxy would ask about itself
 _FILE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Files, or for the last two also folders, that curl, requests and OpenSSL read."""
 
@@ -61,11 +62,13 @@ def find_proxy(url: str) -> str | None:
     """Return the proxy for `url` by the environment's rules, as requests reads them; None to go
     directly.
 
-    Loopback never goes through one. Raises `ProxyUnusable` for an address that is no http or https
+    Loopback, and the address where a machine in Azure asks about itself, never go through one.
+    Raises `ProxyUnusable` for an address that is no http or https
     proxy's (neither library speaks SOCKS without more packages).
     https://requests.readthedocs.io/en/latest/user/advanced/#proxies
     """
-    if is_loopback(urlsplit(url).hostname or ""):
+    host = urlsplit(url).hostname or ""
+    if is_loopback(host) or host == _MACHINE:
         return None
     from requests.utils import get_environ_proxies, select_proxy  # 100 ms of imports
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import TokenRefused
-from worker.signin.credentials import certificate_ends_at
+from worker.signin.kinds.certificate import certificate_ends_at
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

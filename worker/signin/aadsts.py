@@ -70,8 +70,32 @@ _CONFIGURATION: dict[int, str] = {
         "The certificate does not match one that is registered for the application: upload this certificate"
         " (Certificates & secrets), and check this machine's clock."
     ),
+    700211: (
+        "The application {client} trusts nobody who issues such tokens: set the issuer of its federated credential to"
+        " the one that usher's token has (Certificates & secrets, Federated credentials), exactly."
+    ),
+    700212: (
+        "The application {client} trusts that issuer's tokens for another audience: let usher's token be made for"
+        " api://AzureADTokenExchange (its own in US Government and China), or set the audience of the federated"
+        " credential to the token's."
+    ),
+    700213: (
+        "The application {client} trusts that issuer for another subject: set the subject of its federated credential"
+        " to the one that usher's token has, exactly. Just added, it takes some minutes; usher goes on by itself."
+    ),
+    7002131: (
+        "The application {client} trusts that issuer for another subject: set the subject of its federated credential"
+        " to the one that usher's token has, exactly. Just added, it takes some minutes; usher goes on by itself."
+    ),
+    70021: (
+        "The application {client} has no federated credential for usher's token: add one with the token's issuer,"
+        " subject and audience. Just added, it takes some minutes; usher goes on by itself."
+    ),
     700030: "The certificate's subject is not allowed for the application: use a certificate that is registered there.",
-    700024: "The sign-in assertion is outside its time: check this machine's clock.",
+    700024: (
+        "The sign-in assertion is outside its time: check this machine's clock, and that whoever writes the file of"
+        " client_assertion still renews it."
+    ),
     50012: (
         "The certificate's signature was refused: upload this certificate to the application, and check this machine's"
         " clock."
@@ -120,7 +144,22 @@ _TRANSIENT: dict[int, str] = {
 }
 
 _ABOUT_CREDENTIAL = frozenset(
-    f"AADSTS{code}" for code in (7000215, 7000222, 7000216, 7000218, 700027, 700030, 700024, 50012)
+    f"AADSTS{code}"
+    for code in (
+        7000215,
+        7000222,
+        7000216,
+        7000218,
+        700027,
+        700030,
+        700024,
+        50012,
+        700211,
+        700212,
+        700213,
+        7002131,
+        70021,
+    )
 )
 _CODE = re.compile(r"AADSTS(\d{4,8})\b")
 _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error", "slow_down"})

@@ -14,11 +14,13 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from config.errors import ConfigError
 from worker.errors import TokenError, TokenRefused, TokenUnavailable, WayOutUnusable
 from worker.graph.retry import parse_retry_after
 from worker.net import tls
-from worker.signin.aadsts import SigninKind, explain_signin
-from worker.signin.credentials import AccessToken, Credential, make_token
+from worker.signin.aadsts import SigninKind
+from worker.signin.credentials import AccessToken, make_token
+from worker.signin.kinds.kind import Credential
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -76,7 +78,7 @@ class Application:
     def __init__(self, credential: Credential, timeout_s: float) -> None:
         self._credential = credential
         self._timeout_s = timeout_s
-        self._msal: Any = None
+        self._ask_entra: Callable[[], Any] | None = None
         self._wire: _Wire | None = None
         self._http_cache: dict[str, Any] = {}
         self._stamp: tuple[object, ...] = ()
@@ -93,7 +95,7 @@ class Application:
         """Drop the application with everything it remembers: after a failure its memory would
         answer in Entra's place.
         """
-        wire, self._wire, self._msal = self._wire, None, None
+        wire, self._wire, self._ask_entra = self._wire, None, None
         self._http_cache.clear()
         if wire is not None:
             wire.close()
@@ -118,36 +120,20 @@ class Application:
 
     def _acquire(self, connection: Connection) -> dict[str, Any]:
         stamp = (connection.authority, *tls.trust_stamp(connection.ca_file))
-        if self._msal is None or stamp != self._stamp:
-            import msal  # 100 ms, and only where somebody signs in
-
+        if self._ask_entra is None or self._wire is None or stamp != self._stamp:
             self.close()
             self._stamp = stamp
             self._wire = _Wire(tls.open_session(connection.ca_file, timeout_s=self._timeout_s))
-            # Calls the network: the tenant's OpenID configuration. No instance discovery: it would
-            # ask a host of the global cloud whether it knows the authority, and ours are
-            # configured.
-            self._msal = msal.ConfidentialClientApplication(
-                connection.client_id,
-                client_credential=self._credential.material,
-                authority=connection.authority,
-                instance_discovery=False,
-                http_client=self._wire,
-                http_cache=self._http_cache,
-            )
-        assert self._wire is not None
+            self._ask_entra = self._credential.open(connection, self._wire, self._http_cache)
         self._wire.reset()
-        self._msal.remove_tokens_for_client()  # else MSAL hands out what it has until five minutes before the end
-        result = self._msal.acquire_token_for_client(scopes=[connection.scope])
+        result = self._ask_entra()
         return result if isinstance(result, dict) else {}
 
     def _explain(self, connection: Connection, body: Any) -> TokenError:
         """Translate an answer of Entra, through MSAL or seen on the wire."""
         status = 0 if self._wire is None else self._wire.status
         retry_after_s = None if self._wire is None else self._wire.retry_after_s
-        trouble = explain_signin(
-            status, body, tenant=connection.tenant_id, client=connection.client_id, cloud=connection.cloud
-        )
+        trouble = self._credential.explain(status, body, connection)
         if trouble.kind is SigninKind.TRANSIENT:
             return TokenUnavailable(trouble.sentence, retry_after_s=retry_after_s, code=trouble.code)
         kind = CredentialRefused if trouble.is_about_credential else TokenRefused
@@ -157,6 +143,10 @@ class Application:
         """Translate an exception of MSAL or of requests."""
         from requests import exceptions as http
 
+        if isinstance(error, TokenError):
+            return error
+        if isinstance(error, ConfigError):  # of what is read when a request goes out
+            return CredentialRefused(str(error), code="credential_unreadable", fingerprint=self._credential.fingerprint)
         authority, host = connection.authority, connection.login_host
         if self._wire is not None and self._wire.status:
             return self._explain(connection, self._wire.body)

@@ -15,7 +15,8 @@ from config.errors import ConfigError
 from worker.errors import TokenRefused, TokenUnavailable, WayOutUnusable
 from worker.net import tls
 from worker.signin.aadsts import SigninKind, explain_signin
-from worker.signin.credentials import Credential, load_credentials
+from worker.signin.credentials import load_credentials
+from worker.signin.kinds.kind import Credential
 
 if TYPE_CHECKING:
     from config.console import ConsoleSection

@@ -23,11 +23,12 @@ from typing import Any, TypeVar
 from tenacity import AsyncRetrying, RetryCallState
 
 from config.connections import CREDENTIAL_KEYS, Connection
-from config.references import Reference
+from config.references import AssertionSource, Reference
 from worker.errors import TokenError, TokenRefused, TokenUnavailable
 from worker.graph.batch import Fate
 from worker.graph.retry import READS, decide_retry
-from worker.signin.credentials import AccessToken, Credential, load_credentials
+from worker.signin.credentials import AccessToken, load_credentials
+from worker.signin.kinds.kind import Credential
 from worker.signin.msal_app import Application, CredentialRefused
 from worker.signin.token_cache import UNLOCKED, TokenShelf
 
@@ -298,9 +299,10 @@ def _slot_key(connection: Connection) -> tuple[object, ...]:
     )
 
 
-def _texts(value: Reference | tuple[Reference, ...] | None) -> tuple[str, ...]:
-    references = value if isinstance(value, tuple) else (value,)
-    return tuple(reference.text for reference in references if reference is not None)
+def _texts(value: object) -> tuple[str, ...]:
+    """Return a credential's setting as it was written."""
+    each = value if isinstance(value, tuple) else (value,)
+    return tuple(one.text if isinstance(one, Reference | AssertionSource) else str(one) for one in each if one)
 
 
 def _hash(token: AccessToken) -> bytes:

@@ -131,7 +131,10 @@ def test_every_setting_of_a_connection(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
-        ({"client_secret": []}, "connections.c must have client_secret or certificate"),
+        (
+            {"client_secret": []},
+            "connections.c must have client_secret or certificate or client_assertion or managed_identity",
+        ),
         (
             {"certificate_password": "env:A"},
             "connections.c.certificate_password belongs to a certificate, and there is none",

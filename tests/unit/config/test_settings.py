@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from config.connections import CREDENTIALS
 from config.errors import ConfigError
 from config.reader import load_settings
 from config.sections import LedgerSection
@@ -130,9 +131,12 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
         "usher.toml: connections.ok must have client_secret or certificate, not both.",
         "usher.toml: connections.table.tenant_id is missing.",
         "usher.toml: connections.table.client_id is missing.",
-        "usher.toml: connections.table must have client_secret or certificate.",
+        f"usher.toml: connections.table must have {' or '.join(CREDENTIALS)}.",
         "USHER_CONNECTIONS__FABRIKAM_EU__CLIENT_ID: connections.fabrikam-eu.client_id is missing.",
-        ("USHER_CONNECTIONS__FABRIKAM_EU__TENANT_ID: connections.fabrikam-eu must have client_secret or certificate."),
+        (
+            "USHER_CONNECTIONS__FABRIKAM_EU__TENANT_ID: connections.fabrikam-eu must have client_secret or certificate"
+            " or client_assertion or managed_identity."
+        ),
         "usher.toml: timezone must be text.",
     ]
 

@@ -12,7 +12,8 @@ from config.references import Reference
 from tests.servers import Certificate, make_certificate
 from tests.signins import TENANT, Entra, changed, make_jwt, source
 from worker.errors import TokenRefused
-from worker.signin.credentials import certificate_ends_at, read_roles
+from worker.signin.credentials import read_roles
+from worker.signin.kinds.certificate import certificate_ends_at
 
 
 def _pfx(made: Certificate, password: bytes) -> bytes:

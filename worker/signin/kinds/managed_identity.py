@@ -1,0 +1,104 @@
+"""A managed identity: the platform that usher runs on (a virtual machine, App Service, Azure Arc)
+vouches for it, and there is nothing to keep and nothing that ends.
+
+By itself it reaches its own tenant alone. MSAL finds out which platform it is, by the variables
+that each of them sets; where there is none it asks the address of a virtual machine's.
+https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/overview
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from worker.signin.aadsts import SigninKind, SigninTrouble
+from worker.signin.kinds.kind import Credential, fingerprint
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+
+_NEAR_S = 3.0
+
+SYSTEM = "system"
+"""The identity of the machine itself; any other is one that somebody assigned, by its client id."""
+
+_PASSING = frozenset({404, 408, 410, 429})  # IMDS: not ready yet, being updated, busy
+"""https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token"""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedIdentity(Credential):
+    """The identity of where usher runs. Its `material` is its name: `SYSTEM` or a client id."""
+
+    def open(self, connection: Connection, wire: Any, memory: dict[str, Any]) -> Callable[[], Any]:
+        """Return what asks the platform for a token of the connection's Graph."""
+        return lambda: ask_platform(str(self.material), f"https://{connection.graph_host}", wire)
+
+    def explain(self, status: int, body: Any, connection: Connection) -> SigninTrouble:
+        """Say what the platform's answer means."""
+        return explain_platform(str(self.material), status)
+
+
+def load(connection: Connection) -> Iterator[Credential | str]:
+    """Yield the identity, if the connection names one."""
+    if (name := connection.managed_identity) is not None:
+        yield ManagedIdentity(fingerprint("managed identity", name.encode()), name)
+
+
+def ask_platform(name: str, resource: str, wire: Any) -> Any:
+    """Return the platform's answer to a request for a token of `resource`, in MSAL's form; nothing
+    where none came. Blocking. `wire` knows its status.
+    """
+    import msal
+    from requests import RequestException
+
+    identity = (
+        msal.SystemAssignedManagedIdentity() if name == SYSTEM else msal.UserAssignedManagedIdentity(client_id=name)
+    )
+    # A new one each time: it would hand out what it has until five minutes before the end.
+    client = msal.ManagedIdentityClient(identity, http_client=_Impatient(wire))
+    try:
+        return client.acquire_token_for_client(resource=resource)
+    except (RequestException, OSError, ValueError):  # ValueError: MSAL's own errors of it, and text that is no JSON
+        return {}
+
+
+class _Impatient:
+    """A way out that waits for nobody long: the platform is near, or it is not there at all."""
+
+    def __init__(self, wire: Any) -> None:
+        self._wire = wire
+
+    def get(self, url: str, **kwargs: Any) -> Any:
+        return self._wire.get(url, timeout=_NEAR_S, **kwargs)
+
+    def post(self, url: str, **kwargs: Any) -> Any:
+        return self._wire.post(url, timeout=_NEAR_S, **kwargs)
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def explain_platform(name: str, status: int) -> SigninTrouble:
+    """Say what it means that the platform gave no token; `status` 0: nobody answered. Pure."""
+    whose = "system-assigned managed identity" if name == SYSTEM else f"managed identity {name}"
+    if status in _PASSING or status >= 500:
+        return SigninTrouble(
+            SigninKind.TRANSIENT,
+            f"managed_identity_{status}",
+            f"The platform that holds the {whose} is not ready (status {status}); usher tries again by itself.",
+        )
+    if status == 0:
+        return SigninTrouble(
+            SigninKind.CONFIGURATION,
+            "no_managed_identity",
+            f"Nobody hands out tokens of a managed identity here, so there is none of the {whose}: run usher on the"
+            " Azure machine, App Service or Arc server that has it, or give the connection another credential.",
+        )
+    return SigninTrouble(
+        SigninKind.CONFIGURATION,
+        f"managed_identity_{status}",
+        f"This machine has no {whose} (status {status}): assign it to the machine in Azure, and check"
+        " managed_identity of the connection.",
+    )
