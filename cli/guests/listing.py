@@ -50,6 +50,12 @@ class Age(click.ParamType[timedelta]):
     help="Only who did not sign in for so long, counted from the latest of all dates; who has not accepted is not"
     " listed. Needs AuditLog.Read.All and Entra ID P1.",
 )
+@click.option(
+    "--expires-within",
+    type=Age(),
+    metavar="AGE",
+    help="Only whose access ends within so long, or has ended: 14d. Shows the column expires.",
+)
 @click.option("--domain", metavar="DOMAIN", help="Only addresses of this domain, its subdomains too.")
 @click.option("--no-sponsor", is_flag=True, help="Only who has no sponsor.")
 @click.option("--enabled/--disabled", default=None, help="Only who may sign in, or may not.")
@@ -57,7 +63,7 @@ class Age(click.ParamType[timedelta]):
     "--with",
     "more",
     multiple=True,
-    type=click.Choice(("sponsors", "last_sign_in")),
+    type=click.Choice(("sponsors", "last_sign_in", "expires")),
     help="A further column. May be given twice.",
 )
 @output_options
@@ -84,22 +90,23 @@ async def _list(
     given: dict[str, Any],
 ) -> int:
     from cli.ui.words import number
-    from tasks.guests.listing import GuestListing, columns_of
+    from tasks.guests.listing import EXPIRES, GuestListing, columns_of
     from tasks.guests.reading import Meant, read_listing
     from worker.graph.guests import Also
 
     if place.is_built_in(name):
         place.need_worker(name)  # the sandbox runs beside a worker
     connection = await services.resolved(name)
-    named = {key: given[key] for key in ("invited_before", "inactive", "enabled")}
+    named = {key: given[key] for key in ("invited_before", "inactive", "enabled", "expires_within")}
     meant = Meant(given["state"] or "", domain=given["domain"] or "", without_sponsor=given["no_sponsor"], **named)
-    choice = await meant.choose(services)
-    also = choice.needs | {Also(column) for column in given["more"]}
+    attribute = connection.clean.expiry_attribute
+    choice = await meant.choose(services, attribute)
+    also = choice.needs | {Also.ATTRIBUTES if column == EXPIRES else Also(column) for column in given["more"]}
 
     def hear(read: int, total: int | None) -> None:
         terminal.count(f"{number(read)}{f' of {number(total)}' if total is not None else ''} guests read")
 
-    with GuestListing(columns_of(also)) as listing:
+    with GuestListing(columns_of(also), attribute) as listing:
         read = await read_listing(services, connection, choice, also, given["limit"], listing, hear)
         for warning in read.warnings:
             terminal.warn(warning)

@@ -7,16 +7,18 @@ next.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from config.values import fold_domain
 from worker.graph.guests import Also, Guest, GuestState
+from worker.operations.clean.policy import read_day
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Which guests; None and '' leave a question open. `domain`: folded, its subdomains too.
-    `inactive_since`: whoever was seen since then is not meant.
+    `inactive_since`: whoever was seen since then is not meant. `ends_by`: whose access ends on that
+    day or before, as `expiry_attribute` tells.
     """
 
     state: GuestState | None = None
@@ -26,11 +28,17 @@ class Choice:
     without_sponsor: bool = False
     enabled: bool | None = None
     user_type: str = ""
+    ends_by: date | None = None
+    expiry_attribute: str = ""
 
     @property
     def needs(self) -> frozenset[Also]:
         """What has to be read of each guest for it."""
-        needed = ((Also.SPONSORS, self.without_sponsor), (Also.SIGN_INS, self.inactive_since is not None))
+        needed = (
+            (Also.SPONSORS, self.without_sponsor),
+            (Also.SIGN_INS, self.inactive_since is not None),
+            (Also.ATTRIBUTES, self.ends_by is not None),
+        )
         return frozenset(also for also, is_needed in needed if is_needed)
 
     def takes(self, guest: Guest) -> bool:
@@ -43,7 +51,14 @@ class Choice:
             and _is_before(guest.created_at, self.invited_before)
             and _is_before(guest.active_at, self.inactive_since)
             and self._is_of_domain(guest.email)
+            and self._ends(guest)
         )
+
+    def _ends(self, guest: Guest) -> bool:
+        if self.ends_by is None:
+            return True
+        day = read_day(guest.attributes.get(self.expiry_attribute, ""))
+        return day is not None and day <= self.ends_by
 
     def _is_of_domain(self, email: str) -> bool:
         if not self.domain:

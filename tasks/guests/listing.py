@@ -19,17 +19,22 @@ from worker.graph.guests import Also, Guest
 
 COLUMNS = ("id", "email", "display_name", "state", "state_since", "created", "enabled")
 USER_COLUMNS = ("id", "email", "upn", "display_name", "user_type", "state", "created", "enabled")
+EXPIRES = "expires"
+"""The column of the day on which a guest's access ends."""
 _MORE_COLUMNS = (Also.SPONSORS, Also.SIGN_INS)
 _WRITTEN = 4 << 20  # bytes in memory before they go to the disk
 
 
 def columns_of(also: Collection[Also]) -> tuple[str, ...]:
-    """Return the columns of a listing: sponsors and dates of signing in only where asked for."""
-    return (*COLUMNS, *(column.value for column in _MORE_COLUMNS if column in also))
+    """Return the columns of a listing: sponsors, dates of signing in and the end of access only
+    where asked for.
+    """
+    more = (*(column.value for column in _MORE_COLUMNS if column in also), *([EXPIRES] * (Also.ATTRIBUTES in also)))
+    return (*COLUMNS, *more)
 
 
-def describe_guest(guest: Guest, columns: Collection[str]) -> dict[str, Any]:
-    """Return a guest by column."""
+def describe_guest(guest: Guest, columns: Collection[str], expiry_attribute: str = "") -> dict[str, Any]:
+    """Return a guest by column. `expiry_attribute`: where the end of access lies."""
     told = {
         "id": guest.id,
         "email": guest.email,
@@ -42,6 +47,7 @@ def describe_guest(guest: Guest, columns: Collection[str]) -> dict[str, Any]:
         "enabled": guest.enabled,
         Also.SPONSORS.value: None if guest.sponsors is None else list(guest.sponsors),
         Also.SIGN_INS.value: _text(guest.signed_in_at),
+        EXPIRES: guest.attributes.get(expiry_attribute) or None,
     }
     return {column: told[column] for column in columns}
 
@@ -49,8 +55,9 @@ def describe_guest(guest: Guest, columns: Collection[str]) -> dict[str, Any]:
 class GuestListing:
     """Guests on their way to a file, a pipe or a terminal."""
 
-    def __init__(self, columns: Collection[str]) -> None:
+    def __init__(self, columns: Collection[str], expiry_attribute: str = "") -> None:
         self.columns = tuple(columns)
+        self._expiry_attribute = expiry_attribute
         self.count = 0
         # __exit__ closes it
         self._file = tempfile.SpooledTemporaryFile(_WRITTEN, "w+", encoding="utf-8")  # noqa: SIM115
@@ -71,7 +78,7 @@ class GuestListing:
 
     def put(self, guest: Guest) -> None:
         """Add a guest."""
-        self._file.write(json.dumps(describe_guest(guest, self.columns)) + "\n")
+        self._file.write(json.dumps(describe_guest(guest, self.columns, self._expiry_attribute)) + "\n")
         self.count += 1
 
     def rows(self) -> Generator[dict[str, Any], None, None]:

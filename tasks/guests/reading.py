@@ -34,9 +34,12 @@ class Meant:
     domain: str = ""
     without_sponsor: bool = False
     enabled: bool | None = None
+    expires_within: timedelta | None = None
 
-    async def choose(self, services: Services) -> Choice:
-        """Return the choice; ages count on Redis's clock."""
+    async def choose(self, services: Services, expiry_attribute: str = "") -> Choice:
+        """Return the choice; ages count on Redis's clock. `expiry_attribute`: where the end of
+        access lies.
+        """
         now = datetime.fromtimestamp(await read_time_ms(services.client) / 1000, UTC)
 
         def ago(age: timedelta | None) -> datetime | None:
@@ -49,6 +52,8 @@ class Meant:
             domain=fold_domain(self.domain.lstrip("@")),
             without_sponsor=self.without_sponsor,
             enabled=self.enabled,
+            ends_by=(now + self.expires_within).date() if self.expires_within else None,
+            expiry_attribute=expiry_attribute,
         )
 
 

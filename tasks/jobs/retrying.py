@@ -31,6 +31,8 @@ def refuse_retry(view: JobView) -> None:
         )
     if not view.adds_up("failed", "in_doubt"):
         raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")
+    if instead := find_operation(view.operation).once_more:
+        raise Refusal(f"The rows of job {view.id} are not tried again by themselves: {instead}.")
     if find_operation(view.operation).guarded:
         raise Refusal(
             f"Job {view.id} invites nobody, so its rows are not tried again like invitations: give the same list to"

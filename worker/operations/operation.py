@@ -196,6 +196,10 @@ class Operation(Protocol):
     """It changes nothing itself: its rows only say who goes on to its stages."""
     undone_by: str = ""
     """The operation that undoes it; '' where nothing does."""
+    once_more: str = ""
+    """Of one whose rows nobody may try again by themselves: what a person does instead, half a
+    sentence.
+    """
     tells_link: bool = False
     """Its rows need the redeem link of their invitation."""
 

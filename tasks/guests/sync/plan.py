@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
+from tasks.guests.sync.brought import Brought
 from tasks.guests.sync.difference import (
     MEMBERSHIPS,
     Change,
@@ -148,7 +149,7 @@ async def make_plan(
     ask = PatientAsk(services, connection, "")
     named, unusable = await _find_named(services, ask, connection, store)
     terms = Terms(connection, source, named, adopt)
-    plan = SyncPlan(store, source, connection, unusable=unusable)
+    plan, brought = SyncPlan(store, source, connection, unusable=unusable), Brought(services, connection, source)
     also = {Also.ATTRIBUTES} | ({Also.SPONSORS} if store.names["sponsors"] else set())
     read = 0
     async with aclosing(GuestReader(services, connection).pages(also, more=_PROPERTIES)) as pages:
@@ -156,8 +157,10 @@ async def make_plan(
             if page.begins:
                 store.begin()
                 plan.own, plan.kept, read = 0, Counter(), 0
-            for guest in page.guests:
-                _judge(plan, terms, guest)
+            unmarked = [found for guest in page.guests if (found := _judge(plan, terms, guest)) is not None]
+            own = await brought.find({place: row["email"] for place, (_, _, row) in enumerate(unmarked)})
+            for place, found in enumerate(unmarked):
+                _take(plan, replace(terms, adopt=True) if place in own else terms, *found)
             read += len(page.guests)
             count(read, page.total)
     for number, row in store.unmet():
@@ -168,15 +171,26 @@ async def make_plan(
     return plan
 
 
-def _judge(plan: SyncPlan, terms: Terms, guest: Guest) -> None:
-    """Find out what the list wants of a guest."""
+_Found = tuple["Guest", int, dict[str, Any]]
+"""A guest, and the number and row of the list that names them."""
+
+
+def _judge(plan: SyncPlan, terms: Terms, guest: Guest) -> _Found | None:
+    """Find out what the list wants of a guest; return one of the list without any mark."""
     plan.own += guest.enabled and terms.is_own(guest)
     found = plan.store.find(_addresses(guest))
     if found is None:
         if guest.enabled and terms.is_own(guest):
             plan.store.put_change(build_leave(guest, terms.source))
-        return
-    number, row = found
+        return None
+    if terms.mark_of(guest) is None:
+        return guest, *found
+    _take(plan, terms, guest, *found)
+    return None
+
+
+def _take(plan: SyncPlan, terms: Terms, guest: Guest, number: int, row: dict[str, Any]) -> None:
+    """Take what the list changes of a guest whom it names."""
     verdict = compare(terms, guest, number, row, plan.store.memberships(guest.id))
     if isinstance(verdict, Kept):
         plan.kept[verdict] += 1

@@ -101,6 +101,22 @@ def test_a_choice_narrows_the_list(site: Site) -> None:
     assert "Ada Lovelace" in out
 
 
+def test_who_ends_soon_is_listed_with_the_day(site: Site) -> None:
+    """As the tenant keeps it, whoever wrote it; who has ended is among them."""
+    days = {"past@a.example": -3, "soon@a.example": 10, "later@a.example": 20}
+    ends = {email: f"{datetime.now(UTC) + timedelta(days=count):%Y-%m-%d}" for email, count in days.items()}
+    add(
+        site,
+        *({"email": email, "extension_attributes": {"extensionAttribute10": day}} for email, day in ends.items()),
+        {"email": "ever@a.example", "extension_attributes": {"extensionAttribute10": "for ever"}},
+    )
+    assert listed(site, "--expires-within", "14d") == {"past@a.example", "soon@a.example"}
+    status, out, err = site.run("guests", "list", "-c", "contoso", "--format", "csv", "--with", "expires")
+    assert status == 0, err
+    rows = list(csv.DictReader(out.splitlines()))
+    assert {row["email"]: row["expires"] for row in rows if row["email"] in ends} == ends
+
+
 def test_thousands_are_read_at_the_most_for_a_page(site: Site) -> None:
     """Busy pages are asked for again; nobody is missing and nobody twice."""
     add(site, *({"email": f"n{n}@many.example"} for n in range(2_500)))

@@ -104,6 +104,8 @@ def test_a_list_that_may_not_be_whole_takes_nobody_away(site: Site) -> None:
     told = run(site, case.write(site, bad="not an address,Partner Ltd,,,\n"), "--yes", status=1)
     assert told["plan"]["would"] == {"join": 2, "return": 0, "move": 0, "leave": 0}
     assert "nobody is taken away" in told["err"]
+    status, _, err = site.run("jobs", "retry", told["job"], "--yes")
+    assert (status, "usher guests sync once more" in err) == (2, True), err
     assert guests(site)["left0@partner.example"]["enabled"]
 
 
@@ -198,3 +200,18 @@ def test_one_job_of_a_list_at_a_time(site: Site) -> None:
     assert told["job"] in again["error"]
     assert "has not ended" in again["error"]
     assert run(site, case.write(site))["plan"]["would"]["join"] == 1
+
+
+def test_a_mark_that_could_not_be_written_is_written_by_the_next_run(site: Site) -> None:
+    """A guest whom the list has invited is known as its own by the job that did it."""
+    case = Synced(rows=20, joiners=1, leavers=0, movers=0, others=0)
+    case.make(site)
+    site.start_worker()
+    refuse = {"fault": "error", "on": ["update_user"], "every": 1, "status": 400, "code": "Request_BadRequest"}
+    site.sandbox.ask("faults", {"faults": [{**refuse, "message": "Invalid value specified."}]})
+    told = run(site, case.write(site), "--yes", status=1)
+    assert (told["done"], told["stages"]["profile"]["failed"]) == (1, 1)
+    site.sandbox.ask("faults", {"spec": ""})
+    told = run(site, case.write(site), "--yes")
+    assert (told["plan"]["would"]["move"], told["plan"]["unmarked"]) == (1, 0)
+    case.assert_done(site)

@@ -39,6 +39,7 @@ class Sync(Invite):
     rules = replace(INVITE, verb="bring guests in line with a list")
     words: Mapping[RowState, str] = {RowState.DONE: "invited", RowState.ALREADY: "in_the_tenant"}
     reads = (EXTENSIONS,)
+    once_more = "give the list to usher guests sync once more, which does what is left"
 
     def leads_to(self, stage: Operation) -> bool:
         """Lead to what an invitation does, to disabling and to enabling."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from worker.graph.guests import Also, Guest, GuestState
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 LONG = NOW - timedelta(days=100)
+ENDS = {"ends_by": date(2026, 11, 15), "expiry_attribute": "a10"}
 ANN = Guest("1", "ann@mail.partner.example", "Ann", GuestState.ACCEPTED, LONG, LONG, True)
 
 
@@ -39,6 +40,14 @@ ANN = Guest("1", "ann@mail.partner.example", "Ann", GuestState.ACCEPTED, LONG, L
         ({"without_sponsor": True}, {"sponsors": None}, False),
         ({"enabled": False}, {}, False),
         ({"enabled": True}, {}, True),
+        (ENDS, {}, False),
+        (ENDS, {"attributes": {"a10": "2026-11-14"}}, True),
+        (ENDS, {"attributes": {"a10": "2026-11-15"}}, True),
+        (ENDS, {"attributes": {"a10": "2026-11-15T23:00:00"}}, True),
+        (ENDS, {"attributes": {"a10": "2026-11-16"}}, False),
+        (ENDS, {"attributes": {"a10": "2020-01-01"}}, True),
+        (ENDS, {"attributes": {"a10": "for ever"}}, False),
+        (ENDS, {"attributes": {"a11": "2020-01-01"}}, False),
     ],
 )
 def test_a_choice_means_whom_it_can_tell(choice: dict[str, Any], guest: dict[str, Any], taken: bool) -> None:
@@ -49,4 +58,5 @@ def test_a_choice_means_whom_it_can_tell(choice: dict[str, Any], guest: dict[str
 def test_a_choice_says_what_it_needs() -> None:
     """Nothing else is read of each guest."""
     assert Choice().needs == frozenset()
+    assert Choice(ends_by=NOW.date()).needs == {Also.ATTRIBUTES}
     assert Choice(without_sponsor=True, inactive_since=NOW).needs == {Also.SPONSORS, Also.SIGN_INS}
