@@ -105,13 +105,14 @@ class PeopleSignIn:
                 pass
 
         try:
+            session = tls.open_session(console.ca_file, timeout_s=_TIMEOUT_S)
             return msal.ConfidentialClientApplication(
                 console.client_id,
-                client_credential=credential.material,
+                client_credential=credential.proof(session, console.cloud),
                 authority=authority,
                 instance_discovery=False,
                 token_cache=Forgetful(),
-                http_client=tls.open_session(console.ca_file, timeout_s=_TIMEOUT_S),
+                http_client=session,
                 exclude_scopes=["offline_access"],  # nobody is signed in beyond the session
             )
         except WayOutUnusable as error:

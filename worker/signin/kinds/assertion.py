@@ -6,14 +6,14 @@ https://learn.microsoft.com/entra/workload-id/workload-identity-federation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from config.clouds import CLOUDS
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.signin.aadsts import SigninKind
-from worker.signin.kinds.kind import Credential, fingerprint
+from worker.signin.kinds.kind import Credential, Material, fingerprint
 from worker.signin.kinds.managed_identity import ask_platform, explain_platform
 
 if TYPE_CHECKING:
@@ -24,21 +24,20 @@ if TYPE_CHECKING:
 class _OfIdentity(Credential):
     """The token of a managed identity, whose client id is the `material`."""
 
-    def open(self, connection: Connection, wire: Any, memory: dict[str, Any]) -> Callable[[], Any]:
-        """Return what asks Entra for a token, with one of the platform's in the secret's place."""
+    def proof(self, wire: Any, cloud: str) -> Material:
+        """Return who gives the platform's token in the secret's place."""
         name = str(self.material)
 
         def give() -> str:
-            found = ask_platform(name, CLOUDS[connection.cloud].exchange, wire)
-            text = found.get("access_token") if isinstance(found, dict) else None
+            found, status = ask_platform(name, CLOUDS[cloud].exchange, wire)
+            text = found.get("access_token")
             if isinstance(text, str) and text:
                 return text
-            trouble = explain_platform(name, wire.status)
+            trouble = explain_platform(name, status)
             failure = TokenUnavailable if trouble.kind is SigninKind.TRANSIENT else TokenRefused
             raise failure(trouble.sentence, code=trouble.code)
 
-        # Named in full: a dataclass with slots is another class than the one that `super()` means
-        return Credential.open(Credential(self.fingerprint, {"client_assertion": give}), connection, wire, memory)
+        return {"client_assertion": give}
 
 
 def load(connection: Connection) -> Iterator[Credential | str]:

@@ -25,6 +25,10 @@ class Credential:
     fingerprint: str
     material: Material = field(repr=False)
 
+    def proof(self, wire: Any, cloud: str) -> Material:
+        """Return what MSAL is handed; `wire`: the way out to whoever has to be asked for it."""
+        return self.material
+
     def open(self, connection: Connection, wire: Any, memory: dict[str, Any]) -> Callable[[], Any]:
         """Return what asks Entra for a token, in MSAL's form. `wire`: MSAL's way out; `memory`: its
         cache of answers. Blocking, both: asks for the tenant's OpenID configuration. Raises
@@ -36,7 +40,7 @@ class Credential:
         # authority, and ours are configured.
         application = msal.ConfidentialClientApplication(
             connection.client_id,
-            client_credential=self.material,
+            client_credential=self.proof(wire, connection.cloud),
             authority=connection.authority,
             instance_discovery=False,
             http_client=wire,

@@ -33,7 +33,7 @@ class ManagedIdentity(Credential):
 
     def open(self, connection: Connection, wire: Any, memory: dict[str, Any]) -> Callable[[], Any]:
         """Return what asks the platform for a token of the connection's Graph."""
-        return lambda: ask_platform(str(self.material), f"https://{connection.graph_host}", wire)
+        return lambda: ask_platform(str(self.material), f"https://{connection.graph_host}", wire)[0]
 
     def explain(self, status: int, body: Any, connection: Connection) -> SigninTrouble:
         """Say what the platform's answer means."""
@@ -46,9 +46,9 @@ def load(connection: Connection) -> Iterator[Credential | str]:
         yield ManagedIdentity(fingerprint("managed identity", name.encode()), name)
 
 
-def ask_platform(name: str, resource: str, wire: Any) -> Any:
-    """Return the platform's answer to a request for a token of `resource`, in MSAL's form; nothing
-    where none came. Blocking. `wire` knows its status.
+def ask_platform(name: str, resource: str, wire: Any) -> tuple[dict[str, Any], int]:
+    """Return the platform's answer to a request for a token of `resource`, in MSAL's form, and its
+    status; nothing and 0 where none came. Blocking.
     """
     import msal
     from requests import RequestException
@@ -57,24 +57,32 @@ def ask_platform(name: str, resource: str, wire: Any) -> Any:
         msal.SystemAssignedManagedIdentity() if name == SYSTEM else msal.UserAssignedManagedIdentity(client_id=name)
     )
     # A new one each time: it would hand out what it has until five minutes before the end.
-    client = msal.ManagedIdentityClient(identity, http_client=_Impatient(wire))
+    near = _Impatient(wire)
     try:
-        return client.acquire_token_for_client(resource=resource)
+        found = msal.ManagedIdentityClient(identity, http_client=near).acquire_token_for_client(resource=resource)
     except (RequestException, OSError, ValueError):  # ValueError: MSAL's own errors of it, and text that is no JSON
-        return {}
+        found = {}
+    return (found if isinstance(found, dict) else {}), near.status
 
 
 class _Impatient:
-    """A way out that waits for nobody long: the platform is near, or it is not there at all."""
+    """A way out that waits for nobody long: the platform is near, or it is not there at all.
+    `status`: of the last answer, 0 where there was none.
+    """
 
     def __init__(self, wire: Any) -> None:
+        self.status = 0
         self._wire = wire
 
     def get(self, url: str, **kwargs: Any) -> Any:
-        return self._wire.get(url, timeout=_NEAR_S, **kwargs)
+        response = self._wire.get(url, timeout=_NEAR_S, **kwargs)
+        self.status = response.status_code
+        return response
 
     def post(self, url: str, **kwargs: Any) -> Any:
-        return self._wire.post(url, timeout=_NEAR_S, **kwargs)
+        response = self._wire.post(url, timeout=_NEAR_S, **kwargs)
+        self.status = response.status_code
+        return response
 
     def close(self) -> None:
         self._wire.close()
