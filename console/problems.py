@@ -118,8 +118,10 @@ def _of_usher(error: Exception) -> Problem | None:
             return Problem(409, str(error))
         case TokenUnavailable():
             return Problem(503, str(error), retry_after_s=error.retry_after_s or _AWAY_S)
-        case TokenRefused() | DirectoryUnread():
-            return Problem(502, str(error))
+        case TokenRefused():
+            return Problem(409, str(error))
+        case DirectoryUnread():
+            return Problem(409 if error.missing else 502, str(error))
         case UnknownConnection():
             return Problem(404, str(error))
         case ListError():

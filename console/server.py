@@ -15,13 +15,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from config.reader import load_settings
 from config.values import is_loopback
 from config.watch import Watched
 from console.app import build_app
+from console.problems import Problem
 from worker import logs
 from worker.errors import CannotListen
 from worker.services import open_services
@@ -95,6 +98,23 @@ def _opened_services(watched: Watched) -> AbstractAsyncContextManager[Services]:
     return open_services(lambda: watched.settings, url, redis_timeout_s=_REDIS_S)
 
 
+class _Protocol(H11Protocol):
+    """HTTP/1.1; what is none is answered as every other problem is."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that cannot be read as one, and hang up."""
+        problem = Problem(400, "This is no valid HTTP request; nothing was accepted.").response()
+        headers = [*problem.raw_headers, (b"connection", b"close")]
+        events = (
+            h11.Response(status_code=problem.status_code, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=bytes(problem.body)),
+            h11.EndOfMessage(),
+        )
+        for event in events:
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
 class _Quiet(uvicorn.Server):
     """A server whose process catches the signals itself."""
 
@@ -159,6 +179,7 @@ def _options() -> dict[str, Any]:
         "log_level": logging.WARNING,
         "server_header": False,
         "timeout_graceful_shutdown": _GRACE_S,
+        "http": _Protocol,
         "ws": "none",
         "lifespan": "on",
         # A proxy on this machine is believed; another one where FORWARDED_ALLOW_IPS names it

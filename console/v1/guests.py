@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
-from config.values import parse_seconds
+from config.values import LONGEST_S, parse_seconds
 from console.access.need import Viewing
 from console.parts import PartsOf
 from console.problems import Fault, Problem
@@ -26,7 +26,7 @@ from worker.graph.guests import Also
 
 router = APIRouter(prefix="/v1", tags=["guests"], responses=PROBLEMS)
 _BLOCK: Final = 500
-_AGE: Final = r"^[0-9]{1,6}[smhd]$"
+_AGE: Final = r"^[1-9][0-9]{0,5}[smhd]$"
 _TYPES: Final = {"json": "application/json", "jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 _Age = Annotated[str | None, Query(pattern=_AGE, description="An age: 30d, 12h.")]
 
@@ -91,7 +91,7 @@ async def list_guests(
         domain=domain or "",
         without_sponsor=no_sponsor,
         enabled=enabled,
-        **{name: timedelta(seconds=parse_seconds(text)) for name, text in ages.items() if text},
+        **{name: _read_age(text) for name, text in ages.items() if text},
     )
     async with AsyncExitStack() as closing:
         await closing.enter_async_context(parts.readings.turn())
@@ -104,6 +104,14 @@ async def list_guests(
     # RFC 9110 has no header for sentences; a comment for those who look
     headers = {"X-Usher-Warnings": str(len(read.warnings)), "Cache-Control": "private, no-store"}
     return StreamingResponse(_write(form, listing, kept), 200, headers, _TYPES[form])
+
+
+def _read_age(text: str) -> timedelta:
+    """Return an age; one of more than ten years is ten years."""
+    try:
+        return timedelta(seconds=parse_seconds(text))
+    except ValueError:
+        return timedelta(seconds=LONGEST_S)
 
 
 async def _write(form: str, listing: GuestListing, closing: AsyncExitStack) -> AsyncIterator[bytes]:
