@@ -76,8 +76,9 @@ def build_app(opening: Opening, *, follower: int | None = None, ending: asyncio.
     problems.install(app)
     app.state.error_page = error_page
     openapi.install(app)
-    for name in ROUTERS:
-        app.include_router(import_module(name).router)
+    app.state.routers = [import_module(name).router for name in ROUTERS]
+    for router in app.state.routers:
+        app.include_router(router)
     return app
 
 

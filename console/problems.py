@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from redis.exceptions import OutOfMemoryError, RedisError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from config.errors import ConfigError, UnknownConnection
 from tasks.errors import ListError, Refusal
@@ -183,9 +184,27 @@ def _sentence(error: HTTPException) -> str:
             return str(error.detail)
 
 
+def _methods(request: Request) -> set[str]:
+    """Return all methods of an address: the router's own word is that of one route."""
+    found: set[str] = set()
+    routes = [
+        route
+        for router in getattr(request.app.state, "routers", ())
+        for route in router.routes
+        if isinstance(route, Route)
+    ]
+    for route in routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= set(route.methods or ())
+    return found
+
+
 async def _answer(request: Request, error: Exception) -> Response:
     """Answer with a problem document; a page of its own, where somebody looks at pages."""
     problem = find_problem(error)
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
+        problem.headers["Allow"] = ", ".join(sorted(methods))
     page = getattr(request.app.state, "error_page", None)
     if page is not None and not request.url.path.startswith("/v1") and "text/html" in request.headers.get("accept", ""):
         found: Response = await page(request, problem)

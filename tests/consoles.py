@@ -64,9 +64,14 @@ def run_console(site: Site, *options: str, real: bool = False) -> Iterator[Conso
     it; else quickly, and it is killed in the end.
     """
     log = site.folder / "serve.log"
+    before = log.stat().st_size if log.exists() else 0  # of another server on this site
     argv = (*(USHER if real else quick_usher()), "serve", "--port", "0", *options)
     with running(argv, log, site.env, site.folder) as process:
-        wait_until(lambda: _READY.search(log.read_text()) or process.poll() is not None, 30, "a server that is ready")
-        found = _READY.search(log.read_text())
+
+        def told() -> re.Match[str] | None:
+            return _READY.search(log.read_bytes()[before:].decode())
+
+        wait_until(lambda: told() or process.poll() is not None, 30, "a server that is ready")
+        found = told()
         assert found, log.read_text()
         yield Console(found[1], process, log)

@@ -23,6 +23,13 @@ _PING_S = 15
 """A proxy closes what is silent for a minute, most of them."""
 
 
+_EVENT = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("event", "id", "data")},
+    "required": ["event", "data"],
+}
+
+
 @router.get(
     "/jobs/{job}/events",
     summary="Watch a job",
@@ -32,7 +39,7 @@ _PING_S = 15
         200: {
             "description": "Events `job` with the job as their data, the first at once; `end` is the last; `away` while"
             " Redis is.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": _EVENT}},
         },
         204: {"description": "It has ended, and you know how (Last-Event-ID)."},
     },

@@ -181,7 +181,7 @@ async def take_order(
             try:
                 upload = find_upload(form)
                 order = _check(ListOrder, gather(form.multi_items(), SEVERAL))
-                taken = await _take_file(order, upload.file, order.name or _file_name(upload.filename), closing)
+                taken = await _take_file(order, upload.file, _list_name(order.name or upload.filename), closing)
                 yield await _complete(taken, order, services, viewer, dry=dry)
             finally:
                 await form.close()
@@ -191,7 +191,7 @@ async def take_order(
             _check_order(order, services, viewer, dry=dry)  # before a long list is read in vain
             file = closing.enter_context(open_file())
             await read_stream(http, file)
-            taken = await _take_file(order, file, order.name or "a list by HTTP", closing)
+            taken = await _take_file(order, file, _list_name(order.name), closing)
         else:
             raise Problem(
                 415,
@@ -219,7 +219,7 @@ def _first(faults: list[Fault]) -> str:
 
 def _take_rows(order: RowsOrder) -> Taken:
     rows = [validate_record(row, number) for number, row in enumerate(order.rows, 1)]
-    name = order.name or (f"{len(rows)} row{'' if len(rows) == 1 else 's'} by HTTP")
+    name = _list_name(order.name, f"{len(rows)} row{'' if len(rows) == 1 else 's'} by HTTP")
     digest = hashlib.sha256(orjson.dumps(order.rows, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return Taken(Request(order.connection, rows, name), digest)
 
@@ -240,10 +240,10 @@ def _open(file: IO[bytes], name: str, options: Any) -> GuestList:
     return GuestList(file, name, path=name, options=options)
 
 
-def _file_name(given: str | None) -> str:
-    """Return what a file is called: the last part of its path, of characters that can be read."""
+def _list_name(given: str | None, otherwise: str = "a list by HTTP") -> str:
+    """Return what a list is called: the last part of its path, of characters that can be read."""
     last = (given or "").replace("\\", "/").rpartition("/")[2]
-    return "".join(c for c in last if c.isprintable())[:200].strip() or "a list by HTTP"
+    return "".join(c for c in last if c.isprintable())[:200].strip() or otherwise
 
 
 async def _complete(taken: Taken, order: Order, services: Services, viewer: Viewer, *, dry: bool) -> Taken:

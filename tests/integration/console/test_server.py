@@ -27,6 +27,8 @@ def test_what_is_not_there_is_a_problem_document(console: Console) -> None:
     assert told["detail"].endswith(".")
     other = console.ask("DELETE", "/healthz")
     assert (other.status_code, other.headers["Allow"]) == (405, "GET")
+    jobs = console.ask("DELETE", "/v1/jobs")
+    assert jobs.headers["Allow"] == "GET, POST"
 
 
 def test_redis_that_is_away_is_told(own_site: Site, own_valkey: OwnValkey) -> None:

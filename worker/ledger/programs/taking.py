@@ -18,9 +18,9 @@ from redis.asyncio import Redis
 from worker.ledger.keys import Keys
 from worker.store.client import OUTAGE
 
-CLAIM_S = 30.0
+CLAIM_S = 12.0
 """A claim that nobody renews ends after it."""
-_RENEW_S = 8.0
+_RENEW_S = 3.0
 
 
 class Claim:

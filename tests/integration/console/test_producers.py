@@ -1,0 +1,71 @@
+"""A producer's jobs are its own, by HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.consoles import Console, run_console
+from tests.sites import Site
+
+ADA = "ada@fabrikam.example"
+TABLE = """
+[producers.NAME]
+token = "file:FOLDER/NAME"
+connections = "contoso"
+"""
+
+
+def _configure(folder: Path, *names: str, more: str = "") -> None:
+    for name in names:
+        (folder / name).write_text(name * 20)
+        with (folder / "usher.toml").open("a") as file:
+            file.write(TABLE.replace("NAME", name).replace("FOLDER", str(folder)) + more)
+
+
+def _be(console: Console, name: str) -> None:
+    console.browser.headers["Authorization"] = f"Bearer {name * 20}"
+
+
+def test_job_of_another_producer_is_none(site: Site) -> None:
+    """Neither seen nor moved, nor found by its key; what is its own is."""
+    _configure(site.folder, "portal", "intake")
+    with run_console(site) as console:
+        assert console.get("/v1/jobs").status_code == 401
+        _be(console, "portal")
+        body, key = {"connection": "contoso", "rows": [{"email": ADA}]}, {"Idempotency-Key": "order-1"}
+        job = console.post("/v1/jobs", json=body, headers=key).json()["job"]
+        _be(console, "intake")
+        assert console.get("/v1/jobs").json() == {"jobs": []}
+        paths = ("", "/rows", "/results.csv", "/events")
+        assert {console.get(f"/v1/jobs/{job}{path}").status_code for path in paths} == {404}
+        verbs = ("pause", "resume", "cancel", "retry")
+        assert {console.post(f"/v1/jobs/{job}/{verb}").status_code for verb in verbs} == {404}
+        assert console.post("/v1/jobs", json=body, headers=key).json()["job"] != job
+        _be(console, "portal")
+        shown = console.get(f"/v1/jobs/{job}").json()
+        assert (shown["state"], shown["by"]) == ("running", "producer portal")
+        assert [one["job"] for one in console.get("/v1/jobs").json()["jobs"]] == [job]
+
+
+def test_producer_stays_within_its_bounds(site: Site) -> None:
+    """Its connections, its operations, its rows a day; what people do is not for it."""
+    _configure(site.folder, "portal", more="daily_limit = 2\n")
+    with run_console(site) as console:
+        _be(console, "portal")
+        rows = [{"email": ADA}]
+        bodies = [
+            {"connection": "sandbox", "rows": rows},
+            {"connection": "contoso", "rows": rows, "operation": "disable", "confirm": True},
+            {"connection": "contoso", "rows": rows, "groups": ["Partners"]},
+        ]
+        assert [console.post("/v1/jobs", json=body).status_code for body in bodies] == [403, 403, 403]
+        assert console.get("/v1/guests?connection=contoso").status_code == 403
+        verbs = ("check", "hold", "reopen")
+        answers = [console.post(f"/v1/connections/contoso/{verb}", json={"reason": "x"}) for verb in verbs]
+        assert {answer.status_code for answer in answers} == {403}
+        assert console.post("/v1/jobs", json={"connection": "contoso", "rows": rows}).status_code == 202
+        more = [{"email": f"g{n}@fabrikam.example"} for n in range(2)]
+        refused = console.post("/v1/jobs", json={"connection": "contoso", "rows": more})
+        assert refused.status_code == 429
+        assert int(refused.headers["Retry-After"]) > 1
+        assert len(console.get("/v1/jobs").json()["jobs"]) == 1
