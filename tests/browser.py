@@ -20,9 +20,12 @@ _FLAGS = (
 
 
 @contextmanager
-def open_browser(profile: Path, size: str = "1600,1000") -> Iterator[Any]:
-    """Open Debian's Chromium with its profile in an empty folder, until the block ends."""
+def open_browser(profile: Path, size: str = "1600,1000", *, insecure: bool = False) -> Iterator[Any]:
+    """Open Debian's Chromium with its profile in an empty folder, until the block ends. `insecure`:
+    it takes the sandbox's certificate too.
+    """
     options = Options()
+    options.accept_insecure_certs = insecure
     options.binary_location = need("chromium")
     for flag in (*_FLAGS, f"--window-size={size}", f"--user-data-dir={profile}"):
         options.add_argument(flag)

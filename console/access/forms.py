@@ -55,9 +55,11 @@ class FormSecret:
 
 def csrf_token(request: Request) -> str:
     """Return what a page puts into the hidden field `csrf_token` of each of its forms, and htmx
-    into the header `X-CSRF-Token`.
+    into the header `X-CSRF-Token`; '' for who brings a token with each request, and needs none.
     """
-    secret: FormSecret = request.state.form_secret
+    secret: FormSecret | None = request.state.form_secret
+    if secret is None:
+        return ""
     if secret.is_new:
         request.state.cookies[secret.cookie] = secret.value
         request.state.cookies[secret.cookie].update({"path": "/", "httponly": True, "samesite": "Strict"})
@@ -78,7 +80,8 @@ async def check_form(request: Request, *, own_origin: str) -> None:
     if not given and request.headers.get("content-type", "").partition(";")[0].strip().lower() in _FORMS:
         field = (await request.form()).get(FIELD)
         given = field if isinstance(field, str) else ""
-    if not hmac.compare_digest(given.encode("utf-8", "replace"), request.state.form_secret.token.encode()):
+    secret: FormSecret | None = request.state.form_secret
+    if secret is None or not hmac.compare_digest(given.encode("utf-8", "replace"), secret.token.encode()):
         raise HTTPException(403, "The page was open for too long, or its sign-in ended; reload it and try again.")
 
 

@@ -50,7 +50,7 @@ class Guard:
             return
         request = Request(scope)
         state = request.state
-        state.viewer, state.refused, state.cookies = None, None, SimpleCookie()
+        state.viewer, state.refused, state.form_secret, state.cookies = None, None, None, SimpleCookie()
         settings: Settings = request.app.state.settings()
 
         async def answer(message: Message) -> None:
