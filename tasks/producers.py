@@ -118,4 +118,4 @@ def notify_hosts(settings: Settings, producer: Producer | None) -> Collection[st
     hosts = settings.notify.hosts
     if producer is None or not producer.notify_hosts:
         return hosts
-    return tuple(host for host in producer.notify_hosts if not hosts or host in hosts)
+    return tuple(host for host in producer.notify_hosts if host in hosts)  # who delivers knows `[notify]` alone

@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -269,9 +269,11 @@ async def load_message(
     lane: Lane,
     options: Options,
     info: dict[str, Any],
+    admit: Callable[[Loaded], Awaitable[None]],
 ) -> None:
     """Load and start what one message brought. The same message again changes nothing, unless its
-    worker died half-way.
+    worker died half-way. `admit` raises where what was loaded may not be started; it is dropped
+    then.
     """
     loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
     if loaded is None:
@@ -283,6 +285,11 @@ async def load_message(
         await jobs.delete(job)
         loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
     if loaded is not None:
+        try:
+            await admit(loaded)
+        except BaseException:
+            await drop(jobs, loaded)
+            raise
         await start(jobs, loaded)
 
 

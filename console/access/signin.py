@@ -98,7 +98,8 @@ async def signed_out() -> Response:
     """Say that the session has ended; Entra's own goes on, as for every other site."""
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>usher: signed out</title>'
-        '<link rel="icon" href="/static/usher.svg"><link rel="stylesheet" href="/static/usher.css"><main><h1>You are signed out of usher.</h1>'
+        '<link rel="icon" href="/static/usher.svg"><link rel="stylesheet" href="/static/usher.css">'
+        "<main><h1>You are signed out of usher.</h1>"
         "<p>Your sign-in with Microsoft goes on: on a shared machine sign out there too.</p>"
         '<p><a href="/signin">Sign in again</a></p></main></html>'
     )

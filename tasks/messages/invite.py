@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from config.errors import ConfigError, UnknownConnection
 from tasks.errors import InputError
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
+from tasks.messages.senders import check_admitted, check_bound, describe_sender, find_sender
 from tasks.messages.views import outcome_of, pending, view_of
+from tasks.producers import notify_hosts
 from tasks.rows.fields import FIELDS
 from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
 from tasks.submit import Follows, job_id_of, load_message, sender_of
@@ -30,6 +32,8 @@ from worker.store.client import OUTAGE, keep_trying
 
 if TYPE_CHECKING:
     from config.connections import Connection
+    from config.console import Producer
+    from tasks.submit import Loaded
 
 MOST_ROWS = 1000
 """Rows in one message: about 220 kB. Longer lists come in several messages, or through the CLI."""
@@ -51,9 +55,7 @@ def invite_guest(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     task_id = str(self.request.id)
 
     def work() -> dict[str, Any]:
-        connection, job, wait_s = runtime.run(
-            _accept_guest(runtime.parts.services, _submitter(self.request), args, kwargs)
-        )
+        connection, job, wait_s = runtime.run(_accept_guest(runtime.parts.services, self.request, args, kwargs))
         acknowledge(task_id)
         return runtime.run(_await_guest(runtime.parts, connection, job, wait_s))
 
@@ -72,36 +74,27 @@ def invite_guests(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     (`invalid_row`) while the others go. The same `key` on the same connection is the same job.
     """
     try:
-        return answer(
-            lambda: runtime.run(_accept_guests(runtime.parts.services, _submitter(self.request), args, kwargs))
-        )
+        return answer(lambda: runtime.run(_accept_guests(runtime.parts.services, self.request, args, kwargs)))
     finally:
         runtime.wake()
 
 
-def _submitter(request: Any) -> dict[str, str]:
-    """Return what is kept of who sent a message: its task id, and the host that Celery names as its
-    origin ("gen4711@host").
-    """
-    host = str(getattr(request, "origin", None) or "").rpartition("@")[2]
-    told = {"by": "producer", "task": str(request.id)}
-    return told | {"host": host} if host and plain_word(host) == host else told
-
-
-async def _accept_guest(services: Services, info: dict[str, str], args: Any, kwargs: Any) -> tuple[str, str, float]:
+async def _accept_guest(services: Services, request: Any, args: Any, kwargs: Any) -> tuple[str, str, float]:
     """Put one guest into the ledger. Returns the connection's name, the job and how long to wait
     for it.
     """
+    producer = find_sender(request, services)
     given = read_arguments("usher.invite_guest", args, kwargs)
-    connection = _connection(services, take_text(given, "connection"))
+    connection = await _connection(services, producer, take_text(given, "connection"))
     wait_s = take_number(given, "wait_s", 30.0, most=MOST_WAIT_S)
     options = _options(given)
     refuse_unknown(given, (*FIELDS, "wait_s", "resend"))
     row = validate_record(given, 1)
     if isinstance(row, BadRow):
         raise Refused(f"{row.column or 'the row'} {row.reason}.")
-    job = job_id_of(Follows.GUEST, connection.name, info["task"])
-    await _load(services, connection, [row], job, Lane.NOW, options, info)
+    info = describe_sender(request, producer)
+    job = job_id_of(Follows.GUEST, connection.name, info["task"], *_whose(producer))
+    await _load(services, connection, [row], job, Lane.NOW, options, info, producer)
     return connection.name, job, wait_s
 
 
@@ -148,13 +141,14 @@ async def _look(services: Services, job: str) -> dict[str, Any]:
         return pending(job, "Redis is away; the row is in it and goes on when it is back.")
 
 
-async def _accept_guests(services: Services, info: dict[str, str], args: Any, kwargs: Any) -> dict[str, Any]:
+async def _accept_guests(services: Services, request: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    producer = find_sender(request, services)
     given = read_arguments("usher.invite_guests", args, kwargs)
-    connection = _connection(services, take_text(given, "connection"))
+    connection = await _connection(services, producer, take_text(given, "connection"))
     rows = _rows(given.pop("rows", None))
     key = take_text(given, "key", required=False)
     options = _options(given)
-    info = info | _notify(services, given)
+    info = describe_sender(request, producer) | _notify(services, producer, given)
     refuse_unknown(given, (*FIELDS, "key", "resend", "notify"))
     try:
         defaults = validate_defaults(given)
@@ -162,21 +156,28 @@ async def _accept_guests(services: Services, info: dict[str, str], args: Any, kw
         raise Refused(str(error)) from None
     checked = [validate_record(row, number, None, defaults) for number, row in enumerate(rows, 1)]
     if key:
-        job = job_id_of(Follows.KEY, connection.name, sender_of(info["task"]), key)
+        # Whose token it is, says more than what a task id says of its sender
+        sender = (sender_of(info["task"]),) if producer is None else ("", *_whose(producer))
+        job = job_id_of(Follows.KEY, connection.name, *sender, key)
     else:
-        job = job_id_of(Follows.LIST, connection.name, info["task"])
-    await _load(services, connection, checked, job, Lane.BULK, options, info)
+        job = job_id_of(Follows.LIST, connection.name, info["task"], *_whose(producer))
+    await _load(services, connection, checked, job, Lane.BULK, options, info, producer)
     return await keep_trying(lambda: view_of(services, job), _ACCEPT_FOR_S)
 
 
-def _notify(services: Services, given: dict[str, Any]) -> dict[str, str]:
+def _whose(producer: Producer | None) -> tuple[str, ...]:
+    """What of a producer a job's id follows from: no two ever meet in a job."""
+    return () if producer is None else (f"producer {producer.name}",)
+
+
+def _notify(services: Services, producer: Producer | None, given: dict[str, Any]) -> dict[str, str]:
     from config.notify import accept_from_message
 
     if (target := given.pop("notify", None)) is None:
         return {}
     notify = services.settings().notify
     try:
-        told = accept_from_message(target, notify.hosts, signed=bool(notify.secret))
+        told = accept_from_message(target, notify_hosts(services.settings(), producer), signed=bool(notify.secret))
     except ValueError as error:
         raise Refused(f"notify {error}.") from None
     return {"notify": told, "notify_from": FROM_MESSAGE}
@@ -202,12 +203,18 @@ async def _load(
     lane: Lane,
     options: Options,
     info: dict[str, str],
+    producer: Producer | None,
 ) -> None:
     """Return when the rows are in the ledger, by this message or by the same one before it."""
     rows = [_storable(row) if isinstance(row, BadRow) else row for row in rows]
 
+    async def admitted(loaded: Loaded) -> None:
+        await check_admitted(services, producer, loaded)
+
     async def load() -> bool:
-        await load_message(services.jobs, connection, rows, job=job, lane=lane, options=options, info=info)
+        await load_message(
+            services.jobs, connection, rows, job=job, lane=lane, options=options, info=info, admit=admitted
+        )
         view = await services.jobs.view(job)
         return view is None or view.state is not JobState.LOADING
 
@@ -225,7 +232,8 @@ def _storable(row: BadRow) -> BadRow:
     return row._replace(**echoed)
 
 
-def _connection(services: Services, name: str) -> Connection:
+async def _connection(services: Services, producer: Producer | None, name: str) -> Connection:
+    await check_bound(services, producer, name)
     if plain_word(name) != name:
         raise Refused("connection is not the name of a connection: small letters, digits and -.")
     try:

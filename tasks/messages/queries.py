@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 from config.errors import UnknownConnection
 from tasks.checks.connection import check_connection
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
+from tasks.messages.senders import check_bound, find_own, find_sender
 from tasks.messages.views import no_such_job, public_record, view_of
 from worker.app import app
+from worker.ledger.audit.account import acting_as
 from worker.plain_word import plain_word
 from worker.process.runtime import runtime
+
+if TYPE_CHECKING:
+    from config.console import Producer
 
 MOST_RESULTS = 1000
 _JOB_ID = re.compile(r"[a-z2-7]{10}(?:[a-z2-7]{6})?")
 
 
-@app.task(name="usher.job", ignore_result=False)
-def job(*args: Any, **kwargs: Any) -> dict[str, Any]:
+@app.task(name="usher.job", bind=True, ignore_result=False)
+def job(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Return a job's state and counts: `job(id)`."""
 
     def work() -> dict[str, Any]:
+        producer = find_sender(self.request, runtime.parts.services)
         given = read_arguments("usher.job", args, kwargs)
         wanted = _take_job(given)
         refuse_unknown(given, ("id",))
-        return runtime.run(view_of(runtime.parts.services, wanted))
+        return runtime.run(_job(producer, wanted))
 
     return answer(work)
 
 
-@app.task(name="usher.results", ignore_result=False)
-def results(*args: Any, **kwargs: Any) -> dict[str, Any]:
+@app.task(name="usher.results", bind=True, ignore_result=False)
+def results(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Return rows of a job as they stand: `results(id, after=0, limit=500)`; ids and verdicts,
     never an address or a link.
 
@@ -39,44 +46,48 @@ def results(*args: Any, **kwargs: Any) -> dict[str, Any]:
     """
 
     def work() -> dict[str, Any]:
+        producer = find_sender(self.request, runtime.parts.services)
         given = read_arguments("usher.results", args, kwargs)
         wanted = _take_job(given)
         after = int(take_number(given, "after", 0, most=1e12))
         limit = int(take_number(given, "limit", 500, least=1, most=MOST_RESULTS))
         refuse_unknown(given, ("id", "after", "limit"))
-        return runtime.run(_results(wanted, after, limit))
+        return runtime.run(_results(producer, wanted, after, limit))
 
     return answer(work)
 
 
-@app.task(name="usher.cancel", ignore_result=False)
-def cancel(*args: Any, **kwargs: Any) -> dict[str, Any]:
+@app.task(name="usher.cancel", bind=True, ignore_result=False)
+def cancel(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Cancel a job: `cancel(id)`. Rows not yet sent are cancelled; rows on the wire end as what
     they are.
     """
 
     def work() -> dict[str, Any]:
+        producer = find_sender(self.request, runtime.parts.services)
         given = read_arguments("usher.cancel", args, kwargs)
         wanted = _take_job(given)
         refuse_unknown(given, ("id",))
-        return runtime.run(_cancel(wanted))
+        return runtime.run(_cancel(producer, wanted))
 
     return answer(work)
 
 
-@app.task(name="usher.check", ignore_result=False)
-def check(*args: Any, **kwargs: Any) -> dict[str, Any]:
+@app.task(name="usher.check", bind=True, ignore_result=False)
+def check(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Check a connection from where the workers are: `check(connection)` → `{"ok": bool,
     "findings": [{"ok", "what"}, …]}`.
     """
 
     def work() -> dict[str, Any]:
+        producer = find_sender(self.request, runtime.parts.services)
         given = read_arguments("usher.check", args, kwargs)
         name = take_text(given, "connection")
         refuse_unknown(given, ("connection",))
         if plain_word(name) != name:
             raise Refused("connection is not the name of a connection: small letters, digits and -.")
         services = runtime.parts.services
+        runtime.run(check_bound(services, producer, name))
         try:
             services.connection(name)
         except UnknownConnection as error:  # a refusal as everywhere, and a check that did not go well
@@ -99,9 +110,16 @@ def _take_job(given: dict[str, Any]) -> str:
     return wanted
 
 
-async def _results(wanted: str, after: int, limit: int) -> dict[str, Any]:
+async def _job(producer: Producer | None, wanted: str) -> dict[str, Any]:
     services = runtime.parts.services
-    view = await services.jobs.view(wanted)
+    if await find_own(services, producer, wanted) is None:
+        return no_such_job(wanted)
+    return await view_of(services, wanted)
+
+
+async def _results(producer: Producer | None, wanted: str, after: int, limit: int) -> dict[str, Any]:
+    services = runtime.parts.services
+    view = await find_own(services, producer, wanted)
     if view is None:
         return no_such_job(wanted)
     rows = [public_record(record) async for record in services.jobs.rows.results(wanted, after=after, limit=limit)]
@@ -111,7 +129,10 @@ async def _results(wanted: str, after: int, limit: int) -> dict[str, Any]:
     return page
 
 
-async def _cancel(wanted: str) -> dict[str, Any]:
+async def _cancel(producer: Producer | None, wanted: str) -> dict[str, Any]:
     services = runtime.parts.services
-    await services.jobs.cancel(wanted, "cancelled by a producer")
+    if await find_own(services, producer, wanted) is None:
+        return no_such_job(wanted)
+    with acting_as(f"producer {producer.name}") if producer else nullcontext():
+        await services.jobs.cancel(wanted, "cancelled by a producer")
     return await view_of(services, wanted)

@@ -38,9 +38,12 @@ memory again.
 _LONGEST_ID = 200
 _NO_JSON = "?"
 
+TOKEN_HEADER = "usher_token"  # noqa: S105 - its name
+"""The header of a producer's token (`tasks/messages/senders.py`)."""
+
 _HEADERS: Mapping[str, type] = {
     **dict.fromkeys(("lang", "task", "id", "root_id", "parent_id", "group", "eta", "expires", "origin"), str),
-    **dict.fromkeys(("argsrepr", "kwargsrepr", "compression"), str),
+    **dict.fromkeys(("argsrepr", "kwargsrepr", "compression", TOKEN_HEADER), str),
     **dict.fromkeys(("group_index", "retries"), int),
     "ignore_result": bool,
 }
@@ -48,7 +51,7 @@ _HEADERS: Mapping[str, type] = {
 threads.
 """
 
-_FIRST_PROTOCOL = (*_HEADERS, "args", "kwargs", "utc")
+_FIRST_PROTOCOL = (*(name for name in _HEADERS if name != TOKEN_HEADER), "args", "kwargs", "utc")
 """What is passed on of a message that has all of it in its body."""
 
 

@@ -1,0 +1,73 @@
+"""A message's sender is a producer where some are configured: known by the token in its header
+`usher_token`. Without any, nobody is asked.
+
+What a producer asks for and may not is refused, and written into the audit trail.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from tasks.messages.refusals import Refused
+from tasks.producers import admit, bound, find_producer, info_of, is_its_own, note_refusal
+from worker.plain_word import plain_word
+from worker.process.messages import TOKEN_HEADER
+
+if TYPE_CHECKING:
+    from config.console import Producer
+    from tasks.submit import Loaded
+    from worker.ledger.job_view import JobView
+    from worker.services import Services
+
+log = logging.getLogger(__name__)
+
+
+def find_sender(request: Any, services: Services) -> Producer | None:
+    """Return which producer sent a message, None where none is configured. Raises `Refused`."""
+    settings = services.settings()
+    if not settings.producers:
+        return None
+    token = getattr(request, TOKEN_HEADER, None)
+    if not isinstance(token, str) or not token:
+        raise Refused(
+            f"{TOKEN_HEADER} is missing: producers are configured, so each message brings its producer's token in this"
+            " header. Nothing was accepted."
+        )
+    found = find_producer(settings, token)
+    if found is None:
+        log.warning("message %s brings a token that opens nothing", plain_word(str(request.id)))
+        raise Refused(f"{TOKEN_HEADER} opens nothing: it is wrong, or has been taken back. Nothing was accepted.")
+    return found
+
+
+def describe_sender(request: Any, producer: Producer | None) -> dict[str, str]:
+    """Return what is kept of who sent a message: its producer, its task id, and the host that
+    Celery names as its origin ("gen4711@host").
+    """
+    host = str(getattr(request, "origin", None) or "").rpartition("@")[2]
+    told = {"by": "producer", **(info_of(producer) if producer else {}), "task": str(request.id)}
+    return told | {"host": host} if host and plain_word(host) == host else told
+
+
+async def check_bound(services: Services, producer: Producer | None, connection: str) -> None:
+    """Raise `Refused` where a producer may not use a connection."""
+    if why := bound(producer, connection):
+        await note_refusal(services, producer, why, connection=plain_word(connection))
+        raise Refused(f"{why} Nothing was accepted.")
+
+
+async def check_admitted(services: Services, producer: Producer | None, loaded: Loaded) -> None:
+    """Raise `Refused` where what a producer's message brought may not be started."""
+    if why := await admit(services, producer, loaded):
+        await note_refusal(services, producer, why)
+        raise Refused(f"{why} Nothing was accepted.")
+
+
+async def find_own(services: Services, producer: Producer | None, job: str) -> JobView | None:
+    """Return a job that the sender may know of, None where there is none of that id."""
+    view = await services.jobs.view(job)
+    if view is not None and not is_its_own(producer, view.info):
+        await note_refusal(services, producer, "id: the job is another's.", job=job)
+        return None
+    return view
