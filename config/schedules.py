@@ -104,6 +104,7 @@ TASKS: Mapping[str, TaskKind] = {
         one_of=("path", "url"),
     ),
     "check_connections": TaskKind({"within": _plain(parse_seconds)}, needs_connection=False),
+    "expiring_secrets": TaskKind({"within": _plain(parse_seconds), "confirm": _plain(parse_flag)}),
     "clean_guests": TaskKind({"confirm": _plain(parse_flag)}),
     "remind_pending": TaskKind({"after": _plain(parse_seconds), "confirm": _plain(parse_flag)}),
     "retry_failed": TaskKind(

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from worker.ledger.keys import Keys
 from worker.ledger.scripts import Scripts
@@ -17,6 +20,9 @@ AT_ONCE = 20
 
 FROM_MESSAGE = "message"
 """Named by a message, not by whoever runs usher: only what `notify.hosts` lists is told."""
+
+ALONE = "alone"
+"""The field of what is told by itself, and not of a job."""
 
 LEASE_S = 60.0
 """How long they are its own: above what a round takes."""
@@ -39,6 +45,15 @@ class Notices:
             pipe.zadd(self._keys.notices(), {job: 0})
             await pipe.execute()
 
+    async def tell(self, name: str, target: str, event: Mapping[str, Any]) -> None:
+        """Tell `target` of something that is no job's, once; said again under the same name, it is
+        the same event.
+        """
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(self._keys.notice(name), mapping={"to": target, ALONE: 1, "out": orjson.dumps([event])})
+            pipe.zadd(self._keys.notices(), {name: 0})
+            await pipe.execute()
+
     async def claim(self) -> tuple[list[str], int]:
         """Take the jobs that are to be looked at, for a minute. Returns them and the present on
         Redis's clock, in milliseconds.
@@ -50,7 +65,7 @@ class Notices:
 
     async def read(self, job: str) -> dict[str, str]:
         """Return what is kept of a job: `to`, `from` (who named it), `held` (the hold that was
-        told), `out` (events not taken yet), `tries`.
+        told), `out` (events not taken yet), `tries`; `ALONE` where there is no job.
         """
         found = await self._client.hgetall(self._keys.notice(job))
         return {name.decode(): value.decode() for name, value in found.items()}

@@ -1,5 +1,5 @@
 """The notifier tells of jobs that name somebody: at least once when a job is held, and when the job
-has ended.
+has ended; and of what is no job's (`Notices.tell`).
 
 What is to be told is kept in the ledger before it is told and leaves it when the other side has
 taken it (`notices`), so a worker that is killed, or a receiver that is away, delays it. Every
@@ -27,7 +27,7 @@ from config.errors import ConfigError
 from config.notify import message_fault, target_fault
 from worker.errors import WayOutUnusable
 from worker.ledger.model import JobState
-from worker.ledger.notices import AT_ONCE, FROM_MESSAGE, LEASE_S, Notices
+from worker.ledger.notices import ALONE, AT_ONCE, FROM_MESSAGE, LEASE_S, Notices
 from worker.masking import mask_text
 from worker.net import tls
 from worker.net.resolver import AddressInside, CheckedResolver
@@ -72,12 +72,13 @@ class Notifier:
             await asyncio.sleep(wait_s)
 
     async def _look(self, job: str, now_ms: int) -> None:
-        view, kept = await self._services.jobs.view(job), await self._notices.read(job)
-        if view is None or "to" not in kept:
+        kept = await self._notices.read(job)
+        view = None if ALONE in kept else await self._services.jobs.view(job)
+        if (view is None and ALONE not in kept) or "to" not in kept:
             await self._notices.forget(job)  # deleted, or never started: its row in the list outlived it
             return
         out = orjson.loads(kept.get("out", "[]"))
-        event, held = next_event(view, kept.get("held", ""), now_ms)
+        event, held = next_event(view, kept.get("held", ""), now_ms) if view else (None, "")
         if event is not None:
             out.append(event)
             await self._notices.keep(job, now_ms + round(LEASE_S * 1000), out=orjson.dumps(out), held=held)
@@ -94,7 +95,7 @@ class Notifier:
             if fault:
                 log.error("job %s: %s was never told of it (%s); it is not tried any more", job, place, fault)
             done = out.pop(0)
-            if done["type"] == "job.ended":
+            if done["type"] == "job.ended" or (view is None and not out):
                 await self._notices.forget(job)
                 return
             tries = 0

@@ -77,6 +77,7 @@ def test_every_command_is_there() -> None:
                 *("clean", "sync"),
             },
         ),
+        ("secrets", {"list"}),
         ("mail", {"preview", "test"}),
         ("schedules", {"list", "show", "add", "remove", "enable", "disable", "run"}),
         ("audit", {"list", "export"}),

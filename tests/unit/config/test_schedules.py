@@ -85,8 +85,8 @@ def test_every_fault_of_a_schedule_is_told_with_its_field(tmp_path: Path) -> Non
         f"usher.toml: schedules.timezone {AFTER_A_TABLE}",
         "usher.toml: schedules.one must be a table: what is done and when stands under [schedules.NAME].",
         (
-            "usher.toml: schedules.a.task must be one of invite_file, sync_file, check_connections, clean_guests,"
-            " remind_pending, retry_failed (did you mean invite_file?)."
+            "usher.toml: schedules.a.task must be one of invite_file, sync_file, check_connections, expiring_secrets,"
+            " clean_guests, remind_pending, retry_failed (did you mean invite_file?)."
         ),
         "usher.toml: schedules.a.cron has a field that cannot be read, or a day that never comes: hour.",
         "usher.toml: schedules.b must have cron or every, not both.",

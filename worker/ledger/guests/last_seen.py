@@ -1,5 +1,5 @@
 """What was last seen of a tenant is kept for the metrics: how its guests stood, which secret ends
-first, what the policy would do.
+first and who was told, what the policy would do.
 
 Whoever asks Graph anyway leaves a note here; whoever scrapes metrics reads the notes and asks
 nobody. A note that nobody renews ends by itself.
@@ -7,7 +7,7 @@ nobody. A note that nobody renews ends by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,15 @@ class LastSeen:
     async def note_due(self, connection: str, due: Mapping[str, int]) -> None:
         """Note what the policy would do now, by the operation's name: to how many guests."""
         await self._note(connection, "due", due)
+
+    async def note_told(self, connection: str, names: Iterable[str]) -> None:
+        """Note what somebody was told of secrets that end; what was told before is forgotten."""
+        await self._note(connection, "told", dict.fromkeys(names, 1))
+
+    async def told(self, connection: str) -> frozenset[str]:
+        """Return what somebody was told of secrets that end."""
+        found = self._client.hscan_iter(self._keys.last_seen(connection), match="told:*")
+        return frozenset([name.decode().partition(":")[2] async for name, _ in found])
 
     async def _note(self, connection: str, about: str, told: Mapping[str, int]) -> None:
         name, at = self._keys.last_seen(connection), await read_time_ms(self._client)

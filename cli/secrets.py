@@ -1,0 +1,76 @@
+"""`usher secrets`: when the secrets and certificates of a tenant's applications end. Nothing is
+changed, and no secret is shown.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.ui.command_group import CommandGroup
+from cli.ui.listing import choose_form, form_options
+from cli.ui.options import Seconds
+from cli.ui.session import Session
+from cli.ui.working import work_on_ledger
+
+if TYPE_CHECKING:
+    from cli.ui.place import Place
+    from cli.ui.terminal import Terminal
+    from worker.services import Services
+
+
+@click.group(cls=CommandGroup)
+def secrets() -> None:
+    """Show when the secrets and certificates of a tenant's applications end."""
+
+
+@secrets.command("list")
+@click.option("-c", "--connection", required=True, metavar="NAME", help="The tenant, as a connection names it.")
+@click.option("--within", "within_s", type=Seconds(), metavar="AGE", help="Only those that end so soon, such as 30d.")
+@form_options
+@click.pass_obj
+def list_(session: Session, /, connection: str, within_s: float | None, form: str | None, output: Path | None) -> int:
+    """List the secrets and certificates of all applications of a tenant, the first to end first.
+
+    Needs Application.Read.All. Those that have ended are listed too, with days below zero, unless
+    --within is given.
+    """
+    form = choose_form(form, output)
+    return work_on_ledger(
+        session,
+        lambda terminal, place, services: _list(terminal, place, services, connection, within_s, form, output),
+    )
+
+
+async def _list(
+    terminal: Terminal,
+    place: Place,
+    services: Services,
+    name: str,
+    within_s: float | None,
+    form: str,
+    output: Path | None,
+) -> int:
+    from cli.ui.terminal import build_table
+    from tasks.results.write import write_rows
+    from tasks.secrets import COLUMNS, choose_ending, describe_secret, find_secrets
+    from tasks.telling.words import many
+
+    if place.is_built_in(name):
+        place.need_worker(name)  # the sandbox runs beside a worker
+    now = datetime.fromtimestamp(services.clocks.redis_ms() / 1000, UTC)
+    found = await find_secrets(services, await services.resolved(name), now)
+    chosen = found if within_s is None else choose_ending(found, now, within_s)
+    rows = [describe_secret(one, now) for one in chosen]
+    if form != "table":
+        write_rows(output, COLUMNS, rows, form)
+    elif rows:
+        terminal.show(build_table(COLUMNS, [[str(row[column]) for column in COLUMNS] for row in rows]))
+    to = f", written to {output}" if output else ""
+    terminal.say(
+        f"{many(len(rows), 'credential')} of {many(len(found), 'credential')} of this tenant's applications{to}."
+    )
+    return 0
