@@ -110,8 +110,7 @@ async def do(page: Submitting, request: Request) -> Response:
     guests = [text for text in form.getlist("guest") if isinstance(text, str)][:_SHOWN]
     job = new_job_id()
     try:
-        if page.parts.follower is not None:
-            await page.services.jobs.follow(job, page.parts.follower)
+        await page.parts.follow(job)
         prepared = await _prepare(page, name, operation, guests, job, dry=False)
     except (Refusal, ListError, ConfigError, UsherError) as error:
         return await _show(page, {"connection": name}, str(error), 409)
@@ -123,6 +122,8 @@ async def _prepare(page: Page, name: str, operation: str, guests: Sequence[str],
     """Load the guests who are ticked. Raises `Refusal` and what `prepare` raises."""
     if operation not in CHANGES or operation not in OPERATIONS:
         raise Problem(404, "There is no such change.")
+    if operation in GRAVE and not page.viewer.can(Role.OPERATE):
+        raise Problem(403, f"To {operation} guests needs the role {Role.OPERATE.word}; nothing was done.")
     if refusal := page.viewer.refusal(name, operation):
         raise Refusal(refusal)
     info = {**page.viewer.to_info(), "list": page.say(_TICKED), "usher": read_version()}
@@ -148,10 +149,12 @@ async def _show(page: Page, said: Mapping[str, str], refused: str = "", status: 
     listing = None
     if name in names and not refused:
         try:
-            listing = await _read(page, name, await _choose(page, said))
+            async with page.parts.readings.turn():
+                listing = await _read(page, name, await _choose(page, said))
         except (ValueError, ConfigError, UsherError) as error:
             refused, status = str(error), 422
-    offered = [one for one in CHANGES if one in OPERATIONS]
+    may = page.viewer.can(Role.OPERATE)
+    offered = [one for one in CHANGES if one in OPERATIONS and (may or one not in GRAVE)]
     return page.show(
         "guests.html",
         status,

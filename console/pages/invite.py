@@ -18,7 +18,7 @@ from starlette.datastructures import FormData, UploadFile
 from config.connections import SANDBOX
 from console.access.viewer import Role
 from console.pages.asking import Given, clean_name, open_upload, read_reading
-from console.pages.looking import Look, Stage, begin
+from console.pages.looking import Look, Stage, begin, tell_bad
 from console.pages.page import Page, page_for
 from console.problems import Problem
 from tasks.errors import InputError
@@ -79,7 +79,7 @@ async def look_at_list(page: Submitting, upload: str, request: Request) -> Respo
         return await _show(page, kept, {"read": form.get("read", "")}, given, page.say(_WHICH))
     look = Look.read(kept.looked)
     if look is None or not look.is_at_it:
-        begin(page.parts, page.viewer, kept, given, options, sends=False)
+        await begin(page.parts, page.viewer, kept, given, options, sends=False)
     return page.go(f"/invite/{kept.id}/look")
 
 
@@ -88,8 +88,8 @@ async def show_look(page: Submitting, upload: str) -> Response:
     """Show how far a look has come, and what it found."""
     kept = await _find(page, upload)
     look = Look.read(kept.looked)
-    if look is None:  # it has just begun
-        look = Look(Stage.READING, sends=False, given=Given(), reading={}, heard_ms=1 << 50)
+    if look is None:
+        return page.go(f"/invite/{kept.id}")
     if look.sends and look.job and (look.stage is Stage.SENT or await _was_sent(page, look.job)):
         if page.is_part:
             return Response(status_code=204, headers={"HX-Redirect": f"/jobs/{look.job}"})
@@ -109,8 +109,8 @@ async def send_list(page: Submitting, upload: str, request: Request) -> Response
         said = page.say(_WRONG_NAME, name=look.given.connection)
         return page.show("look.html", 422, upload=kept, look=look, refused=said)
     if not look.is_at_it:
-        begin(page.parts, page.viewer, kept, look.given, ListOptions.from_dict(look.reading), sends=True)
-        await asyncio.sleep(0)
+        reading = ListOptions.from_dict(look.reading)
+        await begin(page.parts, page.viewer, kept, look.given, reading, sends=True)
     return page.go(f"/invite/{kept.id}/look")
 
 
@@ -145,14 +145,23 @@ async def _show(
         ambiguity=ambiguity,
         refused=refused,
         fields=_fields(preview),
+        bad=tell_bad(preview.bad) if preview else [],
         headings=[(text, text) for text in preview.headings if text] if preview else [],
         email_column=options.mapping.get("email", ""),
         said=options,
+        kept_reading=_kept(options),
         reading=orjson.dumps(options.to_dict()).decode(),
         connections=[(name, name) for name in names],
         given=given,
         more_given=given.names_more,
     )
+
+
+def _kept(options: ListOptions) -> str:
+    """Return what was said of a list for which its page has no field, '' for nothing."""
+    mapping = {field: heading for field, heading in options.mapping.items() if field != "email"}
+    said = {name: value for name, value in (("mapping", mapping), ("hidden", options.hidden)) if value}
+    return orjson.dumps(said).decode() if said else ""
 
 
 def _preview(file: IO[bytes], name: str, options: ListOptions) -> Preview:

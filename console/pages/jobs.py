@@ -281,7 +281,7 @@ async def _approve(page: Page, view: JobView) -> None:
     approving.refuse_approval(view, person)
     approved = approving.describe_what_is_approved(services, view, {})
     await approving.approve_job(services, view, person, approved)
-    await _keep(page, view.id)
+    await page.parts.follow(view.id)
 
 
 async def _move(page: Page, view: JobView, verb: str) -> None:
@@ -291,7 +291,7 @@ async def _move(page: Page, view: JobView, verb: str) -> None:
         await moving.cancel_job(page.services, view)
     else:
         await moving.resume_job(page.services, view)
-        await _keep(page, view.id)
+        await page.parts.follow(view.id)
 
 
 async def _retry(page: Page, view: JobView) -> str:
@@ -300,18 +300,12 @@ async def _retry(page: Page, view: JobView) -> str:
     retrying.refuse_retry(view)
     with open_copy() as file:
         request, _ = await retrying.build_retry(services, view, page.viewer.to_info(), file)
-        await _keep(page, job)
+        await page.parts.follow(job)
         prepared = await prepare(services, request, job)
         if prepared is None:
             raise Refusal("A job of this id exists already; nothing was sent. Try again.")
     await start(services.jobs, prepared.loaded)
     return job
-
-
-async def _keep(page: Page, job: str) -> None:
-    """Say that a job of a private stack is followed, as long as this server runs."""
-    if page.parts.follower is not None:
-        await page.services.jobs.follow(job, page.parts.follower)
 
 
 def _copy(source: Any, to: Path) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from config.connections import SANDBOX
 from config.errors import ConfigError
 from console.pages.asking import Given, build_request, open_upload
+from console.problems import Problem
 from tasks.errors import ListError, Refusal
 from tasks.forecast.dry_run import SHOWN_DOMAINS, foresee_list, plan_as_foreseen
 from tasks.forecast.plan import Plan
@@ -27,8 +29,11 @@ from tasks.forecast.rows import ForeseenRow
 from tasks.lists.options import ListOptions
 from tasks.rows.row import BadRow, ValidRow
 from tasks.submission.preparing import Prepared, plan, prepare
+from tasks.submission.refusing import RefusedRows
 from tasks.submit import drop, new_job_id, start
 from worker.errors import UsherError
+from worker.ledger.model import JobState
+from worker.ledger.programs.taking import claimed
 from worker.ledger.uploads import Upload, Uploads
 from worker.operations.foreseen import Would
 from worker.operations.registry import OPERATIONS
@@ -42,14 +47,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 4  # lists looked at by one process at a time
 _TOLD_EVERY_S: Final = 0.5
 GONE_S: Final = 20.0
 """Without a word for so long, whoever looked is gone."""
 _SHOWN_BAD: Final = 100
 _SHOWN_ROWS: Final = 200
+_OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+_FIELD_OF: Final = {
+    "accept-bad": "“Send the good rows even where many are bad”",
+    "strict": "“Send nothing if any row is bad”",
+    "map": "“The column with the addresses”",
+    "delimiter": "“What separates the cells”",
+    "pilot": "“Pilot”",
+    "group": "“Groups”",
+    "sponsor": "“Sponsors”",
+    "team": "“Teams”",
+    "no-send-message": "“E-mail to the guests: no”",
+}
 _running: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
-_turns = asyncio.Semaphore(_AT_ONCE)
 
 
 class Stage(StrEnum):
@@ -97,12 +112,18 @@ class Look:
         return self.stage in (Stage.READING, Stage.LOOKING) and not self.is_at_it
 
 
-def begin(parts: Parts, viewer: Viewer, upload: Upload, given: Given, options: ListOptions, *, sends: bool) -> Look:
-    """Begin to look at a list, or to send it, in the background."""
+async def begin(
+    parts: Parts, viewer: Viewer, upload: Upload, given: Given, options: ListOptions, *, sends: bool
+) -> Look:
+    """Begin to look at a list, or to send it, in the background: once this returns, every instance
+    shows that somebody is at it.
+    """
     before = Look.read(upload.looked)
     job = before.job if before is not None and before.sends and before.job else new_job_id()
     look = Look(Stage.READING, sends, given, options.to_dict(), job=job, heard_ms=_now_ms())
-    task = asyncio.create_task(_Looking(parts, viewer, upload, look, options).run())
+    looking = _Looking(parts, viewer, upload, look, options)
+    await looking.tell()
+    task = asyncio.create_task(looking.run())
     _running.add(task)
     task.add_done_callback(_running.discard)
     return look
@@ -115,18 +136,21 @@ class _Looking:
     upload: Upload
     look: Look
     options: ListOptions
-    _told_s: float = 0.0
     _rows: list[list[Any]] = field(default_factory=list)
 
     async def run(self) -> None:
         """Do it, and write down how it ended, whatever that was."""
-        await self._tell()
         beat = asyncio.create_task(self._keep_telling())
         try:
-            async with _turns:
+            async with self.parts.loads.turn():
                 await self._work()
+        except RefusedRows as refused:
+            self._refuse(_as_fields(str(refused)))
+            self.look.found = {"bad_rows": tell_bad(refused.bad)}
+        except Problem as problem:
+            self._refuse(problem.detail)
         except (Refusal, ListError, ConfigError, UsherError) as error:
-            self._refuse(str(error))
+            self._refuse(_as_fields(str(error)))
         except OUTAGE as error:
             self._refuse(f"Redis cannot be reached ({describe(error)}); nothing was sent.")
         except LookupError:
@@ -139,7 +163,7 @@ class _Looking:
         finally:
             beat.cancel()
             with suppress(*OUTAGE):
-                await self._tell()
+                await self.tell()
 
     def _refuse(self, why: str) -> None:
         self.look.stage, self.look.why = Stage.REFUSED, why
@@ -153,29 +177,35 @@ class _Looking:
             request.rows = self._counted(request.rows)
             if refusal := self.viewer.refusal(request.connection, request.operation):
                 raise Refusal(refusal)
-            if self.parts.follower is not None:
-                await services.jobs.follow(look.job, self.parts.follower)
-            job = look.job if look.sends else new_job_id()
-            prepared = await prepare(services, request, job, dry=not look.sends)
-            if prepared is None:
-                raise Refusal(f"This list was sent already, as job {job}.")
             if look.sends:
-                await self._send(prepared)
+                async with claimed(services.client, services.keys, look.job) as claim:
+                    if claim is None:
+                        raise Refusal("This list is being sent just now: wait a moment, then look under Jobs.")
+                    await self._send(request)
                 await uploads.empty(self.upload)
             else:
-                await self._foresee(request, prepared)
+                await self._foresee(request)
 
-    async def _send(self, prepared: Prepared) -> None:
-        services = self.parts.services
-        try:
-            await start(services.jobs, prepared.loaded)
-        except BaseException:
-            await drop(services.jobs, prepared.loaded)
-            raise
+    async def _send(self, request: Request) -> None:
+        """Let it go, once: whatever was killed in between."""
+        services, job = self.parts.services, self.look.job
+        view = await services.jobs.view(job)
+        if view is None or view.state is JobState.LOADING:
+            if view is not None:  # left by a server that was killed: nothing of it was accepted
+                await services.jobs.delete(job)
+            await self.parts.follow(job)
+            prepared = await prepare(services, request, job)
+            if prepared is not None:
+                await start(services.jobs, prepared.loaded)
         self.look.stage = Stage.SENT
 
-    async def _foresee(self, request: Request, prepared: Prepared) -> None:
+    async def _foresee(self, request: Request) -> None:
         services, look = self.parts.services, self.look
+        job = new_job_id()
+        await self.parts.follow(job)
+        prepared = await prepare(services, request, job, dry=True)
+        if prepared is None:
+            raise Refusal("A job of this id exists already; nothing was sent. Look again.")
         try:
             look.stage, look.rows, look.seen = Stage.LOOKING, prepared.loaded.rows, 0
             forecast = await foresee_list(services, prepared, request, self._hear)
@@ -202,9 +232,10 @@ class _Looking:
         while True:
             await asyncio.sleep(_TOLD_EVERY_S)
             with suppress(*OUTAGE):
-                await self._tell()
+                await self.tell()
 
-    async def _tell(self) -> None:
+    async def tell(self) -> None:
+        """Write down how far it is."""
         services = self.parts.services
         uploads = Uploads(services.client, services.keys, services.sealer)
         await uploads.note(self.upload.id, self.look_told())
@@ -239,11 +270,11 @@ def describe_found(
         "mailed_by": told.mailed_by,
         "needs_approval": told.needs_approval,
         "wants_name": told.wants_name and not told.rehearsal,
-        "risks": list(told.risks),
+        "risks": [_as_fields(risk) for risk in told.risks],
         "warnings": list(request.guests.warnings) if request.guests else [],
         "lines": [list(line) for line in forecast.lines()],
         "skipped": rows,
-        "bad_rows": [[row.line or row.number, row.column, row.reason, row.email] for row in loaded.bad[:_SHOWN_BAD]],
+        "bad_rows": tell_bad(loaded.bad),
         "domains": [
             [note.domain, note.rows, note.looks_like or "", note.private] for note in forecast.notes[:SHOWN_DOMAINS]
         ],
@@ -257,6 +288,16 @@ def describe_found(
         ],
         "not_checked": [*(str(gap) for gap in forecast.gaps), *([never] if never else [])],
     }
+
+
+def tell_bad(rows: Sequence[BadRow]) -> list[list[Any]]:
+    """Return bad rows as a page shows them: line, column, what is wrong, what stands there."""
+    return [[row.line or row.number, row.column, row.reason, row.email] for row in rows[:_SHOWN_BAD]]
+
+
+def _as_fields(sentence: str) -> str:
+    """Return a sentence that names options of the command with the names of the page's fields."""
+    return _OPTION.sub(lambda found: _FIELD_OF.get(found[1], found[0]), sentence)
 
 
 def _now_ms() -> int:

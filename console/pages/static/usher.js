@@ -40,6 +40,7 @@
   const ticks = (root) => {
     for (const all of root.querySelectorAll("[data-all]")) {
       const boxes = () => all.form.querySelectorAll(`input[name="${all.dataset.all}"]`);
+      all.closest("[hidden]")?.removeAttribute("hidden");
       all.addEventListener("change", () => { for (const box of boxes()) box.checked = all.checked; });
     }
   };
