@@ -79,6 +79,14 @@ def add_changes(guests: click.Group) -> None:
         guests.add_command(_build(change))
 
 
+def is_told_by_row(operation: str) -> bool:
+    """Whether what would become of each row is told, before an operation is done to it."""
+    from worker.operations.registry import find_operation
+
+    by_row = {change.operation for change in CHANGES if change.by_row}
+    return operation in by_row or find_operation(operation).only_looks
+
+
 def _build(change: Change) -> click.Command:
     @click.pass_obj
     def run(session: Session, /, source: tuple[str, ...], **given: Any) -> int:

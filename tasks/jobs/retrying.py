@@ -33,11 +33,6 @@ def refuse_retry(view: JobView) -> None:
         raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")
     if instead := find_operation(view.operation).once_more:
         raise Refusal(f"The rows of job {view.id} are not tried again by themselves: {instead}.")
-    if find_operation(view.operation).guarded:
-        raise Refusal(
-            f"Job {view.id} invites nobody, so its rows are not tried again like invitations: give the same list to"
-            f" usher guests {view.operation} once more, which does no harm to those who are done."
-        )
 
 
 async def build_retry(

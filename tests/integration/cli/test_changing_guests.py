@@ -99,14 +99,23 @@ def test_where_a_list_cannot_be_read_nobody_would_be_disabled(site: Site) -> Non
     assert "GroupMember.Read.All" in err
 
 
-def test_its_rows_are_never_retried_as_invitations(site: Site) -> None:
-    """Neither is anybody mailed by it."""
+def test_a_retry_does_the_same_again(site: Site) -> None:
+    """To rows that failed, by the id or address that they name; nothing without --yes; nobody is
+    invited or mailed by it.
+    """
     prepare(site)
     site.start_worker()
-    status, out, _ = site.run("guests", "disable", "nobody@partner.example", "-c", "contoso", "--yes", "--json")
-    assert status == 1
-    status, _, err = site.run("jobs", "retry", told(out)["job"], "--yes")
-    assert (status, "invites nobody" in err) == (2, True), err
+    member, holder = "ada@contoso.example", ids(site)[EMAILS[0]]
+    status, out, err = site.run("guests", "disable", EMAILS[2], holder, member, "-c", "contoso", "--yes", "--json")
+    assert (status, told(out)["done"], told(out)["failed"]) == (1, 1, 2), err
+    job = told(out)["job"]
+    site.sandbox.ask("users", {"action": "role", "email": EMAILS[0], "role": ""})
+    status, out, err = site.run("jobs", "retry", job)
+    assert [line.split()[:3] for line in out.splitlines()] == [["1", "disable", holder], ["2", "refuse", member]], err
+    assert (status, disabled(site)) == (0, [EMAILS[2]])
+    status, out, err = site.run("jobs", "retry", job, "--yes", "--json")
+    assert (status, told(out)["operation"], told(out)["rows"], told(out)["done"]) == (1, "disable", 2, 1), err
+    assert disabled(site) == [EMAILS[0], EMAILS[2]]
     assert site.sandbox.ask("stats")["mails"]["total"] == 0
 
 
