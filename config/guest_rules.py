@@ -52,6 +52,8 @@ class CleanSection(Section):
     remind_every_s: _Age = Field(default=None, alias="remind_every")
     """None: as for reminders by hand."""
     remind_times: Annotated[int | None, optional(parse_count)] = None
+    remind_sponsor_before_s: _Age = Field(default=None, alias="remind_sponsor_before")
+    """So long before a guest's access ends their sponsors are told."""
     disable_pending_after_s: _Age = Field(default=None, alias="disable_pending_after")
     disable_inactive_after_s: _Age = Field(default=None, alias="disable_inactive_after")
     disable_expired: Flag = False

@@ -107,6 +107,7 @@ TASKS: Mapping[str, TaskKind] = {
     "expiring_secrets": TaskKind({"within": _plain(parse_seconds), "confirm": _plain(parse_flag)}),
     "clean_guests": TaskKind({"confirm": _plain(parse_flag)}),
     "remind_pending": TaskKind({"after": _plain(parse_seconds), "confirm": _plain(parse_flag)}),
+    "remind_sponsors": TaskKind({"confirm": _plain(parse_flag)}),
     "retry_failed": TaskKind(
         {"within": _plain(parse_seconds), "times": _plain(parse_count), "in_doubt": _plain(parse_flag)}
     ),

@@ -313,14 +313,16 @@ class Keys:
         """hash: a guest's object id → when their address began to change (`guests/moving.py`)."""
         return f"{self.prefix}:moving:{tenant_key}"
 
+    def told_ends(self, tenant_key: str) -> str:
+        """hash: `{object id}/{day}` → the job that told of this end (`guests/reminders.py`)."""
+        return f"{self.prefix}:told-ends:{tenant_key}"
+
     def index_key(self) -> str:
         """string: the key of the index's hashes, sealed where there is a ledger key."""
         return f"{self.prefix}:index-key"
 
     def index_opened(self) -> str:
-        """string with a short expiry: a worker has opened the index's key
-        (`worker/ledger/programs/key_hold.py`).
-        """
+        """string with a short expiry: a worker opened the index's key (`programs/key_hold.py`)."""
         return f"{self.prefix}:index-key:opened"
 
     def index_names(self) -> str:
@@ -350,9 +352,7 @@ class Keys:
         return f"{self.prefix}:audit:{generation}:events"
 
     def audit_rows(self, generation: int) -> str:
-        """hash: `{j}:{n}` → what was done to the rows of that chunk
-        (`worker/ledger/audit/row_entries.py`).
-        """
+        """hash: `{j}:{n}` → what was done to that chunk's rows (`audit/row_entries.py`)."""
         return f"{self.prefix}:audit:{generation}:rows"
 
     # Quota

@@ -13,6 +13,7 @@ from worker.operations.again.reset import Reset
 from worker.operations.changes.move import Move
 from worker.operations.changes.update import Update
 from worker.operations.clean.still_due import Clean
+from worker.operations.forewarn import Forewarn
 from worker.operations.invite import Invite
 from worker.operations.mail import SendMail
 from worker.operations.members.groups import Groups
@@ -28,7 +29,7 @@ OPERATIONS: dict[str, Operation] = {
     for operation in (
         *(Invite(), Profile(), Sponsors(), Groups(), Teams(), Leave(), SendMail()),
         *(Remind(), Disable(), Enable(), Delete(), Restore(), Reset(), Sync(), Clean(), Undo()),
-        *(Update(), Move()),
+        *(Update(), Move(), Forewarn()),
     )
 }
 

@@ -86,7 +86,7 @@ def test_every_fault_of_a_schedule_is_told_with_its_field(tmp_path: Path) -> Non
         "usher.toml: schedules.one must be a table: what is done and when stands under [schedules.NAME].",
         (
             "usher.toml: schedules.a.task must be one of invite_file, sync_file, check_connections, expiring_secrets,"
-            " clean_guests, remind_pending, retry_failed (did you mean invite_file?)."
+            " clean_guests, remind_pending, remind_sponsors, retry_failed (did you mean invite_file?)."
         ),
         "usher.toml: schedules.a.cron has a field that cannot be read, or a day that never comes: hour.",
         "usher.toml: schedules.b must have cron or every, not both.",

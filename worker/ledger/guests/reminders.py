@@ -5,6 +5,8 @@ after a crash or a throttled call, and no other job reminds that guest before th
 refused it the note is taken back; where the answer was lost it stays: rather a reminder too few.
 
 Guests stand there by the keyed hash of the index of guests, never by their address.
+
+Likewise is remembered of whose end somebody was told, once for each guest and day: by object id.
 """
 
 from __future__ import annotations
@@ -85,7 +87,39 @@ class Reminders:
             keys=[self._keys.reminders(place.base)], args=[job, *(place.hashes[row] for row in emails)]
         )
 
+    async def note_ends(self, tenant_key: str, job: str, ends: Mapping[int, tuple[str, str]]) -> set[int]:
+        """Note that a job tells of guests' ends: (object id, day) by row. Returns the rows of which
+        another job has told.
+        """
+        if not ends:
+            return set()
+        key = self._keys.told_ends(tenant_key)
+        async with self._client.pipeline(transaction=True) as pipe:
+            for end in ends.values():
+                pipe.hsetnx(key, _end(end), job)
+                pipe.hget(key, _end(end))
+            pipe.pexpire(key, to_ms(KEPT_S))
+            found = await pipe.execute()
+        return {row for row, whose in zip(ends, found[1::2], strict=False) if whose.decode() != job}
+
+    async def find_told_ends(self, tenant_key: str, ends: Mapping[int, tuple[str, str]]) -> set[int]:
+        """Return the rows of which some job has told."""
+        if not ends:
+            return set()
+        found = await self._client.hmget(self._keys.told_ends(tenant_key), list(map(_end, ends.values())))
+        return {row for row, whose in zip(ends, found, strict=True) if whose is not None}
+
+    async def take_back_ends(self, tenant_key: str, ends: Mapping[int, tuple[str, str]]) -> None:
+        """Forget what the job that holds these rows has noted: nobody was told."""
+        if ends:
+            await self._client.hdel(self._keys.told_ends(tenant_key), *map(_end, ends.values()))
+
 
 def _read(note: bytes) -> Reminded:
     times, at_ms, *_ = note.decode().split(":")
     return Reminded(int(times), datetime.fromtimestamp(int(at_ms) / 1000, UTC))
+
+
+def _end(end: tuple[str, str]) -> str:
+    object_id, day = end
+    return f"{object_id.lower()}/{day}"

@@ -53,7 +53,21 @@ def test_each_text_has_its_html() -> None:
     """And no file is there that nobody reads."""
     names = {path.name for path in OURS.iterdir()}
     stems = {f"{kind}.{tag}" if tag else kind for tag in LANGUAGES for kind in KINDS}
-    assert names == {"_layout.html", *(f"{stem}.{kind}" for stem in stems for kind in ("txt", "html"))}
+    colleagues = {f"sponsor.{tag}.txt" if tag else "sponsor.txt" for tag in LANGUAGES}  # who read text
+    both = (f"{stem}.{kind}" for stem in stems for kind in ("txt", "html"))
+    assert names == {"_layout.html", *both, *colleagues}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_sponsors_are_told_of_ends(language: str) -> None:
+    """Each guest in a line with the day, whom to ask, and no link."""
+    guests = "2027-01-31  Ann (ann@partner.example)\n2027-02-28  bo@partner.example"
+    words = write("sponsor", language, {**VALUES, "guests": guests, "count": "2"})
+    assert words.language == language
+    assert f"\n{guests}\n" in words.text
+    assert "it@contoso" in words.text
+    assert LINK not in words.text
+    assert "Contoso & Sons" in words.subject
 
 
 @pytest.mark.parametrize(
