@@ -21,9 +21,10 @@ DEFAULT_ROLES = (
     *("User.ReadUpdate.All", "User.ReadWrite.All", "GroupMember.ReadWrite.All"),
     *("TeamMember.ReadWriteNonOwnerRole.All", "Mail.Send"),
     *("RoleManagement.Read.Directory", "RoleEligibilitySchedule.Read.Directory"),
+    *("AuditLog.Read.All", "Application.Read.All"),
 )
-"""What the seed application may do: the least for each step of a guest's way, and for each look
-beforehand.
+"""What the seed application may do: the least for each step of a guest's way, for each look
+beforehand, and for the policy of a tenant's guests.
 """
 
 LIMITS: dict[str, tuple[float, float] | None] = {
