@@ -77,4 +77,7 @@ def _may_be_forged(request: Request, viewer: Viewer) -> bool:
 
 
 def _own_origin(request: Request) -> str:
+    settings = request.app.state.settings()
+    if settings.console.signs_in:
+        return str(settings.console.public_url)  # a proxy may call us by another scheme or host
     return f"{request.url.scheme}://{request.headers.get('host', '')}".lower()

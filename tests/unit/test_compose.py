@@ -19,6 +19,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from config.reader import load_settings
+from console.limits import MOST_BODY
 from tasks.scheduled.fetching import LARGEST_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,10 +71,12 @@ def test_every_service_is_closed(compose: Any) -> None:
 
 def test_only_pages_with_a_login_are_published_and_only_to_this_host(compose: Any) -> None:
     """Redis has no published port; Flower's and the metrics' are bound to the loopback address and
-    ask for a login.
+    ask for a login. The console is reached by its proxy alone, over TLS.
     """
     published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert published.pop("proxy") == ["80:8080", "443:8443"]
     assert published == {"flower": ["127.0.0.1:5555:5555"], "metrics": ["127.0.0.1:9464:9464"]}
+    assert set(compose["services"]["proxy"]["networks"]) & {"inside", "outside"} == set()
     assert compose["services"]["redis"]["networks"] == ["inside"]
     assert compose["networks"]["inside"] == {"internal": True}
 
@@ -107,11 +110,13 @@ def test_only_who_needs_a_secret_has_it(compose: Any) -> None:
     assert _sources(services["flower"]) == ["redis_flower", "flower_login"]
     assert _sources(services["metrics"]) == ["redis_metrics", "metrics_login"]
     assert _sources(services["redis"]) == ["redis_users"]
+    assert _sources(services["proxy"]) == []
+    assert [name for name in services if "console_secret" in _sources(services[name])] == ["console"]
 
 
 def test_every_service_has_a_login_of_redis_of_its_own(compose: Any) -> None:
     """Each finds its own where the configuration looks; no two share one."""
-    services = {name: service for name, service in compose["services"].items() if name != "redis"}
+    services = {name: service for name, service in compose["services"].items() if name not in ("redis", "proxy")}
     for name, service in services.items():
         assert service["secrets"][0] == {"source": f"redis_{name}", "target": "redis_url"}
 
@@ -135,7 +140,7 @@ def test_every_service_has_a_limit_of_memory(compose: Any) -> None:
     assert _bytes(compose["services"]["redis"]["mem_limit"]) >= 2 * _bytes(f"{most}g"), "it forks to rewrite its file"
 
 
-@pytest.mark.parametrize("service", ["worker", "cli"])
+@pytest.mark.parametrize("service", ["worker", "cli", "console"])
 def test_tmp_holds_the_largest_list(compose: Any, service: str) -> None:
     """One that is fetched lies there, and a second one beside it."""
     (tmp,) = compose["services"][service]["tmpfs"]
@@ -146,7 +151,12 @@ def test_images_can_be_pinned_by_their_digests(compose: Any, tmp_path: Path) -> 
     """`pin` asks the engine for the digests and writes what Compose then takes; a second run takes
     the newer ones.
     """
-    images = {"VALKEY_IMAGE": "valkey/valkey:8-alpine", "PYTHON_IMAGE": "python:3.11-slim"}
+    images = {
+        "VALKEY_IMAGE": "valkey/valkey:8-alpine",
+        "CADDY_IMAGE": "caddy:2-alpine",
+        "PYTHON_IMAGE": "python:3.11-slim",
+    }
+    assert compose["services"]["proxy"]["image"] == f"${{CADDY_IMAGE:-{images['CADDY_IMAGE']}}}"
     assert compose["services"]["redis"]["image"] == f"${{VALKEY_IMAGE:-{images['VALKEY_IMAGE']}}}"
     assert compose["services"]["worker"]["build"]["args"] == {
         "PYTHON_IMAGE": f"${{PYTHON_IMAGE:-{images['PYTHON_IMAGE']}}}"
@@ -173,7 +183,7 @@ def test_every_mounted_path_exists(compose: Any) -> None:
     for service in compose["services"].values():
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
-            if source.startswith("./") and source != "./data":
+            if source.startswith("./") and source not in ("./data", "./data/proxy"):  # which `init` makes
                 assert (ROOT / source).exists(), source
             elif not source.startswith("./"):
                 assert source in compose["volumes"]
@@ -209,13 +219,36 @@ def test_the_mounted_configuration_is_read_without_its_secrets() -> None:
     assert raw["connections"]["contoso"]["client_secret"] == "file:/run/secrets/contoso"
 
 
-@pytest.mark.parametrize("service", ["worker", "beat", "flower", "metrics"])
+@pytest.mark.parametrize("service", ["worker", "beat", "flower", "metrics", "console"])
 def test_every_command_exists(compose: Any, service: str) -> None:
     """The containers start commands that usher has, with options that it takes."""
     program, *words = compose["services"][service]["command"]
     assert program == "usher"
     done = _run(sys.executable, "-c", "from cli import main; main()", *words, "--help", cwd=ROOT, HOME="/nonexistent")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_proxy_serves_the_console_with_tls(compose: Any) -> None:
+    """Where both listen, as large a body as the console takes, and nothing but what it needs."""
+    text = (ROOT / "deploy/compose/Caddyfile").read_text(encoding="utf-8")
+    console, proxy = compose["services"]["console"], compose["services"]["proxy"]
+    assert "\n\treverse_proxy console:8080 {" in text
+    assert {"--host=0.0.0.0", "--port=8080"} <= set(console["command"])
+    assert (f"max_size {MOST_BODY >> 20}MiB") in text
+    assert {port.partition(":")[2] for port in proxy["ports"]} == set(re.findall(r"https?_port (\d+)", text))
+    assert re.findall(r"\{\$(\w+)\}", text) == ["USHER_HOST"]
+    assert "USHER_HOST" in proxy["environment"]
+    assert console["networks"][-1] in proxy["networks"]
+    assert console["profiles"] == proxy["profiles"] == ["console"]
+    assert not re.search(r"^\s*encode", text, re.MULTILINE)
+
+
+def test_the_sign_in_of_the_mounted_configuration_is_sound(tmp_path: Path) -> None:
+    """Taking the # away is all it needs."""
+    text = (ROOT / "deploy/compose/config/usher.toml").read_text(encoding="utf-8")
+    path = tmp_path / "usher.toml"
+    path.write_text(re.sub(r"^#(\[console\]|\w+ = )", r"\1", text, flags=re.MULTILINE), encoding="utf-8")
+    assert load_settings(env=NO_SECRETS, path=path).console.signs_in
 
 
 @pytest.mark.parametrize(
@@ -255,8 +288,8 @@ def test_init_makes_each_secret_once(tmp_path: Path) -> None:
     first = _run("sh", "deploy/compose/init", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     kept = {path.name: path.read_text(encoding="utf-8") for path in secrets.iterdir()}
-    logins = {"worker", "cli", "beat", "flower", "metrics", "producers"}
-    others = {"README.md", "redis_users", "ledger_key", "flower_login", "metrics_login", "contoso"}
+    logins = {"worker", "cli", "beat", "flower", "metrics", "producers", "console"}
+    others = {"README.md", "redis_users", "ledger_key", "flower_login", "metrics_login", "contoso", "console_secret"}
     assert set(kept) == {f"redis_{role}" for role in logins} | others
     assert re.fullmatch(r"[0-9a-f]{64}\n", kept["ledger_key"])
     passwords = {}

@@ -23,7 +23,7 @@ DOCUMENTS: list[Any] = list(
 )
 PODS = {d["metadata"]["name"]: d["spec"]["template"]["spec"] for d in DOCUMENTS if d["kind"] == "Deployment"}
 CONFIG: str = next(d for d in DOCUMENTS if d["kind"] == "ConfigMap")["data"]["usher.toml"]
-PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("### Kubernetes\n")[2].partition("\n## ")[0]
+PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("### Kubernetes\n")[2].partition("\n##")[0]
 SECRETS = set(re.findall(r"--from-file=(\w+)(?= |$)", PAGE, re.MULTILINE))
 """What the page's `kubectl create secret` makes."""
 POLICIES = {d["metadata"]["name"]: d["spec"] for d in DOCUMENTS if d["kind"] == "NetworkPolicy"}

@@ -29,6 +29,7 @@ RULES = ROOT / "deploy" / "redis" / "users.acl"
 WORDS = {
     "WORKERS": "worker-word",
     "COMMANDS": "cli-word",
+    "CONSOLES": "console-word",
     "BEATS": "beat-word",
     "FLOWERS": "flower-word",
     "PRODUCERS": "producer-word",
