@@ -23,7 +23,7 @@ COMMANDS = {
         "guests.commands",
         "List the guests of a tenant, show, remind, reset them; list all that is held about a person, or forget it.",
     ),
-    "users": ("users.commands", "List the users of a tenant, members too, or show one."),
+    "users": ("users.commands", "List the users of a tenant, members too, show one, or create a member."),
     "secrets": ("secrets", "When the secrets and certificates of a tenant's applications end."),
     "mail": ("mail", "Show what usher's own mails say, or send one to try."),
     "audit": ("audit", "Show or export who did what."),

@@ -1,4 +1,4 @@
-"""`usher users`: who is in a tenant, members too. Nothing is changed."""
+"""`usher users`: who is in a tenant, members too; one is created (`creating.py`)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cli.ui.listing import choose_form, finish_listing, output_options
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger
+from cli.users.creating import create
 from config.values import is_guid
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ _connection = click.option(
 
 @click.group(cls=CommandGroup)
 def users() -> None:
-    """List the users of a tenant, members too, or show one."""
+    """List the users of a tenant, members too, show one, or create a member."""
+
+
+users.add_command(create)
 
 
 @users.command("list")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from worker.channels import INVITE
 from worker.directory.role_guard import NEEDED as GUARD_PERMISSIONS
 from worker.graph.guests import READ_SIGN_INS
+from worker.graph.new_users import CREATE_USERS
 from worker.graph.users import READ_ROLES
 from worker.ledger.job_targets import TargetKind
 from worker.operations.invite import Invite
@@ -94,6 +95,9 @@ def _need_of(rules: OperationRules) -> Need:
     return Need(rules.permission, f"to {rules.verb}", rules.without, tuple(sorted(rules.also)))
 
 
+_CREATE = _need_of(CREATE_USERS)
+
+
 _DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
 _GUARD = tuple(
     Need(
@@ -171,6 +175,7 @@ FEATURES: dict[str, tuple[Need, ...]] = {
     "name": (_NAME,),
     "policy": (_POLICY,),
     "credentials": (_CREDENTIALS,),
+    "create-users": (_CREATE, _LOOK),
 }
 """What `--for` may name, and what each needs."""
 USUAL = (INVITE, "lookup", "policy", "name")

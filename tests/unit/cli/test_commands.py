@@ -68,7 +68,7 @@ def test_every_command_is_there() -> None:
             "jobs",
             {"list", "show", "watch", "results", "approve", "pause", "resume", "cancel", "retry", "delete", "verify"},
         ),
-        ("users", {"list", "get"}),
+        ("users", {"list", "get", "create"}),
         (
             "guests",
             {
