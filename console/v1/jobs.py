@@ -14,12 +14,13 @@ from console.parts import Parts, PartsOf
 from console.problems import Problem
 from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer, answer_tagged
-from console.v1.orders import Taken, take_order
+from console.v1.orders import Taken, check_bounds, take_order
 from console.v1.submitting import as_fields, key_of, submit
 from tasks.errors import Refusal
 from tasks.jobs.approving import approve_job, describe_what_is_approved
 from tasks.jobs.moving import cancel_job, pause_job, resume_job
 from tasks.jobs.retrying import build_retry, refuse_retry
+from tasks.producers import note_refusal
 from tasks.rows.copied import open_copy
 from worker.ledger.job_view import JobView
 
@@ -43,6 +44,8 @@ async def find_view(parts: Parts, viewer: Viewer, job: str) -> JobView:
     """Return a job that this viewer may know of. Raises `Problem`."""
     view = await parts.services.jobs.view(job)
     if view is None or not viewer.sees(view.info):
+        if view is not None:
+            await note_refusal(parts.services, viewer.bound, "It asked for a job that is not its own.", job=job)
         raise Problem(404, f"There is no job {job}: it never was, or it has been deleted or has expired.")
     return view
 
@@ -157,8 +160,7 @@ async def retry(parts: PartsOf, viewer: Submitting, job: JobId, response: Respon
     failed, as a new job.
     """
     view = await find_view(parts, viewer, job)
-    if refusal := viewer.refusal(view.connection, view.operation):
-        raise Problem(403, f"{refusal} Nothing was accepted.")
+    await check_bounds(parts.services, viewer, view.connection, view.operation)
     async with parts.loads.turn():
         with open_copy() as file:
             try:

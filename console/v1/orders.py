@@ -22,7 +22,7 @@ from console.v1.bodies import find_upload, gather, kind_of, open_file, read_form
 from tasks.errors import InputError
 from tasks.lists.guest_list import GuestList
 from tasks.lists.options import DELIMITER_NAMES, parse_said
-from tasks.producers import notify_hosts
+from tasks.producers import note_refusal, notify_hosts
 from tasks.rows.fields import FIELDS
 from tasks.rows.named import NAMED, add_named, check_named
 from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
@@ -188,7 +188,7 @@ async def take_order(
             return
         elif kind in _LISTS:
             order = _check(ListOrder, gather(http.query_params.multi_items(), SEVERAL))
-            _check_order(order, services, viewer, dry=dry)  # before a long list is read in vain
+            await check_bounds(services, viewer, order.connection, order.operation)  # before a list is read in vain
             file = closing.enter_context(open_file())
             await read_stream(http, file)
             taken = await _take_file(order, file, _list_name(order.name), closing)
@@ -248,6 +248,7 @@ def _list_name(given: str | None, otherwise: str = "a list by HTTP") -> str:
 
 async def _complete(taken: Taken, order: Order, services: Services, viewer: Viewer, *, dry: bool) -> Taken:
     """Fill in what all orders say alike."""
+    await check_bounds(services, viewer, order.connection, order.operation)
     _check_order(order, services, viewer, dry=dry)
     request = taken.request
     try:
@@ -274,10 +275,15 @@ async def _complete(taken: Taken, order: Order, services: Services, viewer: View
     return taken
 
 
+async def check_bounds(services: Services, viewer: Viewer, connection: str, operation: str) -> None:
+    """Raise `Problem` for what is beyond a producer's bounds; the audit trail keeps it."""
+    if refusal := viewer.refusal(connection, operation):
+        await note_refusal(services, viewer.bound, refusal, connection=connection)
+        raise Problem(403, f"{refusal} Nothing was accepted.")
+
+
 def _check_order(order: Order, services: Services, viewer: Viewer, *, dry: bool) -> None:
     """Raise `Problem` for what this viewer may not ask for, or nobody."""
-    if refusal := viewer.refusal(order.connection, order.operation):
-        raise Problem(403, f"{refusal} Nothing was accepted.")
     if order.connection not in services.settings().connection_names:
         known = "" if viewer.producer else f" Known are: {', '.join(services.settings().connection_names)}."
         _refuse("connection", f"There is no connection {order.connection}.{known}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from console.problems import Problem
 from console.v1.orders import Taken, rows_of
 from tasks.errors import Refusal
-from tasks.producers import admit
+from tasks.producers import admit, note_refusal
 from tasks.submission.preparing import prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submit import Follows, drop, job_id_of, new_job_id, start
@@ -86,6 +86,7 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
         if not await claim.holds():
             raise Problem(503, "The server stood still for too long; nothing was accepted.", retry_after_s=1)
         if refusal := await admit(services, viewer.bound, prepared.loaded):
+            await note_refusal(services, viewer.bound, refusal, connection=request.connection)
             is_limit = refusal.startswith("rows:")
             wait_s = _UNTIL_ASKED_AGAIN_S if is_limit else None
             raise Problem(429 if is_limit else 403, f"{refusal} Nothing was accepted.", retry_after_s=wait_s)

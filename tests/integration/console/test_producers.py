@@ -47,7 +47,7 @@ def test_job_of_another_producer_is_none(site: Site) -> None:
         assert [one["job"] for one in console.get("/v1/jobs").json()["jobs"]] == [job]
 
 
-def test_producer_stays_within_its_bounds(site: Site) -> None:
+async def test_producer_stays_within_its_bounds(site: Site) -> None:
     """Its connections, its operations, its rows a day; what people do is not for it."""
     _configure(site.folder, "portal", more="daily_limit = 2\n")
     with run_console(site) as console:
@@ -69,3 +69,5 @@ def test_producer_stays_within_its_bounds(site: Site) -> None:
         assert refused.status_code == 429
         assert int(refused.headers["Retry-After"]) > 1
         assert len(console.get("/v1/jobs").json()["jobs"]) == 1
+    events = [event async for event in site.desk.jobs.trail.events()]
+    assert [event.what for event in events].count("producer.refused") == 4
