@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Annotated, Final, Literal
 
-from pydantic import PlainSerializer, PlainValidator, ValidationInfo, model_validator
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, ValidationInfo, model_validator
 
 from config.clouds import CLOUDS, cloud_of_graph_host
 from config.guest_rules import CleanSection, SyncSection
@@ -24,6 +24,7 @@ from config.section import (
     OptionalReference,
     References,
     Section,
+    as_list,
     one_of,
     optional,
     path_of,
@@ -69,7 +70,8 @@ def check_tenant(value: object) -> str:
     raise ValueError("must be the tenant's GUID or one of its verified domain names")
 
 
-def _check_client(value: object) -> str:
+def check_client(value: object) -> str:
+    """Return an application's id. Raises ValueError with half a sentence."""
     # Lenient: a real one is a GUID, rehearsals make their own up; what would break a URL or a key
     # is refused.
     if isinstance(value, str) and value and not any(c <= " " or c in "/\\\x7f" for c in value):
@@ -77,7 +79,8 @@ def _check_client(value: object) -> str:
     raise ValueError("must be the application (client) id, without spaces or slashes")
 
 
-def _check_identity(value: object) -> str:
+def check_identity(value: object) -> str:
+    """Return the name of a managed identity. Raises ValueError with half a sentence."""
     if isinstance(value, str) and (value == "system" or is_guid(value.strip())):
         return value.strip().lower()
     raise ValueError("must be system, or the client id of a managed identity")
@@ -133,13 +136,19 @@ class Connection(Section):
 
     name: Annotated[str, PlainValidator(parse_name)]
     tenant_id: Annotated[str, PlainValidator(check_tenant)]
-    client_id: Annotated[str, PlainValidator(_check_client)]
+    app: Annotated[str | None, optional(parse_name)] = None
+    """The application of `[apps.NAME]` that it signs in as; its client and credential are in the
+    fields below.
+    """
+    tags: Annotated[tuple[Annotated[str, PlainValidator(parse_name)], ...], BeforeValidator(as_list)] = ()
+    """What it is chosen by, beside its name."""
+    client_id: Annotated[str, PlainValidator(check_client)]
     client_secret: References = ()
     certificate: OptionalReference = None
     certificate_password: OptionalReference = None
     client_assertion: OptionalAssertion = None
     """Whose token takes the place of a secret: `file:/path`, or `managed_identity:CLIENT_ID`."""
-    managed_identity: Annotated[str | None, optional(_check_identity)] = None
+    managed_identity: Annotated[str | None, optional(check_identity)] = None
     """`system`, or the client id of an identity that is assigned to where usher runs."""
     cloud: Annotated[str, one_of(*CLOUDS)] = "global"
     authority: Annotated[str, PlainValidator(_check_authority)] = ""
@@ -177,6 +186,12 @@ class Connection(Section):
         for _, fault in credential_faults({name: getattr(self, name) for name in CREDENTIAL_KEYS}):
             raise ValueError(fault)
         return self
+
+    def for_tenant(self, name: str, tenant_id: str, tags: tuple[str, ...]) -> Connection:
+        """Return the same for another tenant; all three were checked."""
+        host = self.authority.rpartition("/")[0]
+        update = {"name": name, "tenant_id": tenant_id, "tags": tags, "authority": f"{host}/{tenant_id}"}
+        return self.model_copy(update=update)
 
     @property
     def mails_itself(self) -> bool:

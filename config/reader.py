@@ -13,16 +13,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
+from config.apps import App, take_from_app
 from config.connections import Connection, credential_faults
 from config.console import ConsoleSection, Producer, console_faults, producer_faults
 from config.errors import ConfigError, ReferenceError_, did_you_mean
+from config.listed import Listed, read_listed
 from config.mail import read_smtp_url
 from config.notify import target_fault
 from config.references import Reference
 from config.schedules import Schedule, parse_timezone, table_faults
-from config.section import Section
+from config.section import Section, build_section
 from config.sections import (
     SECTIONS,
     TABLES,
@@ -36,7 +36,7 @@ from config.sections import (
     tables_of,
 )
 from config.settings import Settings
-from config.sources import Faults, Merged, Path_, dotted, find_file, merge
+from config.sources import OUTSIDE, Faults, Merged, Path_, dotted, find_file, merge
 
 REPLICATION_S = 15.0
 """Seconds a write may need to be seen by a read, beside the request's own time. Observed: 10 s is
@@ -95,8 +95,6 @@ def parse_schedule(
     return found
 
 
-_WHOLE_FILE = "timezone"
-"""The one setting that stands in no table."""
 _BELONGS_ABOVE = "stands after a table and so belongs to it: write it at the top of the file, before the first [table]"
 
 
@@ -111,12 +109,13 @@ class _Reader:
         self._faults = faults
         self._base = base or (merged.file.parent if merged.file else Path.cwd())
         self._server_references: list[Reference] = []
+        self._apps: dict[str, App] | None = None
 
     def read(self) -> Settings:
         """Return the settings; worth nothing if there are faults by then."""
         tables = self._merged.tables
         for name in tables:
-            if name not in TABLES and name != _WHOLE_FILE:
+            if name not in TABLES and name not in OUTSIDE:
                 self._add((name,), f"is not a section usher knows{did_you_mean(name, TABLES)}")
         for name in ("redis", "broker"):
             self._resolve_url(name)
@@ -128,7 +127,8 @@ class _Reader:
         if broker and broker.url and redis and not redis.url:
             self._add(("broker", "url"), "needs redis.url too (the private server is its own broker)")
         sections: dict[str, Any] = {name: part or SECTIONS[name]() for name, part in parts.items()}
-        connections = self._told(self.connections(), sections["notify"])
+        listed = self._listed()
+        connections = self._told({**self.connections(), **(listed.connections if listed else {})}, sections["notify"])
         self._check_smtp(parts["smtp"], connections)
         if redis and redis.url and parts["ledger"] and not parts["ledger"].key:
             self._check_links(connections)
@@ -137,12 +137,42 @@ class _Reader:
         return Settings(
             **sections,
             connections=connections,
+            apps=self.apps,
+            listed=listed,
             schedules=self.schedules(names),
             producers=self._producers(names),
             timezone=self._timezone(),
             source=self._merged.file,
             server_references=tuple(self._server_references),
         )
+
+    @property
+    def apps(self) -> dict[str, App]:
+        """The applications that are sound, by name."""
+        if self._apps is None:
+            self._apps = {}
+            for name, table in self._table("apps").items():
+                app = self._section(App, ("apps", name), table, {"name": name})
+                for key, fault in credential_faults(table) if isinstance(table, dict) else ():
+                    self._add(("apps", name, key) if key else ("apps", name), fault)
+                if app is not None:
+                    self._apps[name] = app
+        return self._apps
+
+    def _listed(self) -> Listed | None:
+        """Return the connections of the list that the configuration names; its faults are told."""
+        named = self._merged.tables.get("connections_file")
+        if named is None:
+            return None
+        if not isinstance(named, str) or not named.strip() or "\0" in named:
+            self._add(("connections_file",), "must be the path of a CSV file")
+            return None
+        base = Path.cwd() if ("connections_file",) in self._merged.variables else self._base
+        try:
+            return read_listed(Path(os.path.normpath(base / named)), self.apps, self._table("connections"), base)
+        except ConfigError as error:
+            self._faults.sentences.extend(error.faults)
+            return None
 
     def connections(self) -> dict[str, Connection]:
         """Return the connections that are sound, by name."""
@@ -156,7 +186,7 @@ class _Reader:
     def _connection(self, name: str, table: object) -> Connection | None:
         path = ("connections", name)
         if not isinstance(table, dict):
-            above = name == _WHOLE_FILE
+            above = name in OUTSIDE
             self._add(
                 path,
                 _BELONGS_ABOVE if above else "must be a table: settings of a connection stand under [connections.NAME]",
@@ -166,10 +196,11 @@ class _Reader:
         own = {key: value for key, value in table.items() if key not in models}
         inner = {key: self._section(model, (*path, key), table.get(key, {})) for key, model in models.items()}
         sound = {key: section for key, section in inner.items() if section is not None}
-        connection = self._section(Connection, path, own, {"name": name, **sound})
+        of_app, faults = take_from_app(own, self.apps)
+        connection = self._section(Connection, path, own, {**of_app, "name": name, **sound})
         # The model checks the credential only when each field is sound; all faults are to be told
         # at once.
-        for key, fault in credential_faults(table):
+        for key, fault in (*faults, *(() if "app" in own else credential_faults(table))):
             self._add((*path, key) if key else path, fault)
         if connection and set(connection.allowed_domains) & set(connection.blocked_domains):
             self._add((*path, "blocked_domains"), "must not hold a domain that allowed_domains holds too")
@@ -202,7 +233,7 @@ class _Reader:
         found: dict[str, Schedule] = {}
         for name, table in self._table("schedules").items():
             path = ("schedules", name)
-            if name == _WHOLE_FILE:
+            if name in OUTSIDE:
                 self._add(path, _BELONGS_ABOVE)
                 continue
             if not isinstance(table, dict):
@@ -239,24 +270,19 @@ class _Reader:
             return None
         known = keys_of(model)
         for key in table:
-            if key == _WHOLE_FILE:
+            if key in OUTSIDE:
                 self._add((*path, key), _BELONGS_ABOVE)
             elif key not in known:
                 self._add((*path, key), f"is not a setting usher knows{_hint(path, key, known)}")
         values = {key: value for key, value in table.items() if key in known}
         from_environment = {name for key, name in known.items() if (*path, key) in self._merged.variables}
         context = {"base": self._base, "section": dotted(path), "from_environment": from_environment}
-        try:
-            return model.model_validate({**values, **fixed}, context=context, by_alias=True, by_name=False)
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
-        for fault in found:
-            where = tuple(part for part in fault["loc"] if part != "name")  # a bad name is a fault of the whole table
+        section, faults = build_section(model, {**values, **fixed}, context)
+        for where, fault in faults:
             if len(where) > 1 and not isinstance(table.get(str(where[0])), list):
                 where = where[:1]  # one value stood there, not a list
-            if fault["loc"]:  # one without a place is the model's own check of the credential, made above
-                self._add((*path, *where), _predicate(fault))
-        return None
+            self._add((*path, *where), fault)
+        return section
 
     def _table(self, name: str) -> dict[str, Any]:
         table = self._merged.tables.get(name, {})
@@ -338,13 +364,6 @@ class _Reader:
 
     def _add(self, path: Path_, predicate: str) -> None:
         self._faults.add(self._merged.origin(path), f"{dotted(path)} {predicate}")
-
-
-def _predicate(fault: Any) -> str:
-    """Return our half sentence for one of pydantic's faults; its own texts may hold the value."""
-    if fault["type"] == "missing":
-        return "is missing"
-    return str(fault["ctx"]["error"]) if fault["type"] == "value_error" else "has a value of the wrong type"
 
 
 def _hint(path: tuple[str, ...], key: str, known: Mapping[str, str]) -> str:

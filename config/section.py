@@ -5,12 +5,20 @@ several of them share.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+)
 
 from config.references import WANTED, AssertionSource, Reference
 from config.values import parse_choice, parse_domain, parse_flag
@@ -28,6 +36,32 @@ class Section(BaseModel):
         validate_default=True,
         populate_by_name=True,
     )
+
+
+_S = TypeVar("_S", bound=Section)
+
+
+def build_section(
+    model: type[_S], values: Mapping[str, object], context: Mapping[str, object]
+) -> tuple[_S | None, list[tuple[tuple[str | int, ...], str]]]:
+    """Return a section, or where and in half a sentence what is wrong with it."""
+    try:
+        return model.model_validate(dict(values), context=dict(context), by_alias=True, by_name=False), []
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+    faults = []
+    for fault in found:
+        where = tuple(part for part in fault["loc"] if part != "name")  # a bad name is a fault of the whole table
+        if fault["loc"]:  # one without a place is a model's own check of the credential, made by whoever reads it
+            faults.append((where, _predicate(fault)))
+    return None, faults
+
+
+def _predicate(fault: Any) -> str:
+    """Return our half sentence for one of pydantic's faults; its own texts may hold the value."""
+    if fault["type"] == "missing":
+        return "is missing"
+    return str(fault["ctx"]["error"]) if fault["type"] == "value_error" else "has a value of the wrong type"
 
 
 # Each validator below is the whole check of its field (PlainValidator), so that every fault is a

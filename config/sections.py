@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn, get_origin
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_serializer
 
+from config.apps import App
 from config.connections import Connection
 from config.console import ConsoleSection, Producer
 from config.mail import Rate, parse_sender, parse_smtp_url
@@ -204,15 +205,18 @@ SECTIONS: dict[str, type[Section]] = {
     "mail": MailSection,
     "console": ConsoleSection,
 }
-NAMED: dict[str, type[Section]] = {"connections": Connection, "schedules": Schedule, "producers": Producer}
+NAMED: dict[str, type[Section]] = {
+    "apps": App,
+    "connections": Connection,
+    "schedules": Schedule,
+    "producers": Producer,
+}
 """Sections that hold tables by name."""
 TABLES = (*SECTIONS, *NAMED)
 
 
 def all_sections() -> list[tuple[str, type[Section]]]:
-    """Return every table's path and model; NAME stands for the name of a connection, a schedule or
-    a producer.
-    """
+    """Return every table's path and model; NAME stands for a table's own name."""
     found: list[tuple[str, type[Section]]] = [*SECTIONS.items()]
     for name, model in NAMED.items():
         found.append((f"{name}.NAME", model))

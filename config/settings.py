@@ -13,9 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from config.apps import App
 from config.connections import SANDBOX, Connection
 from config.console import ConsoleSection, Producer
-from config.errors import UnknownConnection
+from config.errors import ConfigError, UnknownConnection
+from config.listed import Listed
 from config.references import Reference
 from config.schedules import Schedule
 from config.section import Section
@@ -51,6 +53,9 @@ class Settings:
     graph: GraphSection = field(default_factory=GraphSection)
     logs: LogsSection = field(default_factory=LogsSection)
     connections: Mapping[str, Connection] = field(default_factory=dict)
+    apps: Mapping[str, App] = field(default_factory=dict)
+    listed: Listed | None = None
+    """The list of connections beside this file; those are among `connections`, too."""
     quota: QuotaSection = field(default_factory=QuotaSection)
     metrics: MetricsSection = field(default_factory=MetricsSection)
     notify: NotifySection = field(default_factory=NotifySection)
@@ -67,6 +72,8 @@ class Settings:
     """References that `redis.url` and `broker.url` were written as; these two are resolved when
     settings are read.
     """
+    referenced_files: tuple[Path, ...] = field(init=False, default=())
+    """Every file that the configuration refers to, sorted; not the configuration itself."""
     digest: str = field(init=False, default="")
     """SHA-256 over the effective configuration: references instead of secrets, URLs masked,
     `source` left out.
@@ -76,6 +83,8 @@ class Settings:
         object.__setattr__(self, "connections", MappingProxyType(dict(self.connections)))
         object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
         object.__setattr__(self, "producers", MappingProxyType(dict(self.producers)))
+        object.__setattr__(self, "apps", MappingProxyType(dict(self.apps)))
+        object.__setattr__(self, "referenced_files", self._find_files())
         object.__setattr__(self, "digest", _digest(self))
 
     @property
@@ -106,26 +115,46 @@ class Settings:
     @property
     def references(self) -> tuple[Reference, ...]:
         """Every reference in the configuration."""
-        of_connections = (ref for connection in self.connections.values() for ref in connection.references)
+        holders: tuple[Connection | App, ...] = (*self.connections.values(), *self.apps.values())
+        of_connections = (ref for holder in holders for ref in holder.references)
         others = (self.metrics.login, self.metrics.token, self.smtp.password)
         single = (reference for reference in others if reference is not None)
         of_programs = (token for producer in self.producers.values() for token in producer.token)
         of_servers = (*self.server_references, *self.ledger.key)
         return (*of_servers, *of_connections, *single, *self.notify.secret, *self.console.references, *of_programs)
 
-    @property
-    def referenced_files(self) -> tuple[Path, ...]:
-        """Every file that the configuration refers to, sorted; not the configuration itself."""
+    def _find_files(self) -> tuple[Path, ...]:
         files = {path for reference in self.references if (path := reference.path) is not None}
-        trusted = (self.console.ca_file, *(connection.ca_file for connection in self.connections.values()))
-        files |= {Path(file) for file in trusted if file}
-        return tuple(sorted(files))
+        trusted = {self.console.ca_file, *(connection.ca_file for connection in self.connections.values())}
+        listed = {self.listed.path} if self.listed else set()
+        return tuple(sorted(files | {Path(file) for file in trusted if file} | listed))
+
+    def choose(self, text: str) -> list[str]:
+        """Return the names of the connections that are meant by names, `tag:TAG` and `all`, with
+        commas between them, each once and in this order. Raises `UnknownConnection`, and
+        ConfigError for a tag that nobody has.
+        """
+        chosen: dict[str, None] = {}
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            if part == "all":
+                found = sorted(self.connections)
+            elif part.startswith("tag:"):
+                found = sorted(name for name, one in self.connections.items() if part[4:] in one.tags)
+            else:
+                found = [part if part == SANDBOX else self.connection(part).name]
+            if not found:
+                raise ConfigError(f"No connection {'has the tag ' + part[4:] if part != 'all' else 'is configured'}.")
+            chosen |= dict.fromkeys(found)
+        return list(chosen)
 
 
 def _digest(settings: Settings) -> str:
     parts = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
-    for name in ("source", "server_references", "digest"):
+    for name in ("source", "server_references", "referenced_files", "digest"):
         parts.pop(name, None)
+    if settings.listed:  # as it stands in its file, for there may be thousands
+        own = {name: one for name, one in settings.connections.items() if name not in settings.listed.connections}
+        parts |= {"connections": own, "listed": settings.listed.digest}
     text = json.dumps(_plain(parts), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -22,8 +22,11 @@ PREFIX = "USHER_"
 SHORT_FORMS = {"USHER_REDIS_URL": ("redis", "url"), "USHER_BROKER_URL": ("broker", "url")}
 """Short forms of two settings; they win over the file and over the long form."""
 
-NAMED = ("connections", "schedules", "producers")
+NAMED = ("apps", "connections", "schedules", "producers")
 """Sections that hold tables by name; a hyphen in a name is an underscore in its variables."""
+
+OUTSIDE = ("timezone", "connections_file")
+"""Settings that stand in no table."""
 
 PLACES = (Path("usher.toml"), Path("/etc/usher/usher.toml"))
 """Where the file is looked for when nobody names it, the first that exists."""
@@ -196,8 +199,9 @@ def merge(file: Path | None, env: Mapping[str, str], is_list: Callable[[Path_], 
     for variable, path in SHORT_FORMS.items():
         if text := env.get(variable, ""):
             _lay_over(merged, variable, path, text, is_list, faults)
-    if text := env.get("USHER_TIMEZONE", ""):  # the one setting that may stand outside a section
-        _lay_over(merged, "USHER_TIMEZONE", ("timezone",), text, is_list, faults)
+    for name in OUTSIDE:
+        if text := env.get(f"{PREFIX}{name.upper()}", ""):
+            _lay_over(merged, f"{PREFIX}{name.upper()}", (name,), text, is_list, faults)
     return merged
 
 

@@ -50,19 +50,25 @@ def _credential(connection: Connection) -> str:
 
 
 def choose_connections(settings: Settings, name: str | None) -> list[str]:
-    """Return the names meant; without a name all there are. Raises `UnknownConnection`."""
+    """Return the names that are meant (`Settings.choose`); without any all there are. Raises
+    `UnknownConnection` and `ConfigError`.
+    """
     if name is None:
         return sorted(settings.connections) or [SANDBOX]
+    return settings.choose(name)
+
+
+def need_connection(settings: Settings, name: str) -> None:
+    """Raise `UnknownConnection` for a name that nobody has."""
     if name != SANDBOX:
         settings.connection(name)
-    return [name]
 
 
 async def hold_connection(services: Services, name: str, reason: str) -> None:
     """Let a connection send nothing any more, until somebody reopens it. Raises
     `UnknownConnection`, and `Refusal` for an empty reason.
     """
-    choose_connections(services.settings(), name)
+    need_connection(services.settings(), name)
     why = f"Held by whoever runs usher: {_sentence(reason)} `usher connections reopen {name}` lifts it."
     await services.gates.hold(name, HoldReason.OPERATOR, why)
 
@@ -78,7 +84,7 @@ async def reopen_connection(services: Services, name: str) -> bool:
     `UnknownConnection`.
     """
     settings = services.settings()
-    choose_connections(settings, name)
+    need_connection(settings, name)
     try:
         connection = services.connection(name)
     except ConfigError:

@@ -49,7 +49,7 @@ def list_(session: Session) -> int:
 
 
 @connections.command()
-@click.argument("name", required=False)
+@click.argument("name", metavar="[NAME|tag:TAG|all]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Check every connection.")
 @features_option("What must be allowed besides inviting.")
 @json_option("One JSON object instead of sentences.")
@@ -67,7 +67,7 @@ def check(session: Session, name: str | None, everything: bool, features: tuple[
 
 
 @connections.command()
-@click.argument("name", required=False)
+@click.argument("name", metavar="[NAME|tag:TAG|all]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Hold everything, connections unknown here included.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; shown to everybody who waits.")
 @json_option("One JSON object instead of a sentence.")
@@ -81,7 +81,7 @@ def hold(session: Session, name: str | None, everything: bool, reason: str) -> i
 
 
 @connections.command()
-@click.argument("name", required=False)
+@click.argument("name", metavar="[NAME|tag:TAG|all]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Lift the hold on everything; a connection's own hold stays.")
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
@@ -155,8 +155,9 @@ async def _hold(terminal: Terminal, place: Place, services: Services, name: str 
         await hold_everything(services, reason)
         terminal.show("Everything is held: no connection sends any more. To lift it: usher connections reopen --all")
         return await _finish(terminal, place, services, name)
-    await hold_connection(services, name, reason)
-    terminal.show(f"{name} is held: it sends nothing any more. To lift it: usher connections reopen {name}")
+    for one in place.settings.choose(name):
+        await hold_connection(services, one, reason)
+        terminal.show(f"{one} is held: it sends nothing any more. To lift it: usher connections reopen {one}")
     return await _finish(terminal, place, services, name)
 
 
@@ -167,9 +168,11 @@ async def _reopen(terminal: Terminal, place: Place, services: Services, name: st
         for other in left:
             terminal.show(f"{other} is still held by itself: usher connections reopen {other}")
         return await _finish(terminal, place, services, name)
-    was_held = await reopen_connection(services, name)
-    terminal.show(f"{name} is open again." if was_held else f"{name} was not held.")
-    if (await services.gates.of(name)).held:
+    names = place.settings.choose(name)
+    for one in names:
+        was_held = await reopen_connection(services, one)
+        terminal.show(f"{one} is open again." if was_held else f"{one} was not held.")
+    if (await services.gates.of(names[0])).held:
         terminal.show("Everything is still held: usher connections reopen --all")
     return await _finish(terminal, place, services, name)
 
@@ -179,7 +182,7 @@ async def _finish(terminal: Terminal, place: Place, services: Services, name: st
     tells them.
     """
     if terminal.quiet:
-        names = [name] if name else place.settings.connection_names
+        names = place.settings.choose(name) if name else place.settings.connection_names
         terminal.print_json(
             {"connections": [describe_connection(services, one, await services.gates.of(one)) for one in names]}
         )

@@ -19,7 +19,7 @@ from console.pages.waiting import tell_gate
 from console.pages.wordings import N_
 from console.problems import Problem
 from tasks.checks.connection import check_connection
-from tasks.connections import choose_connections, describe_connection, hold_connection, reopen_connection
+from tasks.connections import describe_connection, hold_connection, need_connection, reopen_connection
 from tasks.errors import Refusal
 from worker.metrics.snapshot import Observer
 
@@ -75,7 +75,7 @@ async def reopen(page: Operating, name: str) -> Response:
 
 def _known(page: Page, name: str) -> None:
     try:
-        choose_connections(page.services.settings(), name)
+        need_connection(page.services.settings(), name)
     except UnknownConnection as error:
         raise Problem(404, str(error)) from None
 

@@ -29,10 +29,15 @@ async def note_end(client: Redis, keys: Keys, connection: str, ends_at: datetime
 
 async def note_certificates(services: Services) -> None:
     """Note the end of each certificate that this process can read. redis-py's errors pass."""
+    ends: dict[str, datetime | None] = {}  # one certificate may open a thousand tenants
     for connection in services.settings().connections.values():
-        try:
-            ends_at = await asyncio.to_thread(certificate_ends_at, connection)
-        except TokenRefused:
-            continue  # said, with what to do, by whoever signs in
-        if ends_at is not None:
+        if connection.certificate is None:
+            continue
+        place = f"{connection.certificate.kind}:{connection.certificate.target}"
+        if place not in ends:
+            try:
+                ends[place] = await asyncio.to_thread(certificate_ends_at, connection)
+            except TokenRefused:
+                ends[place] = None  # said, with what to do, by whoever signs in
+        if (ends_at := ends[place]) is not None:
             await note_end(services.client, services.keys, connection.name, ends_at)

@@ -30,7 +30,7 @@ def _example_keys() -> set[str]:
     section, keys = "", set()
     for line in EXAMPLE.splitlines():
         if line.startswith("["):
-            section = re.sub(r"^(connections|schedules|producers)\.[^.]*", r"\1.NAME", line.strip("[]"))
+            section = re.sub(r"^(apps|connections|schedules|producers)\.[^.]*", r"\1.NAME", line.strip("[]"))
         elif match := _SETTING.match(line):
             keys.add(f"{section}.{match[1]}")
     return keys
@@ -72,7 +72,7 @@ def test_the_example_names_every_setting_and_no_other() -> None:
 def test_the_example_loads() -> None:
     """As it stands it is a sound configuration whose quotas are the defaults."""
     settings = load_settings({}, ROOT / "examples" / "usher.toml")
-    assert sorted(settings.connections) == ["adatum", "contoso", "fabrikam", "northwind"]
+    assert sorted(settings.connections) == ["adatum", "bellows", "contoso", "fabrikam", "northwind"]
     assert settings.embedded
     assert all(isinstance(limit, Limit | Reserve) for limit in dict(settings.quota).values())
     defaults = {key: value for key, value in setting_keys().items() if key.startswith(("quota.", "ledger.", "graph."))}

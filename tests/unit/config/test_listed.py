@@ -1,0 +1,163 @@
+"""Applications that are shared, and connections that stand in a list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigError, UnknownConnection
+from config.reader import load_settings
+from config.settings import Settings
+from config.watch import Watched
+
+TENANT = "00000000-0000-4000-8000-0000000000{:02d}"
+APP = """
+connections_file = "tenants.csv"
+[apps.msp]
+client_id = "11111111-2222-3333-4444-555555555555"
+client_secret = "env:MSP"
+"""
+
+
+def write(folder: Path, lines: str, config: str = APP) -> Path:
+    """Write a configuration with a list beside it."""
+    (folder / "tenants.csv").write_text(lines, encoding="utf-8")
+    path = folder / "usher.toml"
+    path.write_text(config, encoding="utf-8")
+    return path
+
+
+def read(folder: Path, lines: str, config: str = APP) -> Settings:
+    """Read them."""
+    return load_settings({}, write(folder, lines, config))
+
+
+def faults(folder: Path, lines: str, config: str = APP) -> list[str]:
+    """Return the faults of reading them, without the folder."""
+    with pytest.raises(ConfigError) as error:
+        read(folder, lines, config)
+    return [fault.replace(f"{folder}/", "") for fault in error.value.faults]
+
+
+def test_a_line_is_a_connection(tmp_path: Path) -> None:
+    """With its application's client and credential, and any setting as a column."""
+    settings = read(
+        tmp_path,
+        f"name;tenant_id;app;tags;daily_limit;allowed_domains\nalfa;{TENANT.format(1)};msp;eu;90;a.example;\n".replace(
+            "a.example;", "a.example"
+        )
+        + f"beta;{TENANT.format(2)};msp;eu\n",
+    )
+    alfa, beta = settings.connections["alfa"], settings.connections["beta"]
+    assert (alfa.tenant_id, alfa.client_id, alfa.app, alfa.tags) == (
+        TENANT.format(1),
+        "11111111-2222-3333-4444-555555555555",
+        "msp",
+        ("eu",),
+    )
+    assert (alfa.daily_limit, beta.daily_limit) == (90, None)
+    assert alfa.allowed_domains == ("a.example",)
+    assert alfa.authority.endswith(TENANT.format(1))
+    assert beta.authority.endswith(TENANT.format(2))
+    assert [str(reference) for reference in beta.references] == ["env:MSP"]
+    assert alfa.app_key == beta.app_key
+    assert alfa.client_key != beta.client_key
+
+
+def test_a_connection_of_the_configuration_has_an_application_too(tmp_path: Path) -> None:
+    """It may say where it is; its client and credential are the application's."""
+    config = APP.replace('connections_file = "tenants.csv"', "") + (
+        f'[connections.one]\napp = "msp"\ntenant_id = "{TENANT.format(1)}"\ncloud = "usgov"\n'
+        f'[connections.two]\napp = "nobody"\ntenant_id = "{TENANT.format(2)}"\n'
+        f'[connections.three]\napp = "msp"\ntenant_id = "{TENANT.format(3)}"\nclient_secret = "env:X"\n'
+    )
+    assert faults(tmp_path, "", config) == [
+        "usher.toml: connections.two.client_id is missing.",
+        "usher.toml: connections.two.app names no application that is configured.",
+        "usher.toml: connections.three.client_secret is the application's: it stands under [apps.msp].",
+    ]
+
+
+def test_faults_are_told_by_their_line(tmp_path: Path) -> None:
+    """All at once, and nothing of a cell that may be a secret."""
+    told = faults(
+        tmp_path,
+        "name,tenant_id,app,pace,client_secret\n"
+        f"alfa,{TENANT.format(1)},msp,fast,\n"
+        "beta,no tenant,msp,,\n"
+        f"Gamma!,{TENANT.format(3)},msp,,\n"
+        f"delta,{TENANT.format(4)},other,,\n"
+        f"delta,{TENANT.format(5)},msp,,\n",
+    )
+    assert told == ["tenants.csv line 6: delta stands in line 5 already."]
+    told = faults(
+        tmp_path,
+        "name,tenant_id,app,pace,client_secret\n"
+        f"alfa,{TENANT.format(1)},msp,fast,\n"
+        "beta,no tenant,msp,,\n"
+        f"Gamma!,{TENANT.format(3)},msp,,\n"
+        f"delta,{TENANT.format(4)},other,,\n"
+        f"eps,{TENANT.format(6)},,,literal-secret\n",
+    )
+    assert [fault.split(":")[0] for fault in told] == [f"tenants.csv line {number}" for number in (2, 3, 4, 5, 5, 6, 6)]
+    words = ("pace", "'beta'", "'Gamma!'", "app names no")
+    assert all(word in fault for word, fault in zip(words, told, strict=False))
+    assert "literal-secret" not in " ".join(told)
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("tenant,name\n", "tenants.csv line 1: 'tenant' is no setting of a connection"),
+        ("name,app\n", "the headings must be name, tenant_id and others, each once."),
+        ('name,tenant_id\n"alfa,x\n', "it is not CSV"),
+        ("name,tenant_id\na,b,c\n", "tenants.csv line 2: there are more cells than headings."),
+    ],
+)
+def test_what_is_no_list_is_a_sentence(tmp_path: Path, lines: str, fault: str) -> None:
+    """Named by file and line."""
+    assert fault in faults(tmp_path, lines)[0]
+
+
+def test_a_list_that_is_missing_is_a_sentence(tmp_path: Path) -> None:
+    """Which names the setting."""
+    path = write(tmp_path, "")
+    (tmp_path / "tenants.csv").unlink()
+    with pytest.raises(ConfigError, match="there is no such file, which connections_file names"):
+        load_settings({}, path)
+
+
+def test_connections_are_chosen_by_name_and_tag(tmp_path: Path) -> None:
+    """Each once, in the order in which they are named."""
+    lines = "name,tenant_id,app,tags\n" + "".join(
+        f"c{n},{TENANT.format(n)},msp,{'eu;big' if n < 2 else 'us'}\n" for n in range(4)
+    )
+    settings = read(tmp_path, lines)
+    assert settings.choose("all") == ["c0", "c1", "c2", "c3"]
+    assert settings.choose("c3, tag:eu,c0") == ["c3", "c0", "c1"]
+    with pytest.raises(ConfigError, match="No connection has the tag xx"):
+        settings.choose("tag:xx")
+    with pytest.raises(UnknownConnection):
+        settings.choose("c9")
+
+
+def test_a_changed_list_counts(tmp_path: Path) -> None:
+    """Without a restart, and one that is broken leaves what was."""
+    path = write(tmp_path, f"name,tenant_id,app\nalfa,{TENANT.format(1)},msp\n")
+    clock = [0.0]
+    watched = Watched(lambda: load_settings({}, path), clock=lambda: clock[0])
+    first = watched.settings
+
+    def look(lines: str) -> Settings:
+        (tmp_path / "tenants.csv").write_text(lines)
+        for _ in range(3):
+            clock[0] += 5
+            found = watched.settings
+        return found
+
+    second = look(f"name,tenant_id,app\nalfa,{TENANT.format(1)},msp\nbeta,{TENANT.format(2)},msp\n")
+    assert (sorted(first.connections), sorted(second.connections)) == (["alfa"], ["alfa", "beta"])
+    assert first.digest != second.digest
+    assert look("name,tenant_id,app\nalfa,x y,msp\n") is second
+    assert "line 2" in (watched.problem or "")
