@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from worker.ledger.guests.disabled import Disabled
     from worker.ledger.guests.moving import Moving
     from worker.ledger.guests.reminders import Reminders
+    from worker.ledger.model import KnownRow
     from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
 
@@ -53,6 +54,12 @@ class Ask(Protocol):
     @property
     def sign_in_quota(self) -> Sequence[Bucket]:
         """What requests for dates of signing in take from."""
+        ...
+
+    async def find_invited(self, emails: Mapping[int, str]) -> Mapping[int, KnownRow]:
+        """Return when some guests were invited lately, by whatever job, as the index of guests
+        remembers. Raises `SealError`.
+        """
         ...
 
     async def get(

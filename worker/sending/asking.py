@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from worker.directory.invited import find_invited
 from worker.graph.batch import BATCH_LIMIT, Fate
 from worker.graph.causes import Kind
 from worker.graph.verdicts import READ_USERS, decide
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from worker.ledger.guests.disabled import Disabled
     from worker.ledger.guests.moving import Moving
     from worker.ledger.guests.reminders import Reminders
+    from worker.ledger.model import KnownRow
     from worker.ledger.quota import Bucket
     from worker.services import Services
     from worker.signin.credentials import AccessToken
@@ -74,6 +76,10 @@ class DirectoryAsk:
     def sign_in_quota(self) -> Sequence[Bucket]:
         """What requests for dates of signing in take from."""
         return sign_in_buckets(self._services.settings(), self._connection)
+
+    async def find_invited(self, emails: Mapping[int, str]) -> Mapping[int, KnownRow]:
+        """Return when some guests were invited lately, by whatever job. Raises `SealError`."""
+        return await find_invited(self._services, self._connection, emails)
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None

@@ -7,9 +7,9 @@ where nobody can tell who may take a directory role nobody is disabled or delete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence, Set
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from tasks.errors import Refusal
 from tasks.guests.clean.plan import CleanPlan
 from tasks.guests.clean.spared import read_whom_to_spare
 from worker.directory.asking import PatientAsk
-from worker.directory.guests import GuestReader, Page
+from worker.directory.guests import GuestReader
 from worker.errors import DirectoryUnread
 from worker.graph.guests import Also
 from worker.operations.clean.memory import read_memory
@@ -28,6 +28,8 @@ from worker.store.client import read_time_ms
 
 if TYPE_CHECKING:
     from config.connections import Connection
+    from worker.graph.guests import Guest
+    from worker.operations.ask import Ask
     from worker.services import Services
 
 Heard = Callable[[int, int | None], None]
@@ -67,80 +69,74 @@ async def evaluate(
             f"The settings of {connection.name} do not say what is to be done to guests: write it under"
             f" [connections.{connection.name}.clean]. Nothing was done."
         )
-    spared, guard = await read_whom_to_spare(PatientAsk(services, connection, job), connection)
+    ask = PatientAsk(services, connection, job)
+    spared, guard = await read_whom_to_spare(ask, connection)
     if guard.unread and policy.deeds - {Deed.REMIND}:
         policy = _restrict(policy, [Deed.REMIND])
         plan.notes.append(f"{guard.unread} Nobody is disabled or deleted.")
     if policy.deeds:
-        await _read(services, connection, plan, policy, spared, heard)
+        await _Evaluation(services, connection, plan, ask, spared, heard).read(policy)
     await _tell_missing(services, connection, plan)
     plan.withhold(connection.clean)
 
 
-async def _read(
-    services: Services, connection: Connection, plan: CleanPlan, policy: Policy, spared: Spared, heard: Heard
-) -> None:
-    also = {Also.ATTRIBUTES} if policy.disable_expired else set()
-    if policy.needs_dates:
-        try:
-            dated = await _pass(services, connection, plan, policy, spared, heard, also | {Also.SIGN_INS})
-        except DirectoryUnread as unread:
-            if not unread.missing:
-                raise
-            plan.notes.append(f"{unread} So nobody is taken for inactive.")
-            policy = replace(policy, disable_inactive_after_s=None)
-        else:
-            if not dated and plan.guests:
-                plan.dropped.add(Because.INACTIVE)
-                plan.notes.append(NOBODY_DATED.format(connection.name))
-            return
-    if policy.deeds:
-        await _pass(services, connection, plan, policy, spared, heard, also)
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """One tenant is judged into one plan."""
 
+    services: Services
+    connection: Connection
+    plan: CleanPlan
+    ask: Ask
+    spared: Spared
+    heard: Heard
 
-async def _pass(
-    services: Services,
-    connection: Connection,
-    plan: CleanPlan,
-    policy: Policy,
-    spared: Spared,
-    heard: Heard,
-    also: Collection[Also],
-) -> bool:
-    """Judge all guests once; returns whether any of them has a date of signing in."""
-    now, dated, read = await ask_now(services), False, 0
-    pages = GuestReader(services, connection).pages(also, pending=policy.deeds == {Deed.REMIND})
-    plan.begin()
-    async with aclosing(pages):
-        async for page in pages:
-            if page.begins:
-                plan.begin()
-                read = 0
-            await _judge_page(services, connection, plan, policy, spared, page, now)
-            dated = dated or any(guest.signed_in_at for guest in page.guests)
-            read += len(page.guests)
-            heard(read, page.total)
-    return dated
+    async def read(self, policy: Policy) -> None:
+        """Judge all guests, by dates of signing in where these can be read."""
+        plan = self.plan
+        if policy.needs_dates:
+            try:
+                is_dated = await self._pass(policy, {Also.SIGN_INS})
+            except DirectoryUnread as unread:
+                if not unread.missing:
+                    raise
+                plan.notes.append(f"{unread} So nobody is taken for inactive.")
+                policy = replace(policy, disable_inactive_after_s=None)
+            else:
+                if not is_dated and plan.guests:
+                    plan.dropped.add(Because.INACTIVE)
+                    plan.notes.append(NOBODY_DATED.format(self.connection.name))
+                return
+        plan.begin()
+        if policy.deeds:
+            await self._pass(policy, set())
 
+    async def _pass(self, policy: Policy, also: Set[Also]) -> bool:
+        """Judge all guests once; returns whether any of them has a date of signing in."""
+        also = also | ({Also.ATTRIBUTES} if policy.disable_expired else set())
+        now, is_dated, read = await ask_now(self.services), False, 0
+        pages = GuestReader(self.services, self.connection).pages(also, pending=policy.deeds == {Deed.REMIND})
+        async with aclosing(pages):
+            async for page in pages:
+                if page.begins:
+                    self.plan.begin()
+                    read = 0
+                await self._judge(page.guests, policy, now)
+                is_dated = is_dated or any(guest.signed_in_at for guest in page.guests)
+                read += len(page.guests)
+                self.heard(read, page.total)
+        return is_dated
 
-async def _judge_page(
-    services: Services,
-    connection: Connection,
-    plan: CleanPlan,
-    policy: Policy,
-    spared: Spared,
-    page: Page,
-    now: datetime,
-) -> None:
-    memory = await read_memory(page.guests, connection.tenant_key, services.reminders, services.disabled)
-    enabled_since = []
-    for guest in page.guests:
-        remembered = memory[guest.id]
-        plan.put(guest, judge(guest, remembered, policy, spared, now))
-        if guest.enabled and remembered.disabled_at and now - remembered.disabled_at > _SETTLED:
-            enabled_since.append(guest.id)
-    # Somebody let them in again: if they are disabled later, it was not by usher
-    await services.disabled.drop(connection.tenant_key, enabled_since)
+    async def _judge(self, guests: Sequence[Guest], policy: Policy, now: datetime) -> None:
+        memory = await read_memory(guests, self.connection.tenant_key, self.ask)
+        enabled_since = []
+        for guest in guests:
+            disabled_at = memory[guest.id].disabled_at
+            self.plan.put(guest, judge(guest, memory[guest.id], policy, self.spared, now))
+            if guest.enabled and disabled_at and now - disabled_at > _SETTLED:
+                enabled_since.append(guest.id)
+        # Somebody let them in again: if they are disabled later, it was not by usher
+        await self.services.disabled.drop(self.connection.tenant_key, enabled_since)
 
 
 async def _tell_missing(services: Services, connection: Connection, plan: CleanPlan) -> None:

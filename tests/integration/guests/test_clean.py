@@ -393,3 +393,19 @@ def test_a_nasty_tenant_of_50000_is_cleaned_up_exactly(site: Site) -> None:
     assert stage["done"] + stage["in_doubt"] == reminded
     assert stage["done"] <= stats["mails"]["total"] <= reminded
     assert stats["mails"]["more_than_once"] == 0
+
+
+def test_an_invitation_on_purpose_counts_anew_and_a_reminder_does_not(site: Site) -> None:
+    """By usher's own memory: the tenant shows neither."""
+    kinds: Kinds = site.sandbox.ask("populate", {"count": 8, "kinds": ["pending_due", "pending_old"]})["kinds"]
+    configure(site, spare_addresses="", spare_groups="")
+    again = kinds["pending_old"][0]
+    site.start_worker()
+    status, _, err = site.run("invite", again, "-c", "contoso", "--resend", "--yes")
+    assert status == 0, err
+    status, told, err = clean(site, "--yes")
+    assert (status, told["stages"]["disable"]["done"], told["stages"]["remind"]["done"]) == (0, 3, 4), err
+    assert listed(site, "--disabled") == set(kinds["pending_old"]) - {again}
+    configure(site, spare_addresses="", spare_groups="", disable_pending_after='"9d"')
+    _, told, _ = clean(site)
+    assert told["plan"]["would"] == {"remind": 0, "disable": 4, "delete": 0}

@@ -38,10 +38,11 @@ class Spacing:
 
 @dataclass(frozen=True, slots=True)
 class Reminded:
-    """How a guest was reminded before."""
+    """How a guest was reminded before. `job`: the root of the last time."""
 
     times: int
     last: datetime
+    job: str = ""
 
 
 class Reminders:
@@ -116,8 +117,8 @@ class Reminders:
 
 
 def _read(note: bytes) -> Reminded:
-    times, at_ms, *_ = note.decode().split(":")
-    return Reminded(int(times), datetime.fromtimestamp(int(at_ms) / 1000, UTC))
+    times, at_ms, job, *_ = note.decode().split(":")
+    return Reminded(int(times), datetime.fromtimestamp(int(at_ms) / 1000, UTC), job)
 
 
 def _end(end: tuple[str, str]) -> str:

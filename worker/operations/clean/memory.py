@@ -1,28 +1,44 @@
-"""What usher remembers of a tenant's guests is read for a policy, many at once."""
+"""What usher remembers of a tenant's guests is read for a policy, many at once.
+
+A reminder is the same call as an invitation, and the index of guests keeps it as one: what the
+job of the last reminder did is no invitation here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from worker.graph.guests import GuestState
+from worker.ledger.stages import split_stage
 from worker.operations.clean.policy import Memory
 
 if TYPE_CHECKING:
     from worker.graph.guests import Guest
-    from worker.ledger.guests.disabled import Disabled
-    from worker.ledger.guests.reminders import Reminders
+    from worker.operations.ask import Ask
+
+_AT_ONCE = 200
+"""Guests that one script is asked about: it holds up everybody else for so long."""
 
 
-async def read_memory(
-    guests: Sequence[Guest], tenant_key: str, reminders: Reminders, disabled: Disabled
-) -> dict[str, Memory]:
+async def read_memory(guests: Sequence[Guest], tenant_key: str, ask: Ask) -> dict[str, Memory]:
     """Return what is remembered of some guests, by id. Raises `SealError`."""
-    emails = {number: guest.email for number, guest in enumerate(guests) if guest.email}
-    reminded = await reminders.read(tenant_key, emails)
-    blocked = await disabled.read(tenant_key, [guest.id for guest in guests])
-    found = {}
-    for number, guest in enumerate(guests):
-        last = reminded.get(number)
-        times, at = (last.times, last.last) if last else (0, None)
-        found[guest.id] = Memory(times, at, blocked.get(guest.id))
+    disabled = await ask.disabled.read(tenant_key, [guest.id for guest in guests])
+    found = {guest.id: Memory(disabled_at=disabled.get(guest.id)) for guest in guests}
+    pending = [one for one in guests if one.enabled and one.email and one.state is GuestState.PENDING]
+    for start in range(0, len(pending), _AT_ONCE):
+        part = pending[start : start + _AT_ONCE]
+        emails = {number: guest.email for number, guest in enumerate(part)}
+        reminded, invited = await ask.reminders.read(tenant_key, emails), await ask.find_invited(emails)
+        for number, guest in enumerate(part):
+            last, known = reminded.get(number), invited.get(number)
+            is_invitation = known and not (last and split_stage(known.job)[0] == last.job)
+            found[guest.id] = replace(
+                found[guest.id],
+                reminded_times=last.times if last else 0,
+                reminded_at=last.last if last else None,
+                invited_at=datetime.fromtimestamp(known.at_s, UTC) if known and is_invitation else None,
+            )
     return found

@@ -106,11 +106,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What usher remembers of a guest. `reminded_at`: the last time; `disabled_at`: by usher."""
+    """What usher remembers of a guest. `reminded_at`: the last time; `disabled_at`, `invited_at`:
+    by usher.
+    """
 
     reminded_times: int = 0
     reminded_at: datetime | None = None
     disabled_at: datetime | None = None
+    invited_at: datetime | None = None
 
 
 NOTHING = Memory()
@@ -192,10 +195,10 @@ def _judge_expired(guest: Guest, policy: Policy, now: datetime) -> Finding | Non
 
 
 def _judge_pending(guest: Guest, memory: Memory, policy: Policy, now: datetime) -> Finding:
-    """Disable whoever is past both ages, and remind nobody then. An invitation counts from the last
-    one: who has to accept anew was not invited years ago.
+    """Disable whoever is past both ages, and remind nobody then. The last invitation counts: who
+    has to accept anew, or was mailed again on purpose, was not invited years ago.
     """
-    invited = max((at for at in (guest.created_at, guest.state_since) if at), default=None)
+    invited = max((at for at in (guest.created_at, guest.state_since, memory.invited_at) if at), default=None)
     if invited is None:
         return _stay(Stays.NOT_DUE, "nobody can tell when this guest was invited")
     why = f"invited on {_day(invited, now)}, and has not accepted"

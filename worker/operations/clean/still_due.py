@@ -105,7 +105,7 @@ class Clean(Step):
         guests = {one.index: _read(one) for one in rows}
         found: dict[int, Outcome | Stop] = {}
         await self._add_dates(ask, [one for one in rows if _needs_dates(one.row)], guests, found)
-        memory = await read_memory(list(guests.values()), connection.tenant_key, ask.reminders, ask.disabled)
+        memory = await read_memory(list(guests.values()), connection.tenant_key, ask)
         for one in rows:
             if one.index in found:
                 continue
@@ -113,7 +113,7 @@ class Clean(Step):
             finding = judge(guest, memory[guest.id], policy, Spared(), ask.now)
             is_due = finding.deed == then and finding.code == one.row.get(BECAUSE)
             found[one.index] = (
-                Outcome(one.index, RowState.DONE, user_id=guest.id)
+                Outcome(one.index, RowState.DONE, user_id=guest.id, message=finding.why)
                 if is_due
                 else _leave(one.index, guest.id, str(finding.code), explain_left(then, guest, finding))
             )

@@ -10,7 +10,7 @@ import pytest
 from tests.configs import build_connection
 from tests.standins import answered
 from tests.unit.worker.operations.asking import Asking, found
-from worker.directory.role_guard import RoleGuards, read_role_guard
+from worker.directory.role_guard import RoleGuards, read_role_guard, read_spared
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 
 USER, GROUP = "#microsoft.graph.user", "#microsoft.graph.group"
@@ -140,3 +140,25 @@ async def test_it_is_read_once_a_job() -> None:
 
 def _next(path: str) -> dict[str, str]:
     return {"@odata.nextLink": path}
+
+
+async def test_who_is_in_a_spared_group_is_known_with_the_groups_within() -> None:
+    """Members, not owners; a group that is in itself ends."""
+    ask = Asking(
+        tenant(
+            {
+                "/groups/g1/members": found({"@odata.type": USER, "id": "A"}, {"@odata.type": GROUP, "id": "G2"}),
+                "/groups/g2/members": found({"@odata.type": USER, "id": "b"}, {"@odata.type": GROUP, "id": "g1"}),
+                "/groups/g1/owners": found({"@odata.type": USER, "id": "owner"}),
+            }
+        )
+    )
+    assert (await read_spared(ask, ["G1"])).ids == {"a", "b", "g2", "g1"}
+    assert len(ask.asked) == 2
+
+
+async def test_a_spared_group_that_cannot_be_read_is_told() -> None:
+    """With the permission."""
+    spared = await read_spared(Asking(tenant({"/members": answered(403, "Authorization_RequestDenied", "No.")})), ["g"])
+    assert "groups whose members are spared" in spared.unread
+    assert spared.permission == "GroupMember.Read.All"

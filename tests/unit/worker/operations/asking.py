@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
+from worker.ledger.model import KnownRow
 from worker.ledger.quota import Bucket
 
 
@@ -35,6 +37,7 @@ class Asking:
     """Asks for one job. `asked` has the paths of all that was asked for."""
 
     reminders: Any = None
+    invited: Mapping[int, KnownRow] = MappingProxyType({})
     sign_in_quota: Sequence[Bucket] = (Bucket("sign-ins-app:a", 10.0, 60_000),)
     now = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -45,6 +48,10 @@ class Asking:
         self.calls = 0
         self.disabled: Any = Noting()
         self.moving: Any = Noting()
+
+    async def find_invited(self, emails: Mapping[int, str]) -> Mapping[int, KnownRow]:
+        """Return whom the test says, of those asked for."""
+        return {number: known for number, known in self.invited.items() if number in emails}
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None

@@ -179,6 +179,14 @@ def test_who_is_pending_counts_from_the_invitation(one: Guest, deed: Deed | None
     assert found(one).deed is deed
 
 
+@pytest.mark.parametrize(("days", "deed"), [(2, None), (8, Deed.REMIND), (31, Deed.DISABLE)])
+def test_an_invitation_on_purpose_counts_anew(days: float, deed: Deed | None) -> None:
+    """Whom usher has mailed again was not invited years ago, though the tenant shows nothing of
+    it.
+    """
+    assert found(pending(400), Memory(invited_at=ago(days))).deed is deed
+
+
 @pytest.mark.parametrize(
     ("memory", "deed"),
     [

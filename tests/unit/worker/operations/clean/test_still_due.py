@@ -14,7 +14,7 @@ from tests.unit.worker.operations.asking import Asking, found
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.graph.users import DirectoryUser
 from worker.ledger.guests.reminders import Reminded
-from worker.ledger.model import Options, Outcome, RowState
+from worker.ledger.model import KnownRow, Options, Outcome, RowState
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.clean.still_due import BECAUSE, SEEN, Clean
 from worker.operations.operation import THEN, Asked, CannotAsk, Look
@@ -159,6 +159,19 @@ async def test_whose_state_changed_meanwhile_is_left_alone(row: Asked, dates: di
     assert (one.letter, one.user_id) == (RowState.SKIPPED, "id-0")
     assert one.message.startswith("Left alone: ")
     assert words in one.message
+
+
+@pytest.mark.parametrize(
+    ("job", "letter_"), [("other", RowState.SKIPPED), ("r", RowState.DONE), ("r~remind", RowState.DONE)]
+)
+async def test_who_was_invited_meanwhile_is_left_alone(job: str, letter_: RowState) -> None:
+    """By another job than the one that reminded them: that is no invitation."""
+    reminded = {0: Reminded(1, NOW - timedelta(days=1), "r")}
+    ask = Asking(lambda request: found())
+    ask.reminders = ask.disabled = Memory(reminded=reminded, disabled={})
+    ask.invited = {0: KnownRow(0, int((NOW - timedelta(days=1)).timestamp()), job)}
+    ended = await OPERATION.compare(ask, [row_of(0, "disable", "pending", **pending(31))], CONNECTION, Options())
+    assert letter(ended[0]) is letter_
 
 
 async def test_who_was_reminded_meanwhile_is_left_alone() -> None:
