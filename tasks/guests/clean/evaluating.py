@@ -21,7 +21,7 @@ from worker.directory.guests import GuestReader
 from worker.errors import DirectoryUnread
 from worker.graph.guests import Also
 from worker.operations.clean.memory import read_memory
-from worker.operations.clean.policy import Because, Deed, Policy, Spared, judge
+from worker.operations.clean.policy import Because, Deed, Finding, Policy, Spared, Stays, judge
 from worker.operations.clean.still_due import policy_of
 from worker.operations.registry import OPERATIONS
 from worker.store.client import read_time_ms
@@ -63,59 +63,63 @@ async def evaluate(
     Raises `Refusal` where there is no policy or nobody can tell whom to spare, `DirectoryUnread`,
     and `TokenRefused`.
     """
-    policy = _restrict(policy_of(connection), only)
-    if not policy.deeds:
+    policy = policy_of(connection)
+    wanted = policy.deeds & set(only)
+    if not wanted:
         raise Refusal(
             f"The settings of {connection.name} do not say what is to be done to guests: write it under"
             f" [connections.{connection.name}.clean]. Nothing was done."
         )
     ask = PatientAsk(services, connection, job)
     spared, guard = await read_whom_to_spare(ask, connection)
-    if guard.unread and policy.deeds - {Deed.REMIND}:
-        policy = _restrict(policy, [Deed.REMIND])
+    if guard.unread and wanted != {Deed.REMIND}:
+        wanted &= {Deed.REMIND}
         plan.notes.append(f"{guard.unread} Nobody is disabled or deleted.")
-    if policy.deeds:
-        await _Evaluation(services, connection, plan, ask, spared, heard).read(policy)
+    if wanted:
+        await _Evaluation(services, connection, plan, ask, spared, wanted, heard).read(policy)
     await _tell_missing(services, connection, plan)
     plan.withhold(connection.clean)
 
 
 @dataclass(frozen=True, slots=True)
 class _Evaluation:
-    """One tenant is judged into one plan."""
+    """One tenant is judged into one plan: by the whole policy, for whoever is due to one thing is
+    not due to another; what is not `wanted` does not come into the plan.
+    """
 
     services: Services
     connection: Connection
     plan: CleanPlan
     ask: Ask
     spared: Spared
+    wanted: frozenset[Deed]
     heard: Heard
 
     async def read(self, policy: Policy) -> None:
         """Judge all guests, by dates of signing in where these can be read."""
         plan = self.plan
-        if policy.needs_dates:
+        if policy.needs_dates and Deed.DISABLE in self.wanted:
             try:
                 is_dated = await self._pass(policy, {Also.SIGN_INS})
             except DirectoryUnread as unread:
                 if not unread.missing:
                     raise
                 plan.notes.append(f"{unread} So nobody is taken for inactive.")
-                policy = replace(policy, disable_inactive_after_s=None)
             else:
                 if not is_dated and plan.guests:
                     plan.dropped.add(Because.INACTIVE)
                     plan.notes.append(NOBODY_DATED.format(self.connection.name))
                 return
+        policy = replace(policy, disable_inactive_after_s=None)
         plan.begin()
-        if policy.deeds:
+        if policy.deeds & self.wanted:
             await self._pass(policy, set())
 
     async def _pass(self, policy: Policy, also: Set[Also]) -> bool:
         """Judge all guests once; returns whether any of them has a date of signing in."""
         also = also | ({Also.ATTRIBUTES} if policy.disable_expired else set())
         now, is_dated, read = await ask_now(self.services), False, 0
-        pages = GuestReader(self.services, self.connection).pages(also, pending=policy.deeds == {Deed.REMIND})
+        pages = GuestReader(self.services, self.connection).pages(also, pending=self.wanted == {Deed.REMIND})
         async with aclosing(pages):
             async for page in pages:
                 if page.begins:
@@ -132,7 +136,10 @@ class _Evaluation:
         enabled_since = []
         for guest in guests:
             disabled_at = memory[guest.id].disabled_at
-            self.plan.put(guest, judge(guest, memory[guest.id], policy, self.spared, now))
+            finding = judge(guest, memory[guest.id], policy, self.spared, now)
+            if finding.deed is not None and finding.deed not in self.wanted:
+                finding = Finding(None, Stays.OTHERWISE_DUE, finding.why)
+            self.plan.put(guest, finding)
             if guest.enabled and disabled_at and now - disabled_at > _SETTLED:
                 enabled_since.append(guest.id)
         # Somebody let them in again: if they are disabled later, it was not by usher
@@ -151,12 +158,3 @@ async def _tell_missing(services: Services, connection: Connection, plan: CleanP
                 f"The application may not {rules.verb}, so these guests wait until a tenant administrator grants the"
                 f" application permission {rules.permission} and gives admin consent."
             )
-
-
-def _restrict(policy: Policy, only: Collection[Deed]) -> Policy:
-    """Return a policy that has these kinds done alone."""
-    if Deed.REMIND not in only:
-        policy = replace(policy, remind_after_s=None)
-    if Deed.DISABLE not in only:
-        policy = replace(policy, disable_pending_after_s=None, disable_inactive_after_s=None, disable_expired=False)
-    return policy if Deed.DELETE in only else replace(policy, delete_disabled_after_s=None)

@@ -19,6 +19,7 @@ _LEFT: Mapping[Stays, str] = {
     Stays.REMINDED: "reminded lately, or often enough",
     Stays.NO_ADDRESS: "without an address",
     Stays.NOT_DUE: "not due",
+    Stays.OTHERWISE_DUE: "due to something that is not done now",
 }
 
 

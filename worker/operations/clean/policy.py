@@ -50,6 +50,7 @@ class Stays(StrEnum):
     REMINDED = "reminded"
     NO_ADDRESS = "no_address"
     NOT_DUE = "not_due"
+    OTHERWISE_DUE = "otherwise_due"  # to something that is not done this time
 
 
 @dataclass(frozen=True, slots=True)
