@@ -90,7 +90,7 @@ def test_a_person_is_forgotten(place: Place) -> None:
     held = place.usher("guests", "export", "other@example.org", "--json").json["rows"]
     assert [(row["job"], row["row"], row.get("stage")) for row in held] == [(job, 2, None), (job, 2, "mail")]
     again = place.usher("guests", "forget", "once@example.org", "--json")
-    assert (again.status, again.json) == (0, {"rows": 0, "jobs": 0, "index": 0, "audit": 0})
+    assert (again.status, set(again.json.values())) == (0, {0})
     waits = place.usher(
         "invite", "wait1@example.org", "wait2@example.org", "-c", "sandbox", "--pilot", "1", "--json"
     ).job
