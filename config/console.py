@@ -45,6 +45,13 @@ def _check_public_url(value: object) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _check_page(value: object) -> str:
+    parts = split_url(value, ("https", "http"))
+    if "@" in parts.netloc:
+        raise ValueError("must be the address of a page without a user in it, such as https://usher.contoso.com/flower")
+    return parts.geturl()
+
+
 def _check_audience(value: object) -> str:
     if isinstance(value, str) and value and value.isprintable() and " " not in value:
         return value
@@ -80,6 +87,9 @@ class ConsoleSection(Section):
     """A session ends this long after its last request."""
     session_s: _Seconds = Field(default=12 * 3600.0, alias="session")
     """A session ends this long after its sign-in, whatever is done."""
+
+    flower_url: Annotated[str | None, optional(_check_page)] = None
+    """Where Flower is, as browsers see it: a link for those who operate."""
 
     @property
     def signs_in(self) -> bool:

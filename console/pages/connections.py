@@ -4,7 +4,6 @@ ends; checked, held and reopened here.
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -94,14 +93,8 @@ async def _show(
         checked=checked,
         findings=findings or [],
         refused=refused,
-        flower=_flower(),
+        flower=services.settings().console.flower_url,
     )
-
-
-def _flower() -> str:
-    """Return where Flower is, as whoever runs usher says it; '' where nobody does."""
-    url = os.environ.get("USHER_FLOWER_URL", "")
-    return url if url.startswith(("https://", "http://")) else ""
 
 
 def _observer(page: Page) -> Observer:

@@ -27,6 +27,7 @@ from console.problems import Problem
 from tasks.errors import ListError, Refusal
 from tasks.forecast.guarded import foresee_change
 from tasks.guests.choice import Choice
+from tasks.guests.funnel import By, Funnel
 from tasks.rows.row import BadRow, ValidRow, validate_record
 from tasks.submission.preparing import Prepared, prepare
 from tasks.submission.request import Request as Asked
@@ -48,13 +49,15 @@ GRAVE: Final = ("disable", "delete")
 _SHOWN: Final = 200
 _WITHIN_S: Final = 15.0
 """Nobody waits longer for a page: what was read until then is shown, and the page says so."""
+_PARTS: Final = 12
+"""Weeks, or domains, that the funnel shows one by one."""
 _AGES: Final = ("1d", "7d", "14d", "30d", "60d", "90d", "180d", "365d")
 
 
 @dataclass(slots=True)
 class Listing:
     """Guests that were looked for. `read`: looked at, of `total` where Graph says how many there
-    are; `states`: of all that were looked at.
+    are; `funnel`: of all that were looked at.
     """
 
     shown: list[Guest] = field(default_factory=list)
@@ -62,7 +65,7 @@ class Listing:
     read: int = 0
     total: int | None = None
     whole: bool = True
-    states: Counter[str] = field(default_factory=Counter)
+    funnel: Funnel = field(default_factory=lambda: Funnel(By.WEEK))
 
 
 @router.get("/guests")
@@ -146,11 +149,11 @@ def _read_row(number: int, text: str) -> ValidRow | BadRow:
 async def _show(page: Page, said: Mapping[str, str], refused: str = "", status: int = 200) -> Response:
     names = list(page.services.settings().connection_names) or [SANDBOX]
     name = said.get("connection", "")
-    listing = None
+    listing, by = None, By.DOMAIN if said.get("by") == By.DOMAIN.value else By.WEEK
     if name in names and not refused:
         try:
             async with page.parts.readings.turn():
-                listing = await _read(page, name, await _choose(page, said))
+                listing = await _read(page, name, await _choose(page, said), by)
         except (ValueError, ConfigError, UsherError) as error:
             refused, status = str(error), 422
     may = page.viewer.can(Role.OPERATE)
@@ -159,11 +162,14 @@ async def _show(page: Page, said: Mapping[str, str], refused: str = "", status: 
         "guests.html",
         status,
         connections=[(one, one) for one in names],
-        said=dict.fromkeys(("state", "domain", "invited_before", "inactive", "enabled", "no_sponsor"), "") | dict(said),
+        said=dict.fromkeys(("state", "domain", "invited_before", "inactive", "enabled", "no_sponsor", "by"), "")
+        | dict(said),
         name=name or names[0],
         listing=listing,
         refused=refused,
         most=_SHOWN,
+        by=by.value,
+        funnel=[*listing.funnel.rows(_PARTS)] if listing else [],
         offered=offered,
         grave=GRAVE,
         ages=[(age, page.forms.span(parse_seconds(age))) for age in _AGES],
@@ -189,20 +195,20 @@ async def _choose(page: Page, said: Mapping[str, str]) -> Choice:
     )
 
 
-async def _read(page: Page, name: str, choice: Choice) -> Listing:
+async def _read(page: Page, name: str, choice: Choice, by: By) -> Listing:
     """Read guests until all are read, or nobody would wait longer. Raises `UsherError`."""
     connection = await page.services.resolved(name)
-    listing, dated = Listing(), False
+    listing, dated = Listing(funnel=Funnel(by)), False
     until_s = time.monotonic() + _WITHIN_S
     pages = GuestReader(page.services, connection).pages(choice.needs)
     async with aclosing(pages):
         async for one in pages:
             if one.begins:
-                listing = Listing()
+                listing = Listing(funnel=Funnel(by))
             listing.total = one.total
             for guest in one.guests:
                 listing.read += 1
-                listing.states[guest.state.value] += 1
+                listing.funnel.add(guest)
                 dated = dated or guest.signed_in_at is not None
                 if choice.takes(guest):
                     listing.found += 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,18 +51,6 @@ GONE_S: Final = 20.0
 """Without a word for so long, whoever looked is gone."""
 _SHOWN_BAD: Final = 100
 _SHOWN_ROWS: Final = 200
-_OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
-_FIELD_OF: Final = {
-    "accept-bad": "“Send the good rows even where many are bad”",
-    "strict": "“Send nothing if any row is bad”",
-    "map": "“The column with the addresses”",
-    "delimiter": "“What separates the cells”",
-    "pilot": "“Pilot”",
-    "group": "“Groups”",
-    "sponsor": "“Sponsors”",
-    "team": "“Teams”",
-    "no-send-message": "“E-mail to the guests: no”",
-}
 _running: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
 
 
@@ -145,12 +132,12 @@ class _Looking:
             async with self.parts.loads.turn():
                 await self._work()
         except RefusedRows as refused:
-            self._refuse(_as_fields(str(refused)))
+            self._refuse(str(refused))
             self.look.found = {"bad_rows": tell_bad(refused.bad)}
         except Problem as problem:
             self._refuse(problem.detail)
         except (Refusal, ListError, ConfigError, UsherError) as error:
-            self._refuse(_as_fields(str(error)))
+            self._refuse(str(error))
         except OUTAGE as error:
             self._refuse(f"Redis cannot be reached ({describe(error)}); nothing was sent.")
         except LookupError:
@@ -270,7 +257,7 @@ def describe_found(
         "mailed_by": told.mailed_by,
         "needs_approval": told.needs_approval,
         "wants_name": told.wants_name and not told.rehearsal,
-        "risks": [_as_fields(risk) for risk in told.risks],
+        "risks": list(told.risks),
         "warnings": list(request.guests.warnings) if request.guests else [],
         "lines": [list(line) for line in forecast.lines()],
         "skipped": rows,
@@ -293,11 +280,6 @@ def describe_found(
 def tell_bad(rows: Sequence[BadRow]) -> list[list[Any]]:
     """Return bad rows as a page shows them: line, column, what is wrong, what stands there."""
     return [[row.line or row.number, row.column, row.reason, row.email] for row in rows[:_SHOWN_BAD]]
-
-
-def _as_fields(sentence: str) -> str:
-    """Return a sentence that names options of the command with the names of the page's fields."""
-    return _OPTION.sub(lambda found: _FIELD_OF.get(found[1], found[0]), sentence)
 
 
 def _now_ms() -> int:

@@ -6,6 +6,7 @@ The texts are the catalogues' keys, marked by `N_`; templates look them up: `_(w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -136,3 +137,24 @@ ROLES: Final[Mapping[str, str]] = {
     "approve": N_("may approve"),
     "operate": N_("may operate"),
 }
+
+_OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+_FIELD_OF: Final = {
+    "accept-bad": "“Send the good rows even where many are bad”",
+    "strict": "“Send nothing if any row is bad”",
+    "resend": "“Mail guests again who are in the tenant already”",
+    "map": "“The column with the addresses”",
+    "delimiter": "“What separates the cells”",
+    "header-line": "“The line with the headings”",
+    "sheet": "“Sheet of an Excel file”",
+    "pilot": "“Pilot”",
+    "group": "“Groups”",
+    "sponsor": "“Sponsors”",
+    "team": "“Teams”",
+    "no-send-message": "“E-mail to the guests: no”",
+}
+
+
+def as_fields(sentence: object) -> str:
+    """Return a sentence that names options of the command with the names of the pages' fields."""
+    return _OPTION.sub(lambda found: _FIELD_OF.get(found[1], found[0]), str(sentence))
