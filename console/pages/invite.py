@@ -21,6 +21,7 @@ from console.pages.asking import Given, clean_name, open_upload, read_reading
 from console.pages.looking import Look, Stage, begin, tell_bad
 from console.pages.page import Page, page_for
 from console.problems import Problem
+from console.v1.bodies import MOST_LIST
 from tasks.errors import InputError
 from tasks.lists.ambiguities import Ambiguity
 from tasks.lists.options import ListOptions
@@ -28,7 +29,6 @@ from tasks.lists.preview import Preview, read_preview
 from worker.ledger.uploads import BLOCK_BYTES, Upload, Uploads
 
 router = APIRouter(include_in_schema=False)
-MOST_BYTES: Final = 100 << 20
 _LONGEST_TEXT: Final = 1 << 20
 _DEFAULT_FIELDS: Final = ("email", "display_name")
 Submitting = Annotated[Page, Depends(page_for(Role.SUBMIT))]
@@ -47,8 +47,8 @@ async def take_list(page: Submitting, request: Request) -> Response:
         sent, addresses = form.get("list"), str(form.get("addresses") or "").strip()
         uploads = _uploads(page)
         if isinstance(sent, UploadFile) and sent.filename:
-            if (sent.size or 0) > MOST_BYTES:
-                said = page.say(_TOO_LARGE, size=page.forms.number(MOST_BYTES >> 20))
+            if (sent.size or 0) > MOST_LIST:
+                said = page.say(_TOO_LARGE, size=page.forms.number(MOST_LIST >> 20))
                 return _form(page, said, addresses, 413)
             kept = await uploads.put(page.owner, clean_name(sent.filename), _blocks_of(sent.file))
         elif addresses:
@@ -120,7 +120,7 @@ async def _was_sent(page: Page, job: str) -> bool:
 
 
 def _form(page: Page, refused: str = "", addresses: str = "", status: int = 200) -> Response:
-    return page.show("invite.html", status, refused=refused, addresses=addresses, most_mb=MOST_BYTES >> 20)
+    return page.show("invite.html", status, refused=refused, addresses=addresses, most_mb=MOST_LIST >> 20)
 
 
 async def _show(

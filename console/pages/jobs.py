@@ -26,6 +26,7 @@ from console.pages.asking import clean_name
 from console.pages.page import Page, page_for
 from console.pages.waiting import find_waits
 from console.problems import Problem
+from console.v1.bodies import MOST_LIST
 from tasks.errors import ListError, Refusal
 from tasks.forecast.tally import domain_of
 from tasks.jobs import approving, moving, retrying
@@ -56,7 +57,6 @@ _LOOKED_AT: Final = 20_000
 """Rows looked through for one answer; a link goes on from there."""
 _FIRST: Final = 5
 _SHOWN_DOMAINS: Final = 12
-_MOST_OWN: Final = 100 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ async def give_back(page: Viewing, job: str, request: Request) -> Response:
     view = await _find(page, job)
     async with request.form(max_files=1, max_fields=5) as form:
         sent = form.get("list")
-        if not isinstance(sent, UploadFile) or not sent.filename or (sent.size or 0) > _MOST_OWN:
+        if not isinstance(sent, UploadFile) or not sent.filename or (sent.size or 0) > MOST_LIST:
             return await _show(page, view, page.say(_NO_FILE), 422)
         name = clean_name(sent.filename)
         folder = tempfile.TemporaryDirectory(prefix="usher-")
