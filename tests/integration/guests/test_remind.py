@@ -149,6 +149,24 @@ async def test_a_reset_of_an_open_invitation_stays_in_doubt(site: Site) -> None:
     assert mails(site, pending) == [1] * 3
 
 
+async def test_what_cannot_be_reset_ends_its_row(site: Site) -> None:
+    """Whoever holds or may take a role is not asked for; what Graph refuses is about the row, in
+    whatever words, and holds nobody.
+    """
+    accepted = add(site, 6, ACCEPTED)
+    for email, role in ((accepted[0], "assigned"), (accepted[1], "eligible")):
+        site.sandbox.ask("users", {"action": "role", "email": email, "role": role})
+    words = ("Guest invitations not allowed for your company.", "Generic authorization exception.")
+    refused = {"fault": "error", "on": ["item", "invite"], "status": 403, "code": "Forbidden", "times": 1}
+    site.sandbox.ask("faults", {"faults": [refused | {"message": text} for text in words]})
+    site.start_worker()
+    view = await site.ended(await submit(site, "reset", "one", accepted), 40)
+    assert view.counts == Counts(rows=6, done=2, failed=4)
+    assert await codes(site, "one") == {"role_holder": 2, "Forbidden": 2, "": 2}
+    assert sum(mails(site, accepted)) == 2
+    assert not (await site.desk.gates.of("contoso+reset")).held
+
+
 async def test_the_commands_make_such_jobs(site: Site) -> None:
     """With a ceiling, a dry run and JSON; a retry repeats the operation and invites nobody."""
     pending, accepted = add(site, 4, PENDING), add(site, 3, ACCEPTED, "a")

@@ -33,6 +33,7 @@ class Reset(InviteAgain):
 
     name = "reset"
     rules = RESET
+    guarded = True
     words: Mapping[RowState, str] = {RowState.DONE: "reset"}
     requests = "resets"
     unlooked = "nobody is reset unlooked"

@@ -48,7 +48,6 @@ class Move(Reset):
 
     name = "move"
     rules = MOVE
-    guarded = True
     words: Mapping[RowState, str] = {RowState.DONE: "moved"}
     requests = "moves"
     known_words = "that have the new address already"
