@@ -111,3 +111,23 @@ def test_the_page_of_schedules_names_every_task_and_argument() -> None:
 def test_the_page_links_to_what_exists_in_the_examples() -> None:
     """The example that the page names is there."""
     assert "(../examples/usher.toml)" in PAGE
+
+
+def test_the_year_of_a_tenant_is_configured_as_its_page_says(tmp_path: Path) -> None:
+    """The tables of docs/guest-lifecycle.md together are a configuration, and the policy that it
+    tells of.
+    """
+    page = (ROOT / "docs/guest-lifecycle.md").read_text(encoding="utf-8")
+    tables = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    own = '[connections.contoso]\ntenant_id = "contoso.example"\nclient_id = "c"\nclient_secret = "env:S"\n'
+    path = tmp_path / "usher.toml"
+    path.write_text("\n".join([own, *tables]), encoding="utf-8")
+    settings = load_settings({}, path)
+    clean = settings.connection("contoso").clean
+    assert (clean.remind_times, clean.disable_inactive_after_s, clean.most_disabled) == (2, 90 * 86_400, 100)
+    assert {name: schedule.task for name, schedule in settings.schedules.items()} == {
+        "partners": "sync_file",
+        "reminders": "remind_pending",
+        "cleaning": "clean_guests",
+        "secrets": "expiring_secrets",
+    }
