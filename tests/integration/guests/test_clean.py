@@ -94,6 +94,13 @@ def clean(site: Site, *more: str, **env: str) -> tuple[int, dict[str, Any], str]
     return status, json.loads(out), err
 
 
+def undo(site: Site, job: str) -> dict[str, Any]:
+    """Undo a job; returns the object of --json, with the status."""
+    status, out, err = site.run("guests", "undo", job, "--yes", "--json")
+    assert out, err
+    return {**json.loads(out.splitlines()[-1]), "status": status}
+
+
 def due(kinds: Kinds) -> set[str]:
     """Return who is to be disabled."""
     return of(kinds, *INACTIVE, *PENDING, *EXPIRED)
@@ -149,6 +156,26 @@ def test_what_is_due_is_done_once_and_then_nothing_is(site: Site) -> None:
     site.start_worker()
     status, told, err = clean(site, "--yes")
     assert (status, told["stages"]["delete"]["done"]) == (0, len(due(kinds))), err
+    assert listed(site, "--disabled") == by_hand
+
+
+def test_a_clean_up_is_undone(site: Site) -> None:
+    """Whoever was deleted is restored, whoever was disabled enabled; a mail stays mailed."""
+    kinds = populate(site, 200)
+    by_hand = of(kinds, "disabled", "pending_disabled")
+    site.start_worker()
+    _, disabling, err = clean(site, "--yes")
+    assert listed(site, "--disabled") == due(kinds) | by_hand, err
+    configure(site, remind_after="", delete_disabled_after='"1s"')
+    site.start_worker()
+    _, deleting, err = clean(site, "--yes")
+    assert listed(site, "--disabled") == by_hand, err
+    undone = undo(site, deleting["job"])
+    assert (undone["status"], undone["stages"]["restore"]["done"]) == (0, len(due(kinds)))
+    assert listed(site, "--disabled") == due(kinds) | by_hand
+    undone = undo(site, disabling["job"])
+    assert (undone["status"], undone["failed"]) == (1, len(of(kinds, *REMINDED)))
+    assert undone["stages"]["enable"]["done"] == len(due(kinds))
     assert listed(site, "--disabled") == by_hand
 
 
@@ -376,9 +403,9 @@ def test_whoever_is_to_be_disabled_is_not_reminded_by_a_schedule(site: Site) -> 
 
 
 @pytest.mark.long
-def test_a_nasty_tenant_of_50000_is_cleaned_up_exactly(site: Site) -> None:
+async def test_a_nasty_tenant_of_50000_is_cleaned_up_exactly(site: Site) -> None:
     """Three times over the same set is found; killed in the middle and run again each thing is done
-    once, and nobody else is touched.
+    once, and nobody else is touched; all that can be undone is.
     """
     kinds = populate(site, 50_000)
     wanted = {
@@ -394,18 +421,23 @@ def test_a_nasty_tenant_of_50000_is_cleaned_up_exactly(site: Site) -> None:
     wait_until(lambda: site.sandbox.ask("stats")["items"].get("update_user", {}).get("204", 0) > 2000, 300, "writes")
     kill(worker)
     site.start_worker()
-    status, out, err = site.run("jobs", "watch", told["job"], "--json")
-    ended = json.loads(out.splitlines()[-1])
-    assert (ended["done"], ended["failed"]) == (ended["rows"], 0), err
+    view = await site.ended(told["job"], 600)
+    assert (view.counts.done, view.counts.failed) == (len(wanted), 0)
     status, again, err = clean(site, "--yes")
     assert (status, again["rows"]) == (0, 0), err
-    assert listed(site, "--disabled") == due(kinds) | of(kinds, "disabled", "pending_disabled")
+    by_hand = of(kinds, "disabled", "pending_disabled")
+    assert listed(site, "--disabled") == due(kinds) | by_hand
     stats = site.sandbox.ask("stats")
     assert stats["items"]["update_user"]["204"] == len(due(kinds))
-    reminded, stage = len(of(kinds, *REMINDED)), ended["stages"]["remind"]
-    assert stage["done"] + stage["in_doubt"] == reminded
-    assert stage["done"] <= stats["mails"]["total"] <= reminded
+    reminded, stage = len(of(kinds, *REMINDED)), view.stages["remind"]
+    assert stage.done + stage.in_doubt == reminded
+    assert stage.done <= stats["mails"]["total"] <= reminded
     assert stats["mails"]["more_than_once"] == 0
+    status, out, err = site.run("guests", "undo", told["job"], "--yes", "--json", "--detach")
+    assert status == 3, err
+    view = await site.ended(json.loads(out)["job"], 600)
+    assert (view.stages["enable"].done, view.counts.failed) == (len(due(kinds)), reminded)
+    assert listed(site, "--disabled") == by_hand
 
 
 def test_an_invitation_on_purpose_counts_anew_and_a_reminder_does_not(site: Site) -> None:
