@@ -135,7 +135,7 @@ async def _forget(terminal: Terminal, services: Services, email: str, object_id:
         terminal.show("usher holds nothing of this person; the address was compared whole, however it is spelled.")
     if terminal.quiet:
         found = {"rows": done.rows, "jobs": done.jobs, "index": done.entries, "audit": done.audited}
-        terminal.print_json({**found, "disabled": done.disabled})
+        terminal.print_json(found | ({"disabled": done.disabled} if done.disabled else {}))
     return 0
 
 

@@ -19,6 +19,7 @@ from tasks.guests.acceptance import Acceptance, count_accepted
 from tasks.jobs.finding import find_job
 from tasks.messages.views import describe_job
 from tasks.telling.waiting import waiting_words
+from worker.channels import INVITE
 from worker.errors import UsherError
 from worker.ledger.approval import read_approved, submitter_of
 from worker.ledger.job_view import JobView
@@ -63,8 +64,18 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
         source = str(view.info.get("list") or view.info.get("by") or "")
         stages = [", ".join(open_stages(view))] if staged else []
         rows.append([view.id, view.connection, view.state.value, *counts, *stages, moment(view.created_at), source])
-    terminal.show(build_table(headings, rows, right=headings[3:10]))
+    right = headings[3:10]
+    if any(view.operation != INVITE for view in views):
+        right = tuple(_OF_ANY.get(heading, heading) for heading in right)
+        headings = (*headings[:2], "Operation", *(_OF_ANY.get(heading, heading) for heading in headings[2:]))
+        for view, row in zip(views, rows, strict=True):
+            row.insert(2, view.operation)
+    terminal.show(build_table(headings, rows, right=right))
     return 0
+
+
+_OF_ANY = {"Invited": "Done", "Guests": "Already"}
+"""What two headings are called where not all jobs invite."""
 
 
 async def show_job(terminal: Terminal, place: Place, services: Services, wanted: str, *, accepted: bool) -> int:
@@ -84,6 +95,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     facts = {
         "Job": view.id,
         "Connection": view.connection,
+        "Operation": "" if view.operation == INVITE else view.operation,
         "State": view.state.value + (f" ({view.why})" if view.why and view.state is not JobState.HELD else ""),
         "Rows": number(view.counts.rows),
         "List": str(view.info.get("list", "")),
@@ -95,6 +107,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
         "Digest": looked_at.get("digest", ""),
         "Reason": str(view.info.get("reason", "")),
         "Retry of": str(view.info.get("retry_of", "")),
+        "Undo of": str(view.info.get("undo_of", "")),
         "Given": ", ".join(f"{name} {value}" for name, value in options.items()),
         "usher": str(view.info.get("usher", "")),
         "Since": moment(view.created_at),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 from redis.asyncio import Redis
 
-from worker.channels import split_channel
+from worker.channels import INVITE, split_channel
 from worker.ledger.chunk_contents import ChunkContents, check_links, links_context, read_chunk
 from worker.ledger.keys import Keys
 from worker.ledger.model import FINAL, RESEND, STAGES_DONE, Options, RowState, status_of
@@ -152,7 +152,8 @@ class JobRows:
             records = _records(contents, operation, cancelled=cancelled)
             for stage in after_it:
                 guests = await self._client.hgetall(self._keys.stage_guests(stage, number))
-                _add_stage(records, split_stage(stage)[1], guests, cancelled=states[stage] == b"cancelled")
+                skipped = _NOT_INVITED if operation == INVITE else _NOT_GONE_ON
+                _add_stage(records, split_stage(stage)[1], guests, skipped, cancelled=states[stage] == b"cancelled")
             for record in records:
                 if record["row"] <= after:
                     continue
@@ -203,9 +204,11 @@ def _as_fed_back(row: dict[str, Any], done: set[str], *, resend: bool) -> dict[s
 
 
 def _add_stage(
-    records: list[dict[str, Any]], operation: str, guests: Mapping[bytes, bytes], *, cancelled: bool
+    records: list[dict[str, Any]], operation: str, guests: Mapping[bytes, bytes], skipped: str, *, cancelled: bool
 ) -> None:
-    """Say of each row how its stage stands, '' where it asks for none."""
+    """Say of each row how its stage stands, '' where it asks for none. `skipped`: why it was left
+    out, where nothing else is said of it.
+    """
     letters = guests.get(b"st", b"").decode().ljust(len(records), NOT_ASKED)
     for i, (record, letter) in enumerate(zip(records, letters, strict=True)):
         status = error = ""
@@ -213,11 +216,12 @@ def _add_stage(
             state = RowState(letter)
             is_cancelled = cancelled and state is RowState.PENDING
             status = "cancelled" if is_cancelled else status_of(state, operation)
-            error = guests.get(b"m%d" % i, b"").decode() or (_NOT_INVITED if state is RowState.SKIPPED else "")
+            error = guests.get(b"m%d" % i, b"").decode() or (skipped if state is RowState.SKIPPED else "")
         record[f"{operation}_status"], record[f"{operation}_error"] = status, error
 
 
 _NOT_INVITED = "Not done: this guest was not invited."
+_NOT_GONE_ON = "Not done: how the row itself ended says why."
 
 
 def _records(contents: ChunkContents, operation: str, *, cancelled: bool) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import orjson
 
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.ledger.packing import is_final
-from worker.ledger.stages import is_stage, tell_whose
+from worker.ledger.stages import is_stage, split_stage, tell_whose
 from worker.operations.operation import INVITED_BEFORE, UNSURE, Operation, find_targets
 from worker.operations.registry import find_operation
 
@@ -61,7 +61,9 @@ class Chain:
         if not self.stages and not is_stage(self.job):
             return b""
         if not self.stages:
-            return orjson.dumps(tell_whose(rows, self.packed, {outcome.index: _say(outcome) for outcome in outcomes}))
+            tells_all = find_operation(split_stage(self.job)[1]).alone  # the others' words would fill Redis
+            said = {outcome.index: _say(outcome, tells_all=tells_all) for outcome in outcomes}
+            return orjson.dumps(tell_whose(rows, self.packed, said))
         final = [outcome for outcome in outcomes if is_final(outcome)]
         return orjson.dumps({"feeds": self._feeds(rows, final)}) if final else b""
 
@@ -108,5 +110,5 @@ def _columns(stage: Operation, row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name in stage.columns}
 
 
-def _say(outcome: Outcome) -> str:
-    return outcome.message[:_LONGEST] if outcome.letter in _TOLD else ""
+def _say(outcome: Outcome, *, tells_all: bool) -> str:
+    return outcome.message[:_LONGEST] if tells_all or outcome.letter in _TOLD else ""

@@ -92,6 +92,9 @@ class FirstLook:
             others = {i: guest for i, guest in others.items() if i not in waiting}
             others = self._await_unshown(looked, others, found, now_ms)
         looked.outcomes += await self._judge_seen(others, users, found, now_ms)
+        if channel.operation.guarded:  # whom nobody can look up may be one whom to spare, and waiting tells no more
+            refused = (i for i, guest in others.items() if found.why_not_of(guest) is WhyNot.MAY_NOT)
+            looked.outcomes += [_end_unknown(i, now_ms) for i in refused]
         if found.delay:
             stop = await self._reactions.cannot_look(channel, found)
             unknown = (i for i, address in addresses.items() if found.why_not_of(address) is WhyNot.LATER)
@@ -186,6 +189,16 @@ class FirstLook:
             outcome = Outcome(i, RowState.DONE, mail=mail, attempts=int(lease.attempts[i]), at_ms=now_ms)
             found[i] = Attempt(clocks.graph_time(connection.graph_url, at_ms), outcome)
         return found
+
+
+def _end_unknown(index: int, now_ms: int) -> Outcome:
+    return Outcome(index, RowState.FAILED, code="not_looked_up", message=_REFUSED, at_ms=now_ms)
+
+
+_REFUSED = (
+    "Microsoft does not answer whether anybody has this address or id, so nobody can tell whom this is about, and"
+    " nothing is done: name the guest by object id, or look in the Entra admin center."
+)
 
 
 def _wait_of(stop: Stop) -> float:

@@ -77,6 +77,10 @@ def test_who_was_disabled_is_enabled_again(site: Site, guests: dict[str, dict[st
     assert (told["rows"], told["done"], told["skipped"], told["failed"]) == (6, 2, 1, 3)
     assert told["stages"]["enable"]["done"] == 2
     undone = told["job"]
+    results = site.run("jobs", "results", undone, "--format", "jsonl").out
+    assert {row["enable_error"] for row in map(json.loads, results.splitlines()) if row["status"] != "done"} == {
+        "Not done: how the row itself ended says why."
+    }
     enabled = {email: guest["enabled"] for email, guest in there(site).items() if email in EMAILS}
     assert enabled == {one: one in (EMAILS[1], *EMAILS[5:]) for one in (*EMAILS[:2], *EMAILS[4:])}
     status, told, err = run(site, "undo", job, "--yes")
@@ -90,15 +94,19 @@ def test_who_was_disabled_is_enabled_again(site: Site, guests: dict[str, dict[st
 
 def test_who_was_deleted_is_restored(site: Site, guests: dict[str, dict[str, Any]]) -> None:
     """The same guests, each once; an undo of an undo does not exist."""
-    status, told, err = run(site, "delete", *EMAILS[:3], "-c", "contoso", "--yes")
-    assert (status, told["done"]) == (0, 3), err
-    job = told["job"]
+    status, _, err = site.run("guests", "delete", *EMAILS[:3], "-c", "contoso", "--yes")
+    (job,) = (line.split()[-1] for line in err.splitlines() if "usher guests undo" in line)
+    shown = site.run("jobs", "show", job).out
+    assert (status, shown.split()[:6]) == (0, ["Job", job, "Connection", "contoso", "Operation", "delete"]), err
     status, told, err = run(site, "undo", job)
     assert (status, told["plan"]["would"]) == (0, {"restore": 3, "skip": 0, "refuse": 0}), err
     status, told, err = run(site, "undo", job, "--yes")
     assert (status, told["done"], told["stages"]["restore"]["done"]) == (0, 3, 3), err
     assert [there(site)[email]["id"] for email in EMAILS[:3]] == [guests[email]["id"] for email in EMAILS[:3]]
     undo = told["job"]
+    listed = site.run("jobs", "list").out.splitlines()
+    assert listed[0].split()[:6] == ["Job", "Connection", "Operation", "State", "Rows", "Done"]
+    assert listed[1].split()[:3] == [undo, "contoso", "undo"]
     status, told, err = run(site, "undo", job, "--yes")
     assert (status, told["skipped"], told["rows"]) == (0, 3, 3), err
     status, told, err = run(site, "undo", undo, "--yes")

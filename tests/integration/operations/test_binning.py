@@ -160,3 +160,13 @@ async def test_of_several_deleted_guests_the_last_is_restored(site: Site) -> Non
     assert ids(site)["g0@partner.example"] == deleted[-1]
     view = await site.ended(await site.load(["g0@partner.example"], job="r2", operation="restore"))
     assert view.counts == Counts(rows=1, already=1)
+
+
+async def test_whom_nobody_can_look_up_does_not_wait_for_ever(site: Site) -> None:
+    """Microsoft refuses to search its bin for an address: that row ends, the others are done."""
+    guests = list(add(site, 3))
+    site.sandbox.ask("faults", {"faults": [{"fault": "error", "on": ["item", "deleted"], "every": 1, "status": 400}]})
+    site.start_worker()
+    view = await site.ended(await site.load([*guests, "gone@partner.example"], job="d", operation="delete"))
+    assert view.counts == Counts(rows=4, done=3, failed=1)
+    assert [row["error_code"] for row in await site.results("d")] == ["", "", "", "not_looked_up"]
