@@ -256,7 +256,7 @@ def _why_not_whole(store: SyncStore, guests: GuestList) -> str:
         return f"{rows} of the list cannot be read, and {whose} may be anybody: nobody is taken away. Mend the list."
     if guests.reader.surplus:
         rows, line = many(guests.reader.surplus, "row"), guests.reader.first_surplus
-        return f"{rows} of the list, the first in line {line}, hold more cells than headings: nobody is taken away."
+        return f"More cells than headings: {rows} of the list, the first in line {line}, so nobody is taken away."
     return ""
 
 

@@ -46,14 +46,14 @@ def tell_what_counts(plan: SyncPlan) -> list[str]:
         if plan.kept[why]
     ]
     if plan.store.repeated:
-        told.append(f"{many(plan.store.repeated, 'row')} of the list name a guest again; the first of each counts.")
+        told.append(f"Named again in the list, where the first counts: {many(plan.store.repeated, 'row')}.")
     return [sentence for sentence in told if sentence]
 
 
 def _tell_left(plan: SyncPlan) -> str:
     most = plan.connection.sync.most_left
     return (
-        f"{many(plan.counts[Kind.LEAVE], 'guest')} of {number(plan.own)} are not in the list any more, and most_left"
+        f"Not in the list any more: {many(plan.counts[Kind.LEAVE], 'guest')} of {number(plan.own)}, and most_left"
         f" ({most}) allows {number(most.of(plan.own))} in one run, so nobody is taken away: look whether the list is"
         f" whole; if it is, raise connections.{plan.connection.name}.sync.most_left for this run."
     )
@@ -62,7 +62,7 @@ def _tell_left(plan: SyncPlan) -> str:
 def _tell_joined(plan: SyncPlan) -> str:
     most = plan.connection.sync.most_joined
     return (
-        f"{many(plan.counts[Kind.JOIN], 'guest')} are new in the list, and most_joined ({most}) allows"
+        f"New in the list: {many(plan.counts[Kind.JOIN], 'guest')}, and most_joined ({most}) allows"
         f" {number(most.of(plan.own) if most else 0)} in one run, so nobody is invited: look whether it is the right"
         f" list; if it is, raise connections.{plan.connection.name}.sync.most_joined for this run."
     )
@@ -70,13 +70,13 @@ def _tell_joined(plan: SyncPlan) -> str:
 
 _CEILINGS: Mapping[str, Callable[[SyncPlan], str]] = {LEFT: _tell_left, JOINED: _tell_joined}
 _KEPT: Mapping[Kept, str] = {
-    Kept.OTHERS: "{} of the list were brought by another list, and are left to it.",
+    Kept.OTHERS: "Brought by another list, and left to it: {} of this one.",
     Kept.UNMARKED: (
-        "{} of the list were in the tenant before and carry no list's mark, so they are left as they are: --adopt makes"
-        " them guests of the list {source}."
+        "In the tenant before, without any list's mark, and left so: {} of the list (--adopt makes them guests of the"
+        " list {source})."
     ),
     Kept.DISABLED: (
-        "{} of the list cannot sign in, and were not disabled by the list: they stay so until somebody enables them"
-        " (usher guests enable)."
+        "Cannot sign in, and were not disabled by the list: {} of it. They stay so until somebody enables them (usher"
+        " guests enable)."
     ),
 }
