@@ -11,7 +11,7 @@ import asyncio
 import logging
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
@@ -40,9 +40,14 @@ _BEGIN_AGAIN: Final = "This sign-in took too long, or was begun in another brows
 
 
 @router.get("/signin")
-async def sign_in(request: Request, to: str = "/") -> Response:
-    """Send a person to Entra, and afterwards back to `to`, a page of this console."""
+async def sign_in(request: Request, to: str = "/", moved: bool = False) -> Response:
+    """Send a person to Entra, and afterwards back to `to`, a page of this console. Whoever came by
+    another address (127.0.0.1 for localhost) is first sent to the one that Entra knows, once
+    (`moved`), for a cookie is of one host.
+    """
     console, to = _console(request), own_path(to)
+    if not moved and request.headers.get("host", "").lower() != urlsplit(console.public_url or "").netloc:
+        return RedirectResponse(f"{console.public_url}/signin?{urlencode({'to': to, 'moved': 'true'})}", 303)
     if request.state.viewer is not None:
         return RedirectResponse(to, 303)
     access = access_of(request)

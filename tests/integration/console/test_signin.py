@@ -5,6 +5,16 @@ from __future__ import annotations
 from tests.integration.console.conftest import SignInSite
 
 
+async def test_whoever_comes_by_another_address_signs_in_at_the_right_one(signing: SignInSite) -> None:
+    """Sent there once, whatever a proxy makes of the host."""
+    browser = signing.browser()
+    answer = await browser.site.get("/signin?to=/jobs", headers={"Host": "elsewhere.example"})
+    place = answer.headers["location"]
+    assert place == f"{signing.url}/signin?to=%2Fjobs&moved=true"
+    answer = await browser.site.get(place, headers={"Host": "elsewhere.example"})
+    assert answer.headers["location"].startswith(signing.sandbox.ready["url"])
+
+
 async def test_a_person_signs_in_and_comes_back_to_the_page(signing: SignInSite) -> None:
     """The authorization code flow from the beginning to the end: the page says who it is, the audit
     trail has Entra's ids and the name.
