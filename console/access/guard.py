@@ -33,6 +33,7 @@ API: Final = "/v1/"
 OPEN: Final = ("/healthz", "/static/", "/v1/openapi.json")
 """Paths that everybody may read; nobody is asked for there."""
 _WANTED: Final = "Bring a token: Authorization: Bearer TOKEN (docs/console-signin.md)."
+_NO_PROGRAM: Final = "A token opens /v1; pages are for people, who sign in."
 
 
 class Guard:
@@ -67,17 +68,19 @@ class Guard:
             await self._app(scope, receive, answer)
 
     async def _identify(self, request: Request, settings: Settings) -> Viewer | None:
-        header = request.headers.get("authorization")
-        if header is not None:
+        header, is_api = request.headers.get("authorization"), request.url.path.startswith(API)
+        if header is not None and not is_api and header[:7].lower() == "bearer ":
+            raise HTTPException(403, _NO_PROGRAM)  # another kind, of a page, is for a proxy before us
+        if header is not None and is_api:
             address = request.client.host if request.client else ""
             return await bearer.identify(header, address, settings, access_of(request))
         if settings.console.signs_in:
             return await self._signed_in(request, settings)
         request.state.form_secret = FormSecret.of_local(request)
         if not is_local(request):
-            is_api = request.url.path.startswith(API) and (settings.producers or settings.console.takes_tokens)
-            raise bearer.refused(_WANTED) if is_api else HTTPException(403, NO_SIGN_IN)
-        if settings.producers and request.url.path.startswith(API) and request.state.form_secret.is_new:
+            takes_tokens = bool(settings.producers) or settings.console.takes_tokens
+            raise bearer.refused(_WANTED) if is_api and takes_tokens else HTTPException(403, NO_SIGN_IN)
+        if settings.producers and is_api and request.state.form_secret.is_new:
             raise bearer.refused(_WANTED)  # only our own pages ask on behalf of who uses this machine
         return local_operator()
 

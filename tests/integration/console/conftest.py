@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from config.reader import load_settings
-from sandbox.certificates import make_server_files
+from sandbox.certificates import ServerFiles, make_server_files
 from tests.integration.console.entra_browsers import EntraBrowser
 from tests.integration.console.servers import build_access_app, serving
 from tests.ledgers import Desk
@@ -35,7 +35,7 @@ class SignInSite:
     sandbox: Sandbox
     services: Services
     stack: AsyncExitStack
-    app: Any
+    tls: ServerFiles
 
     @property
     def entra_context(self) -> ssl.SSLContext:
@@ -77,4 +77,4 @@ async def signing(desk: Desk, valkey_url: str, sandboxes: Sandboxes) -> AsyncIte
             services = await stack.enter_async_context(open_services(lambda: load_settings({}, config), valkey_url))
             app = build_access_app(services.settings, services)
             url = await stack.enter_async_context(serving(app, opened, tls))
-            yield SignInSite(url, config, tls.ca_file, sandbox, services, stack, app)
+            yield SignInSite(url, config, tls.ca_file, sandbox, services, stack, tls)

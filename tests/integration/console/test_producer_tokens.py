@@ -92,9 +92,14 @@ async def test_once_there_is_a_producer_no_program_comes_without_a_token(client:
 
 
 async def test_a_wrong_token_is_not_saved_by_a_page(client: httpx.AsyncClient) -> None:
-    """What brings a token is judged by it alone."""
+    """What brings a token is judged by it alone, and pages are not for programs: they show all
+    jobs.
+    """
     await client.get("/")
-    assert (await client.get("/", headers=_bearer(WRONG))).status_code == 401
+    assert (await client.get("/v1/who", headers=_bearer(WRONG))).status_code == 401
+    for token in (WRONG, HR):
+        assert (await client.get("/jobs", headers=_bearer(token))).status_code == 403
+        assert (await client.post("/change", headers=_bearer(token))).status_code == 403
 
 
 async def test_an_address_that_guesses_is_not_listened_to(client: httpx.AsyncClient, desk: Desk) -> None:

@@ -1,0 +1,70 @@
+"""People who signed in do what their roles say, on the whole console: its API and its pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from console.app import build_app
+from tests.integration.console.conftest import SignInSite
+from tests.integration.console.entra_browsers import EntraBrowser
+from tests.integration.console.servers import serving
+from tests.sandboxes import connection_table
+
+ROWS = {"connection": "contoso", "rows": [{"email": "ann@fabrikam.example"}]}
+
+
+@pytest.fixture
+async def whole(signing: SignInSite) -> AsyncIterator[SignInSite]:
+    """The whole console, with a connection whose jobs wait for approval."""
+    with signing.config.open("a") as file:
+        file.write("\n" + connection_table("contoso", signing.sandbox.ready, require_approval="true"))
+    app = build_app(lambda: nullcontext(signing.services))
+    async with app.router.lifespan_context(app), serving(app, tls=signing.tls) as url:
+        text = signing.config.read_text()
+        signing.config.write_text(text.replace(signing.url, url))
+        signing.url = url
+        yield signing
+
+
+async def _call(browser: EntraBrowser, path: str, **more: Any) -> tuple[int, Any]:
+    """Ask the API as a page of ours does."""
+    page = await browser.site.get("/jobs", headers={"Accept": "text/html"})
+    token = page.text.partition('"X-CSRF-Token": "')[2].partition('"')[0]
+    answer = await browser.site.post(path, headers={**browser.origin, "X-CSRF-Token": token}, **more)
+    return answer.status_code, answer.json()
+
+
+async def test_somebody_else_approves_and_both_are_named(whole: SignInSite) -> None:
+    """Told apart by Entra's ids; the trail has both."""
+    people = {}
+    for name in ("ada@contoso", "grace@contoso", "linus@partner", "margaret@partner"):
+        people[name] = whole.browser()
+        assert (await people[name].sign_in(name)).status_code == 303
+    assert (await _call(people["margaret@partner"], "/v1/jobs", json=ROWS))[0] == 403
+    status, told = await _call(people["ada@contoso"], "/v1/jobs", json=ROWS)
+    assert status == 202, told
+    approve = f"/v1/jobs/{told['job']}/approve"
+    assert (await _call(people["linus@partner"], approve))[0] == 403
+    status, refused = await _call(people["ada@contoso"], approve)
+    assert status == 409
+    assert "was submitted by Ada Lovelace (" in refused["detail"]
+    assert (await _call(people["grace@contoso"], approve))[0] == 200
+    events = {event.what: event async for event in whole.services.trail.events() if event.what.startswith("job.")}
+    tenant = whole.sandbox.ready["tenant_id"]
+    for what, name in (("job.submitted", "Ada Lovelace"), ("job.approved", "Grace Hopper")):
+        assert events[what].by.startswith(f"{name} (")
+        assert events[what].by.endswith(f"@{tenant})")
+
+
+async def test_every_page_asks_who_it_is(whole: SignInSite) -> None:
+    """None answers a stranger, and none a program."""
+    token = whole.mint(claims={"roles": ["operate"]})
+    for path in ("/", "/invite", "/jobs", "/guests", "/connections", "/schedules", "/audit"):
+        answer = await whole.browser().site.get(path)
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/signin"), path
+        answer = await whole.browser().site.get(path, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 403, path
