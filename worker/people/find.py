@@ -16,7 +16,7 @@ from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.model import RowState, status_of
 from worker.ledger.scripts import Scripts
 from worker.ledger.stages import is_stage, split_stage
-from worker.people.forget import hashes_of, known_by, without_person
+from worker.people.forget import addresses_of, hashes_of, known_by, without_person
 from worker.services import Services
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,7 +76,7 @@ async def _in_jobs(services: Services, addresses: set[str], found: PersonalData)
                 continue
             contents = read_chunk(fields, services.sealer(), links_context(job.id, number))
             for i, row in enumerate(contents.rows):
-                if fold_address(str(row.get("email", ""))) in addresses:
+                if not addresses.isdisjoint(addresses_of(row)):
                     place = {"connection": connection, **_place(job.id, row, contents.base + i)}
                     found.rows.append({**place, **_row(contents, i, operation)})
                 elif named := _named_in(row, addresses):

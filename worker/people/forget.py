@@ -22,7 +22,7 @@ from worker.ledger.erasing import note_erased
 from worker.ledger.guests.disabled import Disabled
 from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.job_rows import chunks_of, every_job
-from worker.ledger.model import Outcome, RowState
+from worker.ledger.model import NEW_EMAIL, Outcome, RowState
 from worker.ledger.scripts import Scripts
 from worker.ledger.stages import is_stage, split_stage, stages_of
 
@@ -141,7 +141,7 @@ async def _ids_in(ledger: Ledger, chunks: Sequence[tuple[str, int]], who: str) -
             continue
         contents = read_chunk(fields, None, b"")
         for row, outcome in zip(contents.rows, contents.outcomes, strict=True):
-            if fold_address(str(row.get("email", ""))) == who:
+            if who in addresses_of(row):
                 ids |= {str(row.get("user_id") or ""), outcome.user_id if outcome else ""}
     return ids
 
@@ -237,11 +237,16 @@ def _changes(
     return len(named), new
 
 
+def addresses_of(row: Mapping[str, Any]) -> frozenset[str]:
+    """Return the folded addresses of a row's guest: the one that they have, and a new one."""
+    return frozenset(fold_address(str(row[name])) for name in ("email", NEW_EMAIL) if row.get(name))
+
+
 def without_person(row: dict[str, Any], who: str) -> dict[str, Any]:
-    """Return a row without the person: nothing but an empty address where it is theirs; the same
-    object where it does not name them.
+    """Return a row without the person: nothing but an empty address where it is theirs, by the
+    address that they have or are given; the same object where it does not name them.
     """
-    if fold_address(str(row.get("email", ""))) == who:
+    if who in addresses_of(row):
         return {"email": ""}
     changed: dict[str, Any] = {}
     for name, value in row.items():

@@ -15,3 +15,11 @@ def test_a_row_that_does_not_name_the_person_is_left_alone() -> None:
     """The same object comes back, so that its chunk is not written anew."""
     row = {"email": "a@b.example", "message": "Ask ada@x.example.", "send_message": True}
     assert without_person(row, "ada@x.example") is row
+
+
+def test_a_row_is_theirs_by_the_address_that_they_are_given_too() -> None:
+    """Who has moved is one person."""
+    row = {"email": "ada@old.example", "new_email": "Ada@new.example", "company": "X"}
+    for who in ("ada@old.example", "ada@new.example"):
+        assert without_person(row, who) == {"email": ""}
+    assert without_person(row, "bob@new.example") is row
