@@ -148,16 +148,20 @@ def sandbox(options: tuple[str, ...]) -> None:
 
 
 @click.command()
+@click.option("--console", is_flag=True, help="Serve the console too (usher serve), and open it in a browser.")
 @click.pass_obj
-def up(session: Session) -> int:
+def up(session: Session, console: bool) -> int:
     """Keep the private stack running in the foreground: server, worker, beat and Flower. Ctrl-C
     ends it.
 
     While it runs, `usher invite --detach` leaves its job running.
     """
+    from cli.serve import refuse_without_extra
     from cli.uptime import run_up
 
-    return run_up(session)
+    if console:
+        refuse_without_extra()
+    return run_up(session, console=console)
 
 
 def _run_celery(program: str, options: tuple[str, ...]) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal
+from cli.up_console import served_console
 from config.connections import SANDBOX
 from config.reader import load_settings
 from worker.logs import set_up_small
@@ -30,9 +31,9 @@ _WITHIN_S = 60.0
 """A slow machine's worker and Flower are up long before."""
 
 
-def run_up(session: Session) -> int:
-    """Run the stack until it is told to end. Raises `Refusal` where a Redis is configured, and what
-    `run_foreground` raises.
+def run_up(session: Session, *, console: bool = False) -> int:
+    """Run the stack until it is told to end; `console`: that is served beside it. Raises `Refusal`
+    where a Redis is configured, and what `run_foreground` raises.
     """
     settings = load_settings()
     if not settings.embedded:
@@ -59,7 +60,10 @@ def run_up(session: Session) -> int:
         for line in describe_stack(settings, folders, urls, shown, is_ready=is_ready):
             terminal.say(line)
         try:
-            await asyncio.Event().wait()
+            async with AsyncExitStack() as beside:
+                if console:
+                    terminal.say(await beside.enter_async_context(served_console(folders)))
+                await asyncio.Event().wait()
         finally:
             terminal.say("Ending: what is on the wire is answered and recorded first. Ctrl-C again ends at once.")
 

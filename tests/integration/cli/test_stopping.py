@@ -113,15 +113,16 @@ def test_with_usher_up_a_job_is_left_running(own_place: Place) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with running(("nohup", *USHER, "up"), log, own_place.env | {"FLOWER_PORT": str(port)}, own_place.folder) as up:
-        wait_until(lambda: "Ready." in log.read_text(), 40, "usher up")
+    env = own_place.env | {"FLOWER_PORT": str(port)}
+    with running(("nohup", *USHER, "up", "--console"), log, env, own_place.folder) as up:
+        wait_until(lambda: "  Web " in log.read_text(), 40, "usher up")  # 127.0.0.1:8080, or that it is taken
         up.send_signal(signal.SIGHUP)
         done = own_place.usher("invite", own_place.guests(50, "left"), "-c", "contoso", "--detach", "--json")
         assert (done.status, done.job["rows"]) == (3, 50)
         watched = own_place.usher("jobs", "watch", done.job["job"], "--json")
         assert (watched.status, watched.job["invited"]) == (0, 50)
     said = [line for line in log.read_text().splitlines() if not line.startswith("nohup:")]
-    assert [line.split()[0] for line in said] == ["Ready.", "Pages", "Next", "Logs", "Redis", "Ending:"], (
+    assert [line.split()[0] for line in said] == ["Ready.", "Pages", "Next", "Logs", "Redis", "Web", "Ending:"], (
         "and no line of Celery's"
     )
     assert f"http://127.0.0.1:{port}" in said[1]
