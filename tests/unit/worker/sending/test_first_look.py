@@ -19,6 +19,9 @@ from worker.graph.users import DirectoryUser
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import RESEND, IndexPlace, KnownRow, Lane, Lease, Options, RowState
 from worker.ledger.why_waiting import Rest, Stop
+from worker.operations.accounts.base import Account
+from worker.operations.accounts.binning import Delete
+from worker.operations.accounts.enabling import Disable, Enable
 from worker.operations.members.groups import Groups
 from worker.operations.operation import Channel, Operation
 from worker.operations.profile import Profile
@@ -306,3 +309,20 @@ async def test_a_call_for_several_waits_for_the_youngest(age_s: float, aside: li
     """For a minute; then those who are shown go without them."""
     looked = await look(Directory(found=Found({"id0": user()})), stage_lease(age_s), operation=Groups())
     assert sorted(looked.aside) == aside
+
+
+@pytest.mark.parametrize("operation", [Disable(), Enable(), Delete()])
+async def test_whoever_was_there_before_is_not_waited_for(operation: Account) -> None:
+    """A stage of what is done to guests who are there: one who was deleted since the root looked is
+    told at once, not after ten minutes.
+    """
+    found = replace(user(), more={"creationType": "Invitation"})
+    looked = await look(Directory(found=Found({"id0": found})), stage_lease(1), operation=operation)
+    assert ([(one.index, one.code) for one in looked.outcomes], looked.aside) == ([(1, "not_there")], {})
+
+
+async def test_whom_microsoft_refuses_to_look_up_ends_where_some_must_be_spared() -> None:
+    """Waiting would tell no more, and unlooked nothing is done."""
+    found = Found({}, None, {"id0": WhyNot.MAY_NOT, "id1": WhyNot.MAY_NOT})
+    looked = await look(Directory(found=found), stage_lease(10), operation=Disable())
+    assert [(one.index, one.code) for one in looked.outcomes] == [(0, "not_looked_up"), (1, "not_looked_up")]
