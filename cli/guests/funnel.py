@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +14,9 @@ from cli.ui.session import Session
 from cli.ui.working import work_on_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
-    from config.connections import Connection
     from tasks.guests.funnel import Funnel
-    from worker.graph.guests import Guest
     from worker.services import Services
 
 _NAMELESS = {"week": "(no date)", "domain": "(no address)", "job": "(not by usher)"}
@@ -74,14 +69,19 @@ async def _funnel(
     form: str,
     output: Path | None,
 ) -> int:
-    from tasks.guests.funnel import By, Funnel, columns_of, describe_counts
+    from tasks.guests.counting import count_guests
+    from tasks.guests.funnel import By, columns_of, describe_counts
     from tasks.results.write import write_rows
+    from tasks.telling.words import number
 
     if place.is_built_in(name):
         place.need_worker(name)  # the sandbox runs beside a worker
     connection = await services.resolved(name)
-    counted = Funnel(By(by) if by else By.ALL)
-    await _count(terminal, services, connection, counted)
+
+    def heard(read: int, total: int | None) -> None:
+        terminal.count(f"{number(read)}{f' of {number(total)}' if total is not None else ''} guests read")
+
+    counted = await count_guests(services, connection, By(by) if by else By.ALL, heard)
     terminal.status("")
     on = datetime.fromtimestamp(services.clocks.redis_ms() / 1000, UTC).date().isoformat()
     if plot is not None:
@@ -100,30 +100,6 @@ async def _funnel(
     if files:
         terminal.say(f"Written to {' and '.join(files)}.")
     return 0
-
-
-async def _count(terminal: Terminal, services: Services, connection: Connection, counted: Funnel) -> None:
-    """Count all guests of a tenant, page by page. Raises `DirectoryUnread`."""
-    from tasks.guests.funnel import By
-    from tasks.telling.words import number
-    from worker.directory.guests import GuestReader
-
-    async with aclosing(GuestReader(services, connection).pages()) as pages:
-        async for page in pages:
-            if page.begins:
-                counted.begin()
-            jobs = await _jobs(services, connection, page.guests) if counted.by is By.JOB else {}
-            for i, guest in enumerate(page.guests):
-                counted.add(guest, jobs.get(i, ""))
-            of = f" of {number(page.total)}" if page.total is not None else ""
-            terminal.count(f"{number(counted.total.guests)}{of} guests read")
-
-
-async def _jobs(services: Services, connection: Connection, guests: Sequence[Guest]) -> Mapping[int, str]:
-    """Return by whom some guests were invited, as far as usher remembers."""
-    addresses = {i: guest.email for i, guest in enumerate(guests) if guest.email}
-    place = await services.index.place(connection.tenant_key, addresses)
-    return {row.index: row.job for row in await services.ledger.find_invited(place, list(addresses))}
 
 
 def _show(terminal: Terminal, counted: Funnel) -> None:

@@ -8,6 +8,7 @@ Colours are those of Okabe and Ito, which people who see colours otherwise tell 
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from io import BytesIO
@@ -54,6 +55,7 @@ def draw_funnel(funnel: Funnel, tenant: str, on: str, path: Path) -> None:
 
 
 def _draw(funnel: Funnel, title: str, on: str, form: str) -> bytes:
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that it cannot write to is nobody's trouble
     import matplotlib as mpl
 
     mpl.use("agg")

@@ -130,6 +130,13 @@ def test_a_picture_that_cannot_be_is_a_sentence(tmp_path: Path) -> None:
         check_picture(tmp_path / "none" / "funnel.svg")
 
 
+def test_without_the_extra_a_sentence_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers need no matplotlib."""
+    monkeypatch.setattr("tasks.guests.funnel_picture.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(OutputError, match="extra 'plot'"):
+        check_picture(tmp_path / "funnel.svg")
+
+
 def test_nothing_is_loaded_before_a_picture_is_drawn() -> None:
     """Matplotlib costs most of a second."""
     code = "import sys, cli.guests.funnel, tasks.guests.funnel_picture; sys.exit('matplotlib' in sys.modules)"
