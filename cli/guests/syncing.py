@@ -135,7 +135,7 @@ def _show(run: Run, plan: SyncPlan) -> None:
     from rich.text import Text
 
     from cli.ui.terminal import clean
-    from tasks.guests.sync.told import tell_change, tell_what_counts
+    from tasks.guests.sync.told import tell_change, tell_kept, tell_needs
 
     lines: list[str] = []
     for change in plan.changes() if not run.terminal.quiet else ():
@@ -147,7 +147,7 @@ def _show(run: Run, plan: SyncPlan) -> None:
         run.terminal.show(Text("\n".join(lines)))
     for row in plan.store.bad:
         run.terminal.warn(f"{row}.")
-    for sentence in tell_what_counts(plan):
+    for sentence in (*tell_needs(plan), *tell_kept(plan)):
         run.terminal.warn(sentence)
 
 

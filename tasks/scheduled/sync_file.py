@@ -12,7 +12,7 @@ from tasks.guests.sync.loading import load_plan, refuse_unfinished
 from tasks.guests.sync.plan import SyncPlan, make_plan, read_list
 from tasks.guests.sync.source import name_source
 from tasks.guests.sync.store import SyncStore
-from tasks.guests.sync.told import sum_up, tell_what_counts
+from tasks.guests.sync.told import sum_up, tell_kept, tell_needs
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started
 from tasks.scheduled.named_list import open_named
@@ -47,13 +47,12 @@ async def run(context: Context) -> Told:
 
 
 async def _do(context: Context, plan: SyncPlan, guests: GuestList, name: str) -> Told:
-    summary, notes = f"{sum_up(plan)}.", tell_what_counts(plan)
-    status = "attention" if notes else "ok"
+    summary, needs, kept = f"{sum_up(plan)}.", tell_needs(plan), tell_kept(plan)
     if next(plan.changes(), None) is None:
-        return Told(" ".join([f"{name}: {summary}", *notes]), status)  # type: ignore[arg-type]  # one of two words
+        return Told(" ".join([f"{name}: {summary}", *needs, *kept]), "attention" if needs else "ok")
     if not context.schedule.args.get("confirm", False):
         dry = "Nothing was done: the schedule does not say confirm = true."
-        return Told(" ".join([f"{name}: {summary}", *notes, dry]), "attention")
+        return Told(" ".join([f"{name}: {summary}", *needs, *kept, dry]), "attention")
     jobs, job = context.services.jobs, context.job
     info = {"by": f"schedule {context.schedule.name}", "schedule": context.schedule.name, "list": name}
     loaded = await load_plan(context.services, plan, job, {**info, "sha256": guests.sha256()})
@@ -66,9 +65,9 @@ async def _do(context: Context, plan: SyncPlan, guests: GuestList, name: str) ->
         raise
     view = await jobs.view(job)
     if view is not None and view.awaits_approval:
-        notes.append(f"It waits for somebody's approval: usher jobs approve {job}.")
-    told = " ".join([f"Job {job} of {name}: {summary}", *notes])
-    return Told(told, "attention" if notes else "ok", (job,))
+        needs.append(f"It waits for somebody's approval: usher jobs approve {job}.")
+    told = " ".join([f"Job {job} of {name}: {summary}", *needs, *kept])
+    return Told(told, "attention" if needs else "ok", (job,))
 
 
 def _name_source(name: str) -> str:

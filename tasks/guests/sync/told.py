@@ -35,19 +35,24 @@ def sum_up(plan: SyncPlan) -> str:
     return f"{', '.join(told) or 'Nothing to do'}; {same}"
 
 
-def tell_what_counts(plan: SyncPlan) -> list[str]:
-    """Return what somebody has to know, a sentence each."""
+def tell_needs(plan: SyncPlan) -> list[str]:
+    """Return why somebody has to act, a sentence each."""
     told = [plan.whole, "" if plan.whole else plan.in_groups]
     told += [_CEILINGS[name](plan) for name in plan.ceilings]
     told += [f"{target.refused} Nobody is moved into it, or out of it." for target in plan.unusable]
-    told += [
+    return [sentence for sentence in told if sentence]
+
+
+def tell_kept(plan: SyncPlan) -> list[str]:
+    """Return whom the list names and leaves as they are, a sentence a reason."""
+    told = [
         sentence.format(many(plan.kept[why], "guest"), source=plan.source)
         for why, sentence in _KEPT.items()
         if plan.kept[why]
     ]
     if plan.store.repeated:
         told.append(f"Named again in the list, where the first counts: {many(plan.store.repeated, 'row')}.")
-    return [sentence for sentence in told if sentence]
+    return told
 
 
 def _tell_left(plan: SyncPlan) -> str:

@@ -15,7 +15,7 @@ from tasks.guests.sync.difference import Change, Kept, Kind, Named, Terms, build
 from tasks.guests.sync.plan import SyncPlan, read_list
 from tasks.guests.sync.source import name_source
 from tasks.guests.sync.store import SyncStore
-from tasks.guests.sync.told import sum_up, tell_change, tell_what_counts
+from tasks.guests.sync.told import sum_up, tell_change, tell_kept, tell_needs
 from tasks.lists.guest_list import GuestList
 from tests.configs import build_connection
 from worker.graph.guests import Guest, GuestState
@@ -154,9 +154,22 @@ def test_one_ceiling_does_not_stop_the_others(
     assert plan.ceilings == ceilings
     would = plan.describe()["would"]
     assert (would["leave"], would["join"]) == (left, joined)
-    told = " ".join(tell_what_counts(plan))
+    told = " ".join(tell_needs(plan))
     assert all(f"connections.c.sync.{name}" in told for name in ceilings)
     assert len(list(plan.rows())) == left + joined
+
+
+def test_whom_a_list_leaves_alone_is_told_and_asks_for_nobody(store: SyncStore) -> None:
+    """It stays so night after night, unless somebody wants otherwise."""
+    plan = SyncPlan(store, "crm", build_connection(), own=5)
+    plan.kept.update({Kept.OTHERS: 1, Kept.UNMARKED: 2, Kept.DISABLED: 3, Kept.SAME: 9})
+    told = tell_kept(plan)
+    assert [next(n for n in ("1 guest", "2 guests", "3 guests") if n in one) for one in told] == [
+        "1 guest",
+        "2 guests",
+        "3 guests",
+    ]
+    assert tell_needs(plan) == []
 
 
 def test_a_plan_is_told_in_the_order_of_the_list(store: SyncStore) -> None:
