@@ -57,7 +57,7 @@ async def _list(
     from cli.ui.terminal import build_table
     from tasks.results.write import write_rows
     from tasks.secrets import COLUMNS, choose_ending, describe_secret, find_secrets
-    from tasks.telling.words import many
+    from tasks.telling.words import many, number
 
     if place.is_built_in(name):
         place.need_worker(name)  # the sandbox runs beside a worker
@@ -70,7 +70,5 @@ async def _list(
     elif rows:
         terminal.show(build_table(COLUMNS, [[str(row[column]) for column in COLUMNS] for row in rows]))
     to = f", written to {output}" if output else ""
-    terminal.say(
-        f"{many(len(rows), 'credential')} of {many(len(found), 'credential')} of this tenant's applications{to}."
-    )
+    terminal.say(f"{number(len(rows))} of {many(len(found), 'credential')} of this tenant's applications{to}.")
     return 0

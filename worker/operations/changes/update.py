@@ -47,6 +47,7 @@ class Update(Profile):
     alone = True
     guarded = True
     words: Mapping[RowState, str] = {RowState.DONE: "updated", RowState.ALREADY: "so already"}
+    requests = "updates"
     known_words = "that are as the list says"
     not_there = "Nobody in the tenant has this address or id, so nothing was changed: check it."
 
