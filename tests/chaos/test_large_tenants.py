@@ -67,3 +67,20 @@ def test_memory_and_requests_do_not_grow_beyond_the_pages(site: Site, command: t
         if command[0] == "list":
             assert (site.folder / "guests.csv").read_text().count("\n") == there + 1
     assert (peaks[1] - peaks[0]) * 1024 < 40 * 80_000, f"{peaks} KiB"
+
+
+def test_memory_of_a_clean_up_does_not_grow_with_the_tenant(site: Site) -> None:
+    """Five times the guests, of whom most are due: what is due waits in a file."""
+    guard = ["RoleManagement.Read.Directory", "GroupMember.Read.All"]
+    site.sandbox.ask("policy", {"roles": ["User.Read.All", "AuditLog.Read.All", *guard]})
+    file = site.folder / "usher.toml"
+    text = file.read_text().replace("[quota]\n", '[quota]\nsign_in_reads_per_app = "100000/1s"\n')
+    file.write_text(f'{text}[connections.contoso.clean]\ndisable_inactive_after = "90d"\nmost_disabled = 10\n')
+    peaks = []
+    for number, count in enumerate((20_000, 80_000)):
+        kinds = ["inactive", "never_seen", "active"]
+        site.sandbox.ask("populate", {"count": count, "name": f"g{number}", "kinds": kinds})
+        status, peak = run(site, "guests", "clean", "-c", "contoso")
+        assert status == 0
+        peaks.append(peak)
+    assert (peaks[1] - peaks[0]) * 1024 < 40 * 80_000, f"{peaks} KiB"
