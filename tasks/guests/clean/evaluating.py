@@ -79,6 +79,8 @@ async def evaluate(
         await _Evaluation(services, connection, plan, ask, spared, wanted, heard).read(policy)
     await _tell_missing(services, connection, plan)
     plan.withhold(connection.clean)
+    if set(only) == set(Deed):
+        await services.last_seen.note_due(connection.name, plan.would)
 
 
 @dataclass(frozen=True, slots=True)
