@@ -58,7 +58,7 @@ async def _believe(token: str, console: ConsoleSection, keys: SigningKeys, audie
     try:
         header = jwt.get_unverified_header(token)
         named = jwt.decode(token, options={"verify_signature": False, "verify_exp": False, "verify_nbf": False})
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, ValueError, RecursionError):
         raise NotBelieved("it is no token of Entra") from None
     if header.get("alg") not in ALGORITHMS:
         raise NotBelieved("it names another algorithm than Entra's")

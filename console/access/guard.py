@@ -22,6 +22,7 @@ from console.access.forms import FormSecret
 from console.access.headers import HSTS, SECURITY_HEADERS
 from console.access.local import NO_SIGN_IN, is_local
 from console.access.viewer import Viewer, local_operator
+from console.problems import find_problem
 from worker.ledger.audit.account import acting_as
 
 if TYPE_CHECKING:
@@ -59,16 +60,18 @@ class Guard:
                 _put_headers(message, state.cookies, settings)
             await send(message)
 
-        if not request.url.path.startswith(OPEN):
+        if not path_of(request).startswith(OPEN):
             try:
                 state.viewer = await self._identify(request, settings)
             except HTTPException as error:
                 state.refused = error
+            except Exception as error:  # noqa: BLE001 - Redis or Entra is away: told where the route asks who it is
+                state.refused = find_problem(error)
         with acting_as(state.viewer.actor) if state.viewer else nullcontext():
             await self._app(scope, receive, answer)
 
     async def _identify(self, request: Request, settings: Settings) -> Viewer | None:
-        header, is_api = request.headers.get("authorization"), request.url.path.startswith(API)
+        header, is_api = request.headers.get("authorization"), path_of(request).startswith(API)
         if header is not None and not is_api and header[:7].lower() == "bearer ":
             raise HTTPException(403, _NO_PROGRAM)  # another kind, of a page, is for a proxy before us
         if header is not None and is_api:
@@ -89,6 +92,13 @@ class Guard:
         name = request.cookies.get(cookie, "")
         request.state.form_secret = FormSecret(cookie, name)
         return await access_of(request).sessions.find(name, settings.console) if name else None
+
+
+def path_of(request: Request) -> str:
+    """Return the path of a request. Not `request.url.path`, which is taken apart from a text with
+    the Host in it: `Host: x/v1/?` would choose it.
+    """
+    return str(request.scope["path"])
 
 
 def _put_headers(message: Message, cookies: SimpleCookie, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from console.access import bearer
 from console.access.forms import check_form, csrf_token, is_from_browser
-from console.access.guard import API
+from console.access.guard import API, path_of
 from console.access.viewer import Kind, Role, Viewer
 
 SIGN_IN: Final = "/signin"
@@ -56,13 +56,14 @@ Approving = Annotated[Viewer, Depends(need(Role.APPROVE))]
 Operating = Annotated[Viewer, Depends(need(Role.OPERATE))]
 
 
-def _not_signed_in(request: Request) -> HTTPException:
+def _not_signed_in(request: Request) -> Exception:
     if request.state.refused is not None:
-        refused: HTTPException = request.state.refused
+        refused: Exception = request.state.refused
         return refused
-    if request.url.path.startswith(API) or request.method != "GET":
+    if path_of(request).startswith(API) or request.method != "GET":
         return bearer.refused("Sign in first.")
-    to = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    query = request.scope["query_string"].decode("latin-1")
+    to = path_of(request) + (f"?{query}" if query else "")
     return HTTPException(303, "Sign in first.", {"Location": f"{SIGN_IN}?to={quote(to, safe='/')}"})
 
 
@@ -72,7 +73,7 @@ def _may_be_forged(request: Request, viewer: Viewer) -> bool:
     """
     if viewer.kind in (Kind.PRODUCER, Kind.PROGRAM):
         return False
-    from_program = viewer.local and request.url.path.startswith(API) and not is_from_browser(request)
+    from_program = viewer.local and path_of(request).startswith(API) and not is_from_browser(request)
     return not from_program
 
 

@@ -23,6 +23,7 @@ from console.access.entra_tokens import NoRole, NotBelieved, read_id_token
 from console.access.need import Viewing
 from console.access.sessions import FLOW_S, Flow
 from console.access.viewer import Kind
+from worker.errors import TokenRefused
 from worker.ledger.audit.account import acting_as
 from worker.signin.people import SignInFailed
 
@@ -51,7 +52,10 @@ async def sign_in(request: Request, to: str = "/", moved: bool = False) -> Respo
     if request.state.viewer is not None:
         return RedirectResponse(to, 303)
     access = access_of(request)
-    msal = await asyncio.to_thread(access.people.begin, console, f"{console.public_url}{CALLBACK}")
+    try:
+        msal = await asyncio.to_thread(access.people.begin, console, f"{console.public_url}{CALLBACK}")
+    except TokenRefused as error:
+        raise _nobody_can(error) from None
     put_flow(_cookies(request), console, await access.sessions.keep_flow(Flow(msal, to)), FLOW_S)
     return RedirectResponse(msal["auth_uri"], 303)
 
@@ -71,6 +75,8 @@ async def finish(request: Request) -> Response:
         viewer = await read_id_token(token, console, access.signing_keys)
     except SignInFailed as error:
         raise HTTPException(400, str(error)) from None
+    except TokenRefused as error:
+        raise _nobody_can(error) from None
     except NotBelieved as error:
         log.warning("a sign-in is not believed: %s", error)
         raise HTTPException(403, "Entra's answer is not for this console, so nobody is signed in.") from None
@@ -118,6 +124,15 @@ def own_path(to: str) -> str:
         return "/"
     parts = urlsplit(to)
     return to if not parts.scheme and not parts.netloc and not parts.path.startswith("//") else "/"
+
+
+def _nobody_can(error: TokenRefused) -> HTTPException:
+    log.error("nobody can sign in to the console: %s", error)
+    return HTTPException(
+        503,
+        "Nobody can sign in just now, for Entra refuses the console itself: whoever runs usher finds why in the"
+        " server's log.",
+    )
 
 
 def _console(request: Request) -> ConsoleSection:

@@ -36,6 +36,7 @@ class SignInSite:
     services: Services
     stack: AsyncExitStack
     tls: ServerFiles
+    app: Any
 
     @property
     def entra_context(self) -> ssl.SSLContext:
@@ -77,4 +78,4 @@ async def signing(desk: Desk, valkey_url: str, sandboxes: Sandboxes) -> AsyncIte
             services = await stack.enter_async_context(open_services(lambda: load_settings({}, config), valkey_url))
             app = build_access_app(services.settings, services)
             url = await stack.enter_async_context(serving(app, opened, tls))
-            yield SignInSite(url, config, tls.ca_file, sandbox, services, stack, tls)
+            yield SignInSite(url, config, tls.ca_file, sandbox, services, stack, tls, app)

@@ -110,6 +110,8 @@ async def test_a_changed_token_opens_nothing(signing: SignInSite) -> None:
         f"{head}.{body}",
         "..",
         "e30.e30.e30",
+        f"{head}.{base64.urlsafe_b64encode(b'[' * 5000).decode()}.x",
+        f"{head}.{base64.urlsafe_b64encode(b'{' * 5000).decode()}.{signature}",
     ):
         assert (await _ask(signing, token)).status_code == 401
 
@@ -184,3 +186,14 @@ async def test_another_tenant_comes_only_where_it_is_named(signing: SignInSite) 
     assert "/organizations/" in (place := await browser.begin())
     assert (await browser.bring(await browser.choose(place, "grace@"))).status_code == 303
     assert (await browser.site.get("/")).json()["name"] == "Grace Hopper"
+
+
+async def test_an_entra_that_is_away_is_told(signing: SignInSite) -> None:
+    """A token that nobody can judge is not refused, but to be brought again."""
+    token = signing.mint()
+    authority = signing.sandbox.ready["console"]["authority"]
+    text = signing.config.read_text().replace(authority, "https://127.0.0.1:9")
+    signing.config.write_text(text)
+    answer = await _ask(signing, token)
+    assert answer.status_code == 503
+    assert "signing keys cannot be fetched" in answer.json()["detail"]

@@ -100,6 +100,8 @@ async def test_a_wrong_token_is_not_saved_by_a_page(client: httpx.AsyncClient) -
     for token in (WRONG, HR):
         assert (await client.get("/jobs", headers=_bearer(token))).status_code == 403
         assert (await client.post("/change", headers=_bearer(token))).status_code == 403
+        for host in ("x/v1/?", "127.0.0.1/v1/#", "x/static/?"):  # the Host does not choose the path
+            assert (await client.get("/jobs", headers=_bearer(token) | {"Host": host})).status_code in (400, 403)
 
 
 async def test_an_address_that_guesses_is_not_listened_to(client: httpx.AsyncClient, desk: Desk) -> None:

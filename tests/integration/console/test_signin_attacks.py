@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from tests.integration.console.conftest import SignInSite
 from tests.integration.console.entra_browsers import EntraBrowser
 from tests.integration.console.servers import build_access_app, serving
+from worker.store.client import open_client
 
 SESSION, FLOW = "__Host-usher-session", "__Host-usher-signin"
 
@@ -274,7 +276,7 @@ async def test_who_may_come_is_asked_anew_with_each_request(signing: SignInSite)
     assert await _is_out(browser)
 
 
-async def test_a_rolled_credential_signs_in(signing: SignInSite) -> None:
+async def test_a_rolled_credential_signs_in(signing: SignInSite, caplog: pytest.LogCaptureFixture) -> None:
     """The first of the list is refused, the second does."""
     wrong = signing.config.parent / "wrong"
     wrong.write_text("no-such-secret")
@@ -285,8 +287,10 @@ async def test_a_rolled_credential_signs_in(signing: SignInSite) -> None:
     assert (await browser.sign_in()).status_code == 303
     signing.config.write_text(text.replace(f', "file:{secret}"', ""))
     answer = await signing.browser().sign_in()
-    assert answer.status_code == 502
-    assert "no-such-secret" not in answer.text
+    assert answer.status_code == 503
+    assert "Entra refuses the console itself" in answer.json()["detail"]
+    assert "The client secret was refused" in caplog.text
+    assert "no-such-secret" not in answer.text + caplog.text
 
 
 async def test_an_entra_that_is_away_is_a_sentence(signing: SignInSite) -> None:
@@ -296,3 +300,19 @@ async def test_an_entra_that_is_away_is_a_sentence(signing: SignInSite) -> None:
     answer = await signing.browser().site.get("/signin")
     assert answer.status_code == 503
     assert "Entra's sign-in service cannot be reached" in answer.json()["detail"]
+
+
+async def test_a_redis_that_is_away_is_a_sentence(signing: SignInSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is taken for a stranger, nor let in."""
+    browser = signing.browser()
+    await browser.sign_in()
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    away = open_client(f"redis://127.0.0.1:{port}/0", timeout_s=0.2)
+    monkeypatch.setattr(signing.app.state.access.sessions, "_client", away)
+    for path in ("/", "/v1/who"):
+        answer = await browser.site.get(path)
+        assert answer.status_code == 503
+        assert "Redis cannot be reached" in answer.json()["detail"]
+        assert answer.headers["x-frame-options"] == "DENY"
+    await away.aclose()
