@@ -47,6 +47,7 @@ class _Change:
     ceilings: list[str]
     counts: Counter[Would] = field(default_factory=Counter)
     deeds: Counter[str] = field(default_factory=Counter)  # of rows that something would be done to
+    because: Counter[str] = field(default_factory=Counter)  # of the others, by code
 
     @property
     def would(self) -> dict[str, int]:
@@ -153,6 +154,8 @@ async def _foresee(terminal: Terminal, services: Services, change: _Change, load
         deed = _name_deed(one, change.operation)
         if one.foreseen.would is Would.DO:
             change.deeds[deed] += 1
+        else:
+            change.because[one.foreseen.code] += 1
         if shows:
             lines.append(_line(one, deed))
         if len(lines) >= _SHOWN_TOGETHER:
@@ -206,8 +209,9 @@ def _end_undone(terminal: Terminal, change: _Change) -> int:
         "pending": 0,
         "cancelled": counts[Would.DO],
     }
+    plan = {"would": change.would, "because": dict(change.because)}
     job = {"job": None, "connection": change.connection.name, "operation": change.operation, "state": "cancelled"}
-    terminal.finish({**job, **told, "plan": {"would": change.would}, "ceilings": change.ceilings})
+    terminal.finish({**job, **told, "plan": plan, "ceilings": change.ceilings})
     return 3 if change.ceilings and (change.yes or not change.dry) else 0
 
 

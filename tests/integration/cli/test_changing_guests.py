@@ -67,6 +67,7 @@ def test_nothing_is_done_without_yes(site: Site) -> None:
     status, out, _ = site.run(*command, "--json")
     assert (status, told(out)["plan"]["would"]) == (0, {"disable": 4, "skip": 0, "refuse": 3})
     assert (told(out)["cancelled"], told(out)["failed"], told(out)["ceilings"]) == (4, 3, [])
+    assert told(out)["plan"]["because"] == {"role_holder": 2, "own_member": 1}
     assert site.run(*command, "--yes", "--dry-run")[0] == 0
     assert disabled(site) == []
     assert "No jobs yet" in site.run("jobs", "list").out
