@@ -37,7 +37,7 @@ class Person:
     rescued: int | None = None
     spared: bool = False
     touched: bool = True  # False: a member, or nobody's guest by invitation
-    fate: str = "there"  # at the end of the year: there, disabled, gone
+    fate: str = "there"  # at the end of the year: there, disabled, gone; "" for any
     # what happened
     object_id: str = ""
     invited_on: int = 0
@@ -118,6 +118,7 @@ def cast(offset: int) -> list[Person]:
         person("steady"),
         person("late", accepts=20),
         person("never", accepts=None, leaves=62, fate="gone"),
+        person("insists", accepts=None, fate=""),  # the list names them to the end
         person("leaver", leaves=100, until=100, fate="gone"),
         person("returner", leaves=100, again=110),
         person("stale", until=60, leaves=155, fate="gone"),
