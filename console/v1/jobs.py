@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response as Plain
 
 from console.access.need import Approving, Submitting, Viewing
@@ -14,7 +14,7 @@ from console.parts import Parts, PartsOf
 from console.problems import Problem
 from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer, answer_tagged
-from console.v1.orders import Taken, check_bounds, take_order
+from console.v1.orders import Taken, check_bounds, check_consent, take_order
 from console.v1.submitting import as_fields, key_of, submit
 from tasks.errors import Refusal
 from tasks.jobs.approving import approve_job, describe_what_is_approved
@@ -23,6 +23,7 @@ from tasks.jobs.retrying import build_retry, refuse_retry
 from tasks.producers import note_refusal
 from tasks.rows.copied import open_copy
 from worker.ledger.job_view import JobView
+from worker.operations.registry import find_operation
 
 router = APIRouter(prefix="/v1", tags=["jobs"], responses=PROBLEMS)
 JOB_ID: Final = r"^[a-z2-7]{10}([a-z2-7]{6})?$"
@@ -155,12 +156,19 @@ async def approve(parts: PartsOf, viewer: Approving, job: JobId) -> Plain:
     operation_id="retryJob",
     responses={202: {"model": Submitted, "headers": _LOCATION}},
 )
-async def retry(parts: PartsOf, viewer: Submitting, job: JobId, response: Response, key: Key = None) -> Plain:
+async def retry(
+    parts: PartsOf,
+    viewer: Submitting,
+    job: JobId,
+    key: Key = None,
+    confirm: Annotated[bool, Query(description="Must be true where something is taken away from guests.")] = False,
+) -> Plain:
     """Try again the rows of a job that failed or stayed in doubt, and of the others the stages that
     failed, as a new job.
     """
     view = await find_view(parts, viewer, job)
     await check_bounds(parts.services, viewer, view.connection, view.operation)
+    check_consent(viewer, [find_operation(name) for name in (view.operation, *view.stages)], confirm=confirm)
     async with parts.loads.turn():
         with open_copy() as file:
             try:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -36,6 +36,7 @@ from worker.operations.registry import OPERATIONS
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
 
+    from worker.operations.operation import Operation
     from worker.services import Services
 
 _BLOCK: Final = 1 << 20
@@ -288,21 +289,36 @@ def _check_order(order: Order, services: Services, viewer: Viewer, *, dry: bool)
         known = "" if viewer.producer else f" Known are: {', '.join(services.settings().connection_names)}."
         _refuse("connection", f"There is no connection {order.connection}.{known}")
     operation = OPERATIONS.get(order.operation)
-    if operation is None or not (operation.name == INVITE or operation.alone):
-        possible = sorted(name for name, one in OPERATIONS.items() if name == INVITE or one.alone)
+    if operation is None or not _can_be_asked(operation):
+        possible = sorted(name for name, one in OPERATIONS.items() if _can_be_asked(one))
         _refuse("operation", f"It is one of {', '.join(possible)}.")
-    if operation is not None and operation.guarded and not dry:
-        if not order.confirm:
+    if not dry:
+        check_consent(viewer, [operation], confirm=order.confirm)
+
+
+def _can_be_asked(operation: Operation) -> bool:
+    """Whether a list of people is all that it needs; who only looks gets rows of usher's own."""
+    return operation.name == INVITE or (operation.alone and not operation.only_looks)
+
+
+def check_consent(viewer: Viewer, operations: Sequence[Operation], *, confirm: bool) -> None:
+    """Raise `Problem` where something would be taken away from guests that nobody has confirmed, or
+    by somebody who may not.
+    """
+    for operation in operations:
+        if not (operation.guarded or operation.only_looks):
+            continue
+        if not confirm:
             _refuse(
                 "confirm",
-                f"To {operation.name} takes something away from guests: POST /v1/dry-runs shows what it"
-                " would do, and confirm: true does it.",
+                f"To {operation.name} may take something away from guests: POST /v1/dry-runs shows what it would do,"
+                " and confirm: true does it.",
             )
         if viewer.producer is None and not viewer.can(Role.OPERATE):
             raise Problem(403, f"To {operation.name} guests needs the role {Role.OPERATE.word}; nothing was accepted.")
 
 
-def _refuse(field: str, reason: str) -> None:
+def _refuse(field: str, reason: str) -> NoReturn:
     raise Problem(422, f"{field}: {reason} Nothing was accepted.", errors=[Fault(field=field, reason=reason)])
 
 

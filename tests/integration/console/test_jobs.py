@@ -181,3 +181,18 @@ async def test_what_failed_is_tried_again(site: Site, console: Console) -> None:
     await site.ended(answer.json()["job"])
     assert console.get(answer.headers["Location"]).json()["invited"] == 1
     assert console.post(f"/v1/jobs/{answer.json()['job']}/retry").status_code == 409
+
+
+async def test_what_takes_away_is_confirmed(site: Site, console: Console) -> None:
+    """A guest is disabled only where somebody said so, and so is a second try."""
+    site.start_worker()
+    await site.ended(console.submit([ADA]))
+    order = {"connection": "contoso", "operation": "disable", "rows": [{"email": ADA}, {"email": BOB}]}
+    assert console.post("/v1/dry-runs", json=order).json()["foreseen"][0]["would"] == "disable"
+    assert console.post("/v1/jobs", json=order).status_code == 422
+    answer = console.post("/v1/jobs", json={**order, "confirm": True})
+    assert answer.status_code == 202, answer.text
+    await site.ended(answer.json()["job"])
+    shown = console.get(answer.headers["Location"]).json()
+    assert (shown["operation"], shown["done"], "invited" in shown) == ("disable", 1, False)
+    assert console.post(f"/v1/jobs/{answer.json()['job']}/retry").status_code in (409, 422)
