@@ -145,9 +145,8 @@ class Foresight:
                 would = Would.SKIP if letters[i] == RowState.SKIPPED.value else Would.REFUSE
                 foreseen = Foreseen(would, outcome.code if outcome else "", outcome.message if outcome else "")
             else:
-                seen = Seen(
-                    known.get(i), users.get(address), address not in unknown, address.rpartition("@")[2] in blocked
-                )
+                looked_up = address in users or address not in unknown  # one of two questions may be refused
+                seen = Seen(known.get(i), users.get(address), looked_up, address.rpartition("@")[2] in blocked)
                 self.not_looked_up += seen.known is None and not seen.looked_up
                 foreseen = foresee(operation, row, address, seen, self.rules, self.options, prechecked=prechecked)
             user = users.get(address) if address is not None else None

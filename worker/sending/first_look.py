@@ -93,7 +93,8 @@ class FirstLook:
             others = self._await_unshown(looked, others, found, now_ms)
         looked.outcomes += await self._judge_seen(others, users, found, now_ms)
         if channel.operation.guarded:  # whom nobody can look up may be one whom to spare, and waiting tells no more
-            refused = (i for i, guest in others.items() if found.why_not_of(guest) is WhyNot.MAY_NOT)
+            unseen = {i: guest for i, guest in others.items() if i not in users}
+            refused = (i for i, guest in unseen.items() if found.why_not_of(guest) is WhyNot.MAY_NOT)
             looked.outcomes += [_end_unknown(i, now_ms) for i in refused]
         if found.delay:
             stop = await self._reactions.cannot_look(channel, found)
