@@ -67,7 +67,8 @@ def clean(session: Session, /, connection: str, **given: Any) -> int:
 
 async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
     from cli.guests.flow import open_tenant
-    from tasks.guests.clean.evaluating import evaluate
+    from tasks.guests.clean.evaluating import ask_now, evaluate
+    from tasks.guests.clean.loading import refuse_unfinished
     from tasks.guests.clean.plan import CleanPlan
     from tasks.submit import new_job_id
     from tasks.telling.words import number
@@ -75,6 +76,8 @@ async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
     terminal = run.terminal
     async with run.place.services() as services:
         connection = await open_tenant(run, services, wanted.connection)
+        if not wanted.dry:
+            await refuse_unfinished(services, connection, await ask_now(services))
 
         def heard(read: int, total: int | None) -> None:
             of = f" of {number(total)}" if total is not None else ""

@@ -27,6 +27,7 @@ from worker.ledger.model import RowState
 from worker.operations.foreseen import Would
 from worker.operations.operation import Channel, Operation
 from worker.operations.registry import find_operation
+from worker.operations.row_fields import WHY
 from worker.operations.tenant_rules import Gap
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ async def _show_first(terminal: Terminal, services: Services, view: JobView) -> 
         domains[domain_of(row)] += 1
         asked.add(find_asked(stages, row, view.options))
         if len(first) < _FIRST:
-            first.append((str(row.get("email", "")), str(row.get("display_name", ""))))
+            first.append((str(row.get("email", "")), str(row.get(WHY) or row.get("display_name", ""))))
     terminal.show("", build_table((f"First of {many(domains.total(), 'row')}", ""), first))
     if asked.rows:
         terminal.show("", build_facts(stage_lines(read_stages(asked))))

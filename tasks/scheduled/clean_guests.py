@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.errors import Refusal
-from tasks.guests.clean.evaluating import evaluate
-from tasks.guests.clean.loading import Part, load_parts, split
+from tasks.guests.clean.evaluating import ask_now, evaluate
+from tasks.guests.clean.loading import Part, load_parts, refuse_unfinished, split
 from tasks.guests.clean.plan import CleanPlan
 from tasks.guests.clean.telling import tell_due, tell_left, tell_withheld
 from tasks.scheduled.context import Context, Told
@@ -36,6 +36,12 @@ async def clean_up(
     split_plan: Callable[[Connection, CleanPlan], list[Part]],
 ) -> Told:
     """Do what a connection's policy has due of some kinds, by the jobs that the plan becomes."""
+    confirmed = context.schedule.args.get("confirm") is True
+    if confirmed and Deed.DISABLE in only:
+        try:
+            await refuse_unfinished(context.services, connection, await ask_now(context.services), context.job)
+        except Refusal as refusal:
+            return Told(str(refusal), "attention")
     with CleanPlan() as plan:
         try:
             await evaluate(context.services, connection, plan, job=context.job, only=only)
@@ -44,7 +50,7 @@ async def clean_up(
         told = [f"{tell_due(plan)}."]
         withheld = tell_withheld(plan, connection.name)
         jobs: list[str] = []
-        if context.schedule.args.get("confirm") is not True:
+        if not confirmed:
             told.append(NOT_CONFIRMED)
         elif plan.will:
             jobs = await _start(context, connection, plan, split_plan(connection, plan))

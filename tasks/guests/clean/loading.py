@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from tasks.errors import Refusal
 from tasks.guests.clean.plan import CleanPlan
 from tasks.submit import Loaded, drop, load
+from worker.channels import name_channel
 from worker.operations.clean.policy import Deed
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 CLEAN = "clean"
+_LOOKED_BACK = timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,20 @@ class Part:
 
     operation: str
     deeds: tuple[Deed, ...]
+
+
+async def refuse_unfinished(services: Services, connection: Connection, now: datetime, own: str = "") -> None:
+    """Raise `Refusal` where an earlier clean-up of a connection has not ended, as one that waits
+    for approval: it will look at its guests again, and a second would look at the same. `own`: the
+    job that this is for.
+    """
+    for view in await services.jobs.submitted_since(now - _LOOKED_BACK, name_channel(connection.name, CLEAN)):
+        if not view.ended and view.id != own:
+            todo = "approve" if view.awaits_approval else "resume"
+            raise Refusal(
+                f"Job {view.id}, an earlier clean-up of {connection.name}, has not ended ({view.state.value}): let it"
+                f" end first (usher jobs {todo} {view.id}, or cancel). Nothing was done."
+            )
 
 
 def split(connection: Connection, plan: CleanPlan) -> list[Part]:

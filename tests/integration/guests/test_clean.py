@@ -271,6 +271,11 @@ def test_whoever_changed_meanwhile_is_left_alone(site: Site) -> None:
         site.sandbox.ask("users", {"action": "sign_in", "email": email, "how": how})
     site.sandbox.ask("users", {"action": "accept", "email": accepted})
     spared = {*signed_in, accepted}
+    status, out, err = site.run("jobs", "show", told["job"])
+    assert "last attempt to sign in on" in out, err
+    status, out, err = site.run("guests", "clean", "-c", "contoso", "--yes", USHER_ACTOR="ann")
+    assert (status, out) == (2, ""), err
+    assert f"usher jobs approve {told['job']}" in err
     status, out, err = site.run("jobs", "approve", told["job"], USHER_ACTOR="bo")
     assert status == 0, err
     status, out, err = site.run("jobs", "watch", told["job"], "--json")
@@ -373,7 +378,11 @@ def test_a_run_of_a_schedule_waits_for_approval(site: Site) -> None:
     _, out, err = site.run("schedules", "run", "nightly", "--json")
     told = json.loads(out)
     assert (told["status"], len(told["jobs"])) == ("attention", 1), err
-    assert f"usher jobs approve {told['jobs'][0]}" in told["what"]
+    waits = f"usher jobs approve {told['jobs'][0]}"
+    assert waits in told["what"]
+    _, out, err = site.run("schedules", "run", "nightly", "--json")
+    again = json.loads(out)
+    assert (again["status"], again["jobs"], waits in again["what"]) == ("attention", [], True), err
     assert site.sandbox.ask("stats")["items"].get("update_user", {}) == {}
 
 
