@@ -63,3 +63,26 @@ def test_a_clean_up_reminds_by_a_mail_of_ours(site: Site) -> None:
     assert sorted(mail["to"] for mail in all_mails(site)) == sorted(kinds["pending_due"])
     by_graph = (site.sandbox.ask(f"guests?address={email}")[0]["mails"] for email in kinds["pending_due"])
     assert sum(by_graph) == 0
+
+
+async def test_a_moved_guest_is_mailed_by_us_at_the_new_address(site: Site) -> None:
+    """Once, also where the answer that brought the link was lost: the guest is reset once more,
+    which mails nobody.
+    """
+    guard = ["RoleManagement.Read.Directory", "RoleEligibilitySchedule.Read.Directory", "GroupMember.Read.All"]
+    site.sandbox.ask("policy", {"roles": [*ROLES, "User.ReadWrite.All", *guard]})
+    emails = {f"m{n}@old.example": f"m{n}@new.example" for n in range(8)}
+    for email in emails:
+        site.sandbox.ask("users", {"action": "add", "email": email, "state": "Accepted"})
+    site.sandbox.ask("faults", {"spec": "504-after@item@invite=1*2"})
+    connection = load_settings(site.env | with_key(site)).connection("contoso")
+    rows = [ValidRow(n, n, {"email": old, "new_email": new}) for n, (old, new) in enumerate(emails.items(), 1)]
+    loaded = await load(site.desk.jobs, connection, rows, job="one", operation="move")
+    assert isinstance(loaded, Loaded)
+    await start(site.desk.jobs, loaded)
+    start_worker(site)
+    view = await site.ended("one", 40)
+    assert view.counts == Counts(rows=8, done=8)
+    assert view.stages == {"mail": Counts(rows=8, done=8)}
+    assert sorted(mail["to"] for mail in all_mails(site)) == sorted(emails.values())
+    assert sum(site.sandbox.ask(f"guests?address={email}")[0]["mails"] for email in emails.values()) == 0
