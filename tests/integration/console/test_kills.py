@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import threading
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -95,3 +96,19 @@ async def test_redis_that_goes_away_during_a_submit_is_told(own_site: Site, own_
             answer = console.post("/v1/jobs", json=body, headers={"Idempotency-Key": "order-2"})
             assert answer.status_code == 202, answer.text
         assert len(console.get("/v1/jobs").json()["jobs"]) == 1
+
+
+async def test_redis_that_is_full_is_told(own_site: Site) -> None:
+    """No row is taken in that could not be finished; the answer says who does what, and when to
+    come again.
+    """
+    client: Any = own_site.desk.client
+    with run_console(own_site) as console:
+        used = (await client.info("memory"))["used_memory"]
+        await client.config_set("maxmemory", used + (1 << 20))
+        answer = console.post("/v1/jobs?connection=contoso", data=LIST, headers={"Content-Type": "text/csv"})
+        assert answer.status_code == 507, answer.text
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert "maxmemory" in answer.json()["detail"]
+        await client.config_set("maxmemory", 0)
+        assert console.get("/v1/jobs").json() == {"jobs": []}

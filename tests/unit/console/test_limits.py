@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -50,3 +51,31 @@ async def test_body_that_turns_out_too_large_ends() -> None:
     with pytest.raises(Problem) as problem:
         await _ask([], block, block, block)
     assert problem.value.status == 413
+
+
+async def test_body_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who sends nothing more holds nothing up."""
+    monkeypatch.setattr("console.limits._SILENT_S", 0.02)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    with pytest.raises(Problem) as problem:
+        await Limits(app)({"type": "http", "headers": [], "client": ("127.0.0.1", 1)}, receive, send)
+    assert problem.value.status == 408
+
+
+async def test_body_that_comes_drop_by_drop_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then is as good as none."""
+    monkeypatch.setattr("console.limits._SLOW_AFTER_S", 0.0)
+    monkeypatch.setattr("console.limits._SLOWEST", 10**12)
+    drop = {"type": "http.request", "body": b".", "more_body": True}
+    with pytest.raises(Problem) as problem:
+        await _ask([], *[drop] * 1000)
+    assert problem.value.status == 408
