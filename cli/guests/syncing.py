@@ -125,16 +125,16 @@ async def _compare_and_do(run: Run, wanted: _Wanted) -> int:
             services, connection, wanted.store, wanted.guests, wanted.source, adopt=wanted.adopt, count=count
         )
         terminal.status("")
-        _show(run, plan)
+        _show(run, wanted, plan)
         if wanted.dry or not any(True for _ in plan.changes()):
             return _end_undone(run, wanted, plan)
         return await _do(run, services, wanted, plan)
 
 
-def _show(run: Run, plan: SyncPlan) -> None:
+def _show(run: Run, wanted: _Wanted, plan: SyncPlan) -> None:
     from rich.text import Text
 
-    from cli.ui.terminal import clean
+    from cli.ui.terminal import build_facts, clean
     from tasks.guests.sync.told import tell_change, tell_kept, tell_needs
 
     lines: list[str] = []
@@ -145,6 +145,9 @@ def _show(run: Run, plan: SyncPlan) -> None:
             lines.clear()
     if lines:
         run.terminal.show(Text("\n".join(lines)))
+    run.terminal.say(build_facts(wanted.guests.describe(with_sample=False)))
+    for warning in wanted.guests.warnings:
+        run.terminal.warn(warning)
     for row in plan.store.bad:
         run.terminal.warn(f"{row}.")
     for sentence in (*tell_needs(plan), *tell_kept(plan)):

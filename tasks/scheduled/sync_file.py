@@ -47,12 +47,13 @@ async def run(context: Context) -> Told:
 
 
 async def _do(context: Context, plan: SyncPlan, guests: GuestList, name: str) -> Told:
+    read = guests.warnings
     summary, needs, kept = f"{sum_up(plan)}.", tell_needs(plan), tell_kept(plan)
     if next(plan.changes(), None) is None:
-        return Told(" ".join([f"{name}: {summary}", *needs, *kept]), "attention" if needs else "ok")
+        return Told(" ".join([f"{name}: {summary}", *needs, *kept]), "attention" if needs else "ok", (), read)
     if not context.schedule.args.get("confirm", False):
         dry = "Nothing was done: the schedule does not say confirm = true."
-        return Told(" ".join([f"{name}: {summary}", *needs, *kept, dry]), "attention")
+        return Told(" ".join([f"{name}: {summary}", *needs, *kept, dry]), "attention", (), read)
     jobs, job = context.services.jobs, context.job
     info = {"by": f"schedule {context.schedule.name}", "schedule": context.schedule.name, "list": name}
     loaded = await load_plan(context.services, plan, job, {**info, "sha256": guests.sha256()})
@@ -67,7 +68,7 @@ async def _do(context: Context, plan: SyncPlan, guests: GuestList, name: str) ->
     if view is not None and view.awaits_approval:
         needs.append(f"It waits for somebody's approval: usher jobs approve {job}.")
     told = " ".join([f"Job {job} of {name}: {summary}", *needs, *kept])
-    return Told(told, "attention" if needs else "ok", (job,))
+    return Told(told, "attention" if needs else "ok", (job,), read)
 
 
 def _name_source(name: str) -> str:

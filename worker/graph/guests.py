@@ -187,6 +187,15 @@ def read_guest(value: Mapping[str, Any], more: Sequence[str] = ()) -> Guest:
     )
 
 
+def original_address(upn: str) -> str:
+    """Return the address that a guest was invited with, as their principal name keeps it; '' where
+    it keeps none. https://learn.microsoft.com/entra/external-id/user-properties
+    """
+    local, found, _ = upn.partition("#EXT#@")
+    name, _, domain = local.rpartition("_")  # no domain has one
+    return f"{name}@{domain}" if found and name and "." in domain else ""
+
+
 def read_attributes(values: Any) -> dict[str, str]:
     """Return the extension attributes that have a value."""
     kept = values if isinstance(values, dict) else {}

@@ -33,7 +33,7 @@ from worker.directory.asking import PatientAsk
 from worker.directory.guests import GuestReader
 from worker.directory.targets import resolve
 from worker.errors import DirectoryUnread
-from worker.graph.guests import Also
+from worker.graph.guests import Also, original_address
 from worker.graph.marks import EXTENSIONS
 from worker.ledger.job_targets import Target, TargetKind
 from worker.operations.operation import CannotAsk
@@ -178,7 +178,7 @@ _Found = tuple["Guest", int, dict[str, Any]]
 def _judge(plan: SyncPlan, terms: Terms, guest: Guest) -> _Found | None:
     """Find out what the list wants of a guest; return one of the list without any mark."""
     plan.own += guest.enabled and terms.is_own(guest)
-    found = plan.store.find(_addresses(guest))
+    found = plan.store.find(_addresses(guest)) or plan.store.find([original_address(guest.upn)])
     if found is None:
         if guest.enabled and terms.is_own(guest):
             plan.store.put_change(build_leave(guest, terms.source))

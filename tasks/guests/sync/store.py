@@ -96,6 +96,8 @@ class SyncStore:
         counts as met, as all of them do.
         """
         folded = list(dict.fromkeys(fold_address(address) for address in addresses if address))
+        if not folded:
+            return None
         places = ",".join("?" * len(folded))
         found = self._database.execute(
             f"SELECT number, row FROM listed WHERE address IN ({places}) ORDER BY number LIMIT 1",  # noqa: S608 - marks

@@ -215,3 +215,22 @@ def test_a_mark_that_could_not_be_written_is_written_by_the_next_run(site: Site)
     told = run(site, case.write(site), "--yes")
     assert (told["plan"]["would"]["move"], told["plan"]["unmarked"]) == (1, 0)
     case.assert_done(site)
+
+
+def test_a_guest_is_known_by_every_address_that_the_tenant_has(site: Site) -> None:
+    """Also by the one that they were invited with, after a move: nobody is taken away whom the list
+    names, nor invited a second time. A column that means nothing is told of.
+    """
+    case = Synced(rows=20, joiners=0, leavers=0, movers=0, others=0)
+    case.make(site)
+    moved = {"action": "change", "email": "g0@partner.example", "mail": "new@elsewhere.example"}
+    site.sandbox.ask("users", {**moved, "other_mails": [], "proxy_addresses": []})
+    other = {"action": "change", "email": "g1@partner.example", "mail": "g1@elsewhere.example"}
+    site.sandbox.ask("users", {**other, "other_mails": ["G1@Partner.example"], "proxy_addresses": []})
+    told = run(site, case.write(site))
+    assert set(told["plan"]["would"].values()) == {0}, told
+    path = site.folder / "crm.csv"
+    path.write_text(path.read_text().replace("email,company,expires", "email,company,shoe size"))
+    told = run(site, str(path))
+    assert "shoe size" in told["err"]
+    assert set(told["plan"]["would"].values()) == {0}

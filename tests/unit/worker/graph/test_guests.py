@@ -9,7 +9,16 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from sandbox.odata import parse_users_query
-from worker.graph.guests import Also, GuestState, build_count, build_dates, build_listing, read_guest, read_guests
+from worker.graph.guests import (
+    Also,
+    GuestState,
+    build_count,
+    build_dates,
+    build_listing,
+    original_address,
+    read_guest,
+    read_guests,
+)
 
 JANUARY, MAY, JUNE = ("2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z")
 
@@ -105,3 +114,18 @@ def test_odd_answers_are_read() -> None:
     assert guest.sponsors == ("7", "Ada")
     assert not any(word in repr(guest) for word in ("Ann", "ann@", "Ada"))
     assert guest.created_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("upn", "address"),
+    [
+        ("ann_partner.example#EXT#@contoso.onmicrosoft.com", "ann@partner.example"),
+        ("ann_lee_partner.example#EXT#@contoso.onmicrosoft.com", "ann_lee@partner.example"),
+        ("ada@contoso.example", ""),
+        ("partner.example#EXT#@contoso.onmicrosoft.com", ""),
+        ("", ""),
+    ],
+)
+def test_a_principal_name_keeps_the_first_address(upn: str, address: str) -> None:
+    """Whatever the guest's address is now."""
+    assert original_address(upn) == address
