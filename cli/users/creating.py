@@ -82,7 +82,7 @@ async def _create(
     yes: bool,
 ) -> int:
     from cli.ui.terminal import build_facts
-    from worker.directory.creating import create_user
+    from worker.directory.creating import CreatedOrNot, create_user
     from worker.graph.new_users import build_user, make_password
 
     is_built_in = place.is_built_in(connection_name)
@@ -98,12 +98,18 @@ async def _create(
         confirm(terminal, f"Create {upn} in {connection.name}?", "created")
     password = make_password()
     properties = {_PROPERTIES[column]: value for column, value in more.items()}
-    user_id = await create_user(services, connection, build_user(upn, name, password, properties, enabled=enabled))
-    await services.trail.note("user.created", connection=connection.name, object_id=user_id)
-    user = {"id": user_id, "upn": upn, "display_name": name, "enabled": enabled}
+    user_id, doubt = "", ""
+    try:
+        user_id = await create_user(services, connection, build_user(upn, name, password, properties, enabled=enabled))
+        await services.trail.note("user.created", connection=connection.name, object_id=user_id)
+    except CreatedOrNot as error:
+        doubt = str(error)
+        terminal.warn(doubt)
+    user = {"id": user_id or None, "upn": upn, "display_name": name, "enabled": enabled}
     if terminal.quiet:
-        terminal.print_json({"user": user, "password": password})
-        return 0
-    terminal.show(build_facts([("id", user_id), ("upn", upn), ("display_name", name), ("password", password)]))
-    terminal.say("This password is shown this once, and kept nowhere. It has to be changed at the first sign-in.")
-    return 0
+        terminal.print_json({"user": user, "password": password, **({"error": doubt} if doubt else {})})
+    else:
+        told = [("id", user_id or "-"), ("upn", upn), ("display_name", name), ("password", password)]
+        terminal.show(build_facts(told))
+        terminal.say("This password is shown this once, and kept nowhere. It has to be changed at the first sign-in.")
+    return 1 if doubt else 0

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _SLACK = timedelta(seconds=2)
 """Between this clock and Graph's."""
+_LOOKS_S = (0.0, 1.0, 2.0)
+"""Before each look whether the user is there."""
 
 
 class NotCreated(UsherError):
@@ -47,12 +49,15 @@ async def create_user(services: Services, connection: Connection, body: dict[str
     if verdict.kind is not Kind.IN_DOUBT:
         raise NotCreated(f"{verdict.message} Nobody was created.")
     since = datetime.fromtimestamp(begun, UTC) - _SLACK
-    for user in await GuestReader(services, connection).find(str(body["userPrincipalName"]).lower()):
-        if user.created_at is not None and user.created_at >= since:
-            return user.id
+    for wait_s in _LOOKS_S:
+        await asyncio.sleep(wait_s)
+        for user in await GuestReader(services, connection).find(str(body["userPrincipalName"]).lower()):
+            if user.created_at is not None and user.created_at >= since:
+                return user.id
     raise CreatedOrNot(
-        "Microsoft's answer was lost, and the directory does not show this user (it may take a minute): look with usher"
-        " users get before you create the user once more. The password is lost; an administrator sets another one."
+        "Microsoft's answer was lost, and the directory does not show this user (it may take some minutes): look with"
+        " usher users get before you create the user once more. If the user is there, the password is the one shown"
+        " here."
     )
 
 

@@ -76,6 +76,10 @@ def test_a_lost_answer_is_looked_up_and_nothing_is_repeated(site: Site) -> None:
     status, told, err = create(site, "lost@contoso.example")
     assert status == 0, err
     assert told["password"]
+    site.sandbox.ask("faults", {"spec": "504-before@create_user=1*1"})
+    status, told, err = create(site, "never@contoso.example")
+    assert (status, told["user"]["id"], bool(told["password"])) == (1, None, True), err
+    assert "answer was lost" in told["error"]
     site.sandbox.ask("faults", {"spec": "429@create_user=1*2"})
     status, told, err = create(site, "slow@contoso.example")
     assert (status, bool(told["user"]["id"])) == (0, True), err
