@@ -9,40 +9,34 @@ tenant cannot be asked from here, that is said and the rest is shown.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cli.ui.tally import show, show_domains
 from cli.ui.terminal import build_facts, build_table
 from cli.ui.words import many, number
 from config.errors import ConfigError
 from tasks.asked_stages import AskedStages, find_asked, find_stages
-from tasks.forecast.rows import Foresight
 from tasks.forecast.stage_words import stage_lines
-from tasks.forecast.tally import Tally, domain_of, list_gaps
+from tasks.forecast.tally import Tally, domain_of
 from tasks.forecast.targets import read_stages
+from tasks.jobs.reviewing import look_at_waiting, waiting_rows
 from tasks.rows.domain_slips import describe_domains
-from worker.directory.rules import fetch_rules
 from worker.errors import UsherError
-from worker.ledger.model import RowState
 from worker.operations.foreseen import Would
-from worker.operations.operation import Channel, Operation
+from worker.operations.operation import Operation
 from worker.operations.registry import find_operation
 from worker.operations.row_fields import WHY
-from worker.operations.tenant_rules import Gap
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
+    from tasks.forecast.rows import ForeseenRow
     from worker.ledger.job_view import JobView
     from worker.services import Services
 
 _FIRST: Final = 5
-_MOST_LOOKED_AT: Final = 10_000
-"""Rows asked about: half a minute's look-ups. A sample as large as that shows what kind of list it
-is.
-"""
 
 
 async def show_whom(terminal: Terminal, services: Services, view: JobView) -> None:
@@ -77,7 +71,7 @@ async def _show_first(terminal: Terminal, services: Services, view: JobView) -> 
     first: list[tuple[str, str]] = []
     domains: Counter[str] = Counter()
     asked, stages = AskedStages(), _find_stages(services, view)
-    async for row in _waiting(services, view):
+    async for row in waiting_rows(services, view):
         domains[domain_of(row)] += 1
         asked.add(find_asked(stages, row, view.options))
         if len(first) < _FIRST:
@@ -98,37 +92,15 @@ def _find_stages(services: Services, view: JobView) -> Sequence[Operation]:
         return ()
 
 
-async def _waiting(services: Services, view: JobView) -> AsyncIterator[dict[str, Any]]:
-    """Yield the rows that an approval would let go."""
-    async for contents in services.jobs.rows.chunks(view.id):
-        for row, letter in zip(contents.rows, contents.letters, strict=True):
-            if letter in (RowState.PENDING, RowState.PENDING_SILENT):
-                yield row
-
-
 async def _look(terminal: Terminal, services: Services, view: JobView) -> Tally:
-    """Look at the tenant and the rows as a dry run does. Raises `ConfigError` for a connection
-    unknown here, `UsherError`.
+    """Look at the rows, and show how far that is. Raises `ConfigError` for a connection unknown
+    here, `UsherError`.
     """
-    channel = Channel(services.connection(view.connection), find_operation(view.operation))
-    terminal.status("Asking the tenant")
-    rules = await fetch_rules(services, channel)
-    foresight = Foresight(services, channel, rules, view.options, channel.operation.reads)
-    tally = Tally(operation=view.operation)
-    looked_at = 0
-    async for row in foresight.rows(view.id):
-        if not row.waits:
-            continue
-        if looked_at == _MOST_LOOKED_AT:
-            more = number(view.counts.pending - looked_at)
-            tally.gaps.append(
-                Gap(f"What would become of {more} rows more", why=f"only the first {number(looked_at)} were")
-            )
-            break
-        tally.count(row)
-        looked_at += 1
+
+    def hear(row: ForeseenRow) -> None:
         terminal.count(f"Looking at row {number(row.number)} of {number(view.counts.rows)}")
+
+    terminal.status("Asking the tenant")
+    tally = await look_at_waiting(services, view, hear)
     terminal.status("")
-    tally.notes = describe_domains(tally.domains, rules.domains or ())
-    tally.gaps += list_gaps(rules, foresight)
     return tally

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -21,11 +20,11 @@ from config.errors import ConfigError
 from config.values import fold_domain, is_guid, parse_seconds
 from config.version import read_version
 from console.access.viewer import Role
+from console.pages.changing import look_at_change
 from console.pages.page import Page, page_for
 from console.pages.wordings import N_
 from console.problems import Problem
 from tasks.errors import ListError, Refusal
-from tasks.forecast.guarded import foresee_change
 from tasks.guests.choice import Choice
 from tasks.guests.funnel import By, Funnel
 from tasks.rows.row import BadRow, ValidRow, validate_record
@@ -35,7 +34,6 @@ from tasks.submit import drop, new_job_id, start
 from worker.directory.guests import GuestReader
 from worker.errors import UsherError
 from worker.graph.guests import Also, Guest, GuestState
-from worker.operations.foreseen import Would
 from worker.operations.registry import OPERATIONS
 from worker.store.client import read_time_ms
 
@@ -85,21 +83,19 @@ async def look(page: Submitting, request: Request) -> Response:
     try:
         prepared = await _prepare(page, name, operation, guests, new_job_id(), dry=True)
         try:
-            rows, guard = await foresee_change(page.services, prepared.connection, prepared.loaded)
-            foreseen = [row async for row in rows]
+            seen = await look_at_change(page.services, prepared)
         finally:
             await drop(page.services.jobs, prepared.loaded)
     except (Refusal, ListError, ConfigError, UsherError) as error:
         return await _show(page, {"connection": name}, str(error), 409)
-    would = Counter(row.foreseen.would for row in foreseen)
+    hidden = [("connection", name), ("operation", operation), *(("guest", guest) for guest in guests)]
     return page.show(
         "change.html",
-        connection=name,
         operation=operation,
-        guests=guests,
-        rows=foreseen,
-        would={one.value: would[one] for one in Would},
-        unread=guard.unread if guard else "",
+        action="/guests/do",
+        hidden=hidden,
+        back=f"/guests?connection={name}",
+        seen=seen,
         grave=operation in GRAVE,
         needs_approval=prepared.connection.require_approval,
     )

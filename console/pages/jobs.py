@@ -29,8 +29,10 @@ from console.problems import Problem
 from console.v1.bodies import MOST_LIST
 from tasks.errors import ListError, Refusal
 from tasks.forecast.tally import domain_of
+from tasks.guests.undoing import refuse_undo
 from tasks.jobs import approving, moving, retrying
 from tasks.jobs.finding import find_job
+from tasks.jobs.reviewing import look_at_waiting, waiting_rows
 from tasks.lists.options import ListOptions
 from tasks.messages.views import describe_job
 from tasks.results.reading import as_iterator, chosen_results
@@ -39,16 +41,18 @@ from tasks.rows.copied import open_copy
 from tasks.rows.domain_slips import describe_domains
 from tasks.submission.preparing import prepare
 from tasks.submit import new_job_id, start
+from worker.errors import UsherError
 from worker.ledger.approval import read_approved, submitter_of
 from worker.ledger.job_view import JobView
-from worker.ledger.model import RowState
 from worker.ledger.quota import seconds_for
+from worker.operations.foreseen import Would
 from worker.operations.registry import find_operation
 
 router = APIRouter(include_in_schema=False)
 Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
 Submitting = Annotated[Page, Depends(page_for(Role.SUBMIT))]
 Approving = Annotated[Page, Depends(page_for(Role.APPROVE))]
+Operating = Annotated[Page, Depends(page_for(Role.OPERATE))]
 
 _A_PAGE: Final = 50
 _MOST_BACK: Final = 10_000
@@ -89,9 +93,11 @@ async def list_jobs(page: Viewing, request: Request) -> Response:
 
 
 @router.get("/jobs/{job}")
-async def show_job(page: Viewing, job: str) -> Response:
-    """Show one job."""
-    return await _show(page, await _find(page, job))
+async def show_job(page: Viewing, job: str, look: str = "") -> Response:
+    """Show one job; to whoever is to approve it, what would become of its rows where that is
+    asked.
+    """
+    return await _show(page, await _find(page, job), looks=bool(look))
 
 
 @router.get("/jobs/{job}/now")
@@ -142,15 +148,18 @@ async def give_back(page: Viewing, job: str, request: Request) -> Response:
 
 
 @router.post("/jobs/{job}/approve")
-async def approve_job(page: Approving, job: str) -> Response:
-    """Let somebody else's job run."""
-    return await _do(page, job, lambda view: _approve(page, view))
+async def approve_job(page: Approving, job: str, request: Request) -> Response:
+    """Let somebody else's job run, as it was looked at."""
+    form = await request.form()
+    would = {name: str(form.get(f"would-{name}") or "") for name in ("invite", *wordings.OPERATIONS, "skip", "refuse")}
+    seen = {name: int(text) for name, text in would.items() if text.isdecimal() and len(text) < 10}
+    return await do_with(page, job, lambda view: _approve(page, view, seen))
 
 
 @router.post("/jobs/{job}/retry")
 async def retry_job(page: Submitting, job: str) -> Response:
     """Try again what failed, as a new job, and go on to that."""
-    return await _do(page, job, lambda view: _retry(page, view))
+    return await do_with(page, job, lambda view: _retry(page, view))
 
 
 @router.post("/jobs/{job}/{verb}")
@@ -158,16 +167,19 @@ async def move_job(page: Submitting, job: str, verb: str) -> Response:
     """Pause a job, let it go on, or cancel the rest of it."""
     if verb not in ("pause", "resume", "cancel"):
         raise Problem(404, "There is nothing at this address.")
-    return await _do(page, job, lambda view: _move(page, view, verb))
+    return await do_with(page, job, lambda view: _move(page, view, verb))
 
 
-async def _do(page: Page, job: str, work: Any) -> Response:
+async def do_with(page: Page, job: str, work: Any) -> Response:
+    """Do something with a job, and go on to it, or to the one that came of it; a refusal is told
+    beside it.
+    """
     view = await _find(page, job)
     try:
         other = await work(view)
-    except (Refusal, ListError) as refusal:
+    except (Refusal, ListError, ConfigError, UsherError) as refusal:
         return await _show(page, await _find(page, job), str(refusal), 409)
-    return page.go(f"/jobs/{other if isinstance(other, str) else view.id}")
+    return other if isinstance(other, Response) else page.go(f"/jobs/{other or view.id}")
 
 
 async def _find(page: Page, job: str) -> JobView:
@@ -180,8 +192,11 @@ async def _find(page: Page, job: str) -> JobView:
     return view
 
 
-async def _show(page: Page, view: JobView, refused: str = "", status: int = 200) -> Response:
-    now = await _now(page, view)
+async def _show(page: Page, view: JobView, refused: str = "", status: int = 200, *, looks: bool = False) -> Response:
+    try:
+        now = await _now(page, view, looks=looks)
+    except (ConfigError, UsherError) as error:
+        now, refused = await _now(page, view), str(error)
     found = await _rows(page, view, {})
     facts = _facts(page, view)
     return page.show(
@@ -189,12 +204,20 @@ async def _show(page: Page, view: JobView, refused: str = "", status: int = 200)
     )
 
 
-async def _now(page: Page, view: JobView) -> dict[str, Any]:
+async def _now(page: Page, view: JobView, *, looks: bool = False) -> dict[str, Any]:
     told = describe_job(view)
     counts = [(name, told[name]) for name in wordings.OUTCOMES if isinstance(told.get(name), int)]
     waits = [] if view.ended else await find_waits(page, view)
-    review = await _review(page, view) if view.awaits_approval else None
-    return {"view": view, "counts": counts, "waits": waits, "review": review, "not_before_ms": _not_before(page, view)}
+    review = await _review(page, view, looks=looks) if view.awaits_approval else None
+    can_undo = page.viewer.can(Role.OPERATE) and _can_undo(view)
+    return {
+        "can_undo": can_undo,
+        "view": view,
+        "counts": counts,
+        "waits": waits,
+        "review": review,
+        "not_before_ms": _not_before(page, view),
+    }
 
 
 def _not_before(page: Page, view: JobView) -> int:
@@ -207,17 +230,27 @@ def _not_before(page: Page, view: JobView) -> int:
     return round((view.began_at.timestamp() + seconds_for(buckets, view.counts.done + view.counts.pending)) * 1000)
 
 
-async def _review(page: Page, view: JobView) -> dict[str, Any]:
+async def _review(page: Page, view: JobView, *, looks: bool) -> dict[str, Any]:
+    """Return what whoever is to approve a job sees of it. Raises what the look raises."""
     first: list[dict[str, Any]] = []
     domains: Counter[str] = Counter()
-    async for contents in page.services.jobs.rows.chunks(view.id):
-        for row, letter in zip(contents.rows, contents.letters, strict=True):
-            if letter in (RowState.PENDING, RowState.PENDING_SILENT):
-                domains[domain_of(row)] += 1
-                if len(first) < _FIRST:
-                    first.append(row)
+    async for row in waiting_rows(page.services, view):
+        domains[domain_of(row)] += 1
+        if len(first) < _FIRST:
+            first.append(row)
     notes = describe_domains(domains)[:_SHOWN_DOMAINS]
-    return {"first": first, "domains": [(note.domain, note.rows) for note in notes]}
+    found: dict[str, Any] = {
+        "first": first,
+        "domains": [(note.domain, note.rows) for note in notes],
+        "lines": [],
+        "would": {},
+    }
+    if looks and page.viewer.can(Role.APPROVE):
+        async with page.parts.readings.turn():
+            tally = await look_at_waiting(page.services, view)
+        found["lines"] = tally.lines()
+        found["would"] = {would.told(view.operation): tally.counts[would] for would in Would}
+    return found
 
 
 async def _rows(page: Page, view: JobView, said: Mapping[str, str]) -> Found:
@@ -276,10 +309,10 @@ def _facts(page: Page, view: JobView) -> list[tuple[str, str]]:
     ]
 
 
-async def _approve(page: Page, view: JobView) -> None:
+async def _approve(page: Page, view: JobView, would: Mapping[str, int]) -> None:
     services, person = page.services, page.viewer.person
     approving.refuse_approval(view, person)
-    approved = approving.describe_what_is_approved(services, view, {})
+    approved = approving.describe_what_is_approved(services, view, would)
     await approving.approve_job(services, view, person, approved)
     await page.parts.follow(view.id)
 
@@ -306,6 +339,14 @@ async def _retry(page: Page, view: JobView) -> str:
             raise Refusal("A job of this id exists already; nothing was sent. Try again.")
     await start(services.jobs, prepared.loaded)
     return job
+
+
+def _can_undo(view: JobView) -> bool:
+    try:
+        refuse_undo(view)
+    except (Refusal, ConfigError):
+        return False
+    return True
 
 
 def _copy(source: Any, to: Path) -> None:

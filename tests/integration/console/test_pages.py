@@ -5,6 +5,7 @@ reopened, by the keyboard alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,8 @@ def test_another_account_approves(reader: Reader, usher: Usher, folder: Path) ->
         other = Reader(reader.driver, url)
         other.open(job)
         other.says("strict@partner.example", "#job")
+        other.press("Look what would become of the rows")
+        other.says("would be invited", "#job")
         other.press("Approve")
         other.until("the end of the job", lambda: "done" in other.text("#job h2"))
         assert "Grace" in other.text("dl.facts")
@@ -201,8 +204,16 @@ def test_guests_are_chosen_looked_at_and_disabled(reader: Reader) -> None:
     reader.press("Disable: 1 guest")
     reader.find("#job")
     reader.until("the end of the job", lambda: "done" in reader.text("#job h2"))
+    job = reader.path
     reader.open("/guests?connection=contoso&enabled=no")
     reader.says("linus@partner.example")
+    reader.open(job)
+    reader.press("Undo …")
+    reader.says("Nothing has been done yet.")
+    reader.press("Undo: 1 guest")
+    reader.until("the end of the other job", lambda: reader.path != job and "done" in reader.text("#job h2"))
+    reader.open("/guests?connection=contoso&enabled=no")
+    reader.until("no more than before", lambda: "linus@partner.example" not in reader.text("main"))
     assert not reader.refused()
 
 
@@ -264,9 +275,36 @@ def test_everybody_can_use_every_page(reader: Reader, every_page: list[str], lan
     """
     reader.speak(language)
     found: list[Any] = []
-    for number, path in enumerate(every_page):
+
+    def tick() -> None:
+        reader.open("/guests?connection=contoso")
+        reader.find("input[name=guest]").click()
+        reader.find("button[value=remind]").click()
+        reader.find("form[action='/guests/do'], h1")
+
+    def check() -> None:
+        reader.open("/connections")
+        reader.find("form[action='/connections/contoso/check'] button").click()
+        reader.find("[role=status]")
+
+    def hold() -> None:
+        reader.open("/connections")
+        reader.driver.execute_script(
+            "document.querySelector('form[action$=\"strict/hold\"]').closest('details').open = true"
+        )
+        reader.find("form[action$='strict/hold'] input[name=reason]").send_keys("a pause")
+        reader.find("form[action$='strict/hold'] button").click()
+        reader.find("form[action$='strict/reopen']")
+
+    def reopen() -> None:
+        reader.find("form[action$='strict/reopen'] button").click()
+        reader.find("form[action$='strict/hold']")
+
+    goes = [*(partial(reader.open, path) for path in every_page), tick, check, hold, reopen]
+    for number, go in enumerate(goes):
         reader.driver.set_window_size(*((1200, 1000) if number % 2 else (420, 900)))
-        reader.open(path)
+        go()
+        path = reader.path
         assert reader.find("html").get_attribute("lang") == language
         axe = Axe(reader.driver)
         axe.inject()
