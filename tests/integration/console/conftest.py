@@ -1,4 +1,6 @@
-"""Fixtures of the console's tests: a console that people sign in to, by the sandbox."""
+"""Fixtures of the console's tests: a console that people sign in to, by the sandbox; one that a
+reader goes through in a real browser.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import shutil
 import socket
 import ssl
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +20,13 @@ import pytest
 
 from config.reader import load_settings
 from sandbox.certificates import ServerFiles, make_server_files
+from tests.browser import open_browser
 from tests.integration.console.entra_browsers import EntraBrowser
+from tests.integration.console.readers import Reader, run_pages
 from tests.integration.console.servers import build_access_app, serving
 from tests.ledgers import Desk
-from tests.sandboxes import Sandbox, Sandboxes
+from tests.sandboxes import Sandbox, Sandboxes, connection_table
+from tests.ushers import Usher, run_usher
 from worker.services import Services, open_services
 
 
@@ -79,3 +84,35 @@ async def signing(desk: Desk, valkey_url: str, sandboxes: Sandboxes) -> AsyncIte
             app = build_access_app(services.settings, services)
             url = await stack.enter_async_context(serving(app, opened, tls))
             yield SignInSite(url, config, tls.ca_file, sandbox, services, stack, tls, app)
+
+
+@pytest.fixture(scope="module")
+def pages_usher(folder: Path) -> Iterator[Usher]:
+    """A whole usher, where tests have jobs of their own; one of its connections requires
+    approval.
+    """
+
+    def tables(ready: dict[str, Any]) -> str:
+        return connection_table("contoso", ready) + connection_table("strict", ready, require_approval="true")
+
+    options = ("--quota", "off", "--latency", "0.02", "--replication", "0")
+    with run_usher(folder, sandbox_options=options, tables=tables) as usher:
+        yield usher
+
+
+@pytest.fixture(scope="module")
+def opened(pages_usher: Usher, folder: Path) -> Iterator[Reader]:
+    """One browser and one console for all tests of a file."""
+    with run_pages(pages_usher, USHER_ACTOR="Ada") as url, open_browser(folder / "chromium", "1200,1000") as driver:
+        driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+        yield Reader(driver, url)
+
+
+@pytest.fixture
+def reader(opened: Reader) -> Reader:
+    """A reader who begins anew."""
+    opened.driver.switch_to.new_window("tab")
+    opened.open("/")
+    opened.driver.delete_all_cookies()
+    opened.refused()
+    return opened

@@ -4,53 +4,13 @@ reopened, by the keyboard alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import pytest
-import requests
-from axe_selenium_python import Axe
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser import open_browser
 from tests.integration.console.readers import SEMICOLONS, Reader, run_pages
 from tests.processes import wait_until
-from tests.sandboxes import connection_table
-from tests.ushers import Usher, run_usher
-
-
-@pytest.fixture(scope="module")
-def usher(folder: Path) -> Iterator[Usher]:
-    """A whole usher, whose tests have jobs of their own; one of its connections requires
-    approval.
-    """
-
-    def tables(ready: dict[str, Any]) -> str:
-        return connection_table("contoso", ready) + connection_table("strict", ready, require_approval="true")
-
-    options = ("--quota", "off", "--latency", "0.02", "--replication", "0")
-    with run_usher(folder, sandbox_options=options, tables=tables) as usher:
-        yield usher
-
-
-@pytest.fixture(scope="module")
-def opened(usher: Usher, folder: Path) -> Iterator[Reader]:
-    """One browser and one console for all tests of this file."""
-    with run_pages(usher, USHER_ACTOR="Ada") as url, open_browser(folder / "chromium", "1200,1000") as driver:
-        driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
-        yield Reader(driver, url)
-
-
-@pytest.fixture
-def reader(opened: Reader) -> Reader:
-    """A reader who begins anew."""
-    opened.driver.switch_to.new_window("tab")
-    opened.open("/")
-    opened.driver.delete_all_cookies()
-    opened.refused()
-    return opened
+from tests.ushers import Usher
 
 
 def test_a_list_goes_from_a_file_to_its_results(reader: Reader, folder: Path) -> None:
@@ -144,7 +104,7 @@ def test_a_held_connection_is_understood_and_reopened(reader: Reader, folder: Pa
     reader.says("connection.reopened")
 
 
-def test_another_account_approves(reader: Reader, usher: Usher, folder: Path) -> None:
+def test_another_account_approves(reader: Reader, pages_usher: Usher, folder: Path) -> None:
     """Whoever submitted it may not, and is told so; somebody else sees what waits, approves it, and
     the job runs.
     """
@@ -158,7 +118,7 @@ def test_another_account_approves(reader: Reader, usher: Usher, folder: Path) ->
     reader.says("Nothing is sent until somebody other than Ada")
     reader.press("Approve")
     reader.says("somebody else must approve it", ".note.bad")
-    with run_pages(usher, "second", USHER_ACTOR="Grace") as url:
+    with run_pages(pages_usher, "second", USHER_ACTOR="Grace") as url:
         job, reader_url = reader.path.removesuffix("/approve"), reader.url
         other = Reader(reader.driver, url)
         other.open(job)
@@ -239,125 +199,3 @@ def test_what_a_list_or_graph_says_is_never_markup(reader: Reader, folder: Path)
     reader.says(attack)
     assert "pwned" not in reader.driver.title
     assert not reader.all("main img, main script")
-
-
-_WITH_NOTHING_THERE = ("/invite", "/jobs", "/guests", "/schedules", "/nothing")
-
-
-@pytest.fixture(scope="module")
-def every_page(opened: Reader, folder: Path) -> list[str]:
-    """The addresses of all pages, in all their states: a list that was read, one that is open to
-    question, one that was looked at, a job with bad rows, its rows, one that waits.
-    """
-    file = folder / "for-everybody.csv"
-    file.write_bytes(SEMICOLONS.replace(b"@", b"@axe."))
-    opened.driver.switch_to.new_window("tab")
-    opened.send(file)
-    pages = [opened.path]
-    opened.press("Look what would happen")
-    opened.find("#would")
-    pages.append(opened.path)
-    job = opened.invite(file)
-    two = folder / "two-for-everybody.csv"
-    two.write_text("Email;Email privat\na@work.example;a@home.example\n", encoding="utf-8")
-    opened.open("/invite")
-    opened.find("#list").send_keys(str(two))
-    opened.find("#choice-1")
-    pages.append(opened.path)
-    more = (f"/jobs/{job}", f"/jobs/{job}/rows?ended=failed", "/guests?connection=contoso", "/connections", "/audit")
-    return [*_WITH_NOTHING_THERE, *pages, *more]
-
-
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_everybody_can_use_every_page(reader: Reader, every_page: list[str], language: str) -> None:
-    """axe finds nothing that keeps anybody out, in both languages, light and dark, wide and
-    narrow.
-    """
-    reader.speak(language)
-    found: list[Any] = []
-
-    def tick() -> None:
-        reader.open("/guests?connection=contoso")
-        reader.find("input[name=guest]").click()
-        reader.find("button[value=remind]").click()
-        reader.find("form[action='/guests/do'], h1")
-
-    def check() -> None:
-        reader.open("/connections")
-        reader.find("form[action='/connections/contoso/check'] button").click()
-        reader.find("[role=status]")
-
-    def hold() -> None:
-        reader.open("/connections")
-        reader.driver.execute_script(
-            "document.querySelector('form[action$=\"strict/hold\"]').closest('details').open = true"
-        )
-        reader.find("form[action$='strict/hold'] input[name=reason]").send_keys("a pause")
-        reader.find("form[action$='strict/hold'] button").click()
-        reader.find("form[action$='strict/reopen']")
-
-    def reopen() -> None:
-        reader.find("form[action$='strict/reopen'] button").click()
-        reader.find("form[action$='strict/hold']")
-
-    goes = [*(partial(reader.open, path) for path in every_page), tick, check, hold, reopen]
-    for number, go in enumerate(goes):
-        reader.driver.set_window_size(*((1200, 1000) if number % 2 else (420, 900)))
-        go()
-        path = reader.path
-        assert reader.find("html").get_attribute("lang") == language
-        axe = Axe(reader.driver)
-        axe.inject()
-        for theme in ("light", "dark"):
-            reader.dim(theme)
-            for fault in axe.run()["violations"]:
-                places = [place["html"] for place in fault["nodes"]]
-                found.append((path, theme, fault["id"], fault["help"], places[:3]))
-    reader.driver.set_window_size(1200, 1000)
-    reader.dim("light")
-    assert not found, "\n".join(map(str, found))
-
-
-def test_a_page_fits_a_phone(reader: Reader, every_page: list[str]) -> None:
-    """Nothing but tables, which scroll by themselves, is wider than the screen."""
-    size = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    reader.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        for path in every_page:
-            reader.open(path)
-            assert reader.driver.execute_script("return document.documentElement.scrollWidth") <= 360, path
-    finally:
-        reader.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def test_a_list_is_sent_without_javascript(opened: Reader) -> None:
-    """Forms and links alone, as a browser without scripts has them, go as far as a job."""
-    with requests.Session() as browser:
-        browser.headers["Origin"] = opened.url
-
-        def follow(path: str, **form: Any) -> str:
-            page = browser.get(opened.url + path, timeout=20).text
-            token = page.split('name="csrf_token" value="')[1].partition('"')[0]
-            files = {"list": ("gäste.csv", SEMICOLONS.replace(b"@", b"@plain."))} if path == "/invite" else None
-            answer = browser.post(
-                opened.url + form.pop("to", path), data={"csrf_token": token, **form}, files=files, timeout=20
-            )
-            assert answer.status_code == 200, answer.text
-            return answer.url.removeprefix(opened.url)
-
-        def until(path: str, look: Callable[[requests.Response], bool]) -> requests.Response:
-            found: list[requests.Response] = []
-
-            def ask() -> bool:
-                found[:] = [browser.get(opened.url + path, timeout=20)]
-                return look(found[0])
-
-            wait_until(ask, 30, f"what {path} leads to")
-            return found[0]
-
-        at = follow("/invite")
-        looking = follow(at, to=f"{at}/look", read="{}", connection="contoso")
-        until(looking, lambda answer: f"{at}/send" in answer.text)
-        sending = follow(looking, to=f"{at}/send")
-        answer = until(sending, lambda answer: "/jobs/" in answer.url)
-        assert "gäste.csv" in answer.text
