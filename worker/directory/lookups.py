@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from worker.directory.role_guard import RoleGuards
+from worker.directory.whole_bin import list_deleted
 from worker.graph.batch import BATCH_LIMIT, NOTE_WHOLE_BATCH, Fate
 from worker.graph.causes import Kind, Verdict
 from worker.graph.users import (
@@ -175,7 +176,15 @@ class LookUps:
         there = await self._find(connection, guests, lane, more, Place.DIRECTORY)
         absent = [] if there.users is None else [who for who in guests if who not in there.users]
         absent = [who for who in absent if there.why_not_of(who) is None] if bin_too else []
-        return _join(there, absent, await self._find(connection, absent, lane, more, Place.BIN)) if absent else there
+        if not absent:
+            return there
+        found = _join(there, absent, await self._find(connection, absent, lane, more, Place.BIN))
+        refused = [who for who in absent if who not in (found.users or {}) and found.why_not_of(who) is WhyNot.MAY_NOT]
+        listed = await list_deleted(self._services, connection, refused, more) if refused else None
+        if listed is None:
+            return found
+        unknown = {who: why for who, why in found.unknown.items() if who not in refused}
+        return replace(found, users={**(found.users or {}), **listed}, unknown=unknown)
 
     async def _find(
         self, connection: Connection, guests: Sequence[str], lane: Lane, more: Sequence[str], place: Place

@@ -8,7 +8,7 @@ https://learn.microsoft.com/graph/filter-query-parameter
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +28,7 @@ _SELECT = (
     "id,mail,userPrincipalName,otherMails,proxyAddresses,createdDateTime,userType,accountEnabled,externalUserState"
 )
 _DELETED = "deletedDateTime"
+_MOST_A_PAGE = 999
 
 READ_ROLES = frozenset(
     {
@@ -140,16 +141,34 @@ def read_users(
         return None
     if answer.body.get("@odata.nextLink"):
         return None
+    return _read_values(values, (by,), more, place)
+
+
+def build_bin_path(more: Sequence[str]) -> str:
+    """Return the path of the first page of all who were deleted lately."""
+    return f"{Place.BIN.value}?$select={_selected(Place.BIN, more)}&$top={_MOST_A_PAGE}"
+
+
+def read_bin(values: Sequence[Any], more: Sequence[str]) -> dict[str, DirectoryUser]:
+    """Return those who were deleted, by each folded address and by id."""
+    return _read_values(values, (By.ID, By.MAIL), more, Place.BIN)
+
+
+def _read_values(
+    values: Sequence[Any], by: Collection[By], more: Sequence[str], place: Place
+) -> dict[str, DirectoryUser]:
     found: dict[str, DirectoryUser] = {}
     for value in values:
-        if isinstance(value, dict) and value.get("id"):
-            user = _read_user(value, more, place)
-            if by is By.ID:
-                found[user.id.lower()] = user
-                continue
-            for address in _addresses(value):
-                if isinstance(address, str):
-                    add_user(found, fold_address(address), user)
+        if not (isinstance(value, dict) and value.get("id")):
+            continue
+        user = _read_user(value, more, place)
+        if By.ID in by:
+            found[user.id.lower()] = user
+        if by == (By.ID,):
+            continue
+        for address in _addresses(value):
+            if isinstance(address, str):
+                add_user(found, fold_address(address), user)
     return found
 
 
@@ -210,9 +229,12 @@ def _quote_all(addresses: Sequence[str]) -> list[str]:
 
 def _path(place: Place, conditions: Sequence[tuple[str, str, str]], texts: Sequence[str], more: Sequence[str]) -> str:
     asked = "".join(f"{begin}{between.join(texts)}{end}" for begin, between, end in conditions)
+    return f"{place.value}?$filter={asked}&$select={_selected(place, more)}&$top=100"
+
+
+def _selected(place: Place, more: Sequence[str]) -> str:
     deleted = (_DELETED,) if place is Place.BIN else ()
-    selected = ",".join(dict.fromkeys((*_SELECT.split(","), *deleted, *more)))
-    return f"{place.value}?$filter={asked}&$select={selected}&$top=100"
+    return ",".join(dict.fromkeys((*_SELECT.split(","), *deleted, *more)))
 
 
 def _read_user(value: dict[str, Any], more: Sequence[str], place: Place) -> DirectoryUser:
