@@ -10,7 +10,7 @@ import orjson
 from starlette.responses import Response
 
 from console.problems import MEDIA_TYPE, ProblemDocument
-from console.v1.orders import FileOrder, ListOrder, RowsOrder
+from console.v1.order import FileOrder, ListOrder, RowsOrder
 
 _PROBLEM: Final[dict[str, Any]] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 _STATUSES: Final = {

@@ -14,7 +14,8 @@ from console.parts import Parts, PartsOf
 from console.problems import Problem
 from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer, answer_tagged
-from console.v1.orders import Taken, check_bounds, check_consent, take_order
+from console.v1.consent import check_bounds, check_consent
+from console.v1.orders import Taken, take_order
 from console.v1.submitting import as_fields, key_of, submit
 from tasks.errors import Refusal
 from tasks.jobs.approving import approve_job, describe_what_is_approved

@@ -6,143 +6,45 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import ValidationError
 
 from config.notify import accept_from_message
 from config.version import read_version
-from console.access.viewer import Role, Viewer
+from console.access.viewer import Viewer
 from console.problems import Fault, Problem, find_faults
 from console.v1.bodies import find_upload, gather, kind_of, open_file, read_form, read_json, read_stream
+from console.v1.consent import check_bounds, check_order, refuse_field
+from console.v1.order import SEVERAL, ListOrder, Order, RowsOrder
 from tasks.errors import InputError
 from tasks.lists.guest_list import GuestList
 from tasks.lists.options import DELIMITER_NAMES, parse_said
-from tasks.producers import note_refusal, notify_hosts
-from tasks.rows.fields import FIELDS
+from tasks.producers import notify_hosts
 from tasks.rows.named import NAMED, add_named, check_named
-from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
+from tasks.rows.row import BadRow, validate_defaults, validate_record
 from tasks.submission.request import Request
-from worker.channels import INVITE
 from worker.ledger.model import Options
 from worker.ledger.notices import FROM_MESSAGE
 from worker.masking import mask_text
-from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
 
-    from worker.operations.operation import Operation
     from worker.services import Services
 
 _BLOCK: Final = 1 << 20
-MOST_ROWS: Final = 10_000
-"""Rows in JSON; longer lists come as files."""
 _READING: Final = ("delimiter", "encoding", "mapping", "sheet", "hidden", "header_line")
 _DEFAULTS: Final = ("redirect_url", "message", "language", "send_message")
-SEVERAL: Final = frozenset((*NAMED, "mapping"))
 _EXCEL: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _LISTS: Final = (
     *("text/csv", "text/plain", "text/tab-separated-values", "application/x-ndjson", "application/jsonl"),
     *(_EXCEL, "application/octet-stream"),
 )
-_Names = Annotated[list[str], BeforeValidator(lambda value: _split(value))]
-
-
-def _split(value: Any) -> Any:
-    """Return names that a form or a query gives one by one, or with `;` between them."""
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return [name.strip() for one in value for name in one.split(";") if name.strip()]
-    return value
-
-
-def _map(value: Any) -> Any:
-    """Return a mapping that a form or a query gives as FIELD=HEADING, time and again."""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        pairs = [one.partition("=") for one in value]
-        if all(equals for _, equals, _ in pairs):
-            return {name.strip(): heading.strip() for name, _, heading in pairs}
-    return value
-
-
-class Order(BaseModel):
-    """What is to be done, and how. Fields that are left out are as `usher invite` has them."""
-
-    model_config = ConfigDict(extra="forbid", str_max_length=5000)
-
-    connection: str = Field(pattern=r"^[a-z0-9-]{1,64}$", description="Through which connection.")
-    operation: str = Field(
-        default=INVITE, max_length=64, description="What is done to these people: invite, remind, disable, …"
-    )
-    confirm: bool = Field(
-        default=False,
-        description="Must be true where an operation takes something away from guests (disable, delete, …).",
-    )
-    pilot: int | None = Field(default=None, ge=1, description="Send the first rows, so many, then pause.")
-    most: int | None = Field(default=None, ge=0, description="Do it to at most so many guests; beyond that, to none.")
-    strict: bool = Field(default=False, description="Accept nothing if any row is bad.")
-    accept_bad: bool = Field(
-        default=False, description="Accept the good rows even where more than 5 % (and more than 20 rows) are bad."
-    )
-    resend: bool = Field(default=False, description="Mail guests again who are in the tenant already.")
-    redirect_url: str | None = Field(default=None, description="Where guests land, for rows that bring none.")
-    message: str | None = Field(default=None, description="Words for the e-mail, for rows that bring none.")
-    language: str | None = Field(default=None, description="Language of the e-mail, such as de-DE.")
-    send_message: bool | None = Field(default=None, description="Whether guests get an e-mail.")
-    sponsors: _Names = Field(default=[], description="Who answers for all of them: addresses, ids or names.")
-    groups: _Names = Field(default=[], description="Groups that all of them join: names, ids or addresses.")
-    teams: _Names = Field(default=[], description="Teams that all of them join.")
-    notify: str | None = Field(default=None, description="Who is told when it is held or has ended: an https:// URL.")
-    reason: str | None = Field(default=None, max_length=500, description="Why; shown with the job.")
-    name: str | None = Field(default=None, max_length=200, description="What the list is called.")
-
-
-class ListOrder(Order):
-    """An order whose list is a file. How it is to be read is recognised where it is not said."""
-
-    delimiter: str | None = Field(default=None, description="comma, semicolon, tab, bar, or the sign itself.")
-    encoding: str | None = Field(default=None, description="Of a text, such as windows-1252.")
-    mapping: Annotated[dict[str, str], BeforeValidator(_map)] = Field(
-        default={}, description="Which column a field is read from: FIELD=HEADING, for each one."
-    )
-    sheet: str | None = Field(default=None, description="Of an Excel workbook.")
-    hidden: str | None = Field(default=None, pattern="^(include|skip)$", description="What of hidden rows of a sheet.")
-    header_line: int | None = Field(default=None, ge=1, description="The line that holds the headings.")
-
-
-_ROW_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "description": "A guest. Only email must be there.",
-    "required": ["email"],
-    "additionalProperties": False,
-    "properties": {
-        **{name: {"type": "string"} for name in FIELDS if name not in ("send_message", *NAMED)},
-        "send_message": {"type": "boolean"},
-        **{name: {"type": "array", "items": {"type": "string"}} for name in NAMED},
-    },
-}
-
-
-class RowsOrder(Order):
-    """An order with its rows. A row that cannot be sent ends failed, and the others go."""
-
-    rows: Annotated[list[Any], WithJsonSchema({"type": "array", "items": _ROW_SCHEMA, "minItems": 1})] = Field(
-        min_length=1, max_length=MOST_ROWS
-    )
-
-
-class FileOrder(ListOrder):
-    """An order as a form."""
-
-    list: Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})] = Field(
-        description="The list: CSV, Excel (.xlsx) or JSON lines."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +152,7 @@ def _list_name(given: str | None, otherwise: str = "a list by HTTP") -> str:
 async def _complete(taken: Taken, order: Order, services: Services, viewer: Viewer, *, dry: bool) -> Taken:
     """Fill in what all orders say alike."""
     await check_bounds(services, viewer, order.connection, order.operation)
-    _check_order(order, services, viewer, dry=dry)
+    check_order(order, services, viewer, dry=dry)
     request = taken.request
     try:
         job_wide = validate_defaults({name: getattr(order, name) for name in _DEFAULTS})
@@ -276,52 +178,6 @@ async def _complete(taken: Taken, order: Order, services: Services, viewer: View
     return taken
 
 
-async def check_bounds(services: Services, viewer: Viewer, connection: str, operation: str) -> None:
-    """Raise `Problem` for what is beyond a producer's bounds; the audit trail keeps it."""
-    if refusal := viewer.refusal(connection, operation):
-        await note_refusal(services, viewer.bound, refusal, connection=connection)
-        raise Problem(403, f"{refusal} Nothing was accepted.")
-
-
-def _check_order(order: Order, services: Services, viewer: Viewer, *, dry: bool) -> None:
-    """Raise `Problem` for what this viewer may not ask for, or nobody."""
-    if order.connection not in services.settings().connection_names:
-        known = "" if viewer.producer else f" Known are: {', '.join(services.settings().connection_names)}."
-        _refuse("connection", f"There is no connection {order.connection}.{known}")
-    operation = OPERATIONS.get(order.operation)
-    if operation is None or not _can_be_asked(operation):
-        possible = sorted(name for name, one in OPERATIONS.items() if _can_be_asked(one))
-        _refuse("operation", f"It is one of {', '.join(possible)}.")
-    if not dry:
-        check_consent(viewer, [operation], confirm=order.confirm)
-
-
-def _can_be_asked(operation: Operation) -> bool:
-    """Whether a list of people is all that it needs; who only looks gets rows of usher's own."""
-    return operation.name == INVITE or (operation.alone and not operation.only_looks)
-
-
-def check_consent(viewer: Viewer, operations: Sequence[Operation], *, confirm: bool) -> None:
-    """Raise `Problem` where something would be taken away from guests that nobody has confirmed, or
-    by somebody who may not.
-    """
-    for operation in operations:
-        if not (operation.guarded or operation.only_looks):
-            continue
-        if not confirm:
-            _refuse(
-                "confirm",
-                f"To {operation.name} may take something away from guests: POST /v1/dry-runs shows what it would do,"
-                " and confirm: true does it.",
-            )
-        if viewer.producer is None and not viewer.can(Role.OPERATE):
-            raise Problem(403, f"To {operation.name} guests needs the role {Role.OPERATE.word}; nothing was accepted.")
-
-
-def _refuse(field: str, reason: str) -> NoReturn:
-    raise Problem(422, f"{field}: {reason} Nothing was accepted.", errors=[Fault(field=field, reason=reason)])
-
-
 def _more_info(order: Order, services: Services, viewer: Viewer) -> dict[str, Any]:
     told: dict[str, Any] = {}
     if order.reason:
@@ -332,7 +188,7 @@ def _more_info(order: Order, services: Services, viewer: Viewer) -> dict[str, An
         try:
             target = accept_from_message(order.notify, hosts, signed=bool(settings.notify.secret))
         except ValueError as error:
-            _refuse("notify", f"It {error}.")
+            refuse_field("notify", f"It {error}.")
         told |= {"notify": target, "notify_from": FROM_MESSAGE}
     return told
 
@@ -343,6 +199,3 @@ def rows_of(rows: list[BadRow]) -> list[Fault]:
         Fault(field=row.column, reason=f"{row.reason[:1].upper()}{row.reason[1:]}.", row=row.number, line=row.line)
         for row in rows
     ]
-
-
-__all__ = ["FileOrder", "ListOrder", "Order", "RowsOrder", "Taken", "ValidRow", "rows_of", "take_order"]

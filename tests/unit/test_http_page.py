@@ -13,7 +13,7 @@ import pytest
 from console.app import build_app
 from console.limits import MOST_BODY
 from console.v1.bodies import MOST_JSON, MOST_LIST
-from console.v1.orders import MOST_ROWS
+from console.v1.order import MOST_ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")

@@ -1,0 +1,66 @@
+"""Who may ask for what: a producer within its bounds; what takes something away from guests, only
+with a word more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from console.access.viewer import Role, Viewer
+from console.problems import Fault, Problem
+from tasks.producers import note_refusal
+from worker.channels import INVITE
+from worker.operations.registry import OPERATIONS
+
+if TYPE_CHECKING:
+    from console.v1.order import Order
+    from worker.operations.operation import Operation
+    from worker.services import Services
+
+
+async def check_bounds(services: Services, viewer: Viewer, connection: str, operation: str) -> None:
+    """Raise `Problem` for what is beyond a producer's bounds; the audit trail keeps it."""
+    if refusal := viewer.refusal(connection, operation):
+        await note_refusal(services, viewer.bound, refusal, connection=connection)
+        raise Problem(403, f"{refusal} Nothing was accepted.")
+
+
+def check_order(order: Order, services: Services, viewer: Viewer, *, dry: bool) -> None:
+    """Raise `Problem` for what this viewer may not ask for, or nobody."""
+    if order.connection not in services.settings().connection_names:
+        known = "" if viewer.producer else f" Known are: {', '.join(services.settings().connection_names)}."
+        refuse_field("connection", f"There is no connection {order.connection}.{known}")
+    operation = OPERATIONS.get(order.operation)
+    if operation is None or not _can_be_asked(operation):
+        possible = sorted(name for name, one in OPERATIONS.items() if _can_be_asked(one))
+        refuse_field("operation", f"It is one of {', '.join(possible)}.")
+    if not dry:
+        check_consent(viewer, [operation], confirm=order.confirm)
+
+
+def _can_be_asked(operation: Operation) -> bool:
+    """Whether a list of people is all that it needs; who only looks gets rows of usher's own."""
+    return operation.name == INVITE or (operation.alone and not operation.only_looks)
+
+
+def check_consent(viewer: Viewer, operations: Sequence[Operation], *, confirm: bool) -> None:
+    """Raise `Problem` where something would be taken away from guests that nobody has confirmed, or
+    by somebody who may not.
+    """
+    for operation in operations:
+        if not (operation.guarded or operation.only_looks):
+            continue
+        if not confirm:
+            refuse_field(
+                "confirm",
+                f"To {operation.name} may take something away from guests: POST /v1/dry-runs shows what it would do,"
+                " and confirm: true does it.",
+            )
+        if viewer.producer is None and not viewer.can(Role.OPERATE):
+            raise Problem(403, f"To {operation.name} guests needs the role {Role.OPERATE.word}; nothing was accepted.")
+
+
+def refuse_field(field: str, reason: str) -> NoReturn:
+    """Raise the `Problem` of one field."""
+    raise Problem(422, f"{field}: {reason} Nothing was accepted.", errors=[Fault(field=field, reason=reason)])
