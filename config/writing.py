@@ -1,5 +1,5 @@
-"""Configuration is written for people: a connection's table at the end of the file or out of it,
-and the private files beside it.
+"""Configuration is written for people: the table of a connection or a producer at the end of the
+file or out of it, and the private files beside it.
 
 All that stands in the file stays, comments included; what would not be read back as it was meant is
 not written.
@@ -22,6 +22,9 @@ from config.sources import find_file
 
 NEW_FILE = Path("usher.toml")
 """Where a configuration begins when there is none: the first place it is looked for."""
+
+
+_ONE = {"connections": "connection", "producers": "producer"}
 
 
 def file_to_write(env: Mapping[str, str] = os.environ) -> Path:
@@ -54,60 +57,73 @@ def write_private(path: Path, content: bytes) -> Path:
     return path
 
 
-def table_text(name: str, values: Mapping[str, str]) -> str:
-    """Return a connection's table as TOML. Pure."""
+def table_text(name: str, values: Mapping[str, object], section: str = "connections") -> str:
+    """Return the table of a connection, or of another section with names, as TOML. Pure."""
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
-    return "\n".join([f"[connections.{name}]", *lines, ""])
+    return "\n".join([f"[{section}.{name}]", *lines, ""])
 
 
 def append_connection(path: Path, name: str, values: Mapping[str, str], env: Mapping[str, str] = os.environ) -> None:
-    """Append a connection to the file, made (0600) where it is missing; the whole is read back
-    before it takes the file's place.
+    """Append a connection to the file, as `append_table` does."""
+    append_table(path, "connections", name, values, env)
 
-    Raises `ConfigError` with nothing changed: a connection of that name is there, the result could
-    not be read, or the file cannot be written (the sentence then says what to put in by hand).
+
+def append_table(
+    path: Path, section: str, name: str, values: Mapping[str, object], env: Mapping[str, str] = os.environ
+) -> None:
+    """Append a table to the file, made (0600) where it is missing; the whole is read back before it
+    takes the file's place. `section`: `connections` or `producers`.
+
+    Raises `ConfigError` with nothing changed: one of that name is there, the result could not be
+    read, or the file cannot be written (the sentence then says what to put in by hand).
     """
-    table = table_text(name, values)
+    table = table_text(name, values, section)
     before = _read(path.resolve())
     text = before.decode("utf-8-sig")
     ending = "\r\n" if "\r\n" in text else "\n"
-    known = _parsed(path, text).get("connections", {})
+    known = _parsed(path, text).get(section, {})
     if isinstance(known, dict) and name in known:
-        raise ConfigError(f"{path} has a connection {name} already: choose another name, or change it there.")
+        raise ConfigError(f"{path} has a {_ONE[section]} {name} already: choose another name, or change it there.")
     gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
     after = before + f"{gap}{table}".replace("\n", ending).encode()
     _replace(path, before, after, env, f"Put this into the configuration yourself:\n{table}")
 
 
 def remove_connection(path: Path, name: str, env: Mapping[str, str] = os.environ) -> None:
-    """Take a connection's table out of the file. All else stays, comments included; the whole is
-    read back before it takes the file's place.
+    """Take a connection's table out of the file, as `remove_table` does."""
+    remove_table(path, "connections", name, env)
 
-    Raises `ConfigError` with nothing changed: there is no such table, something else names the
-    connection, or the file cannot be written.
+
+def remove_table(path: Path, section: str, name: str, env: Mapping[str, str] = os.environ) -> None:
+    """Take a table out of the file. All else stays, comments included; the whole is read back
+    before it takes the file's place.
+
+    Raises `ConfigError` with nothing changed: there is no such table, something else names it, or
+    the file cannot be written.
     """
+    one = _ONE[section]
     before = _read(path.resolve())
     mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
     text = before.decode("utf-8-sig")
     wanted = _parsed(path, text)
-    known = wanted.get("connections")
+    known = wanted.get(section)
     if not isinstance(known, dict) or name not in known:
-        raise ConfigError(f"{path} has no connection {name}; nothing was written.")
+        raise ConfigError(f"{path} has no {one} {name}; nothing was written.")
     del known[name]
-    by_hand = f"Take connection {name} out of it yourself."
-    for after in _without_table(text, name):
-        if _content(after) == _content_of(wanted):
+    by_hand = f"Take {one} {name} out of it yourself."
+    for after in _without_table(text, section, name):
+        if _content(after, section) == _content_of(wanted, section):
             _replace(path, before, mark + after.encode(), env, by_hand)
             return
-    raise ConfigError(f"{path} does not hold connection {name} in one table of its own; nothing was written. {by_hand}")
+    raise ConfigError(f"{path} does not hold {one} {name} in one table of its own; nothing was written. {by_hand}")
 
 
-def _without_table(text: str, name: str) -> Iterator[str]:
+def _without_table(text: str, section: str, name: str) -> Iterator[str]:
     """Yield the text without the table, up to each line that may begin the next one; a line in a
     long value may look like that. Pure.
     """
     lines = text.splitlines(keepends=True)
-    own = re.compile(rf"\s*\[\s*connections\s*\.\s*([\"']?){re.escape(name)}\1\s*\]")
+    own = re.compile(rf"\s*\[\s*{section}\s*\.\s*([\"']?){re.escape(name)}\1\s*\]")
     heads = [number for number, line in enumerate(lines) if line.lstrip().startswith("[")]
     for start in (head for head in heads if own.match(lines[head])):
         for end in (*(head for head in heads if head > start), len(lines)):
@@ -119,18 +135,16 @@ def _without_table(text: str, name: str) -> Iterator[str]:
             yield "".join([*left, *lines[rest:]] if left else lines[rest:]).lstrip("\r\n")
 
 
-def _content(text: str) -> dict[str, object] | None:
+def _content(text: str, section: str) -> dict[str, object] | None:
     try:
-        return _content_of(tomllib.loads(text))
+        return _content_of(tomllib.loads(text), section)
     except ValueError:
         return None
 
 
-def _content_of(tables: dict[str, object]) -> dict[str, object]:
-    """Return what matters of a file: whether it has no connections or an empty table of them is the
-    same.
-    """
-    return {name: table for name, table in tables.items() if name != "connections" or table}
+def _content_of(tables: dict[str, object], section: str) -> dict[str, object]:
+    """Return what matters of a file: whether it has no section or an empty one is the same."""
+    return {name: table for name, table in tables.items() if name != section or table}
 
 
 def _replace(path: Path, before: bytes, after: bytes, env: Mapping[str, str], by_hand: str) -> None:

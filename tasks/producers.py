@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from config.errors import ConfigError
@@ -42,17 +42,28 @@ def find_producer(settings: Settings, token: str) -> Producer | None:
     found: Producer | None = None
     given = _digest(token)
     for producer in settings.producers.values():
-        for reference in producer.token:
-            try:
-                text = reference.resolve().reveal().strip()
-            except ConfigError as error:
-                log.warning("a token of the producer %s opens nothing: %s", producer.name, error)
-                continue
-            if len(text) < SHORTEST:
-                log.warning("a token of the producer %s is shorter than %d and opens nothing", producer.name, SHORTEST)
-            elif hmac.compare_digest(_digest(text), given):
+        for text in _tokens(producer):
+            if hmac.compare_digest(_digest(text), given):
                 found = producer
     return found if SHORTEST <= len(token) <= _LONGEST else None
+
+
+def count_tokens(producer: Producer) -> int:
+    """Return how many of a producer's tokens open, as this process can read them."""
+    return sum(1 for _ in _tokens(producer))
+
+
+def _tokens(producer: Producer) -> Iterator[str]:
+    for reference in producer.token:
+        try:
+            text = reference.resolve().reveal().strip()
+        except ConfigError as error:
+            log.warning("a token of the producer %s opens nothing: %s", producer.name, error)
+            continue
+        if len(text) < SHORTEST:
+            log.warning("a token of the producer %s is shorter than %d and opens nothing", producer.name, SHORTEST)
+        else:
+            yield text
 
 
 def _digest(token: str) -> bytes:

@@ -1,0 +1,163 @@
+"""`usher producers`: the programs that submit jobs. A token is made here, into a file of its own,
+and never shown.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.ui.command_group import CommandGroup
+from cli.ui.confirming import confirm
+from cli.ui.errors import Refusal
+from cli.ui.options import json_option
+from cli.ui.session import Session
+
+if TYPE_CHECKING:
+    from config.console import Producer
+
+
+@click.group(cls=CommandGroup)
+def producers() -> None:
+    """The programs that submit jobs, by HTTP or by messages: each has a token, and what it may do
+    (docs/producers.md).
+    """
+
+
+@producers.command()
+@click.argument("name")
+@click.option(
+    "-c", "--connection", "connections", multiple=True, required=True, metavar="NAME", help="May be repeated."
+)
+@click.option(
+    "--operation",
+    "operations",
+    multiple=True,
+    metavar="NAME",
+    help="What it may ask for besides invite, such as groups; may be repeated.",
+)
+@click.option("--daily-limit", type=click.IntRange(min=1), metavar="N", help="Rows a day.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where its token is written; beside the configuration unless told. Never overwritten.",
+)
+@json_option("One JSON object instead of sentences.")
+@click.pass_obj
+def add(
+    session: Session,
+    name: str,
+    connections: Sequence[str],
+    operations: Sequence[str],
+    daily_limit: int | None,
+    output: Path | None,
+) -> None:
+    """Make a token, and write a producer into the configuration. Workers notice within seconds.
+
+    From the first producer on, every message and every request to /v1 needs a token.
+    """
+    from cli.ui.terminal import Terminal
+    from config.reader import load_settings
+    from config.values import parse_name
+    from config.writing import append_table, file_to_write, write_private
+
+    try:
+        parse_name(name)  # before a file is called by it
+    except ValueError as error:
+        raise Refusal(f"The name of a producer {error}; nothing was written.") from None
+    terminal, file = Terminal(session), file_to_write()
+    is_first = not load_settings().producers
+    path = output.absolute() if output else file.parent / "secrets" / f"{name}.token"
+    table: dict[str, Any] = {"token": f"file:{path}", "connections": [*connections]}
+    if operations:
+        table["operations"] = ["invite", *(one for one in operations if one != "invite")]
+    if daily_limit:
+        table["daily_limit"] = daily_limit
+    write_private(path, f"{secrets.token_urlsafe(32)}\n".encode())
+    try:
+        append_table(file, "producers", name, table)
+    except BaseException:
+        path.unlink()
+        raise
+    terminal.show(f"Producer {name} is in {file}; its token is in {path} (0600), for it and for nobody else.")
+    if is_first:
+        terminal.show("It is the first: from now on each message and each request to /v1 needs a token.")
+    if terminal.quiet:
+        terminal.print_json({"producer": name, "file": str(file), "token_file": str(path)})
+
+
+@producers.command("list")
+@json_option("One JSON object instead of a table.")
+@click.pass_obj
+def list_(session: Session) -> None:
+    """List the producers, what each may do, and how many of its tokens open."""
+    from cli.ui.terminal import Terminal, build_table
+    from config.reader import load_settings
+
+    terminal = Terminal(session)
+    rows = [_describe(producer) for producer in load_settings().producers.values()]
+    if terminal.quiet:
+        terminal.print_json({"producers": rows})
+    elif not rows:
+        terminal.show("There is no producer: nobody is asked for a token. usher producers add NAME -c CONNECTION")
+    else:
+        headings = ("producer", "connections", "operations", "rows a day", "tokens")
+        terminal.show(build_table(headings, [_show(row) for row in rows]))
+
+
+@producers.command()
+@click.argument("name")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@json_option("One JSON object instead of sentences.")
+@click.pass_obj
+def revoke(session: Session, name: str, yes: bool) -> None:
+    """Take a producer out of the configuration: its tokens open nothing from then on.
+
+    Its jobs go on. The files with its tokens stay, to be deleted.
+    """
+    from cli.ui.terminal import Terminal
+    from config.errors import did_you_mean
+    from config.reader import load_settings
+    from config.writing import remove_table
+
+    terminal, settings = Terminal(session), load_settings()
+    producer = settings.producers.get(name)
+    if producer is None:
+        raise Refusal(f"There is no producer {name}{did_you_mean(name, settings.producers)}; nothing was changed.")
+    if settings.source is None:
+        raise Refusal(f"Producer {name} stands in the environment, not in a file: remove it there.")
+    last = " It is the last one: nobody is asked for a token any more." if len(settings.producers) == 1 else ""
+    if terminal.interactive and not yes:
+        confirm(terminal, f"Take producer {name} out of {settings.source}?{last}", "changed")
+    remove_table(settings.source, "producers", name)
+    terminal.show(f"Producer {name} is no longer in {settings.source}.{last}")
+    kept = [reference.target for reference in producer.token if reference.kind == "file"]
+    if kept:
+        terminal.show(f"Left as it is, to be deleted: {', '.join(kept)}")
+    if terminal.quiet:
+        terminal.print_json({"producer": name, "file": str(settings.source), "revoked": True, "last": bool(last)})
+
+
+def _describe(producer: Producer) -> dict[str, Any]:
+    from tasks.producers import count_tokens
+
+    return {
+        "producer": producer.name,
+        "connections": [*producer.connections],
+        "operations": [*producer.operations],
+        "daily_limit": producer.daily_limit,
+        "tokens": count_tokens(producer),
+        "named": len(producer.token),
+    }
+
+
+def _show(row: dict[str, Any]) -> list[str]:
+    limit = "" if row["daily_limit"] is None else f"{row['daily_limit']:,}"
+    tokens = str(row["tokens"]) if row["tokens"] == row["named"] else f"{row['tokens']} of {row['named']} open"
+    return [row["producer"], ", ".join(row["connections"]), ", ".join(row["operations"]), limit, tokens]
