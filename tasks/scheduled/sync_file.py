@@ -4,6 +4,7 @@ says what it would do.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ async def run(context: Context) -> Told:
         try:
             guests, name = await open_named(context, closing)
             store = closing.enter_context(SyncStore())
-            read_list(store, guests)
+            await asyncio.to_thread(read_list, store, guests)
             source = str(args.get("source") or _name_source(name))
             connection = await context.services.resolved(context.connection.name)
             await refuse_unfinished(context.services, connection, source, context.now, job)

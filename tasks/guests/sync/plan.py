@@ -7,6 +7,7 @@ lacks more guests than may leave it in one run. A list that cannot be one at all
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -163,12 +164,17 @@ async def make_plan(
                 _take(plan, replace(terms, adopt=True) if place in own else terms, *found)
             read += len(page.guests)
             count(read, page.total)
-    for number, row in store.unmet():
-        store.put_change(build_join(number, row, source))
+    await asyncio.to_thread(_take_new, plan)
     plan.counts = store.counts()
     plan.whole = _why_not_whole(store, guests)
     plan.in_groups = _why_not_in_groups(guests)
     return plan
+
+
+def _take_new(plan: SyncPlan) -> None:
+    """Take those whom the tenant does not have: perhaps all of a million."""
+    for number, row in plan.store.unmet():
+        plan.store.put_change(build_join(number, row, plan.source))
 
 
 _Found = tuple["Guest", int, dict[str, Any]]

@@ -39,7 +39,8 @@ class SyncStore:
         self.bad_count = 0
         self.repeated = 0
         self.names: dict[str, dict[str, int]] = {column: {} for column in _NAMED}
-        self._database = sqlite3.connect("", isolation_level=None)
+        # Threads take turns: a long list must not stop the loop that renews a schedule's claim
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_TABLES}")
 
     def __enter__(self) -> Self:

@@ -234,3 +234,15 @@ def test_a_guest_is_known_by_every_address_that_the_tenant_has(site: Site) -> No
     told = run(site, str(path))
     assert "shoe size" in told["err"]
     assert set(told["plan"]["would"].values()) == {0}
+
+
+def test_a_listing_that_begins_again_takes_nobody_twice(site: Site) -> None:
+    """Its second page ended early: what the first one showed is forgotten and read anew."""
+    case = Synced(rows=1100, joiners=2, leavers=3, movers=4, others=5)
+    case.make(site)
+    ended = {"fault": "error", "status": 400, "code": "Directory_ExpiredPageToken", "message": "The token expired."}
+    site.sandbox.ask("faults", {"faults": [{**ended, "on": ["users"], "skip": 2, "times": 1}]})
+    told = run(site, case.write(site))
+    assert told["plan"]["would"] == {"join": 2, "return": 0, "move": 4, "leave": 3}
+    assert (told["plan"]["unchanged"], told["plan"]["guests"]) == (1094, 1101)
+    assert [one["status"] for one in site.sandbox.ask("requests?operation=users")] == [200, 400, 200, 200]
