@@ -215,3 +215,15 @@ def test_an_invitation_on_purpose_counts_anew_and_a_reminder_does_not(site: Site
     configure(site, spare_addresses="", spare_groups="", disable_pending_after='"9d"')
     _, told, _ = clean(site)
     assert told["plan"]["would"] == {"remind": 0, "disable": 4, "delete": 0}
+
+
+def test_a_right_that_is_missing_holds_its_kind_alone(site: Site) -> None:
+    """One sentence names it beforehand; the others are done."""
+    kinds = populate(site, 200)
+    site.sandbox.ask("policy", {"roles": [role for role in ROLES if role != "User.EnableDisableAccount.All"]})
+    site.start_worker()
+    status, told, err = clean(site, "--yes", "--wait", "2s")
+    assert (status, told["state"], told["stages"]["remind"]["done"]) == (3, "held", len(of(kinds, *REMINDED))), err
+    (note,) = told["plan"]["notes"]
+    assert "User.EnableDisableAccount.All" in note
+    assert listed(site, "--disabled") == of(kinds, "disabled", "pending_disabled")
