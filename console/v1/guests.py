@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from itertools import islice
@@ -49,6 +49,7 @@ class Guests(BaseModel):
     """Guests."""
 
     guests: list[GuestDocument]
+    warnings: list[str] = Field(description="What could not be read, as sentences.")
 
 
 @router.get(
@@ -101,9 +102,8 @@ async def list_guests(
         listing = closing.enter_context(GuestListing(columns_of(also)))
         read = await read_listing(parts.services, found, choice, also, limit, listing)
         kept = closing.pop_all()
-    # RFC 9110 has no header for sentences; a comment for those who look
-    headers = {"X-Usher-Warnings": str(len(read.warnings)), "Cache-Control": "private, no-store"}
-    return StreamingResponse(_write(form, listing, kept), 200, headers, _TYPES[form])
+    headers = {"Cache-Control": "private, no-store"}
+    return StreamingResponse(_write(form, listing, read.warnings, kept), 200, headers, _TYPES[form])
 
 
 def _read_age(text: str) -> timedelta:
@@ -114,7 +114,9 @@ def _read_age(text: str) -> timedelta:
         return timedelta(seconds=LONGEST_S)
 
 
-async def _write(form: str, listing: GuestListing, closing: AsyncExitStack) -> AsyncIterator[bytes]:
+async def _write(
+    form: str, listing: GuestListing, warnings: Sequence[str], closing: AsyncExitStack
+) -> AsyncIterator[bytes]:
     async with closing:
         rows: Iterator[dict[str, Any]] = listing.rows()
         if form == "csv":
@@ -131,7 +133,7 @@ async def _write(form: str, listing: GuestListing, closing: AsyncExitStack) -> A
                 yield comma + b",".join(map(orjson.dumps, block))
                 comma = b","
         if form == "json":
-            yield b"]}"
+            yield b'],"warnings":' + orjson.dumps(warnings) + b"}"
 
 
 def _csv(top: list[tuple[str, ...]], rows: list[dict[str, Any]], columns: tuple[str, ...]) -> bytes:

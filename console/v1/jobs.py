@@ -39,6 +39,8 @@ Key = Annotated[
         description="A key of your own for this list: sent again with it, the list is taken in once.",
     ),
 ]
+_MOST_PAGES: Final = 20
+"""Pages of all jobs that are looked through for those that a producer may see."""
 _LOCATION: Final = {"Location": {"description": "The address of the job.", "schema": {"type": "string"}}}
 
 
@@ -81,13 +83,15 @@ async def list_jobs(
         str | None, Query(pattern=r"^[0-9]{1,15}-[a-z2-7]{1,16}$", description="`next` of the page before.")
     ] = None,
 ) -> Plain:
-    """List jobs, the newest first."""
+    """List jobs, the newest first. A page may be short, or empty, and still not be the last: `next`
+    tells.
+    """
     shown: list[JobView] = []
     after = _read_cursor(cursor)
-    while len(shown) < limit:
+    for _ in range(_MOST_PAGES):
         views, after = await parts.services.jobs.page(after, limit - len(shown))
         shown += [view for view in views if viewer.sees(view.info)]
-        if after is None:
+        if after is None or len(shown) == limit:
             break
     told: dict[str, Any] = {"jobs": [describe_view(view) for view in shown]}
     if after is not None:

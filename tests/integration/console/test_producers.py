@@ -26,6 +26,27 @@ def _be(console: Console, name: str) -> None:
     console.browser.headers["Authorization"] = f"Bearer {name * 20}"
 
 
+def test_producer_finds_its_jobs_among_many(site: Site) -> None:
+    """Page by page, though the others' jobs lie between."""
+    _configure(site.folder, "portal", "intake")
+    with run_console(site) as console:
+        mine = []
+        for number in range(3):
+            _be(console, "portal")
+            mine.append(console.submit([f"p{number}@fabrikam.example"]))
+            _be(console, "intake")
+            for other in range(3):
+                console.submit([f"i{number}-{other}@fabrikam.example"])
+        _be(console, "portal")
+        found, cursor = [], None
+        while True:
+            page = console.get("/v1/jobs", params={"limit": 1, "cursor": cursor}).json()
+            found += [one["job"] for one in page["jobs"]]
+            if not (cursor := page.get("next")):
+                break
+        assert found == mine[::-1]
+
+
 def test_job_of_another_producer_is_none(site: Site) -> None:
     """Neither seen nor moved, nor found by its key; what is its own is."""
     _configure(site.folder, "portal", "intake")
