@@ -114,18 +114,18 @@ async def test_trouble_on_the_way_ends_nothing(site: Site, operation: str) -> No
     """429s, lost answers and a killed worker: a lost answer is found out in the bin or in the
     directory; every row ends once and well, and nothing is done twice.
     """
-    guests = add(site, 120)
+    guests = add(site, 60)
     first = site.start_worker()
     if operation == "restore":
         await site.ended(await site.load(list(guests), job="before", operation="delete"))
     call = {"delete": "delete_user", "restore": "restore"}[operation]
     site.sandbox.ask("faults", {"spec": f"429@item@{call}=1*3,504-after@item@{call}=0.2"})
     job = await site.load(list(guests), operation=operation)
-    await site.some(job, 20)
+    await site.some(job, 10)
     kill(first)
     site.start_worker()
     view = await site.ended(job, 60)
-    assert view.counts == Counts(rows=120, done=120)
+    assert view.counts == Counts(rows=60, done=60)
     assert bool(guests.keys() & ids(site).keys()) is (operation == "restore")
     assert "404" not in writes(site, call), "who was deleted by a lost call is not deleted again"
 
