@@ -23,6 +23,7 @@ from console.access.need import csrf_token, need
 from console.access.viewer import Role, Viewer
 from console.pages import wordings
 from console.pages.language import LANGUAGES, Forms, choose_language, find_zone, load_words
+from console.pages.sentences import translate
 from console.parts import Parts, PartsOf
 from console.problems import Problem
 from worker.services import Services
@@ -123,7 +124,7 @@ def environment(language: str) -> Environment:
         lstrip_blocks=True,
     )
     made.install_gettext_translations(load_words(language), newstyle=True)  # type: ignore[attr-defined]
-    made.globals["words"] = wordings
+    made.globals |= {"words": wordings, "translate": translate}
     return made
 
 
