@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,7 +124,7 @@ def environment(language: str) -> Environment:
         lstrip_blocks=True,
     )
     made.install_gettext_translations(load_words(language), newstyle=True)  # type: ignore[attr-defined]
-    made.globals |= {"words": wordings, "translate": translate}
+    made.globals |= {"words": wordings, "translate": partial(translate, gettext=load_words(language).gettext)}
     return made
 
 
