@@ -57,9 +57,10 @@ _PROPERTIES = (*(name for name in Profile.reads if name not in (EXTENSIONS, "dis
 @dataclass(slots=True)
 class SyncPlan:
     """A plan has what differs in a store, and says what of it may be done. `own`: guests of the
-    list who may sign in; `kept`: those in it that are left as they are. `whole`: a sentence why
-    nobody is taken away, `in_groups` one why nobody is taken out of a group; '' where they may be.
-    `unusable`: what the list names and nobody can be put into.
+    list who may sign in; `kept`: those in it that are left as they are; `losers`: those who are in
+    a group that their row does not name any more. `whole`: a sentence why nobody is taken away,
+    `in_groups` one why nobody is taken out of a group; '' where they may be. `unusable`: what the
+    list names and nobody can be put into.
     """
 
     store: SyncStore
@@ -71,12 +72,13 @@ class SyncPlan:
     in_groups: str = ""
     unusable: Sequence[Target] = ()
     counts: Counter[Kind] = field(default_factory=Counter)
+    losers: int = 0
 
     @property
     def ceilings(self) -> list[str]:
         """The names of the ceilings that were met."""
         sync, found = self.connection.sync, []
-        if not self.whole and self.counts[Kind.LEAVE] > sync.most_left.of(self.own):
+        if not self.whole and max(self.counts[Kind.LEAVE], self.losers) > sync.most_left.of(self.own):
             found.append(LEFT)
         joins = sync.most_joined
         if joins is not None and (joins.share is None or self.own) and self.counts[Kind.JOIN] > joins.of(self.own):
@@ -86,17 +88,18 @@ class SyncPlan:
     @property
     def takes_away(self) -> bool:
         """Whether anybody is taken away."""
-        return not self.whole and LEFT not in self.ceilings
+        return not self.whole and self.counts[Kind.LEAVE] <= self.connection.sync.most_left.of(self.own)
 
     def changes(self) -> Iterator[Change]:
         """Yield what is done, row by row."""
-        takes_away, joins = self.takes_away, JOINED not in self.ceilings
+        takes_away, ceilings = self.takes_away, self.ceilings
+        takes_out, joins = takes_away and not self.in_groups and LEFT not in ceilings, JOINED not in ceilings
         for change in self.store.changes():
             if change.kind is Kind.JOIN and not joins:
                 continue
             if change.kind is Kind.LEAVE and not takes_away:
                 continue
-            if takes_away and not (self.in_groups and change.lost):
+            if change.kind is Kind.LEAVE or takes_out:
                 yield change
             elif (rest := change.without_losses()) is not None:
                 yield rest
@@ -165,7 +168,7 @@ async def make_plan(
             read += len(page.guests)
             count(read, page.total)
     await asyncio.to_thread(_take_new, plan)
-    plan.counts = store.counts()
+    plan.counts, plan.losers = store.counts(), store.losers()
     plan.whole = _why_not_whole(store, guests)
     plan.in_groups = _why_not_in_groups(guests)
     return plan

@@ -27,7 +27,7 @@ _MOST_BAD = 1_000
 _TABLES = """
 CREATE TABLE listed (address TEXT PRIMARY KEY, number INTEGER, row TEXT, met INTEGER DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE members (guest TEXT, target TEXT, PRIMARY KEY (guest, target)) WITHOUT ROWID;
-CREATE TABLE changes (kind TEXT, number INTEGER, email TEXT, told TEXT);
+CREATE TABLE changes (kind TEXT, number INTEGER, email TEXT, told TEXT, loses INTEGER);
 """
 
 
@@ -118,7 +118,8 @@ class SyncStore:
         """Take what is to be done."""
         told = json.dumps([change.row, change.said, change.lost])
         self._database.execute(
-            "INSERT INTO changes VALUES (?, ?, ?, ?)", (change.kind, change.number, change.email, told)
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?)",
+            (change.kind, change.number, change.email, told, bool(change.lost)),
         )
 
     def changes(self) -> Iterator[Change]:
@@ -132,3 +133,7 @@ class SyncStore:
         """Return how many there are of each kind."""
         found = self._database.execute("SELECT kind, count(*) FROM changes GROUP BY kind")
         return Counter({Kind(kind): int(count) for kind, count in found})
+
+    def losers(self) -> int:
+        """Return how many guests would be taken out of a group."""
+        return int(self._database.execute("SELECT count(*) FROM changes WHERE loses").fetchone()[0])

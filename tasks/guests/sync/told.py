@@ -57,10 +57,13 @@ def tell_kept(plan: SyncPlan) -> list[str]:
 
 def _tell_left(plan: SyncPlan) -> str:
     most = plan.connection.sync.most_left
+    what, found, nobody = "Not in the list any more", plan.counts[Kind.LEAVE], "nobody is taken away"
+    if plan.takes_away:
+        what, found, nobody = "To leave a group", plan.losers, "nobody is taken out of one"
     return (
-        f"Not in the list any more: {many(plan.counts[Kind.LEAVE], 'guest')} of {number(plan.own)}, and most_left"
-        f" ({most}) allows {number(most.of(plan.own))} in one run, so nobody is taken away: look whether the list is"
-        f" whole; if it is, raise connections.{plan.connection.name}.sync.most_left for this run."
+        f"{what}: {many(found, 'guest')} of {number(plan.own)}, and most_left ({most}) allows"
+        f" {number(most.of(plan.own))} in one run, so {nobody}: look whether the list is whole; if it is, raise"
+        f" connections.{plan.connection.name}.sync.most_left for this run."
     )
 
 

@@ -41,7 +41,7 @@ async def test_it_waits_for_a_second_person(site: Site) -> None:
 
 async def test_a_killed_worker_changes_nothing_of_it(site: Site) -> None:
     """Each thing is done once, whoever does it."""
-    case = Synced(rows=300, joiners=60, leavers=10, movers=80, others=5)
+    case = Synced(rows=300, joiners=60, leavers=10, movers=40, others=5)
     case.make(site)
     site.sandbox.ask("latency", {"latency": "0.1", "replication": "0"})
     first = site.start_worker()

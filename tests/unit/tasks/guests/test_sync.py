@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tasks.guests.sync.source import name_source
 from tasks.guests.sync.store import SyncStore
 from tasks.guests.sync.told import sum_up, tell_change, tell_kept, tell_needs
 from tasks.lists.guest_list import GuestList
+from tasks.rows.row import ValidRow
 from tests.configs import build_connection
 from worker.graph.guests import Guest, GuestState
 
@@ -157,6 +159,22 @@ def test_one_ceiling_does_not_stop_the_others(
     told = " ".join(tell_needs(plan))
     assert all(f"connections.c.sync.{name}" in told for name in ceilings)
     assert len(list(plan.rows())) == left + joined
+
+
+def test_an_emptied_column_empties_no_group(store: SyncStore) -> None:
+    """Beyond the ceiling nobody is taken out of one; who left the list is disabled all the same."""
+    fill(store, 1, 0)
+    for number in range(1, 5):
+        change = judge(guest(), {**ROW, "groups": ["South"]} if number == 1 else {"email": ROW["email"]}, "North")
+        assert isinstance(change, Change)
+        store.put_change(replace(change, number=number))
+    for own, done in ((80, (4, 4, 1)), (60, (1, 0, 1))):
+        plan = SyncPlan(store, "crm", build_connection(), own=own, counts=store.counts(), losers=store.losers())
+        rows = [row.row for row in plan.rows() if isinstance(row, ValidRow)]
+        moved = [row for row in rows if row.get("then") != "disable"]
+        assert (len(moved), sum("leave_groups" in row for row in moved), len(rows) - len(moved)) == done
+        assert plan.ceilings == ([] if own == 80 else ["most_left"])
+    assert "nobody is taken out of one" in " ".join(tell_needs(plan))
 
 
 def test_whom_a_list_leaves_alone_is_told_and_asks_for_nobody(store: SyncStore) -> None:
