@@ -4,11 +4,15 @@ list's, and nobody who is there is ever invited.
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 
 from tasks.asked_stages import find_asked, find_stages
+from tasks.lists.guest_list import GuestList
+from tasks.rows.fields import FIELDS
+from tasks.rows.row import BadRow, ValidRow, validate_record
 from tests.configs import build_connection
 from tests.unit.worker.operations.asking import Asking, found
 from worker.graph.users import DirectoryUser
@@ -120,3 +124,14 @@ def test_the_mark_is_written_with_the_account(operation: Disable | Enable, wante
     for mark in ("hr", wanted):
         (call,) = operation.build([Asked(0, item, user(mark))], CONNECTION, Options())
         assert call.request.body == {"accountEnabled": operation.enabled}
+
+
+@pytest.mark.parametrize("field", ["source", "user_id", "then", "leave_groups"])
+def test_what_only_a_comparison_says_comes_with_no_list_and_no_message(field: str) -> None:
+    """Nobody marks, or takes away, a guest by a column."""
+    assert field not in FIELDS
+    refused = validate_record({"email": "ann@partner.example", field: "crm"}, 1)
+    assert isinstance(refused, BadRow)
+    text = f'{{"email": "ann@partner.example", "{field}": "crm"}}\n'
+    rows = GuestList(io.BytesIO(text.encode()), "crm.jsonl", path="crm.jsonl").rows()
+    assert [row.row for row in rows if isinstance(row, ValidRow)] == [{"email": "ann@partner.example"}]
