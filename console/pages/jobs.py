@@ -42,7 +42,7 @@ from tasks.rows.domain_slips import describe_domains
 from tasks.submission.preparing import prepare
 from tasks.submit import new_job_id, start
 from worker.errors import UsherError
-from worker.ledger.approval import read_approved, submitter_of
+from worker.ledger.approval import read_approved, shown_submitter
 from worker.ledger.job_view import JobView
 from worker.ledger.quota import seconds_for
 from worker.operations.foreseen import Would
@@ -296,7 +296,7 @@ def _facts(page: Page, view: JobView) -> list[tuple[str, str]]:
         for name, text in (
             (wordings.N_("Job"), view.id),
             (wordings.N_("Connection"), view.connection),
-            (wordings.N_("By"), submitter_of(info)),
+            (wordings.N_("By"), shown_submitter(info)),
             (wordings.N_("Why"), info.get("reason")),
             (wordings.N_("For all rows"), named),
             (wordings.N_("Sent"), moment(view.created_at)),

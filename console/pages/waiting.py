@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from console.pages.wordings import HOLDS, N_
 from tasks.telling.words import gate_words
-from worker.ledger.approval import submitter_of
+from worker.ledger.approval import shown_submitter
 from worker.ledger.model import JobState
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ async def find_waits(page: Page, view: JobView) -> list[Wait]:
     """Return what a job that has not ended waits for."""
     gate, now = view.gate, datetime.now(UTC)
     if view.awaits_approval:
-        who = submitter_of(view.info)
+        who = shown_submitter(view.info)
         return [("warn", page.say(_APPROVAL, who=who) if who else page.say(_APPROVAL_ANYBODY), "")]
     if view.state is JobState.PAUSED:
         more, is_pilot = page.say(_DRAINING) if view.open else "", view.why == "pilot"

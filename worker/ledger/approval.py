@@ -65,6 +65,14 @@ def submitter_of(info: Mapping[str, Any]) -> str:
     return str(submitter) if submitter.user and submitter.host else submitter.user
 
 
+def shown_submitter(info: Mapping[str, Any]) -> str:
+    """Return the same in the words of a sentence: of who signed in the name, without Entra's
+    ids.
+    """
+    submitter = read_submitter(info)
+    return submitter.stated if submitter.sign_in and submitter.stated else submitter_of(info)
+
+
 def is_same(one: Person, other: Person) -> bool:
     """Tell whether two may be one human being. The host does not count: each container has a new
     one, and people move about.
@@ -93,7 +101,7 @@ def read_approved(info: Mapping[str, Any]) -> dict[str, str]:
 
 def other_person(info: Mapping[str, Any]) -> str:
     """Return who may approve a job, in words."""
-    submitter = submitter_of(info)
+    submitter = shown_submitter(info)
     return f"somebody other than {submitter}" if submitter else "somebody else"
 
 
@@ -110,7 +118,7 @@ def refuse(job: str, info: Mapping[str, Any], person: Person) -> str:
     submitter = read_submitter(info)
     if not submitter.host or not is_same(submitter, person):
         return ""
-    refusal = f"Job {job} was submitted by {submitter_of(info)}: somebody else must approve it. Nothing was sent."
+    refusal = f"Job {job} was submitted by {shown_submitter(info)}: somebody else must approve it. Nothing was sent."
     if submitter.host != person.host and not (submitter.sign_in and person.sign_in):
         refusal += (
             " An account is one person, whatever its host: people who share one say who they are, USHER_ACTOR=NAME, "

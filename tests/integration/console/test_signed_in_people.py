@@ -51,7 +51,7 @@ async def test_somebody_else_approves_and_both_are_named(whole: SignInSite) -> N
     assert (await _call(people["linus@partner"], approve))[0] == 403
     status, refused = await _call(people["ada@contoso"], approve)
     assert status == 409
-    assert "was submitted by Ada Lovelace (" in refused["detail"]
+    assert "was submitted by Ada Lovelace:" in refused["detail"]
     assert (await _call(people["grace@contoso"], approve))[0] == 200
     events = {event.what: event async for event in whole.services.trail.events() if event.what.startswith("job.")}
     tenant = whole.sandbox.ready["tenant_id"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.ledger.approval import Person, explain, refuse, submitter_of
+from worker.ledger.approval import Person, explain, is_same, read_submitter, refuse, submitter_of
 from worker.ledger.audit.account import find_actor, find_person
 
 INFO = {"by": "ada", "host": "desk", "list": "guests.csv"}
@@ -72,3 +72,31 @@ def test_the_sentence_says_who_must_do_what() -> None:
     )
     assert (submitter_of({}), submitter_of({"by": "producer"})) == ("", "producer")
     assert "until somebody else has" in explain("j1", "contoso", {})
+
+
+ADA = Person("0b0e", "tenant", "ada", "Ada Lovelace", sign_in="entra")
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (Person("0b0e", "tenant", "ada", "Ada King", sign_in="entra"), True),  # a name may change
+        (Person("77aa", "tenant", "ada", "Ada Lovelace", sign_in="entra"), False),  # and two may have one
+        (Person("0b0e", "other", "ada", "Ada Lovelace", sign_in="entra"), False),
+        (Person("ADA", "desk"), True),  # at a shell: by what the account is called
+        (Person("uid-1000", "box", stated="ada lovelace"), True),
+        (Person("grace", "desk", stated="Grace"), False),
+    ],
+)
+def test_who_signed_in_is_told_apart_by_entras_ids(other: Person, same: bool) -> None:
+    """Of somebody at a shell, one name in common is enough."""
+    assert is_same(ADA, other) is same
+    assert is_same(other, ADA) is same
+
+
+def test_who_signed_in_is_named_without_ids_in_a_sentence() -> None:
+    """The audit trail has them."""
+    info = ADA.to_info()
+    assert read_submitter(info) == ADA
+    assert submitter_of(info) == "Ada Lovelace (0b0e@tenant)"
+    assert "somebody other than Ada Lovelace has" in explain("j", "contoso", info)
