@@ -16,6 +16,16 @@ from typing import Final
 from console.pages.wordings import N_, as_fields
 
 PATTERNS: Final = (
+    # how a list was read
+    N_("CSV with commas"),
+    N_("CSV with semicolons"),
+    N_("CSV with tabs"),
+    N_("CSV with vertical bars"),
+    N_("Excel sheet %(name)s"),
+    N_("headings in line %(line)s"),
+    N_("headings in row %(line)s"),
+    N_("Ignored column: %(names)s."),
+    N_("Ignored columns: %(names)s."),
     # what is wrong with a cell
     N_("is missing"),
     N_("is not an e-mail address: %(why)s"),
