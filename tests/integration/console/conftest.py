@@ -11,7 +11,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,9 @@ class SignInSite:
     ca_file: Path
     sandbox: Sandbox
     services: Services
-    stack: AsyncExitStack
     tls: ServerFiles
     app: Any
+    browsers: list[EntraBrowser] = field(default_factory=list)
 
     @property
     def entra_context(self) -> ssl.SSLContext:
@@ -52,9 +52,13 @@ class SignInSite:
         """Return a new browser of somebody."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
         browser = EntraBrowser(httpx.AsyncClient(base_url=self.url, verify=context), self.sandbox)
-        self.stack.push_async_callback(browser.site.aclose)
-        self.stack.push_async_callback(browser.close)
+        self.browsers.append(browser)
         return browser
+
+    async def close_browsers(self) -> None:
+        """Close them before their server ends: over TLS it would wait for each of them."""
+        while self.browsers:
+            await self.browsers.pop().close()
 
     def mint(self, **body: Any) -> str:
         """Have the sandbox make a token."""
@@ -83,7 +87,9 @@ async def signing(desk: Desk, valkey_url: str, sandboxes: Sandboxes) -> AsyncIte
             services = await stack.enter_async_context(open_services(lambda: load_settings({}, config), valkey_url))
             app = build_access_app(services.settings, services)
             url = await stack.enter_async_context(serving(app, opened, tls))
-            yield SignInSite(url, config, tls.ca_file, sandbox, services, stack, tls, app)
+            site = SignInSite(url, config, tls.ca_file, sandbox, services, tls, app)
+            stack.push_async_callback(site.close_browsers)
+            yield site
 
 
 @pytest.fixture(scope="module")

@@ -85,4 +85,5 @@ class EntraBrowser:
 
     async def close(self) -> None:
         """Close it."""
+        await self.site.aclose()
         await self.entra.aclose()

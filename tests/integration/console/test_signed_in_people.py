@@ -28,6 +28,7 @@ async def whole(signing: SignInSite) -> AsyncIterator[SignInSite]:
         signing.config.write_text(text.replace(signing.url, url))
         signing.url = url
         yield signing
+        await signing.close_browsers()
 
 
 async def _call(browser: EntraBrowser, path: str, **more: Any) -> tuple[int, Any]:
