@@ -116,7 +116,7 @@ async def send_list(page: Submitting, upload: str, request: Request) -> Response
 
 async def _was_sent(page: Page, job: str) -> bool:
     view = await page.services.jobs.view(job)
-    return view is not None and view.state.value != "loading"
+    return view is not None and view.is_accepted
 
 
 def _form(page: Page, refused: str = "", addresses: str = "", status: int = 200) -> Response:

@@ -87,7 +87,9 @@ async def list_jobs(page: Viewing, request: Request) -> Response:
     text = request.query_params.get("from", "1")
     first = min(int(text), _MOST_BACK) if text.isdecimal() and int(text) else 1
     views = await page.services.jobs.listed(newest=first + _A_PAGE)
-    shown = [view for view in views[first - 1 : first - 1 + _A_PAGE] if page.viewer.sees(view.info)]
+    shown = [
+        view for view in views[first - 1 : first - 1 + _A_PAGE] if page.viewer.sees(view.info) and not view.is_going
+    ]
     more = len(views) >= first + _A_PAGE
     return page.show("jobs.html", views=shown, newest=first, most=_A_PAGE, more=more)
 

@@ -31,8 +31,7 @@ from tasks.submission.preparing import Prepared, plan, prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submit import drop, new_job_id, start
 from worker.errors import UsherError
-from worker.ledger.model import JobState
-from worker.ledger.programs.taking import claimed
+from worker.ledger.programs.taking import Claim, claimed
 from worker.ledger.uploads import Upload, Uploads
 from worker.operations.foreseen import Would
 from worker.operations.registry import OPERATIONS
@@ -165,26 +164,30 @@ class _Looking:
             if refusal := self.viewer.refusal(request.connection, request.operation):
                 raise Refusal(refusal)
             if look.sends:
-                async with claimed(services.client, services.keys, look.job) as claim:
+                async with claimed(services.client, services.keys, self.upload.id) as claim:
                     if claim is None:
                         raise Refusal("This list is being sent just now: wait a moment, then look under Jobs.")
-                    await self._send(request)
+                    await self._send(request, claim)
                 await uploads.empty(self.upload)
             else:
                 await self._foresee(request)
 
-    async def _send(self, request: Request) -> None:
+    async def _send(self, request: Request, claim: Claim) -> None:
         """Let it go, once: whatever was killed in between."""
-        services, job = self.parts.services, self.look.job
-        view = await services.jobs.view(job)
-        if view is None or view.state is JobState.LOADING:
-            if view is not None:  # left by a server that was killed: nothing of it was accepted
-                await services.jobs.delete(job)
-            await self.parts.follow(job)
-            prepared = await prepare(services, request, job)
-            if prepared is not None:
-                await start(services.jobs, prepared.loaded)
-        self.look.stage = Stage.SENT
+        services, look = self.parts.services, self.look
+        view = await services.jobs.view(look.job)
+        if view is None or not view.is_accepted:
+            if view is not None:  # left by a server that was killed; whoever cleans up may be at it just now
+                look.job = new_job_id()
+                await self.tell()
+            await self.parts.follow(look.job)
+            prepared = await prepare(services, request, look.job)
+            if prepared is None or not await claim.holds():
+                if prepared is not None:
+                    await drop(services.jobs, prepared.loaded)
+                raise Refusal("This list is being sent by another server: wait a moment, then look under Jobs.")
+            await start(services.jobs, prepared.loaded)
+        look.stage = Stage.SENT
 
     async def _foresee(self, request: Request) -> None:
         services, look = self.parts.services, self.look

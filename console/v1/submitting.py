@@ -66,8 +66,10 @@ async def submit(parts: Parts, viewer: Viewer, taken: Taken, job: str) -> dict[s
 async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: Claim) -> dict[str, Any]:
     services, request = parts.services, taken.request
     view = await services.jobs.view(job)
-    if view is not None and view.state is not JobState.LOADING:
+    if view is not None and view.is_accepted:
         return await _told_before(view, taken)
+    if view is not None and view.state is not JobState.LOADING:  # left by a killed server, and somebody cleans up
+        raise Problem(503, "What a server left that was killed is being removed: ask again.", retry_after_s=2)
     if view is not None:  # its server was killed: nothing of it was accepted
         await services.jobs.delete(job)
     if parts.follower is not None:

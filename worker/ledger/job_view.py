@@ -15,6 +15,9 @@ from worker.ledger.gates import Gate
 from worker.ledger.model import Counts, JobState, Lane, Options
 from worker.ledger.stages import Stage
 
+GOING = "deleted"
+"""Why a job is cancelled that is being removed."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobView:
@@ -64,6 +67,16 @@ class JobView:
     def awaits_approval(self) -> bool:
         """Whether nothing of it is sent before somebody approves it."""
         return self.approval == WANTED and self.state is JobState.HELD
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it is being removed just now."""
+        return self.state is JobState.CANCELLED and self.why == GOING
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether its rows were accepted, and it is there to stay."""
+        return self.state is not JobState.LOADING and not self.is_going
 
     @property
     def ended(self) -> bool:

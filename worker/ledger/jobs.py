@@ -23,7 +23,7 @@ from worker.ledger.erasing import note_erased
 from worker.ledger.gates import Gates
 from worker.ledger.job_list import JobList
 from worker.ledger.job_rows import JobRows
-from worker.ledger.job_view import JobView
+from worker.ledger.job_view import GOING, JobView
 from worker.ledger.keys import SCHEMA, Keys
 from worker.ledger.loading import Loading, LoadingStage
 from worker.ledger.model import JobState, Lane, Options
@@ -251,7 +251,7 @@ class Jobs(JobList):
         if fields[:2] == [None, None]:
             return False
         try:
-            await self._move(job, "cancelled", "deleted")  # from here on nothing of it is sent or offered
+            await self._move(job, "cancelled", GOING)  # from here on nothing of it is sent or offered
         except OutOfMemoryError:  # without the job nothing is either; and deleting is what makes room
             await self.client.delete(self.keys.job(job))
         was_accepted, chunks = fields[0] != b"loading", int(fields[1] or 0)
