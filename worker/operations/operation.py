@@ -203,6 +203,12 @@ class Operation(Protocol):
     tells_link: bool = False
     """Its rows need the redeem link of their invitation."""
 
+    def guards(self, row: Row) -> bool:
+        """Return whether a row is never to be done to whoever holds, or may take, a directory
+        role. Pure.
+        """
+        return self.guarded
+
     def brings(self, row: Row) -> bool:
         """Return whether a row is about somebody who may not be there yet: which domains a
         connection allows, and that somebody was invited lately, counts for such rows alone. Pure.

@@ -167,8 +167,7 @@ class ChunkRun:
         """End the rows of whoever must not be touched; where nobody can tell who that is, the
         channel is held. Nobody is sent whom the look-up did not find.
         """
-        pending = self._lease.pending()
-        if not self._operation.guarded or not pending:
+        if not (pending := self._guarded()):
             return None
         try:
             guard = await self._look_ups.guards.find(self._comparing.ask, self._connection)
@@ -179,9 +178,13 @@ class ChunkRun:
         now_ms = self._services.clocks.redis_ms()
         if outcomes := end_guarded(guard, pending, self._users, now_ms):
             await self._record(0, outcomes)
-        unseen = (i for i in self._lease.pending() if i not in self._users and i not in self._aside)
+        unseen = (i for i in self._guarded() if i not in self._users and i not in self._aside)
         self._aside |= dict.fromkeys(unseen, Stop(Rest.LOOK_UP, _BUSY_S))
         return None
+
+    def _guarded(self) -> list[int]:
+        """Return the pending rows that are about people who may have to be spared."""
+        return [i for i in self._lease.pending() if self._operation.guards(self._lease.rows[i])]
 
     async def _take_token(self) -> AccessToken | Stop | None:
         """Take an access token; None where the operation needs none."""

@@ -43,6 +43,8 @@ class Kept(StrEnum):
     OTHERS = "of_other_lists"
     UNMARKED = "unmarked"
     DISABLED = "disabled_by_others"
+    ROLE_HOLDER = "role_holders"
+    MEMBER = "members"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +179,15 @@ def _compare_profile(terms: Terms, guest: Guest, row: Mapping[str, Any]) -> tupl
 
 
 def _find_lost(terms: Terms, row: Mapping[str, Any], memberships: Collection[str]) -> tuple[str, ...]:
-    """Return the names of what the list manages and its row does not name any more."""
-    wanted = {terms.named.memberships.get(name) for column in MEMBERSHIPS for name in row.get(column) or ()}
-    return tuple(
-        sorted(terms.named.titles[one] for one in memberships if one in terms.named.titles and one not in wanted)
-    )
+    """Return the names of what the list manages and its row does not name any more; nothing where
+    the row has a name that stands for nothing, for that may be meant for any of them.
+    """
+    names = [name for column in MEMBERSHIPS for name in row.get(column) or ()]
+    wanted = {terms.named.memberships.get(name) for name in names}
+    if None in wanted:
+        return ()
+    titles = terms.named.titles
+    return tuple(sorted(titles[one] for one in memberships if one in titles and one not in wanted))
 
 
 def _lacks(wanted: str | None, there: Collection[str]) -> bool:

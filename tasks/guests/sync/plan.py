@@ -28,6 +28,7 @@ from tasks.guests.sync.difference import (
     compare,
 )
 from tasks.guests.sync.members import read_members
+from tasks.guests.sync.spared import keep_members, read_guard
 from tasks.rows.row import BadRow, ValidRow
 from tasks.telling.words import many
 from worker.directory.asking import PatientAsk
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from tasks.guests.sync.store import SyncStore
     from tasks.lists.guest_list import GuestList
+    from worker.directory.role_guard import RoleGuard
     from worker.graph.guests import Guest
     from worker.services import Services
 
@@ -60,7 +62,8 @@ class SyncPlan:
     list who may sign in; `kept`: those in it that are left as they are; `losers`: those who are in
     a group that their row does not name any more. `whole`: a sentence why nobody is taken away,
     `in_groups` one why nobody is taken out of a group; '' where they may be. `unusable`: what the
-    list names and nobody can be put into.
+    list names and nobody can be put into. `guard`: a sentence why nobody can tell whom to spare, so
+    that no guest who is there is changed.
     """
 
     store: SyncStore
@@ -73,6 +76,7 @@ class SyncPlan:
     unusable: Sequence[Target] = ()
     counts: Counter[Kind] = field(default_factory=Counter)
     losers: int = 0
+    guard: str = ""
 
     @property
     def ceilings(self) -> list[str]:
@@ -95,7 +99,7 @@ class SyncPlan:
         takes_away, ceilings = self.takes_away, self.ceilings
         takes_out, joins = takes_away and not self.in_groups and LEFT not in ceilings, JOINED not in ceilings
         for change in self.store.changes():
-            if change.kind is Kind.JOIN and not joins:
+            if (change.kind is Kind.JOIN and not joins) or (change.kind is not Kind.JOIN and self.guard):
                 continue
             if change.kind is Kind.LEAVE and not takes_away:
                 continue
@@ -154,6 +158,8 @@ async def make_plan(
     named, unusable = await _find_named(services, ask, connection, store)
     terms = Terms(connection, source, named, adopt)
     plan, brought = SyncPlan(store, source, connection, unusable=unusable), Brought(services, connection, source)
+    guard = await read_guard(ask)
+    plan.guard = guard.unread
     also = {Also.ATTRIBUTES} | ({Also.SPONSORS} if store.names["sponsors"] else set())
     read = 0
     async with aclosing(GuestReader(services, connection).pages(also, more=_PROPERTIES)) as pages:
@@ -161,13 +167,14 @@ async def make_plan(
             if page.begins:
                 store.begin()
                 plan.own, plan.kept, read = 0, Counter(), 0
-            unmarked = [found for guest in page.guests if (found := _judge(plan, terms, guest)) is not None]
+            unmarked = [found for guest in page.guests if (found := _judge(plan, terms, guest, guard)) is not None]
             own = await brought.find({place: row["email"] for place, (_, _, row) in enumerate(unmarked)})
             for place, found in enumerate(unmarked):
-                _take(plan, replace(terms, adopt=True) if place in own else terms, *found)
+                _take(plan, replace(terms, adopt=True) if place in own else terms, guard, *found)
             read += len(page.guests)
             count(read, page.total)
     await asyncio.to_thread(_take_new, plan)
+    plan.kept[Kept.MEMBER] = await keep_members(services, connection, store)
     plan.counts, plan.losers = store.counts(), store.losers()
     plan.whole = _why_not_whole(store, guests)
     plan.in_groups = _why_not_in_groups(guests)
@@ -184,27 +191,36 @@ _Found = tuple["Guest", int, dict[str, Any]]
 """A guest, and the number and row of the list that names them."""
 
 
-def _judge(plan: SyncPlan, terms: Terms, guest: Guest) -> _Found | None:
+def _judge(plan: SyncPlan, terms: Terms, guest: Guest, guard: RoleGuard) -> _Found | None:
     """Find out what the list wants of a guest; return one of the list without any mark."""
-    plan.own += guest.enabled and terms.is_own(guest)
+    is_spared = not guard.unread and guard.has(guest.id)
+    plan.own += guest.enabled and not is_spared and terms.is_own(guest)
     found = plan.store.find(_addresses(guest)) or plan.store.find([original_address(guest.upn)])
     if found is None:
         if guest.enabled and terms.is_own(guest):
-            plan.store.put_change(build_leave(guest, terms.source))
+            _put(plan, build_leave(guest, terms.source), is_spared=is_spared)
         return None
     if terms.mark_of(guest) is None:
         return guest, *found
-    _take(plan, terms, guest, *found)
+    _take(plan, terms, guard, guest, *found)
     return None
 
 
-def _take(plan: SyncPlan, terms: Terms, guest: Guest, number: int, row: dict[str, Any]) -> None:
+def _take(plan: SyncPlan, terms: Terms, guard: RoleGuard, guest: Guest, number: int, row: dict[str, Any]) -> None:
     """Take what the list changes of a guest whom it names."""
     verdict = compare(terms, guest, number, row, plan.store.memberships(guest.id))
     if isinstance(verdict, Kept):
         plan.kept[verdict] += 1
     else:
-        plan.store.put_change(verdict)
+        _put(plan, verdict, is_spared=not guard.unread and guard.has(guest.id))
+
+
+def _put(plan: SyncPlan, change: Change, *, is_spared: bool) -> None:
+    """Take a change, unless its guest is never touched."""
+    if is_spared:
+        plan.kept[Kept.ROLE_HOLDER] += 1
+    else:
+        plan.store.put_change(change)
 
 
 def _addresses(guest: Guest) -> Iterator[str]:

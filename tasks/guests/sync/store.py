@@ -28,6 +28,7 @@ _TABLES = """
 CREATE TABLE listed (address TEXT PRIMARY KEY, number INTEGER, row TEXT, met INTEGER DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE members (guest TEXT, target TEXT, PRIMARY KEY (guest, target)) WITHOUT ROWID;
 CREATE TABLE changes (kind TEXT, number INTEGER, email TEXT, told TEXT, loses INTEGER);
+CREATE INDEX by_number ON changes (kind, number);
 """
 
 
@@ -120,6 +121,20 @@ class SyncStore:
         self._database.execute(
             "INSERT INTO changes VALUES (?, ?, ?, ?, ?)",
             (change.kind, change.number, change.email, told, bool(change.lost)),
+        )
+
+    def some_new(self, after: int, most: int) -> list[tuple[int, str]]:
+        """Return some of those who are to be invited, by their numbers in the list."""
+        found = self._database.execute(
+            "SELECT number, email FROM changes WHERE kind = ? AND number > ? ORDER BY number LIMIT ?",
+            (Kind.JOIN, after, most),
+        )
+        return [(int(number), str(email)) for number, email in found]
+
+    def drop_new(self, numbers: Iterable[int]) -> None:
+        """Forget that these are to be invited."""
+        self._database.executemany(
+            "DELETE FROM changes WHERE kind = ? AND number = ?", ((Kind.JOIN, number) for number in numbers)
         )
 
     def changes(self) -> Iterator[Change]:

@@ -37,16 +37,19 @@ def sum_up(plan: SyncPlan) -> str:
 
 def tell_needs(plan: SyncPlan) -> list[str]:
     """Return why somebody has to act, a sentence each."""
-    told = [plan.whole, "" if plan.whole else plan.in_groups]
+    told = [plan.guard, plan.whole, "" if plan.whole else plan.in_groups]
     told += [_CEILINGS[name](plan) for name in plan.ceilings]
-    told += [f"{target.refused} Nobody is moved into it, or out of it." for target in plan.unusable]
+    told += [_UNUSABLE.format(target.refused) for target in plan.unusable]
     return [sentence for sentence in told if sentence]
 
 
 def tell_kept(plan: SyncPlan) -> list[str]:
     """Return whom the list names and leaves as they are, a sentence a reason."""
     told = [
-        sentence.format(many(plan.kept[why], "guest"), source=plan.source)
+        sentence.format(
+            many(plan.kept[why], *_CALLED.get(why, ("guest",))),
+            source=plan.source,
+        )
         for why, sentence in _KEPT.items()
         if plan.kept[why]
     ]
@@ -76,6 +79,8 @@ def _tell_joined(plan: SyncPlan) -> str:
     )
 
 
+_UNUSABLE = "{} Nobody is put into it, and whose row names it leaves no group."
+_CALLED: Mapping[Kept, tuple[str, ...]] = {Kept.MEMBER: ("person", "people")}
 _CEILINGS: Mapping[str, Callable[[SyncPlan], str]] = {LEFT: _tell_left, JOINED: _tell_joined}
 _KEPT: Mapping[Kept, str] = {
     Kept.OTHERS: "Brought by another list, and left to it: {} of this one.",
@@ -87,4 +92,6 @@ _KEPT: Mapping[Kept, str] = {
         "Cannot sign in, and were not disabled by the list: {} of it. They stay so until somebody enables them (usher"
         " guests enable)."
     ),
+    Kept.ROLE_HOLDER: "Hold or may take a directory role, so nothing is done to them: {} whom the list would change.",
+    Kept.MEMBER: "Members of the tenant, whom usher never changes: {} of the list.",
 }

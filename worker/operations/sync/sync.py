@@ -49,6 +49,10 @@ class Sync(Invite):
         """Only the row of a guest who is not there yet brings anybody."""
         return GUEST_ID not in row
 
+    def guards(self, row: Row) -> bool:
+        """Whoever is there may hold a directory role: nothing of the job is done to them then."""
+        return not self.brings(row)
+
     def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
         """Nobody is changed, or invited, unlooked."""
         return Look.MUST

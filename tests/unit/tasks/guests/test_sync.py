@@ -74,6 +74,21 @@ def test_a_guest_leaves_only_what_the_list_manages() -> None:
     assert none.row["leave_groups"] == ["North", "South"]
 
 
+def test_a_name_that_stands_for_nothing_takes_nobody_out(store: SyncStore) -> None:
+    """It may be meant for any of the groups; and where nobody can tell whom to spare, nobody who is
+    there is changed.
+    """
+    assert judge(guest(), {**ROW, "groups": ["Nroth"]}, "North") is Kept.SAME
+    moved = judge(guest(), {**ROW, "groups": ["Nroth", "South"]}, "North")
+    assert isinstance(moved, Change)
+    assert (moved.row["groups"], moved.lost) == (["South"], ())
+    store.put_change(moved)
+    fill(store, 1, 2)
+    plan = SyncPlan(store, "crm", build_connection(), own=80, counts=store.counts(), guard="Nobody can tell.")
+    assert {change.kind for change in plan.changes()} == {Kind.JOIN}
+    assert "Nobody can tell." in tell_needs(plan)
+
+
 @pytest.mark.parametrize(
     ("one", "adopt", "wanted"),
     [
