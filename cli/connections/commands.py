@@ -10,6 +10,7 @@ import click
 
 from cli.connections.connecting import add
 from cli.connections.consenting import consent, features_option
+from cli.connections.forgetting import forget
 from cli.connections.removing import remove
 from cli.ui.command_group import CommandGroup
 from cli.ui.options import json_option
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
 
 @click.group(cls=CommandGroup)
 def connections() -> None:
-    """Add connections, get them consented to, check them, hold them, reopen them, remove them."""
+    """Add connections, get them consented to, check them, hold them, reopen them, remove them, and
+    forget the tenants of customers who left.
+    """
 
 
 connections.add_command(add)
 connections.add_command(consent)
 connections.add_command(remove)
+connections.add_command(forget)
 
 
 @connections.command("list")

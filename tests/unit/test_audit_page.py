@@ -22,6 +22,7 @@ def test_the_page_names_every_kind_of_event() -> None:
         *ROOT.glob("console/access/signin.py"),
         *ROOT.glob("tasks/producers.py"),
         *ROOT.glob("cli/guests/commands.py"),
+        *ROOT.glob("cli/connections/forgetting.py"),
         *ROOT.glob("cli/schedules/changes.py"),
     ]
     in_code = {kind for path in sources for kind in _IN_CODE.findall(path.read_text(encoding="utf-8"))}

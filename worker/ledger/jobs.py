@@ -140,6 +140,7 @@ class Jobs(JobList):
             args=[
                 *(self.keys.prefix, loading.id, loading.connection, loading.lane.value),
                 *(loading.rows, loading.chunks, loading.pilot_end, loading.pilot_chunks),
+                self.trail.tenant_of(loading.connection),
                 *(orjson.dumps(stages) if stages else b"", *counts),
             ],
         )

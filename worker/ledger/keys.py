@@ -133,7 +133,7 @@ class Keys:
 
         Counted for ever, whatever becomes of the jobs: accepted (rows), `ended:{letter}` (rows by
         outcome, `c` cancelled), `resolved:{letter}` (rows that were in doubt), throttled (429s),
-        closed_ms; credential_ends (a time).
+        closed_ms; credential_ends (a time); tenant (the key of its last job's).
         """
         return f"{self.prefix}:connection:{name}"
 

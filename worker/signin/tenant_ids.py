@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -127,3 +128,12 @@ class Tenants:
 def _parse(value: bytes) -> tuple[str, float]:
     tenant_id, _, at_s = value.decode().partition(" ")
     return tenant_id, float(at_s or 0)
+
+
+def named_like(tenant_keys: Iterable[str], known: Mapping[bytes, bytes]) -> set[str]:
+    """Return the other keys, by id and by domain, of some tenants' keys, as `known` (the ledger's
+    `tenant_ids`) has them. Pure.
+    """
+    by_name = {name.decode(): f"{name.decode().rpartition('/')[0]}/{_parse(value)[0]}" for name, value in known.items()}
+    wanted = {by_name.get(key, key) for key in tenant_keys}
+    return wanted | {name for name, key in by_name.items() if key in wanted}

@@ -135,10 +135,23 @@ def without(blob: bytes, guests: Iterable[bytes]) -> tuple[bytes, int]:
     wanted = {hash_ for hash_ in guests if hash_}
     if not any(hash_ in blob for hash_ in wanted):  # nearly always: the head is not even read
         return blob, 0
-    count = sum(row.guest in wanted for row in unpack(blob).rows)
+    return _blank(blob, unpack(blob), wanted)
+
+
+def without_anybody(blob: bytes, connection: str) -> tuple[bytes, int]:
+    """Return a packed chunk without any hash where it is of this connection, and how many rows that
+    were.
+    """
+    rows = unpack(blob)
+    wanted = {row.guest for row in rows.rows if row.guest} if rows.connection == connection else set()
+    return _blank(blob, rows, wanted)
+
+
+def _blank(blob: bytes, rows: AuditRows, wanted: set[bytes]) -> tuple[bytes, int]:
+    count = sum(row.guest in wanted for row in rows.rows)
     if not count:
         return blob, 0
-    hashes_at = len(blob) - HASH_BYTES * len(unpack(blob).rows)
+    hashes_at = len(blob) - HASH_BYTES * len(rows.rows)
     kept = [blob[at : at + HASH_BYTES] for at in range(hashes_at, len(blob), HASH_BYTES)]
     return blob[:hashes_at] + b"".join(NOBODY if one in wanted else one for one in kept), count
 

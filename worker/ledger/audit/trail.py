@@ -11,7 +11,7 @@ after its end:
   unfinished is written when the job ends or is deleted.
 
 Entries are only ever added. The one change there is: forgetting a person takes the hash of their
-address out of the rows.
+address out of the rows, and forgetting a connection that of everybody in its rows.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ KINDS = (
         "job.ended",
         "job.deleted",
     ),
-    *("connection.held", "connection.reopened", "everything.held", "everything.reopened"),
+    *("connection.held", "connection.reopened", "connection.forgotten", "everything.held", "everything.reopened"),
     *("tenant.blocked", "tenant.reopened"),
     *("schedule.added", "schedule.removed", "schedule.enabled", "schedule.disabled"),
     "guest.forgotten",
@@ -105,6 +105,10 @@ class Trail:
         self._tenant_key_of = tenant_key_of
         self._copy = copy
         self._scripts = Scripts(client)
+
+    def tenant_of(self, channel: str) -> str:
+        """Return the key of a channel's tenant; '' where its connection is not configured here."""
+        return self._tenant_key_of(channel)
 
     # Events
 
@@ -229,15 +233,24 @@ class Trail:
 
     async def forget(self, guests: Sequence[bytes]) -> int:
         """Take some hashes out of the rows. Returns how many rows had them."""
-        removed = 0
+        return await self._rewrite(lambda blob: row_entries.without(blob, guests))
+
+    async def forget_connection(self, connection: str) -> int:
+        """Take every hash of an address out of a connection's rows. Returns how many rows had
+        one.
+        """
+        return await self._rewrite(lambda blob: row_entries.without_anybody(blob, connection))
+
+    async def _rewrite(self, change: Callable[[bytes], tuple[bytes, int]]) -> int:
+        changed = 0
         for generation in await self.generations():
             key = self._keys.audit_rows(generation)
             async for field, blob in self._client.hscan_iter(key, count=200):
-                kept, count = row_entries.without(blob, guests)
+                kept, count = change(blob)
                 if count:
                     await self._scripts["forget_rows"](keys=[key], args=[b"0", field, blob, kept])
-                    removed += count
-        return removed
+                    changed += count
+        return changed
 
 
 def event_line(event: Event) -> dict[str, Any]:

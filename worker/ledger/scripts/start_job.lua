@@ -1,13 +1,13 @@
 -- Lets a loaded job run: from here on its rows are accepted.
 -- KEYS: job, connections, loading    ARGV: prefix, job, connection, lane, rows, chunks, pilot rows
---   (0: none), pilot chunks, its stages (JSON, each with name, channel, items a chunk, 1 if a chunk
---   is of one target, patience_ms, guests that ask for it, those of them that have ended unsent),
---   then letter, count, ... One that wants approval is held instead, its why being there since it
---   was made.
+--   (0: none), pilot chunks, its tenant's key ('': not known), its stages (JSON, each with name,
+--   channel, items a chunk, 1 if a chunk is of one target, patience_ms, guests that ask for it,
+--   those of them that have ended unsent), then letter, count, ... One that wants approval is held
+--   instead, its why being there since it was made.
 -- Returns the state it is in then (one that was not loading stays as it is), or false if there is
 --   none.
-local prefix, job, connection, lane, rows, chunks, pilot_rows, pilot_chunks, stages =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local prefix, job, connection, lane, rows, chunks, pilot_rows, pilot_chunks, tenant, stages =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local before = redis.call('HGET', KEYS[1], 'state')
 if before ~= 'loading' then return before end
 local now = now_ms()
@@ -18,7 +18,8 @@ redis.call('HSET', KEYS[1], 'state', wants_approval and 'held' or 'running', 'ro
 if tonumber(pilot_rows) > 0 then redis.call('HSET', KEYS[1], 'pilot', pilot_rows, 'limit', pilot_chunks) end
 local ever = prefix .. ':connection:' .. connection
 redis.call('HINCRBY', ever, 'accepted', rows)
-for a = 10, #ARGV, 2 do
+if tenant ~= '' then redis.call('HSET', ever, 'tenant', tenant) end
+for a = 11, #ARGV, 2 do
   local letter, count = ARGV[a], ARGV[a + 1]
   redis.call('HSET', KEYS[1], 'n:' .. letter, count)
   redis.call('HINCRBY', ever, 'ended:' .. letter, count)

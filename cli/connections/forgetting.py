@@ -1,0 +1,116 @@
+"""`usher connections forget`: all that the ledger holds of a connection and its tenant goes, once
+the customer has left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.ui.confirming import confirm
+from cli.ui.options import json_option
+from cli.ui.session import Session
+from cli.ui.working import work_on_ledger
+
+if TYPE_CHECKING:
+    from cli.ui.place import Place
+    from cli.ui.terminal import Terminal
+    from worker.people.forget_connection import Gone, Held
+    from worker.services import Services
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--tenant",
+    default="",
+    metavar="ID",
+    help="The Directory (tenant) ID, where neither the configuration nor the ledger knows it any more.",
+)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@json_option("One JSON object with counts instead of sentences.")
+@click.pass_obj
+def forget(session: Session, name: str, tenant: str, yes: bool) -> int:
+    """Remove all that usher holds of a connection's tenant: jobs with their rows, the index of
+    guests, who was reminded or disabled, schedules' runs, gates and counts.
+
+    NAME need not be configured any more. Refused while jobs of it have not ended. The audit trail
+    stays for as long as it is kept, without the hashes of addresses. Files of results, and guests
+    in the tenant, are not touched.
+    """
+    from config.values import parse_name
+
+    try:
+        parse_name(name)
+    except ValueError as error:
+        raise click.UsageError(f"{name[:64]!r} cannot be a connection's name: it {error}.") from None
+    return work_on_ledger(
+        session,
+        lambda terminal, place, services: _forget(terminal, place, services, name, tenant, yes=yes),
+        sealed=True,
+    )
+
+
+async def _forget(terminal: Terminal, place: Place, services: Services, name: str, tenant: str, *, yes: bool) -> int:
+    from worker.people.forget_connection import find_held, forget_connection
+
+    held = await find_held(services, name, tenant)
+    _warn(terminal, place, held)
+    if terminal.interactive and not yes:
+        question = f"Erase all that usher holds of connection {name}, {len(held.jobs)} jobs among it, for good?"
+        confirm(terminal, question, "erased")
+    gone = await forget_connection(services, held)
+    if gone.anything:
+        facts = asdict(gone) | {"kept_of_tenant": ", ".join(gone.kept_of_tenant)}
+        await services.trail.note("connection.forgotten", connection=name, **facts)
+    keep_days = round(services.trail.keep_ms / 86_400_000)
+    _tell(terminal, held, gone, keep_days)
+    if terminal.quiet:
+        told = asdict(gone) | {"kept_of_tenant": list(gone.kept_of_tenant)}
+        terminal.print_json({"connection": name, **told, "tenant_known": bool(held.tenants), "audit_days": keep_days})
+    return 0
+
+
+def _warn(terminal: Terminal, place: Place, held: Held) -> None:
+    """Say what would bring something of it back."""
+    settings = place.settings
+    if fed := [one.name for one in settings.schedules.values() if one.table.get("connection") == held.name]:
+        schedules = "Schedule" if len(fed) == 1 else "Schedules"
+        names = "names" if len(fed) == 1 else "name"
+        terminal.warn(
+            f"{schedules} {', '.join(fed)} of the configuration {names} connection {held.name}: the next run begins a"
+            " job again, so take it out first."
+        )
+    elif held.name in settings.connections:
+        terminal.warn(
+            f"Connection {held.name} is still configured: whoever sends by it is taken in again. Take it out first"
+            f" (usher connections remove {held.name}, or its line in the list)."
+        )
+
+
+def _tell(terminal: Terminal, held: Held, gone: Gone, keep_days: int) -> None:
+    from cli.ui.words import many
+
+    name = held.name
+    if not gone.anything:
+        terminal.show(f"usher holds nothing of connection {name} (any more), besides the audit trail.")
+    else:
+        terminal.show(
+            f"Forgotten: connection {name}, {many(gone.jobs, 'job')} with {many(gone.rows, 'row')},"
+            f" {many(gone.schedules, 'schedule')}, {many(gone.tenant_keys, 'key')} of its tenant, its gates and counts."
+        )
+    if gone.anything and keep_days:
+        without = f", {many(gone.audited, 'row')} of it now without the hash of an address" if gone.audited else ""
+        terminal.show(f"The audit trail is kept for {keep_days} days as it was{without}.")
+    if gone.kept_of_tenant:
+        terminal.show(
+            f"What belongs to its tenant (guest index, reminders, whom usher disabled) stays: {held.shared[0]} is of"
+            " the same tenant."
+        )
+    elif gone.anything and not held.tenants:
+        terminal.warn(
+            f"Which tenant {name} was of is not known here, so its guest index stays until it ends by itself: say it"
+            f" again with --tenant ID."
+        )
