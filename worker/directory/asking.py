@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from worker.directory.invited import find_invited
 from worker.directory.reader import LONGEST_WAIT_S, WAITS_S, Asker
+from worker.directory.spared import read_again, read_spared_groups
 from worker.graph.batch import BATCH_LIMIT, GraphAnswer, GraphRequest
 from worker.graph.causes import Kind, Verdict
 from worker.graph.verdicts import READ_GROUPS, decide
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from worker.ledger.guests.reminders import Reminders
     from worker.ledger.model import KnownRow
     from worker.ledger.quota import Bucket
+    from worker.operations.clean.policy import Spared
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -72,6 +74,13 @@ class PatientAsk:
     async def find_invited(self, emails: Mapping[int, str]) -> Mapping[int, KnownRow]:
         """Return when some guests were invited lately, by whatever job. Raises `SealError`."""
         return await find_invited(self._services, self._connection, emails)
+
+    async def find_spared(self) -> tuple[Spared, str]:
+        """Return whom the connection's settings spare now, or why nobody can tell. Raises
+        `CannotAsk`.
+        """
+        groups = await read_spared_groups(self, self._connection)
+        return await asyncio.to_thread(read_again, self._connection, groups)
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from worker.ledger.model import KnownRow
     from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
+    from worker.operations.clean.policy import Spared
 
 
 class CannotAsk(Exception):
@@ -59,6 +60,12 @@ class Ask(Protocol):
     async def find_invited(self, emails: Mapping[int, str]) -> Mapping[int, KnownRow]:
         """Return when some guests were invited lately, by whatever job, as the index of guests
         remembers. Raises `SealError`.
+        """
+        ...
+
+    async def find_spared(self) -> tuple[Spared, str]:
+        """Return whom the connection's settings spare now, and a sentence where nobody can tell.
+        Raises `CannotAsk`.
         """
         ...
 

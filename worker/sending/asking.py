@@ -4,11 +4,13 @@ call; whoever cannot be asked now is asked later.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.directory.invited import find_invited
+from worker.directory.spared import read_again, read_spared_groups
 from worker.graph.batch import BATCH_LIMIT, Fate
 from worker.graph.causes import Kind
 from worker.graph.verdicts import READ_USERS, decide
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from worker.ledger.guests.reminders import Reminders
     from worker.ledger.model import KnownRow
     from worker.ledger.quota import Bucket
+    from worker.operations.clean.policy import Spared
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -80,6 +83,13 @@ class DirectoryAsk:
     async def find_invited(self, emails: Mapping[int, str]) -> Mapping[int, KnownRow]:
         """Return when some guests were invited lately, by whatever job. Raises `SealError`."""
         return await find_invited(self._services, self._connection, emails)
+
+    async def find_spared(self) -> tuple[Spared, str]:
+        """Return whom the connection's settings spare now, or why nobody can tell. Raises
+        `CannotAsk`.
+        """
+        groups = await read_spared_groups(self, self._connection)
+        return await asyncio.to_thread(read_again, self._connection, groups)
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None

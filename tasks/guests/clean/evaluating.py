@@ -42,6 +42,12 @@ NOBODY_DATED = (
 )
 
 
+_UNDELETED = (
+    " Nor is anybody deleted, for a disabled guest may have tried to come back; without disable_inactive_after nobody"
+    " asks for these dates."
+)
+
+
 async def ask_now(services: Services) -> datetime:
     """Return the present on Redis's clock."""
     if not services.clocks.knows_redis:
@@ -106,16 +112,22 @@ class _Evaluation:
             except DirectoryUnread as unread:
                 if not unread.missing:
                     raise
-                plan.notes.append(f"{unread} So nobody is taken for inactive.")
+                plan.notes.append(f"{unread} So nobody is taken for inactive.{self._undeleted}")
+                plan.dropped.add(Because.DISABLED)
             else:
                 if not is_dated and plan.guests:
-                    plan.dropped.add(Because.INACTIVE)
-                    plan.notes.append(NOBODY_DATED.format(self.connection.name))
+                    plan.dropped |= {Because.INACTIVE, Because.DISABLED}
+                    plan.notes.append(NOBODY_DATED.format(self.connection.name) + self._undeleted)
                 return
         policy = replace(policy, disable_inactive_after_s=None)
         plan.begin()
         if policy.deeds & self.wanted:
             await self._pass(policy, set())
+
+    @property
+    def _undeleted(self) -> str:
+        """What it means for deleting that nobody can tell who tried to sign in."""
+        return _UNDELETED if Deed.DELETE in self.wanted else ""
 
     async def _pass(self, policy: Policy, also: Set[Also]) -> bool:
         """Judge all guests once; returns whether any of them has a date of signing in."""

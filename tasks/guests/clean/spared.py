@@ -14,9 +14,8 @@ from tasks.errors import InputError, Refusal
 from tasks.lists.guest_list import open_list
 from tasks.rows.row import BadRow, ValidRow, validate_record
 from worker.addresses import fold_address
-from worker.directory.role_guard import RoleGuard, read_role_guard, read_spared
-from worker.directory.targets import resolve
-from worker.ledger.job_targets import TargetKind
+from worker.directory.role_guard import RoleGuard, read_role_guard
+from worker.directory.spared import read_spared_groups
 from worker.operations.clean.policy import Spared
 from worker.operations.operation import Ask, CannotAsk
 
@@ -33,32 +32,13 @@ async def read_whom_to_spare(ask: Ask, connection: Connection) -> tuple[Spared, 
     """
     addresses = _read_addresses(connection)
     try:
-        groups = await _read_groups(ask, connection)
+        groups = await read_spared_groups(ask, connection)
         guard = await read_role_guard(ask)
     except CannotAsk:
         raise Refusal(_NO_ANSWER) from None
-    return Spared(frozenset() if guard.unread else guard.ids, groups, addresses), guard
-
-
-async def _read_groups(ask: Ask, connection: Connection) -> frozenset[str]:
-    names = connection.clean.spare_groups
-    if not names:
-        return frozenset()
-    setting = f"connections.{connection.name}.clean.spare_groups"
-    resolved = await resolve(ask, TargetKind.GROUP, names)
-    if resolved.may_not:
-        raise Refusal(
-            f"The groups of {setting} cannot be found, so nobody can tell whom to spare, and nothing was done: a tenant"
-            f" administrator grants the application permission {resolved.may_not} and gives admin consent."
-        )
-    # A group that nobody can be put into can be spared all the same
-    for target in resolved.targets.values():
-        if not target.id:
-            raise Refusal(f"{target.refused} It stands in {setting}; nothing was done.")
-    spared = await read_spared(ask, [target.id for target in resolved.targets.values()])
-    if spared.unread:
-        raise Refusal(f"{spared.unread} Nothing was done.")
-    return spared.ids
+    if groups.unread:
+        raise Refusal(groups.unread)
+    return Spared(frozenset() if guard.unread else guard.ids, groups.ids, addresses), guard
 
 
 def _read_addresses(connection: Connection) -> frozenset[str]:

@@ -24,9 +24,10 @@ def test_a_clean_up_is_undone(site: Site) -> None:
     """Whoever was deleted is restored, whoever was disabled enabled; a mail stays mailed."""
     kinds = populate(site, 200)
     by_hand = of(kinds, "disabled", "pending_disabled")
-    site.start_worker()
+    worker = site.start_worker()
     _, disabling, err = clean(site, "--yes")
     assert listed(site, "--disabled") == due(kinds) | by_hand, err
+    kill(worker)  # it would judge by the settings of before for some seconds
     configure(site, remind_after="", delete_disabled_after='"1s"')
     site.start_worker()
     _, deleting, err = clean(site, "--yes")

@@ -8,6 +8,7 @@ deleted only where usher itself disabled them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -20,6 +21,10 @@ from worker.lengths import tell_length
 
 if TYPE_CHECKING:
     from config.guest_rules import CleanSection
+
+
+_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ].*)?")
+"""No other form that a date may have: a number of eight digits may be a cost centre."""
 
 
 class Deed(StrEnum):
@@ -238,8 +243,9 @@ def read_day(text: str) -> date | None:
     """Return the day that a tenant keeps for a guest, with or without a time behind it; None for
     what is no date.
     """
+    found = _DAY.fullmatch(text.strip())
     try:
-        return datetime.fromisoformat(text.strip()).date()
+        return date.fromisoformat(found[1]) if found else None
     except ValueError:
         return None
 

@@ -21,7 +21,7 @@ from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.ledger.quota import read_buckets
 from worker.operations.again.remind import spacing_of
 from worker.operations.clean.memory import read_memory
-from worker.operations.clean.policy import Because, Deed, Policy, Spared, explain_left, judge
+from worker.operations.clean.policy import Because, Deed, Policy, explain_left, judge
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.operation import THEN, Ask, Asked, Attempt, Call, CannotAsk, Operation
 from worker.operations.row_fields import WHY
@@ -104,13 +104,16 @@ class Clean(Step):
         policy = policy_of(connection)
         guests = {one.index: _read(one) for one in rows}
         found: dict[int, Outcome | Stop] = {}
-        await self._add_dates(ask, [one for one in rows if _needs_dates(one.row)], guests, found)
+        spared, unread = await ask.find_spared()
+        if unread:
+            return {one.index: _fail(one.index, guests[one.index].id, "spared_unread", unread) for one in rows}
+        await self._add_dates(ask, [one for one in rows if _needs_dates(one.row, policy)], guests, found)
         memory = await read_memory(list(guests.values()), connection.tenant_key, ask)
         for one in rows:
             if one.index in found:
                 continue
             guest, then = guests[one.index], str(one.row.get(THEN))
-            finding = judge(guest, memory[guest.id], policy, Spared(), ask.now)
+            finding = judge(guest, memory[guest.id], policy, spared, ask.now)
             is_due = finding.deed == then and finding.code == one.row.get(BECAUSE)
             found[one.index] = (
                 Outcome(one.index, RowState.DONE, user_id=guest.id, message=finding.why)
@@ -138,14 +141,14 @@ class Clean(Step):
                 found |= dict.fromkeys((one.index for one in rows[start:]), later.stop)
                 return
             values = answer.body.get("value") if answer.status == 200 and isinstance(answer.body, dict) else None
-            if not isinstance(values, list):
-                found |= {one.index: _unread(one.index, guests[one.index].id) for one in part}
-                continue
-            dates = {str(value.get("id")): read_signed_in(value) for value in values if isinstance(value, dict)}
+            told = values if isinstance(values, list) else ()
+            dates = {str(value.get("id")): read_signed_in(value) for value in told if isinstance(value, dict)}
             for one in part:
-                at, guest = dates.get(guests[one.index].id), guests[one.index]
-                if at is None and one.row.get(SEEN):
-                    found[one.index] = _unread(one.index, guest.id)
+                guest = guests[one.index]
+                at = dates.get(guest.id)
+                # Whom the answer leaves out may have signed in a moment ago
+                if guest.id not in dates or (at is None and one.row.get(SEEN)):
+                    found[one.index] = _fail(one.index, guest.id, "sign_ins_unread", _UNREAD)
                 guests[one.index] = replace(guest, signed_in_at=at)
 
     def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
@@ -162,8 +165,10 @@ class Clean(Step):
         raise AssertionError
 
 
-def _needs_dates(row: Row) -> bool:
-    return bool(row.get(SEEN)) or row.get(BECAUSE) == Because.INACTIVE
+def _needs_dates(row: Row, policy: Policy) -> bool:
+    """Whether a later sign-in would change what is due: whoever tries to come back stays."""
+    of_dates = row.get(BECAUSE) in (Because.INACTIVE, Because.DISABLED)
+    return bool(row.get(SEEN)) or (of_dates and policy.needs_dates)
 
 
 def _read(asked: Asked) -> Guest:
@@ -175,8 +180,8 @@ def _leave(index: int, user_id: str, code: str, message: str) -> Outcome:
     return Outcome(index, RowState.SKIPPED, user_id=user_id, code=code, message=message)
 
 
-def _unread(index: int, user_id: str) -> Outcome:
-    return Outcome(index, RowState.FAILED, user_id=user_id, code="sign_ins_unread", message=_UNREAD)
+def _fail(index: int, user_id: str, code: str, message: str) -> Outcome:
+    return Outcome(index, RowState.FAILED, user_id=user_id, code=code, message=message)
 
 
 def tell_seen(at: datetime | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
 from worker.ledger.model import KnownRow
 from worker.ledger.quota import Bucket
+from worker.operations.clean.policy import Spared
 
 
 def found(*values: object, **more: object) -> GraphAnswer:
@@ -39,6 +40,7 @@ class Asking:
     reminders: Any = None
     invited: Mapping[int, KnownRow] = MappingProxyType({})
     sign_in_quota: Sequence[Bucket] = (Bucket("sign-ins-app:a", 10.0, 60_000),)
+    spared: tuple[Spared, str] = (Spared(), "")
     now = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
     def __init__(self, answer: Callable[[GraphRequest], GraphAnswer], job: str = "abc") -> None:
@@ -52,6 +54,10 @@ class Asking:
     async def find_invited(self, emails: Mapping[int, str]) -> Mapping[int, KnownRow]:
         """Return whom the test says, of those asked for."""
         return {number: known for number, known in self.invited.items() if number in emails}
+
+    async def find_spared(self) -> tuple[Spared, str]:
+        """Return whom the test says."""
+        return self.spared
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None

@@ -16,6 +16,7 @@ from worker.graph.users import DirectoryUser
 from worker.ledger.guests.reminders import Reminded
 from worker.ledger.model import KnownRow, Options, Outcome, RowState
 from worker.ledger.why_waiting import Rest, Stop
+from worker.operations.clean.policy import Spared
 from worker.operations.clean.still_due import BECAUSE, SEEN, Clean
 from worker.operations.operation import THEN, Asked, CannotAsk, Look
 from worker.operations.registry import OPERATIONS
@@ -124,12 +125,12 @@ DUE = (
 
 
 async def test_who_is_due_still_goes_on() -> None:
-    """To the stage that the row names; nobody is asked for dates whose row was not made by them."""
+    """To the stage that the row names; dates are asked for where they could change that."""
     ended, ask = await compare(DUE, {"id-3": text(91)}, disabled={"id-5": NOW - timedelta(days=31)})
     assert {index: letter(one) for index, one in ended.items()} == dict.fromkeys(range(6), RowState.DONE)
     assert {one.user_id for one in ended.values() if isinstance(one, Outcome)} == {f"id-{n}" for n in range(6)}
     assert len(ask.asked) == 1
-    assert "'id-2','id-3'" in unquote(ask.asked[0])
+    assert "'id-2','id-3','id-5'" in unquote(ask.asked[0])
     assert "signInActivity" in ask.asked[0]
 
 
@@ -235,3 +236,32 @@ def test_it_leads_to_what_a_policy_has_done_and_to_nothing_else() -> None:
 def test_a_reminder_is_a_mail_whatever_the_connection_says_of_invitations() -> None:
     """As by hand."""
     assert OPERATION.settle(Options(), build_connection(send_message=False)).send_message is True
+
+
+async def test_who_is_spared_since_is_left_alone() -> None:
+    """Whoever asked for an exception while the job waited for its approval."""
+    ask = Asking(lambda request: found({"id": "id-2", "signInActivity": None}))
+    ask.spared = (Spared(addresses=frozenset({"g2@partner.example"})), "")
+    ask.reminders = ask.disabled = Memory(reminded={}, disabled={})
+    ended = await OPERATION.compare(ask, [row_of(2, "disable", "inactive")], CONNECTION, Options())
+    assert letter(ended[2]) is RowState.SKIPPED
+    ask.spared = (Spared(), "The group cannot be read.")
+    ended = await OPERATION.compare(ask, [row_of(2, "disable", "inactive")], CONNECTION, Options())
+    (one,) = ended.values()
+    assert isinstance(one, Outcome)
+    assert (one.letter, one.message) == (RowState.FAILED, "The group cannot be read.")
+
+
+async def test_who_tries_to_come_back_is_not_deleted() -> None:
+    """Though nobody knew a date when the list was made."""
+    rows = [row_of(5, "delete", "disabled", accountEnabled=False)]
+    ended, _ = await compare(rows, {"id-5": text(0.1)}, disabled={"id-5": NOW - timedelta(days=31)})
+    assert letter(ended[5]) is RowState.SKIPPED
+
+
+async def test_an_answer_that_leaves_somebody_out_tells_nothing_of_them() -> None:
+    """As half a page would."""
+    ask = Asking(lambda request: found())
+    ask.reminders = ask.disabled = Memory(reminded={}, disabled={})
+    ended = await OPERATION.compare(ask, [row_of(2, "disable", "inactive")], CONNECTION, Options())
+    assert letter(ended[2]) is RowState.FAILED
