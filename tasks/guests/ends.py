@@ -33,12 +33,14 @@ _MOST_SPONSORS = 2
 @dataclass(slots=True)
 class Ends:
     """Guests whose access ends soon. `rows`: of whom somebody is to be told, those of the same
-    sponsors together; the others are counted.
+    sponsors together; the others are counted. `beyond`: how many there are to be told of where that
+    is more than one run may, and then there are no rows.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
     told_before: int = 0
     without_sponsor: int = 0
+    beyond: int = 0
 
     @property
     def mails(self) -> int:
@@ -52,25 +54,27 @@ class Ends:
 
 
 async def find_ends(services: Services, connection: Connection, now: datetime, within: timedelta) -> Ends:
-    """Return whose access ends within so long, of those who may sign in. Raises `DirectoryUnread`,
-    `TokenRefused`.
+    """Return whose access ends within so long, of those who may sign in: as many as
+    `most_reminded` allows, so that memory is flat. Raises `DirectoryUnread`, `TokenRefused`.
     """
-    attribute, last = connection.clean.expiry_attribute, (now + within).date()
-    meant: list[tuple[Guest, str]] = []
+    clean, last = connection.clean, (now + within).date()
+    found, left, count = Ends(), list[tuple["Guest", str]](), 0
     async with aclosing(GuestReader(services, connection).pages({Also.ATTRIBUTES, Also.SPONSORS})) as pages:
         async for page in pages:
             if page.begins:
-                meant.clear()
-            for guest in page.guests:
-                text = guest.attributes.get(attribute, "")
-                if guest.enabled and _ends_soon(read_day(text), now.date(), last):
-                    meant.append((guest, text))
-    ends = {place: (guest.id, text) for place, (guest, text) in enumerate(meant)}
-    told = await services.reminders.find_told_ends(connection.tenant_key, ends)
-    left = [pair for place, pair in enumerate(meant) if place not in told]
+                found, left, count = Ends(), [], 0
+            ends = [(guest, guest.attributes.get(clean.expiry_attribute, "")) for guest in page.guests if guest.enabled]
+            ends = [(guest, text) for guest, text in ends if _ends_soon(read_day(text), now.date(), last)]
+            named = {place: (guest.id, text) for place, (guest, text) in enumerate(ends)}
+            told = await services.reminders.find_told_ends(connection.tenant_key, named)
+            found.told_before += len(told)
+            count += len(ends) - len(told)
+            left += [pair for place, pair in enumerate(ends) if place not in told][: clean.most_reminded - len(left)]
+    if count > clean.most_reminded:
+        found.beyond = count
+        return found
     wanted = sorted({one for guest, _ in left for one in guest.sponsor_ids})
     sponsors = await _find_sponsors(services, connection, wanted)
-    found = Ends(told_before=len(told))
     for guest, text in left:
         those = [one for one in sorted(guest.sponsor_ids) if one in sponsors][:_MOST_SPONSORS]
         if those:

@@ -31,6 +31,13 @@ async def run(context: Context) -> Told:
         return Told(f'Nobody was told: {name} has no mail of its own (deliver = "smtp" or "mailbox").', "attention")
     now = datetime.fromtimestamp(await read_time_ms(services.client) / 1000, UTC)
     ends = await find_ends(services, connection, now, timedelta(seconds=before_s))
+    if ends.beyond:
+        return Told(
+            f"The access of {many(ends.beyond, 'guest')} ends soon, and connections.{name}.clean.most_reminded allows"
+            f" {connection.clean.most_reminded:,} in one run, so nobody was told: look whether these days are right; if"
+            " they are, raise it for this run.",
+            "attention",
+        )
     told = _tell(ends)
     if not ends.rows:
         return Told(told, "attention" if ends.without_sponsor else "ok")

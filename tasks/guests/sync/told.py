@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from tasks.guests.sync.difference import Change, Kept, Kind
 from tasks.guests.sync.plan import JOINED, LEFT, SyncPlan
 from tasks.telling.words import many, number
+from worker.ledger.job_targets import TargetKind
 
 _SIGNS = {Kind.JOIN: "+", Kind.RETURN: "+", Kind.MOVE: "~", Kind.LEAVE: "-"}
 _BEGINS = {
@@ -39,7 +40,7 @@ def tell_needs(plan: SyncPlan) -> list[str]:
     """Return why somebody has to act, a sentence each."""
     told = [plan.guard, plan.whole, "" if plan.whole else plan.in_groups]
     told += [_CEILINGS[name](plan) for name in plan.ceilings]
-    told += [_UNUSABLE.format(target.refused) for target in plan.unusable]
+    told += [_UNUSABLE[target.kind is TargetKind.SPONSOR].format(target.refused) for target in plan.unusable]
     return [sentence for sentence in told if sentence]
 
 
@@ -79,7 +80,10 @@ def _tell_joined(plan: SyncPlan) -> str:
     )
 
 
-_UNUSABLE = "{} Nobody is put into it, and whose row names it leaves no group."
+_UNUSABLE: Mapping[bool, str] = {
+    False: "{} Nobody is put into it, and whose row names it leaves no group.",
+    True: "{} Nobody gets it as a sponsor.",
+}
 _CALLED: Mapping[Kept, tuple[str, ...]] = {Kept.MEMBER: ("person", "people")}
 _CEILINGS: Mapping[str, Callable[[SyncPlan], str]] = {LEFT: _tell_left, JOINED: _tell_joined}
 _KEPT: Mapping[Kept, str] = {

@@ -122,3 +122,15 @@ async def test_without_mail_of_ones_own_nobody_is_told(site: Site) -> None:
     assert (run.status, "no mail of its own" in run.what) == ("attention", True)
     path.write_text(path.read_text().replace(CLEAN, ""))
     assert "remind_sponsor_before is not set" in (await run_once(site)).what
+
+
+async def test_beyond_the_ceiling_nobody_is_told(site: Site) -> None:
+    """One wrong column of days must not mail every sponsor of a tenant."""
+    for number in range(3):
+        add(site, f"g{number}@a.example", day(3), ADA)
+    path = site.folder / "usher.toml"
+    path.write_text(path.read_text().replace(CLEAN, f"{CLEAN}most_reminded = 2\n"))
+    run = await run_once(site)
+    assert (run.status, run.jobs, "most_reminded allows 2" in run.what) == ("attention", (), True)
+    path.write_text(path.read_text().replace("most_reminded = 2", "most_reminded = 3"))
+    assert len((await run_once(site)).jobs) == 1
