@@ -181,7 +181,8 @@ class World:
             if known is not None:
                 app.secrets, app.certificates, app.secret_file = known.secrets, known.certificates, known.secret_file
             else:
-                path = self.folder / ("client_secret" if number == 1 else f"client_secret_{number:04d}")
+                is_first = number == 1 or options.shared_app  # one application, with one secret
+                path = self.folder / ("client_secret" if is_first else f"client_secret_{number:04d}")
                 app.secret_file = str(path)
                 if path.exists() and (secret := path.read_text("utf-8").strip()):
                     app.secrets = {secret: None}

@@ -24,7 +24,8 @@ from redis.exceptions import OutOfMemoryError
 
 from tasks.asked_stages import AskedStages, find_asked, find_stages
 from tasks.lists.duplicates import SeenAddresses
-from tasks.rows.row import BadRow, ValidRow
+from tasks.rows.fields import CONNECTION
+from tasks.rows.row import BadRow, ValidRow, build_bad_row
 from worker.addresses import fold_address, guest_of
 from worker.channels import INVITE
 from worker.errors import LedgerFull
@@ -220,6 +221,18 @@ def _bytes_a_row(loaded: Loaded) -> int:
     return (loaded.loading.bytes + loaded.asked.items * _ITEM_BYTES) // max(1, loaded.rows)
 
 
+def keep_to(row: ValidRow | BadRow, *connections: str) -> ValidRow | BadRow:
+    """Return a row for these connections without the name of its own, or why it is for none of
+    them: a row that names one goes to no other, through whatever door it comes.
+    """
+    if isinstance(row, BadRow) or CONNECTION not in row.row:
+        return row
+    if row.row[CONNECTION] not in connections:
+        chosen = "another connection than was" if len(connections) == 1 else "a connection that is not among those"
+        return build_bad_row(row.row, row.number, row.line, CONNECTION, f"names {chosen} chosen (-c)")
+    return row._replace(row={name: value for name, value in row.row.items() if name != CONNECTION})
+
+
 def _put(
     loaded: Loaded,
     row: ValidRow | BadRow,
@@ -229,6 +242,7 @@ def _put(
 ) -> None:
     loaded.rows += 1
     connection = channel.connection
+    row = keep_to(row, connection.name)
     if isinstance(row, BadRow):
         loaded.bad_count += 1
         if len(loaded.bad) < _SHOWN_BAD:

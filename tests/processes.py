@@ -125,7 +125,9 @@ def forking(program: str, *arguments: str) -> str:
     return path
 
 
-def run_command(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, text: str = "") -> Ended:
+def run_command(
+    arguments: Sequence[str], env: Mapping[str, str], cwd: Path, text: str = "", within_s: float = 60
+) -> Ended:
     """Run `usher` to its end, without a terminal, with `text` on its standard input."""
     done = subprocess.run(
         (*quick_usher(), *arguments),
@@ -134,7 +136,7 @@ def run_command(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, tex
         input=text,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=within_s,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr

@@ -25,9 +25,9 @@ from worker.services import Services
 from worker.stack.folders import StackError
 from worker.store.client import OUTAGE, describe, keep_trying
 
-_LOOK_EVERY_S = 0.25
-_MARK_EVERY_S = 5.0
-_PAUSE_WITHIN_S = 10.0  # for Redis to take the pause
+LOOK_EVERY_S = 0.25
+MARK_EVERY_S = 5.0
+PAUSE_WITHIN_S = 10.0  # for Redis to take the pause
 _NO_WORKER = "No worker seen: the rows wait in the ledger until one runs (usher worker)."
 _NO_PRIVATE_WORKER = "No worker seen: it has not started, or has ended; its log is {log}."
 
@@ -69,20 +69,20 @@ async def follow(
             if asked.is_set() and stopped_s is None:
                 stopped_s = now_s
                 if not pauses:
-                    await _leave(services, job)
+                    await leave(services, job)
                     return Followed(End.LEFT, view, interrupts.by)
                 progress.say(
                     f"Stopped by {interrupts.by}: pausing after the batch in flight. Once more leaves at once."
                 )
-                await _pause(services, job, interrupts.by)
+                await pause_soon(services, job, interrupts.by)
             try:
-                if now_s - marked_s >= _MARK_EVERY_S:
+                if now_s - marked_s >= MARK_EVERY_S:
                     await (services.jobs.follow if pauses else services.jobs.watch)(job, os.getpid())
                     marked_s = now_s
                 view = await services.jobs.view(job)
                 end = follower.see(view, now_s)
                 workers = len(await services.jobs.workers())
-                note = _no_worker(place) if follower.see_workers(workers, now_s) else ""
+                note = no_worker(place) if follower.see_workers(workers, now_s) else ""
             except OUTAGE as error:
                 end = follower.see_nothing(now_s)
                 note = (
@@ -94,15 +94,15 @@ async def follow(
                     progress.buckets = _buckets_of(services, view)
                 if end is not End.HELD:  # why is told in the end
                     progress.draw(view, follower, now_s, note)
-            if end is None and stopped_s is not None and now_s - stopped_s > DRAIN_S + _PAUSE_WITHIN_S:
+            if end is None and stopped_s is not None and now_s - stopped_s > DRAIN_S + PAUSE_WITHIN_S:
                 end = End.LOST
             if end is not None:
-                await _leave(services, job)
+                await leave(services, job)
                 return Followed(end, view, interrupts.by, note if end in (End.LOST, End.STUCK) else "")
-            note = await _keep(place, progress) or note
+            note = await keep_place(place, progress) or note
             with suppress(TimeoutError):
                 # Once asked, the event stays set: the pause is polled like everything else.
-                await asyncio.wait_for(asyncio.sleep(_LOOK_EVERY_S) if asked.is_set() else asked.wait(), _LOOK_EVERY_S)
+                await asyncio.wait_for(asyncio.sleep(LOOK_EVERY_S) if asked.is_set() else asked.wait(), LOOK_EVERY_S)
 
 
 def _buckets_of(services: Services, view: JobView) -> Sequence[Bucket]:
@@ -116,17 +116,19 @@ def _buckets_of(services: Services, view: JobView) -> Sequence[Bucket]:
         return ()
 
 
-async def _leave(services: Services, job: str) -> None:
+async def leave(services: Services, job: str) -> None:
+    """Follow a job no more, wherever Redis is there to be told."""
     with suppress(*OUTAGE):
         await services.jobs.unfollow(job, os.getpid())
 
 
-async def _pause(services: Services, job: str, by: str) -> None:
+async def pause_soon(services: Services, job: str, by: str) -> None:
+    """Pause a job for whoever stopped the command, as soon as Redis takes that."""
     with suppress(*OUTAGE):
-        await keep_trying(lambda: services.jobs.pause(job, f"stopped by {by}"), _PAUSE_WITHIN_S)
+        await keep_trying(lambda: services.jobs.pause(job, f"stopped by {by}"), PAUSE_WITHIN_S)
 
 
-async def _keep(place: Place, progress: Progress) -> str:
+async def keep_place(place: Place, progress: Progress) -> str:
     """Stay attached to the private stack; returns what is wrong with it, '' if nothing is."""
     if not place.private:
         return ""
@@ -138,7 +140,8 @@ async def _keep(place: Place, progress: Progress) -> str:
     return ""
 
 
-def _no_worker(place: Place) -> str:
+def no_worker(place: Place) -> str:
+    """Say that no worker was seen, and where to look."""
     if place.private and place.hold is not None:
         return _NO_PRIVATE_WORKER.format(log=place.hold.log_path)
     return _NO_WORKER

@@ -5,7 +5,7 @@ end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "-c",
     "--connection",
     metavar="NAME",
-    help="The connection to invite through (usher connections list).",
+    help="The connection to invite through (usher connections list); several as A,B, tag:TAG or all.",
 )
 @click.option("--dry-run", is_flag=True, help="Check the list, ask the tenant, show what would happen; send nothing.")
 @click.option(
@@ -82,11 +82,20 @@ def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
     How the file is to be read is recognised; what cannot be told from it is asked. Bad rows are
     reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
     """
-    return run_change(session, INVITE, source, options)
+    return run_change(session, INVITE, source, options, through_several=True)
 
 
-def run_change(session: Session, operation: str, source: tuple[str, ...], options: dict[str, Any]) -> int:
-    """Do an operation to the people of a list or to single addresses, and follow it."""
+def run_change(
+    session: Session,
+    operation: str,
+    source: tuple[str, ...],
+    options: dict[str, Any],
+    *,
+    through_several: bool = False,
+) -> int:
+    """Do an operation to the people of a list or to single addresses, and follow it.
+    `through_several`: it may be done through several connections at once.
+    """
     from cli.follow.run import Run
     from cli.ui.place import open_place, refuse_to_leave_running
     from cli.ui.terminal import Terminal
@@ -99,12 +108,15 @@ def run_change(session: Session, operation: str, source: tuple[str, ...], option
         _refuse_misfits(source, given)
         try:
             request = _build_request(terminal, operation, source, given, closing)
-            _refuse_unknown(request.connection)
+            connections = _choose(request.connection) if through_several else [request.connection]
+            for name in connections:
+                _refuse_unknown(name)
+            request.connection = connections[0]
             if request.detach:
                 refuse_to_leave_running()
             place = closing.enter_context(open_place())
             run = Run(session, terminal, interrupts, place)
-            return asyncio.run(_invite(run, request))
+            return asyncio.run(_invite(run, request, connections))
         except InputError as error:  # while rows are read a job does not run yet, and it goes with the error
             raise Refusal(f"{error} Nothing was sent.") from None
 
@@ -117,13 +129,26 @@ _OF_INVITATIONS = (
 _NAMES = ("sponsor", "group", "team")
 
 
-async def _invite(run: Run, request: Request) -> int:
+async def _invite(run: Run, request: Request, connections: Sequence[str]) -> int:
     from cli.follow.run import get_ready
     from cli.invite.sending import send
 
     async with run.place.services() as services:
-        await get_ready(run, services, request.connection)
-        return await send(run, services, request)
+        built_in = [name for name in connections if run.place.is_built_in(name)]
+        await get_ready(run, services, (built_in or connections)[0])
+        if len(connections) == 1:
+            return await send(run, services, request)
+        from cli.invite.several import send_to_several
+
+        return await send_to_several(run, services, request, connections)
+
+
+def _choose(text: str) -> Sequence[str]:
+    """Return the connections that are meant; a single name is looked up later, as it stands."""
+    from config.reader import load_settings
+
+    several = "," in text or text.startswith("tag:") or text == "all"
+    return load_settings().choose(text) if several else [text]
 
 
 def _refuse_misfits(source: tuple[str, ...], given: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
     loaded = await load(
         services.jobs,
         connection,
-        _counted(request, terminal),
+        counted(request, terminal),
         job=job,
         options=request.options,
         info=request.info,
@@ -94,7 +94,7 @@ async def sign_in(terminal: Terminal, services: Services, connection: Connection
     return signed_in
 
 
-def _counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow]:
+def counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow]:
     """Yield the rows, and show now and then how many there were."""
     for count, row in enumerate(request.rows, 1):
         if request.dry_run and isinstance(row, ValidRow):

@@ -28,7 +28,9 @@ def jobs() -> None:
     """List jobs, follow them, fetch their results, approve, pause, resume, cancel, retry, delete
     them.
 
-    An ID may be shortened as long as it stays unique.
+    An ID may be shortened as long as it stays unique. Where it is a submission's (s-…), of a list
+    that went through several connections, show, results, approve, pause, resume, cancel and watch
+    are for all of its jobs.
     """
 
 

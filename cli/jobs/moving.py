@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from cli.jobs.several import move_submission
 from cli.jobs.showing import job_details
 from cli.ui.confirming import confirm
 from cli.ui.terminal import Terminal
 from cli.ui.words import many
 from tasks.jobs.finding import find_job
 from tasks.jobs.moving import cancel_job, pause_job
+from tasks.jobs.submissions import find_submission
 from worker.ledger.model import JobState
 from worker.services import Services
 
 
 async def move_job(terminal: Terminal, services: Services, wanted: str, verb: str) -> int:
     """Pause or cancel a job, and say what that means for its rows."""
+    if submission := await find_submission(services, wanted):
+        return await move_submission(terminal, services, submission, verb)
     view = await find_job(services, wanted)
     after = await (pause_job if verb == "pause" else cancel_job)(services, view)
     on_the_wire = f"; {many(after.open, 'row')} on the wire still end as what they are" if after.open else ""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cli.ui.errors import Refusal
 from cli.ui.words import many
 from config.errors import ConfigError
 from tasks.jobs.finding import find_job
+from tasks.jobs.submissions import find_submission
 from tasks.lists.options import ListOptions
-from tasks.results.reading import as_iterator, chosen_results
+from tasks.results.reading import as_iterator, chosen_results, results_of_all
 from tasks.results.table import WRITERS
 from tasks.results.write import Wanted, Written, write_results
+from tasks.rows.fields import CONNECTION
 from tasks.safe_text import open_stdout
 
 if TYPE_CHECKING:
@@ -29,23 +32,34 @@ async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> i
     """
     async with _open(terminal, place) as services:
         loop = asyncio.get_running_loop()
-        view = await find_job(services, job)
-        wanted = replace(wanted, stages=tuple(view.stages))
+        submission = await find_submission(services, job)
+        view = submission.total if submission else await find_job(services, job)
+        wanted = replace(wanted, stages=tuple(view.stages), ahead=(CONNECTION,) if submission else ())
+        if submission and wanted.join is not None:
+            raise Refusal(
+                "A row of the list may have gone through several connections, so --join takes one job of them: usher"
+                f" jobs show {submission.id} lists them."
+            )
+
+        def fetch(only: Collection[str]) -> Iterator[Mapping[str, Any]]:
+            if submission is None:
+                return as_iterator(chosen_results(services, view.id, only), loop)
+            return as_iterator(results_of_all(services, submission.views, only), loop)
+
         if wanted.output is None and wanted.join is None:  # row by row: `| head` ends it early
-            records = as_iterator(chosen_results(services, view.id, wanted.only), loop)
-            await asyncio.to_thread(WRITERS[wanted.format or "csv"], records, open_stdout(), wanted.whole)
+            await asyncio.to_thread(WRITERS[wanted.format or "csv"], fetch(wanted.only), open_stdout(), wanted.whole)
             return 0
         if wanted.join is not None:  # read as it was read then, unless it is said otherwise
             said = {**view.info.get("read", {}), **wanted.options.to_dict()}
             wanted = replace(wanted, options=ListOptions.from_dict(said))
-        written = await asyncio.to_thread(
-            write_results, wanted, lambda: as_iterator(chosen_results(services, view.id, ()), loop)
-        )
+        written = await asyncio.to_thread(write_results, wanted, lambda: fetch(()))
     if wanted.output is None:
         return 0
     _tell(terminal, wanted, written)
     if terminal.quiet:
-        terminal.print_json({"job": view.id, "file": str(wanted.output), "rows": written.rows})
+        terminal.print_json(
+            {"submission" if submission else "job": view.id, "file": str(wanted.output), "rows": written.rows}
+        )
     return 0
 
 

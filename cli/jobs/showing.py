@@ -9,6 +9,7 @@ from typing import Any
 
 from cli.follow.report import outcome_table, show_troubled
 from cli.jobs.reviewing import show_whom
+from cli.jobs.several import show_submission
 from cli.ui.place import Place, pause_left_behind
 from cli.ui.stages import open_stages
 from cli.ui.terminal import Terminal, build_facts, build_table
@@ -17,12 +18,14 @@ from config.errors import ConfigError
 from tasks.checks.installation import tell_problem
 from tasks.guests.acceptance import Acceptance, count_accepted
 from tasks.jobs.finding import find_job
+from tasks.jobs.submissions import find_submission
 from tasks.messages.views import describe_job
 from tasks.telling.waiting import waiting_words
 from worker.channels import INVITE
 from worker.errors import UsherError
 from worker.ledger.approval import read_approved, submitter_of
 from worker.ledger.job_view import JobView
+from worker.ledger.lists.submissions import SUBMISSION
 from worker.ledger.model import JobState
 from worker.ledger.programs.running_programs import seen
 from worker.services import Services
@@ -82,6 +85,8 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     """Show all that is known of one job; where it is asked for, how many have accepted since."""
 
     await _tidy(place, services)
+    if submission := await find_submission(services, wanted):
+        return show_submission(terminal, submission)
     view = await find_job(services, wanted)
     since = await _count_accepted(terminal, place, services, view) if accepted else None
     if terminal.quiet:
@@ -97,6 +102,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
         "Connection": view.connection,
         "Operation": "" if view.operation == INVITE else view.operation,
         "State": view.state.value + (f" ({view.why})" if view.why and view.state is not JobState.HELD else ""),
+        "Submission": str(view.info.get(SUBMISSION, "")),
         "Rows": number(view.counts.rows),
         "List": str(view.info.get("list", "")),
         "SHA-256": str(view.info.get("sha256", "")),

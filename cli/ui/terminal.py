@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WIDE = 200  # columns where nobody looks: a log or a file breaks no line
 _COUNT_EVERY_S = 0.2
+_BEHIND = ("stages", "plan", "ceilings", "jobs")  # what --json tells behind the counts
 COLOURS = {
     "invited": "green",
     "already_guest": "cyan",
@@ -102,9 +103,9 @@ class Terminal:
         """End with a job as the one object that --json promises."""
         if self.session.wants_json:
             said: dict[str, Any] = {**told, **self.session.told}
-            names = ("job", "connection", "operation", "state", "rows", *OUTCOME_WORDS)
+            names = ("submission", "job", "connection", "operation", "state", "rows", *OUTCOME_WORDS)
             kept = {name: said[name] for name in names if name in said}
-            extra: dict[str, Any] = {name: said[name] for name in ("stages", "plan", "ceilings") if name in said}
+            extra: dict[str, Any] = {name: said[name] for name in _BEHIND if name in said}
             self.print_json({**kept, "elapsed_s": round(self.session.elapsed_s, 3), **extra})
 
     def print_json(self, value: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from tasks.errors import InputError
 from tasks.lists.ambiguities import Ambiguity
 from tasks.lists.options import ListOptions
 from tasks.lists.preview import Preview, read_preview
-from worker.ledger.uploads import BLOCK_BYTES, Upload, Uploads
+from worker.ledger.lists.uploads import BLOCK_BYTES, Upload, Uploads
 
 router = APIRouter(include_in_schema=False)
 _LONGEST_TEXT: Final = 1 << 20

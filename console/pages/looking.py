@@ -31,8 +31,8 @@ from tasks.submission.preparing import Prepared, plan, prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submit import drop, new_job_id, start
 from worker.errors import UsherError
+from worker.ledger.lists.uploads import Upload, Uploads
 from worker.ledger.programs.taking import Claim, claimed
-from worker.ledger.uploads import Upload, Uploads
 from worker.operations.foreseen import Would
 from worker.operations.registry import OPERATIONS
 from worker.store.client import OUTAGE, describe

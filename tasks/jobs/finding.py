@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.errors import Refusal
+from worker.ledger.lists.submissions import is_submission
 from worker.ledger.stages import is_stage, split_stage
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ async def find_job(services: Services, wanted: str) -> JobView:
 
         root, _ = split_stage(wanted)
         raise Refusal(f"{quoted(wanted)} is a stage, which is shown and moved with its job: name {quoted(root)}.")
+    if is_submission(wanted):
+        from config.errors import quoted
+
+        raise Refusal(f"{quoted(wanted)} is a submission, and this is done to one job of it: usher jobs show {wanted}")
     view = await services.jobs.view(wanted)
     if view is not None:
         return view

@@ -5,12 +5,14 @@ iterables: a few chunks' rows at a time cross over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tasks.results.table import ended_so
+from tasks.rows.fields import CONNECTION
 
 if TYPE_CHECKING:
+    from worker.ledger.job_view import JobView
     from worker.services import Services
 
 _ROWS_AHEAD = 1000
@@ -21,6 +23,15 @@ async def chosen_results(services: Services, job: str, only: Collection[str]) ->
     async for record in services.jobs.rows.results(job):
         if ended_so(record, only):
             yield record
+
+
+async def results_of_all(
+    services: Services, views: Iterable[JobView], only: Collection[str]
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield the same of several jobs, one after the other, each with its connection."""
+    for view in views:
+        async for record in chosen_results(services, view.id, only):
+            yield {CONNECTION: view.connection, **record}
 
 
 def as_iterator(records: AsyncIterator[dict[str, Any]], loop: asyncio.AbstractEventLoop) -> Iterator[Mapping[str, Any]]:

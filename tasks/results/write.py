@@ -50,7 +50,8 @@ class Wanted:
     standard output.
 
     `join`: the admin's own list, with how it is read; or `reopen` opens it. `columns`: what is put
-    beside it. `stages`: the job's, whose columns come behind the others.
+    beside it. `stages`: the job's, whose columns come behind the others; `ahead`: columns before
+    them.
     """
 
     format: str = ""
@@ -61,6 +62,7 @@ class Wanted:
     reopen: Callable[[], GuestList] | None = None
     columns: Sequence[str] = JOINED_COLUMNS
     stages: Sequence[str] = ()
+    ahead: Sequence[str] = ()
 
     @property
     def beside(self) -> Sequence[str]:
@@ -70,7 +72,7 @@ class Wanted:
     @property
     def whole(self) -> Sequence[str]:
         """The columns of a results file."""
-        return (*RESULT_COLUMNS, *stage_columns(self.stages))
+        return (*self.ahead, *RESULT_COLUMNS, *stage_columns(self.stages))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from tasks.rows.fields import FIELDS
 from tasks.rows.mail_syntax import NotAnAddress, parse_address
 from tasks.rows.row import BadRow, ValidRow, validate_record
 
-LEAVABLE: Final = frozenset(FIELDS) - {"email", "send_message", "expires"}
+LEAVABLE: Final = frozenset(FIELDS) - {"email", "send_message", "expires", "connection"}
 """The fields whose cell is left out where it cannot be used. Not `send_message`: it may have meant
-no, and a mail cannot be undone. Not `expires`: whoever is let in without an end stays.
+no, and a mail cannot be undone. Not `expires`: whoever is let in without an end stays. Not
+`connection`: a row without one goes to all.
 """
 
 # No-break spaces become spaces, in every field but the message (French typography wants them

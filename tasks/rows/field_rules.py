@@ -232,6 +232,7 @@ RULES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "groups": _references(MAX_GROUPS),
     "teams": _references(MAX_TEAMS),
     "new_email": _check_address,
+    "connection": _line_of_text(MAX_REF),
     "ref": _line_of_text(MAX_REF),
 }
 """For each field (`fields.FIELDS`) the function that returns its value, None when nothing was

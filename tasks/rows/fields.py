@@ -30,9 +30,15 @@ FIELDS: Final = (
     "groups",
     "teams",
     "new_email",
+    "connection",
     "ref",
 )
 """What one row may say about a guest; only `email` must be there."""
+
+CONNECTION: Final = "connection"
+"""The field that says through which of several connections a row goes, and the first column of the
+results of a list that went through several.
+"""
 
 RESULT_COLUMNS: Final = (
     "row",

@@ -49,7 +49,7 @@ class BadRow(NamedTuple):
     completes a sentence.
 
     `email`, `display_name` and `ref` are echoed as they stood, shortened, so that its owner finds
-    the row again.
+    the row again; `connection` tells whose results it belongs to.
     """
 
     number: int
@@ -59,6 +59,7 @@ class BadRow(NamedTuple):
     email: str = ""
     display_name: str = ""
     ref: str = ""
+    connection: str = ""
 
     def __repr__(self) -> str:
         return f"BadRow(number={self.number}, line={self.line}, column={self.column!r}, reason={self.reason!r})"
@@ -115,7 +116,7 @@ def validate_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     for name, value in defaults.items():
         check = RULES.get(name)
-        if check is None or name in ("email", "ref"):
+        if check is None or name in ("email", "connection", "ref"):
             raise InputError(f"{_printable(name)} cannot be given for all rows at once.")
         try:
             result = None if value is None else check(value)
@@ -134,11 +135,11 @@ def build_bad_row(record: Mapping[str, Any], number: int, line: int | None, colu
 
 
 def _bad(record: Mapping[str, Any], number: int, line: int | None, column: str, reason: str) -> BadRow:
-    email, display_name, ref = (
+    email, display_name, ref, connection = (
         value.strip()[:_ECHO] if isinstance(value := record.get(field), str) else ""
-        for field in ("email", "display_name", "ref")
+        for field in ("email", "display_name", "ref", "connection")
     )
-    return BadRow(number, line, column, reason, email, display_name, ref)
+    return BadRow(number, line, column, reason, email, display_name, ref, connection)
 
 
 def _printable(name: object) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import Refusal
 from tasks.forecast.looking_ahead import look_ahead
 from tasks.forecast.plan import Plan, build_plan, name_mailer
-from tasks.forecast.targets import StageAhead, look_at_stages
+from tasks.forecast.targets import StageAhead, look_at_stages, read_stages
 from tasks.rows.row import BadRow, ValidRow
 from tasks.submission.ceiling import refuse_too_many
 from tasks.submission.refusing import refuse_bad, refuse_stages
@@ -47,18 +47,24 @@ class Prepared:
     signed_in: SignedIn
 
 
-async def sign_in(services: Services, connection: Connection, *, fresh: bool) -> SignedIn:
-    """Take a token before anything is accepted. Raises `Refusal` where the credential is refused.
+async def sign_in(services: Services, connection: Connection, *, fresh: bool, waits: bool = False) -> SignedIn:
+    """Take a token before anything is accepted. Raises `Refusal` where the credential is refused,
+    unless the rows may wait for another one.
 
     `fresh`: one that tells of the roles as they are now, for a run that judges by them.
     """
     try:
         token = await services.tokens.get(connection, fresh=fresh)
     except TokenUnavailable as error:
-        return SignedIn(waits=f"{error} The rows are accepted all the same and wait for it.")
+        return SignedIn(waits=f"{error} {_ALL_THE_SAME}")
     except TokenRefused as error:
+        if waits:
+            return SignedIn(waits=f"{error} {_ALL_THE_SAME}")
         raise Refusal(f"Nothing was accepted or sent. {error}") from None
     return SignedIn(await ask_name(services, connection, token), token.roles)
+
+
+_ALL_THE_SAME = "The rows are accepted all the same and wait for it."
 
 
 async def prepare(services: Services, request: Request, job: str, *, dry: bool = False) -> Prepared | None:
@@ -70,16 +76,7 @@ async def prepare(services: Services, request: Request, job: str, *, dry: bool =
     signed_in = await sign_in(services, connection, fresh=dry)
     if dry:
         connection = await services.resolved(request.connection)
-    loaded = await load(
-        services.jobs,
-        connection,
-        _noted(request) if dry else iter(request.rows),
-        job=job,
-        options=request.options,
-        info=request.info,
-        pilot=request.pilot,
-        operation=request.operation,
-    )
+    loaded = await load_rows(services, request, connection, job, dry=dry)
     if loaded is None:
         return None
     try:
@@ -93,6 +90,44 @@ async def prepare(services: Services, request: Request, job: str, *, dry: bool =
         await drop(services.jobs, loaded)
         raise
     return Prepared(connection, loaded, stages, signed_in)
+
+
+async def prepare_part(services: Services, request: Request, job: str, *, dry: bool = False) -> Prepared:
+    """Do the same for one of the connections that a list goes through: a credential that is refused
+    makes its rows wait, and how many of them may be bad is a question of the whole list.
+    """
+    connection = services.connection(request.connection)
+    signed_in = await sign_in(services, connection, fresh=dry, waits=True)
+    if dry and not signed_in.waits:
+        connection = await services.resolved(request.connection)
+    loaded = await load_rows(services, request, connection, job, dry=dry)
+    if loaded is None:
+        raise Refusal("A job of this id exists already; nothing was sent. Try again.")
+    try:
+        stages = read_stages(loaded.asked)
+        if not signed_in.waits:
+            stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)
+        refuse_stages(request, stages)
+    except BaseException:
+        await drop(services.jobs, loaded)
+        raise
+    return Prepared(connection, loaded, stages, signed_in)
+
+
+async def load_rows(
+    services: Services, request: Request, connection: Connection, job: str, *, dry: bool
+) -> Loaded | None:
+    """Load the rows of a request into a job that does not run yet; None where there is one."""
+    return await load(
+        services.jobs,
+        connection,
+        _noted(request) if dry else iter(request.rows),
+        job=job,
+        options=request.options,
+        info=request.info,
+        pilot=request.pilot,
+        operation=request.operation,
+    )
 
 
 def _noted(request: Request) -> Iterator[ValidRow | BadRow]:

@@ -25,6 +25,7 @@ from worker.ledger.job_list import JobList
 from worker.ledger.job_rows import JobRows
 from worker.ledger.job_view import GOING, JobView
 from worker.ledger.keys import SCHEMA, Keys
+from worker.ledger.lists.submissions import SUBMISSION, Submissions
 from worker.ledger.loading import Loading, LoadingStage
 from worker.ledger.model import JobState, Lane, Options
 from worker.ledger.scripts import Scripts
@@ -55,6 +56,7 @@ class Jobs(JobList):
         super().__init__(client, keys, Gates(client, keys, self.trail))
         self.keep_s = keep_s
         self.rows = JobRows(client, keys, sealer)
+        self.submissions = Submissions(client, keys)
         self._scripts = Scripts(client)
         self._silent: dict[
             str, tuple[float, float]
@@ -264,6 +266,8 @@ class Jobs(JobList):
         if was_accepted:
             told = {"connection": (fields[2] or b"").decode(), "rows": int(fields[3] or 0)}
             await self.trail.note("job.deleted", job=job, was=(fields[0] or b"").decode(), **told)
+        if submission := await self._submission_of(job):
+            await self.submissions.drop(submission, job)
         # Last: should this be killed half-way, the job is still there to be deleted again
         await self.client.delete(self.keys.job_targets(job), self.keys.job(job), self.keys.back(job))
         await self.client.zrem(self.keys.jobs(), job)
@@ -308,12 +312,19 @@ class Jobs(JobList):
                 await self._expire_job(stage)
             await self._expire((self.keys.job_targets(job),))
             await self._expire_job(job)
+            if submission := await self._submission_of(job):
+                await self.submissions.expire(submission, self.keep_s)
             if await self.client.srem(self.keys.ending(), job):
                 await self._note_end(job)
         for raw in await self.client.zrandmember(self.keys.jobs(), 10):
             if not await self.client.exists(self.keys.job(raw.decode())):
                 await self.client.zrem(self.keys.jobs(), raw)
                 await note_erased(self.client, self.keys)
+
+    async def _submission_of(self, job: str) -> str:
+        """Return the submission that a job belongs to, '' for none."""
+        info = await self.client.hget(self.keys.job(job), "info")
+        return str(orjson.loads(info).get(SUBMISSION, "")) if info else ""
 
     async def _expire_job(self, job: str) -> None:
         chunks = int(await self.client.hget(self.keys.job(job), "chunks") or 0)

@@ -109,6 +109,10 @@ class Keys:
         """string that expires soon: the server that takes in the list of this job."""
         return f"{self.prefix}:taking:{job}"
 
+    def submission(self, submission: str) -> str:
+        """hash: job → connection, of jobs that one command submitted (`submissions.py`)."""
+        return f"{self.prefix}:submission:{submission}"
+
     # Lists that nobody has submitted yet
 
     def upload(self, upload: str) -> str:
@@ -162,9 +166,7 @@ class Keys:
         return f"{self.prefix}:hold"
 
     def tenant(self, tenant_key: str) -> str:
-        """hash: why, since: Microsoft blocks invitations of this tenant; only a person reopens
-        it.
-        """
+        """hash: why, since: Microsoft blocks invitations here; only a person reopens it."""
         return f"{self.prefix}:tenant:{tenant_key}"
 
     def tenant_ids(self) -> str:
@@ -326,9 +328,7 @@ class Keys:
         return f"{self.prefix}:index-key:opened"
 
     def index_names(self) -> str:
-        """hash: tenant key → the one that its index was begun under, by an earlier usher, with a
-        domain name in it.
-        """
+        """hash: tenant key → its index's of an earlier usher, with a domain name in it."""
         return f"{self.prefix}:index-names"
 
     def index_tenants(self) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.processes import wait_until
+from worker.ledger.lists.uploads import Uploads
 from worker.ledger.model import Lane, Options
-from worker.ledger.uploads import Uploads
 
 if TYPE_CHECKING:
     import requests

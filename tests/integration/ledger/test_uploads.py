@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.ledgers import new_key_text, open_desk
-from worker.ledger.uploads import KEPT_S, Uploads
+from worker.ledger.lists.uploads import KEPT_S, Uploads
 from worker.store.seal import Sealer
 
 LIST = b"email\nzoe@partner.example\n"

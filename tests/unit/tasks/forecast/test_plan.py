@@ -12,6 +12,7 @@ from cli.ui.errors import Refusal
 from cli.ui.words import many, span
 from tasks.asked_stages import AskedStages, find_asked
 from tasks.forecast.plan import Plan, build_plan, name_mailer
+from tasks.forecast.several import Plans
 from tasks.forecast.stage_words import describe_stages, stage_lines
 from tasks.forecast.targets import StageAhead, read_stages
 from tasks.submission.refusing import refuse_stages
@@ -213,3 +214,22 @@ def test_whoever_approves_sees_what_rows_ask_for() -> None:
         ("", "A: 2 guests"),
         ("", "B: 1 guest"),
     ]
+
+
+def test_the_plans_of_several_connections_are_told_as_one() -> None:
+    """A line a connection and a total; each sentence once, with whom it is about; many rows want
+    the number of connections for an answer.
+    """
+    risky = {"jobs_before": 0}
+    plans = Plans(
+        [replace(plan(more=risky), connection=name, risks=(f"Connection {name} is new.",)) for name in ("a", "b")],
+        [("b", "The secret has ended.")],
+    )
+    assert plans.table()[-1][:3] == ("together", "196", "196")
+    assert plans.risks == ["b: The secret has ended.", "a, b: Connection is new."]
+    assert plans.question == "Send 196 invitations with 196 e-mails to 2 connections? [y/N]"
+    assert plans.accepts("y")
+    large = Plans([plan(to_send=400, mails=0)] * 3)
+    assert "Type how many connections these are (3)" in large.question
+    assert large.accepts("3")
+    assert not large.accepts("y")

@@ -75,7 +75,7 @@ def test_whether_somebody_is_mailed_is_not_left_to_chance() -> None:
     guests, rows = read(f"email,send_message\n{ANN},nein\n")
     assert [row.column for row in rows if isinstance(row, BadRow)] == ["send_message"]
     assert guests.is_whole
-    assert set(FIELDS) - LEAVABLE == {"email", "send_message", "expires"}
+    assert set(FIELDS) - LEAVABLE == {"email", "send_message", "expires", "connection"}
     assert "`send_message`" in PAGE
 
 

@@ -1,0 +1,116 @@
+"""A list goes through several connections as one submission: one plan with a line a connection,
+asked once; then all are started and followed together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.follow.run import Run
+from cli.follow.together import follow_together_and_report
+from cli.invite.bad_rows import report_bad
+from cli.invite.request import Request
+from cli.invite.sending import counted
+from cli.ui.errors import Refusal
+from cli.ui.terminal import Terminal, build_facts, build_table
+from tasks.forecast.dry_run import describe_dry_run
+from tasks.forecast.several import HEADINGS, RIGHT, Plans, say_once
+from tasks.jobs.submissions import Submission
+from tasks.submission.several import Several
+from tasks.submission.splitting import Split
+
+if TYPE_CHECKING:
+    from worker.services import Services
+
+
+async def send_to_several(run: Run, services: Services, request: Request, connections: Sequence[str]) -> int:
+    """Do the whole of it; returns the exit status. Raises for whatever ends it before anything was
+    accepted.
+    """
+    terminal, place = run.terminal, run.place
+    if request.output:
+        raise click.UsageError("-o writes what would become of the rows of one connection: name one with -c.")
+    with Split(connections) as split:
+        for row in counted(request, terminal):
+            split.add(row)
+        terminal.status("Preparing a job for each connection")
+        several = Several(services, request, split)
+
+        async def follow(job: str) -> None:
+            await services.jobs.follow(job, os.getpid())
+
+        await several.prepare(follow, dry=request.dry_run)
+        terminal.status("")
+        try:
+            report_bad(terminal, request, several.loaded)
+            if request.dry_run:
+                return await _dry_run(run, several)
+            plans = await several.plan(place.is_built_in, ahead=not terminal.quiet)
+            _show_plans(terminal, request, plans)
+            if not all(map(place.is_built_in, connections)):
+                _ask(terminal, request, plans)
+            jobs = [part.loaded.job for part in several.parts]
+            run.session.accepted = several.id
+            await several.start()
+        except BaseException:
+            if len(several.parts) == len(split.asked):  # none was started
+                run.session.accepted = ""
+            await several.drop()
+            raise
+    terminal.tell(f"Submission {several.id}")  # with --json too: whoever kills us has to know it
+    views = await services.jobs.views(jobs)
+    submission = Submission(several.id, tuple(views))
+    return await follow_together_and_report(run, services, submission, detach=request.detach, wait_s=request.wait_s)
+
+
+def _show_plans(terminal: Terminal, request: Request, plans: Plans) -> None:
+    show = terminal.show if request.dry_run else terminal.say
+    if lines := request.describe_reading(with_sample=terminal.live):
+        show(build_facts(lines))
+    show(build_table(HEADINGS, plans.table(), right=RIGHT))
+    for risk in plans.risks:
+        terminal.warn(risk)
+
+
+def _ask(terminal: Terminal, request: Request, plans: Plans) -> None:
+    """Ask once, where somebody is there. Raises `Refusal` for anything but a yes."""
+    if request.yes or not terminal.interactive:
+        return
+    if not plans.accepts(terminal.ask(plans.question)):
+        raise Refusal("Not confirmed; nothing was sent.")
+
+
+async def _dry_run(run: Run, several: Several) -> int:
+    """Say what would happen through each connection, and remove the jobs again."""
+    terminal = run.terminal
+    request: Any = several.request
+    terminal.status("Asking the tenants")
+    looked = 0
+
+    def hear() -> None:
+        nonlocal looked
+        looked += 1
+        terminal.count(f"Looking at row {looked:,}")
+
+    found = await several.foresee(run.place.is_built_in, hear)
+    await several.drop()
+    terminal.status("")
+    if not found:
+        raise Refusal(f"No tenant could be asked. {' '.join(say_once(several.unasked))}")
+    plans = Plans([plan for plan, _ in found], [(name, f"nobody could look: {why}") for name, why in several.unasked])
+    _show_plans(terminal, request, plans)
+    terminal.say("Nothing was sent (--dry-run).")
+    if terminal.quiet:
+        told = [describe_dry_run(plan, forecast) for plan, forecast in found]
+        terminal.finish(_add_up(told) | {"jobs": told})
+    wrong = any(plan.bad or plan.blocked or plan.refused for plan, _ in found)
+    return 1 if wrong or several.unasked else 0
+
+
+def _add_up(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    counts = [name for name, value in told[0].items() if isinstance(value, int)]
+    return {"submission": None, "state": "cancelled", **{name: sum(one[name] for one in told) for name in counts}}

@@ -1,0 +1,139 @@
+"""What `usher jobs show` and the commands that move a job do to a submission, they do to all of
+its jobs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from cli.follow.report import outcome_table
+from cli.follow.run import get_ready
+from cli.follow.together import connection_table, follow_together_and_report, tell_results
+from cli.ui.confirming import confirm
+from cli.ui.errors import Refusal
+from cli.ui.terminal import Terminal, build_facts
+from cli.ui.words import many, moment
+from tasks.jobs.approving import approve_job, describe_what_is_approved, refuse_approval
+from tasks.jobs.moving import cancel_job, pause_job, refuse_resume
+from tasks.jobs.submissions import Submission, find_submission
+from tasks.telling.waiting import waiting_words
+from worker.ledger.approval import submitter_of
+from worker.ledger.audit.account import find_person
+
+if TYPE_CHECKING:
+    from cli.follow.run import Run
+    from worker.services import Services
+
+
+def show_submission(terminal: Terminal, submission: Submission) -> int:
+    """Show all jobs of a submission: their sum, a line a connection, and what each waits for."""
+    total = submission.total
+    facts = {
+        "Submission": submission.id,
+        "State": total.state.value,
+        "Rows": str(total.counts.rows),
+        "List": str(total.info.get("list", "")),
+        "SHA-256": str(total.info.get("sha256", "")),
+        "By": submitter_of(total.info),
+        "Reason": str(total.info.get("reason", "")),
+        "Since": moment(total.created_at),
+        "Ended": moment(total.finished_at),
+    }
+    told = build_facts((name, value) for name, value in facts.items() if value)
+    terminal.show(told, "", outcome_table(total), "", connection_table(submission.views))
+    for view in submission.views:
+        if not view.ended and (words := waiting_words(view)):
+            terminal.show(f"{view.connection}: {words}")
+    tell_results(terminal, submission.id, total)
+    return _finish(terminal, submission)
+
+
+async def move_submission(terminal: Terminal, services: Services, submission: Submission, verb: str) -> int:
+    """Pause or cancel every job that has not ended. Raises `Refusal` where all have."""
+    going_on = [view for view in submission.views if not view.ended]
+    if not going_on:
+        raise Refusal(f"Every job of {submission.id} has ended already; there is nothing to {verb}.")
+    for view in going_on:
+        await (pause_job if verb == "pause" else cancel_job)(services, view)
+    after = await _again(services, submission)
+    left = after.total.counts.cancelled if verb == "cancel" else after.total.counts.pending
+    what = "cancelled" if verb == "cancel" else "paused"
+    rest = "will not be sent" if verb == "cancel" else "left"
+    terminal.show(
+        f"{many(len(going_on), 'job')} of {submission.id} {_is(going_on)} {what}, {many(left, 'row')} {rest}."
+    )
+    if verb == "pause":
+        terminal.show(f"To go on: usher jobs resume {submission.id}")
+    return _finish(terminal, after)
+
+
+async def approve_submission(
+    terminal: Terminal, services: Services, submission: Submission, *, yes: bool, pause_why: str
+) -> int:
+    """Approve every job that waits for approval, each as itself. Raises `Refusal` for one's own."""
+    person = find_person()
+    waiting = [view for view in submission.views if view.awaits_approval]
+    for view in waiting or submission.views[:1]:
+        refuse_approval(view, person)
+    if terminal.interactive and not yes:
+        terminal.show(connection_table(waiting))
+        rows = many(sum(view.counts.pending for view in waiting), "row")
+        confirm(terminal, f"Approve {many(len(waiting), 'job')} of {submission.id}: {rows} to be sent.", "sent")
+    for view in waiting:
+        approved = describe_what_is_approved(services, view, {})
+        await approve_job(services, view, person, approved, pause_why=pause_why)
+    verb = "resume" if pause_why else "watch"
+    is_approved = f"{many(len(waiting), 'job')} of {submission.id} {_is(waiting)} approved by {person}."
+    terminal.show(f"{is_approved} To go on: usher jobs {verb} {submission.id}")
+    return _finish(terminal, await _again(services, submission))
+
+
+async def watch_submission(run: Run, services: Services, submission: Submission, wait_s: float | None) -> int:
+    """Follow every job to its end, and leave them as they are."""
+    for job in submission.jobs:
+        await services.jobs.watch(job, os.getpid())
+    if not submission.total.ended:
+        await _get_ready(run, services, submission)
+    return await follow_together_and_report(run, services, submission, wait_s=wait_s, pauses=False)
+
+
+async def resume_submission(run: Run, services: Services, submission: Submission, options: dict[str, Any]) -> int:
+    """Let every paused job run on, and follow them all."""
+    going_on = [view for view in submission.views if not view.ended]
+    for view in going_on:
+        refuse_resume(view)
+    for job in submission.jobs:
+        await services.jobs.follow(job, os.getpid())
+    if going_on:
+        await _get_ready(run, services, submission)
+        run.session.accepted = submission.id
+        for view in going_on:
+            if not view.awaits_approval:  # that one only `approve` lets go
+                await services.jobs.resume(view.id)
+        submission = await _again(services, submission)
+    return await follow_together_and_report(
+        run, services, submission, detach=options["detach"], wait_s=options["wait_s"]
+    )
+
+
+async def _get_ready(run: Run, services: Services, submission: Submission) -> None:
+    names = [view.connection for view in submission.views if not view.ended]
+    built_in = [name for name in names if run.place.is_built_in(name)]
+    await get_ready(run, services, (built_in or names)[0])
+
+
+async def _again(services: Services, submission: Submission) -> Submission:
+    after = await find_submission(services, submission.id)
+    assert after is not None
+    return after
+
+
+def _is(views: list[Any]) -> str:
+    return "is" if len(views) == 1 else "are"
+
+
+def _finish(terminal: Terminal, submission: Submission) -> int:
+    if terminal.quiet:
+        terminal.print_json(submission.describe())
+    return 0

@@ -1,0 +1,90 @@
+"""A list that goes through several connections has a plan for each of them, and they are told as
+one: a line a connection, and a total. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tasks.forecast.plan import NAME_ABOVE_ROWS, Plan
+from tasks.telling.words import many, number, span
+
+_NAMED = 10  # connections of which the same is said
+HEADINGS = ("Connection", "To send", "E-mails", "Already", "Not sent", "Tenant", "Time")
+RIGHT = HEADINGS[1:5]
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """The plans of a submission; `waits`: by connection, why its rows wait from the beginning."""
+
+    plans: Sequence[Plan]
+    waits: Sequence[tuple[str, str]] = ()
+
+    @property
+    def to_send(self) -> int:
+        """How many rows go out, through all connections together."""
+        return sum(plan.pilot or plan.to_send for plan in self.plans)
+
+    @property
+    def mails(self) -> int:
+        """How many e-mails there are of them."""
+        return sum(min(plan.mails, plan.pilot or plan.to_send) for plan in self.plans)
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Return a line a connection under `HEADINGS`, and a total."""
+        lines = [_line(plan.connection, [plan], plan.tenant, plan.seconds) for plan in self.plans]
+        longest = max(plan.seconds for plan in self.plans)
+        return [*lines, _line("together", self.plans, many(len(self.plans), "connection"), longest)]
+
+    @property
+    def risks(self) -> list[str]:
+        """What is known to go wrong, each sentence once, with the connections that it is about."""
+        said = [(plan.connection, risk) for plan in self.plans for risk in plan.risks]
+        return say_once([*self.waits, *said])
+
+    @property
+    def question(self) -> str:
+        """What is asked on a terminal before anything is sent."""
+        what = self.plans[0].operation.requests.removesuffix("s")
+        at_most = "at most " if any(plan.at_most for plan in self.plans) else ""
+        mails = f"with {many(self.mails, 'e-mail')}" if self.mails else "without e-mail"
+        asked = f"Send {at_most}{many(self.to_send, what)} {mails} to {many(len(self.plans), 'connection')}?"
+        if self.wants_number:
+            return f"{asked} Type how many connections these are ({len(self.plans)}) to go on:"
+        return f"{asked} [y/N]"
+
+    @property
+    def wants_number(self) -> bool:
+        """Whether only the number of connections is a yes."""
+        return self.to_send > NAME_ABOVE_ROWS
+
+    def accepts(self, answer: str) -> bool:
+        """Whether an answer to `question` is a yes."""
+        answer = answer.strip().lower()
+        return answer == str(len(self.plans)) if self.wants_number else answer in ("y", "yes")
+
+
+def say_once(said: Iterable[tuple[str, str]]) -> list[str]:
+    """Return sentences about connections, each once, beginning with those that it is about."""
+    about: dict[str, list[str]] = {}
+    for connection, sentence in said:
+        about.setdefault(sentence.replace(f"onnection {connection} ", "onnection "), []).append(connection)
+    return [f"{_names(connections)}: {sentence}" for sentence, connections in about.items()]
+
+
+def _names(connections: Sequence[str]) -> str:
+    more = len(connections) - _NAMED
+    return ", ".join(connections[:_NAMED]) + (f" and {number(more)} more" if more > 0 else "")
+
+
+def _line(name: str, plans: Sequence[Plan], tenant: str, seconds: float) -> tuple[str, ...]:
+    counts = (
+        sum(plan.to_send for plan in plans),
+        sum(plan.mails for plan in plans),
+        sum(plan.known for plan in plans),
+        sum(plan.bad + plan.duplicates + plan.blocked + plan.refused for plan in plans),
+    )
+    to_send, *others = counts
+    return (name, number(to_send), *(number(n) if n else "" for n in others), tenant, f"at least {span(seconds)}")

@@ -1,0 +1,93 @@
+"""The jobs of one submission are found, and told as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import Refusal
+from tasks.messages.views import describe_job
+from tasks.telling.words import many
+from worker.ledger.gates import Gate
+from worker.ledger.job_view import JobView
+from worker.ledger.lists.submissions import SUBMISSION, is_submission
+from worker.ledger.model import Counts, JobState
+
+if TYPE_CHECKING:
+    from worker.services import Services
+
+_TOLD_FIRST = (JobState.LOADING, JobState.RUNNING, JobState.HELD, JobState.PAUSED, JobState.CANCELLED)
+"""Of jobs that stand differently, the first of these is said of all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A submission and its jobs as they stand, by their connections' names."""
+
+    id: str
+    views: tuple[JobView, ...]
+
+    @property
+    def jobs(self) -> list[str]:
+        """The ids of its jobs."""
+        return [view.id for view in self.views]
+
+    @property
+    def total(self) -> JobView:
+        """All of it as if it were one job of its id."""
+        return add_up(self.id, self.views)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the one object of `--json`."""
+        told = describe_job(self.total)
+        del told["job"], told["connection"]
+        return {"submission": self.id, **told, "jobs": [describe_job(view) for view in self.views]}
+
+
+async def find_submission(services: Services, wanted: str) -> Submission | None:
+    """Return the submission of that id; None where the id is a job's. Raises `Refusal`."""
+    if not is_submission(wanted):
+        return None
+    wanted = wanted.strip().lower()
+    views = await services.jobs.views([*await services.jobs.submissions.jobs(wanted)])
+    if not views:
+        from config.errors import quoted
+
+        raise Refusal(
+            f"There is no submission {quoted(wanted)}: it never was, or its jobs are deleted or have expired."
+        )
+    return Submission(wanted, tuple(views))
+
+
+def add_up(submission: str, views: Sequence[JobView]) -> JobView:
+    """Return some jobs of a submission as one job of its id: what counts is the sum. Pure."""
+    states = {view.state for view in views}
+    finished = [view.finished_at for view in views if view.finished_at]
+    stages: dict[str, list[Counts]] = {}
+    for view in views:
+        for name, counts in view.stages.items():
+            stages.setdefault(name, []).append(counts)
+    return replace(
+        views[0],
+        id=submission,
+        connection=many(len(views), "connection"),
+        state=next((state for state in _TOLD_FIRST if state in states), views[0].state),
+        why=views[0].why if len({view.why for view in views}) == 1 else "",
+        counts=_sum([view.counts for view in views]),
+        chunks=sum(view.chunks for view in views),
+        open=sum(view.open for view in views),
+        created_at=min(view.created_at for view in views),
+        started_at=min((view.started_at for view in views if view.started_at), default=None),
+        finished_at=max(finished) if len(finished) == len(views) else None,
+        info={name: value for name, value in views[0].info.items() if name != SUBMISSION},
+        gate=Gate(),
+        approval="",
+        stages={name: _sum(counts) for name, counts in stages.items()},
+        stage_waits={},
+    )
+
+
+def _sum(counts: Sequence[Counts]) -> Counts:
+    every = [asdict(one) for one in counts]
+    return Counts(**{name: sum(one[name] for one in every) for name in every[0]})

@@ -1,0 +1,158 @@
+"""One list goes through several connections as one submission: a job each, prepared side by side.
+Trouble with one connection is not trouble with the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from tasks.forecast.dry_run import Forecast, foresee_list, plan_as_foreseen
+from tasks.forecast.plan import Plan
+from tasks.forecast.several import Plans
+from tasks.submission.preparing import Prepared, plan, plan_ahead, prepare_part
+from tasks.submission.refusing import RefusedRows
+from tasks.submission.splitting import Split
+from tasks.submit import Loaded, drop, new_job_id, start
+from worker.errors import TokenUnavailable, UsherError
+from worker.ledger.lists.submissions import SUBMISSION, new_submission_id
+from worker.store.client import OUTAGE
+
+if TYPE_CHECKING:
+    from tasks.submission.request import Request
+    from worker.services import Services
+
+_AT_ONCE = 8
+"""Connections that are prepared side by side: most of it is waiting for Entra and Graph."""
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(slots=True)
+class Several:
+    """A submission that is being prepared. Until `start` nothing of it can be sent."""
+
+    services: Services
+    request: Request
+    split: Split
+    id: str = field(default_factory=new_submission_id)
+    parts: list[Prepared] = field(default_factory=list)
+    unasked: list[tuple[str, str]] = field(default_factory=list)
+    """Of a dry run: connections that could not be asked, and why."""
+
+    async def prepare(self, follow: Callable[[str], Awaitable[None]], *, dry: bool) -> None:
+        """Load a job for each connection that has rows. Raises what `prepare` raises, with nothing
+        left behind.
+        """
+        names = self.split.asked
+        if not names:
+            raise RefusedRows(f"{self.request.name} holds no rows; nothing was sent.")
+        if self.request.guests is not None:
+            self.request.info["sha256"] = self.request.guests.sha256()
+
+        async def one(name: str) -> None:
+            job = new_job_id()
+            await follow(job)
+            self.parts.append(await prepare_part(self.services, self._request_for(name), job, dry=dry))
+
+        try:
+            await _side_by_side(names, one)
+        except BaseException:
+            await self.drop()
+            raise
+        self.parts.sort(key=lambda part: names.index(part.connection.name))
+
+    @property
+    def loaded(self) -> Loaded:
+        """The whole list in numbers: each row once, and what is sent through all connections."""
+        every = [part.loaded for part in self.parts]
+        return replace(
+            every[0],
+            rows=self.split.rows,
+            bad=self.split.bad,
+            bad_count=self.split.bad_count,
+            to_send=sum(loaded.to_send for loaded in every),
+            duplicates=sum(loaded.duplicates for loaded in every),
+            blocked=sum(loaded.blocked for loaded in every),
+        )
+
+    async def plan(self, rehearsal: Callable[[str], bool], *, ahead: bool) -> Plans:
+        """Tell the plans. `ahead`: without those who are there already, as far as that is soon
+        found out.
+        """
+
+        async def one(part: Prepared) -> Plan:
+            tell = plan_ahead if ahead and not part.signed_in.waits else plan
+            request = self._request_for(part.connection.name)
+            return await tell(self.services, request, part, rehearsal=rehearsal(part.connection.name))
+
+        return Plans(await _side_by_side(self.parts, one), self._waits)
+
+    async def foresee(self, rehearsal: Callable[[str], bool], heard: Callable[[], None]) -> list[tuple[Plan, Forecast]]:
+        """Look at every row through every connection; one that cannot be asked is left out, and
+        told in `unasked`. Raises redis-py's outages.
+        """
+
+        async def one(part: Prepared) -> tuple[Plan, Forecast] | None:
+            request = self._request_for(part.connection.name)
+            try:
+                if part.signed_in.waits:
+                    raise TokenUnavailable(part.signed_in.waits)
+                forecast = await foresee_list(self.services, part, request, lambda _: heard())
+            except UsherError as error:
+                self.unasked.append((part.connection.name, str(error)))
+                return None
+            left = replace(part, loaded=forecast.loaded, stages=forecast.stages)
+            told = await plan(self.services, request, left, rehearsal=rehearsal(part.connection.name))
+            return plan_as_foreseen(told, forecast), forecast
+
+        return [found for found in await _side_by_side(self.parts, one) if found is not None]
+
+    @property
+    def _waits(self) -> list[tuple[str, str]]:
+        return [(part.connection.name, why) for part in self.parts if (why := part.signed_in.waits)]
+
+    async def start(self) -> None:
+        """Let every job run: from now on the rows are accepted. Where that is cut short, those that
+        run already go on.
+        """
+        jobs = {part.loaded.job: part.connection.name for part in self.parts}
+        await self.services.jobs.submissions.note(self.id, jobs)
+        while self.parts:
+            await start(self.services.jobs, self.parts[0].loaded)
+            self.parts.pop(0)
+
+    async def drop(self) -> None:
+        """Remove the jobs that were not started; nothing of them was sent."""
+        parts, self.parts = self.parts, []
+        with suppress(*OUTAGE):  # what nobody starts goes by itself
+            for part in parts:
+                await drop(self.services.jobs, part.loaded)
+                await self.services.jobs.submissions.drop(self.id, part.loaded.job)
+
+    def _request_for(self, connection: str) -> Request:
+        return replace(
+            self.request,
+            connection=connection,
+            rows=self.split.rows_of(connection),
+            info={**self.request.info, SUBMISSION: self.id},
+            guests=None,
+        )
+
+
+async def _side_by_side(parts: Sequence[_T], work: Callable[[_T], Awaitable[_R]]) -> list[_R]:
+    """Do something for each, a few at once; the first failure is raised when all have ended."""
+    seats = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(part: _T) -> _R:
+        async with seats:
+            return await work(part)
+
+    done = await asyncio.gather(*map(one, parts), return_exceptions=True)
+    for found in done:
+        if isinstance(found, BaseException):
+            raise found
+    return [found for found in done if not isinstance(found, BaseException)]

@@ -1,0 +1,70 @@
+"""A list that goes through several connections is split: each has the rows that name it, and those
+that name none.
+
+The rows lie in one nameless temporary file, each once, and a connection knows where its own begin:
+a million rows and ten thousand connections stay out of memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import tempfile
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Final
+
+from tasks.rows.fields import CONNECTION
+from tasks.rows.row import BadRow, ValidRow
+from tasks.submit import keep_to
+
+_SHOWN_BAD: Final = 1000  # bad rows kept to be reported; the rest are counted
+
+
+class Split(AbstractContextManager["Split"]):
+    """The rows of a list by connection; the copy ends with the block. `rows` and `bad_count` count
+    each row of the list once, through however many connections it goes.
+    """
+
+    def __init__(self, connections: Sequence[str]) -> None:
+        self.connections = tuple(connections)
+        self.rows = self.bad_count = 0
+        self.bad: list[BadRow] = []
+        self._own = {name: array("Q") for name in self.connections}
+        self._of_all = array("Q")
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the block
+
+    def add(self, row: ValidRow | BadRow) -> None:
+        """Put a row where it belongs. A bad one is told in the results of the connection that it
+        names; where that is none of them, in the first one's.
+        """
+        named = row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION, "")
+        row = keep_to(row, *self.connections)
+        self.rows += 1
+        if isinstance(row, BadRow):
+            self.bad_count += 1
+            if len(self.bad) < _SHOWN_BAD:
+                self.bad.append(row)
+        if named not in self._own:
+            named = self.connections[0] if isinstance(row, BadRow) else ""
+        self._own.get(named, self._of_all).append(self._file.tell())
+        self._file.write(json.dumps((isinstance(row, BadRow), row)).encode() + b"\n")
+
+    @property
+    def asked(self) -> list[str]:
+        """The connections that have rows, in the order in which they were chosen."""
+        return [name for name in self.connections if self._of_all or self._own[name]]
+
+    def rows_of(self, connection: str) -> Iterator[ValidRow | BadRow]:
+        """Yield the rows of one connection in the list's order; several may be read at once."""
+        for place in heapq.merge(self._own[connection], self._of_all):
+            self._file.seek(place)
+            is_bad, values = json.loads(self._file.readline())
+            yield BadRow(*values) if is_bad else ValidRow(*values)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,198 @@
+"""One list through several tenants of one application: one plan, a job each, one progress, one
+results file, one status.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import run_command
+from tests.ushers import Usher, run_usher
+
+NAMES = ("adatum", "bellows", "cronus", "datum", "eastern", "fabrikam")
+OFF, HELD = "cronus", "eastern"
+NOWHERE = "nowhere"
+
+
+@pytest.fixture(scope="module")
+def usher(folder: Path) -> Iterator[Usher]:
+    """One worker, six tenants of one application, and one tenant that there is not."""
+    listed = folder / "tenants.csv"
+    with run_usher(
+        folder,
+        sandbox_options=("--quota", "off", "--replication", "0", "--tenants", "6", "--shared-app"),
+        tables=lambda ready: write_tenants(listed, ready),
+        more_env={"USHER_CONNECTIONS_FILE": str(listed)},
+    ) as running:
+        yield running
+
+
+def write_tenants(listed: Path, ready: dict[str, Any], names: Sequence[str] = NAMES) -> str:
+    """Write the list of connections; returns the table of their application."""
+    heading = "name;tenant_id;app;tags;authority"
+    lines = [
+        f"{name};{tenant['tenant_id']};msp;{'eu' if name in names[:2] else 'us'};{tenant['authority']}"
+        for name, tenant in zip(names, ready["tenants"], strict=True)
+    ]
+    missing = str(uuid.UUID(int=7))
+    lines.append(f"{NOWHERE};{missing};msp;;{ready['url']}/{missing}")
+    listed.write_text("\n".join([heading, *lines]) + "\n", encoding="utf-8")
+    app = {name: ready[name] for name in ("client_id", "graph_url", "ca_file")}
+    app["client_secret"] = f"file:{ready['client_secret_file']}"
+    return "\n".join(["[apps.msp]", *(f"{name} = {json.dumps(value)}" for name, value in app.items())]) + "\n"
+
+
+@pytest.fixture
+def trouble(usher: Usher) -> Iterator[None]:
+    """One tenant takes no invitations, one connection is held."""
+    tenant = usher.sandbox.ready["tenants"][NAMES.index(OFF)]["tenant_id"]
+    usher.sandbox.ask("policy", {"tenant_id": tenant, "allow_invites_from": "none"})
+    usher.run("connections", "hold", HELD, "--reason", "the customer asked for it")
+    yield
+    usher.sandbox.ask("policy", {"tenant_id": tenant, "allow_invites_from": "everyone"})
+    usher.run("connections", "reopen", HELD)
+    usher.run("connections", "reopen", OFF)
+
+
+def run(usher: Usher, *arguments: str, text: str = "") -> tuple[int, dict[str, Any], str]:
+    """Run a command with --json; returns its status, its object and what it said on stderr."""
+    status, out, said = usher.run(*arguments, "--json", text=text)
+    assert out, said
+    return status, json.loads(out), said
+
+
+def results_of(usher: Usher, submission: str) -> list[dict[str, str]]:
+    """Return the rows of the one results file."""
+    return [*csv.DictReader(io.StringIO(usher.run("jobs", "results", submission).out))]
+
+
+def people(count: int) -> list[str]:
+    """New addresses."""
+    return [f"guest-{uuid.uuid4().hex[:10]}@partner.example" for _ in range(count)]
+
+
+@pytest.mark.usefixtures("trouble")
+def test_one_tenants_trouble_is_not_the_others(usher: Usher) -> None:
+    """One takes no invitations, one is held, one cannot be signed in to: a sentence for each of the
+    three, the others done, one results file, status 3; then all goes on by one command.
+    """
+    everybody, own = people(2), {name: people(1)[0] for name in NAMES}
+    lines = [f"{email}," for email in everybody] + [f"{email},{name}" for name, email in own.items()]
+    text = "email,connection\n" + "\n".join(lines) + "\n"
+    status, told, said = run(usher, "invite", "-", "-c", "all", "--yes", "--wait", "4", text=text)
+    assert status == 3, said
+    assert (told["state"], told["rows"]) == ("held", 3 * len(NAMES) + 2), (told, said)
+    assert told["invited"] == 3 * (len(NAMES) - 2)
+    states = {job["connection"]: job["state"] for job in told["jobs"]}
+    troubled = {OFF, HELD, NOWHERE}
+    assert states == {name: "held" if name in troubled else "done" for name in (*NAMES, NOWHERE)}
+    for name, word in ((OFF, "invit"), (HELD, "the customer asked for it"), (NOWHERE, "tenant")):
+        assert re.search(rf"^! {name}: Held.*{word}", said, re.MULTILINE), said
+    submission = told["submission"]
+    assert f"Submission {submission}" in said
+    rows = results_of(usher, submission)
+    assert next(iter(rows[0])) == "connection"
+    went = {(row["connection"], row["email"]) for row in rows if row["status"] == "invited"}
+    well = [name for name in NAMES if name not in troubled]
+    assert went == {(name, email) for name in well for email in (*everybody, own[name])}
+    assert {row["status"] for row in rows if row["connection"] in troubled} == {"pending"}
+    # By the one name all of them are shown, and moved
+    shown = usher.run("jobs", "show", submission)
+    assert shown.status == 0
+    assert all(name in shown.out for name in (*NAMES, submission))
+    assert "the customer asked for it" in shown.out
+    assert run(usher, "jobs", "cancel", submission)[0] == 0
+    status, told, said = run(usher, "jobs", "watch", submission)
+    assert (status, told["cancelled"], told["pending"]) == (1, 3 * 2 + 2, 0), said
+
+
+def test_a_list_goes_out_by_tag_and_comes_back_as_it_went(usher: Usher) -> None:
+    """Rows without a connection go to every chosen one; a row that names another is a bad row. The
+    results file, fed back, goes the same ways, and invites nobody twice.
+    """
+    both, theirs, bad = people(3)
+    text = f"email,connection\n{both},\n{theirs},bellows\n{bad},datum\n"
+    status, told, said = run(usher, "invite", "-", "-c", "tag:eu", "--yes", text=text)
+    assert (status, told["invited"], told["failed"]) == (1, 3, 1), said
+    assert "line 4: connection names a connection that is not among those chosen (-c)" in said
+    rows = results_of(usher, told["submission"])
+    went = sorted((row["connection"], row["email"]) for row in rows if row["status"] == "invited")
+    assert went == sorted([("adatum", both), ("bellows", both), ("bellows", theirs)])
+    again = usher.folder / "again.csv"
+    usher.run("jobs", "results", told["submission"], "--only", "invited", "-o", str(again))
+    status, told, said = run(usher, "invite", str(again), "-c", "adatum,bellows", "--yes")
+    assert (status, told["rows"], told["invited"], told["already_guest"] + told["skipped"]) == (0, 3, 0, 3), told
+
+
+def test_a_single_connection_takes_no_row_of_another(usher: Usher) -> None:
+    """And is told of as ever: a job, no submission."""
+    mine, other = people(2)
+    text = f"email,connection\n{mine},adatum\n{other},bellows\n"
+    status, told, said = run(usher, "invite", "-", "-c", "adatum", "--yes", text=text)
+    assert (status, told["invited"], told["failed"], told["connection"]) == (1, 1, 1, "adatum"), said
+    assert "submission" not in told
+    assert "line 3: connection names another connection than was chosen (-c)" in said
+
+
+def test_a_dry_run_has_a_line_a_tenant(usher: Usher) -> None:
+    """Nothing is sent, and nothing is left of it; a tenant that cannot be asked is named."""
+    someone = people(1)[0]
+    before = usher.sandbox.ask("stats")["guests"]
+    dry = usher.run("invite", someone, "-c", f"adatum,bellows,{NOWHERE}", "--dry-run")
+    assert dry.status == 1
+    assert all(re.search(rf"^{name} +1 ", dry.out, re.MULTILINE) for name in ("adatum", "bellows")), dry.out
+    assert re.search(r"^together +2 +2 ", dry.out, re.MULTILINE), dry.out
+    assert f"{NOWHERE}: nobody could look" in dry.err
+    status, told, _ = run(usher, "invite", someone, "-c", "tag:eu", "--dry-run")
+    assert (status, told["submission"], told["rows"], len(told["jobs"])) == (0, None, 2, 2)
+    assert usher.sandbox.ask("stats")["guests"] == before
+    listed = run(usher, "jobs", "list")[1]["jobs"]
+    assert all(job["state"] != "loading" for job in listed)
+
+
+@pytest.mark.long
+def test_150_tenants_and_15000_rows() -> None:
+    """Ten of them held: every other one done, one file, status 3, and a sentence for each of the
+    ten.
+    """
+    many, held = (
+        [f"tenant{number:03d}" for number in range(150)],
+        [f"tenant{number:03d}" for number in range(0, 150, 15)],
+    )
+    folder = Path(tempfile.mkdtemp(prefix="um-", dir="/tmp"))
+    listed, guests = folder / "tenants.csv", folder / "guests.csv"
+    options = ("--quota", "off", "--replication", "0", "--tenants", "150", "--shared-app")
+    try:
+        with run_usher(
+            folder,
+            sandbox_options=options,
+            tables=lambda ready: write_tenants(listed, ready, many),
+            more_env={"USHER_CONNECTIONS_FILE": str(listed)},
+        ) as usher:
+            lines = [f"g{number}@partner.example,{many[number % 150]}" for number in range(15_000)]
+            guests.write_text("\n".join(["email,connection", *lines]) + "\n", encoding="utf-8")
+            for name in held:
+                usher.run("connections", "hold", name, "--reason", "moving house")
+            chosen = ",".join(many)
+            done = run_command(
+                ("invite", str(guests), "-c", chosen, "--yes", "--wait", "60", "--json"), usher.env, folder, "", 900
+            )
+            told = json.loads(done.out)
+            assert (done.status, told["rows"], told["invited"], told["pending"]) == (3, 15_000, 14_000, 1_000), done.err
+            assert all(f"! {name}: Held" in done.err for name in held)
+            rows = results_of(usher, told["submission"])
+            assert len(rows) == 15_000
+            assert all(int(row["email"].partition("@")[0][1:]) % 150 == int(row["connection"][6:]) for row in rows)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,77 @@
+"""A list is split over several connections: who goes where, and who nowhere."""
+
+from __future__ import annotations
+
+from tasks.rows.row import BadRow, ValidRow, validate_record
+from tasks.submission.splitting import Split
+from tasks.submit import keep_to
+
+
+def record(number: int, email: str, connection: str = "") -> ValidRow | BadRow:
+    """A row as it is read from a list."""
+    return validate_record({"email": email, "connection": connection}, number, number + 1)
+
+
+def addresses(split: Split, connection: str) -> list[str]:
+    """Whom one connection gets, the bad ones with a mark."""
+    rows = split.rows_of(connection)
+    return [f"!{row.email}" if isinstance(row, BadRow) else row.row["email"] for row in rows]
+
+
+def test_a_row_goes_where_it_says_and_else_everywhere() -> None:
+    """In the list's order, and without the name of its connection; a connection without rows has no
+    job.
+    """
+    with Split(("adatum", "bellows", "cronus")) as split:
+        for row in (
+            record(1, "a@partner.example", "bellows"),
+            record(2, "b@partner.example"),
+            record(3, "c@partner.example", "adatum"),
+        ):
+            split.add(row)
+        assert addresses(split, "adatum") == ["b@partner.example", "c@partner.example"]
+        assert addresses(split, "bellows") == ["a@partner.example", "b@partner.example"]
+        assert addresses(split, "cronus") == ["b@partner.example"]
+        assert not any("connection" in row.row for row in split.rows_of("bellows") if isinstance(row, ValidRow))
+        assert (split.rows, split.bad_count) == (3, 0)
+
+
+def test_only_who_has_rows_is_asked() -> None:
+    """Where every row names its connection."""
+    with Split(("adatum", "bellows", "cronus")) as split:
+        split.add(record(1, "a@partner.example", "cronus"))
+        split.add(record(2, "b@partner.example", "adatum"))
+        assert split.asked == ["adatum", "cronus"]
+
+
+def test_a_row_for_nobody_is_a_bad_row() -> None:
+    """It is told once, in the first one's results; another bad row in those of its connection. The
+    reason repeats nothing of the cell.
+    """
+    with Split(("adatum", "bellows")) as split:
+        split.add(record(1, "a@partner.example", "contoso"))
+        split.add(record(2, "nonsense", "bellows"))
+        split.add(record(3, "b@partner.example", "adatum"))
+        assert addresses(split, "adatum") == ["!a@partner.example", "b@partner.example"]
+        assert addresses(split, "bellows") == ["!nonsense"]
+        assert split.bad_count == 2
+        assert str(split.bad[0]) == "line 2: connection names a connection that is not among those chosen (-c)"
+
+
+def test_two_connections_are_read_side_by_side() -> None:
+    """As their jobs are loaded."""
+    with Split(("adatum", "bellows")) as split:
+        for number in range(1, 6):
+            split.add(record(number, f"g{number}@partner.example", "adatum" if number % 2 else ""))
+        pairs = zip(split.rows_of("adatum"), split.rows_of("bellows"), strict=False)
+        assert [(ours.number, theirs.number) for ours, theirs in pairs] == [(1, 2), (2, 4)]
+
+
+def test_one_connection_keeps_to_its_own() -> None:
+    """Whatever door a row comes through."""
+    kept = keep_to(record(1, "a@partner.example", "adatum"), "adatum")
+    assert isinstance(kept, ValidRow)
+    assert kept.row == {"email": "a@partner.example"}
+    refused = keep_to(record(1, "a@partner.example", "bellows"), "adatum")
+    assert isinstance(refused, BadRow)
+    assert (refused.column, refused.email) == ("connection", "a@partner.example")

@@ -1,0 +1,1 @@
+"""Lists beside their jobs: not submitted yet, or submitted through many connections."""

@@ -1,0 +1,60 @@
+"""One command may submit a list through many connections: a job each, and one submission that
+names them all.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from redis.asyncio import Redis
+
+from worker.ledger.keys import Keys
+
+SUBMISSION = "submission"
+"""Where a job's `info` names the submission that it belongs to."""
+_BEGINS = "s-"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+def new_submission_id() -> str:
+    """Return a fresh id, which no job can have."""
+    return _BEGINS + "".join(secrets.choice(_LETTERS) for _ in range(10))
+
+
+def is_submission(text: str) -> bool:
+    """Tell whether an id is a submission's, and no job's."""
+    return text.strip().lower().startswith(_BEGINS)
+
+
+class Submissions:
+    """The submissions in the ledger. Each is kept as long as the job of it that is kept longest."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
+        self._keys = keys
+
+    async def note(self, submission: str, jobs: Mapping[str, str]) -> None:
+        """Remember which jobs belong together, and the connection of each."""
+        await self._client.hset(self._keys.submission(submission), mapping=dict(jobs))
+
+    async def jobs(self, submission: str) -> dict[str, str]:
+        """Return its jobs with their connections, by the connections' names."""
+        found = await self._client.hgetall(self._keys.submission(submission))
+        told = ((job.decode(), connection.decode()) for job, connection in found.items())
+        return dict(sorted(told, key=lambda pair: pair[::-1]))
+
+    async def drop(self, submission: str, job: str) -> None:
+        """Leave a job out that is deleted; without any the submission is gone."""
+        await self._client.hdel(self._keys.submission(submission), job)
+
+    async def expire(self, submission: str, keep_s: float) -> None:
+        """Give a submission its expiry, if none of its jobs goes on."""
+        jobs = await self.jobs(submission)
+        async with self._client.pipeline(transaction=False) as pipe:
+            for job in jobs:
+                pipe.hmget(self._keys.job(job), "state", "finished_at")
+            stand = await pipe.execute()
+        if all(finished or not state for state, finished in stand):
+            await self._client.expire(self._keys.submission(submission), round(keep_s))
