@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from config.errors import ConfigError
@@ -148,8 +148,13 @@ def _content_of(tables: dict[str, object], section: str) -> dict[str, object]:
 
 
 def _replace(path: Path, before: bytes, after: bytes, env: Mapping[str, str], by_hand: str) -> None:
-    """Let `after` take the place of what the file held `before`, once it was read back. `by_hand`:
-    what to do where it cannot be written.
+    """Let `after` be the configuration, as `replace_file` does."""
+    replace_file(path, before, after, by_hand, lambda scratch: _read_back(scratch, path, env))
+
+
+def replace_file(path: Path, before: bytes, after: bytes, by_hand: str, read_back: Callable[[Path], None]) -> None:
+    """Let `after` take the place of what the file held `before`, once `read_back` took it, which
+    raises ConfigError. `by_hand`: what to do where it cannot be written.
     """
     real = path.resolve()  # a link stays a link
     scratch = real.with_name(f".{real.name}.{os.getpid()}")
@@ -161,7 +166,7 @@ def _replace(path: Path, before: bytes, after: bytes, env: Mapping[str, str], by
             file.write(after)
             file.flush()
             os.fsync(file.fileno())
-        _read_back(scratch, path, env)
+        read_back(scratch)
         if real.exists():
             if _read(real) != before:
                 raise ConfigError(f"{path} was changed by somebody else meanwhile; nothing was written. Try again.")

@@ -4,10 +4,11 @@ stands in `connecting`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from cli.connections.checking import check_names
 from cli.connections.connecting import add
 from cli.connections.consenting import consent, features_option
 from cli.connections.forgetting import forget
@@ -17,7 +18,6 @@ from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger, work_on_rows
 from tasks.connections import (
-    choose_connections,
     describe_connection,
     hold_connection,
     hold_everything,
@@ -65,7 +65,7 @@ def check(session: Session, name: str | None, everything: bool, features: tuple[
     _need_one(name, everything)
     return work_on_rows(
         session,
-        lambda terminal, place, services: _check(terminal, place, services, name, features or ()),
+        lambda terminal, place, services: check_names(terminal, place, services, name, features or ()),
         sealed=True,
     )
 
@@ -117,41 +117,6 @@ async def _list(terminal: Terminal, place: Place, services: Services) -> int:
         if one["why"]:
             terminal.show(f"  {clean(one['why'])}")
     return 0
-
-
-async def _check(
-    terminal: Terminal, place: Place, services: Services, wanted: str | None, features: tuple[str, ...]
-) -> int:
-    from tasks.checks.connection import check_connection
-
-    results = []
-    for name in choose_connections(place.settings, wanted):
-        if place.is_built_in(name):
-            place.need_worker(name)  # the sandbox runs beside a worker
-        findings = await check_connection(services, name, features)
-        results.append((name, findings))
-        _show_findings(terminal, name, findings)
-    fine = all(finding.ok for _, findings in results for finding in findings)
-    if terminal.quiet:
-        told = [
-            {
-                "connection": name,
-                "ok": all(finding.ok for finding in findings),
-                "findings": [{"ok": finding.ok, "what": finding.what} for finding in findings],
-            }
-            for name, findings in results
-        ]
-        terminal.print_json({"ok": fine, "connections": told})
-    return 0 if fine else 1
-
-
-def _show_findings(terminal: Terminal, name: str, findings: list[Any]) -> None:
-    from rich.text import Text
-
-    from cli.ui.terminal import build_facts, build_mark, clean
-
-    table = build_facts((build_mark(ok=found.ok, optional=found.optional), clean(found.what)) for found in findings)
-    terminal.show(Text(name, style="bold"), table)
 
 
 async def _hold(terminal: Terminal, place: Place, services: Services, name: str | None, reason: str) -> int:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.connections.credential import Answers, ask, find_credential
+from cli.connections.of_app import find_app, refuse_options, where_of, write_tenant
 from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
-from cli.ui.options import json_option
+from cli.ui.options import Seconds, json_option
 from cli.ui.session import Session
 from config.values import is_guid, parse_name
 
@@ -29,6 +30,18 @@ _CLOUDS = ("global", "usgov", "usgov-dod", "china")
 @click.command("add")
 @click.argument("name")
 @click.option("--tenant", metavar="ID|DOMAIN", help="The Directory (tenant) ID, or one of the tenant's domains.")
+@click.option(
+    "--app",
+    metavar="NAME",
+    help="One more tenant of the application [apps.NAME]; written into connections_file where there is one.",
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    type=Seconds(),
+    metavar="TIME",
+    help="With --app: wait until its administrator has consented, such as 15m, then check the connection.",
+)
 @click.option("--client-id", metavar="ID", help="The Application (client) ID.")
 @click.option(
     "--cloud", type=click.Choice(_CLOUDS), default=None, help="The tenant's cloud; found out where not given."
@@ -83,7 +96,13 @@ def add(session: Session, /, name: str, **given: Any) -> int:
 
     terminal = Terminal(session)
     answers = Answers(name)
+    refuse_options(given, quiet=terminal.quiet)
     file = _refuse_early(name, given)
+    if given["app"]:
+        given |= where_of(find_app(file, given["app"])[1])
+        _find_tenant(terminal, answers, given)
+        _ask_about_doubt(terminal, answers)
+        return write_tenant(terminal, session, file, answers, given)
     try:
         _find_tenant(terminal, answers, given)
         _find_client(terminal, answers, given)

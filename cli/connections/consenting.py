@@ -96,9 +96,26 @@ def list_later(needs: list[Need]) -> dict[str, Need]:
     return {step: need for step, need in STEPS.items() if not need.is_met(asked)}
 
 
+def _asked_of(connection: Connection) -> tuple[str, ...]:
+    """Return what the administrator is asked to do, in lines: an application that tenants share is
+    registered elsewhere.
+    """
+    if connection.app:
+        return (
+            "The application is registered with your service provider, so you register nothing: open the link below,",
+            "see that it asks for no *application* permissions of Microsoft Graph but these, and consent:",
+        )
+    first = (
+        "Please add these *application* permissions of Microsoft Graph to the application (App registrations, the"
+        " application,"
+    )
+    return first, "API permissions, Add a permission, Microsoft Graph, Application permissions), then consent:"
+
+
 def ticket_text(connection: Connection, needs: list[Need]) -> str:
     """Return the whole ticket. Pure."""
     tenant = connection.tenant_id
+    when = "Consent" if connection.app else "Consent, after the permissions were added"
     lines = [
         "Subject: Consent to an application that invites guests",
         "",
@@ -110,11 +127,7 @@ def ticket_text(connection: Connection, needs: list[Need]) -> str:
         f"  Tenant        {tenant}",
         f"  Application   {connection.client_id}",
         "",
-        (
-            "Please add these *application* permissions of Microsoft Graph to the application (App registrations, the"
-            " application,"
-        ),
-        "API permissions, Add a permission, Microsoft Graph, Application permissions), then consent:",
+        *_asked_of(connection),
         "",
     ]
     for need in needs:
@@ -124,10 +137,7 @@ def ticket_text(connection: Connection, needs: list[Need]) -> str:
         lines += [f"  {need.permission:<40}{need.reason} (--for {step})" for step, need in later.items()]
     lines += [
         "",
-        (
-            "Consent, after the permissions were added (the page ends with a complaint about a missing reply address;"
-            " the consent is given):"
-        ),
+        (f"{when} (the page ends with a complaint about a missing reply address; the consent is given):"),
         "",
         f"  {consent_url(connection)}",
         "",
