@@ -27,8 +27,8 @@ def refuse_undo(view: JobView) -> None:
     did = _operations_of(view)
     if not any(operation.undone_by for operation in did):
         raise Refusal(
-            f"Job {view.id} cannot be undone ({view.operation}): that can only be what a job has disabled or deleted."
-            " Nothing was done."
+            f"Job {view.id} cannot be undone ({view.operation}): that can only be what a job has disabled or deleted"
+            " (who was taken out of a group is put back by a list). Nothing was done."
         )
     if not view.ended:
         raise Refusal(

@@ -94,10 +94,14 @@ class SyncPlan:
         """Whether anybody is taken away."""
         return not self.whole and self.counts[Kind.LEAVE] <= self.connection.sync.most_left.of(self.own)
 
+    @property
+    def takes_out(self) -> bool:
+        """Whether anybody is taken out of a group."""
+        return self.takes_away and not (self.in_groups or self.guard or LEFT in self.ceilings)
+
     def changes(self) -> Iterator[Change]:
         """Yield what is done, row by row."""
-        takes_away, ceilings = self.takes_away, self.ceilings
-        takes_out, joins = takes_away and not self.in_groups and LEFT not in ceilings, JOINED not in ceilings
+        takes_away, takes_out, joins = self.takes_away, self.takes_out, JOINED not in self.ceilings
         for change in self.store.changes():
             if (change.kind is Kind.JOIN and not joins) or (change.kind is not Kind.JOIN and self.guard):
                 continue

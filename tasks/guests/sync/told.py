@@ -54,6 +54,8 @@ def tell_kept(plan: SyncPlan) -> list[str]:
         for why, sentence in _KEPT.items()
         if plan.kept[why]
     ]
+    if plan.losers and plan.takes_out:
+        told.append(f"To leave groups: {many(plan.losers, 'guest')}, whom a list puts back, not usher guests undo.")
     if plan.store.repeated:
         told.append(f"Named again in the list, where the first counts: {many(plan.store.repeated, 'row')}.")
     return told

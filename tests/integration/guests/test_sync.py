@@ -80,6 +80,7 @@ def test_the_plan_reads_like_a_difference(site: Site) -> None:
         "- left0@partner.example not in the list any more: disable",
     ]
     assert "only with --yes" in done.err
+    assert "To leave groups: 1 guest, whom a list puts back" in done.err
     assert sum(count_writes(site).values()) == 0
 
 
