@@ -103,7 +103,8 @@ async def reopen_connection(services: Services, name: str) -> bool:
 async def reopen_everything(services: Services) -> list[str]:
     """Lift the hold on everything; returns the connections that are held by themselves."""
     await services.gates.reopen_everything()
-    return [name for name in services.settings().connection_names if (await services.gates.of(name)).held]
+    gates = await services.gates.of_many(services.settings().connection_names)
+    return [name for name, gate in gates.items() if gate.held]
 
 
 def _sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.connections.checking import check_names
+from cli.connections.checking import MANY, check_names
 from cli.connections.connecting import add
 from cli.connections.consenting import consent, features_option
 from cli.connections.forgetting import forget
@@ -45,11 +45,14 @@ connections.add_command(forget)
 
 
 @connections.command("list")
+@click.argument("name", metavar="[NAME|tag:TAG|all]", required=False)
 @json_option("One JSON object instead of a table.")
 @click.pass_obj
-def list_(session: Session) -> int:
-    """List the connections, and whether their gates are open. No secret is read."""
-    return work_on_ledger(session, _list)
+def list_(session: Session, name: str | None) -> int:
+    """List the connections, and whether their gates are open; many of them in a line each. No
+    secret is read.
+    """
+    return work_on_ledger(session, lambda terminal, place, services: _list(terminal, place, services, name))
 
 
 @connections.command()
@@ -97,26 +100,35 @@ def reopen(session: Session, name: str | None, everything: bool) -> int:
     return work_on_ledger(session, lambda terminal, place, services: _reopen(terminal, place, services, name))
 
 
-async def _list(terminal: Terminal, place: Place, services: Services) -> int:
+async def _list(terminal: Terminal, place: Place, services: Services, wanted: str | None) -> int:
     from rich.text import Text
 
     from cli.ui.terminal import clean
 
     if terminal.quiet:
-        return await _finish(terminal, place, services, None)
-    told = [
-        describe_connection(services, name, await services.gates.of(name)) for name in place.settings.connection_names
-    ]
+        return await _finish(terminal, place, services, wanted)
+    told = await _described(place, services, wanted)
     widest = max(len(one["connection"]) for one in told)
+    brief = len(told) > MANY
     for one in told:
         name = Text(one["connection"].ljust(widest), style="bold")
         terminal.show(Text.assemble(name, "  ", (one["gate"], "green" if one["gate"] == "open" else "yellow")))
-        facts = [one["tenant"] and f"tenant {one['tenant']}", one["client"] and f"client {one['client']}", one["cloud"]]
-        facts += [one["credential"], one["pace"] and f"pace {one['pace']}"]
-        terminal.show(Text("  " + " · ".join(clean(fact) for fact in facts if fact), style="dim"))
+        if not brief:
+            facts = [one["tenant"] and f"tenant {one['tenant']}", one["client"] and f"client {one['client']}"]
+            facts += [one["cloud"], one["credential"], one["pace"] and f"pace {one['pace']}"]
+            terminal.show(Text("  " + " · ".join(clean(fact) for fact in facts if fact), style="dim"))
         if one["why"]:
             terminal.show(f"  {clean(one['why'])}")
+    if brief:
+        is_open = sum(one["gate"] == "open" for one in told)
+        terminal.show("", f"{len(told):,} connections: {is_open:,} open, {len(told) - is_open:,} held or slowed down.")
     return 0
+
+
+async def _described(place: Place, services: Services, wanted: str | None) -> list[dict[str, str]]:
+    names = place.settings.choose(wanted) if wanted else list(place.settings.connection_names)
+    gates = await services.gates.of_many(names)
+    return [describe_connection(services, name, gates[name]) for name in names]
 
 
 async def _hold(terminal: Terminal, place: Place, services: Services, name: str | None, reason: str) -> int:
@@ -151,10 +163,7 @@ async def _finish(terminal: Terminal, place: Place, services: Services, name: st
     tells them.
     """
     if terminal.quiet:
-        names = place.settings.choose(name) if name else place.settings.connection_names
-        terminal.print_json(
-            {"connections": [describe_connection(services, one, await services.gates.of(one)) for one in names]}
-        )
+        terminal.print_json({"connections": await _described(place, services, name)})
     return 0
 
 

@@ -73,8 +73,8 @@ async def list_connections(parts: PartsOf, viewer: Viewing) -> Response:
     """List all connections with their gates; a producer's are those that it may use."""
     services = parts.services
     names = [name for name in services.settings().connection_names if not viewer.refusal(name)]
-    gates = [await services.gates.of(name) for name in names]
-    told = [_describe(describe_connection(services, name, gate), gate) for name, gate in zip(names, gates, strict=True)]
+    gates = await services.gates.of_many(names)
+    told = [_describe(describe_connection(services, name, gate), gate) for name, gate in gates.items()]
     return answer({"connections": told})
 
 

@@ -8,7 +8,7 @@ missing permission where the app may invite.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -34,13 +34,18 @@ SOON = timedelta(days=30)
 
 
 async def check_connection(
-    services: Services, name: str, features: Sequence[str] = (), *, soon: timedelta = SOON
+    services: Services,
+    name: str,
+    features: Sequence[str] = (),
+    *,
+    soon: timedelta = SOON,
+    by_tenant: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Finding]:
     """Check one connection from here. Raises nothing for a connection that does not work: that is a
     finding.
 
     `features` (of `permissions.FEATURES`): what must be allowed besides inviting. `soon`: how long
-    ahead a credential's end is told.
+    ahead a credential's end is told. `by_tenant`: `list_by_tenant`, from whoever checks thousands.
     """
     try:
         connection = services.connection(name)
@@ -48,7 +53,7 @@ async def check_connection(
         return [Finding(False, str(error))]
     with suppress(TokenUnavailable):  # signing in will say so
         connection = await services.resolved(name)
-    findings = [*_shared(services, connection), *_certificate(connection, soon)]
+    findings = [*_shared(connection, by_tenant or list_by_tenant(services)), *_certificate(connection, soon)]
     try:
         token = await services.tokens.get(connection, fresh=True)  # an older one lacks what was consented to since
     except (TokenRefused, TokenUnavailable, ConfigError) as error:
@@ -245,12 +250,16 @@ def _certificate(connection: Connection, soon: timedelta) -> list[Finding]:
     return [Finding(True, f"The certificate is good until {day}.")]
 
 
-def _shared(services: Services, connection: Connection) -> list[Finding]:
-    others = [
-        other.name
-        for other in services.settings().connections.values()
-        if other.name != connection.name and services.tenants.named(other).tenant_key == connection.tenant_key
-    ]
+def list_by_tenant(services: Services) -> dict[str, list[str]]:
+    """Return the connections of each tenant, as far as this process knows whose a domain is."""
+    found: dict[str, list[str]] = {}
+    for connection in services.settings().connections.values():
+        found.setdefault(services.tenants.named(connection).tenant_key, []).append(connection.name)
+    return found
+
+
+def _shared(connection: Connection, by_tenant: Mapping[str, Sequence[str]]) -> list[Finding]:
+    others = [name for name in by_tenant.get(connection.tenant_key, ()) if name != connection.name]
     if not others:
         return []
     return [Finding(True, f"The same tenant as {', '.join(others)}: they share its quota.")]

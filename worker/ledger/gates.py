@@ -11,6 +11,7 @@ and an abuse block end only by `usher connections reopen`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
@@ -69,6 +70,7 @@ FIRST_TRY_S = {
 """
 
 
+_PAGE = 500
 _TROUBLE_SHOWN_S = 10.0  # beyond the next try, which takes its time too; a worker that has gone leaves nothing for long
 
 
@@ -188,41 +190,29 @@ class Gates:
 
     async def of(self, connection: str) -> Gate:
         """Return a connection's gate as it stands; a hold on everything shows on each."""
-        fields = await self._fields_of(connection)
+        return (await self.of_many([connection]))[connection]
+
+    async def of_many(self, names: Sequence[str]) -> dict[str, Gate]:
+        """Return the gates of many, read in pages."""
         everything = await self._client.hgetall(self._keys.hold_all())
         if everything:
-            return Gate(True, _kind_of_all(everything), everything[b"why"].decode(), _instant(everything.get(b"since")))
-        until, away = _instant(fields.get(b"closed_until")), _instant(fields.get(b"away_until"))
-        present = datetime.fromtimestamp(await read_time_ms(self._client) / 1000, UTC) if until or away else None
-        if until and present and until <= present:
-            until = None
-        if fields.get(b"gate") == b"held":
-            return Gate(
-                True,
-                HoldReason(fields[b"kind"].decode()),
-                fields.get(b"why", b"").decode(),
-                _instant(fields.get(b"since")),
-                _instant(fields.get(b"probe_at")),
-                until,
-                fields.get(b"closed_why", b"").decode(),
-            )
-        return Gate(
-            closed_until=until,
-            closed_why=fields.get(b"closed_why", b"").decode() if until else "",
-            trouble=fields.get(b"away_why", b"").decode() if away and present and away > present else "",
-        )
+            why, since = everything[b"why"].decode(), _instant(everything.get(b"since"))
+            return dict.fromkeys(names, Gate(True, _kind_of_all(everything), why, since))
+        gates: dict[str, Gate] = {}
+        for start in range(0, len(names), _PAGE):
+            gates |= await self._page(names[start : start + _PAGE])
+        return gates
 
-    async def _fields_of(self, channel: str) -> dict[bytes, bytes]:
-        """Return what is known of a gate: the channel's own, or what holds its connection as a
-        whole.
-        """
-        fields: dict[bytes, bytes] = await self._client.hgetall(self._keys.connection(channel))
-        connection, _ = split_channel(channel)
-        if connection == channel or fields.get(b"gate") == b"held":
-            return fields
-        above = await self._client.hgetall(self._keys.connection(connection))
-        is_whole = above.get(b"gate") == b"held" and HoldReason(above[b"kind"].decode()) in WHOLE
-        return above if is_whole else fields
+    async def _page(self, names: Sequence[str]) -> dict[str, Gate]:
+        wanted = list(dict.fromkeys(part for name in names for part in (name, split_channel(name)[0])))
+        async with self._client.pipeline(transaction=False) as pipe:
+            for name in wanted:
+                pipe.hgetall(self._keys.connection(name))
+            found: dict[str, dict[bytes, bytes]] = dict(zip(wanted, await pipe.execute(), strict=True))
+        fields = {name: _in_force(found[name], found[split_channel(name)[0]]) for name in names}
+        times = any(b"closed_until" in one or b"away_until" in one for one in fields.values())
+        now = datetime.fromtimestamp(await read_time_ms(self._client) / 1000, UTC) if times else None
+        return {name: _read_gate(one, now) for name, one in fields.items()}
 
     async def note_trouble(self, connection: str, why: str, wait_s: float) -> None:
         """Let whoever waits know why: this worker got nowhere and tries again in so many
@@ -260,6 +250,37 @@ class Gates:
         ):
             if await self._client.exists(rotation):
                 await self._client.zadd(due, {connection: now})
+
+
+def _in_force(own: dict[bytes, bytes], above: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return what is known of a gate: the channel's own, or what holds its connection as a whole.
+    Pure.
+    """
+    if own.get(b"gate") == b"held" or above.get(b"gate") != b"held":
+        return own
+    return above if HoldReason(above[b"kind"].decode()) in WHOLE else own
+
+
+def _read_gate(fields: dict[bytes, bytes], present: datetime | None) -> Gate:
+    """Read a gate. Pure."""
+    until, away = _instant(fields.get(b"closed_until")), _instant(fields.get(b"away_until"))
+    if until and present and until <= present:
+        until = None
+    if fields.get(b"gate") == b"held":
+        return Gate(
+            True,
+            HoldReason(fields[b"kind"].decode()),
+            fields.get(b"why", b"").decode(),
+            _instant(fields.get(b"since")),
+            _instant(fields.get(b"probe_at")),
+            until,
+            fields.get(b"closed_why", b"").decode(),
+        )
+    return Gate(
+        closed_until=until,
+        closed_why=fields.get(b"closed_why", b"").decode() if until else "",
+        trouble=fields.get(b"away_why", b"").decode() if away and present and away > present else "",
+    )
 
 
 def _kind_of_all(fields: dict[bytes, bytes]) -> HoldReason:

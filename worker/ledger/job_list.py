@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
 from worker.ledger.erasing import note_erased
-from worker.ledger.gates import Gate, Gates
+from worker.ledger.gates import Gates
 from worker.ledger.job_rows import every_job
 from worker.ledger.job_view import JobView, read_view
 from worker.ledger.keys import Keys
@@ -75,11 +75,8 @@ class JobList:
     async def _read(self, ids: Sequence[str], *, tidy: bool = False) -> list[JobView]:
         hashes = await self._hashes(ids)
         parts = await self._hashes([part for job, fields in hashes.items() for part in _stages_in(job, fields)])
-        gates: dict[str, Gate] = {}
-        for fields in (*hashes.values(), *parts.values()):
-            name = fields.get(b"connection", b"").decode()
-            if name and name not in gates:
-                gates[name] = await self.gates.of(name)
+        named = (fields.get(b"connection", b"").decode() for fields in (*hashes.values(), *parts.values()))
+        gates = await self.gates.of_many(list(dict.fromkeys(filter(None, named))))
 
         def read(job: str, fields: dict[bytes, bytes]) -> JobView:
             stages = [
