@@ -100,8 +100,8 @@ def test_nothing_of_a_tenant_is_left_but_its_audit(served: tuple[Place, str, str
 
 
 def test_what_has_not_ended_stands_in_the_way_and_the_ledger_knows_the_tenant(served: tuple[Place, str, str]) -> None:
-    """A held connection keeps its job open; without its table, what its jobs left behind tells
-    the tenant.
+    """A held connection keeps its job open. Without its table, what its jobs left behind tells the
+    tenant; what a tenant's connections share stays with the last of them, or until it is named.
     """
     place, tenant, _ = served
     invite(place, LEAVER)
@@ -111,7 +111,14 @@ def test_what_has_not_ended_stands_in_the_way_and_the_ledger_knows_the_tenant(se
     assert (refused.status, job in refused.err, "nothing was changed" in refused.err) == (2, True, True), refused
     assert place.usher("jobs", "cancel", job).status == 0
     config = place.folder / "usher.toml"
-    config.write_text(config.read_text().partition(f"[connections.{LEAVER}]")[0])
+    text = config.read_text()
+    start = text.index(f"[connections.{LEAVER}]")
+    config.write_text(text[:start] + text[start : text.index("[schedules")].replace(LEAVER, "twin"))
     removed = place.usher("connections", "forget", LEAVER, "--yes", "--json")
     assert (removed.status, removed.json["tenant_known"], removed.json["jobs"]) == (0, True, 2), removed.err
+    assert (removed.json["kept_of_tenant"], removed.json["tenant_keys"]) == (["twin"], 0)
+    assert [name for name in keys_of(place) if tenant.encode() in name]
+    config.write_text(text[:start])
+    rest = place.usher("connections", "forget", LEAVER, "--tenant", tenant, "--yes", "--json")
+    assert (rest.status, rest.json["tenant_keys"] > 0) == (0, True), rest.err
     assert not [name for name in keys_of(place) if tenant.encode() in name]
