@@ -296,7 +296,7 @@ async def load_message(
             return
         if (datetime.now(UTC) - view.created_at).total_seconds() < _ABANDONED_S:
             return  # another worker is at it
-        await jobs.delete(job)
+        await jobs.drop(job)
         loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
     if loaded is not None:
         try:
@@ -312,9 +312,11 @@ async def start(jobs: Jobs, loaded: Loaded) -> JobState:
     return await jobs.start(loaded.loading)
 
 
-async def drop(jobs: Jobs, loaded: Loaded) -> None:
-    """Remove a loaded job that was not started; nothing of it was sent."""
-    await jobs.delete(loaded.job)
+async def drop(jobs: Jobs, loaded: Loaded) -> bool:
+    """Remove a loaded job that was not started; nothing of it was sent. False: it runs, although
+    whoever started it may have heard of a failure, and it stays.
+    """
+    return await jobs.drop(loaded.job)
 
 
 def _ended(letter: RowState, code: str, message: str) -> Outcome:

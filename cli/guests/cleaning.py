@@ -159,9 +159,8 @@ async def _do(run: Run, services: Services, connection: Connection, wanted: _Wan
             await start(services.jobs, part)
             terminal.tell(f"Job {part.job}")
     except BaseException:
-        session.accepted = ""
-        for part in loaded:
-            await drop(services.jobs, part)
+        running = [part.job for part in loaded if not await drop(services.jobs, part)]
+        session.accepted = running[-1] if running else ""
         raise
     statuses = []
     for part in loaded:

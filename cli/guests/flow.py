@@ -120,8 +120,8 @@ async def run_rows(
             session.told = {**session.told, "ceilings": list(ceilings)}
         await start(services.jobs, loaded)
     except BaseException:
-        session.accepted = ""
-        await drop(services.jobs, loaded)
+        if await drop(services.jobs, loaded):
+            session.accepted = ""
         raise
     terminal.tell(f"Job {job}")
     status = await follow_and_report(run, services, job, detach=detach, wait_s=wait_s)

@@ -196,8 +196,8 @@ async def _do(run: Run, services: Services, wanted: _Wanted, plan: SyncPlan) -> 
         session.told = {"plan": plan.describe(), "ceilings": plan.ceilings}
         await start(services.jobs, loaded)
     except BaseException:
-        session.accepted = ""
-        await drop(services.jobs, loaded)
+        if await drop(services.jobs, loaded):
+            session.accepted = ""
         raise
     terminal.tell(f"Job {job}")
     status = await follow_and_report(run, services, job, detach=wanted.detach, wait_s=wanted.wait_s)

@@ -77,8 +77,8 @@ async def send(run: Run, services: Services, request: Request) -> int:
         session.accepted = job
         await start(services.jobs, loaded)
     except BaseException:
-        session.accepted = ""
-        await drop(services.jobs, loaded)
+        if await drop(services.jobs, loaded):
+            session.accepted = ""
         raise
     terminal.tell(f"Job {job}")  # with --json too: whoever kills us has to know it
     return await follow_and_report(run, services, job, detach=request.detach, wait_s=request.wait_s)

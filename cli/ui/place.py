@@ -170,7 +170,7 @@ async def pause_left_behind(place: Place, services: Services, own: str = "") -> 
         if view.ended or view.id == own or await services.jobs.follower(view.id) in attached:
             continue
         if view.state is JobState.LOADING and datetime.now(UTC) - view.created_at > _ABANDONED:
-            await services.jobs.delete(view.id)  # nothing of it was accepted
+            await services.jobs.drop(view.id)  # nothing of it was accepted
         if view.state in (JobState.RUNNING, JobState.HELD):
             await services.jobs.pause(view.id, "left by a command that ended")
             view = await services.jobs.view(view.id) or view

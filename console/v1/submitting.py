@@ -71,7 +71,7 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
     if view is not None and view.state is not JobState.LOADING:  # left by a killed server, and somebody cleans up
         raise Problem(503, "What a server left that was killed is being removed: ask again.", retry_after_s=2)
     if view is not None:  # its server was killed: nothing of it was accepted
-        await services.jobs.delete(job)
+        await services.jobs.drop(job)
     if parts.follower is not None:
         await services.jobs.follow(job, parts.follower)
     if taken.rows_digest:
@@ -94,15 +94,9 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
             raise Problem(429 if is_limit else 403, f"{refusal} Nothing was accepted.", retry_after_s=wait_s)
         state = await start(services.jobs, prepared.loaded)
     except BaseException:
-        await _drop_unstarted(parts, prepared)
+        await drop(services.jobs, prepared.loaded)
         raise
     return _tell(request, prepared, state)
-
-
-async def _drop_unstarted(parts: Parts, prepared: Prepared) -> None:
-    view = await parts.services.jobs.view(prepared.loaded.job)
-    if view is not None and view.state is JobState.LOADING:
-        await drop(parts.services.jobs, prepared.loaded)
 
 
 def _tell(request: Request, prepared: Prepared, state: JobState) -> dict[str, Any]:

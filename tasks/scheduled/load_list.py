@@ -23,8 +23,8 @@ async def find_started(context: Context, job: str) -> JobView | None:
     jobs = context.services.jobs
     view = await jobs.view(job)
     if view is not None and view.state is JobState.LOADING:
-        await jobs.delete(job)  # the run's claim is ours: whoever was loading it has gone
-        return None
+        # The run's claim is ours: whoever was loading it has gone
+        return None if await jobs.drop(job) else await jobs.view(job)
     return view
 
 

@@ -130,8 +130,8 @@ class Several:
         parts, self.parts = self.parts, []
         with suppress(*OUTAGE):  # what nobody starts goes by itself
             for part in parts:
-                await drop(self.services.jobs, part.loaded)
-                await self.services.jobs.submissions.drop(self.id, part.loaded.job)
+                if await drop(self.services.jobs, part.loaded):
+                    await self.services.jobs.submissions.drop(self.id, part.loaded.job)
 
     def _request_for(self, connection: str) -> Request:
         return replace(

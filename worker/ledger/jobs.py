@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from worker.errors import LedgerError, LedgerTooNew
 from worker.ledger.approval import SUBMITTER, WANTED, read_approved, submitter_of
@@ -32,6 +33,8 @@ from worker.ledger.scripts import Scripts
 from worker.ledger.stages import stage_id, stages_of
 from worker.store.keyring import FindSealer, no_sealer
 
+log = logging.getLogger(__name__)
+
 FOLLOWED_S = 20.0
 """How long a command counts as following its job since it last said so; it says so every few
 seconds.
@@ -43,6 +46,7 @@ was accepted.
 _HEARD_EVERY_S = 60.0
 _SURE_S = 150.0  # so long, by our own clock, must the maker be silent besides: Redis's clock may have been put forward
 _LOADING_CHUNKS = 50  # written in one round trip while loading
+_REMOVED_BY = ("state", "chunks", "connection", "rows", "stages")  # what has to be known of a job to remove it
 _AT_ONCE = 500  # keys removed, or given their expiry, in one round trip
 
 
@@ -159,7 +163,10 @@ class Jobs(JobList):
         told = {name: value for name, value in loading.info.items() if name not in SUBMITTER}
         by = {"by": who} if (who := submitter_of(loading.info)) else {}
         facts = {"job": loading.id, "connection": loading.connection, "rows": loading.rows, "to_send": loading.to_send}
-        await self.trail.note("job.submitted", **by, **facts, **told)
+        try:
+            await self.trail.note("job.submitted", **by, **facts, **told)
+        except RedisError as error:  # it runs by now, and whoever started it is to know that
+            log.warning("the audit trail has no entry for the start of job %s: %s", loading.id, error)
 
     # Following it
 
@@ -249,14 +256,30 @@ class Jobs(JobList):
         """Remove every trace of a job and its stages. A running one is cancelled first; of a late
         answer the index of guests alone takes note.
         """
-        names = ("state", "chunks", "connection", "rows", "stages")
-        fields = await self.client.hmget(self.keys.job(job), *names)
+        fields = await self.client.hmget(self.keys.job(job), *_REMOVED_BY)
         if fields[:2] == [None, None]:
             return False
         try:
             await self._move(job, "cancelled", GOING)  # from here on nothing of it is sent or offered
         except OutOfMemoryError:  # without the job nothing is either; and deleting is what makes room
             await self.client.delete(self.keys.job(job))
+        await self._remove(job, fields)
+        return True
+
+    async def drop(self, job: str) -> bool:
+        """Remove every trace of a job that does not run yet. False: it was started, so it stays
+        with all that it has done; or there is none.
+        """
+        fields = await self.client.hmget(self.keys.job(job), *_REMOVED_BY)
+        if fields[0] != b"loading" or not await self._scripts["drop_job"](keys=[self.keys.job(job)], args=[GOING]):
+            return False
+        await self._remove(job, fields)
+        return True
+
+    async def _remove(self, job: str, fields: Sequence[bytes | None]) -> None:
+        """Remove what there is of a job of which nothing is sent any more. `fields`: what it said
+        before.
+        """
         was_accepted, chunks = fields[0] != b"loading", int(fields[1] or 0)
         for stage in stages_of(job, fields[4]):
             await self._remove_stage(stage, chunks)
@@ -274,7 +297,6 @@ class Jobs(JobList):
         await note_erased(self.client, self.keys)
         await self.client.zrem(self.keys.loading(), job)
         await self.client.srem(self.keys.ending(), job)
-        return True
 
     async def _remove_stage(self, stage: str, root_chunks: int) -> None:
         chunks = int(await self.client.hget(self.keys.job(stage), "chunks") or 0)
@@ -368,8 +390,7 @@ class Jobs(JobList):
             if now_s - since_s < sure_s:
                 self._silent[job] = (score, since_s)
                 continue
-            if await self.client.hget(self.keys.job(job), "state") == b"loading":
-                await self.delete(job)
+            if await self.drop(job):
                 removed.append(job)
             await self.client.zrem(self.keys.loading(), job)
         return removed

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import redis.exceptions
 
+from tasks.rows.row import ValidRow
+from tasks.submit import Loaded, drop, load, start
+from tests.configs import build_connection
 from tests.ledgers import Desk, open_desk
-from worker.errors import LedgerTooNew
+from worker.errors import LedgerError, LedgerTooNew
 from worker.ledger.gates import HoldReason
+from worker.ledger.job_view import GOING
 from worker.ledger.keys import SCHEMA
 from worker.ledger.loading import Loading
 from worker.ledger.model import Counts, JobState, Lane, Lease, Options, Outcome, RowState
@@ -347,3 +352,49 @@ async def test_options_are_kept_as_they_were_said(desk: Desk, options: Options) 
     view = await desk.jobs.view("j")
     assert view
     assert view.options == options
+
+
+async def _load(desk: Desk, job: str) -> Loaded:
+    row = ValidRow(1, None, {"email": "ann@partner.example"})
+    loaded = await load(desk.jobs, build_connection(), [row], job=job, operation="disable")
+    assert loaded
+    return loaded
+
+
+async def test_a_job_that_does_not_run_yet_is_dropped_without_a_trace(desk: Desk) -> None:
+    """Nobody can start it afterwards; to drop it again changes nothing."""
+    loaded = await _load(desk, "one")
+    assert await drop(desk.jobs, loaded)
+    assert not await drop(desk.jobs, loaded)
+    assert not {name for name in await desk.names() if name.startswith(("chunk:", "job:"))}
+    with pytest.raises(LedgerError, match="Somebody removed the job"):
+        await start(desk.jobs, loaded)
+
+
+async def test_a_job_is_dropped_whose_first_drop_was_cut_off(desk: Desk) -> None:
+    """The mark was set, and its answer lost: the script says the same again, and no start helps."""
+    loaded = await _load(desk, "one")
+    mark = desk.jobs._scripts["drop_job"]
+    assert [await mark(keys=[desk.keys.job("one")], args=[GOING]) for _ in range(2)] == [1, 1]
+    assert await start(desk.jobs, loaded) is JobState.CANCELLED
+
+
+async def test_a_job_that_was_started_is_not_dropped(desk: Desk) -> None:
+    """Whoever started it may have heard of a failure; its results are what undoes it."""
+    loaded = await _load(desk, "one")
+    await start(desk.jobs, loaded)
+    assert not await drop(desk.jobs, loaded)
+    assert await _view_counts(desk, "one") == (JobState.RUNNING, Counts(rows=1, pending=1))
+
+
+async def test_a_job_has_started_although_its_trail_cannot_be_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis goes away between the start and its entry: whoever started it is told that it runs."""
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise redis.exceptions.ConnectionError("lost")
+
+    loaded = await _load(desk, "one")
+    monkeypatch.setattr(desk.jobs.trail, "note", away)
+    assert await start(desk.jobs, loaded) is JobState.RUNNING
