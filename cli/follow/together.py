@@ -27,10 +27,11 @@ from cli.follow.when_to_stop import DRAIN_S, End, Follower, exit_status
 from cli.ui.terminal import Terminal, build_table
 from cli.ui.words import many, number, span
 from tasks.jobs.submissions import Submission, add_up
+from worker.ledger.model import JobState
 from worker.store.client import OUTAGE, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.table import Table
 
@@ -76,6 +77,7 @@ async def _follow(
     views: Mapping[str, JobView] = {view.id: view for view in submission.views}
     look_every_s = LOOK_EVERY_S + _LOOK_PER_JOB_S * len(jobs)
     ends: dict[str, End | None] = {}
+    said: set[tuple[str, str]] = set()
     marked_s, stopped_s, note = float("-inf"), None, ""
     with run.interrupts.patiently() as asked, Progress(run.terminal) as progress:
         while True:
@@ -107,6 +109,7 @@ async def _follow(
                 total = add_up(submission.id, [*views.values()])
                 whole.see(total, now_s)
                 progress.draw(total, whole, now_s, note)
+                _say_waits(progress, (view for job, view in views.items() if ends[job] is None), said)
             if stopped_s is not None and now_s - stopped_s > DRAIN_S + PAUSE_WITHIN_S:
                 ends = {job: end or End.LOST for job, end in ends.items()}
             if None not in ends.values():
@@ -121,6 +124,14 @@ async def _follow(
         for job, end in ends.items()
         if end is not None
     ]
+
+
+def _say_waits(progress: Progress, views: Iterable[JobView], said: set[tuple[str, str]]) -> None:
+    """Say once what a job waits for, while the others go on."""
+    for view in views:
+        if view.state is JobState.HELD and view.why and (view.id, view.why) not in said:
+            said.add((view.id, view.why))
+            progress.say(f"{view.connection} waits: {view.why}")
 
 
 def _report(run: Run, submission: str, ends: Sequence[Followed]) -> int:

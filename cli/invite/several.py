@@ -19,7 +19,7 @@ from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts, build_table
 from tasks.forecast.dry_run import describe_dry_run
 from tasks.forecast.several import HEADINGS, RIGHT, Plans, say_once
-from tasks.jobs.submissions import Submission
+from tasks.jobs.submissions import find_submission
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
 
@@ -48,12 +48,11 @@ async def send_to_several(run: Run, services: Services, request: Request, connec
         try:
             report_bad(terminal, request, several.loaded)
             if request.dry_run:
-                return await _dry_run(run, several)
+                return await _dry_run(run, several, request)
             plans = await several.plan(place.is_built_in, ahead=not terminal.quiet)
             _show_plans(terminal, request, plans)
             if not all(map(place.is_built_in, connections)):
                 _ask(terminal, request, plans)
-            jobs = [part.loaded.job for part in several.parts]
             run.session.accepted = several.id
             await several.start()
         except BaseException:
@@ -62,8 +61,8 @@ async def send_to_several(run: Run, services: Services, request: Request, connec
             await several.drop()
             raise
     terminal.tell(f"Submission {several.id}")  # with --json too: whoever kills us has to know it
-    views = await services.jobs.views(jobs)
-    submission = Submission(several.id, tuple(views))
+    submission = await find_submission(services, several.id)
+    assert submission is not None
     return await follow_together_and_report(run, services, submission, detach=request.detach, wait_s=request.wait_s)
 
 
@@ -84,10 +83,9 @@ def _ask(terminal: Terminal, request: Request, plans: Plans) -> None:
         raise Refusal("Not confirmed; nothing was sent.")
 
 
-async def _dry_run(run: Run, several: Several) -> int:
+async def _dry_run(run: Run, several: Several, request: Request) -> int:
     """Say what would happen through each connection, and remove the jobs again."""
     terminal = run.terminal
-    request: Any = several.request
     terminal.status("Asking the tenants")
     looked = 0
 

@@ -87,4 +87,8 @@ def _line(name: str, plans: Sequence[Plan], tenant: str, seconds: float) -> tupl
         sum(plan.bad + plan.duplicates + plan.blocked + plan.refused for plan in plans),
     )
     to_send, *others = counts
-    return (name, number(to_send), *(number(n) if n else "" for n in others), tenant, f"at least {span(seconds)}")
+    return (name, number(to_send), *(number(n) if n else "" for n in others), tenant, _time(seconds))
+
+
+def _time(seconds: float) -> str:
+    return f"at least {span(seconds)}" if seconds >= 1 else span(seconds)

@@ -9,6 +9,8 @@ import io
 import json
 import re
 import shutil
+import signal
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -17,12 +19,13 @@ from typing import Any
 
 import pytest
 
-from tests.processes import run_command
+from tests.integration.tasks.test_approval import submitted_elsewhere
+from tests.processes import run_command, running, wait_until
 from tests.ushers import Usher, run_usher
 
 NAMES = ("adatum", "bellows", "cronus", "datum", "eastern", "fabrikam")
 OFF, HELD = "cronus", "eastern"
-NOWHERE = "nowhere"
+NOWHERE, APPROVED = "nowhere", "approved"
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +43,15 @@ def usher(folder: Path) -> Iterator[Usher]:
 
 def write_tenants(listed: Path, ready: dict[str, Any], names: Sequence[str] = NAMES) -> str:
     """Write the list of connections; returns the table of their application."""
-    heading = "name;tenant_id;app;tags;authority"
+    heading = "name;tenant_id;app;tags;authority;require_approval"
     lines = [
-        f"{name};{tenant['tenant_id']};msp;{'eu' if name in names[:2] else 'us'};{tenant['authority']}"
+        f"{name};{tenant['tenant_id']};msp;{'eu' if name in names[:2] else 'us'};{tenant['authority']};"
         for name, tenant in zip(names, ready["tenants"], strict=True)
     ]
     missing = str(uuid.UUID(int=7))
-    lines.append(f"{NOWHERE};{missing};msp;;{ready['url']}/{missing}")
+    lines.append(f"{NOWHERE};{missing};msp;;{ready['url']}/{missing};")
+    first = ready["tenants"][0]
+    lines.append(f"{APPROVED};{first['tenant_id']};msp;;{first['authority']};true")
     listed.write_text("\n".join([heading, *lines]) + "\n", encoding="utf-8")
     app = {name: ready[name] for name in ("client_id", "graph_url", "ca_file")}
     app["client_secret"] = f"file:{ready['client_secret_file']}"
@@ -56,13 +61,20 @@ def write_tenants(listed: Path, ready: dict[str, Any], names: Sequence[str] = NA
 @pytest.fixture
 def trouble(usher: Usher) -> Iterator[None]:
     """One tenant takes no invitations, one connection is held."""
-    tenant = usher.sandbox.ready["tenants"][NAMES.index(OFF)]["tenant_id"]
-    usher.sandbox.ask("policy", {"tenant_id": tenant, "allow_invites_from": "none"})
+    let_invite(usher, "none", OFF)
     usher.run("connections", "hold", HELD, "--reason", "the customer asked for it")
     yield
-    usher.sandbox.ask("policy", {"tenant_id": tenant, "allow_invites_from": "everyone"})
+    let_invite(usher, "everyone", OFF)
     usher.run("connections", "reopen", HELD)
-    usher.run("connections", "reopen", OFF)
+
+
+def let_invite(usher: Usher, who: str, *names: str) -> None:
+    """Say who may invite in these tenants; a hold for that is lifted."""
+    for name in names:
+        tenant = usher.sandbox.ready["tenants"][NAMES.index(name)]["tenant_id"]
+        usher.sandbox.ask("policy", {"tenant_id": tenant, "allow_invites_from": who})
+        if who == "everyone":
+            usher.run("connections", "reopen", name)
 
 
 def run(usher: Usher, *arguments: str, text: str = "") -> tuple[int, dict[str, Any], str]:
@@ -90,7 +102,7 @@ def test_one_tenants_trouble_is_not_the_others(usher: Usher) -> None:
     everybody, own = people(2), {name: people(1)[0] for name in NAMES}
     lines = [f"{email}," for email in everybody] + [f"{email},{name}" for name, email in own.items()]
     text = "email,connection\n" + "\n".join(lines) + "\n"
-    status, told, said = run(usher, "invite", "-", "-c", "all", "--yes", "--wait", "4", text=text)
+    status, told, said = run(usher, "invite", "-", "-c", ",".join([*NAMES, NOWHERE]), "--yes", "--wait", "4", text=text)
     assert status == 3, said
     assert (told["state"], told["rows"]) == ("held", 3 * len(NAMES) + 2), (told, said)
     assert told["invited"] == 3 * (len(NAMES) - 2)
@@ -149,7 +161,7 @@ def test_a_dry_run_has_a_line_a_tenant(usher: Usher) -> None:
     """Nothing is sent, and nothing is left of it; a tenant that cannot be asked is named."""
     someone = people(1)[0]
     before = usher.sandbox.ask("stats")["guests"]
-    dry = usher.run("invite", someone, "-c", f"adatum,bellows,{NOWHERE}", "--dry-run")
+    dry = usher.run("invite", someone, "-c", f"adatum,bellows,{NOWHERE}", "--dry-run", COLUMNS="200")
     assert dry.status == 1
     assert all(re.search(rf"^{name} +1 ", dry.out, re.MULTILINE) for name in ("adatum", "bellows")), dry.out
     assert re.search(r"^together +2 +2 ", dry.out, re.MULTILINE), dry.out
@@ -159,6 +171,58 @@ def test_a_dry_run_has_a_line_a_tenant(usher: Usher) -> None:
     assert usher.sandbox.ask("stats")["guests"] == before
     listed = run(usher, "jobs", "list")[1]["jobs"]
     assert all(job["state"] != "loading" for job in listed)
+
+
+def test_all_jobs_are_moved_by_the_one_name(usher: Usher) -> None:
+    """One that is held is paused, and goes on with the others, by the submission's id; what works
+    on one job alone says so.
+    """
+    someone = people(1)[0]
+    usher.run("connections", "hold", "fabrikam", "--reason", "a moment")
+    status, told, said = run(usher, "invite", someone, "-c", "datum,fabrikam", "--yes", "--detach")
+    assert (status, len(told["jobs"])) == (3, 2), said
+    submission = told["submission"]
+    assert run(usher, "jobs", "pause", submission)[1]["jobs"][1]["state"] == "paused"
+    usher.run("connections", "reopen", "fabrikam")
+    status, told, said = run(usher, "jobs", "resume", submission)
+    assert (status, told["state"], told["invited"]) == (0, "done", 2), said
+    refused = usher.run("jobs", "delete", submission, "--yes")
+    assert (refused.status, "is a submission" in refused.err) == (2, True)
+    assert "There is no submission" in usher.run("jobs", "show", "s-aaaaaaaaaa").err
+
+
+def test_who_stops_the_command_pauses_all_of_it(usher: Usher) -> None:
+    """And is told once how all of it goes on."""
+    let_invite(usher, "none", "datum", "fabrikam")
+    log = usher.folder / "stopped.log"
+    arguments = ("invite", people(1)[0], "-c", "datum,fabrikam", "--yes", "--wait", "60")
+    with running((sys.executable, "-P", "-m", "cli", *arguments), log, usher.env, usher.folder) as process:
+        wait_until(lambda: log.read_text().count(" waits: ") == 2, 40, "a hold that may end by itself")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 3, log.read_text()
+    found = re.search(r"^    usher jobs resume (s-\w+)$", log.read_text(), re.MULTILINE)
+    assert found is not None, log.read_text()
+    assert len(re.findall("usher jobs resume", log.read_text())) == 1
+    let_invite(usher, "everyone", "datum", "fabrikam")
+    status, told, said = run(usher, "jobs", "resume", found[1])
+    assert (status, told["invited"]) == (0, 2), said
+
+
+def test_each_job_is_approved_as_itself(usher: Usher) -> None:
+    """That of a connection which asks for it waits and the others do not; nobody approves their
+    own.
+    """
+    someone = people(1)[0]
+    status, told, said = run(usher, "invite", someone, "-c", f"bellows,{APPROVED}", "--yes")
+    assert (status, told["invited"], told["pending"]) == (3, 1, 1), said
+    assert re.search(rf"^! {APPROVED}: Held, .*approves it", said, re.MULTILINE), said
+    submission, waiting = told["submission"], told["jobs"][0]["job"]
+    assert usher.run("jobs", "approve", submission, "--yes").status == 2
+    submitted_elsewhere(usher, waiting)
+    approved = run(usher, "jobs", "approve", submission, "--yes")
+    assert approved[0] == 0
+    status, told, said = run(usher, "jobs", "watch", submission)
+    assert (status, told["state"], told["invited"]) == (0, "done", 2), said
 
 
 @pytest.mark.long
