@@ -19,3 +19,11 @@ INTERNAL = "internal"
 
 WHY = "why"
 """Set in a row of such a root: why its guest is meant, or why nothing can be done, in words."""
+
+BECAUSE = "because"
+"""Set in a row of a clean-up: the code of why something is to be done."""
+
+SEEN = "seen_at"
+"""Set in a row of a clean-up: the guest's date of signing in when the list was made, as ISO
+text.
+"""

@@ -20,9 +20,9 @@ from worker.directory.asking import PatientAsk
 from worker.directory.guests import GuestReader
 from worker.errors import DirectoryUnread
 from worker.graph.guests import Also
+from worker.operations.clean.judging import policy_of
 from worker.operations.clean.memory import read_memory
 from worker.operations.clean.policy import Because, Deed, Finding, Policy, Spared, Stays, judge
-from worker.operations.clean.still_due import policy_of
 from worker.operations.registry import OPERATIONS
 from worker.store.client import read_time_ms
 

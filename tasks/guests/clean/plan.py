@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tasks.rows.row import ValidRow
+from worker.operations.clean.judging import tell_seen
 from worker.operations.clean.policy import Because, Deed, Finding, Stays
-from worker.operations.clean.still_due import BECAUSE, SEEN, tell_seen
-from worker.operations.row_fields import INTERNAL, THEN, WHY
+from worker.operations.row_fields import BECAUSE, INTERNAL, SEEN, THEN, WHY
 
 if TYPE_CHECKING:
     from config.guest_rules import CleanSection

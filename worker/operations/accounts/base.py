@@ -19,7 +19,7 @@ from worker.graph.verdicts import decide
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.operation import Ask, Asked, Attempt, Call
-from worker.operations.row_fields import INTERNAL
+from worker.operations.row_fields import BECAUSE, INTERNAL, SEEN
 from worker.operations.step import PROTECTED, PROTECTED_GUEST, Step, read_changed, user_id
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Account(Step):
     alone = True
     guarded = True
     reads: tuple[str, ...] = (CREATION,)
-    columns = frozenset({INTERNAL})
+    columns = frozenset({INTERNAL, BECAUSE, SEEN})
     not_there = "Nobody in the tenant has this address or id, so nothing was changed: check it."
     finds_out_gone = False
     """A 404 says that the guest is somewhere else by now, so they are looked for anew."""
@@ -125,11 +125,18 @@ class Account(Step):
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
     ) -> Mapping[int, Outcome | Stop]:
         """End the rows of guests who are so already: before usher's doing, or by a try whose answer
-        was lost.
+        was lost. Who is to be left alone after all is told before each send.
         """
         so = {asked.index: asked for asked in rows if asked.user and self.is_so(asked.user)}
         await self.remember(ask, [asked for asked in so.values() if asked.tried], connection)
-        return {index: self._end_so(asked) for index, asked in so.items()}
+        ended = {index: self._end_so(asked) for index, asked in so.items()}
+        return {**await self.find_left(ask, [one for one in rows if one.index not in so], connection), **ended}
+
+    async def find_left(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> Mapping[int, Outcome | Stop]:
+        """Return how rows end, or wait, whose root looked at their guests before something changed:
+        a stage may be held for days. Raises `CannotAsk`.
+        """
+        return {}
 
     def _end_so(self, asked: Asked) -> Outcome:
         letter = RowState.DONE if asked.tried else RowState.ALREADY

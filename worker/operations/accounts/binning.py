@@ -15,14 +15,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from worker.graph.batch import GraphRequest
-from worker.ledger.model import RowState
-from worker.operations.accounts.base import Account, AccountCause, account_rules
+from worker.graph.guests import LOOKED_AT
+from worker.ledger.model import Outcome, RowState
+from worker.operations.accounts.base import CREATION, Account, AccountCause, account_rules
+from worker.operations.clean.judging import find_not_due
 from worker.operations.operation import Ask, Asked
 from worker.operations.step import user_id
 
 if TYPE_CHECKING:
     from config.connections import Connection
     from worker.graph.users import DirectoryUser
+    from worker.ledger.why_waiting import Stop
 
 IN_BIN = timedelta(days=30)
 """How long Microsoft keeps who was deleted. https://learn.microsoft.com/graph/api/user-delete"""
@@ -36,6 +39,7 @@ class Delete(Account):
     rules = account_rules("delete guests", _PERMISSION)
     words: Mapping[RowState, str] = {RowState.DONE: "deleted", RowState.ALREADY: "deleted already"}
     undone_by = "restore"
+    reads = tuple(dict.fromkeys((CREATION, *LOOKED_AT)))
     looks_in_bin = True
     finds_out_gone = True
 
@@ -54,6 +58,10 @@ class Delete(Account):
     def request(self, asked: Asked, connection: Connection) -> GraphRequest:
         """Return a DELETE of the user, and of nothing that hangs on them."""
         return GraphRequest(str(asked.index), "DELETE", f"/users/{user_id(asked)}")
+
+    async def find_left(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> Mapping[int, Outcome | Stop]:
+        """Leave whom the policy would not have deleted any more."""
+        return await find_not_due(ask, rows, connection, self.name)
 
     async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Forget that usher had disabled them."""

@@ -11,16 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from worker.graph.batch import GraphRequest
-from worker.graph.marks import EXTENSIONS, SOURCE, find_mark
-from worker.ledger.model import RowState
+from worker.graph.guests import LOOKED_AT
+from worker.graph.marks import EXTENSIONS, SOURCE, find_mark, may_mark, parse_mark, read_mark
+from worker.ledger.model import Outcome, RowState
 from worker.operations.accounts.base import CREATION, Account, account_rules
+from worker.operations.clean.judging import find_not_due
 from worker.operations.operation import Ask, Asked
-from worker.operations.row_fields import INTERNAL
 from worker.operations.step import user_id
 
 if TYPE_CHECKING:
     from config.connections import Connection
     from worker.graph.users import DirectoryUser
+    from worker.ledger.why_waiting import Stop
 
 _PERMISSION = "User.EnableDisableAccount.All"
 
@@ -28,14 +30,25 @@ _PERMISSION = "User.EnableDisableAccount.All"
 class _Enabling(Account):
     """What both have in common."""
 
-    reads = (CREATION, EXTENSIONS)
-    columns = frozenset({INTERNAL, SOURCE})
+    reads: tuple[str, ...] = (CREATION, EXTENSIONS)
+    columns = Account.columns | {SOURCE}
     enabled: bool
     """What the account is to be."""
 
     def is_so(self, user: DirectoryUser) -> bool:
         """Whether the account is so already."""
         return user.enabled is self.enabled
+
+    async def find_left(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> Mapping[int, Outcome | Stop]:
+        """Leave whoever does not carry the mark any more of the list that wants them so."""
+        attribute = connection.sync.source_attribute
+        return {
+            one.index: Outcome(
+                one.index, RowState.SKIPPED, user_id=user_id(one), code="other_source", message=OTHER_SOURCE
+            )
+            for one in rows
+            if SOURCE in one.row and not is_of_list(one, attribute)
+        }
 
     def request(self, asked: Asked, connection: Connection) -> GraphRequest:
         """Return a PATCH of the account and, with it, of the mark of the list that wants it so."""
@@ -53,6 +66,12 @@ class Disable(_Enabling):
     words: Mapping[RowState, str] = {RowState.DONE: "disabled", RowState.ALREADY: "disabled already"}
     undone_by = "enable"
     enabled = False
+    reads = tuple(dict.fromkeys((*_Enabling.reads, *LOOKED_AT)))
+
+    async def find_left(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> Mapping[int, Outcome | Stop]:
+        """Leave whom their list, or the policy, would not have disabled any more."""
+        left = await super().find_left(ask, rows, connection)
+        return {**left, **await find_not_due(ask, rows, connection, self.name)}
 
     async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Remember whom usher has disabled: only such guests may be deleted by who cleans up."""
@@ -72,3 +91,14 @@ class Enable(_Enabling):
         """Forget that usher had disabled them."""
         await ask.disabled.drop(connection.tenant_key, [user_id(asked) for asked in rows])
         return True
+
+
+def is_of_list(asked: Asked, attribute: str) -> bool:
+    """Whether the list that a row comes from may write its mark of the guest, as they are now."""
+    there = asked.user.more.get(EXTENSIONS) if asked.user else None
+    return may_mark(read_mark(there, attribute), parse_mark(asked.row.get(SOURCE)))
+
+
+OTHER_SOURCE = (
+    "This guest does not carry the mark of this list any more, so nothing was done: they are somebody else's now."
+)

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from worker.graph.marks import EXTENSIONS, SOURCE, may_mark, parse_mark, read_mark
+from worker.graph.marks import EXTENSIONS
 from worker.ledger.model import Options, Outcome, Row, RowState
-from worker.operations.accounts.enabling import Disable, Enable
+from worker.operations.accounts.enabling import OTHER_SOURCE, Disable, Enable, is_of_list
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.invite import Invite
 from worker.operations.invite_rules import INVITE
@@ -93,9 +93,8 @@ def _end(asked: Asked, attribute: str) -> Outcome:
     user = asked.user
     if user is None:
         return Outcome(asked.index, RowState.FAILED, code="not_looked_up", message=_UNSEEN)
-    wanted, there = parse_mark(asked.row.get(SOURCE)), read_mark(user.more.get(EXTENSIONS), attribute)
-    if not may_mark(there, wanted):
-        return Outcome(asked.index, RowState.SKIPPED, user_id=user.id, code="other_source", message=_OTHERS)
+    if not is_of_list(asked, attribute):
+        return Outcome(asked.index, RowState.SKIPPED, user_id=user.id, code="other_source", message=OTHER_SOURCE)
     return Outcome(asked.index, RowState.ALREADY, user_id=user.id)
 
 
@@ -110,4 +109,3 @@ _UNSEEN = (
     "Microsoft did not let usher look this guest up by their id, so nothing was done to them: the next run of the list"
     " tries again."
 )
-_OTHERS = "This guest does not carry the mark of this list any more, so nothing was done: they are somebody else's now."

@@ -17,9 +17,10 @@ from worker.ledger.guests.reminders import Reminded
 from worker.ledger.model import KnownRow, Options, Outcome, RowState
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.clean.policy import Spared
-from worker.operations.clean.still_due import BECAUSE, SEEN, Clean
+from worker.operations.clean.still_due import Clean
 from worker.operations.operation import THEN, Asked, CannotAsk, Look
 from worker.operations.registry import OPERATIONS
+from worker.operations.row_fields import BECAUSE, SEEN
 
 NOW = Asking.now
 OPERATION = Clean()
