@@ -106,8 +106,8 @@ class Watching:
 async def _first(queue: asyncio.Queue[Told], ending: asyncio.Task[bool]) -> Told | None:
     """Return what comes next; None when the server ends."""
     coming = asyncio.ensure_future(queue.get())
-    done, _ = await asyncio.wait({coming, ending}, return_when=asyncio.FIRST_COMPLETED)
-    if coming in done:
-        return coming.result()
-    coming.cancel()
-    return None
+    try:
+        done, _ = await asyncio.wait({coming, ending}, return_when=asyncio.FIRST_COMPLETED)
+        return coming.result() if coming in done else None
+    finally:  # whoever watched has gone, too
+        coming.cancel()

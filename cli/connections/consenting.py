@@ -66,7 +66,7 @@ def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
             }
         )
     else:
-        terminal.show(ticket_text(connection, needs))
+        terminal.show(ticket_text(connection, needs, ",".join(features) if features != USUAL else ""))
     return 0
 
 
@@ -112,8 +112,8 @@ def _asked_of(connection: Connection) -> tuple[str, ...]:
     return first, "API permissions, Add a permission, Microsoft Graph, Application permissions), then consent:"
 
 
-def ticket_text(connection: Connection, needs: list[Need]) -> str:
-    """Return the whole ticket. Pure."""
+def ticket_text(connection: Connection, needs: list[Need], wanted: str = "") -> str:
+    """Return the whole ticket. `wanted`: what `--for` named. Pure."""
     tenant = connection.tenant_id
     when = "Consent" if connection.app else "Consent, after the permissions were added"
     lines = [
@@ -151,5 +151,6 @@ def ticket_text(connection: Connection, needs: list[Need]) -> str:
         "",
     ]
     lines += [f"  {host}, TCP port {port}, HTTPS" for host, port in hosts_of(connection)]
-    lines += ["", f"Afterwards this shows what is still missing: usher connections check {connection.name}"]
+    check = f"usher connections check {connection.name}" + (f" --for {wanted}" if wanted else "")
+    lines += ["", f"Afterwards this shows what is still missing: {check}"]
     return "\n".join(lines)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,11 +15,9 @@ from cli.ui.interrupts import Interrupts
 from cli.ui.place import Place
 from cli.ui.session import Session
 from cli.ui.terminal import Terminal
-from config.errors import ConfigError
 from tasks.messages.views import describe_job
+from tasks.telling.waiting import find_limits
 from worker.ledger.job_view import JobView
-from worker.ledger.quota import Bucket
-from worker.operations.registry import find_operation
 from worker.services import Services
 from worker.stack.folders import StackError
 from worker.store.client import OUTAGE, describe, keep_trying
@@ -90,8 +87,8 @@ async def follow(
                 )
             if view is not None:
                 session.last = describe_job(view)
-                if not progress.buckets:
-                    progress.buckets = _buckets_of(services, view)
+                if not progress.limits:
+                    progress.limits = find_limits(services, view)
                 if end is not End.HELD:  # why is told in the end
                     progress.draw(view, follower, now_s, note)
             if end is None and stopped_s is not None and now_s - stopped_s > DRAIN_S + PAUSE_WITHIN_S:
@@ -103,17 +100,6 @@ async def follow(
             with suppress(TimeoutError):
                 # Once asked, the event stays set: the pause is polled like everything else.
                 await asyncio.wait_for(asyncio.sleep(LOOK_EVERY_S) if asked.is_set() else asked.wait(), LOOK_EVERY_S)
-
-
-def _buckets_of(services: Services, view: JobView) -> Sequence[Bucket]:
-    """What limits a job; nothing where this machine does not know its connection, or its
-    operation.
-    """
-    try:
-        operation = find_operation(view.operation)
-        return operation.buckets(services.settings(), services.connection(view.connection))
-    except ConfigError:
-        return ()
 
 
 async def leave(services: Services, job: str) -> None:

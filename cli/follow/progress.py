@@ -4,7 +4,6 @@ every few seconds elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,10 +13,9 @@ from cli.ui.stages import stage_progress
 from cli.ui.terminal import COLOURS, Terminal, clean
 from cli.ui.words import OUTCOME_WORDS, many, number, outcomes, span, utc_now
 from tasks.messages.views import describe_job
-from tasks.telling.waiting import left_s, waiting_words
+from tasks.telling.waiting import Limits, left_s, waiting_words
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
-from worker.ledger.quota import Bucket
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -33,12 +31,12 @@ class Progress(AbstractContextManager["Progress"]):
     """Draws one job. `note` is what waits or is wrong, in words; it is said once as a line, and
     stays below the bar.
 
-    `buckets`: what limits the job's connection, where that is known.
+    `limits`: what limits the job and its stages, where that is known.
     """
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self.buckets: Sequence[Bucket] = ()
+        self.limits: Limits = {}
         self._live: Live | None = None
         self._said_at_s = 0.0
         self._said = ""
@@ -74,7 +72,7 @@ class Progress(AbstractContextManager["Progress"]):
         words = note or waiting_words(view)
         if self._live is not None:
             try:
-                self._live.update(_picture(view, follower, self.buckets, words), refresh=True)
+                self._live.update(_picture(view, follower, self.limits, words), refresh=True)
             except OSError:
                 self._live = None
             return
@@ -89,7 +87,7 @@ class Progress(AbstractContextManager["Progress"]):
             if words:
                 self._terminal.warn(words)
         if now_s - self._said_at_s >= _LINE_EVERY_S:
-            line = progress_line(view, follower.rate, self.buckets)
+            line = progress_line(view, follower.rate, self.limits)
             if line != self._said:
                 self._said, self._said_at_s = line, now_s
                 self._terminal.say(line)
@@ -104,7 +102,7 @@ def _is_closed_long(view: JobView) -> bool:
     return until is not None and (until - utc_now()).total_seconds() >= _LONG_S
 
 
-def progress_line(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) -> str:
+def progress_line(view: JobView, rate: float, limits: Limits | None = None) -> str:
     """A job as one line of a log: "k7m2…: 412 of 1,000 rows (398 invited, 4 failed), 19 a second,
     31 s left".
     """
@@ -116,12 +114,12 @@ def progress_line(view: JobView, rate: float, buckets: Sequence[Bucket] = ()) ->
     parts += stage_progress(view)
     if rate >= 0.05:
         parts.append(f"{rate:.0f} a second" if rate >= 1 else f"{rate * 60:.0f} a minute")
-    if (seconds := left_s(view, rate, buckets)) is not None and seconds >= 1:
+    if (seconds := left_s(view, rate, limits)) is not None and seconds >= 1:
         parts.append(f"{span(seconds)} left")
     return ", ".join(parts)
 
 
-def _picture(view: JobView, follower: Follower, buckets: Sequence[Bucket], note: str) -> Group:
+def _picture(view: JobView, follower: Follower, limits: Limits, note: str) -> Group:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -133,7 +131,7 @@ def _picture(view: JobView, follower: Follower, buckets: Sequence[Bucket], note:
     rate = follower.rate
     if rate >= 0.05 and view.state is JobState.RUNNING:
         cells.append(Text(f"{rate:.0f}/s" if rate >= 1 else f"{rate * 60:.0f}/min", style="dim"))
-    if (seconds := left_s(view, rate, buckets)) is not None and seconds >= 1:
+    if (seconds := left_s(view, rate, limits)) is not None and seconds >= 1:
         cells.append(Text(f"{span(seconds)} left", style="dim"))
     line.add_row(*cells)
     lines: list[Table | Text] = [line, count_words(view)]

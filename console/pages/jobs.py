@@ -41,12 +41,11 @@ from tasks.rows.copied import open_copy
 from tasks.rows.domain_slips import describe_domains
 from tasks.submission.preparing import prepare
 from tasks.submit import new_job_id, start
+from tasks.telling.waiting import find_limits, least_s
 from worker.errors import UsherError
 from worker.ledger.approval import read_approved, shown_submitter
 from worker.ledger.job_view import JobView
-from worker.ledger.quota import seconds_for
 from worker.operations.foreseen import Would
-from worker.operations.registry import find_operation
 
 router = APIRouter(include_in_schema=False)
 Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
@@ -224,12 +223,8 @@ async def _now(page: Page, view: JobView, *, looks: bool = False) -> dict[str, A
 
 def _not_before(page: Page, view: JobView) -> int:
     """Return when a job ends at the earliest, as the quota goes, in ms; 0 where nobody knows."""
-    try:
-        operation = find_operation(view.operation)
-        buckets = operation.buckets(page.services.settings(), page.services.connection(view.connection))
-    except ConfigError:
-        return 0
-    return round((view.began_at.timestamp() + seconds_for(buckets, view.counts.done + view.counts.pending)) * 1000)
+    limits = find_limits(page.services, view)
+    return round((view.began_at.timestamp() + least_s(view, limits)) * 1000) if limits else 0
 
 
 async def _review(page: Page, view: JobView, *, looks: bool) -> dict[str, Any]:

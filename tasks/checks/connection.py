@@ -141,7 +141,17 @@ def _roles(connection: Connection, roles: frozenset[str] | None, features: Seque
         for need in needs_of(feature for feature in features if feature not in _NOT_INSISTED_ON)
         if not need.is_met(roles)
     ]
-    return findings
+    return [*findings, *_granted(roles, features)]
+
+
+def _granted(roles: frozenset[str], features: Sequence[str]) -> list[Finding]:
+    """Say of what was asked for, and has no sentence of its own, that nothing is missing."""
+    wanted = {name: needs_of([name]) for name in features if name not in STEPS}
+    return [
+        Finding(True, f"The app has all that {name} needs: {', '.join(need.permission for need in needs)}.")
+        for name, needs in wanted.items()
+        if all(need.is_met(roles) for need in needs)
+    ]
 
 
 def _step(name: str, roles: frozenset[str]) -> Finding:
@@ -157,7 +167,7 @@ def _step(name: str, roles: frozenset[str]) -> Finding:
         return absent(f"The token does not say whether the app may {rules.verb} ({need.permission}).")
     return absent(
         f"The app may not {rules.verb}: {need.without}. Granting"
-        f" {' and '.join(each.permission for each in lacking)} would let usher do the stage {name}."
+        f" {' and '.join(dict.fromkeys(each.permission for each in lacking))} would let usher do the stage {name}."
     )
 
 

@@ -190,9 +190,14 @@ def needs_of(features: Iterable[str]) -> list[Need]:
         if before is None:
             found[need.permission] = need
         else:
-            reason, without = f"{before.reason}; {need.reason}", f"{before.without}; {need.without}"
+            reason, without = _join(before.reason, need.reason), _join(before.without, need.without)
             found[need.permission] = Need(need.permission, reason, without, need.also)
     return list(found.values())
+
+
+def _join(said: str, more: str) -> str:
+    """Return both, what is said already once. Pure."""
+    return said if more in said.split("; ") else f"{said}; {more}"
 
 
 def find_lacking(step: str, roles: frozenset[str]) -> list[Need]:

@@ -146,16 +146,9 @@ def shown_buckets(settings: Settings, connection: Connection, buckets: Sequence[
     return [*buckets] if any(bucket.scope == own.scope for bucket in buckets) else [own, *buckets]
 
 
-def seconds_for(buckets: Sequence[Bucket], rows: int) -> float:
-    """Return the shortest time, in seconds, in which full buckets let `rows` invitations
-    through.
-    """
-    return max((_seconds(bucket, rows) for bucket in buckets), default=0.0)
-
-
 def seconds_for_all(loads: Iterable[tuple[Sequence[Bucket], int]]) -> float:
-    """Return the same for calls of several kinds, each with its buckets and their number: what two
-    kinds share, both empty.
+    """Return the shortest time, in seconds, in which full buckets let calls of several kinds
+    through, each with its buckets and their number: what two kinds share, both empty.
     """
     wanted: dict[str, tuple[Bucket, float]] = {}
     for buckets, calls in loads:

@@ -113,6 +113,7 @@
       seen = now;
       if (["done", "cancelled"].includes(job.state) && !job.pending) events.close();
       htmx.ajax("GET", live.dataset.now, { target: "#job", swap: "outerHTML" });
+      htmx.trigger(document.body, "usher:job-moved");
     };
     for (const name of ["message", "job", "end"]) events.addEventListener(name, take);
     window.addEventListener("pagehide", () => events.close(), { once: true });

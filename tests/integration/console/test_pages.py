@@ -82,7 +82,7 @@ def test_a_list_that_cannot_be_read_says_so(reader: Reader, folder: Path) -> Non
 
 def test_a_held_connection_is_understood_and_reopened(reader: Reader, folder: Path) -> None:
     """The job says in plain words why it waits and who ends that; the connection is reopened from
-    there, and the job goes on.
+    there, and the job goes on. Another tab that shows the job follows it by itself, rows and all.
     """
     reader.open("/connections")
     reader.press("Hold contoso")
@@ -95,11 +95,19 @@ def test_a_held_connection_is_understood_and_reopened(reader: Reader, folder: Pa
     reader.says("Somebody who operates usher holds it", "#job .note.bad")
     reader.says("a new contract", "#job .note.bad")
     job = reader.path
+    first = reader.driver.current_window_handle
+    reader.driver.switch_to.new_window("tab")
+    second = reader.driver.current_window_handle
+    reader.open(job)
+    reader.says("still to do", "#found")
+    reader.driver.switch_to.window(first)
     reader.press("To the connection contoso")
     reader.press("Reopen contoso")
     reader.says("open", "#contoso h2")
-    reader.open(job)
+    reader.driver.close()
+    reader.driver.switch_to.window(second)
     reader.until("the end of the job", lambda: "done" in reader.text("#job h2"))
+    reader.until("the end of its row", lambda: "invited" in reader.text("#found tbody"))
     reader.open("/audit")
     reader.says("connection.reopened")
 

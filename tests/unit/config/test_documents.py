@@ -131,3 +131,4 @@ def test_the_year_of_a_tenant_is_configured_as_its_page_says(tmp_path: Path) -> 
         "cleaning": "clean_guests",
         "secrets": "expiring_secrets",
     }
+    assert settings.schedules["secrets"].args["confirm"] is True

@@ -40,7 +40,7 @@ def test_the_time_left_is_no_shorter_than_the_quota_allows(monkeypatch: pytest.M
     """A full bucket lets 150 rows through in the first second; the other 5,850 take 195 s at 30 a
     second, whatever was seen so far.
     """
-    quota = (Bucket("invitations", 150, 5000), Bucket("writes", 3000, 150_000))
+    quota = {"invite": (Bucket("invitations", 150, 5000), Bucket("writes", 3000, 150_000))}
     view = replace(VIEW, counts=Counts(rows=6000, done=150, pending=5850))
     monkeypatch.setattr(waiting, "utc_now", lambda: NOW + timedelta(seconds=1))
     assert waiting.left_s(view, 150.0) == 39
@@ -48,6 +48,9 @@ def test_the_time_left_is_no_shorter_than_the_quota_allows(monkeypatch: pytest.M
     assert waiting.left_s(view, 10.0, quota) == 585
     assert waiting.left_s(replace(view, state=JobState.PAUSED), 10.0, quota) is None
     assert progress_line(view, 150.0, quota).endswith("150 a second, 3 min 14 s left")
+    staged = replace(view, stages={"profile": Counts(rows=6000, pending=6000)})
+    shared = {name: (Bucket("writes", 3000, 150_000),) for name in ("invite", "profile")}
+    assert waiting.left_s(staged, 150.0, shared) == 449, "a write for the row and one for its stage"
 
 
 STAGES = {

@@ -92,6 +92,33 @@ def test_the_ticket_names_the_steps_that_it_does_not_ask_for() -> None:
     assert "(--for profile)" not in ticket_text(connection, needs_of([*USUAL, "sponsors"]))
 
 
+def test_the_ticket_names_the_check_of_what_it_asks_for() -> None:
+    """What was named by `--for` is what the check is to look at."""
+    connection = parse_connection("contoso", TABLE)
+    assert ticket_text(connection, needs_of(USUAL)).endswith("usher connections check contoso")
+    text = ticket_text(connection, needs_of(["clean", "undo"]), "clean,undo")
+    assert text.endswith("usher connections check contoso --for clean,undo")
+
+
+@pytest.mark.parametrize("features", [["clean", "undo"], list(FEATURES)])
+def test_nothing_is_said_twice_of_a_permission(features: list[str]) -> None:
+    """Reasons and consequences of several features are joined, each once."""
+    for need in needs_of(features):
+        for said in (need.reason.split("; "), need.without.split("; ")):
+            assert len(said) == len(set(said))
+
+
+def test_what_was_asked_for_and_is_granted_is_told() -> None:
+    """A check with `--for` shows a line for it, or the permission that is missing."""
+    connection = parse_connection("contoso", TABLE)
+    roles = frozenset(need.permission for need in needs_of(["clean"]))
+    lines = [finding.what for finding in _roles(connection, roles, ("clean",)) if finding.ok]
+    assert [line for line in lines if line.startswith("The app has all that clean needs: ")]
+    lacking = [finding.what for finding in _roles(connection, roles - {"AuditLog.Read.All"}, ("clean",))]
+    assert not [line for line in lacking if "all that clean needs" in line]
+    assert [line for line in lacking if line.startswith("Missing: the application permission AuditLog.Read.All")]
+
+
 def test_the_page_knows_every_permission_and_every_word() -> None:
     """docs/entra-setup.md names what `--for` takes, with its permissions."""
     rows = {match[1]: match[2] for match in re.finditer(r"^\| `([a-z-]+)` \|(.+)\|$", SETUP, re.MULTILINE)}
