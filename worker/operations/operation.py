@@ -71,9 +71,10 @@ class Attempt:
 class Asked:
     """A row is asked to leave now. `user`: whom the look-up found; `target`: what the row names
     beside them; `silent`: without a mail whatever the row says or, where a call covers several
-    rows, in a call of its own; `tried`: how often it has left before; `along`: what the row names
-    for later and the job knows already (`Operation.takes_along`); `redeem_url`: the invitation's,
-    where the operation tells it.
+    rows, in a call of its own; `tried`: how often it has left before; `unsure`: one of those tries
+    may have been carried out, though nobody heard so; `along`: what the row names for later and the
+    job knows already (`Operation.takes_along`); `redeem_url`: the invitation's, where the operation
+    tells it.
     """
 
     index: int
@@ -82,6 +83,7 @@ class Asked:
     silent: bool = False
     target: Target | None = None
     tried: int = 0
+    unsure: bool = False
     along: tuple[Target, ...] = ()
     redeem_url: str = field(default="", repr=False)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from worker.addresses import fold_address
 from worker.graph.causes import HoldKind, Kind, Verdict
-from worker.ledger.model import Outcome, RowState
+from worker.ledger.model import FINAL, Outcome, RowState
 from worker.operations.operation import NOT_THERE_YET
 
 _FINAL = {
@@ -125,11 +125,13 @@ def build_outcome(
     """Turn one verdict into what the ledger keeps: the row's end, or pending again, or in doubt.
 
     `doubts`: a row that was perhaps processed is not simply done again. `may_read`: rows can be
-    looked up, so one that was perhaps processed is in doubt rather than sent again. `shown`: a look
-    tells; otherwise a row in doubt stays so. `told`: of one that was done.
+    looked up, so one that was perhaps processed is in doubt rather than sent again; where
+    no row is in doubt, it says when that was (`attempted_at_ms`). `shown`: a look tells; otherwise
+    a row in doubt stays so. `told`: of one that was done.
     """
     letter = _FINAL.get(verdict.kind)
-    in_doubt = doubts and (verdict.kind is Kind.IN_DOUBT or (verdict.maybe_processed and may_read))
+    lost = verdict.kind is Kind.IN_DOUBT
+    in_doubt = doubts and (lost or (verdict.maybe_processed and may_read))
     if letter is None:
         careful = silent or verdict.apart
         doubtful = RowState.IN_DOUBT if shown else RowState.LEFT_IN_DOUBT
@@ -147,6 +149,7 @@ def build_outcome(
         request_id=verdict.request_id or request_id,
         attempts=attempt,
         at_ms=at_ms,
+        attempted_at_ms=at_ms if letter not in FINAL and not doubts and (lost or verdict.maybe_processed) else 0,
         wait_s=look_after_s if letter is RowState.IN_DOUBT else _put_off_s(verdict),
     )
 

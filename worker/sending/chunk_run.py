@@ -80,6 +80,7 @@ class ChunkRun:
         self._along: Mapping[int, tuple[Target, ...]] = {}  # what rows take along, by row
         self._users: dict[int, DirectoryUser] = {}  # whom the look-up found, by row
         self._links: Mapping[int, str] = {}  # of the rows' invitations, where the operation tells them
+        self._unsure: frozenset[int] = frozenset()  # rows of which an earlier try may have been carried out
         self._aside: dict[int, Stop] = {}  # rows that are not sent in this run
         self._sent = False
         self._known = False  # some guest was, where a write asked
@@ -144,9 +145,7 @@ class ChunkRun:
                 return stop
 
     async def _find_place(self) -> IndexPlace | None:
-        """Return where the guests stand in the index, which keeps two jobs from doing to one what
-        must not be done twice.
-        """
+        """Return where the guests stand in the index: no two jobs do to one what is done once."""
         if self._operation.repeatable or not self._operation.shown:
             return None
         emails = {i: self._lease.rows[i]["email"] for i in self._lease.pending()}
@@ -158,7 +157,7 @@ class ChunkRun:
             self._services, self._lease, self._channel, reactions=self._reactions, look_ups=self._look_ups
         )
         looked = await first.look(self._index)
-        self._users, self._aside = looked.users, looked.aside
+        self._users, self._aside, self._unsure = looked.users, looked.aside, looked.unsure
         if looked.outcomes:
             await self._record(0, looked.outcomes)
         return looked.stop
@@ -395,6 +394,7 @@ class ChunkRun:
             target=targets.get(row.get("target") or "") if targets else None,
             silent=lease.letters[index] == RowState.PENDING_SILENT,
             tried=int(lease.attempts[index]),
+            unsure=index in self._unsure,
             along=self._along.get(index, ()),
             redeem_url=self._links.get(index, ""),
         )

@@ -42,6 +42,7 @@ class Looked:
     outcomes: list[Outcome] = field(default_factory=list)
     users: dict[int, DirectoryUser] = field(default_factory=dict)
     aside: dict[int, Stop] = field(default_factory=dict)
+    unsure: frozenset[int] = frozenset()  # rows of which an earlier try may have been carried out
     stop: Stop | None = None
 
 
@@ -91,7 +92,9 @@ class FirstLook:
             looked.aside |= waiting
             others = {i: guest for i, guest in others.items() if i not in waiting}
             others = self._await_unshown(looked, others, found, now_ms)
-        looked.outcomes += await self._judge_seen(others, users, found, now_ms)
+        first = await self._first_attempts(now_ms)
+        looked.unsure = frozenset(first)
+        looked.outcomes += self._judge_seen(others, users, found, now_ms, first)
         if channel.operation.guarded:  # whom nobody can look up may be one whom to spare, and waiting tells no more
             unseen = {i: guest for i, guest in others.items() if i not in users}
             refused = (i for i, guest in unseen.items() if found.why_not_of(guest) is WhyNot.MAY_NOT)
@@ -167,13 +170,18 @@ class FirstLook:
             await ledger.overrule(index, deleted)
         return outcomes
 
-    async def _judge_seen(
-        self, addresses: Mapping[int, str], users: Mapping[int, DirectoryUser], found: Found, now_ms: int
+    def _judge_seen(
+        self,
+        addresses: Mapping[int, str],
+        users: Mapping[int, DirectoryUser],
+        found: Found,
+        now_ms: int,
+        first: Mapping[int, Attempt],
     ) -> list[Outcome]:
         """Return how the rows end that need not, or cannot, be done as their guests stand in the
         directory.
         """
-        lease, first = self._lease, await self._first_attempts(now_ms)
+        lease = self._lease
         judged = (
             self._channel.operation.judge_seen(i, lease.rows[i], users.get(i), now_ms, lease.options, first.get(i))
             for i, address in addresses.items()

@@ -184,3 +184,23 @@ async def test_who_was_disabled_is_remembered_until_enabled(site: Site) -> None:
     assert await memory(site) == noted
     await site.ended(await site.load(emails[:20], job="back", operation="enable"))
     assert set(await memory(site)) == {ids[email] for email in emails[20:]}
+
+
+async def test_whom_a_person_disables_while_usher_is_refused_is_not_ushers(site: Site) -> None:
+    """A refused try did nothing: the guest is disabled already, and nothing is remembered of
+    them, so no clean-up deletes them and no undo lets them in.
+    """
+    (email,) = add(site, 1)
+    site.sandbox.ask("faults", {"faults": [{"fault": "429", "on": ["update_user"], "times": 1, "retry_after": "3"}]})
+    site.start_worker()
+    job = await site.load([email], operation="disable")
+
+    async def refused() -> bool:
+        chunk = await site.desk.client.hmget(site.desk.keys.chunk(job, 0), "st", "at")
+        return chunk == [b".", b"1"]
+
+    await site.until("a refused try", refused)
+    site.sandbox.ask("users", {"action": "disable", "email": email})
+    assert (await site.ended(job)).counts == Counts(rows=1, already=1)
+    assert not writes(site)
+    assert await memory(site) == {}

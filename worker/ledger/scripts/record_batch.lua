@@ -9,7 +9,7 @@
 --   blobs are of all its rows), blobs recorded before that, what the audit trail keeps of it ('':
 --   nothing), audit_keep_ms, the rows, each "row letter wait_ms:attempt;" without the space
 --   (wait_ms of 'd': when to look again; of a row put off: when to send it again; else 0; attempt
---   looked up: its time; else 0), 12 bytes of
+--   looked up, or not known to have failed: its time; else 0), 12 bytes of
 --   hash for each of them ('': no index), how long the index remembers, in milliseconds, and (JSON,
 --   '': neither) how these rows feed the stages of their job, or whose items these are where their
 --   job is a stage (`_jobs.lua`)
@@ -103,6 +103,7 @@ for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);
     if batch > 0 then answered[#answered + 1] = marks[place] end
   elseif waiting and is_pending(new) then
     changed[i] = new
+    if batch > 0 and attempt ~= '0' then redis.call('HSETNX', KEYS[2], 'f' .. row, mine[row]) end
     if wait ~= '0' then redis.call('HSET', KEYS[2], 'w' .. row, string.format('%.0f', now + tonumber(wait))) end
     opened = opened - 1
     revived = revived or ended_doubt

@@ -124,11 +124,12 @@ class Account(Step):
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
     ) -> Mapping[int, Outcome | Stop]:
-        """End the rows of guests who are so already: before usher's doing, or by a try whose answer
-        was lost. Who is to be left alone after all is told before each send.
+        """End the rows of guests who are so already: by a try whose answer was lost, or without
+        usher's doing, also where a person did it while usher's tries were refused. Who is to be
+        left alone after all is told before each send.
         """
         so = {asked.index: asked for asked in rows if asked.user and self.is_so(asked.user)}
-        await self.remember(ask, [asked for asked in so.values() if asked.tried], connection)
+        await self.remember(ask, [asked for asked in so.values() if asked.unsure], connection)
         ended = {index: self._end_so(asked) for index, asked in so.items()}
         return {**await self.find_left(ask, [one for one in rows if one.index not in so], connection), **ended}
 
@@ -139,7 +140,7 @@ class Account(Step):
         return {}
 
     def _end_so(self, asked: Asked) -> Outcome:
-        letter = RowState.DONE if asked.tried else RowState.ALREADY
+        letter = RowState.DONE if asked.unsure else RowState.ALREADY
         told = self.tell_so(asked.user) if asked.user else ""
         return Outcome(asked.index, letter, user_id=user_id(asked), message=told)
 

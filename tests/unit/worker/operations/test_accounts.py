@@ -58,14 +58,15 @@ def test_only_guests_who_came_by_invitation_are_touched(
 
 
 async def test_who_is_so_already_is_left() -> None:
-    """After a try whose answer was lost it was that try's doing."""
+    """After a try whose answer was lost it was that try's doing; not after one that was refused."""
     off, on = user(enabled=False), user()
-    rows = [Asked(0, ROW, off), Asked(1, ROW, on), Asked(2, ROW, off, tried=1)]
+    lost = Asked(2, ROW, off, tried=1, unsure=True)
+    rows = [Asked(0, ROW, off), Asked(1, ROW, on), lost, Asked(3, ROW, off, tried=1)]
     asking = Asking(lambda request: found())
     ended = await DISABLE.compare(asking, rows, build_connection(), Options())
     assert len(asking.disabled.noted) == 1, "of the try's guest alone"
     letters = {i: one.letter for i, one in ended.items() if isinstance(one, Outcome)}
-    assert letters == {0: RowState.ALREADY, 2: RowState.DONE}
+    assert letters == {0: RowState.ALREADY, 2: RowState.DONE, 3: RowState.ALREADY}
     ended = await ENABLE.compare(Asking(lambda request: found()), rows, build_connection(), Options())
     assert list(ended) == [1]
 

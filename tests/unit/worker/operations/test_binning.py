@@ -52,14 +52,15 @@ def test_each_undoes_what_can_be_undone() -> None:
 async def test_who_is_so_already_is_left(
     operation: Account, so: DirectoryUser, other: DirectoryUser, told: str
 ) -> None:
-    """After a try whose answer was lost it was that try's doing; what is remembered of them goes
-    with those whom usher deleted.
+    """After a try whose answer was lost it was that try's doing, not after one that was refused;
+    what is remembered of them goes with those whom usher deleted.
     """
-    rows = [Asked(0, ROW, so), Asked(1, ROW, other), Asked(2, ROW, so, tried=1)]
+    lost = Asked(2, ROW, so, tried=1, unsure=True)
+    rows = [Asked(0, ROW, so), Asked(1, ROW, other), lost, Asked(3, ROW, so, tried=1)]
     asking = Asking(lambda request: found())
     ended = await operation.compare(asking, rows, build_connection(), Options())
     letters = {i: (one.letter, one.message) for i, one in ended.items() if isinstance(one, Outcome)}
-    assert letters == {0: (RowState.ALREADY, told), 2: (RowState.DONE, told)}
+    assert letters == {0: (RowState.ALREADY, told), 2: (RowState.DONE, told), 3: (RowState.ALREADY, told)}
     assert asking.disabled.dropped == ([GUEST] if operation is DELETE else [])
 
 
