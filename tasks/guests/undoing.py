@@ -15,7 +15,7 @@ from tasks.rows.row import ValidRow
 from worker.ledger.model import RowState, status_of
 from worker.operations.operation import Operation, word_of
 from worker.operations.registry import find_operation
-from worker.operations.row_fields import INTERNAL, THEN, WHY
+from worker.operations.row_fields import DID, INTERNAL, THEN, WHY
 
 if TYPE_CHECKING:
     from worker.ledger.job_view import JobView
@@ -72,6 +72,9 @@ def _undo_row(view: JobView, record: Mapping[str, Any], did: list[Operation]) ->
     if not did:
         return None
     row = {"email": record["email"] or record["user_id"], "user_id": record["user_id"], INTERNAL: True}
+    # Of a stage nobody knows when its item ended
+    at = record["finished_at"] if did[0].name == view.operation else ""
+    row |= {DID: f"{view.id} {at}".strip()}
     row |= {name: record[name] for name in ("display_name", "ref") if record[name]}
     then = [operation.undone_by for operation in did if operation.undone_by]
     words = " and ".join(word_of(RowState.DONE, operation).replace("_", " ") for operation in did)

@@ -308,7 +308,7 @@ class Keys:
         return f"{index}:reminded"
 
     def disabled(self, tenant_key: str) -> str:
-        """hash: a guest's object id → when usher disabled them (`guests/disabled.py`)."""
+        """hash: a guest's object id → when and by which job usher disabled them (`Disabled`)."""
         return f"{self.prefix}:disabled:{tenant_key}"
 
     def moving(self, tenant_key: str) -> str:

@@ -20,6 +20,11 @@ INTERNAL = "internal"
 WHY = "why"
 """Set in a row of such a root: why its guest is meant, or why nothing can be done, in words."""
 
+DID = "did"
+"""Set in a row that undoes what a job did: the job and, where that is known, a space and when
+its row ended.
+"""
+
 BECAUSE = "because"
 """Set in a row of a clean-up: the code of why something is to be done."""
 

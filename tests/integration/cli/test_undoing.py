@@ -148,3 +148,18 @@ def test_a_worker_killed_in_the_middle_restores_each_guest_once(site: Site) -> N
     answered = site.sandbox.ask("stats")["items"]["restore"]
     assert answered.get("200", 0) + answered.get("504", 0) == 60
     assert "404" not in answered
+
+
+def test_whom_another_job_has_disabled_since_stays_so(site: Site, guests: dict[str, dict[str, Any]]) -> None:
+    """It had its own reason; undoing that job lets the guest in."""
+    email = EMAILS[6]
+    jobs = []
+    for _ in range(2):
+        change(site, email, "enable")
+        status, told, err = run(site, "disable", email, "-c", "contoso", "--yes")
+        assert (status, told["done"]) == (0, 1), err
+        jobs.append(told["job"])
+    status, told, err = run(site, "undo", jobs[0], "--yes")
+    assert (status, told["done"], told["skipped"], there(site)[email]["enabled"]) == (0, 0, 1, False), err
+    status, told, err = run(site, "undo", jobs[1], "--yes")
+    assert (status, told["done"], there(site)[email]["enabled"]) == (0, 1, True), err

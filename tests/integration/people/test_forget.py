@@ -193,8 +193,8 @@ async def test_that_usher_disabled_somebody_is_forgotten(desk: Desk) -> None:
     await load(desk, "first", rows)
     await send(desk, rows, range(5))
     memory = Disabled(desk.client, desk.keys)
-    await memory.note("one", ["u2", "u3"])
-    await memory.note("two", ["u2"])
+    await memory.note("one", "a", ["u2", "u3"])
+    await memory.note("two", "a", ["u2"])
     done = await forget(desk.ledger, GuestIndex(desk.client, desk.keys, desk.ledger.sealer), SPELLED)
     assert done.disabled == 2
     assert set(await memory.read("one", ["u2", "u3"])) == {"u3"}

@@ -1,9 +1,11 @@
-"""Whom usher has disabled is remembered, per tenant: the guest's object id, and when.
+"""Whom usher has disabled is remembered, per tenant: the guest's object id, when, and by which job.
 
 Who cleans up may delete only such guests, and after a time. So a note is made when the guest is
 known to be disabled by usher, never before: of whom nobody can tell there is none, and they stay.
 A worker that is killed between the two finds the guest disabled by its own earlier try, and notes
-it then. Enabled or deleted again by usher, or forgotten, a guest's note goes; it has no other end.
+it then. The last time counts: who is disabled twice was let in between, mostly by a person, of whom
+usher hears nothing. Enabled or deleted again by usher, or forgotten, a guest's note goes; it has no
+other end.
 """
 
 from __future__ import annotations
@@ -28,19 +30,26 @@ class Disabled:
         self._keys = keys
         self._scripts = Scripts(client)
 
-    async def note(self, tenant_key: str, ids: Collection[str]) -> None:
-        """Note that guests were disabled now; who stands there already stays as they are."""
+    async def note(self, tenant_key: str, job: str, ids: Collection[str]) -> None:
+        """Note that a job has disabled guests now. `job`: the root."""
         if ids:
-            await self._scripts["note_disabled"](keys=[self._keys.disabled(tenant_key)], args=_folded(ids))
+            await self._scripts["note_disabled"](keys=[self._keys.disabled(tenant_key)], args=[job, *_folded(ids)])
 
     async def read(self, tenant_key: str, ids: Collection[str]) -> dict[str, datetime]:
         """Return when some guests were disabled, by the ids as they were given; without those whom
         usher has not disabled.
         """
+        return {id_: _instant(note) for id_, note in (await self._notes(tenant_key, ids)).items()}
+
+    async def read_jobs(self, tenant_key: str, ids: Collection[str]) -> dict[str, str]:
+        """Return by which job some guests were disabled last, likewise."""
+        return {id_: note.partition(":")[2] for id_, note in (await self._notes(tenant_key, ids)).items()}
+
+    async def _notes(self, tenant_key: str, ids: Collection[str]) -> dict[str, str]:
         if not ids:
             return {}
         notes = await self._client.hmget(self._keys.disabled(tenant_key), _folded(ids))
-        return {id_: _instant(note) for id_, note in zip(ids, notes, strict=True) if note is not None}
+        return {id_: note.decode() for id_, note in zip(ids, notes, strict=True) if note is not None}
 
     async def drop(self, tenant_key: str, ids: Collection[str]) -> None:
         """Forget guests of one tenant, who can sign in again or are gone."""
@@ -67,5 +76,5 @@ def _folded(ids: Collection[str]) -> list[str]:
     return [id_.lower() for id_ in ids]
 
 
-def _instant(note: bytes) -> datetime:
-    return datetime.fromtimestamp(int(note) / 1000, UTC)
+def _instant(note: str) -> datetime:
+    return datetime.fromtimestamp(int(note.partition(":")[0]) / 1000, UTC)

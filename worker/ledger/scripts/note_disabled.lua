@@ -1,6 +1,7 @@
--- Notes that guests are disabled since now; whoever stands there keeps the earlier time.
--- KEYS: the tenant's disabled guests (hash: object id → when)    ARGV: object ids
-local guests = ARGV
-local now = string.format('%.0f', now_ms())
-for k = 1, #guests do redis.call('HSETNX', KEYS[1], guests[k], now) end
+-- Notes that a job has disabled guests now; an earlier time does not count any more: whoever is
+-- disabled once more was enabled meanwhile.
+-- KEYS: the tenant's disabled guests (hash: object id → "when:job")    ARGV: job, then object ids
+local arguments = ARGV
+local note = string.format('%.0f:%s', now_ms(), arguments[1])
+for k = 2, #arguments do redis.call('HSET', KEYS[1], arguments[k], note) end
 return 0

@@ -75,7 +75,7 @@ class Disable(_Enabling):
 
     async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Remember whom usher has disabled: only such guests may be deleted by who cleans up."""
-        await ask.disabled.note(connection.tenant_key, [user_id(asked) for asked in rows])
+        await ask.disabled.note(connection.tenant_key, ask.job, [user_id(asked) for asked in rows])
         return True
 
 

@@ -8,6 +8,7 @@ ever, or because nothing undoes what was done, fails with the reason. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from worker.graph.causes import OperationRules
@@ -19,7 +20,7 @@ from worker.operations.accounts.binning import Restore
 from worker.operations.accounts.enabling import Enable
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.operation import Ask, Asked, Attempt, Call, Operation
-from worker.operations.row_fields import THEN, WHY
+from worker.operations.row_fields import DID, THEN, WHY
 from worker.operations.step import Step
 
 if TYPE_CHECKING:
@@ -88,9 +89,10 @@ class Undo(Step):
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
     ) -> Mapping[int, Outcome | Stop]:
-        """End the other rows: their guests go on."""
+        """End the other rows: their guests go on, but for those to whom the same was done since."""
+        by = await ask.disabled.read_jobs(connection.tenant_key, [one.user.id for one in rows if one.user])
         return {
-            one.index: Outcome(one.index, RowState.DONE, user_id=one.user.id)
+            one.index: _end_seen(one.index, one.row, one.user, by.get(one.user.id, ""))
             if one.user
             else Outcome(one.index, RowState.FAILED, code="may_not_read", message=UNSEEN)
             for one in rows
@@ -138,6 +140,32 @@ def _end(
     return Outcome(index, RowState.SKIPPED, user_id=user.id, code="as_before", message=message, at_ms=at_ms)
 
 
+def _end_seen(index: int, row: Row, user: DirectoryUser, disabled_by: str) -> Outcome:
+    """Return how the row ends of somebody who is not as before. `disabled_by`: the job that has
+    disabled them last, '' of whom none is remembered.
+    """
+    job, _, ended_at = str(row.get(DID, "")).partition(" ")
+    ended = datetime.fromisoformat(ended_at) if ended_at else None
+    if user.deleted:
+        is_again = bool(ended and user.deleted_at and user.deleted_at - ended > _APART)
+        message = _DELETED_AGAIN
+    else:
+        is_again, message = bool(job and disabled_by) and disabled_by != job, _DISABLED_AGAIN
+    if is_again:
+        return Outcome(index, RowState.SKIPPED, user_id=user.id, code="done_again", message=message)
+    return Outcome(index, RowState.DONE, user_id=user.id)
+
+
+_APART = timedelta(minutes=1)
+"""Microsoft's clock and that of Redis may differ by so much."""
+_DISABLED_AGAIN = (
+    "Another job has disabled this guest since, so they stay as they are: undo that job, or enable the guest by itself"
+    " (usher guests enable)."
+)
+_DELETED_AGAIN = (
+    "This guest was deleted again since, so they stay as they are: undo that job, or restore the guest by itself (usher"
+    " guests restore)."
+)
 _PURGED = (
     "This guest is neither in the tenant nor among those whom Microsoft still keeps (30 days after the deletion, unless"
     " an administrator ends it before), so nothing brings them back: invite them again."

@@ -22,7 +22,7 @@ def view(operation: str, *stages: str, state: JobState = JobState.DONE) -> Any:
 def undone(job: Any, **record: str) -> dict[str, Any] | None:
     """Return the row that undoes one row of a job."""
     whole = {"email": "ann@partner.example", "user_id": "u", "display_name": "", "ref": "", "status": "skipped"}
-    whole |= {f"{stage}_status": "" for stage in job.stages} | record
+    whole |= {"finished_at": "2026-11-29T12:00:00+00:00"} | {f"{stage}_status": "" for stage in job.stages} | record
     return _undo_row(job, whole, [one for one in _operations_of(job) if _is_done(job, whole, one)])
 
 
@@ -48,6 +48,7 @@ def test_what_was_done_names_what_undoes_it(job: Any, record: dict[str, str], th
     assert row is not None
     assert (row.get("then"), row["why"], row["user_id"], row["internal"]) == (then, why, "u", True)
     assert row.get("ref") == record.get("ref")
+    assert row["did"] == "abc 2026-11-29T12:00:00+00:00" if job.operation in ("disable", "delete") else "abc"
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,15 @@ class Noting:
     def __init__(self) -> None:
         self.noted: list[str] = []
         self.dropped: list[str] = []
+        self.jobs: dict[str, str] = {}
 
-    async def note(self, tenant_key: str, ids: Sequence[str]) -> None:
+    async def note(self, tenant_key: str, job: str, ids: Sequence[str]) -> None:
         """Note some guests."""
         self.noted += ids
+
+    async def read_jobs(self, tenant_key: str, ids: Sequence[str]) -> dict[str, str]:
+        """Return what the test says."""
+        return {one: self.jobs[one] for one in ids if one in self.jobs}
 
     async def drop(self, tenant_key: str, ids: Sequence[str]) -> None:
         """Forget some guests."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,14 +16,15 @@ from worker.operations.accounts.undo import Undo
 from worker.operations.foreseen import Seen, Would
 from worker.operations.operation import Asked, find_targets
 from worker.operations.registry import OPERATIONS
-from worker.operations.row_fields import THEN, WHY
+from worker.operations.row_fields import DID, THEN, WHY
 from worker.operations.tenant_rules import TenantRules
 
 GUEST = "11111111-1111-1111-1111-111111111111"
 UNDO = Undo()
 OFF = DirectoryUser(GUEST, None, False, False, more={"creationType": "Invitation"})
 ON = replace(OFF, enabled=True)
-BINNED = replace(OFF, deleted=True, deleted_at=datetime(2026, 11, 1, tzinfo=UTC))
+DELETED_AT = datetime(2026, 11, 1, tzinfo=UTC)
+BINNED = replace(OFF, deleted=True, deleted_at=DELETED_AT)
 MEMBER = replace(OFF, member=True)
 
 
@@ -72,6 +73,30 @@ async def test_whoever_is_left_goes_on_to_what_undoes_it() -> None:
     led = [name for name, operation in OPERATIONS.items() if UNDO.leads_to(operation)]
     assert led == ["enable", "restore"]
     assert [name for name in led if find_targets(OPERATIONS[name], row("enable"), Options())] == ["enable"]
+
+
+@pytest.mark.parametrize(
+    ("then", "seen", "did", "by", "again"),
+    [
+        ("enable", OFF, "a", "a", False),
+        ("enable", OFF, "a", "b", True),
+        ("enable", OFF, "a", "", False),  # forgotten, or deleted and restored
+        ("restore", BINNED, f"a {DELETED_AT.isoformat()}", "", False),
+        ("restore", BINNED, f"a {(DELETED_AT - timedelta(hours=1)).isoformat()}", "", True),
+        ("restore", BINNED, f"a {(DELETED_AT + timedelta(hours=1)).isoformat()}", "b", False),
+        ("restore", BINNED, "a", "", False),  # a stage
+    ],
+)
+async def test_what_was_done_again_since_is_not_undone(
+    then: str, seen: DirectoryUser, did: str, by: str, again: bool
+) -> None:
+    """By another job, which had its own reason."""
+    ask = Asking(lambda request: found())
+    ask.disabled.jobs = {GUEST: by} if by else {}
+    ended = await UNDO.compare(ask, [Asked(0, row(then, **{DID: did}), seen)], build_connection(), Options())
+    one = ended[0]
+    assert isinstance(one, Outcome)
+    assert (one.letter, one.code) == ((RowState.SKIPPED, "done_again") if again else (RowState.DONE, ""))
 
 
 def test_each_operation_that_undoes_is_known() -> None:
