@@ -86,7 +86,7 @@ async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
         job = new_job_id()
         with CleanPlan() as plan:
             terminal.status("Asking the tenant")
-            await evaluate(services, connection, plan, job=job, heard=heard)
+            await evaluate(services, connection, plan, job=job, dry=wanted.dry, heard=heard)
             terminal.status("")
             ceilings = _show(run, wanted, plan)
             if wanted.dry or not plan.will or _CEILING in ceilings:

@@ -44,7 +44,7 @@ async def clean_up(
             return Told(str(refusal), "attention")
     with CleanPlan() as plan:
         try:
-            await evaluate(context.services, connection, plan, job=context.job, only=only)
+            await evaluate(context.services, connection, plan, job=context.job, only=only, dry=not confirmed)
         except Refusal as refusal:
             return Told(str(refusal), "failed")
         told = [f"{tell_due(plan)}."]

@@ -62,9 +62,11 @@ async def evaluate(
     *,
     job: str,
     only: Collection[Deed] = tuple(Deed),
+    dry: bool = False,
     heard: Heard = lambda read, total: None,
 ) -> None:
-    """Fill a plan with what is due in a tenant. `job`: that it is asked for; `only`: these kinds.
+    """Fill a plan with what is due in a tenant. `job`: that it is asked for; `only`: these kinds;
+    `dry`: nothing is to be done, so usher's own notes of guests stay as they are, too.
 
     Raises `Refusal` where there is no policy or nobody can tell whom to spare, `DirectoryUnread`,
     and `TokenRefused`.
@@ -82,7 +84,7 @@ async def evaluate(
         wanted &= {Deed.REMIND}
         plan.notes.append(f"{guard.unread} Nobody is disabled or deleted.")
     if wanted:
-        await _Evaluation(services, connection, plan, ask, spared, wanted, heard).read(policy)
+        await _Evaluation(services, connection, plan, ask, spared, wanted, dry, heard).read(policy)
     await _tell_missing(services, connection, plan)
     plan.withhold(connection.clean)
     if set(only) == set(Deed):
@@ -101,6 +103,7 @@ class _Evaluation:
     ask: Ask
     spared: Spared
     wanted: frozenset[Deed]
+    dry: bool
     heard: Heard
 
     async def read(self, policy: Policy) -> None:
@@ -157,7 +160,8 @@ class _Evaluation:
             if guest.enabled and disabled_at and now - disabled_at > _SETTLED:
                 enabled_since.append(guest.id)
         # Somebody let them in again: if they are disabled later, it was not by usher
-        await self.services.disabled.drop(self.connection.tenant_key, enabled_since)
+        if not self.dry:
+            await self.services.disabled.drop(self.connection.tenant_key, enabled_since)
 
 
 async def _tell_missing(services: Services, connection: Connection, plan: CleanPlan) -> None:

@@ -4,6 +4,7 @@ each once, and nobody else.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -227,3 +228,22 @@ def test_a_right_that_is_missing_holds_its_kind_alone(site: Site) -> None:
     (note,) = told["plan"]["notes"]
     assert "User.EnableDisableAccount.All" in note
     assert listed(site, "--disabled") == of(kinds, "disabled", "pending_disabled")
+
+
+async def test_a_dry_run_forgets_nobody_whom_usher_disabled(site: Site) -> None:
+    """Whom a person has let in since is forgotten by a run that does what is due, and only then."""
+    site.sandbox.ask("users", {"action": "add", "email": "back@partner.example"})
+    configure(site, spare_addresses="", spare_groups="")
+    site.start_worker()
+    status, _, err = await asyncio.to_thread(
+        site.run, "guests", "disable", "back@partner.example", "-c", "contoso", "--yes"
+    )
+    assert status == 0, err
+    site.sandbox.ask("users", {"action": "enable", "email": "back@partner.example"})
+    redis = site.desk.client
+    (notes,) = [key async for key in redis.scan_iter(f"{site.desk.keys.disabled('')}*")]
+    ((guest, at_ms),) = (await redis.hgetall(notes)).items()
+    await redis.hset(notes, guest, int(at_ms) - 2 * 3600 * 1000)
+    for more, noted in (((), True), (("--dry-run", "--yes"), True), (("--yes",), False)):
+        status, _, err = await asyncio.to_thread(clean, site, *more)
+        assert (status, await redis.hexists(notes, guest)) == (0, noted), err
