@@ -247,3 +247,19 @@ async def test_a_dry_run_forgets_nobody_whom_usher_disabled(site: Site) -> None:
     for more, noted in (((), True), (("--dry-run", "--yes"), True), (("--yes",), False)):
         status, _, err = await asyncio.to_thread(clean, site, *more)
         assert (status, await redis.hexists(notes, guest)) == (0, noted), err
+
+
+def test_a_clean_up_is_not_retried_but_run_once_more(site: Site) -> None:
+    """A retry would keep to no ceiling, and run beside another clean-up."""
+    kinds: Kinds = site.sandbox.ask("populate", {"count": 3, "kinds": ["inactive"]})["kinds"]
+    configure(site, spare_addresses="", spare_groups="")
+    message = "Unable to update the specified properties for on-premises mastered Directory Sync objects."
+    refused = {"fault": "error", "on": ["item", "update_user"], "status": 400, "message": message}
+    site.sandbox.ask("faults", {"faults": [{**refused, "code": "Request_BadRequest"}]})
+    site.start_worker()
+    status, told, err = clean(site, "--yes")
+    assert (status, told["stages"]["disable"]["failed"]) == (1, len(kinds["inactive"])), err
+    site.sandbox.ask("faults", {"faults": []})
+    status, _, err = site.run("jobs", "retry", told["job"], "--yes")
+    assert (status, "usher guests clean once more" in err) == (2, True), err
+    assert not listed(site, "--disabled")

@@ -49,6 +49,7 @@ class Clean(Step):
     reads = LOOKED_AT
     unlooked = "nothing is done unlooked"
     known_words = "that are not due any more"
+    once_more = "run usher guests clean once more, which looks at all guests anew and keeps to its ceilings"
 
     def leads_to(self, stage: Operation) -> bool:
         """Lead to what a policy has done."""
