@@ -241,7 +241,7 @@ def _show(terminal: Terminal, lines: list[dict[str, Any]]) -> None:
                 at,
                 str(line["what"]),
                 str(line.get("by", "")),
-                str(line.get("connection", "")),
+                str(line.get("connection", "")).replace("+", ": "),  # of a stage or another operation
                 str(line.get("job", "")),
                 facts,
             ]

@@ -41,6 +41,8 @@ _AWAY_S = 5.0
 """After which it is worth to ask again where Redis is away: a failover takes about so long."""
 _FULL_S = 60.0
 _MOST_FAULTS = 50
+_TITLES = {422: "Unprocessable Content"}
+"""As RFC 9110 has it: older Pythons have its name of before."""
 """Faults that are named in one answer; the rest are counted."""
 
 
@@ -87,7 +89,7 @@ class Problem(Exception):
         """Return it as a response."""
         told: dict[str, Any] = {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": _TITLES.get(self.status) or HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
         }

@@ -4,6 +4,7 @@ to go on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,11 +18,14 @@ from tasks.messages.views import describe_job
 from tasks.rows.fields import ERROR_OF, STATUS_OF
 from worker.ledger.approval import other_person
 from worker.ledger.job_view import JobView
+from worker.ledger.model import RowState
 from worker.operations.registry import find_operation
 from worker.services import Services
 from worker.store.client import OUTAGE
 
 _TROUBLED = ("failed", "in_doubt")
+_LOOKED_AT = 10_000
+"""Of a job with more rows it is not looked up why some were skipped."""
 SHOWN_ROWS = 20
 """Rows that did not end well are shown up to here; the command for all of them is named."""
 
@@ -64,12 +68,22 @@ async def report(
         )
         if view.adds_up("failed", "in_doubt"):
             await show_troubled(terminal, services, view)
+        if view.ended and counts.skipped and counts.rows <= _LOOKED_AT:
+            await _show_skipped(terminal, services, view)
     for sentence, command in how_to_go_on(followed, view, runs_on=runs_on):
         terminal.warn(sentence, command)
-    if not terminal.quiet and view.ended and counts.done:
+    if not terminal.quiet and view.ended and (counts.done or counts.skipped):
         terminal.say(f"Everything about each row: usher jobs results {view.id} -o results.csv")
+    if view.ended and can_be_undone(view):
+        terminal.say(f"To take it back: usher guests undo {view.id}")
     terminal.finish(session.last)
     return exit_status(followed.end, *map(view.adds_up, ("failed", "in_doubt", "cancelled")))
+
+
+def can_be_undone(view: JobView) -> bool:
+    """Whether a job or a stage of it has done something that can be taken back. Pure."""
+    did = {view.operation: view.counts, **view.stages}
+    return any(find_operation(name).undone_by and one.done for name, one in did.items())
 
 
 def outcome_table(view: JobView) -> Any:
@@ -79,9 +93,10 @@ def outcome_table(view: JobView) -> Any:
     from rich.text import Text
 
     told = describe_job(view)
+    words = OUTCOME_WORDS | _own_words(view)
     rows = [
         (Text(f"  {word}", style=COLOURS[name]), Text(number(told[name]), style="bold"))
-        for name, word in OUTCOME_WORDS.items()
+        for name, word in words.items()
         if told.get(name)
     ]
     table = build_facts(rows)
@@ -92,6 +107,15 @@ def outcome_table(view: JobView) -> Any:
 
     stages = build_facts((f"  {name}", stage_words(name, counts)) for name, counts in view.stages.items())
     return Group(table, "", stages)
+
+
+def _own_words(view: JobView) -> dict[str, str]:
+    """Return what a job that goes on in stages calls its rows: "so already" would say of rows that
+    nothing was done, while stages may have changed them.
+    """
+    words = find_operation(view.operation).words if view.stages else {}
+    own = {"done": words.get(RowState.DONE, ""), "already": words.get(RowState.ALREADY, "")}
+    return {name: word.replace("_", " ") for name, word in own.items() if word}
 
 
 async def show_troubled(terminal: Terminal, services: Services, view: JobView) -> None:
@@ -123,6 +147,22 @@ async def show_troubled(terminal: Terminal, services: Services, view: JobView) -
         left = view.counts.failed + view.counts.in_doubt - rows
         more = f"{number(left)} more" if not view.stages else "More"
         terminal.show("", f"{more}: usher jobs results {view.id} {options}")
+
+
+async def _show_skipped(terminal: Terminal, services: Services, view: JobView) -> None:
+    """Show why rows were skipped, each reason once, in the words of its first row."""
+    counts: Counter[str] = Counter()
+    said: dict[str, str] = {}
+    try:
+        async for record in services.jobs.rows.results(view.id):
+            if record["status"] == "skipped":
+                code = record["error_code"] or ""
+                counts[code] += 1
+                said.setdefault(code, clean(record["error_message"] or code))
+    except OUTAGE:
+        return
+    lines = [(number(count), said[code]) for code, count in counts.most_common()]
+    terminal.show("", build_table(("Skipped", "Why"), lines, right=("Skipped",)))
 
 
 def troubles(record: Mapping[str, Any], stages: Sequence[str]) -> list[tuple[str, str]]:

@@ -19,8 +19,8 @@ from cli.ui.terminal import clean
 from tasks.errors import Refusal
 from tasks.submission.ceiling import MOST, CeilingMet
 from tasks.telling.words import many, number
+from worker.ledger.model import NEW_EMAIL
 from worker.operations.foreseen import Would
-from worker.operations.registry import find_operation
 from worker.operations.row_fields import THEN, WHY
 
 if TYPE_CHECKING:
@@ -125,18 +125,7 @@ async def run_rows(
         raise
     terminal.tell(f"Job {job}")
     status = await follow_and_report(run, services, job, detach=detach, wait_s=wait_s)
-    await _tell_way_back(terminal, services, job)
     return 3 if ceilings else status
-
-
-async def _tell_way_back(terminal: Terminal, services: Services, job: str) -> None:
-    """Say how to undo what a job has done, where that can be."""
-    view = await services.jobs.view(job)
-    if view is None or not view.ended:
-        return
-    counts = {view.operation: view.counts, **view.stages}
-    if any(find_operation(name).undone_by and one.done for name, one in counts.items()):
-        terminal.say(f"To take it back: usher guests undo {job}")
 
 
 async def _foresee(terminal: Terminal, services: Services, change: _Change, loaded: Loaded, *, shows: bool) -> None:
@@ -177,6 +166,8 @@ def _name_deed(one: ForeseenRow, operation: str) -> str:
 def _line(one: ForeseenRow, deed: str) -> str:
     why = one.foreseen.why or (str(one.row.get(WHY, "")) if one.foreseen.would is Would.DO else "")
     words = [str(one.number), deed, clean(one.row.get("email") or "(no address)")]
+    if new := one.row.get(NEW_EMAIL):
+        words[-1] += f" → {clean(new)}"
     return "  ".join([*words, clean(why)] if why else words)
 
 

@@ -52,8 +52,10 @@ async def _show(terminal: Terminal, place: Place, services: Services, name: str,
     found = await reader.find(fold_address(who) if "@" in who else who)
     guests = [guest for guest in found if guest.user_type == GUEST]
     if not guests:
-        there = "is a member of the tenant, not a guest" if found else "is nobody in this tenant"
-        raise Refusal(f"{'This address' if '@' in who else 'This id'} {there} ({name}).")
+        what = "address" if "@" in who else "id"
+        if found:
+            raise Refusal(f"This {what} is a member of the tenant, not a guest ({name}).")
+        raise Refusal(f"Nobody in the tenant of {name} has this {what}.")
     told = [await _complete(terminal, reader, guest) for guest in guests]
     columns = (*COLUMNS, Also.SPONSORS.value, Also.SIGN_INS.value)
     shown = [describe_guest(guest, columns) for guest in told]

@@ -25,7 +25,8 @@ def show(terminal: Terminal, tally: Tally) -> None:
     show_domains(terminal, tally.notes)
     never = OPERATIONS[tally.operation].never_known
     not_checked = [*(str(gap) for gap in tally.gaps), *([never] if never else [])]
-    terminal.show("", Text("Not checked", style="dim"), *(f"  {clean(sentence)}" for sentence in not_checked))
+    if not_checked:
+        terminal.show("", Text("Not checked", style="dim"), *(f"  {clean(sentence)}" for sentence in not_checked))
 
 
 def show_domains(terminal: Terminal, notes: list[DomainNote]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from console.app import build_app
 from console.limits import MOST_BODY
+from console.problems import Problem
 from console.v1.bodies import MOST_JSON, MOST_LIST
 from console.v1.order import MOST_ROWS
 
@@ -59,3 +60,10 @@ def test_connector_is_a_part_of_the_document(document: Any) -> None:
     assert told["definitions"]["Guest"]["properties"].keys() <= row.keys()
     read = told["definitions"]["Rows"]["properties"]["rows"]["items"]["properties"]
     assert read.keys() <= schemas["Row"]["properties"].keys()
+
+
+def test_the_problem_of_the_page_has_the_title_of_an_answer() -> None:
+    """Whatever Python serves it."""
+    (title,) = re.findall(r'"title": "(.+?)", "status": 422', PAGE)
+    told = json.loads(bytes(Problem(422, "no").response().body))
+    assert told["title"] == title

@@ -109,6 +109,11 @@ def test_who_was_deleted_is_restored(site: Site, guests: dict[str, dict[str, Any
     assert listed[1].split()[:3] == [undo, "contoso", "undo"]
     status, told, err = run(site, "undo", job, "--yes")
     assert (status, told["skipped"], told["rows"]) == (0, 3, 3), err
+    status, out, _ = site.run("guests", "undo", job, "--yes")
+    assert (status, [line.split()[:2] for line in out.splitlines() if "so nothing is to be undone" in line]) == (
+        0,
+        [["3", "There"]],
+    )
     status, told, err = run(site, "undo", undo, "--yes")
     assert (status, "cannot be undone" in told["error"]) == (2, True)
 

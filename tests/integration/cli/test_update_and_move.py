@@ -52,6 +52,7 @@ def test_a_list_is_compared_and_the_difference_written(site: Site) -> None:
     status, out, err = site.run(*command, "--dry-run")
     assert told(out)["plan"]["would"] == {"update": 0, "skip": 3, "refuse": 1}, err
     assert told(out)["plan"]["stages"]["groups"]["would"]["already"] == 3
+    assert "Not checked" not in site.run(*command[:-1], "--dry-run").out, "a heading with nothing below"
     status, out, err = site.run(*command, "--yes", "--most", "0")
     assert (status, told(out)["already"]) == (1, 3), err
     assert site.sandbox.ask("stats")["mails"]["total"] == 0
@@ -68,6 +69,7 @@ def test_guests_are_moved(site: Site) -> None:
     status, out, err = site.run("guests", "move", *pairs, "-c", "contoso", "--dry-run")
     assert status == 0, err
     assert [line.split()[1] for line in out.splitlines() if line] == ["move", "move"]
+    assert [line.split()[-1] for line in out.splitlines() if line] == ["one@new.example", "two@new.example"]
     status, out, err = site.run("guests", "move", *pairs, "-c", "contoso", "--json", "--yes")
     assert (status, told(out)["done"]) == (0, 2), err
     after = {guest["email"]: guest["id"] for guest in site.sandbox.ask("guests?limit=5000")}

@@ -82,6 +82,11 @@ def test_the_plan_reads_like_a_difference(site: Site) -> None:
     assert "only with --yes" in done.err
     assert "To leave groups: 1 guest, whom a list puts back" in done.err
     assert sum(count_writes(site).values()) == 0
+    site.start_worker()
+    done = site.run("guests", "sync", case.write(site), "-c", "contoso", "--source", "crm", "--yes")
+    counts = {tuple(line.split()) for line in done.out.splitlines()}
+    assert counts >= {("invited", "2"), ("in", "the", "tenant", "5")}, "what became of the rows, in sync's words"
+    assert "To take it back: usher guests undo" in done.err
 
 
 def test_a_list_that_may_not_be_whole_takes_nobody_away(site: Site) -> None:
