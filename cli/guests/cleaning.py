@@ -135,7 +135,7 @@ def _end_undone(run: Run, wanted: _Wanted, plan: CleanPlan, ceilings: list[str])
     job = {"job": None, "connection": wanted.connection, "operation": CLEAN, "state": "cancelled"}
     counts = {"rows": would, "done": 0, "already": 0, "skipped": 0, "failed": 0, "in_doubt": 0, "pending": 0}
     run.terminal.finish({**job, **counts, "cancelled": would, "plan": plan.describe(), "ceilings": ceilings})
-    return 3 if ceilings and not wanted.dry else 0
+    return 3 if (ceilings or plan.is_short) and not wanted.dry else 0
 
 
 async def _do(run: Run, services: Services, connection: Connection, wanted: _Wanted, plan: CleanPlan, job: str) -> int:
@@ -174,4 +174,4 @@ async def _do(run: Run, services: Services, connection: Connection, wanted: _Wan
             )
         finally:
             session.wants_json = wants_json
-    return 3 if plan.withheld else max(statuses)
+    return 3 if plan.withheld or plan.is_short else max(statuses)

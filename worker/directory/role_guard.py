@@ -163,7 +163,7 @@ class _Unread(Exception):
         self.permission = what.permission if status in (401, 403) else ""
         why = (
             f"a tenant administrator must grant the application permission {what.permission} and give admin consent."
-            " Just granted, it takes a few minutes; usher goes on by itself."
+            " Just granted, it takes a few minutes."
             if self.permission
             else f"Graph's answer (status {status}) is none that usher understands, and it asks again."
         )

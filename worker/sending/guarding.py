@@ -24,7 +24,13 @@ WHY_SPARED = (
 def cannot_tell(guard: RoleGuard) -> Verdict:
     """Say that nobody knows whom to spare."""
     hold = HoldKind.PERMISSION if guard.permission else HoldKind.TENANT
-    return Verdict(Kind.HOLD, "role_guard_unread", guard.unread, hold=hold, cause="role_guard_unread")
+    return Verdict(
+        Kind.HOLD,
+        "role_guard_unread",
+        f"{guard.unread} usher goes on by itself then.",
+        hold=hold,
+        cause="role_guard_unread",
+    )
 
 
 def end_guarded(

@@ -82,6 +82,7 @@ async def evaluate(
     spared, guard = await read_whom_to_spare(ask, connection)
     if guard.unread and wanted != {Deed.REMIND}:
         wanted &= {Deed.REMIND}
+        plan.is_short = True
         plan.notes.append(f"{guard.unread} Nobody is disabled or deleted.")
     if wanted:
         await _Evaluation(services, connection, plan, ask, spared, wanted, dry, heard).read(policy)
@@ -117,9 +118,11 @@ class _Evaluation:
                     raise
                 plan.notes.append(f"{unread} So nobody is taken for inactive.{self._undeleted}")
                 plan.dropped.add(Because.DISABLED)
+                plan.is_short = True
             else:
                 if not is_dated and plan.guests:
                     plan.dropped |= {Because.INACTIVE, Because.DISABLED}
+                    plan.is_short = True
                     plan.notes.append(NOBODY_DATED.format(self.connection.name) + self._undeleted)
                 return
         policy = replace(policy, disable_inactive_after_s=None)

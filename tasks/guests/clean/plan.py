@@ -33,7 +33,8 @@ CEILINGS = {Deed.REMIND: "most_reminded", Deed.DISABLE: "most_disabled", Deed.DE
 @dataclass(slots=True)
 class CleanPlan:
     """What is due in one tenant. `dropped`: reasons that turned out to be none; `notes`: sentences
-    about what could not be told; `withheld`: kinds that are beyond a ceiling, by its name.
+    about what could not be told; `withheld`: kinds that are beyond a ceiling, by its
+    name; `is_short`: something that the policy says is not done, for want of knowing.
     """
 
     counts: Counter[tuple[Deed, Because]] = field(default_factory=Counter)
@@ -42,6 +43,7 @@ class CleanPlan:
     dropped: set[Because] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     withheld: dict[str, Deed] = field(default_factory=dict)
+    is_short: bool = False
     _file: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

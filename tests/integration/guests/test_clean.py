@@ -144,6 +144,11 @@ def test_where_nobody_can_tell_whom_to_spare_nobody_is_disabled(site: Site, miss
     assert told["plan"]["left"]["otherwise_due"] >= len(of(kinds, *PENDING))
     (note,) = told["plan"]["notes"]
     assert missing in note
+    assert "by itself" not in note
+    if missing == GUARD[0]:
+        configure(site, spare_groups="", remind_after="")
+        status, told, _ = clean(site, "--yes")
+        assert (status, told["job"]) == (3, None), "whoever runs it at night hears of it"
 
 
 @pytest.mark.parametrize(
