@@ -164,14 +164,12 @@ async def _do(run: Run, services: Services, connection: Connection, wanted: _Wan
         raise
     statuses = []
     for part in loaded:
-        # The one object of --json is the last job's
-        is_last = part is loaded[-1]
-        session.told = {"plan": plan.describe(), "ceilings": list(plan.withheld)} if is_last else {}
-        wants_json, session.wants_json = session.wants_json, session.wants_json and is_last
+        session.told = {"plan": plan.describe(), "ceilings": list(plan.withheld)}
+        session.goes_on = part is not loaded[-1]
         try:
             statuses.append(
                 await follow_and_report(run, services, part.job, detach=wanted.detach, wait_s=wanted.wait_s)
             )
         finally:
-            session.wants_json = wants_json
+            session.goes_on = False
     return 3 if plan.withheld or plan.is_short else max(statuses)

@@ -16,7 +16,9 @@ from typing import Any
 @dataclass(slots=True)
 class Session:
     """One run. `last` is what was last seen of the accepted job
-    (`tasks.messages.views.describe_job`); `told` is what `--json` says beside it: a plan, ceilings.
+    (`tasks.messages.views.describe_job`); `told` is what `--json` says beside it: a plan, ceilings;
+    `goes_on`: another job of this command is followed after this one; `before`: what was said of
+    such jobs, which the one object tells together with the last.
     """
 
     wants_json: bool = False
@@ -24,6 +26,8 @@ class Session:
     accepted: str = ""
     last: Mapping[str, Any] | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    goes_on: bool = False
+    before: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def elapsed_s(self) -> float:

@@ -100,9 +100,14 @@ class Terminal:
         sys.stdout.flush()
 
     def finish(self, told: Mapping[str, Any]) -> None:
-        """End with a job as the one object that --json promises."""
-        if self.session.wants_json:
+        """End with a job as the one object that --json promises; several add up in it."""
+        if self.session.goes_on:
+            self.session.before.append(told)
+        elif self.session.wants_json:
             said: dict[str, Any] = {**told, **self.session.told}
+            if jobs := [*self.session.before, told] if self.session.before else []:
+                counted = [name for name in ("rows", *OUTCOME_WORDS) if name in told]
+                said |= {name: sum(job.get(name, 0) for job in jobs) for name in counted} | {"jobs": jobs}
             names = ("submission", "job", "connection", "operation", "state", "rows", *OUTCOME_WORDS)
             kept = {name: said[name] for name in names if name in said}
             extra: dict[str, Any] = {name: said[name] for name in _BEHIND if name in said}
