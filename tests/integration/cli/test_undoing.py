@@ -104,7 +104,7 @@ def test_who_was_deleted_is_restored(site: Site, guests: dict[str, dict[str, Any
     assert (status, told["done"], told["stages"]["restore"]["done"]) == (0, 3, 3), err
     assert [there(site)[email]["id"] for email in EMAILS[:3]] == [guests[email]["id"] for email in EMAILS[:3]]
     undo = told["job"]
-    listed = site.run("jobs", "list").out.splitlines()
+    listed = site.run("jobs", "list", COLUMNS="200").out.splitlines()
     assert listed[0].split()[:6] == ["Job", "Connection", "Operation", "State", "Rows", "Done"]
     assert listed[1].split()[:3] == [undo, "contoso", "undo"]
     status, told, err = run(site, "undo", job, "--yes")
