@@ -106,6 +106,6 @@ def due(kinds: Kinds) -> set[str]:
 
 def lines_of(out: str) -> set[tuple[str, str]]:
     """Return what is shown as due: the deed and the guest."""
-    lines = [line.split("  ") for line in out.splitlines() if line]
+    lines = [line.split(maxsplit=3) for line in out.splitlines() if line]
     assert all(len(line) == 4 and line[3] for line in lines)
     return {(line[1], line[2]) for line in lines}

@@ -18,7 +18,7 @@ from cli.ui.confirming import confirm
 from cli.ui.terminal import clean
 from tasks.errors import Refusal
 from tasks.submission.ceiling import MOST, CeilingMet
-from tasks.telling.words import many, number
+from tasks.telling.words import line_of, many, number
 from worker.ledger.model import NEW_EMAIL
 from worker.operations.foreseen import Would
 from worker.operations.row_fields import THEN, WHY
@@ -165,10 +165,10 @@ def _name_deed(one: ForeseenRow, operation: str) -> str:
 
 def _line(one: ForeseenRow, deed: str) -> str:
     why = one.foreseen.why or (str(one.row.get(WHY, "")) if one.foreseen.would is Would.DO else "")
-    words = [str(one.number), deed, clean(one.row.get("email") or "(no address)")]
+    address = clean(one.row.get("email") or "(no address)")
     if new := one.row.get(NEW_EMAIL):
-        words[-1] += f" → {clean(new)}"
-    return "  ".join([*words, clean(why)] if why else words)
+        address += f" → {clean(new)}"
+    return line_of(str(one.number), deed, address, clean(why))
 
 
 def _is_beyond(terminal: Terminal, change: _Change) -> bool:

@@ -30,6 +30,11 @@ def many(count: int, one: str, more: str = "") -> str:
     return f"{number(count)} {one if count == 1 else more or one + 's'}"
 
 
+def line_of(number_: str, deed: str, address: str, why: str = "") -> str:
+    """Return the line of a plan that tells of one guest, so that usual ones stand in columns."""
+    return f"{number_:<4}  {deed:<7}  {address:<32}  {why}".rstrip()
+
+
 def span(seconds: float) -> str:
     """A length of time in its two largest units: "less than a second", "42 s", "3 min 20 s", "2 h 5
     min", "3 days 4 h".

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.guests.clean.plan import CleanPlan
-from tasks.telling.words import many, number
+from tasks.telling.words import line_of, many, number
 from worker.operations.clean.policy import Deed, Stays
 from worker.operations.row_fields import THEN, WHY
 
@@ -25,7 +25,7 @@ _LEFT: Mapping[Stays, str] = {
 
 def tell_line(number_: int, row: Mapping[str, Any]) -> str:
     """Return the line of one guest to whom something is due."""
-    return f"{number_}  {row[THEN]}  {row['email']}  {row[WHY]}"
+    return line_of(str(number_), row[THEN], row["email"], row[WHY])
 
 
 def tell_due(plan: CleanPlan) -> str:

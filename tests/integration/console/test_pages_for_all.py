@@ -102,6 +102,9 @@ def test_a_page_fits_a_phone(reader: Reader, every_page: list[str]) -> None:
         for path in every_page:
             reader.open(path)
             assert reader.driver.execute_script("return document.documentElement.scrollWidth") <= 360, path
+        reader.open("/jobs")
+        edge = "return document.querySelector('tbody .state').getBoundingClientRect().right"
+        assert reader.driver.execute_script(edge) <= 360, "how a job stands is seen without scrolling"
     finally:
         reader.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

@@ -133,6 +133,6 @@ def test_a_plan_in_words(plan: CleanPlan) -> None:
     assert tell_due(plan) == "Of 7 guests: 2 to remind, 3 to disable, 1 to delete"
     assert tell_left(plan) == "Left alone: 1 spared."
     number, row = next(plan.lines())
-    assert tell_line(number, row) == "1  remind  g0@partner.example  because"
+    assert tell_line(number, row) == "1     remind   g0@partner.example                because"
     plan.begin()
     assert (tell_due(plan), tell_left(plan)) == ("Of 0 guests: nobody to whom anything is due", "")
