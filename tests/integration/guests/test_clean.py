@@ -210,7 +210,8 @@ def test_accounts_that_came_otherwise_are_taken_where_it_is_asked_for(site: Site
 def test_an_invitation_on_purpose_counts_anew_and_a_reminder_does_not(site: Site) -> None:
     """By usher's own memory: the tenant shows neither."""
     kinds: Kinds = site.sandbox.ask("populate", {"count": 8, "kinds": ["pending_due", "pending_old"]})["kinds"]
-    configure(site, spare_addresses="", spare_groups="")
+    undated = {"spare_addresses": "", "spare_groups": "", "disable_inactive_after": ""}  # nobody here has signed in
+    configure(site, **undated)
     again = kinds["pending_old"][0]
     site.start_worker()
     status, _, err = site.run("invite", again, "-c", "contoso", "--resend", "--yes")
@@ -218,7 +219,7 @@ def test_an_invitation_on_purpose_counts_anew_and_a_reminder_does_not(site: Site
     status, told, err = clean(site, "--yes")
     assert (status, told["stages"]["disable"]["done"], told["stages"]["remind"]["done"]) == (0, 3, 4), err
     assert listed(site, "--disabled") == set(kinds["pending_old"]) - {again}
-    configure(site, spare_addresses="", spare_groups="", disable_pending_after='"9d"')
+    configure(site, **undated, disable_pending_after='"9d"')
     _, told, _ = clean(site)
     assert told["plan"]["would"] == {"remind": 0, "disable": 4, "delete": 0}
 
