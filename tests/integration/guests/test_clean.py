@@ -28,6 +28,7 @@ from tests.cleaned import (
     open_cleaned,
     populate,
 )
+from tests.processes import wait_until
 from tests.sandboxes import Sandbox
 from tests.sites import Site, kill
 
@@ -80,6 +81,7 @@ def test_what_is_due_is_done_once_and_then_nothing_is(site: Site) -> None:
     kill(worker)
     configure(site, delete_disabled_after='"1s"')
     site.start_worker()
+    wait_until(lambda: clean(site)[1]["plan"]["would"]["delete"] == len(due(kinds)), 20, "the age to delete")
     status, told, err = clean(site, "--yes")
     assert (status, told["stages"]["delete"]["done"]) == (0, len(due(kinds))), err
     assert listed(site, "--disabled") == by_hand

@@ -30,6 +30,7 @@ def test_a_clean_up_is_undone(site: Site) -> None:
     kill(worker)  # it would judge by the settings of before for some seconds
     configure(site, remind_after="", delete_disabled_after='"1s"')
     site.start_worker()
+    wait_until(lambda: clean(site)[1]["plan"]["would"]["delete"] == len(due(kinds)), 20, "the age to delete")
     _, deleting, err = clean(site, "--yes")
     assert listed(site, "--disabled") == by_hand, err
     undone = undo(site, deleting["job"])
