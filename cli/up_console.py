@@ -44,6 +44,7 @@ async def served_console(folders: Folders) -> AsyncIterator[str]:
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENDS_WITHIN_S):
                 await process.wait()
+                await asyncio.wait({copying})  # to the end: else its pipe outlives the loop
         copying.cancel()
         os.close(log)
 

@@ -61,7 +61,9 @@ class Directory:
         """Whether rows can be looked up."""
         return self.readable
 
-    async def find(self, connection: object, addresses: Sequence[str], lane: Lane = Lane.BULK) -> Found:
+    async def find(
+        self, connection: object, addresses: Sequence[str], lane: Lane = Lane.BULK, *more: object, **options: object
+    ) -> Found:
         """Return those asked for that are there."""
         if self.delay:
             return Found(why_not=WhyNot.LATER, delay=self.delay)

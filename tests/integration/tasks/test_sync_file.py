@@ -43,8 +43,8 @@ async def test_it_is_dry_until_confirmed_and_done_once(site: Site, beats: Beats)
     run = await run_once(site, beats, '{ path = "crm.csv" }')
     assert (run.status, run.jobs) == ("attention", ())
     assert run.what == (
-        "crm.csv: 2 to invite, 4 to change, 1 to disable; 24 guests as the list says. Nothing was done: the schedule"
-        " does not say confirm = true."
+        "crm.csv: 2 to invite, 4 to change, 1 to disable; 24 guests as the list says. To leave groups: 1 guest,"
+        " whom a list puts back, not usher guests undo. Nothing was done: the schedule does not say confirm = true."
     )
     assert sum(count_writes(site).values()) == 0
     site.start_worker()
