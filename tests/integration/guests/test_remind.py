@@ -86,6 +86,19 @@ async def test_only_pending_guests_are_reminded_and_not_again_before_the_time(si
     assert mails(site, pending) == [1] * 30
 
 
+async def test_a_guest_with_two_addresses_is_reminded_once(site: Site) -> None:
+    """Whichever of them the rows of one job, or of the next, have."""
+    (email,), other = add(site, 1, PENDING), "second@partner.example"
+    site.sandbox.ask("users", {"action": "change", "email": email, "other_mails": [other]})
+    site.start_worker()
+    view = await site.ended(await submit(site, "remind", "one", [email, other]))
+    assert view.counts == Counts(rows=2, done=1, skipped=1)
+    assert await codes(site, "one") == {"": 1, "reminded_before": 1}
+    view = await site.ended(await submit(site, "remind", "two", [other]))
+    assert view.counts == Counts(rows=1, skipped=1)
+    assert site.sandbox.ask("stats")["mails"]["total"] == 1
+
+
 async def test_three_days_later_a_guest_is_reminded_again_three_times_in_all(site: Site) -> None:
     """What the ledger remembers is made older here by so much."""
     (email,) = add(site, 1, PENDING)

@@ -4,7 +4,8 @@ A reminder is noted before it leaves, by the job that sends it. So a job goes on
 after a crash or a throttled call, and no other job reminds that guest before the time. Where Graph
 refused it the note is taken back; where the answer was lost it stays: rather a reminder too few.
 
-Guests stand there by the keyed hash of the index of guests, never by their address.
+Guests stand there by their object id, so that one guest with two addresses is one guest, as the
+keyed hash of the index of guests; a note says, by the hash of its row's address, whose row made it.
 
 Likewise is remembered of whose end somebody was told, once for each guest and day: by object id.
 """
@@ -12,7 +13,7 @@ Likewise is remembered of whose end somebody was told, once for each guest and d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,17 @@ class Spacing:
 
 
 @dataclass(frozen=True, slots=True)
+class Reminding:
+    """A row that is about to remind a guest. `since_s`: since when they are one, in seconds since
+    the epoch.
+    """
+
+    user_id: str
+    email: str = field(repr=False)
+    since_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reminded:
     """How a guest was reminded before. `job`: the root of the last time."""
 
@@ -55,38 +67,49 @@ class Reminders:
         self._scripts = Scripts(client)
 
     async def note(
-        self, tenant_key: str, job: str, guests: Mapping[int, tuple[str, float]], spacing: Spacing
+        self, tenant_key: str, job: str, guests: Mapping[int, Reminding], spacing: Spacing
     ) -> dict[int, Reminded]:
-        """Note that a job reminds guests: (address, guest since, in seconds since the epoch) by
-        row. Returns those that it may not remind, with how they were. Raises `SealError`.
+        """Note that a job reminds guests, by row. Returns those that it may not remind, with how
+        they were. Raises `SealError`.
         """
         if not guests:
             return {}
-        place = await self._index.place(tenant_key, {row: email for row, (email, _) in guests.items()})
-        told = [part for row, (_, since_s) in guests.items() for part in (place.hashes[row], to_ms(max(0.0, since_s)))]
+        base, whose = await self._hash(tenant_key, {row: (one.user_id, one.email) for row, one in guests.items()})
+        told = [part for row, one in guests.items() for part in (*whose[row], to_ms(max(0.0, one.since_s)))]
         found = await self._scripts["remind"](
-            keys=[self._keys.reminders(place.base)],
+            keys=[self._keys.reminders(base)],
             args=[job, to_ms(spacing.every_s), spacing.times, to_ms(KEPT_S), *told],
         )
         return {row: _read(note) for row, note in zip(guests, found, strict=True) if note}
 
-    async def read(self, tenant_key: str, emails: Mapping[int, str]) -> dict[int, Reminded]:
-        """Return how guests were reminded, of those who were. Raises `SealError`."""
-        if not emails:
+    async def read(self, tenant_key: str, ids: Mapping[int, str]) -> dict[int, Reminded]:
+        """Return how guests were reminded, of those who were, by their object ids. Raises
+        `SealError`.
+        """
+        if not ids:
             return {}
-        place = await self._index.place(tenant_key, emails)
-        hashes = [place.hashes[row] for row in emails]
+        place = await self._index.place(tenant_key, ids)
+        hashes = [place.hashes[row] for row in ids]
         notes = await self._client.hmget(self._keys.reminders(place.base), hashes)
-        return {row: _read(note) for row, note in zip(emails, notes, strict=True) if note}
+        return {row: _read(note) for row, note in zip(ids, notes, strict=True) if note}
 
-    async def take_back(self, tenant_key: str, job: str, emails: Mapping[int, str]) -> None:
-        """Forget what a job has noted of guests whose reminder was refused. Raises `SealError`."""
-        if not emails:
+    async def take_back(self, tenant_key: str, job: str, guests: Mapping[int, tuple[str, str]]) -> None:
+        """Forget what a job has noted of guests whose reminder was refused: (object id, address) by
+        row. Raises `SealError`.
+        """
+        if not guests:
             return
-        place = await self._index.place(tenant_key, emails)
-        await self._scripts["unremind"](
-            keys=[self._keys.reminders(place.base)], args=[job, *(place.hashes[row] for row in emails)]
-        )
+        base, whose = await self._hash(tenant_key, guests)
+        told = [part for row in guests for part in whose[row]]
+        await self._scripts["unremind"](keys=[self._keys.reminders(base)], args=[job, *told])
+
+    async def _hash(
+        self, tenant_key: str, guests: Mapping[int, tuple[str, str]]
+    ) -> tuple[str, dict[int, tuple[bytes, str]]]:
+        """Return where a tenant's reminders stand, and of each row the guest there and the row."""
+        by_id = await self._index.place(tenant_key, {row: user_id for row, (user_id, _) in guests.items()})
+        by_email = await self._index.place(tenant_key, {row: email for row, (_, email) in guests.items()})
+        return by_id.base, {row: (by_id.hashes[row], by_email.hashes[row].hex()) for row in guests}
 
     async def note_ends(self, tenant_key: str, job: str, ends: Mapping[int, tuple[str, str]]) -> set[int]:
         """Note that a job tells of guests' ends: (object id, day) by row. Returns the rows of which

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from worker.ledger.guests.reminders import Reminded, Spacing
+from worker.ledger.guests.reminders import Reminded, Reminding, Spacing
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.lengths import tell_length
 from worker.operations.again.base import InviteAgain
@@ -79,7 +79,7 @@ class Remind(InviteAgain):
         if connection.deliver == "none":
             return {one.index: Outcome(one.index, RowState.FAILED, code="no_mail", message=_NO_MAIL) for one in rows}
         spacing = spacing_of(connection)
-        guests = {one.index: (one.row["email"], _guest_since_s(one)) for one in rows}
+        guests = {one.index: Reminding(*_whom(one), _guest_since_s(one)) for one in rows}
         before = await ask.reminders.note(connection.tenant_key, ask.job, guests, spacing)
         return {
             one.index: Outcome(
@@ -95,7 +95,7 @@ class Remind(InviteAgain):
 
     async def take_back(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Forget reminders that Graph has refused."""
-        await ask.reminders.take_back(connection.tenant_key, ask.job, {one.index: one.row["email"] for one in rows})
+        await ask.reminders.take_back(connection.tenant_key, ask.job, {one.index: _whom(one) for one in rows})
         return True
 
     def resolve_unshown(
@@ -119,6 +119,12 @@ def spacing_of(connection: Connection) -> Spacing:
     """Return how reminders of a connection are spaced: by its policy, else as by hand."""
     clean = connection.clean
     return Spacing(clean.remind_every_s or BY_HAND.every_s, clean.remind_times or BY_HAND.times)
+
+
+def _whom(asked: Asked) -> tuple[str, str]:
+    """Return the guest's object id, and the address of the row."""
+    email = str(asked.row["email"])
+    return (asked.user.id if asked.user else email), email
 
 
 def _guest_since_s(asked: Asked) -> float:

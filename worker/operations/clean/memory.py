@@ -31,7 +31,8 @@ async def read_memory(guests: Sequence[Guest], tenant_key: str, ask: Ask) -> dic
     for start in range(0, len(pending), _AT_ONCE):
         part = pending[start : start + _AT_ONCE]
         emails = {number: guest.email for number, guest in enumerate(part)}
-        reminded, invited = await ask.reminders.read(tenant_key, emails), await ask.find_invited(emails)
+        reminded = await ask.reminders.read(tenant_key, {number: guest.id for number, guest in enumerate(part)})
+        invited = await ask.find_invited(emails)
         for number, guest in enumerate(part):
             last, known = reminded.get(number), invited.get(number)
             is_invitation = known and not (last and split_stage(known.job)[0] == last.job)
