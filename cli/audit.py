@@ -144,7 +144,7 @@ def export(session: Session, /, output: Path | None, events_only: bool, **filter
     """
 
     async def work(terminal: Terminal, services: Services) -> int:
-        from cli.ui.words import many
+        from tasks.telling.words import many
 
         wanted, count = _Selection(**filters, rows=not events_only), 0
         with ExitStack() as closing:
@@ -222,7 +222,7 @@ async def _guest_filter(services: Services, guest: str | None) -> Callable[[dict
 
 def _show(terminal: Terminal, lines: list[dict[str, Any]]) -> None:
     from cli.ui.terminal import build_table
-    from cli.ui.words import moment
+    from tasks.telling.words import moment
 
     if not lines:
         terminal.show("No entries.")

@@ -91,7 +91,7 @@ def _warn(terminal: Terminal, place: Place, held: Held) -> None:
 
 
 def _tell(terminal: Terminal, held: Held, gone: Gone, keep_days: int) -> None:
-    from cli.ui.words import many
+    from tasks.telling.words import many
 
     name = held.name
     if not gone.anything:

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cli.follow.when_to_stop import Follower
-from cli.ui.stages import stage_progress
 from cli.ui.terminal import COLOURS, Terminal, clean
-from cli.ui.words import OUTCOME_WORDS, many, number, outcomes, span, utc_now
 from tasks.messages.views import describe_job
+from tasks.telling.stages import stage_progress
 from tasks.telling.waiting import Limits, left_s, waiting_words
+from tasks.telling.words import OUTCOME_WORDS, many, number, outcomes, span, utc_now
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
 

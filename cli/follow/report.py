@@ -11,11 +11,11 @@ from typing import Any
 from cli.follow.follow import Followed
 from cli.follow.when_to_stop import End, exit_status
 from cli.ui.session import Session
-from cli.ui.stages import left_words, stage_words
 from cli.ui.terminal import COLOURS, Terminal, build_facts, build_table, clean
-from cli.ui.words import OUTCOME_WORDS, many, number, span
 from tasks.messages.views import describe_job
 from tasks.rows.fields import ERROR_OF, STATUS_OF
+from tasks.telling.stages import left_words, stage_words
+from tasks.telling.words import OUTCOME_WORDS, many, number, span
 from worker.ledger.approval import other_person
 from worker.ledger.job_view import JobView
 from worker.ledger.model import RowState

@@ -17,8 +17,8 @@ from cli.ui.interrupts import Interrupts
 from cli.ui.place import Place, pause_left_behind
 from cli.ui.session import Session
 from cli.ui.terminal import Terminal
-from cli.ui.words import many, number
 from tasks.messages.views import describe_job
+from tasks.telling.words import many, number
 from worker.ledger.job_view import JobView
 
 if TYPE_CHECKING:

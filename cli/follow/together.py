@@ -25,8 +25,8 @@ from cli.follow.progress import Progress
 from cli.follow.report import how_to_go_on, outcome_table
 from cli.follow.when_to_stop import DRAIN_S, End, Follower, exit_status
 from cli.ui.terminal import Terminal, build_table
-from cli.ui.words import many, number, span
 from tasks.jobs.submissions import Submission, add_up
+from tasks.telling.words import many, number, span
 from worker.ledger.model import JobState
 from worker.store.client import OUTAGE, describe
 

@@ -105,7 +105,7 @@ async def _ask(terminal: Terminal, place: Place, services: Services, *, yes: boo
 
 
 async def _forget(terminal: Terminal, services: Services, email: str, object_id: str) -> int:
-    from cli.ui.words import many
+    from tasks.telling.words import many
     from worker.people.forget import forget as forget_address
     from worker.people.forget import forget_id
 
@@ -143,7 +143,7 @@ async def _export(terminal: Terminal, services: Services, email: str, object_id:
     from dataclasses import asdict
 
     from cli.ui.terminal import clean
-    from cli.ui.words import many
+    from tasks.telling.words import many
     from worker.people.find import find_all
 
     held = await find_all(services, email=email, object_id=object_id)

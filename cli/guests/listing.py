@@ -89,9 +89,9 @@ async def _list(
     output: Path | None,
     given: dict[str, Any],
 ) -> int:
-    from cli.ui.words import number
     from tasks.guests.listing import EXPIRES, GuestListing, columns_of
     from tasks.guests.reading import Meant, read_listing
+    from tasks.telling.words import number
     from worker.graph.guests import Also
 
     if place.is_built_in(name):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cli.invite.request import Request
 from cli.ui.terminal import Terminal, build_facts
-from cli.ui.words import number
 from tasks.submission.refusing import SHOWN_BAD, MisreadList, refuse_bad
 from tasks.submit import Loaded
+from tasks.telling.words import number
 
 
 def report_bad(terminal: Terminal, request: Request, loaded: Loaded) -> None:

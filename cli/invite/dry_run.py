@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.ui.words import number
 from tasks.forecast.dry_run import Forecast, foresee_list
 from tasks.forecast.list_file import ForeseenRows, write_foreseen
 from tasks.results.files import check_writable
+from tasks.telling.words import number
 
 if TYPE_CHECKING:
     from cli.follow.run import Run

@@ -17,7 +17,6 @@ from cli.invite.bad_rows import report_bad
 from cli.invite.request import Request
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts
-from cli.ui.words import many
 from tasks.forecast.plan import Plan
 from tasks.forecast.targets import look_at_stages
 from tasks.rows.row import BadRow, ValidRow
@@ -26,6 +25,7 @@ from tasks.submission.preparing import Prepared, SignedIn, plan, plan_ahead
 from tasks.submission.preparing import sign_in as take_token
 from tasks.submission.refusing import refuse_stages
 from tasks.submit import drop, load, new_job_id, start
+from tasks.telling.words import many
 
 if TYPE_CHECKING:
     from config.connections import Connection

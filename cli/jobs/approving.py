@@ -10,10 +10,10 @@ from cli.jobs.reviewing import show_review
 from cli.jobs.several import approve_submission
 from cli.jobs.showing import job_details
 from cli.ui.confirming import confirm
-from cli.ui.words import many
 from tasks.jobs.approving import approve_job, describe_what_is_approved, refuse_approval
 from tasks.jobs.finding import find_job
 from tasks.jobs.submissions import find_submission
+from tasks.telling.words import many
 from worker.ledger.approval import submitter_of
 from worker.ledger.audit.account import find_person
 

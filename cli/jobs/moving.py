@@ -6,10 +6,10 @@ from cli.jobs.several import move_submission
 from cli.jobs.showing import job_details
 from cli.ui.confirming import confirm
 from cli.ui.terminal import Terminal
-from cli.ui.words import many
 from tasks.jobs.finding import find_job
 from tasks.jobs.moving import cancel_job, pause_job
 from tasks.jobs.submissions import find_submission
+from tasks.telling.words import many
 from worker.ledger.model import JobState
 from worker.services import Services
 

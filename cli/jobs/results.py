@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cli.ui.errors import Refusal
-from cli.ui.words import many
 from config.errors import ConfigError
 from tasks.jobs.finding import find_job
 from tasks.jobs.submissions import find_submission
@@ -19,6 +18,7 @@ from tasks.results.table import WRITERS
 from tasks.results.write import Wanted, Written, write_results
 from tasks.rows.fields import CONNECTION
 from tasks.safe_text import open_stdout
+from tasks.telling.words import many
 
 if TYPE_CHECKING:
     from cli.ui.place import Place

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from cli.ui.tally import show, show_domains
 from cli.ui.terminal import build_facts, build_table
-from cli.ui.words import many, number
 from config.errors import ConfigError
 from tasks.asked_stages import AskedStages, find_asked, find_stages
 from tasks.forecast.stage_words import stage_lines
@@ -21,6 +20,7 @@ from tasks.forecast.tally import Tally, domain_of
 from tasks.forecast.targets import read_stages
 from tasks.jobs.reviewing import look_at_waiting, waiting_rows
 from tasks.rows.domain_slips import describe_domains
+from tasks.telling.words import many, number
 from worker.errors import UsherError
 from worker.operations.foreseen import Would
 from worker.operations.operation import Operation

@@ -13,11 +13,11 @@ from cli.follow.together import connection_table, follow_together_and_report, te
 from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts
-from cli.ui.words import many, moment
 from tasks.jobs.approving import approve_job, describe_what_is_approved, refuse_approval
 from tasks.jobs.moving import cancel_job, pause_job, refuse_resume
 from tasks.jobs.submissions import Submission, find_submission
 from tasks.telling.waiting import waiting_words
+from tasks.telling.words import many, moment
 from worker.ledger.approval import submitter_of
 from worker.ledger.audit.account import find_person
 

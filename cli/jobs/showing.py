@@ -11,16 +11,16 @@ from cli.follow.report import outcome_table, show_troubled
 from cli.jobs.reviewing import show_whom
 from cli.jobs.several import show_submission
 from cli.ui.place import Place, pause_left_behind
-from cli.ui.stages import open_stages
 from cli.ui.terminal import Terminal, build_facts, build_table
-from cli.ui.words import many, moment, number
 from config.errors import ConfigError
 from tasks.checks.installation import tell_problem
 from tasks.guests.acceptance import Acceptance, count_accepted
 from tasks.jobs.finding import find_job
 from tasks.jobs.submissions import find_submission
 from tasks.messages.views import describe_job
+from tasks.telling.stages import open_stages
 from tasks.telling.waiting import waiting_words
+from tasks.telling.words import many, moment, number
 from worker.channels import INVITE
 from worker.errors import UsherError
 from worker.ledger.approval import read_approved, submitter_of

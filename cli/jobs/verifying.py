@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cli.ui.words import many, number
+from tasks.telling.words import many, number
 
 if TYPE_CHECKING:
     from cli.ui.terminal import Terminal

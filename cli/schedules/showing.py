@@ -10,11 +10,11 @@ from typing import Any
 from cli.ui.errors import Refusal
 from cli.ui.place import Place
 from cli.ui.terminal import Terminal, build_facts, clean
-from cli.ui.words import outcomes
 from config.cron import find_zone
 from config.errors import did_you_mean, quoted
 from tasks.checks.forgetful_schedules import find_forgetful
 from tasks.messages.views import describe_job
+from tasks.telling.words import outcomes
 from worker.ledger.timetable import Planned, ScheduledRun, Timetable
 from worker.masking import mask_text
 from worker.services import Services

@@ -65,7 +65,7 @@ def finish_listing(
     """Show or write a listing, and say how many of those that were `read` stand in it. `one`: what
     one of them is called.
     """
-    from cli.ui.words import many
+    from tasks.telling.words import many
 
     terminal.status("")
     if form == "table":

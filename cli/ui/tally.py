@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cli.ui.terminal import build_table, clean
-from cli.ui.words import many, number
 from tasks.forecast.dry_run import SHOWN_DOMAINS
 from tasks.rows.domain_slips import DomainNote
+from tasks.telling.words import many, number
 from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cli.ui.words import OUTCOME_WORDS
 from tasks.safe_text import clean as clean
 from tasks.safe_text import is_terminal, to_json
+from tasks.telling.words import OUTCOME_WORDS
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult

@@ -93,8 +93,8 @@ async def _list(
     form: str,
     output: Path | None,
 ) -> int:
-    from cli.ui.words import number
     from tasks.guests.listing import USER_COLUMNS, GuestListing
+    from tasks.telling.words import number
 
     read = 0
     with GuestListing(USER_COLUMNS) as listing:

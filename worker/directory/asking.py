@@ -5,6 +5,7 @@ again where Graph is busy.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -34,16 +35,15 @@ _SETTLED = (Kind.OK, Kind.DONE, Kind.FAILED)
 """An answer that is one: what was asked for, or that it is not there, or may not be read."""
 
 
-class PatientAsk:
-    """Asks one tenant for a root job, and tries again for half a minute. Holds no gate, and changes
-    nothing in the tenant.
+class LedgerAsk(ABC):
+    """Whoever asks one tenant for a root job knows what the ledger remembers of its guests: all of
+    `operations.ask.Ask` but the calls themselves.
     """
 
     def __init__(self, services: Services, connection: Connection, job: str) -> None:
         self.job = job
         self._services = services
         self._connection = connection
-        self._asker = Asker(services, connection)
         self._buckets = read_buckets(services.settings(), connection)
 
     @property
@@ -81,6 +81,22 @@ class PatientAsk:
         """
         groups = await read_spared_groups(self, self._connection)
         return await asyncio.to_thread(read_again, self._connection, groups)
+
+    @abstractmethod
+    async def get(
+        self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None
+    ) -> Mapping[str, GraphAnswer]:
+        """Return Graph's answers to some reads, by the requests' ids. Raises `CannotAsk`."""
+
+
+class PatientAsk(LedgerAsk):
+    """Asks one tenant for a root job, and tries again for half a minute. Holds no gate, and changes
+    nothing in the tenant.
+    """
+
+    def __init__(self, services: Services, connection: Connection, job: str) -> None:
+        super().__init__(services, connection, job)
+        self._asker = Asker(services, connection)
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None

@@ -4,18 +4,14 @@ call; whoever cannot be asked now is asked later.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.directory.invited import find_invited
-from worker.directory.spared import read_again, read_spared_groups
+from worker.directory.asking import LedgerAsk
 from worker.graph.batch import BATCH_LIMIT, Fate
 from worker.graph.causes import Kind
 from worker.graph.verdicts import READ_USERS, decide
 from worker.ledger.model import Lane
-from worker.ledger.quota import read_buckets, sign_in_buckets
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import CannotAsk
 
@@ -23,12 +19,7 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from worker.directory.lookups import Reacts
     from worker.graph.batch import GraphAnswer, GraphRequest
-    from worker.ledger.guests.disabled import Disabled
-    from worker.ledger.guests.moving import Moving
-    from worker.ledger.guests.reminders import Reminders
-    from worker.ledger.model import KnownRow
     from worker.ledger.quota import Bucket
-    from worker.operations.clean.policy import Spared
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -40,56 +31,17 @@ this it would spend on that, for ever, what has come in.
 """
 
 
-class DirectoryAsk:
+class DirectoryAsk(LedgerAsk):
     """Asks for one root job, of one connection; `operation.Ask`."""
 
     def __init__(
         self, services: Services, connection: Connection, reacts: Reacts, job: str, lane: Lane = Lane.BULK
     ) -> None:
-        self.job = job
-        self._services = services
-        self._connection = connection
+        super().__init__(services, connection, job)
         self._reacts = reacts
         self._lane = lane
-        self._buckets = read_buckets(services.settings(), connection)
         self.token: AccessToken | None = None
         """That was asked with last."""
-
-    @property
-    def reminders(self) -> Reminders:
-        """Who was reminded, and when."""
-        return self._services.reminders
-
-    @property
-    def disabled(self) -> Disabled:
-        """Whom usher has disabled."""
-        return self._services.disabled
-
-    @property
-    def moving(self) -> Moving:
-        """Who has a new address and was not reset yet."""
-        return self._services.moving
-
-    @property
-    def now(self) -> datetime:
-        """The present, on Redis's clock."""
-        return datetime.fromtimestamp(self._services.clocks.redis_ms() / 1000, UTC)
-
-    @property
-    def sign_in_quota(self) -> Sequence[Bucket]:
-        """What requests for dates of signing in take from."""
-        return sign_in_buckets(self._services.settings(), self._connection)
-
-    async def find_invited(self, emails: Mapping[int, str]) -> Mapping[int, KnownRow]:
-        """Return when some guests were invited lately, by whatever job. Raises `SealError`."""
-        return await find_invited(self._services, self._connection, emails)
-
-    async def find_spared(self) -> tuple[Spared, str]:
-        """Return whom the connection's settings spare now, or why nobody can tell. Raises
-        `CannotAsk`.
-        """
-        groups = await read_spared_groups(self, self._connection)
-        return await asyncio.to_thread(read_again, self._connection, groups)
 
     async def get(
         self, requests: Sequence[GraphRequest], buckets: Sequence[Bucket] | None = None

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from cli.ui.errors import Refusal
-from cli.ui.words import many, span
 from tasks.asked_stages import AskedStages, find_asked
 from tasks.forecast.plan import Plan, build_plan, name_mailer
 from tasks.forecast.several import Plans
@@ -18,6 +17,7 @@ from tasks.forecast.targets import StageAhead, read_stages
 from tasks.submission.refusing import refuse_stages
 from tasks.submission.request import Request
 from tasks.submit import Loaded
+from tasks.telling.words import many, span
 from tests.configs import build_connection
 from worker.directory.questions import Tenant
 from worker.ledger.gates import Gate, HoldReason

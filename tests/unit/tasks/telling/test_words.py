@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.ui.words import moment
+from tasks.telling.words import moment
 
 
 def test_an_instant_names_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
