@@ -1,5 +1,5 @@
-"""What `usher serve` needs: how soon a list of 100,000 rows is answered and with how much memory,
-how large results are streamed, and what 200 open streams of events cost.
+"""What `usher serve` needs: how soon a list of 100,000 rows is answered, by HTTP and by its pages,
+and with how much memory, how large results are streamed, and what 200 open streams of events cost.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def measure() -> dict[str, Any]:
             found["peak_rss_mb"] = _peak_mb(pid)
             found |= asyncio.run(_download(url, found.pop("job")))
             found["peak_rss_mb_with_results"] = _peak_mb(pid)
+            found |= asyncio.run(_drop(url, path))
+            found["peak_rss_mb_with_pages"] = _peak_mb(pid)
         jobs = [asyncio.run(enqueue(stage, stage.connections[0], 3_000)) for _ in range(2)]
         stage.start_worker()
         with _served(stage) as (url, pid):
@@ -90,6 +92,30 @@ async def _submit(url: str, path: Path) -> dict[str, Any]:
                 if told.status != 202:
                     raise RuntimeError(f"the list was not taken: {answer}")
         return {"job": answer["job"], "first_answer_s": time.monotonic() - began}
+
+
+async def _drop(url: str, path: Path) -> dict[str, Any]:
+    """Drop the list on the page, up to how it is read, and look at it, up to the first that is seen
+    of it.
+    """
+    jar = aiohttp.CookieJar(unsafe=True)  # for an address without a name
+    async with aiohttp.ClientSession(url, headers={"Origin": url.rstrip("/")}, cookie_jar=jar) as session:
+        page = await (await session.get("/invite")).text()
+        token = page.split('name="csrf_token" value="')[1].partition('"')[0]
+        form = aiohttp.FormData({"csrf_token": token})
+        with path.open("rb") as body:
+            form.add_field("list", body, filename="guests.csv")
+            began = time.monotonic()
+            shown = await session.post("/invite", data=form)
+            await shown.read()
+        preview_s = time.monotonic() - began
+        given = {"csrf_token": token, "read": "{}", "connection": "t0"}
+        began = time.monotonic()
+        looked = await session.post(f"{shown.url.path}/look", data=given)
+        await looked.read()
+        if (shown.status, looked.status) != (200, 200) or not looked.url.path.endswith("/look"):
+            raise RuntimeError(f"the page answered {shown.status} and {looked.status}")
+        return {"page_preview_s": preview_s, "page_look_s": time.monotonic() - began}
 
 
 async def _download(url: str, job: str) -> dict[str, Any]:
