@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from config.apps import App
+from config.choice import ALL, TAG, split_chosen
 from config.connections import SANDBOX, Connection
 from config.console import ConsoleSection, Producer
 from config.errors import ConfigError, UnknownConnection
@@ -135,17 +136,29 @@ class Settings:
         ConfigError for a tag that nobody has.
         """
         chosen: dict[str, None] = {}
-        for part in filter(None, (part.strip() for part in text.split(","))):
-            if part == "all":
-                found = sorted(self.connections)
-            elif part.startswith("tag:"):
-                found = sorted(name for name, one in self.connections.items() if part[4:] in one.tags)
-            else:
-                found = [part if part == SANDBOX else self.connection(part).name]
+        for part in split_chosen(text):
+            found = self._mean(part)
+            if not found and part != ALL and not part.startswith(TAG):
+                raise UnknownConnection(part, self.connection_names, built_in=SANDBOX)
             if not found:
-                raise ConfigError(f"No connection {'has the tag ' + part[4:] if part != 'all' else 'is configured'}.")
+                told = f"has the tag {part.removeprefix(TAG)}" if part != ALL else "is configured"
+                raise ConfigError(f"No connection {told}.")
             chosen |= dict.fromkeys(found)
         return list(chosen)
+
+    def members(self, text: str) -> list[str]:
+        """Return the names of the connections that a text means now, sorted. Whom it names and is
+        not there, and a tag that nobody has, stands for none: connections come and go.
+        """
+        return sorted({name for part in split_chosen(text) for name in self._mean(part)})
+
+    def _mean(self, part: str) -> list[str]:
+        if part == ALL:
+            return sorted(self.connections)
+        if part.startswith(TAG):
+            tag = part.removeprefix(TAG)
+            return sorted(name for name, one in self.connections.items() if tag in one.tags)
+        return [part] if part == SANDBOX or part in self.connections else []
 
 
 def _digest(settings: Settings) -> str:

@@ -145,10 +145,10 @@ async def _invite(run: Run, request: Request, connections: Sequence[str]) -> int
 
 def _choose(text: str) -> Sequence[str]:
     """Return the connections that are meant; a single name is looked up later, as it stands."""
+    from config.choice import means_several
     from config.reader import load_settings
 
-    several = "," in text or text.startswith("tag:") or text == "all"
-    return load_settings().choose(text) if several else [text]
+    return load_settings().choose(text) if means_several(text) else [text]
 
 
 def _refuse_misfits(source: tuple[str, ...], given: dict[str, Any]) -> None:
