@@ -6,13 +6,14 @@ asks for a token.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, ValidationInfo, model_validator
 
 from config.clouds import CLOUDS, cloud_of_graph_host
+from config.errors import did_you_mean
 from config.guest_rules import CleanSection, SyncSection
 from config.mail import DELIVERIES, OWN, Rate, parse_address
 from config.notify import parse_notify
@@ -44,6 +45,12 @@ from config.values import (
 SANDBOX: Final = "sandbox"
 """Name of the connection that exists without configuration; whoever configures one of that name
 gets their own.
+"""
+
+ALL: Final = "all"
+TAG: Final = "tag:"
+"""How a choice of connections names all of them, and those that have a tag; names do it by
+themselves, with commas between.
 """
 
 MY_APPS: Final = "https://myapplications.microsoft.com"
@@ -269,3 +276,32 @@ def credential_faults(given: Mapping[str, object]) -> Sequence[tuple[str, str]]:
     if given.get("certificate_password") is not None and "certificate" not in named:
         return [("certificate_password", "belongs to a certificate, and there is none")]
     return []
+
+
+def split_chosen(text: str) -> list[str]:
+    """Return the names, tags and `all` of a choice."""
+    return [part for part in map(str.strip, text.split(",")) if part]
+
+
+def means_several(text: str) -> bool:
+    """Tell whether several connections may be meant; a single name is one."""
+    parts = split_chosen(text)
+    return len(parts) > 1 or any(part == ALL or part.startswith(TAG) for part in parts)
+
+
+def choice_fault(text: str, known: Iterable[str]) -> str:
+    """Return half a sentence about what of a choice can mean no connection, '' for none. A tag that
+    nobody has is none: tags come and go.
+    """
+    parts, names = split_chosen(text), sorted(known)
+    if not parts:
+        return "must be the name of a connection"
+    for part in parts:
+        if part.startswith(TAG):
+            try:
+                parse_name(part.removeprefix(TAG))
+            except ValueError:
+                return "holds tag: without a tag of a-z, 0-9 and -"
+        elif part != ALL and part not in names:
+            return f"names no connection that is configured{did_you_mean(part, names)}"
+    return ""

@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from config.apps import App
-from config.choice import ALL, TAG, split_chosen
-from config.connections import SANDBOX, Connection
+from config.connections import ALL, SANDBOX, TAG, Connection, split_chosen
 from config.console import ConsoleSection, Producer
 from config.errors import ConfigError, UnknownConnection
 from config.listed import Listed

@@ -145,7 +145,7 @@ async def _invite(run: Run, request: Request, connections: Sequence[str]) -> int
 
 def _choose(text: str) -> Sequence[str]:
     """Return the connections that are meant; a single name is looked up later, as it stands."""
-    from config.choice import means_several
+    from config.connections import means_several
     from config.reader import load_settings
 
     return load_settings().choose(text) if means_several(text) else [text]

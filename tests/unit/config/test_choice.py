@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.choice import choice_fault, means_several
+from config.connections import choice_fault, means_several
 from tests.configs import CONTOSO, load
 
 
