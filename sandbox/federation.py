@@ -1,8 +1,8 @@
 """Who vouches for an application that keeps no secret: the platform that it runs on (a managed
 identity), or an issuer that its registration trusts (a federated credential).
 
-The sandbox plays both: an Azure machine's metadata service and App Service's, and one issuer whose
-tokens a test can ask for.
+The sandbox plays both: the metadata services of an Azure machine, of App Service and of Azure Arc,
+and one issuer whose tokens a test can ask for.
 https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 https://learn.microsoft.com/entra/workload-id/workload-identity-federation
 """
@@ -10,7 +10,8 @@ https://learn.microsoft.com/entra/workload-id/workload-identity-federation
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,10 +21,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sandbox.clock import Clock
 from sandbox.directory import App, Tenant, Trust
 from sandbox.ids import guid
+from sandbox.key_files import KeyFiles
 from sandbox.tokens import Tokens
 
 EXCHANGE = "api://AzureADTokenExchange"
 MACHINE, APP_SERVICE = "/metadata/identity/oauth2/token", "/msi/token"
+ARC = f"/himds{MACHINE}"
+PLATFORMS = frozenset({MACHINE, APP_SERVICE, ARC})
+"""Where tokens of managed identities are asked for."""
 _KEY_ID = "usher-sandbox-issuer"
 _SKEW_S = 300.0
 
@@ -38,10 +43,11 @@ class FederationRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What the platform answers: a status and a JSON document."""
+    """What the platform answers: a status, a JSON document, and headers."""
 
     status: int
     body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Federation:
@@ -51,6 +57,7 @@ class Federation:
         self.base_url = ""
         self.identities: dict[str, tuple[Tenant, App]] = {}  # by client id; "": the machine's own
         self.status = 0  # of every answer to come, where it is not 0
+        self.key_files = KeyFiles()
         self._tokens = tokens
         self._clock = clock
         self._key: rsa.RSAPrivateKey | None = None
@@ -103,13 +110,21 @@ class Federation:
         if float(claims["exp"]) + _SKEW_S <= self._clock.sign_in_s():
             raise FederationRefused(700024, "Client assertion is not within its valid time range.")
 
+    def forget(self) -> None:
+        """Let the machine have no identity, and its platform be well."""
+        self.identities.clear()
+        self.key_files.clear()
+        self.status = 0
+
     def answer(self, path: str, query: str, headers: Mapping[str, str]) -> Platform:
         """Answer a request for a token of a managed identity."""
         if self.status:
             return Platform(self.status, {"error": "unavailable", "error_description": "The service is not ready."})
-        marked = headers.get("Metadata") == "true" if path == MACHINE else bool(headers.get("X-IDENTITY-HEADER"))
+        marked = bool(headers.get("X-IDENTITY-HEADER")) if path == APP_SERVICE else headers.get("Metadata") == "true"
         if not marked:
             return Platform(400, {"error": "invalid_request", "error_description": "Required header not specified"})
+        if path == ARC and not self.key_files.take(headers.get("Authorization", "")):
+            return self._challenge()
         asked = {name: values[-1] for name, values in parse_qs(query).items()}
         found = self.identities.get(asked.get("client_id", "").lower())
         if found is None:
@@ -125,6 +140,14 @@ class Federation:
         return Platform(
             200, {**shown, "expires_in": str(life_s), "expires_on": str(int(self._clock.wall_s()) + life_s)}
         )
+
+    def _challenge(self) -> Platform:
+        try:
+            path = self.key_files.write()
+        except OSError as error:
+            return Platform(500, {"error": "server_error", "error_description": str(error.strerror)})
+        refused = {"error": "unauthorized", "error_description": "Basic Authorization header required"}
+        return Platform(401, refused, {"WWW-Authenticate": f"Basic realm={path}"})
 
     def _private(self) -> rsa.RSAPrivateKey:
         if self._key is None:  # a tenth of a second, and few ask
@@ -145,8 +168,11 @@ def change_federation(federation: Federation, tenant: Tenant, app: App, body: di
     if action == "identity":
         federation.identities["" if body.get("system") else app.client_id.lower()] = (tenant, app)
         return {"issuer": federation.issuer_of(tenant), "subject": subject_of(app), "client_id": app.client_id}
+    if action == "keys":
+        federation.key_files.folder = Path(body["folder"])
+        return {"folder": body["folder"]}
     if action == "forget":
-        federation.identities.clear()
+        federation.forget()
         app.federated = ()
         return {}
     if action == "status":
@@ -159,4 +185,4 @@ def change_federation(federation: Federation, tenant: Tenant, app: App, body: di
         return {"issuer": issuer, "subject": subject, "audience": audience}
     if action == "assertion":
         return {"assertion": federation.mint(issuer, subject, audience, float(body.get("life_s", 600)))}
-    raise ValueError("'action' is identity, trust, assertion, status or forget.")
+    raise ValueError("'action' is identity, keys, trust, assertion, status or forget.")

@@ -155,8 +155,7 @@ class World:
         self.apps = []
         self._seed(old)
         self.tokens.forget()
-        self.federation.identities.clear()
-        self.federation.status = 0
+        self.federation.forget()
         self.login.refused.clear()
         self.sign_in.reset()
         self.set_faults(load_faults(self.options.faults, self.options.seed))

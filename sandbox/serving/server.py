@@ -22,7 +22,7 @@ from sandbox.control.api import Control
 from sandbox.entra import LoginAnswer
 from sandbox.errors import GraphError
 from sandbox.faults import Fired
-from sandbox.federation import APP_SERVICE, MACHINE
+from sandbox.federation import PLATFORMS
 from sandbox.graph import Call, Reply, batch_operations, fired_error, operation_of
 from sandbox.options import OptionError
 from sandbox.serving.mail_pages import mail_list, mail_page
@@ -107,9 +107,11 @@ class Server:
             return self._mails(path)
         if path == "/redeem" and request.method in ("GET", "POST"):
             return self._redeem(request.method, query)
-        if path in (MACHINE, APP_SERVICE):
+        if path in PLATFORMS:
             found = self.world.federation.answer(path, query, request.headers)
-            return self._json(found.status, found.body)
+            answer = self._json(found.status, found.body)
+            answer.headers.update(found.headers)
+            return answer
         return await self._login(request, path, query, body)
 
     async def _graph(self, request: web.BaseRequest, target: str, body: bytes) -> web.StreamResponse:

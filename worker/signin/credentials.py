@@ -7,14 +7,13 @@ fingerprint.
 
 from __future__ import annotations
 
-import base64
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from config.secrets import Secret
 from worker.errors import TokenRefused
+from worker.signin.claims import read_claims
 from worker.signin.kinds import assertion, certificate, managed_identity, secret
 from worker.signin.kinds.kind import Credential
 
@@ -70,19 +69,8 @@ def make_token(text: str, *, issued_s: float, life_s: float, fingerprint: str) -
 
 
 def read_roles(token: str) -> frozenset[str] | None:
-    """Return the `roles` claim of a JWT without verifying it, or None where there is none to read.
-
-    Clients are told not to look into tokens for Graph, so nothing may depend on it.
-    https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
-    """
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, RecursionError):
-        return None
-    roles = claims.get("roles") if isinstance(claims, dict) else None
+    """Return the `roles` claim of a token, or None where there is none to read."""
+    roles = read_claims(token).get("roles")
     if not isinstance(roles, list):
         return None
     return frozenset(role for role in roles if isinstance(role, str))

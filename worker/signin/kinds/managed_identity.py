@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from config.values import is_guid
+from worker.errors import TokenRefused
 from worker.signin.aadsts import SigninKind, SigninTrouble
+from worker.signin.claims import read_claims
 from worker.signin.kinds.kind import Credential, fingerprint
 
 if TYPE_CHECKING:
@@ -33,7 +36,14 @@ class ManagedIdentity(Credential):
 
     def open(self, connection: Connection, wire: Any, memory: dict[str, Any]) -> Callable[[], Any]:
         """Return what asks the platform for a token of the connection's Graph."""
-        return lambda: ask_platform(str(self.material), f"https://{connection.graph_host}", wire)[0]
+
+        def ask() -> dict[str, Any]:
+            found, _ = ask_platform(str(self.material), f"https://{connection.graph_host}", wire)
+            if sentence := tell_stranger(found.get("access_token"), connection):
+                raise TokenRefused(sentence, code="another_identity", fingerprint=self.fingerprint)
+            return found
+
+        return ask
 
     def explain(self, status: int, body: Any, connection: Connection) -> SigninTrouble:
         """Say what the platform's answer means."""
@@ -63,6 +73,27 @@ def ask_platform(name: str, resource: str, wire: Any) -> tuple[dict[str, Any], i
     except (RequestException, OSError, ValueError):  # ValueError: MSAL's own errors of it, and text that is no JSON
         found = {}
     return (found if isinstance(found, dict) else {}), near.status
+
+
+def tell_stranger(token: object, connection: Connection) -> str:
+    """Say whose token it is where it is not the connection's own, '' where it is or nobody can
+    tell. Guests would be invited into another tenant: the platform is not told which is meant.
+    Pure.
+    """
+    claims = read_claims(token) if isinstance(token, str) else {}
+    tenant, client = (str(claims.get(name, "")).lower() for name in ("tid", "appid"))
+    if tenant and is_guid(connection.tenant_id) and tenant != connection.tenant_id.lower():
+        return (
+            f"The managed identity here is of tenant {tenant} and reaches no other, so not the connection's"
+            f" {connection.tenant_id}: correct tenant_id, or let an application of both tenants trust it, with"
+            ' client_assertion = "managed_identity:CLIENT_ID" in place of managed_identity.'
+        )
+    if client and client != connection.client_id.lower():
+        return (
+            f"The managed identity here is client {client}, and the connection says {connection.client_id}: let its"
+            f" client_id be {client}, or managed_identity the one that is meant."
+        )
+    return ""
 
 
 class _Impatient:
@@ -103,6 +134,20 @@ def explain_platform(name: str, status: int) -> SigninTrouble:
             "no_managed_identity",
             f"Nobody hands out tokens of a managed identity here, so there is none of the {whose}: run usher on the"
             " Azure machine, App Service or Arc server that has it, or give the connection another credential.",
+        )
+    if status == 401:
+        return SigninTrouble(
+            SigninKind.CONFIGURATION,
+            f"managed_identity_{status}",
+            f"This account may not ask for tokens of the {whose} (status {status}): on an Azure Arc server add the"
+            " account that usher runs as to the group himds, and start usher again.",
+        )
+    if status == 200:
+        return SigninTrouble(
+            SigninKind.CONFIGURATION,
+            f"managed_identity_{status}",
+            f"The platform here answered without a token of the {whose}, as an Azure Arc agent does that knows the"
+            " machine's own identity alone: update the agent, or let managed_identity of the connection be system.",
         )
     return SigninTrouble(
         SigninKind.CONFIGURATION,
