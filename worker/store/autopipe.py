@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _Call = tuple[tuple[Any, ...], asyncio.Future[Any]]
+_NAME = "usher_pipeline"
+
+
+def pipeline_of(client: Redis) -> AutoPipeline:
+    """Return a client's one pipeline, kept with it: what is asked at the same time leaves together,
+    whoever asks.
+    """
+    found: AutoPipeline | None = vars(client).get(_NAME)
+    if found is None:
+        found = vars(client)[_NAME] = AutoPipeline(client)
+    return found
 
 
 class AutoPipeline:
@@ -34,6 +45,15 @@ class AutoPipeline:
         """Send one command and return Redis' answer. Raises what redis-py raises; repeated after an
         outage as redis-py repeats a pipeline.
         """
+        return await self._put(command)
+
+    async def calls(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Send several commands and return their answers, in this order. Raises the first error of
+        them.
+        """
+        return await asyncio.gather(*map(self._put, commands))
+
+    def _put(self, command: tuple[Any, ...]) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((command, answer))
@@ -41,7 +61,7 @@ class AutoPipeline:
             # In a context of its own: it speaks for whoever comes, not for the chunk that happened
             # to be the first.
             self._sending = loop.create_task(self._send(), name="usher-redis", context=Context())
-        return await answer
+        return answer
 
     async def _send(self) -> None:
         """Send what waits, until nothing does."""

@@ -8,12 +8,13 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis.exceptions
 
 from tests.ledgers import Desk
 from tests.servers import start_valkey, stop_valkey
 from worker.ledger.scripts import Scripts
-from worker.store.autopipe import AutoPipeline
+from worker.store.autopipe import AutoPipeline, pipeline_of
 from worker.store.client import open_client
 
 
@@ -24,6 +25,21 @@ async def test_calls_of_one_moment_share_a_connection_and_a_way(desk: Desk) -> N
     names = await asyncio.gather(*(pipeline.call("CLIENT", "ID") for _ in range(100)))
     assert len(set(names)) == 1
     assert await asyncio.gather(*(pipeline.call("INCR", name) for _ in range(5))) == [1, 2, 3, 4, 5]
+
+
+async def test_whoever_asks_by_one_client_shares_its_way(desk: Desk) -> None:
+    """Twenty who know nothing of each other: the server sees one client."""
+    found = await asyncio.gather(*(pipeline_of(desk.client).call("CLIENT", "ID") for _ in range(20)))
+    assert len(set(found)) == 1
+
+
+async def test_several_commands_of_one_caller_are_answered_in_their_order(desk: Desk) -> None:
+    """An error among them is raised; the next caller's answers are its own."""
+    pipeline, name = pipeline_of(desk.client), desk.keys.prefix
+    assert await pipeline.calls(("ECHO", "a"), ("INCR", name), ("GET", name)) == [b"a", 1, b"1"]
+    with pytest.raises(redis.exceptions.NoScriptError):
+        await pipeline.calls(("ECHO", "a"), ("EVALSHA", "0" * 40, 0), ("ECHO", "b"))
+    assert await pipeline.calls(("ECHO", "c")) == [b"c"]
 
 
 async def test_what_comes_meanwhile_leaves_with_the_next_one(desk: Desk) -> None:

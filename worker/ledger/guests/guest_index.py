@@ -30,6 +30,7 @@ from worker.errors import SealBroken
 from worker.ledger.keys import Keys
 from worker.ledger.model import IndexPlace
 from worker.ledger.scripts import Scripts
+from worker.store.autopipe import pipeline_of
 
 if TYPE_CHECKING:
     from worker.clocks import Clocks
@@ -67,11 +68,10 @@ class GuestIndex:
         """Return where some rows (index → address) stand in their tenant's index. Raises
         `SealError` where its key cannot be had.
         """
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.get(self._keys.index_key())
-            pipe.hget(self._keys.index_names(), tenant_key)
-            pipe.sadd(self._keys.index_tenants(), tenant_key)
-            kept, begun_as, _ = await pipe.execute()
+        k = self._keys
+        kept, begun_as, _ = await pipeline_of(self._client).calls(
+            ("GET", k.index_key()), ("HGET", k.index_names(), tenant_key), ("SADD", k.index_tenants(), tenant_key)
+        )
         key = await self._key_of(kept)
         tenant_key = begun_as.decode() if begun_as else tenant_key
         hashes = {row: hash_guest(key, tenant_key, fold_address(email)) for row, email in emails.items()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from worker.store.autopipe import AutoPipeline
+from worker.store.autopipe import AutoPipeline, pipeline_of
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -53,7 +53,7 @@ class Scripts:
     """The scripts of one client, by name: `await scripts["tick"](keys=…, args=…)`."""
 
     def __init__(self, client: Redis) -> None:
-        self._pipeline = AutoPipeline(client)
+        self._pipeline = pipeline_of(client)
         self._known: dict[str, Script] = {}
 
     def __getitem__(self, name: str) -> Script:
