@@ -198,7 +198,7 @@ class Ledger:
                 k.tenant(tenant_key),
                 k.hold_all(),
                 k.daily(client_key),
-                *(k.bucket(b.scope) for b in buckets),
+                *[k.bucket(b.scope) for b in buckets],
             ],
             args=[
                 str(t),
@@ -207,8 +207,8 @@ class Ledger:
                 len(indexes),
                 k.prefix,
                 index.base if index else "",
-                "".join("1" if i in resent else "0" for i in indexes),
-                b"".join(index.hashes[i] for i in indexes) if index else b"",
+                "".join(["1" if i in resent else "0" for i in indexes]),
+                b"".join([index.hashes[i] for i in indexes]) if index else b"",
                 fingerprint,
                 write_limits(buckets, t.lane),
                 int(checked),
@@ -221,8 +221,10 @@ class Ledger:
         )
         grant = read_grant(reply)
         if grant.batch:
-            sent = dict.fromkeys((row.index for row in grant.rows), "")
-            whose = orjson.dumps(tell_whose(lease.rows, lease.packed, sent)) if is_stage(t.job) else b""
+            whose = b""
+            if is_stage(t.job):
+                sent = dict.fromkeys([row.index for row in grant.rows], "")
+                whose = orjson.dumps(tell_whose(lease.rows, lease.packed, sent))
             self.heartbeat.journal.begun(t, grant, nonce, index, whose)
         elif checked and not grant.blocked:
             await self.mark_checked(lease)
@@ -264,12 +266,11 @@ class Ledger:
         args += [head, end.blobs if end else 0]
         kept = self.trail.pack(connection, end.base, lane, end.outcomes, index) if end else b""
         args += [kept, self.trail.keep_ms]
-        args.append(
-            "".join(
-                f"{o.index}{o.letter}{to_ms(o.wait_s) if o.wait_s > 0 else 0}:{o.attempted_at_ms};" for o in outcomes
-            )
-        )
-        args += [b"".join(index.hashes[o.index] for o in outcomes) if index else b"", to_ms(self.remember_s), chained]
+        changes = [
+            f"{o.index}{o.letter}{to_ms(o.wait_s) if o.wait_s > 0 else 0}:{o.attempted_at_ms};" for o in outcomes
+        ]
+        hashes = [index.hashes[o.index] for o in outcomes] if index else []
+        args += ["".join(changes), b"".join(hashes), to_ms(self.remember_s), chained]
         keys: list[Any] = [k.job(job), k.chunk(job, chunk)]
         self.heartbeat.journal.heard(job, chunk, batch, outcomes, keys, args)
         reply = await self._scripts["record_batch"](keys=keys, args=args)

@@ -54,7 +54,7 @@ class Meters:
 
     def answers(self, connection: str, operation: str, answers: Iterable[GraphAnswer]) -> None:
         """Count each request by what became of it, the members of a batch one by one."""
-        for (fate, status), count in Counter((answer.fate, answer.status) for answer in answers).items():
+        for (fate, status), count in Counter([(answer.fate, answer.status) for answer in answers]).items():
             self.add("requests", connection, f"{operation}|{_status(fate, status)}", by=count)
 
     def graph_call(self, connection: Any, fate: Fate, status: int) -> None:

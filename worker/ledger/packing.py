@@ -53,7 +53,7 @@ _IDS = ("user_id", "invitation_id")
 
 def pack_outcomes(outcomes: Iterable[Outcome], *, for_now: bool = False) -> bytes:
     """Pack the final ones among some outcomes, without their links; empty if there is none."""
-    final = [o for o in outcomes if is_final(o)]
+    final = final_of(outcomes)
     if not final:
         return b""
     if for_now:
@@ -94,7 +94,7 @@ def pack_links(outcomes: Iterable[Outcome], *, for_now: bool = False) -> bytes:
     """Pack the redeem links of final outcomes by row; empty if there is none. The result is a
     secret until it is sealed.
     """
-    links = {str(o.index): o.redeem_url for o in outcomes if o.redeem_url and is_final(o)}
+    links = {str(o.index): o.redeem_url for o in final_of(outcomes) if o.redeem_url}
     packed = orjson.dumps(links) if links else b""
     return packed if for_now or not links else zlib.compress(packed, _KEPT)
 
@@ -119,7 +119,7 @@ def pack_head(
     """Pack the part of a finished chunk that stands before its outcomes. `packed`: the rows as
     `pack_rows` made them, where that is at hand.
     """
-    if whole or all(row.keys() <= _SHOWN for row in rows):  # there is nothing to leave out
+    if whole or set().union(*rows) <= _SHOWN:  # there is nothing to leave out
         return _with_length(packed or pack_rows(rows))
     again = {o.index for o in ended if o.letter in (RowState.FAILED, RowState.LEFT_IN_DOUBT)}
     kept = [
@@ -147,11 +147,7 @@ def _split(blob: bytes) -> tuple[bytes, bytes]:
 def pack_guids(values: Sequence[str]) -> bytes:
     """Return ids as Graph writes them, 16 bytes each; nothing if any is something else."""
     text, dashes = "".join(values), "-" * len(values)
-    if (
-        any(len(value) != 36 for value in values)
-        or any(text[at::36] != dashes for at in _DASHES)
-        or text != text.lower()
-    ):
+    if set(map(len, values)) != {36} or any(text[at::36] != dashes for at in _DASHES) or text != text.lower():
         return b""
     try:
         packed = bytes.fromhex(text.replace("-", ""))
@@ -166,6 +162,6 @@ def _unpack_guids(packed: bytes) -> list[str]:
     return [f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{p[20:]}" for p in parts]
 
 
-def is_final(outcome: Outcome) -> bool:
-    """Whether this is how the row ended, rather than where it stands."""
-    return outcome.letter in FINAL
+def final_of(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return those that are how their rows ended, rather than where they stand."""
+    return [outcome for outcome in outcomes if outcome.letter in FINAL]

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from worker.ledger.model import Options, Outcome, Row, RowState
-from worker.ledger.packing import is_final
+from worker.ledger.packing import final_of
 from worker.ledger.stages import is_stage, split_stage, tell_whose
 from worker.operations.operation import INVITED_BEFORE, UNSURE, Operation, find_targets
 from worker.operations.registry import find_operation
@@ -64,7 +64,7 @@ class Chain:
             tells_all = find_operation(split_stage(self.job)[1]).alone  # the others' words would fill Redis
             said = {outcome.index: _say(outcome, tells_all=tells_all) for outcome in outcomes}
             return orjson.dumps(tell_whose(rows, self.packed, said))
-        final = [outcome for outcome in outcomes if is_final(outcome)]
+        final = final_of(outcomes)
         return orjson.dumps({"feeds": self._feeds(rows, final)}) if final else b""
 
     def _feeds(self, rows: Sequence[Row], final: Sequence[Outcome]) -> dict[str, dict[str, list[list[str]]]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from worker.ledger.model import ChunkEnd, IndexPlace, Lease, Outcome, Refusals, RowState
-from worker.ledger.packing import is_final
+from worker.ledger.packing import final_of
 from worker.operations.operation import word_of
 from worker.operations.stages import Chain
 from worker.store.client import keep_trying
@@ -52,7 +52,7 @@ class Recording:
         """
         lease, ledger = self._lease, self._services.ledger
         ticket = lease.ticket
-        self._ended |= {outcome.index: outcome for outcome in outcomes if is_final(outcome)}
+        self._ended |= {outcome.index: outcome for outcome in final_of(outcomes)}
         end, chained = self._find_end(), self._chain.tell(lease.rows, outcomes)
         recorded = await keep_trying(
             lambda: ledger.record_batch(
@@ -67,7 +67,7 @@ class Recording:
             letters[outcome.index] = outcome.letter
             attempts[outcome.index] = str(min(9, outcome.attempts))
         lease.letters, lease.attempts = "".join(letters), "".join(attempts)
-        for letter, count in Counter(outcome.letter for outcome in outcomes).items():
+        for letter, count in Counter([outcome.letter for outcome in outcomes]).items():
             self._tally[self._word(letter)] += count
         if recorded.gone:
             log.info(

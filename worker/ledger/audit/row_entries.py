@@ -71,13 +71,15 @@ def pack(
     guids = pack_guids([o.user_id for o in done])  # nearly always, and a third of the time
     ids = [guids] if guids else [_raw_id(o.user_id) for o in done]
     requests = _runs([o.request_id for o in done])
-    head: dict[str, Any] = {"c": connection, "b": base, "l": "".join(o.letter.value for o in done)}
+    head: dict[str, Any] = {"c": connection, "b": base, "l": "".join([o.letter for o in done])}
     head["t"] = _runs([o.at_ms for o in done])
     if len(requests) < len(done):
         head["g"] = [count for count, _ in requests]
-    asked = [_raw_id(text) if text else _NO_ID for _, text in requests]
+    texts = [text for _, text in requests]
+    guids = pack_guids(texts)
+    asked = [guids] if guids else [_raw_id(text) if text else _NO_ID for text in texts]
     if not all(asked):
-        head["q"], asked = [text for _, text in requests], []
+        head["q"], asked = texts, []
     indexes = [o.index for o in done]
     if indexes != list(range(len(done))):
         head["i"] = indexes
@@ -90,7 +92,7 @@ def pack(
     tail = b"".join((*ids, *asked))
     if hashes:
         head["h"] = 1
-        tail += b"".join(hashes.get(index, NOBODY) for index in indexes)
+        tail += b"".join([hashes.get(index, NOBODY) for index in indexes])
     packed = zlib.compress(orjson.dumps(head), 1)  # small already
     return b"".join((_VERSION, len(packed).to_bytes(2, "big"), packed, tail))
 

@@ -17,7 +17,7 @@ def read_grant(reply: Sequence[Any]) -> Grant:
             _, batch, at_ms, flags, known, blocked, rows, attempts, letters = reply
             granted = zip(rows.split(b",") if rows else (), attempts.decode(), letters.decode(), strict=True)
             return Grant(
-                tuple(GrantedRow(int(row), int(attempt), letter == "q") for row, attempt, letter in granted),
+                tuple([GrantedRow(int(row), int(attempt), letter == "q") for row, attempt, letter in granted]),
                 int(batch),
                 int(at_ms),
                 bool(flags & 1),
@@ -40,7 +40,7 @@ def read_grant(reply: Sequence[Any]) -> Grant:
 
 def write_limits(buckets: Sequence[Bucket], lane: Lane) -> str:
     """One argument for all buckets: twenty would cost more than what is done with them."""
-    return " ".join(f"{b.amount} {b.window_ms} {b.cost} {b.kept if lane is Lane.BULK else 0}" for b in buckets)
+    return " ".join([f"{b.amount} {b.window_ms} {b.cost} {b.kept if lane is Lane.BULK else 0}" for b in buckets])
 
 
 def read_known(pairs: Sequence[Any]) -> tuple[KnownRow, ...]:
