@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cli.guests.tenants import Tenants, open_tenants, tenants_option
 from cli.ui.listing import choose_form, form_options
 from cli.ui.options import json_option
 from cli.ui.session import Session
@@ -16,14 +18,16 @@ from cli.ui.working import work_on_ledger
 if TYPE_CHECKING:
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
+    from config.connections import Connection
     from tasks.guests.funnel import Funnel
+    from tasks.guests.listing import GuestListing
     from worker.services import Services
 
 _NAMELESS = {"week": "(no date)", "domain": "(no address)", "job": "(not by usher)"}
 
 
 @click.command()
-@click.option("-c", "--connection", required=True, metavar="NAME", help="The tenant, as a connection names it.")
+@tenants_option
 @click.option(
     "--by",
     type=click.Choice(("week", "domain", "job")),
@@ -45,7 +49,7 @@ def funnel(
     changed, and no right to change anything is needed.
 
     accepted_percent is of those whose state is known. By job: as far as usher remembers whom it
-    invited.
+    invited. Of several tenants there is a line for each, and --plot draws all of them together.
     """
     form = choose_form(form, output)
     if plot is not None:
@@ -70,52 +74,61 @@ async def _funnel(
     output: Path | None,
 ) -> int:
     from tasks.guests.counting import count_guests
-    from tasks.guests.funnel import By, columns_of, describe_counts
-    from tasks.results.write import write_rows
-    from tasks.telling.words import number
+    from tasks.guests.funnel import By, Funnel, columns_of, describe_counts
+    from tasks.guests.listing import GuestListing
+    from tasks.rows.fields import CONNECTION
+    from tasks.telling.words import many
 
-    if place.is_built_in(name):
-        place.need_worker(name)  # the sandbox runs beside a worker
-    connection = await services.resolved(name)
+    tenants, parted = open_tenants(terminal, place, services, name), By(by) if by else By.ALL
 
-    def heard(read: int, total: int | None) -> None:
-        terminal.count(f"{number(read)}{f' of {number(total)}' if total is not None else ''} guests read")
+    async def count(connection: Connection) -> Funnel:
+        return await count_guests(services, connection, parted, tenants.hear(connection.name, "guests"))
 
-    counted = await count_guests(services, connection, By(by) if by else By.ALL, heard)
-    terminal.status("")
-    on = datetime.fromtimestamp(services.clocks.redis_ms() / 1000, UTC).date().isoformat()
-    if plot is not None:
-        from tasks.guests.funnel_picture import draw_funnel
+    together, columns = Funnel(parted), columns_of(parted)
+    columns = (CONNECTION, *columns) if tenants.several else columns
+    with GuestListing(columns) as lines:
+        async with aclosing(tenants.ask(count)) as asked:
+            async for connection, counted in asked:
+                together.add_all(counted)
+                for row in counted.rows():
+                    lines.put_row({CONNECTION: connection, **row} if tenants.several else row)
+        status = tenants.end()
+        on = datetime.fromtimestamp(services.clocks.redis_ms() / 1000, UTC).date().isoformat()
+        if plot is not None:
+            from tasks.guests.funnel_picture import draw_funnel
 
-        draw_funnel(counted, name, on, plot)
-    if output is not None or (form != "table" and not terminal.quiet):
-        write_rows(output, columns_of(counted.by), counted.rows(), form)
-    elif not terminal.quiet:
-        _show(terminal, counted)
-    if terminal.quiet:
-        total = describe_counts(counted.total)
-        rows = {"rows": list(counted.rows())} if counted.by is not By.ALL else {}
-        terminal.print_json({"connection": name, "on": on, "by": by, "total": total, **rows})
+            title = many(len(tenants.names) - len(tenants.unasked), "tenant") if tenants.several else name
+            draw_funnel(together, title, on, plot)
+        if output is not None or (form != "table" and not terminal.quiet):
+            lines.write(form, output)
+        elif not terminal.quiet:
+            _show(terminal, tenants, together, lines)
+        if terminal.quiet:
+            total = describe_counts(together.total)
+            one = {} if tenants.several else {"connection": name}
+            rows = {"rows": list(lines.rows())} if tenants.several or parted is not By.ALL else {}
+            terminal.print_json({**one, "on": on, "by": by, "total": total, **rows, **tenants.describe_unasked()})
     files = [str(path) for path in (output, plot) if path is not None]
     if files:
         terminal.say(f"Written to {' and '.join(files)}.")
-    return 0
+    return status
 
 
-def _show(terminal: Terminal, counted: Funnel) -> None:
+def _show(terminal: Terminal, tenants: Tenants, together: Funnel, lines: GuestListing) -> None:
     from cli.ui.terminal import build_facts, build_table
     from tasks.guests.funnel import COUNTS, By, describe_counts
 
-    total = describe_counts(counted.total)
-    if counted.by is By.ALL:
+    total, by = describe_counts(together.total), together.by
+    if by is By.ALL and not tenants.several:
         terminal.show(build_facts((name.replace("_", " "), _cell(total[name])) for name in COUNTS))
         return
+    ahead = [column for column in lines.columns if column not in COUNTS]
     rows = [
-        [row[counted.by.value] or _NAMELESS[counted.by.value], *(_cell(row[name]) for name in COUNTS)]
-        for row in counted.rows()
+        [*(row[column] or _NAMELESS[column] for column in ahead), *(_cell(row[name]) for name in COUNTS)]
+        for row in lines.rows()
     ]
-    rows.append(["all", *(_cell(total[name]) for name in COUNTS)])
-    terminal.show(build_table((counted.by.value, *COUNTS), rows, right=COUNTS))
+    rows.append(["all", *[""] * (len(ahead) - 1), *(_cell(total[name]) for name in COUNTS)])
+    terminal.show(build_table(lines.columns, rows, right=COUNTS))
 
 
 def _cell(value: float | None) -> str:

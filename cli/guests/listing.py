@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.guests.tenants import open_tenants, tenants_option
 from cli.ui.listing import choose_form, finish_listing, output_options
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger
@@ -15,6 +17,8 @@ from cli.ui.working import work_on_ledger
 if TYPE_CHECKING:
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
+    from config.connections import Connection
+    from tasks.guests.listing import GuestListing
     from worker.services import Services
 
 
@@ -36,7 +40,7 @@ class Age(click.ParamType[timedelta]):
 
 
 @click.command("list")
-@click.option("-c", "--connection", required=True, metavar="NAME", help="The tenant, as a connection names it.")
+@tenants_option
 @click.option(
     "--state",
     type=click.Choice(("pending", "accepted", "unknown")),
@@ -71,6 +75,8 @@ class Age(click.ParamType[timedelta]):
 def list_(session: Session, /, connection: str, form: str | None, output: Path | None, **given: Any) -> int:
     """List the guests that a tenant has. Nothing is changed, and no right to change anything is
     needed.
+
+    Of several tenants each line begins with the connection, and --limit is of each.
     """
     form = choose_form(form, output)
     return work_on_ledger(
@@ -91,24 +97,41 @@ async def _list(
 ) -> int:
     from tasks.guests.listing import EXPIRES, GuestListing, columns_of
     from tasks.guests.reading import Meant, read_listing
-    from tasks.telling.words import number
+    from tasks.rows.fields import CONNECTION
     from worker.graph.guests import Also
 
-    if place.is_built_in(name):
-        place.need_worker(name)  # the sandbox runs beside a worker
-    connection = await services.resolved(name)
+    tenants = open_tenants(terminal, place, services, name)
     named = {key: given[key] for key in ("invited_before", "inactive", "enabled", "expires_within")}
     meant = Meant(given["state"] or "", domain=given["domain"] or "", without_sponsor=given["no_sponsor"], **named)
-    attribute = connection.clean.expiry_attribute
-    choice = await meant.choose(services, attribute)
-    also = choice.needs | {Also.ATTRIBUTES if column == EXPIRES else Also(column) for column in given["more"]}
+    more = {Also.ATTRIBUTES if column == EXPIRES else Also(column) for column in given["more"]}
 
-    def hear(read: int, total: int | None) -> None:
-        terminal.count(f"{number(read)}{f' of {number(total)}' if total is not None else ''} guests read")
+    async def read(connection: Connection) -> tuple[GuestListing, int]:
+        attribute = connection.clean.expiry_attribute
+        choice = await meant.choose(services, attribute)
+        also, hear = choice.needs | more, tenants.hear(connection.name, "guests")
+        listing = GuestListing(columns_of(also), attribute)
+        try:
+            found = await read_listing(services, connection, choice, also, given["limit"], listing, hear)
+        except BaseException:
+            listing.close()
+            raise
+        for warning in found.warnings:
+            terminal.warn(tenants.told_as(connection.name, warning))
+        return listing, found.guests
 
-    with GuestListing(columns_of(also), attribute) as listing:
-        read = await read_listing(services, connection, choice, also, given["limit"], listing, hear)
-        for warning in read.warnings:
-            terminal.warn(warning)
-        finish_listing(terminal, listing, read.guests, form, output, "guest")
-    return 0
+    if not tenants.several:
+        async for _, (listing, guests) in tenants.ask(read):
+            with listing:
+                finish_listing(terminal, listing, guests, form, output, "guest")
+        return 0
+    columns, guests = (CONNECTION, *columns_of((await meant.choose(services)).needs | more)), 0
+    with GuestListing(columns) as together:
+        async with aclosing(tenants.ask(read)) as asked:
+            async for connection, (listing, count) in asked:
+                with listing:
+                    guests += count
+                    for row in listing.rows():
+                        together.put_row({CONNECTION: connection, **row})
+        status = tenants.end()
+        finish_listing(terminal, together, guests, form, output, "guest")
+    return status

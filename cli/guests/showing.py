@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.guests.naming import read_who
+from cli.guests.tenants import open_tenants, tenants_option
 from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
@@ -16,6 +19,7 @@ from cli.ui.working import work_on_ledger
 if TYPE_CHECKING:
     from cli.ui.place import Place
     from cli.ui.terminal import Terminal
+    from config.connections import Connection
     from worker.directory.guests import GuestReader
     from worker.graph.guests import Guest
     from worker.services import Services
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("who", metavar="EMAIL|ID")
-@click.option("-c", "--connection", required=True, metavar="NAME", help="The tenant, as a connection names it.")
+@tenants_option
 @json_option("One JSON object instead of lines.")
 @click.pass_obj
 def show(session: Session, who: str, connection: str) -> int:
@@ -40,32 +44,57 @@ def show(session: Session, who: str, connection: str) -> int:
 
 async def _show(terminal: Terminal, place: Place, services: Services, name: str, who: str) -> int:
     from cli.ui.terminal import build_facts
-    from tasks.guests.listing import COLUMNS, describe_guest
+    from tasks.guests.listing import COLUMNS
+    from tasks.rows.fields import CONNECTION
     from worker.addresses import fold_address
-    from worker.directory.guests import GuestReader
-    from worker.graph.guests import GUEST, Also
+    from worker.graph.guests import Also
 
-    if place.is_built_in(name):
-        place.need_worker(name)  # the sandbox runs beside a worker
-    connection = await services.resolved(name)
-    reader = GuestReader(services, connection)
-    found = await reader.find(fold_address(who) if "@" in who else who)
-    guests = [guest for guest in found if guest.user_type == GUEST]
-    if not guests:
-        what = "address" if "@" in who else "id"
-        if found:
-            raise Refusal(f"This {what} is a member of the tenant, not a guest ({name}).")
-        raise Refusal(f"Nobody in the tenant of {name} has this {what}.")
-    told = [await _complete(terminal, reader, guest) for guest in guests]
+    tenants, shown, why = open_tenants(terminal, place, services, name), [], ""
     columns = (*COLUMNS, Also.SPONSORS.value, Also.SIGN_INS.value)
-    shown = [describe_guest(guest, columns) for guest in told]
+
+    async def look(connection: Connection) -> tuple[list[dict[str, Any]], str]:
+        return await _find(terminal, services, connection, fold_address(who) if "@" in who else who, columns)
+
+    async with aclosing(tenants.ask(look)) as asked:
+        async for connection, (guests, nobody) in asked:
+            shown += [{CONNECTION: connection, **one} if tenants.several else one for one in guests]
+            why = why or nobody
+    status = tenants.end()
+    if not shown and tenants.several:
+        why = f"No guest of these {len(tenants.names) - len(tenants.unasked):,} tenants has this {_called(who)}."
+    if not shown and not tenants.unasked:
+        raise Refusal(why)
     if terminal.quiet:
-        terminal.print_json({"guests": shown})
-        return 0
+        terminal.print_json({"guests": shown, **tenants.describe_unasked()})
+        return status
+    if not shown:
+        terminal.say(why)
     for one in shown:
         words = {"enabled": "yes" if one["enabled"] else "no", "sponsors": "; ".join(one["sponsors"])}
-        terminal.show(build_facts([(column, words.get(column, one[column]) or "-") for column in columns]))
-    return 0
+        terminal.show(build_facts([(column, words.get(column, one[column]) or "-") for column in one]))
+    return status
+
+
+async def _find(
+    terminal: Terminal, services: Services, connection: Connection, who: str, columns: Sequence[str]
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the guests of one tenant who are meant, and why there is none."""
+    from tasks.guests.listing import describe_guest
+    from worker.directory.guests import GuestReader
+    from worker.graph.guests import GUEST
+
+    reader = GuestReader(services, connection)
+    found = await reader.find(who)
+    guests = [await _complete(terminal, reader, guest) for guest in found if guest.user_type == GUEST]
+    if found:
+        why = f"This {_called(who)} is a member of the tenant, not a guest ({connection.name})."
+    else:
+        why = f"Nobody in the tenant of {connection.name} has this {_called(who)}."
+    return [describe_guest(guest, columns) for guest in guests], why
+
+
+def _called(who: str) -> str:
+    return "address" if "@" in who else "id"
 
 
 async def _complete(terminal: Terminal, reader: GuestReader, guest: Guest) -> Guest:

@@ -82,7 +82,7 @@ def _show(terminal: Terminal, listing: GuestListing, one: str) -> None:
 
     if not listing.count:
         terminal.show(f"No {one}s.")
-    rows = ([_cell(row[column]) for column in listing.columns] for row in listing.rows())
+    rows = ([_cell(row.get(column)) for column in listing.columns] for row in listing.rows())
     while part := list(islice(rows, _A_TABLE)):
         terminal.show(build_table(listing.columns, part))
 

@@ -54,6 +54,12 @@ class Funnel:
         if self.by is not By.ALL:
             self.parts.setdefault(self._name(guest, job), GuestCounts()).add(guest)
 
+    def add_all(self, other: Funnel) -> None:
+        """Count the guests of another tenant, too, who are divided by the same."""
+        self.total = _sum([self.total, other.total])
+        for name, counts in other.parts.items():
+            self.parts[name] = _sum([self.parts[name], counts]) if name in self.parts else counts
+
     def rows(self, most: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the counts by column: weeks from the first on, else the largest first. Beyond
         `most` what is left stands in one row, `others`: before the last weeks, behind the largest.

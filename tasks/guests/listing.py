@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -59,7 +59,7 @@ class GuestListing:
         self.columns = tuple(columns)
         self._expiry_attribute = expiry_attribute
         self.count = 0
-        # __exit__ closes it
+        # `close` does
         self._file = tempfile.SpooledTemporaryFile(_WRITTEN, "w+", encoding="utf-8")  # noqa: SIM115
 
     def __enter__(self) -> Self:
@@ -68,6 +68,10 @@ class GuestListing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all of it."""
         self._file.close()
 
     def begin(self) -> None:
@@ -78,7 +82,11 @@ class GuestListing:
 
     def put(self, guest: Guest) -> None:
         """Add a guest."""
-        self._file.write(json.dumps(describe_guest(guest, self.columns, self._expiry_attribute)) + "\n")
+        self.put_row(describe_guest(guest, self.columns, self._expiry_attribute))
+
+    def put_row(self, row: Mapping[str, Any]) -> None:
+        """Add what is told of a guest already, by column."""
+        self._file.write(json.dumps(row) + "\n")
         self.count += 1
 
     def rows(self) -> Generator[dict[str, Any], None, None]:

@@ -4,15 +4,15 @@ Trouble with one connection is not trouble with the others.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tasks.forecast.dry_run import Forecast, foresee_list, plan_as_foreseen
 from tasks.forecast.plan import Plan
 from tasks.forecast.several import Plans
+from tasks.side_by_side import do_all
 from tasks.submission.preparing import Prepared, plan, plan_ahead, prepare_part
 from tasks.submission.refusing import RefusedRows
 from tasks.submission.splitting import Split
@@ -24,11 +24,6 @@ from worker.store.client import OUTAGE
 if TYPE_CHECKING:
     from tasks.submission.request import Request
     from worker.services import Services
-
-_AT_ONCE = 8
-"""Connections that are prepared side by side: most of it is waiting for Entra and Graph."""
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 @dataclass(slots=True)
@@ -59,7 +54,7 @@ class Several:
             self.parts.append(await prepare_part(self.services, self._request_for(name), job, dry=dry))
 
         try:
-            await _side_by_side(names, one)
+            await do_all(names, one)
         except BaseException:
             await self.drop()
             raise
@@ -89,7 +84,7 @@ class Several:
             request = self._request_for(part.connection.name)
             return await tell(self.services, request, part, rehearsal=rehearsal(part.connection.name))
 
-        return Plans(await _side_by_side(self.parts, one), self._waits)
+        return Plans(await do_all(self.parts, one), self._waits)
 
     async def foresee(self, rehearsal: Callable[[str], bool], heard: Callable[[], None]) -> list[tuple[Plan, Forecast]]:
         """Look at every row through every connection; one that cannot be asked is left out, and
@@ -109,7 +104,7 @@ class Several:
             told = await plan(self.services, request, left, rehearsal=rehearsal(part.connection.name))
             return plan_as_foreseen(told, forecast), forecast
 
-        return [found for found in await _side_by_side(self.parts, one) if found is not None]
+        return [found for found in await do_all(self.parts, one) if found is not None]
 
     @property
     def _waits(self) -> list[tuple[str, str]]:
@@ -141,18 +136,3 @@ class Several:
             info={**self.request.info, SUBMISSION: self.id},
             guests=None,
         )
-
-
-async def _side_by_side(parts: Sequence[_T], work: Callable[[_T], Awaitable[_R]]) -> list[_R]:
-    """Do something for each, a few at once; the first failure is raised when all have ended."""
-    seats = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(part: _T) -> _R:
-        async with seats:
-            return await work(part)
-
-    done = await asyncio.gather(*map(one, parts), return_exceptions=True)
-    for found in done:
-        if isinstance(found, BaseException):
-            raise found
-    return [found for found in done if not isinstance(found, BaseException)]
