@@ -145,7 +145,7 @@ def revoke(session: Session, name: str, yes: bool) -> None:
 
 
 def _describe(producer: Producer) -> dict[str, Any]:
-    from tasks.producers import count_tokens
+    from worker.producers import count_tokens
 
     return {
         "producer": producer.name,

@@ -165,6 +165,21 @@ def console_faults(given: Mapping[str, Any], section: ConsoleSection) -> list[tu
     return faults
 
 
+def producers_faults(producers: Mapping[str, Producer]) -> list[tuple[str, str, str]]:
+    """Return (name, key, half a sentence) for producers that would be taken for each other. Key '':
+    it is the name.
+    """
+    faults: list[tuple[str, str, str]] = []
+    for name, producer in producers.items():
+        for other, its in producers.items():
+            if name.startswith(f"{other}-"):
+                whose = f"begins with the name of another, {other}: its task ids and results would be that one's, too"
+                faults.append((name, "", whose))
+            if name > other and set(producer.token) & set(its.token):
+                faults.append((name, "token", f"is {other}'s, too: each producer has a token of its own"))
+    return faults
+
+
 def producer_faults(producer: Producer, connections: Iterable[str]) -> list[tuple[str, str]]:
     """Return (key, half a sentence) for what a producer names and nobody configured."""
     known = sorted({*connections, SANDBOX})

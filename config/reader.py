@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from config.apps import App, take_from_app
 from config.connections import Connection, credential_faults
-from config.console import ConsoleSection, Producer, console_faults, producer_faults
+from config.console import ConsoleSection, Producer, console_faults, producer_faults, producers_faults
 from config.errors import ConfigError, ReferenceError_, did_you_mean
 from config.listed import Listed, read_listed
 from config.mail import read_smtp_url
@@ -260,6 +260,8 @@ class _Reader:
                 self._add((*path, key), fault)
             if producer is not None:
                 found[name] = producer
+        for name, key, fault in producers_faults(found):
+            self._add(("producers", name, key) if key else ("producers", name), fault)
         return found
 
     def _section(

@@ -7,72 +7,18 @@ Without any producer configured, nobody is asked for a token.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import logging
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
-from config.errors import ConfigError
 from worker.channels import INVITE
 from worker.ledger.programs.producer_days import ProducerDays
+from worker.producers import PRODUCER, note_refused
 
 if TYPE_CHECKING:
     from config.console import Producer
     from config.settings import Settings
     from tasks.submit import Loaded
     from worker.services import Services
-
-log = logging.getLogger(__name__)
-
-PRODUCER: Final = "producer"
-"""What a job's `info` names its producer by."""
-SHORTEST: Final = 32
-"""Characters of a token, at least: 24 random bytes. A shorter one could be guessed, and opens
-nothing.
-"""
-_LONGEST: Final = 4096
-
-
-def find_producer(settings: Settings, token: str) -> Producer | None:
-    """Return whose token this is, None where it is nobody's. Blocking: reads the files of tokens.
-
-    Every token is compared, each in the same time, so that an answer's time tells nothing of them.
-    """
-    found: Producer | None = None
-    given = _digest(token)
-    for producer in settings.producers.values():
-        for text in _tokens(producer):
-            if hmac.compare_digest(_digest(text), given):
-                found = producer
-    return found if SHORTEST <= len(token) <= _LONGEST else None
-
-
-def count_tokens(producer: Producer) -> int:
-    """Return how many of a producer's tokens open, as this process can read them."""
-    return sum(1 for _ in _tokens(producer))
-
-
-def _tokens(producer: Producer) -> Iterator[str]:
-    for reference in producer.token:
-        try:
-            text = reference.resolve().reveal().strip()
-        except ConfigError as error:
-            log.warning("a token of the producer %s opens nothing: %s", producer.name, error)
-            continue
-        if len(text) < SHORTEST:
-            log.warning("a token of the producer %s is shorter than %d and opens nothing", producer.name, SHORTEST)
-        else:
-            yield text
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-def info_of(producer: Producer) -> dict[str, str]:
-    """Return what a job that a producer submits keeps of it."""
-    return {"by": f"producer {producer.name}", PRODUCER: producer.name}
 
 
 def is_its_own(producer: Producer | None, info: Mapping[str, Any]) -> bool:
@@ -118,10 +64,11 @@ async def admit(services: Services, producer: Producer | None, loaded: Loaded) -
 
 
 async def note_refusal(services: Services, producer: Producer | None, why: str, **facts: str) -> None:
-    """Write into the audit trail that a producer asked for what it may not."""
+    """Write into the audit trail that a producer asked for what it may not. None: whoever asks is
+    no producer.
+    """
     if producer is not None:
-        told = {**info_of(producer), "why": why, **facts}
-        await services.trail.note("producer.refused", **told)
+        await note_refused(services.trail, producer, why, **facts)
 
 
 def notify_hosts(settings: Settings, producer: Producer | None) -> Collection[str]:

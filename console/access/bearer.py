@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from console.access.entra_tokens import NoRole, NotBelieved, read_access_token
 from console.access.viewer import Viewer, of_producer
-from tasks.producers import find_producer
+from worker.producers import find_producer
 
 if TYPE_CHECKING:
     from config.settings import Settings

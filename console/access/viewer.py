@@ -12,10 +12,11 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from config.console import Producer
-from tasks.producers import bound, info_of, is_its_own
+from tasks.producers import bound, is_its_own
 from worker.channels import INVITE
 from worker.ledger.approval import Person, submitter_of
 from worker.ledger.audit.account import find_person
+from worker.producers import info_of
 
 
 class Role(IntEnum):

@@ -83,7 +83,7 @@ async def _accept_guest(services: Services, request: Any, args: Any, kwargs: Any
     """Put one guest into the ledger. Returns the connection's name, the job and how long to wait
     for it.
     """
-    producer = find_sender(request, services)
+    producer = await find_sender(request, services)
     given = read_arguments("usher.invite_guest", args, kwargs)
     connection = await _connection(services, producer, take_text(given, "connection"))
     wait_s = take_number(given, "wait_s", 30.0, most=MOST_WAIT_S)
@@ -142,7 +142,7 @@ async def _look(services: Services, job: str) -> dict[str, Any]:
 
 
 async def _accept_guests(services: Services, request: Any, args: Any, kwargs: Any) -> dict[str, Any]:
-    producer = find_sender(request, services)
+    producer = await find_sender(request, services)
     given = read_arguments("usher.invite_guests", args, kwargs)
     connection = await _connection(services, producer, take_text(given, "connection"))
     rows = _rows(given.pop("rows", None))

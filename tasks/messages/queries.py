@@ -28,7 +28,7 @@ def job(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Return a job's state and counts: `job(id)`."""
 
     def work() -> dict[str, Any]:
-        producer = find_sender(self.request, runtime.parts.services)
+        producer = runtime.run(find_sender(self.request, runtime.parts.services))
         given = read_arguments("usher.job", args, kwargs)
         wanted = _take_job(given)
         refuse_unknown(given, ("id",))
@@ -46,7 +46,7 @@ def results(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """
 
     def work() -> dict[str, Any]:
-        producer = find_sender(self.request, runtime.parts.services)
+        producer = runtime.run(find_sender(self.request, runtime.parts.services))
         given = read_arguments("usher.results", args, kwargs)
         wanted = _take_job(given)
         after = int(take_number(given, "after", 0, most=1e12))
@@ -64,7 +64,7 @@ def cancel(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """
 
     def work() -> dict[str, Any]:
-        producer = find_sender(self.request, runtime.parts.services)
+        producer = runtime.run(find_sender(self.request, runtime.parts.services))
         given = read_arguments("usher.cancel", args, kwargs)
         wanted = _take_job(given)
         refuse_unknown(given, ("id",))
@@ -80,7 +80,7 @@ def check(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """
 
     def work() -> dict[str, Any]:
-        producer = find_sender(self.request, runtime.parts.services)
+        producer = runtime.run(find_sender(self.request, runtime.parts.services))
         given = read_arguments("usher.check", args, kwargs)
         name = take_text(given, "connection")
         refuse_unknown(given, ("connection",))

@@ -1,18 +1,20 @@
 """A message's sender is a producer where some are configured: known by the token in its header
-`usher_token`. Without any, nobody is asked.
+`usher_token`, and with task ids of its own. Without any, nobody is asked.
 
 What a producer asks for and may not is refused, and written into the audit trail.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
 from tasks.messages.refusals import Refused
-from tasks.producers import admit, bound, find_producer, info_of, is_its_own, note_refusal
+from tasks.producers import admit, bound, is_its_own, note_refusal
 from worker.plain_word import plain_word
 from worker.process.messages import TOKEN_HEADER
+from worker.producers import find_owner, find_producer, info_of, note_refused, own_ids
 
 if TYPE_CHECKING:
     from config.console import Producer
@@ -23,21 +25,33 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def find_sender(request: Any, services: Services) -> Producer | None:
-    """Return which producer sent a message, None where none is configured. Raises `Refused`."""
+async def find_sender(request: Any, services: Services) -> Producer | None:
+    """Return which producer sent a message, None where none is configured. Raises `Refused`.
+
+    An id that is another's does not come here (`worker/process/consumer.py`); one that is nobody's
+    would be the next producer's as well, and with it the result.
+    """
     settings = services.settings()
     if not settings.producers:
         return None
-    token = getattr(request, TOKEN_HEADER, None)
+    token, task = getattr(request, TOKEN_HEADER, None), plain_word(str(request.id))
     if not isinstance(token, str) or not token:
+        why = f"{TOKEN_HEADER} is missing"
+        await note_refused(services.trail, None, f"{why}.", task=task)
         raise Refused(
-            f"{TOKEN_HEADER} is missing: producers are configured, so each message brings its producer's token in this"
-            " header. Nothing was accepted."
+            f"{why}: producers are configured, so each message brings its producer's token in this header. Nothing was"
+            " accepted."
         )
-    found = find_producer(settings, token)
+    found = await asyncio.to_thread(find_producer, settings, token)
     if found is None:
-        log.warning("message %s brings a token that opens nothing", plain_word(str(request.id)))
-        raise Refused(f"{TOKEN_HEADER} opens nothing: it is wrong, or has been taken back. Nothing was accepted.")
+        why = f"{TOKEN_HEADER} opens nothing: it is wrong, or has been taken back."
+        log.warning("message %s brings a token that opens nothing", task)
+        await note_refused(services.trail, None, why, task=task)
+        raise Refused(f"{why} Nothing was accepted.")
+    if find_owner(settings.producers, str(request.id)) is not found:
+        why = f"id: a task id of the producer {found.name} begins with {own_ids(found.name)}"
+        await note_refused(services.trail, found, f"{why}.", task=task)
+        raise Refused(f"{why}, so that its results are its own: send it with such a task_id. Nothing was accepted.")
     return found
 
 

@@ -3,7 +3,10 @@ one line and gone.
 
 Celery's own consumer prints such a message as a whole, addresses and all, and a header or a body of
 an unexpected shape ends the worker (and, delivered again, the next one). Here a message that is not
-in order (`worker.process.messages`) never reaches that code.
+in order (`worker.process.messages`) never reaches that code. Neither does one whose id is a
+producer's and whose token is not (`worker.producers`): it gets no answer, for what is answered to
+that id is the producer's, and Celery would take its word for it that the producer's own message has
+expired.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from celery.worker.consumer import Consumer
 from worker.plain_word import plain_word
 from worker.process.messages import (
     MALFORMED,
+    TOKEN_HEADER,
     clean_first_protocol,
     clean_headers,
     find_fault,
@@ -27,6 +31,9 @@ from worker.process.messages import (
     unknown_task,
     unreadable,
 )
+from worker.process.runtime import runtime
+from worker.producers import find_producer, is_anothers, note_refused
+from worker.store.client import OUTAGE
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +81,9 @@ class Intake(Consumer):
             queue = message.delivery_info.get("routing_key", "")
             if queue in unacknowledged:
                 message.ack_log_error = _nothing_to_acknowledge  # kombu would ask Redis to forget what was never noted
+            if self._is_anothers(message):
+                self._let_go(message)
+                return
             fault = find_fault(message, self.strategies, queue)
             if fault:
                 self._refuse(message, fault)
@@ -117,12 +127,46 @@ class Intake(Consumer):
         """Answer first, then let go of it: killed in between, it comes back and is refused
         again.
         """
+        if self._is_anothers(message):
+            self._let_go(message)
+            return
         task_id, name, wants_result = identify(message)
         log.error("message %s for task %s is refused: %s", plain_word(task_id), plain_word(name), fault)
+        _note(message, f"{fault}.")
         if task_id and wants_result:
             answer = {"status": "refused", "errors": [f"{fault}; nothing was accepted."]}
             self.app.backend.store_result(task_id, answer, "SUCCESS")
         message.ack_log_error(log, self.connection_errors)
+
+    def _is_anothers(self, message: Any) -> bool:
+        return is_anothers(runtime.parts.services.settings(), identify(message)[0], _token_of(message))
+
+    def _let_go(self, message: Any) -> None:
+        """Acknowledge a message whose id is another's, unanswered; the audit trail has it."""
+        log.error(
+            "message %s is dropped: its id is a producer's, and its token is not", plain_word(identify(message)[0])
+        )
+        _note(message, "id: it is a task id of another producer.")
+        message.ack_log_error(log, self.connection_errors)
+
+
+def _token_of(message: Any) -> object:
+    return message.headers.get(TOKEN_HEADER) if isinstance(message.headers, dict) else None
+
+
+def _note(message: Any, why: str) -> None:
+    """Write into the audit trail what was refused, and to which producer; without any configured
+    the log is enough.
+    """
+    services, token, task = runtime.parts.services, _token_of(message), plain_word(identify(message)[0])
+    settings = services.settings()
+    if not settings.producers:
+        return
+    found = find_producer(settings, token) if isinstance(token, str) else None
+    try:
+        runtime.run(note_refused(services.trail, found, why, task=task))
+    except OUTAGE as error:
+        log.error("the audit trail has no entry for message %s: Redis is away (%s)", task, type(error).__name__)
 
 
 def _nothing_to_acknowledge(*_: Any, **__: Any) -> None:

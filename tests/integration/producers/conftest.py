@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.producers.rivals import Rivals, run_rivals
 from tests.integration.producers.wire import tables
 from tests.ushers import Usher, run_usher
 
@@ -21,5 +22,16 @@ def usher() -> Iterator[Usher]:
         options = ("--quota", "off", "--replication", "0")
         with run_usher(folder, "-E", "-l", "DEBUG", sandbox_options=options, tables=tables) as running:
             yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def two() -> Iterator[Rivals]:
+    """One usher with two producers for all who let them try."""
+    folder = Path(tempfile.mkdtemp(prefix="two", dir="/tmp"))
+    try:
+        with run_rivals(folder) as rivals:
+            yield rivals
     finally:
         shutil.rmtree(folder, ignore_errors=True)

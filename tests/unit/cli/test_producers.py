@@ -8,8 +8,8 @@ import pytest
 
 from cli import main
 from config.reader import load_settings
-from tasks.producers import find_producer
 from tests.configs import CONTOSO
+from worker.producers import find_producer
 
 
 @pytest.fixture

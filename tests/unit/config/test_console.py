@@ -113,6 +113,23 @@ def test_a_producer_that_cannot_be_is_a_sentence(tmp_path: Path, text: str, faul
     assert "hunter2" not in "".join(faults)
 
 
+@pytest.mark.parametrize(
+    ("name", "token", "fault"),
+    [
+        ("hr-eu", "file:eu", "producers.hr-eu begins with the name of another, hr: its task ids and results would be"),
+        ("zoo", "file:hr", "producers.zoo.token is hr's, too: each producer has a token of its own"),
+    ],
+)
+def test_producers_that_would_be_taken_for_each_other_are_a_sentence(
+    tmp_path: Path, name: str, token: str, fault: str
+) -> None:
+    """A login at Redis for hr-* would read what is hr-eu's; a token of two would be of either."""
+    table = f'[producers.{name}]\ntoken = "{token}"\nconnections = "contoso"\n'
+    (found,) = faults_of(tmp_path, CONTOSO + PRODUCER + table)
+    assert fault in found
+    load(tmp_path, CONTOSO + PRODUCER + table.replace(name, "hre").replace(token, "file:hre"))
+
+
 def test_what_they_refer_to_is_watched(tmp_path: Path) -> None:
     """A rolled token or credential counts without a restart."""
     files = load(tmp_path, CONTOSO + CONSOLE + PRODUCER).referenced_files
