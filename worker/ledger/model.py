@@ -133,6 +133,11 @@ def is_resent(row: Row, options: Options) -> bool:
     return options.resend or bool(row.get(RESEND))
 
 
+def find_resent(rows: Sequence[Row], indexes: Sequence[int], options: Options) -> Sequence[int]:
+    """Return which of some rows are resent (`is_resent`)."""
+    return indexes if options.resend else [index for index in indexes if rows[index].get(RESEND)]
+
+
 @dataclass(slots=True, eq=False)
 class Lease:
     """A chunk in work: what the claim returned, and whether it was lost since (the renewal says

@@ -53,15 +53,19 @@ class Bucket:
 
 def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
     """Return the buckets that one `POST /invitations` takes from."""
-    q = settings.quota
-    own = _bucket(f"invitations:{connection.tenant_key}", q.invitations_per_tenant, q.interactive_reserve.share)
-    buckets, client = [own, *write_buckets(settings, connection)], connection.client_key
+    buckets, client = [_own(settings, connection), *write_buckets(settings, connection)], connection.client_key
     pace = connection.pace
     if pace.kind == "guarded":
         buckets.append(Bucket(f"pace:{client}", pace.per_minute or 12, 0))
     elif pace.per_minute:
         buckets.append(even_bucket(f"pace:{client}", pace.per_minute))
     return buckets
+
+
+def _own(settings: Settings, connection: Connection) -> Bucket:
+    """Return the bucket of the tenant's invitations, whoever sends them."""
+    q = settings.quota
+    return _bucket(f"invitations:{connection.tenant_key}", q.invitations_per_tenant, q.interactive_reserve.share)
 
 
 def even_bucket(scope: str, per_minute: float) -> Bucket:
@@ -142,7 +146,7 @@ def shown_buckets(settings: Settings, connection: Connection, buckets: Sequence[
     Not the call's own alone: which limit is meant is not said, and a tenant's invitations are at
     their edge while others of the app change users.
     """
-    own = invitation_buckets(settings, connection)[0]
+    own = _own(settings, connection)
     return [*buckets] if any(bucket.scope == own.scope for bucket in buckets) else [own, *buckets]
 
 

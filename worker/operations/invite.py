@@ -126,7 +126,11 @@ class Invite(Operation):
                     "POST",
                     "/invitations",
                     build_invitation(
-                        asked.row, connection, options, silent=asked.silent, sponsors=self._sponsors(asked)
+                        asked.row,
+                        connection,
+                        options,
+                        silent=asked.silent,
+                        sponsors=self._sponsors(asked) if asked.along else (),
                     ),
                 ),
                 (asked.index,),
@@ -154,8 +158,6 @@ class Invite(Operation):
 
     def _sponsors(self, asked: Asked) -> tuple[str, ...]:
         """Return the ids of sponsors that go with the invitation; the others are set afterwards."""
-        if not asked.along:
-            return ()
         there = (target.id for target in asked.along if target.id and not target.refused)
         return tuple(one for one in dict.fromkeys(there) if one not in self._not_taken)[:MOST_SPONSORS]
 
@@ -244,10 +246,10 @@ def name_of(row: Mapping[str, Any]) -> str:
 
 def wants_mail(row: Mapping[str, Any], connection: Connection, options: Options) -> bool:
     """Return whether a guest is to be mailed, whoever does it (`deliver`)."""
-    for wanted in (row.get("send_message"), options.send_message):
-        if wanted is not None:
-            return bool(wanted)
-    return connection.send_message
+    wanted = row.get("send_message")
+    if wanted is None:
+        wanted = options.send_message
+    return connection.send_message if wanted is None else bool(wanted)
 
 
 def deliver_of(connection: Connection, options: Options) -> str:

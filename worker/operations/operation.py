@@ -67,7 +67,7 @@ class Attempt:
     sure: bool = True  # it left; False: of a restored ledger, where it may have
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as `Call` is not: there is one for every row (`model.GrantedRow`)
 class Asked:
     """A row is asked to leave now. `user`: whom the look-up found; `target`: what the row names
     beside them; `silent`: without a mail whatever the row says or, where a call covers several
@@ -94,7 +94,7 @@ class Asked:
         return replace(self, silent=silent, tried=attempt - 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A call is one request and the rows that it is about; its answer is theirs. `mail`: it is a
     mail, for the mailroom, and no request of Graph's; its request is only the name of the answer.
@@ -205,11 +205,11 @@ class Operation(Protocol):
     tells_link: bool = False
     """Its rows need the redeem link of their invitation."""
 
-    def guards(self, row: Row) -> bool:
-        """Return whether a row is never to be done to whoever holds, or may take, a directory
+    def find_guarded(self, rows: Sequence[Row], indexes: Sequence[int]) -> Sequence[int]:
+        """Return which of some rows are never to be done to whoever holds, or may take, a directory
         role. Pure.
         """
-        return self.guarded
+        return indexes if self.guarded else ()
 
     def brings(self, row: Row) -> bool:
         """Return whether a row is about somebody who may not be there yet: which domains a

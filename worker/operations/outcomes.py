@@ -137,6 +137,7 @@ def build_outcome(
         doubtful = RowState.IN_DOUBT if shown else RowState.LEFT_IN_DOUBT
         letter = doubtful if in_doubt else RowState.PENDING_SILENT if careful else RowState.PENDING
     invited = letter is RowState.DONE
+    put_off_s = verdict.retry_after_s or 0.0 if verdict.kind is Kind.LATER else 0.0
     return Outcome(
         index,
         letter,
@@ -150,12 +151,8 @@ def build_outcome(
         attempts=attempt,
         at_ms=at_ms,
         attempted_at_ms=at_ms if letter not in FINAL and not doubts and (lost or verdict.maybe_processed) else 0,
-        wait_s=look_after_s if letter is RowState.IN_DOUBT else _put_off_s(verdict),
+        wait_s=look_after_s if letter is RowState.IN_DOUBT else put_off_s,
     )
-
-
-def _put_off_s(verdict: Verdict) -> float:
-    return verdict.retry_after_s or 0.0 if verdict.kind is Kind.LATER else 0.0
 
 
 def build_skip(index: int, verdict: Verdict, at_ms: int) -> Outcome:

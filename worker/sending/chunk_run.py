@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from worker.directory.lookups import LookUps
 from worker.graph.causes import Kind
 from worker.graph.limit_header import read_used
-from worker.ledger.model import Grant, IndexPlace, Lease, Outcome, Refusals, RowState, is_resent
+from worker.ledger.model import Grant, IndexPlace, Lease, Outcome, Refusals, RowState, find_resent
 from worker.ledger.quota import Bucket, shown_buckets
 from worker.ledger.why_waiting import Rest, Stop
 from worker.logs import bind
@@ -120,7 +120,7 @@ class ChunkRun:
                 client_key=connection.client_key,
                 daily_limit=operation.daily_limit(connection),
                 index=self._index,
-                resent=[i for i in wanted if operation.alone or is_resent(lease.rows[i], lease.options)],
+                resent=wanted if operation.alone else find_resent(lease.rows, wanted, lease.options),
                 fingerprint=token.fingerprint if token else "",
                 answer_s=services.latencies.of(connection.name),
             )
@@ -181,9 +181,9 @@ class ChunkRun:
         self._aside |= dict.fromkeys(unseen, Stop(Rest.LOOK_UP, _BUSY_S))
         return None
 
-    def _guarded(self) -> list[int]:
+    def _guarded(self) -> Sequence[int]:
         """Return the pending rows that are about people who may have to be spared."""
-        return [i for i in self._lease.pending() if self._operation.guards(self._lease.rows[i])]
+        return self._operation.find_guarded(self._lease.rows, self._lease.pending())
 
     async def _take_token(self) -> AccessToken | Stop | None:
         """Take an access token; None where the operation needs none."""
@@ -220,6 +220,8 @@ class ChunkRun:
             found = await self._comparing.compare(asked)
         except CannotAsk as later:
             return later.stop
+        if not found:
+            return False
         self._aside |= {index: one for index, one in found.items() if isinstance(one, Stop)}
         self._wait_together([one.index for one in asked])
         outcomes = [one for one in found.values() if isinstance(one, Outcome)]
@@ -227,10 +229,12 @@ class ChunkRun:
             await self._record(0, outcomes)
             if not (self._sent or self._lease.pending()):  # all is as it should be, which is as good as a clean batch
                 await self._services.ledger.passed_probation(self._channel.name)
-        return bool(found)
+        return True
 
     def _wait_together(self, tried: Sequence[int]) -> None:
         """Let the others wait too where the directory knows none of those that were tried."""
+        if not self._aside:
+            return
         lease, now_ms = self._lease, self._services.clocks.redis_ms()
         self._aside |= wait_together(lease.rows, tried, self._aside, lease.pending(), now_ms)
 
@@ -338,6 +342,7 @@ class ChunkRun:
         lease, connection = self._lease, self._connection
         now_ms = self._services.clocks.redis_ms()
         look_after_s = min(FIRST_LOOK_S, self._services.ledger.settle_s / 4)
+        told = self._operation.tell_done(now_ms)
         judged, outcomes = [], []
         for granted, verdict in zip(grant.rows, verdicts, strict=True):
             one = asked[granted.index]
@@ -357,7 +362,7 @@ class ChunkRun:
                     silent=granted.silent,
                     doubts=not self._operation.repeatable,
                     shown=self._operation.shown,
-                    told=self._operation.tell_done(now_ms),
+                    told=told,
                     may_read=may_read,
                     look_after_s=look_after_s,
                     request_id=client_request_id,

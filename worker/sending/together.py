@@ -16,8 +16,8 @@ def choose_together(operation: Operation, lease: Lease, pending: Sequence[int], 
     """Return the rows that leave together. Where several share a call, they name one target; those
     that go alone come last. `known`: the directory knew some guest where a write asked.
     """
-    together = [i for i in pending if lease.letters[i] == RowState.PENDING]
-    if operation.rows_a_call == 1 or not together:
+    together = [] if operation.rows_a_call == 1 else [i for i in pending if lease.letters[i] == RowState.PENDING]
+    if not together:
         tries_again = not known and lease.rows[pending[0]].get("new") and lease.attempts[pending[0]] > "0"
         return pending[: min(SEVERAL, operation.calls_at_once) if tries_again else operation.calls_at_once]
     target = lease.rows[together[0]].get("target")

@@ -49,9 +49,9 @@ class Sync(Invite):
         """Only the row of a guest who is not there yet brings anybody."""
         return GUEST_ID not in row
 
-    def guards(self, row: Row) -> bool:
+    def find_guarded(self, rows: Sequence[Row], indexes: Sequence[int]) -> Sequence[int]:
         """Whoever is there may hold a directory role: nothing of the job is done to them then."""
-        return not self.brings(row)
+        return [index for index in indexes if not self.brings(rows[index])]
 
     def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
         """Nobody is changed, or invited, unlooked."""

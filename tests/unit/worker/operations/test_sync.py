@@ -104,7 +104,7 @@ def test_domains_and_the_memory_of_invitations_count_for_those_who_come() -> Non
     assert SYNC.brings(NEW)
     assert not SYNC.brings(MOVER)
     assert not SYNC.brings(LEAVER)
-    assert [SYNC.guards(row) for row in (NEW, MOVER, LEAVER)] == [False, True, True]
+    assert SYNC.find_guarded([NEW, MOVER, LEAVER], range(3)) == [1, 2]
     assert SYNC.judge_known(KnownRow(0, 1, "abc"), 1).letter is RowState.SKIPPED
     assert SYNC.foresee(LEAVER, "ann@partner.example", Seen(), TenantRules()).would is Would.DO
 
