@@ -103,6 +103,9 @@ def add(session: Session, /, name: str, **given: Any) -> int:
         _find_tenant(terminal, answers, given)
         _ask_about_doubt(terminal, answers)
         return write_tenant(terminal, session, file, answers, given)
+    from worker.signin.places import find_vouching
+
+    answers.vouching = find_vouching()
     try:
         _find_tenant(terminal, answers, given)
         _find_client(terminal, answers, given)
@@ -200,7 +203,9 @@ def _find_tenant(terminal: Terminal, answers: Answers, given: dict[str, Any]) ->
             facts = TenantFacts(tenant.lower(), wanted or "global")
         return tenant
 
-    told = ask(terminal, given["tenant"], "--tenant", "Tenant (Directory ID, or a domain such as contoso.com):", check)
+    proposed = answers.vouching.tenant if answers.vouching else ""
+    question = "Tenant (Directory ID, or a domain such as contoso.com):"
+    told = ask(terminal, given["tenant"], "--tenant", question, check, proposed)
     assert facts is not None
     if wanted and facts.cloud and facts.cloud != wanted:
         raise Refusal(
@@ -239,7 +244,9 @@ def _find_client(terminal: Terminal, answers: Answers, given: dict[str, Any]) ->
             )
         return text.lower()
 
-    answers.table["client_id"] = ask(terminal, given["client_id"], "--client-id", "Application (client) ID:", check)
+    proposed = answers.vouching.client if answers.vouching else ""
+    question = "Application (client) ID:"
+    answers.table["client_id"] = ask(terminal, given["client_id"], "--client-id", question, check, proposed)
 
 
 def _ask_about_doubt(terminal: Terminal, answers: Answers) -> None:

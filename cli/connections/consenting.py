@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.connections.allowing_identity import commands_for
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from tasks.checks.permissions import FEATURES, STEPS, USUAL, Need, needs_of, read_features
@@ -56,10 +57,12 @@ def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
     connection = find_connection(load_settings(), name)
     needs = needs_of(features)
     if terminal.quiet:
+        commands = commands_for(connection, (need.permission for need in needs))
         terminal.print_json(
             {
                 "connection": name,
-                "url": consent_url(connection),
+                "url": None if connection.managed_identity else consent_url(connection),
+                "commands": commands if connection.managed_identity else [],
                 "permissions": [{"permission": need.permission, "reason": need.reason} for need in needs],
                 "later": [{"for": step, "permission": need.permission} for step, need in list_later(needs).items()],
                 "hosts": [f"{host}:{port}" for host, port in hosts_of(connection)],
@@ -100,6 +103,12 @@ def _asked_of(connection: Connection) -> tuple[str, ...]:
     """Return what the administrator is asked to do, in lines: an application that tenants share is
     registered elsewhere.
     """
+    if connection.managed_identity:
+        return (
+            "The application is the managed identity of what usher runs on. It has no app registration, and the portal",
+            "has no page for its permissions: please give it these *application* permissions of Microsoft Graph by the",
+            "commands below:",
+        )
     if connection.app:
         return (
             "The application is registered with your service provider, so you register nothing: open the link below,",
@@ -112,10 +121,19 @@ def _asked_of(connection: Connection) -> tuple[str, ...]:
     return first, "API permissions, Add a permission, Microsoft Graph, Application permissions), then consent:"
 
 
+def _how_to_consent(connection: Connection, needs: list[Need]) -> list[str]:
+    """Return the link, or for a managed identity the commands, in lines."""
+    if connection.managed_identity:
+        commands = commands_for(connection, (need.permission for need in needs))
+        return ["In PowerShell, with the module Microsoft.Graph:", "", *(f"  {command}" for command in commands)]
+    when = "Consent" if connection.app else "Consent, after the permissions were added"
+    sentence = f"{when} (the page ends with a complaint about a missing reply address; the consent is given):"
+    return [sentence, "", f"  {consent_url(connection)}"]
+
+
 def ticket_text(connection: Connection, needs: list[Need], wanted: str = "") -> str:
     """Return the whole ticket. `wanted`: what `--for` named. Pure."""
     tenant = connection.tenant_id
-    when = "Consent" if connection.app else "Consent, after the permissions were added"
     lines = [
         "Subject: Consent to an application that invites guests",
         "",
@@ -137,9 +155,7 @@ def ticket_text(connection: Connection, needs: list[Need], wanted: str = "") -> 
         lines += [f"  {need.permission:<40}{need.reason} (--for {step})" for step, need in later.items()]
     lines += [
         "",
-        (f"{when} (the page ends with a complaint about a missing reply address; the consent is given):"),
-        "",
-        f"  {consent_url(connection)}",
+        *_how_to_consent(connection, needs),
         "",
         (
             "The application signs in by itself, with a credential of its own, and acts for nobody. It needs no"

@@ -23,6 +23,7 @@ from config.values import is_guid
 if TYPE_CHECKING:
     from cli.ui.terminal import Terminal
     from worker.signin.new_certificate import NewCertificate
+    from worker.signin.places import Vouching
 
 _SECRET_BYTES = 8192
 _STDIN = "-"
@@ -44,11 +45,15 @@ class Answers:
     """Why nobody could say whether it works; '' where that was not so."""
     tried: bool = False
     """Whether Entra gave a token for its secret."""
+    vouching: Vouching | None = None
+    """Where usher runs, if that may vouch for it."""
 
 
-def ask(terminal: Terminal, given: str | None, option: str, question: str, check: Callable[[str], str]) -> str:
+def ask(
+    terminal: Terminal, given: str | None, option: str, question: str, check: Callable[[str], str], proposed: str = ""
+) -> str:
     """Return an answer that `check` accepts (it raises ValueError with a sentence): the option's,
-    or asked for until it is one.
+    or asked for until it is one. `proposed` is taken where nothing is typed.
     """
     if given is not None:
         try:
@@ -58,7 +63,7 @@ def ask(terminal: Terminal, given: str | None, option: str, question: str, check
     if not terminal.interactive:
         raise Refusal(f"{option} is missing, and there is no terminal to ask on; nothing was written.")
     while True:
-        answer = terminal.ask(question)
+        answer = terminal.ask(f"{question} [{proposed}]" if proposed else question) or proposed
         if not answer:
             raise Refusal("No answer; nothing was written.")
         try:
@@ -99,12 +104,15 @@ def _uses_vouching(terminal: Terminal, answers: Answers, folder: Path) -> bool:
     """Propose to sign in as where usher runs, if that vouches for it. Whether it was taken, and
     works.
     """
-    from worker.signin.places import find_vouching
-
-    vouching = find_vouching()
-    if vouching is None or not terminal.interactive:
+    vouching = answers.vouching
+    if vouching is None:
         return False
     key, value = vouching.setting
+    if not terminal.interactive:
+        raise Refusal(
+            f"No credential is given, and there is no terminal to ask on. usher runs in {vouching.where}, which can"
+            f" vouch for it: --{key.replace('_', '-')} {value} keeps no secret. Nothing was written."
+        )
     question = f"usher runs in {vouching.where}, which can vouch for it: sign in by that, and keep no secret? [Y/n]"
     if terminal.ask(question).strip().lower()[:1] == "n":
         return False

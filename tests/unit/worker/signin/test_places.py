@@ -18,6 +18,8 @@ AZURE = "7783-7084-3265-9085-8269-3286-77\n"
         ({"IDENTITY_ENDPOINT": "http://x", "IDENTITY_HEADER": "y"}, "", ("managed_identity", "system")),
         ({"IDENTITY_ENDPOINT": "http://x", "IMDS_ENDPOINT": "http://y"}, "", ("managed_identity", "system")),
         ({}, AZURE, ("managed_identity", "system")),
+        ({"AZURE_CLIENT_ID": "an id"}, AZURE, ("managed_identity", "an id")),
+        ({"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x"}, "", ("client_assertion", "file:token")),
         ({}, "another vendor", None),
         ({"IDENTITY_ENDPOINT": "http://x"}, "", None),
     ],
@@ -35,3 +37,11 @@ def test_each_place_is_recognised(
 def test_any_other_machine_vouches_for_nobody(tmp_path: Path) -> None:
     """One that has no such file at all, too."""
     assert find_vouching({}, tmp_path / "none") is None
+
+
+def test_a_pod_names_its_application(tmp_path: Path) -> None:
+    """Tenant and client are set beside the file of its token."""
+    env = {"AZURE_FEDERATED_TOKEN_FILE": "/var/token", "AZURE_TENANT_ID": "a tenant", "AZURE_CLIENT_ID": "a client"}
+    found = find_vouching(env, tmp_path / "none")
+    assert found is not None
+    assert (found.tenant, found.client) == ("a tenant", "a client")
