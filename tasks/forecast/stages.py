@@ -103,9 +103,9 @@ class StageForesight:
         ended: dict[int, Any] = {}
         for item in items:
             if item.target is not None and item.target.refused:
-                ended[item.index] = Outcome(item.index, RowState.FAILED, message=item.target.refused)
+                ended[item.index] = item.ended(RowState.FAILED, message=item.target.refused)
             elif item.user is not None:
-                seen = operation.judge_seen(item.index, item.row, item.user, 0, self.options)
+                seen = operation.judge_seen(item, self.options)
                 if seen is not None:
                     ended[item.index] = seen
         known = [item for item in items if item.user is not None and item.index not in ended]

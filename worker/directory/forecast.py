@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from worker.ledger.model import Options, Outcome, Row, RowState, is_resent
 from worker.operations.foreseen import Foreseen, Seen, Would
+from worker.operations.operation import Asked
 
 if TYPE_CHECKING:
     from worker.operations.operation import Operation
@@ -34,7 +35,7 @@ def foresee(
     if seen.known is not None and not is_sent_anyway:
         return _ended(operation.judge_known(seen.known, 0, seen.user))
     if prechecked and seen.looked_up and not is_sent_anyway:
-        outcome = operation.judge_seen(0, row, seen.user, 0, options)
+        outcome = operation.judge_seen(Asked(0, row, seen.user), options)
         if outcome is not None:
             return _ended(outcome)
     foreseen = operation.foresee(row, address, seen, rules)

@@ -24,7 +24,6 @@ from worker.operations.operation import Ask, Asked, Attempt, Call, Look, Operati
 if TYPE_CHECKING:
     from config.connections import Connection
     from config.settings import Settings
-    from worker.graph.users import DirectoryUser
     from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
 
@@ -62,19 +61,12 @@ class Forewarn(SendMail):
         """Nobody is told of an end unlooked."""
         return Look.MUST
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """End the row of a guest who is gone, is a member now, or cannot sign in any more."""
+        user = asked.user
         if attempt is not None or (user is not None and user.enabled and not user.member):
             return None
-        return Outcome(index, RowState.SKIPPED, code="no_guest_any_more", message=_NO_GUEST, at_ms=at_ms)
+        return asked.ended(RowState.SKIPPED, "no_guest_any_more", _NO_GUEST)
 
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
@@ -88,7 +80,7 @@ class Forewarn(SendMail):
             kept = asked.user.more.get(EXTENSIONS) if asked.user else None
             day = kept.get(attribute) if isinstance(kept, Mapping) else None
             if day != asked.row[EXPIRES]:
-                found[asked.index] = Outcome(asked.index, RowState.SKIPPED, code="another_end", message=_ANOTHER)
+                found[asked.index] = asked.ended(RowState.SKIPPED, "another_end", _ANOTHER)
         left = [asked for asked in rows if asked.index not in found]
         for index in await ask.reminders.note_ends(connection.tenant_key, ask.job, _ends(left)):
             found[index] = Outcome(index, RowState.SKIPPED, code="told_before", message=_BEFORE)

@@ -91,23 +91,15 @@ class Invite(Operation):
         """
         return Look.WHERE_ALLOWED if not options.resend and (connection.precheck or suspect) else Look.NO
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """Return how a row ends whose guest is there; of a guest of before, mailed again on
         purpose, that says nothing.
         """
-        if user is None:
+        if asked.user is None:
             return None
-        outcome = judge(index, user, at_ms, attempt)
+        outcome = judge(asked, asked.user, attempt)
         is_of_before = attempt is not None and outcome.letter is RowState.ALREADY
-        return None if is_of_before and is_resent(row, options) else outcome
+        return None if is_of_before and is_resent(asked.row, options) else outcome
 
     def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
         """End a row whose guest was invited lately."""

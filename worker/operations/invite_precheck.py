@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from worker.graph.users import DirectoryUser
 from worker.ledger.model import KnownRow, Outcome, RowState
-from worker.operations.operation import INVITED_BEFORE, Attempt
+from worker.operations.operation import INVITED_BEFORE, Asked, Attempt
 
 CLOCK_SLACK_S = 2.0
 """`Date` and `createdDateTime` have whole seconds: a user created this little before the mark was
@@ -27,15 +27,15 @@ created by it.
 _LOST = "Looked up after Microsoft's answer was lost: "
 
 
-def judge(index: int, user: DirectoryUser, at_ms: int, attempt: Attempt | None = None) -> Outcome:
+def judge(asked: Asked, user: DirectoryUser, attempt: Attempt | None = None) -> Outcome:
     """Return the outcome of a row whose address has a user in the tenant, before its first send or
     after `attempt`. Pure.
     """
     if attempt is None:
-        return _judge_known(index, user, at_ms, "Not sent: ")
+        return _judge_known(asked, user, "Not sent: ")
     if is_by_attempt(user, attempt.at_s):
         return replace(attempt.outcome, user_id=user.id)
-    known = _judge_known(index, user, at_ms, _LOST if attempt.sure else "Not sent: ")
+    known = _judge_known(asked, user, _LOST if attempt.sure else "Not sent: ")
     return replace(known, attempts=attempt.outcome.attempts, attempted_at_ms=attempt.outcome.attempted_at_ms)
 
 
@@ -46,7 +46,7 @@ def is_by_attempt(user: DirectoryUser, attempted_s: float) -> bool:
     return user.created_at is None or user.created_at.timestamp() >= attempted_s - CLOCK_SLACK_S
 
 
-def _judge_known(index: int, user: DirectoryUser, at_ms: int, lead: str) -> Outcome:
+def _judge_known(asked: Asked, user: DirectoryUser, lead: str) -> Outcome:
     """Judge whoever was there before us. `lead`: what was done with the row, the beginning of a
     sentence.
     """
@@ -65,7 +65,7 @@ def _judge_known(index: int, user: DirectoryUser, at_ms: int, lead: str) -> Outc
     else:
         letter, code = RowState.ALREADY, "already_exists"
         message = f"Already a guest of this tenant; nothing was sent. {advise_resend(user)}"
-    return Outcome(index, letter, user_id=user.id, code=code, message=message, at_ms=at_ms)
+    return asked.ended(letter, code, message)
 
 
 def advise_resend(user: DirectoryUser | None) -> str:

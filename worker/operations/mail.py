@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from worker.graph.batch import GraphRequest
-from worker.ledger.model import NEW_EMAIL, RESEND, KnownRow, Options, Outcome, Row, RowState, is_resent
+from worker.ledger.model import NEW_EMAIL, RESEND, Options, Outcome, Row, RowState, is_resent
 from worker.ledger.quota import even_bucket
 from worker.mail.message import WORDED, MailRequest
 from worker.operations.foreseen import Foreseen, Seen, Would
@@ -95,21 +95,9 @@ class SendMail(Operation):
             if (outcome := _end_unsent(asked, is_asked_again=is_resent(asked.row, options))) is not None
         }
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """Say nothing: the directory does not show mails."""
         return None
-
-    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
-        """Nothing of it is in the index of guests."""
-        raise AssertionError
 
     def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
         """Foresee a mail: what a mail server says is not known beforehand."""
@@ -138,9 +126,9 @@ def _end_unsent(asked: Asked, *, is_asked_again: bool) -> Outcome | None:
         if asked.redeem_url:
             return None
         if asked.row.get(UNSURE):
-            return Outcome(asked.index, RowState.LEFT_IN_DOUBT, code="restored", message=IN_DOUBT)
-        return Outcome(asked.index, RowState.FAILED, code="no_link", message=_NO_LINK)
-    return None if is_asked_again else Outcome(asked.index, RowState.SKIPPED, code="guest_before", message=_OF_BEFORE)
+            return asked.ended(RowState.LEFT_IN_DOUBT, "restored", IN_DOUBT)
+        return asked.ended(RowState.FAILED, "no_link", _NO_LINK)
+    return None if is_asked_again else asked.ended(RowState.SKIPPED, "guest_before", _OF_BEFORE)
 
 
 def write_mail(asked: Asked, connection: Connection, options: Options) -> MailRequest:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from worker.channels import name_channel
 from worker.graph.batch import BATCH_LIMIT
+from worker.graph.causes import Cause
 from worker.ledger.model import STAGES_DONE, STATUS_OF, KnownRow, Options, Outcome, Row, RowState
 from worker.operations.ask import Ask as Ask
 from worker.operations.ask import CannotAsk as CannotAsk
+from worker.operations.foreseen import Foreseen, Would
 from worker.operations.row_fields import INTERNAL as INTERNAL
 from worker.operations.row_fields import THEN as THEN
 from worker.operations.row_fields import UNSURE as UNSURE
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
     from worker.mail.message import MailRequest
-    from worker.operations.foreseen import Foreseen, Seen
+    from worker.operations.foreseen import Seen
     from worker.operations.tenant_rules import TenantRules
 
 
@@ -86,6 +88,15 @@ class Asked:
     unsure: bool = False
     along: tuple[Target, ...] = ()
     redeem_url: str = field(default="", repr=False)
+
+    @property
+    def user_id(self) -> str:
+        """The guest's object id, '' where nobody knows it."""
+        return self.user.id if self.user else str(self.row.get("user_id") or "")
+
+    def ended(self, letter: RowState, code: str = "", message: str = "") -> Outcome:
+        """Return how the row ends without a send; its time is whoever's who asked."""
+        return Outcome(self.index, letter, user_id=self.user_id, code=code, message=message)
 
     def granted(self, attempt: int, *, silent: bool) -> Asked:
         """Return the row as the ledger lets it leave, for the `attempt`-th time."""
@@ -286,23 +297,15 @@ class Operation(Protocol):
 
     def daily_limit(self, connection: Connection) -> int:
         """Return how many rows may leave in one UTC day; 0: any number."""
-        ...
+        return 0
 
     def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
-        """Say whether to look up a chunk. `suspect`: its rows may have left without the ledger's
-        knowledge.
+        """Say whether to look up a chunk; it must be where requests name a user's id. `suspect`:
+        its rows may have left without the ledger's knowledge.
         """
-        ...
+        return Look.MUST
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """Return how a row ends whose guest was looked up, before a send or after `attempt`.
 
         None: before a send, that it is to be done; after one, that the directory does not show it.
@@ -311,18 +314,20 @@ class Operation(Protocol):
 
     def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
         """Return how a row ends that some job did lately, as the index of guests remembers. `user`:
-        if looked up.
+        if looked up. Asked of nothing that may be done again.
         """
-        ...
+        raise AssertionError
 
     def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
         """Return what Graph would answer for a row that is sent, as far as can be told beforehand.
         Pure.
 
         `address` is folded. What `judge_known` and `judge_seen` end before a send does not come
-        here.
+        here. Unless an operation knows more: refused without the right, else done.
         """
-        ...
+        if self.rules.is_granted(rules.roles) is False:
+            return Foreseen(Would.REFUSE, Cause.NO_PERMISSION, self.rules.explain(Cause.NO_PERMISSION), by_graph=True)
+        return Foreseen(Would.DO)
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return the requests, each for one row or more. Pure."""
@@ -350,8 +355,10 @@ class Operation(Protocol):
         return ""
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:
-        """Say of a row that stays in doubt for good what happened and what a person can do."""
-        ...
+        """Say of a row that stays in doubt for good what happened and what a person can do. Asked
+        of nothing that may be done again.
+        """
+        raise AssertionError
 
     def explain_unseen(self, row: Row, options: Options) -> str:
         """Say in half a sentence why a look into the directory does not show whether such a row was
@@ -363,7 +370,7 @@ class Operation(Protocol):
         """Say of a mail that goes with a row: `requested`, `none`, or nothing where no mail goes by
         nature.
         """
-        ...
+        return ""
 
 
 def word_of(letter: RowState, operation: Operation) -> str:

@@ -16,7 +16,7 @@ from worker.graph.verdicts import decide
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.operations.operation import THEN, Ask, Asked, Call
 from worker.operations.profile_rules import PROFILE
-from worker.operations.step import Step, user_id
+from worker.operations.step import Step
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -67,9 +67,7 @@ class Profile(Step):
         answer was lost.
         """
         return {
-            asked.index: Outcome(
-                asked.index, RowState.DONE if asked.tried else RowState.ALREADY, user_id=user_id(asked)
-            )
+            asked.index: asked.ended(RowState.DONE if asked.tried else RowState.ALREADY)
             for asked in rows
             if not find_changes(asked, connection)
         }
@@ -78,7 +76,7 @@ class Profile(Step):
         """Return a PATCH for each row."""
         return [
             Call(
-                GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", find_changes(asked, connection)),
+                GraphRequest(str(asked.index), "PATCH", f"/users/{asked.user_id}", find_changes(asked, connection)),
                 (asked.index,),
             )
             for asked in rows

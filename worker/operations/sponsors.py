@@ -18,7 +18,7 @@ from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Ask, Asked, Call
 from worker.operations.sponsor_rules import MOST_SPONSORS, SPONSORS, SponsorCause
-from worker.operations.step import Step, user_id
+from worker.operations.step import Step
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -45,9 +45,9 @@ class Sponsors(Step):
         guests: dict[str, list[Asked]] = {}
         for asked in rows:
             if asked.target and asked.target.refused:
-                found[asked.index] = _end(asked, RowState.FAILED, "target_refused", asked.target.refused)
+                found[asked.index] = asked.ended(RowState.FAILED, "target_refused", asked.target.refused)
             elif asked.target:
-                guests.setdefault(user_id(asked), []).append(asked)
+                guests.setdefault(asked.user_id, []).append(asked)
         ids = list(guests)
         for start in range(0, len(ids), BATCH_LIMIT):
             part = ids[start : start + BATCH_LIMIT]
@@ -65,7 +65,7 @@ class Sponsors(Step):
                 GraphRequest(
                     str(asked.index),
                     "POST",
-                    reference_path("users", user_id(asked), "sponsors"),
+                    reference_path("users", asked.user_id, "sponsors"),
                     build_reference(connection.graph_url, asked.target.collection, asked.target.id),
                 ),
                 (asked.index,),
@@ -106,14 +106,10 @@ def _compare_guest(rows: Sequence[Asked], answer: GraphAnswer) -> dict[int, Outc
         if asked.target.id.lower() in there:
             # The invitation has set them, or a try whose answer was lost
             letter = RowState.DONE if asked.row.get("new") or asked.tried else RowState.ALREADY
-            found[asked.index] = _end(asked, letter)
+            found[asked.index] = asked.ended(letter)
         elif room > 0:
             room -= 1
         else:
             why = SPONSORS.explain(SponsorCause.TOO_MANY)
-            found[asked.index] = _end(asked, RowState.FAILED, SponsorCause.TOO_MANY.value, why)
+            found[asked.index] = asked.ended(RowState.FAILED, SponsorCause.TOO_MANY.value, why)
     return found
-
-
-def _end(asked: Asked, letter: RowState, code: str = "", message: str = "") -> Outcome:
-    return Outcome(asked.index, letter, user_id=user_id(asked), code=code, message=message)

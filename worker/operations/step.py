@@ -7,19 +7,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from worker.graph.causes import Cause, Kind, Rule, Verdict
-from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
-from worker.ledger.quota import write_buckets
-from worker.operations.foreseen import Foreseen, Seen, Would
-from worker.operations.operation import Asked, Attempt, Look, Operation
+from worker.graph.causes import Kind, Rule, Verdict
+from worker.ledger.model import Options, Outcome, RowState
+from worker.ledger.quota import read_buckets, write_buckets
+from worker.operations.operation import Asked, Attempt, Call, Operation
 
 if TYPE_CHECKING:
     from config.connections import Connection
     from config.settings import Settings
     from worker.graph.batch import GraphAnswer
-    from worker.graph.users import DirectoryUser
     from worker.ledger.quota import Bucket
-    from worker.operations.tenant_rules import TenantRules
 
 PROTECTED = "protected_user"
 """The cause of a refusal that no permission of an application ends."""
@@ -43,57 +40,40 @@ class Step(Operation):
         """Return those of a write."""
         return write_buckets(settings, connection)
 
-    def daily_limit(self, connection: Connection) -> int:
-        """Return none."""
-        return 0
-
-    def look(self, connection: Connection, options: Options, *, suspect: bool) -> Look:
-        """A request names the user's id."""
-        return Look.MUST
-
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """End the row of whoever is not there, and of a member whom no row of this job made one."""
-        if user is None:
-            return Outcome(index, RowState.FAILED, code="not_there", message=self.not_there, at_ms=at_ms)
-        if user.member and (self.alone or not row.get("new")):  # only a stage's guest is new
-            return Outcome(index, RowState.FAILED, user_id=user.id, code="own_member", message=_MEMBER, at_ms=at_ms)
+        if asked.user is None:
+            return asked.ended(RowState.FAILED, "not_there", self.not_there)
+        if asked.user.member and (self.alone or not asked.row.get("new")):  # only a stage's guest is new
+            return asked.ended(RowState.FAILED, "own_member", _MEMBER)
         return None
 
-    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
-        """Nothing is remembered of what may be done again."""
+
+class LookOnce(Step):
+    """A step that changes nothing itself: it looks once more at the guests whom usher's own rows
+    name, and each row ends by that, or goes on to the stage that it names.
+    """
+
+    alone = True
+    only_looks = True
+    calls_at_once = 100
+
+    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
+        """Return those of reads: nothing is written."""
+        return read_buckets(settings, connection)
+
+    def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
+        """No row comes here: each has ended by then."""
         raise AssertionError
 
-    def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
-        """Refuse without the right; else the row's step is done."""
-        if self.rules.is_granted(rules.roles) is False:
-            return Foreseen(Would.REFUSE, Cause.NO_PERMISSION, self.rules.explain(Cause.NO_PERMISSION), by_graph=True)
-        return Foreseen(Would.DO)
-
-    def explain_doubt(self, user: DirectoryUser | None) -> str:
-        """Nothing is ever in doubt."""
+    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
+        """Nothing is sent."""
         raise AssertionError
-
-    def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
-        """Return nothing: nobody is mailed by it."""
-        return ""
 
 
 def read_changed(answer: GraphAnswer) -> Verdict:
     """Read a 2xx, which has no body."""
     return Verdict(Kind.DONE, status=answer.status, request_id=answer.headers.get("request-id", "")[:100])
-
-
-def user_id(asked: Asked) -> str:
-    """Return the guest's object id."""
-    return asked.user.id if asked.user else str(asked.row.get("user_id") or "")
 
 
 _MEMBER = (

@@ -9,7 +9,7 @@ time, if the operation can do without.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from worker.addresses import guest_of
@@ -19,7 +19,7 @@ from worker.ledger.guests.guest_index import is_overruled
 from worker.ledger.model import RESEND, IndexPlace, Lease, Outcome, RowState
 from worker.ledger.stages import is_stage
 from worker.ledger.why_waiting import Rest, Stop
-from worker.operations.operation import Attempt, Channel, Look
+from worker.operations.operation import Asked, Attempt, Channel, Look
 from worker.sending.not_shown import TOGETHER_S, age_s, wait_or_end
 from worker.sending.reactions import Reactions
 
@@ -183,11 +183,11 @@ class FirstLook:
         """
         lease = self._lease
         judged = (
-            self._channel.operation.judge_seen(i, lease.rows[i], users.get(i), now_ms, lease.options, first.get(i))
+            self._channel.operation.judge_seen(Asked(i, lease.rows[i], users.get(i)), lease.options, first.get(i))
             for i, address in addresses.items()
             if i in users or found.why_not_of(address) is None
         )
-        return [outcome for outcome in judged if outcome]
+        return [replace(outcome, at_ms=now_ms) for outcome in judged if outcome]
 
     async def _first_attempts(self, now_ms: int) -> dict[int, Attempt]:
         """Return the first attempt of each row that was in doubt before."""

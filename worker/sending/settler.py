@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from config.errors import ConfigError
@@ -24,7 +25,7 @@ from worker.graph.users import MOST_ADDRESSES
 from worker.ledger.doubts import DoubtfulRow
 from worker.ledger.model import Lane, Options, Outcome, RowState, Ticket
 from worker.logs import bound
-from worker.operations.operation import Attempt, Channel, word_of
+from worker.operations.operation import Asked, Attempt, Channel, word_of
 from worker.operations.registry import find_operation
 from worker.operations.stages import Chain
 from worker.sending.leases import Leases
@@ -160,9 +161,9 @@ class Settler:
         times_ms = (doubt.first_at_ms, doubt.attempted_at_ms)  # the first may not be known any more: then it is now
         attempted_s = min(services.clocks.graph_time(connection.graph_url, at_ms) for at_ms in times_ms)
         done = end(RowState.DONE, mail=operation.mail(row, connection, options))
-        outcome = operation.judge_seen(doubt.index, row, user, now_ms, options, Attempt(attempted_s, done))
+        outcome = operation.judge_seen(Asked(doubt.index, row, user), options, Attempt(attempted_s, done))
         if outcome is not None:
-            return outcome
+            return replace(outcome, at_ms=now_ms)
         if settled_in_s > 0:
             return end(RowState.IN_DOUBT, wait_s=settled_in_s)
         letter = operation.resolve_unshown(row, user, connection, looked=why_not is None)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -31,7 +31,7 @@ from worker.ledger.job_rows import chunks_of, every_job
 from worker.ledger.keys import Keys
 from worker.ledger.model import IndexPlace, Lane, Options, Outcome, RowState, status_of
 from worker.ledger.stages import split_stage
-from worker.operations.operation import Attempt, Channel
+from worker.operations.operation import Asked, Attempt, Channel
 from worker.operations.registry import OPERATIONS, find_operation
 from worker.operations.stages import Chain
 from worker.sending.reactions import Reactions
@@ -216,11 +216,11 @@ class _Verifying:
         users = found.users or {}
         attempts = self._attempts(channel, chunk, pending, now_ms)
         judged = (
-            operation.judge_seen(i, chunk.rows[i], users[address], now_ms, chunk.options, attempts.get(i))
+            operation.judge_seen(Asked(i, chunk.rows[i], users[address]), chunk.options, attempts.get(i))
             for i, address in addresses.items()
             if address in users
         )
-        outcomes = [outcome for outcome in judged if outcome]
+        outcomes = [replace(outcome, at_ms=now_ms) for outcome in judged if outcome]
         if outcomes:
             index = await services.index.place(
                 connection.tenant_key, {o.index: chunk.rows[o.index]["email"] for o in outcomes}

@@ -8,9 +8,8 @@ import pytest
 
 from tests.clocked import Clocked
 from tests.integration.operations.test_second_operation import Company
-from worker.graph.users import DirectoryUser
-from worker.ledger.model import Counts, Options, Outcome, Row, RowState
-from worker.operations.operation import Attempt
+from worker.ledger.model import Counts, Options, Outcome, RowState
+from worker.operations.operation import Asked, Attempt
 from worker.operations.registry import OPERATIONS
 from worker.sending.verifier import verify
 
@@ -25,17 +24,9 @@ class Welcome(Company):
     name = "welcome"
     repeatable = False
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """Whoever is there was welcomed."""
-        return Outcome(index, RowState.DONE, user_id=user.id, at_ms=at_ms) if user else None
+        return asked.ended(RowState.DONE) if asked.user else None
 
 
 class Letter(Welcome):

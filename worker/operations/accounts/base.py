@@ -20,7 +20,7 @@ from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.operation import Ask, Asked, Attempt, Call
 from worker.operations.row_fields import BECAUSE, INTERNAL, SEEN
-from worker.operations.step import PROTECTED, PROTECTED_GUEST, Step, read_changed, user_id
+from worker.operations.step import PROTECTED, PROTECTED_GUEST, Step, read_changed
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -106,20 +106,12 @@ class Account(Step):
         """Return what is told of a guest who is so, where there is anything to tell."""
         return ""
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """End the row of whoever is not there, is a member, or did not come by an invitation."""
-        ended = super().judge_seen(index, row, user, at_ms, options, attempt)
-        if ended or user is None or user.more.get(CREATION) == _INVITATION or row.get(INTERNAL):
+        ended = super().judge_seen(asked, options, attempt)
+        if ended or (asked.user and asked.user.more.get(CREATION) == _INVITATION) or asked.row.get(INTERNAL):
             return ended
-        return Outcome(index, RowState.FAILED, user_id=user.id, code="not_invited", message=NOT_INVITED, at_ms=at_ms)
+        return asked.ended(RowState.FAILED, "not_invited", NOT_INVITED)
 
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
@@ -142,7 +134,7 @@ class Account(Step):
     def _end_so(self, asked: Asked) -> Outcome:
         letter = RowState.DONE if asked.unsure else RowState.ALREADY
         told = self.tell_so(asked.user) if asked.user else ""
-        return Outcome(asked.index, letter, user_id=user_id(asked), message=told)
+        return asked.ended(letter, message=told)
 
     def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
         """Refuse without the right, or where nobody could look; skip who is so already."""
@@ -160,7 +152,7 @@ class Account(Step):
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer."""
-        verdict = decide(self.rules, answer, email=asked.row["email"])._replace(user_id=user_id(asked))
+        verdict = decide(self.rules, answer, email=asked.row["email"])._replace(user_id=asked.user_id)
         if self.finds_out_gone and verdict.cause == AccountCause.GONE and asked.tried < _MOST_TRIES:
             return verdict._replace(kind=Kind.LATER, retry_after_s=_LOOK_AGAIN_S)
         return verdict

@@ -20,7 +20,6 @@ from worker.ledger.model import Outcome, RowState
 from worker.operations.accounts.base import CREATION, Account, AccountCause, account_rules
 from worker.operations.clean.judging import find_not_due
 from worker.operations.operation import Ask, Asked
-from worker.operations.step import user_id
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -57,7 +56,7 @@ class Delete(Account):
 
     def request(self, asked: Asked, connection: Connection) -> GraphRequest:
         """Return a DELETE of the user, and of nothing that hangs on them."""
-        return GraphRequest(str(asked.index), "DELETE", f"/users/{user_id(asked)}")
+        return GraphRequest(str(asked.index), "DELETE", f"/users/{asked.user_id}")
 
     async def find_left(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> Mapping[int, Outcome | Stop]:
         """Leave whom the policy would not have deleted any more."""
@@ -65,7 +64,7 @@ class Delete(Account):
 
     async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Forget that usher had disabled them."""
-        await ask.disabled.drop(connection.tenant_key, [user_id(asked) for asked in rows])
+        await ask.disabled.drop(connection.tenant_key, [asked.user_id for asked in rows])
         return True
 
 
@@ -88,7 +87,7 @@ class Restore(Account):
 
     def request(self, asked: Asked, connection: Connection) -> GraphRequest:
         """Return the request that takes a user out of the bin."""
-        return GraphRequest(str(asked.index), "POST", f"/directory/deletedItems/{user_id(asked)}/restore", {})
+        return GraphRequest(str(asked.index), "POST", f"/directory/deletedItems/{asked.user_id}/restore", {})
 
 
 def _until(deleted_at: datetime) -> str:

@@ -17,7 +17,6 @@ from worker.ledger.model import Outcome, RowState
 from worker.operations.accounts.base import CREATION, Account, account_rules
 from worker.operations.clean.judging import find_not_due
 from worker.operations.operation import Ask, Asked
-from worker.operations.step import user_id
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -43,9 +42,7 @@ class _Enabling(Account):
         """Leave whoever does not carry the mark any more of the list that wants them so."""
         attribute = connection.sync.source_attribute
         return {
-            one.index: Outcome(
-                one.index, RowState.SKIPPED, user_id=user_id(one), code="other_source", message=OTHER_SOURCE
-            )
+            one.index: one.ended(RowState.SKIPPED, "other_source", OTHER_SOURCE)
             for one in rows
             if SOURCE in one.row and not is_of_list(one, attribute)
         }
@@ -55,7 +52,7 @@ class _Enabling(Account):
         there = asked.user.more.get(EXTENSIONS) if asked.user else None
         mark = find_mark(asked.row, there, connection.sync.source_attribute)
         body = {"accountEnabled": self.enabled} | ({EXTENSIONS: mark} if mark else {})
-        return GraphRequest(str(asked.index), "PATCH", f"/users/{user_id(asked)}", body)
+        return GraphRequest(str(asked.index), "PATCH", f"/users/{asked.user_id}", body)
 
 
 class Disable(_Enabling):
@@ -75,7 +72,7 @@ class Disable(_Enabling):
 
     async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Remember whom usher has disabled: only such guests may be deleted by who cleans up."""
-        await ask.disabled.note(connection.tenant_key, ask.job, [user_id(asked) for asked in rows])
+        await ask.disabled.note(connection.tenant_key, ask.job, [asked.user_id for asked in rows])
         return True
 
 
@@ -89,7 +86,7 @@ class Enable(_Enabling):
 
     async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Forget that usher had disabled them."""
-        await ask.disabled.drop(connection.tenant_key, [user_id(asked) for asked in rows])
+        await ask.disabled.drop(connection.tenant_key, [asked.user_id for asked in rows])
         return True
 
 

@@ -14,29 +14,24 @@ from typing import TYPE_CHECKING
 from worker.graph.causes import OperationRules
 from worker.graph.users import READ_ROLES
 from worker.ledger.model import Options, Outcome, Row, RowState
-from worker.ledger.quota import read_buckets
 from worker.operations.accounts.base import CREATION, UNSEEN, Account
 from worker.operations.accounts.binning import Restore
 from worker.operations.accounts.enabling import Enable
 from worker.operations.foreseen import Foreseen, Seen, Would
-from worker.operations.operation import Ask, Asked, Attempt, Call, Operation
+from worker.operations.operation import Ask, Asked, Attempt, Operation
 from worker.operations.row_fields import DID, THEN, WHY
-from worker.operations.step import Step
+from worker.operations.step import LookOnce
 
 if TYPE_CHECKING:
     from config.connections import Connection
-    from config.settings import Settings
-    from worker.graph.batch import GraphAnswer
-    from worker.graph.causes import Verdict
     from worker.graph.users import DirectoryUser
-    from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
     from worker.operations.tenant_rules import TenantRules
 
 _UNDOING: Mapping[str, Account] = {operation.name: operation for operation in (Enable(), Restore())}
 
 
-class Undo(Step):
+class Undo(LookOnce):
     """The operation looks whether what a job did can be undone."""
 
     name = "undo"
@@ -47,40 +42,22 @@ class Undo(Step):
         without="nothing is undone",
     )
     words: Mapping[RowState, str] = {RowState.DONE: "undone", RowState.SKIPPED: "as before"}
-    alone = True
     guarded = True
-    only_looks = True
     looks_in_bin = True
-    calls_at_once = 100
     reads = (CREATION,)
 
     def leads_to(self, stage: Operation) -> bool:
         """Lead to what undoes something."""
         return stage.name in _UNDOING
 
-    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
-        """Return those of reads: nothing is written."""
-        return read_buckets(settings, connection)
-
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """End the row of whoever is as before, or cannot be; of what several operations undo, where
         none has anything to do.
         """
-        names = _names(row)
+        names = _names(asked.row)
         if not names:
-            user_id = str(row.get("user_id") or "")
-            return Outcome(
-                index, RowState.FAILED, user_id=user_id, code="not_undone", message=str(row.get(WHY)), at_ms=at_ms
-            )
-        ends = [_end(index, row, user, at_ms, options, _UNDOING[name]) for name in names]
+            return asked.ended(RowState.FAILED, "not_undone", str(asked.row.get(WHY)))
+        ends = [_end(asked, options, _UNDOING[name]) for name in names]
         if None in ends:
             return None
         failed = [end for end in ends if end and end.letter is RowState.FAILED]
@@ -92,7 +69,7 @@ class Undo(Step):
         """End the other rows: their guests go on, but for those to whom the same was done since."""
         by = await ask.disabled.read_jobs(connection.tenant_key, [one.user.id for one in rows if one.user])
         return {
-            one.index: _end_seen(one.index, one.row, one.user, by.get(one.user.id, ""))
+            one.index: _end_seen(one, one.user, by.get(one.user.id, ""))
             if one.user
             else Outcome(one.index, RowState.FAILED, code="may_not_read", message=UNSEEN)
             for one in rows
@@ -103,18 +80,10 @@ class Undo(Step):
         if seen.user is None:
             return Foreseen(Would.REFUSE, "may_not_read", UNSEEN, by_graph=True)
         for name in _names(row):
-            foreseen = Step.foresee(_UNDOING[name], row, address, seen, rules)
+            foreseen = Operation.foresee(_UNDOING[name], row, address, seen, rules)
             if foreseen.would is Would.REFUSE:
                 return foreseen
         return super().foresee(row, address, seen, rules)
-
-    def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
-        """No row comes here: each has ended by then."""
-        raise AssertionError
-
-    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
-        """Nothing is sent."""
-        raise AssertionError
 
 
 def _names(row: Row) -> list[str]:
@@ -122,29 +91,25 @@ def _names(row: Row) -> list[str]:
     return [name for name in ([then] if isinstance(then, str) else then) if name in _UNDOING]
 
 
-def _end(
-    index: int, row: Row, user: DirectoryUser | None, at_ms: int, options: Options, undoing: Account
-) -> Outcome | None:
+def _end(asked: Asked, options: Options, undoing: Account) -> Outcome | None:
     """Return how a row ends of which one operation is to undo something; None: it is to be done."""
-    if user is None:
-        return Outcome(index, RowState.FAILED, code="purged", message=_PURGED, at_ms=at_ms)
-    if user.deleted and not undoing.looks_in_bin:
-        return Outcome(
-            index, RowState.FAILED, user_id=user.id, code="deleted_since", message=_DELETED_SINCE, at_ms=at_ms
-        )
-    if ended := undoing.judge_seen(index, row, user, at_ms, options):
+    if asked.user is None:
+        return asked.ended(RowState.FAILED, "purged", _PURGED)
+    if asked.user.deleted and not undoing.looks_in_bin:
+        return asked.ended(RowState.FAILED, "deleted_since", _DELETED_SINCE)
+    if ended := undoing.judge_seen(asked, options):
         return ended
-    if not undoing.is_so(user):
+    if not undoing.is_so(asked.user):
         return None
     message = f"{undoing.words[RowState.ALREADY].capitalize()}, so nothing is to be undone."
-    return Outcome(index, RowState.SKIPPED, user_id=user.id, code="as_before", message=message, at_ms=at_ms)
+    return asked.ended(RowState.SKIPPED, "as_before", message)
 
 
-def _end_seen(index: int, row: Row, user: DirectoryUser, disabled_by: str) -> Outcome:
+def _end_seen(asked: Asked, user: DirectoryUser, disabled_by: str) -> Outcome:
     """Return how the row ends of somebody who is not as before. `disabled_by`: the job that has
     disabled them last, '' of whom none is remembered.
     """
-    job, _, ended_at = str(row.get(DID, "")).partition(" ")
+    job, _, ended_at = str(asked.row.get(DID, "")).partition(" ")
     ended = datetime.fromisoformat(ended_at) if ended_at else None
     if user.deleted:
         is_again = bool(ended and user.deleted_at and user.deleted_at - ended > _APART)
@@ -152,8 +117,8 @@ def _end_seen(index: int, row: Row, user: DirectoryUser, disabled_by: str) -> Ou
     else:
         is_again, message = bool(job and disabled_by) and disabled_by != job, _DISABLED_AGAIN
     if is_again:
-        return Outcome(index, RowState.SKIPPED, user_id=user.id, code="done_again", message=message)
-    return Outcome(index, RowState.DONE, user_id=user.id)
+        return asked.ended(RowState.SKIPPED, "done_again", message)
+    return asked.ended(RowState.DONE)
 
 
 _APART = timedelta(minutes=1)

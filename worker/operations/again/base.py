@@ -11,10 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from worker.graph.batch import GraphRequest
-from worker.graph.causes import Cause
 from worker.graph.verdicts import decide
-from worker.ledger.model import Options, Outcome, Row, RowState
-from worker.operations.foreseen import Foreseen, Seen, Would
+from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
+from worker.operations.foreseen import Foreseen, Seen
 from worker.operations.invite import Invite, build_invitation
 from worker.operations.operation import Asked, Call, Look, Operation
 
@@ -58,22 +57,21 @@ class InviteAgain(Invite):
         """Nobody is invited again unlooked."""
         return Look.MUST
 
-    def end_stranger(self, index: int, user: DirectoryUser | None, at_ms: int) -> Outcome | None:
+    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
+        """What the index of guests remembers stops nobody from being invited again."""
+        raise AssertionError
+
+    def end_stranger(self, asked: Asked) -> Outcome | None:
         """End the row of whoever is no guest who can sign in."""
-        if user is None:
-            return Outcome(index, RowState.FAILED, code="not_there", message=_NOT_THERE, at_ms=at_ms)
-        if user.member:
-            return Outcome(index, RowState.FAILED, user_id=user.id, code="own_member", message=_MEMBER, at_ms=at_ms)
-        if not user.enabled:
-            code = "account_disabled"
-            return Outcome(index, RowState.FAILED, user_id=user.id, code=code, message=_DISABLED, at_ms=at_ms)
-        return None
+        if asked.user is None:
+            return asked.ended(RowState.FAILED, "not_there", _NOT_THERE)
+        if asked.user.member:
+            return asked.ended(RowState.FAILED, "own_member", _MEMBER)
+        return None if asked.user.enabled else asked.ended(RowState.FAILED, "account_disabled", _DISABLED)
 
     def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
         """Refuse without the right; else the row is done."""
-        if self.rules.is_granted(rules.roles) is False:
-            return Foreseen(Would.REFUSE, Cause.NO_PERMISSION, self.rules.explain(Cause.NO_PERMISSION), by_graph=True)
-        return Foreseen(Would.DO)
+        return Operation.foresee(self, row, address, seen, rules)
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return an invitation for each row."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from worker.ledger.guests.reminders import Reminded, Reminding, Spacing
-from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.lengths import tell_length
 from worker.operations.again.base import InviteAgain
 from worker.operations.invite_rules import INVITE
@@ -50,45 +50,28 @@ class Remind(InviteAgain):
         """A reminder is a mail, whatever the connection says of invitations."""
         return super().settle(replace(options, send_message=True), connection)
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """End the row of whoever is not pending. That a reminder went out nobody sees."""
-        if user is None and attempt is not None:
+        if asked.user is None and attempt is not None:
             return None
-        stranger = self.end_stranger(index, user, at_ms)
-        if stranger is not None or user is None or user.pending:
+        stranger = self.end_stranger(asked)
+        if stranger is not None or asked.user is None or asked.user.pending:
             return stranger
-        code, why = ("accepted", _ACCEPTED) if user.accepted else ("state_unknown", _UNKNOWN)
-        return Outcome(index, RowState.SKIPPED, user_id=user.id, code=code, message=why, at_ms=at_ms)
-
-    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
-        """What the index of guests remembers stops no reminder."""
-        raise AssertionError
+        return asked.ended(
+            RowState.SKIPPED, *(("accepted", _ACCEPTED) if asked.user.accepted else ("state_unknown", _UNKNOWN))
+        )
 
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
     ) -> Mapping[int, Outcome | Stop]:
         """Note each reminder before it is sent, and skip whoever was reminded lately or enough."""
         if connection.deliver == "none":
-            return {one.index: Outcome(one.index, RowState.FAILED, code="no_mail", message=_NO_MAIL) for one in rows}
+            return {one.index: one.ended(RowState.FAILED, "no_mail", _NO_MAIL) for one in rows}
         spacing = spacing_of(connection)
         guests = {one.index: Reminding(*_whom(one), _guest_since_s(one)) for one in rows}
         before = await ask.reminders.note(connection.tenant_key, ask.job, guests, spacing)
         return {
-            one.index: Outcome(
-                one.index,
-                RowState.SKIPPED,
-                user_id=one.user.id if one.user else "",
-                code="reminded_before",
-                message=_explain(before[one.index], spacing),
-            )
+            one.index: one.ended(RowState.SKIPPED, "reminded_before", _explain(before[one.index], spacing))
             for one in rows
             if one.index in before
         }

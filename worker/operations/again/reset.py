@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
+from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.operations.again.base import InviteAgain
 from worker.operations.again.reset_rules import RESET
 from worker.operations.invite_precheck import CLOCK_SLACK_S
@@ -40,29 +40,17 @@ class Reset(InviteAgain):
     template = "invite"
     reads: tuple[str, ...] = (CHANGED,)
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """End the row of whoever is no guest, and after `attempt` of whoever was reset by it.
 
         Where usher mails guests itself it needs the link, which came with the lost answer: the
         reset is made once more, and nobody is mailed by that.
         """
-        if attempt is None or user is None:
-            return self.end_stranger(index, user, at_ms) if attempt is None else None
-        if options.template or not is_changed_since(user, attempt.at_s):
+        if attempt is None:
+            return self.end_stranger(asked)
+        if asked.user is None or options.template or not is_changed_since(asked.user, attempt.at_s):
             return None
-        return replace(attempt.outcome, user_id=user.id)
-
-    def judge_known(self, row: KnownRow, at_ms: int, user: DirectoryUser | None = None) -> Outcome:
-        """What the index of guests remembers stops no reset."""
-        raise AssertionError
+        return replace(attempt.outcome, user_id=asked.user.id)
 
     def resolve_unshown(
         self, row: Row, user: DirectoryUser | None, connection: Connection, *, looked: bool

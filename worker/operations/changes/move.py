@@ -54,21 +54,13 @@ class Move(Reset):
     unlooked = "nobody is moved unlooked"
     reads = (CHANGED, _MAIL, _OTHERS)
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """End the row of whoever is no guest, and after `attempt` of whoever was reset by it, which
         nobody was who has the old address still.
         """
-        if attempt is not None and user is not None and not _is_moved(user, row):
+        if attempt is not None and asked.user is not None and not _is_moved(asked.user, asked.row):
             return None
-        return super().judge_seen(index, row, user, at_ms, options, attempt)
+        return super().judge_seen(asked, options, attempt)
 
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
@@ -81,27 +73,27 @@ class Move(Reset):
         begun = await ask.moving.read(connection.tenant_key, [asked.user.id for asked in moved if asked.user])
         for asked in moved:
             if not _is_open(asked, begun, options):
-                found[asked.index] = _end(asked, RowState.SKIPPED, "moved_before", _MOVED)
+                found[asked.index] = asked.ended(RowState.SKIPPED, "moved_before", _MOVED)
         to_write = [asked for asked in rows if asked.user and asked not in moved]
         holders = await _find_holders(ask, [_new(asked.row) for asked in to_write])
         for asked in to_write:
             if not connection.accepts_domain(_new(asked.row).rpartition("@")[2]):
-                found[asked.index] = _end(asked, RowState.FAILED, "blocked_domain", _BLOCKED)
-            elif holders.get(_new(asked.row), _id(asked)) != _id(asked):
-                found[asked.index] = _end(asked, RowState.FAILED, MoveCause.IN_USE, ADDRESS.explain(MoveCause.IN_USE))
-        going = [_id(asked) for asked in to_write if asked.index not in found]
+                found[asked.index] = asked.ended(RowState.FAILED, "blocked_domain", _BLOCKED)
+            elif holders.get(_new(asked.row), asked.user_id) != asked.user_id:
+                found[asked.index] = asked.ended(RowState.FAILED, MoveCause.IN_USE, ADDRESS.explain(MoveCause.IN_USE))
+        going = [asked.user_id for asked in to_write if asked.index not in found]
         await ask.moving.note(connection.tenant_key, going, ask.now)
         return found
 
     async def take_back(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Forget those whose address was refused; who has it, and was not reset, stays noted."""
-        refused = [_id(asked) for asked in rows if asked.user and not _is_moved(asked.user, asked.row)]
+        refused = [asked.user_id for asked in rows if asked.user and not _is_moved(asked.user, asked.row)]
         await ask.moving.drop(connection.tenant_key, refused)
         return True
 
     async def remember(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> bool:
         """Forget those who were reset."""
-        await ask.moving.drop(connection.tenant_key, [_id(asked) for asked in rows if asked.user])
+        await ask.moving.drop(connection.tenant_key, [asked.user_id for asked in rows if asked.user])
         return True
 
     def foresee(self, row: Row, address: str, seen: Seen, rules: TenantRules) -> Foreseen:
@@ -151,10 +143,6 @@ def _new(row: Row) -> str:
     return fold_address(row[NEW_EMAIL])
 
 
-def _id(asked: Asked) -> str:
-    return asked.user.id if asked.user else ""
-
-
 def _is_moved(user: DirectoryUser, row: Row) -> bool:
     """Whether a guest has the new address."""
     return fold_address(str(user.more.get(_MAIL) or "")) == _new(row)
@@ -164,7 +152,7 @@ def _is_open(asked: Asked, begun: Mapping[str, datetime], options: Options) -> b
     """Whether usher has written the address and the guest was not reset since. One who was may be
     once more where usher mails guests itself and the link was in an answer that nobody heard.
     """
-    if asked.user is None or (at := begun.get(_id(asked))) is None:
+    if asked.user is None or (at := begun.get(asked.user_id)) is None:
         return False
     return bool(options.template and asked.tried) or not is_changed_since(asked.user, at.timestamp())
 
@@ -179,10 +167,6 @@ def _addresses(user: DirectoryUser, row: Row) -> dict[str, Any]:
 
 def _renamed(row: Row) -> dict[str, Any]:
     return {**row, "email": row[NEW_EMAIL]}
-
-
-def _end(asked: Asked, letter: RowState, code: str, message: str) -> Outcome:
-    return Outcome(asked.index, letter, user_id=_id(asked), code=code, message=message)
 
 
 async def _find_holders(ask: Ask, addresses: Sequence[str]) -> dict[str, str]:

@@ -12,26 +12,20 @@ from worker.graph.causes import OperationRules
 from worker.graph.guests import LOOKED_AT
 from worker.graph.users import READ_ROLES
 from worker.ledger.model import Options, Outcome, Row, RowState
-from worker.ledger.quota import read_buckets
 from worker.operations.clean.judging import judge_again
 from worker.operations.clean.policy import Deed
 from worker.operations.foreseen import Foreseen, Seen, Would
-from worker.operations.operation import THEN, Ask, Asked, Attempt, Call, Operation
+from worker.operations.operation import THEN, Ask, Asked, Attempt, Operation
 from worker.operations.row_fields import WHY
-from worker.operations.step import Step
+from worker.operations.step import LookOnce
 
 if TYPE_CHECKING:
     from config.connections import Connection
-    from config.settings import Settings
-    from worker.graph.batch import GraphAnswer
-    from worker.graph.causes import Verdict
-    from worker.graph.users import DirectoryUser
-    from worker.ledger.quota import Bucket
     from worker.ledger.why_waiting import Stop
     from worker.operations.tenant_rules import TenantRules
 
 
-class Clean(Step):
+class Clean(LookOnce):
     """The operation looks whether what was planned for guests is still due."""
 
     name = "clean"
@@ -42,10 +36,7 @@ class Clean(Step):
         without="nothing is done to any guest by rule",
     )
     words: Mapping[RowState, str] = {RowState.DONE: "due", RowState.SKIPPED: "left alone"}
-    alone = True
-    only_looks = True
     reads_sign_ins = True
-    calls_at_once = 100
     reads = LOOKED_AT
     unlooked = "nothing is done unlooked"
     known_words = "that are not due any more"
@@ -59,23 +50,9 @@ class Clean(Step):
         """A reminder is a mail, whatever the connection says of invitations."""
         return replace(options, send_message=True, deliver=connection.deliver)
 
-    def buckets(self, settings: Settings, connection: Connection, rows: Sequence[Asked] = ()) -> list[Bucket]:
-        """Return those of reads: nothing is written."""
-        return read_buckets(settings, connection)
-
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """Leave whoever is not there any more."""
-        if user is not None:
-            return None
-        return Outcome(index, RowState.SKIPPED, code="not_there", message=_GONE, at_ms=at_ms)
+        return asked.ended(RowState.SKIPPED, "not_there", _GONE) if asked.user is None else None
 
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
@@ -89,14 +66,6 @@ class Clean(Step):
         """Refuse without the right; else the row goes on as its list says."""
         foreseen = super().foresee(row, address, seen, rules)
         return replace(foreseen, why=str(row.get(WHY, ""))) if foreseen.would is Would.DO else foreseen
-
-    def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
-        """No row comes here: each has ended by then."""
-        raise AssertionError
-
-    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
-        """Nothing is sent."""
-        raise AssertionError
 
 
 _GONE = "Left alone: this guest is not in the tenant any more."

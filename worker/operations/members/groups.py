@@ -21,7 +21,6 @@ from worker.ledger.quota import write_buckets
 from worker.operations.members.group_rules import GROUPS, GroupCause, named_ids
 from worker.operations.members.membership import Membership
 from worker.operations.operation import Asked, Call
-from worker.operations.step import user_id
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -66,7 +65,7 @@ class Groups(Membership):
         if len(call.rows) == 1 or verdict.whole_target:
             return verdict
         if verdict.cause == GroupCause.NOT_THERE_YET:
-            if user_id(asked) in named or (asked.row.get("new") and asked.tried < _TOGETHER):
+            if asked.user_id in named or (asked.row.get("new") and asked.tried < _TOGETHER):
                 return verdict
             return verdict._replace(kind=Kind.AGAIN, apart=named.isdisjoint(_guests_of(call)))
         if verdict.kind is Kind.ALREADY:  # whoever is a member is found by reading, once (`compare`)
@@ -100,7 +99,7 @@ def _split(rows: Sequence[Asked]) -> list[tuple[Asked, ...]]:
 def _build_call(part: Sequence[Asked], connection: Connection) -> Call:
     first, target = part[0], part[0].target
     assert target
-    guests = dict.fromkeys(user_id(asked) for asked in part)  # two rows of one guest would spoil the call
+    guests = dict.fromkeys(asked.user_id for asked in part)  # two rows of one guest would spoil the call
     references = [build_reference(connection.graph_url, "directoryObjects", guest) for guest in guests]
     if len(references) == 1:
         path = reference_path("groups", target.id, "members")

@@ -20,7 +20,6 @@ from worker.operations.members.group_members import Known
 from worker.operations.members.group_rules import LEAVE, GroupCause
 from worker.operations.members.membership import Membership
 from worker.operations.operation import Asked, Call
-from worker.operations.step import user_id
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -54,7 +53,7 @@ class Leave(Membership):
         return [
             Call(
                 GraphRequest(
-                    str(asked.index), "DELETE", reference_path("groups", asked.target.id, "members", user_id(asked))
+                    str(asked.index), "DELETE", reference_path("groups", asked.target.id, "members", asked.user_id)
                 ),
                 (asked.index,),
             )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.operations.members.group_members import GroupMembers, Known
 from worker.operations.operation import Ask, Asked
-from worker.operations.step import Step, user_id
+from worker.operations.step import Step
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -54,21 +54,21 @@ class Membership(Step):
         unsure: dict[str, list[Asked]] = {}
         for asked in rows:
             if asked.target and asked.target.refused:
-                found[asked.index] = Outcome(
-                    asked.index, RowState.FAILED, code="target_refused", message=asked.target.refused
-                )
+                found[asked.index] = asked.ended(RowState.FAILED, "target_refused", asked.target.refused)
             elif asked.target and self.is_to_be_read(asked):
                 unsure.setdefault(asked.target.id, []).append(asked)
         for target, those in unsure.items():
             anew = any(asked.tried for asked in those)
-            known = await self._members.find(ask, connection, target, frozenset(map(user_id, those)), anew=anew)
-            found |= {asked.index: self._end(asked) for asked in those if self.is_so(user_id(asked), known)}
+            known = await self._members.find(
+                ask, connection, target, frozenset(one.user_id for one in those), anew=anew
+            )
+            found |= {asked.index: self._end(asked) for asked in those if self.is_so(asked.user_id, known)}
         return found
 
     def name_target(self, asked: Asked, verdict: Verdict) -> Verdict:
         """Put the target's name into a sentence."""
         name = (asked.target.title or asked.target.name) if asked.target else "the target"
-        return verdict._replace(message=verdict.message.replace("{target}", name), user_id=user_id(asked))
+        return verdict._replace(message=verdict.message.replace("{target}", name), user_id=asked.user_id)
 
     def explain(self, asked: Asked, cause: StrEnum, verdict: Verdict) -> Verdict:
         """Return what an answer means by another cause than its wording gives away."""
@@ -83,6 +83,5 @@ class Membership(Step):
         try, unheard.
         """
         if asked.tried:
-            return Outcome(asked.index, RowState.DONE, user_id=user_id(asked), attempts=asked.tried)
-        code, message = self.so_already
-        return Outcome(asked.index, RowState.ALREADY, user_id=user_id(asked), code=code, message=message)
+            return Outcome(asked.index, RowState.DONE, user_id=asked.user_id, attempts=asked.tried)
+        return asked.ended(RowState.ALREADY, *self.so_already)

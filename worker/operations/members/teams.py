@@ -19,7 +19,6 @@ from worker.ledger.quota import team_buckets
 from worker.operations.members.group_rules import TEAMS, GroupCause
 from worker.operations.members.membership import Membership
 from worker.operations.operation import Asked, Call
-from worker.operations.step import user_id
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -59,7 +58,7 @@ class Teams(Membership):
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge a row by its own part of the answer, or by what is said of the call."""
-        own = _own_part(answer, user_id(asked))
+        own = _own_part(answer, asked.user_id)
         verdict = self.name_target(asked, decide(self.rules, own, email=asked.row["email"]))
         if own is not answer and verdict.cause == GroupCause.GONE:  # what is missing is the guest, not the team
             return self.explain(asked, GroupCause.NOT_THERE_YET, verdict)
@@ -71,7 +70,7 @@ class Teams(Membership):
 
 
 def _build_call(team: str, part: Sequence[Asked], connection: Connection) -> Call:
-    guests = dict.fromkeys(user_id(asked) for asked in part)
+    guests = dict.fromkeys(asked.user_id for asked in part)
     values: list[dict[str, Any]] = [
         {"@odata.type": _MEMBER, "roles": [], "user@odata.bind": f"{connection.graph_url}/users('{guest}')"}
         for guest in guests

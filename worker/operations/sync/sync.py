@@ -22,7 +22,6 @@ from worker.operations.operation import Ask, Asked, Attempt, Look, Operation
 
 if TYPE_CHECKING:
     from config.connections import Connection
-    from worker.graph.users import DirectoryUser
     from worker.ledger.why_waiting import Stop
     from worker.operations.tenant_rules import TenantRules
 
@@ -57,25 +56,15 @@ class Sync(Invite):
         """Nobody is changed, or invited, unlooked."""
         return Look.MUST
 
-    def judge_seen(
-        self,
-        index: int,
-        row: Row,
-        user: DirectoryUser | None,
-        at_ms: int,
-        options: Options,
-        attempt: Attempt | None = None,
-    ) -> Outcome | None:
+    def judge_seen(self, asked: Asked, options: Options, attempt: Attempt | None = None) -> Outcome | None:
         """End the row of a guest who has gone meanwhile, or is a member now; of one who is to come
         judge as before an invitation.
         """
-        if self.brings(row):
-            return super().judge_seen(index, row, user, at_ms, options, attempt)
-        if user is None:
-            return Outcome(index, RowState.SKIPPED, code="not_there", message=_GONE, at_ms=at_ms)
-        if user.member:
-            return Outcome(index, RowState.FAILED, user_id=user.id, code="own_member", message=_MEMBER, at_ms=at_ms)
-        return None
+        if self.brings(asked.row):
+            return super().judge_seen(asked, options, attempt)
+        if asked.user is None:
+            return asked.ended(RowState.SKIPPED, "not_there", _GONE)
+        return asked.ended(RowState.FAILED, "own_member", _MEMBER) if asked.user.member else None
 
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
@@ -92,10 +81,10 @@ class Sync(Invite):
 def _end(asked: Asked, attribute: str) -> Outcome:
     user = asked.user
     if user is None:
-        return Outcome(asked.index, RowState.FAILED, code="not_looked_up", message=_UNSEEN)
+        return asked.ended(RowState.FAILED, "not_looked_up", _UNSEEN)
     if not is_of_list(asked, attribute):
-        return Outcome(asked.index, RowState.SKIPPED, user_id=user.id, code="other_source", message=OTHER_SOURCE)
-    return Outcome(asked.index, RowState.ALREADY, user_id=user.id)
+        return asked.ended(RowState.SKIPPED, "other_source", OTHER_SOURCE)
+    return asked.ended(RowState.ALREADY)
 
 
 _GONE = (

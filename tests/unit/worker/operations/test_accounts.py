@@ -52,7 +52,7 @@ def test_only_guests_who_came_by_invitation_are_touched(
 ) -> None:
     """Whatever a row says: not even one that asks for a member."""
     for row in (ROW, ROW | {"user_type": "Member"}, ROW | {"new": True}):
-        outcome = operation.judge_seen(0, row, seen, 1, Options())
+        outcome = operation.judge_seen(Asked(0, row, seen), Options())
         assert (outcome.code if outcome else "") == code
         assert outcome is None or outcome.letter is RowState.FAILED
 

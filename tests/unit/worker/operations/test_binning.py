@@ -80,7 +80,7 @@ def test_only_guests_who_came_by_invitation_are_touched(
     operation: Account, seen: DirectoryUser | None, code: str
 ) -> None:
     """In the directory and in the bin."""
-    outcome = operation.judge_seen(0, ROW, seen, 1, Options())
+    outcome = operation.judge_seen(Asked(0, ROW, seen), Options())
     assert (outcome.code if outcome else "") == code
 
 

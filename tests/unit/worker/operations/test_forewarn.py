@@ -80,8 +80,8 @@ def test_only_guests_who_may_sign_in_are_named() -> None:
     """Everybody is looked up just before."""
     assert FOREWARN.look(CONNECTION, Options(), suspect=False) is Look.MUST
     for one in (asked(0, enabled=False), asked(0, member=True)):
-        outcome = FOREWARN.judge_seen(0, one.row, one.user, 1, Options())
+        outcome = FOREWARN.judge_seen(Asked(0, one.row, one.user), Options())
         assert outcome is not None
         assert outcome.letter is RowState.SKIPPED
-    assert FOREWARN.judge_seen(0, asked(0).row, None, 1, Options()) is not None
-    assert FOREWARN.judge_seen(0, asked(0).row, asked(0).user, 1, Options()) is None
+    assert FOREWARN.judge_seen(Asked(0, asked(0).row, None), Options()) is not None
+    assert FOREWARN.judge_seen(Asked(0, asked(0).row, asked(0).user), Options()) is None

@@ -182,7 +182,7 @@ def test_after_a_lost_answer_the_directory_shows_what_was_done() -> None:
     since = "2026-06-01T00:00:30Z"
 
     def seen(there: DirectoryUser) -> Outcome | None:
-        return MOVE.judge_seen(0, ROW, there, 1, Options(), attempt)
+        return MOVE.judge_seen(Asked(0, ROW, there), Options(), attempt)
 
     assert seen(user(since=since, accepted=False)) is None
     done = seen(moved(since=since, accepted=False))

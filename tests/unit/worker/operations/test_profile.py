@@ -168,7 +168,7 @@ def test_whatever_a_row_may_say_is_looked_up_and_kept() -> None:
 )
 def test_a_member_is_never_changed(row: Mapping[str, Any], there: DirectoryUser | None, code: str) -> None:
     """Unless this job has made them one; whatever else the row asks for."""
-    outcome = PROFILE.judge_seen(0, row, there, 0, Options())
+    outcome = PROFILE.judge_seen(Asked(0, row, there), Options())
     assert (outcome.code if outcome else "") == code
     assert outcome is None or (outcome.letter is RowState.FAILED and outcome.message.endswith("."))
 

@@ -38,7 +38,7 @@ def user(mark: str | None, *, member: bool = False, enabled: bool = True) -> Dir
 
 async def end(row: dict[str, Any], seen: DirectoryUser | None) -> Outcome | None:
     """Return how a row ends before anything is sent; None: it is sent."""
-    ended = SYNC.judge_seen(0, row, seen, 1, Options())
+    ended = SYNC.judge_seen(Asked(0, row, seen), Options())
     if ended is None:
         compared = await SYNC.compare(Asking(lambda request: found()), [Asked(0, row, seen)], CONNECTION, Options())
         assert all(isinstance(one, Outcome) for one in compared.values())

@@ -52,16 +52,16 @@ def row(then: Any, **more: Any) -> dict[str, Any]:
 )
 def test_how_a_row_ends(then: object, seen: DirectoryUser | None, end: tuple[RowState, str] | None) -> None:
     """Nobody is brought back who is as before; nothing is done by a name that undoes nothing."""
-    outcome = UNDO.judge_seen(0, row(then, **{WHY: "invited"}), seen, 1, Options())
+    outcome = UNDO.judge_seen(Asked(0, row(then, **{WHY: "invited"}), seen), Options())
     assert (outcome and (outcome.letter, outcome.code)) == end
 
 
 @pytest.mark.parametrize(("seen", "code"), [(replace(OFF, more={}), "not_invited"), (OFF, "")])
 def test_an_account_that_came_otherwise_is_left_unless_the_job_had_chosen_it(seen: DirectoryUser, code: str) -> None:
     """A row says that it had."""
-    outcome = UNDO.judge_seen(0, row("enable"), seen, 1, Options())
+    outcome = UNDO.judge_seen(Asked(0, row("enable"), seen), Options())
     assert (outcome.code if outcome else "") == code
-    assert UNDO.judge_seen(0, row("enable", internal=True), seen, 1, Options()) is None
+    assert UNDO.judge_seen(Asked(0, row("enable", internal=True), seen), Options()) is None
 
 
 async def test_whoever_is_left_goes_on_to_what_undoes_it() -> None:

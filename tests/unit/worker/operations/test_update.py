@@ -29,7 +29,7 @@ def user(*, member: bool = False, **more: Any) -> DirectoryUser:
 
 def seen(somebody: DirectoryUser | None) -> Outcome | None:
     """Return how a row ends by the look-up."""
-    return UPDATE.judge_seen(0, ROW, somebody, 1, Options())
+    return UPDATE.judge_seen(Asked(0, ROW, somebody), Options())
 
 
 def test_one_write_holds_what_differs() -> None:

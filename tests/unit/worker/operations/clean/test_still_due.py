@@ -221,7 +221,7 @@ async def test_dates_are_asked_for_fifteen_a_request_and_the_others_do_not_wait(
 
 def test_who_is_gone_is_left_alone() -> None:
     """That is no failure."""
-    one = OPERATION.judge_seen(0, {"email": "a@b.example"}, None, 1, Options())
+    one = OPERATION.judge_seen(Asked(0, {"email": "a@b.example"}, None), Options())
     assert one is not None
     assert (one.letter, one.code) == (RowState.SKIPPED, "not_there")
     assert OPERATION.look(CONNECTION, Options(), suspect=False) is Look.MUST
