@@ -110,15 +110,17 @@ async def _list(terminal: Terminal, place: Place, services: Services, wanted: st
     told = await _described(place, services, wanted)
     widest = max(len(one["connection"]) for one in told)
     brief = len(told) > MANY
+    lines: list[Text] = []
     for one in told:
         name = Text(one["connection"].ljust(widest), style="bold")
-        terminal.show(Text.assemble(name, "  ", (one["gate"], "green" if one["gate"] == "open" else "yellow")))
+        lines.append(Text.assemble(name, "  ", (one["gate"], "green" if one["gate"] == "open" else "yellow")))
         if not brief:
             facts = [one["tenant"] and f"tenant {one['tenant']}", one["client"] and f"client {one['client']}"]
             facts += [one["cloud"], one["credential"], one["pace"] and f"pace {one['pace']}"]
-            terminal.show(Text("  " + " · ".join(clean(fact) for fact in facts if fact), style="dim"))
+            lines.append(Text("  " + " · ".join(clean(fact) for fact in facts if fact), style="dim"))
         if one["why"]:
-            terminal.show(f"  {clean(one['why'])}")
+            lines.append(Text(f"  {clean(one['why'])}"))
+    terminal.show(Text("\n").join(lines))  # at once: thousands of lines, one by one, take as many consoles
     if brief:
         is_open = sum(one["gate"] == "open" for one in told)
         terminal.show("", f"{len(told):,} connections: {is_open:,} open, {len(told) - is_open:,} held or slowed down.")

@@ -122,11 +122,9 @@ def open_place(env: Mapping[str, str] = os.environ) -> Iterator[Place]:
     """Read the configuration and attach to the private server where no Redis is named. Raises
     `ConfigError`, `StackError`.
     """
-
-    settings = load_settings(env)
-    if not settings.embedded:
-        place = Place(Watched(lambda: load_settings(env)), private=False, up=False)
-        yield place
+    watched = Watched(lambda: load_settings(env))
+    if not watched.settings.embedded:
+        yield Place(watched, private=False, up=False)
         return
     from worker.stack.attachment import attach, is_up
 

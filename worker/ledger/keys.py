@@ -210,7 +210,7 @@ class Keys:
         return f"{self.prefix}:fence"
 
     def healed(self) -> str:
-        """string: when somebody last ran `heal`."""
+        """string: when somebody last ran `heal`. With `:up-to`, string: how far it got (SSCAN)."""
         return f"{self.prefix}:healed"
 
     def workers(self) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from worker.ledger.keys import Keys
     from worker.services import Services
 
+_PAGE = 500
+
 
 async def note_end(client: Redis, keys: Keys, connection: str, ends_at: datetime) -> None:
     """Note when a connection's credential ends. redis-py's errors pass."""
@@ -28,8 +30,11 @@ async def note_end(client: Redis, keys: Keys, connection: str, ends_at: datetime
 
 
 async def note_certificates(services: Services) -> None:
-    """Note the end of each certificate that this process can read. redis-py's errors pass."""
+    """Note the end of each certificate that this process can read, a page of connections a round
+    trip: nothing is offered meanwhile. redis-py's errors pass.
+    """
     ends: dict[str, datetime | None] = {}  # one certificate may open a thousand tenants
+    of_names: list[tuple[str, datetime]] = []
     for connection in services.settings().connections.values():
         if connection.certificate is None:
             continue
@@ -40,4 +45,9 @@ async def note_certificates(services: Services) -> None:
             except TokenRefused:
                 ends[place] = None  # said, with what to do, by whoever signs in
         if (ends_at := ends[place]) is not None:
-            await note_end(services.client, services.keys, connection.name, ends_at)
+            of_names.append((connection.name, ends_at))
+    for start in range(0, len(of_names), _PAGE):
+        async with services.client.pipeline(transaction=False) as pipe:
+            for name, ends_at in of_names[start : start + _PAGE]:
+                await note_end(pipe, services.keys, name, ends_at)
+            await pipe.execute()

@@ -85,21 +85,28 @@ end
 recount(KEYS[8], seats)
 recount(KEYS[9], offered)
 
--- Connections with work that nobody would look at
+-- Connections with work that nobody would look at: so many at a time, in turn, for there may be
+-- thousands that have none
 local everything_held = redis.call('EXISTS', KEYS[10]) == 1
-for _, connection in ipairs(redis.call('SMEMBERS', KEYS[2])) do
-  local gate = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at')
-  if not everything_held and (gate[1] ~= 'held' or gate[2]) then
-    for _, lane in ipairs({ 'b', 'i' }) do
-      if redis.call('EXISTS', rotation_of(prefix, connection, lane)) == 1 then
-        mended = mended + redis.call('ZADD', due_of(prefix, lane), 'NX', now, connection)
+local up_to = KEYS[1] .. ':up-to'
+local scanned = redis.call('SSCAN', KEYS[2], redis.call('GET', up_to) or '0', 'COUNT', 500)
+redis.call('SET', up_to, scanned[1])
+for _, connection in ipairs(scanned[2]) do
+  local bulk, single = rotation_of(prefix, connection, 'b'), rotation_of(prefix, connection, 'i')
+  local doubts = prefix .. ':connection:' .. connection .. ':doubts'
+  if redis.call('EXISTS', bulk, single, doubts) > 0 then
+    local gate = redis.call('HMGET', prefix .. ':connection:' .. connection, 'gate', 'probe_at')
+    if not everything_held and (gate[1] ~= 'held' or gate[2]) then
+      for lane, rotation in pairs({ b = bulk, i = single }) do
+        if redis.call('EXISTS', rotation) == 1 then
+          mended = mended + redis.call('ZADD', due_of(prefix, lane), 'NX', now, connection)
+        end
       end
     end
-  end
-  local doubts = prefix .. ':connection:' .. connection .. ':doubts'
-  if redis.call('EXISTS', doubts) == 1 then
-    cap(doubts, math.max(60000, settle_ms))
-    mended = mended + redis.call('ZADD', KEYS[5], 'NX', now, connection)
+    if redis.call('EXISTS', doubts) == 1 then
+      cap(doubts, math.max(60000, settle_ms))
+      mended = mended + redis.call('ZADD', KEYS[5], 'NX', now, connection)
+    end
   end
 end
 return mended
