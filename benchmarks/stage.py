@@ -50,19 +50,26 @@ class Stage:
 
     def rss_mb(self, name: str) -> float:
         """Return the memory of a part and its children, shared pages counted once each process."""
-        return sum(_rss_mb(pid) for pid in _family(self.processes[name].pid))
+        return sum(rss_mb_of(pid) for pid in _family(self.processes[name].pid))
 
     def start_worker(self, *options: str, name: str = "worker") -> None:
         """Start a Celery worker and wait until it consumes."""
+        self._start_celery(name, "ready.", "worker", "-n", f"{name}@%h", "-l", "INFO", *options)
+
+    def start_beat(self) -> None:
+        """Start a beat and wait until it has begun."""
+        self._start_celery("beat", "beat: Starting", "beat", "-l", "INFO")
+
+    def _start_celery(self, name: str, begun: str, *arguments: str) -> None:
         log = (self.folder / f"{name}.log").open("wb")
         self.processes[name] = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@%h", "-l", "INFO", *options],
+            [sys.executable, "-m", "celery", "-A", "worker", *arguments],
             env=self.env,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-        _wait_for(self.folder / f"{name}.log", "ready.")
+        _wait_for(self.folder / f"{name}.log", begun)
 
     def stop(self, name: str) -> None:
         """End a part by SIGTERM, later by SIGKILL."""
@@ -346,7 +353,8 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _rss_mb(pid: int) -> float:
+def rss_mb_of(pid: int) -> float:
+    """Return the memory that a process has."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     except OSError:

@@ -44,6 +44,11 @@ def _stages_writes(number: int) -> Callable[[Any], float]:
     return lambda found: float(found["cases"][number]["writes"] / found["cases"][number]["least"])
 
 
+def _tenants_commands(found: Any) -> float:
+    least, *_, most = found["cases"]
+    return float(most["commands/1,000 rows"] / least["commands/1,000 rows"])
+
+
 AIMS = (
     Aim("alone in a tenant: time / least possible", "bench_quota", _quota("alone", "ratio"), 1.02),
     Aim("alone in a tenant: 429s, %", "bench_quota", _quota("alone", "429s %"), 0.5),
@@ -107,6 +112,14 @@ AIMS = (
     Aim("1,000,000 rows enqueued, s", "bench_enqueue", lambda f: float(f["seconds"]), 60, 20),
     Aim("its memory, MB", "bench_enqueue", lambda f: float(f["peak_rss_mb"]), 200),
     Aim("usher --help, s", "bench_enqueue", lambda f: float(f["help_s"]), 0.25),
+    Aim("10,000 connections read, s", "bench_tenants", lambda f: float(f["load s"]), 1),
+    Aim(
+        "memory after five readings / after one",
+        "bench_tenants",
+        lambda f: float(f["last reload MB"]) / float(f["first reload MB"]),
+        1.2,
+    ),
+    Aim("commands a row, beside 9,990 idle connections as against none", "bench_tenants", _tenants_commands, 1.05),
     Aim("commands a row, 1,000,000 as against 10,000", "bench_growth", lambda f: float(f["commands"]), 1.05),
     Aim("bytes a row, the same", "bench_growth", lambda f: float(f["finished_bytes"]), 1.05),
     Aim("CPU a row, the same", "bench_growth", lambda f: float(f["cpu"]), 1.2),
