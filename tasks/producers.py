@@ -40,21 +40,28 @@ def bound(producer: Producer | None, connection: str, operation: str = INVITE) -
     return ""
 
 
-async def admit(services: Services, producer: Producer | None, loaded: Loaded) -> str:
-    """Return why a job that is loaded may not be started, '' where it may; its rows count for the
-    producer's day then.
+async def admit(services: Services, producer: Producer | None, *parts: Loaded, of: str = "") -> str:
+    """Return why a job that is loaded may not be started, or the jobs of the submission `of`, ''
+    where they may; their rows count for the producer's day then.
     """
     if producer is None:
         return ""
     # An invitation's own mail comes with it, whoever sends it
-    asked = {stage.name for stage in loaded.stages if stage.name in loaded.asked.rows and not stage.tells_link}
+    asked = {
+        stage.name
+        for loaded in parts
+        for stage in loaded.stages
+        if stage.name in loaded.asked.rows and not stage.tells_link
+    }
     if refused := sorted(asked - set(producer.operations)):
         what = "it" if len(refused) == 1 else "them"
         return f"{', '.join(refused)}: the producer {producer.name} may not ask for {what}."
     if producer.daily_limit is None:
         return ""
     days = ProducerDays(services.client, services.keys)
-    left = await days.take(producer.name, loaded.job, loaded.rows, producer.daily_limit)
+    left = await days.take(
+        producer.name, of or parts[0].job, sum(loaded.rows for loaded in parts), producer.daily_limit
+    )
     if left is None:
         return ""
     return (

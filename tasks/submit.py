@@ -95,6 +95,10 @@ class Follows(StrEnum):
     """A list's key: connection, who sent it (`sender_of`), key."""
     RUN = "run"
     """A schedule's run: its name and time."""
+    SUBMISSION = "submission"
+    """A list's key, of a list that goes through several connections: these as they were named, who
+    sent it, key. And each of its jobs: that submission's id and the connection.
+    """
     RETRY = "retry"
     """A schedule's retry of a job: that job's id."""
 
@@ -310,6 +314,13 @@ async def load_message(
 async def start(jobs: Jobs, loaded: Loaded) -> JobState:
     """Let a loaded job run: from now on its rows are accepted."""
     return await jobs.start(loaded.loading)
+
+
+async def start_together(jobs: Jobs, loaded: Sequence[Loaded]) -> dict[str, JobState]:
+    """Let loaded jobs run, all at once or, where this process is killed, none; returns how each
+    stands then.
+    """
+    return await jobs.start_together([one.loading for one in loaded])
 
 
 async def drop(jobs: Jobs, loaded: Loaded) -> bool:

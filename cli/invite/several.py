@@ -24,6 +24,7 @@ from tasks.submission.several import Several
 from tasks.submission.splitting import Split
 
 if TYPE_CHECKING:
+    from tasks.forecast.rows import ForeseenRow
     from worker.services import Services
 
 
@@ -56,9 +57,8 @@ async def send_to_several(run: Run, services: Services, request: Request, connec
             run.session.accepted = several.id
             await several.start()
         except BaseException:
-            if len(several.parts) == len(split.asked):  # none was started
+            if await several.drop():
                 run.session.accepted = ""
-            await several.drop()
             raise
     terminal.tell(f"Submission {several.id}")  # with --json too: whoever kills us has to know it
     submission = await find_submission(services, several.id)
@@ -89,7 +89,7 @@ async def _dry_run(run: Run, several: Several, request: Request) -> int:
     terminal.status("Asking the tenants")
     looked = 0
 
-    def hear() -> None:
+    def hear(connection: str, row: ForeseenRow) -> None:
         nonlocal looked
         looked += 1
         terminal.count(f"Looking at row {looked:,}")

@@ -16,13 +16,15 @@ from tasks.side_by_side import do_all
 from tasks.submission.preparing import Prepared, plan, plan_ahead, prepare_part
 from tasks.submission.refusing import RefusedRows
 from tasks.submission.splitting import Split
-from tasks.submit import Loaded, drop, new_job_id, start
+from tasks.submit import Loaded, drop, new_job_id, start_together
 from worker.errors import TokenUnavailable, UsherError
 from worker.ledger.lists.submissions import SUBMISSION, new_submission_id
 from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
+    from tasks.forecast.rows import ForeseenRow
     from tasks.submission.request import Request
+    from worker.ledger.model import JobState
     from worker.services import Services
 
 
@@ -34,6 +36,8 @@ class Several:
     request: Request
     split: Split
     id: str = field(default_factory=new_submission_id)
+    job_of: Callable[[str], str] = lambda connection: new_job_id()
+    """The id of a connection's job."""
     parts: list[Prepared] = field(default_factory=list)
     unasked: list[tuple[str, str]] = field(default_factory=list)
     """Of a dry run: connections that could not be asked, and why."""
@@ -49,7 +53,7 @@ class Several:
             self.request.info["sha256"] = self.request.guests.sha256()
 
         async def one(name: str) -> None:
-            job = new_job_id()
+            job = self.job_of(name)
             await follow(job)
             self.parts.append(await prepare_part(self.services, self._request_for(name), job, dry=dry))
 
@@ -86,22 +90,25 @@ class Several:
 
         return Plans(await do_all(self.parts, one), self._waits)
 
-    async def foresee(self, rehearsal: Callable[[str], bool], heard: Callable[[], None]) -> list[tuple[Plan, Forecast]]:
+    async def foresee(
+        self, rehearsal: Callable[[str], bool], heard: Callable[[str, ForeseenRow], None]
+    ) -> list[tuple[Plan, Forecast]]:
         """Look at every row through every connection; one that cannot be asked is left out, and
-        told in `unasked`. Raises redis-py's outages.
+        told in `unasked`. `heard` gets each row with its connection. Raises redis-py's outages.
         """
 
         async def one(part: Prepared) -> tuple[Plan, Forecast] | None:
-            request = self._request_for(part.connection.name)
+            name = part.connection.name
+            request = self._request_for(name)
             try:
                 if part.signed_in.waits:
                     raise TokenUnavailable(part.signed_in.waits)
-                forecast = await foresee_list(self.services, part, request, lambda _: heard())
+                forecast = await foresee_list(self.services, part, request, lambda row: heard(name, row))
             except UsherError as error:
-                self.unasked.append((part.connection.name, str(error)))
+                self.unasked.append((name, str(error)))
                 return None
             left = replace(part, loaded=forecast.loaded, stages=forecast.stages)
-            told = await plan(self.services, request, left, rehearsal=rehearsal(part.connection.name))
+            told = await plan(self.services, request, left, rehearsal=rehearsal(name))
             return plan_as_foreseen(told, forecast), forecast
 
         return [found for found in await do_all(self.parts, one) if found is not None]
@@ -110,23 +117,29 @@ class Several:
     def _waits(self) -> list[tuple[str, str]]:
         return [(part.connection.name, why) for part in self.parts if (why := part.signed_in.waits)]
 
-    async def start(self) -> None:
-        """Let every job run: from now on the rows are accepted. Where that is cut short, those that
-        run already go on.
-        """
-        jobs = {part.loaded.job: part.connection.name for part in self.parts}
-        await self.services.jobs.submissions.note(self.id, jobs)
-        while self.parts:
-            await start(self.services.jobs, self.parts[0].loaded)
-            self.parts.pop(0)
+    @property
+    def jobs(self) -> dict[str, str]:
+        """Its jobs with their connections."""
+        return {part.loaded.job: part.connection.name for part in self.parts}
 
-    async def drop(self) -> None:
-        """Remove the jobs that were not started; nothing of them was sent."""
-        parts, self.parts = self.parts, []
+    async def start(self) -> dict[str, JobState]:
+        """Let all jobs run in one moment: from now on the rows are accepted. Returns how each
+        stands then; one that somebody removed meanwhile is left out.
+        """
+        await self.services.jobs.submissions.note(self.id, self.jobs)
+        return await start_together(self.services.jobs, [part.loaded for part in self.parts])
+
+    async def drop(self) -> bool:
+        """Remove the jobs; nothing of them was sent. False: they run, although whoever started them
+        may have heard of a failure, and they stay.
+        """
+        dropped = False
         with suppress(*OUTAGE):  # what nobody starts goes by itself
-            for part in parts:
+            for part in self.parts:
                 if await drop(self.services.jobs, part.loaded):
+                    dropped = True
                     await self.services.jobs.submissions.drop(self.id, part.loaded.job)
+        return dropped
 
     def _request_for(self, connection: str) -> Request:
         return replace(

@@ -138,26 +138,29 @@ class Jobs(JobList):
 
         Raises `LedgerError` when somebody removed it meanwhile.
         """
-        await self.write(loading, all_of_it=True)
-        counts = [value for letter, count in loading.finished.items() for value in (letter, count)]
-        stages = [stage.told() for stage in loading.stages if stage.asked]
-        reply = await self._scripts["start_job"](
-            keys=[self.keys.job(loading.id), self.keys.connections(), self.keys.loading()],
-            args=[
-                *(self.keys.prefix, loading.id, loading.connection, loading.lane.value),
-                *(loading.rows, loading.chunks, loading.pilot_end, loading.pilot_chunks),
-                self.trail.tenant_of(loading.connection),
-                *(orjson.dumps(stages) if stages else b"", *counts),
-            ],
-        )
-        if reply is None:
-            await self.delete(loading.id)
+        return (await self.start_together([loading]))[loading.id]
+
+    async def start_together(self, loadings: Sequence[Loading]) -> dict[str, JobState]:
+        """Let loaded jobs run in one moment, or none of them where this process is killed. Returns
+        how they stand then, without those that somebody removed; raises as `start` without any.
+        """
+        for loading in loadings:
+            await self.write(loading, all_of_it=True)
+        told = [loading.told(self.keys, self.trail.tenant_of(loading.connection)) for loading in loadings]
+        replies = await self._scripts.run_together("start_job", told)
+        states: dict[str, JobState] = {}
+        for loading, reply in zip(loadings, replies, strict=True):
+            if reply is None:
+                await self.delete(loading.id)
+                continue
+            states[loading.id] = JobState(reply.decode())
+            if loading.lane is not Lane.NOW:  # whom a producer asks for by itself, the trail names in their row
+                await self._note_submission(loading)
+        if not states:
             raise LedgerError(
                 "Somebody removed the job while its list was being read, so nothing was sent: submit it again."
             )
-        if loading.lane is not Lane.NOW:  # whom a producer asks for by itself, the trail names in their row
-            await self._note_submission(loading)
-        return JobState(reply.decode())
+        return states
 
     async def _note_submission(self, loading: Loading) -> None:
         told = {name: value for name, value in loading.info.items() if name not in SUBMITTER}

@@ -9,7 +9,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from worker.ledger import packing
+from worker.ledger.keys import Keys
 from worker.ledger.model import Lane, Outcome, RowState
 from worker.ledger.stages import NOT_ASKED
 
@@ -109,6 +112,18 @@ class Loading:
         wherever they stand, and the pilot's.
         """
         return self.pilot + sum(self.finished.values()) if 0 < self.pilot < self.to_send else 0
+
+    def told(self, keys: Keys, tenant: str) -> tuple[list[str], list[Any]]:
+        """Return what `start_job.lua` is called with. `tenant`: its connection's, '' where nobody
+        knows.
+        """
+        counts = [value for letter, count in self.finished.items() for value in (letter, count)]
+        stages = [stage.told() for stage in self.stages if stage.asked]
+        return [keys.job(self.id), keys.connections(), keys.loading()], [
+            *(keys.prefix, self.id, self.connection, self.lane.value),
+            *(self.rows, self.chunks, self.pilot_end, self.pilot_chunks, tenant),
+            *(orjson.dumps(stages) if stages else b"", *counts),
+        ]
 
     def close_chunk(self) -> None:
         """End the chunk being filled, if it has any row."""

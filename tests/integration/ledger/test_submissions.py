@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tasks.jobs.submissions import add_up
 from tests.ledgers import Desk
+from worker.errors import LedgerError
 from worker.ledger.lists.submissions import SUBMISSION, is_submission, new_submission_id
+from worker.ledger.loading import Loading
 from worker.ledger.model import JobState, Lane
 
 
-async def _submit(desk: Desk, submission: str, job: str, connection: str, rows: int) -> None:
+async def _load(desk: Desk, submission: str, job: str, connection: str, rows: int) -> Loading:
     loading = await desk.jobs.create(job, connection, Lane.BULK, info={SUBMISSION: submission})
     assert loading is not None
     for number in range(rows):
         loading.put({"email": f"{job}-{number}@example.com"})
-    await desk.jobs.start(loading)
+    return loading
+
+
+async def _submit(desk: Desk, submission: str, job: str, connection: str, rows: int) -> None:
+    await desk.jobs.start(await _load(desk, submission, job, connection, rows))
 
 
 async def test_it_is_kept_as_long_as_the_job_that_is_kept_longest(desk: Desk) -> None:
@@ -41,3 +49,24 @@ async def test_it_is_kept_as_long_as_the_job_that_is_kept_longest(desk: Desk) ->
     assert await desk.jobs.submissions.jobs(submission) == {"jobb": "adatum"}
     await desk.jobs.delete("jobb")
     assert not await desk.client.exists(key)
+
+
+async def test_its_jobs_begin_in_one_moment_or_none(desk: Desk) -> None:
+    """Redis starts them in one transaction, also where it does not know the script; asked once more
+    nothing changes, and one that somebody removed holds up no other.
+    """
+    submission = new_submission_id()
+    loadings = [await _load(desk, submission, f"job{name}", f"c-{name}", 3) for name in "abc"]
+    assert all(view.state is JobState.LOADING for view in await desk.jobs.views(["joba", "jobb", "jobc"]))
+    await desk.client.script_flush()
+    begun = (await desk.client.info("commandstats")).get("cmdstat_exec", {"calls": 0})["calls"]
+    assert await desk.jobs.start_together(loadings) == dict.fromkeys(("joba", "jobb", "jobc"), JobState.RUNNING)
+    assert (await desk.client.info("commandstats"))["cmdstat_exec"]["calls"] == begun + 1
+    assert await desk.jobs.start_together(loadings) == dict.fromkeys(("joba", "jobb", "jobc"), JobState.RUNNING)
+    assert [view.counts.pending for view in await desk.jobs.views(["joba", "jobb", "jobc"])] == [3, 3, 3]
+    more = [await _load(desk, submission, f"more{name}", f"c-{name}", 1) for name in "ab"]
+    await desk.jobs.drop("morea")
+    assert await desk.jobs.start_together(more) == {"moreb": JobState.RUNNING}
+    await desk.jobs.delete("moreb")
+    with pytest.raises(LedgerError, match="nothing was sent"):
+        await desk.jobs.start_together(more)

@@ -35,13 +35,13 @@ class Script:
     def __init__(self, pipeline: AutoPipeline, source: str) -> None:
         self._pipeline = pipeline
         self._source = source
-        self._sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # how Redis names it
+        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # how Redis names it
 
     async def __call__(self, keys: Sequence[str], args: Iterable[Any] = ()) -> Any:
         """Run it; a server that does not know it (new, or failed over to) is given its text
         first.
         """
-        call = ("EVALSHA", self._sha, len(keys), *keys, *args)
+        call = ("EVALSHA", self.sha, len(keys), *keys, *args)
         try:
             return await self._pipeline.call(*call)
         except NoScriptError:
@@ -53,6 +53,7 @@ class Scripts:
     """The scripts of one client, by name: `await scripts["tick"](keys=…, args=…)`."""
 
     def __init__(self, client: Redis) -> None:
+        self._client: Any = client
         self._pipeline = pipeline_of(client)
         self._known: dict[str, Script] = {}
 
@@ -61,6 +62,22 @@ class Scripts:
         if script is None:
             script = self._known[name] = Script(self._pipeline, source_of(name))
         return script
+
+    async def run_together(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
+        """Run one script once for each (keys, args), in a transaction: all of them, or none where
+        this process is killed.
+        """
+        if len(calls) == 1:
+            return [await self[name](*calls[0])]
+        (first_keys, first_args), *others = calls
+        sha = self[name].sha
+        async with self._client.pipeline(transaction=True) as pipe:
+            # Its text goes with the first: within a transaction nobody can load what is missing
+            pipe.execute_command("EVAL", source_of(name), len(first_keys), *first_keys, *first_args)
+            for keys, args in others:
+                pipe.execute_command("EVALSHA", sha, len(keys), *keys, *args)
+            replies: list[Any] = await pipe.execute()
+        return replies
 
 
 def to_ms(seconds: float) -> int:
