@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -112,6 +112,10 @@ class Settings:
             pass
         raise UnknownConnection(name, self.connection_names, built_in=SANDBOX)
 
+    def rehearses(self, name: str) -> bool:
+        """Whether a connection is the built-in sandbox, where nobody is mailed."""
+        return name == SANDBOX and SANDBOX not in self.connections
+
     @property
     def references(self) -> tuple[Reference, ...]:
         """Every reference in the configuration."""
@@ -129,14 +133,14 @@ class Settings:
         listed = {self.listed.path} if self.listed else set()
         return tuple(sorted(files | {Path(file) for file in trusted if file} | listed))
 
-    def choose(self, text: str) -> list[str]:
+    def choose(self, text: str, among: Collection[str] | None = None) -> list[str]:
         """Return the names of the connections that are meant by names, `tag:TAG` and `all`, with
-        commas between them, each once and in this order. Raises `UnknownConnection`, and
-        ConfigError for a tag that nobody has.
+        commas between them, each once and in this order. `among`: tags and `all` mean these alone.
+        Raises `UnknownConnection`, and ConfigError for a tag that nobody has.
         """
         chosen: dict[str, None] = {}
         for part in split_chosen(text):
-            found = self._mean(part)
+            found = self._mean(part, among)
             if not found and part != ALL and not part.startswith(TAG):
                 raise UnknownConnection(part, self.connection_names, built_in=SANDBOX)
             if not found:
@@ -151,13 +155,12 @@ class Settings:
         """
         return sorted({name for part in split_chosen(text) for name in self._mean(part)})
 
-    def _mean(self, part: str) -> list[str]:
-        if part == ALL:
-            return sorted(self.connections)
-        if part.startswith(TAG):
-            tag = part.removeprefix(TAG)
-            return sorted(name for name, one in self.connections.items() if tag in one.tags)
-        return [part] if part == SANDBOX or part in self.connections else []
+    def _mean(self, part: str, among: Collection[str] | None = None) -> list[str]:
+        if part != ALL and not part.startswith(TAG):
+            return [part] if part == SANDBOX or part in self.connections else []
+        tag = part.removeprefix(TAG)
+        known = {name: one for name, one in self.connections.items() if among is None or name in among}
+        return sorted(name for name, one in known.items() if part == ALL or tag in one.tags)
 
 
 def _digest(settings: Settings) -> str:

@@ -32,6 +32,7 @@ ROUTERS: Sequence[str] = (
     "console.health",
     "console.access.signin",
     "console.v1.jobs",
+    "console.v1.submissions",
     "console.v1.results",
     "console.v1.events",
     "console.v1.dry_runs",

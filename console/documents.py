@@ -12,8 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.problems import Fault
+from tasks.jobs.submissions import Submission as Told
 from tasks.messages.views import describe_job
 from worker.ledger.job_view import JobView
+from worker.ledger.lists.submissions import SUBMISSION
 
 
 class StageCounts(BaseModel):
@@ -29,15 +31,16 @@ class StageCounts(BaseModel):
     cancelled: int
 
 
-class Job(BaseModel):
-    """A job as it stands. `rows` is every row of the list, and the sum of the counts."""
+class _Stand(BaseModel):
+    """How rows stand, of a job or of all jobs of a submission. `rows` is every row, and the sum of
+    the counts.
+    """
 
-    model_config = ConfigDict(title="Job")
-
-    job: str = Field(description="Its id.")
-    connection: str
     operation: str = Field(description="What is done to the guests: invite, disable, …")
-    state: str = Field(description="loading, running, paused, held, done or cancelled.")
+    state: str = Field(
+        description="loading, running, paused, held, done or cancelled; of jobs that stand differently the first of"
+        " loading, running, held, paused, cancelled."
+    )
     why: str = Field(description="Why it waits or was ended, as a sentence; else empty.")
     rows: int
     invited: int | None = Field(default=None, description="Of an invitation.")
@@ -60,6 +63,25 @@ class Job(BaseModel):
     finished_at: datetime | None = Field(default=None, description="Set once nothing more will happen to it.")
 
 
+class Job(_Stand):
+    """A job as it stands."""
+
+    model_config = ConfigDict(title="Job")
+
+    job: str = Field(description="Its id.")
+    connection: str
+    submission: str | None = Field(
+        default=None, description="Which it belongs to, of a list that went through several."
+    )
+
+
+class Submission(_Stand):
+    """A submission as it stands: its jobs, and their sum as if they were one."""
+
+    submission: str = Field(description="Its id.")
+    jobs: list[Job] = Field(description="One for each connection, by the connections' names.")
+
+
 class Submitted(BaseModel):
     """A list was taken in: its rows are in the ledger, and each will end in exactly one outcome."""
 
@@ -72,6 +94,26 @@ class Submitted(BaseModel):
     bad: int | None = Field(default=None, description="Rows that end failed because they cannot be read.")
     errors: list[Fault] = Field(description="What is wrong with the bad rows; the first 50.")
     warnings: list[str] = Field(description="What is remarkable about how the list was read.")
+
+
+class JobOfSubmission(BaseModel):
+    """A job of a submission."""
+
+    job: str = Field(description="Its id.")
+    connection: str
+
+
+class SubmittedToSeveral(BaseModel):
+    """A list that goes through several connections was taken in: all of it, or nothing."""
+
+    submission: str = Field(description="The id of the submission.")
+    jobs: list[JobOfSubmission] = Field(description="One for each connection that has rows.")
+    state: str = Field(description="As of a submission.")
+    rows: int = Field(description="Rows, each as often as there are connections that it goes through.")
+    to_send: int | None = Field(default=None, description="As of a job, through all connections together.")
+    bad: int | None = Field(default=None, description="Rows of the list that end failed because they cannot be read.")
+    errors: list[Fault] = Field(description="What is wrong with the bad rows; the first 50.")
+    warnings: list[str] = Field(description="What is remarkable about how the list was read, or a connection.")
 
 
 class Jobs(BaseModel):
@@ -102,6 +144,21 @@ class Row(BaseModel):
     finished_at: str
 
 
+class RowOfSubmission(Row):
+    """A row as it stands, with the connection that it went through."""
+
+    connection: str
+
+
+class RowsOfSubmission(BaseModel):
+    """A page of rows of all jobs, connection by connection."""
+
+    submission: str
+    state: str = Field(description="The submission's.")
+    rows: list[RowOfSubmission]
+    next: str | None = Field(default=None, description="The `after` of the next page; absent on the last.")
+
+
 class Rows(BaseModel):
     """A page of rows."""
 
@@ -119,6 +176,7 @@ def describe_view(view: JobView) -> dict[str, Any]:
         **describe_job(view),
         "in_flight": max(0, view.open),
         "awaits_approval": view.awaits_approval,
+        "submission": info.get(SUBMISSION),
         "list": str(info.get("list", "")),
         "by": str(info.get("stated") or info.get("by") or ""),
         "reason": info.get("reason"),
@@ -127,6 +185,14 @@ def describe_view(view: JobView) -> dict[str, Any]:
         "finished_at": _text(view.finished_at),
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def describe_submission(submission: Told) -> dict[str, Any]:
+    """Return a submission as `Submission` has it."""
+    told = describe_view(submission.total)
+    del told["job"], told["connection"]
+    told["awaits_approval"] = any(view.awaits_approval for view in submission.views)
+    return {"submission": submission.id, **told, "jobs": [describe_view(view) for view in submission.views]}
 
 
 def _text(at: datetime | None) -> str | None:

@@ -17,6 +17,7 @@ _ABOUT: Final = (
 )
 _TAGS: Final = [
     {"name": "jobs", "description": "Lists that were submitted."},
+    {"name": "submissions", "description": "Lists that went through several connections: a job for each."},
     {"name": "rows", "description": "How the rows of a job ended."},
     {"name": "connections", "description": "Tenants, with the application that works there."},
     {"name": "guests", "description": "Who is a guest of a tenant."},

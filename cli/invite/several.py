@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,8 +17,7 @@ from cli.invite.request import Request
 from cli.invite.sending import counted
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts, build_table
-from tasks.forecast.dry_run import describe_dry_run
-from tasks.forecast.several import HEADINGS, RIGHT, Plans, say_once
+from tasks.forecast.several import HEADINGS, RIGHT, Plans, describe_dry_runs, say_once
 from tasks.jobs.submissions import find_submission
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
@@ -103,12 +102,6 @@ async def _dry_run(run: Run, several: Several, request: Request) -> int:
     _show_plans(terminal, request, plans)
     terminal.say("Nothing was sent (--dry-run).")
     if terminal.quiet:
-        told = [describe_dry_run(plan, forecast) for plan, forecast in found]
-        terminal.finish(_add_up(told) | {"jobs": told})
+        terminal.finish(describe_dry_runs(found))
     wrong = any(plan.bad or plan.blocked or plan.refused for plan, _ in found)
     return 1 if wrong or several.unasked else 0
-
-
-def _add_up(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    counts = [name for name, value in told[0].items() if isinstance(value, int)]
-    return {"submission": None, "state": "cancelled", **{name: sum(one[name] for one in told) for name in counts}}

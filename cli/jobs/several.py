@@ -5,17 +5,17 @@ its jobs.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.follow.report import outcome_table
 from cli.follow.run import get_ready
 from cli.follow.together import connection_table, follow_together_and_report, tell_results
 from cli.ui.confirming import confirm
-from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts
-from tasks.jobs.approving import approve_job, describe_what_is_approved, refuse_approval
-from tasks.jobs.moving import cancel_job, pause_job, refuse_resume
-from tasks.jobs.submissions import Submission, find_submission
+from tasks.jobs.moving import refuse_resume
+from tasks.jobs.submissions import Submission
+from tasks.jobs.together import approve_all, cancel_all, pause_all, refuse_approval_of_all, resume_all
 from tasks.telling.waiting import waiting_words
 from tasks.telling.words import many, moment
 from worker.ledger.approval import submitter_of
@@ -51,12 +51,8 @@ def show_submission(terminal: Terminal, submission: Submission) -> int:
 
 async def move_submission(terminal: Terminal, services: Services, submission: Submission, verb: str) -> int:
     """Pause or cancel every job that has not ended. Raises `Refusal` where all have."""
-    going_on = [view for view in submission.views if not view.ended]
-    if not going_on:
-        raise Refusal(f"Every job of {submission.id} has ended already; there is nothing to {verb}.")
-    for view in going_on:
-        await (pause_job if verb == "pause" else cancel_job)(services, view)
-    after = await _again(services, submission)
+    going_on = submission.going_on
+    after = await (pause_all if verb == "pause" else cancel_all)(services, submission)
     left = after.total.counts.cancelled if verb == "cancel" else after.total.counts.pending
     what = "cancelled" if verb == "cancel" else "paused"
     rest = "will not be sent" if verb == "cancel" else "left"
@@ -73,20 +69,16 @@ async def approve_submission(
 ) -> int:
     """Approve every job that waits for approval, each as itself. Raises `Refusal` for one's own."""
     person = find_person()
-    waiting = [view for view in submission.views if view.awaits_approval]
-    for view in waiting or submission.views[:1]:
-        refuse_approval(view, person)
+    waiting = refuse_approval_of_all(submission, person)
     if terminal.interactive and not yes:
         terminal.show(connection_table(waiting))
         rows = many(sum(view.counts.pending for view in waiting), "row")
         confirm(terminal, f"Approve {many(len(waiting), 'job')} of {submission.id}: {rows} to be sent.", "sent")
-    for view in waiting:
-        approved = describe_what_is_approved(services, view, {})
-        await approve_job(services, view, person, approved, pause_why=pause_why)
+    after = await approve_all(services, submission, person, pause_why=pause_why)
     verb = "resume" if pause_why else "watch"
     is_approved = f"{many(len(waiting), 'job')} of {submission.id} {_is(waiting)} approved by {person}."
     terminal.show(f"{is_approved} To go on: usher jobs {verb} {submission.id}")
-    return _finish(terminal, await _again(services, submission))
+    return _finish(terminal, after)
 
 
 async def watch_submission(run: Run, services: Services, submission: Submission, wait_s: float | None) -> int:
@@ -100,36 +92,26 @@ async def watch_submission(run: Run, services: Services, submission: Submission,
 
 async def resume_submission(run: Run, services: Services, submission: Submission, options: dict[str, Any]) -> int:
     """Let every paused job run on, and follow them all."""
-    going_on = [view for view in submission.views if not view.ended]
-    for view in going_on:
+    for view in submission.going_on:
         refuse_resume(view)
     for job in submission.jobs:
         await services.jobs.follow(job, os.getpid())
-    if going_on:
+    if submission.going_on:
         await _get_ready(run, services, submission)
         run.session.accepted = submission.id
-        for view in going_on:
-            if not view.awaits_approval:  # that one only `approve` lets go
-                await services.jobs.resume(view.id)
-        submission = await _again(services, submission)
+        submission = await resume_all(services, submission)
     return await follow_together_and_report(
         run, services, submission, detach=options["detach"], wait_s=options["wait_s"]
     )
 
 
 async def _get_ready(run: Run, services: Services, submission: Submission) -> None:
-    names = [view.connection for view in submission.views if not view.ended]
+    names = [view.connection for view in submission.going_on]
     built_in = [name for name in names if run.place.is_built_in(name)]
     await get_ready(run, services, (built_in or names)[0])
 
 
-async def _again(services: Services, submission: Submission) -> Submission:
-    after = await find_submission(services, submission.id)
-    assert after is not None
-    return after
-
-
-def _is(views: list[Any]) -> str:
+def _is(views: Sequence[Any]) -> str:
     return "is" if len(views) == 1 else "are"
 
 

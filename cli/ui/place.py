@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from config.connections import SANDBOX
 from config.reader import load_settings
 from config.watch import Watched
 
@@ -64,7 +63,7 @@ class Place:
 
     def is_built_in(self, connection: str) -> bool:
         """Whether that name means the built-in sandbox here."""
-        return connection == SANDBOX and SANDBOX not in self.settings.connections
+        return self.settings.rehearses(connection)
 
     def need_worker(self, connection: str) -> None:
         """Have a worker here, and the sandbox where the connection is the built-in one. Raises

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from config.connections import SANDBOX
 from config.errors import ConfigError
 from console.pages.asking import Given, build_request, open_upload
 from console.problems import Problem
@@ -200,7 +199,7 @@ class _Looking:
             look.stage, look.rows, look.seen = Stage.LOOKING, prepared.loaded.rows, 0
             forecast = await foresee_list(services, prepared, request, self._hear)
             left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
-            rehearsal = request.connection == SANDBOX and SANDBOX not in services.settings().connections
+            rehearsal = services.settings().rehearses(request.connection)
             told = plan_as_foreseen(await plan(services, request, left, rehearsal=rehearsal), forecast)
             look.found = describe_found(told, forecast, prepared, request, self._rows)
             look.stage = Stage.LOOKED

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from config.connections import means_several, split_chosen
+from config.errors import ConfigError
 from console.access.viewer import Role, Viewer
 from console.problems import Fault, Problem
 from tasks.producers import note_refusal
@@ -26,11 +28,30 @@ async def check_bounds(services: Services, viewer: Viewer, connection: str, oper
         raise Problem(403, f"{refusal} Nothing was accepted.")
 
 
-def check_order(order: Order, services: Services, viewer: Viewer, *, dry: bool) -> None:
+async def choose_connections(services: Services, viewer: Viewer, order: Order) -> list[str]:
+    """Return the connections that an order means; a producer's tags and `all` mean its own alone.
+    Raises `Problem`.
+    """
+    settings, field = services.settings(), "connection" if order.connection else "connections"
+    named = [part for part in split_chosen(order.through) if not means_several(part)]
+    for name in named:
+        await check_bounds(services, viewer, name, order.operation)
+        if name not in settings.connection_names:
+            known = "" if viewer.producer else f" Known are: {', '.join(settings.connection_names)}."
+            refuse_field(field, f"There is no connection {name}.{known}")
+    try:
+        chosen = settings.choose(order.through, viewer.bound.connections if viewer.bound else None)
+    except ConfigError as error:
+        refuse_field(field, str(error))
+    for name in chosen:
+        await check_bounds(services, viewer, name, order.operation)
+    if not chosen:
+        refuse_field(field, "It names no connection.")
+    return chosen
+
+
+def check_order(order: Order, viewer: Viewer, *, dry: bool) -> None:
     """Raise `Problem` for what this viewer may not ask for, or nobody."""
-    if order.connection not in services.settings().connection_names:
-        known = "" if viewer.producer else f" Known are: {', '.join(services.settings().connection_names)}."
-        refuse_field("connection", f"There is no connection {order.connection}.{known}")
     operation = OPERATIONS.get(order.operation)
     if operation is None or not _can_be_asked(operation):
         possible = sorted(name for name, one in OPERATIONS.items() if _can_be_asked(one))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any, Final
 
@@ -9,21 +10,23 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from config.connections import SANDBOX
 from console.access.need import Submitting
 from console.parts import Parts, PartsOf
 from console.problems import Fault, Problem
 from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer
 from console.v1.orders import Taken, rows_of, take_order
-from console.v1.submitting import SHOWN_BAD, as_fields
-from tasks.errors import Refusal
+from console.v1.submitting import SHOWN_BAD, refusals_told
 from tasks.forecast.dry_run import describe_dry_run, foresee_list, plan_as_foreseen
 from tasks.forecast.rows import ForeseenRow
+from tasks.forecast.several import describe_dry_runs, say_once
+from tasks.rows.fields import CONNECTION
 from tasks.submission.preparing import Prepared, plan, prepare
-from tasks.submission.refusing import RefusedRows
-from tasks.submit import drop, new_job_id
-from worker.errors import TokenRefused
+from tasks.submission.refusing import refuse_bad
+from tasks.submission.request import Request as Asked
+from tasks.submission.several import Several
+from tasks.submission.splitting import Split
+from tasks.submit import Loaded, drop, new_job_id
 
 router = APIRouter(prefix="/v1", tags=["jobs"], responses=PROBLEMS)
 _SHOWN: Final = 1000
@@ -38,6 +41,7 @@ class ForeseenRowDocument(BaseModel):
     email: str
     would: str = Field(description="invite, skip or refuse; of another operation its own word.")
     why: str
+    connection: str | None = Field(default=None, description="Of a list that goes through several.")
 
 
 class DryRun(BaseModel):
@@ -53,11 +57,41 @@ class DryRun(BaseModel):
     warnings: list[str] = Field(description="What is remarkable about how the list was read.")
 
 
+class Unasked(BaseModel):
+    """A connection that could not be asked."""
+
+    connection: str
+    why: str
+
+
+class OneOfSeveral(BaseModel):
+    """What would happen through one of the connections."""
+
+    model_config = ConfigDict(extra="allow")
+
+    connection: str
+    rows: int
+    plan: dict[str, Any]
+
+
+class DryRuns(BaseModel):
+    """What would happen through several connections. The counts are the sum of theirs."""
+
+    model_config = ConfigDict(extra="allow")
+
+    rows: int
+    jobs: list[OneOfSeveral] = Field(description="A line a connection.")
+    unasked: list[Unasked] = Field(description="Connections that could not be asked; they are not in the counts.")
+    foreseen: list[ForeseenRowDocument] = Field(description=f"Each row; the first {_SHOWN}.")
+    errors: list[Fault] = Field(description="What is wrong with the bad rows; the first 50.")
+    warnings: list[str] = Field(description="What is remarkable about how the list was read.")
+
+
 @router.post(
     "/dry-runs",
     summary="Make a dry run",
     operation_id="dryRun",
-    responses={200: {"model": DryRun}},
+    responses={200: {"model": DryRun | DryRuns}},
     openapi_extra={"requestBody": answers.ORDER_BODY, "parameters": answers.ORDER_PARAMETERS},
 )
 async def make_dry_run(request: Request, parts: PartsOf, viewer: Submitting) -> Response:
@@ -65,12 +99,8 @@ async def make_dry_run(request: Request, parts: PartsOf, viewer: Submitting) -> 
     and nothing of the list is kept.
     """
     async with parts.loads.turn(), take_order(request, parts.services, viewer, dry=True) as taken:
-        try:
-            return answer(await _look(parts, taken))
-        except RefusedRows as refused:
-            raise Problem(422, as_fields(str(refused)), errors=rows_of(list(refused.bad))) from None
-        except (Refusal, TokenRefused) as refusal:
-            raise Problem(409, as_fields(str(refusal))) from None
+        with refusals_told():
+            return answer(await (_look_through_several if taken.chosen else _look)(parts, taken))
 
 
 async def _look(parts: Parts, taken: Taken) -> dict[str, Any]:
@@ -90,19 +120,51 @@ async def _foresee(parts: Parts, taken: Taken, prepared: Prepared) -> dict[str, 
 
     def hear(row: ForeseenRow) -> None:
         if len(shown) < _SHOWN:
-            would = row.foreseen.would.told(request.operation)
-            email = str(row.row.get("email", ""))
-            shown.append({"row": row.number, "email": email, "would": would, "why": row.foreseen.why})
+            shown.append(_describe_row(row, request.operation))
 
     forecast = await foresee_list(services, prepared, request, hear)
     left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
-    is_built_in = prepared.connection.name == SANDBOX and SANDBOX not in services.settings().connections
-    told = plan_as_foreseen(await plan(services, request, left, rehearsal=is_built_in), forecast)
+    rehearsal = services.settings().rehearses(prepared.connection.name)
+    told = plan_as_foreseen(await plan(services, request, left, rehearsal=rehearsal), forecast)
     whole = describe_dry_run(told, forecast)
     del whole["job"], whole["state"]
+    return {**whole, "foreseen": shown, **_of_list(request, prepared.loaded)}
+
+
+async def _look_through_several(parts: Parts, taken: Taken) -> dict[str, Any]:
+    services, request = parts.services, taken.request
+    shown: list[dict[str, Any]] = []
+
+    def hear(connection: str, row: ForeseenRow) -> None:
+        if len(shown) < _SHOWN:
+            shown.append({CONNECTION: connection, **_describe_row(row, request.operation)})
+
+    with Split(taken.chosen) as split:
+        await asyncio.to_thread(split.add_all, request.rows)
+        several = Several(services, request, split)
+        await several.prepare(parts.follow, dry=True)
+        try:
+            refuse_bad(request, several.loaded)
+            found = await several.foresee(services.settings().rehearses, hear)
+        finally:
+            await several.drop()
+        if not found:
+            raise Problem(409, f"No tenant could be asked. {' '.join(say_once(several.unasked))}")
+        whole = describe_dry_runs(found)
+        del whole["submission"], whole["state"]
+        for told in whole["jobs"]:
+            del told["job"], told["state"]
+        unasked = [{CONNECTION: name, "why": why} for name, why in several.unasked]
+        return {**whole, "unasked": unasked, "foreseen": shown, **_of_list(request, several.loaded)}
+
+
+def _describe_row(row: ForeseenRow, operation: str) -> dict[str, Any]:
+    email, would = str(row.row.get("email", "")), row.foreseen.would.told(operation)
+    return {"row": row.number, "email": email, "would": would, "why": row.foreseen.why}
+
+
+def _of_list(request: Asked, loaded: Loaded) -> dict[str, Any]:
     return {
-        **whole,
-        "foreseen": shown,
-        "errors": [fault.model_dump(exclude_none=True) for fault in rows_of(prepared.loaded.bad[:SHOWN_BAD])],
+        "errors": [fault.model_dump(exclude_none=True) for fault in rows_of(loaded.bad[:SHOWN_BAD])],
         "warnings": list(request.guests.warnings) if request.guests else [],
     }

@@ -9,7 +9,7 @@ from starlette.responses import Response as Plain
 
 from console.access.need import Approving, Submitting, Viewing
 from console.access.viewer import Viewer
-from console.documents import Job, Jobs, Submitted, describe_view
+from console.documents import Job, Jobs, Submitted, SubmittedToSeveral, describe_view
 from console.parts import Parts, PartsOf
 from console.problems import Problem
 from console.v1 import answers
@@ -17,6 +17,7 @@ from console.v1.answers import PROBLEMS, answer, answer_tagged
 from console.v1.consent import check_bounds, check_consent
 from console.v1.orders import Taken, take_order
 from console.v1.submitting import as_fields, key_of, submit
+from console.v1.submitting_several import submission_of, submit_to_several
 from tasks.errors import Refusal
 from tasks.jobs.approving import approve_job, describe_what_is_approved
 from tasks.jobs.moving import cancel_job, pause_job, resume_job
@@ -41,7 +42,7 @@ Key = Annotated[
 ]
 _MOST_PAGES: Final = 20
 """Pages of all jobs that are looked through for those that a producer may see."""
-_LOCATION: Final = {"Location": {"description": "The address of the job.", "schema": {"type": "string"}}}
+_LOCATION: Final = {"Location": {"description": "The address of the job, or submission.", "schema": {"type": "string"}}}
 
 
 async def find_view(parts: Parts, viewer: Viewer, job: str) -> JobView:
@@ -59,7 +60,7 @@ async def find_view(parts: Parts, viewer: Viewer, job: str) -> JobView:
     status_code=202,
     summary="Submit a list",
     operation_id="submitJob",
-    responses={202: {"model": Submitted, "headers": _LOCATION}},
+    responses={202: {"model": Submitted | SubmittedToSeveral, "headers": _LOCATION}},
     openapi_extra={"requestBody": answers.ORDER_BODY, "parameters": answers.ORDER_PARAMETERS},
 )
 async def submit_job(request: Request, parts: PartsOf, viewer: Submitting, key: Key = None) -> Plain:
@@ -67,10 +68,15 @@ async def submit_job(request: Request, parts: PartsOf, viewer: Submitting, key: 
     then on.
 
     As JSON with up to 10,000 rows; as a form (multipart/form-data) with a file; or as a file alone,
-    with its options in the query. A list is read as `usher invite` reads it.
+    with its options in the query. A list is read as `usher invite` reads it. Through several
+    connections it is a submission: a job for each, all of them or none.
     """
     async with parts.loads.turn(), take_order(request, parts.services, viewer) as taken:
-        told = await submit(parts, viewer, taken, key_of(key, taken.request.connection, viewer))
+        through = taken.request.connection
+        if taken.chosen:
+            told = await submit_to_several(parts, viewer, taken, submission_of(key, through, viewer))
+            return answer(told, 202, {"Location": f"/v1/submissions/{told['submission']}"})
+        told = await submit(parts, viewer, taken, key_of(key, through, viewer))
     return answer(told, 202, {"Location": f"/v1/jobs/{told['job']}"})
 
 

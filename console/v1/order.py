@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from config.connections import means_several
 from tasks.rows.fields import FIELDS
 from tasks.rows.named import NAMED
 from worker.channels import INVITE
 
 MOST_ROWS: Final = 10_000
 """Rows in JSON; longer lists come as files."""
-SEVERAL: Final = frozenset((*NAMED, "mapping"))
+SEVERAL: Final = frozenset((*NAMED, "mapping", "connections"))
 """Fields that a form or a query may give several times."""
-_Names = Annotated[list[str], BeforeValidator(lambda value: _split(value))]
+_ONE: Final = r"(tag:)?[a-z0-9-]{1,64}"
+_Names = Annotated[list[str], BeforeValidator(lambda value: _split(value, ";"))]
+_Connections = Annotated[
+    list[Annotated[str, StringConstraints(pattern=rf"^{_ONE}$")]], BeforeValidator(lambda value: _split(value, ","))
+]
 
 
-def _split(value: Any) -> Any:
-    """Return names that a form or a query gives one by one, or with `;` between them."""
+def _split(value: Any, between: str) -> Any:
+    """Return names that a form or a query gives one by one, or with a sign between them."""
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return [name.strip() for one in value for name in one.split(";") if name.strip()]
+        return [name.strip() for one in value for name in one.split(between) if name.strip()]
     return value
 
 
@@ -40,7 +45,18 @@ class Order(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_max_length=5000)
 
-    connection: str = Field(pattern=r"^[a-z0-9-]{1,64}$", description="Through which connection.")
+    connection: str | None = Field(
+        default=None,
+        pattern=rf"^{_ONE}( ?, ?{_ONE})*$",
+        description="Through which connection: its name. Or through several, as `usher invite -c` takes them: names,"
+        " `tag:TAG` and `all`, with commas between them; the list is a submission then.",
+    )
+    connections: _Connections = Field(
+        default=[],
+        max_length=10_000,
+        description="Instead of `connection`: through which connections, each a name, `tag:TAG` or `all`. The list is a"
+        " submission, of a job for each.",
+    )
     operation: str = Field(
         default=INVITE, max_length=64, description="What is done to these people: invite, remind, disable, …"
     )
@@ -65,6 +81,22 @@ class Order(BaseModel):
     notify: str | None = Field(default=None, description="Who is told when it is held or has ended: an https:// URL.")
     reason: str | None = Field(default=None, max_length=500, description="Why; shown with the job.")
     name: str | None = Field(default=None, max_length=200, description="What the list is called.")
+
+    @model_validator(mode="after")
+    def _names_connections(self) -> Self:
+        if (self.connection is None) == (not self.connections):
+            raise ValueError("either connection or connections says through which it goes")
+        return self
+
+    @property
+    def through(self) -> str:
+        """The connections as they were named."""
+        return self.connection or ",".join(self.connections)
+
+    @property
+    def is_submission(self) -> bool:
+        """Whether it goes through several connections, of which there may be one at the moment."""
+        return self.connection is None or means_several(self.connection)
 
 
 class ListOrder(Order):

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import orjson
@@ -19,7 +19,7 @@ from config.version import read_version
 from console.access.viewer import Viewer
 from console.problems import Fault, Problem, find_faults
 from console.v1.bodies import find_upload, gather, kind_of, open_file, read_form, read_json, read_stream
-from console.v1.consent import check_bounds, check_order, refuse_field
+from console.v1.consent import check_order, choose_connections, refuse_field
 from console.v1.order import SEVERAL, ListOrder, Order, RowsOrder
 from tasks.errors import InputError
 from tasks.lists.guest_list import GuestList
@@ -49,10 +49,13 @@ _LISTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An order as it was taken: the request, and the digest of its rows or their file."""
+    """An order as it was taken: the request, and the digest of its rows or their file. `chosen`: of
+    a submission, the connections that are meant.
+    """
 
     request: Request
     rows_digest: str = ""
+    chosen: Sequence[str] = ()
     file: IO[bytes] | None = None
 
     def digest(self) -> str:
@@ -91,7 +94,7 @@ async def take_order(
             return
         elif kind in _LISTS:
             order = _check(ListOrder, gather(http.query_params.multi_items(), SEVERAL))
-            await check_bounds(services, viewer, order.connection, order.operation)  # before a list is read in vain
+            await choose_connections(services, viewer, order)  # before a list is read in vain
             file = closing.enter_context(open_file())
             await read_stream(http, file)
             taken = await _take_file(order, file, _list_name(order.name), closing)
@@ -124,7 +127,7 @@ def _take_rows(order: RowsOrder) -> Taken:
     rows = [validate_record(row, number) for number, row in enumerate(order.rows, 1)]
     name = _list_name(order.name, f"{len(rows)} row{'' if len(rows) == 1 else 's'} by HTTP")
     digest = hashlib.sha256(orjson.dumps(order.rows, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return Taken(Request(order.connection, rows, name), digest)
+    return Taken(Request(order.through, rows, name), digest)
 
 
 async def _take_file(order: Order, file: Any, name: str, closing: ExitStack) -> Taken:
@@ -136,7 +139,7 @@ async def _take_file(order: Order, file: Any, name: str, closing: ExitStack) -> 
     # A workbook is taken apart before its first row: not on the loop that answers everybody
     guests = await asyncio.to_thread(_open, file, name, options)
     closing.callback(guests.close)
-    return Taken(Request(order.connection, guests.rows(), name, guests=guests), file=file)
+    return Taken(Request(order.through, guests.rows(), name, guests=guests), file=file)
 
 
 def _open(file: IO[bytes], name: str, options: Any) -> GuestList:
@@ -151,8 +154,8 @@ def _list_name(given: str | None, otherwise: str = "a list by HTTP") -> str:
 
 async def _complete(taken: Taken, order: Order, services: Services, viewer: Viewer, *, dry: bool) -> Taken:
     """Fill in what all orders say alike."""
-    await check_bounds(services, viewer, order.connection, order.operation)
-    check_order(order, services, viewer, dry=dry)
+    chosen = await choose_connections(services, viewer, order)
+    check_order(order, viewer, dry=dry)
     request = taken.request
     try:
         job_wide = validate_defaults({name: getattr(order, name) for name in _DEFAULTS})
@@ -175,7 +178,7 @@ async def _complete(taken: Taken, order: Order, services: Services, viewer: View
         request.info["read"] = said
     if named:
         request.info["named"] = {column: [mask_text(name) for name in names] for column, names in named.items()}
-    return taken
+    return replace(taken, chosen=chosen) if order.is_submission else taken
 
 
 def _more_info(order: Order, services: Services, viewer: Viewer) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""How the rows of a job ended: page by page as JSON, or all of them as a file, streamed."""
+"""How the rows of a job, or of a submission, ended: page by page as JSON, or all of them as a file,
+streamed.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,15 @@ from starlette.responses import Response, StreamingResponse
 
 from console.access.need import Viewing
 from console.access.viewer import Role, Viewer
-from console.documents import Rows
+from console.documents import Rows, RowsOfSubmission
 from console.parts import Parts, PartsOf
 from console.v1.answers import PROBLEMS, answer
 from console.v1.jobs import JobId, find_view
-from tasks.results.reading import as_iterator, chosen_results
+from console.v1.submissions import SubmissionId, find_its
+from tasks.results.reading import as_iterator, chosen_results, results_of_all
 from tasks.results.sheets import write_workbook
 from tasks.results.table import Table, results_table, write_objects, write_table
-from tasks.rows.fields import RESULT_COLUMNS, stage_columns
-from worker.ledger.job_view import JobView
+from tasks.rows.fields import CONNECTION, RESULT_COLUMNS, stage_columns
 
 router = APIRouter(prefix="/v1", tags=["rows"], responses=PROBLEMS)
 _BLOCK: Final = 500  # rows written at a time
@@ -57,39 +59,93 @@ async def read_rows(
 
 
 @router.get(
+    "/submissions/{submission}/rows",
+    summary="Read rows of all jobs",
+    operation_id="readRowsOfSubmission",
+    responses={200: {"model": RowsOfSubmission}},
+)
+async def read_rows_of_all(
+    parts: PartsOf,
+    viewer: Viewing,
+    submission: SubmissionId,
+    after: Annotated[
+        str | None, Query(pattern=r"^[a-z2-7]{10,16}-[0-9]{1,12}$", description="`next` of the page before.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many.")] = 500,
+) -> Response:
+    """Read rows as they stand, connection by connection, each connection's in their order."""
+    found = await find_its(parts, viewer, submission)
+    begins, _, behind = (after or "").partition("-")
+    jobs = [view.id for view in found.views]
+    rows: list[dict[str, Any]] = []
+    told: dict[str, Any] = {"submission": found.id, "state": found.total.state.value, "rows": rows}
+    for view in found.views[jobs.index(begins) if begins in jobs else 0 :]:
+        since = int(behind) if view.id == begins else 0
+        page = parts.services.jobs.rows.results(view.id, after=since, limit=limit - len(rows))
+        rows += [{CONNECTION: view.connection, **_shown(record, viewer)} async for record in page]
+        if len(rows) == limit:
+            is_last = view is found.views[-1] and rows[-1]["row"] == view.counts.rows
+            told |= {} if is_last else {"next": f"{view.id}-{rows[-1]['row']}"}
+            break
+    return answer(told)
+
+
+_File = Annotated[Literal["csv", "jsonl", "xlsx"], Path(alias="format", description="csv, jsonl or xlsx.")]
+_DOWNLOADED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The results file, as `usher jobs results` writes it.",
+        "content": {kind.partition(";")[0]: {"schema": {"type": "string"}} for kind in _TYPES.values()},
+    }
+}
+
+
+@router.get(
     "/jobs/{job}/results.{format}",
     summary="Download results",
     operation_id="downloadResults",
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "The results file, as `usher jobs results` writes it.",
-            "content": {kind.partition(";")[0]: {"schema": {"type": "string"}} for kind in _TYPES.values()},
-        }
-    },
+    responses=_DOWNLOADED,
 )
 async def download_results(
-    parts: PartsOf,
-    viewer: Viewing,
-    job: JobId,
-    form: Annotated[Literal["csv", "jsonl", "xlsx"], Path(alias="format", description="csv, jsonl or xlsx.")],
-    only: _Only = None,
-) -> Response:
+    parts: PartsOf, viewer: Viewing, job: JobId, form: _File, only: _Only = None
+) -> StreamingResponse:
     """Download how every row ended. The file can be fed back: only what failed is sent again."""
     view = await find_view(parts, viewer, job)
-    records = _chosen(parts, viewer, view, tuple(only or ()))
-    columns = (*RESULT_COLUMNS, *stage_columns(view.stages))
-    headers = {
-        "Content-Disposition": f'attachment; filename="{view.id}.{form}"',
-        "Cache-Control": "private, no-store",
-    }
-    body = _sheet(parts, records, columns) if form == "xlsx" else _text(form, records, columns)
+    records = chosen_results(parts.services, view.id, tuple(only or ()))
+    return _download(parts, viewer, view.id, form, records, (*RESULT_COLUMNS, *stage_columns(view.stages)))
+
+
+@router.get(
+    "/submissions/{submission}/results.{format}",
+    summary="Download results of all jobs",
+    operation_id="downloadResultsOfSubmission",
+    response_class=StreamingResponse,
+    responses=_DOWNLOADED,
+)
+async def download_results_of_all(
+    parts: PartsOf, viewer: Viewing, submission: SubmissionId, form: _File, only: _Only = None
+) -> StreamingResponse:
+    """Download how every row ended, with its connection first. The file can be fed back: only what
+    failed is sent again, each row the same way.
+    """
+    found = await find_its(parts, viewer, submission)
+    records = results_of_all(parts.services, found.views, tuple(only or ()))
+    columns = (CONNECTION, *RESULT_COLUMNS, *stage_columns(found.total.stages))
+    return _download(parts, viewer, found.id, form, records, columns)
+
+
+def _download(
+    parts: Parts,
+    viewer: Viewer,
+    name: str,
+    form: str,
+    records: AsyncIterator[dict[str, Any]],
+    columns: tuple[str, ...],
+) -> StreamingResponse:
+    shown = (_shown(record, viewer) async for record in records)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "private, no-store"}
+    body = _sheet(parts, shown, columns) if form == "xlsx" else _text(form, shown, columns)
     return StreamingResponse(body, 200, headers, _TYPES[form])
-
-
-async def _chosen(parts: Parts, viewer: Viewer, view: JobView, only: tuple[str, ...]) -> AsyncIterator[dict[str, Any]]:
-    async for record in chosen_results(parts.services, view.id, only):
-        yield _shown(record, viewer)
 
 
 def _shown(record: dict[str, Any], viewer: Viewer) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from console.problems import Problem
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from console.parts import Parts
     from tasks.submission.preparing import Prepared
     from tasks.submission.request import Request
+    from tasks.submit import Loaded
     from worker.ledger.job_view import JobView
+    from worker.services import Services
 
 SHOWN_BAD: Final = 50
 _UNTIL_ASKED_AGAIN_S: Final = 3600.0  # of a limit a day
@@ -41,21 +45,30 @@ def key_of(given: str | None, connection: str, viewer: Viewer) -> str:
     """Return the id of the job that an `Idempotency-Key` stands for; a new one without a key. Each
     producer, and each person, has keys of their own.
     """
-    if given is None:
-        return new_job_id()
-    sender = viewer.producer or f"{viewer.kind.value}:{viewer.person}"
-    return job_id_of(Follows.KEY, connection, sender, given)
+    return new_job_id() if given is None else job_id_of(Follows.KEY, connection, sender_of(viewer), given)
+
+
+def sender_of(viewer: Viewer) -> str:
+    """Return whose keys are a viewer's."""
+    return viewer.producer or f"{viewer.kind.value}:{viewer.person}"
 
 
 async def submit(parts: Parts, viewer: Viewer, taken: Taken, job: str) -> dict[str, Any]:
     """Take in an order under a job's id, once; returns what is answered. Raises `Problem`, and what
     reading and loading raise.
     """
+    return await take_in_once(parts, job, lambda claim: _submit(parts, viewer, taken, job, claim))
+
+
+async def take_in_once(
+    parts: Parts, name: str, take_in: Callable[[Claim], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Take in a list while nobody else does under this id. Raises `Problem`."""
     services, until_s = parts.services, time.monotonic() + _WAIT_S
     while True:
-        async with claimed(services.client, services.keys, job) as claim:
+        async with claimed(services.client, services.keys, name) as claim:
             if claim is not None:
-                return await _submit(parts, viewer, taken, job, claim)
+                return await take_in(claim)
         if time.monotonic() > until_s:
             raise Problem(
                 409, "A list with this Idempotency-Key is being taken in just now: ask again.", retry_after_s=10
@@ -76,22 +89,12 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
         await services.jobs.follow(job, parts.follower)
     if taken.rows_digest:
         request.info["sha256"] = taken.rows_digest
-    try:
+    with refusals_told():
         prepared = await prepare(services, request, job)
-    except RefusedRows as refused:
-        raise Problem(422, as_fields(str(refused)), errors=rows_of(list(refused.bad))) from None
-    except Refusal as refused:
-        raise Problem(409, as_fields(str(refused))) from None
     if prepared is None:
         raise Problem(409, "A job of this id was made just now: ask again.", retry_after_s=1)
     try:
-        if not await claim.holds():
-            raise Problem(503, "The server stood still for too long; nothing was accepted.", retry_after_s=1)
-        if refusal := await admit(services, viewer.bound, prepared.loaded):
-            await note_refusal(services, viewer.bound, refusal, connection=request.connection)
-            is_limit = refusal.startswith("rows:")
-            wait_s = _UNTIL_ASKED_AGAIN_S if is_limit else None
-            raise Problem(429 if is_limit else 403, f"{refusal} Nothing was accepted.", retry_after_s=wait_s)
+        await admit_loaded(services, viewer, claim, job, [prepared])
         state = await start(services.jobs, prepared.loaded)
     except BaseException:
         await drop(services.jobs, prepared.loaded)
@@ -99,21 +102,53 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
     return _tell(request, prepared, state)
 
 
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """Have what a list is refused for told as problems, in the words of the API."""
+    try:
+        yield
+    except RefusedRows as refused:
+        raise Problem(422, as_fields(str(refused)), errors=rows_of(list(refused.bad))) from None
+    except Refusal as refused:
+        raise Problem(409, as_fields(str(refused))) from None
+
+
+async def admit_loaded(
+    services: Services, viewer: Viewer, claim: Claim, name: str, prepared: Sequence[Prepared]
+) -> None:
+    """Raise `Problem` where what is loaded may not be started: all rows together count for a
+    producer's day, under this id.
+    """
+    if not await claim.holds():
+        raise Problem(503, "The server stood still for too long; nothing was accepted.", retry_after_s=1)
+    if refusal := await admit(services, viewer.bound, *(part.loaded for part in prepared), of=name):
+        connections = ",".join(part.connection.name for part in prepared)
+        await note_refusal(services, viewer.bound, refusal, connection=connections)
+        is_limit = refusal.startswith("rows:")
+        wait_s = _UNTIL_ASKED_AGAIN_S if is_limit else None
+        raise Problem(429 if is_limit else 403, f"{refusal} Nothing was accepted.", retry_after_s=wait_s)
+
+
 def _tell(request: Request, prepared: Prepared, state: JobState) -> dict[str, Any]:
     loaded = prepared.loaded
-    warnings = list(request.guests.warnings) if request.guests else []
-    if prepared.signed_in.waits:
-        warnings.append(prepared.signed_in.waits)
-    for stage in prepared.stages:
-        warnings += [sentence for sentence in (stage.missing, stage.unread) if sentence]
+    return {"job": loaded.job, "state": state.value, **tell_loaded(request, loaded, warnings_of(prepared))}
+
+
+def warnings_of(prepared: Prepared) -> list[str]:
+    """Return what is remarkable about the connection of a job."""
+    told = [prepared.signed_in.waits, *(text for stage in prepared.stages for text in (stage.missing, stage.unread))]
+    return [sentence for sentence in told if sentence]
+
+
+def tell_loaded(request: Request, loaded: Loaded, warnings: Sequence[str]) -> dict[str, Any]:
+    """Return what is told of a list that was taken in, in numbers and sentences."""
+    of_list = request.guests.warnings if request.guests else ()
     return {
-        "job": loaded.job,
-        "state": state.value,
         "rows": loaded.rows,
         "to_send": loaded.to_send,
         "bad": loaded.bad_count,
         "errors": [fault.model_dump(exclude_none=True) for fault in rows_of(loaded.bad[:SHOWN_BAD])],
-        "warnings": [as_fields(warning) for warning in warnings],
+        "warnings": [as_fields(warning) for warning in (*of_list, *warnings)],
     }
 
 
@@ -121,15 +156,20 @@ async def _told_before(view: JobView, taken: Taken) -> dict[str, Any]:
     """Return what is answered the second time. Raises `Problem` where the key was used for another
     list.
     """
-    if await asyncio.to_thread(taken.digest) != view.info.get("sha256"):
-        raise Problem(
-            422,
-            f"This Idempotency-Key was used for another list before (job {view.id}); nothing was accepted. A new list"
-            " takes a new key.",
-        )
+    await refuse_other_list(view, taken, f"job {view.id}")
     again = "This Idempotency-Key was used before: this is the job that was made then."
     told = {"job": view.id, "state": view.state.value, "rows": view.counts.rows}
     return {**told, "errors": [], "warnings": [again]}
+
+
+async def refuse_other_list(view: JobView, taken: Taken, told: str) -> None:
+    """Raise `Problem` where this job was made of another list than the one that was sent now."""
+    if await asyncio.to_thread(taken.digest) != view.info.get("sha256"):
+        raise Problem(
+            422,
+            f"This Idempotency-Key was used for another list before ({told}); nothing was accepted. A new list"
+            " takes a new key.",
+        )
 
 
 def as_fields(sentence: str) -> str:

@@ -6,9 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from tasks.forecast.dry_run import describe_dry_run
 from tasks.forecast.plan import NAME_ABOVE_ROWS, Plan
 from tasks.telling.words import many, number, span
+
+if TYPE_CHECKING:
+    from tasks.forecast.dry_run import Forecast
 
 _NAMED = 10  # connections of which the same is said
 HEADINGS = ("Connection", "To send", "E-mails", "Already", "Not sent", "Tenant", "Time")
@@ -72,6 +77,16 @@ def say_once(said: Iterable[tuple[str, str]]) -> list[str]:
     for connection, sentence in said:
         about.setdefault(sentence.replace(f"onnection {connection} ", "onnection "), []).append(connection)
     return [f"{_names(connections)}: {sentence}" for sentence, connections in about.items()]
+
+
+def describe_dry_runs(found: Sequence[tuple[Plan, Forecast]]) -> dict[str, Any]:
+    """Return what programs are told of a dry run through several connections: the sum, and `jobs`
+    with what is told of each.
+    """
+    told = [describe_dry_run(plan, forecast) for plan, forecast in found]
+    counts = [name for name, value in told[0].items() if isinstance(value, int)]
+    summed = {name: sum(one[name] for one in told) for name in counts}
+    return {"submission": None, "state": "cancelled", **summed, "jobs": told}
 
 
 def _names(connections: Sequence[str]) -> str:

@@ -34,6 +34,11 @@ class Submission:
         return [view.id for view in self.views]
 
     @property
+    def going_on(self) -> list[JobView]:
+        """Those of its jobs that have not ended."""
+        return [view for view in self.views if not view.ended]
+
+    @property
     def total(self) -> JobView:
         """All of it as if it were one job of its id."""
         return add_up(self.id, self.views)
@@ -52,12 +57,15 @@ async def find_submission(services: Services, wanted: str) -> Submission | None:
     wanted = wanted.strip().lower()
     views = await services.jobs.views([*await services.jobs.submissions.jobs(wanted)])
     if not views:
-        from config.errors import quoted
-
-        raise Refusal(
-            f"There is no submission {quoted(wanted)}: it never was, or its jobs are deleted or have expired."
-        )
+        raise Refusal(no_such_submission(wanted))
     return Submission(wanted, tuple(views))
+
+
+def no_such_submission(wanted: str) -> str:
+    """Return the sentence about an id that no submission has."""
+    from config.errors import quoted
+
+    return f"There is no submission {quoted(wanted)}: it never was, or its jobs are deleted or have expired."
 
 
 def add_up(submission: str, views: Sequence[JobView]) -> JobView:

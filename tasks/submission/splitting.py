@@ -11,7 +11,7 @@ import heapq
 import json
 import tempfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final
@@ -35,6 +35,11 @@ class Split(AbstractContextManager["Split"]):
         self._own = {name: array("Q") for name in self.connections}
         self._of_all = array("Q")
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the block
+
+    def add_all(self, rows: Iterable[ValidRow | BadRow]) -> None:
+        """Put all rows where they belong. Blocking, for as long as the list takes to be read."""
+        for row in rows:
+            self.add(row)
 
     def add(self, row: ValidRow | BadRow) -> None:
         """Put a row where it belongs. A bad one is told in the results of the connection that it

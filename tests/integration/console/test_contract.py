@@ -9,13 +9,15 @@ import compileall
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.consoles import Console
+from tests.consoles import Console, run_console
 from tests.processes import plain_environment
+from tests.sandboxes import connection_table
 from tests.sites import Site
 
 _PROGRAMS = Path(sys.executable).parent
@@ -27,7 +29,11 @@ positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 422, "5
 """
 
 
-def _put_in(document: dict[str, Any], job: str) -> dict[str, Any]:
+_CHOICES = ["contoso", "contoso,adatum", "all", "tag:eu"]
+_SEVERAL = {"type": "array", "items": {"type": "string", "enum": ["contoso", "adatum", "tag:eu"]}}
+
+
+def _put_in(document: dict[str, Any], job: str, submission: str) -> dict[str, Any]:
     """Return the document with what there is on the site: names that are guessed reach no logic."""
     for path in document["paths"].values():
         for operation in path.values():
@@ -36,21 +42,28 @@ def _put_in(document: dict[str, Any], job: str) -> dict[str, Any]:
                 match parameter["name"]:
                     case "job":
                         parameter["schema"] = {"type": "string", "enum": [job]}
+                    case "submission":
+                        parameter["schema"] = {"type": "string", "enum": [submission]}
                     case "name" if parameter["in"] == "path":
                         parameter["schema"] = {"type": "string", "enum": ["contoso"]}
                     case "connection":
-                        parameter["schema"] = {"type": "string", "enum": ["contoso"]}
+                        parameter["schema"] = {"type": "string", "enum": _CHOICES}
+                    case "connections":
+                        parameter["schema"] = _SEVERAL
     for name in ("RowsOrder", "FileOrder"):
-        document["components"]["schemas"][name]["properties"]["connection"] = {"type": "string", "enum": ["contoso"]}
+        properties = document["components"]["schemas"][name]["properties"]
+        properties |= {"connection": {"type": "string", "enum": _CHOICES}, "connections": _SEVERAL}
     return document
 
 
 async def _find_faults(site: Site, console: Console, seconds: int, *options: str) -> str:
     """Have the server tried; returns what was found, '' for nothing."""
     site.start_worker()
-    job = console.submit(["ada@fabrikam.example"])
+    body = {"connections": ["contoso"], "rows": [{"email": "ada@fabrikam.example"}]}
+    told = console.post("/v1/jobs", json=body).json()
+    job = told["jobs"][0]["job"]
     await site.ended(job)  # else a stream of its events has no end
-    document = _put_in(console.get("/v1/openapi.json").json(), job)
+    document = _put_in(console.get("/v1/openapi.json").json(), job, told["submission"])
     (site.folder / "openapi.json").write_text(json.dumps(document))
     (site.folder / "schemathesis.toml").write_text(_RULES)
     where = ("openapi.json", "--url", console.url, "--no-color", "--warnings", "off")
@@ -71,6 +84,15 @@ async def _run(folder: Path, *argv: str | Path) -> subprocess.CompletedProcess[s
         check=False,
         timeout=300,
     )
+
+
+@pytest.fixture
+def console(site: Site) -> Iterator[Console]:
+    """A server with two connections, one of which has a tag."""
+    with (site.folder / "usher.toml").open("a") as file:
+        file.write(connection_table("adatum", site.sandbox.ready, tags='["eu"]'))
+    with run_console(site) as console:
+        yield console
 
 
 async def test_server_keeps_to_its_document(site: Site, console: Console) -> None:
@@ -110,6 +132,10 @@ with open("list.csv", "rb") as payload:
     order = FileOrder(connection="contoso", list_=File(payload=payload, file_name="list.csv"))
     sent = submit_job.sync(client=api, body=order)
 assert sent.rows == 2, sent
+from client.api.submissions import show_submission
+through = submit_job.sync(client=api, body=RowsOrder(connections=["contoso", "adatum"], rows=rows))
+assert [one.connection for one in through.jobs] == ["adatum", "contoso"], through
+assert show_submission.sync(through.submission, client=api).jobs[0].submission == through.submission
 print("well")
 """
 

@@ -20,7 +20,8 @@ LIST = "email\n" + "".join(f"g{n}@fabrikam.example\n" for n in range(30_000))
 KEY = {"Idempotency-Key": "order-1", "Content-Type": "text/csv"}
 
 
-def _kill(console: Console) -> None:
+def kill(console: Console) -> None:
+    """SIGKILL: nothing is said to anybody."""
     os.kill(console.process.pid, signal.SIGKILL)
     console.process.wait()
 
@@ -35,7 +36,7 @@ async def test_killed_during_an_upload_nothing_is_left(site: Site) -> None:
         wire.putheader("Content-Length", str(len(LIST)))
         wire.endheaders()
         wire.send(LIST[:100_000].encode())
-        _kill(console)
+        kill(console)
         with pytest.raises((http.client.HTTPException, OSError)):
             wire.getresponse()
     with run_console(site) as console:
@@ -54,8 +55,8 @@ async def test_killed_during_a_submit_the_key_makes_one_job(own_site: Site) -> N
     with run_console(own_site, real=True) as console:
         sending = threading.Thread(target=send, args=(console,))
         sending.start()
-        wait_until(lambda: _loading(own_site), 20, "a list that is being loaded")
-        _kill(console)
+        wait_until(lambda: loading(own_site), 20, "a list that is being loaded")
+        kill(console)
         sending.join()
     view = await own_site.desk.jobs.listed(newest=10)
     assert [one.state for one in view] == [JobState.LOADING]
@@ -73,12 +74,13 @@ async def test_killed_during_a_submit_the_key_makes_one_job(own_site: Site) -> N
         assert [(job["state"], job["rows"]) for job in jobs] == [("running", 30_000)]
 
 
-def _loading(site: Site) -> bool:
+def loading(site: Site) -> int:
+    """How many jobs are being loaded."""
     import redis
 
-    client = redis.Redis.from_url(site.url)
+    client: Any = redis.Redis.from_url(site.url)
     try:
-        return bool(client.zcard(site.desk.keys.loading()))
+        return int(client.zcard(site.desk.keys.loading()))
     finally:
         client.close()
 

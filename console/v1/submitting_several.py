@@ -1,0 +1,106 @@
+"""A list that goes through several connections is taken in once, as one submission: all of its jobs
+begin in one moment, and a server that is killed before leaves nothing that was accepted.
+
+The submission's id follows from the `Idempotency-Key` as a job's does, and the ids of its jobs from
+the submission's: whoever asks again finds what was left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from console.problems import Problem
+from console.v1.submitting import (
+    admit_loaded,
+    refusals_told,
+    refuse_other_list,
+    sender_of,
+    take_in_once,
+    tell_loaded,
+    warnings_of,
+)
+from tasks.forecast.several import say_once
+from tasks.jobs.submissions import Submission
+from tasks.submission.refusing import refuse_bad
+from tasks.submission.several import Several
+from tasks.submission.splitting import Split
+from tasks.submit import Follows, job_id_of
+from worker.ledger.lists.submissions import new_submission_id, submission_id
+from worker.ledger.model import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from console.access.viewer import Viewer
+    from console.parts import Parts
+    from console.v1.orders import Taken
+    from worker.ledger.programs.taking import Claim
+    from worker.services import Services
+
+
+def submission_of(given: str | None, through: str, viewer: Viewer) -> str:
+    """Return the id of the submission that an `Idempotency-Key` stands for, by the connections as
+    they were named; a new one without a key.
+    """
+    if given is None:
+        return new_submission_id()
+    return submission_id(job_id_of(Follows.SUBMISSION, through, sender_of(viewer), given))
+
+
+async def submit_to_several(parts: Parts, viewer: Viewer, taken: Taken, name: str) -> dict[str, Any]:
+    """Take in an order under a submission's id, once; returns what is answered. Raises as `submit`
+    does.
+    """
+    return await take_in_once(parts, name, lambda claim: _submit(parts, viewer, taken, name, claim))
+
+
+async def _submit(parts: Parts, viewer: Viewer, taken: Taken, name: str, claim: Claim) -> dict[str, Any]:
+    services, request = parts.services, taken.request
+    before = await services.jobs.views([*await services.jobs.submissions.jobs(name)])
+    if any(view.is_accepted for view in before):
+        return await _told_before(Submission(name, tuple(before)), taken)
+    if taken.rows_digest:
+        request.info["sha256"] = taken.rows_digest
+    with Split(taken.chosen) as split, refusals_told():
+        await asyncio.to_thread(split.add_all, request.rows)
+        several = Several(services, request, split, name, partial(job_id_of, Follows.SUBMISSION, name))
+        await _clear_left(services, [several.job_of(connection) for connection in split.asked])
+        await several.prepare(parts.follow, dry=False)
+        try:
+            refuse_bad(request, several.loaded)
+            await admit_loaded(services, viewer, claim, name, several.parts)
+            await several.start()
+        except BaseException:
+            await several.drop()
+            raise
+    warnings = say_once((part.connection.name, why) for part in several.parts for why in warnings_of(part))
+    loaded = replace(several.loaded, rows=sum(part.loaded.rows for part in several.parts))
+    return {**await _stands(services, several), **tell_loaded(request, loaded, warnings)}
+
+
+async def _clear_left(services: Services, jobs: Sequence[str]) -> None:
+    """Remove what a killed server has left: nothing of it was accepted."""
+    for view in await services.jobs.views(jobs):
+        if view.state is not JobState.LOADING:
+            raise Problem(503, "What a server left that was killed is being removed: ask again.", retry_after_s=2)
+        await services.jobs.drop(view.id)
+
+
+async def _stands(services: Services, several: Several) -> dict[str, Any]:
+    views = sorted(await services.jobs.views([*several.jobs]), key=lambda view: view.connection)
+    return _describe(Submission(several.id, tuple(views)))
+
+
+def _describe(submission: Submission) -> dict[str, Any]:
+    jobs = [{"job": view.id, "connection": view.connection} for view in submission.views]
+    return {"submission": submission.id, "jobs": jobs, "state": submission.total.state.value}
+
+
+async def _told_before(submission: Submission, taken: Taken) -> dict[str, Any]:
+    await refuse_other_list(submission.views[0], taken, f"submission {submission.id}")
+    again = "This Idempotency-Key was used before: this is the submission that was made then."
+    rows = submission.total.counts.rows
+    return {**_describe(submission), "rows": rows, "errors": [], "warnings": [again]}
