@@ -1,12 +1,12 @@
-"""`usher secrets`: when the secrets and certificates of a tenant's applications end. Nothing is
-changed, and no secret is shown.
+"""`usher secrets`: when the secrets and certificates of a tenant's applications end, and which of
+usher's own connections still keep one. Nothing is changed, and no secret is shown.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,25 +24,49 @@ if TYPE_CHECKING:
 
 @click.group(cls=CommandGroup)
 def secrets() -> None:
-    """Show when the secrets and certificates of a tenant's applications end."""
+    """Show when the secrets and certificates of a tenant's applications end, and who of usher's own
+    connections keeps one.
+    """
 
 
 @secrets.command("list")
-@click.option("-c", "--connection", required=True, metavar="NAME", help="The tenant, as a connection names it.")
+@click.option(
+    "-c", "--connection", metavar="NAME", help="The tenant, as a connection names it; else usher's own connections."
+)
 @click.option("--within", "within_s", type=Seconds(), metavar="AGE", help="Only those that end so soon, such as 30d.")
 @form_options
 @click.pass_obj
-def list_(session: Session, /, connection: str, within_s: float | None, form: str | None, output: Path | None) -> int:
-    """List the secrets and certificates of all applications of a tenant, the first to end first.
+def list_(
+    session: Session, /, connection: str | None, within_s: float | None, form: str | None, output: Path | None
+) -> int:
+    """List the secrets and certificates of all applications of a tenant, the first to end first; or
+    what usher's own connections sign in with, those first that still keep a secret.
 
-    Needs Application.Read.All. Those that have ended are listed too, with days below zero, unless
-    --within is given.
+    A tenant's needs Application.Read.All. Those that have ended are listed too, with days below
+    zero, unless --within is given.
     """
     form = choose_form(form, output)
+    if connection is None:
+        return work_on_ledger(
+            session, lambda terminal, _, services: _list_own(terminal, services, within_s, form, output)
+        )
     return work_on_ledger(
         session,
         lambda terminal, place, services: _list(terminal, place, services, connection, within_s, form, output),
     )
+
+
+async def _list_own(
+    terminal: Terminal, services: Services, within_s: float | None, form: str, output: Path | None
+) -> int:
+    from tasks.own_credentials import COLUMNS, describe_own, find_own_credentials, tell_secrets
+
+    now = datetime.fromtimestamp(services.clocks.redis_ms() / 1000, UTC)
+    found = await find_own_credentials(services)
+    chosen = found if within_s is None else [one for one in found if one.ends_within(now, within_s)]
+    _write(terminal, COLUMNS, [describe_own(one, now) for one in chosen], form, output)
+    terminal.say(tell_secrets(found))
+    return 0
 
 
 async def _list(
@@ -54,8 +78,6 @@ async def _list(
     form: str,
     output: Path | None,
 ) -> int:
-    from cli.ui.terminal import build_table
-    from tasks.results.write import write_rows
     from tasks.secrets import COLUMNS, choose_ending, describe_secret, find_secrets
     from tasks.telling.words import many, number
 
@@ -65,10 +87,19 @@ async def _list(
     found = await find_secrets(services, await services.resolved(name), now)
     chosen = found if within_s is None else choose_ending(found, now, within_s)
     rows = [describe_secret(one, now) for one in chosen]
-    if form != "table":
-        write_rows(output, COLUMNS, rows, form)
-    elif rows:
-        terminal.show(build_table(COLUMNS, [[str(row[column]) for column in COLUMNS] for row in rows]))
+    _write(terminal, COLUMNS, rows, form, output)
     to = f", written to {output}" if output else ""
     terminal.say(f"{number(len(rows))} of {many(len(found), 'credential')} of this tenant's applications{to}.")
     return 0
+
+
+def _write(
+    terminal: Terminal, columns: tuple[str, ...], rows: list[dict[str, Any]], form: str, output: Path | None
+) -> None:
+    from cli.ui.terminal import build_table
+    from tasks.results.write import write_rows
+
+    if form != "table":
+        write_rows(output, columns, rows, form)
+    elif rows:
+        terminal.show(build_table(columns, [[str(row[column]) for column in columns] for row in rows]))

@@ -206,6 +206,11 @@ class Connection(Section):
         return self.deliver in OWN
 
     @property
+    def keeps_what_ends(self) -> bool:
+        """Whether it signs in with a secret or a certificate, which end."""
+        return bool(self.client_secret) or self.certificate is not None
+
+    @property
     def graph_host(self) -> str:
         """`host` or `host:port` of Graph."""
         return self.graph_url.removeprefix("https://").partition("/")[0]

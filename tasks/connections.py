@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from config.connections import SANDBOX
 from config.errors import ConfigError
 from tasks.errors import Refusal
+from tasks.own_credentials import kind_of
 from tasks.telling.words import gate_words, moment, utc_now
 from worker.ledger.gates import Gate, HoldReason
 
@@ -40,13 +41,8 @@ def describe_connection(services: Services, name: str, gate: Gate) -> dict[str, 
 
 def _credential(connection: Connection) -> str:
     """What kind of credential, never which."""
-    if connection.certificate is not None:
-        return "certificate"
-    if connection.managed_identity is not None:
-        return "managed identity"
-    if connection.client_assertion is not None:
-        return "federated identity"
-    return "secret" if len(connection.client_secret) == 1 else f"{len(connection.client_secret)} secrets"
+    several = len(connection.client_secret)
+    return f"{several} secrets" if several > 1 else kind_of(connection).value
 
 
 def choose_connections(settings: Settings, name: str | None) -> list[str]:

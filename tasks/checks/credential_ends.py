@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tasks.checks.findings import Finding, absent
 from tasks.checks.permissions import FEATURES
 from worker.directory.questions import ask_secret_end
-from worker.sending.credential_ends import note_end
+from worker.sending.credential_ends import drop_end, note_end
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -24,6 +24,8 @@ async def check_secret(
     """Look when the connection's secret ends. Nothing is found for a certificate, nor where the
     registration is in another tenant.
     """
+    if not connection.keeps_what_ends:
+        await drop_end(services.client, services.keys, connection.name)
     if not connection.client_secret:
         return []
     if token.roles is not None and not all(need.is_met(token.roles) for need in FEATURES["credentials"]):

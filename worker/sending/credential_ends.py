@@ -8,7 +8,8 @@ check` asks it where the app may).
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import TokenRefused
@@ -20,22 +21,51 @@ if TYPE_CHECKING:
     from worker.ledger.keys import Keys
     from worker.services import Services
 
+_FIELD = "credential_ends"
 _PAGE = 500
 
 
 async def note_end(client: Redis, keys: Keys, connection: str, ends_at: datetime) -> None:
     """Note when a connection's credential ends. redis-py's errors pass."""
     ledger: Any = client  # redis-py types a reply as perhaps no coroutine
-    await ledger.hset(keys.connection(connection), "credential_ends", round(ends_at.timestamp() * 1000))
+    await ledger.hset(keys.connection(connection), _FIELD, round(ends_at.timestamp() * 1000))
+
+
+async def drop_end(client: Redis, keys: Keys, connection: str) -> None:
+    """Forget when a connection's credential ended: it signs in with none that ends. redis-py's
+    errors pass.
+    """
+    ledger: Any = client
+    await ledger.hdel(keys.connection(connection), _FIELD)
+
+
+async def read_ends(client: Redis, keys: Keys, names: Sequence[str]) -> dict[str, datetime]:
+    """Return when the credentials of connections end, of those of whom that was noted. redis-py's
+    errors pass.
+    """
+    ends: dict[str, datetime] = {}
+    for start in range(0, len(names), _PAGE):
+        page = names[start : start + _PAGE]
+        async with client.pipeline(transaction=False) as pipe:
+            for name in page:
+                pipe.hget(keys.connection(name), _FIELD)
+            found = zip(page, await pipe.execute(), strict=True)
+        ends |= {name: datetime.fromtimestamp(int(at_ms) / 1000, UTC) for name, at_ms in found if at_ms}
+    return ends
 
 
 async def note_certificates(services: Services) -> None:
-    """Note the end of each certificate that this process can read, a page of connections a round
-    trip: nothing is offered meanwhile. redis-py's errors pass.
+    """Note the end of each certificate that this process can read, and of no connection that keeps
+    neither secret nor certificate (any more). A page of connections is a round trip: nothing is
+    offered meanwhile. redis-py's errors pass.
     """
+    connections = services.settings().connections.values()
+    secretless = [connection.name for connection in connections if not connection.keeps_what_ends]
+    for name in await read_ends(services.client, services.keys, secretless):
+        await drop_end(services.client, services.keys, name)
     ends: dict[str, datetime | None] = {}  # one certificate may open a thousand tenants
     of_names: list[tuple[str, datetime]] = []
-    for connection in services.settings().connections.values():
+    for connection in connections:
         if connection.certificate is None:
             continue
         place = f"{connection.certificate.kind}:{connection.certificate.target}"

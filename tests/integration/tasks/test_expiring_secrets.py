@@ -8,6 +8,7 @@ import asyncio
 import csv
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.beats import Beats, schedule_table
 from tests.servers import answer, make_certificate, run_raw_server
 from tests.sites import Site
 from worker.ledger.timetable import ScheduledRun
+from worker.sending.credential_ends import note_certificates, note_end, read_ends
 from worker.services import open_services
 from worker.store.client import read_time_ms
 
@@ -120,3 +122,30 @@ async def test_somebody_is_told_once_before_a_secret_ends(site: Site, beats: Bea
         await site.until("another event", lambda: heard(2))
         assert [one["application"] for one in hook.received[1].json["secrets"]] == ["Portal"]
     assert "a secret of the receiver" not in json.dumps(event)
+
+
+async def test_who_of_our_own_connections_keeps_a_secret(site: Site) -> None:
+    """With the end that was noted of it; a connection that keeps none any more has no end left,
+    which would alarm for ever.
+    """
+    config = site.folder / "usher.toml"
+    settings = load_settings(site.env)
+    async with open_services(lambda: settings, site.url) as services:
+        ends_at = datetime.fromtimestamp(await read_time_ms(services.client) // 1000, UTC) + timedelta(days=12.5)
+        await note_end(services.client, services.keys, "contoso", ends_at)
+        status, out, err = site.run("secrets", "list", "--format", "csv")
+        rows = list(csv.DictReader(io.StringIO(out)))
+        assert [(row["stands_under"], row["credential"], row["days_left"]) for row in rows] == [
+            ("connections.contoso", "secret", "12")
+        ]
+        assert (status, "1 of 1 still keeps a secret: connections.contoso" in err) == (0, True), err
+        assert "connections.contoso" not in site.run("secrets", "list", "--within", "10d")[1]
+
+        lines = config.read_text().splitlines()
+        file = 'client_assertion = "file:token"'
+        config.write_text("\n".join(file if line.startswith("client_secret") else line for line in lines))
+        settings = load_settings(site.env)
+        await note_certificates(services)
+        status, out, err = site.run("secrets", "list")
+        assert (status, "token file" in out, "None of usher's own" in err) == (0, True, True), (out, err)
+        assert await read_ends(services.client, services.keys, ["contoso"]) == {}
