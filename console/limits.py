@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 MOST_BODY: Final = (256 << 20) + (1 << 20)
 """Bytes of any body: a list of 256 MB in a form."""
-MOST_PLAIN: Final = 10 << 20
-"""Bytes of a body that is no file: JSON, or the fields of a form."""
 _SILENT_S: Final = 20.0
 _SLOWEST: Final = 1_000  # bytes a second, over the whole of a body
 _SLOW_AFTER_S: Final = 60.0

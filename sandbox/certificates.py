@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -19,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from sandbox.ids import write_base64url
 
 _LIFE = timedelta(days=30)
 _PEM = serialization.Encoding.PEM
@@ -54,8 +55,8 @@ class AppCertificate:
         der = certificate.public_bytes(serialization.Encoding.DER)
         return cls(
             public_pem=certificate.public_key().public_bytes(_PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
-            x5t=_base64url(hashlib.sha1(der, usedforsecurity=False).digest()),  # the field's name on the wire
-            x5t_s256=_base64url(hashlib.sha256(der).digest()),
+            x5t=write_base64url(hashlib.sha1(der, usedforsecurity=False).digest()),  # the field's name on the wire
+            x5t_s256=write_base64url(hashlib.sha256(der).digest()),
             ends_at=certificate.not_valid_after_utc,
         )
 
@@ -185,7 +186,3 @@ def _alternative_names(names: tuple[str, ...]) -> x509.SubjectAlternativeName:
         except ValueError:
             entries.append(x509.DNSName(name))
     return x509.SubjectAlternativeName(entries)
-
-
-def _base64url(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -223,7 +223,7 @@ def _users_query(options: Mapping[str, str], found: Filter | Listed | None, *, c
         filter=found,
         select=select,
         has_select="$select" in options,
-        top=read_number(options.get("$top"), "$top", PAGE, most),
+        top=read_top(options, most),
         skip=read_page(options.get("$skiptoken")),
         count=count,
         sponsors="$expand" in options,
@@ -338,10 +338,9 @@ def _extension_attributes(user: User) -> dict[str, Any]:
     return {**dict.fromkeys(_EXTENSIONS), **(kept if isinstance(kept, dict) else {})}
 
 
-def read_number(text: str | None, name: str, default: int, highest: int) -> int:
-    """Read the number of a query option. Raises `QueryError`."""
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= highest:
-        raise QueryError(f"Invalid value '{text}' for {name} query option found. It must be between 1 and {highest}.")
+def read_top(options: Mapping[str, str], most: int = MAX_PAGE) -> int:
+    """Read how many entries a page is to have. Raises `QueryError`."""
+    text = options.get("$top", str(PAGE))
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= most:
+        raise QueryError(f"Invalid value '{text}' for $top query option found. It must be between 1 and {most}.")
     return int(text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import orjson
 from sandbox.certificates import write_private
 from sandbox.clock import Clock
 from sandbox.directory import App, Directory, Tenant
-from sandbox.ids import format_guid
+from sandbox.ids import format_guid, write_base64url
 
 _REMEMBERED = 10_000
 
@@ -71,7 +71,7 @@ class Tokens:
             "uti": secrets.token_urlsafe(12),
             "ver": "1.0",
         }
-        signed = f"{_encode(orjson.dumps(_HEADER))}.{_encode(orjson.dumps(claims))}"
+        signed = f"{write_base64url(orjson.dumps(_HEADER))}.{write_base64url(orjson.dumps(claims))}"
         self.issued[tenant.id] = self.issued.get(tenant.id, 0) + 1
         return f"{signed}.{self._sign(signed)}", life_s
 
@@ -127,7 +127,7 @@ class Tokens:
         return Caller(tenant, app, frozenset(claims["roles"]), float(claims["exp"]), claims["uti"])
 
     def _sign(self, signed: str) -> str:
-        return _encode(hmac.digest(self._key, signed.encode(), hashlib.sha256))
+        return write_base64url(hmac.digest(self._key, signed.encode(), hashlib.sha256))
 
 
 def load_key(folder: Path) -> bytes:
@@ -146,10 +146,6 @@ def random_guid() -> str:
 
 
 _HEADER = {"typ": "JWT", "alg": "HS256", "kid": "usher-sandbox"}
-
-
-def _encode(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _decode(text: str) -> bytes:

@@ -17,15 +17,7 @@ if TYPE_CHECKING:
     from cli.ui.terminal import Terminal
     from worker.services import Services
 
-_PROPERTIES = {
-    "first_name": "givenName",
-    "last_name": "surname",
-    "company": "companyName",
-    "department": "department",
-    "job_title": "jobTitle",
-    "usage_location": "usageLocation",
-}
-"""Option and property."""
+_OPTIONS = ("first_name", "last_name", "company", "department", "job_title", "usage_location")
 
 
 @click.command()
@@ -51,7 +43,7 @@ def create(session: Session, /, upn: str, connection: str, **given: Any) -> int:
     wanted = upn.strip()
     if "@" not in wanted:
         raise Refusal("Give a user principal name, such as ada@contoso.com.")
-    more = _check({column: given[column] for column in _PROPERTIES})
+    more = _check({column: given[column] for column in _OPTIONS})
     name = _check({"display_name": given["name"]})["display_name"]
     return work_on_ledger(
         session,
@@ -84,6 +76,7 @@ async def _create(
     from cli.ui.terminal import build_facts
     from worker.directory.creating import CreatedOrNot, create_user
     from worker.graph.new_users import build_user, make_password
+    from worker.operations.profile import PROPERTIES
 
     is_built_in = place.is_built_in(connection_name)
     if is_built_in:
@@ -97,7 +90,7 @@ async def _create(
     if terminal.interactive and not yes and not is_built_in:
         confirm(terminal, f"Create {upn} in {connection.name}?", "created")
     password = make_password()
-    properties = {_PROPERTIES[column]: value for column, value in more.items()}
+    properties = {PROPERTIES[column]: value for column, value in more.items()}
     user_id, doubt = "", ""
     try:
         user_id = await create_user(services, connection, build_user(upn, name, password, properties, enabled=enabled))

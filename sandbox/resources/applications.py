@@ -15,7 +15,7 @@ from sandbox.clock import Clock, write_stamp
 from sandbox.directory import App, Registration, Tenant
 from sandbox.errors import GraphError, bad_request
 from sandbox.ids import guid
-from sandbox.odata import MAX_PAGE, PAGE, QueryError, page_link, parse_select, read_number, read_options, read_page
+from sandbox.odata import QueryError, page_link, parse_select, read_options, read_page, read_top
 from sandbox.resources.known import need
 from sandbox.resources.routes import Asked, Handler
 
@@ -45,7 +45,7 @@ class Applications:
             options = read_options(asked.query, {"$filter", "$select", "$top", "$skiptoken"})
             select = parse_select(options.get("$select"), _PROPERTIES, _PROPERTIES, "application")
             skip = read_page(options.get("$skiptoken"))
-            end = skip + read_number(options.get("$top"), "$top", PAGE, MAX_PAGE)
+            end = skip + read_top(options)
         except QueryError as error:
             raise bad_request(str(error), error.code) from None
         wanted = _FILTER.fullmatch(options.get("$filter", "appId eq '*'"))

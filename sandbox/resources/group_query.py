@@ -16,17 +16,7 @@ from typing import Any
 
 from sandbox.errors import bad_request
 from sandbox.groups import Group
-from sandbox.odata import (
-    MAX_PAGE,
-    PAGE,
-    TEXT,
-    QueryError,
-    parse_select,
-    read_clauses,
-    read_number,
-    read_options,
-    read_page,
-)
+from sandbox.odata import TEXT, QueryError, parse_select, read_clauses, read_options, read_page, read_top
 
 PROPERTIES: dict[str, Callable[[Group], Any]] = {
     "id": lambda group: group.id,
@@ -76,7 +66,7 @@ def parse_groups_query(query: str) -> GroupsQuery:
             wanted=_parse_filter(options["$filter"]) if "$filter" in options else None,
             select=_parse_select(options.get("$select")),
             has_select="$select" in options,
-            top=read_number(options.get("$top"), "$top", PAGE, MAX_PAGE),
+            top=read_top(options),
             skip=read_page(options.get("$skiptoken")),
         )
     except QueryError as error:

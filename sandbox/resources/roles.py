@@ -13,7 +13,7 @@ from typing import Any
 from sandbox.directory import Tenant, User
 from sandbox.errors import GraphError, bad_request
 from sandbox.ids import guid
-from sandbox.odata import MAX_PAGE, PAGE, QueryError, page_link, read_number, read_options, read_page
+from sandbox.odata import QueryError, page_link, read_options, read_page, read_top
 from sandbox.resources.known import need
 from sandbox.resources.routes import Asked, Handler
 
@@ -55,7 +55,7 @@ class Roles:
         try:
             options = read_options(asked.query, {"$expand", "$top", "$skiptoken"})
             skip = read_page(options.get("$skiptoken"))
-            end = skip + read_number(options.get("$top"), "$top", PAGE, MAX_PAGE)
+            end = skip + read_top(options)
         except QueryError as error:
             raise bad_request(str(error), error.code) from None
         if options.get("$expand", "principal") != "principal":

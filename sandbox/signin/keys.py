@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,8 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
+
+from sandbox.ids import write_base64url
 
 
 class SigningKeys:
@@ -54,10 +55,10 @@ class SigningKeys:
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
             return jwt.encode(dict(claims), key, "RS256", {"kid": name})
         if how == "hs256":
-            head = _encode(orjson.dumps({"alg": "HS256", "kid": name, "typ": "JWT"}))
-            signed = f"{head}.{_encode(orjson.dumps(dict(claims)))}"
+            head = write_base64url(orjson.dumps({"alg": "HS256", "kid": name, "typ": "JWT"}))
+            signed = f"{head}.{write_base64url(orjson.dumps(dict(claims)))}"
             public = self._keys[name].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-            return f"{signed}.{_encode(hmac.digest(public, signed.encode(), 'sha256'))}"
+            return f"{signed}.{write_base64url(hmac.digest(public, signed.encode(), 'sha256'))}"
         raise ValueError("'forge' is none, hs256 or stranger.")
 
     def _current(self) -> str:
@@ -67,7 +68,3 @@ class SigningKeys:
     def _show(name: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
         public: dict[str, Any] = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
         return {"kty": "RSA", "use": "sig", "kid": name, "n": public["n"], "e": public["e"]}
-
-
-def _encode(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()

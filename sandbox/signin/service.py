@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from sandbox.certificates import write_private
 from sandbox.clock import Clock
 from sandbox.directory import Directory, Tenant, User
 from sandbox.entra import LoginError
-from sandbox.ids import guid
+from sandbox.ids import guid, write_base64url
 from sandbox.signin.keys import SigningKeys
 
 ROLES = ("view", "submit", "approve", "operate")
@@ -144,7 +143,9 @@ class SignIn:
             raise LoginError(70008, "invalid_grant", "The provided authorization code has expired or is unknown.")
         if form.get("redirect_uri") != code.asking.redirect_uri:
             raise LoginError(500112, "invalid_grant", "The reply address does not match the one of the request.")
-        if not hmac.compare_digest(_challenge(form.get("code_verifier", "")), code.asking.challenge):
+        if not hmac.compare_digest(
+            write_base64url(hashlib.sha256(form.get("code_verifier", "").encode()).digest()), code.asking.challenge
+        ):
             raise LoginError(501481, "invalid_grant", "The Code_Verifier does not match the code_challenge.")
         if tenant_name not in SHARED and self._directory.tenant(tenant_name) is not code.tenant:
             raise LoginError(70000, "invalid_grant", "The code was issued for another tenant.")
@@ -210,7 +211,3 @@ class SignIn:
             return True
         parts = urlsplit(uri)  # as Entra does, any port of this machine
         return parts.hostname in ("localhost", "127.0.0.1") and parts.path == "/signin/callback"
-
-
-def _challenge(verifier: str) -> str:
-    return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

@@ -130,7 +130,7 @@ async def _run(parts: Parts, connection: str, job: str) -> None:
         await parts.runner.run(ticket)
         return
     # A dispatcher was quicker, perhaps another worker's: no event here tells of its end
-    while await parts.services.ledger.offers.is_in_work(job, 0):  # noqa: ASYNC110
+    while await parts.services.ledger.offers.is_begun(job):  # noqa: ASYNC110
         await asyncio.sleep(_IN_WORK_S)
 
 

@@ -7,11 +7,12 @@ Each is one GET. What the answers mean for a person is said by `tasks/checks`; r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from config.errors import ConfigError
 from worker.graph.batch import Fate, GraphRequest
+from worker.graph.users import read_instant
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -105,7 +106,7 @@ def read_end(body: object, hints: frozenset[str]) -> datetime | None:
     found = body.get("passwordCredentials") if isinstance(body, dict) else None
     ends: list[tuple[str, datetime]] = []
     for one in found if isinstance(found, list) else []:
-        at = _instant(one.get("endDateTime")) if isinstance(one, dict) else None
+        at = read_instant(one.get("endDateTime")) if isinstance(one, dict) else None
         if at is not None:
             ends.append((str(one.get("hint") or ""), at))
     known = [at for hint, at in ends if hint in hints]
@@ -131,11 +132,3 @@ def _hints(connection: Connection) -> frozenset[str]:
         except ConfigError:  # another of the list may be there; signing in has said so
             continue
     return frozenset(hints)
-
-
-def _instant(value: Any) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

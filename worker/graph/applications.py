@@ -8,11 +8,12 @@ https://learn.microsoft.com/graph/api/resources/passwordcredential
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from worker.graph.causes import OperationRules
+from worker.graph.users import read_instant
 
 READ_APPLICATIONS = OperationRules(verb="read this", permission="Application.Read.All")
 LIST_APPLICATIONS = "/applications?$select=appId,displayName,passwordCredentials,keyCredentials&$top=999"
@@ -53,7 +54,7 @@ def read_credentials(application: object) -> list[Credential]:
         Credential(name, app_id, kind, _text(one.get("displayName")), _text(one.get("keyId")), ends_at)
         for kind, column in kinds
         for one in _objects(application.get(column))
-        if (ends_at := _instant(one.get("endDateTime"))) is not None
+        if (ends_at := read_instant(one.get("endDateTime"))) is not None
     ]
 
 
@@ -63,11 +64,3 @@ def _objects(value: object) -> list[dict[str, Any]]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

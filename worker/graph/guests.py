@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from worker.graph.batch import GraphRequest
+from worker.graph.users import read_instant
 
 MOST_A_PAGE = 999
 MOST_SIGN_INS_A_PAGE = 500
@@ -173,8 +174,8 @@ def read_guest(value: Mapping[str, Any], more: Sequence[str] = ()) -> Guest:
         others=tuple(str(mail) for mail in others if mail and mail != email),
         display_name=str(value.get("displayName") or ""),
         state=_STATES.get(str(value.get("externalUserState")), GuestState.UNKNOWN),
-        state_since=_instant(value.get("externalUserStateChangeDateTime")),
-        created_at=_instant(value.get("createdDateTime")),
+        state_since=read_instant(value.get("externalUserStateChangeDateTime")),
+        created_at=read_instant(value.get("createdDateTime")),
         enabled=value.get("accountEnabled") is not False,
         sponsors=read_sponsors(value["sponsors"]) if "sponsors" in value else None,
         signed_in_at=read_signed_in(value),
@@ -211,7 +212,7 @@ def read_sponsors(values: Any) -> tuple[str, ...]:
 def read_signed_in(value: Mapping[str, Any]) -> datetime | None:
     """Return the latest of a user's dates of signing in."""
     dates = value.get(_SIGN_INS)
-    found = [_instant(dates.get(name)) for name in _DATES] if isinstance(dates, dict) else []
+    found = [read_instant(dates.get(name)) for name in _DATES] if isinstance(dates, dict) else []
     return max((at for at in found if at is not None), default=None)
 
 
@@ -222,14 +223,6 @@ def _is_user(value: Any) -> bool:
 def _selected(also: Collection[Also]) -> tuple[str, ...]:
     more = ((Also.SIGN_INS, _SIGN_INS), (Also.ATTRIBUTES, _ATTRIBUTES))
     return (*_SELECT, *(name for one, name in more if one in also))
-
-
-def _instant(text: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo else None
 
 
 _STATES = {"PendingAcceptance": GuestState.PENDING, "Accepted": GuestState.ACCEPTED}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
@@ -240,21 +240,21 @@ def _selected(place: Place, more: Sequence[str]) -> str:
 def _read_user(value: dict[str, Any], more: Sequence[str], place: Place) -> DirectoryUser:
     return DirectoryUser(
         str(value["id"]),
-        _read_instant(value.get("createdDateTime")),
+        read_instant(value.get("createdDateTime")),
         value.get("userType") == "Member",
         value.get("accountEnabled") is not False,
         value.get("externalUserState") == "PendingAcceptance",
         value.get("externalUserState") == "Accepted",
         deleted=place is Place.BIN,
-        deleted_at=_read_instant(value.get(_DELETED)),
+        deleted_at=read_instant(value.get(_DELETED)),
         more={name: value.get(name) for name in more},
     )
 
 
-def _read_instant(text: object) -> datetime | None:
-    if not isinstance(text, str):
-        return None
+def read_instant(text: object) -> datetime | None:
+    """Return an instant as Graph writes them, in UTC where it names no zone; None for all else."""
     try:
-        return datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
+    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)

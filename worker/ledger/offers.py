@@ -127,6 +127,6 @@ class Offers:
         )
         return Ticket.parse(ticket.decode()) if ticket else None
 
-    async def is_in_work(self, job: str, chunk: int) -> bool:
-        """Whether a chunk is offered or leased right now."""
-        return await self.client.hget(self.keys.chunk(job, chunk), "ph") in (b"o", b"l")
+    async def is_begun(self, job: str) -> bool:
+        """Whether a job's first chunk is offered or leased right now."""
+        return await self.client.hget(self.keys.chunk(job, 0), "ph") in (b"o", b"l")

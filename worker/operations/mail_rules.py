@@ -27,9 +27,6 @@ IN_DOUBT = (
 )
 
 
-_NOT_IN_TIME = "The mail did not leave in time and was held back; usher tries again."
-
-
 class MailCause(StrEnum):
     """The causes for which a mailbox does not send, in our words."""
 

@@ -64,15 +64,13 @@ _RULES: Mapping[StrEnum, Rule] = {
 }
 
 
-def account_rules(
-    verb: str, permission: str, *, statuses: Mapping[int, StrEnum] | None = None, without: str = ""
-) -> OperationRules:
+def account_rules(verb: str, permission: str, statuses: Mapping[int, StrEnum] | None = None) -> OperationRules:
     """Return the rules of an operation on accounts. `statuses`: what one means besides."""
     return OperationRules(
         verb=verb,
         permission=permission,
         also=frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"}),
-        without=without or "such jobs wait, and all else goes on",
+        without="such jobs wait, and all else goes on",
         rules=_RULES,
         patterns=(wording(AccountCause.SYNCED, r"on-premises mastered", r"directory sync objects"),),
         statuses={403: Cause.NO_PERMISSION, 404: AccountCause.GONE, **(statuses or {})},

@@ -72,7 +72,7 @@ class Restore(Account):
     """The operation restores guests who were deleted."""
 
     name = "restore"
-    rules = account_rules("restore guests", _PERMISSION, statuses={400: AccountCause.TAKEN})
+    rules = account_rules("restore guests", _PERMISSION, {400: AccountCause.TAKEN})
     words: Mapping[RowState, str] = {RowState.DONE: "restored", RowState.ALREADY: "there already"}
     not_there = (
         "Nobody of this address or id is in the tenant, nor among those whom Microsoft still keeps: whoever was deleted"
