@@ -63,6 +63,12 @@ def read_connections_file(path: Path, known: Mapping[str, object]) -> Connection
     return ConnectionsFile(path, hashlib.sha256(content).hexdigest(), tuple(lines.values()))
 
 
+def find_separator(text: str) -> str:
+    """Return what stands between the cells, as the first line shows. Pure."""
+    first = text.partition("\n")[0]
+    return ";" if first.count(";") > first.count(",") else ","
+
+
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
@@ -77,9 +83,7 @@ def _read(path: Path) -> bytes:
 
 
 def _lines(path: Path, text: str, known: Mapping[str, object]) -> Iterator[Line]:
-    first = text.partition("\n")[0]
-    separator = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=find_separator(text), strict=True)
     columns = [heading.strip().lower() for heading in next(reader, [])]
     unknown = [column for column in columns if column != NAME and column not in known]
     if unknown:

@@ -1,16 +1,19 @@
-"""The list that `connections_file` names is written by usher, too: a line at its end. Separator,
-columns, order and every other line stay as they are.
+"""The list that `connections_file` names is written by usher, too: a line at its end, or one out of
+it. Separator, columns, order and every other line stay as they are, byte by byte.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from config.connections_file import NAME
+from config.connections_file import NAME, find_separator
 from config.errors import ConfigError
+from config.reader import load_settings
 from config.settings import Settings
 from config.writing import replace_file
 
@@ -22,16 +25,19 @@ def append_line(settings: Settings, name: str, cells: Mapping[str, str]) -> Path
     Raises `ConfigError` with nothing changed: a cell has no column, the result could not be read,
     or the file cannot be written.
     """
-    assert settings.listed is not None
-    path = settings.listed.path
-    try:
-        before = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
-    after = with_line(path, before, {NAME: name, **cells})
     by_hand = f"Add a line for connection {name} to it yourself."
-    replace_file(path, before, after, by_hand, lambda scratch: _read_back(settings, scratch, path))
-    return path
+    return _change(settings, by_hand, lambda path, before: with_line(path, before, {NAME: name, **cells}))
+
+
+def remove_line(settings: Settings, name: str) -> Path:
+    """Take a connection's line out of the list of the settings; the whole is read back before it
+    takes the file's place. Returns the list.
+
+    Raises `ConfigError` with nothing changed: there is no such line (any more), a schedule or
+    producer names the connection, or the file cannot be written.
+    """
+    by_hand = f"Take the line of connection {name} out of it yourself."
+    return _change(settings, by_hand, lambda path, before: without_line(path, before, name))
 
 
 def with_line(path: Path, before: bytes, cells: Mapping[str, str]) -> bytes:
@@ -39,10 +45,7 @@ def with_line(path: Path, before: bytes, cells: Mapping[str, str]) -> bytes:
     Pure.
     """
     text = before.decode("utf-8-sig")
-    first = text.partition("\n")[0]
-    separator = ";" if first.count(";") > first.count(",") else ","
-    headings = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), [])
-    columns = [heading.strip().lower() for heading in headings]
+    columns, _ = next(_records(text), ([], ""))
     if missing := [column for column in cells if column not in columns]:
         raise ConfigError(
             f"{path} has no column {missing[0]}, which connection {cells[NAME]} needs: add it to the first line."
@@ -50,19 +53,65 @@ def with_line(path: Path, before: bytes, cells: Mapping[str, str]) -> bytes:
         )
     ending = "\r\n" if "\r\n" in text else "\n"
     line = io.StringIO(newline="")
-    csv.writer(line, delimiter=separator, lineterminator=ending).writerow([cells.get(column, "") for column in columns])
+    csv.writer(line, delimiter=find_separator(text), lineterminator=ending).writerow(
+        [cells.get(column, "") for column in columns]
+    )
     gap = "" if text.endswith("\n") else ending
     return before + f"{gap}{line.getvalue()}".encode()
 
 
-def _read_back(settings: Settings, scratch: Path, path: Path) -> None:
-    from config.listed import read_listed
+def without_line(path: Path, before: bytes, name: str) -> bytes:
+    """Return a list without the line of that name. Raises `ConfigError` where there is none.
+    Pure.
+    """
+    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+    records = _records(before.decode("utf-8-sig"))
+    columns, headings = next(records, ([], ""))
+    place = columns.index(NAME)
+    kept = [text for cells, text in records if cells[place : place + 1] != [name]]
+    after = mark + "".join([headings, *kept]).encode()
+    if after == before:
+        raise ConfigError(f"{path} has no connection {name}; nothing was written.")
+    return after
 
-    listed = settings.listed.connections if settings.listed else {}
-    own = [name for name in settings.connections if name not in listed]
-    base = settings.source.parent if settings.source else Path.cwd()
+
+def _records(text: str) -> Iterator[tuple[list[str], str]]:
+    """Yield the cells of each line, trimmed (the headings in lower case), and how it is written: in
+    quotes it may go over several. Pure.
+    """
+    written: list[str] = []
+
+    def note(line: str) -> str:
+        written.append(line)
+        return line
+
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(map(note, lines), delimiter=find_separator(text), strict=True)
+    for number, cells in enumerate(reader):
+        trimmed = [cell.strip() for cell in cells]
+        yield [cell.lower() for cell in trimmed] if number == 0 else trimmed, "".join(written)
+        written.clear()
+
+
+def _change(settings: Settings, by_hand: str, change: Callable[[Path, bytes], bytes]) -> Path:
+    """Let the list be what `change` makes of it. Returns the list. Raises `ConfigError`."""
+    assert settings.listed is not None
+    path = settings.listed.path
     try:
-        read_listed(scratch, settings.apps, own, base)
+        before = path.read_bytes()
+        after = change(path, before)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, csv.Error):  # somebody writes it just now: it was sound a moment ago
+        raise ConfigError(f"{path} is no list of connections as it stands; nothing was written. {by_hand}") from None
+    replace_file(path, before, after, by_hand, lambda scratch: _read_back(settings, scratch, path))
+    return path
+
+
+def _read_back(settings: Settings, scratch: Path, path: Path) -> None:
+    """Raise `ConfigError` when usher could not work with the list in the other's place."""
+    try:
+        load_settings({**os.environ, "USHER_CONNECTIONS_FILE": str(scratch)}, settings.source)
     except ConfigError as error:
         told = [fault.replace(str(scratch), str(path)) for fault in error.faults]
         raise ConfigError([*told, "Nothing was written."]) from None

@@ -63,7 +63,7 @@ def table_text(name: str, values: Mapping[str, object], section: str = "connecti
     return "\n".join([f"[{section}.{name}]", *lines, ""])
 
 
-def append_connection(path: Path, name: str, values: Mapping[str, str], env: Mapping[str, str] = os.environ) -> None:
+def append_connection(path: Path, name: str, values: Mapping[str, object], env: Mapping[str, str] = os.environ) -> None:
     """Append a connection to the file, as `append_table` does."""
     append_table(path, "connections", name, values, env)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from config.connections import SANDBOX
 from config.errors import ConfigError
@@ -17,10 +17,18 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 
-def describe_connection(services: Services, name: str, gate: Gate) -> dict[str, str]:
+def describe_connection(services: Services, name: str, gate: Gate) -> dict[str, Any]:
     """Return a connection and its gate in words, without any secret. Raises `UnknownConnection`."""
     state = "held" if gate.held else "slowed down" if gate.closed_until else "open"
-    told = {"connection": name, "tenant": "", "client": "", "cloud": "", "credential": "", "pace": ""}
+    told: dict[str, Any] = {
+        "connection": name,
+        "tags": [],
+        "tenant": "",
+        "client": "",
+        "cloud": "",
+        "credential": "",
+        "pace": "",
+    }
     try:
         connection = services.connection(name)
     except ConfigError:
@@ -29,6 +37,7 @@ def describe_connection(services: Services, name: str, gate: Gate) -> dict[str, 
         told["credential"] = "built in, starts when it is used"
     else:
         told |= {
+            "tags": list(connection.tags),
             "tenant": connection.tenant_id,
             "client": connection.client_id,
             "cloud": connection.realm,

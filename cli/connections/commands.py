@@ -4,7 +4,7 @@ stands in `connecting`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,12 +46,16 @@ connections.add_command(forget)
 
 @connections.command("list")
 @click.argument("name", metavar="[NAME|tag:TAG|all]", required=False)
+@click.option("-c", "--connection", metavar="NAME|tag:TAG|all", help="The same as the argument.")
 @json_option("One JSON object instead of a table.")
 @click.pass_obj
-def list_(session: Session, name: str | None) -> int:
-    """List the connections, and whether their gates are open; many of them in a line each. No
-    secret is read.
+def list_(session: Session, name: str | None, connection: str | None) -> int:
+    """List the connections with their tags, and whether their gates are open; many of them in a
+    line each. No secret is read.
     """
+    if name and connection:
+        raise click.UsageError("Name the connections once: as an argument or by -c")
+    name = name or connection
     return work_on_ledger(session, lambda terminal, place, services: _list(terminal, place, services, name))
 
 
@@ -113,7 +117,9 @@ async def _list(terminal: Terminal, place: Place, services: Services, wanted: st
     lines: list[Text] = []
     for one in told:
         name = Text(one["connection"].ljust(widest), style="bold")
-        lines.append(Text.assemble(name, "  ", (one["gate"], "green" if one["gate"] == "open" else "yellow")))
+        tags = (f"  {' '.join(one['tags'])}" if one["tags"] else "", "dim")
+        gate = (one["gate"], "green" if one["gate"] == "open" else "yellow")
+        lines.append(Text.assemble(name, "  ", gate, tags))
         if not brief:
             facts = [one["tenant"] and f"tenant {one['tenant']}", one["client"] and f"client {one['client']}"]
             facts += [one["cloud"], one["credential"], one["pace"] and f"pace {one['pace']}"]
@@ -127,7 +133,7 @@ async def _list(terminal: Terminal, place: Place, services: Services, wanted: st
     return 0
 
 
-async def _described(place: Place, services: Services, wanted: str | None) -> list[dict[str, str]]:
+async def _described(place: Place, services: Services, wanted: str | None) -> list[dict[str, Any]]:
     names = place.settings.choose(wanted) if wanted else list(place.settings.connection_names)
     gates = await services.gates.of_many(names)
     return [describe_connection(services, name, gates[name]) for name in names]

@@ -35,6 +35,7 @@ _CLOUDS = ("global", "usgov", "usgov-dod", "china")
     metavar="NAME",
     help="One more tenant of the application [apps.NAME]; written into connections_file where there is one.",
 )
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Choose it by this, as in -c tag:eu (repeatable).")
 @click.option(
     "--wait",
     "wait_s",
@@ -113,7 +114,8 @@ def add(session: Session, /, name: str, **given: Any) -> int:
         _ask_about_doubt(terminal, answers)
         from config.writing import append_connection
 
-        append_connection(file, name, answers.table)
+        tags = {"tags": list(given["tags"])} if given["tags"] else {}
+        append_connection(file, name, {**answers.table, **tags})
     except BaseException:
         for path in answers.made:  # a key without a connection would only be in the way of the next try
             path.unlink(missing_ok=True)
@@ -131,6 +133,12 @@ def _refuse_early(name: str, given: dict[str, Any]) -> Path:
         parse_name(name)
     except ValueError as error:
         raise Refusal(f"{name[:64]!r} cannot be a connection's name: it {error}. Nothing was written.") from None
+    for tag in given["tags"]:
+        try:
+            parse_name(tag)
+        except ValueError as error:
+            raise Refusal(f"--tag: {tag[:64]!r} {error}. Nothing was written.") from None
+    given["tags"] = tuple(dict.fromkeys(given["tags"]))
     ways = (
         "makes_certificate",
         "certificate_file",

@@ -86,7 +86,7 @@ def _warn(terminal: Terminal, place: Place, held: Held) -> None:
     elif held.name in settings.connections:
         terminal.warn(
             f"Connection {held.name} is still configured: whoever sends by it is taken in again. Take it out first"
-            f" (usher connections remove {held.name}, or its line in the list)."
+            f" (usher connections remove {held.name})."
         )
 
 

@@ -84,7 +84,9 @@ def write_tenant(terminal: Terminal, session: Session, file: Path, answers: Answ
     from config.reader import load_settings
 
     settings, app = find_app(file, given["app"])
-    cells = {"tenant_id": answers.table["tenant_id"], "app": app.name}
+    cells: dict[str, Any] = {"tenant_id": answers.table["tenant_id"], "app": app.name}
+    if given["tags"]:
+        cells["tags"] = list(given["tags"])
     if (cloud := answers.table.get("cloud")) and cloud != app.cloud:
         cells["cloud"] = cloud
     written = _write(settings, file, answers.name, cells)
@@ -103,11 +105,12 @@ def write_tenant(terminal: Terminal, session: Session, file: Path, answers: Answ
     return _check(session, answers.name)
 
 
-def _write(settings: Settings, file: Path, name: str, cells: dict[str, str]) -> Path:
+def _write(settings: Settings, file: Path, name: str, cells: dict[str, Any]) -> Path:
     if settings.listed:
         from config.listing import append_line
 
-        return append_line(settings, name, cells)
+        line = {key: ";".join(value) if isinstance(value, list) else value for key, value in cells.items()}
+        return append_line(settings, name, line)
     from config.writing import append_connection
 
     append_connection(file, name, cells)

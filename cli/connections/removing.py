@@ -36,8 +36,8 @@ _SHOWN = 3
 @json_option("One JSON object instead of sentences.")
 @click.pass_obj
 def remove(session: Session, name: str, yes: bool, forced: bool) -> int:
-    """Remove a connection from the configuration file, once its jobs have ended. Workers notice
-    within seconds.
+    """Remove a connection from the configuration file, or its line from connections_file, once its
+    jobs have ended. Workers notice within seconds.
 
     Files with its key or secret stay, and so do jobs and results.
     """
@@ -47,9 +47,12 @@ def remove(session: Session, name: str, yes: bool, forced: bool) -> int:
 
 
 async def _remove(terminal: Terminal, place: Place, services: Services, name: str, *, yes: bool, forced: bool) -> int:
+    from config.listing import remove_line
     from config.writing import remove_connection
 
-    file = place.settings.source
+    listed = place.settings.listed
+    is_listed = listed is not None and name in listed.connections
+    file = listed.path if listed is not None and is_listed else place.settings.source
     if place.is_built_in(name):
         raise Refusal(f"{name} is built in and stands in no file; nothing was removed.")
     connection = place.settings.connection(name)
@@ -63,7 +66,10 @@ async def _remove(terminal: Terminal, place: Place, services: Services, name: st
         waiting = " Rows of its open jobs wait until it is there again." if open_jobs else ""
         question = f"Remove connection {name} (tenant {connection.tenant_id}) from {file}?{waiting}"
         confirm(terminal, question, "removed")
-    remove_connection(file, name)
+    if is_listed:
+        remove_line(place.settings, name)
+    else:
+        remove_connection(file, name)
     _tell(terminal, name, file, connection)
     return 0
 
@@ -84,7 +90,7 @@ def _tell(terminal: Terminal, name: str, file: Path, connection: Connection) -> 
     """Say what was removed, and which files of its credential are left."""
     terminal.show(f"Connection {name} is no longer in {file}.")
     kept = [reference.target for reference in connection.references if reference.kind == "file"]
-    if kept:
+    if kept and not connection.app:
         terminal.show(f"Left as it is, to be deleted if nothing else uses it: {', '.join(map(str, kept))}")
     if terminal.quiet:
         terminal.print_json({"connection": name, "file": str(file), "removed": True})

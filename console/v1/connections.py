@@ -27,6 +27,7 @@ class Connection(BaseModel):
     """A connection and its gate, without any secret."""
 
     connection: str = Field(description="Its name.")
+    tags: list[str] = Field(description="What it is chosen by, beside its name.")
     tenant: str = Field(description="The tenant's id.")
     client: str = Field(description="The application's id.")
     cloud: str
@@ -78,7 +79,7 @@ async def list_connections(parts: PartsOf, viewer: Viewing) -> Response:
     return answer({"connections": told})
 
 
-def _describe(words: dict[str, str], gate: Gate) -> dict[str, Any]:
+def _describe(words: dict[str, Any], gate: Gate) -> dict[str, Any]:
     until = {"closed_until": gate.closed_until} if gate.closed_until else {}
     return {**words, "held": gate.held, **until}
 

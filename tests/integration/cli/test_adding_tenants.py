@@ -55,24 +55,34 @@ def test_a_tenant_becomes_a_line_of_the_list_and_is_checked(provider: Place, ent
     before = f"tags;name;daily_limit;tenant_id;app\r\neu;adatum;2000;{OTHER};msp"
     path = with_list(provider, before)
     tenant = entra.ready["tenant_id"]
-    done = provider.usher("connections", "add", "fabrikam", "--app", "msp", "--tenant", tenant, "--wait", "20s")
-    assert path.read_bytes().decode() == f"{before}\r\n;fabrikam;;{tenant};msp\r\n"
+    add = ("connections", "add", "fabrikam", "--app", "msp", "--tenant", tenant)
+    done = provider.usher(*add, "--tag", "us", "--tag", "retail", "--tag", "us", "--wait", "20s")
+    assert path.read_bytes().decode() == f'{before}\r\n"us;retail";fabrikam;;{tenant};msp\r\n'
     assert f"/{tenant}/adminconsent?client_id={entra.ready['client_id']}" in done.out
     for words in ("registered with your service provider", "User.Invite.All", "Signing in works"):
         assert words in done.out, done.out
     assert "App registrations" not in done.out
     assert done.status == 0, done.err
-    twice = provider.usher("connections", "add", "fabrikam", "--app", "msp", "--tenant", tenant)
+    twice = provider.usher(*add)
     assert (twice.status, "already" in twice.err) == (2, True)
+    assert "us retail" in provider.usher("connections", "list", "-c", "tag:retail").out
+    told = provider.usher("connections", "list", "-c", "tag:retail", "--json").json["connections"]
+    assert [(one["connection"], one["tags"]) for one in told] == [("fabrikam", ["us", "retail"])]
+
+    path.chmod(0o640)
+    removed = provider.usher("connections", "remove", "fabrikam", "--json")
+    assert (removed.status, removed.json["file"], removed.json["removed"]) == (0, str(path), True), removed.err
+    assert (path.read_bytes().decode(), path.stat().st_mode & 0o777) == (f"{before}\r\n", 0o640)
 
 
 def test_without_a_list_it_becomes_a_table(provider: Place, entra: Sandbox) -> None:
     """And with --json one object says all."""
     tenant = entra.ready["tenant_id"]
-    done = provider.usher("connections", "add", "fabrikam", "--app", "msp", "--tenant", tenant, "--json")
+    add = ("connections", "add", "fabrikam", "--app", "msp", "--tenant", tenant)
+    done = provider.usher(*add, "--tag", "eu", "--json")
     assert (done.status, done.json["app"], tenant in done.json["url"]) == (0, "msp", True), done.err
     connection = load_settings(path=provider.folder / "usher.toml").connection("fabrikam")
-    assert (connection.app, connection.tenant_id) == ("msp", tenant)
+    assert (connection.app, connection.tenant_id, connection.tags) == ("msp", tenant, ("eu",))
 
 
 def test_waiting_ends_where_nobody_consents(provider: Place, entra: Sandbox) -> None:
@@ -91,6 +101,7 @@ def test_waiting_ends_where_nobody_consents(provider: Place, entra: Sandbox) -> 
         (("--app", "msp", "--client-id", OTHER), "--client-id is the application's"),
         (("--app", "msp", "--json", "--wait", "1s"), "--wait shows the link first"),
         (("--wait", "1s"), "--wait belongs to --app"),
+        (("--tag", "E U"), "--tag: 'E U' must be a name"),
     ],
 )
 def test_what_cannot_be_is_refused_first(provider: Place, options: tuple[str, ...], words: str) -> None:
