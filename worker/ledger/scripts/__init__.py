@@ -1,10 +1,11 @@
-"""The ledger's Lua scripts are loaded here, one file each; what they share is put in front of
-each.
+"""The ledger's Lua scripts are loaded here, one file each; of what they share each has in front of
+it what it uses.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,13 +19,40 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _FOLDER = Path(__file__).parent
+_DEFINITIONS = re.compile(r"^(?=local )", re.MULTILINE)
+_NAMES = re.compile(r"local (?:function )?([\w, ]+)")
+_COMMENT = re.compile(r"--.*")
 
 
 @cache
 def source_of(name: str) -> str:
-    """Return the text of one script as Redis gets it."""
-    shared = sorted(_FOLDER.glob("_*.lua"))
-    return "\n".join(file.read_text(encoding="utf-8") for file in (*shared, _FOLDER / f"{name}.lua"))
+    """Return the text of one script as Redis gets it: behind those of the shared definitions that
+    it uses, for each is made anew by every call.
+    """
+    parts = [(_FOLDER / f"{name}.lua").read_text(encoding="utf-8")]
+    used = _words(parts[0])
+    for definition in reversed(_shared()):  # each uses only those above it
+        if not used.isdisjoint(names_of(definition)):
+            parts.append(definition)
+            used |= _words(definition)
+    return "".join(reversed(parts))
+
+
+@cache
+def _shared() -> tuple[str, ...]:
+    """Return the definitions of the files that scripts share, in their order."""
+    texts = [file.read_text(encoding="utf-8") for file in sorted(_FOLDER.glob("_*.lua"))]
+    return tuple(part for text in texts for part in _DEFINITIONS.split(text)[1:])
+
+
+def names_of(definition: str) -> list[str]:
+    """Return the names that a shared definition gives."""
+    found = _NAMES.match(definition)
+    return re.findall(r"\w+", found[1]) if found else []
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", _COMMENT.sub("", text)))
 
 
 class Script:

@@ -1,5 +1,5 @@
--- Rows, offers and jobs, for every script: put in front of it when it is loaded, as is each file
--- whose name begins so. Key patterns are those of worker/ledger/keys.py. Row letters
+-- Rows, offers and jobs. What a script uses of this file, and of each whose name begins so, is put in
+-- front of it when it is loaded. Key patterns are those of worker/ledger/keys.py. Row letters
 -- (worker/ledger/model.py): '.' pending, 'q' pending without mail, 's' sending, 'd' in doubt;
 -- final: 'i' invited, 'g' already a guest, 'k' skipped, 'f' failed, 'u' reported in doubt.
 

@@ -1,4 +1,4 @@
--- The index of guests, and the claims on them. Put in front of every script, behind `_common.lua`.
+-- The index of guests, and the claims on them. It stands behind `_common.lua`.
 
 -- The index of guests (worker/ledger/guests/guest_index.py): base is the tenant's beginning of names, hash
 -- 12 raw bytes. base:{generation}:all says that there is anything of a generation, so that a tenant
@@ -110,13 +110,13 @@ local function read_claim(prefix, claim)
   if letter == 's' or letter == 'd' then return 'open' end
 end
 
--- Drops claims, those of them that are still the row's: hash → job:chunk:row.
+-- Drops claims, those of them that are still the row's: hash → "job:chunk:row:".
 local function give_up_claims(base, rows)
   if not next(rows) then return end
   local hashes, gone = {}, {}
   for hash in pairs(rows) do hashes[#hashes + 1] = hash end
   for k, claim in ipairs(redis.call('HMGET', claims_of(base), unpack(hashes))) do
-    local row = rows[hashes[k]] .. ':'
+    local row = rows[hashes[k]]
     if claim and string.sub(claim, 1, #row) == row then gone[#gone + 1] = hashes[k] end
   end
   if gone[1] then redis.call('HDEL', claims_of(base), unpack(gone)) end

@@ -1,5 +1,5 @@
--- The end of jobs, and stages: jobs whose items are made while a root job's rows end. Put in front of
--- every script, behind `_common.lua`. A root names its stages in `stages`; the stage of an operation
+-- The end of jobs, and stages: jobs whose items are made while a root job's rows end. It stands behind
+-- `_common.lua`. A root names its stages in `stages`; the stage of an operation
 -- is job~operation and names its root in `root` (worker/ledger/keys.py).
 
 local function stage_ids(root, stages)

@@ -1,4 +1,4 @@
--- The quota: nested token buckets. Put in front of every script, behind `_common.lua`.
+-- The quota: nested token buckets. It stands behind `_common.lua`.
 
 -- A bucket's fields (worker/ledger/keys.py says what each holds), by the names that the scripts
 -- use.

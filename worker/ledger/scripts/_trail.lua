@@ -1,4 +1,4 @@
--- The audit trail. Put in front of every script, behind `_common.lua`. It counts generations as
+-- The audit trail. It stands behind `_index.lua`, and counts generations as
 -- `_index.lua` does.
 
 -- The audit trail (worker/ledger/audit/trail.py): the name of a part of this generation's, and when

@@ -20,6 +20,7 @@ local ticket, wanted_rows, daily_limit, worth, prefix, index, resend_of, wanted_
   ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9],
   ARGV[10], ARGV[11], ARGV[12], ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
 local now = now_ms()
+local stamp = string.format('%.0f', now)
 local t = parse_ticket(ticket)
 local ends = redis.call('ZSCORE', KEYS[1], ticket)
 if not ends or tonumber(ends) <= now then return { 'stop', 'lease' } end
@@ -65,7 +66,7 @@ local begun = tonumber(c[3] or 0)
 local before = begun > 0 and redis.call('HGET', KEYS[3], string.format('b%.0f', begun))
 local marked = before and string.match(before, '^%d+(.*;' .. nonce .. ')$')
 if marked then
-  redis.call('HSET', KEYS[3], string.format('b%.0f', begun), string.format('%.0f', now) .. marked)
+  redis.call('HSET', KEYS[3], string.format('b%.0f', begun), stamp .. marked)
   local granted, tries, were = {}, {}, {}
   for i, silent in string.gmatch(marked, ',(%d+)(q?)') do
     if letter_at(letters, tonumber(i)) == 's' then
@@ -87,11 +88,12 @@ if epoch[3] then return { 'wait', 500, 'epoch' } end
 
 -- The rows, still pending
 local rows, hashes, is_resend, place = {}, {}, {}, 0
+local some_resent = string.find(resend_of, '1', 1, true)
 for part in string.gmatch(wanted_rows, '%d+') do
   local i = tonumber(part)
   if is_pending_at(letters, i) then
     rows[#rows + 1] = i
-    is_resend[#rows] = string.sub(resend_of, place + 1, place + 1) == '1'
+    if some_resent then is_resend[#rows] = string.sub(resend_of, place + 1, place + 1) == '1' end
     hashes[#rows] = string.sub(wanted_hashes, place * 12 + 1, place * 12 + 12)
   end
   place = place + 1
@@ -150,7 +152,7 @@ for b = 8, #KEYS do
 end
 if wait > 0 or n < 1 then
   wait = math.max(1, wait)
-  redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', string.format('%.0f', now),
+  redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', stamp,
     'rate', string.format('%.9f', rate))
   -- and a moment to come back
   if t.lane == 'i' then redis.call('HSET', KEYS[4], 'first', string.format('%.0f', now + wait + 250)) end
@@ -173,7 +175,7 @@ local inherited = {} -- row → when a deleted job's row was sent whose answer n
 if indexed then
   owners = redis.call('HMGET', claims_of(index), unpack(hashes))
   entries = index_read(index, hashes, now, remember_ms)
-  for k = 1, #rows do
+  for k in pairs(is_resend) do
     if is_resend[k] then entries[k] = nil end
   end
 end
@@ -191,9 +193,8 @@ for k = 1, #rows do
   local i, hash = rows[k], hashes[k]
   local free = true
   if indexed then
-    local mine = place_of .. i .. ':'
     local why, since
-    if not entries[k] and owners[k] then why, since = met(owners[k], mine, is_resend[k]) end
+    if not entries[k] and owners[k] then why, since = met(owners[k], place_of .. i .. ':', is_resend[k]) end
     if entries[k] then
       free = false
       known[#known + 1] = i
@@ -202,10 +203,10 @@ for k = 1, #rows do
       free = false
       blocked[#blocked + 1] = i
       if why == 'inherits' and not claims[hash] then
-        inherited[i], claims[hash] = since, mine .. string.format('%.0f', since)
+        inherited[i], claims[hash] = since, place_of .. i .. ':' .. string.format('%.0f', since)
       end
     else
-      claims[hash] = mine .. string.format('%.0f', now)
+      claims[hash] = place_of .. i .. ':' .. stamp
     end
   end
   if free then chosen[#chosen + 1] = i end
@@ -244,7 +245,7 @@ for b = 8, #KEYS do
   if k.trying then redis.call('HSET', KEYS[b], BUCKET.closed, string.format('%.0f', now + 5000)) end
   if k.guarded then
     redis.call('HSET', KEYS[4], 'clean_since', string.format('%.0f', clean_since),
-      'clean_at', string.format('%.0f', now))
+      'clean_at', stamp)
   end
 end
 if day_over then open_gate(KEYS[4]) end
@@ -258,7 +259,7 @@ end
 -- The mark Never used twice in a chunk, even if this batch is lost by a failover: an answer to it
 -- then finds no other of that number
 local number = math.max(tonumber(c[3] or 0), tonumber(t.fence) * 1000) + 1
-local batch = { string.format('%.0f', now) }
+local batch = { stamp }
 local sending, attempted, tries, were = {}, {}, {}, {}
 for k = 1, n do
   local i = chosen[k]
@@ -271,11 +272,11 @@ letters, attempts = replace_all(letters, sending), replace_all(attempts, attempt
 redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number),
   string.format('b%.0f', number), table.concat(batch, ',') .. ';' .. nonce)
 -- as mark_checked.lua
-if is_looked_up then redis.call('HSET', KEYS[3], 'pc', string.format('%.0f', now), 'pe', epoch[4] or '0') end
+if is_looked_up then redis.call('HSET', KEYS[3], 'pc', stamp, 'pe', epoch[4] or '0') end
 redis.call('HINCRBY', KEYS[2], 'open', n)
-redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', string.format('%.0f', now),
+redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at', stamp,
   'rate', string.format('%.9f', rate),
-  'good', fingerprint, 'good_at', string.format('%.0f', now))
+  'good', fingerprint, 'good_at', stamp)
 if probation then
   redis.call('HSET', KEYS[4], 'flight', string.format('%s:%s:%.0f', t.job, t.chunk, number), 'flight_ticket', ticket)
 end

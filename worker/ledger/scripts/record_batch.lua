@@ -21,7 +21,7 @@ local prefix, job, chunk, connection, lane, batch_name, settle_ms, outcomes, lin
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9], ARGV[10],
   tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13], ARGV[14], ARGV[15], ARGV[16], tonumber(ARGV[17]),
   ARGV[18], ARGV[19], tonumber(ARGV[20]), ARGV[21]
-local batch, now = tonumber(batch_name), now_ms()
+local batch, now, place_of = tonumber(batch_name), now_ms(), job .. ':' .. chunk .. ':'
 local told = chained ~= '' and cjson.decode(chained) or {}
 local c = redis.call('HMGET', KEYS[2], 'st', 'ph', 'at')
 local letters = c[1]
@@ -42,7 +42,7 @@ if not letters or redis.call('EXISTS', KEYS[1]) == 0 then
     local hash = string.sub(packed_hashes, place * 12 + 1, place * 12 + 12)
     place = place + 1
     if hash ~= '' and new == 'i' then guests[#guests + 1] = hash end
-    if hash ~= '' and new ~= 'd' and new ~= 'u' then decided[hash] = job .. ':' .. chunk .. ':' .. row end
+    if hash ~= '' and new ~= 'd' and new ~= 'u' then decided[hash] = place_of .. row .. ':' end
   end
   remember(guests)
   give_up_claims(index, decided)
@@ -62,7 +62,7 @@ local over = batch == 0 and redis.call('HGET', KEYS[1], 'finished_at')
 local counts, resolved, opened, taken, revived = {}, {}, 0, 0, false
 local changed, ended = {}, {} -- row → its new letter; of those that have ended by this, by the row as text
 local untaken = {} -- of a stage: row → what is said of it, though the ledger knows of no mark
-local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose it should be
+local invited, given_up = {}, {} -- guests, by hash; claims on guests: hash → whose they should be
 local place = 0
 for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);') do
   local i, hash = tonumber(row), string.sub(packed_hashes, place * 12 + 1, place * 12 + 12)
@@ -80,9 +80,9 @@ for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);
   end
   if hash ~= '' and fact and new == 'i' then
     invited[#invited + 1] = hash
-    given_up[hash] = job .. ':' .. chunk .. ':' .. row
+    given_up[hash] = place_of .. row .. ':'
   elseif hash ~= '' and (fact or (waiting and is_pending(new))) then
-    given_up[hash] = job .. ':' .. chunk .. ':' .. row
+    given_up[hash] = place_of .. row .. ':'
   end
   local ended_doubt = old == 'd' and (fact or (waiting and is_pending(new)))
   if ended_doubt then
