@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tasks.guests.clean.plan import CleanPlan
     from worker.services import Services
 
-_SHOWN_TOGETHER = 200
 _CEILING = "most"
 
 
@@ -96,21 +95,14 @@ async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
 
 def _show(run: Run, wanted: _Wanted, plan: CleanPlan) -> list[str]:
     """Show what is due, and what stands against it; returns the ceilings that were met."""
-    from rich.text import Text
-
+    from cli.ui.lines import show_lines
     from cli.ui.terminal import clean as clean_text
     from tasks.guests.clean.telling import tell_left, tell_line, tell_withheld
     from tasks.telling.words import many, number
 
     terminal = run.terminal
-    lines: list[str] = []
-    for place, row in plan.lines() if not terminal.quiet else ():
-        lines.append(clean_text(tell_line(place, row)))
-        if len(lines) >= _SHOWN_TOGETHER:
-            terminal.show(Text("\n".join(lines)))
-            lines.clear()
-    if lines:
-        terminal.show(Text("\n".join(lines)))
+    if not terminal.quiet:
+        show_lines(terminal, (clean_text(tell_line(place, row)) for place, row in plan.lines()))
     terminal.say(tell_left(plan))
     for sentence in (*plan.notes, *tell_withheld(plan, wanted.connection)):
         terminal.warn(sentence)

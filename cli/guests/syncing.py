@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tasks.lists.guest_list import GuestList
     from worker.services import Services
 
-_SHOWN_TOGETHER = 200
-
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
@@ -132,19 +130,12 @@ async def _compare_and_do(run: Run, wanted: _Wanted) -> int:
 
 
 def _show(run: Run, wanted: _Wanted, plan: SyncPlan) -> None:
-    from rich.text import Text
-
+    from cli.ui.lines import show_lines
     from cli.ui.terminal import build_facts, clean
     from tasks.guests.sync.told import tell_change, tell_kept, tell_needs
 
-    lines: list[str] = []
-    for change in plan.changes() if not run.terminal.quiet else ():
-        lines.append(clean(tell_change(change)))
-        if len(lines) >= _SHOWN_TOGETHER:
-            run.terminal.show(Text("\n".join(lines)))
-            lines.clear()
-    if lines:
-        run.terminal.show(Text("\n".join(lines)))
+    if not run.terminal.quiet:
+        show_lines(run.terminal, (clean(tell_change(change)) for change in plan.changes()))
     run.terminal.say(build_facts(wanted.guests.describe(with_sample=False)))
     for warning in wanted.guests.warnings:
         run.terminal.warn(warning)
