@@ -22,16 +22,19 @@ from cli.follow.follow import (
     pause_soon,
 )
 from cli.follow.progress import Progress
-from cli.follow.report import how_to_go_on, outcome_table
+from cli.follow.report import can_be_undone, how_to_go_on, outcome_table
 from cli.follow.when_to_stop import DRAIN_S, End, Follower, exit_status
 from cli.ui.terminal import Terminal, build_table
 from tasks.jobs.submissions import Submission, add_up
 from tasks.telling.words import many, number, span
-from worker.ledger.model import JobState
+from worker.channels import INVITE
+from worker.ledger.model import JobState, RowState
+from worker.operations.operation import word_of
+from worker.operations.registry import find_operation
 from worker.store.client import OUTAGE, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set
 
     from rich.table import Table
 
@@ -150,6 +153,8 @@ def _report(run: Run, submission: str, ends: Sequence[Followed]) -> int:
     for sentence, command in _how_to_go_on(submission, ends, runs_on=run.place.runs_on):
         terminal.warn(sentence, command)
     tell_results(terminal, submission, total)
+    if any(view.ended and can_be_undone(view) for view in views):
+        terminal.say(f"To take it back: usher guests undo {submission}")
     terminal.finish(run.session.last)
     statuses = [_status(followed) for followed in ends]
     return 3 if 3 in statuses else max(statuses)
@@ -178,12 +183,23 @@ def _how_to_go_on(submission: str, ends: Sequence[Followed], *, runs_on: bool) -
 def connection_table(views: Sequence[JobView]) -> Table:
     """Return a line a connection: its job, how that stands, and its rows."""
     names = ("rows", "done", "already", "skipped", "failed", "in_doubt", "pending")
-    headings = ("Connection", "Job", "State", "Rows", "Invited", "Guests", "Skipped", "Failed", "In doubt", "Left")
+    done, already = _words_of({view.operation for view in views})
+    headings = ("Connection", "Job", "State", "Rows", done, already, "Skipped", "Failed", "In doubt", "Left")
     rows = []
     for view in views:
         counts = [number(n) if (n := getattr(view.counts, name)) else "" for name in names]
         rows.append((view.connection, view.id, view.state.value, *counts))
     return build_table(headings, rows, right=headings[3:])
+
+
+def _words_of(operations: Set[str]) -> tuple[str, str]:
+    """Return what is said above the rows to which it was done, and above those that were so."""
+    if operations == {INVITE}:
+        return "Invited", "Guests"
+    if len(operations) > 1:
+        return "Done", "Already"
+    operation = find_operation(next(iter(operations)))
+    return word_of(RowState.DONE, operation).replace("_", " ").capitalize(), "Already"
 
 
 def tell_results(terminal: Terminal, submission: str, total: JobView) -> None:

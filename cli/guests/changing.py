@@ -117,10 +117,14 @@ def _run_planned(session: Session, change: Change, source: tuple[str, ...], give
 def _run_by_row(session: Session, change: Change, source: tuple[str, ...], given: dict[str, Any]) -> int:
     from cli.follow.run import Run
     from cli.guests.flow import open_tenant, run_rows
+    from cli.guests.rows_together import RowsTogether
     from cli.guests.sources import open_guests, open_moves
+    from cli.guests.together import Wanted
+    from cli.invite.command import choose_connections
     from cli.ui.place import open_place, refuse_to_leave_running
     from cli.ui.terminal import Terminal
     from tasks.errors import InputError, Refusal
+    from tasks.submission.splitting import Split
 
     terminal, interrupts = Terminal(session), Interrupts()
     if not source or not given["connection"]:
@@ -129,21 +133,30 @@ def _run_by_row(session: Session, change: Change, source: tuple[str, ...], given
         try:
             opening = open_moves if change.pairs else open_guests
             rows, name = opening(terminal, source, take_list_options(given), closing)
+            names = choose_connections(given["connection"])
             if given["detach"] and not given["dry_run"]:
                 refuse_to_leave_running()
             run = Run(session, terminal, interrupts, closing.enter_context(open_place()))
+            following = {key: given[key] for key in ("yes", "detach", "wait_s")}
 
             async def do() -> int:
                 async with run.place.services() as services:
+                    if len(names) > 1:
+                        split = closing.enter_context(Split(names))
+                        for row in rows:
+                            split.add(row)
+                        wanted = Wanted(change.operation, given["dry_run"], **following)
+                        return await RowsTogether(services, split, name, wanted, given["most"]).do(run)
                     return await run_rows(
                         run,
                         services,
-                        await open_tenant(run, services, given["connection"]),
+                        await open_tenant(run, services, names[0]),
                         rows,
                         operation=change.operation,
                         name=name,
                         dry=given["dry_run"],
-                        **{key: given[key] for key in ("yes", "detach", "wait_s", "most")},
+                        most=given["most"],
+                        **following,
                     )
 
             return asyncio.run(do())
@@ -154,7 +167,9 @@ def _run_by_row(session: Session, change: Change, source: tuple[str, ...], given
 _SOURCE = click.Argument(["source"], metavar="FILE|ADDRESS…|-", nargs=-1)
 _GUESTS = click.Argument(["source"], metavar="FILE|ADDRESS…|ID…|-", nargs=-1)
 _PAIRS = click.Argument(["source"], metavar="OLD=NEW…|FILE|-", nargs=-1)
-_CONNECTION = click.Option(["-c", "--connection"], metavar="NAME", help="The tenant's connection.")
+_CONNECTION = click.Option(
+    ["-c", "--connection"], metavar="NAME", help="The tenant's connection; several as A,B, tag:TAG or all."
+)
 _DRY_RUN = click.Option(["--dry-run"], is_flag=True, help="Ask the tenant, show what would happen; do nothing.")
 _OUTPUT = click.Option(
     ["-o", "--output"], metavar="FILE", help="With --dry-run: the list with what would become of each row."
@@ -163,5 +178,5 @@ _MOST = click.Option(
     ["--most"],
     type=click.IntRange(min=0),
     metavar="N",
-    help="Where it would be done to more than N guests, do it to none (status 3).",
+    help="Where it would be done to more than N guests of a tenant, do it to none there (status 3).",
 )

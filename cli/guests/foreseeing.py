@@ -54,6 +54,13 @@ class Change:
         skipped, failed, cancelled = (self.counts[would] for would in (Would.SKIP, Would.REFUSE, Would.DO))
         return {"rows": self.counts.total(), "skipped": skipped, "failed": failed, "cancelled": cancelled}
 
+    def take_unseen(self, loaded: Loaded) -> None:
+        """Count the rows of a tenant where nobody can look now: to each that can be sent it may be
+        done.
+        """
+        self.counts[Would.DO] = self.deeds[self.operation] = loaded.to_send
+        self.counts[Would.REFUSE] = loaded.rows - loaded.to_send
+
     def meets_ceiling(self) -> str:
         """Return a sentence where there is more to do than `most` allows, and note it; else ''."""
         if self.most is None or self.counts[Would.DO] <= self.most:

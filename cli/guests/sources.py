@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from config.values import is_guid
+from tasks.rows.fields import CONNECTION
 from tasks.rows.row import BadRow, ValidRow
 from worker.addresses import fold_address
 from worker.ledger.model import NEW_EMAIL
@@ -55,7 +56,8 @@ def name_by_id(rows: Iterator[ValidRow | BadRow]) -> Iterator[ValidRow | BadRow]
     """Yield the rows; those with an object id in place of the address are good."""
     for row in rows:
         if isinstance(row, BadRow) and row.column == "email" and is_guid(row.email):
-            yield ValidRow(row.number, row.line, {"email": row.email.lower()})
+            own = {CONNECTION: row.connection} if row.connection else {}
+            yield ValidRow(row.number, row.line, {"email": row.email.lower(), **own})
         else:
             yield row
 

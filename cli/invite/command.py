@@ -82,19 +82,12 @@ def invite(session: Session, /, source: tuple[str, ...], **options: Any) -> int:
     How the file is to be read is recognised; what cannot be told from it is asked. Bad rows are
     reported first and not sent; the others go. Ctrl-C pauses the job after the batch in flight.
     """
-    return run_change(session, INVITE, source, options, through_several=True)
+    return run_change(session, INVITE, source, options)
 
 
-def run_change(
-    session: Session,
-    operation: str,
-    source: tuple[str, ...],
-    options: dict[str, Any],
-    *,
-    through_several: bool = False,
-) -> int:
-    """Do an operation to the people of a list or to single addresses, and follow it.
-    `through_several`: it may be done through several connections at once.
+def run_change(session: Session, operation: str, source: tuple[str, ...], options: dict[str, Any]) -> int:
+    """Do an operation to the people of a list or to single addresses, through one connection or
+    several, and follow it.
     """
     from cli.follow.run import Run
     from cli.ui.place import open_place, refuse_to_leave_running
@@ -108,7 +101,7 @@ def run_change(
         _refuse_misfits(source, given)
         try:
             request = _build_request(terminal, operation, source, given, closing)
-            connections = _choose(request.connection) if through_several else [request.connection]
+            connections = choose_connections(request.connection)
             for name in connections:
                 _refuse_unknown(name)
             request.connection = connections[0]
@@ -143,7 +136,7 @@ async def _invite(run: Run, request: Request, connections: Sequence[str]) -> int
         return await send_to_several(run, services, request, connections)
 
 
-def _choose(text: str) -> Sequence[str]:
+def choose_connections(text: str) -> Sequence[str]:
     """Return the connections that are meant; a single name is looked up later, as it stands."""
     from config.connections import means_several
     from config.reader import load_settings

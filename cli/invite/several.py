@@ -45,6 +45,11 @@ async def send_to_several(run: Run, services: Services, request: Request, connec
 
         await several.prepare(follow, dry=request.dry_run)
         terminal.status("")
+        for name, met in several.withheld.items():
+            terminal.warn(f"{name}: {met}")
+        run.session.told = several.describe_withheld()
+        if not several.parts:
+            return _end_withheld(terminal, request, several)
         try:
             report_bad(terminal, request, several.loaded)
             if request.dry_run:
@@ -62,7 +67,17 @@ async def send_to_several(run: Run, services: Services, request: Request, connec
     terminal.tell(f"Submission {several.id}")  # with --json too: whoever kills us has to know it
     submission = await find_submission(services, several.id)
     assert submission is not None
-    return await follow_together_and_report(run, services, submission, detach=request.detach, wait_s=request.wait_s)
+    status = await follow_together_and_report(run, services, submission, detach=request.detach, wait_s=request.wait_s)
+    return 3 if several.withheld else status
+
+
+def _end_withheld(terminal: Terminal, request: Request, several: Several) -> int:
+    """Say that nothing was done, for a ceiling was met everywhere; returns the exit status."""
+    would = sum(met.would for met in several.withheld.values())
+    none = dict.fromkeys(("done", "already", "skipped", "failed", "in_doubt", "pending"), 0)
+    job = {"submission": None, "operation": request.operation, "state": "cancelled", "rows": would}
+    terminal.finish({**job, **none, "cancelled": would})
+    return 3
 
 
 def _show_plans(terminal: Terminal, request: Request, plans: Plans) -> None:
@@ -104,4 +119,6 @@ async def _dry_run(run: Run, several: Several, request: Request) -> int:
     if terminal.quiet:
         terminal.finish(describe_dry_runs(found))
     wrong = any(plan.bad or plan.blocked or plan.refused for plan, _ in found)
+    if several.withheld:
+        return 3
     return 1 if wrong or several.unasked else 0

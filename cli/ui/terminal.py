@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _WIDE = 200  # columns where nobody looks: a log or a file breaks no line
 _COUNT_EVERY_S = 0.2
-_BEHIND = ("stages", "plan", "ceilings", "jobs")  # what --json tells behind the counts
+_BEHIND = ("stages", "plan", "plans", "ceilings", "unasked", "jobs")  # what --json tells behind the counts
 COLOURS = {
     "invited": "green",
     "already_guest": "cyan",

@@ -35,6 +35,12 @@ class CeilingMet(Refusal):
         self.name = name
 
 
+def refuse_unseen(request: Request, loaded: Loaded) -> None:
+    """The same where nobody can look now: each row that can be sent counts. Raises `CeilingMet`."""
+    if request.most is not None and loaded.to_send > request.most:
+        raise _beyond(request, loaded.to_send)
+
+
 async def refuse_too_many(services: Services, request: Request, connection: Connection, loaded: Loaded) -> None:
     """Look for how many rows it would be done; whoever cannot be looked up counts. Raises
     `CeilingMet`.
@@ -48,8 +54,9 @@ async def refuse_too_many(services: Services, request: Request, connection: Conn
     async for row in rows:
         would += row.foreseen.would is Would.DO
     if would > request.most:
-        raise CeilingMet(
-            f"There would be {many(would, operation.requests.removesuffix('s'))}, and --most allows"
-            f" {number(request.most)}: nothing was done.",
-            would,
-        )
+        raise _beyond(request, would)
+
+
+def _beyond(request: Request, would: int) -> CeilingMet:
+    what = many(would, find_operation(request.operation).requests.removesuffix("s"))
+    return CeilingMet(f"There would be {what}, and --most allows {number(request.most or 0)}: nothing was done.", would)

@@ -13,7 +13,7 @@ from tasks.forecast.looking_ahead import look_ahead
 from tasks.forecast.plan import Plan, build_plan, name_mailer
 from tasks.forecast.targets import StageAhead, look_at_stages, read_stages
 from tasks.rows.row import BadRow, ValidRow
-from tasks.submission.ceiling import refuse_too_many
+from tasks.submission.ceiling import refuse_too_many, refuse_unseen
 from tasks.submission.refusing import refuse_bad, refuse_stages
 from tasks.submission.request import Request
 from tasks.submit import Loaded, drop, load
@@ -94,7 +94,8 @@ async def prepare(services: Services, request: Request, job: str, *, dry: bool =
 
 async def prepare_part(services: Services, request: Request, job: str, *, dry: bool = False) -> Prepared:
     """Do the same for one of the connections that a list goes through: a credential that is refused
-    makes its rows wait, and how many of them may be bad is a question of the whole list.
+    makes its rows wait, and how many of them may be bad is a question of the whole list. Raises
+    `CeilingMet` where too much would be done through this one.
     """
     connection = services.connection(request.connection)
     signed_in = await sign_in(services, connection, fresh=dry, waits=True)
@@ -108,6 +109,10 @@ async def prepare_part(services: Services, request: Request, job: str, *, dry: b
         if not signed_in.waits:
             stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)
         refuse_stages(request, stages)
+        if signed_in.waits:
+            refuse_unseen(request, loaded)
+        else:
+            await refuse_too_many(services, request, connection, loaded)
     except BaseException:
         await drop(services.jobs, loaded)
         raise

@@ -5,21 +5,21 @@ Trouble with one connection is not trouble with the others.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.forecast.dry_run import Forecast, foresee_list, plan_as_foreseen
 from tasks.forecast.plan import Plan
 from tasks.forecast.several import Plans
 from tasks.side_by_side import do_all
+from tasks.submission.ceiling import CeilingMet
 from tasks.submission.preparing import Prepared, plan, plan_ahead, prepare_part
 from tasks.submission.refusing import RefusedRows
 from tasks.submission.splitting import Split
-from tasks.submit import Loaded, drop, new_job_id, start_together
+from tasks.submission.together import Together
+from tasks.submit import Loaded, new_job_id
 from worker.errors import TokenUnavailable, UsherError
 from worker.ledger.lists.submissions import SUBMISSION, new_submission_id
-from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
     from tasks.forecast.rows import ForeseenRow
@@ -41,6 +41,8 @@ class Several:
     parts: list[Prepared] = field(default_factory=list)
     unasked: list[tuple[str, str]] = field(default_factory=list)
     """Of a dry run: connections that could not be asked, and why."""
+    withheld: dict[str, CeilingMet] = field(default_factory=dict)
+    """Connections through which more would be done than a ceiling allows: nothing is done there."""
 
     async def prepare(self, follow: Callable[[str], Awaitable[None]], *, dry: bool) -> None:
         """Load a job for each connection that has rows. Raises what `prepare` raises, with nothing
@@ -55,7 +57,10 @@ class Several:
         async def one(name: str) -> None:
             job = self.job_of(name)
             await follow(job)
-            self.parts.append(await prepare_part(self.services, self._request_for(name), job, dry=dry))
+            try:
+                self.parts.append(await prepare_part(self.services, self._request_for(name), job, dry=dry))
+            except CeilingMet as met:
+                self.withheld[name] = met
 
         try:
             await do_all(names, one)
@@ -77,6 +82,14 @@ class Several:
             duplicates=sum(loaded.duplicates for loaded in every),
             blocked=sum(loaded.blocked for loaded in every),
         )
+
+    def describe_withheld(self) -> dict[str, Any]:
+        """Return what `--json` says of ceilings that were met; nothing where none was."""
+        plans = [
+            {"connection": name, "would": {self.request.operation: met.would}, "ceilings": [met.name]}
+            for name, met in self.withheld.items()
+        ]
+        return {"plans": plans, "ceilings": sorted({met.name for met in self.withheld.values()})} if plans else {}
 
     async def plan(self, rehearsal: Callable[[str], bool], *, ahead: bool) -> Plans:
         """Tell the plans. `ahead`: without those who are there already, as far as that is soon
@@ -120,26 +133,19 @@ class Several:
     @property
     def jobs(self) -> dict[str, str]:
         """Its jobs with their connections."""
-        return {part.loaded.job: part.connection.name for part in self.parts}
+        return self._together.jobs
 
     async def start(self) -> dict[str, JobState]:
-        """Let all jobs run in one moment: from now on the rows are accepted. Returns how each
-        stands then; one that somebody removed meanwhile is left out.
-        """
-        await self.services.jobs.submissions.note(self.id, self.jobs)
-        return await start_together(self.services.jobs, [part.loaded for part in self.parts])
+        """Let all jobs run in one moment: from now on the rows are accepted (`Together.start`)."""
+        return await self._together.start()
 
     async def drop(self) -> bool:
-        """Remove the jobs; nothing of them was sent. False: they run, although whoever started them
-        may have heard of a failure, and they stay.
-        """
-        dropped = False
-        with suppress(*OUTAGE):  # what nobody starts goes by itself
-            for part in self.parts:
-                if await drop(self.services.jobs, part.loaded):
-                    dropped = True
-                    await self.services.jobs.submissions.drop(self.id, part.loaded.job)
-        return dropped
+        """Remove the jobs; nothing of them was sent. False: they run (`Together.drop`)."""
+        return await self._together.drop()
+
+    @property
+    def _together(self) -> Together:
+        return Together(self.services, self.id, [(part.connection.name, part.loaded) for part in self.parts])
 
     def _request_for(self, connection: str) -> Request:
         return replace(

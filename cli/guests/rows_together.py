@@ -1,0 +1,77 @@
+"""What rows ask for is done to the guests of several tenants by one command: a row that names a
+connection is done there, the others in each tenant.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cli.guests.foreseeing import Change, foresee
+from cli.guests.together import Looked, Wanted, do_together
+from tasks.errors import Refusal
+from tasks.submission.preparing import sign_in
+from tasks.submit import load, new_job_id
+from worker.ledger.audit.account import find_person
+from worker.ledger.lists.submissions import SUBMISSION
+
+if TYPE_CHECKING:
+    from cli.follow.run import Run
+    from cli.ui.lines import Lines
+    from tasks.submission.splitting import Split
+    from tasks.submission.together import Together
+    from worker.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class RowsTogether:
+    """The rows of several connections, what they are called, and beyond how many guests of one
+    connection it is done to none there. `info_of`: what a connection's job says of itself beside.
+    """
+
+    services: Services
+    split: Split
+    name: str
+    wanted: Wanted
+    most: int | None = None
+    info_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    async def do(self, run: Run) -> int:
+        """Do it, or say what would be done; returns the exit status. Raises `Refusal`."""
+        if not self.split.asked:
+            raise Refusal(f"{self.name} holds no rows; nothing was done.")
+        return await do_together(run, self.services, self.split.asked, self.wanted, self._look)
+
+    async def _look(self, name: str, together: Together, lines: Lines) -> Looked:
+        """Load the rows of one connection, and look what would become of them. Where nobody can
+        sign in now they wait for that, unless they are more than the ceiling allows.
+        """
+        services, operation = self.services, self.wanted.operation
+        connection = services.connection(name)
+        waits = ""
+        if self.wanted.dry:
+            await services.tokens.get(connection, fresh=True)
+        else:
+            waits = (await sign_in(services, connection, fresh=True, waits=True)).waits
+        if not waits:
+            connection = await services.resolved(name)
+        job = new_job_id()
+        await services.jobs.follow(job, os.getpid())
+        info = {**find_person().to_info(), "list": self.name, SUBMISSION: together.id, **self.info_of.get(name, {})}
+        rows = self.split.rows_of(name)
+        loaded = await load(services.jobs, connection, rows, job=job, info=info, operation=operation)
+        if loaded is None:
+            raise Refusal("A job of this id exists already; nothing was done. Try again.")
+        together.add(name, loaded)
+        change = Change(operation, name, self.most)
+        if waits:
+            change.take_unseen(loaded)
+            said = waits
+        else:
+            said = await foresee(services, connection, change, loaded, lines.put)
+        beyond = change.meets_ceiling()
+        if self.wanted.dry or change.ceilings:
+            await together.leave_out(name)
+        return Looked(change.would, change.plan, change.undone, change.ceilings, [*filter(None, (said, beyond))])

@@ -1,0 +1,106 @@
+"""Guests of several tenants are changed by one command: rows that name a connection there, the
+others in each tenant; nothing without --yes, and no ceiling is everybody's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.tenants.test_several import results_of
+from tests.integration.tenants.three import MISSING, NAMES, add, found, people, run, run_three
+from tests.ushers import Usher
+
+ALL = ",".join(NAMES)
+
+
+@pytest.fixture(scope="module")
+def usher(folder: Path) -> Iterator[Usher]:
+    """Three tenants and a worker."""
+    with run_three(folder) as usher:
+        yield usher
+
+
+def test_rows_go_where_they_belong(usher: Usher) -> None:
+    """Without --yes each is shown behind its connection and nothing is done; with it there is a job
+    a connection, one results file, and one command that takes all of it back.
+    """
+    both, mine = people(2)
+    add(usher, "adatum", "bellows", emails=[both, mine])
+    text = f"email,connection\n{both},\n{mine},bellows\n"
+    dry = usher.run("guests", "disable", "-", "-c", "adatum,bellows", text=text, COLUMNS="200")
+    assert dry.status == 0, dry.err
+    lines = [line.split()[:4] for line in dry.out.splitlines()]
+    assert lines[:3] == [
+        ["adatum", "1", "disable", both],
+        ["bellows", "1", "disable", both],
+        ["bellows", "2", "disable", mine],
+    ]
+    assert re.search(r"^together +3$", dry.out, re.MULTILINE), dry.out
+    assert "only with --yes" in dry.err
+    assert not found(usher, "--disabled") & {("adatum", both), ("bellows", both), ("bellows", mine)}
+    status, told, said = run(usher, "guests", "disable", "-", "-c", "adatum,bellows", "--yes", text=text)
+    assert (status, told["operation"], told["rows"], told["done"]) == (0, "disable", 3, 3), said
+    assert f"Submission {told['submission']}" in said
+    wanted = {("adatum", both), ("bellows", both), ("bellows", mine)}
+    assert found(usher, "--disabled") >= wanted
+    assert ("adatum", mine) not in found(usher, "--disabled")
+    rows = results_of(usher, told["submission"])
+    assert {(row["connection"], row["email"], row["status"]) for row in rows} == {(*one, "done") for one in wanted}
+
+
+def test_a_ceiling_is_of_each_tenant(usher: Usher) -> None:
+    """Where it is met nothing is done, status 3, and the others are done."""
+    many, one = people(3), people(1)
+    add(usher, "adatum", emails=many, state="PendingAcceptance")
+    add(usher, "bellows", emails=one, state="PendingAcceptance")
+    text = "email,connection\n" + "".join(f"{email},adatum\n" for email in many) + f"{one[0]},bellows\n"
+    for command in ("remind", "disable"):
+        ask = ("guests", command, "-", "-c", "adatum,bellows", "--most", "2", "--yes")
+        status, told, said = run(usher, *ask, text=text)
+        assert (status, told["ceilings"], told["rows"]) == (3, ["most"], 1), (told, said)
+        assert [job["connection"] for job in told["jobs"]] == ["bellows"]
+        assert [one["ceilings"] for one in told["plans"] if one["connection"] == "adatum"] == [["most"]]
+        assert re.search(r"^! adatum: .*--most", said, re.MULTILINE), said
+    assert not {("adatum", email) for email in many} & found(usher, "--disabled")
+    assert ("bellows", one[0]) in found(usher, "--disabled")
+    add(usher, "bellows", emails=many)
+    status, told, said = run(usher, "guests", "delete", *many, "-c", "adatum,bellows", "--most", "0", "--yes")
+    assert (status, told["submission"], told["cancelled"]) == (3, None, 6), said
+
+
+def test_a_tenant_that_cannot_be_asked_stops_no_other(usher: Usher) -> None:
+    """A dry run names it, status 1. With --yes its rows wait for the credential, as those of an
+    invitation do, unless they are more than a ceiling allows, for nobody can look.
+    """
+    email = add(usher, "cronus")[0]
+    ask = ("guests", "enable", email, "-c", f"{MISSING},cronus")
+    status, told, said = run(usher, *ask, "--dry-run")
+    assert (status, told["submission"], told["rows"]) == (1, None, 1), said
+    assert [one["connection"] for one in told["unasked"]] == [MISSING]
+    assert f"! {MISSING}: " in said
+    status, told, said = run(usher, *ask, "--yes", "--wait", "3")
+    assert (status, told["pending"], {job["connection"]: job["state"] for job in told["jobs"]}) == (
+        3,
+        1,
+        {MISSING: "held", "cronus": "done"},
+    ), said
+    assert run(usher, "jobs", "cancel", told["submission"])[0] == 0
+    for command in ("enable", "remind"):
+        status, told, said = run(usher, "guests", command, email, "-c", f"{MISSING},cronus", "--most", "0", "--yes")
+        assert status == 3, said
+        assert f"! {MISSING}: " in said
+        assert MISSING not in [job["connection"] for job in told.get("jobs", [])]
+
+
+def test_guests_are_reminded_and_updated_through_several(usher: Usher) -> None:
+    """Those operations are planned as an invitation is: a line a tenant, one submission."""
+    email = add(usher, *NAMES, state="PendingAcceptance")[0]
+    status, told, said = run(usher, "guests", "remind", email, "-c", ALL, "--yes")
+    assert (status, told["rows"], told["done"], len(told["jobs"])) == (0, 3, 3, 3), said
+    text = f"email,company,connection\n{email},Fabrikam,cronus\n"
+    status, told, said = run(usher, "guests", "update", "-", "-c", ALL, "--yes", text=text)
+    assert (status, told["rows"], told["done"]) == (0, 1, 1), said
