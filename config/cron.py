@@ -9,6 +9,8 @@ anyway.
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -16,6 +18,7 @@ from cronsim import CronSim, CronSimError
 _FIELDS = ("minutes", "hours", "days", "months", "weekdays")
 _MOST = (60, 24, 31, 12, 7)
 _SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+_GAPS_OF = 400
 
 
 def parse_cron(value: object) -> str:
@@ -41,6 +44,15 @@ def parse_cron(value: object) -> str:
 def next_after(text: str, after: datetime, zone: tzinfo) -> datetime:
     """Return the first time of a parsed text after an instant, in UTC. Both are aware."""
     return next(CronSim(text, after.astimezone(zone))).astimezone(UTC)
+
+
+@lru_cache(maxsize=256)
+def shortest_gap_s(text: str) -> float:
+    """Return the shortest time between two runs of a parsed text, of its first 400 runs (a year,
+    for a daily one), as a clock shows it that is never put forward or back.
+    """
+    times = list(islice(CronSim(text, _SOME_DAY), _GAPS_OF))
+    return min((after - before).total_seconds() for before, after in pairwise(times))
 
 
 def plain_fields(text: str) -> list[str]:

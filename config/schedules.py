@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from config.connections import SANDBOX
-from config.cron import find_zone, next_after, parse_cron
+from config.connections import SANDBOX, choice_fault, means_several
+from config.cron import find_zone, next_after, parse_cron, shortest_gap_s
 from config.errors import did_you_mean
 from config.references import Reference
 from config.section import Section, one_of, optional
@@ -118,7 +118,7 @@ TASKS: Mapping[str, TaskKind] = {
 def _check_connection(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise ValueError("must be the name of a connection")
+    raise ValueError("must name a connection, or several as A,B, tag:TAG or all")
 
 
 def _parse_every(value: object) -> float:
@@ -143,6 +143,8 @@ class Schedule(Section):
     cron: Annotated[str | None, optional(parse_cron)] = None
     every: Annotated[float | None, optional(_parse_every)] = None
     """Seconds."""
+    spread: Annotated[float | None, optional(_parse_every)] = None
+    """Seconds over which the runs of several connections are spread."""
     args: Annotated[dict[str, Any], PlainValidator(_check_args)] = {}  # noqa: RUF012 - pydantic copies it
     enabled: Annotated[bool, PlainValidator(parse_flag)] = True
 
@@ -151,6 +153,11 @@ class Schedule(Section):
         if self.cron is not None:
             return next_after(self.cron, after, zone)
         return after.astimezone(UTC) + timedelta(seconds=self.every or 0)
+
+    @property
+    def several(self) -> bool:
+        """Whether each of several connections has a run of its own."""
+        return self.connection is not None and means_several(self.connection)
 
     @property
     def table(self) -> dict[str, Any]:
@@ -162,8 +169,9 @@ class Schedule(Section):
 
     @property
     def when(self) -> str:
-        """When, as it is written: the five fields, or "every 6h"."""
-        return self.cron or f"every {_length(self.every or 0)}"
+        """When, as it is written: the five fields, or "every 6h", and over what it is spread."""
+        spread = f", spread over {_length(self.spread)}" if self.spread else ""
+        return (self.cron or f"every {_length(self.every or 0)}") + spread
 
 
 def table_faults(
@@ -172,20 +180,17 @@ def table_faults(
     """Check what the fields of a schedule mean together. Returns its arguments as they will be
     used, and the faults. Pure.
     """
-    faults: list[Fault] = []
-    if "cron" in table and "every" in table:
-        faults.append(((), "must have cron or every, not both"))
-    if "cron" not in table and "every" not in table:
-        faults.append(((), "must have cron or every"))
     name = table.get("task")
     kind = TASKS.get(name) if isinstance(name, str) else None
+    faults = _time_faults(table)
     connection = table.get("connection")
     if isinstance(connection, str):
-        known = sorted({*connections, SANDBOX})
-        if connection not in known:
-            faults.append((("connection",), f"names no connection that is configured{did_you_mean(connection, known)}"))
+        if fault := choice_fault(connection, {*connections, SANDBOX}):
+            faults.append((("connection",), fault))
     elif kind is not None and kind.needs_connection and connection is None:
         faults.append((("connection",), "is missing"))
+    if fault := _spread_fault(table):
+        faults.append((("spread",), fault))
     args = table.get("args", {})
     if kind is None or not isinstance(args, Mapping):
         return {}, faults
@@ -205,6 +210,29 @@ def table_faults(
     if kind.one_of and not given:
         faults.append((("args", kind.one_of[0]), "is missing"))
     return checked, faults
+
+
+def _time_faults(table: Mapping[str, Any]) -> list[Fault]:
+    if "cron" in table and "every" in table:
+        return [((), "must have cron or every, not both")]
+    return [] if "cron" in table or "every" in table else [((), "must have cron or every")]
+
+
+def _spread_fault(table: Mapping[str, Any]) -> str:
+    """Return why a schedule cannot be spread, '' if it can or something else is wrong with it. A
+    connection's turn comes before that of the next round, whatever the connection.
+    """
+    connection = table.get("connection")
+    try:
+        spread_s = _parse_every(table["spread"])
+        gap_s = _parse_every(table["every"]) if "every" in table else shortest_gap_s(parse_cron(table["cron"]))
+    except (LookupError, ValueError):
+        return ""
+    if not (isinstance(connection, str) and means_several(connection)):
+        return "is for a schedule of several connections (A,B, tag:TAG or all)"
+    if spread_s >= gap_s:
+        return f"must be shorter than the time between two runs, which may be {_length(gap_s)}"
+    return ""
 
 
 def parse_timezone(value: object) -> str:

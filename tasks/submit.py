@@ -94,7 +94,7 @@ class Follows(StrEnum):
     KEY = "key"
     """A list's key: connection, who sent it (`sender_of`), key."""
     RUN = "run"
-    """A schedule's run: its name and time."""
+    """A schedule's run: its name, the connection of one over several, and time."""
     SUBMISSION = "submission"
     """A list's key, of a list that goes through several connections: these as they were named, who
     sent it, key. And each of its jobs: that submission's id and the connection.

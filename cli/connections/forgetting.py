@@ -76,7 +76,7 @@ async def _forget(terminal: Terminal, place: Place, services: Services, name: st
 def _warn(terminal: Terminal, place: Place, held: Held) -> None:
     """Say what would bring something of it back."""
     settings = place.settings
-    if fed := [one.name for one in settings.schedules.values() if one.table.get("connection") == held.name]:
+    if fed := [one.name for one in settings.schedules.values() if one.connection == held.name]:
         schedules = "Schedule" if len(fed) == 1 else "Schedules"
         names = "names" if len(fed) == 1 else "name"
         terminal.warn(

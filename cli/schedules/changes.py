@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cli.schedules.firing import fire_now
+from cli.schedules.several import run_each
 from cli.schedules.showing import find_schedule, moment_of, planned_schedules, run_details, schedule_details
 from cli.ui.errors import Refusal
 from cli.ui.place import Place
 from cli.ui.terminal import Terminal, clean
 from config.reader import parse_schedule
-from worker.ledger.audit.account import find_person
-from worker.ledger.timetable import TASK, Planned, Timetable, plan, switch
+from worker.ledger.timetable import Planned, Timetable, plan, switch
 from worker.services import Services
 from worker.store.client import read_time_ms
 
@@ -31,6 +32,8 @@ async def add_schedule(terminal: Terminal, place: Place, services: Services, nam
         raise Refusal(
             f"There is a schedule {name} already; nothing was changed. Remove it first, or take another name."
         )
+    if schedule.several:
+        settings.choose(schedule.connection or "")  # a tag that nobody has is more likely a slip
     planned = plan(schedule, None, "added", settings.timezone, datetime.now(UTC))
     await timetable.put(planned)
     await services.trail.note(
@@ -71,11 +74,8 @@ async def switch_schedule(terminal: Terminal, place: Place, services: Services, 
 
 def _next_words(planned: Planned) -> str:
     next_at = planned.next_at
-    return (
-        f"Its next run is at {moment_of(planned, next_at.isoformat())} ({planned.zone})."
-        if next_at
-        else "It is switched off."
-    )
+    begins = "Its next round begins at" if planned.schedule.several else "Its next run is at"
+    return f"{begins} {moment_of(planned, next_at.isoformat())} ({planned.zone})." if next_at else "It is switched off."
 
 
 def _finish(terminal: Terminal, planned: Planned, sentence: str) -> int:
@@ -89,11 +89,13 @@ async def run_schedule(terminal: Terminal, place: Place, services: Services, nam
     """Fire a schedule now, as the beat does, and wait for its result."""
     timetable = Timetable(services.client, services.keys)
     planned = await find_schedule(place, timetable, name)
-    connection = planned.schedule.connection or ""
-    if place.private and place.is_built_in(connection):
-        place.need_worker(connection)  # the sandbox runs while a command is attached that asked for it
+    for connection in place.settings.members(planned.schedule.connection or ""):
+        if place.private and place.is_built_in(connection):
+            place.need_worker(connection)  # the sandbox runs while a command is attached that asked for it
     due_ms = await read_time_ms(services.client)
-    await asyncio.to_thread(_publish, TASK, name, due_ms, find_person().name)
+    if planned.schedule.several:
+        return await run_each(terminal, place, timetable, planned, due_ms, wait_s)
+    await asyncio.to_thread(fire_now, name, due_ms)
     until_s = asyncio.get_running_loop().time() + wait_s
     found = None
     while asyncio.get_running_loop().time() < until_s:
@@ -114,21 +116,3 @@ async def run_schedule(terminal: Terminal, place: Place, services: Services, nam
     if found is None or not found.ended_ms:
         return 3
     return 0 if found.status == "ok" else 1
-
-
-def _publish(task: str, name: str, due_ms: int, by: str) -> None:
-    """Send the firing as the beat does."""
-    from kombu.exceptions import OperationalError
-
-    from worker.app import app
-
-    try:
-        app.send_task(
-            task,
-            kwargs={"name": name, "due_ms": due_ms, "by": by},
-            ignore_result=True,
-            argsrepr=f"(schedule {name}, by hand)",
-            kwargsrepr="{}",
-        )
-    except OperationalError as error:
-        raise Refusal(f"The broker cannot be reached ({type(error).__name__}); nothing was started.") from None

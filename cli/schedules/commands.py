@@ -48,10 +48,11 @@ def show(session: Session, name: str) -> int:
 
 @schedules.command()
 @click.argument("name")
-@click.option("--task", required=True, metavar="TASK", help="invite_file, check_connections or retry_failed.")
-@click.option("-c", "--connection", metavar="NAME", help="The connection it works on.")
+@click.option("--task", required=True, metavar="TASK", help="What is done, such as invite_file or clean_guests.")
+@click.option("-c", "--connection", metavar="NAME", help="The connection it works on; several as A,B, tag:TAG or all.")
 @click.option("--cron", metavar="FIELDS", help='When: minute hour day month weekday, such as "0 2 * * *".')
 @click.option("--every", metavar="TIME", help="When: so long after the last run, such as 6h.")
+@click.option("--spread", metavar="TIME", help="Over how long the runs of several connections are spread, such as 2h.")
 @click.option("--arg", "args", multiple=True, metavar="KEY=VALUE", help="An argument of the task; may be given again.")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
@@ -61,6 +62,8 @@ def add(session: Session, /, name: str, args: tuple[str, ...], **given: str | No
     \b
       usher schedules add nightly --task invite_file -c contoso --cron "0 2 * * *" \\
           --arg path=/data/partners.csv
+      usher schedules add clean --task clean_guests -c tag:eu --cron "0 2 * * *" --spread 2h \\
+          --arg confirm=true
     """
     from cli.schedules.changes import add_schedule
 
@@ -128,7 +131,7 @@ def disable(session: Session, name: str) -> int:
 def run(session: Session, name: str, wait_s: float) -> int:
     """Run a schedule now, by a worker, and say how it went: 0 well, 1 not, 3 still at it.
 
-    Its next run stays when it is.
+    One over several connections runs for each of them, all at once. Its next run stays when it is.
     """
     from cli.schedules.changes import run_schedule
     from cli.ui.place import refuse_to_leave_running

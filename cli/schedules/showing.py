@@ -4,6 +4,7 @@ went.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from config.cron import find_zone
 from config.errors import did_you_mean, quoted
 from tasks.checks.forgetful_schedules import find_forgetful
 from tasks.messages.views import describe_job
+from tasks.telling.rounds import Standing, recall_runs
 from tasks.telling.words import outcomes
 from worker.ledger.timetable import Planned, ScheduledRun, Timetable
 from worker.masking import mask_text
@@ -43,9 +45,10 @@ async def list_schedules(terminal: Terminal, place: Place, services: Services) -
     timetable = Timetable(services.client, services.keys)
     planned = await planned_schedules(place, timetable)
     forgetful = await find_forgetful(services, planned.values(), datetime.now(UTC))
+    recalled = [await recall_runs(timetable, place.settings, one, newest=1) for one in planned.values()]
     told = [
-        schedule_details(one, await timetable.runs(name, newest=1)) | {"warning": forgetful.get(name)}
-        for name, one in planned.items()
+        schedule_details(one, runs, standing) | {"warning": forgetful.get(one.schedule.name)}
+        for one, (runs, standing) in zip(planned.values(), recalled, strict=True)
     ]
     beat = await timetable.has_beat()
     if terminal.quiet:
@@ -62,13 +65,15 @@ async def list_schedules(terminal: Terminal, place: Place, services: Services) -
             "No beat is running, so nothing fires by itself: start usher beat"
             + (" (usher up has one)." if place.private else ".")
         )
-    for one, details in zip(planned.values(), told, strict=True):
-        _show_line(terminal, one, details)
+    for one, details, (_, standing) in zip(planned.values(), told, recalled, strict=True):
+        _show_line(terminal, one, details, standing)
     return 0
 
 
-def _show_line(terminal: Terminal, planned: Planned, details: dict[str, Any]) -> None:
-    """Show one schedule in two lines, and what its last run said."""
+def _show_line(terminal: Terminal, planned: Planned, details: dict[str, Any], standing: Standing | None) -> None:
+    """Show one schedule in two lines, and what its last run said; of several connections' runs the
+    one that somebody should look at first.
+    """
     from rich.text import Text
 
     schedule, last = planned.schedule, details["last"]
@@ -79,7 +84,9 @@ def _show_line(terminal: Terminal, planned: Planned, details: dict[str, Any]) ->
     facts = Text(
         f"  next run {next_run}" if next_run else f"  {_why_never(planned)}", style="" if next_run else "yellow"
     )
-    if last:
+    if standing is not None:
+        facts.append_text(Text.assemble(" · ", (str(standing), _COLOURS.get(standing.worst, ""))))
+    elif last:
         facts.append_text(
             Text.assemble(
                 " · last run ", moment_of(planned, last["started_at"]), " ", (last["status"], _COLOURS[last["status"]])
@@ -89,7 +96,8 @@ def _show_line(terminal: Terminal, planned: Planned, details: dict[str, Any]) ->
         facts.append(" · it never ran")
     terminal.show(facts)
     if last and last["what"]:
-        terminal.show(Text(f"  {clean(last['what'])}", style="dim"))
+        of = f"{last['connection']}: " if "connection" in last else ""
+        terminal.show(Text(f"  {of}{clean(last['what'])}", style="dim"))
     if details["warning"]:
         terminal.warn(details["warning"])
 
@@ -105,8 +113,12 @@ def moment_of(planned: Planned, at: str | None) -> str:
     return f"{datetime.fromisoformat(at).astimezone(find_zone(planned.zone)):%Y-%m-%d %H:%M %Z}" if at else ""
 
 
-def schedule_details(planned: Planned, runs: list[ScheduledRun]) -> dict[str, Any]:
-    """Return a schedule as `--json` tells of it, with the newest of its runs."""
+def schedule_details(
+    planned: Planned, runs: Sequence[ScheduledRun], standing: Standing | None = None
+) -> dict[str, Any]:
+    """Return a schedule as `--json` tells of it, with the newest of its runs and, of one over
+    several connections, how the last run of each stands.
+    """
     schedule, last = planned.schedule, runs[0] if runs else None
     next_at = planned.next_at
     return {
@@ -117,15 +129,17 @@ def schedule_details(planned: Planned, runs: list[ScheduledRun]) -> dict[str, An
         "timezone": planned.zone,
         "from": planned.origin,
         "enabled": planned.enabled,
-        "last_run_at": _iso(last.started_ms) if last else None,
+        "last_run_at": _iso(max(last.started_ms, standing.newest_ms if standing else 0)) if last else None,
         "next_run_at": next_at.isoformat(timespec="seconds") if next_at else None,
         "last": run_details(last) if last else None,
+        "connections": None if standing is None else standing.counts,
     }
 
 
 def run_details(run: ScheduledRun) -> dict[str, Any]:
     """Return a run as `--json` tells of it."""
     return {
+        **({"connection": run.connection} if run.connection else {}),
         "due_at": _iso(run.due_ms),
         "by": run.by,
         "started_at": _iso(run.started_ms),
@@ -146,7 +160,7 @@ async def show_schedule(terminal: Terminal, place: Place, services: Services, na
 
     timetable = Timetable(services.client, services.keys)
     planned = await find_schedule(place, timetable, name)
-    runs = await timetable.runs(name)
+    runs, standing = await recall_runs(timetable, place.settings, planned)
     jobs = {job: await services.jobs.view(job) for job in {job for run in runs[:5] for job in run.jobs}}
     if terminal.quiet:
         told = [
@@ -154,12 +168,13 @@ async def show_schedule(terminal: Terminal, place: Place, services: Services, na
             | {"jobs": [describe_job(view) if (view := jobs.get(job)) else {"job": job} for job in run.jobs]}
             for run in runs
         ]
-        terminal.print_json({**schedule_details(planned, runs), "args": _shown_args(planned), "runs": told})
+        terminal.print_json({**schedule_details(planned, runs, standing), "args": _shown_args(planned), "runs": told})
         return 0
     facts = {
         "Schedule": name,
         "Task": planned.schedule.task,
         "Connection": planned.schedule.connection or "",
+        "Last runs": "" if standing is None else str(standing),
         "When": f"{planned.schedule.when} ({planned.zone})",
         "Given": ", ".join(f"{key} {value}" for key, value in _shown_args(planned).items()),
         "From": "the configuration file" if planned.origin == "file" else "added at run time",
@@ -169,10 +184,16 @@ async def show_schedule(terminal: Terminal, place: Place, services: Services, na
     terminal.show(table, "")
     if not runs:
         terminal.show("It never ran.")
+    width = max((len(one.connection) for one in runs), default=0)
     for one in runs:
         by = "" if one.by == "beat" else f", by {clean(one.by)}"
         terminal.show(
-            Text.assemble(f"{moment_of(planned, _iso(one.started_ms))}  ", (one.status, _COLOURS[one.status]), by)
+            Text.assemble(
+                f"{moment_of(planned, _iso(one.started_ms))}  ",
+                f"{one.connection:<{width}}  " if width else "",
+                (one.status, _COLOURS[one.status]),
+                by,
+            )
         )
         if one.what:
             terminal.show(f"  {clean(one.what)}")

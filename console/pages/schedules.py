@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from console.access.viewer import Role
 from console.pages.page import Page, page_for
 from console.problems import Problem
+from tasks.telling.rounds import recall_runs
 from worker.ledger.timetable import Planned, Timetable, switch
 from worker.masking import mask_text
 
@@ -23,9 +24,11 @@ _SHOWN_RUNS: Final = 5
 @router.get("/schedules")
 async def list_schedules(page: Viewing) -> Response:
     """Show all schedules with their last runs."""
-    timetable = _timetable(page)
-    planned = await timetable.planned(page.services.settings(), datetime.now(UTC))
-    shown = [{"planned": one, "runs": await timetable.runs(name, _SHOWN_RUNS)} for name, one in planned.items()]
+    timetable, settings = _timetable(page), page.services.settings()
+    shown = []
+    for one in (await timetable.planned(settings, datetime.now(UTC))).values():
+        runs, standing = await recall_runs(timetable, settings, one, _SHOWN_RUNS)
+        shown.append({"planned": one, "runs": runs, "standing": standing})
     return page.show("schedules.html", schedules=shown, beat=await timetable.has_beat(), args=_shown_args, at=_instant)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 _SIGN_IN_WITHIN_S = 5.0
+_ASKED = 10
+"""Connections of a schedule over several: those of one application may do the same."""
 _STEPS = 2000
 """Looked at ahead, each a sixtieth of the memory: more than five years for two months."""
 
@@ -39,13 +41,15 @@ async def find_forgetful(services: Services, schedules: Iterable[Planned], now: 
             continue
         if not is_rarer(schedule, remember_s, now, find_zone(planned.zone)):
             continue
-        if why := await _why_blind(services, schedule.connection):
-            told[schedule.name] = (
-                f"Schedule {schedule.name} mails everybody on its list again: its runs lie more than"
-                f" {remember_s / 86_400:g} days apart, for which usher remembers whom it invited ([ledger].remember),"
-                f" and connection {schedule.connection} cannot look who is a guest already: {why}. Or make remember"
-                " longer than the time between two runs."
-            )
+        for name in services.settings().members(schedule.connection)[:_ASKED]:
+            if why := await _why_blind(services, name):
+                told[schedule.name] = (
+                    f"Schedule {schedule.name} mails everybody on its list again: its runs lie more than"
+                    f" {remember_s / 86_400:g} days apart, for which usher remembers whom it invited"
+                    f" ([ledger].remember), and connection {name} cannot look who is a guest already: {why}. Or make"
+                    " remember longer than the time between two runs."
+                )
+                break
     return told
 
 

@@ -65,9 +65,9 @@ async def clean_up(
 
 async def _start(context: Context, connection: Connection, plan: CleanPlan, parts: Sequence[Part]) -> list[str]:
     """Start a job a part, each once however often the run is done; returns all of them."""
-    name, due_ms, services = context.schedule.name, context.due_ms, context.services
+    name, services = context.schedule.name, context.services
     jobs = [
-        *(job_id_of(Follows.RUN, name, due_ms, part.operation) for part in parts[:-1]),
+        *(job_id_of(Follows.RUN, *context.name, part.operation) for part in parts[:-1]),
         context.job,
     ]
     for job in jobs:

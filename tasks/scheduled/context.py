@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -21,13 +21,28 @@ class Context:
     services: Services
     schedule: Schedule
     due_ms: int
+    among: tuple[str, ...] | None = None
+    """Of a schedule over several connections: all that it is over now; the run is of one."""
+
+    def of(self, connection: str) -> Context:
+        """Return the context of one connection's run."""
+        among = tuple(self.services.settings().members(self.schedule.connection or ""))
+        return replace(self, schedule=self.schedule.model_copy(update={"connection": connection}), among=among)
+
+    @property
+    def name(self) -> tuple[str | int, ...]:
+        """What a run is called, and what its jobs' ids follow from: schedule and time, and the
+        connection of one over several.
+        """
+        of = (self.schedule.connection or "",) if self.among is not None else ()
+        return (self.schedule.name, *of, self.due_ms)
 
     @property
     def job(self) -> str:
-        """The job of this run: it follows from the schedule's name and the time, so a tick that
-        fires twice is the same job.
+        """The job of this run: it follows from the run's name, so a tick that fires twice is the
+        same job.
         """
-        return job_id_of(Follows.RUN, self.schedule.name, self.due_ms)
+        return job_id_of(Follows.RUN, *self.name)
 
     @property
     def connection(self) -> Connection:

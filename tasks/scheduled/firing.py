@@ -29,7 +29,7 @@ from tasks.scheduled.context import Context, Told
 from worker.app import app
 from worker.cancellation import end_task
 from worker.errors import UsherError
-from worker.ledger.timetable import TASK, ScheduledRun, Timetable, firing_fault
+from worker.ledger.timetable import TASK, ScheduledRun, Timetable, firing_fault, run_of
 from worker.masking import mask_text
 from worker.process.process_settings import find_process_settings
 from worker.process.runtime import runtime
@@ -53,19 +53,21 @@ _KNOWN_WITHIN_S = 10.0  # a schedule of the file that a beat has seen and this w
 
 @app.task(name=TASK, acks_late=True)
 def scheduled(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Do what the schedule says: `scheduled(name=, due_ms=, by="beat")`. Returns its result, which
-    `usher schedules` shows too.
+    """Do what the schedule says: `scheduled(name=, due_ms=, by="beat", connection="")`, the latter
+    of a schedule over several. Returns its result, which `usher schedules` shows too.
 
     What cannot be a firing of the timetable's is refused, and nothing is written.
     """
-    given = {"by": "beat", **kwargs}
-    if args or given.keys() != {"name", "due_ms", "by"}:
+    given = {"by": "beat", "connection": "", **kwargs}
+    if args or given.keys() != {"name", "due_ms", "by", "connection"}:
         return _refused("it must name a schedule, a time in milliseconds and who asks for it")
     told = asyncio.run(_fire(**given))
     runtime.wake()
     if isinstance(told, str):
         return _refused(told)
     if told is None:
+        if not given["connection"]:
+            del given["connection"]
         app.send_task(TASK, kwargs=given, argsrepr=f"(schedule {given['name']})", kwargsrepr="{}")
         return {"status": "another worker is at it", "schedule": given["name"]}
     return {"status": told.status, "schedule": given["name"], "jobs": list(told.jobs)}
@@ -76,22 +78,41 @@ def _refused(why: str) -> dict[str, Any]:
     return {"status": "refused", "errors": [f"This is no firing of a schedule: {why}; nothing was done."]}
 
 
-async def _fire(name: Any, due_ms: Any, by: Any) -> ScheduledRun | str | None:
+async def _fire(name: Any, due_ms: Any, by: Any, connection: Any) -> ScheduledRun | str | None:
     own = await asyncio.to_thread(find_process_settings)
     async with open_services(own.settings, own.redis_url) as services:
         now_ms = await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S)
-        return firing_fault(name, due_ms, by, now_ms) or await fire(services, name, due_ms, by)
+        fault = firing_fault(name, due_ms, by, now_ms, connection)
+        fault = fault or await connection_fault(services, name, connection)
+        return fault or await fire(services, name, due_ms, by, connection)
 
 
-async def fire(services: Services, name: str, due_ms: int, by: str) -> ScheduledRun | None:
+async def connection_fault(services: Services, name: str, connection: str) -> str:
+    """Return why a run cannot be one of this connection's, '' where it can: a schedule over several
+    has runs of each of them, as they are now, and another has none.
+    """
+    schedule = await _find(services, Timetable(services.client, services.keys), name)
+    if schedule is None or not schedule.several:
+        return f"{name} is no schedule over several connections" if connection else ""
+    if not connection:
+        return f"it must name one of the connections of {name}"
+    for _ in range(round(_KNOWN_WITHIN_S / _LOOK_S)):
+        if connection in services.settings().members(schedule.connection):
+            return ""
+        await asyncio.sleep(_LOOK_S)
+    return f"{connection} is none of the connections of {name} (any more)"
+
+
+async def fire(services: Services, name: str, due_ms: int, by: str, connection: str = "") -> ScheduledRun | None:
     """Do a run, or wait for the worker that does it; None when that one takes long, or took it
     over.
     """
     timetable = Timetable(services.client, services.keys)
-    claim = Lock(services.client, services.keys.schedule_claim(name, due_ms), timeout=CLAIM_S, thread_local=False)
+    key = services.keys.schedule_claim(run_of(name, connection), due_ms)
+    claim = Lock(services.client, key, timeout=CLAIM_S, thread_local=False)
     deadline_s = asyncio.get_running_loop().time() + _OTHER_S
     while True:
-        known = await keep_trying(lambda: timetable.run(name, due_ms), _OUTAGE_S)
+        known = await keep_trying(lambda: timetable.run(name, due_ms, connection), _OUTAGE_S)
         if known is not None and known.ended_ms:
             return known
         if await keep_trying(lambda: claim.acquire(blocking=False), _OUTAGE_S):
@@ -100,13 +121,17 @@ async def fire(services: Services, name: str, due_ms: int, by: str) -> Scheduled
             return None
         await asyncio.sleep(_LOOK_S)
     async with _held(claim):
-        working = asyncio.create_task(_run(services, timetable, name, known or ScheduledRun(due_ms, by, started_ms=0)))
+        run = known or ScheduledRun(due_ms, by, started_ms=0, connection=connection)
+        working = asyncio.create_task(_run(services, timetable, name, run))
         renewing = asyncio.create_task(_renew(claim))
         try:
             await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
-            log.warning("schedule %s: this worker was away for too long, and leaves the run to another", name)
+            log.warning(
+                "schedule %s: this worker was away for too long, and leaves the run to another",
+                run_of(name, connection),
+            )
             return None
         finally:
             await end_task(renewing)
@@ -118,7 +143,7 @@ async def _run(services: Services, timetable: Timetable, name: str, run: Schedul
     if not run.started_ms:
         run = replace(run, started_ms=await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S))
     await keep_trying(lambda: timetable.record(name, run), _OUTAGE_S)
-    told = await _do(services, timetable, name, run.due_ms)
+    told = await _do(services, timetable, name, run)
     done = replace(
         run,
         ended_ms=await keep_trying(lambda: read_time_ms(services.client), _OUTAGE_S),
@@ -128,15 +153,18 @@ async def _run(services: Services, timetable: Timetable, name: str, run: Schedul
         details=tuple(mask_text(line) for line in told.details),
     )
     await keep_trying(lambda: timetable.record(name, done), _OUTAGE_S)
-    log.log(logging.INFO if told.status == "ok" else logging.WARNING, "schedule %s: %s", name, done.what)
+    level = logging.INFO if told.status == "ok" else logging.WARNING
+    log.log(level, "schedule %s: %s", run_of(name, run.connection), done.what)
     return done
 
 
-async def _do(services: Services, timetable: Timetable, name: str, due_ms: int) -> Told:
+async def _do(services: Services, timetable: Timetable, name: str, run: ScheduledRun) -> Told:
     schedule = await _find(services, timetable, name)
     if schedule is None:
         return Told("There is no schedule of this name any more; nothing was done.", "failed")
-    context = Context(services, schedule, due_ms)
+    context = Context(services, schedule, run.due_ms)
+    if run.connection:
+        context = context.of(run.connection)
     try:
         return await keep_trying(lambda: KINDS[schedule.task](context), _OUTAGE_S)
     except OutOfMemoryError:

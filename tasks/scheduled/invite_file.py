@@ -4,12 +4,15 @@ whoever was invited before.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 
-from tasks.rows.row import validate_defaults
+from tasks.rows.row import BadRow, ValidRow, validate_defaults
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
 from tasks.scheduled.named_list import open_named
+from tasks.submission.splitting import place
 from worker.ledger.model import Options
 
 _OPTIONS = ("redirect_url", "message", "language", "send_message")
@@ -24,13 +27,41 @@ async def run(context: Context) -> Told:
     options = Options(**validate_defaults({name: args[name] for name in _OPTIONS if name in args}))
     with ExitStack() as closing:
         guests, name = await open_named(context, closing)
+        rows = guests.rows()
+        if context.among is not None:
+            own = _OwnRows(context.connection.name, context.among, rows)
+            rows = iter(own)
+            first = next(rows, None)
+            if first is None and own.read:
+                return Told(f"No row of {name} is for {context.connection.name}.")
+            rows = rows if first is None else chain((first,), rows)
         return await submit(
             context,
             job,
-            guests.rows(),
+            rows,
             name=name,
             options=options,
             info={},
             strict=bool(args.get("strict")),
             guests=guests,
         )
+
+
+class _OwnRows:
+    """The rows of a list for several connections that go through one: those that name it, and those
+    that name none. `read`: rows of the list so far.
+    """
+
+    def __init__(self, connection: str, among: Sequence[str], rows: Iterable[ValidRow | BadRow]) -> None:
+        self._connection = connection
+        self._among = dict.fromkeys(among)
+        self._rows = rows
+        self.read = 0
+
+    def __iter__(self) -> Iterator[ValidRow | BadRow]:
+        first = next(iter(self._among), self._connection)
+        for row in self._rows:
+            self.read += 1
+            row, whose = place(row, self._among, first)
+            if whose in ("", self._connection):
+                yield row

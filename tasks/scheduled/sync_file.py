@@ -14,6 +14,7 @@ from tasks.guests.sync.plan import SyncPlan, make_plan, read_list
 from tasks.guests.sync.source import name_source
 from tasks.guests.sync.store import SyncStore
 from tasks.guests.sync.told import sum_up, tell_kept, tell_needs
+from tasks.guests.sync.whose import OwnRows
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started
 from tasks.scheduled.named_list import open_named
@@ -35,7 +36,7 @@ async def run(context: Context) -> Told:
         try:
             guests, name = await open_named(context, closing)
             store = closing.enter_context(SyncStore())
-            await asyncio.to_thread(read_list, store, guests)
+            await _read(context, store, guests, name)
             source = str(args.get("source") or _name_source(name))
             connection = await context.services.resolved(context.connection.name)
             await refuse_unfinished(context.services, connection, source, context.now, job)
@@ -45,6 +46,20 @@ async def run(context: Context) -> Told:
         except InputError as error:
             raise InputError(f"{error} Nothing was done.") from None
         return await _do(context, plan, guests, name)
+
+
+async def _read(context: Context, store: SyncStore, guests: GuestList, name: str) -> None:
+    """Read the list; of one for several connections the rows that are this one's."""
+    if context.among is None:
+        await asyncio.to_thread(read_list, store, guests)
+        return
+    own = OwnRows(context.connection.name, context.services.settings().connections, guests.rows())
+    try:
+        await asyncio.to_thread(read_list, store, guests, rows=own)
+    except InputError:
+        if why := own.fault(name):
+            raise InputError(why) from None
+        raise
 
 
 async def _do(context: Context, plan: SyncPlan, guests: GuestList, name: str) -> Told:

@@ -11,7 +11,7 @@ import heapq
 import json
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final
@@ -21,6 +21,18 @@ from tasks.rows.row import BadRow, ValidRow
 from tasks.submit import keep_to
 
 _SHOWN_BAD: Final = 1000  # bad rows kept to be reported; the rest are counted
+
+
+def place(row: ValidRow | BadRow, connections: Container[str], first: str) -> tuple[ValidRow | BadRow, str]:
+    """Return a row as it goes on, and whose it is: a connection's, or '' for all of them. A bad one
+    is told in the results of the connection that it names; where that is none of them, of the
+    first. Pure.
+    """
+    named = row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION, "")
+    if named and named in connections:
+        return keep_to(row, named), named
+    row = keep_to(row)
+    return row, first if isinstance(row, BadRow) else ""
 
 
 class Split(AbstractContextManager["Split"]):
@@ -42,19 +54,14 @@ class Split(AbstractContextManager["Split"]):
             self.add(row)
 
     def add(self, row: ValidRow | BadRow) -> None:
-        """Put a row where it belongs. A bad one is told in the results of the connection that it
-        names; where that is none of them, in the first one's.
-        """
-        named = row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION, "")
-        row = keep_to(row, *self.connections)
+        """Put a row where it belongs."""
+        row, whose = place(row, self._own, self.connections[0])
         self.rows += 1
         if isinstance(row, BadRow):
             self.bad_count += 1
             if len(self.bad) < _SHOWN_BAD:
                 self.bad.append(row)
-        if named not in self._own:
-            named = self.connections[0] if isinstance(row, BadRow) else ""
-        self._own.get(named, self._of_all).append(self._file.tell())
+        self._own.get(whose, self._of_all).append(self._file.tell())
         self._file.write(json.dumps((isinstance(row, BadRow), row)).encode() + b"\n")
 
     @property

@@ -170,9 +170,7 @@ class Keys:
         return f"{self.prefix}:tenant:{tenant_key}"
 
     def tenant_ids(self) -> str:
-        """hash: tenant key with a domain name → the tenant's id, and when it was found out, in
-        seconds (`worker/signin/tenant_ids.py`).
-        """
+        """hash: tenant key with a domain → its id, found out when (s; `signin/tenant_ids.py`)."""
         return f"{self.prefix}:tenant-ids"
 
     # The dispatcher
@@ -228,9 +226,7 @@ class Keys:
         return f"{self.prefix}:redbeat"
 
     def meters(self) -> str:
-        """hash: `name|connection|label` → what workers counted (`worker/ledger/meters.py`), added
-        to about once a second.
-        """
+        """hash: `name|connection|label` → what workers counted, once a second (`meters.py`)."""
         return f"{self.prefix}:meters"
 
     # Epochs
@@ -253,9 +249,7 @@ class Keys:
         return f"{self.prefix}:awaited"
 
     def programs(self) -> str:
-        """hash: worker or beat → what it said of itself last (JSON,
-        `worker/ledger/programs/running_programs.py`).
-        """
+        """hash: worker or beat → what it said of itself (JSON, `programs/running_programs.py`)."""
         return f"{self.prefix}:programs"
 
     # Who is told of jobs
@@ -280,15 +274,23 @@ class Keys:
         """hash: definition and meta (celery-redbeat's JSON), off (switched off by hand)."""
         return f"{self.prefix}:redbeat:entry:{name}"
 
-    def schedule_runs(self, name: str) -> str:
-        """hash: due (milliseconds) → what became of that run (JSON,
-        `worker.ledger.timetable.ScheduledRun`), the newest 50.
-        """
-        return f"{self.prefix}:schedule:{name}:runs"
+    def schedule_members(self, name: str) -> str:
+        """string (JSON): the connections among which the last beat went round."""
+        return f"{self.prefix}:redbeat:members:{name}"
 
-    def schedule_claim(self, name: str, due_ms: int) -> str:
+    def schedule_runs(self, whose: str) -> str:
+        """hash: due (milliseconds) → what became of that run (JSON,
+        `worker.ledger.timetable.ScheduledRun`), the newest. `whose`: `run_of` there.
+        """
+        return f"{self.prefix}:schedule:{whose}:runs"
+
+    def schedule_latest(self, name: str) -> str:
+        """hash: connection → due and status of its last run (JSON), of a schedule over several."""
+        return f"{self.prefix}:schedule:{name}:latest"
+
+    def schedule_claim(self, whose: str, due_ms: int) -> str:
         """string with a short expiry, renewed: the worker that is at this run."""
-        return f"{self.prefix}:schedule:{name}:claim:{due_ms}"
+        return f"{self.prefix}:schedule:{whose}:claim:{due_ms}"
 
     # The index of guests
 
@@ -332,9 +334,7 @@ class Keys:
         return f"{self.prefix}:index-names"
 
     def index_tenants(self) -> str:
-        """set: every tenant key that addresses were ever hashed for: a person is looked for in each
-        of them.
-        """
+        """set: every tenant key that addresses were ever hashed for, where people are found."""
         return f"{self.prefix}:index-tenants"
 
     def erased(self) -> str:

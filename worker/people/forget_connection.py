@@ -43,6 +43,7 @@ class Held:
     name: str
     jobs: tuple[str, ...] = ()
     schedules: tuple[str, ...] = ()
+    rounds: tuple[str, ...] = ()  # schedules over several connections: they stay, without the runs of this one
     channels: tuple[str, ...] = ()
     tenants: frozenset[str] = frozenset()
     shared: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ class Gone:
     jobs: int = 0
     rows: int = 0
     schedules: int = 0
+    runs: int = 0  # of schedules over several connections: in how many of them it had any
     tenant_keys: int = 0
     gates: int = 0
     counts: int = 0
@@ -64,7 +66,7 @@ class Gone:
     @property
     def anything(self) -> bool:
         """Whether there was."""
-        return any((self.jobs, self.schedules, self.tenant_keys, self.gates, self.counts, self.audited))
+        return any((self.jobs, self.schedules, self.runs, self.tenant_keys, self.gates, self.counts, self.audited))
 
 
 async def find_held(services: Services, name: str, tenant: str = "") -> Held:
@@ -87,12 +89,13 @@ async def find_held(services: Services, name: str, tenant: str = "") -> Held:
         )
     await _need_idle(services, name)
     table = await Timetable(services.client, services.keys).all()
-    schedules = [one for one, planned in table.items() if planned.schedule.table.get("connection") == name]
+    schedules = [one for one, planned in table.items() if planned.schedule.connection == name]
+    rounds = [one for one, planned in table.items() if planned.schedule.several]
     channels = await _channels(services, name)
     tenants = await _tenants(services, name, channels, tenant)
     others = services.settings().connections.values()
     shared = [one.name for one in others if one.name != name and not tenants.isdisjoint(_keys_of(services, one))]
-    return Held(name, tuple(jobs), tuple(schedules), tuple(channels), tenants, tuple(sorted(shared)))
+    return Held(name, tuple(jobs), tuple(schedules), tuple(rounds), tuple(channels), tenants, tuple(sorted(shared)))
 
 
 async def forget_connection(services: Services, held: Held) -> Gone:
@@ -108,6 +111,8 @@ async def forget_connection(services: Services, held: Held) -> Gone:
     for schedule in held.schedules:
         await Timetable(services.client, keys).remove(schedule)
         gone.schedules += 1
+    for schedule in held.rounds:
+        gone.runs += await Timetable(services.client, keys).forget_runs(schedule, [held.name])
     gone.audited = await services.trail.forget_connection(held.name)
     gone.counts = await _forget_counts(services, held.name)
     if held.shared:

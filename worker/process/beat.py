@@ -30,6 +30,7 @@ from config.cron import find_zone
 from worker.ledger.programs.running_programs import EVERY_S, describe_self, dump
 from worker.ledger.timetable import TASK, Timetable, read_table
 from worker.process.configuration_faults import ConfigurationFaults
+from worker.process.going_round import GoingRound
 from worker.process.liveness import VARIABLE, ProbeFile
 from worker.process.process_settings import find_process_settings
 from worker.store.client import OUTAGE, open_client
@@ -85,11 +86,16 @@ class UsherScheduler(RedBeatScheduler):
 
     def __init__(self, app: Any, **kwargs: Any) -> None:
         self._own = find_process_settings()
-        self._followed: object = None
+        self._followed: Any = None
         self._away = False
         self._turned_s = time.monotonic()
         self._probe_file: ProbeFile | None = None
         self._leaving = threading.Event()
+        self._round = GoingRound(
+            app,
+            lambda name, turn: self._send(name, turn.at, producer=self.producer, connection=turn.connection),
+            self._keep_lock,
+        )
         self._saying = threading.Thread(target=self._say, name="usher-beat-here", daemon=True)
         super().__init__(app, **kwargs)
 
@@ -116,12 +122,13 @@ class UsherScheduler(RedBeatScheduler):
         try:
             if self.lock is None:
                 acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=self))
-            self.lock.extend(int(self.lock_timeout))
+            self._keep_lock()
             self._follow()
             wait_s = float(super().tick(*args, **kwargs))
         except LockError:
             log.warning("another beat took over while this one was away; waiting for its turn")
             self.lock = self._followed = None
+            self._round.forget()
             return 0.0
         except OUTAGE as error:
             if not self._away:
@@ -138,16 +145,43 @@ class UsherScheduler(RedBeatScheduler):
         timetable.
         """
         due_at = entry.due_at
-        result = self.send_task(
-            TASK,
-            kwargs={"name": entry.name, "due_ms": round(due_at.timestamp() * 1000), "by": "beat"},
-            producer=producer,
-            ignore_result=True,
-            argsrepr=f"(schedule {entry.name}, due {due_at:%Y-%m-%d %H:%M:%S}Z)",
-            kwargsrepr="{}",
-        )
+        result = self._send(entry.name, due_at, producer=producer)
         entry._next_instance(last_run_at=entry.ticked_off(due_at))
         return result
+
+    def maybe_due(self, entry: Any, **kwargs: Any) -> float:
+        """Fire an entry if it is due; of one over several connections those whose turn has come.
+        Returns in how many seconds to come again.
+        """
+        schedule = read_table(entry.name, entry.kwargs["table"])
+        if not (schedule.several and entry.enabled):
+            return float(super().maybe_due(entry, **kwargs))
+        try:
+            fired, wait_s = self._round.fire_due(entry, schedule, self._followed, datetime.now(UTC))
+        except (LockError, *OUTAGE):
+            raise
+        except Exception as error:  # noqa: BLE001 - the broker's, say: other schedules go on, and this one is tried again
+            log.error("schedule %s cannot be fired (%s); it is tried again", entry.name, type(error).__name__)
+            return _SOON_S
+        if fired:
+            log.info("schedule %s: %d %s fired", entry.name, fired, "run" if fired == 1 else "runs")
+        return wait_s
+
+    def _send(self, name: str, due_at: datetime, *, producer: Any, connection: str = "") -> Any:
+        of = f" of {connection}" if connection else ""
+        return self.send_task(
+            TASK,
+            kwargs={"name": name, "due_ms": round(due_at.timestamp() * 1000), "by": "beat"}
+            | ({"connection": connection} if connection else {}),
+            producer=producer,
+            ignore_result=True,
+            argsrepr=f"(schedule {name}{of}, due {due_at:%Y-%m-%d %H:%M:%S}Z)",
+            kwargsrepr="{}",
+        )
+
+    def _keep_lock(self) -> None:
+        self._turned_s = time.monotonic()
+        self.lock.extend(int(self.lock_timeout))
 
     def close(self) -> None:
         """Give the lock back, so that the other beat need not wait; while Redis is away it runs out

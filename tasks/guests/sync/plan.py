@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -127,11 +127,17 @@ class SyncPlan:
         return {"source": self.source, "guests": self.own, "found": found, "would": would, **kept}
 
 
-def read_list(store: SyncStore, guests: GuestList, count: Callable[[int], None] = lambda rows: None) -> None:
-    """Read a list into a store. Raises `InputError` for one that cannot be read, is empty, or does
-    not say by a heading where its addresses are: nothing may be concluded from that.
+def read_list(
+    store: SyncStore,
+    guests: GuestList,
+    count: Callable[[int], None] = lambda rows: None,
+    rows: Iterable[ValidRow | BadRow] | None = None,
+) -> None:
+    """Read a list into a store, or those of its `rows` that are meant. Raises `InputError` for one
+    that cannot be read, is empty, or does not say by a heading where its addresses are: nothing may
+    be concluded from that.
     """
-    for number, row in enumerate(guests.rows(), 1):
+    for number, row in enumerate(guests.rows() if rows is None else rows, 1):
         store.put(row)
         if number % 256 == 0:
             count(number)

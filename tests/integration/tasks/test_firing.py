@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from config.reader import load_settings
+from config.reader import load_settings, parse_schedule
 from tasks.scheduled import firing
 from tasks.scheduled.context import Context, Told
 from tests.ledgers import Desk
-from worker.ledger.timetable import ScheduledRun, Timetable
+from worker.ledger.timetable import ScheduledRun, Timetable, plan
 from worker.services import Services, open_services
 from worker.store.client import read_time_ms
 
@@ -108,3 +109,60 @@ async def test_an_entry_that_is_none_hides_no_other(services: Services, definiti
     await client.hset(services.keys.schedule("y"), mapping={b"definition": definition})
     await client.zadd(services.keys.timetable(), {services.keys.schedule("y"): 1})
     assert await timetable.all() == {}
+
+
+async def test_a_run_is_of_a_connection_that_the_schedule_has_now(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is not configured, or has lost the tag, is refused; so is one of a schedule that is
+    of no several.
+    """
+    monkeypatch.setattr(firing, "_KNOWN_WITHIN_S", 1.0)
+    monkeypatch.setattr(firing, "_LOOK_S", 0.01)
+    schedule = parse_schedule("many", {"task": "check_connections", "every": "9d", "connection": "tag:eu,sandbox"}, [])
+    await Timetable(services.client, services.keys).put(plan(schedule, None, "added", "UTC", datetime.now(UTC)))
+    assert await firing.connection_fault(services, "many", "sandbox") == ""
+    assert (
+        await firing.connection_fault(services, "many", "datum")
+        == "datum is none of the connections of many (any more)"
+    )
+    assert await firing.connection_fault(services, "many", "") == "it must name one of the connections of many"
+    assert await firing.connection_fault(services, NAME, "datum") == f"{NAME} is no schedule over several connections"
+    assert await firing.connection_fault(services, NAME, "") == ""
+
+
+async def test_each_connection_has_runs_and_jobs_of_its_own(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is at work while another is done; fired again a run is the same; of many a week of nights
+    is kept, and which is the last.
+    """
+    schedule = parse_schedule("many", {"task": "check_connections", "every": "9d", "connection": "all"}, [])
+    timetable = Timetable(services.client, services.keys)
+    await timetable.put(plan(schedule, None, "added", "UTC", datetime.now(UTC)))
+    released, jobs = asyncio.Event(), []
+
+    async def work(context: Context) -> Told:
+        jobs.append(context.job)
+        if context.schedule.connection == "adatum":
+            await released.wait()
+        return Told(f"{context.schedule.connection} done")
+
+    monkeypatch.setitem(firing.KINDS, "check_connections", work)
+    now_ms = await read_time_ms(services.client)
+    slow = asyncio.create_task(firing.fire(services, "many", now_ms, "beat", "adatum"))
+    other = await firing.fire(services, "many", now_ms, "beat", "bellows")
+    assert other is not None
+    assert (other.what, (await timetable.latest("many"))["adatum"].status) == ("bellows done", "running")
+    again = asyncio.create_task(firing.fire(services, "many", now_ms, "beat", "adatum"))
+    released.set()
+    assert await again == await slow
+    assert len(set(jobs)) == len(jobs) == 2
+    for night in range(1, 10):
+        await firing.fire(services, "many", now_ms - night * 86_400_000, "beat", "bellows")
+    runs = await timetable.runs("many", 50, ["bellows", "adatum"])
+    assert [run.connection for run in runs] == ["adatum", *["bellows"] * 7]
+    assert (await timetable.latest("many"))["bellows"].due_ms == now_ms
+    await timetable.remove("many")
+    client: Any = services.client
+    assert [key async for key in client.scan_iter(match=f"{services.keys.prefix}:schedule:*")] == []

@@ -106,3 +106,55 @@ def test_every_fault_of_a_schedule_is_told_with_its_field(tmp_path: Path) -> Non
         "usher.toml: schedules.e.args must have path or url, not both.",
         "usher.toml: timezone must be the name of a time zone, such as Europe/Berlin or UTC.",
     ]
+
+
+def test_a_schedule_may_be_over_several_connections(tmp_path: Path) -> None:
+    """Names, tags and all; spread over less than the time between two of its runs."""
+    settings = load(
+        tmp_path,
+        f"""
+        {CONTOSO}
+        [schedules.tagged]
+        task = "clean_guests"
+        connection = "tag:nobody-has-it, contoso"
+        cron = "0 2 * * *"
+        spread = "2h"
+        [schedules.single]
+        task = "clean_guests"
+        connection = "contoso"
+        every = "1d"
+        """,
+    )
+    tagged, single = settings.schedules["tagged"], settings.schedules["single"]
+    assert (tagged.several, tagged.spread, tagged.when) == (True, 7200, "0 2 * * *, spread over 2h")
+    assert (single.several, single.spread) == (False, None)
+    assert parse_schedule("tagged", tagged.table, ["contoso"]) == tagged
+
+
+def test_what_cannot_be_spread_is_told_by_name(tmp_path: Path) -> None:
+    """As long as the time between two runs, or of a single connection; a name that is none."""
+
+    def table(name: str, connection: str, when: str, spread: str) -> str:
+        where = f"connection = {connection!r}" if connection else ""
+        return f"[schedules.{name}]\ntask = 'check_connections'\n{where}\n{when}\nspread = {spread!r}\n"
+
+    tables = [
+        table("a", "all", "every = '2h'", "2h"),
+        table("b", "all", "cron = '0 2,3 * * *'", "90m"),
+        table("c", "contoso", "every = '2h'", "1h"),
+        table("d", "", "every = '2h'", "1h"),
+        table("e", "contosso,tag:eu", "every = '2h'", "1h"),
+        table("f", "all", "cron = '0 2 1,15 * mon'", "1d"),
+        table("g", "all", "every = '2h'", "soon"),
+    ]
+    shorter, several = "must be shorter than the time between two runs, which may be", "is for a schedule of several"
+    told = faults_of(tmp_path, CONTOSO + "\n" + "".join(tables))
+    assert told[:6] == [
+        f"usher.toml: schedules.a.spread {shorter} 2h.",
+        f"usher.toml: schedules.b.spread {shorter} 1h.",
+        f"usher.toml: schedules.c.spread {several} connections (A,B, tag:TAG or all).",
+        f"usher.toml: schedules.d.spread {several} connections (A,B, tag:TAG or all).",
+        "usher.toml: schedules.e.connection names no connection that is configured (did you mean contoso?).",
+        f"usher.toml: schedules.f.spread {shorter} 1d.",
+    ]
+    assert told[6].startswith("usher.toml: schedules.g.spread ")

@@ -48,6 +48,22 @@ def test_an_entry_is_read_back_as_it_was(table: dict[str, object]) -> None:
     assert read_entry(fields) == planned
 
 
+def test_of_several_connections_the_first_of_a_round_is_the_next_run() -> None:
+    """As the beat has told the timetable; before it has, no earlier than any turn may be. A spread
+    that is changed counts from now.
+    """
+    schedule = _schedule(connection="all", spread="30m")
+    planned = plan(schedule, None, "added", "UTC", NOW)
+    assert planned.next_at == NOW + timedelta(hours=1)
+    fields = {key.encode(): value.encode() for key, value in _entry_fields(planned).items()}
+    told = read_entry(fields, (NOW + timedelta(minutes=77)).timestamp())
+    assert told is not None
+    assert (told, told.next_at) == (planned, NOW + timedelta(minutes=77))
+    old = Planned(schedule, "added", "UTC", BEFORE, since=BEFORE)
+    assert plan(_schedule(connection="all", spread="20m"), old, "added", "UTC", NOW).last_run_at == NOW
+    assert plan(_schedule(connection="tag:eu", spread="30m"), old, "added", "UTC", NOW).last_run_at == BEFORE
+
+
 def test_a_cron_is_there_for_other_tools_too() -> None:
     """Names and Sunday as 7 become what Celery knows."""
     schedule = parse_schedule("x", {"task": "check_connections", "cron": "0 2 * * fri-7"}, [])

@@ -1,0 +1,57 @@
+"""A list may be the truth about several tenants: then each row says by its `connection` whose guest
+it is.
+
+A row that does not is nobody's, and so it cannot be read: whoever it is may be anybody's guest, and
+nobody is taken away on its account. That holds for a list without such a column as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+
+from tasks.rows.fields import CONNECTION
+from tasks.rows.row import BadRow, ValidRow, build_bad_row
+from tasks.submit import keep_to
+
+
+class OwnRows:
+    """The rows of such a list that are one connection's, and those that nobody can tell whose they
+    are. `configured`: connections that rows may name.
+    """
+
+    def __init__(self, connection: str, configured: Container[str], rows: Iterable[ValidRow | BadRow]) -> None:
+        self._connection = connection
+        self._configured = configured
+        self._rows = rows
+        self._named = self._own = 0
+        self._ended = False
+
+    def __iter__(self) -> Iterator[ValidRow | BadRow]:
+        """Yield them in the list's order."""
+        for row in self._rows:
+            named = row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION, "")
+            self._named += bool(named)
+            if named == self._connection:
+                self._own += 1
+                yield keep_to(row, named)
+            elif named and named in self._configured:
+                continue
+            elif isinstance(row, BadRow):
+                yield row
+            else:
+                reason = "must name a connection that is configured, for this list is of several"
+                yield build_bad_row(row.row, row.number, row.line, CONNECTION, reason)
+        self._ended = True
+
+    def fault(self, name: str) -> str:
+        """Return why nothing may be concluded for this connection from the list of this name, once
+        it was read; '' where something may.
+        """
+        if not self._ended or self._own:
+            return ""
+        if self._named:
+            return f"No row of {name} names {self._connection}."
+        return (
+            f"{name} does not say in a column `connection` whose guests its rows are, and it is for several"
+            " connections: add the column, or give each connection a list of its own."
+        )
