@@ -30,7 +30,8 @@ def guest_of(row: Mapping[str, Any]) -> str:
     """Return by what a row's guest is looked up and told from others: the object id, where the row
     has one, else the folded address, or the id in its place.
     """
-    return str(row.get("user_id") or "").lower() or fold_address(row["email"])
+    user_id = row.get("user_id")
+    return str(user_id).lower() if user_id else fold_address(row["email"])
 
 
 def spellings(folded: str) -> tuple[str, ...]:

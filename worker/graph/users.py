@@ -87,22 +87,16 @@ class Question:
         return tuple(Question(self.by, part) for part in parts) if parts[1] else ()
 
 
-def is_id(guest: str) -> bool:
-    """Whether a guest is named by an object id rather than by an address."""
-    return "@" not in guest
-
-
 def build_questions(guests: Sequence[str]) -> list[Question]:
     """Return what is asked to find users: two questions for each 7 folded addresses, whatever the
     domains' spelling, and one for each 15 ids.
     """
     groups: list[list[str]] = []
     left = 0
-    ids = tuple(guest for guest in guests if is_id(guest))
-    for address in guests:
-        if ids and is_id(address):
-            continue
-        clauses = 2 * len(spellings(address))
+    addresses = [guest for guest in guests if "@" in guest]  # the others are named by an object id
+    ids = tuple([guest for guest in guests if "@" not in guest]) if len(addresses) < len(guests) else ()
+    for address in addresses:
+        clauses = 2 * len(spellings(address)) if "xn--" in address else 2
         if clauses > left:
             groups.append([])
             left = CLAUSES

@@ -342,7 +342,7 @@ class Ledger:
 
     async def find_invited(self, index: IndexPlace, rows: Sequence[int]) -> tuple[KnownRow, ...]:
         """Return those of some rows whose guest any job invited lately."""
-        hashes = b"".join(index.hashes[row] for row in rows)
+        hashes = b"".join([index.hashes[row] for row in rows])
         reply = await self._scripts["find_invited"](keys=[], args=[index.base, hashes, to_ms(self.remember_s)])
         return tuple(replace(known, index=rows[known.index - 1]) for known in read_known(reply))
 

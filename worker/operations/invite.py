@@ -209,7 +209,7 @@ def build_invitation(
         "invitedUserEmailAddress": row["email"],
         "inviteRedirectUrl": row.get("redirect_url") or options.redirect_url or connection.redirect_url,
         "sendInvitationMessage": (
-            deliver_of(connection, options) == "graph" and not silent and wants_mail(row, connection, options)
+            (options.deliver or connection.deliver) == "graph" and not silent and wants_mail(row, connection, options)
         ),
     }
     if name := name_of(row):
@@ -244,16 +244,11 @@ def wants_mail(row: Mapping[str, Any], connection: Connection, options: Options)
     return connection.send_message if wanted is None else bool(wanted)
 
 
-def deliver_of(connection: Connection, options: Options) -> str:
-    """Return who mails a job's guests: what was so when it was submitted stays so, and nobody is
-    mailed by two.
-    """
-    return options.deliver or connection.deliver
-
-
 def is_mailed(row: Mapping[str, Any], connection: Connection, options: Options, *, silent: bool = False) -> bool:
-    """Return whether somebody mails a guest; `silent` is about Graph's mail alone."""
-    deliver = deliver_of(connection, options)
+    """Return whether somebody mails a guest; `silent` is about Graph's mail alone. Who does stays
+    as it was when the job was submitted, so nobody is mailed by two.
+    """
+    deliver = options.deliver or connection.deliver
     if deliver == "none" or (silent and deliver not in OWN):
         return False
     return wants_mail(row, connection, options)

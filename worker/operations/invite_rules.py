@@ -148,7 +148,7 @@ _PATTERNS = (
 def read_invitation(answer: GraphAnswer) -> Verdict:
     """Read a 2xx: nearly every answer, so without the detour by which errors are understood."""
     body = answer.body if isinstance(answer.body, dict) else {}
-    user = body.get("invitedUser")
+    user, invitation_id, redeem_url = body.get("invitedUser"), body.get("id"), body.get("inviteRedeemUrl")
     user_id = text_of(user.get("id")) if isinstance(user, dict) else ""
     request_id = answer.headers.get("request-id", "")[:100]
     if user_id and body.get("status") != "Error":
@@ -158,8 +158,8 @@ def read_invitation(answer: GraphAnswer) -> Verdict:
             status=answer.status,
             request_id=request_id,
             user_id=user_id,
-            invitation_id=text_of(body.get("id")),
-            redeem_url=text_of(body.get("inviteRedeemUrl")),
+            invitation_id=invitation_id if isinstance(invitation_id, str) else "",
+            redeem_url=redeem_url if isinstance(redeem_url, str) else "",
         )
     if user_id:  # "Error" is a documented value of invitation.status; what becomes of the guest is not documented
         verdict = decide_lost(INVITE, answer, "invitation_error", "Graph took the invitation, but marked it as failed")

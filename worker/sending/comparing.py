@@ -41,8 +41,10 @@ class Comparing:
     async def find_targets(self) -> Resolved:
         """Find out what the names of the pending rows stand for. Raises `CannotAsk`."""
         kind, rows = self._channel.operation.target_kind, self._lease.rows
-        names = list(dict.fromkeys(name for i in self._lease.pending() if (name := rows[i].get("target"))))
-        if kind is None or not names:
+        if kind is None:
+            return Resolved()
+        names = list(dict.fromkeys([name for i in self._lease.pending() if (name := rows[i].get("target"))]))
+        if not names:
             return Resolved()
         resolved = await resolve_for(self._services.job_targets, self.ask.job, self.ask, kind, names)
         self.targets = resolved.targets

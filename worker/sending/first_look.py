@@ -182,11 +182,11 @@ class FirstLook:
         directory.
         """
         lease = self._lease
-        judged = (
+        judged = [
             self._channel.operation.judge_seen(Asked(i, lease.rows[i], users.get(i)), lease.options, first.get(i))
             for i, address in addresses.items()
             if i in users or found.why_not_of(address) is None
-        )
+        ]
         return [replace(outcome, at_ms=now_ms) for outcome in judged if outcome]
 
     async def _first_attempts(self, now_ms: int) -> dict[int, Attempt]:
