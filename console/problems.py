@@ -10,7 +10,7 @@ import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -22,6 +22,7 @@ from starlette.routing import Match, Route
 
 from config.errors import ConfigError, UnknownConnection
 from tasks.errors import ListError, Refusal
+from tasks.producers import note_refusal
 from worker.errors import (
     DirectoryUnread,
     LedgerBusy,
@@ -33,6 +34,9 @@ from worker.errors import (
 )
 from worker.store.client import OUTAGE
 from worker.store.client import describe as in_few_words
+
+if TYPE_CHECKING:
+    from console.access.viewer import Viewer
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +70,11 @@ class ProblemDocument(BaseModel):
 
 
 class Problem(Exception):
-    """A request cannot be met: its status, a sentence, and where the faults lie."""
+    """A request cannot be met: its status, a sentence, and where the faults lie.
+
+    `beyond`: the sentence of the audit trail, where a producer asked for what it may not and the
+    answer does not say so; `facts` go with it. Of a 403 it is the answer's own.
+    """
 
     def __init__(
         self,
@@ -76,9 +84,13 @@ class Problem(Exception):
         errors: Sequence[Fault] = (),
         retry_after_s: float | None = None,
         headers: Mapping[str, str] | None = None,
+        beyond: str = "",
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
+        self.beyond = beyond or (detail if status == HTTPStatus.FORBIDDEN else "")
+        self.facts = dict(facts or {})
         self.detail = detail
         self.errors = list(errors)
         self.headers = dict(headers or {})
@@ -205,6 +217,12 @@ def _methods(request: Request) -> set[str]:
 async def _answer(request: Request, error: Exception) -> Response:
     """Answer with a problem document; a page of its own, where somebody looks at pages."""
     problem = find_problem(error)
+    viewer: Viewer | None = getattr(request.state, "viewer", None)
+    if viewer is not None and problem.beyond:
+        try:
+            await note_refusal(request.app.state.services, viewer.bound, problem.beyond, **problem.facts)
+        except OUTAGE as away:
+            problem = find_problem(away)
     if problem.status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
         problem.headers["Allow"] = ", ".join(sorted(methods))
     page = getattr(request.app.state, "error_page", None)

@@ -7,10 +7,11 @@ Without any producer configured, nobody is asked for a token.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from worker.channels import INVITE
+from tasks.rows.fields import CONNECTION
 from worker.ledger.programs.producer_days import ProducerDays
 from worker.producers import PRODUCER, note_refused
 
@@ -28,46 +29,72 @@ def is_its_own(producer: Producer | None, info: Mapping[str, Any]) -> bool:
     return producer is None or info.get(PRODUCER) == producer.name
 
 
-def bound(producer: Producer | None, connection: str, operation: str = INVITE) -> str:
-    """Return why a producer may not use a connection for an operation, '' where it may."""
+ANOTHERS: Final = "id: the job is another's."
+"""What the audit trail keeps of who asks for such a job; the answer is that there is none."""
+
+
+def bound(producer: Producer | None, connection: str, operation: str = "") -> str:
+    """Return why a producer may not use a connection for an operation ('': whichever), '' where it
+    may.
+    """
     if producer is None:
         return ""
     if connection not in producer.connections:
         # Whether there is such a connection is none of its business.
         return f"connection: the producer {producer.name} may not use a connection of that name."
-    if operation not in producer.operations:
+    if operation and operation not in producer.operations:
         return f"operation: the producer {producer.name} may not ask for {operation}."
     return ""
 
 
-async def admit(services: Services, producer: Producer | None, *parts: Loaded, of: str = "") -> str:
-    """Return why a job that is loaded may not be started, or the jobs of the submission `of`, ''
-    where they may; their rows count for the producer's day then.
+def check_rows(producer: Producer | None, loaded: Loaded) -> str:
+    """Return why a producer may not ask for what the rows of a loaded job ask for, '' where it may.
+
+    Before anything of them is looked up, for a name that is there and one that is not would be
+    answered differently.
     """
     if producer is None:
         return ""
     # An invitation's own mail comes with it, whoever sends it
-    asked = {
-        stage.name
-        for loaded in parts
-        for stage in loaded.stages
-        if stage.name in loaded.asked.rows and not stage.tells_link
-    }
+    asked = {stage.name for stage in loaded.stages if stage.name in loaded.asked.rows and not stage.tells_link}
     if refused := sorted(asked - set(producer.operations)):
         what = "it" if len(refused) == 1 else "them"
         return f"{', '.join(refused)}: the producer {producer.name} may not ask for {what}."
-    if producer.daily_limit is None:
+    return ""
+
+
+async def note_strays(services: Services, producer: Producer | None, loaded: Loaded) -> None:
+    """Write into the audit trail that rows name a connection that was not asked for; they end
+    failed.
+    """
+    if any(row.column == CONNECTION for row in loaded.bad):
+        await note_refusal(services, producer, f"{CONNECTION}: rows name one that was not asked for, and end failed.")
+
+
+async def take_day(services: Services, producer: Producer | None, *parts: Loaded, of: str = "") -> str:
+    """Return why the rows of a loaded job, or of the jobs of the submission `of`, are too many for
+    their producer's day, '' where they are not; they count for it then.
+    """
+    if producer is None or producer.daily_limit is None:
         return ""
-    days = ProducerDays(services.client, services.keys)
-    left = await days.take(
-        producer.name, of or parts[0].job, sum(loaded.rows for loaded in parts), producer.daily_limit
-    )
+    days, rows = ProducerDays(services.client, services.keys), sum(loaded.rows for loaded in parts)
+    left = await days.take(producer.name, of or parts[0].job, rows, producer.daily_limit)
     if left is None:
         return ""
     return (
         f"rows: the producer {producer.name} may submit {producer.daily_limit:,} rows a day and has {left:,} left until"
         " midnight, UTC."
     )
+
+
+_NAMED_JOB: Final = re.compile(r"\bjob [a-z2-7]{10}(?:[a-z2-7]{6})?\b")
+
+
+def as_seen_by(producer: Producer | None, why: str) -> str:
+    """Return why a guest is not invited again as whoever asks may read it: a producer without the
+    id of the job that did before, which may be another's.
+    """
+    return _NAMED_JOB.sub("a job", why) if producer else why
 
 
 async def note_refusal(services: Services, producer: Producer | None, why: str, **facts: str) -> None:

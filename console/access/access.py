@@ -15,6 +15,8 @@ from worker.signin.signing_keys import SigningKeys
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from worker.ledger.audit.trail import Trail
+
 
 @dataclass(slots=True)
 class Access:
@@ -22,6 +24,7 @@ class Access:
 
     sessions: Sessions
     tries: Tries
+    trail: Trail
     signing_keys: SigningKeys = field(default_factory=SigningKeys)
     people: PeopleSignIn = field(default_factory=PeopleSignIn)
 
@@ -32,6 +35,6 @@ def access_of(request: Request) -> Access:
     found = getattr(state, "access", None)
     if found is None:
         services = state.services
-        found = state.access = Access(Sessions(services), Tries(services.client, services.keys))
+        found = state.access = Access(Sessions(services), Tries(services.client, services.keys), services.trail)
     assert isinstance(found, Access)
     return found

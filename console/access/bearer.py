@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from console.access.entra_tokens import NoRole, NotBelieved, read_access_token
 from console.access.viewer import Viewer, of_producer
-from worker.producers import find_producer
+from worker.producers import find_producer, note_refused
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -39,6 +39,8 @@ async def identify(header: str, address: str, settings: Settings, access: Access
     viewer = await _find(token, settings, access)
     await access.tries.note(address, token, right=viewer is not None)
     if viewer is None:
+        if settings.producers:
+            await note_refused(access.trail, None, "Authorization: the token opens nothing.")
         raise refused("The token opens nothing: it is wrong, has expired, or has been taken back.", "invalid_token")
     return viewer
 

@@ -37,6 +37,12 @@ def need(role: Role) -> Callable[[Request, _Credentials], Awaitable[Viewer]]:
         viewer: Viewer | None = request.state.viewer
         if viewer is None:
             raise _not_signed_in(request)
+        if not viewer.can(role) and viewer.bound is not None:
+            raise HTTPException(
+                403,
+                f"{role.word}: this needs the role {role.word}, and {viewer.name} has {viewer.role.word}: a producer"
+                " looks after its own jobs alone.",
+            )
         if not viewer.can(role):
             raise HTTPException(
                 403,

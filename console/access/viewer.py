@@ -13,7 +13,6 @@ from typing import Any
 
 from config.console import Producer
 from tasks.producers import bound, is_its_own
-from worker.channels import INVITE
 from worker.ledger.approval import Person, submitter_of
 from worker.ledger.audit.account import find_person
 from worker.producers import info_of
@@ -94,7 +93,7 @@ class Viewer:
         """
         return is_its_own(self.bound, info)
 
-    def refusal(self, connection: str, operation: str = INVITE) -> str:
+    def refusal(self, connection: str, operation: str = "") -> str:
         """Return why they may not use a connection for an operation, '' where they may."""
         return bound(self.bound, connection, operation)
 

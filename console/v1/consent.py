@@ -4,38 +4,53 @@ with a word more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from config.connections import means_several, split_chosen
 from config.errors import ConfigError
 from console.access.viewer import Role, Viewer
 from console.problems import Fault, Problem
-from tasks.producers import note_refusal
+from tasks.producers import check_rows
 from worker.channels import INVITE
 from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
     from console.v1.order import Order
+    from tasks.submit import Loaded
     from worker.operations.operation import Operation
     from worker.services import Services
 
 
-async def check_bounds(services: Services, viewer: Viewer, connection: str, operation: str) -> None:
-    """Raise `Problem` for what is beyond a producer's bounds; the audit trail keeps it."""
+def check_bounds(viewer: Viewer, connection: str, operation: str) -> None:
+    """Raise `Problem` for what is beyond a producer's bounds."""
     if refusal := viewer.refusal(connection, operation):
-        await note_refusal(services, viewer.bound, refusal, connection=connection)
-        raise Problem(403, f"{refusal} Nothing was accepted.")
+        raise beyond_bounds(refusal, connection)
 
 
-async def choose_connections(services: Services, viewer: Viewer, order: Order) -> list[str]:
+def beyond_bounds(refusal: str, connection: str) -> Problem:
+    """Return what is answered to a producer that asks for what it may not."""
+    return Problem(403, f"{refusal} Nothing was accepted.", beyond=refusal, facts={"connection": connection})
+
+
+def checking_rows(viewer: Viewer, connection: str) -> Callable[[Loaded], None]:
+    """Return what raises `Problem` for rows that ask for what a producer may not."""
+
+    def check(loaded: Loaded) -> None:
+        if refusal := check_rows(viewer.bound, loaded):
+            raise beyond_bounds(refusal, connection)
+
+    return check
+
+
+def choose_connections(services: Services, viewer: Viewer, order: Order) -> list[str]:
     """Return the connections that an order means; a producer's tags and `all` mean its own alone.
     Raises `Problem`.
     """
     settings, field = services.settings(), "connection" if order.connection else "connections"
     named = [part for part in split_chosen(order.through) if not means_several(part)]
     for name in named:
-        await check_bounds(services, viewer, name, order.operation)
+        check_bounds(viewer, name, order.operation)
         if name not in settings.connection_names:
             known = "" if viewer.producer else f" Known are: {', '.join(settings.connection_names)}."
             refuse_field(field, f"There is no connection {name}.{known}")
@@ -44,7 +59,7 @@ async def choose_connections(services: Services, viewer: Viewer, order: Order) -
     except ConfigError as error:
         refuse_field(field, str(error))
     for name in chosen:
-        await check_bounds(services, viewer, name, order.operation)
+        check_bounds(viewer, name, order.operation)
     if not chosen:
         refuse_field(field, "It names no connection.")
     return chosen
@@ -82,6 +97,8 @@ def check_consent(viewer: Viewer, operations: Sequence[Operation], *, confirm: b
             raise Problem(403, f"To {operation.name} guests needs the role {Role.OPERATE.word}; nothing was accepted.")
 
 
-def refuse_field(field: str, reason: str) -> NoReturn:
-    """Raise the `Problem` of one field."""
-    raise Problem(422, f"{field}: {reason} Nothing was accepted.", errors=[Fault(field=field, reason=reason)])
+def refuse_field(field: str, reason: str, *, beyond: bool = False) -> NoReturn:
+    """Raise the `Problem` of one field. `beyond`: it may be beyond what a producer may."""
+    told = f"{field}: {reason}"
+    errors = [Fault(field=field, reason=reason)]
+    raise Problem(422, f"{told} Nothing was accepted.", errors=errors, beyond=told if beyond else "")

@@ -11,15 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from console.access.need import Submitting
+from console.access.viewer import Viewer
 from console.parts import Parts, PartsOf
 from console.problems import Fault, Problem
 from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer
+from console.v1.consent import checking_rows
 from console.v1.orders import Taken, rows_of, take_order
 from console.v1.submitting import SHOWN_BAD, refusals_told
 from tasks.forecast.dry_run import describe_dry_run, foresee_list, plan_as_foreseen
 from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import describe_dry_runs, say_once
+from tasks.producers import as_seen_by
 from tasks.rows.fields import CONNECTION
 from tasks.submission.preparing import Prepared, plan, prepare
 from tasks.submission.refusing import refuse_bad
@@ -100,27 +103,27 @@ async def make_dry_run(request: Request, parts: PartsOf, viewer: Submitting) -> 
     """
     async with parts.loads.turn(), take_order(request, parts.services, viewer, dry=True) as taken:
         with refusals_told():
-            return answer(await (_look_through_several if taken.chosen else _look)(parts, taken))
+            return answer(await (_look_through_several if taken.chosen else _look)(parts, viewer, taken))
 
 
-async def _look(parts: Parts, taken: Taken) -> dict[str, Any]:
+async def _look(parts: Parts, viewer: Viewer, taken: Taken) -> dict[str, Any]:
     services, request = parts.services, taken.request
-    prepared = await prepare(services, request, new_job_id(), dry=True)
+    prepared = await prepare(services, request, new_job_id(), dry=True, admit=checking_rows(viewer, request.connection))
     if prepared is None:
         raise Problem(409, "A job of this id exists already: ask again.", retry_after_s=1)
     try:
-        return await _foresee(parts, taken, prepared)
+        return await _foresee(parts, viewer, taken, prepared)
     finally:
         await drop(services.jobs, prepared.loaded)
 
 
-async def _foresee(parts: Parts, taken: Taken, prepared: Prepared) -> dict[str, Any]:
+async def _foresee(parts: Parts, viewer: Viewer, taken: Taken, prepared: Prepared) -> dict[str, Any]:
     services, request = parts.services, taken.request
     shown: list[dict[str, Any]] = []
 
     def hear(row: ForeseenRow) -> None:
         if len(shown) < _SHOWN:
-            shown.append(_describe_row(row, request.operation))
+            shown.append(_describe_row(row, request.operation, viewer))
 
     forecast = await foresee_list(services, prepared, request, hear)
     left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
@@ -131,17 +134,17 @@ async def _foresee(parts: Parts, taken: Taken, prepared: Prepared) -> dict[str, 
     return {**whole, "foreseen": shown, **_of_list(request, prepared.loaded)}
 
 
-async def _look_through_several(parts: Parts, taken: Taken) -> dict[str, Any]:
+async def _look_through_several(parts: Parts, viewer: Viewer, taken: Taken) -> dict[str, Any]:
     services, request = parts.services, taken.request
     shown: list[dict[str, Any]] = []
 
     def hear(connection: str, row: ForeseenRow) -> None:
         if len(shown) < _SHOWN:
-            shown.append({CONNECTION: connection, **_describe_row(row, request.operation)})
+            shown.append({CONNECTION: connection, **_describe_row(row, request.operation, viewer)})
 
     with Split(taken.chosen) as split:
         await asyncio.to_thread(split.add_all, request.rows)
-        several = Several(services, request, split)
+        several = Several(services, request, split, admit=checking_rows(viewer, ",".join(taken.chosen)))
         await several.prepare(parts.follow, dry=True)
         try:
             refuse_bad(request, several.loaded)
@@ -158,9 +161,9 @@ async def _look_through_several(parts: Parts, taken: Taken) -> dict[str, Any]:
         return {**whole, "unasked": unasked, "foreseen": shown, **_of_list(request, several.loaded)}
 
 
-def _describe_row(row: ForeseenRow, operation: str) -> dict[str, Any]:
+def _describe_row(row: ForeseenRow, operation: str, viewer: Viewer) -> dict[str, Any]:
     email, would = str(row.row.get("email", "")), row.foreseen.would.told(operation)
-    return {"row": row.number, "email": email, "would": would, "why": row.foreseen.why}
+    return {"row": row.number, "email": email, "would": would, "why": as_seen_by(viewer.bound, row.foreseen.why)}
 
 
 def _of_list(request: Asked, loaded: Loaded) -> dict[str, Any]:

@@ -81,7 +81,7 @@ async def list_guests(
     read to the end first, so that what comes is all of it.
     """
     if viewer.producer is not None:
-        raise Problem(403, "Guests are not shown to producers.")
+        raise Problem(403, "guests: they are not shown to producers.")
     known = parts.services.settings().connection_names
     if connection not in known:
         reason = f"There is no connection {connection}; known are: {', '.join(known)}."

@@ -15,6 +15,7 @@ from console.problems import Problem
 from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer, answer_tagged
 from console.v1.consent import check_bounds, check_consent
+from console.v1.cursor import PATTERN, read_cursor, write_cursor
 from console.v1.orders import Taken, take_order
 from console.v1.submitting import as_fields, key_of, submit
 from console.v1.submitting_several import submission_of, submit_to_several
@@ -22,7 +23,7 @@ from tasks.errors import Refusal
 from tasks.jobs.approving import approve_job, describe_what_is_approved
 from tasks.jobs.moving import cancel_job, pause_job, resume_job
 from tasks.jobs.retrying import build_retry, refuse_retry
-from tasks.producers import note_refusal
+from tasks.producers import ANOTHERS
 from tasks.rows.copied import open_copy
 from worker.ledger.job_view import JobView
 from worker.operations.registry import find_operation
@@ -49,9 +50,9 @@ async def find_view(parts: Parts, viewer: Viewer, job: str) -> JobView:
     """Return a job that this viewer may know of. Raises `Problem`."""
     view = await parts.services.jobs.view(job)
     if view is None or not viewer.sees(view.info):
-        if view is not None:
-            await note_refusal(parts.services, viewer.bound, "It asked for a job that is not its own.", job=job)
-        raise Problem(404, f"There is no job {job}: it never was, or it has been deleted or has expired.")
+        beyond = ANOTHERS if view is not None else ""
+        none = f"There is no job {job}: it never was, or it has been deleted or has expired."
+        raise Problem(404, none, beyond=beyond, facts={"job": job})
     return view
 
 
@@ -85,15 +86,13 @@ async def list_jobs(
     parts: PartsOf,
     viewer: Viewing,
     limit: Annotated[int, Query(ge=1, le=200, description="How many.")] = 50,
-    cursor: Annotated[
-        str | None, Query(pattern=r"^[0-9]{1,15}-[a-z2-7]{1,16}$", description="`next` of the page before.")
-    ] = None,
+    cursor: Annotated[str | None, Query(pattern=PATTERN, description="`next` of the page before.")] = None,
 ) -> Plain:
     """List jobs, the newest first. A page may be short, or empty, and still not be the last: `next`
     tells.
     """
     shown: list[JobView] = []
-    after = _read_cursor(cursor)
+    after = read_cursor(parts.services, viewer, cursor)
     for _ in range(_MOST_PAGES):
         views, after = await parts.services.jobs.page(after, limit - len(shown))
         shown += [view for view in views if viewer.sees(view.info)]
@@ -101,15 +100,8 @@ async def list_jobs(
             break
     told: dict[str, Any] = {"jobs": [describe_view(view) for view in shown]}
     if after is not None:
-        told["next"] = f"{after[0]}-{after[1]}"
+        told["next"] = write_cursor(parts.services, viewer, after)
     return answer(told)
-
-
-def _read_cursor(cursor: str | None) -> tuple[int, str] | None:
-    if cursor is None:
-        return None
-    at, _, job = cursor.partition("-")
-    return int(at), job
 
 
 @router.get(
@@ -178,7 +170,7 @@ async def retry(
     failed, as a new job.
     """
     view = await find_view(parts, viewer, job)
-    await check_bounds(parts.services, viewer, view.connection, view.operation)
+    check_bounds(viewer, view.connection, view.operation)
     check_consent(viewer, [find_operation(name) for name in (view.operation, *view.stages)], confirm=confirm)
     async with parts.loads.turn():
         with open_copy() as file:

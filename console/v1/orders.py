@@ -94,7 +94,7 @@ async def take_order(
             return
         elif kind in _LISTS:
             order = _check(ListOrder, gather(http.query_params.multi_items(), SEVERAL))
-            await choose_connections(services, viewer, order)  # before a list is read in vain
+            choose_connections(services, viewer, order)  # before a list is read in vain
             file = closing.enter_context(open_file())
             await read_stream(http, file)
             taken = await _take_file(order, file, _list_name(order.name), closing)
@@ -154,7 +154,7 @@ def _list_name(given: str | None, otherwise: str = "a list by HTTP") -> str:
 
 async def _complete(taken: Taken, order: Order, services: Services, viewer: Viewer, *, dry: bool) -> Taken:
     """Fill in what all orders say alike."""
-    chosen = await choose_connections(services, viewer, order)
+    chosen = choose_connections(services, viewer, order)
     check_order(order, viewer, dry=dry)
     request = taken.request
     try:
@@ -191,7 +191,7 @@ def _more_info(order: Order, services: Services, viewer: Viewer) -> dict[str, An
         try:
             target = accept_from_message(order.notify, hosts, signed=bool(settings.notify.secret))
         except ValueError as error:
-            refuse_field("notify", f"It {error}.")
+            refuse_field("notify", f"It {error}.", beyond=True)
         told |= {"notify": target, "notify_from": FROM_MESSAGE}
     return told
 

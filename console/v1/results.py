@@ -20,6 +20,7 @@ from console.parts import Parts, PartsOf
 from console.v1.answers import PROBLEMS, answer
 from console.v1.jobs import JobId, find_view
 from console.v1.submissions import SubmissionId, find_its
+from tasks.producers import as_seen_by
 from tasks.results.reading import as_iterator, chosen_results, results_of_all
 from tasks.results.sheets import write_workbook
 from tasks.results.table import Table, results_table, write_objects, write_table
@@ -150,6 +151,8 @@ def _download(
 
 def _shown(record: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
     """Return a row as this viewer may see it: who has the link can accept in the guest's place."""
+    if viewer.bound is not None:
+        return {**record, "error_message": as_seen_by(viewer.bound, record["error_message"])}
     return record if viewer.can(Role.SUBMIT) else {**record, "redeem_url": ""}
 
 

@@ -17,7 +17,7 @@ from console.v1.answers import PROBLEMS, answer, answer_tagged
 from tasks.errors import Refusal
 from tasks.jobs.submissions import Submission, find_submission, no_such_submission
 from tasks.jobs.together import approve_all, cancel_all, pause_all, resume_all
-from tasks.producers import note_refusal
+from tasks.producers import ANOTHERS
 
 router = APIRouter(prefix="/v1", tags=["submissions"], responses=PROBLEMS)
 SUBMISSION_ID: Final = r"^s-[a-z2-7]{10}([a-z2-7]{6})?$"
@@ -35,8 +35,7 @@ async def find_its(parts: Parts, viewer: Viewer, name: str) -> Submission:
         raise Problem(404, str(none)) from None
     assert found is not None
     if not all(viewer.sees(view.info) for view in found.views):
-        await note_refusal(parts.services, viewer.bound, "It asked for a submission that is not its own.", job=name)
-        raise Problem(404, no_such_submission(name))
+        raise Problem(404, no_such_submission(name), beyond=ANOTHERS, facts={"job": name})
     return found
 
 

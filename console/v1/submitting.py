@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from console.problems import Problem
+from console.v1.consent import checking_rows
 from console.v1.orders import Taken, rows_of
 from tasks.errors import Refusal
-from tasks.producers import admit, note_refusal
+from tasks.producers import note_strays, take_day
 from tasks.submission.preparing import prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submit import Follows, drop, job_id_of, new_job_id, start
@@ -90,10 +91,11 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
     if taken.rows_digest:
         request.info["sha256"] = taken.rows_digest
     with refusals_told():
-        prepared = await prepare(services, request, job)
+        prepared = await prepare(services, request, job, admit=checking_rows(viewer, request.connection))
     if prepared is None:
         raise Problem(409, "A job of this id was made just now: ask again.", retry_after_s=1)
     try:
+        await note_strays(services, viewer.bound, prepared.loaded)
         await admit_loaded(services, viewer, claim, job, [prepared])
         state = await start(services.jobs, prepared.loaded)
     except BaseException:
@@ -121,12 +123,12 @@ async def admit_loaded(
     """
     if not await claim.holds():
         raise Problem(503, "The server stood still for too long; nothing was accepted.", retry_after_s=1)
-    if refusal := await admit(services, viewer.bound, *(part.loaded for part in prepared), of=name):
-        connections = ",".join(part.connection.name for part in prepared)
-        await note_refusal(services, viewer.bound, refusal, connection=connections)
-        is_limit = refusal.startswith("rows:")
-        wait_s = _UNTIL_ASKED_AGAIN_S if is_limit else None
-        raise Problem(429 if is_limit else 403, f"{refusal} Nothing was accepted.", retry_after_s=wait_s)
+    if refusal := await take_day(services, viewer.bound, *(part.loaded for part in prepared), of=name):
+        told, facts = (
+            f"{refusal} Nothing was accepted.",
+            {"connection": ",".join(one.connection.name for one in prepared)},
+        )
+        raise Problem(429, told, retry_after_s=_UNTIL_ASKED_AGAIN_S, beyond=refusal, facts=facts)
 
 
 def _tell(request: Request, prepared: Prepared, state: JobState) -> dict[str, Any]:

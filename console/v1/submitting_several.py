@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.problems import Problem
+from console.v1.consent import checking_rows
 from console.v1.submitting import (
     admit_loaded,
     refusals_told,
@@ -24,6 +25,7 @@ from console.v1.submitting import (
 )
 from tasks.forecast.several import say_once
 from tasks.jobs.submissions import Submission
+from tasks.producers import note_strays
 from tasks.submission.refusing import refuse_bad
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
@@ -66,11 +68,13 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, name: str, claim: 
         request.info["sha256"] = taken.rows_digest
     with Split(taken.chosen) as split, refusals_told():
         await asyncio.to_thread(split.add_all, request.rows)
-        several = Several(services, request, split, name, partial(job_id_of, Follows.SUBMISSION, name))
+        job_of, admit = partial(job_id_of, Follows.SUBMISSION, name), checking_rows(viewer, ",".join(taken.chosen))
+        several = Several(services, request, split, name, job_of, admit)
         await _clear_left(services, [several.job_of(connection) for connection in split.asked])
         await several.prepare(parts.follow, dry=False)
         try:
             refuse_bad(request, several.loaded)
+            await note_strays(services, viewer.bound, several.loaded)
             await admit_loaded(services, viewer, claim, name, several.parts)
             await several.start()
         except BaseException:

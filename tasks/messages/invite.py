@@ -15,12 +15,13 @@ from config.errors import ConfigError, UnknownConnection
 from tasks.errors import InputError
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.messages.senders import check_admitted, check_bound, describe_sender, find_sender
-from tasks.messages.views import outcome_of, pending, view_of
-from tasks.producers import notify_hosts
+from tasks.messages.views import outcome_of, pending, seen_by, view_of
+from tasks.producers import note_refusal, notify_hosts
 from tasks.rows.fields import FIELDS
 from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
 from tasks.submit import Follows, job_id_of, load_message, sender_of
 from worker.app import app
+from worker.channels import INVITE
 from worker.ledger.model import JobState, Lane, Options
 from worker.ledger.notices import FROM_MESSAGE
 from worker.plain_word import plain_word
@@ -55,9 +56,11 @@ def invite_guest(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     task_id = str(self.request.id)
 
     def work() -> dict[str, Any]:
-        connection, job, wait_s = runtime.run(_accept_guest(runtime.parts.services, self.request, args, kwargs))
+        producer, connection, job, wait_s = runtime.run(
+            _accept_guest(runtime.parts.services, self.request, args, kwargs)
+        )
         acknowledge(task_id)
-        return runtime.run(_await_guest(runtime.parts, connection, job, wait_s))
+        return seen_by(producer, runtime.run(_await_guest(runtime.parts, connection, job, wait_s)))
 
     try:
         return answer(work)
@@ -79,9 +82,11 @@ def invite_guests(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
         runtime.wake()
 
 
-async def _accept_guest(services: Services, request: Any, args: Any, kwargs: Any) -> tuple[str, str, float]:
-    """Put one guest into the ledger. Returns the connection's name, the job and how long to wait
-    for it.
+async def _accept_guest(
+    services: Services, request: Any, args: Any, kwargs: Any
+) -> tuple[Producer | None, str, str, float]:
+    """Put one guest into the ledger. Returns whose it is, the connection's name, the job and how
+    long to wait for it.
     """
     producer = await find_sender(request, services)
     given = read_arguments("usher.invite_guest", args, kwargs)
@@ -95,7 +100,7 @@ async def _accept_guest(services: Services, request: Any, args: Any, kwargs: Any
     info = describe_sender(request, producer)
     job = job_id_of(Follows.GUEST, connection.name, info["task"], *_whose(producer))
     await _load(services, connection, [row], job, Lane.NOW, options, info, producer)
-    return connection.name, job, wait_s
+    return producer, connection.name, job, wait_s
 
 
 async def _await_guest(parts: Parts, connection: str, job: str, wait_s: float) -> dict[str, Any]:
@@ -148,7 +153,7 @@ async def _accept_guests(services: Services, request: Any, args: Any, kwargs: An
     rows = _rows(given.pop("rows", None))
     key = take_text(given, "key", required=False)
     options = _options(given)
-    info = describe_sender(request, producer) | _notify(services, producer, given)
+    info = describe_sender(request, producer) | await _notify(services, producer, given)
     refuse_unknown(given, (*FIELDS, "key", "resend", "notify"))
     try:
         defaults = validate_defaults(given)
@@ -170,7 +175,7 @@ def _whose(producer: Producer | None) -> tuple[str, ...]:
     return () if producer is None else (f"producer {producer.name}",)
 
 
-def _notify(services: Services, producer: Producer | None, given: dict[str, Any]) -> dict[str, str]:
+async def _notify(services: Services, producer: Producer | None, given: dict[str, Any]) -> dict[str, str]:
     from config.notify import accept_from_message
 
     if (target := given.pop("notify", None)) is None:
@@ -179,6 +184,7 @@ def _notify(services: Services, producer: Producer | None, given: dict[str, Any]
     try:
         told = accept_from_message(target, notify_hosts(services.settings(), producer), signed=bool(notify.secret))
     except ValueError as error:
+        await note_refusal(services, producer, f"notify: it {error}.")
         raise Refused(f"notify {error}.") from None
     return {"notify": told, "notify_from": FROM_MESSAGE}
 
@@ -233,7 +239,7 @@ def _storable(row: BadRow) -> BadRow:
 
 
 async def _connection(services: Services, producer: Producer | None, name: str) -> Connection:
-    await check_bound(services, producer, name)
+    await check_bound(services, producer, name, INVITE)
     if plain_word(name) != name:
         raise Refused("connection is not the name of a connection: small letters, digits and -.")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from config.errors import UnknownConnection
 from tasks.checks.connection import check_connection
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.messages.senders import check_bound, find_own, find_sender
-from tasks.messages.views import no_such_job, public_record, view_of
+from tasks.messages.views import no_such_job, public_record, seen_by, view_of
 from worker.app import app
 from worker.ledger.audit.account import acting_as
 from worker.plain_word import plain_word
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from config.console import Producer
 
 MOST_RESULTS = 1000
-_JOB_ID = re.compile(r"[a-z2-7]{10}(?:[a-z2-7]{6})?")
 
 
 @app.task(name="usher.job", bind=True, ignore_result=False)
@@ -30,7 +28,7 @@ def job(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     def work() -> dict[str, Any]:
         producer = runtime.run(find_sender(self.request, runtime.parts.services))
         given = read_arguments("usher.job", args, kwargs)
-        wanted = _take_job(given)
+        wanted = take_text(given, "id")
         refuse_unknown(given, ("id",))
         return runtime.run(_job(producer, wanted))
 
@@ -48,7 +46,7 @@ def results(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     def work() -> dict[str, Any]:
         producer = runtime.run(find_sender(self.request, runtime.parts.services))
         given = read_arguments("usher.results", args, kwargs)
-        wanted = _take_job(given)
+        wanted = take_text(given, "id")
         after = int(take_number(given, "after", 0, most=1e12))
         limit = int(take_number(given, "limit", 500, least=1, most=MOST_RESULTS))
         refuse_unknown(given, ("id", "after", "limit"))
@@ -66,7 +64,7 @@ def cancel(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     def work() -> dict[str, Any]:
         producer = runtime.run(find_sender(self.request, runtime.parts.services))
         given = read_arguments("usher.cancel", args, kwargs)
-        wanted = _take_job(given)
+        wanted = take_text(given, "id")
         refuse_unknown(given, ("id",))
         return runtime.run(_cancel(producer, wanted))
 
@@ -103,13 +101,6 @@ def check(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     return answer(work)
 
 
-def _take_job(given: dict[str, Any]) -> str:
-    wanted = take_text(given, "id")
-    if not _JOB_ID.fullmatch(wanted):  # never asked of Redis: ids are parts of its keys
-        raise Refused(*no_such_job(wanted)["errors"])
-    return wanted
-
-
 async def _job(producer: Producer | None, wanted: str) -> dict[str, Any]:
     services = runtime.parts.services
     if await find_own(services, producer, wanted) is None:
@@ -122,7 +113,10 @@ async def _results(producer: Producer | None, wanted: str, after: int, limit: in
     view = await find_own(services, producer, wanted)
     if view is None:
         return no_such_job(wanted)
-    rows = [public_record(record) async for record in services.jobs.rows.results(wanted, after=after, limit=limit)]
+    rows = [
+        seen_by(producer, public_record(record))
+        async for record in services.jobs.rows.results(wanted, after=after, limit=limit)
+    ]
     page: dict[str, Any] = {"job": wanted, "state": view.state.value, "rows": rows}
     if rows and rows[-1]["row"] < view.counts.rows:
         page["next"] = rows[-1]["row"]

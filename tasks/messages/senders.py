@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from tasks.messages.refusals import Refused
-from tasks.producers import admit, bound, is_its_own, note_refusal
+from tasks.producers import ANOTHERS, bound, check_rows, is_its_own, note_refusal, note_strays, take_day
+from worker.ledger.lists.submissions import is_submission
 from worker.plain_word import plain_word
 from worker.process.messages import TOKEN_HEADER
 from worker.producers import find_owner, find_producer, info_of, note_refused, own_ids
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 log = logging.getLogger(__name__)
+_JOB_ID = re.compile(r"[a-z2-7]{10}(?:[a-z2-7]{6})?")
 
 
 async def find_sender(request: Any, services: Services) -> Producer | None:
@@ -64,24 +67,28 @@ def describe_sender(request: Any, producer: Producer | None) -> dict[str, str]:
     return told | {"host": host} if host and plain_word(host) == host else told
 
 
-async def check_bound(services: Services, producer: Producer | None, connection: str) -> None:
-    """Raise `Refused` where a producer may not use a connection."""
-    if why := bound(producer, connection):
+async def check_bound(services: Services, producer: Producer | None, connection: str, operation: str = "") -> None:
+    """Raise `Refused` where a producer may not use a connection for an operation."""
+    if why := bound(producer, connection, operation):
         await note_refusal(services, producer, why, connection=plain_word(connection))
         raise Refused(f"{why} Nothing was accepted.")
 
 
 async def check_admitted(services: Services, producer: Producer | None, loaded: Loaded) -> None:
     """Raise `Refused` where what a producer's message brought may not be started."""
-    if why := await admit(services, producer, loaded):
+    await note_strays(services, producer, loaded)
+    if why := check_rows(producer, loaded) or await take_day(services, producer, loaded):
         await note_refusal(services, producer, why)
         raise Refused(f"{why} Nothing was accepted.")
 
 
 async def find_own(services: Services, producer: Producer | None, job: str) -> JobView | None:
     """Return a job that the sender may know of, None where there is none of that id."""
-    view = await services.jobs.view(job)
+    if is_submission(job):  # a list through many connections is never a producer's
+        await note_refusal(services, producer, ANOTHERS, job=plain_word(job))
+    # Ids are parts of Redis's keys
+    view = await services.jobs.view(job) if _JOB_ID.fullmatch(job) else None
     if view is not None and not is_its_own(producer, view.info):
-        await note_refusal(services, producer, "id: the job is another's.", job=job)
+        await note_refusal(services, producer, ANOTHERS, job=job)
         return None
     return view

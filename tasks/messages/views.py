@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tasks.producers import as_seen_by
 from tasks.rows.fields import ERROR_OF
 from worker.channels import INVITE
 from worker.ledger.job_view import JobView
 from worker.masking import mask_text
 from worker.plain_word import plain_word
 from worker.services import Services
+
+if TYPE_CHECKING:
+    from config.console import Producer
 
 _PRIVATE = ("email", "display_name", "redeem_url")
 
@@ -40,6 +44,12 @@ def public_record(record: dict[str, Any]) -> dict[str, Any]:
     """
     shown = {name: value for name, value in record.items() if name not in _PRIVATE}
     return {name: mask_text(value) if name.endswith(ERROR_OF) else value for name, value in shown.items()}
+
+
+def seen_by(producer: Producer | None, told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of a row as its sender may read it."""
+    why = told.get("error_message")
+    return {**told, "error_message": as_seen_by(producer, why)} if why else told
 
 
 async def outcome_of(services: Services, job: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ lets it go, or drops it without a trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -67,10 +67,18 @@ async def sign_in(services: Services, connection: Connection, *, fresh: bool, wa
 _ALL_THE_SAME = "The rows are accepted all the same and wait for it."
 
 
-async def prepare(services: Services, request: Request, job: str, *, dry: bool = False) -> Prepared | None:
+async def prepare(
+    services: Services,
+    request: Request,
+    job: str,
+    *,
+    dry: bool = False,
+    admit: Callable[[Loaded], None] | None = None,
+) -> Prepared | None:
     """Do all that is done before a job is let go; None where there is a job of that id already.
 
-    `dry`: it will not be let go. Raises `Refusal` and what `load` raises, with nothing left behind.
+    `dry`: it will not be let go. `admit` raises where its rows ask for what they may not, before
+    what they name is looked up. Raises `Refusal` and what `load` raises, with nothing left behind.
     """
     connection = services.connection(request.connection)
     signed_in = await sign_in(services, connection, fresh=dry)
@@ -80,6 +88,8 @@ async def prepare(services: Services, request: Request, job: str, *, dry: bool =
     if loaded is None:
         return None
     try:
+        if admit is not None:
+            admit(loaded)
         refuse_bad(request, loaded)
         stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)
         refuse_stages(request, stages)
@@ -92,7 +102,14 @@ async def prepare(services: Services, request: Request, job: str, *, dry: bool =
     return Prepared(connection, loaded, stages, signed_in)
 
 
-async def prepare_part(services: Services, request: Request, job: str, *, dry: bool = False) -> Prepared:
+async def prepare_part(
+    services: Services,
+    request: Request,
+    job: str,
+    *,
+    dry: bool = False,
+    admit: Callable[[Loaded], None] | None = None,
+) -> Prepared:
     """Do the same for one of the connections that a list goes through: a credential that is refused
     makes its rows wait, and how many of them may be bad is a question of the whole list. Raises
     `CeilingMet` where too much would be done through this one.
@@ -105,6 +122,8 @@ async def prepare_part(services: Services, request: Request, job: str, *, dry: b
     if loaded is None:
         raise Refusal("A job of this id exists already; nothing was sent. Try again.")
     try:
+        if admit is not None:
+            admit(loaded)
         stages = read_stages(loaded.asked)
         if not signed_in.waits:
             stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)

@@ -38,6 +38,8 @@ class Several:
     id: str = field(default_factory=new_submission_id)
     job_of: Callable[[str], str] = lambda connection: new_job_id()
     """The id of a connection's job."""
+    admit: Callable[[Loaded], None] | None = None
+    """Raises where the rows of one ask for what they may not, as `prepare` has it."""
     parts: list[Prepared] = field(default_factory=list)
     unasked: list[tuple[str, str]] = field(default_factory=list)
     """Of a dry run: connections that could not be asked, and why."""
@@ -57,8 +59,9 @@ class Several:
         async def one(name: str) -> None:
             job = self.job_of(name)
             await follow(job)
+            request = self._request_for(name)
             try:
-                self.parts.append(await prepare_part(self.services, self._request_for(name), job, dry=dry))
+                self.parts.append(await prepare_part(self.services, request, job, dry=dry, admit=self.admit))
             except CeilingMet as met:
                 self.withheld[name] = met
 

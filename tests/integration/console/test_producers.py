@@ -91,4 +91,4 @@ async def test_producer_stays_within_its_bounds(site: Site) -> None:
         assert int(refused.headers["Retry-After"]) > 1
         assert len(console.get("/v1/jobs").json()["jobs"]) == 1
     events = [event async for event in site.desk.jobs.trail.events()]
-    assert [event.what for event in events].count("producer.refused") == 4
+    assert [event.what for event in events].count("producer.refused") == 8

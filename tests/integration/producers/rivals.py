@@ -40,7 +40,7 @@ def _tables(ready: dict[str, Any]) -> str:
     return "\n".join(
         [
             connection_table("contoso", ready),
-            connection_table("fabrikam", ready),
+            connection_table("fabrikam", ready, tags='["east"]'),
             connection_table("northwind", ready),
             f'[notify]\nsecret = "file:notify"\nhosts = {notify}',
             '[producers.hr]\ntoken = "file:hr"\nconnections = "contoso"\nnotify_hosts = "hooks.example"',

@@ -1,12 +1,17 @@
-"""Task ids and results of two producers never meet, whatever one of them sends."""
+"""Task ids and results of two producers never meet, whatever one of them sends, and a login reaches
+nothing but its own.
+"""
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis
+from kombu.exceptions import OperationalError
 
 from tests.integration.producers.rivals import CRM, HR, OLD, Rivals
 from tests.integration.producers.wire import address, refusal
@@ -97,3 +102,49 @@ def test_a_login_reads_and_writes_no_result_of_anothers(two: Rivals) -> None:
     ):
         with pytest.raises(redis.exceptions.NoPermissionError):
             two.crm.redis.execute_command(*command)
+
+
+def test_a_login_reaches_one_queue_to_write(two: Rivals) -> None:
+    """No queue is read, none of usher's own is written, no worker is told what to do, no ledger is
+    touched: Redis itself refuses.
+    """
+    job = two.hr.ask("usher.invite_guests", "contoso", [{"email": address()}])["job"]
+    message = json.dumps({"body": "x"})
+    for command in (
+        ("LRANGE", "usher:mq:celery", 0, -1),
+        ("BRPOP", "usher:mq:celery", 1),
+        *(("LPUSH", f"usher:mq:{queue}", message) for queue in ("usher.schedules", "usher.bulk", "usher.now")),
+        ("PUBLISH", "usher:mq:/0.celery.pidbox", message),
+        ("LPUSH", "usher:mq:celery.pidbox", message),
+        ("HGETALL", f"usher:job:{job}"),
+        ("HSET", f"usher:job:{job}", "state", "cancelled"),
+        ("DEL", f"usher:job:{job}"),
+        ("ZADD", "usher:jobs", 1, "x"),
+        ("SET", "usher:hold", "x"),
+        ("HSET", "usher:producer:crm:1", "n", 0),
+        ("HSET", "usher:redbeat:nightly", "definition", "x"),
+        ("XADD", "usher:audit:1:events", "*", "e", "x"),
+        ("EVAL", "return 1", 0),
+        ("SCAN", 0),
+        ("FLUSHDB",),
+        ("ACL", "LIST"),
+        ("CLIENT", "LIST"),
+        ("MONITOR",),
+    ):
+        with pytest.raises(redis.exceptions.ResponseError, match="(?i)permission"):
+            two.crm.redis.execute_command(*command)
+
+
+def test_no_worker_takes_orders_from_a_producer(two: Rivals) -> None:
+    """Celery's control commands: revoke, shutdown, inspect."""
+    control: Any = two.crm.client.control
+    orders: tuple[Callable[[], Any], ...] = (
+        lambda: control.revoke("hr-1"),
+        control.shutdown,
+        lambda: control.inspect(timeout=1).active(),
+    )
+    for order in orders:
+        with pytest.raises((OperationalError, redis.exceptions.NoPermissionError), match="(?i)no permissions"):
+            order()
+    assert two.usher.worker is not None
+    assert two.usher.worker.poll() is None
