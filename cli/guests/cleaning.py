@@ -6,30 +6,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.guests.tenants import tenants_option
 from cli.ui.interrupts import Interrupts
 from cli.ui.options import follow_options
 from cli.ui.session import Session
 
 if TYPE_CHECKING:
     from cli.follow.run import Run
+    from cli.ui.lines import Lines
     from config.connections import Connection
     from tasks.guests.clean.plan import CleanPlan
+    from tasks.submission.together import Together
     from worker.services import Services
-
-_CEILING = "most"
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """What is wanted. `dry`: nothing is to be done."""
 
-    connection: str
+    names: Sequence[str]
     most: int | None
     dry: bool
     detach: bool
@@ -37,9 +39,11 @@ class _Wanted:
 
 
 @click.command()
-@click.option("-c", "--connection", required=True, metavar="NAME", help="The connection whose tenant it is.")
+@tenants_option
 @click.option("--dry-run", is_flag=True, help="Show what would be done; do nothing, with --yes too.")
-@click.option("--most", type=click.IntRange(min=0), metavar="N", help="Do nothing at all to more than N guests.")
+@click.option(
+    "--most", type=click.IntRange(min=0), metavar="N", help="Do nothing at all to more than N guests of a tenant."
+)
 @follow_options
 @click.pass_obj
 def clean(session: Session, /, connection: str, **given: Any) -> int:
@@ -48,15 +52,17 @@ def clean(session: Session, /, connection: str, **given: Any) -> int:
 
     Each guest is looked at again just before. Never a member, never who holds, or may take, a
     directory role, never who is spared; in doubt a guest stays. Where more guests are due than a
-    ceiling allows, nothing of that kind is done.
+    ceiling allows, nothing of that kind is done. Several tenants are cleaned each by its own
+    settings.
     """
     from cli.follow.run import Run
+    from cli.invite.command import choose_connections
     from cli.ui.place import open_place, refuse_to_leave_running
     from cli.ui.terminal import Terminal
 
     terminal, interrupts = Terminal(session), Interrupts()
     dry = given["dry_run"] or not given["yes"]
-    wanted = _Wanted(connection, given["most"], dry, given["detach"], given["wait_s"])
+    wanted = _Wanted(choose_connections(connection), given["most"], dry, given["detach"], given["wait_s"])
     with interrupts.caught(), ExitStack() as closing:
         if wanted.detach and not dry:
             refuse_to_leave_running()
@@ -69,12 +75,15 @@ async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
     from tasks.guests.clean.evaluating import ask_now, evaluate
     from tasks.guests.clean.loading import refuse_unfinished
     from tasks.guests.clean.plan import CleanPlan
+    from tasks.submission.ceiling import MOST
     from tasks.submit import new_job_id
     from tasks.telling.words import number
 
     terminal = run.terminal
     async with run.place.services() as services:
-        connection = await open_tenant(run, services, wanted.connection)
+        if len(wanted.names) > 1:
+            return await _clean_several(run, services, wanted)
+        connection = await open_tenant(run, services, wanted.names[0])
         if not wanted.dry:
             await refuse_unfinished(services, connection, await ask_now(services))
 
@@ -88,7 +97,7 @@ async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
             await evaluate(services, connection, plan, job=job, dry=wanted.dry, heard=heard)
             terminal.status("")
             ceilings = _show(run, wanted, plan)
-            if wanted.dry or not plan.will or _CEILING in ceilings:
+            if wanted.dry or not plan.will or MOST in ceilings:
                 return _end_undone(run, wanted, plan, ceilings)
             return await _do(run, services, connection, wanted, plan, job)
 
@@ -98,22 +107,31 @@ def _show(run: Run, wanted: _Wanted, plan: CleanPlan) -> list[str]:
     from cli.ui.lines import show_lines
     from cli.ui.terminal import clean as clean_text
     from tasks.guests.clean.telling import tell_left, tell_line, tell_withheld
-    from tasks.telling.words import many, number
+    from tasks.submission.ceiling import MOST
 
     terminal = run.terminal
     if not terminal.quiet:
         show_lines(terminal, (clean_text(tell_line(place, row)) for place, row in plan.lines()))
     terminal.say(tell_left(plan))
-    for sentence in (*plan.notes, *tell_withheld(plan, wanted.connection)):
+    for sentence in (*plan.notes, *tell_withheld(plan, wanted.names[0])):
         terminal.warn(sentence)
+    if beyond := _tell_beyond(plan, wanted.most):
+        terminal.warn(beyond)
+        return [*plan.withheld, MOST]
+    return list(plan.withheld)
+
+
+def _tell_beyond(plan: CleanPlan, most: int | None) -> str:
+    """Return a sentence where there is more to do than `--most` allows, else ''."""
+    from tasks.telling.words import many, number
+
     total = sum(plan.will.values())
-    if wanted.most is None or total <= wanted.most:
-        return list(plan.withheld)
-    terminal.warn(
-        f"{many(total, 'guest')} are more than --most {number(wanted.most)} allows, so nothing is done: look at them,"
-        " then give a larger number."
+    if most is None or total <= most:
+        return ""
+    return (
+        f"{many(total, 'guest')} are more than --most {number(most)} allows, so nothing is done: look at them, then"
+        " give a larger number."
     )
-    return [*plan.withheld, _CEILING]
 
 
 def _end_undone(run: Run, wanted: _Wanted, plan: CleanPlan, ceilings: list[str]) -> int:
@@ -124,10 +142,49 @@ def _end_undone(run: Run, wanted: _Wanted, plan: CleanPlan, ceilings: list[str])
     would = sum(plan.would.values())
     yes = " (only with --yes)" if wanted.dry and would else ""
     run.terminal.say(f"{tell_due(plan)}. Nothing was done{yes}.")
-    job = {"job": None, "connection": wanted.connection, "operation": CLEAN, "state": "cancelled"}
+    job = {"job": None, "connection": wanted.names[0], "operation": CLEAN, "state": "cancelled"}
     counts = {"rows": would, "done": 0, "already": 0, "skipped": 0, "failed": 0, "in_doubt": 0, "pending": 0}
     run.terminal.finish({**job, **counts, "cancelled": would, "plan": plan.describe(), "ceilings": ceilings})
     return 3 if (ceilings or plan.is_short) and not wanted.dry else 0
+
+
+async def _clean_several(run: Run, services: Services, wanted: _Wanted) -> int:
+    """Clean several tenants up, each by its own settings and ceilings; returns the exit status."""
+    from cli.guests.together import Looked, Wanted, do_together
+    from cli.ui.terminal import clean as clean_text
+    from tasks.guests.clean.evaluating import ask_now, evaluate
+    from tasks.guests.clean.loading import CLEAN, load_parts, refuse_unfinished, split
+    from tasks.guests.clean.plan import CleanPlan
+    from tasks.guests.clean.telling import tell_line, tell_withheld
+    from tasks.submission.ceiling import MOST
+    from tasks.submit import new_job_id
+    from worker.ledger.audit.account import find_person
+    from worker.ledger.lists.submissions import SUBMISSION
+
+    async def look(name: str, together: Together, lines: Lines) -> Looked:
+        connection, job = await services.resolved(name), new_job_id()
+        await services.tokens.get(connection, fresh=True)
+        if not wanted.dry:
+            await refuse_unfinished(services, connection, await ask_now(services))
+        with CleanPlan() as plan:
+            await evaluate(services, connection, plan, job=job, dry=wanted.dry)
+            for place, row in plan.lines():
+                lines.put(clean_text(tell_line(place, row)))
+            beyond = _tell_beyond(plan, wanted.most)
+            if not wanted.dry and not beyond:
+                parts = split(connection, plan)
+                jobs = [*(new_job_id() for _ in parts[1:]), job][: len(parts)]
+                for one in jobs:
+                    await services.jobs.follow(one, os.getpid())
+                info = {**find_person().to_info(), SUBMISSION: together.id}
+                together.add(name, *await load_parts(services, connection, plan, parts, jobs, info))
+            would, ceilings = sum(plan.would.values()), [*plan.withheld, *([MOST] if beyond else [])]
+            said = [*plan.notes, *tell_withheld(plan, name), *([beyond] if beyond else [])]
+            undone = {"rows": would, "cancelled": would}
+            return Looked(plan.would, plan.describe(), undone, ceilings, said, is_short=plan.is_short)
+
+    asked = Wanted(CLEAN, wanted.dry, not wanted.dry, wanted.detach, wanted.wait_s, shows=True)
+    return await do_together(run, services, wanted.names, asked, look)
 
 
 async def _do(run: Run, services: Services, connection: Connection, wanted: _Wanted, plan: CleanPlan, job: str) -> int:

@@ -50,13 +50,16 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted of all of them. `dry`: nothing is to be done."""
+    """What is wanted of all of them. `dry`: nothing is to be done; `shows`: each guest is shown in
+    any case, and not only where somebody looks or decides.
+    """
 
     operation: str
     dry: bool
     yes: bool
     detach: bool = False
     wait_s: float | None = None
+    shows: bool = False
 
 
 Look: TypeAlias = Callable[[str, Together, Lines], Awaitable[Looked]]
@@ -98,10 +101,8 @@ class _Told:
         columns = sorted(deeds, key=lambda deed: deed in _BESIDE)
         lines = [(name, one.would) for name, one in self.looked.items()]
         total = {deed: sum(would.get(deed, 0) for _, would in lines) for deed in columns}
-        rows = [
-            [name, *(number(n) if (n := would.get(deed, 0)) else "" for deed in columns)]
-            for name, would in [*lines, ("together", total)]
-        ]
+        rows = [[name, *(number(n) if (n := would.get(deed, 0)) else "" for deed in columns)] for name, would in lines]
+        rows.append(["together", *map(number, total.values())])
         return ["Connection", *(f"To {deed}" if deed not in _BESIDE else deed.capitalize() for deed in columns)], rows
 
     def describe(self) -> dict[str, Any]:
@@ -118,7 +119,7 @@ async def do_together(run: Run, services: Services, names: Sequence[str], wanted
     session, terminal = run.session, run.terminal
     await get_ready(run, services, next(filter(run.place.is_built_in, names), names[0]))
     together, told = Together(services), _Told(names)
-    shows = wanted.dry or (terminal.interactive and not wanted.yes)
+    shows = wanted.shows or wanted.dry or (terminal.interactive and not wanted.yes)
     try:
         await _look_at_all(run, together, told, look, shows=shows)
         waits_for_yes = wanted.dry and not wanted.yes

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.cleaned import ROLES
@@ -21,13 +22,26 @@ EVERY_RIGHT = [*ROLES, "User.ReadWrite.All", "GroupMember.ReadWrite.All"]
 
 
 @contextmanager
-def run_three(folder: Path, more: str = "") -> Iterator[Usher]:
-    """Run them; `more` stands in the configuration beside."""
+def run_three(folder: Path, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[Usher]:
+    """Run them; `more`: what the configuration says of a connection beside. One of which it says
+    anything does not stand in the list of connections.
+    """
     listed = folder / "tenants.csv"
+
+    def write(ready: dict[str, Any]) -> str:
+        text = write_tenants(listed, ready, NAMES)
+        lines = listed.read_text().splitlines()
+        listed.write_text("\n".join(line for line in lines if line.partition(";")[0] not in more) + "\n")
+        for name, told in more.items():
+            tenant = ready["tenants"][NAMES.index(name)]
+            text += f'[connections.{name}]\napp = "msp"\ntenant_id = "{tenant["tenant_id"]}"\n'
+            text += f'authority = "{tenant["authority"]}"\n{told}\n'
+        return text
+
     with run_usher(
         folder,
         sandbox_options=("--quota", "off", "--replication", "0", "--latency", "0", "--tenants", "3", "--shared-app"),
-        tables=lambda ready: write_tenants(listed, ready, NAMES) + more,
+        tables=write,
         more_env={"USHER_CONNECTIONS_FILE": str(listed)},
     ) as usher:
         for name in NAMES:
