@@ -5,7 +5,6 @@ every few seconds elsewhere.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cli.follow.when_to_stop import Follower
@@ -59,9 +58,7 @@ class Progress(AbstractContextManager["Progress"]):
                 self._live = None
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         live, self._live = self._live, None
         if live is not None:
             with suppress(OSError):  # the terminal is gone

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Collection, Generator, Mapping
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from tasks.results.write import write_rows
@@ -65,9 +64,7 @@ class GuestListing:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

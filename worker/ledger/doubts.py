@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from redis.asyncio import Redis
 
 from worker.ledger import packing
-from worker.ledger.keys import Keys
 from worker.ledger.model import Lane, Lease, Options
-from worker.ledger.scripts import Scripts, to_ms
+from worker.ledger.scripts import InLedger, to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +37,8 @@ class DoubtfulChunk:
     packed: bytes = field(default=b"", repr=False)
 
 
-class Doubts:
+class Doubts(InLedger):
     """The rows in doubt of one ledger."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self._keys = keys
-        self._scripts = Scripts(client)
 
     async def claim(self, connection: str, most: int) -> list[DoubtfulRow] | None:
         """Return the connection's rows that are due to be looked up, oldest first.

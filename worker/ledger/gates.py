@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from typing import Any
 
 from redis.asyncio import Redis
 
 from worker.channels import split_channel
 from worker.ledger.audit.trail import Trail
 from worker.ledger.keys import Keys
-from worker.ledger.scripts import Scripts
+from worker.ledger.scripts import InLedger
 from worker.store.client import read_time_ms
 
 
@@ -105,14 +104,12 @@ class Gate:
         return self.kind in ENDS_BY_ITSELF
 
 
-class Gates:
+class Gates(InLedger):
     """The gates in the ledger."""
 
     def __init__(self, client: Redis, keys: Keys, trail: Trail | None = None) -> None:
-        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self._keys = keys
+        super().__init__(client, keys)
         self._trail = trail or Trail(client, keys, keep_s=0)
-        self._scripts = Scripts(client)
 
     async def hold(
         self, connection: str, kind: HoldReason, why: str, *, fingerprint: str = "", try_s: float | None = None

@@ -16,6 +16,7 @@ from worker.channels import INVITE, split_channel
 from worker.ledger.chunk_contents import ChunkContents, check_links, links_context, read_chunk
 from worker.ledger.keys import Keys
 from worker.ledger.model import FINAL, RESEND, STAGES_DONE, Options, RowState, status_of
+from worker.ledger.scripts import InLedger
 from worker.ledger.stages import NOT_ASKED, split_stage, stages_of
 from worker.store.keyring import FindSealer, find_or_none, no_sealer
 
@@ -80,12 +81,11 @@ class RefusedRow(NamedTuple):
     waits: bool
 
 
-class JobRows:
+class JobRows(InLedger):
     """Reads the rows of jobs, over one Redis client; without a sealer no redeem links."""
 
     def __init__(self, client: Redis, keys: Keys, sealer: FindSealer = no_sealer) -> None:
-        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self._keys = keys
+        super().__init__(client, keys)
         self._sealer = sealer
 
     async def chunks(self, job: str) -> AsyncIterator[ChunkContents]:

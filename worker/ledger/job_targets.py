@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import orjson
-from redis.asyncio import Redis
 
-from worker.ledger.keys import Keys
-from worker.ledger.scripts import Scripts
+from worker.ledger.scripts import InLedger
 
 KEPT_S = 60 * 86400
 """Found anew where a job goes on for longer; an ended job's are gone before, with the job."""
@@ -49,13 +46,8 @@ class Target:
         return f"Target({self.id!r}, {self.kind!r}, refused={bool(self.refused)})"
 
 
-class JobTargets:
+class JobTargets(InLedger):
     """The targets of all jobs, in one ledger. Raises redis-py's outages."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client
-        self._keys = keys
-        self._scripts = Scripts(client)
 
     async def read(self, job: str, kind: TargetKind, names: Sequence[str]) -> dict[str, Target]:
         """Return those of some names that were found before."""

@@ -5,15 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from worker.ledger.keys import Keys
-from worker.ledger.scripts import Scripts
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
+from worker.ledger.scripts import InLedger
 
 AT_ONCE = 20
 """Jobs that one worker looks at in a round."""
@@ -28,13 +24,8 @@ LEASE_S = 60.0
 """How long they are its own: above what a round takes."""
 
 
-class Notices:
+class Notices(InLedger):
     """The jobs that somebody is told of, in the ledger."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client
-        self._keys = keys
-        self._scripts = Scripts(client)
 
     async def watch(self, job: str, target: str, whose: str = "") -> None:
         """Tell `target` of a job; said before the job starts, so that none is missed. `whose`: who

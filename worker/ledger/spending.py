@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redis.asyncio import Redis
-
 from worker.graph.batch import BATCH_LIMIT
-from worker.ledger.keys import Keys
 from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket
-from worker.ledger.scripts import Scripts, to_ms
+from worker.ledger.scripts import InLedger, to_ms
 
 RESERVE_ROWS = 100
 """Kept unspent of a large bucket from which somebody unknown takes too: about what is on the wire
@@ -26,12 +23,8 @@ SLOWED = "Microsoft is slowing this tenant down; usher goes on by itself."
 """Why a connection waits that met a 429."""
 
 
-class Spending:
+class Spending(InLedger):
     """All processes at one ledger spend from the same buckets."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._keys = keys
-        self._scripts = Scripts(client)
 
     async def throttled(
         self,

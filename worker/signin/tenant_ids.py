@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
@@ -24,7 +24,7 @@ from redis.exceptions import NoPermissionError
 from config.values import is_guid
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.ledger.keys import Keys
-from worker.ledger.scripts import Scripts
+from worker.ledger.scripts import InLedger
 from worker.signin.tenant_discovery import fetch_tenant_facts
 
 if TYPE_CHECKING:
@@ -36,13 +36,11 @@ ASK_AGAIN_S = 86_400.0
 _ASKING = 4  # at most at once, in threads of their own: the loop's are for DNS
 
 
-class Tenants:
+class Tenants(InLedger):
     """What one process knows of the tenants that are named by a domain."""
 
     def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client
-        self._keys = keys
-        self._scripts = Scripts(client)
+        super().__init__(client, keys)
         self._known: dict[
             str, tuple[str, float]
         ] = {}  # tenant key with the name → id, and when it was found out (epoch seconds)

@@ -12,23 +12,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
-from redis.asyncio import Redis
-
-from worker.ledger.scripts import Scripts
-
-if TYPE_CHECKING:
-    from worker.ledger.keys import Keys
+from worker.ledger.scripts import InLedger
 
 
-class Disabled:
+class Disabled(InLedger):
     """The memory of who was disabled, of all tenants."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client
-        self._keys = keys
-        self._scripts = Scripts(client)
 
     async def note(self, tenant_key: str, job: str, ids: Collection[str]) -> None:
         """Note that a job has disabled guests now. `job`: the root."""

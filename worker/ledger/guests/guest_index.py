@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
@@ -29,7 +29,7 @@ from worker.addresses import fold_address
 from worker.errors import SealBroken
 from worker.ledger.keys import Keys
 from worker.ledger.model import IndexPlace
-from worker.ledger.scripts import Scripts
+from worker.ledger.scripts import InLedger
 from worker.store.autopipe import pipeline_of
 
 if TYPE_CHECKING:
@@ -53,16 +53,14 @@ _LOST = (
 )
 
 
-class GuestIndex:
+class GuestIndex(InLedger):
     """The index hashes addresses by a key of the ledger's own, which survives a change of
     `[ledger].key`.
     """
 
     def __init__(self, client: Redis, keys: Keys, sealer: FindSealer) -> None:
-        self._client: Any = client
-        self._keys = keys
+        super().__init__(client, keys)
         self._sealer = sealer
-        self._scripts = Scripts(client)
 
     async def place(self, tenant_key: str, emails: Mapping[int, str]) -> IndexPlace:
         """Return where some rows (index → address) stand in their tenant's index. Raises

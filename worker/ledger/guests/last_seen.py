@@ -10,15 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
 from worker.graph.guests import Guest, GuestState
+from worker.ledger.scripts import InLedger
 from worker.store.client import read_time_ms
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
-    from worker.ledger.keys import Keys
 
 KEPT_S = 400 * 86_400
 """A tenant that nobody has looked at for so long is told of no more."""
@@ -62,12 +57,8 @@ class Sighting:
     due_at_s: float = 0.0
 
 
-class LastSeen:
+class LastSeen(InLedger):
     """The notes of all connections."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client
-        self._keys = keys
 
     async def note_guests(self, connection: str, counts: GuestCounts) -> None:
         """Note how all guests of a tenant stand."""

@@ -10,23 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
-from redis.asyncio import Redis
-
-if TYPE_CHECKING:
-    from worker.ledger.keys import Keys
+from worker.ledger.scripts import InLedger
 
 KEPT_S = 90 * 86_400
 """After so long without any move in a tenant its notes are forgotten."""
 
 
-class Moving:
+class Moving(InLedger):
     """The memory of moves under way, of all tenants."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client
-        self._keys = keys
 
     async def note(self, tenant_key: str, ids: Collection[str], now: datetime) -> None:
         """Note that guests' addresses are about to change."""

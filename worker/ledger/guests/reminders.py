@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
-from worker.ledger.scripts import Scripts, to_ms
+from worker.ledger.scripts import InLedger, to_ms
 
 if TYPE_CHECKING:
     from worker.ledger.guests.guest_index import GuestIndex
@@ -57,14 +57,12 @@ class Reminded:
     job: str = ""
 
 
-class Reminders:
+class Reminders(InLedger):
     """The memory of reminders, of all tenants."""
 
     def __init__(self, client: Redis, keys: Keys, index: GuestIndex) -> None:
-        self._client: Any = client
-        self._keys = keys
+        super().__init__(client, keys)
         self._index = index
-        self._scripts = Scripts(client)
 
     async def note(
         self, tenant_key: str, job: str, guests: Mapping[int, Reminding], spacing: Spacing

@@ -6,11 +6,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
-from redis.asyncio import Redis
-
-from worker.ledger.keys import Keys
+from worker.ledger.scripts import InLedger
 
 SUBMISSION = "submission"
 """Where a job's `info` names the submission that it belongs to."""
@@ -33,12 +30,8 @@ def is_submission(text: str) -> bool:
     return text.strip().lower().startswith(_BEGINS)
 
 
-class Submissions:
+class Submissions(InLedger):
     """The submissions in the ledger. Each is kept as long as the job of it that is kept longest."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self._keys = keys
 
     async def note(self, submission: str, jobs: Mapping[str, str]) -> None:
         """Remember which jobs belong together, and the connection of each."""

@@ -21,6 +21,7 @@ from redis.exceptions import OutOfMemoryError
 
 from worker.errors import LedgerFull
 from worker.ledger.keys import Keys
+from worker.ledger.scripts import InLedger
 from worker.store.client import REFUSE_AT, read_memory
 from worker.store.keyring import FindSealer, no_sealer
 
@@ -41,12 +42,11 @@ class Upload:
     looked: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-class Uploads:
+class Uploads(InLedger):
     """The lists that lie in one ledger."""
 
     def __init__(self, client: Redis, keys: Keys, sealer: FindSealer = no_sealer) -> None:
-        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self._keys = keys
+        super().__init__(client, keys)
         self._sealer = sealer
 
     async def put(self, owner: str, name: str, blocks: AsyncIterator[bytes]) -> Upload:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from redis.asyncio import Redis
 
 from worker.ledger.keys import Keys
 from worker.ledger.programs.journal import JOURNAL_S, Journal
-from worker.ledger.scripts import Scripts, to_ms
+from worker.ledger.scripts import InLedger, to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +29,13 @@ class HeartbeatReply:
     held: bool  # since this call, as restored from a backup
 
 
-class Heartbeat:
+class Heartbeat(InLedger):
     """A heartbeat is one process's at one ledger."""
 
     def __init__(self, client: Redis, keys: Keys, *, lease_s: float, settle_s: float) -> None:
-        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self._keys = keys
+        super().__init__(client, keys)
         self._lease_s = lease_s
         self._settle_s = settle_s
-        self._scripts = Scripts(client)
         self.journal = Journal()
         self.outdated = asyncio.Event()  # a batch was refused because of the epoch: it is to be asked for at once
         self.epoch, self._seen_ms = "", 0  # the epoch this process has come in to, and the last beat it saw

@@ -10,7 +10,6 @@ workers read a changed file seconds apart. Only where nobody could for a while i
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from redis.asyncio import Redis
 
@@ -18,6 +17,7 @@ from worker.errors import SealError
 from worker.ledger.gates import Gates, HoldReason
 from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.keys import Keys
+from worker.ledger.scripts import InLedger
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,11 @@ anew: the same one would be first each time.
 _HELD_S = 1.0
 
 
-class KeyHold:
+class KeyHold(InLedger):
     """A process looks at the key. What others must know of that is in the ledger."""
 
     def __init__(self, client: Redis, keys: Keys, index: GuestIndex, gates: Gates) -> None:
-        self._client: Any = client
-        self._keys = keys
+        super().__init__(client, keys)
         self._index = index
         self._gates = gates
         self._told = ""

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from worker.ledger.scripts import Scripts
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
-    from worker.ledger.keys import Keys
+from worker.ledger.scripts import InLedger
 
 
-class ProducerDays:
+class ProducerDays(InLedger):
     """The days of all producers of one ledger."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._keys = keys
-        self._scripts = Scripts(client)
 
     async def take(self, producer: str, job: str, rows: int, limit: int) -> int | None:
         """Take a job's rows from its producer's day; the same job takes them once. Returns None, or

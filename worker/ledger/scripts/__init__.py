@@ -18,6 +18,8 @@ from worker.store.autopipe import AutoPipeline, pipeline_of
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from worker.ledger.keys import Keys
+
 _FOLDER = Path(__file__).parent
 _DEFINITIONS = re.compile(r"^(?=local )", re.MULTILINE)
 _NAMES = re.compile(r"local (?:function )?([\w, ]+)")
@@ -106,6 +108,15 @@ class Scripts:
                 pipe.execute_command("EVALSHA", sha, len(keys), *keys, *args)
             replies: list[Any] = await pipe.execute()
         return replies
+
+
+class InLedger:
+    """Something that lies in the ledger, over one Redis client, read and changed by scripts."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
+        self._keys = keys
+        self._scripts = Scripts(client)
 
 
 def to_ms(seconds: float) -> int:
