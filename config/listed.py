@@ -6,7 +6,7 @@ of a second, and share what they have in common.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_origin
@@ -20,11 +20,26 @@ from config.values import parse_name
 
 _MOST_FAULTS = 50
 _APART = frozenset({"tenant_id", "tags"})
-_KEYS = {info.alias or name: name for name, info in Connection.model_fields.items() if name != NAME}
-_TABLES = {name for name, info in Connection.model_fields.items() if isinstance(info.default, Section)}
-COLUMNS = {key: name for key, name in _KEYS.items() if name not in _TABLES}
-"""What a column may be: a setting of a connection; its tables are for the configuration alone."""
-_LISTS = {key for key, name in COLUMNS.items() if get_origin(Connection.model_fields[name].annotation) is tuple}
+
+
+def _columns(model: type[Section], table: str = "") -> dict[str, bool]:
+    """Return the settings of a section as columns, those of its tables as `table.key`, and whether
+    each has several values.
+    """
+    found: dict[str, bool] = {}
+    for name, info in model.model_fields.items():
+        key = table + (info.alias or name)
+        if isinstance(info.default, Section):
+            found |= _columns(type(info.default), f"{key}.")
+        elif key != NAME:
+            found[key] = get_origin(info.annotation) is tuple
+    return found
+
+
+COLUMNS = _columns(Connection)
+"""What a column may be, any setting of a connection (`clean.remind_after`), and whether its cells
+have several values.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,11 @@ def read_listed(path: Path, apps: Mapping[str, App], others: Iterable[str], base
 
 def _build(line: Line, apps: Mapping[str, App], base: Path) -> tuple[Connection | None, list[str]]:
     """Return the connection of a line as far as it is like others, and what is wrong with that."""
-    cells: dict[str, Any] = {key: _split(cell) if key in _LISTS else cell for key, cell in line.cells.items()}
+    cells: dict[str, Any] = {}
+    for column, cell in line.cells.items():
+        table, _, key = column.rpartition(".")
+        of = cells.setdefault(table, {}) if table else cells
+        of[key] = _split(cell) if COLUMNS[column] else cell
     of_app, faults = take_from_app(cells, apps)
     if "app" not in cells:
         faults += credential_faults(cells)
@@ -76,8 +95,16 @@ def _build(line: Line, apps: Mapping[str, App], base: Path) -> tuple[Connection 
     values = {**cells, **of_app, NAME: "any", "tenant_id": "contoso.com", "tags": ()}
     context = {"base": base, "section": "connections_file", "from_environment": ()}
     connection, wrong = build_section(Connection, values, context)
-    said = [*faults, *((".".join(map(str, where[:1])), fault) for where, fault in wrong)]
+    said = [*faults, *((_column_of(where), fault) for where, fault in wrong)]
+    if connection and connection.sync.source_attribute == connection.clean.expiry_attribute:
+        said.append(("sync.source_attribute", "must be another attribute than clean.expiry_attribute"))
     return (None if said else connection), [f"{key} {fault}" if key else f"it {fault}" for key, fault in said]
+
+
+def _column_of(where: Sequence[str | int]) -> str:
+    """Return the column of a fault: a value that is one of several has its number after that."""
+    key = ".".join(map(str, where[:2]))
+    return key if key in COLUMNS else str(where[0]) if where else ""
 
 
 def _split(cell: str) -> list[str]:

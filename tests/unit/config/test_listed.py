@@ -79,6 +79,23 @@ def test_a_connection_of_the_configuration_has_an_application_too(tmp_path: Path
     ]
 
 
+def test_a_line_has_a_policy_of_its_own(tmp_path: Path) -> None:
+    """The settings of a connection's tables are columns, too, and their faults are told by them."""
+    heading = "name;tenant_id;app;clean.disable_inactive_after;clean.most_disabled;clean.spare_domains;sync.most_left\n"
+    alfa = f'alfa;{TENANT.format(1)};msp;90d;7;"a.example;b.example";5%'
+    path = write(tmp_path, f"{heading}{alfa}\nbeta;{TENANT.format(2)};msp;;;;\n")
+    settings = load_settings({}, path)
+    own, none = settings.connections["alfa"].clean, settings.connections["beta"].clean
+    assert (own.disable_inactive_after_s, own.most_disabled) == (90 * 86_400, 7)
+    assert own.spare_domains == ("a.example", "b.example")
+    assert (none.disable_inactive_after_s, none.most_disabled) == (None, 100)
+    told = faults(tmp_path, f"{heading}alfa;{TENANT.format(1)};msp;soon;no;;\n")
+    assert [fault.split(" must")[0] for fault in told] == [
+        "tenants.csv line 2: clean.disable_inactive_after",
+        "tenants.csv line 2: clean.most_disabled",
+    ]
+
+
 def test_faults_are_told_by_their_line(tmp_path: Path) -> None:
     """All at once, and nothing of a cell that may be a secret."""
     told = faults(
