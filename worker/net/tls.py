@@ -14,6 +14,7 @@ import os
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -36,17 +37,19 @@ def build_context(ca_file: str | None = None, env: Mapping[str, str] = os.enviro
     `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE` that cannot be read; a missing `SSL_CERT_FILE` is
     passed over, as OpenSSL does.
     """
-    context = ssl.create_default_context()
-    _load_system_roots(context)
-    for name in _FILE_VARIABLES:
-        value = env.get(name, "")
-        if value and not (name == "SSL_CERT_FILE" and not Path(value).exists()):
-            _load(context, value, name)
+    paths = ssl.get_default_verify_paths()
+    # Given a folder it reads no file by itself; a bundle takes 20 ms, so each is read once below
+    context = ssl.create_default_context(capath=paths.openssl_capath)
+    read = _load_system_roots(context, paths, env)
+    named = [(name, env.get(name, "")) for name in _FILE_VARIABLES]
+    for name, path in [*named, ("ca_file", ca_file or "")]:
+        if not path or Path(path).resolve() in read or (name == "SSL_CERT_FILE" and not Path(path).exists()):
+            continue
+        _load(context, path, name)
+        read.add(Path(path).resolve())
     for folder in env.get("SSL_CERT_DIR", "").split(os.pathsep):
         if folder and Path(folder).is_dir():
             context.load_verify_locations(capath=folder)
-    if ca_file:
-        _load(context, ca_file, "ca_file")
     return context
 
 
@@ -164,28 +167,22 @@ def _load(context: ssl.SSLContext, path: str, name: str) -> None:
         raise TrustUnusable(f"{name} names {path}, which cannot be used: {reason}.") from None
 
 
-def _load_system_roots(context: ssl.SSLContext) -> None:
-    """Add the system's own roots also where `SSL_CERT_FILE` took their place, and certifi's where a
-    system has none.
+def _load_system_roots(context: ssl.SSLContext, paths: ssl.DefaultVerifyPaths, env: Mapping[str, str]) -> set[Path]:
+    """Add the system's own roots, or certifi's where neither the system nor `SSL_CERT_FILE` has
+    any; returns the file that was read, if there is one.
     """
-    paths = ssl.get_default_verify_paths()
-    found = False
-    if Path(paths.openssl_cafile).is_file():
-        try:
-            context.load_verify_locations(cafile=paths.openssl_cafile)
-            found = True
-        except (ssl.SSLError, OSError):
-            pass  # a broken system bundle: the other sources may do, and the handshake says what is missing
+    # A broken bundle is none: the other sources may do, and the handshake says what is missing
+    with suppress(ssl.SSLError, OSError):
+        context.load_verify_locations(cafile=paths.openssl_cafile)
+        return {Path(paths.openssl_cafile).resolve()}
     folder = Path(paths.openssl_capath)
-    if folder.is_dir() and any(folder.iterdir()):
-        context.load_verify_locations(capath=str(folder))
-        found = True
-    if not found and context.cert_store_stats()["x509_ca"] == 0:
+    if not (folder.is_dir() and any(folder.iterdir())) and not Path(env.get("SSL_CERT_FILE", "")).is_file():
         # comes with requests; python.org's builds for macOS and bare containers have no roots of
         # their own
         import certifi
 
         context.load_verify_locations(cafile=certifi.where())
+    return set()
 
 
 def _changed_at(path: str) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,3 +104,20 @@ def test_stamp_follows_the_file(tmp_path: Path) -> None:
     before = trust_stamp(str(path), {})
     path.write_text("x")
     assert trust_stamp(str(path), {}) != before
+
+
+def test_a_bundle_that_is_named_twice_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of roots takes 20 ms, and a machine's variables mostly name the system's own."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.symlink_to(make_certificate(tmp_path, "a.test").certificate)
+    read: list[str] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def note(self: ssl.SSLContext, cafile: str | None = None, *other: Any, **more: Any) -> None:
+        read.extend([cafile] if cafile else [])
+        load(self, cafile, *other, **more)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", note)
+    named = {name: str(bundle) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
+    build_context(str(bundle.resolve()), named)
+    assert read.count(str(bundle)) + read.count(str(bundle.resolve())) == 1
