@@ -127,7 +127,9 @@ class Site:
         await self.desk.jobs.start(loading)
         return loading.id
 
-    async def until(self, what: str, look: Callable[[], Awaitable[Any]], within_s: float = 20) -> Any:
+    async def until(
+        self, what: str, look: Callable[[], Awaitable[Any]], within_s: float = 20, every_s: float = 0.02
+    ) -> Any:
         """Return the first true answer, whether or not Redis is there all the time; fail with the
         workers' logs after `within_s`.
         """
@@ -136,7 +138,7 @@ class Site:
             with suppress(*OUTAGE):
                 if found := await look():
                     return found
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(every_s)
         logs = "\n".join(self.log_of(n + 1).read_text()[-3000:] for n in range(self.workers))
         raise AssertionError(f"not within {within_s:g} s: {what}\n{logs}")
 
@@ -164,7 +166,8 @@ class Site:
             view = await self.view(job)
             return view if view.ended else None
 
-        view: JobView = await self.until(f"the end of {job}", look, within_s)
+        # What has ended stays so: to ask less often leaves the processor to the workers
+        view: JobView = await self.until(f"the end of {job}", look, within_s, every_s=0.05)
         return view
 
     async def results(self, job: str) -> list[dict[str, Any]]:
