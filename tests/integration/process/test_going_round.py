@@ -178,6 +178,16 @@ async def test_without_connections_nothing_fires_and_nothing_stops(rota: Rota) -
     assert [one.connection for one in rota.tick(days=1)] == ["adatum"]
 
 
+async def test_a_change_of_the_configuration_is_looked_at_at_once(rota: Rota) -> None:
+    """A connection that came at noon counts from noon, not from when the next turn of others is."""
+    rota.tick()
+    timetable = Timetable(rota.desk.client, rota.desk.keys)
+    before = (await timetable.all())[NAME].next_at
+    await timetable.follow(rota.settings, rota.at)
+    assert before == min(turn(name, 26).at for name in ("adatum", "bellows", "cronus"))
+    assert (await timetable.all())[NAME].next_at == rota.at
+
+
 async def test_ten_thousand_connections_cost_those_that_are_due(rota: Rota) -> None:
     """A tick in the middle of a round, or with nothing to do, asks Redis as little as one of three
     connections; a round of all at once keeps the beat's lock meanwhile.

@@ -106,16 +106,21 @@ def test_worker_and_producer_do_their_work(usher: Usher, job: str) -> None:
 
 
 def test_beat_runs_with_a_user_of_its_own(usher: Usher) -> None:
-    """It takes the schedules over from the configuration and fires them, and reads neither a job
-    nor a queue.
+    """It takes the schedules over from the configuration, fires them, goes round connections and
+    takes off what stands there no more; it reads neither a job nor a queue.
     """
     log = usher.folder / "beat.log"
     config = usher.folder / "beat.toml"
     schedule = '[schedules.often]\ntask = "check_connections"\nevery = "1s"\n'
-    config.write_text((usher.folder / "usher.toml").read_text() + schedule)
+    round_ = '[schedules.round]\ntask = "check_connections"\nconnection = "all"\nevery = "1s"\n'
+    text = (usher.folder / "usher.toml").read_text() + schedule
+    config.write_text(text + round_)
     env = usher.env | {"USHER_CONFIG": str(config), "USHER_REDIS_URL": _url_of(usher, "beat")}
     with running((*CELERY, "beat", "-l", "INFO"), log, env, usher.folder):
         wait_until(lambda: log.read_text().count("Sending due task often") > 1, 20, "two firings")
+        wait_until(lambda: log.read_text().count("schedule round: ") > 2, 20, "two rounds")
+        config.write_text(text)
+        wait_until(lambda: "schedule round: no longer" in log.read_text(), 20, "the schedule taken off")
     assert "perm" not in log.read_text(encoding="utf-8").lower()
     _refuses(
         usher, "beat", ("HGETALL", "usher:job:x"), ("LRANGE", "usher:mq:celery", 0, -1), ("GET", "usher:index-key")

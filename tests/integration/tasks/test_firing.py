@@ -16,7 +16,7 @@ from config.reader import load_settings, parse_schedule
 from tasks.scheduled import firing
 from tasks.scheduled.context import Context, Told
 from tests.ledgers import Desk
-from worker.ledger.timetable import ScheduledRun, Timetable, plan
+from worker.ledger.timetable import ScheduledRun, Timetable, plan, run_of
 from worker.services import Services, open_services
 from worker.store.client import read_time_ms
 
@@ -36,8 +36,9 @@ async def services(valkey_url: str, desk: Desk, tmp_path: Path) -> AsyncIterator
         yield services
 
 
+@pytest.mark.parametrize("connection", ["", "adatum"])
 async def test_a_worker_that_was_frozen_leaves_the_run_to_who_took_it_over(
-    services: Services, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch, connection: str
 ) -> None:
     """Its claim ran out meanwhile: it neither takes the other's over nor frees it, and its own work
     ends.
@@ -56,8 +57,8 @@ async def test_a_worker_that_was_frozen_leaves_the_run_to_who_took_it_over(
     monkeypatch.setattr(firing, "_RENEW_S", 0.05)
     client: Any = services.client
     due_ms = await read_time_ms(client)
-    key = services.keys.schedule_claim(NAME, due_ms)
-    frozen = asyncio.create_task(firing.fire(services, NAME, due_ms, "beat"))
+    key = services.keys.schedule_claim(run_of(NAME, connection), due_ms)
+    frozen = asyncio.create_task(firing.fire(services, NAME, due_ms, "beat", connection))
     await began.wait()
     await client.set(key, "another worker's", px=60_000)
     done, _ = await asyncio.wait({frozen}, timeout=3)

@@ -23,12 +23,13 @@ from worker.store.client import read_time_ms
 pytestmark = pytest.mark.sandbox(options=("--quota", "off"), latency="0", replication="0", roles=ROLES, quota=QUOTA)
 
 
-async def run_once(site: Site, beats: Beats, args: str, due_ms: int = 0) -> ScheduledRun:
-    """Do one run of a schedule with these arguments."""
-    beats.write(schedule_table("crm", "sync_file", every="9d", connection='"contoso"', args=args))
+async def run_once(site: Site, beats: Beats, args: str, due_ms: int = 0, over: str = "") -> ScheduledRun:
+    """Do one run of a schedule with these arguments; of one `over` several contoso's."""
+    beats.write(schedule_table("crm", "sync_file", every="9d", connection=f'"{over or "contoso"}"', args=args))
     settings = load_settings(site.env)
     async with open_services(lambda: settings, site.url) as services:
-        run = await fire(services, "crm", due_ms or await read_time_ms(services.client), "beat")
+        due_ms = due_ms or await read_time_ms(services.client)
+        run = await fire(services, "crm", due_ms, "beat", "contoso" if over else "")
     assert run is not None
     return run
 
@@ -86,4 +87,40 @@ async def test_a_list_that_cannot_be_had_changes_nothing(site: Site, beats: Beat
                 assert run.what.endswith("Nothing was done."), run.what
     run = await run_once(site, beats, '{ path = "no.csv", source = "crm", confirm = true }')
     assert (run.status, "does not exist" in run.what) == ("failed", True)
+    assert sum(count_writes(site).values()) == 0
+
+
+async def test_in_a_list_for_several_connections_each_row_says_whose_guest_it_is(site: Site, beats: Beats) -> None:
+    """Without the column nothing is done; a row that may be anybody's takes nobody away; others'
+    rows are no concern of this tenant's, and who moved to another is no longer its guest.
+    """
+    case = Synced(rows=30, joiners=2, leavers=1, movers=0, others=0)
+    case.make(site)
+    case.write(site)
+    config, listed = site.folder / "usher.toml", site.folder / "crm.csv"
+    contoso = config.read_text().partition("[connections.contoso]")[2].partition("\n[")[0]
+    config.write_text(config.read_text() + f"\n[connections.far]{contoso}\n")
+    heading, *rows = listed.read_text().splitlines()
+    args = '{ path = "crm.csv" }'
+
+    def write(named: list[str]) -> None:
+        lines = [f"{heading},connection", *(f"{row},{name}" for row, name in zip(rows, named, strict=True))]
+        listed.write_text("\n".join(lines) + "\n")
+
+    run = await run_once(site, beats, args, over="contoso,far")
+    assert run.status == "failed"
+    assert run.what == (
+        "crm.csv does not say in a column `connection` whose guests its rows are, and it is for several connections:"
+        " add the column, or give each connection a list of its own. Nothing was done."
+    )
+    write(["contoso"] * 29 + ["far"])
+    run = await run_once(site, beats, args, over="contoso,far")
+    assert run.what.startswith("crm.csv: 1 to invite, 1 to disable; 28 guests as the list says."), run.what
+    write(["contoso"] * 28 + ["contosso", "far"])
+    run = await run_once(site, beats, args, over="contoso,far")
+    assert "1 row of the list cannot be read" in run.what
+    assert "to disable" not in run.what.partition(";")[0]
+    write(["far"] * 30)
+    run = await run_once(site, beats, args, over="contoso,far")
+    assert (run.status, run.what) == ("failed", "No row of crm.csv names contoso. Nothing was done.")
     assert sum(count_writes(site).values()) == 0
