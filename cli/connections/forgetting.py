@@ -76,6 +76,11 @@ async def _forget(terminal: Terminal, place: Place, services: Services, name: st
 def _warn(terminal: Terminal, place: Place, held: Held) -> None:
     """Say what would bring something of it back."""
     settings = place.settings
+    for schedule in held.among:
+        terminal.warn(
+            f"Schedule {schedule}, added at run time, names {held.name} among others: remove it (usher schedules remove"
+            f" {schedule}), and add it again without."
+        )
     if fed := [one.name for one in settings.schedules.values() if one.connection == held.name]:
         schedules = "Schedule" if len(fed) == 1 else "Schedules"
         names = "names" if len(fed) == 1 else "name"

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from config.connections import split_chosen
 from config.errors import ConfigError
 from worker.channels import split_channel
 from worker.errors import LedgerBusy
@@ -22,6 +23,7 @@ from worker.ledger.job_rows import every_job
 from worker.ledger.notices import Notices
 from worker.ledger.stages import is_stage, stages_of
 from worker.ledger.timetable import Timetable
+from worker.people.forget_runs import Mentioned, forget_notices, forget_runs
 from worker.signin.tenant_ids import named_like
 
 if TYPE_CHECKING:
@@ -36,14 +38,15 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the ledger has of a connection before it is forgotten. `tenants`: the keys that its
-    tenant is known by; `shared`: other connections of that tenant.
+    """What the ledger has of a connection before it is forgotten. `among`: schedules added at run
+    time that name it among others; `tenants`: the keys that its tenant is known by; `shared`: other
+    connections of that tenant.
     """
 
     name: str
     jobs: tuple[str, ...] = ()
     schedules: tuple[str, ...] = ()
-    rounds: tuple[str, ...] = ()  # schedules over several connections: they stay, without the runs of this one
+    among: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     tenants: frozenset[str] = frozenset()
     shared: tuple[str, ...] = ()
@@ -56,17 +59,18 @@ class Gone:
     jobs: int = 0
     rows: int = 0
     schedules: int = 0
-    runs: int = 0  # of schedules over several connections: in how many of them it had any
     tenant_keys: int = 0
     gates: int = 0
     counts: int = 0
+    notices: int = 0
     audited: int = 0
     kept_of_tenant: tuple[str, ...] = field(default=())
 
     @property
     def anything(self) -> bool:
         """Whether there was."""
-        return any((self.jobs, self.schedules, self.runs, self.tenant_keys, self.gates, self.counts, self.audited))
+        counts = (self.jobs, self.schedules, self.tenant_keys, self.gates, self.counts, self.notices, self.audited)
+        return any(counts)
 
 
 async def find_held(services: Services, name: str, tenant: str = "") -> Held:
@@ -90,17 +94,25 @@ async def find_held(services: Services, name: str, tenant: str = "") -> Held:
     await _need_idle(services, name)
     table = await Timetable(services.client, services.keys).all()
     schedules = [one for one, planned in table.items() if planned.schedule.connection == name]
-    rounds = [one for one, planned in table.items() if planned.schedule.several]
+    added = {one: planned.schedule.connection or "" for one, planned in table.items() if planned.origin == "added"}
+    among = [one for one, chosen in added.items() if chosen != name and name in split_chosen(chosen)]
     channels = await _channels(services, name)
     tenants = await _tenants(services, name, channels, tenant)
     others = services.settings().connections.values()
     shared = [one.name for one in others if one.name != name and not tenants.isdisjoint(_keys_of(services, one))]
-    return Held(name, tuple(jobs), tuple(schedules), tuple(rounds), tuple(channels), tenants, tuple(sorted(shared)))
+    return Held(name, tuple(jobs), tuple(schedules), tuple(among), tuple(channels), tenants, tuple(sorted(shared)))
 
 
 async def forget_connection(services: Services, held: Held) -> Gone:
     """Remove all that was found. Killed half-way, and called again, it does the rest."""
     gone, keys, client = Gone(), services.keys, _anyone(services)
+    timetable = Timetable(services.client, keys)
+    tables = await _schedules(services, timetable)
+    for schedule in held.schedules:
+        await timetable.remove(schedule)
+        gone.schedules += 1
+    of_tenant = () if held.shared else {tenant.rpartition("/")[2] for tenant in held.tenants}
+    gone.schedules += await forget_runs(services, Mentioned(held.name, of_tenant, held.jobs), tables)
     for job in held.jobs:
         gone.rows += int(await client.hget(keys.job(job), "rows") or 0)
         stages = stages_of(job, await client.hget(keys.job(job), "stages"))
@@ -108,11 +120,7 @@ async def forget_connection(services: Services, held: Held) -> Gone:
         for one in (job, *stages):
             await Notices(services.client, keys).forget(one)
             await client.unlink(keys.follow(one), keys.taking(one))
-    for schedule in held.schedules:
-        await Timetable(services.client, keys).remove(schedule)
-        gone.schedules += 1
-    for schedule in held.rounds:
-        gone.runs += await Timetable(services.client, keys).forget_runs(schedule, [held.name])
+    gone.notices = await forget_notices(services, held.name)
     gone.audited = await services.trail.forget_connection(held.name)
     gone.counts = await _forget_counts(services, held.name)
     if held.shared:
@@ -122,6 +130,15 @@ async def forget_connection(services: Services, held: Held) -> Gone:
     gone.gates = await _forget_channels(services, held)  # last: they know which tenant it was
     await note_erased(services.client, keys)
     return gone
+
+
+async def _schedules(services: Services, timetable: Timetable) -> dict[str, str]:
+    """Return of each schedule, on the timetable or configured alone, which connections it is
+    for.
+    """
+    known = dict(services.settings().schedules)
+    known |= {name: planned.schedule for name, planned in (await timetable.all()).items()}
+    return {name: schedule.connection or "" for name, schedule in known.items()}
 
 
 def _anyone(services: Services) -> Any:
