@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.guests.tenants import tenants_option
 from cli.ui.interrupts import Interrupts
 from cli.ui.options import follow_options, list_options, take_list_options
 from cli.ui.session import Session
@@ -42,7 +43,7 @@ class _Wanted:
 
 @click.command()
 @click.argument("file", metavar="FILE|-")
-@click.option("-c", "--connection", required=True, metavar="NAME", help="The connection whose tenant it is.")
+@tenants_option
 @click.option(
     "--source",
     metavar="NAME",
@@ -60,12 +61,14 @@ def sync(session: Session, /, file: str, **given: Any) -> int:
 
     Who is new in it is invited (+), who changed is changed (~), who left it is disabled (-), unless
     more than most_left allows are missing. Guests whom another list or nobody brought are left as
-    they are.
+    they are. Where several tenants are meant each row says in its column connection whose it is.
     """
     from cli.follow.run import Run
+    from cli.guests.sync_together import SyncTogether
     from cli.invite.opening import open_asking
     from cli.ui.place import open_place, refuse_to_leave_running
     from cli.ui.terminal import Terminal
+    from config.connections import means_several
     from tasks.errors import InputError, Refusal
     from tasks.guests.sync.plan import read_list
     from tasks.guests.sync.store import SyncStore
@@ -75,13 +78,16 @@ def sync(session: Session, /, file: str, **given: Any) -> int:
         source = _find_source(file, given["source"])
         try:
             guests = closing.enter_context(open_asking(terminal, file, take_list_options(given)))
+            dry = given["dry_run"] or not given["yes"]
+            kept = {key: given[key] for key in ("adopt", "detach", "wait_s")}
+            if means_several(given["connection"]):
+                several = SyncTogether(guests, Path(file).name, source, dry=dry, **kept)
+                return several.run(session, terminal, interrupts, given["connection"], closing)
             store = closing.enter_context(SyncStore())
             read_list(store, guests, lambda rows: terminal.count(f"Reading {guests.name}: {rows:,} rows"))
-            dry = given["dry_run"] or not given["yes"]
             if given["detach"] and not dry:
                 refuse_to_leave_running()
-            kept = {key: given[key] for key in ("connection", "adopt", "detach", "wait_s")}
-            wanted = _Wanted(store, guests, Path(file).name, source=source, dry=dry, **kept)
+            wanted = _Wanted(store, guests, Path(file).name, given["connection"], source, dry=dry, **kept)
             place = closing.enter_context(open_place())
             return asyncio.run(_compare_and_do(Run(session, terminal, interrupts, place), wanted))
         except InputError as error:

@@ -37,7 +37,8 @@ _BESIDE = ("skip", "refuse")
 class Looked:
     """What was found of one tenant. `would`: how many guests by what would be done to them; `plan`:
     the same for `--json`; `undone`: the counts of a job that is not started; `ceilings`: those that
-    were met; `said`: what somebody has to know. `is_short`: not all that is due can be done.
+    were met; `said`: what somebody has to know. `is_short`: not all that is due can be done;
+    `status`: the exit status that follows from it, beside that of its jobs.
     """
 
     would: Mapping[str, int]
@@ -46,6 +47,7 @@ class Looked:
     ceilings: Sequence[str] = ()
     said: Sequence[str] = ()
     is_short: bool = False
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,8 @@ class _Told:
 
     @property
     def status(self) -> int:
-        """The exit status, as far as it follows from who could be asked."""
-        return 1 if self.unasked else 0
+        """The exit status, as far as it does not follow from jobs."""
+        return max(int(bool(self.unasked)), *(one.status for one in self.looked.values()), 0)
 
     @property
     def guests(self) -> int:

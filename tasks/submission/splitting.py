@@ -55,7 +55,10 @@ class Split(AbstractContextManager["Split"]):
 
     def add(self, row: ValidRow | BadRow) -> None:
         """Put a row where it belongs."""
-        row, whose = place(row, self._own, self.connections[0])
+        self.put(*place(row, self._own, self.connections[0]))
+
+    def put(self, row: ValidRow | BadRow, whose: str) -> None:
+        """Put a row to a connection's, or, where that is '', to all of them."""
         self.rows += 1
         if isinstance(row, BadRow):
             self.bad_count += 1
@@ -63,6 +66,11 @@ class Split(AbstractContextManager["Split"]):
                 self.bad.append(row)
         self._own.get(whose, self._of_all).append(self._file.tell())
         self._file.write(json.dumps((isinstance(row, BadRow), row)).encode() + b"\n")
+
+    @property
+    def named(self) -> list[str]:
+        """The connections that have rows of their own, likewise."""
+        return [name for name in self.connections if self._own[name]]
 
     @property
     def asked(self) -> list[str]:

@@ -70,6 +70,12 @@ class SyncStore:
                 if name in names or len(names) < MOST_NAMES:
                     names[name] = names.get(name, 0) + 1
 
+    def miss(self, rows: int) -> None:
+        """Take note of rows that stand elsewhere and of which nobody can tell whose guests they
+        name.
+        """
+        self.bad_count += rows
+
     @property
     def rows(self) -> int:
         """How many guests the list names."""

@@ -12,6 +12,7 @@ from tasks.telling.words import many, number
 from worker.ledger.job_targets import TargetKind
 
 _SIGNS = {Kind.JOIN: "+", Kind.RETURN: "+", Kind.MOVE: "~", Kind.LEAVE: "-"}
+_DEEDS = {Kind.JOIN: "invite", Kind.RETURN: "enable", Kind.MOVE: "change", Kind.LEAVE: "disable"}
 _BEGINS = {
     Kind.JOIN: ("invite",),
     Kind.RETURN: ("back in the list: enable",),
@@ -29,11 +30,15 @@ def tell_change(change: Change) -> str:
 
 def sum_up(plan: SyncPlan) -> str:
     """Return what is done in numbers, a sentence without its end."""
-    would = plan.describe()["would"]
-    words = {"join": "to invite", "return": "to enable", "move": "to change", "leave": "to disable"}
-    told = [f"{number(would[kind])} {word}" for kind, word in words.items() if would[kind]]
+    told = [f"{number(count)} to {deed}" for deed, count in count_deeds(plan).items() if count]
     same = f"{many(plan.kept[Kept.SAME], 'guest')} as the list says"
     return f"{', '.join(told) or 'Nothing to do'}; {same}"
+
+
+def count_deeds(plan: SyncPlan) -> dict[str, int]:
+    """Return to how many guests each kind of thing is done."""
+    would = plan.describe()["would"]
+    return {deed: would[kind.value] for kind, deed in _DEEDS.items()}
 
 
 def tell_needs(plan: SyncPlan) -> list[str]:

@@ -14,6 +14,27 @@ from tasks.rows.row import BadRow, ValidRow, build_bad_row
 from tasks.submit import keep_to
 
 
+def find_owner(row: ValidRow | BadRow, configured: Container[str]) -> tuple[ValidRow | BadRow, str]:
+    """Return a row, and the connection whose guest it is; '' where nobody can tell, and it is a bad
+    one then. `configured`: connections that rows may name. Pure.
+    """
+    named = row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION, "")
+    if named and named in configured:
+        return keep_to(row, named), named
+    if isinstance(row, BadRow):
+        return row, ""
+    reason = "must name a connection that is configured, for this list is of several"
+    return build_bad_row(row.row, row.number, row.line, CONNECTION, reason), ""
+
+
+def tell_unnamed(name: str) -> str:
+    """Return the sentence about a list of this name of which no row says whose it is."""
+    return (
+        f"{name} does not say in a column `connection` whose guests its rows are, and it is for several connections:"
+        " add the column, or give each connection a list of its own."
+    )
+
+
 class OwnRows:
     """The rows of such a list that are one connection's, and those that nobody can tell whose they
     are. `configured`: connections that rows may name.
@@ -29,18 +50,11 @@ class OwnRows:
     def __iter__(self) -> Iterator[ValidRow | BadRow]:
         """Yield them in the list's order."""
         for row in self._rows:
-            named = row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION, "")
-            self._named += bool(named)
-            if named == self._connection:
-                self._own += 1
-                yield keep_to(row, named)
-            elif named and named in self._configured:
-                continue
-            elif isinstance(row, BadRow):
+            self._named += bool(row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION))
+            row, whose = find_owner(row, self._configured)
+            self._own += whose == self._connection
+            if whose in ("", self._connection):
                 yield row
-            else:
-                reason = "must name a connection that is configured, for this list is of several"
-                yield build_bad_row(row.row, row.number, row.line, CONNECTION, reason)
         self._ended = True
 
     def fault(self, name: str) -> str:
@@ -51,7 +65,4 @@ class OwnRows:
             return ""
         if self._named:
             return f"No row of {name} names {self._connection}."
-        return (
-            f"{name} does not say in a column `connection` whose guests its rows are, and it is for several"
-            " connections: add the column, or give each connection a list of its own."
-        )
+        return tell_unnamed(name)

@@ -75,3 +75,13 @@ def test_one_connection_keeps_to_its_own() -> None:
     refused = keep_to(record(1, "a@partner.example", "bellows"), "adatum")
     assert isinstance(refused, BadRow)
     assert (refused.column, refused.email) == ("connection", "a@partner.example")
+
+
+def test_rows_are_put_to_whose_guests_they_are() -> None:
+    """Whoever says so; connections with rows of their own are known."""
+    with Split(["a", "b"]) as split:
+        split.put(ValidRow(1, 2, {"email": "x@y.example"}), "b")
+        assert (split.named, split.asked) == (["b"], ["b"])
+        split.put(ValidRow(2, 3, {"email": "z@y.example"}), "")
+        assert (split.named, split.asked) == (["b"], ["a", "b"])
+        assert [row.number for row in split.rows_of("b")] == [1, 2]
