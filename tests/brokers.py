@@ -67,6 +67,11 @@ class Rabbit:
         """As `[broker].url`."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
+    def run(self, command: str) -> None:
+        """Run a command of whoever administers it, as it stands in a shell."""
+        env = {**self._env, "PATH": f"{_RABBIT_BINARIES}:{self._env['PATH']}"}
+        subprocess.run(["sh", "-euc", command], env=env, cwd=self._folder, check=True, capture_output=True, timeout=60)
+
     def kill(self) -> None:
         """SIGKILL, Erlang itself included: the process we started is only the shell in front of
         it.

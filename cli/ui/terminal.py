@@ -99,6 +99,12 @@ class Terminal:
             sys.stdout.write(_render(console, result))
         sys.stdout.flush()
 
+    def show_line(self, line: str) -> None:
+        """Show a line that is to be copied: in one piece, however narrow the terminal is."""
+        if not self.quiet:
+            sys.stdout.write(f"{clean(line)}\n")
+            sys.stdout.flush()
+
     def finish(self, told: Mapping[str, Any]) -> None:
         """End with a job as the one object that --json promises; several add up in it."""
         if self.session.goes_on:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from operator import methodcaller
+from pathlib import Path
 from typing import Any
 
 import amqp
+import pytest
 from celery import Celery
 
+from tasks.producer_logins import rabbit_commands
 from tests.brokers import Rabbit, run_rabbit
+from tests.processes import ROOT
 from tests.sandboxes import Sandbox
 from tests.sites import Site, kill, open_site
-from worker.queues import BULK, NOW, PRODUCERS
+from worker.queues import BULK, NOW, PRODUCERS, SCHEDULES
 
 
 def use_broker(site: Site, url: str) -> None:
@@ -84,3 +90,42 @@ async def test_what_a_message_may_not_be_is_refused_here_too(valkey_url: str, sa
                 assert "There is no job" in await ask("usher.job", "a")
             assert "Traceback" not in site.log_of(1).read_text()
             assert worker.poll() is None
+
+
+async def test_a_producers_user_sends_and_can_do_nothing_else(
+    valkey_url: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """With the rights that `usher producers add` prints: no queue is read, for there lie others'
+    messages and tokens, and none but that of producers is reached.
+    """
+    (tmp_path / "word").write_text("word\n")
+    with run_rabbit() as rabbit:
+        rabbit.run(" && ".join(rabbit_commands("hr", "/", str(tmp_path / "word"))))
+        async with open_site(valkey_url, sandbox) as site:
+            use_broker(site, rabbit.url)
+            site.start_worker()
+            results = f"redis+socket://{valkey_url.removeprefix('unix://')}?virtual_host=0"
+            broker = rabbit.url.replace("guest:guest", "hr:word")
+            with Celery("hr", broker=broker, backend=results, set_as_current=False) as client:
+                client.conf.result_backend_transport_options = {"global_keyprefix": f"{site.desk.keys.prefix}:res:"}
+                page = (ROOT / "docs/producers.md").read_text(encoding="utf-8")
+                assert '`send_task(…, exchange="celery", routing_key="celery", declare=[])`' in page
+                way: dict[str, Any] = {"exchange": "celery", "routing_key": "celery", "declare": []}
+                sent = await asyncio.to_thread(client.send_task, "usher.job", ["aaaaaaaaaa"], **way)
+                answer: dict[str, Any] = await asyncio.to_thread(sent.get, timeout=30)
+                assert "There is no job" in answer["errors"][0]
+
+            def refused(what: Callable[[amqp.Channel], Any]) -> None:
+                login = {"userid": "hr", "password": "word"}
+                opened = amqp.Connection(f"127.0.0.1:{rabbit.port}", confirm_publish=True, **login)
+                with opened as connection, pytest.raises(amqp.AccessRefused):
+                    what(connection.channel())
+
+            for queue in (PRODUCERS, NOW, BULK, SCHEDULES):
+                refused(methodcaller("basic_get", queue))
+                refused(methodcaller("queue_purge", queue))
+                refused(methodcaller("basic_publish", amqp.Message("x"), "", queue))
+            for exchange in (NOW, BULK, SCHEDULES, "celery.pidbox", "celeryev"):
+                refused(methodcaller("basic_publish", amqp.Message("x"), exchange, exchange))
+            refused(methodcaller("queue_declare", "mine"))
+            refused(methodcaller("queue_bind", PRODUCERS, PRODUCERS, "x"))

@@ -52,7 +52,11 @@ def _tables(ready: dict[str, Any]) -> str:
 def _start(folder: Path, stack: contextlib.ExitStack) -> tuple[str, str]:
     """Start Valkey with users: the worker's as the ready file has it, and those of the two."""
     (ready,) = [line for line in _lines() if line.startswith("user usher-worker ")]
-    lines = ["user default off", ready.replace("SHA256_OF_THE_WORKERS_PASSWORD", _sha256("worker"))]
+    lines = [
+        "user default off",
+        "user admin on >admin ~* &* +@all",
+        ready.replace("SHA256_OF_THE_WORKERS_PASSWORD", _sha256("worker")),
+    ]
     lines += [redis_user(name, "usher", _sha256(name)) for name in ("hr", "crm")]
     rules = folder / "users.acl"
     rules.write_text("\n".join(lines) + "\n")
@@ -113,6 +117,11 @@ class Rival:
         assert isinstance(answer, dict), answer
         return answer
 
+    def close(self) -> None:
+        """Leave the server."""
+        self.client.close()
+        self.redis.close()
+
     def http(self, method: str, path: str, **given: Any) -> requests.Response:
         """Ask the console."""
         headers = {"Authorization": f"Bearer {self.token}", **given.pop("headers", {})}
@@ -155,13 +164,14 @@ def run_rivals(folder: Path) -> Iterator[Rivals]:
     with contextlib.ExitStack() as stack:
         usher = stack.enter_context(run_usher(folder, sandbox_options=options, tables=_tables, start=_start))
         console = stack.enter_context(_run_console(usher))
-        hr, crm = (_rival(name, token, usher, console) for name, token in {"hr": HR, "crm": CRM}.items())
+        urls = [usher.producer_url.replace("hr:hr@", f"{name}:{name}@") for name in ("hr", "crm")]
+        hr = open_rival("hr", HR, usher, console, urls[0])
+        crm = open_rival("crm", CRM, usher, console, urls[1])
         root = redis.Redis.from_url(usher.redis_url)
         yield Rivals(usher, hr, crm, root)
         root.close()
-        for rival in (hr, crm):
-            rival.client.close()
-            rival.redis.close()
+        hr.close()
+        crm.close()
 
 
 @contextlib.contextmanager
@@ -178,8 +188,8 @@ def _run_console(usher: Usher) -> Iterator[Console]:
         yield Console(told(), process, log)
 
 
-def _rival(name: str, token: str, usher: Usher, console: Console) -> Rival:
-    url = usher.producer_url.replace("hr:hr@", f"{name}:{name}@")
+def open_rival(name: str, token: str, usher: Usher, console: Console, url: str) -> Rival:
+    """Return a producer that reaches Redis by a URL of its own."""
     client = Celery(name, broker=url, backend=url, set_as_current=False)
     client.conf.update(
         broker_transport_options={"global_keyprefix": "usher:mq:"},

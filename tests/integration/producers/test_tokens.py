@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
-from tests.integration.producers.rivals import CRM, HR, LIMIT, Rivals
+from tests.integration.producers.rivals import CRM, HR, LIMIT, Rivals, open_rival
 from tests.integration.producers.wire import address, dump, refusal
+from tests.processes import wait_until
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong-" + "w" * 40, HR[:-1], HR + "x", 7, ["x"], "\ud800" * 40])
@@ -105,3 +110,29 @@ def test_no_token_stays_anywhere(two: Rivals) -> None:
     assert HR.encode() not in everything
     assert CRM.encode() not in everything
     assert "Traceback" not in two.usher.log()
+
+
+def test_what_a_producer_is_handed_out_is_all_that_it_needs(two: Rivals) -> None:
+    """A user, a token, and rights that match: it sends and reads, its day is counted; taken away,
+    its token opens nothing, and nobody has restarted anything.
+    """
+    added = two.usher.run("producers", "add", "portal", "-c", "contoso", "--daily-limit", "7", "--json")
+    assert added.status == 0, added.err
+    told = json.loads(added.out)
+    with redis.Redis.from_url(two.usher.redis_url.replace("usher-worker:worker", "admin:admin")) as admin:
+        execute: Any = admin.execute_command
+        _, name, *rights = told["redis_user"].split()
+        execute("ACL", "SETUSER", name, *rights)
+    url = told["redis_url"].replace("PASSWORD", Path(told["password_file"]).read_text().strip())
+    token = Path(told["token_file"]).read_text().strip()
+    with contextlib.closing(open_rival("portal", token, two.usher, two.hr.console, url)) as portal:
+
+        def said() -> str:
+            return refusal(portal.ask("usher.job", "aaaaaaaaaa"))
+
+        wait_until(lambda: said().startswith("There is no job"), 20, "workers that know the producer")
+        assert portal.ask("usher.invite_guest", "contoso", address())["status"] == "invited"
+        shown = json.loads(two.usher.run("producers", "list", "--json").out)["producers"]
+        assert [(one["producer"], one["used_today"]) for one in shown if one["daily_limit"] == 7] == [("portal", 1)]
+        assert two.usher.run("producers", "revoke", "portal", "--yes").status == 0
+        wait_until(lambda: said().startswith("usher_token opens nothing"), 20, "workers that have forgotten it")

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from worker.ledger.scripts import InLedger
+from worker.store.client import read_time_ms
+
+_DAY_MS: Final = 86_400_000
 
 
 class ProducerDays(InLedger):
@@ -14,3 +20,12 @@ class ProducerDays(InLedger):
         """
         left = await self._scripts["take_daily"](keys=[self._keys.producer_day(producer)], args=[job, rows, limit])
         return None if int(left) < 0 else int(left)
+
+    async def used(self, producers: Iterable[str]) -> dict[str, int]:
+        """Return how many rows each has submitted today, of those who have a limit."""
+        day, names = await read_time_ms(self._client) // _DAY_MS, list(producers)
+        async with self._client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hget(f"{self._keys.producer_day(name)}:{day}", "n")
+            found = await pipe.execute()
+        return {name: int(rows or 0) for name, rows in zip(names, found, strict=True)}

@@ -1,11 +1,11 @@
-"""`usher producers`: the programs that submit jobs. A token is made here, into a file of its own,
-and never shown.
+"""`usher producers`: the programs that submit jobs. A token, and a password at the servers, is made
+here, into a file of its own, and never shown.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,52 +62,87 @@ def add(
 
     From the first producer on, every message and every request to /v1 needs a token.
     """
+    from cli.producers.handing_out import find_login, password_beside, show_way
     from cli.ui.terminal import Terminal
     from config.reader import load_settings
     from config.values import parse_name
-    from config.writing import append_table, file_to_write, write_private
+    from config.writing import append_table, file_to_write, table_text, write_private
 
     try:
         parse_name(name)  # before a file is called by it
     except ValueError as error:
         raise Refusal(f"The name of a producer {error}; nothing was written.") from None
-    terminal, file = Terminal(session), file_to_write()
-    is_first = not load_settings().producers
+    _refuse_unknown(operations)
+    terminal, file, settings = Terminal(session), file_to_write(), load_settings()
+    if name in settings.producers:
+        raise Refusal(
+            f"There is a producer {name} already; nothing was written. A second token for it is a second file in its"
+            " table (docs/console-signin.md, A producer's token)."
+        )
     path = output.absolute() if output else file.parent / "secrets" / f"{name}.token"
     table: dict[str, Any] = {"token": f"file:{path}", "connections": [*connections]}
     if operations:
         table["operations"] = ["invite", *(one for one in operations if one != "invite")]
     if daily_limit:
         table["daily_limit"] = daily_limit
-    write_private(path, f"{secrets.token_urlsafe(32)}\n".encode())
+    password_file = password_beside(path)
+    login = find_login(settings, name, password_file)
+    made: list[Path] = []
     try:
+        made.append(write_private(path, f"{secrets.token_urlsafe(32)}\n".encode()))
+        if login is not None:
+            made.append(write_private(password_file, f"{login.password}\n".encode()))
         append_table(file, "producers", name, table)
     except BaseException:
-        path.unlink()
+        for one in made:
+            one.unlink()
         raise
     terminal.show(f"Producer {name} is in {file}; its token is in {path} (0600), for it and for nobody else.")
-    if is_first:
+    if not settings.producers:
         terminal.show("It is the first: from now on each message and each request to /v1 needs a token.")
+    text = table_text(name, table, "producers")
+    show_way(terminal, name, text, login, password_file)
     if terminal.quiet:
-        terminal.print_json({"producer": name, "file": str(file), "token_file": str(path)})
+        told: dict[str, Any] = {"producer": name, "file": str(file), "token_file": str(path), "table": text}
+        if login is not None:
+            told |= {"password_file": str(password_file), "redis_url": login.url, "redis_user": login.user}
+            told |= {"broker_url": login.broker_url, "rabbitmq": [*login.commands]} if login.commands else {}
+        terminal.print_json(told)
+
+
+def _refuse_unknown(operations: Sequence[str]) -> None:
+    """Raise `Refusal` for an operation that there is not."""
+    from config.errors import did_you_mean
+    from worker.operations.registry import OPERATIONS
+
+    for name in operations:
+        if name not in OPERATIONS:
+            raise Refusal(
+                f"There is no operation {name[:40]!r}{did_you_mean(name, OPERATIONS)}; nothing was written. There are:"
+                f" {', '.join(OPERATIONS)}."
+            )
 
 
 @producers.command("list")
 @json_option("One JSON object instead of a table.")
 @click.pass_obj
 def list_(session: Session) -> None:
-    """List the producers, what each may do, and how many of its tokens open."""
+    """List the producers: what each may do, how many rows of its day it has used, how many of its
+    tokens open.
+    """
+    from cli.producers.days import find_used
     from cli.ui.terminal import Terminal, build_table
     from config.reader import load_settings
 
-    terminal = Terminal(session)
-    rows = [_describe(producer) for producer in load_settings().producers.values()]
+    terminal, settings = Terminal(session), load_settings()
+    used = find_used(terminal, settings)
+    rows = [_describe(producer, used) for producer in settings.producers.values()]
     if terminal.quiet:
         terminal.print_json({"producers": rows})
     elif not rows:
         terminal.show("There is no producer: nobody is asked for a token. usher producers add NAME -c CONNECTION")
     else:
-        headings = ("producer", "connections", "operations", "rows a day", "tokens")
+        headings = ("producer", "connections", "operations", "rows a day", "used today", "tokens")
         terminal.show(build_table(headings, [_show(row) for row in rows]))
 
 
@@ -121,6 +156,7 @@ def revoke(session: Session, name: str, yes: bool) -> None:
 
     Its jobs go on. The files with its tokens stay, to be deleted.
     """
+    from cli.producers.handing_out import password_beside, tell_end
     from cli.ui.terminal import Terminal
     from config.errors import did_you_mean
     from config.reader import load_settings
@@ -137,14 +173,17 @@ def revoke(session: Session, name: str, yes: bool) -> None:
         confirm(terminal, f"Take producer {name} out of {settings.source}?{last}", "changed")
     remove_table(settings.source, "producers", name)
     terminal.show(f"Producer {name} is no longer in {settings.source}.{last}")
-    kept = [reference.target for reference in producer.token if reference.kind == "file"]
+    tokens = [Path(reference.target) for reference in producer.token if reference.kind == "file"]
+    kept = [str(file) for token in tokens for file in (token, password_beside(token)) if file.exists()]
     if kept:
         terminal.show(f"Left as it is, to be deleted: {', '.join(kept)}")
+    if login := tell_end(name, settings):
+        terminal.show(login)
     if terminal.quiet:
         terminal.print_json({"producer": name, "file": str(settings.source), "revoked": True, "last": bool(last)})
 
 
-def _describe(producer: Producer) -> dict[str, Any]:
+def _describe(producer: Producer, used: Mapping[str, int]) -> dict[str, Any]:
     from worker.producers import count_tokens
 
     return {
@@ -152,12 +191,13 @@ def _describe(producer: Producer) -> dict[str, Any]:
         "connections": [*producer.connections],
         "operations": [*producer.operations],
         "daily_limit": producer.daily_limit,
+        "used_today": used.get(producer.name),
         "tokens": count_tokens(producer),
         "named": len(producer.token),
     }
 
 
 def _show(row: dict[str, Any]) -> list[str]:
-    limit = "" if row["daily_limit"] is None else f"{row['daily_limit']:,}"
+    limit, used = ("" if row[key] is None else f"{row[key]:,}" for key in ("daily_limit", "used_today"))
     tokens = str(row["tokens"]) if row["tokens"] == row["named"] else f"{row['tokens']} of {row['named']} open"
-    return [row["producer"], ", ".join(row["connections"]), ", ".join(row["operations"]), limit, tokens]
+    return [row["producer"], ", ".join(row["connections"]), ", ".join(row["operations"]), limit, used, tokens]

@@ -1,0 +1,3 @@
+"""`usher producers` adds, lists and revokes the programs that submit jobs. Begin reading at
+`commands.py`.
+"""
