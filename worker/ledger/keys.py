@@ -358,8 +358,7 @@ class Keys:
     # Quota
 
     def bucket(self, scope: str) -> str:
-        """hash, by the names of `BUCKET` in `scripts/_quota.lua`; it expires once it would be full
-        again.
+        """hash, by the names of `BUCKET` in `scripts/_quota.lua`; it expires when it is full.
 
         | field | name | holds |
         |---|---|---|
@@ -372,6 +371,7 @@ class Keys:
         | p | trying | the next row is a try, alone |
         | x | kept_until | a little is kept unspent until then (`used.lua`) |
         | w, wa | left_full_at, answer_then | when rows left a full one, an answer's time then |
+        | q | line_until | until then somebody may stand in `:line`, `:line-due` (zsets, there) |
         """
         return f"{self.prefix}:quota:{scope}"
 

@@ -26,6 +26,9 @@ _DOCUMENTED = (
     *("team:", "teams:", "teams-app:", "sign-ins-app:"),
 )
 
+_OF_AN_APP = ("writes-app:", "units-app:")
+"""Buckets that all tenants of an application take from."""
+
 _CALLS_A_TEAM = (4.0, 60_000)
 _TEAM_CALLS_A_TENANT = (10.0, 1_000)
 _TEAM_CALLS_AN_APP = (100.0, 1_000)
@@ -39,9 +42,9 @@ class Bucket:
     """A token bucket: `amount` tokens at most, filling up once every `window_ms`; one request costs
     `cost`.
 
-    Bulk work leaves `kept` of it alone, for guests that somebody waits for. A window of 0 is the
-    guarded pace: `amount` rows a minute at first, doubled by `begin_batch` after each clean ten
-    minutes.
+    Bulk work leaves `kept` of it alone, for guests that somebody waits for, and takes turns at what
+    comes in where connections of several tenants share it (`in_turn`). A window of 0 is the guarded
+    pace: `amount` rows a minute at first, doubled by `begin_batch` after each clean ten minutes.
     """
 
     scope: str
@@ -49,6 +52,7 @@ class Bucket:
     window_ms: int
     cost: float = 1
     kept: float = 0
+    in_turn: bool = False
 
 
 def invitation_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
@@ -174,7 +178,7 @@ def _seconds(bucket: Bucket, rows: float) -> float:
 def _bucket(scope: str, limit: Limit, reserve: float) -> Bucket:
     kept = max(_LEAST_KEPT, limit.amount * reserve) if reserve else 0.0
     kept = max(0.0, min(kept, limit.amount / 2 - 1))  # a batch waits for half a bucket at most
-    return Bucket(scope, limit.amount, _ms(limit.per_s), kept=kept)
+    return Bucket(scope, limit.amount, _ms(limit.per_s), kept=kept, in_turn=scope.startswith(_OF_AN_APP))
 
 
 def _ms(seconds: float) -> int:

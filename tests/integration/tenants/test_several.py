@@ -8,10 +8,8 @@ import csv
 import io
 import json
 import re
-import shutil
 import signal
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.integration.tasks.test_approval import submitted_elsewhere
-from tests.processes import run_command, running, wait_until
+from tests.processes import running, wait_until
 from tests.ushers import Usher, run_usher
 
 NAMES = ("adatum", "bellows", "cronus", "datum", "eastern", "fabrikam")
@@ -223,40 +221,3 @@ def test_each_job_is_approved_as_itself(usher: Usher) -> None:
     assert approved[0] == 0
     status, told, said = run(usher, "jobs", "watch", submission)
     assert (status, told["state"], told["invited"]) == (0, "done", 2), said
-
-
-@pytest.mark.long
-def test_150_tenants_and_15000_rows() -> None:
-    """Ten of them held: every other one done, one file, status 3, and a sentence for each of the
-    ten.
-    """
-    many, held = (
-        [f"tenant{number:03d}" for number in range(150)],
-        [f"tenant{number:03d}" for number in range(0, 150, 15)],
-    )
-    folder = Path(tempfile.mkdtemp(prefix="um-", dir="/tmp"))
-    listed, guests = folder / "tenants.csv", folder / "guests.csv"
-    options = ("--quota", "off", "--replication", "0", "--tenants", "150", "--shared-app")
-    try:
-        with run_usher(
-            folder,
-            sandbox_options=options,
-            tables=lambda ready: write_tenants(listed, ready, many),
-            more_env={"USHER_CONNECTIONS_FILE": str(listed)},
-        ) as usher:
-            lines = [f"g{number}@partner.example,{many[number % 150]}" for number in range(15_000)]
-            guests.write_text("\n".join(["email,connection", *lines]) + "\n", encoding="utf-8")
-            for name in held:
-                usher.run("connections", "hold", name, "--reason", "moving house")
-            chosen = ",".join(many)
-            done = run_command(
-                ("invite", str(guests), "-c", chosen, "--yes", "--wait", "60", "--json"), usher.env, folder, "", 900
-            )
-            told = json.loads(done.out)
-            assert (done.status, told["rows"], told["invited"], told["pending"]) == (3, 15_000, 14_000, 1_000), done.err
-            assert all(f"! {name}: Held" in done.err for name in held)
-            rows = results_of(usher, told["submission"])
-            assert len(rows) == 15_000
-            assert all(int(row["email"].partition("@")[0][1:]) % 150 == int(row["connection"][6:]) for row in rows)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

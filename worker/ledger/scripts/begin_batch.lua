@@ -2,9 +2,10 @@
 -- KEYS: leases, job, chunk, connection, tenant, hold, daily (without its date), bucket, bucket, ...
 -- ARGV: ticket, wanted rows "i,i,i", daily limit (0: none), need (rows worth waiting for),
 --   prefix, the tenant's index, resend (0/1 of each wanted row), 12 bytes of hash for each wanted row ('': no index),
---   fingerprint of the credential that bought the token, four numbers "n n n n n ..." of each
+--   fingerprint of the credential that bought the token, five numbers "n n n n n ..." of each
 --   bucket: amount, window_ms, cost, how much of it is left alone (bulk work's; window 0: the
---   guarded pace, amount being its first rows per minute), then 1 if the rows were looked up in the
+--   guarded pace, amount being its first rows per minute), 1 where channels take turns at it (bulk
+--   work's, else 0), then 1 if the rows were looked up in the
 --   directory just now (else 0), the caller's epoch ('': not asked for), this call's nonce, letters
 --   only: a call that is repeated, because its answer was lost, grants the same again; the
 --   milliseconds in which Graph answers, as far as is known; settle_ms; how long the index
@@ -124,14 +125,17 @@ local function next_number() return tonumber(numbers()) end
 local wait, buckets, rate, spare, trying = 0, {}, nil, nil, 0
 if t.lane == 'b' then wait = math.max(0, (tonumber(gate[5]) or 0) - now) end
 for b = 8, #KEYS do
-  local amount, window, cost, kept = next_number(), next_number(), next_number(), next_number()
+  local amount, window, cost, kept, turns = next_number(), next_number(), next_number(), next_number(), next_number()
   local pace = window == 0
   if pace then amount, window = guarded(amount) end
-  local k = bucket_read(KEYS[b], amount, window, now, answer_ms)
+  local k = bucket_read(KEYS[b], amount, window, now, answer_ms, turns == 1)
   -- Where our picture was wrong a list keeps a distance: somebody else is at work, or the limit is
   -- none of the kind that we take it for
   if k.learned and kept > 0 then kept = math.max(kept, amount / 20) end
   buckets[b], k.amount, k.window, k.cost, k.left, k.guarded = k, amount, window, cost, k.level - kept, pace
+  if turns == 1 then
+    k.in_turn, k.ahead = true, line_ahead(KEYS[b], k, t.connection, now)
+  end
   if k.closed > now then wait = math.max(wait, k.closed - now) end
   -- Smaller batches where a whole one would be more than half of what comes in within a window
   if k.learned then n = math.min(n, math.max(1, math.floor(k.rate * window / 2 / cost))) end
@@ -145,13 +149,23 @@ for b = 8, #KEYS do
   -- seconds' refill; nor less than what shares one call
   local shares = math.max(1, math.floor(1 / cost + 1e-6))
   local half, soon = math.floor(amount / cost / 2), math.ceil(k.rate / cost * 2000)
-  local wanted = math.min(need, math.max(shares, half), math.max(shares, soon)) * cost
-  if k.left < wanted then wait = math.max(wait, math.ceil((wanted - k.left) / k.rate)) end
+  local worth_it = math.min(math.max(shares, half), math.max(shares, soon)) * cost
+  local wanted = math.min(need * cost, worth_it)
+  if k.in_turn then k.left = k.left - k.ahead * math.min(TURN, worth_it) end
+  if k.left < wanted then
+    k.wait = math.ceil((wanted - k.left) / k.rate)
+    if k.in_turn then k.wait = math.min(k.wait, LINE_MS) end
+    wait = math.max(wait, k.wait)
+  end
   n = math.min(n, math.floor(k.left / cost + 1e-6))
   if not spare or k.left / cost < spare then spare, rate = k.left / cost, k.rate / cost end
 end
 if wait > 0 or n < 1 then
   wait = math.max(1, wait)
+  for b = 8, #KEYS do
+    local k = buckets[b]
+    if k.in_turn and k.wait and k.wait >= wait then line_join(KEYS[b], k, t.connection, wait, now) end
+  end
   redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare), 'spare_at', stamp,
     'rate', string.format('%.9f', rate))
   -- and a moment to come back
@@ -241,6 +255,7 @@ end
 for b = 8, #KEYS do
   local k = buckets[b]
   bucket_take(KEYS[b], k, n * k.cost, k.amount, k.window, now)
+  if k.in_turn then line_leave(KEYS[b], k, t.connection) end
   -- until its answer is here (works.lua)
   if k.trying then redis.call('HSET', KEYS[b], BUCKET.closed, string.format('%.0f', now + 5000)) end
   if k.guarded then

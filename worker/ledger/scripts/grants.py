@@ -40,7 +40,9 @@ def read_grant(reply: Sequence[Any]) -> Grant:
 
 def write_limits(buckets: Sequence[Bucket], lane: Lane) -> str:
     """One argument for all buckets: twenty would cost more than what is done with them."""
-    return " ".join([f"{b.amount} {b.window_ms} {b.cost} {b.kept if lane is Lane.BULK else 0}" for b in buckets])
+    if lane is not Lane.BULK:
+        return " ".join([f"{b.amount} {b.window_ms} {b.cost} 0 0" for b in buckets])
+    return " ".join([f"{b.amount} {b.window_ms} {b.cost} {b.kept} {b.in_turn:d}" for b in buckets])
 
 
 def read_known(pairs: Sequence[Any]) -> tuple[KnownRow, ...]:
