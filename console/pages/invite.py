@@ -15,17 +15,20 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData, UploadFile
 
-from config.connections import SANDBOX
+from config.connections import ALL, SANDBOX, TAG
 from console.access.viewer import Role
 from console.pages.asking import Given, clean_name, open_upload, read_reading
-from console.pages.looking import Look, Stage, begin, tell_bad
+from console.pages.found import tell_bad
+from console.pages.looking import Look, Stage, begin
 from console.pages.page import Page, page_for
 from console.problems import Problem
 from console.v1.bodies import MOST_LIST
 from tasks.errors import InputError
+from tasks.jobs.submissions import is_accepted
 from tasks.lists.ambiguities import Ambiguity
 from tasks.lists.options import ListOptions
 from tasks.lists.preview import Preview, read_preview
+from worker.ledger.lists.submissions import is_submission
 from worker.ledger.lists.uploads import BLOCK_BYTES, Upload, Uploads
 
 router = APIRouter(include_in_schema=False)
@@ -75,7 +78,7 @@ async def look_at_list(page: Submitting, upload: str, request: Request) -> Respo
     kept = await _find(page, upload)
     form = _texts(await request.form())
     given, options = Given.read(form), read_reading({"read": form.get("read", "")})
-    if given.connection not in _connections(page):
+    if given.connection not in {value for _, choices in _choices(page) for value, _ in choices}:
         return await _show(page, kept, {"read": form.get("read", "")}, given, page.say(_WHICH))
     look = Look.read(kept.looked)
     if look is None or not look.is_at_it:
@@ -91,9 +94,8 @@ async def show_look(page: Submitting, upload: str) -> Response:
     if look is None:
         return page.go(f"/invite/{kept.id}")
     if look.sends and look.job and (look.stage is Stage.SENT or await _was_sent(page, look.job)):
-        if page.is_part:
-            return Response(status_code=204, headers={"HX-Redirect": f"/jobs/{look.job}"})
-        return page.go(f"/jobs/{look.job}")
+        to = f"/submissions/{look.job}" if is_submission(look.job) else f"/jobs/{look.job}"
+        return Response(status_code=204, headers={"HX-Redirect": to}) if page.is_part else page.go(to)
     return page.show("look_now.html" if page.is_part else "look.html", upload=kept, look=look, refused="")
 
 
@@ -105,8 +107,9 @@ async def send_list(page: Submitting, upload: str, request: Request) -> Response
     look = Look.read(kept.looked)
     if look is None or not (look.found or look.sends):
         return page.go(f"/invite/{kept.id}")
-    if look.found.get("wants_name") and form.get("name", "").strip() != look.given.connection:
-        said = page.say(_WRONG_NAME, name=look.given.connection)
+    to_type = look.found.get("to_type")
+    if to_type and form.get("name", "").strip() != to_type:
+        said = page.say(_WRONG_NUMBER if look.found.get("tenants") else _WRONG_NAME, name=to_type)
         return page.show("look.html", 422, upload=kept, look=look, refused=said)
     if not look.is_at_it:
         reading = ListOptions.from_dict(look.reading)
@@ -115,6 +118,8 @@ async def send_list(page: Submitting, upload: str, request: Request) -> Response
 
 
 async def _was_sent(page: Page, job: str) -> bool:
+    if is_submission(job):
+        return await is_accepted(page.services, job)
     view = await page.services.jobs.view(job)
     return view is not None and view.is_accepted
 
@@ -136,7 +141,6 @@ async def _show(
         refused = refused or ("" if ambiguity else str(open_question))
     except InputError as error:
         refused = refused or str(error)
-    names = _connections(page)
     return page.show(
         "list.html",
         status if not refused else 422,
@@ -151,7 +155,7 @@ async def _show(
         said=options,
         kept_reading=_kept(options),
         reading=orjson.dumps(options.to_dict()).decode(),
-        connections=[(name, name) for name in names],
+        connections=_choices(page),
         given=given,
         more_given=given.names_more,
     )
@@ -178,8 +182,17 @@ def _fields(preview: Preview | None) -> list[str]:
     return [name for name in dict.fromkeys([*_DEFAULT_FIELDS, *named, *sorted(found)]) if name in found]
 
 
-def _connections(page: Page) -> list[str]:
-    return list(page.services.settings().connection_names) or [SANDBOX]
+def _choices(page: Page) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return what may be chosen, in groups: each connection; those of a tag; all."""
+    settings = page.services.settings()
+    names = list(settings.connection_names) or [SANDBOX]
+    one = [(name, name) for name in names]
+    if len(settings.connections) < 2:
+        return [("", one)]
+    tags = sorted({tag for connection in settings.connections.values() for tag in connection.tags})
+    said = [(f"{TAG}{tag}", page.say(_OF_TAG, tag=tag, count=len(settings.choose(f"{TAG}{tag}")))) for tag in tags]
+    said.append((ALL, page.say(_OF_ALL, count=len(settings.connections))))
+    return [(page.say(_ONE), one), (page.say(_SEVERAL), said)]
 
 
 def _uploads(page: Page) -> Uploads:
@@ -222,4 +235,9 @@ _TOO_LARGE: Final = N_(
 _ADDRESSES: Final = N_("addresses")
 _WHICH: Final = N_("Choose the connection that the guests are invited through.")
 _WRONG_NAME: Final = N_("So many are sent only when you type the connection's name: %(name)s.")
+_WRONG_NUMBER: Final = N_("So many are sent only when you type the number of connections: %(name)s.")
+_ONE: Final = N_("One connection")
+_SEVERAL: Final = N_("Several connections")
+_OF_TAG: Final = N_("all with the tag %(tag)s (%(count)s)")
+_OF_ALL: Final = N_("all connections (%(count)s)")
 _GONE: Final = N_("This list is not kept any more: an hour at most, and only until it is sent. Give it again.")

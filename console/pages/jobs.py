@@ -45,6 +45,7 @@ from tasks.telling.waiting import find_limits, least_s
 from worker.errors import UsherError
 from worker.ledger.approval import read_approved, shown_submitter
 from worker.ledger.job_view import JobView
+from worker.ledger.lists.submissions import SUBMISSION
 from worker.operations.foreseen import Would
 
 router = APIRouter(include_in_schema=False)
@@ -90,7 +91,8 @@ async def list_jobs(page: Viewing, request: Request) -> Response:
         view for view in views[first - 1 : first - 1 + _A_PAGE] if page.viewer.sees(view.info) and not view.is_going
     ]
     more = len(views) >= first + _A_PAGE
-    return page.show("jobs.html", views=shown, newest=first, most=_A_PAGE, more=more)
+    submissions = {view.id: name for view in shown if (name := view.info.get(SUBMISSION))}
+    return page.show("jobs.html", views=shown, submissions=submissions, newest=first, most=_A_PAGE, more=more)
 
 
 @router.get("/jobs/{job}")
@@ -201,7 +203,14 @@ async def _show(page: Page, view: JobView, refused: str = "", status: int = 200,
     found = await _rows(page, view, {})
     facts = _facts(page, view)
     return page.show(
-        "job.html", status, **now, refused=refused, found=found, facts=facts, outcomes=_outcomes(page, view)
+        "job.html",
+        status,
+        **now,
+        refused=refused,
+        found=found,
+        facts=facts,
+        outcomes=_outcomes(page, view),
+        submission=view.info.get(SUBMISSION, ""),
     )
 
 

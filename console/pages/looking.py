@@ -17,29 +17,33 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from config.connections import means_several
 from config.errors import ConfigError
 from console.pages.asking import Given, build_request, open_upload
+from console.pages.found import describe_found, describe_found_through, tell_bad
 from console.problems import Problem
 from tasks.errors import ListError, Refusal
-from tasks.forecast.dry_run import SHOWN_DOMAINS, foresee_list, plan_as_foreseen
-from tasks.forecast.plan import Plan
+from tasks.forecast.dry_run import foresee_list, plan_as_foreseen
 from tasks.forecast.rows import ForeseenRow
+from tasks.forecast.several import say_once
+from tasks.jobs.submissions import is_accepted
 from tasks.lists.options import ListOptions
 from tasks.rows.row import BadRow, ValidRow
-from tasks.submission.preparing import Prepared, plan, prepare
+from tasks.submission.preparing import plan, prepare
 from tasks.submission.refusing import RefusedRows
+from tasks.submission.several import Several
+from tasks.submission.splitting import Split
 from tasks.submit import drop, new_job_id, start
 from worker.errors import UsherError
+from worker.ledger.lists.submissions import new_submission_id
 from worker.ledger.lists.uploads import Upload, Uploads
 from worker.ledger.programs.taking import Claim, claimed
 from worker.operations.foreseen import Would
-from worker.operations.registry import OPERATIONS
 from worker.store.client import OUTAGE, describe
 
 if TYPE_CHECKING:
     from console.access.viewer import Viewer
     from console.parts import Parts
-    from tasks.forecast.dry_run import Forecast
     from tasks.submission.request import Request
 
 log = logging.getLogger(__name__)
@@ -47,8 +51,8 @@ log = logging.getLogger(__name__)
 _TOLD_EVERY_S: Final = 0.5
 GONE_S: Final = 20.0
 """Without a word for so long, whoever looked is gone."""
-_SHOWN_BAD: Final = 100
 _SHOWN_ROWS: Final = 200
+_BY_ANOTHER: Final = "This list is being sent by another server: wait a moment, then look under Jobs."
 _running: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
 
 
@@ -64,8 +68,8 @@ class Stage(StrEnum):
 
 @dataclass(slots=True)
 class Look:
-    """What is known of a list. `job`: the one that it is sent as, chosen before the first row is
-    read: sent twice, it is one job.
+    """What is known of a list. `job`: the one, or the submission, that it is sent as, chosen before
+    the first row is read: sent twice, it is one.
     """
 
     stage: Stage
@@ -104,7 +108,8 @@ async def begin(
     shows that somebody is at it.
     """
     before = Look.read(upload.looked)
-    job = before.job if before is not None and before.sends and before.job else new_job_id()
+    fresh = new_submission_id() if means_several(given.connection) else new_job_id()
+    job = before.job if before is not None and before.sends and before.job else fresh
     look = Look(Stage.READING, sends, given, options.to_dict(), job=job, heard_ms=_now_ms())
     looking = _Looking(parts, viewer, upload, look, options)
     await looking.tell()
@@ -160,16 +165,21 @@ class _Looking:
         with open_upload(file, self.upload.name, self.options) as guests:
             request = build_request(self.viewer, look.given, guests)
             request.rows = self._counted(request.rows)
-            if refusal := self.viewer.refusal(request.connection, request.operation):
-                raise Refusal(refusal)
+            several = means_several(request.connection)
+            chosen = services.settings().choose(request.connection) if several else [request.connection]
+            for name in chosen:
+                if refusal := self.viewer.refusal(name, request.operation):
+                    raise Refusal(refusal)
             if look.sends:
                 async with claimed(services.client, services.keys, self.upload.id) as claim:
                     if claim is None:
                         raise Refusal("This list is being sent just now: wait a moment, then look under Jobs.")
-                    await self._send(request, claim)
+                    await (self._send_through(request, chosen, claim) if several else self._send(request, claim))
+                look.stage = Stage.SENT
                 await uploads.empty(self.upload)
             else:
-                await self._foresee(request)
+                await (self._foresee_through(request, chosen) if several else self._foresee(request))
+                look.stage = Stage.LOOKED
 
     async def _send(self, request: Request, claim: Claim) -> None:
         """Let it go, once: whatever was killed in between."""
@@ -184,9 +194,45 @@ class _Looking:
             if prepared is None or not await claim.holds():
                 if prepared is not None:
                     await drop(services.jobs, prepared.loaded)
-                raise Refusal("This list is being sent by another server: wait a moment, then look under Jobs.")
+                raise Refusal(_BY_ANOTHER)
             await start(services.jobs, prepared.loaded)
-        look.stage = Stage.SENT
+
+    async def _send_through(self, request: Request, chosen: Sequence[str], claim: Claim) -> None:
+        """Let it go through several connections, once: all of its jobs, or none."""
+        services, look = self.parts.services, self.look
+        if await is_accepted(services, look.job):
+            return
+
+        async def admit() -> None:
+            if not await claim.holds():
+                raise Refusal(_BY_ANOTHER)
+
+        with Split(chosen) as split:
+            await asyncio.to_thread(split.add_all, request.rows)
+            several = Several.named(services, request, split, look.job)
+            if await several.find_left():  # whoever cleans up may be at it just now
+                look.job = new_submission_id()
+                await self.tell()
+                several = Several.named(services, request, split, look.job)
+            await several.submit(self.parts.follow, admit)
+
+    async def _foresee_through(self, request: Request, chosen: Sequence[str]) -> None:
+        services, look = self.parts.services, self.look
+        with Split(chosen) as split:
+            await asyncio.to_thread(split.add_all, request.rows)
+            several = Several(services, request, split)
+            await several.prepare(self.parts.follow, dry=True)
+            try:
+                several.refuse()
+                rows = sum(part.loaded.rows for part in several.parts)
+                look.stage, look.rows, look.seen = Stage.LOOKING, rows, 0
+                found = await several.foresee(services.settings().rehearses, self._hear_through)
+            finally:
+                await several.drop()
+            if not found:
+                raise Refusal(f"No tenant could be asked. {' '.join(say_once(several.unasked))}")
+            bad = several.loaded.bad
+            look.found = describe_found_through(found, several.unasked, request, bad, self._rows)
 
     async def _foresee(self, request: Request) -> None:
         services, look = self.parts.services, self.look
@@ -201,8 +247,7 @@ class _Looking:
             left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
             rehearsal = services.settings().rehearses(request.connection)
             told = plan_as_foreseen(await plan(services, request, left, rehearsal=rehearsal), forecast)
-            look.found = describe_found(told, forecast, prepared, request, self._rows)
-            look.stage = Stage.LOOKED
+            look.found = describe_found(told, forecast, request, prepared.loaded.bad, self._rows)
         finally:
             await drop(services.jobs, prepared.loaded)
 
@@ -212,10 +257,13 @@ class _Looking:
             yield row
 
     def _hear(self, row: ForeseenRow) -> None:
-        self.look.seen = row.number
+        self._hear_through("", row)
+
+    def _hear_through(self, connection: str, row: ForeseenRow) -> None:
+        self.look.seen += 1
         if row.foreseen.would is not Would.DO and len(self._rows) < _SHOWN_ROWS:
             foreseen = row.foreseen
-            self._rows.append([row.number, row.row.get("email", ""), foreseen.would.value, foreseen.why])
+            self._rows.append([connection, row.number, row.row.get("email", ""), foreseen.would.value, foreseen.why])
 
     async def _keep_telling(self) -> None:
         while True:
@@ -233,55 +281,6 @@ class _Looking:
         """Return what is written down."""
         self.look.heard_ms = _now_ms()
         return asdict(self.look)
-
-
-def describe_found(
-    told: Plan, forecast: Forecast, prepared: Prepared, request: Request, rows: list[list[Any]]
-) -> dict[str, Any]:
-    """Return what a page shows of a look, as JSON can hold it. Pure."""
-    loaded = prepared.loaded
-    never = OPERATIONS[request.operation].never_known
-    return {
-        "tenant": told.tenant,
-        "rows": told.rows,
-        "to_send": told.to_send,
-        "now": told.pilot or told.to_send,
-        "pilot": told.pilot,
-        "mails": told.mails,
-        "known": told.known,
-        "refused": told.refused,
-        "bad": told.bad,
-        "blocked": told.blocked,
-        "duplicates": told.duplicates,
-        "seconds": told.seconds,
-        "at_most": told.at_most,
-        "rehearsal": told.rehearsal,
-        "mailed_by": told.mailed_by,
-        "needs_approval": told.needs_approval,
-        "wants_name": told.wants_name and not told.rehearsal,
-        "risks": list(told.risks),
-        "warnings": list(request.guests.warnings) if request.guests else [],
-        "lines": [list(line) for line in forecast.lines()],
-        "skipped": rows,
-        "bad_rows": tell_bad(loaded.bad),
-        "domains": [
-            [note.domain, note.rows, note.looks_like or "", note.private] for note in forecast.notes[:SHOWN_DOMAINS]
-        ],
-        "stages": [
-            {
-                "name": stage.name,
-                "guests": stage.guests,
-                "into": [[target.title or target.name, guests] for target, guests in stage.usable[:60]],
-            }
-            for stage in told.stages
-        ],
-        "not_checked": [*(str(gap) for gap in forecast.gaps), *([never] if never else [])],
-    }
-
-
-def tell_bad(rows: Sequence[BadRow]) -> list[list[Any]]:
-    """Return bad rows as a page shows them: line, column, what is wrong, what stands there."""
-    return [[row.line or row.number, row.column, row.reason, row.email] for row in rows[:_SHOWN_BAD]]
 
 
 def _now_ms() -> int:

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from console.access.viewer import Role
-from console.pages import audit, connections, guests, invite, jobs, schedules, undoing
+from console.pages import audit, connections, guests, invite, jobs, schedules, submissions, undoing
 from console.pages.language import COOKIE, LANGUAGES
 from console.pages.page import Page, page_for
 
@@ -20,7 +20,7 @@ FILES: Final = ("usher.css", "usher.js", "usher.svg", "htmx.min.js", "example.cs
 _YEAR_S: Final = 31_536_000
 
 router = APIRouter(include_in_schema=False)
-for _part in (invite, undoing, jobs, guests, connections, schedules, audit):
+for _part in (invite, undoing, jobs, submissions, guests, connections, schedules, audit):
     router.include_router(_part.router)
 
 

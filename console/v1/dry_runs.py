@@ -25,7 +25,6 @@ from tasks.forecast.several import describe_dry_runs, say_once
 from tasks.producers import as_seen_by
 from tasks.rows.fields import CONNECTION
 from tasks.submission.preparing import Prepared, plan, prepare
-from tasks.submission.refusing import refuse_bad
 from tasks.submission.request import Request as Asked
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
@@ -147,7 +146,7 @@ async def _look_through_several(parts: Parts, viewer: Viewer, taken: Taken) -> d
         several = Several(services, request, split, admit=checking_rows(viewer, ",".join(taken.chosen)))
         await several.prepare(parts.follow, dry=True)
         try:
-            refuse_bad(request, several.loaded)
+            several.refuse()
             found = await several.foresee(services.settings().rehearses, hear)
         finally:
             await several.drop()
@@ -158,7 +157,10 @@ async def _look_through_several(parts: Parts, viewer: Viewer, taken: Taken) -> d
         for told in whole["jobs"]:
             del told["job"], told["state"]
         unasked = [{CONNECTION: name, "why": why} for name, why in several.unasked]
-        return {**whole, "unasked": unasked, "foreseen": shown, **_of_list(request, several.loaded)}
+        withheld = say_once((name, str(met)) for name, met in several.withheld.items())
+        of_list = _of_list(request, several.loaded)
+        of_list["warnings"] += withheld
+        return {**whole, "unasked": unasked, "foreseen": shown, **of_list}
 
 
 def _describe_row(row: ForeseenRow, operation: str, viewer: Viewer) -> dict[str, Any]:

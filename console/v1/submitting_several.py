@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.problems import Problem
@@ -26,7 +25,6 @@ from console.v1.submitting import (
 from tasks.forecast.several import say_once
 from tasks.jobs.submissions import Submission
 from tasks.producers import note_strays
-from tasks.submission.refusing import refuse_bad
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
 from tasks.submit import Follows, job_id_of
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from console.access.viewer import Viewer
     from console.parts import Parts
     from console.v1.orders import Taken
+    from worker.ledger.job_view import JobView
     from worker.ledger.programs.taking import Claim
     from worker.services import Services
 
@@ -68,26 +67,22 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, name: str, claim: 
         request.info["sha256"] = taken.rows_digest
     with Split(taken.chosen) as split, refusals_told():
         await asyncio.to_thread(split.add_all, request.rows)
-        job_of, admit = partial(job_id_of, Follows.SUBMISSION, name), checking_rows(viewer, ",".join(taken.chosen))
-        several = Several(services, request, split, name, job_of, admit)
-        await _clear_left(services, [several.job_of(connection) for connection in split.asked])
-        await several.prepare(parts.follow, dry=False)
-        try:
-            refuse_bad(request, several.loaded)
+        several = Several.named(services, request, split, name, checking_rows(viewer, ",".join(taken.chosen)))
+        await _remove(services, await several.find_left())
+
+        async def allow() -> None:
             await note_strays(services, viewer.bound, several.loaded)
             await admit_loaded(services, viewer, claim, name, several.parts)
-            await several.start()
-        except BaseException:
-            await several.drop()
-            raise
-    warnings = say_once((part.connection.name, why) for part in several.parts for why in warnings_of(part))
+
+        await several.submit(parts.follow, allow)
+    said = [(part.connection.name, why) for part in several.parts for why in warnings_of(part)]
+    warnings = say_once([*((name, str(met)) for name, met in several.withheld.items()), *said])
     loaded = replace(several.loaded, rows=sum(part.loaded.rows for part in several.parts))
     return {**await _stands(services, several), **tell_loaded(request, loaded, warnings)}
 
 
-async def _clear_left(services: Services, jobs: Sequence[str]) -> None:
-    """Remove what a killed server has left: nothing of it was accepted."""
-    for view in await services.jobs.views(jobs):
+async def _remove(services: Services, left: Sequence[JobView]) -> None:
+    for view in left:
         if view.state is not JobState.LOADING:
             raise Problem(503, "What a server left that was killed is being removed: ask again.", retry_after_s=2)
         await services.jobs.drop(view.id)

@@ -61,6 +61,12 @@ async def find_submission(services: Services, wanted: str) -> Submission | None:
     return Submission(wanted, tuple(views))
 
 
+async def is_accepted(services: Services, submission: str) -> bool:
+    """Tell whether the rows of a submission were accepted: of all of its jobs, or of none."""
+    views = await services.jobs.views([*await services.jobs.submissions.jobs(submission)])
+    return any(view.is_accepted for view in views)
+
+
 def no_such_submission(wanted: str) -> str:
     """Return the sentence about an id that no submission has."""
     from config.errors import quoted

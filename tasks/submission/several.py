@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.forecast.dry_run import Forecast, foresee_list, plan_as_foreseen
@@ -14,16 +15,17 @@ from tasks.forecast.several import Plans
 from tasks.side_by_side import do_all
 from tasks.submission.ceiling import CeilingMet
 from tasks.submission.preparing import Prepared, plan, plan_ahead, prepare_part
-from tasks.submission.refusing import RefusedRows
+from tasks.submission.refusing import RefusedRows, refuse_bad
 from tasks.submission.splitting import Split
 from tasks.submission.together import Together
-from tasks.submit import Loaded, new_job_id
+from tasks.submit import Follows, Loaded, job_id_of, new_job_id
 from worker.errors import TokenUnavailable, UsherError
 from worker.ledger.lists.submissions import SUBMISSION, new_submission_id
 
 if TYPE_CHECKING:
     from tasks.forecast.rows import ForeseenRow
     from tasks.submission.request import Request
+    from worker.ledger.job_view import JobView
     from worker.ledger.model import JobState
     from worker.services import Services
 
@@ -45,6 +47,47 @@ class Several:
     """Of a dry run: connections that could not be asked, and why."""
     withheld: dict[str, CeilingMet] = field(default_factory=dict)
     """Connections through which more would be done than a ceiling allows: nothing is done there."""
+
+    @classmethod
+    def named(
+        cls,
+        services: Services,
+        request: Request,
+        split: Split,
+        submission: str,
+        admit: Callable[[Loaded], None] | None = None,
+    ) -> Several:
+        """Return the submission of an id that its sender has chosen: the ids of its jobs follow
+        from it, so that whoever asks again finds what was left.
+        """
+        return cls(services, request, split, submission, partial(job_id_of, Follows.SUBMISSION, submission), admit)
+
+    async def find_left(self) -> list[JobView]:
+        """Return what a process that was killed has left of its jobs: nothing of it was
+        accepted.
+        """
+        return await self.services.jobs.views([self.job_of(name) for name in self.split.asked])
+
+    async def submit(self, follow: Callable[[str], Awaitable[None]], allow: Callable[[], Awaitable[None]]) -> None:
+        """Prepare it and let it run at once. `allow` raises where what is loaded may not run.
+        Raises what it, `prepare` and `refuse` raise, with nothing left behind.
+        """
+        await self.prepare(follow, dry=False)
+        try:
+            self.refuse()
+            await allow()
+            await self.start()
+        except BaseException:
+            await self.drop()
+            raise
+
+    def refuse(self) -> None:
+        """Raise `Refusal` where nothing of it is sent: for bad rows, or a ceiling that every
+        connection has met.
+        """
+        if not self.parts:
+            raise next(iter(self.withheld.values()))
+        refuse_bad(self.request, self.loaded)
 
     async def prepare(self, follow: Callable[[str], Awaitable[None]], *, dry: bool) -> None:
         """Load a job for each connection that has rows. Raises what `prepare` raises, with nothing

@@ -57,7 +57,7 @@
     if (event.persisted) location.reload();
   });
 
-  /* A job: every event brings its counts; what changes in words is asked for anew. The time left is what the
+  /* A job, or a submission with its jobs: every event brings the counts; what changes in words is asked for anew. The time left is what the
      last twenty seconds say, and never less than the quota allows. */
   const SAMPLES_MS = 20000;
   const span = (seconds) => {
@@ -80,6 +80,9 @@
       const finished = job.rows - job.pending;
       for (const [name, value] of Object.entries(job)) if (typeof value === "number") put(name, value);
       put("finished", finished);
+      for (const one of job.jobs || []) {
+        for (const [name, value] of Object.entries(one)) if (typeof value === "number") put(`${one.job}.${name}`, value);
+      }
       for (const [stage, counts] of Object.entries(job.stages || {})) {
         for (const [name, value] of Object.entries(counts)) put(`${stage}.${name}`, value);
         put(`${stage}.finished`, counts.rows - counts.pending);
@@ -108,14 +111,14 @@
       try { job = JSON.parse(event.data); } catch { return; }
       if (typeof job.rows !== "number") return;
       tell(job);
-      const now = `${job.state}|${job.why || ""}`;
+      const now = [job, ...(job.jobs || [])].map((one) => `${one.state}|${one.why || ""}`).join(" ");
       if (now === seen) return;
       seen = now;
       if (["done", "cancelled"].includes(job.state) && !job.pending) events.close();
       htmx.ajax("GET", live.dataset.now, { target: "#job", swap: "outerHTML" });
       htmx.trigger(document.body, "usher:job-moved");
     };
-    for (const name of ["message", "job", "end"]) events.addEventListener(name, take);
+    for (const name of ["message", "job", "submission", "end"]) events.addEventListener(name, take);
     window.addEventListener("pagehide", () => events.close(), { once: true });
     live.addEventListener("htmx:beforeCleanupElement", () => events.close(), { once: true });
   };

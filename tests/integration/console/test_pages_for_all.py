@@ -22,7 +22,8 @@ _WITH_NOTHING_THERE = ("/invite", "/jobs", "/guests", "/schedules", "/nothing")
 @pytest.fixture(scope="module")
 def every_page(opened: Reader, folder: Path) -> list[str]:
     """The addresses of all pages, in all their states: a list that was read, one that is open to
-    question, one that was looked at, a job with bad rows, its rows, one that waits.
+    question, one that was looked at, a job with bad rows, its rows, one that waits; one through
+    several connections.
     """
     file = folder / "for-everybody.csv"
     file.write_bytes(SEMICOLONS.replace(b"@", b"@axe."))
@@ -33,6 +34,18 @@ def every_page(opened: Reader, folder: Path) -> list[str]:
     opened.find("#would")
     pages.append(opened.path)
     job = opened.invite(file)
+    opened.send(file)
+    opened.choose("connection", "all")
+    opened.press("Look what would happen")
+    opened.find("#would")
+    pages.append(opened.path)
+    opened.send(file)
+    opened.choose("connection", "all")
+    opened.press("Look what would happen")
+    opened.find("#would")
+    opened.press("Send ")
+    opened.find("#job")
+    pages.append(opened.path)
     two = folder / "two-for-everybody.csv"
     two.write_text("Email;Email privat\na@work.example;a@home.example\n", encoding="utf-8")
     opened.open("/invite")

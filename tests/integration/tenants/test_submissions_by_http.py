@@ -178,6 +178,22 @@ def test_dry_run_has_a_line_a_connection(console: Console) -> None:
     assert console.get("/v1/jobs").json() == {"jobs": []}
 
 
+def test_ceiling_that_one_connection_meets_holds_no_other(console: Console) -> None:
+    """Nothing is done there, and the answer says so; where all meet it, nothing at all."""
+    body: dict[str, Any] = {
+        "connections": ["adatum", "bellows"],
+        "rows": [*people(2), {"email": "own@fabrikam.example", "connection": "bellows"}],
+    }
+    dry = console.post("/v1/dry-runs", json={**body, "most": 2}).json()
+    assert [one["connection"] for one in dry["jobs"]] == ["adatum"]
+    told = submit(console, **{**body, "most": 2})
+    assert [job["connection"] for job in told["jobs"]] == ["adatum"]
+    assert all(any("bellows: There would be 3" in one for one in answer["warnings"]) for answer in (dry, told))
+    assert console.post("/v1/jobs", json={**body, "most": 1}).status_code == 409
+    assert console.post("/v1/dry-runs", json={**body, "most": 1}).status_code == 409
+    assert len(console.get("/v1/jobs").json()["jobs"]) == 1
+
+
 def test_producer_goes_through_its_own_connections(site: Site) -> None:
     """Names of others are refused; tags and `all` mean its own; what it submits is its own alone,
     and all of its rows count for the day.

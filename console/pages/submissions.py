@@ -1,0 +1,146 @@
+"""*Submission*: a list that went through several connections; how each tenant's job stands, why it
+waits, and what to do about all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+
+from console.access.viewer import Role
+from console.pages import wordings
+from console.pages.page import Page, page_for
+from console.pages.waiting import find_waits
+from console.problems import Problem
+from tasks.errors import Refusal
+from tasks.jobs import together
+from tasks.jobs.submissions import Submission, find_submission, no_such_submission
+from tasks.messages.views import describe_job
+from worker.errors import UsherError
+from worker.ledger.approval import shown_submitter
+from worker.ledger.job_view import JobView
+from worker.ledger.model import JobState
+
+router = APIRouter(include_in_schema=False)
+Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
+Submitting = Annotated[Page, Depends(page_for(Role.SUBMIT))]
+Approving = Annotated[Page, Depends(page_for(Role.APPROVE))]
+_VERBS: Final = {"pause": together.pause_all, "resume": together.resume_all, "cancel": together.cancel_all}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A tenant's job, and what it waits for in a sentence of the reader's, '' where it simply
+    runs; `detail`: the ledger's own.
+    """
+
+    view: JobView
+    waits: str = ""
+    detail: str = ""
+
+
+@router.get("/submissions/{submission}")
+async def show_submission(page: Viewing, submission: str) -> Response:
+    """Show a submission."""
+    return await _show(page, await _find(page, submission))
+
+
+@router.get("/submissions/{submission}/now")
+async def show_now(page: Viewing, submission: str) -> Response:
+    """Show how its jobs stand, as a part of its page."""
+    found = await _find(page, submission)
+    if not page.is_part:
+        return page.go(f"/submissions/{found.id}")
+    return page.show("submission_now.html", **await _now(page, found))
+
+
+@router.post("/submissions/{submission}/approve")
+async def approve(page: Approving, submission: str) -> Response:
+    """Let each of its jobs run that waits for approval, of somebody else's submission."""
+    found = await _find(page, submission)
+    try:
+        await together.approve_all(page.services, found, page.viewer.person)
+    except (Refusal, UsherError) as refusal:
+        return await _show(page, await _find(page, submission), str(refusal), 409)
+    await _follow(page, found)
+    return page.go(f"/submissions/{found.id}")
+
+
+@router.post("/submissions/{submission}/{verb}")
+async def move(page: Submitting, submission: str, verb: str) -> Response:
+    """Pause its jobs, let them go on, or cancel the rest of them."""
+    if verb not in _VERBS:
+        raise Problem(404, "There is nothing at this address.")
+    found = await _find(page, submission)
+    try:
+        await _VERBS[verb](page.services, found)
+    except (Refusal, UsherError) as refusal:
+        return await _show(page, await _find(page, submission), str(refusal), 409)
+    if verb == "resume":
+        await _follow(page, found)
+    return page.go(f"/submissions/{found.id}")
+
+
+async def _follow(page: Page, submission: Submission) -> None:
+    for view in submission.going_on:
+        await page.parts.follow(view.id)
+
+
+async def _find(page: Page, submission: str) -> Submission:
+    try:
+        found = await find_submission(page.services, submission)
+    except Refusal as refusal:
+        raise Problem(404, str(refusal)) from None
+    if found is None or not all(page.viewer.sees(view.info) for view in found.views):
+        raise Problem(404, no_such_submission(submission))
+    return found
+
+
+async def _show(page: Page, submission: Submission, refused: str = "", status: int = 200) -> Response:
+    now, total = await _now(page, submission), submission.total
+    named = "; ".join(f"{name} {', '.join(names)}" for name, names in total.info.get("named", {}).items())
+    facts = [
+        (page.say(name), str(text or ""))
+        for name, text in (
+            (wordings.N_("Submission"), submission.id),
+            (wordings.N_("By"), shown_submitter(total.info)),
+            (wordings.N_("Why"), total.info.get("reason")),
+            (wordings.N_("For all rows"), named),
+            (wordings.N_("Sent"), page.forms.moment(total.created_at)),
+            (wordings.N_("Ended"), page.forms.moment(total.finished_at) if total.finished_at else ""),
+            (wordings.N_("SHA-256 of the list"), total.info.get("sha256")),
+        )
+    ]
+    return page.show("submission.html", status, **now, refused=refused, facts=facts)
+
+
+async def _now(page: Page, submission: Submission) -> dict[str, Any]:
+    total = submission.total
+    told = describe_job(total)
+    is_quiet = total.state is JobState.RUNNING  # else each line says what its job waits for
+    return {
+        "submission": submission,
+        "view": total,
+        "lines": [await _line(page, view) for view in submission.views],
+        "counts": [(name, told[name]) for name in wordings.OUTCOMES if isinstance(told.get(name), int)],
+        "waits": await find_waits(page, total) if is_quiet and not total.ended else [],
+        "awaits_approval": [view for view in submission.views if view.awaits_approval],
+        "can_pause": any(
+            view.state in (JobState.RUNNING, JobState.HELD) and not view.awaits_approval for view in submission.going_on
+        ),
+        "can_resume": any(view.state is JobState.PAUSED or _is_stopped(view) for view in submission.going_on),
+        "seen": " ".join(f"{view.state.value}|{view.why}" for view in (total, *submission.views)),
+    }
+
+
+def _is_stopped(view: JobView) -> bool:
+    return view.waits_for_a_person and not view.awaits_approval
+
+
+async def _line(page: Page, view: JobView) -> Line:
+    stands = view.gate.held or view.gate.closed_until or view.gate.trouble or view.state is not JobState.RUNNING
+    waits = await find_waits(page, view) if stands and not view.ended else []
+    return Line(view, waits[0][1], waits[0][2]) if waits else Line(view)
