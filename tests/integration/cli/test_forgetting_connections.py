@@ -1,5 +1,5 @@
-"""`usher connections forget`: a customer leaves, with the real command, ledger, worker and
-sandbox; another tenant's keys stay as they are.
+"""`usher connections forget` refuses while a job goes on, and knows a tenant that is configured no
+more by what its jobs left. That nothing stays of it: `tests/integration/tenants/`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ import pytest
 from redis import Redis
 
 from tests.places import Place, open_bare_place
-from tests.processes import wait_until
 from tests.sandboxes import connection_table, run_sandbox
 from worker.stack.folders import find_folders
 
 LEAVER, STAYER = "fabrikam", "contoso"
-COUNTS = ("jobs", "rows", "schedules", "tenant_keys", "gates", "counts", "audited")
 
 
 @pytest.fixture
@@ -56,51 +54,6 @@ def invite(place: Place, connection: str, *more: str) -> str:
     done = place.usher("invite", "-", "-c", connection, "--json", *more, text=text)
     assert done.status in (0, 3), done.err
     return str(done.json["job"])
-
-
-def test_nothing_of_a_tenant_is_left_but_its_audit(served: tuple[Place, str, str]) -> None:
-    """Jobs, index, memory, gates, counts, schedules; twice: nothing left."""
-    place, tenant, other = served
-    stayed = [invite(place, STAYER)]
-    invite(place, LEAVER)
-    for connection in (STAYER, LEAVER):
-        ann = f"ann@{connection}.partner.example"
-        assert place.usher("guests", "disable", ann, "-c", connection, "--yes").status == 0
-    assert place.usher("connections", "hold", LEAVER, "--reason", "They leave").status == 0
-    before = keys_of(place)
-    assert any(tenant.encode() in name for name in before)
-    marks = [text.encode() for text in (f"connection:{STAYER}", other, *stayed)]
-    stays = {name: value for name, value in before.items() if any(mark in name for mark in marks)}
-    assert len(stays) > 5
-
-    removed = place.usher("connections", "forget", LEAVER, "--yes", "--json")
-    assert removed.status == 0, removed.err
-    told = removed.json
-    assert (told["jobs"], told["rows"]) == (2, 3)
-    assert all(told[name] for name in COUNTS if name != "schedules"), told
-
-    after = keys_of(place)
-    named = [name for name in after if tenant.encode() in name or LEAVER.encode() in name]
-    assert [name for name in named if b":audit:" not in name] == []
-    left = {name for name, value in after.items() if tenant in repr(value)}
-    assert [name for name in left if b":audit:" not in name and b"redbeat" not in name] == []
-    lasting = {name for name in stays if b":quota:" not in name and b":follow:" not in name}
-    assert {name: after.get(name) for name in lasting} == {name: stays[name] for name in lasting}
-    assert place.usher("jobs", "list", "--json").json["jobs"][0]["connection"] == STAYER
-
-    entries = place.usher("audit", "list", "--json", "--rows", "--connection", LEAVER).json["entries"]
-    assert [one for one in entries if one["what"] == "connection.forgotten"]
-    rows = [one for one in entries if one["what"] == "row"]
-    assert rows
-    assert {one["guest"] for one in rows} == {""}
-    others = place.usher("audit", "list", "--json", "--rows", "--connection", STAYER).json["entries"]
-    assert [one for one in others if one.get("guest")]
-
-    def is_nothing_left() -> bool:
-        """A worker writes every few seconds what it has counted: it may come after the first."""
-        return "holds nothing" in place.usher("connections", "forget", LEAVER, "--yes").out
-
-    wait_until(is_nothing_left, 30, "nothing left to forget")
 
 
 def test_what_has_not_ended_stands_in_the_way_and_the_ledger_knows_the_tenant(served: tuple[Place, str, str]) -> None:

@@ -177,6 +177,8 @@ def test_nothing_but_the_audit_is_left(usher: Usher) -> None:
     assert "Schedule more, added at run time, names fabrikam among others" in removed.err
     told = json.loads(removed.out)
     assert (told["jobs"], told["notices"], told["schedules"]) == (5, 1, 5), told
+    assert all(told[count] for count in ("rows", "tenant_keys", "gates", "counts", "audited")), told
+    assert "holds nothing of connection" in usher.run("connections", "forget", LEAVER, "--yes").out
 
     def names(thing: object) -> bool:
         return any(mark in flat(thing) for mark in marks)
@@ -196,3 +198,12 @@ def test_nothing_but_the_audit_is_left(usher: Usher) -> None:
         assert others <= parts_of(after.get(key, {})), key
     of_all = flat(after[b"usher:schedule:all:runs"])
     assert b"contoso: The app may invite guests." in of_all
+
+    def entries(name: str) -> list[dict[str, Any]]:
+        listed = usher.run("audit", "list", "--json", "--rows", "--connection", name)
+        found: list[dict[str, Any]] = json.loads(listed.out)["entries"]
+        return found
+
+    assert "connection.forgotten" in {one["what"] for one in entries(LEAVER)}
+    assert {one["guest"] for one in entries(LEAVER) if one["what"] == "row"} == {""}
+    assert any(one["guest"] for one in entries(STAYER) if one["what"] == "row")
