@@ -13,7 +13,6 @@ from pydantic import PlainValidator
 from config.clouds import CLOUDS
 from config.connections import CREDENTIAL_KEYS, check_client, check_identity
 from config.errors import did_you_mean
-from config.references import Reference
 from config.section import OptionalAssertion, OptionalReference, References, Section, optional, path_of
 from config.values import parse_choice, parse_name
 
@@ -44,13 +43,6 @@ class App(Section):
         """What connections take from it, by their own keys."""
         values = {name: getattr(self, name) for name in (*OWN, *WHERE)}
         return {name: value for name, value in values.items() if value not in (None, ())}
-
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """Every reference that it holds."""
-        assertion = self.client_assertion.file if self.client_assertion else None
-        single = (self.certificate, self.certificate_password, assertion)
-        return (*self.client_secret, *(one for one in single if one is not None))
 
 
 OWN = ("client_id", *CREDENTIAL_KEYS)

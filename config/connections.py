@@ -17,7 +17,6 @@ from config.errors import did_you_mean
 from config.guest_rules import CleanSection, SyncSection
 from config.mail import DELIVERIES, OWN, Rate, parse_address
 from config.notify import parse_notify
-from config.references import Reference
 from config.section import (
     Domains,
     Flag,
@@ -253,13 +252,6 @@ class Connection(Section):
     def app_key(self) -> str:
         """Cloud and client: what one app shares over all tenants."""
         return f"{self.realm}/{self.client_id}".lower()
-
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """Every reference the connection holds, in the order they are tried."""
-        assertion = self.client_assertion.file if self.client_assertion else None
-        single = (self.certificate, assertion, self.certificate_password)
-        return (*self.client_secret, *(one for one in single if one is not None))
 
     def accepts_domain(self, domain: str) -> bool:
         """Whether a guest of this domain may be invited here. Subdomains are domains of their own,

@@ -16,7 +16,6 @@ from config.clouds import CLOUDS
 from config.connections import CREDENTIAL_KEYS, SANDBOX, Connection, credential_faults
 from config.errors import did_you_mean
 from config.notify import parse_host
-from config.references import Reference
 from config.section import OptionalAssertion, OptionalReference, References, Section, as_list, one_of, optional, path_of
 from config.values import is_guid, is_loopback, parse_count, parse_name, parse_seconds, parse_service_url, split_url
 
@@ -122,13 +121,6 @@ class ConsoleSection(Section):
         names = (*CREDENTIAL_KEYS, "tenant_id", "client_id", "cloud", "ca_file")
         given = {name: getattr(self, name) for name in names if name in type(self).model_fields}
         return Connection(name="console", authority=self.login_url, **given)
-
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """Every reference that it holds."""
-        assertion = self.client_assertion.file if self.client_assertion else None
-        single = (self.certificate, self.certificate_password, assertion)
-        return (*self.client_secret, *(reference for reference in single if reference is not None))
 
 
 class Producer(Section):

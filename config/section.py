@@ -5,7 +5,7 @@ several of them share.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -36,6 +36,25 @@ class Section(BaseModel):
         validate_default=True,
         populate_by_name=True,
     )
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """Every reference that the table holds, those of its inner tables too."""
+        return tuple(_references_in(self))
+
+
+def _references_in(value: object) -> Iterator[Reference]:
+    if isinstance(value, Reference):
+        yield value
+    elif isinstance(value, AssertionSource):
+        yield from _references_in(value.file)
+    elif isinstance(value, (Section, tuple)):
+        for one in value if isinstance(value, tuple) else vars(value).values():
+            if one and isinstance(one, _HOLDERS):  # asked of each setting of ten thousand connections
+                yield from _references_in(one)
+
+
+_HOLDERS = (Reference, AssertionSource, Section, tuple)
 
 
 _S = TypeVar("_S", bound=Section)

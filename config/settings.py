@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -119,13 +120,10 @@ class Settings:
     @property
     def references(self) -> tuple[Reference, ...]:
         """Every reference in the configuration."""
-        holders: tuple[Connection | App, ...] = (*self.connections.values(), *self.apps.values())
-        of_connections = (ref for holder in holders for ref in holder.references)
-        others = (self.metrics.login, self.metrics.token, self.smtp.password)
-        single = (reference for reference in others if reference is not None)
-        of_programs = (token for producer in self.producers.values() for token in producer.token)
-        of_servers = (*self.server_references, *self.ledger.key)
-        return (*of_servers, *of_connections, *single, *self.notify.secret, *self.console.references, *of_programs)
+        said = [getattr(self, field.name) for field in dataclasses.fields(self)]
+        tables = (table for one in said for table in (one.values() if isinstance(one, Mapping) else (one,)))
+        of_tables = (table.references for table in tables if isinstance(table, Section))
+        return (*self.server_references, *chain.from_iterable(of_tables))
 
     def _find_files(self) -> tuple[Path, ...]:
         files = {path for reference in self.references if (path := reference.path) is not None}

@@ -234,6 +234,15 @@ def test_secrets_are_not_read_with_the_settings(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_is_watched_wherever_a_setting_names_it(tmp_path: Path) -> None:
+    """No table lists its own references: those of inner tables, and a token's in place of a secret,
+    are found as well.
+    """
+    secretless = CONTOSO.replace('client_secret = "env:CONTOSO_SECRET"', 'client_assertion = "file:token"')
+    settings = load(tmp_path, secretless + '[connections.contoso.clean]\nspare_addresses = "file:spared"')
+    assert settings.referenced_files == (tmp_path / "spared", tmp_path / "token")
+
+
 def test_the_digest_follows_the_effective_configuration(tmp_path: Path) -> None:
     """Same meaning, same digest, wherever it was written; another setting, another digest; a
     password is no part of it.
