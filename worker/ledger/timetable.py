@@ -249,7 +249,8 @@ class Timetable:
     async def latest(self, name: str) -> dict[str, Latest]:
         """Return how the last run of each connection stands, of a schedule over several."""
         found = await self._client.hgetall(self._keys.schedule_latest(name))
-        return {connection.decode(): Latest(*orjson.loads(raw)) for connection, raw in found.items()}
+        read = {connection.decode(): _read_latest(raw) for connection, raw in found.items()}
+        return {connection: one for connection, one in read.items() if one}
 
     async def has_beat(self) -> bool:
         """Whether a beat is there to fire: it holds celery-redbeat's lock."""
@@ -372,6 +373,14 @@ def _as_celery(schedule: Schedule) -> Any:
         return interval(run_every=schedule.every)
     minute, hour, day, month, weekday = plain_fields(schedule.cron)
     return crontab(minute, hour, weekday, day, month)
+
+
+def _read_latest(raw: bytes) -> Latest | None:
+    try:
+        due_ms, status = orjson.loads(raw)
+    except (ValueError, TypeError):
+        return None
+    return Latest(due_ms, status) if type(due_ms) is int and isinstance(status, str) else None
 
 
 def _run_fields(run: ScheduledRun) -> dict[str, Any]:

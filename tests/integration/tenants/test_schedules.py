@@ -13,6 +13,7 @@ import pytest
 from tests.beats import Beats, schedule_table
 from tests.integration.tenants.test_several import write_tenants
 from tests.sites import Site
+from worker.ledger.rounds import offset_s
 from worker.queues import SCHEDULES
 from worker.store.client import read_time_ms
 
@@ -56,7 +57,10 @@ async def test_each_connection_of_a_tag_has_runs_and_the_list_may_change_under_t
     """One tenant's failure is its own; who gets the tag is run from then, who loses it no more."""
     site.start_worker()
     tag(site, nowhere="eu")
-    beats.write(schedule_table("check", "check_connections", connection='"tag:eu"'))
+    beats.write(
+        schedule_table("check", "check_connections", connection='"tag:eu"'),
+        schedule_table("spread", "check_connections", "3s", connection='"tag:eu,tag:us"', spread='"2s"'),
+    )
     beats.start()
     await until_ran(site, beats, "check", *EU, "nowhere")
     latest = await beats.timetable.latest("check")
@@ -74,7 +78,12 @@ async def test_each_connection_of_a_tag_has_runs_and_the_list_may_change_under_t
     assert all(latest[name].due_ms < begun_ms for name in ("bellows", "nowhere"))
     dues = Counter(run.due_ms for run in await beats.timetable.runs("check", 50, ["cronus"]))
     assert dues.most_common(1)[0][1] == 1
-    assert "adatum" in site.log_of(1).read_text()
+    [planned] = [one for name, one in (await beats.timetable.all()).items() if name == "spread"]
+    assert planned.since is not None
+    runs = await beats.timetable.runs("spread", 50, [*EU, "cronus", "datum", "fabrikam"])
+    times = {run.due_ms - offset_s("spread", run.connection, 2) * 1000 for run in runs}
+    assert {(ms - round(planned.since.timestamp() * 1000)) % 3000 for ms in times} == {0}
+    assert len({run.due_ms for run in runs}) > len(times)  # some a second after others
 
 
 async def test_a_round_by_hand_is_told_as_a_whole_and_tenant_by_tenant(site: Site, beats: Beats) -> None:
