@@ -218,8 +218,14 @@ async def test_a_managed_identity_opens_another_tenant(site: Site, tokens: Token
     target = connection(site, client_assertion=f"managed_identity:{made['client_id']}")
     assert "User.Invite.All" in ((await tokens.get(target)).roles or ())
     federation(site, action="forget")
-    with pytest.raises(TokenRefused, match="has no managed identity"):
+    with pytest.raises(TokenRefused, match="has no managed identity.*check client_assertion of the connection"):
         await tokens.get(target, fresh=True)
+    made = federation(site, action="identity")
+    federation(site, action="trust", issuer=made["issuer"], subject=made["subject"], audience="api://other")
+    with pytest.raises(TokenRefused, match="another audience"):
+        await tokens.get(target, fresh=True)
+    federation(site, action="trust", issuer=made["issuer"], subject=made["subject"])
+    assert "User.Invite.All" in ((await tokens.get(target, fresh=True)).roles or ())
 
 
 async def test_a_worker_goes_on_when_the_file_is_renewed(site: Site) -> None:

@@ -33,7 +33,7 @@ class _OfIdentity(Credential):
             text = found.get("access_token")
             if isinstance(text, str) and text:
                 return text
-            trouble = explain_platform(name, status)
+            trouble = explain_platform(name, status, "client_assertion")
             failure = TokenUnavailable if trouble.kind is SigninKind.TRANSIENT else TokenRefused
             raise failure(trouble.sentence, code=trouble.code)
 

@@ -47,7 +47,7 @@ class ManagedIdentity(Credential):
 
     def explain(self, status: int, body: Any, connection: Connection) -> SigninTrouble:
         """Say what the platform's answer means."""
-        return explain_platform(str(self.material), status)
+        return explain_platform(str(self.material), status, "managed_identity")
 
 
 def load(connection: Connection) -> Iterator[Credential | str]:
@@ -119,8 +119,10 @@ class _Impatient:
         self._wire.close()
 
 
-def explain_platform(name: str, status: int) -> SigninTrouble:
-    """Say what it means that the platform gave no token; `status` 0: nobody answered. Pure."""
+def explain_platform(name: str, status: int, setting: str) -> SigninTrouble:
+    """Say what it means that the platform gave no token; `status` 0: nobody answered. `setting`:
+    of the connection, which names the identity. Pure.
+    """
     whose = "system-assigned managed identity" if name == SYSTEM else f"managed identity {name}"
     if status in _PASSING or status >= 500:
         return SigninTrouble(
@@ -147,11 +149,11 @@ def explain_platform(name: str, status: int) -> SigninTrouble:
             SigninKind.CONFIGURATION,
             f"managed_identity_{status}",
             f"The platform here answered without a token of the {whose}, as an Azure Arc agent does that knows the"
-            " machine's own identity alone: update the agent, or let managed_identity of the connection be system.",
+            f" machine's own identity alone: update the agent, or check {setting} of the connection.",
         )
     return SigninTrouble(
         SigninKind.CONFIGURATION,
         f"managed_identity_{status}",
-        f"This machine has no {whose} (status {status}): assign it to the machine in Azure, and check"
-        " managed_identity of the connection.",
+        f"This machine has no {whose} (status {status}): assign it to the machine in Azure, and check {setting} of the"
+        " connection.",
     )

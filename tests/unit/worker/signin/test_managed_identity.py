@@ -21,5 +21,5 @@ from worker.signin.kinds.managed_identity import SYSTEM, explain_platform
 )
 def test_each_answer_says_what_to_do(status: int, kind: SigninKind, said: str) -> None:
     """Or that nobody has to do anything."""
-    trouble = explain_platform(SYSTEM, status)
+    trouble = explain_platform(SYSTEM, status, "managed_identity")
     assert (trouble.kind, said in trouble.sentence) == (kind, True)
