@@ -307,10 +307,8 @@ class ChunkRun:
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
         await self._comparing.remember([asked[one.index] for one in outcomes if one.letter is RowState.DONE])
         await self._record(grant.batch, outcomes, refusals)
-        failed = [asked[one.index] for one in outcomes if one.letter is RowState.FAILED]
-        await self._comparing.take_back(failed)
-        used = read_used(exchange.answers.values())
-        if used is not None:
+        await self._comparing.take_back([asked[one.index] for one in outcomes if one.letter is RowState.FAILED])
+        if (used := read_used(exchange.answers.values())) is not None:
             await services.ledger.spending.show_used(
                 shown_buckets(services.settings(), connection, buckets),
                 used,
@@ -380,12 +378,8 @@ class ChunkRun:
             return
         lease = self._lease
         now_ms = self._services.clocks.redis_ms()
-        outcomes = []
-        for i in lease.pending():
-            verdict = self._refused.find(lease.ticket.job, self._ask_for(i))
-            if verdict:
-                outcomes.append(build_skip(i, verdict, now_ms))
-        if outcomes:
+        found = {i: self._refused.find(lease.ticket.job, self._ask_for(i)) for i in lease.pending()}
+        if outcomes := [build_skip(i, verdict, now_ms) for i, verdict in found.items() if verdict]:
             await self._record(0, outcomes)
 
     def _ask_for(self, index: int) -> Asked:
