@@ -120,6 +120,7 @@ async def forget_connection(services: Services, held: Held) -> Gone:
         for one in (job, *stages):
             await Notices(services.client, keys).forget(one)
             await client.unlink(keys.follow(one), keys.taking(one))
+    await services.jobs.submissions.forget_connection(held.name)
     gone.notices = await forget_notices(services, held.name)
     gone.audited = await services.trail.forget_connection(held.name)
     gone.counts = await _forget_counts(services, held.name)

@@ -70,3 +70,13 @@ async def test_its_jobs_begin_in_one_moment_or_none(desk: Desk) -> None:
     await desk.jobs.delete("moreb")
     with pytest.raises(LedgerError, match="nothing was sent"):
         await desk.jobs.start_together(more)
+
+
+async def test_a_connection_that_is_forgotten_is_in_none(desk: Desk) -> None:
+    """Its job may have expired before those of the others."""
+    one, two = new_submission_id(), new_submission_id()
+    await desk.jobs.submissions.note(one, {"joba": "bellows", "jobb": "adatum"})
+    await desk.jobs.submissions.note(two, {"jobc": "bellows"})
+    assert await desk.jobs.submissions.forget_connection("bellows") == 2
+    assert await desk.jobs.submissions.jobs(one) == {"jobb": "adatum"}
+    assert not await desk.client.exists(desk.keys.submission(two))

@@ -47,6 +47,16 @@ class Submissions(InLedger):
         """Leave a job out that is deleted; without any the submission is gone."""
         await self._client.hdel(self._keys.submission(submission), job)
 
+    async def forget_connection(self, name: str) -> int:
+        """Leave a connection out everywhere: a job of it may have expired before the submission.
+        Returns how many there were.
+        """
+        left = 0
+        async for key in self._client.scan_iter(match=self._keys.submission("*"), count=1000):
+            jobs = [job for job, connection in (await self._client.hgetall(key)).items() if connection == name.encode()]
+            left += await self._client.hdel(key, *jobs) if jobs else 0
+        return left
+
     async def expire(self, submission: str, keep_s: float) -> None:
         """Give a submission its expiry, if none of its jobs goes on."""
         jobs = await self.jobs(submission)
