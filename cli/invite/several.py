@@ -31,39 +31,44 @@ async def send_to_several(run: Run, services: Services, request: Request, connec
     """Do the whole of it; returns the exit status. Raises for whatever ends it before anything was
     accepted.
     """
-    terminal, place = run.terminal, run.place
     if request.output:
         raise click.UsageError("-o writes what would become of the rows of one connection: name one with -c.")
     with Split(connections) as split:
-        for row in counted(request, terminal):
+        for row in counted(request, run.terminal):
             split.add(row)
-        terminal.status("Preparing a job for each connection")
-        several = Several(services, request, split)
+        return await send_split(run, services, request, split)
 
-        async def follow(job: str) -> None:
-            await services.jobs.follow(job, os.getpid())
 
-        await several.prepare(follow, dry=request.dry_run)
-        terminal.status("")
-        for name, met in several.withheld.items():
-            terminal.warn(f"{name}: {met}")
-        run.session.told = several.describe_withheld()
-        if not several.parts:
-            return _end_withheld(terminal, request, several)
-        try:
-            report_bad(terminal, request, several.loaded)
-            if request.dry_run:
-                return await _dry_run(run, several, request)
-            plans = await several.plan(place.is_built_in, ahead=not terminal.quiet)
-            _show_plans(terminal, request, plans)
-            if not all(map(place.is_built_in, connections)):
-                _ask(terminal, request, plans)
-            run.session.accepted = several.id
-            await several.start()
-        except BaseException:
-            if await several.drop():
-                run.session.accepted = ""
-            raise
+async def send_split(run: Run, services: Services, request: Request, split: Split) -> int:
+    """Do it with rows that are split already."""
+    terminal, place = run.terminal, run.place
+    terminal.status("Preparing a job for each connection")
+    several = Several(services, request, split)
+
+    async def follow(job: str) -> None:
+        await services.jobs.follow(job, os.getpid())
+
+    await several.prepare(follow, dry=request.dry_run)
+    terminal.status("")
+    for name, met in several.withheld.items():
+        terminal.warn(f"{name}: {met}")
+    run.session.told = several.describe_withheld()
+    if not several.parts:
+        return _end_withheld(terminal, request, several)
+    try:
+        report_bad(terminal, request, several.loaded)
+        if request.dry_run:
+            return await _dry_run(run, several, request)
+        plans = await several.plan(place.is_built_in, ahead=not terminal.quiet)
+        _show_plans(terminal, request, plans)
+        if not all(map(place.is_built_in, split.connections)):
+            _ask(terminal, request, plans)
+        run.session.accepted = several.id
+        await several.start()
+    except BaseException:
+        if await several.drop():
+            run.session.accepted = ""
+        raise
     terminal.tell(f"Submission {several.id}")  # with --json too: whoever kills us has to know it
     submission = await find_submission(services, several.id)
     assert submission is not None

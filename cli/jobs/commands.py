@@ -29,8 +29,7 @@ def jobs() -> None:
     them.
 
     An ID may be shortened as long as it stays unique. Where it is a submission's (s-…), of a list
-    that went through several connections, show, results, approve, pause, resume, cancel and watch
-    are for all of its jobs.
+    that went through several connections, it is for all of its jobs.
     """
 
 
@@ -39,7 +38,7 @@ def jobs() -> None:
 @json_option("One JSON object instead of a table.")
 @click.pass_obj
 def list_(session: Session, newest: int) -> int:
-    """List the newest jobs."""
+    """List the newest jobs; a submission's are one line, in --json each by itself."""
     from cli.jobs.showing import list_jobs
 
     return work_on_rows(session, lambda terminal, place, services: list_jobs(terminal, place, services, newest))
@@ -167,7 +166,9 @@ def cancel(session: Session, id: str) -> int:  # noqa: A002
 @json_option()
 @click.pass_obj
 def delete(session: Session, id: str, yes: bool) -> int:  # noqa: A002
-    """Remove a job and its results for good. One that still runs is cancelled first."""
+    """Remove a job, or all of a submission, with the results for good. One that still runs is
+    cancelled first.
+    """
     from cli.jobs.moving import delete_job
 
     return work_on_rows(session, lambda terminal, _, services: delete_job(terminal, services, id, yes=yes))
@@ -220,7 +221,7 @@ def resume(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
 @click.pass_obj
 def retry(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
     """Try again the rows of a job that failed or stayed in doubt, and of the others the stages that
-    failed, as a new job.
+    failed, as a new job; of a submission, as a new submission.
     """
     from cli.jobs.retrying import retry_job
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.jobs.several import move_submission
+from cli.jobs.several import delete_submission, move_submission
 from cli.jobs.showing import job_details
 from cli.ui.confirming import confirm
 from cli.ui.terminal import Terminal
@@ -40,6 +40,8 @@ async def move_job(terminal: Terminal, services: Services, wanted: str, verb: st
 
 async def delete_job(terminal: Terminal, services: Services, wanted: str, *, yes: bool) -> int:
     """Remove a job for good; a person is asked first."""
+    if submission := await find_submission(services, wanted):
+        return await delete_submission(terminal, services, submission, yes=yes)
     view = await find_job(services, wanted)
     if terminal.interactive and not yes:
         state = "" if view.ended else f", {view.state.value} with {many(view.counts.pending, 'row')} left"

@@ -15,7 +15,7 @@ from cli.ui.confirming import confirm
 from cli.ui.terminal import Terminal, build_facts
 from tasks.jobs.moving import refuse_resume
 from tasks.jobs.submissions import Submission
-from tasks.jobs.together import approve_all, cancel_all, pause_all, refuse_approval_of_all, resume_all
+from tasks.jobs.together import approve_all, cancel_all, delete_all, pause_all, refuse_approval_of_all, resume_all
 from tasks.telling.waiting import waiting_words
 from tasks.telling.words import many, moment
 from worker.ledger.approval import submitter_of
@@ -62,6 +62,22 @@ async def move_submission(terminal: Terminal, services: Services, submission: Su
     if verb == "pause":
         terminal.show(f"To go on: usher jobs resume {submission.id}")
     return _finish(terminal, after)
+
+
+async def delete_submission(terminal: Terminal, services: Services, submission: Submission, *, yes: bool) -> int:
+    """Remove all jobs of a submission for good; a person is asked first."""
+    jobs = many(len(submission.views), "job")
+    if terminal.interactive and not yes:
+        total, left = submission.total, sum(view.counts.pending for view in submission.going_on)
+        state = f", {total.state.value} with {many(left, 'row')} left" if submission.going_on else ""
+        rows = many(total.counts.rows, "row")
+        question = f"Delete {submission.id} ({jobs}, {rows}{state}) and all of its results for good?"
+        confirm(terminal, question, "deleted")
+    await delete_all(services, submission)
+    terminal.show(f"{jobs} of {submission.id} {_is(submission.views)} deleted.")
+    if terminal.quiet:
+        terminal.print_json({"submission": submission.id, "jobs": submission.jobs, "deleted": True})
+    return 0
 
 
 async def approve_submission(

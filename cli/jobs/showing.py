@@ -16,7 +16,7 @@ from config.errors import ConfigError
 from tasks.checks.installation import tell_problem
 from tasks.guests.acceptance import Acceptance, count_accepted
 from tasks.jobs.finding import find_job
-from tasks.jobs.submissions import find_submission
+from tasks.jobs.submissions import find_submission, list_together
 from tasks.messages.views import describe_job
 from tasks.telling.stages import open_stages
 from tasks.telling.waiting import waiting_words
@@ -33,12 +33,13 @@ from worker.stack.attachment import read_status
 
 
 async def list_jobs(terminal: Terminal, place: Place, services: Services, newest: int) -> int:
-    """Show the newest jobs, a line each."""
+    """Show the newest jobs, a line each; those of one submission are one line."""
     await _tidy(place, services)
-    views = await services.jobs.listed(newest=newest)
     if terminal.quiet:
-        terminal.print_json({"jobs": [job_details(view) for view in views]})
+        listed = await services.jobs.listed(newest=newest)
+        terminal.print_json({"jobs": [job_details(view) for view in listed]})
         return 0
+    views = await list_together(services, newest)
     if not views:
         terminal.show("No jobs yet.")
         return 0

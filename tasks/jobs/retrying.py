@@ -4,22 +4,29 @@ their own. What is done of a row is not done again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 from tasks.errors import Refusal
-from tasks.rows.copied import copy_refused, options_again, read_copied
+from tasks.forecast.several import say_once
+from tasks.rows.copied import copy_refused, open_copy, options_again, read_copied
 from tasks.submission.request import Request
 from worker.ledger.approval import SUBMITTER
+from worker.ledger.lists.submissions import SUBMISSION
 from worker.ledger.model import JobState
 from worker.operations.registry import find_operation
 
 if TYPE_CHECKING:
+    from tasks.jobs.submissions import Submission
+    from tasks.submission.splitting import Split
     from worker.ledger.job_view import JobView
     from worker.services import Services
 
-_DROPPED = (*SUBMITTER, "approver", "approved_at", "sha256", "producer")
-"""Whoever tries again submits, and is not approved by that."""
+_DROPPED = (*SUBMITTER, "approver", "approved_at", "sha256", "producer", SUBMISSION)
+"""Whoever tries again submits, and is not approved by that; nor does it come to the submission that
+the job belongs to.
+"""
 
 
 def refuse_retry(view: JobView) -> None:
@@ -62,6 +69,53 @@ async def build_retry(
         accept_bad=True,  # they were accepted once
     )
     return request, left_out
+
+
+def choose_retried(submission: Submission) -> tuple[list[JobView], list[tuple[str, str]]]:
+    """Return the jobs of a submission of which something can be tried again, and connection and
+    sentence of those of which it cannot now. Raises `Refusal` where there are none.
+    """
+    failed = [view for view in submission.views if view.adds_up("failed", "in_doubt")]
+    if not failed:
+        raise Refusal(f"No row of {submission.id} failed or stayed in doubt; nothing was sent.")
+    chosen: list[JobView] = []
+    left: list[tuple[str, str]] = []
+    for view in failed:
+        try:
+            refuse_retry(view)
+            chosen.append(view)
+        except Refusal as refusal:
+            left.append((view.connection, str(refusal)))
+    if not chosen:
+        raise Refusal(" ".join(say_once(left)))
+    return chosen, left
+
+
+async def build_retry_of_all(
+    services: Services, submission: Submission, views: Sequence[JobView], submitter: Mapping[str, str], split: Split
+) -> tuple[Request, list[tuple[str, str]]]:
+    """Put the rows of these jobs into `split`, each to its connection's; return the request that
+    they are, without them, and connection and sentence of rows that are left out. Raises `Refusal`
+    where none is there.
+    """
+    request: Request | None = None
+    left: list[tuple[str, str]] = []
+    for view in views:
+        with open_copy() as file:
+            try:
+                one, left_out = await build_retry(services, view, submitter, file)
+            except Refusal as refusal:
+                left.append((view.connection, str(refusal)))
+                continue
+            left += [(view.connection, left_out)] if left_out else []
+            for row in one.rows:
+                split.put(row, view.connection)
+        request = replace(one, in_doubt_before=one.in_doubt_before + (request.in_doubt_before if request else 0))
+    if request is None:
+        raise Refusal(" ".join(say_once(left)))
+    name = f"retry of {submission.id}"
+    info = {**request.info, "list": name, "retry_of": submission.id}
+    return replace(request, rows=(), name=name, info=info), left
 
 
 def _tell_waiting(job: str, rows: int) -> str:

@@ -61,6 +61,22 @@ async def find_submission(services: Services, wanted: str) -> Submission | None:
     return Submission(wanted, tuple(views))
 
 
+async def list_together(services: Services, newest: int) -> list[JobView]:
+    """Return the newest jobs, where the jobs of a submission are one, of its id."""
+    looked_at = newest
+    while True:
+        views = await services.jobs.listed(newest=looked_at)
+        lines = {str(view.info.get(SUBMISSION, "")) or view.id: view for view in reversed(views)}
+        if len(lines) >= newest or len(views) < looked_at:
+            break
+        looked_at *= 4
+    found = dict(reversed(lines.items()))
+    for name in [name for name in found if is_submission(name)][:newest]:
+        if jobs := await services.jobs.views([*await services.jobs.submissions.jobs(name)]):
+            found[name] = add_up(name, jobs)
+    return [*found.values()][:newest]
+
+
 async def is_accepted(services: Services, submission: str) -> bool:
     """Tell whether the rows of a submission were accepted: of all of its jobs, or of none."""
     views = await services.jobs.views([*await services.jobs.submissions.jobs(submission)])

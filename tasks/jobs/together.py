@@ -38,6 +38,14 @@ async def resume_all(services: Services, submission: Submission) -> Submission:
     return await again(services, submission)
 
 
+async def delete_all(services: Services, submission: Submission) -> None:
+    """Remove all of its jobs for good, and with the last of them the submission. One that still
+    runs is cancelled first.
+    """
+    for view in submission.views:
+        await services.jobs.delete(view.id)
+
+
 def refuse_approval_of_all(submission: Submission, person: Person) -> Sequence[JobView]:
     """Return the jobs that wait for approval. Raises `Refusal` for one's own, and where none
     does.

@@ -172,8 +172,8 @@ def test_a_dry_run_has_a_line_a_tenant(usher: Usher) -> None:
 
 
 def test_all_jobs_are_moved_by_the_one_name(usher: Usher) -> None:
-    """One that is held is paused, and goes on with the others, by the submission's id; what works
-    on one job alone says so.
+    """One that is held is paused, and goes on with the others, by the submission's id; in the list
+    of jobs it is one line; what is deleted by it is gone.
     """
     someone = people(1)[0]
     usher.run("connections", "hold", "fabrikam", "--reason", "a moment")
@@ -184,9 +184,36 @@ def test_all_jobs_are_moved_by_the_one_name(usher: Usher) -> None:
     usher.run("connections", "reopen", "fabrikam")
     status, told, said = run(usher, "jobs", "resume", submission)
     assert (status, told["state"], told["invited"]) == (0, "done", 2), said
-    refused = usher.run("jobs", "delete", submission, "--yes")
-    assert (refused.status, "is a submission" in refused.err) == (2, True)
-    assert "There is no submission" in usher.run("jobs", "show", "s-aaaaaaaaaa").err
+    listed = usher.run("jobs", "list", "-n", "1", COLUMNS="200").out.splitlines()
+    assert [line.split()[:6] for line in listed[1:]] == [[submission, "2", "connections", "done", "2", "2"]]
+    assert len(run(usher, "jobs", "list")[1]["jobs"]) > 1
+    status, told, _ = run(usher, "jobs", "delete", submission, "--yes")
+    assert (status, told["submission"], len(told["jobs"])) == (0, submission, 2)
+    assert "There is no submission" in usher.run("jobs", "show", submission).err
+    assert submission not in usher.run("jobs", "list").out
+
+
+def test_what_failed_is_tried_again_by_the_one_name(usher: Usher) -> None:
+    """Each row through its connection, as a new submission; jobs of which nothing failed are left
+    out; one job's retry is no part of it.
+    """
+    email = people(1)[0]
+    text = f"email,connection,groups\n{email},adatum,Late\n{email},bellows,Late\n{people(1)[0]},cronus,\n"
+    status, told, said = run(usher, "invite", "-", "-c", "adatum,bellows,cronus", "--yes", text=text)
+    assert (status, told["invited"], told["stages"]["groups"]["failed"]) == (1, 3, 2), said
+    submission = told["submission"]
+    for name in ("adatum", "bellows"):
+        tenant = usher.sandbox.ready["tenants"][NAMES.index(name)]["tenant_id"]
+        usher.sandbox.ask("groups", {"action": "add", "tenant_id": tenant, "groups": [{"name": "Late"}]})
+    status, told, said = run(usher, "jobs", "retry", submission, "--yes")
+    assert (status, told["stages"]["groups"]["done"], told["rows"]) == (0, 2, 2), (told, said)
+    assert [job["connection"] for job in told["jobs"]] == ["adatum", "bellows"]
+    again = told["submission"]
+    assert again != submission
+    shown = run(usher, "jobs", "show", told["jobs"][0]["job"])[1]["info"]
+    assert (shown["retry_of"], shown["submission"]) == (submission, again)
+    refused = usher.run("jobs", "retry", again, "--yes")
+    assert (refused.status, "No row of" in refused.err) == (2, True)
 
 
 def test_who_stops_the_command_pauses_all_of_it(usher: Usher) -> None:
