@@ -15,6 +15,7 @@ from tasks.guests.clean.telling import tell_due, tell_left, tell_withheld
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started
 from tasks.submit import Follows, drop, job_id_of, start
+from worker.operations.clean.judging import policy_of
 from worker.operations.clean.policy import Deed
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ async def clean_up(
     split_plan: Callable[[Connection, CleanPlan], list[Part]],
 ) -> Told:
     """Do what a connection's policy has due of some kinds, by the jobs that the plan becomes."""
+    if context.among is not None and not policy_of(connection).deeds & set(only):
+        return Told(f"The settings of {connection.name} do not say what is to be done to guests; nothing was done.")
     confirmed = context.schedule.args.get("confirm") is True
     if confirmed and Deed.DISABLE in only:
         try:

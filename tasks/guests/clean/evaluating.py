@@ -74,9 +74,13 @@ async def evaluate(
     policy = policy_of(connection)
     wanted = policy.deeds & set(only)
     if not wanted:
+        listed = services.settings().listed
+        where = f"under [connections.{connection.name}.clean]"
+        if listed is not None and connection.name in listed.connections:
+            where = f"into its line of {listed.path.name}, in columns such as clean.disable_inactive_after"
         raise Refusal(
-            f"The settings of {connection.name} do not say what is to be done to guests: write it under"
-            f" [connections.{connection.name}.clean]. Nothing was done."
+            f"The settings of {connection.name} do not say what is to be done to guests: write it {where}. Nothing was"
+            " done."
         )
     ask = PatientAsk(services, connection, job)
     spared, guard = await read_whom_to_spare(ask, connection)

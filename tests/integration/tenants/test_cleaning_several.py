@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.tenants.test_several import results_of
-from tests.integration.tenants.three import MISSING, add, found, people, run, run_three
+from tests.integration.tenants.three import MISSING, NAMES, add, found, people, run, run_three
 from tests.ushers import Usher
 
 CLEAN = '[connections.{}.clean]\ndisable_pending_after = "30d"\nmost_disabled = {}\n'
@@ -45,6 +45,7 @@ def test_each_tenant_is_cleaned_by_its_own_settings(usher: Usher) -> None:
     for name in ("adatum", "bellows"):
         assert re.search(rf"^{name} +1 +disable +{email}", dry.out, re.MULTILINE), dry.out
     assert re.search(r"^! cronus: .*do not say what is to be done", dry.err, re.MULTILINE), dry.err
+    assert "into its line of tenants.csv, in columns such as" in dry.err
     assert f"! {MISSING}: " in dry.err
     assert "only with --yes" in dry.err
     assert run(usher, "guests", "clean", "-c", "all", "--dry-run")[1]["cancelled"] == 2
@@ -76,3 +77,27 @@ def test_a_ceiling_of_one_tenant_stops_no_other(usher: Usher) -> None:
     disabled = found(usher, "--disabled")
     assert {("adatum", email) for email in emails} <= disabled
     assert not {("bellows", email) for email in emails} & disabled
+
+
+def test_a_schedule_cleans_each_tenant_by_its_own_settings(usher: Usher) -> None:
+    """One run each: one without a policy has nothing to do, a ceiling of one stops no other."""
+    [email] = add_old(usher, "adatum", "cronus")
+    add_old(usher, "bellows", count=3)
+    more = ("--cron", "0 2 * * *", "--spread", "2h", "--arg", "confirm=true")
+    add_schedule = ("schedules", "add", "nightly", "--task", "clean_guests", *more)
+    assert usher.run(*add_schedule, "-c", "tag:ue").err == "usher: No connection has the tag ue.\n"
+    assert usher.run(*add_schedule, "-c", ",".join(NAMES)).status == 0
+    status, told, said = run(usher, "schedules", "run", "nightly")
+    assert (status, told["status"]) == (1, "attention"), said
+    runs = {one["connection"]: one for one in told["runs"]}
+    assert {name: one["status"] for name, one in runs.items()} == {
+        "adatum": "ok",
+        "bellows": "attention",
+        "cronus": "ok",
+    }
+    assert runs["cronus"]["what"].endswith("do not say what is to be done to guests; nothing was done.")
+    usher.run("jobs", "watch", *runs["adatum"]["jobs"])
+    assert {name for name, one in found(usher, "--disabled") if one == email} == {"adatum"}
+    out = usher.run("schedules", "list").out
+    assert "3 connections: 2 ok, 1 need attention\n  bellows: " in out
+    assert usher.run("schedules", "remove", "nightly").status == 0
