@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Protocol
 
 from cli.follow.follow import (
     LOOK_EVERY_S,
@@ -25,7 +25,7 @@ from cli.follow.progress import Progress
 from cli.follow.report import can_be_undone, how_to_go_on, outcome_table
 from cli.follow.when_to_stop import DRAIN_S, End, Follower, exit_status
 from cli.ui.terminal import Terminal, build_table
-from tasks.jobs.submissions import Submission, add_up
+from tasks.jobs.submissions import Submission, add_up, find_submission
 from tasks.telling.words import many, number, span
 from worker.channels import INVITE
 from worker.ledger.model import JobState, RowState
@@ -34,7 +34,7 @@ from worker.operations.registry import find_operation
 from worker.store.client import OUTAGE, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Set
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 
     from rich.table import Table
 
@@ -47,6 +47,36 @@ _LOOK_PER_JOB_S = 0.01
 _TOGETHER = (End.PAUSED, End.PILOT, End.LEFT, End.LOST)
 """Ends that are told once, for all jobs that ended so; others have a reason of their own."""
 _NO_END = (End.ENDED, End.CANCELLED)
+
+
+class Droppable(Protocol):
+    """Loaded jobs of one submission."""
+
+    async def drop(self) -> bool:
+        """Remove them. False: they run."""
+
+
+@asynccontextmanager
+async def dropping(run: Run, jobs: Droppable) -> AsyncIterator[None]:
+    """Drop loaded jobs where the block that tells the plan, asks and starts them is left by an
+    error. What runs already goes on.
+    """
+    try:
+        yield
+    except BaseException:
+        if await jobs.drop():
+            run.session.accepted = ""
+        raise
+
+
+async def follow_started(
+    run: Run, services: Services, submission_id: str, *, detach: bool, wait_s: float | None
+) -> int:
+    """Name a submission that was started, and follow it; returns the exit status."""
+    run.terminal.tell(f"Submission {submission_id}")  # with --json too: whoever kills us has to know it
+    submission = await find_submission(services, submission_id)
+    assert submission is not None
+    return await follow_together_and_report(run, services, submission, detach=detach, wait_s=wait_s)
 
 
 async def follow_together_and_report(

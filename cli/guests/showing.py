@@ -69,7 +69,9 @@ async def _show(terminal: Terminal, place: Place, services: Services, name: str,
         return status
     if not shown:
         terminal.say(why)
-    for one in shown:
+    for number, one in enumerate(shown):
+        if number:
+            terminal.show("")
         words = {"enabled": "yes" if one["enabled"] else "no", "sponsors": "; ".join(one["sponsors"])}
         terminal.show(build_facts([(column, words.get(column, one[column]) or "-") for column in one]))
     return status

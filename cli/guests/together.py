@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cli.follow.run import Run, get_ready
-from cli.follow.together import follow_together_and_report
+from cli.follow.together import dropping, follow_started
 from cli.ui.confirming import confirm
 from cli.ui.lines import Lines
 from cli.ui.terminal import build_table
 from tasks.errors import Refusal
 from tasks.forecast.several import say_once
-from tasks.jobs.submissions import find_submission
 from tasks.side_by_side import Unasked, ask_each
 from tasks.submission.together import Together
 from tasks.telling.words import many, number
@@ -122,7 +121,7 @@ async def do_together(run: Run, services: Services, names: Sequence[str], wanted
     await get_ready(run, services, next(filter(run.place.is_built_in, names), names[0]))
     together, told = Together(services), _Told(names)
     shows = wanted.shows or wanted.dry or (terminal.interactive and not wanted.yes)
-    try:
+    async with dropping(run, together):
         await _look_at_all(run, together, told, look, shows=shows)
         waits_for_yes = wanted.dry and not wanted.yes
         if wanted.dry or not together.loaded:
@@ -136,14 +135,7 @@ async def do_together(run: Run, services: Services, names: Sequence[str], wanted
         places = {name: place for place, name in enumerate(names)}
         together.loaded.sort(key=lambda pair: places[pair[0]])
         await together.start()
-    except BaseException:
-        if await together.drop():
-            session.accepted = ""
-        raise
-    terminal.tell(f"Submission {together.id}")  # with --json too: whoever kills us has to know it
-    submission = await find_submission(services, together.id)
-    assert submission is not None
-    status = await follow_together_and_report(run, services, submission, detach=wanted.detach, wait_s=wanted.wait_s)
+    status = await follow_started(run, services, together.id, detach=wanted.detach, wait_s=wanted.wait_s)
     return 3 if told.falls_short else max(status, told.status)
 
 
@@ -168,6 +160,7 @@ async def _look_at_all(run: Run, together: Together, told: _Told, look: Look, *,
                 continue
             told.looked[name], lines = found
             if shows:
+                terminal.status("")
                 lines.show(terminal, f"{name:<{width}}  ")
     terminal.status("")
     sentences = say_once((one.connection, one.why) for one in told.unasked)

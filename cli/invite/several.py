@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.follow.run import Run
-from cli.follow.together import follow_together_and_report
+from cli.follow.together import dropping, follow_started
 from cli.invite.bad_rows import report_bad
 from cli.invite.request import Request
 from cli.invite.sending import counted
 from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts, build_table
 from tasks.forecast.several import HEADINGS, RIGHT, Plans, describe_dry_runs, say_once
-from tasks.jobs.submissions import find_submission
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
 
@@ -55,7 +54,7 @@ async def send_split(run: Run, services: Services, request: Request, split: Spli
     run.session.told = several.describe_withheld()
     if not several.parts:
         return _end_withheld(terminal, request, several)
-    try:
+    async with dropping(run, several):
         report_bad(terminal, request, several.loaded)
         if request.dry_run:
             return await _dry_run(run, several, request)
@@ -65,14 +64,7 @@ async def send_split(run: Run, services: Services, request: Request, split: Spli
             _ask(terminal, request, plans)
         run.session.accepted = several.id
         await several.start()
-    except BaseException:
-        if await several.drop():
-            run.session.accepted = ""
-        raise
-    terminal.tell(f"Submission {several.id}")  # with --json too: whoever kills us has to know it
-    submission = await find_submission(services, several.id)
-    assert submission is not None
-    status = await follow_together_and_report(run, services, submission, detach=request.detach, wait_s=request.wait_s)
+    status = await follow_started(run, services, several.id, detach=request.detach, wait_s=request.wait_s)
     return 3 if several.withheld else status
 
 

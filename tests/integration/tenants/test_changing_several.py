@@ -39,7 +39,7 @@ def test_rows_go_where_they_belong(usher: Usher) -> None:
         ["bellows", "1", "disable", both],
         ["bellows", "2", "disable", mine],
     ]
-    assert re.search(r"^together +3$", dry.out, re.MULTILINE), dry.out
+    assert re.search(r"^together +3 +0 +0$", dry.out, re.MULTILINE), dry.out
     assert "only with --yes" in dry.err
     assert not found(usher, "--disabled") & {("adatum", both), ("bellows", both), ("bellows", mine)}
     status, told, said = run(usher, "guests", "disable", "-", "-c", "adatum,bellows", "--yes", text=text)
@@ -94,6 +94,25 @@ def test_a_tenant_that_cannot_be_asked_stops_no_other(usher: Usher) -> None:
         assert status == 3, said
         assert f"! {MISSING}: " in said
         assert MISSING not in [job["connection"] for job in told.get("jobs", [])]
+
+
+def test_one_tenants_hold_holds_no_other(usher: Usher) -> None:
+    """Nor does an approval that one connection waits for: each is told, status 3, and all goes on
+    by the submission's name.
+    """
+    email = add(usher, *NAMES)[0]
+    usher.run("connections", "hold", "cronus", "--reason", "the customer asked for it")
+    status, told, said = run(usher, "guests", "disable", email, "-c", "approved,bellows,cronus", "--yes", "--wait", "3")
+    states = {job["connection"]: job["state"] for job in told["jobs"]}
+    assert (status, states) == (3, {"approved": "held", "bellows": "done", "cronus": "held"}), said
+    assert re.search(r"^! approved: Held, .*approves it", said, re.MULTILINE), said
+    assert re.search(r"^! cronus: Held, .*the customer asked for it", said, re.MULTILINE), said
+    assert {name for name, one in found(usher, "--disabled") if one == email} == {"bellows"}
+    left = usher.run("guests", "undo", told["submission"], "--yes")
+    assert (left.status, "! approved: Job" in left.err) == (1, True), left.err
+    assert run(usher, "jobs", "cancel", told["submission"])[0] == 0
+    usher.run("connections", "reopen", "cronus")
+    assert not {name for name, one in found(usher, "--disabled") if one == email}
 
 
 def test_guests_are_reminded_and_updated_through_several(usher: Usher) -> None:
