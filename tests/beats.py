@@ -31,7 +31,9 @@ class Beats:
         log.touch()
         self.logs.append(log)
         argv = ("beat", "-l", "INFO")
-        return self.site.stack.enter_context(running_celery(argv, log, self.site.env | env, self.site.folder))
+        beat = self.site.stack.enter_context(running_celery(argv, log, self.site.env | env, self.site.folder))
+        self.site.stack.callback(beat.kill)
+        return beat
 
     def write(self, *schedules: str, top: str = "") -> None:
         """Put schedules into the configuration, in place of those that were there."""

@@ -98,6 +98,8 @@ class Site:
             else running_celery(options, log, env, self.folder)
         )
         process = self.stack.enter_context(started)
+        if not before:  # a warm stop takes a second, and is what other tests are about
+            self.stack.callback(process.kill)
         wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30, "a worker that is ready")
         assert process.poll() is None, log.read_text()
         return process
