@@ -39,6 +39,15 @@ def test_any_other_machine_vouches_for_nobody(tmp_path: Path) -> None:
     assert find_vouching({}, tmp_path / "none") is None
 
 
+def test_an_arc_server_is_recognised_by_its_agent(tmp_path: Path) -> None:
+    """Services do not get the variables that a person's shell there has."""
+    agent = tmp_path / "himds"
+    assert find_vouching({}, tmp_path / "none", agent) is None
+    agent.touch()
+    found = find_vouching({}, tmp_path / "none", agent)
+    assert (found and (found.where, found.setting)) == ("Azure Arc", ("managed_identity", "system"))
+
+
 def test_a_pod_names_its_application(tmp_path: Path) -> None:
     """Tenant and client are set beside the file of its token."""
     env = {"AZURE_FEDERATED_TOKEN_FILE": "/var/token", "AZURE_TENANT_ID": "a tenant", "AZURE_CLIENT_ID": "a client"}
