@@ -48,7 +48,6 @@ async def _retry_submission(run: Run, services: Services, submission: Submission
     """
     views, left = choose_retried(submission)
     names = [view.connection for view in views]
-    await get_ready(run, services, next(filter(run.place.is_built_in, names), names[0]))
     with Split(names) as split:
         asked, left_out = await build_retry_of_all(services, submission, views, find_person().to_info(), split)
         for sentence in say_once([*left, *left_out]):
@@ -59,6 +58,7 @@ async def _retry_submission(run: Run, services: Services, submission: Submission
             info_of = {view.connection: {"retry_of": view.id} for view in views}
             status = await RowsTogether(services, split, asked.name, wanted, info_of=info_of).do(run)
         else:
+            await get_ready(run, services, next(filter(run.place.is_built_in, names), names[0]))
             status = await send_split(run, services, _as_command(asked, options), split)
     return max(status, 1) if left else status
 
