@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from itertools import compress
 from typing import Any
 
 from worker.channels import INVITE
@@ -164,8 +165,8 @@ class Lease:
     """Of a stage's rows that a failover lost: how they ended, or when they were sent (ms)."""
 
     def pending(self) -> list[int]:
-        """Indexes of the rows left to send."""
-        return [i for i, letter in enumerate(self.letters) if letter in ".q"]
+        """Indexes of the rows left to send. (Asked often: no step of Python's for each letter.)"""
+        return list(compress(range(len(self.letters)), map(".q".__contains__, self.letters)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from worker.ledger.model import FINAL, Outcome, RowState
 from worker.operations.operation import NOT_THERE_YET
 
 _FINAL = {
-    Kind.DONE: RowState.DONE,
     Kind.ALREADY: RowState.ALREADY,
     Kind.FAILED: RowState.FAILED,
 }
@@ -129,6 +128,19 @@ def build_outcome(
     no row is in doubt, it says when that was (`attempted_at_ms`). `shown`: a look tells; otherwise
     a row in doubt stays so. `told`: of one that was done.
     """
+    if verdict.kind is Kind.DONE:  # nearly always
+        return Outcome(
+            index,
+            RowState.DONE,
+            user_id=verdict.user_id,
+            invitation_id=verdict.invitation_id,
+            redeem_url=verdict.redeem_url,
+            mail=mail,
+            message=told,
+            request_id=verdict.request_id or request_id,
+            attempts=attempt,
+            at_ms=at_ms,
+        )
     letter = _FINAL.get(verdict.kind)
     lost = verdict.kind is Kind.IN_DOUBT
     in_doubt = doubts and (lost or (verdict.maybe_processed and may_read))
@@ -136,7 +148,6 @@ def build_outcome(
         careful = silent or verdict.apart
         doubtful = RowState.IN_DOUBT if shown else RowState.LEFT_IN_DOUBT
         letter = doubtful if in_doubt else RowState.PENDING_SILENT if careful else RowState.PENDING
-    invited = letter is RowState.DONE
     put_off_s = verdict.retry_after_s or 0.0 if verdict.kind is Kind.LATER else 0.0
     return Outcome(
         index,
@@ -144,9 +155,8 @@ def build_outcome(
         user_id=verdict.user_id,
         invitation_id=verdict.invitation_id,
         redeem_url=verdict.redeem_url,
-        mail=mail if invited else "",
-        code="" if invited else verdict.code or verdict.cause,
-        message=told if invited else verdict.message,
+        code=verdict.code or verdict.cause,
+        message=verdict.message,
         request_id=verdict.request_id or request_id,
         attempts=attempt,
         at_ms=at_ms,

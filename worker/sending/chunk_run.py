@@ -25,7 +25,7 @@ from worker.operations.operation import NOT_THERE_YET, Asked, CannotAsk, Channel
 from worker.operations.outcomes import Consequences, Judged, build_outcome, build_skip, mark_refusals, sum_up
 from worker.sending.comparing import Comparing
 from worker.sending.couriers import carry, open_links
-from worker.sending.first_look import FirstLook, may_not_read
+from worker.sending.first_look import FirstLook, Looked, may_not_read
 from worker.sending.guarding import cannot_tell, end_guarded
 from worker.sending.not_shown import wait_or_end, wait_together
 from worker.sending.reactions import Reactions
@@ -36,7 +36,6 @@ from worker.sending.written_again import find_waiting
 
 if TYPE_CHECKING:
     from worker.graph.causes import Verdict
-    from worker.graph.users import DirectoryUser
     from worker.ledger.job_targets import Target
     from worker.services import Services
     from worker.signin.credentials import AccessToken
@@ -78,9 +77,8 @@ class ChunkRun:
         self._comparing = Comparing(services, lease, channel, reactions)
         self._index: IndexPlace | None = None
         self._along: Mapping[int, tuple[Target, ...]] = {}  # what rows take along, by row
-        self._users: dict[int, DirectoryUser] = {}  # whom the look-up found, by row
+        self._looked = Looked()
         self._links: Mapping[int, str] = {}  # of the rows' invitations, where the operation tells them
-        self._unsure: frozenset[int] = frozenset()  # rows of which an earlier try may have been carried out
         self._aside: dict[int, Stop] = {}  # rows that are not sent in this run
         self._sent = False
         self._known = False  # some guest was, where a write asked
@@ -100,11 +98,11 @@ class ChunkRun:
             pending = [i for i in lease.pending() if i not in self._aside]
             if not pending or lease.lost or not may_go_on():
                 return self._why_over(pending)
-            token = await self._take_token()
+            token = await self._reactions.take_token(connection) if operation.signs_in(connection) else None
             if isinstance(token, Stop):
                 return token
             wanted = choose_together(self._operation, self._lease, pending, known=self._known)
-            asked = {i: self._ask_for(i) for i in wanted}
+            asked = self._ask_for(wanted)
             stays = await self._compare(list(asked.values()))
             if isinstance(stays, Stop):
                 return stays
@@ -157,7 +155,7 @@ class ChunkRun:
             self._services, self._lease, self._channel, reactions=self._reactions, look_ups=self._look_ups
         )
         looked = await first.look(self._index)
-        self._users, self._aside, self._unsure = looked.users, looked.aside, looked.unsure
+        self._looked, self._aside = looked, looked.aside
         if looked.outcomes:
             await self._record(0, looked.outcomes)
         return looked.stop
@@ -175,21 +173,15 @@ class ChunkRun:
         if guard.unread:
             return await self._reactions.hold(self._channel, cannot_tell(guard), self._comparing.token)
         now_ms = self._services.clocks.redis_ms()
-        if outcomes := end_guarded(guard, pending, self._users, now_ms):
+        if outcomes := end_guarded(guard, pending, self._looked.users, now_ms):
             await self._record(0, outcomes)
-        unseen = (i for i in self._guarded() if i not in self._users and i not in self._aside)
+        unseen = (i for i in self._guarded() if i not in self._looked.users and i not in self._aside)
         self._aside |= dict.fromkeys(unseen, Stop(Rest.LOOK_UP, _BUSY_S))
         return None
 
     def _guarded(self) -> Sequence[int]:
         """Return the pending rows that are about people who may have to be spared."""
         return self._operation.find_guarded(self._lease.rows, self._lease.pending())
-
-    async def _take_token(self) -> AccessToken | Stop | None:
-        """Take an access token; None where the operation needs none."""
-        if not self._operation.signs_in(self._connection):
-            return None
-        return await self._reactions.take_token(self._connection)
 
     async def _find_targets(self) -> Stop | None:
         """Find out what the rows' names stand for in the tenant; without the right to, the channel
@@ -305,9 +297,9 @@ class ChunkRun:
         verdicts = blame(self._operation.rules, verdicts, token.roles if token else None)
         judged, outcomes = self._end(grant, asked, verdicts, exchange.client_request_id, may_read=may_read)
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
-        await self._comparing.remember([asked[one.index] for one in outcomes if one.letter is RowState.DONE])
+        await self._comparing.remember(asked, outcomes)
         await self._record(grant.batch, outcomes, refusals)
-        await self._comparing.take_back([asked[one.index] for one in outcomes if one.letter is RowState.FAILED])
+        await self._comparing.take_back(asked, outcomes)
         if (used := read_used(exchange.answers.values())) is not None:
             await services.ledger.spending.show_used(
                 shown_buckets(services.settings(), connection, buckets),
@@ -376,24 +368,27 @@ class ChunkRun:
         """End the rows of domains and targets that the tenant refuses as a whole."""
         if not self._refused:
             return
-        lease = self._lease
-        now_ms = self._services.clocks.redis_ms()
-        found = {i: self._refused.find(lease.ticket.job, self._ask_for(i)) for i in lease.pending()}
-        if outcomes := [build_skip(i, verdict, now_ms) for i, verdict in found.items() if verdict]:
+        job, now_ms = self._lease.ticket.job, self._services.clocks.redis_ms()
+        verdicts = {i: self._refused.find(job, one) for i, one in self._ask_for(self._lease.pending()).items()}
+        if outcomes := [build_skip(i, verdict, now_ms) for i, verdict in verdicts.items() if verdict]:
             await self._record(0, outcomes)
 
-    def _ask_for(self, index: int) -> Asked:
-        """Return a row as it is asked for now."""
-        lease, targets = self._lease, self._comparing.targets
-        row = lease.rows[index]
-        return Asked(
-            index,
-            row,
-            self._users.get(index),
-            target=targets.get(row.get("target") or "") if targets else None,
-            silent=lease.letters[index] == RowState.PENDING_SILENT,
-            tried=int(lease.attempts[index]),
-            unsure=index in self._unsure,
-            along=self._along.get(index, ()),
-            redeem_url=self._links.get(index, ""),
-        )
+    def _ask_for(self, indexes: Sequence[int]) -> dict[int, Asked]:
+        """Return rows as they are asked for now."""
+        lease, users, unsure = self._lease, self._looked.users, self._looked.unsure
+        rows, letters, attempts, silent = lease.rows, lease.letters, lease.attempts, RowState.PENDING_SILENT
+        along, links, targets = self._along, self._links, self._comparing.targets
+        return {
+            i: Asked(
+                i,
+                rows[i],
+                users.get(i),
+                silent=letters[i] == silent,
+                target=targets.get(rows[i].get("target") or "") if targets else None,
+                tried=int(attempts[i]),
+                unsure=i in unsure,
+                along=along.get(i, ()),
+                redeem_url=links.get(i, ""),
+            )
+            for i in indexes
+        }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from worker.directory.targets import Resolved, resolve_for
 from worker.ledger.job_targets import Target
-from worker.ledger.model import Lease, Outcome
+from worker.ledger.model import Lease, Outcome, RowState
 from worker.ledger.stages import split_stage
 from worker.ledger.why_waiting import Rest, Stop
 from worker.operations.operation import Asked, CannotAsk, Channel, Operation
@@ -35,7 +35,10 @@ class Comparing:
         self.ask = DirectoryAsk(services, channel.connection, reacts, root, lease.ticket.lane)
         self.targets: Mapping[str, Target] = {}
         """What the rows' targets stand for, once they were found."""
-        self._compares = type(channel.operation).compare is not Operation.compare
+        of, its_own = type(channel.operation), Operation
+        self._compares = of.compare is not its_own.compare
+        self._remembers = of.remember is not its_own.remember
+        self._takes_back = of.take_back is not its_own.take_back
         self._compared: dict[int, int] = {}  # row → its tries when it was compared
 
     async def find_targets(self) -> Resolved:
@@ -88,15 +91,19 @@ class Comparing:
         now_ms = self._services.clocks.redis_ms()
         return {index: self._dated(index, one, now_ms) for index, one in found.items()}
 
-    async def remember(self, rows: Sequence[Asked]) -> None:
+    async def remember(self, asked: Mapping[int, Asked], outcomes: Sequence[Outcome]) -> None:
         """Remember what was done. A server that is away keeps nobody from recording it."""
-        if rows:
+        if not self._remembers:
+            return
+        if rows := [asked[one.index] for one in outcomes if one.letter is RowState.DONE]:
             with suppress(*OUTAGE):
                 await self._channel.operation.remember(self.ask, rows, self._channel.connection)
 
-    async def take_back(self, rows: Sequence[Asked]) -> None:
+    async def take_back(self, asked: Mapping[int, Asked], outcomes: Sequence[Outcome]) -> None:
         """Take back what was noted of rows that Graph has refused."""
-        if rows:
+        if not self._takes_back:
+            return
+        if rows := [asked[one.index] for one in outcomes if one.letter is RowState.FAILED]:
             await self._channel.operation.take_back(self.ask, rows, self._channel.connection)
 
     def _dated(self, index: int, found: Outcome | Stop, now_ms: int) -> Outcome | Stop:

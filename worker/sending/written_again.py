@@ -34,6 +34,8 @@ def judge_known(lease: Lease, operation: Operation, now_ms: int, settle_s: float
     sent one may still be heard. Pure.
     """
     ends: dict[int, Outcome | Stop] = {}
+    if not lease.known:
+        return ends
     for i in lease.pending():
         match lease.known.get(i):
             case RowState() as letter:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import redis.exceptions
 from redis.asyncio import Redis, SSLConnection
+from redis.asyncio.connection import AbstractConnection
 
 from worker.errors import LedgerUnavailable, LedgerUnsuitable
+from worker.ledger.model import RowState
 from worker.queues import THREADS
 from worker.store.client import ask, check_server, describe, faults_of, keep_trying, open_client, read_server
 
@@ -192,3 +194,18 @@ def test_an_outage_is_described_in_one_line() -> None:
 def test_every_seat_may_ask_at_the_same_time(url: str) -> None:
     """Beyond the library's own 100 connections a call fails as if Redis were away."""
     assert open_client(url).connection_pool.max_connections >= 2 * THREADS
+
+
+@pytest.mark.parametrize("url", ["redis://h:1/0", "rediss://h:1/0", "unix:///s?db=0", "sentinel://h:1/m/0"])
+def test_commands_are_written_as_redis_py_writes_them(url: str) -> None:
+    """On every way to a server; what is no text and no number is refused with redis-py's error."""
+    pool: Any = open_client(url).connection_pool
+    connection, plainly = pool.make_connection(), AbstractConnection.pack_command
+    commands = (("EVALSHA", "é", 2, b"\0\xff", 1.5, -3, "", RowState.DONE), ("CONFIG GET", "x" * 9000), (b"CLIENT ID",))
+    for command in commands:
+        in_python = plainly(connection, *command)
+        assert b"".join(connection.pack_command(*command)) == b"".join(in_python)
+        assert b"".join(connection.pack_commands([command] * 3)) == b"".join(in_python) * 3
+    assert len(connection.pack_command("ECHO", "x" * 9000)) == 1  # Python cuts it, and is not asked
+    with pytest.raises(redis.exceptions.DataError):
+        connection.pack_command("SET", None)
