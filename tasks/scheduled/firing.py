@@ -23,7 +23,7 @@ from redis.exceptions import LockError, OutOfMemoryError
 
 from config.connections import SANDBOX
 from config.errors import ConfigError, UnknownConnection
-from config.schedules import TASKS
+from config.schedules import TASKS, Schedule
 from tasks.errors import ListError
 from tasks.scheduled.context import Context, Told
 from worker.app import app
@@ -91,13 +91,14 @@ async def connection_fault(services: Services, name: str, connection: str) -> st
     """Return why a run cannot be one of this connection's, '' where it can: a schedule over several
     has runs of each of them, as they are now, and another has none.
     """
-    schedule = await _find(services, Timetable(services.client, services.keys), name)
+    find = _find if connection else _look_up  # the run itself waits for one that is not known yet
+    schedule = await find(services, Timetable(services.client, services.keys), name)
     if schedule is None or not schedule.several:
         return f"{name} is no schedule over several connections" if connection else ""
     if not connection:
         return f"it must name one of the connections of {name}"
     for _ in range(round(_KNOWN_WITHIN_S / _LOOK_S)):
-        if connection in services.settings().members(schedule.connection):
+        if connection in services.settings().members(schedule.connection or ""):
             return ""
         await asyncio.sleep(_LOOK_S)
     return f"{connection} is none of the connections of {name} (any more)"
@@ -183,17 +184,21 @@ async def _do(services: Services, timetable: Timetable, name: str, run: Schedule
         return Told(f"A fault of usher ({type(error).__name__}); the worker's log says where.", "failed")
 
 
-async def _find(services: Services, timetable: Timetable, name: str) -> Any:
-    """Return the schedule: as it stands on the timetable, else as this worker's configuration has
-    it (no beat may have run yet).
-    """
+async def _find(services: Services, timetable: Timetable, name: str) -> Schedule | None:
+    """Return the schedule, once it is known."""
     for _ in range(round(_KNOWN_WITHIN_S / _LOOK_S)):
-        planned = await keep_trying(lambda: timetable.get(name), _OUTAGE_S)
-        schedule = planned.schedule if planned else services.settings().schedules.get(name)
-        if schedule is not None:
+        if (schedule := await _look_up(services, timetable, name)) is not None:
             return schedule
         await asyncio.sleep(_LOOK_S)
     return None
+
+
+async def _look_up(services: Services, timetable: Timetable, name: str) -> Schedule | None:
+    """Return the schedule as it stands on the timetable, else as this worker's configuration has it
+    (no beat may have run yet).
+    """
+    planned = await keep_trying(lambda: timetable.get(name), _OUTAGE_S)
+    return planned.schedule if planned else services.settings().schedules.get(name)
 
 
 @asynccontextmanager

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from config.reader import parse_schedule
 from console.app import build_app
 from tests.integration.console.conftest import SignInSite
 from tests.integration.console.entra_browsers import EntraBrowser
 from tests.integration.console.servers import serving
 from tests.sandboxes import connection_table
+from worker.ledger.timetable import ScheduledRun, Timetable, plan
 
 ROWS = {"connection": "contoso", "rows": [{"email": "ann@fabrikam.example"}]}
 
@@ -69,3 +73,25 @@ async def test_every_page_asks_who_it_is(whole: SignInSite) -> None:
         assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/signin"), path
         answer = await whole.browser().site.get(path, headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 403, path
+
+
+async def test_a_schedule_over_several_connections_is_told_as_a_whole(whole: SignInSite) -> None:
+    """How many connections, how the last run of each stands, and the runs with their
+    connections.
+    """
+    timetable = Timetable(whole.services.client, whole.services.keys)
+    table = {"task": "check_connections", "connection": "contoso,sandbox", "cron": "0 2 * * *", "spread": "2h"}
+    now = datetime.now(UTC)
+    await timetable.put(plan(parse_schedule("many", table, ["contoso"]), None, "added", "UTC", now))
+    now_ms = round(now.timestamp() * 1000)
+    for name, status in (("contoso", "ok"), ("sandbox", "failed")):
+        run = ScheduledRun(now_ms, "beat", now_ms, now_ms + 1, status, f"What {name} said.", connection=name)
+        await timetable.record("many", run)
+    browser = whole.browser()
+    assert (await browser.sign_in("ada@contoso")).status_code == 303
+    text = (await browser.site.get("/schedules", headers={"Accept": "text/html"})).text
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text.partition('id="many"')[2]))
+    assert "many failed" in page
+    assert "0 2 * * *, spread over 2h" in page
+    assert "Connections 2 · well 1 · failed 1" in page
+    assert all(re.search(rf"{name} (well|failed) What {name} said", page) for name in ("contoso", "sandbox"))

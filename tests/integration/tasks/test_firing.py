@@ -141,17 +141,19 @@ async def test_each_connection_has_runs_and_jobs_of_its_own(
     schedule = parse_schedule("many", {"task": "check_connections", "every": "9d", "connection": "all"}, [])
     timetable = Timetable(services.client, services.keys)
     await timetable.put(plan(schedule, None, "added", "UTC", datetime.now(UTC)))
-    released, jobs = asyncio.Event(), []
+    began, released, jobs = asyncio.Event(), asyncio.Event(), []
 
     async def work(context: Context) -> Told:
         jobs.append(context.job)
         if context.schedule.connection == "adatum":
+            began.set()
             await released.wait()
         return Told(f"{context.schedule.connection} done")
 
     monkeypatch.setitem(firing.KINDS, "check_connections", work)
     now_ms = await read_time_ms(services.client)
     slow = asyncio.create_task(firing.fire(services, "many", now_ms, "beat", "adatum"))
+    await began.wait()
     other = await firing.fire(services, "many", now_ms, "beat", "bellows")
     assert other is not None
     assert (other.what, (await timetable.latest("many"))["adatum"].status) == ("bellows done", "running")
