@@ -62,14 +62,12 @@ async def judge_again(
         return {}
     policy = policy_of(connection)
     found: dict[int, Outcome | Stop] = {
-        one.index: _fail(one.index, str(one.row.get("user_id") or ""), "may_not_read", _UNSEEN)
-        for one in rows
-        if one.user is None
+        one.index: one.ended(RowState.FAILED, "may_not_read", _UNSEEN) for one in rows if one.user is None
     }
     guests = {one.index: _read(one) for one in rows if one.user}
     spared, unread = await ask.find_spared()
     if unread:
-        return found | {index: _fail(index, guest.id, "spared_unread", unread) for index, guest in guests.items()}
+        return found | {one.index: one.ended(RowState.FAILED, "spared_unread", unread) for one in rows if one.user}
     dated = [one for one in rows if one.user and _needs_dates(one.row, policy) and not _is_fresh(one.row, ask.now)]
     await _add_dates(ask, dated, guests, found)
     memory = await read_memory(list(guests.values()), connection.tenant_key, ask)
@@ -80,9 +78,9 @@ async def judge_again(
         finding = judge(guest, memory[guest.id], policy, spared, ask.now)
         is_due = finding.deed == then and finding.code == one.row.get(BECAUSE)
         found[one.index] = (
-            Outcome(one.index, RowState.DONE, user_id=guest.id, message=finding.why)
+            one.ended(RowState.DONE, message=finding.why)
             if is_due
-            else _leave(one.index, guest.id, str(finding.code), explain_left(then, guest, finding))
+            else one.ended(RowState.SKIPPED, str(finding.code), explain_left(then, guest, finding))
         )
     return found
 
@@ -109,7 +107,7 @@ async def _add_dates(
             at = dates.get(guest.id)
             # Whom the answer leaves out may have signed in a moment ago
             if guest.id not in dates or (at is None and one.row.get(SEEN)):
-                found[one.index] = _fail(one.index, guest.id, "sign_ins_unread", _UNREAD)
+                found[one.index] = one.ended(RowState.FAILED, "sign_ins_unread", _UNREAD)
             guests[one.index] = replace(guest, signed_in_at=at)
 
 
@@ -136,14 +134,6 @@ def _read(asked: Asked) -> Guest:
     guest = read_guest({**asked.user.more, "id": asked.user.id})
     seen = asked.row.get(SEEN)
     return replace(guest, signed_in_at=datetime.fromisoformat(seen).astimezone(UTC)) if seen else guest
-
-
-def _leave(index: int, user_id: str, code: str, message: str) -> Outcome:
-    return Outcome(index, RowState.SKIPPED, user_id=user_id, code=code, message=message)
-
-
-def _fail(index: int, user_id: str, code: str, message: str) -> Outcome:
-    return Outcome(index, RowState.FAILED, user_id=user_id, code=code, message=message)
 
 
 _UNSEEN = (
