@@ -150,6 +150,14 @@ async def test_an_identity_of_another_tenant_invites_nobody(site: Site, tokens: 
         await tokens.get(target)
 
 
+async def test_a_domain_cannot_be_compared(site: Site, tokens: TokenSource) -> None:
+    """One that Entra does not know would be taken for the identity's tenant."""
+    federation(site, action="identity", system=True)
+    target = connection(site, managed_identity="system", tenant_id="nowhere.example")
+    with pytest.raises(TokenRefused, match=f"let its tenant_id be {site.sandbox.ready['tenant_id']}"):
+        await tokens.get(target)
+
+
 async def test_an_identity_that_is_another_client(site: Site, tokens: TokenSource) -> None:
     """Quota is counted by client: the connection has to say which it is."""
     federation(site, action="identity", system=True)

@@ -82,7 +82,12 @@ def tell_stranger(token: object, connection: Connection) -> str:
     """
     claims = read_claims(token) if isinstance(token, str) else {}
     tenant, client = (str(claims.get(name, "")).lower() for name in ("tid", "appid"))
-    if tenant and is_guid(connection.tenant_id) and tenant != connection.tenant_id.lower():
+    if tenant and not is_guid(connection.tenant_id):
+        return (
+            f"The managed identity here is of tenant {tenant}, and the connection names {connection.tenant_id}, which"
+            f" cannot be compared: if that is meant, let its tenant_id be {tenant}."
+        )
+    if tenant and tenant != connection.tenant_id.lower():
         return (
             f"The managed identity here is of tenant {tenant} and reaches no other, so not the connection's"
             f" {connection.tenant_id}: correct tenant_id, or let an application of both tenants trust it, with"
