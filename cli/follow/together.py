@@ -178,7 +178,7 @@ def _report(run: Run, submission: str, ends: Sequence[Followed]) -> int:
     total = add_up(submission, views)
     if not terminal.quiet:
         took = f" in {span((total.finished_at - total.began_at).total_seconds())}" if total.finished_at else ""
-        told = f"{many(total.counts.rows, 'row')} on {many(len(views), 'connection')}, {total.state.value}{took}"
+        told = f"{many(total.counts.rows, 'row')} on {total.connection}, {total.state.value}{took}"
         terminal.show("", told, "", outcome_table(total), "", connection_table(views))
     for sentence, command in _how_to_go_on(submission, ends, runs_on=run.place.runs_on):
         terminal.warn(sentence, command)

@@ -13,6 +13,7 @@ from worker.ledger.gates import Gate
 from worker.ledger.job_view import JobView
 from worker.ledger.lists.submissions import SUBMISSION, is_submission
 from worker.ledger.model import Counts, JobState
+from worker.operations.registry import find_operation
 
 if TYPE_CHECKING:
     from worker.services import Services
@@ -91,7 +92,10 @@ def no_such_submission(wanted: str) -> str:
 
 
 def add_up(submission: str, views: Sequence[JobView]) -> JobView:
-    """Return some jobs of a submission as one job of its id: what counts is the sum. Pure."""
+    """Return some jobs of a submission as one job of its id: what counts is the sum. It does what
+    the job does that leads to others, such as a clean-up beside its reminders. Pure.
+    """
+    lead = next((view for view in views if find_operation(view.operation).only_looks), views[0])
     states = {view.state for view in views}
     finished = [view.finished_at for view in views if view.finished_at]
     stages: dict[str, list[Counts]] = {}
@@ -99,18 +103,18 @@ def add_up(submission: str, views: Sequence[JobView]) -> JobView:
         for name, counts in view.stages.items():
             stages.setdefault(name, []).append(counts)
     return replace(
-        views[0],
+        lead,
         id=submission,
-        connection=many(len(views), "connection"),
-        state=next((state for state in _TOLD_FIRST if state in states), views[0].state),
-        why=views[0].why if len({view.why for view in views}) == 1 else "",
+        connection=many(len({view.connection for view in views}), "connection"),
+        state=next((state for state in _TOLD_FIRST if state in states), lead.state),
+        why=lead.why if len({view.why for view in views}) == 1 else "",
         counts=_sum([view.counts for view in views]),
         chunks=sum(view.chunks for view in views),
         open=sum(view.open for view in views),
         created_at=min(view.created_at for view in views),
         started_at=min((view.started_at for view in views if view.started_at), default=None),
         finished_at=max(finished) if len(finished) == len(views) else None,
-        info={name: value for name, value in views[0].info.items() if name != SUBMISSION},
+        info={name: value for name, value in lead.info.items() if name != SUBMISSION},
         gate=Gate(),
         approval="",
         stages={name: _sum(counts) for name, counts in stages.items()},

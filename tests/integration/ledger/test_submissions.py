@@ -6,6 +6,7 @@ import pytest
 
 from tasks.jobs.submissions import add_up
 from tests.ledgers import Desk
+from worker.channels import name_channel
 from worker.errors import LedgerError
 from worker.ledger.lists.submissions import SUBMISSION, is_submission, new_submission_id
 from worker.ledger.loading import Loading
@@ -80,3 +81,12 @@ async def test_a_connection_that_is_forgotten_is_in_none(desk: Desk) -> None:
     assert await desk.jobs.submissions.forget_connection("bellows") == 2
     assert await desk.jobs.submissions.jobs(one) == {"jobb": "adatum"}
     assert not await desk.client.exists(desk.keys.submission(two))
+
+
+async def test_it_is_told_by_what_leads_to_the_others(desk: Desk) -> None:
+    """A clean-up whose reminders are a job of their own is a clean-up, of one connection."""
+    submission = new_submission_id()
+    await _submit(desk, submission, "joba", name_channel("adatum", "remind"), 2)
+    await _submit(desk, submission, "jobb", name_channel("adatum", "clean"), 3)
+    total = add_up(submission, await desk.jobs.views(["joba", "jobb"]))
+    assert (total.operation, total.connection, total.counts.rows) == ("clean", "1 connection", 5)
