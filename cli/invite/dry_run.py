@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from tasks.telling.words import number
 if TYPE_CHECKING:
     from cli.follow.run import Run
     from cli.invite.request import Request
+    from cli.ui.terminal import Terminal
     from tasks.forecast.rows import ForeseenRow
     from tasks.submission.preparing import Prepared
     from worker.services import Services
@@ -27,11 +29,7 @@ async def look(run: Run, services: Services, request: Request, prepared: Prepare
     """
     terminal = run.terminal
     terminal.status("Asking the tenant")
-    with ExitStack() as closing:
-        kept = None
-        if request.output:
-            check_writable(request.output)
-            kept = ForeseenRows(closing.enter_context(tempfile.TemporaryFile()))
+    with keeping(request) as kept:
 
         def hear(row: ForeseenRow) -> None:
             if kept is not None:
@@ -40,8 +38,32 @@ async def look(run: Run, services: Services, request: Request, prepared: Prepare
 
         forecast = await foresee_list(services, prepared, request, hear)
         if kept is not None:
-            terminal.status(f"Writing {request.output}")
-            own = (Path(request.output), kept, request.fields_seen, request.guests, request.reopen)
-            await asyncio.to_thread(write_foreseen, *own, [stage.name for stage in prepared.stages])
+            await write_kept(terminal, request, kept, [stage.name for stage in prepared.stages])
     terminal.status("")
     return forecast
+
+
+@contextmanager
+def keeping(request: Request) -> Iterator[ForeseenRows | None]:
+    """Keep what is foreseen for the block, where a list of it is wanted; else None. Raises
+    `OutputError` where it could not be written.
+    """
+    if not request.output:
+        yield None
+        return
+    check_writable(request.output)
+    with tempfile.TemporaryFile() as file:
+        yield ForeseenRows(file)
+
+
+async def write_kept(terminal: Terminal, request: Request, kept: ForeseenRows, stages: Collection[str]) -> None:
+    """Write the list with what would become of each row. Raises `OutputError`."""
+    terminal.status(f"Writing {request.output}")
+    own = (Path(request.output), kept, request.fields_seen, request.guests, request.reopen)
+    await asyncio.to_thread(write_foreseen, *own, stages)
+
+
+def tell_written(terminal: Terminal, request: Request) -> None:
+    """Say where the list is, if one was wanted."""
+    if request.output:
+        terminal.show("", f"Every row with what would become of it is in {request.output}.")

@@ -127,7 +127,7 @@ def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:
 
 async def _dry_run(run: Run, services: Services, request: Request, prepared: Prepared) -> int:
     """Say what would happen, remove the loaded job again; returns the exit status."""
-    from cli.invite.dry_run import look
+    from cli.invite.dry_run import look, tell_written
     from cli.ui.tally import show
     from tasks.forecast.dry_run import describe_dry_run, plan_as_foreseen
 
@@ -139,8 +139,7 @@ async def _dry_run(run: Run, services: Services, request: Request, prepared: Pre
     told = plan_as_foreseen(await plan(services, request, left, rehearsal=rehearsal), forecast)
     _show_plan(terminal, request, told)
     show(terminal, forecast)
-    if request.output:
-        terminal.show("", f"Every row with what would become of it is in {request.output}.")
+    tell_written(terminal, request)
     terminal.say("Nothing was sent (--dry-run).")
     terminal.finish(describe_dry_run(told, forecast))
     return 1 if told.bad or told.blocked or told.refused else 0

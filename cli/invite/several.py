@@ -8,11 +8,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from cli.follow.run import Run
 from cli.follow.together import dropping, follow_started
 from cli.invite.bad_rows import report_bad
+from cli.invite.dry_run import keeping, tell_written, write_kept
 from cli.invite.request import Request
 from cli.invite.sending import counted
 from cli.ui.errors import Refusal
@@ -30,8 +29,6 @@ async def send_to_several(run: Run, services: Services, request: Request, connec
     """Do the whole of it; returns the exit status. Raises for whatever ends it before anything was
     accepted.
     """
-    if request.output:
-        raise click.UsageError("-o writes what would become of the rows of one connection: name one with -c.")
     with Split(connections) as split:
         for row in counted(request, run.terminal):
             split.add(row)
@@ -99,19 +96,26 @@ async def _dry_run(run: Run, several: Several, request: Request) -> int:
     terminal = run.terminal
     terminal.status("Asking the tenants")
     looked = 0
+    with keeping(request) as kept:
 
-    def hear(connection: str, row: ForeseenRow) -> None:
-        nonlocal looked
-        looked += 1
-        terminal.count(f"Looking at row {looked:,}")
+        def hear(connection: str, row: ForeseenRow) -> None:
+            nonlocal looked
+            looked += 1
+            terminal.count(f"Looking at row {looked:,}")
+            if kept is not None:
+                kept.add(row, connection)
 
-    found = await several.foresee(run.place.is_built_in, hear)
+        found = await several.foresee(run.place.is_built_in, hear)
+        if not found:
+            raise Refusal(f"No tenant could be asked. {' '.join(say_once(several.unasked))}")
+        if kept is not None:
+            stages = dict.fromkeys(stage.name for part in several.parts for stage in part.stages)
+            await write_kept(terminal, request, kept, [*stages])
     await several.drop()
     terminal.status("")
-    if not found:
-        raise Refusal(f"No tenant could be asked. {' '.join(say_once(several.unasked))}")
     plans = Plans([plan for plan, _ in found], [(name, f"nobody could look: {why}") for name, why in several.unasked])
     _show_plans(terminal, request, plans)
+    tell_written(terminal, request)
     terminal.say("Nothing was sent (--dry-run).")
     if terminal.quiet:
         terminal.finish(describe_dry_runs(found))

@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cli.ui.errors import Refusal
 from config.errors import ConfigError
 from tasks.jobs.finding import find_job
 from tasks.jobs.submissions import find_submission
 from tasks.lists.options import ListOptions
-from tasks.results.reading import as_iterator, chosen_results, results_of_all
+from tasks.results.reading import as_iterator, chosen_results, results_of_all, through_each
 from tasks.results.table import WRITERS
-from tasks.results.write import Wanted, Written, write_results
+from tasks.results.write import Wanted, Written, write_results, write_through
 from tasks.rows.fields import CONNECTION
 from tasks.safe_text import open_stdout
 from tasks.telling.words import many
@@ -35,11 +34,6 @@ async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> i
         submission = await find_submission(services, job)
         view = submission.total if submission else await find_job(services, job)
         wanted = replace(wanted, stages=tuple(view.stages), ahead=(CONNECTION,) if submission else ())
-        if submission and wanted.join is not None:
-            raise Refusal(
-                "A row of the list may have gone through several connections, so --join takes one job of them: usher"
-                f" jobs show {submission.id} lists them."
-            )
 
         def fetch(only: Collection[str]) -> Iterator[Mapping[str, Any]]:
             if submission is None:
@@ -52,7 +46,11 @@ async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> i
         if wanted.join is not None:  # read as it was read then, unless it is said otherwise
             said = {**view.info.get("read", {}), **wanted.options.to_dict()}
             wanted = replace(wanted, options=ListOptions.from_dict(said))
-        written = await asyncio.to_thread(write_results, wanted, lambda: fetch(()))
+        if submission and wanted.join is not None:
+            through = through_each(services, submission.views, loop)
+            written = await asyncio.to_thread(write_through, wanted, through)
+        else:
+            written = await asyncio.to_thread(write_results, wanted, lambda: fetch(()))
     if wanted.output is None:
         return 0
     _tell(terminal, wanted, written)

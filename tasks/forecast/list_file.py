@@ -9,12 +9,14 @@ fed back into `usher invite`, filtered or not.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from tasks.results.write import ENDINGS, Wanted, write_results, write_rows
-from tasks.rows.fields import FIELDS, WHY_OF, WOULD_OF, foreseen_columns
+from tasks.results.write import ENDINGS, Wanted, write_results, write_rows, write_through
+from tasks.rows.fields import CONNECTION, FIELDS, WHY_OF, WOULD_OF, foreseen_columns
 from worker.channels import INVITE
 
 if TYPE_CHECKING:
@@ -31,19 +33,28 @@ class ForeseenRows:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._places: dict[str, array[int]] = {}  # of each connection's rows
 
-    def add(self, row: ForeseenRow) -> None:
+    @property
+    def connections(self) -> list[str]:
+        """The connections that have rows; '' of a list that goes through one."""
+        return sorted(self._places)
+
+    def add(self, row: ForeseenRow, connection: str = "") -> None:
         """Keep one row."""
         told = {"row": row.number, **row.row, "would": row.foreseen.would.told(INVITE), "why": row.foreseen.why}
         for stage, foreseen in row.stages.items():
             told |= {stage + WOULD_OF: foreseen.would.value, stage + WHY_OF: foreseen.why}
+        self._places.setdefault(connection, array("Q")).append(self._file.tell())
         self._file.write(json.dumps(told).encode() + b"\n")
 
-    def outcomes(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows in their order, as often as they are asked for."""
-        self._file.seek(0)
-        for line in self._file:
-            told: dict[str, Any] = json.loads(line)
+    def outcomes(self, connection: str = "") -> Iterator[dict[str, Any]]:
+        """Yield the rows of a connection in their order, as often as they are asked for; several
+        may be read at once.
+        """
+        for place in self._places.get(connection, ()):
+            self._file.seek(place)
+            told: dict[str, Any] = json.loads(self._file.readline())
             yield {"email": "", **told}
 
 
@@ -65,7 +76,13 @@ def write_foreseen(
         and reopen is not None
         and named in (("", "jsonl") if guests.format == "jsonl" else ("", *_TABLES))
     ):
-        write_results(Wanted(output=output, reopen=reopen, columns=columns), rows.outcomes)
+        wanted = Wanted(output=output, reopen=reopen, columns=columns)
+        if any(rows.connections):
+            write_through(wanted, {name: partial(rows.outcomes, name) for name in rows.connections})
+        else:
+            write_results(wanted, rows.outcomes)
         return
-    own = [name for name in FIELDS if name in fields or name == "email"]
-    write_rows(output, ("row", *own, *columns), rows.outcomes())
+    own = [name for name in FIELDS if (name in fields or name == "email") and name != CONNECTION]
+    ahead = (CONNECTION,) if any(rows.connections) else ()
+    told = ({CONNECTION: name, **outcome} for name in rows.connections for outcome in rows.outcomes(name))
+    write_rows(output, (*ahead, "row", *own, *columns), told)

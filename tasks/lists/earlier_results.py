@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from tasks.rows.fields import (
+    CONNECTIONS,
     ERROR_OF,
     FORESEEN_COLUMNS,
     NOT_KEPT,
@@ -86,7 +87,7 @@ def find_stage_keys(found: Mapping[str, Any]) -> frozenset[str]:
 
 def _find(headings: Sequence[str], family: _Family) -> range:
     """Return the last place where a family's columns stand side by side, with the stages' behind
-    them.
+    them, and the connections.
     """
     columns, (first, second) = family
     size = len(columns)
@@ -101,6 +102,8 @@ def _find(headings: Sequence[str], family: _Family) -> range:
         if not stage or headings[stop] != stage + first or headings[stop + 1] != stage + second:
             break
         stop += 2
+    if [*headings[stop : stop + 1]] == [CONNECTIONS]:
+        stop += 1
     return range(start, stop)
 
 

@@ -20,10 +20,13 @@ from tasks.lists.records import FileLine
 from tasks.results.table import Cell, Table, TableRow, ended_so, outcome_cells
 from tasks.rows.cleaning import look_again
 from tasks.rows.escaping import escape_own_cell
+from tasks.rows.fields import CONNECTION
 from tasks.rows.row import BadRow, validate_record
 from worker.addresses import fold_address
 
 Outcomes = Iterable[Mapping[str, Any]]
+PARTS = "parts"
+"""Where the outcome of a row that went through several connections holds those of each."""
 
 
 class NotInOrder(Exception):
@@ -33,10 +36,14 @@ class NotInOrder(Exception):
 class Matcher(Protocol):
     """Finds a line's outcome."""
 
-    def take(self, number: int, email: str) -> Mapping[str, Any] | None:
-        """Return the outcome of the next guest of the list, None where the job has none. Raises
-        `NotInOrder`.
+    def take(self, number: int, email: str, connection: str | None = "") -> Mapping[str, Any] | None:
+        """Return the outcome of the next guest of the list, None where the job has none.
+        `connection`: that the guest's row names. Raises `NotInOrder`.
         """
+        ...
+
+    def knows(self, number: int, email: str) -> bool:
+        """Whether the next outcome is this guest's."""
         ...
 
     def finish(self) -> int:
@@ -49,18 +56,26 @@ class InOrder:
 
     def __init__(self, outcomes: Outcomes) -> None:
         self._left = iter(outcomes)
+        self._next = next(self._left, None)
 
-    def take(self, number: int, email: str) -> Mapping[str, Any] | None:
+    def take(self, number: int, email: str, connection: str | None = "") -> Mapping[str, Any] | None:
         """As in `Matcher`."""
-        outcome = next(self._left, None)
-        # A row whose person was forgotten has no address any more; its place is all there is.
-        if outcome is None or outcome["row"] != number or (outcome["email"] and _key(outcome["email"]) != _key(email)):
+        if not self.knows(number, email):
             raise NotInOrder
+        outcome, self._next = self._next, next(self._left, None)
         return outcome
+
+    def knows(self, number: int, email: str) -> bool:
+        """As in `Matcher`."""
+        outcome = self._next
+        if outcome is None or outcome["row"] != number:
+            return False
+        # A row whose person was forgotten has no address any more; its place is all there is.
+        return not outcome["email"] or _key(outcome["email"]) == _key(email)
 
     def finish(self) -> int:
         """As in `Matcher`."""
-        if next(self._left, None) is not None:
+        if self._next is not None:
             raise NotInOrder
         return 0
 
@@ -74,13 +89,17 @@ class ByAddress:
             self._by_key[_key(outcome["email"])].append(outcome)
         self._found = 0
 
-    def take(self, number: int, email: str) -> Mapping[str, Any] | None:
+    def take(self, number: int, email: str, connection: str | None = "") -> Mapping[str, Any] | None:
         """As in `Matcher`."""
         waiting = self._by_key.get(_key(email)) if email else None
         if not waiting:
             return None
         self._found += 1
         return waiting.popleft()
+
+    def knows(self, number: int, email: str) -> bool:
+        """As in `Matcher`."""
+        return bool(email and self._by_key.get(_key(email)))
 
     def finish(self) -> int:
         """As in `Matcher`; raises `OutputError` where the list and the job have nobody in
@@ -151,9 +170,9 @@ class Joined:
                 if not self.only and not line.is_hidden:
                     yield line, "", None
                 continue
-            email = _address_of(line)
-            outcome = self.matcher.take(line.number, email)
-            if not self.only or (outcome is not None and ended_so(outcome, self.only)):
+            email, connection = _whose(line)
+            outcome = self.matcher.take(line.number, email, connection)
+            if not self.only or (outcome is not None and _ended_so(outcome, self.only)):
                 self.guests_written += 1
                 yield line, email, outcome
         self.left_over = self.matcher.finish()
@@ -178,28 +197,35 @@ def find_width(guests: GuestList, columns: Sequence[str] = JOINED_COLUMNS) -> in
     return width
 
 
-def match_and_write(make: Callable[[Matcher], int], outcomes: Callable[[], Outcomes]) -> int:
+def match_and_write(make: Callable[[Matcher], int], matched: Callable[[Callable[[Outcomes], Matcher]], Matcher]) -> int:
     """Have `make` write with the outcomes in order, and once more by address where the order is
-    another.
+    another. `matched` returns the outcomes, matched so.
     """
     try:
-        return make(InOrder(outcomes()))
+        return make(matched(InOrder))
     except NotInOrder:
-        return make(ByAddress(outcomes()))
+        return make(matched(ByAddress))
 
 
-def _address_of(line: FileLine) -> str:
+def _whose(line: FileLine) -> tuple[str, str | None]:
     """Return what the job has for this line's address: that of a good row as it is sent, that of a
-    bad one as it stood.
+    bad one as it stood; and the connection that the line names: '' for none, None where it is a bad
+    one that names none.
     """
     values = dict(line.values)
     if not line.is_bad:
         row = validate_record(values, line.number or 0, line.line)
         if isinstance(row, BadRow):
             row = look_again(row, values, {})
-        return row.email if isinstance(row, BadRow) else str(row.row["email"])
+        if isinstance(row, BadRow):
+            return row.email, row.connection or None
+        return str(row.row["email"]), row.row.get(CONNECTION, "")
     email = values.get("email")
-    return email.strip() if isinstance(email, str) else ""
+    return email.strip() if isinstance(email, str) else "", None
+
+
+def _ended_so(outcome: Mapping[str, Any], only: Sequence[str]) -> bool:
+    return any(ended_so(one, only) for one in outcome.get(PARTS, (outcome,)))
 
 
 def _key(email: str) -> str:

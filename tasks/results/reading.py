@@ -5,7 +5,7 @@ iterables: a few chunks' rows at a time cross over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.results.table import ended_so
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 _ROWS_AHEAD = 1000
+_LEAST_AHEAD = 20
 
 
 async def chosen_results(services: Services, job: str, only: Collection[str]) -> AsyncIterator[dict[str, Any]]:
@@ -34,8 +35,26 @@ async def results_of_all(
             yield {CONNECTION: view.connection, **record}
 
 
-def as_iterator(records: AsyncIterator[dict[str, Any]], loop: asyncio.AbstractEventLoop) -> Iterator[Mapping[str, Any]]:
-    """Return a plain iterator, for another thread, over records that `loop` reads."""
+def through_each(
+    services: Services, views: Sequence[JobView], loop: asyncio.AbstractEventLoop
+) -> dict[str, Callable[[], Iterator[Mapping[str, Any]]]]:
+    """Return what reads the results of each connection's job, for another thread; together they are
+    as far ahead as one.
+    """
+    ahead = max(_LEAST_AHEAD, _ROWS_AHEAD // max(1, len(views)))
+
+    def read(view: JobView) -> Callable[[], Iterator[Mapping[str, Any]]]:
+        return lambda: as_iterator(chosen_results(services, view.id, ()), loop, ahead)
+
+    return {view.connection: read(view) for view in views}
+
+
+def as_iterator(
+    records: AsyncIterator[dict[str, Any]], loop: asyncio.AbstractEventLoop, ahead: int = _ROWS_AHEAD
+) -> Iterator[Mapping[str, Any]]:
+    """Return a plain iterator, for another thread, over records that `loop` reads, so many at a
+    time.
+    """
 
     async def take(most: int) -> list[dict[str, Any]]:
         taken: list[dict[str, Any]] = []
@@ -46,7 +65,7 @@ def as_iterator(records: AsyncIterator[dict[str, Any]], loop: asyncio.AbstractEv
         return taken
 
     def iterate() -> Iterator[Mapping[str, Any]]:
-        while block := asyncio.run_coroutine_threadsafe(take(_ROWS_AHEAD), loop).result():
+        while block := asyncio.run_coroutine_threadsafe(take(ahead), loop).result():
             yield from block
 
     return iterate()

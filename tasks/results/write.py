@@ -23,7 +23,8 @@ from tasks.lists.excel.sheet_records import SheetRecords
 from tasks.lists.guest_list import GuestList, open_list
 from tasks.lists.options import ListOptions
 from tasks.results.files import save_whole
-from tasks.results.join import Joined, Matcher, find_earlier, find_width, match_and_write
+from tasks.results.join import Joined, Matcher, Outcomes, find_earlier, find_width, match_and_write
+from tasks.results.join_through import Through as MatchedThrough
 from tasks.results.sheets import can_be_edited, fill_in, write_workbook
 from tasks.results.table import (
     Cell,
@@ -36,12 +37,14 @@ from tasks.results.table import (
     write_objects,
     write_table,
 )
-from tasks.rows.fields import RESULT_COLUMNS, stage_columns
+from tasks.rows.fields import CONNECTIONS, RESULT_COLUMNS, stage_columns
 from tasks.safe_text import is_terminal, open_stdout
 
 ENDINGS = {".xlsx": "xlsx", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 """What the ending of a file's name means."""
 Fetch = Callable[[], Iterable[Mapping[str, Any]]]
+Through = Mapping[str, Fetch]
+"""By connection, of a list that went through several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Wanted:
 
     `join`: the admin's own list, with how it is read; or `reopen` opens it. `columns`: what is put
     beside it. `stages`: the job's, whose columns come behind the others; `ahead`: columns before
-    them.
+    them; `behind`: columns behind them beside a list.
     """
 
     format: str = ""
@@ -63,11 +66,12 @@ class Wanted:
     columns: Sequence[str] = JOINED_COLUMNS
     stages: Sequence[str] = ()
     ahead: Sequence[str] = ()
+    behind: Sequence[str] = ()
 
     @property
     def beside(self) -> Sequence[str]:
         """The columns beside the admin's own list."""
-        return (*self.columns, *stage_columns(self.stages))
+        return (*self.columns, *stage_columns(self.stages), *self.behind)
 
     @property
     def whole(self) -> Sequence[str]:
@@ -105,13 +109,21 @@ class _Form:
 def write_results(wanted: Wanted, fetch: Fetch) -> Written:
     """Write a job's results. Raises `OutputError`, and with `join` `InputError` for the list."""
     if wanted.join is not None or wanted.reopen is not None:
-        return _write_joined(wanted, fetch)
+        return _write_joined(wanted, lambda kind: kind(fetch()))
     outcomes = (outcome for outcome in fetch() if ended_so(outcome, wanted.only))
     form = _Form(wanted.format or _by_name(wanted) or "csv", PLAIN, [wanted.whole])
     if form.format == "jsonl":
         objects = ((outcome["email"] or "", {name: outcome.get(name) for name in wanted.whole}) for outcome in outcomes)
         return _put(wanted, form, objects)
     return _put(wanted, form, results_table(outcomes, wanted.whole).rows)
+
+
+def write_through(wanted: Wanted, through: Through) -> Written:
+    """Write the outcomes of a list that went through several connections beside it. Raises as
+    `write_results` does.
+    """
+    wanted = replace(wanted, behind=(CONNECTIONS,))
+    return _write_joined(wanted, lambda kind: MatchedThrough({name: kind(fetch()) for name, fetch in through.items()}))
 
 
 def write_rows(
@@ -127,7 +139,7 @@ def write_rows(
     return _put(wanted, form, (("", outcome_cells(outcome, columns)) for outcome in outcomes))
 
 
-def _write_joined(wanted: Wanted, fetch: Fetch) -> Written:
+def _write_joined(wanted: Wanted, matched: Callable[[Callable[[Outcomes], Matcher]], Matcher]) -> Written:
     with _open(wanted) as guests:
         kind = guests.format
         width = find_width(guests, wanted.beside) if kind != "jsonl" else 0
@@ -149,7 +161,7 @@ def _write_joined(wanted: Wanted, fetch: Fetch) -> Written:
             written = replace(written, rows=joined.guests_written, left_over=0 if wanted.only else joined.left_over)
         return written.rows
 
-    match_and_write(make, fetch)
+    match_and_write(make, matched)
     return written
 
 

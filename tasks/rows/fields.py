@@ -40,6 +40,9 @@ CONNECTION: Final = "connection"
 results of a list that went through several.
 """
 
+CONNECTIONS: Final = "connections"
+"""The column beside one's own list that says through which connections its row went."""
+
 RESULT_COLUMNS: Final = (
     "row",
     "email",

@@ -129,7 +129,8 @@ def test_one_tenants_trouble_is_not_the_others(usher: Usher) -> None:
 
 def test_a_list_goes_out_by_tag_and_comes_back_as_it_went(usher: Usher) -> None:
     """Rows without a connection go to every chosen one; a row that names another is a bad row. The
-    results file, fed back, goes the same ways, and invites nobody twice.
+    list comes back with the outcomes beside; the results file, fed back, goes the same ways, and
+    invites nobody twice.
     """
     both, theirs, bad = people(3)
     text = f"email,connection\n{both},\n{theirs},bellows\n{bad},datum\n"
@@ -139,6 +140,15 @@ def test_a_list_goes_out_by_tag_and_comes_back_as_it_went(usher: Usher) -> None:
     rows = results_of(usher, told["submission"])
     went = sorted((row["connection"], row["email"]) for row in rows if row["status"] == "invited")
     assert went == sorted([("adatum", both), ("bellows", both), ("bellows", theirs)])
+    own, beside = usher.folder / "own.csv", usher.folder / "beside.csv"
+    own.write_text(text)
+    usher.run("jobs", "results", told["submission"], "--join", str(own), "-o", str(beside))
+    lines = [*csv.DictReader(io.StringIO(beside.read_text()))]
+    assert [(line["connections"], line["status"]) for line in lines] == [
+        ("adatum; bellows", "invited"),
+        ("bellows", "invited"),
+        ("adatum", "failed"),
+    ]
     again = usher.folder / "again.csv"
     usher.run("jobs", "results", told["submission"], "--only", "invited", "-o", str(again))
     status, told, said = run(usher, "invite", str(again), "-c", "adatum,bellows", "--yes")
@@ -164,7 +174,16 @@ def test_a_dry_run_has_a_line_a_tenant(usher: Usher) -> None:
     assert all(re.search(rf"^{name} +1 ", dry.out, re.MULTILINE) for name in ("adatum", "bellows")), dry.out
     assert re.search(r"^together +2 +2 ", dry.out, re.MULTILINE), dry.out
     assert f"{NOWHERE}: nobody could look" in dry.err
-    status, told, _ = run(usher, "invite", someone, "-c", "tag:eu", "--dry-run")
+    rows = usher.folder / "foreseen.csv"
+    status, told, _ = run(usher, "invite", someone, "-c", "tag:eu", "--dry-run", "-o", str(rows))
+    assert [line.split(",")[:4] for line in rows.read_text().splitlines()[1:]] == [
+        [name, "1", someone, "invite"] for name in ("adatum", "bellows")
+    ]
+    listed = usher.folder / "listed.csv"
+    listed.write_text(f"email,connection\n{someone},\n{someone.upper()},bellows\n")
+    usher.run("invite", str(listed), "-c", "tag:eu", "--dry-run", "-o", str(rows))
+    would = [(line["would"], line["connections"]) for line in csv.DictReader(io.StringIO(rows.read_text()))]
+    assert would == [("invite", "adatum; bellows"), ("skip", "bellows")]
     assert (status, told["submission"], told["rows"], len(told["jobs"])) == (0, None, 2, 2)
     assert usher.sandbox.ask("stats")["guests"] == before
     listed = run(usher, "jobs", "list")[1]["jobs"]
