@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.rows.fields import CONNECTION
 from worker.ledger.programs.producer_days import ProducerDays
 from worker.producers import PRODUCER, note_refused
+from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
     from config.console import Producer
@@ -85,6 +87,15 @@ async def take_day(services: Services, producer: Producer | None, *parts: Loaded
         f"rows: the producer {producer.name} may submit {producer.daily_limit:,} rows a day and has {left:,} left until"
         " midnight, UTC."
     )
+
+
+async def settle_day(services: Services, producer: Producer | None, job: str) -> None:
+    """Note that a job, or a submission, whose rows were taken from its producer's day is
+    accepted.
+    """
+    if producer is not None and producer.daily_limit is not None:
+        with suppress(*OUTAGE):  # the rows have counted
+            await ProducerDays(services.client, services.keys).settle(producer.name, job)
 
 
 _NAMED_JOB: Final = re.compile(r"\bjob [a-z2-7]{10}(?:[a-z2-7]{6})?\b")

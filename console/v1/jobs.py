@@ -133,6 +133,7 @@ async def pause(parts: PartsOf, viewer: Submitting, job: JobId) -> Plain:
 async def resume(parts: PartsOf, viewer: Submitting, job: JobId) -> Plain:
     """Let a job run on that is paused, or held by a run of refusals."""
     view = await find_view(parts, viewer, job)
+    check_bounds(viewer, view.connection, view.operation)
     await parts.follow(view.id)
     return answer(describe_view(await resume_job(parts.services, view)))
 

@@ -14,6 +14,7 @@ from console.documents import describe_submission
 from console.parts import Parts, PartsOf
 from console.problems import Problem
 from console.v1.answers import PROBLEMS, answer, answer_tagged
+from console.v1.consent import check_bounds
 from tasks.errors import Refusal
 from tasks.jobs.submissions import Submission, find_submission, no_such_submission
 from tasks.jobs.together import approve_all, cancel_all, pause_all, resume_all
@@ -75,6 +76,8 @@ async def pause(parts: PartsOf, viewer: Submitting, submission: SubmissionId) ->
 async def resume(parts: PartsOf, viewer: Submitting, submission: SubmissionId) -> Response:
     """Let each of its jobs run on that is paused, or held by a run of refusals."""
     found = await find_its(parts, viewer, submission)
+    for view in found.views:
+        check_bounds(viewer, view.connection, view.operation)
     await _follow(parts, found)
     return _answer(await resume_all(parts.services, found))
 

@@ -19,7 +19,7 @@ from console.problems import Problem
 from console.v1.consent import checking_rows
 from console.v1.orders import Taken, rows_of
 from tasks.errors import Refusal
-from tasks.producers import note_strays, take_day
+from tasks.producers import note_strays, settle_day, take_day
 from tasks.submission.preparing import prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submit import Follows, drop, job_id_of, new_job_id, start
@@ -98,6 +98,7 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
         await note_strays(services, viewer.bound, prepared.loaded)
         await admit_loaded(services, viewer, claim, job, [prepared])
         state = await start(services.jobs, prepared.loaded)
+        await settle_day(services, viewer.bound, job)
     except BaseException:
         await drop(services.jobs, prepared.loaded)
         raise

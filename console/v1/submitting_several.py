@@ -24,7 +24,7 @@ from console.v1.submitting import (
 )
 from tasks.forecast.several import say_once
 from tasks.jobs.submissions import Submission
-from tasks.producers import note_strays
+from tasks.producers import note_strays, settle_day
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
 from tasks.submit import Follows, job_id_of
@@ -75,6 +75,7 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, name: str, claim: 
             await admit_loaded(services, viewer, claim, name, several.parts)
 
         await several.submit(parts.follow, allow)
+        await settle_day(services, viewer.bound, name)
     said = [(part.connection.name, why) for part in several.parts for why in warnings_of(part)]
     warnings = say_once([*((name, str(met)) for name, met in several.withheld.items()), *said])
     loaded = replace(several.loaded, rows=sum(part.loaded.rows for part in several.parts))

@@ -16,7 +16,7 @@ from tasks.errors import InputError
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.messages.senders import check_admitted, check_bound, describe_sender, find_sender
 from tasks.messages.views import outcome_of, pending, seen_by, view_of
-from tasks.producers import note_refusal, notify_hosts
+from tasks.producers import note_refusal, notify_hosts, settle_day
 from tasks.rows.fields import FIELDS
 from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
 from tasks.submit import Follows, job_id_of, load_message, sender_of
@@ -221,6 +221,7 @@ async def _load(
         await load_message(
             services.jobs, connection, rows, job=job, lane=lane, options=options, info=info, admit=admitted
         )
+        await settle_day(services, producer, job)
         view = await services.jobs.view(job)
         return view is None or view.state is not JobState.LOADING
 

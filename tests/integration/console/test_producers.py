@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.consoles import Console, run_console
+from tests.processes import wait_until
 from tests.sites import Site
 
 ADA = "ada@fabrikam.example"
@@ -66,6 +67,24 @@ def test_job_of_another_producer_is_none(site: Site) -> None:
         shown = console.get(f"/v1/jobs/{job}").json()
         assert (shown["state"], shown["by"]) == ("running", "producer portal")
         assert [one["job"] for one in console.get("/v1/jobs").json()["jobs"]] == [job]
+
+
+def test_job_rests_on_a_connection_that_was_taken_away(site: Site) -> None:
+    """It may still be looked at and cancelled by its producer; let go again it may not."""
+    _configure(site.folder, "portal")
+    with run_console(site) as console:
+        _be(console, "portal")
+        job = console.submit([ADA])
+        assert console.post(f"/v1/jobs/{job}/pause").status_code == 200
+        file = site.folder / "usher.toml"
+        file.write_text(file.read_text().replace('connections = "contoso"', 'connections = "sandbox"'))
+        wait_until(lambda: console.get("/v1/connections").json()["connections"][0]["connection"] == "sandbox", 20, "it")
+        for verb in ("resume", "retry"):
+            refused = console.post(f"/v1/jobs/{job}/{verb}")
+            assert refused.status_code == 403
+            assert refused.json()["detail"].startswith("connection: the producer portal may not use a connection")
+        assert console.get(f"/v1/jobs/{job}").json()["state"] == "paused"
+        assert console.post(f"/v1/jobs/{job}/cancel").status_code == 200
 
 
 async def test_producer_stays_within_its_bounds(site: Site) -> None:

@@ -15,11 +15,15 @@ class ProducerDays(InLedger):
     """The days of all producers of one ledger."""
 
     async def take(self, producer: str, job: str, rows: int, limit: int) -> int | None:
-        """Take a job's rows from its producer's day; the same job takes them once. Returns None, or
-        how many rows are left today, which are too few.
+        """Take a job's rows from its producer's day, once until it is accepted (`settle`). Returns
+        None, or how many rows are left today, which are too few.
         """
         left = await self._scripts["take_daily"](keys=[self._keys.producer_day(producer)], args=[job, rows, limit])
         return None if int(left) < 0 else int(left)
+
+    async def settle(self, producer: str, job: str) -> None:
+        """Note that a job is accepted, so that another one under its id takes its rows anew."""
+        await self._scripts["settle_daily"](keys=[self._keys.producer_day(producer)], args=[job])
 
     async def used(self, producers: Iterable[str]) -> dict[str, int]:
         """Return how many rows each has submitted today, of those who have a limit."""
