@@ -24,7 +24,7 @@ from console.access.viewer import Role
 from console.pages import wordings
 from console.pages.asking import clean_name
 from console.pages.page import Page, page_for
-from console.pages.waiting import find_waits
+from console.pages.waiting import find_waits, not_before_ms
 from console.problems import Problem
 from console.v1.bodies import MOST_LIST
 from tasks.errors import ListError, Refusal
@@ -41,7 +41,6 @@ from tasks.rows.copied import open_copy
 from tasks.rows.domain_slips import describe_domains
 from tasks.submission.preparing import prepare
 from tasks.submit import new_job_id, start
-from tasks.telling.waiting import find_limits, least_s
 from worker.errors import UsherError
 from worker.ledger.approval import read_approved, shown_submitter
 from worker.ledger.job_view import JobView
@@ -226,14 +225,8 @@ async def _now(page: Page, view: JobView, *, looks: bool = False) -> dict[str, A
         "counts": counts,
         "waits": waits,
         "review": review,
-        "not_before_ms": _not_before(page, view),
+        "not_before_ms": not_before_ms(page, view),
     }
-
-
-def _not_before(page: Page, view: JobView) -> int:
-    """Return when a job ends at the earliest, as the quota goes, in ms; 0 where nobody knows."""
-    limits = find_limits(page.services, view)
-    return round((view.began_at.timestamp() + least_s(view, limits)) * 1000) if limits else 0
 
 
 async def _review(page: Page, view: JobView, *, looks: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from console.access.viewer import Role
 from console.pages import wordings
 from console.pages.page import Page, page_for
-from console.pages.waiting import find_waits
+from console.pages.waiting import find_waits, not_before_ms
 from console.problems import Problem
 from tasks.errors import Refusal
 from tasks.jobs import together
@@ -125,6 +125,7 @@ async def _now(page: Page, submission: Submission) -> dict[str, Any]:
         "submission": submission,
         "view": total,
         "lines": [await _line(page, view) for view in submission.views],
+        "not_before_ms": not_before_ms(page, *submission.going_on),
         "counts": [(name, told[name]) for name in wordings.OUTCOMES if isinstance(told.get(name), int)],
         "waits": await find_waits(page, total) if is_quiet and not total.ended else [],
         "awaits_approval": [view for view in submission.views if view.awaits_approval],

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from console.pages.wordings import HOLDS, N_
+from tasks.telling.waiting import find_limits, least_s
 from tasks.telling.words import gate_words
 from worker.ledger.approval import shown_submitter
 from worker.ledger.model import JobState
@@ -29,6 +30,15 @@ _DRAINING: Final = N_("What is on the wire is still being answered.")
 _SLOWED: Final = N_("Microsoft slows this tenant down. It goes on by itself in %(span)s.")
 _AWAY: Final = N_("Microsoft does not answer as it should. usher tries again by itself.")
 _NO_WORKER: Final = N_("No worker runs, so nothing is sent. Whoever runs usher starts one; the rows are safe.")
+
+
+def not_before_ms(page: Page, *views: JobView) -> int:
+    """Return when the last of these jobs ends at the earliest, as the quota goes; 0 where nobody
+    knows.
+    """
+    known = [(view, limits) for view in views if (limits := find_limits(page.services, view))]
+    ends = (view.began_at.timestamp() + least_s(view, limits) for view, limits in known)
+    return round(max(ends, default=0) * 1000)
 
 
 async def find_waits(page: Page, view: JobView) -> list[Wait]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.submit import Follows, job_id_of
+from tests.consoles import run_console
+from tests.integration.tenants.test_submissions_by_http import add_connections
 from tests.processes import wait_until
 from worker.ledger.lists.uploads import Uploads
 from worker.ledger.model import Lane, Options
@@ -73,6 +76,29 @@ async def test_a_list_whose_server_was_killed_is_sent_again_as_one_job(
     again = forms.send(f"{place}/send")
     assert forms.until(again, "/jobs/").headers["location"] == f"/jobs/{job}"
     assert [one.id for one in await desk.jobs.listed() if one.is_accepted] == [job]
+
+
+async def test_a_list_for_several_tenants_is_sent_again_as_one_submission(site: Site) -> None:
+    """The jobs that the killed server had begun to load are none, and all tenants have theirs
+    once.
+    """
+    add_connections(site)
+    with run_console(site) as console:
+        forms, desk = _Forms(console), site.desk
+        place = forms.send("/invite", addresses="again@partner.example")
+        forms.until(forms.send(f"{place}/look", read="{}", connection="tag:eu"), f"{place}/send")
+        uploads = Uploads(desk.client, desk.keys)
+        kept = await uploads.find(f"local {_actor()}", place.removeprefix("/invite/"))
+        assert kept is not None
+        left, submission = job_id_of(Follows.SUBMISSION, "s-aaaaaaaaaa", "adatum"), {"job": "s-aaaaaaaaaa"}
+        assert await desk.jobs.create(left, "adatum", Lane.BULK, options=Options()) is not None
+        await uploads.note(kept.id, {**kept.looked, "stage": "reading", "sends": True, "heard_ms": 0, **submission})
+        forms.until(f"{place}/look", "ended meanwhile")
+        sent = forms.until(forms.send(f"{place}/send"), "/submissions/").headers["location"]
+        again = forms.send(f"{place}/send")
+        assert forms.until(again, "/submissions/").headers["location"] == sent
+    accepted = {one.connection: one.info["submission"] for one in await desk.jobs.listed() if one.is_accepted}
+    assert accepted == dict.fromkeys(("adatum", "bellows"), sent.removeprefix("/submissions/"))
 
 
 def _actor() -> str:
