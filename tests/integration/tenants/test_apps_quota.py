@@ -165,9 +165,9 @@ def assert_shared(case: Case, looks: list[Look]) -> None:
     """
     well = [name for name in case.names if name not in case.troubled]
     first = next(look for look in looks if look.total >= case.amount + BATCH)
-    last = next(look for look in looks if look.total >= 0.75 * case.sent)
+    last = next(look for look in reversed(looks) if look.total <= 0.8 * case.sent)
     came_in = (last.at_s - first.at_s) * case.amount / case.seconds
-    assert last.total - first.total > 0.8 * came_in, "the limit was not what bound"
+    assert last.total - first.total >= 0.8 * came_in, "the limit was not what bound"
     assert min(last.invited[name] for name in well) > 0, last
     at_work = [name for name in well if last.invited[name] < case.rows]
     gains = [last.invited[name] - first.invited[name] for name in at_work]
