@@ -52,7 +52,8 @@ class Plan:
     blocked: int
     to_send: int
     mails: int
-    seconds: float
+    loads: Sequence[tuple[Sequence[Bucket], int]]
+    """What its calls take from, and how many there are of each kind."""
     pilot: int = 0
     rehearsal: bool = False
     risks: tuple[str, ...] = ()
@@ -70,6 +71,11 @@ class Plan:
     operation: Operation = field(default_factory=lambda: find_operation(INVITE))
     at_most: bool = False
     """Whether some of those to be invited may be there already: nobody has looked, or could."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes at least, as the quota goes."""
+        return seconds_for_all(self.loads)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -200,7 +206,7 @@ def build_plan(
         loaded.blocked,
         loaded.to_send,
         loaded.mails,
-        seconds_for_all([(buckets, loaded.to_send), *(load for stage in stages for load in stage.loads)]),
+        [(buckets, loaded.to_send), *(load for stage in stages for load in stage.loads)],
         pilot,
         rehearsal,
         tuple(risks),

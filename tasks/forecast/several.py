@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.forecast.dry_run import describe_dry_run
 from tasks.forecast.plan import NAME_ABOVE_ROWS, Plan
 from tasks.telling.words import many, number, span
+from worker.ledger.quota import seconds_for_all
 
 if TYPE_CHECKING:
     from tasks.forecast.dry_run import Forecast
@@ -40,8 +41,14 @@ class Plans:
     def table(self) -> list[tuple[str, ...]]:
         """Return a line a connection under `HEADINGS`, and a total."""
         lines = [_line(plan.connection, [plan], plan.tenant, plan.seconds) for plan in self.plans]
-        longest = max(plan.seconds for plan in self.plans)
-        return [*lines, _line("together", self.plans, many(len(self.plans), "connection"), longest)]
+        return [*lines, _line("together", self.plans, many(len(self.plans), "connection"), self.seconds)]
+
+    @property
+    def seconds(self) -> float:
+        """How long all take at least: side by side, as far as they do not share a limit (that of
+        their application, or of a tenant).
+        """
+        return seconds_for_all(load for plan in self.plans for load in plan.loads)
 
     @property
     def risks(self) -> list[str]:

@@ -216,6 +216,19 @@ def test_whoever_approves_sees_what_rows_ask_for() -> None:
     ]
 
 
+def test_several_connections_take_as_long_as_what_they_share() -> None:
+    """Side by side as each tenant's own limit goes, but no faster than their application's."""
+    app = Bucket("writes-app", 100, 10_000)
+    each = [
+        replace(plan(), connection=name, loads=[([Bucket(f"invitations:{name}", 50, 5_000), app], 100)])
+        for name in "abc"
+    ]
+    assert [one.seconds for one in each] == [5, 5, 5]
+    assert Plans(each[:1]).seconds == 5
+    assert Plans(each).seconds == 20
+    assert Plans(each).table()[-1][-1] == "at least 20 s"
+
+
 def test_the_plans_of_several_connections_are_told_as_one() -> None:
     """A line a connection and a total; each sentence once, with whom it is about; many rows want
     the number of connections for an answer.
