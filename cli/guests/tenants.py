@@ -95,11 +95,10 @@ class Tenants:
         from tasks.forecast.several import say_once
 
         self.terminal.status("")
-        sentences = say_once((one.connection, one.why) for one in self.unasked)
-        if len(self.unasked) == len(self.names):
-            raise Refusal(f"No tenant could be asked. {' '.join(sentences)}")
-        for sentence in sentences:
+        for sentence in say_once((one.connection, one.why) for one in self.unasked):
             self.terminal.warn(sentence)
+        if len(self.unasked) == len(self.names):
+            raise Refusal("No tenant could be asked; each is named above.")
         return 1 if self.unasked else 0
 
     def describe_unasked(self) -> dict[str, Any]:

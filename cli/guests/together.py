@@ -163,13 +163,12 @@ async def _look_at_all(run: Run, together: Together, told: _Told, look: Look, *,
                 terminal.status("")
                 lines.show(terminal, f"{name:<{width}}  ")
     terminal.status("")
-    sentences = say_once((one.connection, one.why) for one in told.unasked)
+    for sentence in say_once((one.connection, one.why) for one in told.unasked):
+        terminal.warn(sentence)
     if not told.looked:
-        raise Refusal(f"No tenant could be asked, and nothing was done. {' '.join(sentences)}")
+        raise Refusal("Nothing was done: in each tenant something stands against it, as is said above.")
     headings, rows = told.table()
     (terminal.show if shows else terminal.say)(build_table(headings, rows, right=headings[1:]))
-    for sentence in sentences:
-        terminal.warn(sentence)
     for sentence in say_once((name, said) for name, one in told.looked.items() for said in one.said):
         terminal.warn(sentence)
 
