@@ -7,7 +7,7 @@ says itself (`need.py`).
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,7 @@ from console.access.local import NO_SIGN_IN, is_local
 from console.access.viewer import Viewer, local_operator
 from console.problems import find_problem
 from worker.ledger.audit.account import acting_as
+from worker.producers import note_refused
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -73,7 +74,8 @@ class Guard:
     async def _identify(self, request: Request, settings: Settings) -> Viewer | None:
         header, is_api = request.headers.get("authorization"), path_of(request).startswith(API)
         if header is not None and not is_api and header[:7].lower() == "bearer ":
-            raise HTTPException(403, _NO_PROGRAM)  # another kind, of a page, is for a proxy before us
+            await self._note_program(request, header, settings)  # another kind, of a page, is for a proxy before us
+            raise HTTPException(403, _NO_PROGRAM)
         if header is not None and is_api:
             address = request.client.host if request.client else ""
             return await bearer.identify(header, address, settings, access_of(request))
@@ -86,6 +88,16 @@ class Guard:
         if settings.producers and is_api and request.state.form_secret.is_new:
             raise bearer.refused(_WANTED)  # only our own pages ask on behalf of who uses this machine
         return local_operator()
+
+    async def _note_program(self, request: Request, header: str, settings: Settings) -> None:
+        """Have the audit trail tell of a producer that asks for a page."""
+        if not settings.producers:
+            return
+        with suppress(HTTPException):  # a token that opens nothing has been told of
+            address, access = request.client.host if request.client else "", access_of(request)
+            viewer = await bearer.identify(header, address, settings, access)
+            if viewer.bound:
+                await note_refused(access.trail, viewer.bound, f"page: {_NO_PROGRAM}")
 
     async def _signed_in(self, request: Request, settings: Settings) -> Viewer | None:
         cookie = session_cookie(settings.console)

@@ -68,6 +68,9 @@ def test_anothers_job_is_none(two: Rivals) -> None:
         said = _problem(two.crm.http("POST", f"/v1/jobs/{job}/approve"))
     assert whys == [said]
     assert said.startswith("approve: this needs the role approve")
+    with noted(two, 2) as whys:
+        assert {two.crm.http("GET", f"{path}{job}").status_code for path in ("/jobs/", "/jobs?job=")} == {403}
+    assert set(whys) == {"page: A token opens /v1; pages are for people, who sign in."}
     assert job not in two.crm.http("GET", "/v1/jobs?limit=200").text
     assert two.hr.ask("usher.job", job) == done
 
