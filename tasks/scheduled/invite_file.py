@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 
+from tasks.errors import InputError
 from tasks.rows.row import BadRow, ValidRow, validate_defaults
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
 from tasks.scheduled.named_list import open_named
 from tasks.submission.splitting import place
+from tasks.telling.words import many
 from worker.ledger.model import Options
 
 _OPTIONS = ("redirect_url", "message", "language", "send_message")
@@ -29,8 +31,8 @@ async def run(context: Context) -> Told:
         guests, name = await open_named(context, closing)
         rows = guests.rows()
         if context.among is not None:
-            own = _OwnRows(context.connection.name, context.among, rows)
-            rows = iter(own)
+            own = OwnRows(context.connection.name, context.among, rows)
+            rows = own.strictly(name) if args.get("strict") else iter(own)
             first = next(rows, None)
             if first is None and own.read:
                 return Told(f"No row of {name} is for {context.connection.name}.")
@@ -47,21 +49,33 @@ async def run(context: Context) -> Told:
         )
 
 
-class _OwnRows:
+class OwnRows:
     """The rows of a list for several connections that go through one: those that name it, and those
-    that name none. `read`: rows of the list so far.
+    that name none. `read`: rows of the list so far, `bad` ones among them.
     """
 
     def __init__(self, connection: str, among: Sequence[str], rows: Iterable[ValidRow | BadRow]) -> None:
         self._connection = connection
         self._among = dict.fromkeys(among)
         self._rows = rows
-        self.read = 0
+        self.read = self.bad = 0
+
+    def strictly(self, name: str) -> Iterator[ValidRow | BadRow]:
+        """Yield them where every row of the list is good, whosever it is; at the end raise
+        `InputError` where one is not.
+        """
+        yield from self
+        if self.bad:
+            raise InputError(
+                f"{many(self.bad, 'row')} of {name} cannot be sent, and the schedule is strict; nothing was sent."
+            )
 
     def __iter__(self) -> Iterator[ValidRow | BadRow]:
+        """Yield them in the list's order."""
         first = next(iter(self._among), self._connection)
         for row in self._rows:
             self.read += 1
             row, whose = place(row, self._among, first)
+            self.bad += isinstance(row, BadRow)
             if whose in ("", self._connection):
                 yield row
