@@ -5,12 +5,12 @@ those runs that somebody should look at first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tasks.telling.words import many
-from worker.ledger.timetable import KEPT_RUNS
+from worker.ledger.timetable import KEPT_RUNS, KEPT_RUNS_EACH
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -71,7 +71,7 @@ async def recall_runs(
     timetable: Timetable, settings: Settings, planned: Planned, newest: int = KEPT_RUNS
 ) -> tuple[list[ScheduledRun], Standing | None]:
     """Return a schedule's newest runs and, of one over several connections, how they stand: then
-    the runs are those of connections in trouble, and of those that ran last.
+    the last run of each connection in trouble is among them, whenever that was.
     """
     name = planned.schedule.name
     if not planned.schedule.several:
@@ -80,4 +80,13 @@ async def recall_runs(
     standing = find_standing(settings.members(planned.schedule.connection or ""), latest)
     ran = sorted((one for one in standing.statuses if one in latest), key=lambda one: -latest[one].due_ms)
     chosen = list(dict.fromkeys([*standing.troubled, *ran]))[:newest]
-    return await timetable.runs(name, newest, chosen), standing
+    return choose_runs(await timetable.runs(name, newest * KEPT_RUNS_EACH, chosen), newest), standing
+
+
+def choose_runs(runs: Sequence[ScheduledRun], newest: int) -> list[ScheduledRun]:
+    """Return the newest runs, the last one of each connection before any earlier one. `runs`: the
+    newest first. Pure.
+    """
+    last = {id(run) for run in {run.connection: run for run in reversed(runs)}.values()}
+    chosen = sorted(runs, key=lambda run: id(run) not in last)[:newest]
+    return sorted(chosen, key=lambda run: (-run.due_ms, run.connection))
