@@ -137,10 +137,10 @@ def answer_all(requests: Sequence[GraphRequest], answer: GraphAnswer) -> dict[st
 
 def _read_item(item: dict[str, Any], lent: Mapping[str, str]) -> GraphAnswer:
     status = item.get("status")
-    if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
+    if type(status) is not int or not 100 <= status <= 599:
         return GraphAnswer(Fate.LOST, note="answered without a status")
     raw = item.get("headers")
     headers = lent
     if isinstance(raw, dict) and raw:
-        headers = {**lent, **{str(name).lower(): str(value) for name, value in raw.items()}}
+        headers = {**lent, **{name.lower(): str(value) for name, value in raw.items()}}
     return GraphAnswer(Fate.ANSWERED, status, headers, item.get("body"))

@@ -94,7 +94,7 @@ def pack_links(outcomes: Iterable[Outcome], *, for_now: bool = False) -> bytes:
     """Pack the redeem links of final outcomes by row; empty if there is none. The result is a
     secret until it is sealed.
     """
-    links = {str(o.index): o.redeem_url for o in final_of(outcomes) if o.redeem_url}
+    links = {str(o.index): o.redeem_url for o in outcomes if o.redeem_url and o.letter in FINAL}
     packed = orjson.dumps(links) if links else b""
     return packed if for_now or not links else zlib.compress(packed, _KEPT)
 

@@ -87,7 +87,7 @@ class FirstLook:
         users = {i: user for i, address in addresses.items() if (user := found.users.get(address))}
         looked = Looked(await self._judge_known(addresses, users, found, now_ms, index), users)
         ended = {outcome.index for outcome in looked.outcomes}
-        others = {i: address for i, address in addresses.items() if i not in ended}
+        others = {i: address for i, address in addresses.items() if i not in ended} if ended else addresses
         if self._waits_for_guests:
             looked.aside |= waiting
             others = {i: guest for i, guest in others.items() if i not in waiting}
@@ -185,7 +185,7 @@ class FirstLook:
         judged = [
             self._channel.operation.judge_seen(Asked(i, lease.rows[i], users.get(i)), lease.options, first.get(i))
             for i, address in addresses.items()
-            if i in users or found.why_not_of(address) is None
+            if i in users or (address not in found.unknown and not found.why_not)
         ]
         return [replace(outcome, at_ms=now_ms) for outcome in judged if outcome]
 
