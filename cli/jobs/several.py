@@ -5,7 +5,7 @@ its jobs.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.follow.report import outcome_table
@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 
-def show_submission(terminal: Terminal, submission: Submission) -> int:
-    """Show all jobs of a submission: their sum, a line a connection, and what each waits for."""
+def show_submission(
+    terminal: Terminal,
+    submission: Submission,
+    more: Mapping[str, str] | None = None,
+    told: Mapping[str, Any] | None = None,
+) -> int:
+    """Show all jobs of a submission: their sum, a line a connection, and what each waits for.
+    `more`: facts beside, `told`: the same as `--json` tells them.
+    """
     total = submission.total
     facts = {
         "Submission": submission.id,
@@ -39,14 +46,15 @@ def show_submission(terminal: Terminal, submission: Submission) -> int:
         "Reason": str(total.info.get("reason", "")),
         "Since": moment(total.created_at),
         "Ended": moment(total.finished_at),
+        **(more or {}),
     }
-    told = build_facts((name, value) for name, value in facts.items() if value)
-    terminal.show(told, "", outcome_table(total), "", connection_table(submission.views))
+    table = build_facts((name, value) for name, value in facts.items() if value)
+    terminal.show(table, "", outcome_table(total), "", connection_table(submission.views))
     for view in submission.views:
         if not view.ended and (words := waiting_words(view)):
             terminal.show(f"{view.connection}: {words}")
     tell_results(terminal, submission.id, total)
-    return _finish(terminal, submission)
+    return _finish(terminal, submission, told)
 
 
 async def move_submission(terminal: Terminal, services: Services, submission: Submission, verb: str) -> int:
@@ -131,7 +139,7 @@ def _is(views: Sequence[Any]) -> str:
     return "is" if len(views) == 1 else "are"
 
 
-def _finish(terminal: Terminal, submission: Submission) -> int:
+def _finish(terminal: Terminal, submission: Submission, told: Mapping[str, Any] | None = None) -> int:
     if terminal.quiet:
-        terminal.print_json(submission.describe())
+        terminal.print_json({**submission.describe(), **(told or {})})
     return 0

@@ -14,9 +14,10 @@ from cli.ui.place import Place, pause_left_behind
 from cli.ui.terminal import Terminal, build_facts, build_table
 from config.errors import ConfigError
 from tasks.checks.installation import tell_problem
-from tasks.guests.acceptance import Acceptance, count_accepted
+from tasks.forecast.several import say_once
+from tasks.guests.acceptance import Acceptance, count_accepted, count_accepted_of_all
 from tasks.jobs.finding import find_job
-from tasks.jobs.submissions import find_submission, list_together
+from tasks.jobs.submissions import Submission, find_submission, list_together
 from tasks.messages.views import describe_job
 from tasks.telling.stages import open_stages
 from tasks.telling.waiting import waiting_words
@@ -87,7 +88,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
 
     await _tidy(place, services)
     if submission := await find_submission(services, wanted):
-        return show_submission(terminal, submission)
+        return await _show_submission(terminal, place, services, submission, accepted=accepted)
     view = await find_job(services, wanted)
     since = await _count_accepted(terminal, place, services, view) if accepted else None
     if terminal.quiet:
@@ -137,6 +138,27 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     if view.adds_up("failed", "in_doubt"):
         await show_troubled(terminal, services, view)
     return 0
+
+
+async def _show_submission(
+    terminal: Terminal, place: Place, services: Services, submission: Submission, *, accepted: bool
+) -> int:
+    """Show all jobs of a submission; where it is asked for, how many of their guests have accepted
+    since.
+    """
+    if not accepted:
+        return show_submission(terminal, submission)
+    for view in submission.views:
+        if place.is_built_in(view.connection):
+            place.need_worker(view.connection)  # the sandbox runs beside a worker
+    since, unread = await count_accepted_of_all(
+        services, submission.views, lambda n: terminal.count(f"{number(n)} guests looked up")
+    )
+    terminal.status("")
+    for sentence in say_once(unread):
+        terminal.warn(f"How many have accepted cannot be told of {sentence}")
+    told = {**asdict(since), "unread": [{"connection": name, "why": why} for name, why in unread]}
+    return show_submission(terminal, submission, {"Accepted": _acceptance_words(since)}, {"accepted": told})
 
 
 async def _count_accepted(terminal: Terminal, place: Place, services: Services, view: JobView) -> Acceptance | str:

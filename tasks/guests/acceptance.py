@@ -8,10 +8,12 @@ accepted now did so since.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from tasks.side_by_side import Unasked, ask_each
 from worker.directory.guests import MAY_NOT_READ_USERS
 from worker.directory.lookups import LookUps, WhyNot
 from worker.directory.reader import WAITS_S, Asker
@@ -51,6 +53,36 @@ class Acceptance:
             self.pending += 1
         else:
             self.unknown += 1
+
+    def add_all(self, other: Acceptance) -> None:
+        """Count the guests of another job, too."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+
+
+async def count_accepted_of_all(
+    services: Services, views: Sequence[JobView], heard: Callable[[int], None]
+) -> tuple[Acceptance, list[tuple[str, str]]]:
+    """Ask how the guests of several jobs stand, a few tenants side by side; returns the sum, and
+    why some could not be asked, by connection. Raises redis-py's outages.
+    """
+    jobs, counted, unread = {view.id: view for view in views}, Acceptance(), []
+    looked: dict[str, int] = {}
+
+    def count(job: str) -> Awaitable[Acceptance]:
+        def hear(guests: int) -> None:
+            looked[job] = guests
+            heard(sum(looked.values()))
+
+        return count_accepted(services, jobs[job], hear)
+
+    async with aclosing(ask_each(jobs, count)) as each:
+        async for job, found in each:
+            if isinstance(found, Unasked):
+                unread.append((jobs[job].connection, found.why))
+            else:
+                counted.add_all(found)
+    return counted, unread
 
 
 async def count_accepted(services: Services, view: JobView, heard: Callable[[int], None]) -> Acceptance:

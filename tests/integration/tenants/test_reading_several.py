@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.tenants.test_several import NOWHERE, write_tenants
+from tests.integration.tenants.three import EVERY_RIGHT
 from tests.ushers import Usher, run_usher
 
 NAMES = ("adatum", "bellows", "cronus")
@@ -98,6 +99,26 @@ def test_all_tenants_are_counted_together(usher: Usher) -> None:
     done = usher.run("guests", "funnel", "-c", "tag:eu", "-o", str(path), "--plot", str(picture))
     assert path.read_text().splitlines()[0].split(",")[:2] == ["connection", "guests"], done.err
     assert "Guests of 2 tenants" in picture.read_text()
+
+
+def test_who_has_accepted_is_counted_over_all_jobs(usher: Usher) -> None:
+    """Of a submission, by asking each tenant; one that cannot be asked is a sentence."""
+    email = f"guest-{uuid.uuid4().hex[:10]}@partner.example"
+    done = usher.run("invite", email, "-c", "adatum,bellows", "--yes", "--json")
+    submission = json.loads(done.out)["submission"]
+    accepts, hides = ({"tenant_id": tenant["tenant_id"]} for tenant in usher.sandbox.ready["tenants"][:2])
+    usher.sandbox.ask("users", {**accepts, "action": "accept", "email": email})
+    shown = usher.run("jobs", "show", submission, "--accepted", COLUMNS="200")
+    assert "1 of 2 guests until now, 1 pending" in shown.out, shown.err
+    usher.sandbox.ask("policy", {**hides, "roles": ["User.Invite.All"]})
+    usher.run("connections", "check", "bellows")  # takes a new token
+    shown = usher.run("jobs", "show", submission, "--accepted", "--json")
+    usher.sandbox.ask("policy", {**hides, "roles": EVERY_RIGHT})
+    usher.run("connections", "check", "bellows")
+    told = json.loads(shown.out)["accepted"]
+    assert [told[name] for name in ("guests", "accepted", "pending", "unknown", "gone")] == [1, 1, 0, 0, 0], told
+    assert [one["connection"] for one in told["unread"]] == ["bellows"]
+    assert "cannot be told of bellows: " in shown.err
 
 
 def test_a_guest_is_shown_wherever_they_are(usher: Usher) -> None:
