@@ -123,3 +123,24 @@ def test_guests_are_reminded_and_updated_through_several(usher: Usher) -> None:
     text = f"email,company,connection\n{email},Fabrikam,cronus\n"
     status, told, said = run(usher, "guests", "update", "-", "-c", ALL, "--yes", text=text)
     assert (status, told["rows"], told["done"]) == (0, 1, 1), said
+
+
+def test_what_failed_is_tried_again_by_the_one_name(usher: Usher) -> None:
+    """Without --yes it is shown and nothing is done; with it each row goes through its connection,
+    as a new submission.
+    """
+    late, there = people(2)
+    add(usher, "adatum", "bellows", emails=[there])
+    status, told, said = run(usher, "guests", "disable", late, there, "-c", "adatum,bellows", "--yes")
+    assert (status, told["done"], told["failed"]) == (1, 2, 2), said
+    submission = told["submission"]
+    add(usher, "adatum", "bellows", emails=[late])
+    dry = usher.run("jobs", "retry", submission, COLUMNS="200")
+    assert re.search(r"^together +2 ", dry.out, re.MULTILINE), (dry.out, dry.err)
+    assert ("adatum", late) not in found(usher, "--disabled")
+    status, told, said = run(usher, "jobs", "retry", submission, "--yes")
+    assert (status, told["rows"], told["done"]) == (0, 2, 2), (told, said)
+    assert {("adatum", late), ("bellows", late)} <= found(usher, "--disabled")
+    assert told["submission"] != submission
+    own = [run(usher, "jobs", "show", job["job"])[1]["info"] for job in told["jobs"]]
+    assert {info["submission"] for info in own} == {told["submission"]}
