@@ -10,19 +10,24 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
+from config.errors import ConfigError
 from console.access.viewer import Role
 from console.pages import wordings
 from console.pages.page import Page, page_for
 from console.pages.waiting import find_waits, not_before_ms
 from console.problems import Problem
-from tasks.errors import Refusal
+from tasks.errors import ListError, Refusal
 from tasks.jobs import together
+from tasks.jobs.retrying import build_retry_of_all, choose_retried
 from tasks.jobs.submissions import Submission, find_submission, no_such_submission
 from tasks.messages.views import describe_job
+from tasks.submission.several import Several
+from tasks.submission.splitting import Split
 from worker.errors import UsherError
 from worker.ledger.approval import shown_submitter
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
+from worker.operations.registry import find_operation
 
 router = APIRouter(include_in_schema=False)
 Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
@@ -69,6 +74,17 @@ async def approve(page: Approving, submission: str) -> Response:
     return page.go(f"/submissions/{found.id}")
 
 
+@router.post("/submissions/{submission}/retry")
+async def retry(page: Submitting, submission: str) -> Response:
+    """Try again what failed in any of its jobs, as a new submission, and go on to that."""
+    found = await _find(page, submission)
+    try:
+        again = await _retry(page, found)
+    except (Refusal, ListError, ConfigError, UsherError) as refusal:
+        return await _show(page, found, str(refusal), 409)
+    return page.go(f"/submissions/{again}")
+
+
 @router.post("/submissions/{submission}/{verb}")
 async def move(page: Submitting, submission: str, verb: str) -> Response:
     """Pause its jobs, let them go on, or cancel the rest of them."""
@@ -82,6 +98,39 @@ async def move(page: Submitting, submission: str, verb: str) -> Response:
     if verb == "resume":
         await _follow(page, found)
     return page.go(f"/submissions/{found.id}")
+
+
+async def _retry(page: Page, submission: Submission) -> str:
+    """Return the new submission."""
+    if not _may_retry(page, submission):
+        raise Refusal(page.say(_ONLY_OPERATORS))
+    views, _ = choose_retried(submission)
+    with Split([view.connection for view in views]) as split:
+        request, _ = await build_retry_of_all(page.services, submission, views, page.viewer.to_info(), split)
+        several = Several(page.services, request, split)
+        async with page.parts.loads.turn():
+            await several.submit(page.parts.follow, _nothing_more)
+    return several.id
+
+
+async def _nothing_more() -> None:
+    """Allow all that is loaded: whoever may submit may try again."""
+
+
+def _may_retry(page: Page, submission: Submission) -> bool:
+    is_guarded = any(find_operation(view.operation).guarded for view in submission.views)
+    return page.viewer.can(Role.OPERATE if is_guarded else Role.SUBMIT)
+
+
+def _can_retry(page: Page, submission: Submission) -> bool:
+    try:
+        choose_retried(submission)
+    except (Refusal, ConfigError):
+        return False
+    return _may_retry(page, submission)
+
+
+_ONLY_OPERATORS: Final = wordings.N_("Only who may operate takes something away from guests.")
 
 
 async def _follow(page: Page, submission: Submission) -> None:
@@ -133,6 +182,7 @@ async def _now(page: Page, submission: Submission) -> dict[str, Any]:
             view.state in (JobState.RUNNING, JobState.HELD) and not view.awaits_approval for view in submission.going_on
         ),
         "can_resume": any(view.state is JobState.PAUSED or _is_stopped(view) for view in submission.going_on),
+        "can_retry": _can_retry(page, submission),
         "seen": " ".join(f"{view.state.value}|{view.why}" for view in (total, *submission.views)),
     }
 

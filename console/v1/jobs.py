@@ -43,7 +43,7 @@ Key = Annotated[
 ]
 _MOST_PAGES: Final = 20
 """Pages of all jobs that are looked through for those that a producer may see."""
-_LOCATION: Final = {"Location": {"description": "The address of the job, or submission.", "schema": {"type": "string"}}}
+LOCATION: Final = {"Location": {"description": "The address of the job, or submission.", "schema": {"type": "string"}}}
 
 
 async def find_view(parts: Parts, viewer: Viewer, job: str) -> JobView:
@@ -61,7 +61,7 @@ async def find_view(parts: Parts, viewer: Viewer, job: str) -> JobView:
     status_code=202,
     summary="Submit a list",
     operation_id="submitJob",
-    responses={202: {"model": Submitted | SubmittedToSeveral, "headers": _LOCATION}},
+    responses={202: {"model": Submitted | SubmittedToSeveral, "headers": LOCATION}},
     openapi_extra={"requestBody": answers.ORDER_BODY, "parameters": answers.ORDER_PARAMETERS},
 )
 async def submit_job(request: Request, parts: PartsOf, viewer: Submitting, key: Key = None) -> Plain:
@@ -158,7 +158,7 @@ async def approve(parts: PartsOf, viewer: Approving, job: JobId) -> Plain:
     status_code=202,
     summary="Retry a job",
     operation_id="retryJob",
-    responses={202: {"model": Submitted, "headers": _LOCATION}},
+    responses={202: {"model": Submitted, "headers": LOCATION}},
 )
 async def retry(
     parts: PartsOf,

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response
 
 from console.access.need import Approving, Submitting, Viewing
 from console.access.viewer import Viewer
 from console.documents import Submission as Document
-from console.documents import describe_submission
+from console.documents import SubmittedToSeveral, describe_submission
 from console.parts import Parts, PartsOf
 from console.problems import Problem
 from console.v1.answers import PROBLEMS, answer, answer_tagged
-from console.v1.consent import check_bounds
+from console.v1.consent import check_bounds, check_consent
+from console.v1.jobs import LOCATION, Key
+from console.v1.orders import Taken
+from console.v1.submitting import refusals_told
+from console.v1.submitting_several import submission_of, submit_to_several
 from tasks.errors import Refusal
+from tasks.forecast.several import say_once
+from tasks.jobs.retrying import build_retry_of_all, choose_retried
 from tasks.jobs.submissions import Submission, find_submission, no_such_submission
 from tasks.jobs.together import approve_all, cancel_all, pause_all, resume_all
 from tasks.producers import ANOTHERS
+from tasks.submission.splitting import Split
+from worker.operations.registry import find_operation
 
 router = APIRouter(prefix="/v1", tags=["submissions"], responses=PROBLEMS)
 SUBMISSION_ID: Final = r"^s-[a-z2-7]{10}([a-z2-7]{6})?$"
@@ -106,6 +114,40 @@ async def approve(parts: PartsOf, viewer: Approving, submission: SubmissionId) -
     found = await find_its(parts, viewer, submission)
     await _follow(parts, found)
     return _answer(await approve_all(parts.services, found, viewer.person))
+
+
+@router.post(
+    "/submissions/{submission}/retry",
+    status_code=202,
+    summary="Retry a submission",
+    operation_id="retrySubmission",
+    responses={202: {"model": SubmittedToSeveral, "headers": LOCATION}},
+)
+async def retry(
+    parts: PartsOf,
+    viewer: Submitting,
+    submission: SubmissionId,
+    key: Key = None,
+    confirm: Annotated[bool, Query(description="Must be true where something is taken away from guests.")] = False,
+) -> Response:
+    """Try again what failed or stayed in doubt in any of its jobs, each row through its connection,
+    as a new submission. A job that has not ended is named in `warnings`, and left as it is.
+    """
+    found = await find_its(parts, viewer, submission)
+    for view in found.views:
+        check_bounds(viewer, view.connection, view.operation)
+    operations = dict.fromkeys(name for view in found.views for name in (view.operation, *view.stages))
+    check_consent(viewer, [find_operation(name) for name in operations], confirm=confirm)
+    async with parts.loads.turn():
+        with refusals_told():
+            views, left = choose_retried(found)
+            with Split([view.connection for view in views]) as split:
+                request, more = await build_retry_of_all(parts.services, found, views, viewer.to_info(), split)
+                request.rows = split.named_rows()
+                taken = Taken(request, request.name, chosen=split.asked)
+                told = await submit_to_several(parts, viewer, taken, submission_of(key, request.name, viewer))
+    told["warnings"] += say_once([*left, *more])
+    return answer(told, 202, {"Location": f"/v1/submissions/{told['submission']}"})
 
 
 async def _follow(parts: Parts, submission: Submission) -> None:

@@ -84,6 +84,15 @@ class Split(AbstractContextManager["Split"]):
             is_bad, values = json.loads(self._file.readline())
             yield BadRow(*values) if is_bad else ValidRow(*values)
 
+    def named_rows(self) -> Iterator[ValidRow | BadRow]:
+        """Yield the rows of every connection, each naming it."""
+        for name in self.asked:
+            for row in self.rows_of(name):
+                if isinstance(row, BadRow):
+                    yield row._replace(connection=name)
+                else:
+                    yield row._replace(row={**row.row, CONNECTION: name})
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

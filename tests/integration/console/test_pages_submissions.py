@@ -100,9 +100,11 @@ def test_list_goes_to_the_tenants_of_a_tag(reader: Reader, pages_usher: Usher, f
 
 
 def test_all_jobs_are_moved_by_one_button(reader: Reader, pages_usher: Usher, folder: Path) -> None:
-    """Held by one tenant they are paused, and the rest is cancelled, in every tenant."""
+    """Held by one tenant they are paused, and the rest is cancelled, in every tenant; what failed
+    in one is tried again as a submission of its own.
+    """
     pages_usher.run("connections", "hold", "contoso", "--reason", "a new contract")
-    reader.send(write(folder, "everybody", "zoe@all.example,"))
+    reader.send(write(folder, "everybody", "zoe@all.example,", "lost@blocked.example,adatum"))
     reader.choose("connection", "all")
     reader.press("Look what would happen")
     reader.find("#would")
@@ -114,4 +116,8 @@ def test_all_jobs_are_moved_by_one_button(reader: Reader, pages_usher: Usher, fo
     reader.press("Cancel the rest of all")
     reader.until("the end", lambda: not reader.all("form[action$='/cancel']") and "cancelled" in reader.text("#now"))
     assert lines(reader)["adatum"].split()[1] == "done"
+    before = reader.path
+    reader.press("Try the failed rows again")
+    reader.until("the other one", lambda: reader.path != before and "done" in reader.text("#now"))
+    assert [*lines(reader)] == ["adatum"]
     assert not reader.refused()

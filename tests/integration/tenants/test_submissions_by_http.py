@@ -178,6 +178,26 @@ def test_dry_run_has_a_line_a_connection(console: Console) -> None:
     assert console.get("/v1/jobs").json() == {"jobs": []}
 
 
+async def test_what_failed_is_tried_again_as_one(site: Site, console: Console) -> None:
+    """As a new submission with the same key time and again; what goes on is left as it is."""
+    rows = [{"email": "lost@blocked.example"}, {"email": "late@blocked.example", "connection": "bellows"}]
+    told = submit(console, connections=["adatum", "bellows", "cronus"], rows=rows)
+    path = f"/v1/submissions/{told['submission']}"
+    assert console.post(f"{path}/retry").status_code == 409
+    site.start_worker()
+    jobs = {job["connection"]: job["job"] for job in told["jobs"]}
+    for name in ("adatum", "bellows"):
+        await site.ended(jobs[name])
+    answers = [console.post(f"{path}/retry", headers={"Idempotency-Key": "again"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202], answers[0].text
+    again, same = (answer.json() for answer in answers)
+    assert (again["submission"], again["jobs"]) == (same["submission"], same["jobs"])
+    assert again["submission"] != told["submission"]
+    assert ([job["connection"] for job in again["jobs"]], again["rows"]) == (["adatum", "bellows"], 3)
+    shown = console.get(f"/v1/submissions/{again['submission']}").json()
+    assert shown["list"] == f"retry of {told['submission']}"
+
+
 def test_ceiling_that_one_connection_meets_holds_no_other(console: Console) -> None:
     """Nothing is done there, and the answer says so; where all meet it, nothing at all."""
     body: dict[str, Any] = {
