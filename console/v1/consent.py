@@ -12,7 +12,6 @@ from config.errors import ConfigError
 from console.access.viewer import Role, Viewer
 from console.problems import Fault, Problem
 from tasks.producers import check_rows
-from worker.channels import INVITE
 from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
@@ -68,16 +67,11 @@ def choose_connections(services: Services, viewer: Viewer, order: Order) -> list
 def check_order(order: Order, viewer: Viewer, *, dry: bool) -> None:
     """Raise `Problem` for what this viewer may not ask for, or nobody."""
     operation = OPERATIONS.get(order.operation)
-    if operation is None or not _can_be_asked(operation):
-        possible = sorted(name for name, one in OPERATIONS.items() if _can_be_asked(one))
+    if operation is None or not operation.takes_lists:
+        possible = sorted(name for name, one in OPERATIONS.items() if one.takes_lists)
         refuse_field("operation", f"It is one of {', '.join(possible)}.")
     if not dry:
         check_consent(viewer, [operation], confirm=order.confirm)
-
-
-def _can_be_asked(operation: Operation) -> bool:
-    """Whether a list of people is all that it needs; who only looks gets rows of usher's own."""
-    return operation.name == INVITE or (operation.alone and not operation.only_looks)
 
 
 def check_consent(viewer: Viewer, operations: Sequence[Operation], *, confirm: bool) -> None:

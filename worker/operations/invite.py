@@ -44,6 +44,7 @@ class Invite(Operation):
     rows_a_call = 1
     repeatable = False
     invites = True
+    takes_lists = True
     asks_rules = True
     takes_along: tuple[str, TargetKind] | None = ("sponsors", TargetKind.SPONSOR)
     requests = "invitations"

@@ -205,6 +205,10 @@ class Operation(Protocol):
     """Whoever is not in the directory is looked for among those who were deleted lately, too; and
     after a lost answer nothing is done again before that.
     """
+    takes_lists: bool = False
+    """A list of people is all that it needs, so any program may ask for it; the rows of the others
+    are made by usher.
+    """
     only_looks: bool = False
     """It changes nothing itself: its rows only say who goes on to its stages."""
     undone_by: str = ""

@@ -97,6 +97,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"connection": "nowhere", "rows": [{"email": ADA}]}, 422, "connection"),
     ({"connection": "contoso", "rows": [{"email": ADA}], "colour": "red"}, 422, "colour"),
     ({"connection": "contoso", "rows": [{"email": ADA}], "operation": "groups"}, 422, "operation"),
+    ({"connection": "contoso", "rows": [{"email": ADA}], "operation": "forewarn"}, 422, "operation"),
     ({"connection": "contoso", "rows": [{"email": ADA}], "operation": "disable"}, 422, "confirm"),
     ({"connection": "contoso", "rows": [{"email": ADA}, {"email": "no"}], "strict": True}, 422, "email"),
     ({"connection": "contoso", "rows": [{"email": ADA}], "redirect_url": "nowhere"}, 422, ""),

@@ -83,6 +83,7 @@ class Account(Step):
     """An operation on accounts; what it writes, and when it is not to do, is each one's own."""
 
     alone = True
+    takes_lists = True
     guarded = True
     reads: tuple[str, ...] = (CREATION,)
     columns = frozenset({INTERNAL, BECAUSE, SEEN})

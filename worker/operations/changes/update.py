@@ -45,6 +45,7 @@ class Update(Profile):
     name = "update"
     rules = UPDATE
     alone = True
+    takes_lists = True
     guarded = True
     words: Mapping[RowState, str] = {RowState.DONE: "updated", RowState.ALREADY: "so already"}
     requests = "updates"

@@ -38,6 +38,7 @@ class Sync(Invite):
     rules = replace(INVITE, verb="bring guests in line with a list")
     words: Mapping[RowState, str] = {RowState.DONE: "invited", RowState.ALREADY: "in_the_tenant"}
     reads = (EXTENSIONS,)
+    takes_lists = False
     once_more = "give the list to usher guests sync once more, which does what is left"
 
     def leads_to(self, stage: Operation) -> bool:
