@@ -18,7 +18,6 @@ from tasks.messages.views import describe_job
 from tasks.telling.rounds import Standing, recall_runs
 from tasks.telling.words import outcomes
 from worker.ledger.timetable import Planned, ScheduledRun, Timetable
-from worker.masking import mask_text
 from worker.services import Services
 
 _COLOURS = {"ok": "green", "attention": "yellow", "failed": "red", "running": "blue"}
@@ -168,7 +167,7 @@ async def show_schedule(terminal: Terminal, place: Place, services: Services, na
             | {"jobs": [describe_job(view) if (view := jobs.get(job)) else {"job": job} for job in run.jobs]}
             for run in runs
         ]
-        terminal.print_json({**schedule_details(planned, runs, standing), "args": _shown_args(planned), "runs": told})
+        terminal.print_json({**schedule_details(planned, runs, standing), "args": planned.shown_args, "runs": told})
         return 0
     facts = {
         "Schedule": name,
@@ -176,7 +175,7 @@ async def show_schedule(terminal: Terminal, place: Place, services: Services, na
         "Connection": planned.schedule.connection or "",
         "Last runs": "" if standing is None else str(standing),
         "When": f"{planned.schedule.when} ({planned.zone})",
-        "Given": ", ".join(f"{key} {value}" for key, value in _shown_args(planned).items()),
+        "Given": ", ".join(f"{key} {value}" for key, value in planned.shown_args.items()),
         "From": "the configuration file" if planned.origin == "file" else "added at run time",
         "Next run": moment_of(planned, schedule_details(planned, [])["next_run_at"]) or _why_never(planned),
     }
@@ -201,8 +200,3 @@ async def show_schedule(terminal: Terminal, place: Place, services: Services, na
             if view := jobs.get(job):
                 terminal.show(Text(f"  job {job}, {view.state.value}: {outcomes(describe_job(view))}", style="dim"))
     return 0
-
-
-def _shown_args(planned: Planned) -> dict[str, Any]:
-    """The arguments as they may be shown: an address of a list may carry a signature."""
-    return {key: mask_text(value) if isinstance(value, str) else value for key, value in planned.schedule.args.items()}

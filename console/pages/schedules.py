@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
@@ -12,8 +12,7 @@ from console.access.viewer import Role
 from console.pages.page import Page, page_for
 from console.problems import Problem
 from tasks.telling.rounds import recall_runs
-from worker.ledger.timetable import Planned, Timetable, switch
-from worker.masking import mask_text
+from worker.ledger.timetable import Timetable, switch
 
 router = APIRouter(include_in_schema=False)
 Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
@@ -29,7 +28,7 @@ async def list_schedules(page: Viewing) -> Response:
     for one in (await timetable.planned(settings, datetime.now(UTC))).values():
         runs, standing = await recall_runs(timetable, settings, one, _SHOWN_RUNS)
         shown.append({"planned": one, "runs": runs, "standing": standing})
-    return page.show("schedules.html", schedules=shown, beat=await timetable.has_beat(), args=_shown_args, at=_instant)
+    return page.show("schedules.html", schedules=shown, beat=await timetable.has_beat(), at=_instant)
 
 
 @router.post("/schedules/{name}/{turn}")
@@ -40,20 +39,12 @@ async def turn(page: Operating, name: str, turn: str) -> Response:
     if planned is None or turn not in ("off", "on"):
         raise Problem(404, "There is no such schedule.")
     await timetable.put(switch(planned, off=turn == "off", now=now))
-    if turn == "off":
-        await page.services.trail.note("schedule.disabled", schedule=name)
-    else:
-        await page.services.trail.note("schedule.enabled", schedule=name)
+    await page.services.trail.note("schedule.disabled" if turn == "off" else "schedule.enabled", schedule=name)
     return page.go(f"/schedules#{name}")
 
 
 def _timetable(page: Page) -> Timetable:
     return Timetable(page.services.client, page.services.keys)
-
-
-def _shown_args(planned: Planned) -> dict[str, Any]:
-    """The arguments as they may be shown: an address of a list may carry a signature."""
-    return {key: mask_text(value) if isinstance(value, str) else value for key, value in planned.schedule.args.items()}
 
 
 def _instant(ms: int) -> datetime:

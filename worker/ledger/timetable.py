@@ -24,6 +24,7 @@ from config.reader import parse_schedule
 from config.values import parse_name
 from worker.ledger.keys import Keys
 from worker.ledger.rounds import Rounds
+from worker.masking import mask_text
 
 if TYPE_CHECKING:
     from config.schedules import Schedule
@@ -65,6 +66,11 @@ class Planned:
     def enabled(self) -> bool:
         """Whether the schedule fires."""
         return self.schedule.enabled and not self.off
+
+    @property
+    def shown_args(self) -> dict[str, Any]:
+        """The arguments as they may be shown: an address of a list may carry a signature."""
+        return {key: mask_text(value) if isinstance(value, str) else value for key, value in self.schedule.args.items()}
 
     @property
     def next_at(self) -> datetime | None:
