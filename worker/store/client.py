@@ -16,7 +16,7 @@ import redis.exceptions
 import tenacity
 from redis.asyncio import Redis, Sentinel
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 
 from worker.errors import LedgerUnavailable, LedgerUnsuitable
 from worker.store.sentinel_url import read_sentinel_url
@@ -95,8 +95,11 @@ def open_client(url: str, *, timeout_s: float = 15.0, tries: int = 3) -> Redis:
     }
     guarded = read_sentinel_url(url)
     if guarded is not None:
+        # Each is asked once: there are others, and redis-py's ten tries would hold a failover up
+        # for a minute where the first of them is gone with its host
+        once = {"retry": Retry(NoBackoff(), 0)}
         sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
-            guarded.hosts, sentinel_kwargs=guarded.sentinel_options
+            guarded.hosts, sentinel_kwargs=guarded.sentinel_options | once
         )
         way = {**guarded.login, **guarded.server_options}
         found: Redis = sentinel.master_for(guarded.master, redis_class=_Guarded, db=guarded.database, **way, **options)

@@ -110,3 +110,20 @@ async def test_with_tls_nobody_is_believed_unseen() -> None:
         with pytest.raises(redis.exceptions.ConnectionError):
             await plain.ping()
         await plain.aclose()
+
+
+async def test_each_sentinel_is_asked_once_and_then_the_next() -> None:
+    """Where the first of them is gone with its host, nobody waits for it by tries."""
+    callers = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = open_client(f"sentinel://127.0.0.1:{port}/mymaster/0", tries=0)
+        with pytest.raises(redis.exceptions.ConnectionError, match="No master found"):
+            await client.ping()
+        await client.aclose()
+    assert len(callers) == 1
