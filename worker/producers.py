@@ -34,15 +34,16 @@ _LONGEST: Final = 4096
 
 
 def find_producer(settings: Settings, token: str) -> Producer | None:
-    """Return whose token this is, None where it is nobody's. Blocking: reads the files of tokens.
+    """Return whose token this is, None where it is nobody's, or of two. Blocking: reads the files
+    of tokens.
 
     Every token is compared, each in the same time, so that an answer's time tells nothing of them.
     """
-    found: Producer | None = None
-    for producer in settings.producers.values():
-        if _opens(producer, token):
-            found = producer
-    return found
+    found = [producer for producer in settings.producers.values() if _opens(producer, token)]
+    if len(found) > 1:
+        names = " and ".join(producer.name for producer in found)
+        log.warning("a token of the producers %s opens nothing: each needs its own", names)
+    return found[0] if len(found) == 1 else None
 
 
 def _opens(producer: Producer, token: str) -> bool:

@@ -5,7 +5,7 @@ here, into a file of its own, and never shown.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from cli.ui.session import Session
 
 if TYPE_CHECKING:
     from config.console import Producer
+    from config.settings import Settings
 
 
 @click.group(cls=CommandGroup)
@@ -137,6 +138,8 @@ def list_(session: Session) -> None:
     terminal, settings = Terminal(session), load_settings()
     used = find_used(terminal, settings)
     rows = [_describe(producer, used) for producer in settings.producers.values()]
+    for remark in _remark(settings):
+        terminal.warn(remark)
     if terminal.quiet:
         terminal.print_json({"producers": rows})
     elif not rows:
@@ -181,6 +184,21 @@ def revoke(session: Session, name: str, yes: bool) -> None:
         terminal.show(login)
     if terminal.quiet:
         terminal.print_json({"producer": name, "file": str(settings.source), "revoked": True, "last": bool(last)})
+
+
+def _remark(settings: Settings) -> Iterator[str]:
+    """Yield what the configuration takes and nothing comes of."""
+    from config.errors import did_you_mean
+    from worker.operations.registry import OPERATIONS
+
+    for name, producer in settings.producers.items():
+        for operation in producer.operations:
+            if operation not in OPERATIONS:
+                hint = did_you_mean(operation, OPERATIONS)
+                yield f"producers.{name}.operations names {operation}, which is no operation{hint}."
+        for host in producer.notify_hosts:
+            if host not in settings.notify.hosts:
+                yield f"producers.{name}.notify_hosts names {host}, which notify.hosts does not: nobody there is told."
 
 
 def _describe(producer: Producer, used: Mapping[str, int]) -> dict[str, Any]:

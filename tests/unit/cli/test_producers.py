@@ -145,3 +145,14 @@ def test_a_private_redis_has_no_logins(file: Path, capsys: pytest.CaptureFixture
     assert "HTTP is its way" in shown
     assert "user hr" not in shown
     assert not list(file.parent.rglob("*.password"))
+
+
+def test_what_comes_to_nothing_is_remarked(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only a worker knows the operations, and a host of one's own is one of all: the list tells."""
+    table = 'token = "file:hr"\nconnections = "contoso"\noperations = ["invite", "group"]\nnotify_hosts = "x.example"'
+    file.write_text(f"{OURS}[producers.hr]\n{table}\n")
+    with pytest.raises(SystemExit):
+        main(["producers", "list"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "producers.hr.operations names group, which is no operation (did you mean groups?)." in said
+    assert "producers.hr.notify_hosts names x.example, which notify.hosts does not" in said

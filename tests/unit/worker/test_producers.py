@@ -67,6 +67,16 @@ def test_a_token_that_could_be_guessed_opens_nothing(
     assert _name(settings, HR) == "hr"
 
 
+def test_a_token_of_two_opens_nothing(settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whose job would it be? Whoever runs usher reads of it in the log."""
+    (tmp_path / "crm").write_text(HR)
+    with caplog.at_level(logging.WARNING):
+        assert _name(settings, HR) is None
+    assert "a token of the producers hr and crm opens nothing" in caplog.text
+    assert HR not in caplog.text
+    assert _name(settings, NEXT) == "hr"
+
+
 def test_an_id_is_a_producers_by_what_it_begins_with(settings: Settings) -> None:
     """Its name and a dash; and it counts with a token of that producer alone."""
     ids = ("hr-1", "hr-", "hr", "HR-1", "crm-hr-1", "portal-1", "")
