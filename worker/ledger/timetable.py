@@ -15,15 +15,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import orjson
-from redis.asyncio import Redis
 
 from config.connections import split_chosen
 from config.cron import find_zone, plain_fields
 from config.errors import ConfigError
 from config.reader import parse_schedule
 from config.values import parse_name
-from worker.ledger.keys import Keys
 from worker.ledger.rounds import Rounds
+from worker.ledger.scripts import InLedger
 from worker.masking import mask_text
 
 if TYPE_CHECKING:
@@ -34,9 +33,7 @@ TASK = "usher.scheduled"
 """The Celery task that every entry fires."""
 KEPT_RUNS = 50
 KEPT_RUNS_EACH = 7
-"""Of each connection of a schedule over several: a week of nights. Thousands of them take so many
-times some hundred bytes of Redis.
-"""
+"""Of each connection of a schedule over several: a week of nights, some hundred bytes each."""
 AHEAD_MS = 300_000
 """How far a beat's clock may be ahead of Redis's."""
 _KEEP_RUNS_S = 400 * 86_400  # a yearly schedule still shows its last run
@@ -118,12 +115,8 @@ class Latest(NamedTuple):
     status: str
 
 
-class Timetable:
+class Timetable(InLedger):
     """The timetable over one Redis client."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client
-        self._keys = keys
 
     async def all(self) -> dict[str, Planned]:
         """Return every schedule on it, by name."""
