@@ -233,7 +233,7 @@ def keep_to(row: ValidRow | BadRow, *connections: str) -> ValidRow | BadRow:
         return row
     if row.row[CONNECTION] not in connections:
         chosen = "another connection than was" if len(connections) == 1 else "a connection that is not among those"
-        return build_bad_row(row.row, row.number, row.line, CONNECTION, f"names {chosen} chosen (-c)")
+        return build_bad_row(row.row, row.number, row.line, CONNECTION, f"names {chosen} chosen")
     return row._replace(row={name: value for name, value in row.row.items() if name != CONNECTION})
 
 

@@ -51,6 +51,8 @@ PATTERNS: Final = (
     N_("is not a telephone number"),
     N_("must be the two letters of a country, such as NO"),
     N_("is longer than %(count)s characters"),
+    N_("names a connection that is not among those chosen"),
+    N_("names another connection than was chosen"),
     # what becomes of a row
     N_("Not sent: line %(line)s: %(column)s %(why)s."),
     N_("Cannot be sent (reported above)."),

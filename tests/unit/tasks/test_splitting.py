@@ -55,7 +55,7 @@ def test_a_row_for_nobody_is_a_bad_row() -> None:
         assert addresses(split, "adatum") == ["!a@partner.example", "b@partner.example"]
         assert addresses(split, "bellows") == ["!nonsense"]
         assert split.bad_count == 2
-        assert str(split.bad[0]) == "line 2: connection names a connection that is not among those chosen (-c)"
+        assert str(split.bad[0]) == "line 2: connection names a connection that is not among those chosen"
 
 
 def test_two_connections_are_read_side_by_side() -> None:
