@@ -40,7 +40,7 @@ class Case:
     amount: int
     seconds: int
     wait_s: int
-    rows: int = 100
+    rows: int
 
     @property
     def names(self) -> list[str]:
@@ -59,8 +59,8 @@ class Case:
         return (self.tenants - len(self.troubled)) * self.rows
 
 
-SMALL = Case(tenants=12, held=2, refused=0, amount=350, seconds=2, wait_s=60)
-LARGE = Case(tenants=150, held=5, refused=5, amount=3_500, seconds=10, wait_s=25)
+SMALL = Case(tenants=12, held=2, refused=0, amount=350, seconds=2, wait_s=60, rows=80)
+LARGE = Case(tenants=150, held=5, refused=5, amount=3_500, seconds=10, wait_s=25, rows=100)
 """A tenth of Graph's bucket, which fills three times as fast."""
 
 
@@ -167,7 +167,7 @@ def assert_shared(case: Case, looks: list[Look]) -> None:
     first = next(look for look in looks if look.total >= case.amount + BATCH)
     last = next(look for look in reversed(looks) if look.total <= 0.8 * case.sent)
     came_in = (last.at_s - first.at_s) * case.amount / case.seconds
-    assert last.total - first.total >= 0.8 * came_in, "the limit was not what bound"
+    assert last.total - first.total >= 0.75 * came_in, "the limit was not what bound"
     assert min(last.invited[name] for name in well) > 0, last
     at_work = [name for name in well if last.invited[name] < case.rows]
     gains = [last.invited[name] - first.invited[name] for name in at_work]
