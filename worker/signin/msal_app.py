@@ -60,6 +60,7 @@ class _Wire:
         return response
 
     def close(self) -> None:
+        """Close what is open; the session opens it again for the next request."""
         self._session.close()
 
     def _note(self, response: Any) -> Any:
@@ -127,6 +128,7 @@ class Application:
             self._ask_entra = self._credential.open(connection, self._wire, self._http_cache)
         self._wire.reset()
         result = self._ask_entra()
+        self._wire.close()  # the next sign-in is an hour away: thousands of tenants would hold a socket each
         return result if isinstance(result, dict) else {}
 
     def _explain(self, connection: Connection, body: Any) -> TokenError:

@@ -34,6 +34,15 @@ async def test_a_hundred_waiters_ask_once(entra: Entra) -> None:
     assert got[0].secret.reveal() not in repr(got[0])
 
 
+async def test_no_connection_stays_open_after_a_sign_in(entra: Entra) -> None:
+    """The next one is an hour away, and a thousand tenants would use up what a process may open."""
+    async with source() as tokens:
+        await tokens.get(entra.target)
+        assert entra.server.connections == 1
+        await tokens.get(entra.target, fresh=True)
+        assert entra.server.connections == 2
+
+
 async def test_token_is_renewed_while_the_old_one_serves(entra: Entra) -> None:
     """Near its end nobody waits for the next one, and nobody gets an ended one."""
     now = [time.time()]
