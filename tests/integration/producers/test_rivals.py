@@ -84,11 +84,11 @@ def test_anothers_submission_is_none(two: Rivals) -> None:
     posted = two.crm.http("POST", "/v1/jobs", json=order).json()
     name, jobs = posted["submission"], [one["job"] for one in posted["jobs"]]
     paths = [f"/v1/submissions/{{}}{path}" for path in READS]
-    with noted(two, len(paths) + 3 + len(jobs) + 3, "producer hr") as whys:
+    with noted(two, len(paths) + len(MOVES) + len(jobs) + 3, "producer hr") as whys:
         for path in paths:
             answer, none = (two.hr.http("GET", path.format(one)) for one in (name, f"s-{NONE}"))
             assert (answer.status_code, answer.text) == (404, none.text.replace(f"s-{NONE}", name))
-        for verb in ("pause", "resume", "cancel"):
+        for verb in MOVES:
             assert two.hr.http("POST", f"/v1/submissions/{name}/{verb}").status_code == 404
         for job in jobs:
             assert two.hr.http("GET", f"/v1/jobs/{job}").status_code == 404
@@ -234,6 +234,17 @@ def test_a_group_for_all_rows_is_not_looked_up(two: Rivals) -> None:
         assert {(answer.status_code, _problem(answer)) for answer in answers} == {
             (403, "groups: the producer crm may not ask for it. Nothing was accepted.")
         }
+
+
+def test_a_list_through_several_is_judged_before_it_is_looked_at(two: Rivals) -> None:
+    """The rows of one connection are enough: nothing is taken in through the others either."""
+    rows = [*_rows(connection="contoso"), *_rows(connection="fabrikam", groups="Partners")]
+    before = len(two.crm.http("GET", "/v1/jobs?limit=200").json()["jobs"])
+    for path in ("/v1/jobs", "/v1/dry-runs"):
+        with noted(two, 1):
+            order = {"connections": ["contoso", "fabrikam"], "rows": rows}
+            assert _problem(two.crm.http("POST", path, json=order)).startswith("groups: the producer crm may not")
+    assert len(two.crm.http("GET", "/v1/jobs?limit=200").json()["jobs"]) == before
 
 
 def test_a_repeated_address_carries_nothing_past_the_bounds(two: Rivals) -> None:
