@@ -221,6 +221,7 @@ async def _now(page: Page, view: JobView, *, looks: bool = False) -> dict[str, A
     can_undo = page.viewer.can(Role.OPERATE) and _can_undo(view)
     return {
         "can_undo": can_undo,
+        "may_repeat": page.may_repeat(view),
         "view": view,
         "counts": counts,
         "waits": waits,
@@ -328,6 +329,8 @@ async def _move(page: Page, view: JobView, verb: str) -> None:
 
 async def _retry(page: Page, view: JobView) -> str:
     """Return the new job."""
+    if not page.may_repeat(view):
+        raise Problem(403, page.say(wordings.ONLY_OPERATORS))
     services, job = page.services, new_job_id()
     retrying.refuse_retry(view)
     with open_copy() as file:

@@ -18,6 +18,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from config.errors import ConfigError
 from config.version import read_version
 from console.access.need import csrf_token, need
 from console.access.viewer import Role, Viewer
@@ -26,6 +27,8 @@ from console.pages.language import LANGUAGES, Forms, choose_language, find_zone,
 from console.pages.sentences import translate
 from console.parts import Parts, PartsOf
 from console.problems import Problem
+from worker.ledger.job_view import JobView
+from worker.operations.registry import find_operation
 from worker.services import Services
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -60,6 +63,17 @@ class Page:
     def owner(self) -> str:
         """Whose lists a viewer may go on with."""
         return f"{self.viewer.kind} {self.viewer.actor}"
+
+    def may_repeat(self, *views: JobView) -> bool:
+        """Tell whether the viewer may have done again what these jobs did: what takes something
+        away from guests needs the role `operate`.
+        """
+        try:
+            done = [find_operation(name) for view in views for name in (view.operation, *view.stages)]
+        except ConfigError:  # a newer usher's
+            return False
+        takes_away = any(operation.guarded or operation.only_looks for operation in done)
+        return self.viewer.can(Role.OPERATE if takes_away else Role.SUBMIT)
 
     def say(self, text: str, **values: Any) -> str:
         """Return a text of `wordings` in the page's language."""

@@ -27,7 +27,6 @@ from worker.errors import UsherError
 from worker.ledger.approval import shown_submitter
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
-from worker.operations.registry import find_operation
 
 router = APIRouter(include_in_schema=False)
 Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
@@ -102,8 +101,8 @@ async def move(page: Submitting, submission: str, verb: str) -> Response:
 
 async def _retry(page: Page, submission: Submission) -> str:
     """Return the new submission."""
-    if not _may_retry(page, submission):
-        raise Refusal(page.say(_ONLY_OPERATORS))
+    if not page.may_repeat(*submission.views):
+        raise Problem(403, page.say(wordings.ONLY_OPERATORS))
     views, _ = choose_retried(submission)
     with Split([view.connection for view in views]) as split:
         request, _ = await build_retry_of_all(page.services, submission, views, page.viewer.to_info(), split)
@@ -117,20 +116,12 @@ async def _nothing_more() -> None:
     """Allow all that is loaded: whoever may submit may try again."""
 
 
-def _may_retry(page: Page, submission: Submission) -> bool:
-    is_guarded = any(find_operation(view.operation).guarded for view in submission.views)
-    return page.viewer.can(Role.OPERATE if is_guarded else Role.SUBMIT)
-
-
 def _can_retry(page: Page, submission: Submission) -> bool:
     try:
         choose_retried(submission)
     except (Refusal, ConfigError):
         return False
-    return _may_retry(page, submission)
-
-
-_ONLY_OPERATORS: Final = wordings.N_("Only who may operate takes something away from guests.")
+    return page.may_repeat(*submission.views)
 
 
 async def _follow(page: Page, submission: Submission) -> None:

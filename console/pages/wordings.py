@@ -131,6 +131,7 @@ LINES: Final[Mapping[str, str]] = {
     "refuse": N_("would be refused"),
 }
 """Of a dry run of invitations."""
+ONLY_OPERATORS: Final = N_("Only who may operate takes something away from guests.")
 ROLES: Final[Mapping[str, str]] = {
     "view": N_("may look"),
     "submit": N_("may submit"),

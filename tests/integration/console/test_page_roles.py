@@ -8,6 +8,9 @@ from console.pages import routes
 from console.pages.page import error_page
 from console.parts import Parts
 from tests.integration.console.conftest import SignInSite
+from worker.channels import name_channel
+from worker.ledger.lists.submissions import SUBMISSION
+from worker.ledger.model import Lane, Outcome, RowState
 
 
 @pytest.fixture
@@ -50,6 +53,32 @@ async def test_a_page_offers_what_its_viewer_may_do(
     held = await browser.site.post("/connections/sandbox/hold", data=form, headers=browser.origin | html)
     assert held.status_code == (303 if may_hold else 403)
     assert (await site.services.gates.of("sandbox")).held is may_hold
+
+
+async def test_what_took_something_away_is_tried_again_by_operators_alone(site: SignInSite) -> None:
+    """Whoever may only submit is offered nothing of the kind, for a job or a submission, and is
+    refused all the same.
+    """
+    jobs, submission = site.services.jobs, "s-aaaaaaaaaa"
+    info = {"list": "leavers", SUBMISSION: submission}
+    loading = await jobs.create("disabling", name_channel("sandbox", "disable"), Lane.BULK, info=info)
+    assert loading is not None
+    loading.put({"email": "a@partner.example"}, Outcome(0, RowState.FAILED, code="not_found", message="No guest."))
+    await jobs.submissions.note(submission, {"disabling": "sandbox"})
+    await jobs.start(loading)
+    for person, may in (("linus@partner", False), ("ada@contoso", True)):
+        browser, html = site.browser(), {"Accept": "text/html"}
+        await browser.sign_in(f"{person}.example")
+        token = (await browser.site.get("/")).json()["token"]
+        for path in ("/jobs/disabling", f"/submissions/{submission}"):
+            shown = await browser.site.get(path, headers=html)
+            assert shown.status_code == 200
+            assert (f"{path}/retry" in shown.text) is may
+            if not may:
+                form = {"csrf_token": token}
+                refused = await browser.site.post(f"{path}/retry", data=form, headers=browser.origin | html)
+                assert refused.status_code == 403
+    assert [view.id for view in await jobs.listed()] == ["disabling"]
 
 
 async def test_a_form_without_its_token_does_nothing(site: SignInSite) -> None:
