@@ -20,6 +20,7 @@ from cli.ui.session import Session
 
 if TYPE_CHECKING:
     from cli.follow.run import Run
+    from cli.ui.terminal import Terminal
     from tasks.guests.sync.plan import SyncPlan
     from tasks.guests.sync.store import SyncStore
     from tasks.lists.guest_list import GuestList
@@ -70,7 +71,6 @@ def sync(session: Session, /, file: str, **given: Any) -> int:
     from cli.ui.terminal import Terminal
     from config.connections import means_several
     from tasks.errors import InputError, Refusal
-    from tasks.guests.sync.plan import read_list
     from tasks.guests.sync.store import SyncStore
 
     terminal, interrupts = Terminal(session), Interrupts()
@@ -84,7 +84,7 @@ def sync(session: Session, /, file: str, **given: Any) -> int:
                 several = SyncTogether(guests, Path(file).name, source, dry=dry, **kept)
                 return several.run(session, terminal, interrupts, given["connection"], closing)
             store = closing.enter_context(SyncStore())
-            read_list(store, guests, lambda rows: terminal.count(f"Reading {guests.name}: {rows:,} rows"))
+            _read(terminal, store, guests, given["connection"])
             if given["detach"] and not dry:
                 refuse_to_leave_running()
             wanted = _Wanted(store, guests, Path(file).name, given["connection"], source, dry=dry, **kept)
@@ -92,6 +92,25 @@ def sync(session: Session, /, file: str, **given: Any) -> int:
             return asyncio.run(_compare_and_do(Run(session, terminal, interrupts, place), wanted))
         except InputError as error:
             raise Refusal(f"{error} Nothing was done.") from None
+
+
+def _read(terminal: Terminal, store: SyncStore, guests: GuestList, connection: str) -> None:
+    """Read the rows that are a connection's. Raises `InputError`."""
+    from config.reader import load_settings
+    from tasks.guests.sync.plan import read_list
+    from tasks.guests.sync.whose import keep_own
+    from tasks.telling.words import many
+
+    left_out = 0
+
+    def leave() -> None:
+        nonlocal left_out
+        left_out += 1
+
+    own = keep_own(guests.rows(), connection, load_settings().connections, leave)
+    read_list(store, guests, lambda rows: terminal.count(f"Reading {guests.name}: {rows:,} rows"), own)
+    if left_out:
+        terminal.warn(f"Of connections that were not chosen (-c), and left out: {many(left_out, 'row')}.")
 
 
 def _find_source(file: str, given: str | None) -> str:

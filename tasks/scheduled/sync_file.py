@@ -14,7 +14,7 @@ from tasks.guests.sync.plan import SyncPlan, make_plan, read_list
 from tasks.guests.sync.source import name_source
 from tasks.guests.sync.store import SyncStore
 from tasks.guests.sync.told import sum_up, tell_kept, tell_needs
-from tasks.guests.sync.whose import OwnRows
+from tasks.guests.sync.whose import OwnRows, keep_own
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started
 from tasks.scheduled.named_list import open_named
@@ -49,11 +49,12 @@ async def run(context: Context) -> Told:
 
 
 async def _read(context: Context, store: SyncStore, guests: GuestList, name: str) -> None:
-    """Read the list; of one for several connections the rows that are this one's."""
+    """Read the list: the rows that are this connection's."""
+    mine, configured = context.connection.name, context.services.settings().connections
     if context.among is None:
-        await asyncio.to_thread(read_list, store, guests)
+        await asyncio.to_thread(read_list, store, guests, rows=keep_own(guests.rows(), mine, configured))
         return
-    own = OwnRows(context.connection.name, context.services.settings().connections, guests.rows())
+    own = OwnRows(mine, configured, guests.rows())
     try:
         await asyncio.to_thread(read_list, store, guests, rows=own)
     except InputError:

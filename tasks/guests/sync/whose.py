@@ -7,7 +7,7 @@ nobody is taken away on its account. That holds for a list without such a column
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from tasks.rows.fields import CONNECTION
 from tasks.rows.row import BadRow, ValidRow, build_bad_row
@@ -25,6 +25,25 @@ def find_owner(row: ValidRow | BadRow, configured: Container[str]) -> tuple[Vali
         return row, ""
     reason = "must name a connection that is configured, for this list is of several"
     return build_bad_row(row.row, row.number, row.line, CONNECTION, reason), ""
+
+
+def keep_own(
+    rows: Iterable[ValidRow | BadRow],
+    connection: str,
+    configured: Container[str],
+    left_out: Callable[[], None] = lambda: None,
+) -> Iterator[ValidRow | BadRow]:
+    """Yield the rows of a list for a single connection: those that name none are its own, too, and
+    each that names another is left out (`left_out` is told).
+    """
+    for row in rows:
+        named = row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION, "")
+        if named in ("", connection):
+            yield keep_to(row, connection)
+        elif named in configured:
+            left_out()
+        else:
+            yield find_owner(row, configured)[0]
 
 
 def tell_unnamed(name: str) -> str:

@@ -73,6 +73,21 @@ def test_a_list_that_does_not_say_whose_changes_nobody(usher: Usher) -> None:
     assert not disabled(usher, email)
 
 
+def test_a_list_of_several_keeps_a_single_one_by_its_own_rows(usher: Usher) -> None:
+    """Rows of others are left out, with a sentence; a row that names no connection is the chosen
+    one's; one that names none that there is takes nobody away.
+    """
+    left, theirs, mine = bring(usher, "ops", "adatum"), people(1)[0], people(1)[0]
+    ask = ("guests", "sync", "-", "-c", "adatum", "--source", "ops", "--yes")
+    text = f"email,connection\n{theirs},bellows\n{left},bellows\n{mine},\n"
+    status, told, said = run(usher, *ask, text=text + f"{left},adatun\n")
+    assert (status, told["done"], told["failed"], disabled(usher, left)) == (1, 1, 1, set()), said
+    status, told, said = run(usher, *ask, text=text)
+    assert (status, "left out: 2 rows" in said, disabled(usher, left)) == (0, True, {"adatum"}), said
+    assert {name for name, email in found(usher) if email in (theirs, mine)} == {"adatum"}
+    assert ("adatum", theirs) not in found(usher)
+
+
 def test_a_row_that_may_be_anybodys_takes_nobody_away(usher: Usher) -> None:
     """In no tenant; it is told once, in the results of the first."""
     left, new = bring(usher, "sales", "adatum", "bellows"), people(1)[0]

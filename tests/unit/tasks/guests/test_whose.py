@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tasks.guests.sync.whose import OwnRows
+from tasks.guests.sync.whose import OwnRows, keep_own
 from tasks.rows.row import BadRow, ValidRow
 
 CONFIGURED = {"adatum", "bellows", "far"}
@@ -48,3 +48,13 @@ def test_nothing_follows_from_a_list_that_does_not_name_the_connection() -> None
     own, good, _ = read([row(1, "bellows")])
     assert (good, own.fault("crm.csv")) == ([], "No row of crm.csv names adatum.")
     assert OwnRows("adatum", CONFIGURED, []).fault("crm.csv") == ""
+
+
+def test_a_single_connection_has_the_rows_of_nobody_too() -> None:
+    """Those of another one that is configured are left out, and told."""
+    left: list[int] = []
+    rows = [row(1), row(2, "adatum"), row(3, "bellows"), row(4, "adatun")]
+    kept = [*keep_own(rows, "adatum", CONFIGURED, lambda: left.append(1))]
+    assert [(one.number, isinstance(one, BadRow)) for one in kept] == [(1, False), (2, False), (4, True)]
+    assert len(left) == 1
+    assert all("connection" not in one.row for one in kept if isinstance(one, ValidRow))
