@@ -51,8 +51,7 @@ def list_(
             session, lambda terminal, _, services: _list_own(terminal, services, within_s, form, output)
         )
     return work_on_ledger(
-        session,
-        lambda terminal, place, services: _list(terminal, place, services, connection, within_s, form, output),
+        session, lambda terminal, place, services: _list(terminal, place, services, connection, within_s, form, output)
     )
 
 

@@ -20,14 +20,7 @@ from config.cron import find_zone, next_after, parse_cron, shortest_gap_s
 from config.errors import did_you_mean
 from config.references import Reference
 from config.section import Section, one_of, optional
-from config.values import (
-    parse_count,
-    parse_flag,
-    parse_name,
-    parse_redirect_url,
-    parse_seconds,
-    split_url,
-)
+from config.values import parse_count, parse_flag, parse_name, parse_redirect_url, parse_seconds, split_url
 
 _TEXT_MOST = 2000
 

@@ -35,9 +35,7 @@ from config.sections import (
     ServerSection,
     SmtpSection,
 )
-from config.values import (
-    mask_url,
-)
+from config.values import mask_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,7 @@ class Login:
     """The login endpoint of one sandbox. `refused` counts refusals by AADSTS number."""
 
     def __init__(
-        self,
-        directory: Directory,
-        tokens: Tokens,
-        clock: Clock,
-        federation: Federation,
-        resources: frozenset[str],
+        self, directory: Directory, tokens: Tokens, clock: Clock, federation: Federation, resources: frozenset[str]
     ) -> None:
         self.refused: Counter[int] = Counter()
         self._federation = federation

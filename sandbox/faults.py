@@ -87,19 +87,7 @@ _CODES = {
 _SMTP_STATUSES = frozenset({421, 450, 451, 452, 550, 552, 554})
 _SMTP_ACTIONS: frozenset[Action] = frozenset({"status", "reset", "slow", "hang"})
 _FIELDS = frozenset(
-    {
-        "fault",
-        "on",
-        "probability",
-        "every",
-        "skip",
-        "times",
-        "seconds",
-        "retry_after",
-        "status",
-        "code",
-        "message",
-    }
+    {"fault", "on", "probability", "every", "skip", "times", "seconds", "retry_after", "status", "code", "message"}
 )
 _SETTINGS = frozenset({"abuse_after", "allow_invites_from", "secret", "max_users"})
 

@@ -231,10 +231,7 @@ def _users_query(options: Mapping[str, str], found: Filter | Listed | None, *, c
 
 
 def parse_select(
-    text: str | None,
-    known: Collection[str] = PROPERTIES,
-    default: tuple[str, ...] = DEFAULT_SELECT,
-    kind: str = "user",
+    text: str | None, known: Collection[str] = PROPERTIES, default: tuple[str, ...] = DEFAULT_SELECT, kind: str = "user"
 ) -> tuple[str, ...]:
     """Read `$select`; without one, Graph's default properties. Raises `QueryError` for one that
     `kind` does not have.

@@ -32,10 +32,7 @@ _ROLES = {
     "policy": {"Policy.Read.All", "Policy.ReadWrite.Authorization"},
     "cross_tenant": {"Policy.Read.All", "Policy.ReadWrite.CrossTenantAccess"},
     "tenant_information": {"CrossTenantInformation.ReadBasic.All"},
-    "/beta/policies/b2bManagementPolicies": {
-        "Policy.Read.B2BManagementPolicy",
-        "Policy.ReadWrite.B2BManagementPolicy",
-    },
+    "/beta/policies/b2bManagementPolicies": {"Policy.Read.B2BManagementPolicy", "Policy.ReadWrite.B2BManagementPolicy"},
     "/beta/legacy/policies": {"Policy.Read.All"},
     "application": READ_APPLICATIONS,
 }

@@ -12,15 +12,7 @@ from typing import Any
 
 from sandbox.directory import Directory, Tenant, User
 from sandbox.errors import bad_request, needs_premium, no_such_object
-from sandbox.odata import (
-    PROPERTIES,
-    SIGN_INS,
-    QueryError,
-    UsersQuery,
-    page_link,
-    parse_single_query,
-    parse_users_query,
-)
+from sandbox.odata import PROPERTIES, SIGN_INS, QueryError, UsersQuery, page_link, parse_single_query, parse_users_query
 from sandbox.resources.accounts import IN_BIN_S
 from sandbox.resources.known import READ_USERS, need
 from sandbox.tokens import Caller

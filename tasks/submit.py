@@ -182,11 +182,7 @@ async def load(
 
 
 async def _fill(
-    jobs: Jobs,
-    loaded: Loaded,
-    rows: Iterator[ValidRow | BadRow],
-    channel: Channel,
-    options: Options,
+    jobs: Jobs, loaded: Loaded, rows: Iterator[ValidRow | BadRow], channel: Channel, options: Options
 ) -> None:
     """Put the rows into the ledger as they come. Raises `OutOfMemoryError` before their outcomes
     could fill what Redis has left.
@@ -237,13 +233,7 @@ def keep_to(row: ValidRow | BadRow, *connections: str) -> ValidRow | BadRow:
     return row._replace(row={name: value for name, value in row.row.items() if name != CONNECTION})
 
 
-def _put(
-    loaded: Loaded,
-    row: ValidRow | BadRow,
-    seen: SeenAddresses,
-    channel: Channel,
-    options: Options,
-) -> None:
+def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, channel: Channel, options: Options) -> None:
     loaded.rows += 1
     connection = channel.connection
     row = keep_to(row, connection.name)

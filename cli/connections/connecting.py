@@ -276,8 +276,7 @@ def _tell(terminal: Terminal, answers: Answers, file: Path) -> None:
     steps = []
     if certificate is not None and answers.upload is not None:
         terminal.show(
-            f"Its certificate is good until {certificate.ends_at:%Y-%m-%d}; the private key stays in"
-            f" {answers.made[0]}.",
+            f"Its certificate is good until {certificate.ends_at:%Y-%m-%d}; the private key stays in {answers.made[0]}."
         )
         steps.append(
             f"Upload {answers.upload} to the app registration: Certificates & secrets, Certificates, Upload"

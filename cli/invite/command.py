@@ -58,20 +58,14 @@ if TYPE_CHECKING:
 @click.option("--message", metavar="TEXT", help="Words for the e-mail, for rows that bring none.")
 @click.option("--language", metavar="TAG", help="Language of the e-mail, such as de-DE, for rows that bring none.")
 @click.option(
-    "--send-message/--no-send-message",
-    default=None,
-    help="Whether guests get an e-mail, for rows that do not say.",
+    "--send-message/--no-send-message", default=None, help="Whether guests get an e-mail, for rows that do not say."
 )
 @click.option(
     "--sponsor", multiple=True, metavar="X", help="Who answers for the guests: an address, id or name. May be repeated."
 )
 @click.option("--group", multiple=True, metavar="X", help="A group that all guests join: a name, id or address.")
 @click.option("--team", multiple=True, metavar="X", help="A team that all guests join, likewise.")
-@click.option(
-    "--notify",
-    metavar="TARGET",
-    help="Who is told when it is held or has ended: an https:// address.",
-)
+@click.option("--notify", metavar="TARGET", help="Who is told when it is held or has ended: an https:// address.")
 @click.option("--reason", metavar="TEXT", help="Why; shown with the job.")
 @list_options
 @follow_options

@@ -72,12 +72,7 @@ def show(session: Session, id: str, accepted: bool) -> int:  # noqa: A002 - its 
     type=click.Choice(("csv", "jsonl", "xlsx")),
     help="What to write. Else: what the name of -o ends in, what --join names, csv.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Write to this file (0600) instead of stdout.",
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file (0600) instead of stdout.")
 @click.option(
     "--only", multiple=True, type=click.Choice(_OUTCOMES), help="Only rows that ended so; may be given twice."
 )

@@ -58,8 +58,7 @@ async def _find(token: str, settings: Settings, access: Access) -> Viewer | None
         log.warning("an access token opens nothing: %s", error)
     except NoRole as error:
         raise HTTPException(
-            403,
-            f"{error.name} has no role here: whoever gives out the app roles of usher in Entra can change that.",
+            403, f"{error.name} has no role here: whoever gives out the app roles of usher in Entra can change that."
         ) from None
     return None
 

@@ -136,12 +136,7 @@ async def download_results_of_all(
 
 
 def _download(
-    parts: Parts,
-    viewer: Viewer,
-    name: str,
-    form: str,
-    records: AsyncIterator[dict[str, Any]],
-    columns: tuple[str, ...],
+    parts: Parts, viewer: Viewer, name: str, form: str, records: AsyncIterator[dict[str, Any]], columns: tuple[str, ...]
 ) -> StreamingResponse:
     shown = (_shown(record, viewer) async for record in records)
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "private, no-store"}

@@ -65,10 +65,7 @@ async def show_submission(
 
 
 @router.post(
-    "/submissions/{submission}/pause",
-    summary="Pause a submission",
-    operation_id="pauseSubmission",
-    responses=_MOVED,
+    "/submissions/{submission}/pause", summary="Pause a submission", operation_id="pauseSubmission", responses=_MOVED
 )
 async def pause(parts: PartsOf, viewer: Submitting, submission: SubmissionId) -> Response:
     """Pause each of its jobs after the batches in flight."""
@@ -76,10 +73,7 @@ async def pause(parts: PartsOf, viewer: Submitting, submission: SubmissionId) ->
 
 
 @router.post(
-    "/submissions/{submission}/resume",
-    summary="Resume a submission",
-    operation_id="resumeSubmission",
-    responses=_MOVED,
+    "/submissions/{submission}/resume", summary="Resume a submission", operation_id="resumeSubmission", responses=_MOVED
 )
 async def resume(parts: PartsOf, viewer: Submitting, submission: SubmissionId) -> Response:
     """Let each of its jobs run on that is paused, or held by a run of refusals."""
@@ -91,10 +85,7 @@ async def resume(parts: PartsOf, viewer: Submitting, submission: SubmissionId) -
 
 
 @router.post(
-    "/submissions/{submission}/cancel",
-    summary="Cancel a submission",
-    operation_id="cancelSubmission",
-    responses=_MOVED,
+    "/submissions/{submission}/cancel", summary="Cancel a submission", operation_id="cancelSubmission", responses=_MOVED
 )
 async def cancel(parts: PartsOf, viewer: Submitting, submission: SubmissionId) -> Response:
     """End each of its jobs: rows not yet sent are cancelled, rows on the wire end as what they

@@ -109,10 +109,4 @@ def _secret(name: str, ends: str, key_id: str, hint: str) -> dict[str, Any]:
 
 
 def _certificate(name: str | None, ends: str, key_id: str) -> dict[str, Any]:
-    return {
-        "displayName": name,
-        "endDateTime": ends,
-        "keyId": key_id,
-        "type": "AsymmetricX509Cert",
-        "usage": "Verify",
-    }
+    return {"displayName": name, "endDateTime": ends, "keyId": key_id, "type": "AsymmetricX509Cert", "usage": "Verify"}

@@ -112,7 +112,7 @@ def _roles(connection: Connection, roles: frozenset[str] | None, features: Seque
     if roles is None:
         return [
             absent(
-                "The token does not show its permissions; whether the app may invite is seen at the first invitation.",
+                "The token does not show its permissions; whether the app may invite is seen at the first invitation."
             )
         ]
     findings = [
@@ -129,7 +129,7 @@ def _roles(connection: Connection, roles: frozenset[str] | None, features: Seque
         findings.append(
             absent(
                 "The app may not read users: a row whose answer is lost ends in_doubt. Granting User.Read.All would let"
-                " usher look.",
+                " usher look."
             )
         )
     findings += [
@@ -189,7 +189,7 @@ async def _policy(services: Services, connection: Connection, token: AccessToken
         return [
             absent(
                 "The app may not read the tenant's invite policy: that invitations are switched off is seen at the"
-                " first one. Granting Policy.Read.All would let usher look.",
+                " first one. Granting Policy.Read.All would let usher look."
             )
         ]
     allowed = await ask_who_invites(services, connection, token)

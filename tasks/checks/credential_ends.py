@@ -32,7 +32,7 @@ async def check_secret(
         return [
             absent(
                 "The app may not read its own registration, so when its secret ends is not seen. Granting"
-                " Application.Read.All would let usher look.",
+                " Application.Read.All would let usher look."
             )
         ]
     ends_at = await ask_secret_end(services, connection, token)

@@ -54,10 +54,7 @@ _LOOK = Need(
     _USERS,
 )
 _TRACK = Need(
-    "User.Read.All",
-    "to see which guests have accepted their invitation",
-    "who has accepted cannot be seen",
-    _USERS,
+    "User.Read.All", "to see which guests have accepted their invitation", "who has accepted cannot be seen", _USERS
 )
 _POLICY = Need(
     "Policy.Read.All",

@@ -76,10 +76,7 @@ class Forecast(Tally):
 
 
 async def foresee_list(
-    services: Services,
-    prepared: Prepared,
-    request: Request,
-    heard: Callable[[ForeseenRow], None],
+    services: Services, prepared: Prepared, request: Request, heard: Callable[[ForeseenRow], None]
 ) -> Forecast:
     """Look at the tenant and at every row of a loaded list; `heard` is told of each row in turn.
     Raises `TokenRefused`.

@@ -100,10 +100,7 @@ def write_objects(objects: Iterable[Mapping[str, Any]], sink: TextSink) -> int:
     return count
 
 
-WRITERS: Final[Mapping[str, Callable[..., int]]] = {
-    "csv": write_csv,
-    "jsonl": write_jsonl,
-}
+WRITERS: Final[Mapping[str, Callable[..., int]]] = {"csv": write_csv, "jsonl": write_jsonl}
 """The text formats by the name that `--format` takes."""
 
 

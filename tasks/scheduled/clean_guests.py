@@ -69,10 +69,7 @@ async def clean_up(
 async def _start(context: Context, connection: Connection, plan: CleanPlan, parts: Sequence[Part]) -> list[str]:
     """Start a job a part, each once however often the run is done; returns all of them."""
     name, services = context.schedule.name, context.services
-    jobs = [
-        *(job_id_of(Follows.RUN, *context.name, part.operation) for part in parts[:-1]),
-        context.job,
-    ]
+    jobs = [*(job_id_of(Follows.RUN, *context.name, part.operation) for part in parts[:-1]), context.job]
     for job in jobs:
         await find_started(context, job)
     info = {"by": f"schedule {name}", "schedule": name}

@@ -38,14 +38,7 @@ async def run(context: Context) -> Told:
                 return Told(f"No row of {name} is for {context.connection.name}.")
             rows = rows if first is None else chain((first,), rows)
         return await submit(
-            context,
-            job,
-            rows,
-            name=name,
-            options=options,
-            info={},
-            strict=bool(args.get("strict")),
-            guests=guests,
+            context, job, rows, name=name, options=options, info={}, strict=bool(args.get("strict")), guests=guests
         )
 
 

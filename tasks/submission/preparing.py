@@ -68,12 +68,7 @@ _ALL_THE_SAME = "The rows are accepted all the same and wait for it."
 
 
 async def prepare(
-    services: Services,
-    request: Request,
-    job: str,
-    *,
-    dry: bool = False,
-    admit: Callable[[Loaded], None] | None = None,
+    services: Services, request: Request, job: str, *, dry: bool = False, admit: Callable[[Loaded], None] | None = None
 ) -> Prepared | None:
     """Do all that is done before a job is let go; None where there is a job of that id already.
 
@@ -103,12 +98,7 @@ async def prepare(
 
 
 async def prepare_part(
-    services: Services,
-    request: Request,
-    job: str,
-    *,
-    dry: bool = False,
-    admit: Callable[[Loaded], None] | None = None,
+    services: Services, request: Request, job: str, *, dry: bool = False, admit: Callable[[Loaded], None] | None = None
 ) -> Prepared:
     """Do the same for one of the connections that a list goes through: a credential that is refused
     makes its rows wait, and how many of them may be bad is a question of the whole list. Raises

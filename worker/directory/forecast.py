@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 
 def foresee(
-    operation: Operation,
-    row: Row,
-    address: str,
-    seen: Seen,
-    rules: TenantRules,
-    options: Options,
-    *,
-    prechecked: bool,
+    operation: Operation, row: Row, address: str, seen: Seen, rules: TenantRules, options: Options, *, prechecked: bool
 ) -> Foreseen:
     """Judge a row that may be sent, its address folded. `prechecked`: the real run looks people up
     before the first send.

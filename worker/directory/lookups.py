@@ -134,13 +134,7 @@ class Reacts(Protocol):
     async def take_token(self, connection: Connection) -> AccessToken | Stop: ...
 
     async def throttled(
-        self,
-        name: str,
-        buckets: Sequence[Bucket],
-        verdict: Verdict,
-        *,
-        refused: int = 1,
-        elapsed_s: float = 0.0,
+        self, name: str, buckets: Sequence[Bucket], verdict: Verdict, *, refused: int = 1, elapsed_s: float = 0.0
     ) -> Stop: ...
 
 
@@ -259,12 +253,7 @@ class LookUps:
         return found
 
     async def _call(
-        self,
-        connection: Connection,
-        token: AccessToken,
-        asked: Sequence[Question],
-        found: _Round,
-        more: Sequence[str],
+        self, connection: Connection, token: AccessToken, asked: Sequence[Question], found: _Round, more: Sequence[str]
     ) -> None:
         services = self._services
         requests = build_requests(asked, more, found.place)

@@ -64,13 +64,7 @@ class Asker:
             return Stop(Rest.SIGN_IN, away.retry_after_s or WAITS_S[0])
 
     async def throttled(
-        self,
-        name: str,
-        buckets: Sequence[Bucket],
-        verdict: Verdict,
-        *,
-        refused: int = 1,
-        elapsed_s: float = 0.0,
+        self, name: str, buckets: Sequence[Bucket], verdict: Verdict, *, refused: int = 1, elapsed_s: float = 0.0
     ) -> Stop:
         """A 429: everybody who shares the quota is told, as by a worker."""
         wait_s, _ = await self._services.ledger.spending.throttled(

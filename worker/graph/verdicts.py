@@ -173,7 +173,7 @@ def _named(verdict: Verdict, cause: StrEnum, spoken: _Spoken, rules: OperationRu
         message=(
             f"Graph does not let the application {rules.verb} and says: “{spoken.raw}” If that does not tell what to"
             f" do, a tenant administrator must check the permission {rules.permission} and its admin consent."
-        ),
+        )
     )
 
 
@@ -194,12 +194,7 @@ def _batch_refused(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
 def decide_lost(rules: OperationRules, answer: GraphAnswer, code: str, happened: str) -> Verdict:
     """Say that nobody knows whether it was carried out."""
     why = f" ({answer.note})" if answer.note and answer.note != NOTE_WHOLE_BATCH else ""
-    return Verdict(
-        Kind.IN_DOUBT,
-        code,
-        f"{happened}{why}; {rules.unsure}",
-        cause="in_doubt",
-    )
+    return Verdict(Kind.IN_DOUBT, code, f"{happened}{why}; {rules.unsure}", cause="in_doubt")
 
 
 def _apply(cause: StrEnum, answer: GraphAnswer, spoken: _Spoken, rules: OperationRules) -> Verdict:

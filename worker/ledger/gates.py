@@ -117,8 +117,7 @@ class Gates(InLedger):
         """Hold a connection. `fingerprint`: of the credential that was refused, where one was."""
         wait_s = FIRST_TRY_S.get(kind, 0.0) if try_s is None else try_s
         reply = await self._scripts["hold"](
-            keys=[self._keys.connection(connection)],
-            args=[kind.value, why, fingerprint, round(wait_s * 1000)],
+            keys=[self._keys.connection(connection)], args=[kind.value, why, fingerprint, round(wait_s * 1000)]
         )
         held = Held(reply)
         if held is Held.NEWS:

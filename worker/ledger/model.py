@@ -297,10 +297,7 @@ class Counts:
 
     def told(self, operation: str) -> dict[str, int]:
         """Return the counts by the names that `operation` gives them."""
-        names = {
-            "done": status_of(RowState.DONE, operation),
-            "already": status_of(RowState.ALREADY, operation),
-        }
+        names = {"done": status_of(RowState.DONE, operation), "already": status_of(RowState.ALREADY, operation)}
         return {names.get(name, name): count for name, count in asdict(self).items()}
 
     @property

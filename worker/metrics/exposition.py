@@ -259,10 +259,7 @@ def _machinery(look: Snapshot, schedules: Names) -> Iterator[Metric]:
     yield _gauge("usher_schedule_lag_seconds", "How overdue a schedule is; 0 while it is not.", ("schedule",), lags)
     yield _gauge("usher_redis_memory_used_bytes", "Memory that Redis uses.", (), {(): look.memory_used})
     yield _gauge(
-        "usher_redis_memory_limit_bytes",
-        "Its maxmemory, else the memory of its machine.",
-        (),
-        {(): look.memory_limit},
+        "usher_redis_memory_limit_bytes", "Its maxmemory, else the memory of its machine.", (), {(): look.memory_limit}
     )
 
 

@@ -49,8 +49,7 @@ _RULES: Mapping[StrEnum, Rule] = {
         names_user=True,
     ),
     InviteCause.OWN_DOMAIN: Rule(
-        Kind.FAILED,
-        "{domain} is a domain of this tenant itself: this is a colleague, who cannot be a guest.",
+        Kind.FAILED, "{domain} is a domain of this tenant itself: this is a colleague, who cannot be a guest."
     ),
     InviteCause.GROUP_ADDRESS: Rule(
         Kind.FAILED, "The address belongs to a group or distribution list; invite its members one by one."

@@ -14,10 +14,7 @@ from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.ledger.model import FINAL, Outcome, RowState
 from worker.operations.operation import NOT_THERE_YET
 
-_FINAL = {
-    Kind.ALREADY: RowState.ALREADY,
-    Kind.FAILED: RowState.FAILED,
-}
+_FINAL = {Kind.ALREADY: RowState.ALREADY, Kind.FAILED: RowState.FAILED}
 
 
 @dataclass(slots=True)

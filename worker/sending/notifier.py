@@ -139,12 +139,7 @@ async def _post(url: str, content: bytes, headers: dict[str, str], hosts: Collec
                 connector=aiohttp.TCPConnector(resolver=resolver), timeout=timeout, trust_env=False
             ) as session,
             session.post(
-                URL(url, encoded=True),
-                data=content,
-                headers=headers,
-                ssl=context,
-                proxy=proxy,
-                allow_redirects=False,
+                URL(url, encoded=True), data=content, headers=headers, ssl=context, proxy=proxy, allow_redirects=False
             ) as answer,
         ):
             return "" if 200 <= answer.status < 300 else f"it answers {answer.status}"

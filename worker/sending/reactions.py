@@ -149,10 +149,7 @@ class Reactions:
         )
         if new:
             log.warning(
-                "connection %s: throttled by Microsoft (429), next try in %.1f s",
-                name,
-                wait_s,
-                extra=_extra(verdict),
+                "connection %s: throttled by Microsoft (429), next try in %.1f s", name, wait_s, extra=_extra(verdict)
             )
         return Stop(Rest.THROTTLED, wait_s)
 

@@ -43,12 +43,7 @@ class Attachment:
     """
 
     def __init__(
-        self,
-        folders: Folders,
-        order: Order,
-        env: Mapping[str, str],
-        roles: Sequence[Role],
-        needs: Sequence[Role] = (),
+        self, folders: Folders, order: Order, env: Mapping[str, str], roles: Sequence[Role], needs: Sequence[Role] = ()
     ) -> None:
         self._folders = folders
         self._roles = roles
@@ -121,11 +116,7 @@ class Attachment:
 
 
 def attach(
-    need: Need,
-    env: Mapping[str, str] = os.environ,
-    *,
-    sandbox: bool = False,
-    commands: Commands | None = None,
+    need: Need, env: Mapping[str, str] = os.environ, *, sandbox: bool = False, commands: Commands | None = None
 ) -> Attachment:
     """Hold the private stack up: the server for a command that reads, the worker too for one that
     runs a job.

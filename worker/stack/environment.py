@@ -63,10 +63,7 @@ class Commands:
     """
 
     # Without mingle it is ready a second sooner; a private worker has no neighbours to ask.
-    worker: tuple[str, ...] = (
-        *(*_CELERY, "worker", "-n", "private@%h"),
-        *("--without-mingle", "--without-gossip"),
-    )
+    worker: tuple[str, ...] = (*(*_CELERY, "worker", "-n", "private@%h"), *("--without-mingle", "--without-gossip"))
     beat: tuple[str, ...] = (*_CELERY, "beat")
     flower: tuple[str, ...] = (*_CELERY, "flower")
     sandbox: tuple[str, ...] = (sys.executable, "-P", "-m", "sandbox")

@@ -16,17 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
 from tasks.guests.sync.brought import Brought
-from tasks.guests.sync.difference import (
-    MEMBERSHIPS,
-    Change,
-    Kept,
-    Kind,
-    Named,
-    Terms,
-    build_join,
-    build_leave,
-    compare,
-)
+from tasks.guests.sync.difference import MEMBERSHIPS, Change, Kept, Kind, Named, Terms, build_join, build_leave, compare
 from tasks.guests.sync.members import read_members
 from tasks.guests.sync.spared import keep_members, read_guard
 from tasks.rows.row import BadRow, ValidRow

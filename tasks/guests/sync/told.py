@@ -52,10 +52,7 @@ def tell_needs(plan: SyncPlan) -> list[str]:
 def tell_kept(plan: SyncPlan) -> list[str]:
     """Return whom the list names and leaves as they are, a sentence a reason."""
     told = [
-        sentence.format(
-            many(plan.kept[why], *_CALLED.get(why, ("guest",))),
-            source=plan.source,
-        )
+        sentence.format(many(plan.kept[why], *_CALLED.get(why, ("guest",))), source=plan.source)
         for why, sentence in _KEPT.items()
         if plan.kept[why]
     ]

@@ -258,9 +258,7 @@ class SheetRecords(WithColumns):
                     Choice(
                         f"column {column_letters(column)}",
                         replace(
-                            self.options,
-                            mapping={**self.options.mapping, "email": f"#{column}"},
-                            header_line=line,
+                            self.options, mapping={**self.options.mapping, "email": f"#{column}"}, header_line=line
                         ),
                     )
                     for column in columns

@@ -75,8 +75,7 @@ class Reminders(InLedger):
         base, whose = await self._hash(tenant_key, {row: (one.user_id, one.email) for row, one in guests.items()})
         told = [part for row, one in guests.items() for part in (*whose[row], to_ms(max(0.0, one.since_s)))]
         found = await self._scripts["remind"](
-            keys=[self._keys.reminders(base)],
-            args=[job, to_ms(spacing.every_s), spacing.times, to_ms(KEPT_S), *told],
+            keys=[self._keys.reminders(base)], args=[job, to_ms(spacing.every_s), spacing.times, to_ms(KEPT_S), *told]
         )
         return {row: _read(note) for row, note in zip(guests, found, strict=True) if note}
 

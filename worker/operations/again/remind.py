@@ -29,9 +29,7 @@ BY_HAND = Spacing(every_s=3 * 86_400.0, times=3)
 """What holds where no policy says otherwise."""
 
 REMIND = replace(
-    INVITE,
-    verb="remind guests",
-    unsure="the guest may have been reminded; usher never mails a reminder twice.",
+    INVITE, verb="remind guests", unsure="the guest may have been reminded; usher never mails a reminder twice."
 )
 
 
