@@ -165,6 +165,7 @@ def run_guarded(*, tls: bool = False, passwords: bool = False) -> Iterator[Guard
     trust, secure = _secure(folder) if tls else (None, {})
     port = "tls-port" if tls else "port"
     plain = {"bind": "127.0.0.1", "save": '""', "appendonly": "yes", "maxmemory-policy": "noeviction", **secure}
+    plain["repl-diskless-sync-delay"] = "0"  # a master waits 5 s for more replicas
     guard = {
         "bind": "127.0.0.1",
         **secure,
@@ -187,8 +188,18 @@ def run_guarded(*, tls: bool = False, passwords: bool = False) -> Iterator[Guard
         with (
             running((server, str(folder / "a.conf")), folder / "a.log", env, folder) as one,
             running((server, str(folder / "b.conf")), folder / "b.log", env, folder),
-            running((server, str(folder / "s.conf"), "--sentinel"), folder / "s.log", env, folder),
         ):
+
+            def follows() -> bool:
+                replica = _ask(second, trust, unquote(servers), "INFO", "replication") or {}
+                return bool(replica.get("master_link_status") == "up")
+
+            def is_known() -> bool:
+                known = _ask(watch, trust, unquote(own), "SENTINEL SLAVES", "mymaster") or []
+                return [int(one["port"]) for one in known] == [second]
+
+            # Its Sentinel looks for replicas as it begins, and then every ten seconds
+            wait_until(follows, 20, "a replica that follows")
             place = f"127.0.0.1:{watch}/mymaster/0"
             url = f"sentinel://{place}"
             if passwords:
@@ -196,15 +207,9 @@ def run_guarded(*, tls: bool = False, passwords: bool = False) -> Iterator[Guard
             if trust is not None:
                 url = f"sentinels://{place}?ssl_ca_certs={quote(str(trust), safe='')}"
             guarded = Guarded(url, one, (first, second), watch, trust, unquote(own))
-
-            def is_whole() -> bool:
-                replica = _ask(second, trust, unquote(servers), "INFO", "replication") or {}
-                known = _ask(watch, trust, unquote(own), "SENTINEL SLAVES", "mymaster") or []
-                follows = replica.get("master_link_status") == "up"
-                return follows and [int(one["port"]) for one in known] == [second]
-
-            wait_until(is_whole, 20, "a replica that follows, and a Sentinel that knows it")
-            yield guarded
+            with running((server, str(folder / "s.conf"), "--sentinel"), folder / "s.log", env, folder):
+                wait_until(is_known, 20, "a Sentinel that knows the replica")
+                yield guarded
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
