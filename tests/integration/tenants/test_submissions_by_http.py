@@ -252,7 +252,7 @@ def test_producer_goes_through_its_own_connections(site: Site) -> None:
         none = console.get("/v1/submissions/s-aaaaaaaaaa").json()["detail"]
         for answer in (
             *(console.get(path + more) for more in ("", "/rows", "/results.csv", "/events")),
-            *(console.post(f"{path}/{verb}") for verb in ("pause", "resume", "cancel")),
+            *(console.post(f"{path}/{verb}") for verb in ("pause", "resume", "cancel", "retry")),
         ):
             assert answer.status_code == 404
             assert answer.json()["detail"].replace(told["submission"], "s-aaaaaaaaaa") == none
