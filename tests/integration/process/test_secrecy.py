@@ -199,7 +199,7 @@ def _browse(url: str) -> bytes:
     # A task whose arrival Flower did not hear of has no name.
     by_name = {(task["name"], task["state"]): uuid for uuid, task in tasks.items()}
     for uuid in (*by_name.values(), *list(tasks)[:20]):
-        paths += [f"/task/{uuid}", f"/api/task/info/{uuid}", f"/api/task/result/{uuid}?timeout=1"]
+        paths += [f"/task/{uuid}", f"/api/task/info/{uuid}", f"/api/task/result/{uuid}?timeout=0.2"]
     for path in paths:
         _, page = _get(url + path)
         pages.append(path.encode() + b"\n" + page)
