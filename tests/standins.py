@@ -158,6 +158,12 @@ class Given:
             raise UnknownConnection(name, [*self.connections])
         return self.connections[name]
 
+    def is_of_tenant(self, tenant_key: str, connection: str) -> bool:
+        return tenant_key in ("", self.connection(connection).tenant_key)
+
+    async def hold_job(self, job: str, connection: str, why: str) -> None:
+        self.asked.append(("hold_job", job, connection, why))
+
     async def resolved(self, name: str) -> Connection:
         return self.connection(name)
 

@@ -106,6 +106,12 @@ class Services:
         """
         return self.tenants.named(find_connection(self.settings(), name))
 
+    def is_of_tenant(self, tenant_key: str, connection: str) -> bool:
+        """Tell whether a connection still stands for the tenant that a job of its was accepted
+        for.
+        """
+        return self.tenants.is_of(tenant_key, find_connection(self.settings(), connection))
+
     async def resolved(self, name: str) -> Connection:
         """Return a connection whose tenant is named by its id, under which claims, memory and quota
         are kept.

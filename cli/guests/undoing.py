@@ -51,6 +51,7 @@ async def _undo(run: Run, wanted: str, given: dict[str, Any]) -> int:
     from tasks.guests.undoing import copy_done, read_undone, refuse_undo
     from tasks.jobs.finding import find_job
     from tasks.jobs.submissions import find_submission
+    from tasks.jobs.tenant import refuse_other_tenant
     from tasks.rows.copied import open_copy
 
     async with run.place.services() as services:
@@ -58,6 +59,7 @@ async def _undo(run: Run, wanted: str, given: dict[str, Any]) -> int:
             return await _undo_all(run, services, submission, given)
         view = await find_job(services, wanted)
         refuse_undo(view)
+        await refuse_other_tenant(services, view)
         connection = await open_tenant(run, services, view.connection)
         with open_copy() as file:
             await copy_done(services, view, file)
@@ -83,6 +85,7 @@ async def _undo_all(run: Run, services: Services, submission: Submission, given:
     from tasks.errors import Refusal
     from tasks.forecast.several import say_once
     from tasks.guests.undoing import copy_done, read_undone, refuse_undo
+    from tasks.jobs.tenant import refuse_other_tenant
     from tasks.rows.copied import open_copy
     from tasks.rows.fields import CONNECTION
     from tasks.submission.splitting import Split
@@ -91,6 +94,7 @@ async def _undo_all(run: Run, services: Services, submission: Submission, given:
     for view in submission.views:
         try:
             refuse_undo(view)
+            await refuse_other_tenant(services, view)
             undone.append(view)
         except Refusal as refusal:
             left.append((view, str(refusal)))

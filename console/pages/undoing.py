@@ -14,6 +14,7 @@ from console.pages.jobs import do_with
 from console.pages.page import Page, page_for
 from tasks.errors import Refusal
 from tasks.guests.undoing import copy_done, read_undone, refuse_undo
+from tasks.jobs.tenant import refuse_other_tenant
 from tasks.rows.copied import open_copy
 from tasks.submission.preparing import Prepared, prepare
 from tasks.submission.request import Request as Asked
@@ -63,6 +64,7 @@ async def _undo(page: Page, view: JobView) -> str:
 
 async def _prepare_undo(page: Page, view: JobView, job: str, file: IO[str], *, dry: bool) -> Prepared:
     refuse_undo(view)
+    await refuse_other_tenant(page.services, view)
     await copy_done(page.services, view, file)
     info = {**page.viewer.to_info(), "list": f"undo of {view.id}", "usher": read_version(), "undo_of": view.id}
     asked = Asked(view.connection, read_undone(file), f"undo of {view.id}", "undo", info=info)

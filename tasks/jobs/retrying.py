@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from tasks.errors import Refusal
 from tasks.forecast.several import say_once
+from tasks.jobs.tenant import refuse_other_tenant
 from tasks.rows.copied import copy_refused, open_copy, options_again, read_copied
 from tasks.submission.request import Request
 from worker.ledger.approval import SUBMITTER
@@ -48,6 +49,7 @@ async def build_retry(
     """Return the request, and a sentence about rows that are left out, '' where none is. `file`
     holds the rows for as long as the request is read. Raises `Refusal`.
     """
+    await refuse_other_tenant(services, view)
     info = {name: value for name, value in view.info.items() if name not in _DROPPED} | dict(submitter)
     count, waiting = await copy_refused(services.jobs.rows, view, file)
     left_out = _tell_waiting(view.id, waiting) if waiting else ""

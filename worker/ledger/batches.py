@@ -111,6 +111,7 @@ class Ledger:
             stages=tuple(reply[10].decode().split()),
             packed=reply[3],
             known=await self._known_of(ticket.job, rows) if reply[11] else {},
+            tenant=reply[12].decode(),
         )
 
     async def find_put_off(self, lease: Lease, now_ms: int) -> dict[int, float]:

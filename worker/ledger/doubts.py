@@ -35,6 +35,7 @@ class DoubtfulChunk:
     stages: tuple[str, ...]
     suspect: bool = False  # as of a lease
     packed: bytes = field(default=b"", repr=False)
+    tenant: str = ""  # as of a lease
 
 
 class Doubts(InLedger):
@@ -70,8 +71,8 @@ class Doubts(InLedger):
     async def rows_of(self, job: str, chunk: int) -> DoubtfulChunk | None:
         """Return a chunk with rows in doubt; None once it is deleted."""
         rows, attempts, base = await self._client.hmget(self._keys.chunk(job, chunk), "rows", "at", "base")
-        names = ("options", "lane", "stages", "servers")
-        options, lane, stages, servers = await self._client.hmget(self._keys.job(job), *names)
+        names = ("options", "lane", "stages", "servers", "tenant")
+        options, lane, stages, servers, tenant = await self._client.hmget(self._keys.job(job), *names)
         met = await self._client.hget(self._keys.epoch(), "servers")
         if rows is None or options is None:
             return None
@@ -84,6 +85,7 @@ class Doubts(InLedger):
             tuple((stages or b"").decode().split()),
             suspect=int(servers or 0) != int(met or 0),
             packed=rows,
+            tenant=(tenant or b"").decode(),
         )
 
     async def end_look_up(self, connection: str, least_s: float = 0.0) -> None:

@@ -144,6 +144,13 @@ class Gates(InLedger):
             await self._end_restore()
         return bool(was_held)
 
+    async def hold_job(self, job: str, connection: str, why: str) -> None:
+        """Hold one job with its stages, whatever its connection's gate says, until somebody resumes
+        or cancels it.
+        """
+        if await self._scripts["hold_job"](keys=[self._keys.job(job)], args=[self._keys.prefix, job, why]):
+            await self._trail.note("job.held", by="usher", job=job, connection=connection, why=why)
+
     async def block_tenant(self, tenant_key: str, why: str) -> None:
         """Microsoft blocks invitations of a tenant: no connection of it sends until a person
         reopens one.

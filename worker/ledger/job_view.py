@@ -38,6 +38,7 @@ class JobView:
     gate: Gate
     started_at: datetime | None = None  # when it was let run, by its submitter and by whoever had to approve it
     operation: str = INVITE
+    tenant: str = ""  # the key of the one that it was accepted for; '' where that is not known
     approval: str = ""  # who approved it; `approval.WANTED` while nobody has; '' where nobody needs to
     stages: Mapping[str, Counts] = field(default_factory=dict)  # by operation, in their order; `rows`: that ask for it
     stage_waits: Mapping[str, str] = field(default_factory=dict)  # by operation, what a stage that goes on waits for
@@ -119,6 +120,7 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate, chain: Sequence[
         info=orjson.loads(text.get("info", "{}")),
         gate=gate,
         approval=text.get("approval", ""),
+        tenant=text.get("tenant", ""),
         stages={stage.operation: stage.counts for stage in chain},
         stage_waits={stage.operation: stage.why for stage in chain if stage.why and not stage.ended},
     )

@@ -163,6 +163,7 @@ class Lease:
     packed: bytes = field(default=b"", repr=False)  # its rows as the ledger has them (`packing.pack_rows`)
     known: Mapping[int, RowState | int] = field(default_factory=dict)
     """Of a stage's rows that a failover lost: how they ended, or when they were sent (ms)."""
+    tenant: str = ""  # the key of the one that its job was accepted for; '' where that is not known
 
     def pending(self) -> list[int]:
         """Indexes of the rows left to send. (Asked often: no step of Python's for each letter.)"""

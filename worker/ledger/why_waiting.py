@@ -28,6 +28,7 @@ class Rest(StrEnum):
     DAILY_LIMIT = "daily_limit"
     GATE = "held"
     TENANT = "tenant"
+    OTHER_TENANT = "other_tenant"
     EPOCH = "epoch"
     STOPPING = "stopping"
     LONG = "long"
@@ -57,6 +58,7 @@ WORDS = {
     Rest.DAILY_LIMIT: "waits for the next day (daily_limit)",
     Rest.GATE: "waits until the connection is reopened or tried again (usher connections list)",
     Rest.TENANT: "waits until the connection is reopened (usher connections list)",
+    Rest.OTHER_TENANT: "waits, as the connection stands for another tenant now",
     Rest.EPOCH: "waits until the workers have agreed on what Redis remembers",
     Rest.STOPPING: "waits for another worker, this one stops",
     Rest.LONG: "goes on with the next run",

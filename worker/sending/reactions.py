@@ -17,6 +17,7 @@ from worker.ledger.gates import WHOLE, Held, HoldReason
 from worker.ledger.model import Lane
 from worker.ledger.quota import Bucket, throttled_buckets
 from worker.ledger.spending import SLOWED
+from worker.ledger.stages import split_stage
 from worker.ledger.why_waiting import Rest, Stop
 from worker.sending.backoff import Backoff
 from worker.sending.seat_wait import SeatWait
@@ -66,6 +67,19 @@ class Reactions:
             return await self._services.resolved(connection.name)
         except TokenUnavailable as away:
             return await self._not_signed_in(connection, away)
+
+    async def hold_job_of_another_tenant(self, job: str, connection: str) -> Stop:
+        """Hold a job that was accepted for another tenant than its connection stands for now."""
+        job = split_stage(job)[0]
+        why = (
+            f"Connection {connection} stood for another tenant when this job was accepted, so the rest of the job"
+            " waits: whoever runs usher looks whether the tenant ids of two connections have changed places. With the"
+            f" tenant of before again, usher jobs resume {job} lets it go on; else end it (usher jobs cancel {job})"
+            " and submit those rows anew."
+        )
+        await self._services.gates.hold_job(job, connection, why)
+        log.error("job %s: %s", job, why)
+        return Stop(Rest.OTHER_TENANT)
 
     async def take_token(self, connection: Connection) -> AccessToken | Stop:
         """Take an access token. Without one the connection is held, or left alone for a while."""

@@ -137,6 +137,8 @@ class ChunkRunner:
         resolved = await self._reactions.resolve(channel.connection)
         if isinstance(resolved, Stop):
             return resolved
+        if not self._services.is_of_tenant(lease.tenant, resolved.name):
+            return await self._reactions.hold_job_of_another_tenant(lease.ticket.job, resolved.name)
         loop = asyncio.get_running_loop()
         try:
             run = ChunkRun(

@@ -108,9 +108,11 @@ class Settler:
         more = (Lane.BULK, operation.reads) if operation.reads else ()
         found = await self._look_ups.find(connection, sorted(addresses), *more) if looks else Found({})
         for place, chunk in chunks.items():
+            is_here = self._services.is_of_tenant(chunk.tenant, connection.name)
+            seen = found if is_here else Found({}, WhyNot.LATER)  # another tenant's answers say nothing
             outcomes = [
                 self._judge(
-                    channel, chunk.rows[r.index], int(chunk.attempts[r.index]), chunk.options, r, found, looked_at_ms
+                    channel, chunk.rows[r.index], int(chunk.attempts[r.index]), chunk.options, r, seen, looked_at_ms
                 )
                 for r in by_chunk[place]
             ]

@@ -54,6 +54,15 @@ class Tenants(InLedger):
         known = self._known.get(connection.tenant_key)
         return connection.model_copy(update={"tenant_id": known[0]}) if known else connection
 
+    def is_of(self, tenant_key: str, connection: Connection) -> bool:
+        """Tell whether a key, by a tenant's id or by what named it then, is that of a connection's
+        tenant; one that is not known ('') is everybody's.
+        """
+        mine = {connection.tenant_key, self.named(connection).tenant_key}
+        known = self._known.get(tenant_key)
+        by_id = f"{tenant_key.rpartition('/')[0]}/{known[0]}".lower() if known else tenant_key
+        return not tenant_key or tenant_key in mine or by_id in mine
+
     async def recall(self) -> None:
         """Learn what others have found out; nobody is asked. Raises redis-py's outages."""
         with suppress(NoPermissionError):  # a user that may only read jobs, by an older list of users: names stay names

@@ -69,6 +69,19 @@ async def test_a_tenant_named_twice_shares_memory_claims_and_quota(site: Site) -
     assert not [name for name in names if DOMAIN in name], "nothing is kept by the name"
 
 
+async def test_a_tenant_is_known_by_what_named_it_before(desk: Desk, sandbox: Sandbox) -> None:
+    """A job that was accepted by the name goes on when the id stands in its place."""
+    tenants = Tenants(desk.client, desk.keys)
+    by_name = _by_name(sandbox)
+    by_id = await tenants.resolve(by_name)
+    other = by_id.model_copy(update={"tenant_id": "00000000-0000-4000-8000-000000000009"})
+    for key in (by_name.tenant_key, by_id.tenant_key, ""):
+        assert tenants.is_of(key, by_name)
+        assert tenants.is_of(key, by_id)
+    assert not tenants.is_of(by_name.tenant_key, other)
+    assert not tenants.is_of(by_id.tenant_key, other)
+
+
 async def test_another_process_takes_the_answer_from_the_ledger(desk: Desk, sandbox: Sandbox) -> None:
     """Found out once, it is known where the sign-in service is away; where it never was, the rows
     wait as for a sign-in.

@@ -8,7 +8,8 @@
 -- ARGV: prefix, ticket, lease_ms, settle_ms, schema version
 -- Returns false, or {now, st, at, rows, base, job's options, last batch begun, chunks, looked up at
 --   (0: not yet), 1 if rows of its job may have left without our knowledge, its job's stages, 1 if something is
---   known of items of this stage that a failover lost (`_jobs.lua`)}
+--   known of items of this stage that a failover lost (`_jobs.lua`), the key of the tenant for which its job was
+--   accepted ('': not known)}
 local prefix, ticket, lease_ms, settle_ms, version =
   ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local now = now_ms()
@@ -30,9 +31,9 @@ end
 redis.call('ZADD', KEYS[2], now + lease_ms, ticket)
 redis.call('HSET', KEYS[5], 'ph', 'l')
 local c = redis.call('HMGET', KEYS[5], 'at', 'rows', 'base', 'nb', 'pc', 'pe')
-local j = redis.call('HMGET', KEYS[4], 'options', 'chunks', 'servers', 'stages', 'known')
+local j = redis.call('HMGET', KEYS[4], 'options', 'chunks', 'servers', 'stages', 'known', 'tenant')
 -- what was looked up, or made, before the last one was met says nothing
 local servers = redis.call('HGET', prefix .. ':epoch', 'servers') or '0'
 local looked_at = (c[6] or '0') == servers and c[5] or 0
 return { now, letters, c[1] or '', c[2] or '', c[3], j[1] or '{}', c[4] or 0, j[2], looked_at,
-  (j[3] or '0') == servers and 0 or 1, j[4] or '', j[5] and 1 or 0 }
+  (j[3] or '0') == servers and 0 or 1, j[4] or '', j[5] and 1 or 0, j[6] or '' }

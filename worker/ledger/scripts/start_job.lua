@@ -18,7 +18,10 @@ redis.call('HSET', KEYS[1], 'state', wants_approval and 'held' or 'running', 'ro
 if tonumber(pilot_rows) > 0 then redis.call('HSET', KEYS[1], 'pilot', pilot_rows, 'limit', pilot_chunks) end
 local ever = prefix .. ':connection:' .. connection
 redis.call('HINCRBY', ever, 'accepted', rows)
-if tenant ~= '' then redis.call('HSET', ever, 'tenant', tenant) end
+if tenant ~= '' then
+  redis.call('HSET', ever, 'tenant', tenant)
+  redis.call('HSET', KEYS[1], 'tenant', tenant)
+end
 for a = 11, #ARGV, 2 do
   local letter, count = ARGV[a], ARGV[a + 1]
   redis.call('HSET', KEYS[1], 'n:' .. letter, count)
@@ -35,6 +38,7 @@ for _, stage in ipairs(stages ~= '' and cjson.decode(stages) or {}) do
     'next', 0, 'open', 0, 'rows', 0, 'chunks', 0,
     'gathered', 0, 'slice', slice, 'apart', apart, 'patience', patience, 'asked', asked, 'g:k', skipped)
   if like[4] then redis.call('HSET', prefix .. ':job:' .. id, 'servers', like[4]) end
+  if tenant ~= '' then redis.call('HSET', prefix .. ':job:' .. id, 'tenant', tenant) end
   redis.call('ZADD', prefix .. ':jobs', like[1], id)
   redis.call('SADD', KEYS[2], channel)
   names[#names + 1] = name

@@ -122,3 +122,14 @@ async def test_a_seat_without_a_next_chunk_is_free() -> None:
 
     told = await runner_of(sending()).run(TICKET, next_of)
     assert (told["invited"], "runs" in told) == (1, False)
+
+
+async def test_a_job_that_was_accepted_for_another_tenant_is_held() -> None:
+    """Nothing of it is sent to the one that its connection stands for now."""
+    given = sending()
+    given.leases[0].tenant = "graph.microsoft.com/another"
+    told = await runner_of(given).run(TICKET)
+    assert told["rest"] == "waits, as the connection stands for another tenant now"
+    (name, job, connection, why), released = given.asked
+    assert (name, job, connection, released[0]) == ("hold_job", "j", "contoso", "release")
+    assert "usher jobs resume j" in why

@@ -43,6 +43,7 @@ class InDoubt(Given):
     away: Exception | None = None  # what the ledger raises
     options: Options = field(default_factory=Options)
     coming_back: bool = False  # a worker is that may know
+    tenant: str = ""  # that the row's job was accepted for
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,7 +75,8 @@ class _Doubts:
         return None if given.coming_back else [DoubtfulRow("j", 0, 0, given.attempted_at_ms, first_ms)]
 
     async def rows_of(self, job: str, chunk: int) -> Any:
-        return DoubtfulChunk([{"email": EMAIL}], "1", 1, self.given.options, Lane.BULK, ())
+        given = self.given
+        return DoubtfulChunk([{"email": EMAIL}], "1", 1, given.options, Lane.BULK, (), tenant=given.tenant)
 
     async def end_look_up(self, channel: str, wait_s: float = 0.0) -> None:
         self.given.asked.append(("end_look_up", wait_s))
@@ -110,6 +112,13 @@ async def test_a_row_in_doubt_is_judged_by_what_the_directory_says(
     assert given.outcomes[0].letter is letter
     assert given.asked[0] == ("find", EMAIL)
     assert given.asked[1:] == [("end_look_up", 0.0), ("release", 0.0, 0.0)]
+
+
+async def test_what_another_tenant_says_ends_no_row() -> None:
+    """The connection stood for another one when the row was sent."""
+    given = InDoubt(found=there(1), tenant="graph.microsoft.com/another")
+    await settle(given)
+    assert given.outcomes[0].letter is RowState.IN_DOUBT
 
 
 @pytest.mark.parametrize(("found", "wait_s"), [(LATER, 10.0), (NOT_THERE, 50.0)])
