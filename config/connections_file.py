@@ -3,6 +3,9 @@ line, any setting of a connection a column.
 
 Lines that differ in name, tenant and tags alone are checked once and copied, so that ten thousand
 take a part of a second.
+
+Each line ends with a line break, the last one too: half a CSV is a good shorter one, and this is
+how one that is still being written, or was cut by a full disk, is known.
 """
 
 from __future__ import annotations
@@ -48,6 +51,11 @@ def read_connections_file(path: Path, known: Mapping[str, object]) -> Connection
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: it is not UTF-8 text.") from None
+    if text and not text.endswith(("\n", "\r")):
+        raise ConfigError(
+            f"{path}: its last line has no line break at its end, so the list may be cut off there. Nothing of it"
+            " counts until it is whole; if it is, end the last line with a line break."
+        )
     faults: list[str] = []
     lines: dict[str, Line] = {}
     try:

@@ -2,8 +2,8 @@
 seconds.
 
 A file is believed only when two looks in a row saw it unchanged: somebody may be writing it, and
-half a TOML file is often a good one with connections missing. Until there is something to believe,
-the last good settings stay in force.
+half a TOML file is often a good one with connections missing. Nor is a list of connections that
+has lost every line. Until there is something to believe, the last good settings stay in force.
 """
 
 from __future__ import annotations
@@ -111,10 +111,14 @@ class Watched:
         problem = _emptiness(settings.source)
         if problem is None:
             try:
-                self._believe(self._load(), stamps)
-                return
+                found = self._load()
+                problem = _loss(settings, found)
             except ConfigError as error:
                 problem = str(error)
+            else:
+                if problem is None:
+                    self._believe(found, stamps)
+                    return
         self._problem = problem
 
     def _believe(self, settings: Settings, stamps: dict[Path, _Stamp]) -> None:
@@ -162,3 +166,13 @@ def _emptiness(source: Path | None) -> str | None:
     except OSError:
         return None  # loading says it better
     return None if content.strip() else f"{source}: the file is empty."
+
+
+def _loss(before: Settings, found: Settings) -> str | None:
+    """Return a sentence when a list of connections has lost all of them."""
+    if not (before.listed and before.listed.connections and found.listed) or found.listed.connections:
+        return None
+    return (
+        f"{found.listed.path}: the list has no line any more, where {len(before.listed.connections):,} stood. If that"
+        " is meant, take connections_file out of the configuration."
+    )

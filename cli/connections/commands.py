@@ -24,6 +24,7 @@ from tasks.connections import (
     reopen_connection,
     reopen_everything,
 )
+from tasks.gone import find_gone
 
 if TYPE_CHECKING:
     from cli.ui.place import Place
@@ -130,6 +131,8 @@ async def _list(terminal: Terminal, place: Place, services: Services, wanted: st
     if brief:
         is_open = sum(one["gate"] == "open" for one in told)
         terminal.show("", f"{len(told):,} connections: {is_open:,} open, {len(told) - is_open:,} held or slowed down.")
+    for gone in await find_gone(services) if not wanted else ():
+        terminal.warn(gone.describe())
     return 0
 
 

@@ -13,6 +13,7 @@ from cli.follow.run import get_ready
 from cli.follow.together import connection_table, follow_together_and_report, tell_results
 from cli.ui.confirming import confirm
 from cli.ui.terminal import Terminal, build_facts
+from tasks.gone import gone_words
 from tasks.jobs.moving import refuse_resume
 from tasks.jobs.submissions import Submission
 from tasks.jobs.together import approve_all, cancel_all, delete_all, pause_all, refuse_approval_of_all, resume_all
@@ -23,11 +24,13 @@ from worker.ledger.audit.account import find_person
 
 if TYPE_CHECKING:
     from cli.follow.run import Run
+    from config.settings import Settings
     from worker.services import Services
 
 
 def show_submission(
     terminal: Terminal,
+    settings: Settings,
     submission: Submission,
     more: Mapping[str, str] | None = None,
     told: Mapping[str, Any] | None = None,
@@ -51,7 +54,7 @@ def show_submission(
     table = build_facts((name, value) for name, value in facts.items() if value)
     terminal.show(table, "", outcome_table(total), "", connection_table(submission.views))
     for view in submission.views:
-        if not view.ended and (words := waiting_words(view)):
+        if not view.ended and (words := gone_words(settings, view.connection) or waiting_words(view)):
             terminal.show(f"{view.connection}: {words}")
     tell_results(terminal, submission.id, total)
     return _finish(terminal, submission, told)

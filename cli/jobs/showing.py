@@ -15,6 +15,7 @@ from cli.ui.terminal import Terminal, build_facts, build_table
 from config.errors import ConfigError
 from tasks.checks.installation import tell_problem
 from tasks.forecast.several import say_once
+from tasks.gone import gone_words
 from tasks.guests.acceptance import Acceptance, count_accepted, count_accepted_of_all
 from tasks.jobs.finding import find_job
 from tasks.jobs.submissions import Submission, find_submission, list_together
@@ -130,7 +131,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     if view.awaits_approval:
         await show_whom(terminal, services, view)
     if not view.ended:
-        if words := waiting_words(view):
+        if words := gone_words(services.settings(), view.connection) or waiting_words(view):
             terminal.show("", words)
         for program in await seen(services.jobs):
             if program.problem:
@@ -147,7 +148,7 @@ async def _show_submission(
     since.
     """
     if not accepted:
-        return show_submission(terminal, submission)
+        return show_submission(terminal, services.settings(), submission)
     for view in submission.views:
         if place.is_built_in(view.connection):
             place.need_worker(view.connection)  # the sandbox runs beside a worker
@@ -158,7 +159,8 @@ async def _show_submission(
     for sentence in say_once(unread):
         terminal.warn(f"How many have accepted cannot be told of {sentence}")
     told = {**asdict(since), "unread": [{"connection": name, "why": why} for name, why in unread]}
-    return show_submission(terminal, submission, {"Accepted": _acceptance_words(since)}, {"accepted": told})
+    more = {"Accepted": _acceptance_words(since)}
+    return show_submission(terminal, services.settings(), submission, more, {"accepted": told})
 
 
 async def _count_accepted(terminal: Terminal, place: Place, services: Services, view: JobView) -> Acceptance | str:

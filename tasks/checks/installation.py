@@ -18,6 +18,7 @@ from config.errors import ConfigError
 from config.version import read_version
 from tasks.checks.connection import check_connection
 from tasks.checks.forgetful_schedules import find_forgetful
+from tasks.gone import find_gone
 from worker.directory.questions import ask_time
 from worker.errors import LedgerError, SealError, UsherError
 from worker.ledger.programs.running_programs import Program, seen
@@ -69,6 +70,8 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
     for sentence in forgetful.values():
         yield Fact("schedules", False, sentence)
     yield await _redis_clock(services)
+    for gone in await find_gone(services):
+        yield Fact("connections", not gone.jobs, gone.describe(), optional=not gone.jobs)
     asked = set[str]()
     for name in sorted(settings.connections):
         connection = settings.connection(name)

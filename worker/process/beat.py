@@ -205,7 +205,7 @@ class UsherScheduler(RedBeatScheduler):
 
         client = get_redis(self.app)
         name = f"beat-{os.getpid()}@{socket.gethostname()}"
-        faults, say_at_s = ConfigurationFaults(self._own.problem), 0.0
+        faults, say_at_s = ConfigurationFaults(self._own.problem, self._own.settings), 0.0
         while not self._leaving.wait(_LOOK_EVERY_S if say_at_s else 0):
             fault, settings = faults.look(), self._own.settings()
             if time.monotonic() < say_at_s:

@@ -1,5 +1,5 @@
 """A running process says that its configuration cannot be read as it is now: once a fault, and once
-when it is mended.
+when it is mended; and which connections went out of it.
 
 The last good settings stay in force meanwhile (`config/watch.py`), so without that nobody would
 notice before the next restart.
@@ -9,8 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from config.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+_MOST_NAMES = 20
 
 
 class ConfigurationFaults:
@@ -18,9 +25,11 @@ class ConfigurationFaults:
     says what is wrong with them.
     """
 
-    def __init__(self, problem: Callable[[], str]) -> None:
+    def __init__(self, problem: Callable[[], str], settings: Callable[[], Settings]) -> None:
         self._problem = problem
+        self._settings = settings
         self._told = ""
+        self._connections = settings().connections
 
     def look(self) -> str:
         """Log what is news. Returns the fault, '' while all is well."""
@@ -31,4 +40,16 @@ class ConfigurationFaults:
             else:
                 log.info("the configuration is mended, and counts again")
             self._told = fault
+        self._tell_gone()
         return fault
+
+    def _tell_gone(self) -> None:
+        before, self._connections = self._connections, self._settings().connections
+        if before is self._connections or not (gone := sorted(before.keys() - self._connections.keys())):
+            return
+        log.warning(
+            "%d of %d connections are gone from the configuration, and what is left for them waits: %s",
+            len(gone),
+            len(before),
+            ", ".join(gone[:_MOST_NAMES]) + (" …" if len(gone) > _MOST_NAMES else ""),
+        )

@@ -184,7 +184,7 @@ class Runtime:
 
         own = await asyncio.to_thread(find_process_settings)
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        faults = ConfigurationFaults(own.problem)
+        faults = ConfigurationFaults(own.problem, own.settings)
         opened = open_services(
             own.settings, own.redis_url, actor=f"usher worker on {gethostname()}", problem=own.problem
         )

@@ -178,3 +178,34 @@ def test_a_changed_list_counts(tmp_path: Path) -> None:
     assert first.digest != second.digest
     assert look("name,tenant_id,app\nalfa,x y,msp\n") is second
     assert "line 2" in (watched.problem or "")
+
+
+def test_a_list_that_was_cut_is_not_believed(tmp_path: Path) -> None:
+    """Neither one that ends in the middle of a line nor, where some had been there, one without any
+    line: the last good ones stay. To begin with none is nobody's loss.
+    """
+    lines = f"name,tenant_id,app\nalfa,{TENANT.format(1)},msp\nbeta,contoso.com.au,msp\n"
+    path = write(tmp_path, lines)
+    clock = [0.0]
+    watched = Watched(lambda: load_settings({}, path), clock=lambda: clock[0])
+    first = watched.settings
+
+    def look(text: str) -> Settings:
+        (tmp_path / "tenants.csv").write_text(text)
+        for _ in range(3):
+            clock[0] += 5
+            found = watched.settings
+        return found
+
+    for cut in (lines[:-9], lines[:-1], lines[: lines.index(",msp")], "name,tenant_id,app\n", "name,ten", ""):
+        assert look(cut) is first, cut
+        assert "tenants.csv" in (watched.problem or ""), cut
+    look("name,tenant_id,app\n")
+    assert "no line any more, where 2 stood" in (watched.problem or "")
+    assert sorted(look(lines.partition("beta")[0]).connections) == ["alfa"]
+    assert not read(tmp_path, "name,tenant_id,app\n").connections
+    (told,) = faults(tmp_path, lines[:-9])
+    assert told == (
+        "tenants.csv: its last line has no line break at its end, so the list may be cut off there. Nothing of it"
+        " counts until it is whole; if it is, end the last line with a line break."
+    )

@@ -1,0 +1,54 @@
+"""Connections that had jobs here are in the configuration no longer: somebody took them out, or a
+list was cut. What is left for them waits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from config.connections import SANDBOX
+from tasks.telling.words import many
+from worker.channels import split_channel
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from worker.services import Services
+
+_NEWEST = 1000  # jobs looked through for those that wait
+
+
+@dataclass(frozen=True, slots=True)
+class GoneConnection:
+    """A connection that is configured no longer. `jobs`: those of it that wait."""
+
+    name: str
+    jobs: int
+
+    def describe(self) -> str:
+        """Return what is so, and what to do."""
+        waits = f", and {many(self.jobs, 'job')} of it {'waits' if self.jobs == 1 else 'wait'}" if self.jobs else ""
+        return (
+            f"{self.name} is in the configuration no longer{waits}. Put it back; if its customer has left:"
+            f" usher connections forget {self.name}"
+        )
+
+
+async def find_gone(services: Services) -> list[GoneConnection]:
+    """Return them by name."""
+    client: Any = services.client  # redis-py's types say bytes or text of every reply; ours are bytes
+    found = {split_channel(raw.decode())[0] for raw in await client.smembers(services.keys.connections())}
+    gone = found - {SANDBOX, *services.settings().connections}
+    if not gone:
+        return []
+    views = await services.jobs.listed(newest=_NEWEST)
+    waiting = Counter(view.connection for view in views if not view.ended)
+    return [GoneConnection(name, waiting[name]) for name in sorted(gone)]
+
+
+def gone_words(settings: Settings, connection: str) -> str:
+    """Return why a job of a connection waits that is configured no longer, '' where it is."""
+    if connection == SANDBOX or connection in settings.connections:
+        return ""
+    return f"{connection} is in the configuration no longer: what is left waits until it is there again."

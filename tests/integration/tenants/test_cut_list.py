@@ -1,0 +1,47 @@
+"""A list of connections loses lines while work is under way: what is left waits, and is told of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.tenants.three import NAMES, people, run, run_three
+from tests.ushers import Usher
+
+
+@pytest.fixture(scope="module")
+def usher(folder: Path) -> Iterator[Usher]:
+    """Three tenants and a worker."""
+    with run_three(folder) as usher:
+        yield usher
+
+
+def test_what_is_left_for_a_lost_connection_waits(usher: Usher, folder: Path) -> None:
+    """Doctor, list and job say so; and all of it goes on once the line is back."""
+    listed = folder / "tenants.csv"
+    whole = listed.read_text()
+    usher.run("connections", "hold", "cronus", "--reason", "wait")
+    text = "email\n" + "".join(f"{one}\n" for one in people(2))
+    _, told, _ = run(usher, "invite", "-", "-c", "adatum,cronus", "--yes", "--wait", "1", text=text)
+    job = {one["connection"]: one["job"] for one in told["jobs"]}["cronus"]
+    try:
+        listed.write_text("".join(line for line in whole.splitlines(True) if not line.startswith("cronus")))
+        sentence = "cronus is in the configuration no longer, and 1 job of it waits."
+        done = usher.run("connections", "list", COLUMNS="200")
+        assert sentence in done.err + done.out
+        doctor = usher.run("doctor", "--json")
+        facts = [one for one in json.loads(doctor.out)["findings"] if one["about"] == "connections"]
+        assert [(one["ok"], one["what"].startswith(sentence)) for one in facts] == [(False, True)]
+        for shown in (job, told["submission"]):
+            said = usher.run("jobs", "show", shown, COLUMNS="200").out
+            assert "cronus is in the configuration no longer: what is left waits" in said
+        assert usher.run("jobs", "show", job, "--json").out.count('"held"') >= 1
+    finally:
+        listed.write_text(whole)
+    assert usher.run("connections", "reopen", "cronus").status == 0
+    status, after, said = run(usher, "jobs", "watch", told["submission"], "--wait", "20")
+    assert (status, after["invited"], after["pending"]) == (0, 4, 0), said
+    assert not [name for name in NAMES if f"{name} is in the configuration no longer" in usher.run("doctor").out]
