@@ -79,6 +79,7 @@ def read_options(arguments: list[str] | None) -> Options:
         parent_pid=given.parent_pid,
         tenants=given.tenants,
         shared_app=given.shared_app,
+        unconsented=given.unconsented,
         roles=DEFAULT_ROLES if given.roles is None else _words(given.roles),
         latency=parse_range(given.latency),
         replication=replication,
@@ -101,11 +102,20 @@ def read_options(arguments: list[str] | None) -> Options:
     )
 
 
+class _Defaults(argparse.HelpFormatter):
+    """Says the default of each option that has one, in brackets behind its help."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has = action.option_strings and action.default not in (None, False, "", argparse.SUPPRESS)
+        return f"{action.help} (default: %(default)s)" if has else action.help
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the program's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox",
+        prog="usher sandbox",
         description="A local stand-in for Microsoft Entra and Microsoft Graph, to rehearse against.",
+        formatter_class=_Defaults,
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="loopback address to listen on")
@@ -118,9 +128,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--ready-file", type=Path, help="write where the sandbox is (JSON, 0600) once it listens")
     add("--log", type=Path, help="append one JSON line per invitation and mail")
     add("--parent-pid", type=int, help="end when this process has ended")
-    add("--tenants", type=int, default=1, help="number of tenants")
+    add("--tenants", type=int, default=1, help="how many there are in all: contoso.example, tenant0002.example, …")
     add("--shared-app", action="store_true", help="one application in every tenant, instead of one each")
-    add("--roles", help=f"application permissions granted, comma-separated (default {','.join(DEFAULT_ROLES)})")
+    add("--unconsented", action="store_true", help="no tenant has consented to the application yet")
+    add("--roles", help=f"application permissions granted, comma-separated (default: {','.join(DEFAULT_ROLES)})")
     add("--latency", default="0", help="seconds an answer takes: 0.1, or a span 0.3-0.7")
     add("--replication", default="0-2", help="seconds until a new guest is known, seeded per guest: 0-2,groups=5")
     add("--token-life", type=float, default=3_599.0, help="seconds an access token lives")

@@ -104,6 +104,8 @@ class App:
     certificates: list[AppCertificate] = field(default_factory=list)
     federated: tuple[Trust, ...] = ()
     enabled: bool = True
+    consented: bool = True
+    """Whether the tenant's administrator has consented: until then Entra knows it not there."""
     secret_file: str = ""
 
 

@@ -142,7 +142,7 @@ class Login:
                 900144, "invalid_request", "The request body must contain the following parameter: 'client_id'."
             )
         app = tenant.apps.get(client_id)
-        if app is None:
+        if app is None or not app.consented:
             raise LoginError(
                 700016,
                 "unauthorized_client",

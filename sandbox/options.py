@@ -113,6 +113,7 @@ class Options:
     parent_pid: int | None = None
     tenants: int = 1
     shared_app: bool = False
+    unconsented: bool = False
     roles: tuple[str, ...] = DEFAULT_ROLES
     latency: SecondsRange = SecondsRange()
     smtp_port: int = 0

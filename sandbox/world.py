@@ -189,4 +189,7 @@ class World:
                     self.rotate_secret(app, keep_old=False)
                 if number == 1:
                     app.certificates = [make_app_certificate(self.certificate_file)]
+            if number > 1 and options.shared_app:
+                app.certificates = made[0][1].certificates  # one registration: what is uploaded counts in every tenant
+            app.consented = not options.unconsented
             self.apps.append((tenant, app))

@@ -52,6 +52,7 @@ class Control:
             "faults": self._set_faults,
             "secret": self._secret,
             "certificate": self._certificate,
+            "consent": self._consent,
             "tokens": self._tokens,
             "abuse": self._abuse,
             "reopen": self._reopen,
@@ -186,6 +187,18 @@ class Control:
             app.certificates.append(certificate)
         return {"tenant_id": tenant.id, "client_id": app.client_id, "ends_at": certificate.ends_at.isoformat()}
 
+    def _consent(self, body: Body) -> Body:
+        """Consent to the application in a tenant, or take that back, as its administrator does.
+        Tokens already issued stay good.
+        """
+        tenant, app = self._app(body)
+        if body.get("action") not in ("give", "withdraw"):
+            raise OptionError("'action' is give or withdraw.")
+        app.consented = body["action"] == "give"
+        if body.get("revoke_tokens"):
+            self._world.tokens.revoke_all()
+        return {"tenant_id": tenant.id, "client_id": app.client_id, "consented": app.consented}
+
     def _tokens(self, body: Body) -> Body:
         if "life_s" in body:
             self._world.tokens.life_s = float(body["life_s"])
@@ -295,7 +308,7 @@ class Control:
     def _app(self, query: dict[str, Any]) -> tuple[Tenant, App]:
         wanted = query.get("tenant_id")
         for tenant, app in self._world.apps:
-            if wanted in (None, tenant.id):
+            if wanted in (None, tenant.id, *tenant.domains):
                 return tenant, app
         raise OptionError(f"There is no tenant {wanted}.")
 

@@ -25,6 +25,7 @@ from sandbox.faults import Fired
 from sandbox.federation import PLATFORMS
 from sandbox.graph import Call, Reply, batch_operations, fired_error, operation_of
 from sandbox.options import OptionError
+from sandbox.serving.consent_page import admin_consent
 from sandbox.serving.mail_pages import mail_list, mail_page
 from sandbox.serving.network import reset_on_close
 from sandbox.serving.pages import overview, redeem
@@ -238,6 +239,8 @@ class Server:
             answer = partial(LoginAnswer, 200, self.world.sign_in.keys.published())
         elif asked[1:] == ("oauth2", "v2.0", "authorize") and request.method in ("GET", "POST"):
             return _shown(authorize(self.world.sign_in, request.method, parts[0], query, body))
+        elif asked[1:] == ("adminconsent",) and request.method in ("GET", "POST"):
+            return _html(*admin_consent(self.world.directory, request.method, parts[0], query))
         elif asked == ("POST", "oauth2", "v2.0", "token"):
             content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if content_type != "application/x-www-form-urlencoded":

@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import orjson
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from sandbox.certificates import make_app_certificate
+from sandbox.__main__ import build_parser
+from sandbox.certificates import make_app_certificate, read_app_certificate
+from sandbox.control.api import Control
+from sandbox.serving.consent_page import admin_consent
 from sandbox.tokens import TokenError
+from worker.signin.new_certificate import make_certificate
 
 URL = "https://127.0.0.1:1/t/oauth2/v2.0/token"
 SCOPE = "https://graph.microsoft.com/.default"
@@ -170,3 +175,47 @@ def test_discovery(client: Client) -> None:
     answer = client.world.login.discover_tenant("https://login.example", client.tenant.id)
     assert answer.body["token_endpoint"] == f"https://login.example/{client.tenant.id}/oauth2/v2.0/token"
     assert client.world.login.discover_tenant("https://login.example", "nobody").body["error_codes"] == [90002]
+
+
+def test_a_tenant_consents_and_takes_it_back(make_desk: Any) -> None:
+    """Each for itself: by the page that a ticket's link leads to, and by the control API."""
+    world = make_desk(tenants=2, shared_app=True, unconsented=True).world
+    control, (tenant, app) = Control(world), world.apps[1]
+    link = f"client_id={app.client_id}"
+
+    def code() -> int:
+        form = {"grant_type": "client_credentials", "client_id": app.client_id, "client_secret": secret, "scope": SCOPE}
+        body = world.login.token(tenant.id, form, URL, "correlation", world.sign_in).body
+        return int(body.get("error_codes", [0])[0])
+
+    secret = next(iter(app.secrets))
+    status, shown = admin_consent(world.directory, "GET", tenant.id, link)
+    assert (status, "has not consented yet" in shown, "User.Invite.All" in shown) == (200, True, True)
+    assert code() == 700016
+    assert admin_consent(world.directory, "POST", "tenant0002.example", link)[0] == 200
+    assert (code(), world.apps[0][1].consented) == (0, False)
+    body = orjson.dumps({"tenant_id": "tenant0002.example", "action": "withdraw"})
+    assert control.answer("POST", "consent", "", "application/json", body)[0] == 200
+    assert code() == 700016
+    assert admin_consent(world.directory, "POST", tenant.id, "client_id=x")[0] == 400
+    assert control.answer("POST", "consent", "", "application/json", b"{}")[0] == 400
+
+
+def test_a_certificate_of_a_shared_application_counts_in_every_tenant(make_desk: Any) -> None:
+    """There is one registration. So it is after a reset; an application of its own has its own."""
+    pem = make_certificate("usher msp", 30).public_pem
+    made, body = read_app_certificate(pem), orjson.dumps({"pem": pem.decode()})
+    for shared in (True, False):
+        world = make_desk(tenants=2, shared_app=shared).world
+        assert Control(world).answer("POST", "certificate", "", "application/json", body)[0] == 200
+        world.reset()
+        assert [made in app.certificates for _, app in world.apps] == [True, shared]
+
+
+def test_the_help_says_the_command_and_its_defaults() -> None:
+    """As whoever reads it typed it."""
+    shown = " ".join(build_parser().format_help().split())
+    for words in ("usage: usher sandbox", "seconds an access token lives (default: 3599.0)", "(default: 0-2)"):
+        assert words in shown
+    for words in ("python -m", "(default: None)", "(default: False)", "free one (default: 0) (default"):
+        assert words not in shown
