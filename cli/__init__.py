@@ -31,7 +31,7 @@ COMMANDS = {
         "connections.commands",
         "Add connections, get them consented to, check them, hold them, reopen them.",
     ),
-    "producers": ("producers.commands", "The programs that submit jobs, each with a token: add, list, revoke."),
+    "producers": ("producers.commands", "The programs that submit jobs, each with a token: add, list, revoke, waive."),
     "schedules": ("schedules.commands", "What usher does by itself: list, add, remove, enable, disable, run at once."),
     "doctor": ("doctor", "Look whether everything is as it should be, and say what to do where it is not."),
     "key": ("key", "Make a key for the ledger."),

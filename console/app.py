@@ -22,6 +22,7 @@ from console.following import follow_all
 from console.limits import Limits
 from console.pages.page import error_page
 from console.parts import Parts
+from worker.ledger.programs.token_need import TokenNeed, keep_noted
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -57,12 +58,14 @@ def build_app(opening: Opening, *, follower: int | None = None, ending: asyncio.
         async with opening() as services:
             app.state.parts = Parts(services, follower, ending or asyncio.Event())
             app.state.services, app.state.settings = services, services.settings
-            following = asyncio.create_task(follow_all(services.jobs, follower)) if follower is not None else None
+            at_work = [asyncio.create_task(keep_noted(TokenNeed(services.client, services.keys), services.settings))]
+            if follower is not None:
+                at_work.append(asyncio.create_task(follow_all(services.jobs, follower)))
             try:
                 yield
             finally:
-                if following is not None:
-                    following.cancel()
+                for task in at_work:
+                    task.cancel()
 
     app = _Guarded(
         title="usher",

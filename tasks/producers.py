@@ -2,7 +2,8 @@
 operations, with a limit a day and hosts of its own. The same rules for its messages and its
 requests.
 
-Without any producer configured, nobody is asked for a token.
+Without any producer configured, now or before (`worker/ledger/programs/token_need.py`), nobody is
+asked for a token.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,6 +20,20 @@ from cli.ui.session import Session
 if TYPE_CHECKING:
     from config.console import Producer
     from config.settings import Settings
+
+_LAST: Final = (
+    " It is the last one: programs still need a token, so nothing is taken from any until there is another (usher"
+    " producers add), or somebody says that they need none (usher producers waive)."
+)
+_HOW_IT_STANDS: Final[Mapping[bool | None, str]] = {
+    False: ": nobody is asked for a token.",
+    True: (
+        ", and there was one before: programs still need a token, so nothing is taken from any. usher producers waive"
+        " says that they need none."
+    ),
+    None: ".",
+}
+"""By whether programs need a token; None: nobody can tell now."""
 
 
 @click.group(cls=CommandGroup)
@@ -132,18 +146,20 @@ def list_(session: Session) -> None:
     tokens open.
     """
     from cli.producers.days import find_used
+    from cli.producers.need import is_needed
     from cli.ui.terminal import Terminal, build_table
     from config.reader import load_settings
 
     terminal, settings = Terminal(session), load_settings()
     used = find_used(terminal, settings)
     rows = [_describe(producer, used) for producer in settings.producers.values()]
+    needed = True if rows else is_needed(terminal)
     for remark in _remark(settings):
         terminal.warn(remark)
     if terminal.quiet:
-        terminal.print_json({"producers": rows})
+        terminal.print_json({"producers": rows, "token_needed": needed})
     elif not rows:
-        terminal.show("There is no producer: nobody is asked for a token. usher producers add NAME -c CONNECTION")
+        terminal.show(f"There is no producer{_HOW_IT_STANDS[needed]} usher producers add NAME -c CONNECTION")
     else:
         headings = ("producer", "connections", "operations", "rows a day", "used today", "tokens")
         terminal.show(build_table(headings, [_show(row) for row in rows]))
@@ -157,9 +173,11 @@ def list_(session: Session) -> None:
 def revoke(session: Session, name: str, yes: bool) -> None:
     """Take a producer out of the configuration: its tokens open nothing from then on.
 
-    Its jobs go on. The files with its tokens stay, to be deleted.
+    Its jobs go on. The files with its tokens stay, to be deleted. Without the last one programs
+    still need a token, so nothing is taken from any: see usher producers waive.
     """
     from cli.producers.handing_out import password_beside, tell_end
+    from cli.producers.need import note_needed
     from cli.ui.terminal import Terminal
     from config.errors import did_you_mean
     from config.reader import load_settings
@@ -171,9 +189,11 @@ def revoke(session: Session, name: str, yes: bool) -> None:
         raise Refusal(f"There is no producer {name}{did_you_mean(name, settings.producers)}; nothing was changed.")
     if settings.source is None:
         raise Refusal(f"Producer {name} stands in the environment, not in a file: remove it there.")
-    last = " It is the last one: nobody is asked for a token any more." if len(settings.producers) == 1 else ""
+    last = _LAST if len(settings.producers) == 1 else ""
     if terminal.interactive and not yes:
         confirm(terminal, f"Take producer {name} out of {settings.source}?{last}", "changed")
+    if last:
+        note_needed(terminal)
     remove_table(settings.source, "producers", name)
     terminal.show(f"Producer {name} is no longer in {settings.source}.{last}")
     tokens = [Path(reference.target) for reference in producer.token if reference.kind == "file"]
@@ -184,6 +204,37 @@ def revoke(session: Session, name: str, yes: bool) -> None:
         terminal.show(login)
     if terminal.quiet:
         terminal.print_json({"producer": name, "file": str(settings.source), "revoked": True, "last": bool(last)})
+
+
+@producers.command()
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@json_option("One JSON object instead of sentences.")
+@click.pass_obj
+def waive(session: Session, yes: bool) -> None:
+    """Say that programs need no token: whoever reaches the broker may do everything from then on.
+
+    Only where no producer is configured; they need one again once there is.
+    """
+    from cli.producers.need import waive as waive_now
+    from cli.ui.terminal import Terminal
+    from config.reader import load_settings
+
+    terminal, settings = Terminal(session), load_settings()
+    if settings.producers:
+        raise Refusal(
+            f"Producers are configured ({', '.join(settings.producers)}), so programs need a token. Revoke them first;"
+            " nothing was changed."
+        )
+    if terminal.interactive and not yes:
+        confirm(terminal, "Let every program send without a token, with every right?", "changed")
+    waived = waive_now()
+    terminal.show(
+        "Programs need no token from now on: whoever reaches the broker may do everything."
+        if waived
+        else "Nobody was asked for a token already; nothing was changed."
+    )
+    if terminal.quiet:
+        terminal.print_json({"token_needed": False, "waived": waived})
 
 
 def _remark(settings: Settings) -> Iterator[str]:

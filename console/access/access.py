@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from console.access.sessions import Sessions
 from console.access.tries import Tries
+from worker.ledger.programs.token_need import TokenNeed
 from worker.signin.people import PeopleSignIn
 from worker.signin.signing_keys import SigningKeys
 
@@ -25,6 +26,7 @@ class Access:
     sessions: Sessions
     tries: Tries
     trail: Trail
+    need: TokenNeed
     signing_keys: SigningKeys = field(default_factory=SigningKeys)
     people: PeopleSignIn = field(default_factory=PeopleSignIn)
 
@@ -35,6 +37,8 @@ def access_of(request: Request) -> Access:
     found = getattr(state, "access", None)
     if found is None:
         services = state.services
-        found = state.access = Access(Sessions(services), Tries(services.client, services.keys), services.trail)
+        client, keys = services.client, services.keys
+        found = Access(Sessions(services), Tries(client, keys), services.trail, TokenNeed(client, keys))
+        state.access = found
     assert isinstance(found, Access)
     return found

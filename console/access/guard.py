@@ -85,7 +85,7 @@ class Guard:
         if not is_local(request):
             takes_tokens = bool(settings.producers) or settings.console.takes_tokens
             raise bearer.refused(_WANTED) if is_api and takes_tokens else HTTPException(403, NO_SIGN_IN)
-        if settings.producers and is_api and request.state.form_secret.is_new:
+        if is_api and request.state.form_secret.is_new and await _needs_token(request, settings):
             raise bearer.refused(_WANTED)  # only our own pages ask on behalf of who uses this machine
         return local_operator()
 
@@ -104,6 +104,11 @@ class Guard:
         name = request.cookies.get(cookie, "")
         request.state.form_secret = FormSecret(cookie, name)
         return await access_of(request).sessions.find(name, settings.console) if name else None
+
+
+async def _needs_token(request: Request, settings: Settings) -> bool:
+    """Tell whether a program needs a token: where a producer is configured, or was before."""
+    return bool(settings.producers) or await access_of(request).need.since() is not None
 
 
 def path_of(request: Request) -> str:

@@ -22,6 +22,7 @@ from tasks.gone import find_gone
 from worker.directory.questions import ask_time
 from worker.errors import LedgerError, SealError, UsherError
 from worker.ledger.programs.running_programs import Program, seen
+from worker.ledger.programs.token_need import NOBODY, TokenNeed
 from worker.ledger.timetable import Timetable
 from worker.store.client import REFUSE_AT, STOP_AT, Server, check_server, read_time_ms
 
@@ -38,8 +39,8 @@ _CLOCK_WRONG_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of the doctor. `about`: redis, ledger key, workers, beats, schedules, clock or a
-    connection's name.
+    """One line of the doctor. `about`: redis, ledger key, producers, workers, beats, schedules,
+    clock or a connection's name.
     """
 
     about: str
@@ -61,6 +62,7 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
         yield fact
     settings = services.settings()
     yield await _ledger_key(services)
+    yield await _token_need(services)
     programs = await seen(services.jobs)
     timetable, now = Timetable(services.client, services.keys), datetime.now(UTC)
     beat = await timetable.has_beat()
@@ -205,6 +207,16 @@ async def _ledger_key(services: Services) -> Fact:
     return Fact(
         "ledger key", True, "It opens what is sealed." if is_there else "It can be read; nothing is sealed yet."
     )
+
+
+async def _token_need(services: Services) -> Fact:
+    """Say whether programs need a token, and whether there is one that opens anything."""
+    if producers := services.settings().producers:
+        return Fact("producers", True, f"Programs need a token; configured are {', '.join(producers)}.")
+    since = await TokenNeed(services.client, services.keys).since()
+    if since is None:
+        return Fact("producers", True, "No producer is configured, so nobody is asked for a token.", optional=True)
+    return Fact("producers", False, f"Nothing is taken from any program: {NOBODY}.")
 
 
 async def _redis_clock(services: Services) -> Fact:

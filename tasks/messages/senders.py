@@ -1,5 +1,6 @@
 """A message's sender is a producer where some are configured: known by the token in its header
-`usher_token`, and with task ids of its own. Without any, nobody is asked.
+`usher_token`, and with task ids of its own. Without any, nobody is asked, unless there was one
+before (`worker/ledger/programs/token_need.py`).
 
 What a producer asks for and may not is refused, and written into the audit trail.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.messages.refusals import Refused
 from tasks.producers import ANOTHERS, bound, check_rows, is_its_own, note_refusal, note_strays, take_day
 from worker.ledger.lists.submissions import is_submission
+from worker.ledger.programs.token_need import NOBODY, TokenNeed
 from worker.plain_word import plain_word
 from worker.process.messages import TOKEN_HEADER
 from worker.producers import find_owner, find_producer, info_of, note_refused, own_ids
@@ -34,10 +36,15 @@ async def find_sender(request: Any, services: Services) -> Producer | None:
     An id that is another's does not come here (`worker/process/consumer.py`); one that is nobody's
     would be the next producer's as well, and with it the result.
     """
-    settings = services.settings()
+    settings, task = services.settings(), plain_word(str(request.id))
     if not settings.producers:
-        return None
-    token, task = getattr(request, TOKEN_HEADER, None), plain_word(str(request.id))
+        if await TokenNeed(services.client, services.keys).since() is None:
+            return None
+        why = f"{TOKEN_HEADER} opens nothing: {NOBODY}."
+        log.warning("message %s is refused: %s", task, why)
+        await note_refused(services.trail, None, why, task=task)
+        raise Refused(f"{why} Nothing was accepted.")
+    token = getattr(request, TOKEN_HEADER, None)
     if not isinstance(token, str) or not token:
         why = f"{TOKEN_HEADER} is missing"
         await note_refused(services.trail, None, f"{why}.", task=task)

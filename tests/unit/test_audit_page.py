@@ -24,6 +24,7 @@ def test_the_page_names_every_kind_of_event() -> None:
         *ROOT.glob("cli/guests/commands.py"),
         *ROOT.glob("cli/connections/forgetting.py"),
         *ROOT.glob("cli/schedules/changes.py"),
+        *ROOT.glob("cli/producers/need.py"),
     ]
     in_code = {kind for path in sources for kind in _IN_CODE.findall(path.read_text(encoding="utf-8"))}
     in_page = {kind for line in PAGE.splitlines() if line.startswith("| `") for kind in _KIND.findall(line)}

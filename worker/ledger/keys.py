@@ -304,9 +304,7 @@ class Keys:
 
     @staticmethod
     def reminders(index: str) -> str:
-        """hash, beside a tenant's part of the index: guest → `{times}:{last at}:{j}:{at before}`,
-        who was reminded of an invitation (`worker/ledger/guests/reminders.py`).
-        """
+        """hash, of a tenant: guest who was reminded → `{times}:{last at}:{j}:{at before}`."""
         return f"{index}:reminded"
 
     def disabled(self, tenant_key: str) -> str:
@@ -338,9 +336,7 @@ class Keys:
         return f"{self.prefix}:index-tenants"
 
     def erased(self) -> str:
-        """hash: n (how often something was erased), begun (of the rewriting of the append-only
-        file: n then, and the server), done (n) (`worker/ledger/erasing.py`).
-        """
+        """hash: n (erasures), begun (rewriting the append-only file: n then, server), done (n)."""
         return f"{self.prefix}:erased"
 
     # The audit trail
@@ -384,6 +380,10 @@ class Keys:
     def producer_day(self, producer: str) -> str:
         """hash, the day appended by the script: job → its rows, n (`programs/producer_days.py`)."""
         return f"{self.prefix}:producer:{producer}"
+
+    def tokens_needed(self) -> str:
+        """string: since when programs need a token (`programs/token_need.py`)."""
+        return f"{self.prefix}:tokens-needed"
 
     def console(self, part: str) -> str:
         """Of `console/access/`: session:{hash}, flow:{hash} (a sign-in), refused:{address}."""

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from worker.directory.lookups import LookUps
 from worker.ledger.erasing import rewrite
 from worker.ledger.model import Ticket
+from worker.ledger.programs.token_need import TokenNeed, note_once
 from worker.process.configuration_faults import ConfigurationFaults
 from worker.process.epochs import Epochs
 from worker.sending.dispatcher import Dispatcher
@@ -200,9 +201,12 @@ class Runtime:
             )
             epochs = Epochs(services.ledger, private=own.private)
             epochs.start()
+            need = TokenNeed(services.client, services.keys)
+            await note_once(need, own.settings())  # before the first message
             ready.set()
             while not self._closing.is_set():
                 faults.look()
+                await note_once(need, own.settings())
                 if own.private:
                     await asyncio.to_thread(keep_server)
                     with suppress(*OUTAGE):

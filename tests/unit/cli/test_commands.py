@@ -78,7 +78,7 @@ def test_every_command_is_there() -> None:
             },
         ),
         ("secrets", {"list"}),
-        ("producers", {"add", "list", "revoke"}),
+        ("producers", {"add", "list", "revoke", "waive"}),
         ("mail", {"preview", "test"}),
         ("schedules", {"list", "show", "add", "remove", "enable", "disable", "run"}),
         ("audit", {"list", "export"}),

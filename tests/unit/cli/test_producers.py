@@ -56,7 +56,8 @@ def test_a_producer_is_added_with_a_token_of_its_own(file: Path, capsys: pytest.
                     "tokens": 1,
                     "named": 1,
                 }
-            ]
+            ],
+            "token_needed": True,
         },
     )
 
@@ -96,6 +97,7 @@ def test_a_revoked_token_opens_nothing(file: Path, capsys: pytest.CaptureFixture
     assert file.read_text() == before
     assert _run(capsys, "revoke", "hrr")[0] == 2
     assert _run(capsys, "revoke", "hr")[1]["last"] is True
+    assert _run(capsys, "list")[1] == {"producers": [], "token_needed": None}
     assert find_producer(load_settings(), Path(told["token_file"]).read_text().strip()) is None
 
 
@@ -156,3 +158,18 @@ def test_what_comes_to_nothing_is_remarked(file: Path, capsys: pytest.CaptureFix
     said = " ".join(capsys.readouterr().err.split())
     assert "producers.hr.operations names group, which is no operation (did you mean groups?)." in said
     assert "producers.hr.notify_hosts names x.example, which notify.hosts does not" in said
+
+
+def test_the_last_one_leaves_no_open_door(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever takes it away is told what counts from then on, and that Redis could not be told."""
+    _run(capsys, "add", "hr", "-c", "contoso")
+    with pytest.raises(SystemExit) as ended:
+        main(["producers", "waive", "--yes"])
+    assert ended.value.code == 2
+    assert "Revoke them first" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(SystemExit):
+        main(["producers", "revoke", "hr", "--yes"])
+    told = capsys.readouterr()
+    assert "programs still need a token" in " ".join(told.out.split())
+    assert "could not be noted now" in " ".join(told.err.split())
+    assert not load_settings().producers

@@ -58,7 +58,7 @@ KINDS = (
     *("tenant.blocked", "tenant.reopened"),
     *("schedule.added", "schedule.removed", "schedule.enabled", "schedule.disabled"),
     "guest.forgotten",
-    *("console.signed_in", "console.signed_out", "producer.refused"),
+    *("console.signed_in", "console.signed_out", "producer.refused", "producer.waived"),
     "row",
 )
 """Everything that an entry's `what` may be; `docs/audit.md` says when each is written."""
