@@ -82,8 +82,20 @@ async def take_day(services: Services, producer: Producer | None, *parts: Loaded
         return ""
     days, rows = ProducerDays(services.client, services.keys), sum(loaded.rows for loaded in parts)
     left = await days.take(producer.name, of or parts[0].job, rows, producer.daily_limit)
-    if left is None:
-        return ""
+    return "" if left is None else beyond_day(producer, left)
+
+
+async def left_of_day(services: Services, producer: Producer | None, job: str) -> int | None:
+    """Return how many rows a job, or a submission, may bring its producer's day, None where nothing
+    limits it. Looked at before anything is loaded: what is too much costs nobody else anything.
+    """
+    if producer is None or producer.daily_limit is None:
+        return None
+    return await ProducerDays(services.client, services.keys).left(producer.name, job, producer.daily_limit)
+
+
+def beyond_day(producer: Producer, left: int) -> str:
+    """Return why rows are too many for their producer's day."""
     return (
         f"rows: the producer {producer.name} may submit {producer.daily_limit:,} rows a day and has {left:,} left until"
         " midnight, UTC."

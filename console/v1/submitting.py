@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ from console.problems import Problem
 from console.v1.consent import checking_rows
 from console.v1.orders import Taken, rows_of
 from tasks.errors import Refusal
-from tasks.producers import note_strays, settle_day, take_day
+from tasks.producers import beyond_day, left_of_day, note_strays, settle_day, take_day
 from tasks.submission.preparing import prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submit import Follows, drop, job_id_of, new_job_id, start
@@ -29,6 +29,7 @@ from worker.ledger.programs.taking import Claim, claimed
 if TYPE_CHECKING:
     from console.access.viewer import Viewer
     from console.parts import Parts
+    from tasks.rows.row import BadRow, ValidRow
     from tasks.submission.preparing import Prepared
     from tasks.submission.request import Request
     from tasks.submit import Loaded
@@ -90,6 +91,9 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
         await services.jobs.follow(job, parts.follower)
     if taken.rows_digest:
         request.info["sha256"] = taken.rows_digest
+    left = await left_of_day(services, viewer.bound, job)
+    if left is not None:
+        request.rows = _within_day(viewer, request.rows, left, request.connection)
     with refusals_told():
         prepared = await prepare(services, request, job, admit=checking_rows(viewer, request.connection))
     if prepared is None:
@@ -125,11 +129,33 @@ async def admit_loaded(
     if not await claim.holds():
         raise Problem(503, "The server stood still for too long; nothing was accepted.", retry_after_s=1)
     if refusal := await take_day(services, viewer.bound, *(part.loaded for part in prepared), of=name):
-        told, facts = (
-            f"{refusal} Nothing was accepted.",
-            {"connection": ",".join(one.connection.name for one in prepared)},
-        )
-        raise Problem(429, told, retry_after_s=_UNTIL_ASKED_AGAIN_S, beyond=refusal, facts=facts)
+        raise _too_much(refusal, ",".join(one.connection.name for one in prepared))
+
+
+async def refuse_beyond_day(services: Services, viewer: Viewer, name: str, rows: int, connections: str) -> None:
+    """Raise `Problem`, before they are loaded, where so many rows are too many for a producer's
+    day.
+    """
+    left, producer = await left_of_day(services, viewer.bound, name), viewer.bound
+    if producer is not None and left is not None and rows > left:
+        raise _too_much(beyond_day(producer, left), connections)
+
+
+def _within_day(
+    viewer: Viewer, rows: Iterable[ValidRow | BadRow], left: int, connection: str
+) -> Iterator[ValidRow | BadRow]:
+    """Yield rows while they are no more than a producer's day has left. Raises `Problem` then: of
+    a file nobody knows before it is read how many there are.
+    """
+    for number, row in enumerate(rows, 1):
+        if viewer.bound is not None and number > left:
+            raise _too_much(beyond_day(viewer.bound, left), connection)
+        yield row
+
+
+def _too_much(refusal: str, connections: str) -> Problem:
+    told, facts = f"{refusal} Nothing was accepted.", {"connection": connections}
+    return Problem(429, told, retry_after_s=_UNTIL_ASKED_AGAIN_S, beyond=refusal, facts=facts)
 
 
 def _tell(request: Request, prepared: Prepared, state: JobState) -> dict[str, Any]:

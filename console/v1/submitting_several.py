@@ -16,6 +16,7 @@ from console.v1.consent import checking_rows
 from console.v1.submitting import (
     admit_loaded,
     refusals_told,
+    refuse_beyond_day,
     refuse_other_list,
     sender_of,
     take_in_once,
@@ -67,6 +68,7 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, name: str, claim: 
         request.info["sha256"] = taken.rows_digest
     with Split(taken.chosen) as split, refusals_told():
         await asyncio.to_thread(split.add_all, request.rows)
+        await refuse_beyond_day(services, viewer, name, split.through_all, ",".join(split.asked))
         several = Several.named(services, request, split, name, checking_rows(viewer, ",".join(taken.chosen)))
         await _remove(services, await several.find_left())
 

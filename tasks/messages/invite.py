@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from config.errors import ConfigError, UnknownConnection
 from tasks.errors import InputError
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
-from tasks.messages.senders import check_admitted, check_bound, describe_sender, find_sender
+from tasks.messages.senders import check_admitted, check_bound, check_day, describe_sender, find_sender
 from tasks.messages.views import outcome_of, pending, seen_by, view_of
 from tasks.producers import note_refusal, notify_hosts, settle_day
 from tasks.rows.fields import FIELDS
@@ -218,6 +218,7 @@ async def _load(
         await check_admitted(services, producer, loaded)
 
     async def load() -> bool:
+        await check_day(services, producer, job, len(rows))
         await load_message(
             services.jobs, connection, rows, job=job, lane=lane, options=options, info=info, admit=admitted
         )

@@ -13,7 +13,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tasks.messages.refusals import Refused
-from tasks.producers import ANOTHERS, bound, check_rows, is_its_own, note_refusal, note_strays, take_day
+from tasks.producers import (
+    ANOTHERS,
+    beyond_day,
+    bound,
+    check_rows,
+    is_its_own,
+    left_of_day,
+    note_refusal,
+    note_strays,
+    take_day,
+)
 from worker.ledger.lists.submissions import is_submission
 from worker.ledger.programs.token_need import NOBODY, TokenNeed
 from worker.plain_word import plain_word
@@ -78,6 +88,20 @@ async def check_bound(services: Services, producer: Producer | None, connection:
     """Raise `Refused` where a producer may not use a connection for an operation."""
     if why := bound(producer, connection, operation):
         await note_refusal(services, producer, why, connection=plain_word(connection))
+        raise Refused(f"{why} Nothing was accepted.")
+
+
+async def check_day(services: Services, producer: Producer | None, job: str, rows: int) -> None:
+    """Raise `Refused`, before they are loaded, where the rows of a job that is not accepted yet are
+    too many for their producer's day.
+    """
+    left = await left_of_day(services, producer, job)
+    if producer is None or left is None or rows <= left:
+        return
+    view = await services.jobs.view(job)
+    if view is None or not view.is_accepted:  # else it is answered as before
+        why = beyond_day(producer, left)
+        await note_refusal(services, producer, why)
         raise Refused(f"{why} Nothing was accepted.")
 
 

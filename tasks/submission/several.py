@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tasks.forecast.dry_run import Forecast, foresee_list, plan_as_foreseen
 from tasks.forecast.plan import Plan
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from worker.ledger.job_view import JobView
     from worker.ledger.model import JobState
     from worker.services import Services
+
+MOST: Final = 1_000_000
+"""Rows of a submission, each as often as connections are asked for it; a list that names one for
+each row may be longer, for nothing multiplies it.
+"""
 
 
 @dataclass(slots=True)
@@ -96,6 +101,12 @@ class Several:
         names = self.split.asked
         if not names:
             raise RefusedRows(f"{self.request.name} holds no rows; nothing was sent.")
+        if self.split.through_all > max(MOST, self.split.rows):
+            raise RefusedRows(
+                f"{self.request.name} holds {self.split.rows:,} rows, which through {len(names):,} connections are"
+                f" {self.split.through_all:,}, and {MOST:,} is the most for one submission; nothing was sent. Send it"
+                " through fewer connections at a time, or in parts."
+            )
         if self.request.guests is not None:
             self.request.info["sha256"] = self.request.guests.sha256()
 

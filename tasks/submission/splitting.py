@@ -77,6 +77,11 @@ class Split(AbstractContextManager["Split"]):
         """The connections that have rows, in the order in which they were chosen."""
         return [name for name in self.connections if self._of_all or self._own[name]]
 
+    @property
+    def through_all(self) -> int:
+        """How many rows it makes: each counts as often as connections are asked for it."""
+        return len(self._of_all) * len(self.connections) + sum(map(len, self._own.values()))
+
     def rows_of(self, connection: str) -> Iterator[ValidRow | BadRow]:
         """Yield the rows of one connection in the list's order; several may be read at once."""
         for place in heapq.merge(self._own[connection], self._of_all):

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tasks.rows.row import BadRow, ValidRow, validate_record
+from tasks.submission import several
+from tasks.submission.refusing import RefusedRows
+from tasks.submission.request import Request
+from tasks.submission.several import Several
 from tasks.submission.splitting import Split
 from tasks.submit import keep_to
 
@@ -85,3 +93,28 @@ def test_rows_are_put_to_whose_guests_they_are() -> None:
         split.put(ValidRow(2, 3, {"email": "z@y.example"}), "")
         assert (split.named, split.asked) == (["b"], ["a", "b"])
         assert [row.number for row in split.rows_of("b")] == [1, 2]
+
+
+async def test_a_list_may_not_be_multiplied_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows count as often as they are sent, and are refused before any is loaded; a list that names
+    its connections is as long as it is.
+    """
+    monkeypatch.setattr(several, "MOST", 5)
+    nobody: Any = None
+
+    async def follow(job: str) -> None:
+        raise AssertionError(f"job {job} is to be loaded")
+
+    async def refused(*rows: ValidRow | BadRow) -> str:
+        with Split(("adatum", "bellows", "cronus")) as split:
+            split.add_all(rows)
+            assert split.through_all == sum(len(addresses(split, name)) for name in split.connections)
+            prepared = Several(nobody, Request("", rows, "a.csv"), split).prepare(follow, dry=True)
+            with pytest.raises((RefusedRows, AssertionError)) as told:
+                await prepared
+        return str(told.value)
+
+    said = await refused(*(record(number, f"{number}@partner.example") for number in (1, 2)))
+    assert said.startswith("a.csv holds 2 rows, which through 3 connections are 6, and 5 is the most for one")
+    named = [record(number, f"{number}@partner.example", "bellows") for number in range(1, 8)]
+    assert (await refused(*named)).endswith("is to be loaded")

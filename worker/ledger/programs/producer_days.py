@@ -21,6 +21,12 @@ class ProducerDays(InLedger):
         left = await self._scripts["take_daily"](keys=[self._keys.producer_day(producer)], args=[job, rows, limit])
         return None if int(left) < 0 else int(left)
 
+    async def left(self, producer: str, job: str, limit: int) -> int:
+        """Return how many rows a job may bring today; what it has taken itself counts as left."""
+        day = f"{self._keys.producer_day(producer)}:{await read_time_ms(self._client) // _DAY_MS}"
+        taken, its = await self._client.hmget(day, "n", job)
+        return max(0, limit - int(taken or 0)) + int(its or 0)
+
     async def settle(self, producer: str, job: str) -> None:
         """Note that a job is accepted, so that another one under its id takes its rows anew."""
         await self._scripts["settle_daily"](keys=[self._keys.producer_day(producer)], args=[job])

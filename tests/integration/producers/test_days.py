@@ -1,0 +1,48 @@
+"""What a producer's day has no room for costs nobody else anything: it is refused before it is
+loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.integration.producers.rivals import LIMIT, Rivals
+from tests.integration.producers.wire import address, refusal
+
+
+@contextlib.contextmanager
+def _heard(two: Rivals) -> Iterator[list[str]]:
+    """Yield what the server is asked for meanwhile, once it is over."""
+    found: list[str] = []
+    url = two.usher.redis_url.replace("usher-worker:worker", "admin:admin")
+    with redis.Redis.from_url(url) as admin, admin.monitor() as monitor:
+        yield found
+        admin.echo("that is all")
+        for command in monitor.listen():
+            if "that is all" in command["command"]:
+                return
+            found.append(command["command"])
+
+
+@pytest.mark.parametrize("way", ["message", "rows", "file", "several"])
+def test_what_is_too_much_is_not_loaded(two: Rivals, way: str) -> None:
+    """No row of it comes into the ledger, through however many connections it would go."""
+    two.root.delete(*two.root.scan_iter("usher:producer:crm:*"), "usher:none")
+    rows = [{"email": address()} for _ in range(LIMIT // 2 + 1 if way == "several" else LIMIT + 1)]
+    with _heard(two) as commands:
+        if way == "message":
+            said = refusal(two.crm.ask("usher.invite_guests", "contoso", rows))
+        else:
+            order = {"connection": "all" if way == "several" else "contoso", "rows": rows}
+            csv = "\n".join(["email", *(row["email"] for row in rows)])
+            given = {"data": csv, "headers": {"Content-Type": "text/csv"}} if way == "file" else {"json": order}
+            answer = two.crm.http("POST", f"/v1/jobs{'?connection=contoso' if way == 'file' else ''}", **given)
+            assert answer.status_code == 429, answer.text
+            said = answer.json()["detail"]
+    assert said.startswith(f"rows: the producer crm may submit {LIMIT} rows a day and has {LIMIT} left")
+    assert commands
+    assert not [command for command in commands if "usher:chunk:" in command]
