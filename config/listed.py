@@ -10,15 +10,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_origin
+from urllib.parse import urlsplit
 
 from config.apps import App, take_from_app
+from config.clouds import CLOUDS
 from config.connections import Connection, check_tenant, credential_faults
 from config.connections_file import NAME, Line, read_connections_file
 from config.errors import ConfigError
 from config.section import Section, build_section
-from config.values import parse_name
+from config.values import is_loopback, parse_name
 
 _MOST_FAULTS = 50
+_MICROSOFTS = {host for cloud in CLOUDS.values() for host in (cloud.login_host, cloud.graph_host)}
+_ELSEWHERE = (
+    "must lead to a host of Microsoft's, or to one that stands under [apps.NAME]: other systems may write the list, and"
+    " whoever does could have the credential sent anywhere"
+)
 _APART = frozenset({"tenant_id", "tags"})
 
 
@@ -89,6 +96,7 @@ def _build(line: Line, apps: Mapping[str, App], base: Path) -> tuple[Connection 
         of = cells.setdefault(table, {}) if table else cells
         of[key] = _split(cell) if COLUMNS[column] else cell
     of_app, faults = take_from_app(cells, apps)
+    faults += [(key, _ELSEWHERE) for key in ("authority", "graph_url") if not _may_lead_to(cells.get(key), apps)]
     if "app" not in cells:
         faults += credential_faults(cells)
     # Name, tenant and tags are each line's own: any will do here
@@ -99,6 +107,17 @@ def _build(line: Line, apps: Mapping[str, App], base: Path) -> tuple[Connection 
     if connection and connection.sync.source_attribute == connection.clean.expiry_attribute:
         said.append(("sync.source_attribute", "must be another attribute than clean.expiry_attribute"))
     return (None if said else connection), [f"{key} {fault}" if key else f"it {fault}" for key, fault in said]
+
+
+def _may_lead_to(url: str | None, apps: Mapping[str, App]) -> bool:
+    """Tell whether credentials may be taken to a host that a line names: Microsoft's, one that an
+    application of the configuration names, or this machine.
+    """
+    if url is None:
+        return True
+    host = (urlsplit(url).hostname or "").lower()
+    named = (urlsplit(known).hostname for app in apps.values() for known in (app.authority, app.graph_url) if known)
+    return host in _MICROSOFTS or host in named or is_loopback(host)
 
 
 def _column_of(where: Sequence[str | int]) -> str:

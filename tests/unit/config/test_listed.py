@@ -209,3 +209,18 @@ def test_a_list_that_was_cut_is_not_believed(tmp_path: Path) -> None:
         "tenants.csv: its last line has no line break at its end, so the list may be cut off there. Nothing of it"
         " counts until it is whole; if it is, end the last line with a line break."
     )
+
+
+@pytest.mark.parametrize("column", ["authority", "graph_url"])
+def test_a_list_leads_no_credential_to_a_host_of_its_own(tmp_path: Path, column: str) -> None:
+    """Whoever may write a line would have the secret of all tenants; Microsoft's hosts, those of
+    applications and this machine may stand there.
+    """
+    heading = f"name;tenant_id;app;{column}\n"
+    told = faults(tmp_path, f"{heading}evil;{TENANT.format(1)};msp;https://attacker.example/x\n")
+    assert len(told) == 1
+    assert f"{column} must lead to a host of Microsoft's" in told[0]
+    app = APP + f'{column} = "https://proxy.example/x"\n'
+    path = {"authority": TENANT.format(1), "graph_url": "v1.0"}[column]
+    for host in ("login.microsoftonline.us", "graph.microsoft.us", "proxy.example", "127.0.0.1:8443"):
+        assert read(tmp_path, f"{heading}good;{TENANT.format(1)};msp;https://{host}/{path}\n", app).connections["good"]
