@@ -4,8 +4,8 @@ line, any setting of a connection a column.
 Lines that differ in name, tenant and tags alone are checked once and copied, so that ten thousand
 take a part of a second.
 
-Each line ends with a line break, the last one too: half a CSV is a good shorter one, and this is
-how one that is still being written, or was cut by a full disk, is known.
+Half a CSV is a good shorter one: where the last line ended with a line break and does so no longer,
+the list may still be being written, or was cut by a full disk (`watch.py`).
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsFile:
-    """A list of connections as it was read. `digest`: SHA-256 of its content."""
+    """A list of connections as it was read. `digest`: SHA-256 of its content. `ends_whole`: with a
+    line break.
+    """
 
     path: Path
     digest: str
+    ends_whole: bool
     lines: tuple[Line, ...]
 
 
@@ -51,11 +54,6 @@ def read_connections_file(path: Path, known: Mapping[str, object]) -> Connection
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: it is not UTF-8 text.") from None
-    if text and not text.endswith(("\n", "\r")):
-        raise ConfigError(
-            f"{path}: its last line has no line break at its end, so the list may be cut off there. Nothing of it"
-            " counts until it is whole; if it is, end the last line with a line break."
-        )
     faults: list[str] = []
     lines: dict[str, Line] = {}
     try:
@@ -68,7 +66,8 @@ def read_connections_file(path: Path, known: Mapping[str, object]) -> Connection
         raise ConfigError(f"{path}: it is not CSV: a quote is not closed, or a cell is too long.") from None
     if faults:
         raise ConfigError(faults[:_MOST_FAULTS])
-    return ConnectionsFile(path, hashlib.sha256(content).hexdigest(), tuple(lines.values()))
+    ends_whole = content.endswith((b"\n", b"\r"))
+    return ConnectionsFile(path, hashlib.sha256(content).hexdigest(), ends_whole, tuple(lines.values()))
 
 
 def find_separator(text: str) -> str:

@@ -51,10 +51,13 @@ have several values.
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The connections of a list, by name. `digest`: SHA-256 of the file."""
+    """The connections of a list, by name. `digest`: SHA-256 of the file. `ends_whole`: with a
+    line break.
+    """
 
     path: Path
     digest: str
+    ends_whole: bool
     connections: Mapping[str, Connection] = field(repr=False)
 
 
@@ -85,7 +88,7 @@ def read_listed(path: Path, apps: Mapping[str, App], others: Iterable[str], base
             connections[name] = model.for_tenant(name, tenant, tags)
     if faults:
         raise ConfigError(faults[:_MOST_FAULTS])
-    return Listed(path, file.digest, connections)
+    return Listed(path, file.digest, file.ends_whole, connections)
 
 
 def _build(line: Line, apps: Mapping[str, App], base: Path) -> tuple[Connection | None, list[str]]:

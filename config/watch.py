@@ -169,8 +169,15 @@ def _emptiness(source: Path | None) -> str | None:
 
 
 def _loss(before: Settings, found: Settings) -> str | None:
-    """Return a sentence when a list of connections has lost all of them."""
-    if not (before.listed and before.listed.connections and found.listed) or found.listed.connections:
+    """Return a sentence when a list of connections has lost all of them, or the end of a line."""
+    if not (before.listed and before.listed.connections and found.listed):
+        return None
+    if before.listed.ends_whole and not found.listed.ends_whole:
+        return (
+            f"{found.listed.path}: its last line has no line break at its end, so the list may be cut off there."
+            " Nothing of it counts until it is whole; if it is, end the last line with a line break."
+        )
+    if found.listed.connections:
         return None
     return (
         f"{found.listed.path}: the list has no line any more, where {len(before.listed.connections):,} stood. If that"
