@@ -12,7 +12,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from console.turns import Turns
+from console.turns import Turns, TurnsOfEach
 from console.watching import Watching
 from worker.services import Services
 
@@ -34,6 +34,7 @@ class Parts:
     services: Services
     follower: int | None = None
     ending: asyncio.Event = field(default_factory=asyncio.Event)
+    bodies: TurnsOfEach = field(default_factory=lambda: TurnsOfEach(_LISTS_AT_ONCE))
     loads: Turns = field(default_factory=lambda: Turns(_LISTS_AT_ONCE))
     readings: Turns = field(default_factory=lambda: Turns(_READINGS_AT_ONCE))
     watching: Watching = field(init=False)

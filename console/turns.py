@@ -17,8 +17,9 @@ _AGAIN_S = 10.0
 class Turns:
     """So many at a time."""
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, whose: str = "others' lists") -> None:
         self._free = asyncio.Semaphore(at_once)
+        self._whose = whose
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -28,9 +29,30 @@ class Turns:
                 await self._free.acquire()
         except TimeoutError:
             raise Problem(
-                503, "The server is busy with others' lists; ask again in a moment.", retry_after_s=_AGAIN_S
+                503, f"The server is busy with {self._whose}; ask again in a moment.", retry_after_s=_AGAIN_S
             ) from None
         try:
             yield
         finally:
             self._free.release()
+
+
+class TurnsOfEach:
+    """So many at a time of each caller: nobody waits here for what another sends slowly."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._turns: dict[str, tuple[Turns, int]] = {}
+
+    @asynccontextmanager
+    async def turn(self, caller: str) -> AsyncIterator[None]:
+        """Have one of a caller's turns for the block. Raises `Problem` as `Turns.turn` does."""
+        turns, here = self._turns.get(caller) or (Turns(self._at_once, "other lists of yours"), 0)
+        self._turns[caller] = turns, here + 1
+        try:
+            async with turns.turn():
+                yield
+        finally:
+            turns, here = self._turns.pop(caller)
+            if here > 1:
+                self._turns[caller] = turns, here - 1

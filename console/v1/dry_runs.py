@@ -100,7 +100,7 @@ async def make_dry_run(request: Request, parts: PartsOf, viewer: Submitting) -> 
     """Look what would become of every row of a list, given as for `POST /v1/jobs`. Nothing is sent,
     and nothing of the list is kept.
     """
-    async with parts.loads.turn(), take_order(request, parts.services, viewer, dry=True) as taken:
+    async with take_order(request, parts, viewer, dry=True) as taken:
         with refusals_told():
             return answer(await (_look_through_several if taken.chosen else _look)(parts, viewer, taken))
 

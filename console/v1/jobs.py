@@ -72,7 +72,7 @@ async def submit_job(request: Request, parts: PartsOf, viewer: Submitting, key: 
     with its options in the query. A list is read as `usher invite` reads it. Through several
     connections it is a submission: a job for each, all of them or none.
     """
-    async with parts.loads.turn(), take_order(request, parts.services, viewer) as taken:
+    async with take_order(request, parts, viewer) as taken:
         through = taken.request.connection
         if taken.chosen:
             told = await submit_to_several(parts, viewer, taken, submission_of(key, through, viewer))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -35,6 +35,7 @@ from worker.masking import mask_text
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
 
+    from console.parts import Parts
     from worker.services import Services
 
 _BLOCK: Final = 1 << 20
@@ -70,33 +71,32 @@ class Taken:
 
 
 @asynccontextmanager
-async def take_order(
-    http: HttpRequest, services: Services, viewer: Viewer, *, dry: bool = False
-) -> AsyncIterator[Taken]:
+async def take_order(http: HttpRequest, parts: Parts, viewer: Viewer, *, dry: bool = False) -> AsyncIterator[Taken]:
     """Read an order; its list is open for as long as the block lasts. `dry`: nothing will be done.
     Raises `Problem`, and `InputError` for a list that cannot be read.
+
+    Its turn among all lists comes when its body is there: who sends slowly keeps no place.
     """
-    with ExitStack() as closing:
-        kind = kind_of(http)
+    services, kind = parts.services, kind_of(http)
+    async with parts.bodies.turn(viewer.actor), AsyncExitStack() as closing:
         if kind == "application/json":
             order: Order = _check(RowsOrder, await read_json(http))
             assert isinstance(order, RowsOrder)
+            await closing.enter_async_context(parts.loads.turn())
             taken = _take_rows(order)
         elif kind == "multipart/form-data":
             form = await read_form(http)
-            try:
-                upload = find_upload(form)
-                order = _check(ListOrder, gather(form.multi_items(), SEVERAL))
-                taken = await _take_file(order, upload.file, _list_name(order.name or upload.filename), closing)
-                yield await _complete(taken, order, services, viewer, dry=dry)
-            finally:
-                await form.close()
-            return
+            closing.push_async_callback(form.close)
+            upload = find_upload(form)
+            order = _check(ListOrder, gather(form.multi_items(), SEVERAL))
+            await closing.enter_async_context(parts.loads.turn())
+            taken = await _take_file(order, upload.file, _list_name(order.name or upload.filename), closing)
         elif kind in _LISTS:
             order = _check(ListOrder, gather(http.query_params.multi_items(), SEVERAL))
             choose_connections(services, viewer, order)  # before a list is read in vain
             file = closing.enter_context(open_file())
             await read_stream(http, file)
+            await closing.enter_async_context(parts.loads.turn())
             taken = await _take_file(order, file, _list_name(order.name), closing)
         else:
             raise Problem(
@@ -130,7 +130,7 @@ def _take_rows(order: RowsOrder) -> Taken:
     return Taken(Request(order.through, rows, name), digest)
 
 
-async def _take_file(order: Order, file: Any, name: str, closing: ExitStack) -> Taken:
+async def _take_file(order: Order, file: Any, name: str, closing: AsyncExitStack) -> Taken:
     assert isinstance(order, ListOrder)
     said = {key: value for key in _READING if (value := getattr(order, key))}
     if "delimiter" in said:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.consoles import Console, run_console
@@ -85,6 +87,23 @@ def test_job_rests_on_a_connection_that_was_taken_away(site: Site) -> None:
             assert refused.json()["detail"].startswith("connection: the producer portal may not use a connection")
         assert console.get(f"/v1/jobs/{job}").json()["state"] == "paused"
         assert console.post(f"/v1/jobs/{job}/cancel").status_code == 200
+
+
+def test_who_sends_slowly_keeps_nobody_else_waiting(site: Site) -> None:
+    """As many bodies as lists are taken in at a time are on their way for good; another's list goes
+    in.
+    """
+    _configure(site.folder, "portal", "intake")
+    with run_console(site) as console, ExitStack() as closing:
+        host, port = console.url.removeprefix("http://").split(":")
+        for _ in range(4):
+            slow = closing.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            head = f"Host: {host}\r\nAuthorization: Bearer {'portal' * 20}\r\nContent-Type: text/csv"
+            told = f"POST /v1/jobs?connection=contoso HTTP/1.1\r\n{head}\r\nContent-Length: 9000"
+            slow.sendall(f"{told}\r\nExpect: 100-continue\r\n\r\n".encode())
+            assert slow.recv(100).startswith(b"HTTP/1.1 100")  # it is being read now
+        _be(console, "intake")
+        console.submit([ADA])
 
 
 async def test_producer_stays_within_its_bounds(site: Site) -> None:
