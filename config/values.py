@@ -40,7 +40,7 @@ _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,15})?) ?%")
 _COUNT = re.compile(r"[0-9]{1,15}")
 _LIMIT = re.compile(r"([0-9]{1,15}) ?/ ?([^/]+)")
 _PACE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?/ ?min")
-_NAME = re.compile(r"[a-z0-9-]{1,64}")
+NAME = re.compile(r"[a-z0-9-]{1,64}")
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
@@ -227,7 +227,7 @@ def _plain_number(number: float) -> str:
 
 def parse_name(value: object) -> str:
     """Return what a connection or a schedule may be called."""
-    if isinstance(value, str) and _NAME.fullmatch(value):
+    if isinstance(value, str) and NAME.fullmatch(value):
         return value
     raise ValueError("must be a name of a-z, 0-9 and - (64 characters at most)")
 

@@ -69,7 +69,7 @@ class Job(_Stand):
     model_config = ConfigDict(title="Job")
 
     job: str = Field(description="Its id.")
-    connection: str
+    connection: str = Field(description="Empty where its rows are no connection's that was chosen.")
     submission: str | None = Field(
         default=None, description="Which it belongs to, of a list that went through several."
     )

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import OutOfMemoryError
 
+from config.errors import quoted
+from config.values import NAME
 from tasks.asked_stages import AskedStages, find_asked, find_stages
 from tasks.lists.duplicates import SeenAddresses
 from tasks.rows.fields import CONNECTION
 from tasks.rows.row import BadRow, ValidRow, build_bad_row
 from worker.addresses import fold_address, guest_of
-from worker.channels import INVITE
+from worker.channels import INVITE, NOBODYS, name_channel
 from worker.errors import LedgerFull
 from worker.ledger.approval import explain
 from worker.ledger.jobs import Jobs
@@ -223,13 +225,15 @@ def _bytes_a_row(loaded: Loaded) -> int:
 
 def keep_to(row: ValidRow | BadRow, *connections: str) -> ValidRow | BadRow:
     """Return a row for these connections without the name of its own, or why it is for none of
-    them: a row that names one goes to no other, through whatever door it comes.
+    them: a row that names one goes to no other, through whatever door it comes. The name is told
+    where it can be one; else it may be an address of a misplaced column.
     """
     if isinstance(row, BadRow) or CONNECTION not in row.row:
         return row
     if row.row[CONNECTION] not in connections:
+        named = f"names {quoted(name)}, " if NAME.fullmatch(name := row.row[CONNECTION]) else "names "
         chosen = "another connection than was" if len(connections) == 1 else "a connection that is not among those"
-        return build_bad_row(row.row, row.number, row.line, CONNECTION, f"names {chosen} chosen")
+        return build_bad_row(row.row, row.number, row.line, CONNECTION, f"{named}{chosen} chosen")
     return row._replace(row={name: value for name, value in row.row.items() if name != CONNECTION})
 
 
@@ -241,8 +245,7 @@ def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, channel: C
         loaded.bad_count += 1
         if len(loaded.bad) < _SHOWN_BAD:
             loaded.bad.append(row)
-        shown = {name: value for name in ("display_name", "ref") if (value := getattr(row, name))}
-        loaded.loading.put({"email": row.email, **shown}, _ended(RowState.FAILED, "invalid_row", f"Not sent: {row}."))
+        _put_bad(loaded.loading, row)
         return
     values = row.row
     asks = find_asked(loaded.stages, values, options)
@@ -266,6 +269,39 @@ def _put(loaded: Loaded, row: ValidRow | BadRow, seen: SeenAddresses, channel: C
     if "expires" in values and values["expires"] < loaded.today:
         loaded.remarks["ended"] += 1
     loaded.loading.put(values, asks=asks)
+
+
+def _put_bad(loading: Loading, row: BadRow, *more: str) -> None:
+    shown = {name: value for name in ("display_name", "ref", *more) if (value := getattr(row, name))}
+    loading.put({"email": row.email, **shown}, _ended(RowState.FAILED, "invalid_row", f"Not sent: {row}."))
+
+
+async def load_nobodys(
+    jobs: Jobs, rows: Iterable[BadRow], *, job: str, info: dict[str, Any], operation: str
+) -> Loaded | None:
+    """Load bad rows that are no connection's into a job that has none (`NOBODYS`), where they have
+    ended; None and raises as `load`.
+    """
+    loading = await jobs.create(job, name_channel(NOBODYS, operation), Lane.BULK, info=info)
+    if loading is None:
+        return None
+    loaded = Loaded(loading)
+    try:
+        for row in rows:
+            loaded.rows += 1
+            _put_bad(loading, row, CONNECTION)
+            if loaded.rows % _WRITE_EVERY == 0:
+                await jobs.write(loading)
+        await jobs.write(loading, all_of_it=True)
+        await _need_room(jobs, loaded)
+    except OutOfMemoryError:
+        await jobs.delete(job)
+        raise await _full(jobs, loaded.rows, _bytes_a_row(loaded)) from None
+    except BaseException:
+        await jobs.delete(job)
+        raise
+    loaded.bad_count = loaded.rows
+    return loaded
 
 
 async def load_message(

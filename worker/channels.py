@@ -12,6 +12,10 @@ INVITE = "invite"
 """The operation whose channel bears the connection's name alone, as it did before there were
 others.
 """
+NOBODYS = ""
+"""What a job has for a connection that belongs to none: of a submission, the bad rows that are no
+connection's. Nothing of it is ever sent, and it is in no connection's numbers.
+"""
 
 
 def name_channel(connection: str, operation: str) -> str:

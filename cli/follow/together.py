@@ -25,6 +25,7 @@ from cli.follow.progress import Progress
 from cli.follow.report import can_be_undone, how_to_go_on, outcome_table
 from cli.follow.when_to_stop import DRAIN_S, End, Follower, exit_status
 from cli.ui.terminal import Terminal, build_table
+from tasks.forecast.several import NOBODYS_NAME
 from tasks.jobs.submissions import Submission, add_up, find_submission
 from tasks.telling.words import many, number, span
 from worker.channels import INVITE
@@ -218,7 +219,7 @@ def connection_table(views: Sequence[JobView]) -> Table:
     rows = []
     for view in views:
         counts = [number(n) if (n := getattr(view.counts, name)) else "" for name in names]
-        rows.append((view.connection, view.id, view.state.value, *counts))
+        rows.append((view.connection or NOBODYS_NAME, view.id, view.state.value, *counts))
     return build_table(headings, rows, right=headings[3:])
 
 

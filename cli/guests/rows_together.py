@@ -7,13 +7,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cli.guests.foreseeing import Change, foresee
 from cli.guests.together import Looked, Wanted, do_together
 from tasks.errors import Refusal
 from tasks.submission.preparing import sign_in
-from tasks.submit import load, new_job_id
+from tasks.submission.refusing import SHOWN_BAD
+from tasks.submit import load, load_nobodys, new_job_id
+from tasks.telling.words import number
+from worker.channels import NOBODYS
 from worker.ledger.audit.account import find_person
 from worker.ledger.lists.submissions import SUBMISSION
 
@@ -40,9 +44,28 @@ class RowsTogether:
 
     async def do(self, run: Run) -> int:
         """Do it, or say what would be done; returns the exit status. Raises `Refusal`."""
-        if not self.split.asked:
+        split, nobodys = self.split, self.split.nobodys_count
+        if not split.rows:
             raise Refusal(f"{self.name} holds no rows; nothing was done.")
-        return await do_together(run, self.services, self.split.asked, self.wanted, self._look)
+        for row in islice(split.nobodys(), SHOWN_BAD):
+            run.terminal.warn(f"{row}.")
+        if nobodys > SHOWN_BAD:
+            run.terminal.warn(f"{number(nobodys - SHOWN_BAD)} more rows are no connection's.")
+        if not split.asked:
+            raise Refusal(f"No row of {self.name} is for a connection that was chosen; nothing was done.")
+        return await do_together(run, self.services, split.asked, self.wanted, self._look, self._load_nobodys, nobodys)
+
+    async def _load_nobodys(self, together: Together) -> None:
+        """Keep with the submission the bad rows that are no connection's."""
+        job = new_job_id()
+        await self.services.jobs.follow(job, os.getpid())
+        rows, operation, info = self.split.nobodys(), self.wanted.operation, self._info(together)
+        loaded = await load_nobodys(self.services.jobs, rows, job=job, info=info, operation=operation)
+        if loaded is not None:
+            together.add(NOBODYS, loaded)
+
+    def _info(self, together: Together) -> dict[str, Any]:
+        return {**find_person().to_info(), "list": self.name, SUBMISSION: together.id}
 
     async def _look(self, name: str, together: Together, lines: Lines) -> Looked:
         """Load the rows of one connection, and look what would become of them. Where nobody can
@@ -59,7 +82,7 @@ class RowsTogether:
             connection = await services.resolved(name)
         job = new_job_id()
         await services.jobs.follow(job, os.getpid())
-        info = {**find_person().to_info(), "list": self.name, SUBMISSION: together.id, **self.info_of.get(name, {})}
+        info = {**self._info(together), **self.info_of.get(name, {})}
         rows = self.split.rows_of(name)
         loaded = await load(services.jobs, connection, rows, job=job, info=info, operation=operation)
         if loaded is None:

@@ -19,10 +19,11 @@ from cli.ui.confirming import confirm
 from cli.ui.lines import Lines
 from cli.ui.terminal import build_table
 from tasks.errors import Refusal
-from tasks.forecast.several import say_once
+from tasks.forecast.several import NOBODYS_NAME, say_once
 from tasks.side_by_side import Unasked, ask_each
 from tasks.submission.together import Together
 from tasks.telling.words import many, number
+from worker.channels import NOBODYS
 
 if TYPE_CHECKING:
     from worker.services import Services
@@ -76,6 +77,7 @@ class _Told:
     names: Sequence[str]
     looked: dict[str, Looked] = field(default_factory=dict)
     unasked: list[Unasked] = field(default_factory=list)
+    nobodys: int = 0
 
     @property
     def ceilings(self) -> list[str]:
@@ -89,7 +91,7 @@ class _Told:
     @property
     def status(self) -> int:
         """The exit status, as far as it does not follow from jobs."""
-        return max(int(bool(self.unasked)), *(one.status for one in self.looked.values()), 0)
+        return max(int(bool(self.unasked or self.nobodys)), *(one.status for one in self.looked.values()), 0)
 
     @property
     def guests(self) -> int:
@@ -98,9 +100,11 @@ class _Told:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return headings, and a line a tenant with a total."""
-        deeds = dict.fromkeys(deed for one in self.looked.values() for deed in one.would)
-        columns = sorted(deeds, key=lambda deed: deed in _BESIDE)
         lines = [(name, one.would) for name, one in self.looked.items()]
+        if self.nobodys:
+            lines.append((NOBODYS_NAME, {"refuse": self.nobodys}))
+        deeds = dict.fromkeys(deed for _, would in lines for deed in would)
+        columns = sorted(deeds, key=lambda deed: deed in _BESIDE)
         total = {deed: sum(would.get(deed, 0) for _, would in lines) for deed in columns}
         rows = [[name, *(number(n) if (n := would.get(deed, 0)) else "" for deed in columns)] for name, would in lines]
         rows.append(["together", *map(number, total.values())])
@@ -113,13 +117,22 @@ class _Told:
         return {"plans": plans, "ceilings": self.ceilings, "unasked": unasked}
 
 
-async def do_together(run: Run, services: Services, names: Sequence[str], wanted: Wanted, look: Look) -> int:
+async def do_together(
+    run: Run,
+    services: Services,
+    names: Sequence[str],
+    wanted: Wanted,
+    look: Look,
+    load_nobodys: Callable[[Together], Awaitable[None]] | None = None,
+    nobodys: int = 0,
+) -> int:
     """Do it to the guests of all these tenants, or say what would be done; returns the exit status.
-    Raises `Refusal` where no tenant can be asked.
+    Raises `Refusal` where no tenant can be asked. `load_nobodys` adds to what is let go the job of
+    the rows that are no tenant's, `nobodys` of them.
     """
     session, terminal = run.session, run.terminal
     await get_ready(run, services, next(filter(run.place.is_built_in, names), names[0]))
-    together, told = Together(services), _Told(names)
+    together, told = Together(services), _Told(names, nobodys=nobodys)
     shows = wanted.shows or wanted.dry or (terminal.interactive and not wanted.yes)
     async with dropping(run, together):
         await _look_at_all(run, together, told, look, shows=shows)
@@ -132,7 +145,9 @@ async def do_together(run: Run, services: Services, names: Sequence[str], wanted
             confirm(terminal, f"{wanted.operation.capitalize()} {whom}?", "done")
         session.accepted = together.id
         session.told = told.describe()
-        places = {name: place for place, name in enumerate(names)}
+        if nobodys and load_nobodys is not None:
+            await load_nobodys(together)
+        places = {name: place for place, name in enumerate([*names, NOBODYS])}
         together.loaded.sort(key=lambda pair: places[pair[0]])
         await together.start()
     status = await follow_started(run, services, together.id, detach=wanted.detach, wait_s=wanted.wait_s)
@@ -178,6 +193,8 @@ def _end_undone(run: Run, wanted: Wanted, told: _Told, *, waits_for_yes: bool) -
     yes = " (only with --yes)" if waits_for_yes and told.guests else ""
     run.terminal.say(f"Nothing was done{yes}.")
     counts = {name: sum(one.undone.get(name, 0) for one in told.looked.values()) for name in _NONE}
+    for name in ("rows", "failed"):
+        counts[name] += told.nobodys
     job = {"submission": None, "operation": wanted.operation, "state": "cancelled"}
     run.terminal.finish({**job, **counts, **told.describe()})
     return 3 if told.falls_short and not waits_for_yes else told.status

@@ -15,10 +15,14 @@ from cli.invite.dry_run import keeping, tell_written, write_kept
 from cli.invite.request import Request
 from cli.invite.sending import counted
 from cli.ui.errors import Refusal
+from cli.ui.tally import show
 from cli.ui.terminal import Terminal, build_facts, build_table
 from tasks.forecast.several import HEADINGS, RIGHT, Plans, describe_dry_runs, say_once
+from tasks.forecast.tally import Tally, add_up
+from tasks.rows.fields import CONNECTION
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
+from worker.channels import NOBODYS
 
 if TYPE_CHECKING:
     from tasks.forecast.rows import ForeseenRow
@@ -95,13 +99,15 @@ async def _dry_run(run: Run, several: Several, request: Request) -> int:
     """Say what would happen through each connection, and remove the jobs again."""
     terminal = run.terminal
     terminal.status("Asking the tenants")
-    looked = 0
+    looked, nobodys = 0, Tally(operation=request.operation)
     with keeping(request) as kept:
 
         def hear(connection: str, row: ForeseenRow) -> None:
             nonlocal looked
             looked += 1
             terminal.count(f"Looking at row {looked:,}")
+            if connection == NOBODYS:
+                nobodys.count(row)
             if kept is not None:
                 kept.add(row, connection)
 
@@ -109,17 +115,24 @@ async def _dry_run(run: Run, several: Several, request: Request) -> int:
         if not found:
             raise Refusal(f"No tenant could be asked. {' '.join(say_once(several.unasked))}")
         if kept is not None:
+            for name, why in several.unasked:
+                kept.add_unasked(several.split.rows_of(name), name, why)
             stages = dict.fromkeys(stage.name for part in several.parts for stage in part.stages)
             await write_kept(terminal, request, kept, [*stages])
     await several.drop()
     terminal.status("")
-    plans = Plans([plan for plan, _ in found], [(name, f"nobody could look: {why}") for name, why in several.unasked])
+    unasked = [(name, f"nobody could look: {why}") for name, why in several.unasked]
+    plans = Plans([plan for plan, _ in found], unasked, nobodys.counts.total(), [name for name, _ in unasked])
     _show_plans(terminal, request, plans)
+    tally = add_up([*(forecast for _, forecast in found), nobodys], request.operation)
+    gaps = say_once((plan.connection, str(gap)) for plan, forecast in found for gap in forecast.gaps)
+    show(terminal, tally, gaps)
     tell_written(terminal, request)
     terminal.say("Nothing was sent (--dry-run).")
     if terminal.quiet:
-        terminal.finish(describe_dry_runs(found))
-    wrong = any(plan.bad or plan.blocked or plan.refused for plan, _ in found)
+        told = describe_dry_runs(found, plans.nobodys)
+        terminal.finish({**told, "unasked": [{CONNECTION: name, "why": why} for name, why in several.unasked]})
+    wrong = plans.nobodys or any(plan.bad or plan.blocked or plan.refused for plan, _ in found)
     if several.withheld:
         return 3
     return 1 if wrong or several.unasked else 0

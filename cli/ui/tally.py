@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from cli.ui.terminal import build_table, clean
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 _SHOWN_SLIPS: Final = 20
 
 
-def show(terminal: Terminal, tally: Tally) -> None:
-    """Show what would become of the rows, their domains, and what could not be looked at."""
+def show(terminal: Terminal, tally: Tally, gaps: Sequence[str] = ()) -> None:
+    """Show what would become of the rows, their domains, and what could not be looked at: the
+    tally's gaps, and `gaps` in words.
+    """
     from rich.text import Text
 
     terminal.show("", build_table(("Would", "Rows", "Why"), tally.lines(), right=("Rows",)))
     show_domains(terminal, tally.notes)
     never = OPERATIONS[tally.operation].never_known
-    not_checked = [*(str(gap) for gap in tally.gaps), *([never] if never else [])]
+    not_checked = [*map(str, tally.gaps), *gaps, *([never] if never else [])]
     if not_checked:
         terminal.show("", Text("Not checked", style="dim"), *(f"  {clean(sentence)}" for sentence in not_checked))
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tasks.forecast.dry_run import SHOWN_DOMAINS
 from tasks.forecast.plan import Plan
 from tasks.forecast.several import Plans, say_once
-from tasks.forecast.tally import Tally
-from tasks.rows.domain_slips import describe_domains
+from tasks.forecast.tally import add_up
 from tasks.rows.row import BadRow
 from worker.operations.registry import OPERATIONS
 
@@ -80,18 +79,19 @@ def describe_found_through(
     request: Request,
     bad: Sequence[BadRow],
     rows: list[list[Any]],
+    nobodys: int = 0,
 ) -> dict[str, Any]:
     """Return the same of several connections: the sum of what is told of each, and `tenants` with a
-    line for each.
+    line for each. `nobodys`: bad rows that are no connection's.
     """
     plans = Plans([plan for plan, _ in found], [(name, f"nobody could look: {why}") for name, why in unasked])
     each = [describe_found(plan, forecast, request, (), []) for plan, forecast in found]
-    tally = _add_up([forecast for _, forecast in found], request.operation)
+    tally = add_up([forecast for _, forecast in found], request.operation)
     rehearsal = all(one["rehearsal"] for one in each)
-    notes = describe_domains(tally.domains)[:SHOWN_DOMAINS]
+    notes = tally.notes[:SHOWN_DOMAINS]
     return {
         **each[0],
-        **{name: sum(one[name] for one in each) for name in _COUNTS},
+        **{name: sum(one[name] for one in each) + nobodys * (name in ("rows", "bad")) for name in _COUNTS},
         "tenants": [_line(plan, one) for plan, one in zip(plans.plans, each, strict=True)],
         "pilot": sum(one["now"] for one in each) if each[0]["pilot"] else 0,
         "seconds": max(one["seconds"] for one in each),
@@ -116,16 +116,6 @@ def _line(plan: Plan, told: Mapping[str, Any]) -> dict[str, Any]:
     not_sent = told["bad"] + told["duplicates"] + told["blocked"] + told["refused"]
     shown = ("tenant", "to_send", "mails", "known", "seconds", "needs_approval")
     return {"connection": plan.connection, **{name: told[name] for name in shown}, "not_sent": not_sent}
-
-
-def _add_up(forecasts: Sequence[Forecast], operation: str) -> Tally:
-    tally = Tally(operation=operation)
-    for forecast in forecasts:
-        tally.counts += forecast.counts
-        tally.whys += forecast.whys
-        tally.domains += forecast.domains
-        tally.samples = {**forecast.samples, **tally.samples}
-    return tally
 
 
 def _stages(told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -232,7 +232,7 @@ class _Looking:
             if not found:
                 raise Refusal(f"No tenant could be asked. {' '.join(say_once(several.unasked))}")
             bad = several.loaded.bad
-            look.found = describe_found_through(found, several.unasked, request, bad, self._rows)
+            look.found = describe_found_through(found, several.unasked, request, bad, self._rows, split.nobodys_count)
 
     async def _foresee(self, request: Request) -> None:
         services, look = self.parts.services, self.look

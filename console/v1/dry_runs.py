@@ -152,7 +152,7 @@ async def _look_through_several(parts: Parts, viewer: Viewer, taken: Taken) -> d
             await several.drop()
         if not found:
             raise Problem(409, f"No tenant could be asked. {' '.join(say_once(several.unasked))}")
-        whole = describe_dry_runs(found)
+        whole = describe_dry_runs(found, split.nobodys_count)
         del whole["submission"], whole["state"]
         for told in whole["jobs"]:
             del told["job"], told["state"]

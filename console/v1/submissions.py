@@ -78,7 +78,7 @@ async def pause(parts: PartsOf, viewer: Submitting, submission: SubmissionId) ->
 async def resume(parts: PartsOf, viewer: Submitting, submission: SubmissionId) -> Response:
     """Let each of its jobs run on that is paused, or held by a run of refusals."""
     found = await find_its(parts, viewer, submission)
-    for view in found.views:
+    for view in found.of_connections:
         check_bounds(viewer, view.connection, view.operation)
     await _follow(parts, found)
     return _answer(await resume_all(parts.services, found))
@@ -125,7 +125,7 @@ async def retry(
     as a new submission. A job that has not ended is named in `warnings`, and left as it is.
     """
     found = await find_its(parts, viewer, submission)
-    for view in found.views:
+    for view in found.of_connections:
         check_bounds(viewer, view.connection, view.operation)
     operations = dict.fromkeys(name for view in found.views for name in (view.operation, *view.stages))
     check_consent(viewer, [find_operation(name) for name in operations], confirm=confirm)

@@ -80,7 +80,7 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, name: str, claim: 
         await settle_day(services, viewer.bound, name)
     said = [(part.connection.name, why) for part in several.parts for why in warnings_of(part)]
     warnings = say_once([*((name, str(met)) for name, met in several.withheld.items()), *said])
-    loaded = replace(several.loaded, rows=sum(part.loaded.rows for part in several.parts))
+    loaded = replace(several.loaded, rows=sum(part.loaded.rows for part in several.parts) + split.nobodys_count)
     return {**await _stands(services, several), **tell_loaded(request, loaded, warnings)}
 
 
@@ -92,7 +92,7 @@ async def _remove(services: Services, left: Sequence[JobView]) -> None:
 
 
 async def _stands(services: Services, several: Several) -> dict[str, Any]:
-    views = sorted(await services.jobs.views([*several.jobs]), key=lambda view: view.connection)
+    views = sorted(await services.jobs.views([*several.jobs]), key=lambda view: (not view.connection, view.connection))
     return _describe(Submission(several.id, tuple(views)))
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from tasks.results.write import ENDINGS, Wanted, write_results, write_rows, write_through
 from tasks.rows.fields import CONNECTION, FIELDS, WHY_OF, WOULD_OF, foreseen_columns
+from tasks.rows.row import BadRow, ValidRow
 from worker.channels import INVITE
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class ForeseenRows:
 
     @property
     def connections(self) -> list[str]:
-        """The connections that have rows; '' of a list that goes through one."""
+        """The connections that have rows; '' of a list that goes through one, and of rows that are
+        nobody's.
+        """
         return sorted(self._places)
 
     def add(self, row: ForeseenRow, connection: str = "") -> None:
@@ -45,6 +48,17 @@ class ForeseenRows:
         told = {"row": row.number, **row.row, "would": row.foreseen.would.told(INVITE), "why": row.foreseen.why}
         for stage, foreseen in row.stages.items():
             told |= {stage + WOULD_OF: foreseen.would.value, stage + WHY_OF: foreseen.why}
+        self._keep(told, connection)
+
+    def add_unasked(self, rows: Iterable[ValidRow | BadRow], connection: str, why: str) -> None:
+        """Keep the rows of a connection that could not be asked: what becomes of them nobody
+        knows.
+        """
+        for number, row in enumerate(rows, 1):
+            fields = {"email": row.email} if isinstance(row, BadRow) else row.row
+            self._keep({"row": number, **fields, "would": "", "why": f"Nobody could look: {why}"}, connection)
+
+    def _keep(self, told: dict[str, Any], connection: str) -> None:
         self._places.setdefault(connection, array("Q")).append(self._file.tell())
         self._file.write(json.dumps(told).encode() + b"\n")
 

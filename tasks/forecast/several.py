@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 _NAMED = 10  # connections of which the same is said
 HEADINGS = ("Connection", "To send", "E-mails", "Already", "Not sent", "Tenant", "Time")
 RIGHT = HEADINGS[1:5]
+NOBODYS_NAME = "(none)"
+"""Where a connection's name stands: of rows that are no connection's, which no connection can have.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """The plans of a submission; `waits`: by connection, why its rows wait from the beginning."""
+    """The plans of a submission; `waits`: by connection, why its rows wait from the beginning;
+    `nobodys`: bad rows that are no connection's; `unasked`: of a dry run, the connections that
+    could not be asked.
+    """
 
     plans: Sequence[Plan]
     waits: Sequence[tuple[str, str]] = ()
+    nobodys: int = 0
+    unasked: Sequence[str] = ()
 
     @property
     def to_send(self) -> int:
@@ -41,7 +49,13 @@ class Plans:
     def table(self) -> list[tuple[str, ...]]:
         """Return a line a connection under `HEADINGS`, and a total."""
         lines = [_line(plan.connection, [plan], plan.tenant, plan.seconds) for plan in self.plans]
-        return [*lines, _line("together", self.plans, many(len(self.plans), "connection"), self.seconds)]
+        if self.nobodys:
+            lines.append((NOBODYS_NAME, "", "", "", number(self.nobodys), "", ""))
+        lines += [(name, "", "", "", "", "not asked", "") for name in self.unasked]
+        asked, every = number(len(self.plans)), many(len(self.plans) + len(self.unasked), "connection")
+        told = f"{asked} of {every}" if self.unasked else every
+        total = _line("together", self.plans, told, self.seconds, self.nobodys)
+        return [*lines, total]
 
     @property
     def seconds(self) -> float:
@@ -86,13 +100,15 @@ def say_once(said: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{_names(connections)}: {sentence}" for sentence, connections in about.items()]
 
 
-def describe_dry_runs(found: Sequence[tuple[Plan, Forecast]]) -> dict[str, Any]:
-    """Return what programs are told of a dry run through several connections: the sum, and `jobs`
-    with what is told of each.
+def describe_dry_runs(found: Sequence[tuple[Plan, Forecast]], nobodys: int = 0) -> dict[str, Any]:
+    """Return what programs are told of a dry run through several connections: the sum, with bad
+    rows that are no connection's, and `jobs` with what is told of each.
     """
     told = [describe_dry_run(plan, forecast) for plan, forecast in found]
     counts = [name for name, value in told[0].items() if isinstance(value, int)]
     summed = {name: sum(one[name] for one in told) for name in counts}
+    for name in ("rows", "failed"):
+        summed[name] += nobodys
     return {"submission": None, "state": "cancelled", **summed, "jobs": told}
 
 
@@ -101,12 +117,12 @@ def _names(connections: Sequence[str]) -> str:
     return ", ".join(connections[:_NAMED]) + (f" and {number(more)} more" if more > 0 else "")
 
 
-def _line(name: str, plans: Sequence[Plan], tenant: str, seconds: float) -> tuple[str, ...]:
+def _line(name: str, plans: Sequence[Plan], tenant: str, seconds: float, nobodys: int = 0) -> tuple[str, ...]:
     counts = (
         sum(plan.to_send for plan in plans),
         sum(plan.mails for plan in plans),
         sum(plan.known for plan in plans),
-        sum(plan.bad + plan.duplicates + plan.blocked + plan.refused for plan in plans),
+        sum(plan.bad + plan.duplicates + plan.blocked + plan.refused for plan in plans) + nobodys,
     )
     to_send, *others = counts
     return (name, number(to_send), *(number(n) if n else "" for n in others), tenant, _time(seconds))

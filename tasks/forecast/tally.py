@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tasks.forecast.rows import ForeseenRow, Foresight
-from tasks.rows.domain_slips import DomainNote
+from tasks.rows.domain_slips import DomainNote, describe_domains
 from tasks.telling.words import many, number
 from worker.addresses import fold_address
 from worker.channels import INVITE
@@ -52,6 +53,20 @@ class Tally:
             told = why if rows == 1 else summaries.get(code, why)
             lines.append((would.told(self.operation), number(rows), told))
         return lines
+
+
+def add_up(tallies: Iterable[Tally], operation: str) -> Tally:
+    """Return what was counted of several connections as one; where a reason is told in different
+    words, in those of the first.
+    """
+    total = Tally(operation=operation)
+    for tally in tallies:
+        total.counts += tally.counts
+        total.whys += tally.whys
+        total.domains += tally.domains
+        total.samples = {**tally.samples, **total.samples}
+    total.notes = describe_domains(total.domains)
+    return total
 
 
 _VARIED = {

@@ -13,6 +13,7 @@ from tasks.forecast.several import say_once
 from tasks.jobs.tenant import refuse_other_tenant
 from tasks.rows.copied import copy_refused, open_copy, options_again, read_copied
 from tasks.submission.request import Request
+from worker.channels import NOBODYS
 from worker.ledger.approval import SUBMITTER
 from worker.ledger.lists.submissions import SUBMISSION
 from worker.ledger.model import JobState
@@ -39,6 +40,8 @@ def refuse_retry(view: JobView) -> None:
         )
     if not view.adds_up("failed", "in_doubt"):
         raise Refusal(f"No row of job {view.id} failed or stayed in doubt; nothing was sent.")
+    if view.connection == NOBODYS:
+        raise Refusal(_told_nobodys(f"job {view.id}"))
     if instead := find_operation(view.operation).once_more:
         raise Refusal(f"The rows of job {view.id} are not tried again by themselves: {instead}.")
 
@@ -80,6 +83,9 @@ def choose_retried(submission: Submission) -> tuple[list[JobView], list[tuple[st
     failed = [view for view in submission.views if view.adds_up("failed", "in_doubt")]
     if not failed:
         raise Refusal(f"No row of {submission.id} failed or stayed in doubt; nothing was sent.")
+    failed = [view for view in failed if view.connection != NOBODYS]
+    if not failed:
+        raise Refusal(_told_nobodys(submission.id))
     chosen: list[JobView] = []
     left: list[tuple[str, str]] = []
     for view in failed:
@@ -118,6 +124,13 @@ async def build_retry_of_all(
     name = f"retry of {submission.id}"
     info = {**request.info, "list": name, "retry_of": submission.id}
     return replace(request, rows=(), name=name, info=info), left
+
+
+def _told_nobodys(name: str) -> str:
+    return (
+        f"The rows of {name} that failed are no connection's that was chosen, so nothing was sent: mend them in your"
+        " list, and submit them with it."
+    )
 
 
 def _tell_waiting(job: str, rows: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import Refusal
 from tasks.messages.views import describe_job
 from tasks.telling.words import many
+from worker.channels import NOBODYS
 from worker.ledger.gates import Gate
 from worker.ledger.job_view import JobView
 from worker.ledger.lists.submissions import SUBMISSION, is_submission
@@ -33,6 +34,11 @@ class Submission:
     def jobs(self) -> list[str]:
         """The ids of its jobs."""
         return [view.id for view in self.views]
+
+    @property
+    def of_connections(self) -> list[JobView]:
+        """Those of its jobs that go through a connection: without that of nobody's rows."""
+        return [view for view in self.views if view.connection != NOBODYS]
 
     @property
     def going_on(self) -> list[JobView]:
@@ -105,7 +111,7 @@ def add_up(submission: str, views: Sequence[JobView]) -> JobView:
     return replace(
         lead,
         id=submission,
-        connection=many(len({view.connection for view in views}), "connection"),
+        connection=many(len({view.connection for view in views} - {NOBODYS}), "connection"),
         state=next((state for state in _TOLD_FIRST if state in states), lead.state),
         why=lead.why if len({view.why for view in views}) == 1 else "",
         counts=_sum([view.counts for view in views]),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from tasks.rows.fields import (
+    CONNECTION,
     CONNECTIONS,
     ERROR_OF,
     FORESEEN_COLUMNS,
@@ -65,7 +66,10 @@ def find_not_kept(headings: Sequence[str], outcomes: range) -> dict[int, str]:
     alone; beside a list stand the list's own cells.
     """
     before = len(RESULT_COLUMNS) - len(JOINED_COLUMNS)
-    if not outcomes or _lowered(headings)[: outcomes.start] != [*RESULT_COLUMNS[:before]]:
+    own = _lowered(headings)[: outcomes.start]
+    if own[:1] == [CONNECTION]:  # the results of a submission
+        del own[0]
+    if not outcomes or own != [*RESULT_COLUMNS[:before]]:
         return {}
     return {outcomes.start + JOINED_COLUMNS.index(NOT_KEPT): NOT_KEPT}
 

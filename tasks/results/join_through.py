@@ -15,6 +15,7 @@ from typing import Any
 from tasks.errors import OutputError
 from tasks.results.join import PARTS, Matcher
 from tasks.rows.fields import CONNECTIONS
+from worker.channels import NOBODYS
 
 Outcome = Mapping[str, Any]
 
@@ -28,8 +29,8 @@ class Through:
 
     def take(self, number: int, email: str, connection: str | None = "") -> Outcome | None:
         """As in `Matcher`: the outcome of a row that names this connection; '' for one that names
-        none, which went through all. One that names another, or is bad and names none (None), lies
-        with one of them, if with any.
+        none, which went through all. One that names another, or is bad and names none (None), is
+        nobody's, or lies with one of them.
         """
         found = []
         for name in self._whose(email, connection):
@@ -58,9 +59,11 @@ class Through:
 
     def _whose(self, email: str, connection: str | None) -> Sequence[str]:
         if connection == "":
-            return [*self._parts]
+            return [name for name in self._parts if name != NOBODYS]
         if connection is not None and connection in self._parts:
             return [connection]
+        if NOBODYS in self._parts:
+            return [NOBODYS]
         return [name for name, part in self._parts.items() if part.knows(self._taken[name] + 1, email)][:1]
 
 

@@ -29,7 +29,9 @@ async def chosen_results(services: Services, job: str, only: Collection[str]) ->
 async def results_of_all(
     services: Services, views: Iterable[JobView], only: Collection[str]
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield the same of several jobs, one after the other, each with its connection."""
+    """Yield the same of several jobs, one after the other, each with its connection. A bad row that
+    is no connection's has the one that the list names: fed back it goes nowhere again.
+    """
     for view in views:
         async for record in chosen_results(services, view.id, only):
             yield {CONNECTION: view.connection, **record}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain
 
 from tasks.errors import InputError
@@ -29,29 +30,39 @@ async def run(context: Context) -> Told:
     options = Options(**validate_defaults({name: args[name] for name in _OPTIONS if name in args}))
     with ExitStack() as closing:
         guests, name = await open_named(context, closing)
-        rows = guests.rows()
+        rows, own = guests.rows(), None
         if context.among is not None:
             own = OwnRows(context.connection.name, context.among, rows)
             rows = own.strictly(name) if args.get("strict") else iter(own)
             first = next(rows, None)
             if first is None and own.read:
-                return Told(f"No row of {name} is for {context.connection.name}.")
+                return _tell(Told(f"No row of {name} is for {context.connection.name}."), own)
             rows = rows if first is None else chain((first,), rows)
-        return await submit(
+        told = await submit(
             context, job, rows, name=name, options=options, info={}, strict=bool(args.get("strict")), guests=guests
         )
+        return _tell(told, own) if own is not None else told
+
+
+def _tell(told: Told, own: OwnRows) -> Told:
+    if not own.nobodys:
+        return told
+    names = "names" if own.nobodys == 1 else "name"
+    where = f"{names} a connection that is not the schedule's: nothing was done there."
+    return replace(told, what=f"{told.what} {many(own.nobodys, 'row')} of the list {where}", status="attention")
 
 
 class OwnRows:
     """The rows of a list for several connections that go through one: those that name it, and those
-    that name none. `read`: rows of the list so far, `bad` ones among them.
+    that name none. `read`: rows of the list so far, `bad` ones among them; `nobodys` of these name
+    a connection that is none of them: they are told of in the run of the first, without a row.
     """
 
     def __init__(self, connection: str, among: Sequence[str], rows: Iterable[ValidRow | BadRow]) -> None:
         self._connection = connection
         self._among = dict.fromkeys(among)
         self._rows = rows
-        self.read = self.bad = 0
+        self.read = self.bad = self.nobodys = 0
 
     def strictly(self, name: str) -> Iterator[ValidRow | BadRow]:
         """Yield them where every row of the list is good, whosever it is; at the end raise
@@ -65,10 +76,12 @@ class OwnRows:
 
     def __iter__(self) -> Iterator[ValidRow | BadRow]:
         """Yield them in the list's order."""
-        first = next(iter(self._among), self._connection)
+        is_first = next(iter(self._among), self._connection) == self._connection
         for row in self._rows:
             self.read += 1
-            row, whose = place(row, self._among, first)
+            row, whose = place(row, self._among)
             self.bad += isinstance(row, BadRow)
-            if whose in ("", self._connection):
+            is_named = isinstance(row, BadRow) and bool(row.connection)
+            self.nobodys += is_first and whose is None and is_named
+            if whose in ("", self._connection) or (whose is None and is_first and not is_named):
                 yield row

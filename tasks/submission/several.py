@@ -9,21 +9,25 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks.errors import Refusal
 from tasks.forecast.dry_run import Forecast, foresee_list, plan_as_foreseen
 from tasks.forecast.plan import Plan
+from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import Plans
+from tasks.rows.fields import CONNECTION
 from tasks.side_by_side import do_all
 from tasks.submission.ceiling import CeilingMet
 from tasks.submission.preparing import Prepared, plan, plan_ahead, prepare_part
 from tasks.submission.refusing import RefusedRows, refuse_bad
 from tasks.submission.splitting import Split
 from tasks.submission.together import Together
-from tasks.submit import Follows, Loaded, job_id_of, new_job_id
+from tasks.submit import Follows, Loaded, job_id_of, load_nobodys, new_job_id
+from worker.channels import NOBODYS
 from worker.errors import TokenUnavailable, UsherError
 from worker.ledger.lists.submissions import SUBMISSION, new_submission_id
+from worker.operations.foreseen import Foreseen, Would
 
 if TYPE_CHECKING:
-    from tasks.forecast.rows import ForeseenRow
     from tasks.submission.request import Request
     from worker.ledger.job_view import JobView
     from worker.ledger.model import JobState
@@ -50,6 +54,8 @@ class Several:
     parts: list[Prepared] = field(default_factory=list)
     unasked: list[tuple[str, str]] = field(default_factory=list)
     """Of a dry run: connections that could not be asked, and why."""
+    nobodys: Loaded | None = None
+    """The job of the bad rows that are no connection's, where there are any."""
     withheld: dict[str, CeilingMet] = field(default_factory=dict)
     """Connections through which more would be done than a ceiling allows: nothing is done there."""
 
@@ -71,7 +77,7 @@ class Several:
         """Return what a process that was killed has left of its jobs: nothing of it was
         accepted.
         """
-        return await self.services.jobs.views([self.job_of(name) for name in self.split.asked])
+        return await self.services.jobs.views([self.job_of(name) for name in (*self.split.asked, NOBODYS)])
 
     async def submit(self, follow: Callable[[str], Awaitable[None]], allow: Callable[[], Awaitable[None]]) -> None:
         """Prepare it and let it run at once. `allow` raises where what is loaded may not run.
@@ -98,9 +104,9 @@ class Several:
         """Load a job for each connection that has rows. Raises what `prepare` raises, with nothing
         left behind.
         """
-        names = self.split.asked
-        if not names:
+        if not self.split.rows:
             raise RefusedRows(f"{self.request.name} holds no rows; nothing was sent.")
+        names = self.split.asked or self.split.connections[:1]  # without a good row nothing of it is let go
         if self.split.through_all > max(MOST, self.split.rows):
             raise RefusedRows(
                 f"{self.request.name} holds {self.split.rows:,} rows, which through {len(names):,} connections are"
@@ -121,10 +127,22 @@ class Several:
 
         try:
             await do_all(names, one)
+            if self.split.nobodys_count and self.parts:
+                await self._load_nobodys(follow)
         except BaseException:
             await self.drop()
             raise
         self.parts.sort(key=lambda part: names.index(part.connection.name))
+
+    async def _load_nobodys(self, follow: Callable[[str], Awaitable[None]]) -> None:
+        job = self.job_of(NOBODYS)
+        await follow(job)
+        info = self._info
+        self.nobodys = await load_nobodys(
+            self.services.jobs, self.split.nobodys(), job=job, info=info, operation=self.request.operation
+        )
+        if self.nobodys is None:
+            raise Refusal("A job of this id exists already; nothing was sent. Try again.")
 
     @property
     def loaded(self) -> Loaded:
@@ -158,14 +176,18 @@ class Several:
             request = self._request_for(part.connection.name)
             return await tell(self.services, request, part, rehearsal=rehearsal(part.connection.name))
 
-        return Plans(await do_all(self.parts, one), self._waits)
+        return Plans(await do_all(self.parts, one), self._waits, nobodys=self.split.nobodys_count)
 
     async def foresee(
         self, rehearsal: Callable[[str], bool], heard: Callable[[str, ForeseenRow], None]
     ) -> list[tuple[Plan, Forecast]]:
         """Look at every row through every connection; one that cannot be asked is left out, and
-        told in `unasked`. `heard` gets each row with its connection. Raises redis-py's outages.
+        told in `unasked`. `heard` gets each row with its connection, and those that are nobody's.
+        Raises redis-py's outages.
         """
+        for number, row in enumerate(self.split.nobodys(), 1):
+            shown = {"email": row.email, CONNECTION: row.connection}
+            heard(NOBODYS, ForeseenRow(number, shown, Foreseen(Would.REFUSE, "invalid_row", f"Not sent: {row}.")))
 
         async def one(part: Prepared) -> tuple[Plan, Forecast] | None:
             name = part.connection.name
@@ -202,13 +224,18 @@ class Several:
 
     @property
     def _together(self) -> Together:
-        return Together(self.services, self.id, [(part.connection.name, part.loaded) for part in self.parts])
+        loaded = [(part.connection.name, part.loaded) for part in self.parts]
+        return Together(self.services, self.id, [*loaded, *([(NOBODYS, self.nobodys)] if self.nobodys else [])])
+
+    @property
+    def _info(self) -> dict[str, Any]:
+        return {**self.request.info, SUBMISSION: self.id}
 
     def _request_for(self, connection: str) -> Request:
         return replace(
             self.request,
             connection=connection,
             rows=self.split.rows_of(connection),
-            info={**self.request.info, SUBMISSION: self.id},
+            info=self._info,
             guests=None,
         )

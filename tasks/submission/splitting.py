@@ -23,29 +23,31 @@ from tasks.submit import keep_to
 _SHOWN_BAD: Final = 1000  # bad rows kept to be reported; the rest are counted
 
 
-def place(row: ValidRow | BadRow, connections: Container[str], first: str) -> tuple[ValidRow | BadRow, str]:
-    """Return a row as it goes on, and whose it is: a connection's, or '' for all of them. A bad one
-    is told in the results of the connection that it names; where that is none of them, of the
-    first. Pure.
+def place(row: ValidRow | BadRow, connections: Container[str]) -> tuple[ValidRow | BadRow, str | None]:
+    """Return a row as it goes on, and whose it is: a connection's, '' for all of them, or None for
+    nobody. A bad one is told in the results of the connection that it names; where that is none of
+    them it is nobody's, for no customer's results may tell of another's guests. Pure.
     """
     named = row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION, "")
     if named and named in connections:
         return keep_to(row, named), named
     row = keep_to(row)
-    return row, first if isinstance(row, BadRow) else ""
+    return row, None if isinstance(row, BadRow) else ""
 
 
 class Split(AbstractContextManager["Split"]):
     """The rows of a list by connection; the copy ends with the block. `rows` and `bad_count` count
-    each row of the list once, through however many connections it goes.
+    each row of the list once, through however many connections it goes; `nobodys_count` those that
+    go nowhere.
     """
 
     def __init__(self, connections: Sequence[str]) -> None:
         self.connections = tuple(connections)
-        self.rows = self.bad_count = 0
+        self.rows = self.bad_count = self.nobodys_count = 0
         self.bad: list[BadRow] = []
         self._own = {name: array("Q") for name in self.connections}
         self._of_all = array("Q")
+        self._nobodys = array("Q")
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the block
 
     def add_all(self, rows: Iterable[ValidRow | BadRow]) -> None:
@@ -55,16 +57,17 @@ class Split(AbstractContextManager["Split"]):
 
     def add(self, row: ValidRow | BadRow) -> None:
         """Put a row where it belongs."""
-        self.put(*place(row, self._own, self.connections[0]))
+        self.put(*place(row, self._own))
 
-    def put(self, row: ValidRow | BadRow, whose: str) -> None:
-        """Put a row to a connection's, or, where that is '', to all of them."""
+    def put(self, row: ValidRow | BadRow, whose: str | None) -> None:
+        """Put a row to a connection's, or, where that is '', to all of them; None: to nobody's."""
         self.rows += 1
         if isinstance(row, BadRow):
             self.bad_count += 1
             if len(self.bad) < _SHOWN_BAD:
                 self.bad.append(row)
-        self._own.get(whose, self._of_all).append(self._file.tell())
+        self.nobodys_count += whose is None
+        (self._nobodys if whose is None else self._own.get(whose, self._of_all)).append(self._file.tell())
         self._file.write(json.dumps((isinstance(row, BadRow), row)).encode() + b"\n")
 
     @property
@@ -88,6 +91,12 @@ class Split(AbstractContextManager["Split"]):
             self._file.seek(place)
             is_bad, values = json.loads(self._file.readline())
             yield BadRow(*values) if is_bad else ValidRow(*values)
+
+    def nobodys(self) -> Iterator[BadRow]:
+        """Yield the bad rows that are no connection's."""
+        for place in self._nobodys:
+            self._file.seek(place)
+            yield BadRow(*json.loads(self._file.readline())[1])
 
     def named_rows(self) -> Iterator[ValidRow | BadRow]:
         """Yield the rows of every connection, each naming it."""

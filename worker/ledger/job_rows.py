@@ -251,6 +251,7 @@ def _records(contents: ChunkContents, operation: str, *, cancelled: bool) -> lis
                 "finished_at": datetime.fromtimestamp(outcome.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
                 if outcome and outcome.at_ms
                 else "",
+                **({"connection": row["connection"]} if "connection" in row else {}),  # of a row that is nobody's
             }
         )
     return records

@@ -136,7 +136,7 @@ def test_a_list_goes_out_by_tag_and_comes_back_as_it_went(usher: Usher) -> None:
     text = f"email,connection\n{both},\n{theirs},bellows\n{bad},datum\n"
     status, told, said = run(usher, "invite", "-", "-c", "tag:eu", "--yes", text=text)
     assert (status, told["invited"], told["failed"]) == (1, 3, 1), said
-    assert "line 4: connection names a connection that is not among those chosen" in said
+    assert 'line 4: connection names "datum", a connection that is not among those chosen' in said
     rows = results_of(usher, told["submission"])
     went = sorted((row["connection"], row["email"]) for row in rows if row["status"] == "invited")
     assert went == sorted([("adatum", both), ("bellows", both), ("bellows", theirs)])
@@ -147,7 +147,7 @@ def test_a_list_goes_out_by_tag_and_comes_back_as_it_went(usher: Usher) -> None:
     assert [(line["connections"], line["status"]) for line in lines] == [
         ("adatum; bellows", "invited"),
         ("bellows", "invited"),
-        ("adatum", "failed"),
+        ("", "failed"),
     ]
     again = usher.folder / "again.csv"
     usher.run("jobs", "results", told["submission"], "--only", "invited", "-o", str(again))
@@ -162,7 +162,46 @@ def test_a_single_connection_takes_no_row_of_another(usher: Usher) -> None:
     status, told, said = run(usher, "invite", "-", "-c", "adatum", "--yes", text=text)
     assert (status, told["invited"], told["failed"], told["connection"]) == (1, 1, 1, "adatum"), said
     assert "submission" not in told
-    assert "line 3: connection names another connection than was chosen" in said
+    assert 'line 3: connection names "bellows", another connection than was chosen' in said
+
+
+def test_a_row_for_nobody_is_in_no_customers_results(usher: Usher) -> None:
+    """It is in those of the submission, once, with the name that it asked for, and in the counts;
+    fed back it goes nowhere again, and neither does a row that another cell was refused for.
+    """
+    mine, stray, unread = people(3)
+    text = f"email,connection,expires\n{mine},bellows,\n{stray},datum,\n{unread},adatum,soon\n"
+    planned = usher.run("invite", "-", "-c", "adatum,bellows", "--dry-run", text=text, COLUMNS="200")
+    assert planned.status == 1
+    assert re.search(r"^\(none\) +1$", planned.out.replace("  \n", "\n"), re.MULTILINE), planned.out
+    status, told, said = run(usher, "invite", "-", "-c", "adatum,bellows", "--yes", text=text)
+    assert (status, told["rows"], told["invited"], told["failed"]) == (1, 3, 1, 2), said
+    *jobs, nobodys = told["jobs"]
+    assert [job["connection"] for job in (*jobs, nobodys)] == ["adatum", "bellows", ""]
+    for job in jobs:
+        assert stray not in usher.run("jobs", "results", job["job"]).out
+    rows = {row["email"]: row for row in results_of(usher, told["submission"])}
+    assert {email: row["connection"] for email, row in rows.items()} == {
+        mine: "bellows",
+        stray: "datum",
+        unread: "adatum",
+    }
+    assert rows[stray]["error_message"].startswith('Not sent: line 3: connection names "datum", ')
+    shown = usher.run("jobs", "show", told["submission"], COLUMNS="200").out
+    assert re.search(rf"^\(none\) +{nobodys['job']} +done +1 ", shown, re.MULTILINE), shown
+    assert re.search(r"2 connections", usher.run("jobs", "list", "-n", "1", COLUMNS="200").out)
+    assert stray in usher.run("jobs", "results", nobodys["job"]).out
+    assert run(usher, "jobs", "show", nobodys["job"])[1]["failed"] == 1
+    for wanted in (told["submission"], nobodys["job"]):
+        refused = usher.run("jobs", "retry", wanted, "--yes")
+        assert (refused.status, "mend" in refused.err) == (2, True), refused.err
+    results = usher.run("jobs", "results", told["submission"]).out
+    status, told, said = run(usher, "invite", "-", "-c", "adatum,bellows,datum", "--yes", text=results)
+    assert (status, told["invited"], told["failed"], told["skipped"]) == (1, 0, 2, 1), said
+    status, told, said = run(usher, "guests", "disable", "-", "-c", "adatum,bellows", "--yes", text=text)
+    assert (status, told["rows"], told["failed"]) == (1, 3, 2), (told, said)
+    assert said.count('line 3: connection names "datum"') == 1
+    assert usher.run("connections", "list").status == 0
 
 
 def test_a_dry_run_has_a_line_a_tenant(usher: Usher) -> None:
@@ -172,18 +211,28 @@ def test_a_dry_run_has_a_line_a_tenant(usher: Usher) -> None:
     dry = usher.run("invite", someone, "-c", f"adatum,bellows,{NOWHERE}", "--dry-run", COLUMNS="200")
     assert dry.status == 1
     assert all(re.search(rf"^{name} +1 ", dry.out, re.MULTILINE) for name in ("adatum", "bellows")), dry.out
-    assert re.search(r"^together +2 +2 ", dry.out, re.MULTILINE), dry.out
+    assert re.search(r"^together +2 +2 .*2 of 3 connections", dry.out, re.MULTILINE), dry.out
+    assert re.search(rf"^{NOWHERE} +not asked", dry.out, re.MULTILINE), dry.out
+    assert re.search(r"^Would +Rows +Why *\n[─━-]*\n?invite +2 *$", dry.out, re.MULTILINE), dry.out
+    assert re.search(r"^partner.example +2", dry.out, re.MULTILINE), dry.out
     assert f"{NOWHERE}: nobody could look" in dry.err
     rows = usher.folder / "foreseen.csv"
     status, told, _ = run(usher, "invite", someone, "-c", "tag:eu", "--dry-run", "-o", str(rows))
     assert [line.split(",")[:4] for line in rows.read_text().splitlines()[1:]] == [
         [name, "1", someone, "invite"] for name in ("adatum", "bellows")
     ]
+    _, asked, _ = run(usher, "invite", someone, "-c", f"adatum,{NOWHERE}", "--dry-run", "-o", str(rows))
+    assert [one["connection"] for one in asked["unasked"]] == [NOWHERE]
+    lines = [*csv.DictReader(io.StringIO(rows.read_text()))]
+    assert [(line["connection"], line["would"]) for line in lines] == [("adatum", "invite"), (NOWHERE, "")]
+    assert lines[1]["why"].startswith("Nobody could look: ")
     listed = usher.folder / "listed.csv"
     listed.write_text(f"email,connection\n{someone},\n{someone.upper()},bellows\n")
     usher.run("invite", str(listed), "-c", "tag:eu", "--dry-run", "-o", str(rows))
     would = [(line["would"], line["connections"]) for line in csv.DictReader(io.StringIO(rows.read_text()))]
     assert would == [("invite", "adatum; bellows"), ("skip", "bellows")]
+    repeated = usher.run("invite", str(listed), "-c", "tag:eu", "--dry-run", COLUMNS="200").out
+    assert re.search(r"^skip +1 +The same address as row 1", repeated, re.MULTILINE), repeated
     assert (status, told["submission"], told["rows"], len(told["jobs"])) == (0, None, 2, 2)
     assert usher.sandbox.ask("stats")["guests"] == before
     listed = run(usher, "jobs", "list")[1]["jobs"]

@@ -25,14 +25,14 @@ def test_each_task_of_a_schedule_is_a_module() -> None:
 
 
 def test_a_row_of_a_list_for_several_goes_where_it_says() -> None:
-    """One that names none goes through each; a bad one is told by whom it names, else by the first
-    connection.
+    """One that names none goes through each; a bad one is told by whom it names. One that names a
+    connection which is not the schedule's is in nobody's job, and counted by the first.
     """
-    numbers = {
-        name: [row.number for row in OwnRows(name, ["adatum", "bellows", "cronus"], LIST)]
-        for name in ("adatum", "bellows", "cronus")
-    }
-    assert numbers == {"adatum": [1, 2, 3], "bellows": [2, 4], "cronus": [2]}
+    own = {name: OwnRows(name, ["adatum", "bellows", "cronus"], LIST) for name in ("adatum", "bellows", "cronus")}
+    numbers = {name: [row.number for row in rows] for name, rows in own.items()}
+    assert numbers == {"adatum": [1, 2], "bellows": [2, 4], "cronus": [2]}
+    assert [rows.nobodys for rows in own.values()] == [1, 0, 0]
+    assert [row.number for row in OwnRows("adatum", ["adatum"], [BadRow(9, 9, "email", "is none")])] == [9]
 
 
 def test_a_strict_schedule_over_several_sends_nothing_of_a_list_with_a_bad_row() -> None:

@@ -53,17 +53,37 @@ def test_only_who_has_rows_is_asked() -> None:
 
 
 def test_a_row_for_nobody_is_a_bad_row() -> None:
-    """It is told once, in the first one's results; another bad row in those of its connection. The
-    reason repeats nothing of the cell.
+    """It is nobody's, so that no customer's results tell of it, and says whom it named; so is a bad
+    row that names none. Another bad row is in the results of its connection.
     """
     with Split(("adatum", "bellows")) as split:
         split.add(record(1, "a@partner.example", "contoso"))
         split.add(record(2, "nonsense", "bellows"))
         split.add(record(3, "b@partner.example", "adatum"))
-        assert addresses(split, "adatum") == ["!a@partner.example", "b@partner.example"]
+        split.add(record(4, "nothing"))
+        assert addresses(split, "adatum") == ["b@partner.example"]
         assert addresses(split, "bellows") == ["!nonsense"]
-        assert split.bad_count == 2
+        assert [(row.email, row.connection) for row in split.nobodys()] == [
+            ("a@partner.example", "contoso"),
+            ("nothing", ""),
+        ]
+        assert (split.rows, split.bad_count, split.nobodys_count) == (4, 3, 2)
+        told = 'line 2: connection names "contoso", a connection that is not among those chosen'
+        assert str(split.bad[0]) == told
+
+
+def test_what_cannot_be_a_connections_name_is_not_repeated() -> None:
+    """Of a misplaced column it may be an address, and a reason may be logged."""
+    with Split(("adatum", "bellows")) as split:
+        split.add(record(1, "a@partner.example", "someone@partner.example"))
         assert str(split.bad[0]) == "line 2: connection names a connection that is not among those chosen"
+
+
+def test_without_a_good_row_nobody_is_asked() -> None:
+    """And what is nobody's is not lost."""
+    with Split(("adatum", "bellows")) as split:
+        split.add(record(1, "a@partner.example", "contoso"))
+        assert (split.asked, split.rows, split.nobodys_count) == ([], 1, 1)
 
 
 def test_two_connections_are_read_side_by_side() -> None:

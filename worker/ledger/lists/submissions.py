@@ -38,10 +38,12 @@ class Submissions(InLedger):
         await self._client.hset(self._keys.submission(submission), mapping=dict(jobs))
 
     async def jobs(self, submission: str) -> dict[str, str]:
-        """Return its jobs with their connections, by the connections' names."""
+        """Return its jobs with their connections, by the connections' names; last the one that is
+        nobody's (`channels.NOBODYS`).
+        """
         found = await self._client.hgetall(self._keys.submission(submission))
         told = ((job.decode(), connection.decode()) for job, connection in found.items())
-        return dict(sorted(told, key=lambda pair: pair[::-1]))
+        return dict(sorted(told, key=lambda pair: (not pair[1], *pair[::-1])))
 
     async def drop(self, submission: str, job: str) -> None:
         """Leave a job out that is deleted; without any the submission is gone."""

@@ -103,6 +103,11 @@ local function delist(prefix, job, connection, lane)
   redis.call('LREM', rotation_of(prefix, connection, lane), 0, job)
 end
 
+-- A job whose rows are no connection's counts for none (worker/channels.py).
+local function is_nobodys_channel(channel)
+  return string.match(channel, '^[^+]*') == ''
+end
+
 local function look_at(prefix, connection, member, at)
   redis.call('ZADD', prefix .. ':connection:' .. connection .. ':doubts', at, member)
   redis.call('ZADD', prefix .. ':due-doubts', 'LT', at, connection)

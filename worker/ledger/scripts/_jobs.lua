@@ -238,7 +238,7 @@ function settle_job(prefix, job, now, never_ran)
     redis.call('HSET', key, 'state', state, 'finished_at', string.format('%.0f', now))
     delist(prefix, job, f[10], f[11])
     local ever = prefix .. ':connection:' .. f[10]
-    if state == 'done' then redis.call('HINCRBY', ever, 'finished', 1) end
+    if state == 'done' and not is_nobodys_channel(f[10]) then redis.call('HINCRBY', ever, 'finished', 1) end
     if final < tonumber(f[2]) and not never_ran then redis.call('HINCRBY', ever, 'ended:c', tonumber(f[2]) - final) end
     if root then settle_job(prefix, root, now) else redis.call('SADD', prefix .. ':ending', job) end
   end

@@ -17,7 +17,8 @@ redis.call('HSET', KEYS[1], 'state', wants_approval and 'held' or 'running', 'ro
   'started_at', string.format('%.0f', now))
 if tonumber(pilot_rows) > 0 then redis.call('HSET', KEYS[1], 'pilot', pilot_rows, 'limit', pilot_chunks) end
 local ever = prefix .. ':connection:' .. connection
-redis.call('HINCRBY', ever, 'accepted', rows)
+local is_nobodys = is_nobodys_channel(connection)
+if not is_nobodys then redis.call('HINCRBY', ever, 'accepted', rows) end
 if tenant ~= '' then
   redis.call('HSET', ever, 'tenant', tenant)
   redis.call('HSET', KEYS[1], 'tenant', tenant)
@@ -25,9 +26,9 @@ end
 for a = 11, #ARGV, 2 do
   local letter, count = ARGV[a], ARGV[a + 1]
   redis.call('HSET', KEYS[1], 'n:' .. letter, count)
-  redis.call('HINCRBY', ever, 'ended:' .. letter, count)
+  if not is_nobodys then redis.call('HINCRBY', ever, 'ended:' .. letter, count) end
 end
-redis.call('SADD', KEYS[2], connection)
+if not is_nobodys then redis.call('SADD', KEYS[2], connection) end
 local names = {}
 for _, stage in ipairs(stages ~= '' and cjson.decode(stages) or {}) do
   local name, channel, slice, apart, patience, asked, skipped = unpack(stage)
