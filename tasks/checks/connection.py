@@ -23,6 +23,7 @@ from worker.errors import TokenRefused, TokenUnavailable, UsherError
 from worker.graph.users import READ_ROLES
 from worker.ledger.gates import WHOLE, HoldReason
 from worker.operations.registry import OPERATIONS
+from worker.sending.credential_ends import note_end
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -53,7 +54,10 @@ async def check_connection(
         return [Finding(False, str(error))]
     with suppress(TokenUnavailable):  # signing in will say so
         connection = await services.resolved(name)
-    findings = [*_shared(connection, by_tenant or list_by_tenant(services)), *_certificate(connection, soon)]
+    findings = [
+        *_shared(connection, by_tenant or list_by_tenant(services)),
+        *await _certificate(services, connection, soon),
+    ]
     try:
         token = await services.tokens.get(connection, fresh=True)  # an older one lacks what was consented to since
     except (TokenRefused, TokenUnavailable, ConfigError) as error:
@@ -235,7 +239,8 @@ async def _organization(services: Services, connection: Connection, token: Acces
     return [Finding(True, f"Graph answers for the tenant {tenant.name} ({tenant.default_domain}).{sender}")]
 
 
-def _certificate(connection: Connection, soon: timedelta) -> list[Finding]:
+async def _certificate(services: Services, connection: Connection, soon: timedelta) -> list[Finding]:
+    """Look when the connection's certificate ends, and note that."""
     if connection.certificate is None:
         return []
     from worker.signin.kinds.certificate import certificate_ends_at
@@ -246,6 +251,7 @@ def _certificate(connection: Connection, soon: timedelta) -> list[Finding]:
         return [Finding(False, str(error))]
     if ends_at is None:
         return []
+    await note_end(services.client, services.keys, connection.name, ends_at)
     left = ends_at - datetime.now(UTC)
     day = f"{ends_at:%Y-%m-%d}"
     if left < timedelta(0):

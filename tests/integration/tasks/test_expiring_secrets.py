@@ -142,6 +142,12 @@ async def test_who_of_our_own_connections_keeps_a_secret(site: Site) -> None:
         assert "connections.contoso" not in site.run("secrets", "list", "--within", "10d")[1]
 
         lines = config.read_text().splitlines()
+        both = make_certificate(site.folder, "usher", days=40).both
+        pem = f'certificate = "file:{both}"'
+        config.write_text("\n".join(pem if line.startswith("client_secret") else line for line in lines))
+        assert site.run("connections", "check", "contoso").status == 1  # nobody has uploaded it
+        (row,) = csv.DictReader(io.StringIO(site.run("secrets", "list", "--format", "csv").out))
+        assert (row["credential"], row["days_left"]) == ("certificate", "39"), row
         file = 'client_assertion = "file:token"'
         config.write_text("\n".join(file if line.startswith("client_secret") else line for line in lines))
         settings = load_settings(site.env)
