@@ -132,8 +132,8 @@ def _run_by_row(session: Session, change: Change, source: tuple[str, ...], given
     with interrupts.caught(), ExitStack() as closing:
         try:
             opening = open_moves if change.pairs else open_guests
-            rows, name = opening(terminal, source, take_list_options(given), closing)
             names = choose_connections(given["connection"])
+            rows, name = opening(terminal, source, take_list_options(given).through(names), closing)
             if given["detach"] and not given["dry_run"]:
                 refuse_to_leave_running()
             run = Run(session, terminal, interrupts, closing.enter_context(open_place()))

@@ -94,8 +94,9 @@ def run_change(session: Session, operation: str, source: tuple[str, ...], option
         # What can be refused without any server is, before one is started.
         _refuse_misfits(source, given)
         try:
-            request = _build_request(terminal, operation, source, given, closing)
-            connections = choose_connections(request.connection)
+            connections = choose_connections(str(given["connection"]))
+            reading = take_list_options(given).through(connections)
+            request = _build_request(terminal, operation, source, given, reading, closing)
             for name in connections:
                 _refuse_unknown(name)
             request.connection = connections[0]
@@ -162,7 +163,12 @@ def _known_connections() -> str:
 
 
 def _build_request(
-    terminal: Terminal, operation: str, source: tuple[str, ...], given: dict[str, Any], closing: ExitStack
+    terminal: Terminal,
+    operation: str,
+    source: tuple[str, ...],
+    given: dict[str, Any],
+    reading: ListOptions,
+    closing: ExitStack,
 ) -> Request:
     from cli.invite.request import Request
     from config.version import read_version
@@ -176,7 +182,6 @@ def _build_request(
         {name: given[name] for name in ("redirect_url", "message", "language", "send_message")}
     )
     named = check_named({column: given[column.removesuffix("s")] for column in NAMED})
-    reading = take_list_options(given)
     kept = _keep_input(source, closing) if given["dry_run"] and given["output"] else None
     rows, name, guests = open_source(terminal, source, reading, closing, kept)
     info: dict[str, Any] = {**find_person().to_info(), "list": name, "usher": read_version()}

@@ -114,8 +114,5 @@ def take_list_options(given: dict[str, Any]) -> ListOptions:
     """Take what `list_options` gave out of `given`. Raises `InputError`."""
     from tasks.lists.options import ListOptions, parse_mapping
 
-    return ListOptions(
-        mapping=parse_mapping(given.pop("mapping")),
-        header_line=given.pop("header_line") or 0,
-        **{name: given.pop(name) or "" for name in ("delimiter", "encoding", "sheet", "hidden")},
-    )
+    said: dict[str, Any] = {name: given.pop(name) or "" for name in ("delimiter", "encoding", "sheet", "hidden")}
+    return ListOptions(mapping=parse_mapping(given.pop("mapping")), header_line=given.pop("header_line") or 0, **said)

@@ -161,12 +161,12 @@ class _Looking:
     async def _work(self) -> None:
         services, look = self.parts.services, self.look
         uploads = Uploads(services.client, services.keys, services.sealer)
+        several = means_several(look.given.connection)
+        chosen = services.settings().choose(look.given.connection) if several else [look.given.connection]
         file = await uploads.open(self.upload)
-        with open_upload(file, self.upload.name, self.options) as guests:
+        with open_upload(file, self.upload.name, self.options.through(chosen)) as guests:
             request = build_request(self.viewer, look.given, guests)
             request.rows = self._counted(request.rows)
-            several = means_several(request.connection)
-            chosen = services.settings().choose(request.connection) if several else [request.connection]
             for name in chosen:
                 if refusal := self.viewer.refusal(name, request.operation):
                     raise Refusal(refusal)

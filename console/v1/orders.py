@@ -89,15 +89,17 @@ async def take_order(http: HttpRequest, parts: Parts, viewer: Viewer, *, dry: bo
             closing.push_async_callback(form.close)
             upload = find_upload(form)
             order = _check(ListOrder, gather(form.multi_items(), SEVERAL))
+            chosen = choose_connections(services, viewer, order)
             await closing.enter_async_context(parts.loads.turn())
-            taken = await _take_file(order, upload.file, _list_name(order.name or upload.filename), closing)
+            listed = _list_name(order.name or upload.filename)
+            taken = await _take_file(order, chosen, upload.file, listed, closing)
         elif kind in _LISTS:
             order = _check(ListOrder, gather(http.query_params.multi_items(), SEVERAL))
-            choose_connections(services, viewer, order)  # before a list is read in vain
+            chosen = choose_connections(services, viewer, order)  # before a list is read in vain
             file = closing.enter_context(open_file())
             await read_stream(http, file)
             await closing.enter_async_context(parts.loads.turn())
-            taken = await _take_file(order, file, _list_name(order.name), closing)
+            taken = await _take_file(order, chosen, file, _list_name(order.name), closing)
         else:
             raise Problem(
                 415,
@@ -130,12 +132,12 @@ def _take_rows(order: RowsOrder) -> Taken:
     return Taken(Request(order.through, rows, name), digest)
 
 
-async def _take_file(order: Order, file: Any, name: str, closing: AsyncExitStack) -> Taken:
+async def _take_file(order: Order, chosen: Sequence[str], file: Any, name: str, closing: AsyncExitStack) -> Taken:
     assert isinstance(order, ListOrder)
     said = {key: value for key in _READING if (value := getattr(order, key))}
     if "delimiter" in said:
         said["delimiter"] = DELIMITER_NAMES.get(said["delimiter"], said["delimiter"])
-    options = parse_said(said)
+    options = parse_said(said).through(chosen)
     # A workbook is taken apart before its first row: not on the loop that answers everybody
     guests = await asyncio.to_thread(_open, file, name, options)
     closing.callback(guests.close)

@@ -17,6 +17,7 @@ from tasks.errors import InputError
 from tasks.lists.address_columns import Rows, find_address_columns, find_only, find_rival, is_empty
 from tasks.lists.admin_center_template import TEMPLATE_COLUMNS, template_name
 from tasks.lists.ambiguities import Ambiguity, Choice
+from tasks.lists.connection_column import ask_for_connection, find_doubtful
 from tasks.lists.earlier_results import find_foreseen, find_not_kept, find_outcomes, find_stages
 from tasks.lists.headings import (
     FIELD_OF,
@@ -29,7 +30,7 @@ from tasks.lists.headings import (
     rank_of_email,
 )
 from tasks.lists.options import DELIMITERS, ListOptions
-from tasks.rows.fields import FIELDS, OUTCOME_COLUMNS
+from tasks.rows.fields import CONNECTION, FIELDS, OUTCOME_COLUMNS
 
 _OUTCOME_KEYS: Final = frozenset(heading_key(column) for column in OUTCOME_COLUMNS)
 _SHOWN: Final = 10  # headings named in one sentence
@@ -170,9 +171,28 @@ def parse_headings(headings: Sequence[str], name: str, options: ListOptions | No
         for index, key in free.items()
         if index not in chosen and not (key in _OUTCOME_KEYS and (ours or key != MAIL))
     )
+    _need_no_other_connection(cells, free, chosen, rows, name, options)
     read = tuple((field, cells[index]) for index, field in sorted(chosen.items()))
     from_template = any(template_name(cell) in TEMPLATE_COLUMNS for cell in cells)
     return Columns(fields, ignored, from_template, read, joined, is_only_one, rivals)
+
+
+def _need_no_other_connection(
+    cells: Sequence[str],
+    free: Mapping[int, str],
+    chosen: Mapping[int, str],
+    rows: Rows,
+    name: str,
+    options: ListOptions,
+) -> None:
+    """Raise `Ambiguity` where a column that is not read may be meant for `connection`."""
+    if CONNECTION in {*chosen.values(), *options.mapping}:
+        return
+    unread = (index for index in free if index not in chosen)
+    found = find_doubtful(cells, unread, rows, options.connections)
+    if found is not None:
+        wanted = cells[found] if cells[found] and cells.count(cells[found]) == 1 else f"#{found + 1}"
+        raise ask_for_connection(_quote(cells[found]), wanted, quote_for_shell(wanted), name, options)
 
 
 def _choose_by_cells(free: Mapping[int, str], chosen: Mapping[int, str], rows: Rows) -> list[int]:
@@ -272,7 +292,7 @@ def _ask(field: str, indexes: Sequence[int], cells: Sequence[str], name: str, op
         wanted = cells[index] if alone else f"#{index + 1}"
         label = quote_headings([cells[index]]) + ("" if alone else f" (column {index + 1})")
         choices.append(Choice(label, replace(options, mapping={**options.mapping, field: wanted})))
-        ways.append(f"--map {field}={_shell(wanted)}")
+        ways.append(f"--map {field}={quote_for_shell(wanted)}")
     if field != "email":
         choices.append(Choice("none of them", replace(options, mapping={**options.mapping, field: ""})))
     both = "two" if len(indexes) == 2 else str(len(indexes))
@@ -301,7 +321,7 @@ def ask_for_email(candidates: Sequence[str], name: str, options: ListOptions, li
     """Return the question which of these headings is the address's, none of them being known as
     one.
     """
-    ways = [f"--map email={_shell(heading)}" for heading in candidates]
+    ways = [f"--map email={quote_for_shell(heading)}" for heading in candidates]
     return Ambiguity(
         f"{name} has no column that is surely the address; if it is {quote_headings(candidates)}, say"
         f" {' or '.join(ways[:_SHOWN])}.",
@@ -336,7 +356,7 @@ def _quote(heading: str) -> str:
     return f"“{text[:40]}…”" if len(text) > 40 else f"“{text}”"
 
 
-def _shell(text: str) -> str:
+def quote_for_shell(text: str) -> str:
     """A heading as it is typed in a shell."""
     shown = "".join(character if character.isprintable() else "?" for character in text)
     return shown if shown.replace("-", "").replace("_", "").isalnum() else "'" + shown.replace("'", "'\\''") + "'"

@@ -10,14 +10,22 @@ from typing import Any, Final
 import orjson
 
 from tasks.errors import InputError
-from tasks.lists.columns import MOST_COLUMNS, Meaning, describe_ignored, parse_heading
+from tasks.lists.columns import (
+    MOST_COLUMNS,
+    Meaning,
+    describe_ignored,
+    parse_heading,
+    quote_for_shell,
+    quote_headings,
+)
+from tasks.lists.connection_column import ask_for_connection, find_doubtful
 from tasks.lists.earlier_results import JOINED_COLUMNS, find_stage_keys, is_results_alone
 from tasks.lists.encodings import describe_encoding
 from tasks.lists.options import ListOptions
 from tasks.lists.records import FileLine, RawRecord, RecordReader
 from tasks.lists.text_lines import TextLines
 from tasks.rows.cleaning import clean_values
-from tasks.rows.fields import NOT_KEPT, stage_of
+from tasks.rows.fields import CONNECTION, NOT_KEPT, stage_of
 from tasks.rows.row import BadRow, build_bad_row
 
 _REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile one must not fill the memory
@@ -34,7 +42,8 @@ class JsonlRecords(RecordReader):
                 f"{lines.name} is one JSON array; write one object a line (JSONL), for example with jq -c '.[]'."
             )
         self._lines = lines
-        self._mapping = (options or ListOptions()).mapping
+        self._options = options or ListOptions()
+        self._mapping = self._options.mapping
         self._meanings: dict[str, Meaning] = {}
         self._ignored: dict[str, None] = {}  # an ordered set
 
@@ -119,11 +128,17 @@ class JsonlRecords(RecordReader):
             meaning = Meaning(key if stage_of(key) else None, known=True)
         if key == NOT_KEPT and is_results_alone(found):
             meaning = Meaning(key, known=True)
+        if not meaning.known and CONNECTION not in self._mapping and self._is_doubtful(key, found):
+            raise ask_for_connection(quote_headings([key]), key, quote_for_shell(key), self._lines.name, self._options)
         if len(self._meanings) < _REMEMBERED:
             self._meanings[key] = meaning
             if not meaning.known:
                 self._ignored[key] = None
         return meaning
+
+    def _is_doubtful(self, key: str, found: dict[str, Any]) -> bool:
+        names = self._options.connections
+        return CONNECTION not in found and find_doubtful([key], [0], [[str(found[key])]], names) is not None
 
 
 def _parse(text: str) -> dict[str, Any] | str:

@@ -7,8 +7,8 @@ answer is one of these.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -30,7 +30,8 @@ class ListOptions:
 
     `mapping`: for a field the heading of its column ("" : no column; "#3": the third).
     `header_line`: the line, from 1, that holds the headings. `hidden`: "include" or "skip" an Excel
-    sheet's hidden rows.
+    sheet's hidden rows. `connections`: the names of those it goes through, where they are several;
+    no job keeps them.
     """
 
     delimiter: str = ""
@@ -39,6 +40,11 @@ class ListOptions:
     sheet: str = ""
     hidden: str = ""
     header_line: int = 0
+    connections: frozenset[str] = frozenset()
+
+    def through(self, connections: Collection[str]) -> ListOptions:
+        """Return the same for a list that goes through these connections."""
+        return replace(self, connections=frozenset(connections if len(connections) > 1 else ()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was said and nothing else, as JSON can hold it."""

@@ -144,3 +144,14 @@ def test_what_failed_is_tried_again_by_the_one_name(usher: Usher) -> None:
     assert told["submission"] != submission
     own = [run(usher, "jobs", "show", job["job"])[1]["info"] for job in told["jobs"]]
     assert {info["submission"] for info in own} == {told["submission"]}
+
+
+@pytest.mark.parametrize("heading", ["conection", "Kunde"])
+def test_a_column_that_may_be_connection_stops_everything(usher: Usher, heading: str) -> None:
+    """Left out, the guest would be gone in every tenant: one of `delete` and of `invite`."""
+    (guest,) = add(usher, *NAMES)
+    for command in (("guests", "delete"), ("invite",)):
+        done = usher.run(*command, "-", "-c", ALL, "--yes", text=f"email,{heading}\n{guest},adatum\n")
+        assert done.status == 2
+        assert f"a column “{heading}”, which may be meant to say through which connection a row goes" in done.err
+    assert {(name, guest) for name in NAMES} <= found(usher)

@@ -12,6 +12,7 @@ from tasks.errors import InputError
 from tasks.lists.ambiguities import Ambiguity
 from tasks.lists.columns import parse_heading, parse_headings
 from tasks.lists.guest_list import GuestList
+from tasks.lists.options import ListOptions
 from tasks.rows.fields import FIELDS
 
 PAGE = (Path(__file__).resolve().parents[4] / "docs/lists.md").read_text(encoding="utf-8")
@@ -71,3 +72,41 @@ def test_a_question_offers_no_more_answers_than_somebody_reads() -> None:
     with pytest.raises(Ambiguity) as caught:
         parse_headings(["email"] * 16_384, "list")
     assert len(caught.value.choices) == 20
+
+
+@pytest.mark.parametrize("heading", ["conection", "connections", "Connection ID", "conecction"])
+def test_a_heading_that_is_nearly_connection_is_a_question(heading: str) -> None:
+    """Left out, its rows would go into every chosen tenant."""
+    with pytest.raises(Ambiguity, match="may be meant to say through which connection a row goes") as asked:
+        parse_headings(["email", heading], "guests.csv")
+    fields = [parse_headings(["email", heading], "guests.csv", one.options).fields for one in asked.value.choices]
+    assert fields == [("email", "connection"), ("email", None)]
+
+
+@pytest.mark.parametrize("heading", ["Collection", "Connected on", "Connector", "Kunde"])
+def test_other_words_are_left_out_as_ever(heading: str) -> None:
+    """With a warning, not a question."""
+    assert parse_headings(["email", heading], "guests.csv").ignored == (heading,)
+
+
+def test_names_of_connections_are_asked_about_under_any_heading() -> None:
+    """Where the list goes through several, and no column is `connection` or was left out."""
+    rows = [["a@b.example", "Adatum Ltd"], ["c@d.example", "adatum"]]
+    options = ListOptions().through(["adatum", "bellows"])
+    with pytest.raises(Ambiguity, match=r"a column “Kunde”.*--map connection=Kunde; if not, --map connection= "):
+        parse_headings(["email", "Kunde"], "guests.csv", options, rows)
+    assert parse_headings(["email", "Kunde"], "guests.csv", ListOptions().through(["adatum"]), rows).ignored
+    both = [[*row, "bellows"] for row in rows]
+    assert parse_headings(["email", "Kunde", "connection"], "guests.csv", options, both).ignored == ("Kunde",)
+    assert options.to_dict() == {}
+
+
+def test_keys_of_json_are_asked_about_likewise() -> None:
+    """By their name, and by the first value."""
+    options = ListOptions().through(["adatum", "bellows"])
+    for key in ("conection", "Kunde"):
+        guests = GuestList(
+            io.BytesIO(f'{{"email": "a@b.example", "{key}": "adatum"}}\n'.encode()), "x", options=options
+        )
+        with pytest.raises(Ambiguity, match=f"a column “{key}”"):
+            list(guests.rows())
