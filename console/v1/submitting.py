@@ -9,11 +9,15 @@ left by a server that was killed: nothing of it was accepted, and it is loaded a
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from console.problems import Problem
 from console.v1.consent import checking_rows
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 SHOWN_BAD: Final = 50
+_ORDER: Final = "order"
+"""What a job's `info` keeps of the operation and options that it was ordered with."""
 _UNTIL_ASKED_AGAIN_S: Final = 3600.0  # of a limit a day
 _WAIT_S: Final = 20.0
 _LOOK_EVERY_S: Final = 0.2
@@ -89,8 +95,7 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
         await services.jobs.drop(job)
     if parts.follower is not None:
         await services.jobs.follow(job, parts.follower)
-    if taken.rows_digest:
-        request.info["sha256"] = taken.rows_digest
+    note_order(taken)
     left = await left_of_day(services, viewer.bound, job)
     if left is not None:
         request.rows = _within_day(viewer, request.rows, left, request.connection)
@@ -191,14 +196,35 @@ async def _told_before(view: JobView, taken: Taken) -> dict[str, Any]:
     return {**told, "errors": [], "warnings": [again]}
 
 
+def note_order(taken: Taken) -> None:
+    """Have the job, or the jobs, keep what a second order under their key is compared with."""
+    info = taken.request.info
+    info[_ORDER] = _digest_order(taken.request)
+    if taken.rows_digest:
+        info["sha256"] = taken.rows_digest
+
+
 async def refuse_other_list(view: JobView, taken: Taken, told: str) -> None:
-    """Raise `Problem` where this job was made of another list than the one that was sent now."""
+    """Raise `Problem` where this job was made of another list than the one that was sent now, or of
+    this list for something else.
+    """
+    other = ""
     if await asyncio.to_thread(taken.digest) != view.info.get("sha256"):
+        other = "another list"
+    elif view.info.get(_ORDER, _digest_order(taken.request)) != _digest_order(taken.request):
+        other = f"the same list with another operation or other options ({view.operation})"
+    if other:
         raise Problem(
             422,
-            f"This Idempotency-Key was used for another list before ({told}); nothing was accepted. A new list"
-            " takes a new key.",
+            f"This Idempotency-Key was used for {other} before ({told}); nothing was accepted. A new list"
+            " takes a new key, and so does what else is done with it.",
         )
+
+
+def _digest_order(request: Request) -> str:
+    """Return the digest of what is to be done with a list's rows."""
+    asked = {"operation": request.operation, "options": asdict(request.options), "named": dict(request.named)}
+    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def as_fields(sentence: str) -> str:

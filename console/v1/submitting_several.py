@@ -15,6 +15,7 @@ from console.problems import Problem
 from console.v1.consent import checking_rows
 from console.v1.submitting import (
     admit_loaded,
+    note_order,
     refusals_told,
     refuse_beyond_day,
     refuse_other_list,
@@ -64,8 +65,7 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, name: str, claim: 
     before = await services.jobs.views([*await services.jobs.submissions.jobs(name)])
     if any(view.is_accepted for view in before):
         return await _told_before(Submission(name, tuple(before)), taken)
-    if taken.rows_digest:
-        request.info["sha256"] = taken.rows_digest
+    note_order(taken)
     with Split(taken.chosen) as split, refusals_told():
         await asyncio.to_thread(split.add_all, request.rows)
         await refuse_beyond_day(services, viewer, name, split.through_all, ",".join(split.asked))

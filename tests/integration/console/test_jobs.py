@@ -126,6 +126,10 @@ def test_same_key_is_the_same_job(console: Console) -> None:
     other = console.post("/v1/jobs", json={**body, "rows": [{"email": BOB}]}, headers=key)
     assert other.status_code == 422
     assert "another list" in other.json()["detail"]
+    for more in ({"operation": "disable", "confirm": True}, {"resend": True}, {"groups": ["Partners"]}):
+        other = console.post("/v1/jobs", json={**body, **more}, headers=key)
+        assert other.status_code == 422, other.text
+        assert "another operation or other options (invite)" in other.json()["detail"]
     assert len(console.get("/v1/jobs").json()["jobs"]) == 1
     files = {"list": ("a.csv", f"email\n{ADA}\n")}
     form = {"data": {"connection": "contoso"}, "headers": {"Idempotency-Key": "order-2"}}

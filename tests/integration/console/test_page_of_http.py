@@ -55,7 +55,7 @@ async def test_curl_lines_of_the_page_run(site: Site, console: Console) -> None:
     need("curl")
     site.start_worker()
     (site.folder / "guests.csv").write_text("email\nann@fabrikam.example\n")
-    first, files, after = (_here(block, console) for block in _blocks("bash"))
+    first, files, after, several, of_several = (_here(block, console) for block in _blocks("bash"))
     job = re.search(r'"job":"(\w+)"', await _run(site, ("sh", "-c", first.replace(', "groups": ["Partners"]', ""))))
     assert job
     assert (await _run(site, ("sh", "-c", files))).count('"job":') == 2
@@ -63,3 +63,9 @@ async def test_curl_lines_of_the_page_run(site: Site, console: Console) -> None:
     told = await _run(site, ("sh", "-c", after), job[1])
     assert "event: end" in told
     assert (site.folder / "results.csv").read_text().count("ann@fabrikam.example") == 1
+    told = await _run(site, ("sh", "-c", several.replace("=tag:eu -F connections=cronus", "=all")))
+    submission = re.search(r'"submission":"(s-\w+)"', told)
+    assert submission
+    told = await _run(site, ("sh", "-c", of_several.replace("$SUBMISSION", submission[1])))
+    assert (told.count("event: end"), told.count('"state":"done"') > 1) == (1, True)
+    assert (site.folder / "results.csv").read_text().startswith("connection,")

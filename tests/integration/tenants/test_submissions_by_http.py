@@ -103,6 +103,9 @@ def test_key_makes_one_submission(console: Console) -> None:
     body = {"connections": ["tag:eu"], "rows": people(2)}
     other = console.post("/v1/jobs", json=body, headers={"Idempotency-Key": "order-1"})
     assert (other.status_code, told["submission"] in other.json()["detail"]) == (422, True)
+    body = {"connections": ["tag:eu"], "rows": rows, "operation": "disable", "confirm": True}
+    other = console.post("/v1/jobs", json=body, headers={"Idempotency-Key": "order-1"})
+    assert (other.status_code, "another operation" in other.json()["detail"]) == (422, True)
     assert submit(console, "order-1", connection="bellows,adatum", rows=rows)["submission"] != told["submission"]
     one = console.post("/v1/jobs", json={"connection": "adatum", "rows": rows}, headers={"Idempotency-Key": "order-1"})
     assert "job" in one.json()
