@@ -22,6 +22,8 @@ from config.errors import ConfigError, did_you_mean
 MAX_BYTES = 32 << 20
 _MOST_FAULTS = 50
 NAME = "name"
+HEADINGS = "name,tenant_id,app,tags"
+"""What a list begins with that usher makes; any setting of a connection may be a column more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,10 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file, which connections_file names.") from None
+        raise ConfigError(
+            f"{path}: there is no such file, which connections_file names: make it with the line {HEADINGS} in it, or"
+            " let usher connections add NAME --app APP make it."
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path}: it cannot be read ({error.strerror or error}).") from None
     if len(content) > MAX_BYTES:
@@ -97,7 +102,9 @@ def _lines(path: Path, text: str, known: Mapping[str, object]) -> Iterator[Line]
         column = unknown[0]
         raise ConfigError(f"{path} line 1: {column[:64]!r} is no setting of a connection{did_you_mean(column, known)}.")
     if NAME not in columns or "tenant_id" not in columns or len(set(columns)) != len(columns):
-        raise ConfigError(f"{path} line 1: the headings must be name, tenant_id and others, each once.")
+        raise ConfigError(
+            f"{path} line 1: the headings must be name, tenant_id and others, each once, as in {HEADINGS}."
+        )
     for cells in reader:
         if not any(cells):
             continue

@@ -9,13 +9,38 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from config.connections_file import NAME, find_separator
+from config.connections_file import HEADINGS, NAME, find_separator
 from config.errors import ConfigError
 from config.reader import load_settings
 from config.settings import Settings
 from config.writing import replace_file
+
+
+@contextmanager
+def begun_list(path: Path | None) -> Iterator[None]:
+    """Let there be a list meanwhile: one that is missing or empty gets its headings, and is as it
+    was before where an exception leaves no line in it. Raises `ConfigError`.
+    """
+    was_there = path is not None and path.exists()
+    if path is None or (was_there and path.stat().st_size):
+        yield
+        return
+    begun = f"{HEADINGS}\n".encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            file.write(begun)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from None
+    try:
+        yield
+    except BaseException:
+        if path.read_bytes() == begun:
+            path.write_bytes(b"") if was_there else path.unlink()
+        raise
 
 
 def append_line(settings: Settings, name: str, cells: Mapping[str, str]) -> Path:

@@ -95,6 +95,21 @@ def parse_schedule(
     return found
 
 
+def find_list(env: Mapping[str, str] = os.environ, path: str | os.PathLike[str] | None = None) -> Path | None:
+    """Return the list that `connections_file` names, whether it is there or not; None where none
+    is named.
+    """
+    merged = merge(find_file(env, path), env, is_list, Faults())
+    return _list_of(merged, merged.file.parent if merged.file else Path.cwd())
+
+
+def _list_of(merged: Merged, base: Path) -> Path | None:
+    named = merged.tables.get("connections_file")
+    if not isinstance(named, str) or not named.strip() or "\0" in named:
+        return None
+    return Path(os.path.normpath((Path.cwd() if ("connections_file",) in merged.variables else base) / named))
+
+
 _BELONGS_ABOVE = "stands after a table and so belongs to it: write it at the top of the file, before the first [table]"
 
 
@@ -164,12 +179,13 @@ class _Reader:
         named = self._merged.tables.get("connections_file")
         if named is None:
             return None
-        if not isinstance(named, str) or not named.strip() or "\0" in named:
+        path = _list_of(self._merged, self._base)
+        if path is None:
             self._add(("connections_file",), "must be the path of a CSV file")
             return None
         base = Path.cwd() if ("connections_file",) in self._merged.variables else self._base
         try:
-            return read_listed(Path(os.path.normpath(base / named)), self.apps, self._table("connections"), base)
+            return read_listed(path, self.apps, self._table("connections"), base)
         except ConfigError as error:
             self._faults.sentences.extend(error.faults)
             return None

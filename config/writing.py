@@ -24,7 +24,7 @@ NEW_FILE = Path("usher.toml")
 """Where a configuration begins when there is none: the first place it is looked for."""
 
 
-_ONE = {"connections": "connection", "producers": "producer"}
+_ONE = {"apps": "application", "connections": "connection", "producers": "producer"}
 
 
 def file_to_write(env: Mapping[str, str] = os.environ) -> Path:
@@ -72,7 +72,7 @@ def append_table(
     path: Path, section: str, name: str, values: Mapping[str, object], env: Mapping[str, str] = os.environ
 ) -> None:
     """Append a table to the file, made (0600) where it is missing; the whole is read back before it
-    takes the file's place. `section`: `connections` or `producers`.
+    takes the file's place. `section`: `apps`, `connections` or `producers`.
 
     Raises `ConfigError` with nothing changed: one of that name is there, the result could not be
     read, or the file cannot be written (the sentence then says what to put in by hand).
@@ -87,6 +87,17 @@ def append_table(
     gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
     after = before + f"{gap}{table}".replace("\n", ending).encode()
     _replace(path, before, after, env, f"Put this into the configuration yourself:\n{table}")
+
+
+def put_first(path: Path, key: str, value: str, env: Mapping[str, str] = os.environ) -> None:
+    """Write a setting that stands in no table as the file's first line, as `append_table` does."""
+    before = _read(path.resolve())
+    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+    text = before.decode("utf-8-sig")
+    ending = "\r\n" if "\r\n" in text else "\n"
+    line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    after = mark + f"{line}{ending}{ending if text else ''}{text}".encode()
+    _replace(path, before, after, env, f"Put this at the top of the configuration yourself:\n{line}")
 
 
 def remove_connection(path: Path, name: str, env: Mapping[str, str] = os.environ) -> None:

@@ -13,6 +13,7 @@ from cli.connections.connecting import add
 from cli.connections.consenting import consent, features_option
 from cli.connections.forgetting import forget
 from cli.connections.removing import remove
+from cli.connections.sharing import add_app
 from cli.ui.command_group import CommandGroup
 from cli.ui.options import json_option
 from cli.ui.session import Session
@@ -40,6 +41,7 @@ def connections() -> None:
 
 
 connections.add_command(add)
+connections.add_command(add_app)
 connections.add_command(consent)
 connections.add_command(remove)
 connections.add_command(forget)

@@ -7,14 +7,15 @@ answer is a sentence and status 2.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.connections.consenting import features_option
 from cli.connections.credential import Answers, ask, find_credential
 from cli.connections.of_app import find_app, refuse_options, where_of, write_tenant
+from cli.connections.rehearsing import READY, read_ready_file
 from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
 from cli.ui.options import Seconds, json_option
@@ -43,6 +44,7 @@ _CLOUDS = ("global", "usgov", "usgov-dod", "china")
     metavar="TIME",
     help="With --app: wait until its administrator has consented, such as 15m, then check the connection.",
 )
+@features_option("With --app: what its administrator is asked for.")
 @click.option("--client-id", metavar="ID", help="The Application (client) ID.")
 @click.option(
     "--cloud", type=click.Choice(_CLOUDS), default=None, help="The tenant's cloud; found out where not given."
@@ -94,16 +96,17 @@ def add(session: Session, /, name: str, **given: Any) -> int:
     asked about.
     """
     from cli.ui.terminal import Terminal
+    from config.listing import begun_list
+    from config.reader import find_list
+    from config.writing import file_to_write
 
     terminal = Terminal(session)
     answers = Answers(name)
     refuse_options(given, quiet=terminal.quiet)
-    file = _refuse_early(name, given)
     if given["app"]:
-        given |= where_of(find_app(file, given["app"])[1])
-        _find_tenant(terminal, answers, given)
-        _ask_about_doubt(terminal, answers)
-        return write_tenant(terminal, session, file, answers, given)
+        with begun_list(find_list(path=file_to_write())):
+            return _add_to_app(session, terminal, answers, given)
+    file = _refuse_early(name, given)
     from worker.signin.places import find_vouching
 
     answers.vouching = find_vouching()
@@ -122,6 +125,14 @@ def add(session: Session, /, name: str, **given: Any) -> int:
         raise
     _tell(terminal, answers, file)
     return 0
+
+
+def _add_to_app(session: Session, terminal: Terminal, answers: Answers, given: dict[str, Any]) -> int:
+    file = _refuse_early(answers.name, given)
+    given |= where_of(find_app(file, given["app"])[1])
+    _find_tenant(terminal, answers, given)
+    _ask_about_doubt(terminal, answers)
+    return write_tenant(terminal, session, file, answers, given)
 
 
 def _refuse_early(name: str, given: dict[str, Any]) -> Path:
@@ -153,7 +164,8 @@ def _refuse_early(name: str, given: dict[str, Any]) -> Path:
             " --client-assertion"
         )
     if given["ready_file"]:
-        _read_ready_file(given)
+        told = read_ready_file(given["ready_file"], {**READY, "tenant": "tenant_id", "authority": "authority"})
+        given |= {option: given[option] or value for option, value in told.items()}
     if bool(given["authority"]) != bool(given["graph_url"]):
         raise click.UsageError("--authority and --graph-url belong together")
     file = file_to_write()
@@ -162,22 +174,6 @@ def _refuse_early(name: str, given: dict[str, Any]) -> Path:
             f"{file} has a connection {name} already; nothing was written. Choose another name, or change it there."
         )
     return file
-
-
-def _read_ready_file(given: dict[str, Any]) -> None:
-    """Answer what a running sandbox's ready file answers."""
-    try:
-        ready = json.loads(Path(given["ready_file"]).read_text(encoding="utf-8"))
-        for option, key in (
-            *(("tenant", "tenant_id"), ("client_id", "client_id")),
-            *(("authority", "authority"), ("graph_url", "graph_url"), ("ca_file", "ca_file")),
-        ):
-            given[option] = given[option] or str(ready[key])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise Refusal(
-            f"{given['ready_file']} is not the ready file of a running sandbox: start one with usher sandbox"
-            f" --ready-file {given['ready_file']}. Nothing was written."
-        ) from None
 
 
 def _find_tenant(terminal: Terminal, answers: Answers, given: dict[str, Any]) -> None:

@@ -11,10 +11,14 @@ import click
 from cli.connections.allowing_identity import commands_for
 from cli.ui.options import json_option
 from cli.ui.session import Session
+from config.connections import means_several
 from tasks.checks.permissions import FEATURES, STEPS, USUAL, Need, needs_of, read_features
 
 if TYPE_CHECKING:
     from config.connections import Connection
+
+
+_LINE = "-" * 80
 
 
 class Features(click.ParamType[tuple[str, ...]]):
@@ -41,36 +45,56 @@ def features_option(what: str, default: str | None = None) -> Any:
 
 
 @click.command("consent")
-@click.argument("name")
+@click.argument("name", metavar="NAME|tag:TAG|all")
 @features_option("What usher is to do in this tenant.", ",".join(USUAL))
 @json_option("One JSON object instead of the text.")
 @click.pass_obj
 def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
-    """Print the link and the text of a ticket for the administrator who consents. Nothing is
-    called, no secret is read.
+    """Print the link and the text of a ticket for the administrator who consents; of several
+    connections one for each. Nothing is called, no secret is read.
     """
     from cli.ui.terminal import Terminal
     from config.reader import load_settings
     from worker.services import find_connection
 
-    terminal = Terminal(session)
-    connection = find_connection(load_settings(), name)
-    needs = needs_of(features)
+    terminal, settings, needs = Terminal(session), load_settings(), needs_of(features)
+    if not means_several(name):
+        connection = find_connection(settings, name)
+        if terminal.quiet:
+            terminal.print_json(_describe(connection, needs))
+        terminal.show(ticket_text(connection, needs, features))
+        if connection.app:
+            terminal.say(f"\nFor you, afterwards: {check_command(name, features)}")
+        return 0
+    chosen = [find_connection(settings, one) for one in settings.choose(name)]
     if terminal.quiet:
-        commands = commands_for(connection, (need.permission for need in needs))
-        terminal.print_json(
-            {
-                "connection": name,
-                "url": None if connection.managed_identity else consent_url(connection),
-                "commands": commands if connection.managed_identity else [],
-                "permissions": [{"permission": need.permission, "reason": need.reason} for need in needs],
-                "later": [{"for": step, "permission": need.permission} for step, need in list_later(needs).items()],
-                "hosts": [f"{host}:{port}" for host, port in hosts_of(connection)],
-            }
-        )
-    else:
-        terminal.show(ticket_text(connection, needs, ",".join(features) if features != USUAL else ""))
+        terminal.print_json({"connections": [_describe(one, needs) for one in chosen]})
+    for one in chosen:
+        terminal.show(*framed(one.name, ticket_text(one, needs, features)), "")
+    terminal.show(f"For you, afterwards: {check_command(name, features)}")
     return 0
+
+
+def check_command(wanted: str, features: tuple[str, ...]) -> str:
+    """Return the command that shows whether what was asked for is there. Pure."""
+    return f"usher connections check {wanted}" + (f" --for {','.join(features)}" if features != USUAL else "")
+
+
+def framed(whose: str, text: str) -> list[str]:
+    """Return a ticket between two lines, so that it is seen what may be copied. Pure."""
+    return [f"{whose}, from line to line:", "", _LINE, text, _LINE]
+
+
+def _describe(connection: Connection, needs: list[Need]) -> dict[str, Any]:
+    commands = commands_for(connection, (need.permission for need in needs))
+    return {
+        "connection": connection.name,
+        "url": None if connection.managed_identity else consent_url(connection),
+        "commands": commands if connection.managed_identity else [],
+        "permissions": [{"permission": need.permission, "reason": need.reason} for need in needs],
+        "later": [{"for": step, "permission": need.permission} for step, need in list_later(needs).items()],
+        "hosts": [f"{host}:{port}" for host, port in hosts_of(connection)],
+    }
 
 
 def consent_url(connection: Connection) -> str:
@@ -112,7 +136,8 @@ def _asked_of(connection: Connection) -> tuple[str, ...]:
     if connection.app:
         return (
             "The application is registered with your service provider, so you register nothing: open the link below,",
-            "see that it asks for no *application* permissions of Microsoft Graph but these, and consent:",
+            "see that it asks for no *application* permissions of Microsoft Graph but these, and consent. If it asks",
+            "for others, do not consent, and ask your service provider.",
         )
     first = (
         "Please add these *application* permissions of Microsoft Graph to the application (App registrations, the"
@@ -131,8 +156,10 @@ def _how_to_consent(connection: Connection, needs: list[Need]) -> list[str]:
     return [sentence, "", f"  {consent_url(connection)}"]
 
 
-def ticket_text(connection: Connection, needs: list[Need], wanted: str = "") -> str:
-    """Return the whole ticket. `wanted`: what `--for` named. Pure."""
+def ticket_text(connection: Connection, needs: list[Need], features: tuple[str, ...] = USUAL) -> str:
+    """Return the whole ticket; one for the customer of a provider has nothing that is the
+    provider's affair. `features`: what `--for` named. Pure.
+    """
     tenant = connection.tenant_id
     lines = [
         "Subject: Consent to an application that invites guests",
@@ -149,8 +176,10 @@ def ticket_text(connection: Connection, needs: list[Need], wanted: str = "") -> 
         "",
     ]
     for need in needs:
-        lines += [f"  {need.permission}", f"      {need.reason}.", f"      Without it: {need.without}."]
-    if later := list_later(needs):
+        lines += [f"  {need.permission}", f"      {need.reason}."]
+        if not connection.app:
+            lines.append(f"      Without it: {need.without}.")
+    if not connection.app and (later := list_later(needs)):
         lines += ["", "Not asked for here. Each is needed only where lists ask for that step after the invitation:", ""]
         lines += [f"  {need.permission:<40}{need.reason} (--for {step})" for step, need in later.items()]
     lines += [
@@ -161,12 +190,15 @@ def ticket_text(connection: Connection, needs: list[Need], wanted: str = "") -> 
             "The application signs in by itself, with a credential of its own, and acts for nobody. It needs no"
             " directory role."
         ),
+    ]
+    if connection.app:
+        return "\n".join([*lines, "Please tell your service provider when you have consented."])
+    lines += [
         "New permissions take some minutes to work.",
         "",
         "The machines it runs on open connections to these hosts, and nobody opens any to them:",
         "",
     ]
     lines += [f"  {host}, TCP port {port}, HTTPS" for host, port in hosts_of(connection)]
-    check = f"usher connections check {connection.name}" + (f" --for {wanted}" if wanted else "")
-    lines += ["", f"Afterwards this shows what is still missing: {check}"]
+    lines += ["", f"Afterwards this shows what is still missing: {check_command(connection.name, features)}"]
     return "\n".join(lines)

@@ -92,7 +92,7 @@ def find_credential(terminal: Terminal, answers: Answers, given: dict[str, Any],
     elif not given["makes_certificate"] and _uses_vouching(terminal, answers, folder):
         return
     elif given["makes_certificate"] or _wants_certificate(terminal):
-        _make_certificate(answers, given["days"], folder)
+        make_own_certificate(answers, given["days"], folder)
     else:
         question = "Client secret, its Value (not shown):"
         with terminal.unseen():
@@ -236,7 +236,10 @@ def _use_certificate(answers: Answers, path: Path, password: str | None) -> None
         answers.table["certificate_password"] = password  # that it is a reference is checked with the rest of the table
 
 
-def _make_certificate(answers: Answers, days: int, folder: Path) -> None:
+def make_own_certificate(answers: Answers, days: int, folder: Path) -> None:
+    """Make a key and a certificate of the name in `secrets/`, and refer to them. Raises
+    `ConfigError` where there are some.
+    """
     from config.writing import write_private
     from worker.signin.new_certificate import make_certificate
 

@@ -50,9 +50,13 @@ def refuse_options(given: dict[str, Any], *, quiet: bool) -> None:
     if given["app"]:
         for name, option in _NOT_WITH_APP.items():
             if given[name]:
-                raise click.UsageError(f"{option} is the application's: it stands under [apps.{given['app']}]")
+                how = f"usher connections add-app {given['app']} --sandbox FILE writes it, once"
+                told = how if name == "ready_file" else f"it stands under [apps.{given['app']}]"
+                raise click.UsageError(f"{option} is the application's: {told}")
     elif given["wait_s"] is not None:
         raise click.UsageError("--wait belongs to --app")
+    elif given["features"] is not None:
+        raise click.UsageError("--for belongs to --app; else it is said to usher connections consent")
     if quiet and given["wait_s"] is not None:
         raise click.UsageError("--wait shows the link first: with --json leave it out, and ask usher connections check")
 
@@ -67,6 +71,7 @@ def find_app(file: Path, name: str) -> tuple[Settings, App]:
     if app is None:
         raise Refusal(
             f"There is no [apps.{name[:64]}] in {file}{did_you_mean(name[:64], settings.apps)}; nothing was written."
+            " usher connections add-app writes one."
         )
     return settings, app
 
@@ -81,7 +86,10 @@ def write_tenant(terminal: Terminal, session: Session, file: Path, answers: Answ
     """Write the connection, print what its administrator needs, and wait for the consent where
     asked to. Returns the exit status: that of the check after it, where there was one.
     """
+    from cli.connections.consenting import check_command
     from config.reader import load_settings
+    from tasks.checks.permissions import USUAL
+    from worker.errors import TokenRefused
 
     settings, app = find_app(file, given["app"])
     cells: dict[str, Any] = {"tenant_id": answers.table["tenant_id"], "app": app.name}
@@ -91,18 +99,27 @@ def write_tenant(terminal: Terminal, session: Session, file: Path, answers: Answ
         cells["cloud"] = cloud
     written = _write(settings, file, answers.name, cells)
     connection = load_settings(path=file).connection(answers.name)
-    _tell(terminal, connection, written)
+    features = given["features"] or USUAL
+    _tell(terminal, connection, written, features)
+    check = check_command(connection.name, features)
     if given["wait_s"] is None:
-        terminal.show("", f"Once consent was given, see whether it works: usher connections check {answers.name}")
+        terminal.show("", f"For you: once consent was given, see whether it works: {check}")
         return 0
     terminal.say(f"Waiting for the consent of tenant {connection.tenant_id} …")
-    if not asyncio.run(_wait(connection, given["wait_s"])):
+    try:
+        consented = asyncio.run(_wait(connection, given["wait_s"]))
+    except TokenRefused as error:
+        raise Refusal(
+            f"{error} So nobody can say whether consent was given. Connection {answers.name} is written; once that is"
+            f" mended, see whether it works: {check}"
+        ) from None
+    if not consented:
         raise Refusal(
             f"Nobody has consented to the application in tenant {connection.tenant_id} yet. Connection"
-            f" {answers.name} is written; see later whether it works: usher connections check {answers.name}"
+            f" {answers.name} is written; see later whether it works: {check}"
         )
     terminal.say("Consent was given: Entra gives a token for this tenant.")
-    return _check(session, answers.name)
+    return _check(session, answers.name, given["features"] or ())
 
 
 def _write(settings: Settings, file: Path, name: str, cells: dict[str, Any]) -> Path:
@@ -117,13 +134,12 @@ def _write(settings: Settings, file: Path, name: str, cells: dict[str, Any]) -> 
     return file
 
 
-def _tell(terminal: Terminal, connection: Connection, written: Path) -> None:
-    from cli.connections.consenting import consent_url, ticket_text
-    from tasks.checks.permissions import USUAL, needs_of
+def _tell(terminal: Terminal, connection: Connection, written: Path, features: tuple[str, ...]) -> None:
+    from cli.connections.consenting import consent_url, framed, ticket_text
+    from tasks.checks.permissions import needs_of
 
-    terminal.show(f"Connection {connection.name} is written into {written}.", "", "For the customer:", "")
-    text = ticket_text(connection, needs_of(USUAL))
-    terminal.show(text)
+    text = ticket_text(connection, needs_of(features))
+    terminal.show(f"Connection {connection.name} is written into {written}.", "", *framed("For the customer", text))
     if terminal.quiet:
         terminal.print_json(
             {
@@ -166,10 +182,10 @@ async def _wait(connection: Connection, wait_s: float) -> bool:
         await tokens.close()
 
 
-def _check(session: Session, name: str) -> int:
+def _check(session: Session, name: str, features: tuple[str, ...]) -> int:
     from cli.connections.checking import check_names
     from cli.ui.working import work_on_rows
 
     return work_on_rows(
-        session, lambda terminal, place, services: check_names(terminal, place, services, name, ()), sealed=True
+        session, lambda terminal, place, services: check_names(terminal, place, services, name, features), sealed=True
     )

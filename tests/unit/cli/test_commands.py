@@ -82,7 +82,7 @@ def test_every_command_is_there() -> None:
         ("mail", {"preview", "test"}),
         ("schedules", {"list", "show", "add", "remove", "enable", "disable", "run"}),
         ("audit", {"list", "export"}),
-        ("connections", {"add", "consent", "list", "check", "hold", "reopen", "remove", "forget"}),
+        ("connections", {"add", "add-app", "consent", "list", "check", "hold", "reopen", "remove", "forget"}),
     ],
 )
 def test_groups_hold_their_commands(group: str, names: set[str]) -> None:

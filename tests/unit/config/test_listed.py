@@ -127,7 +127,7 @@ def test_faults_are_told_by_their_line(tmp_path: Path) -> None:
     ("lines", "fault"),
     [
         ("tenant,name\n", "tenants.csv line 1: 'tenant' is no setting of a connection"),
-        ("name,app\n", "the headings must be name, tenant_id and others, each once."),
+        ("name,app\n", "the headings must be name, tenant_id and others, each once, as in name,tenant_id,app,tags."),
         ('name,tenant_id\n"alfa,x\n', "it is not CSV"),
         ("name,tenant_id\na,b,c\n", "tenants.csv line 2: there are more cells than headings."),
     ],

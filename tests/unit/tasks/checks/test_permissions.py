@@ -96,7 +96,7 @@ def test_the_ticket_names_the_check_of_what_it_asks_for() -> None:
     """What was named by `--for` is what the check is to look at."""
     connection = parse_connection("contoso", TABLE)
     assert ticket_text(connection, needs_of(USUAL)).endswith("usher connections check contoso")
-    text = ticket_text(connection, needs_of(["clean", "undo"]), "clean,undo")
+    text = ticket_text(connection, needs_of(["clean", "undo"]), ("clean", "undo"))
     assert text.endswith("usher connections check contoso --for clean,undo")
 
 
