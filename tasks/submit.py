@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -223,15 +223,19 @@ def _bytes_a_row(loaded: Loaded) -> int:
     return (loaded.loading.bytes + loaded.asked.items * _ITEM_BYTES) // max(1, loaded.rows)
 
 
-def keep_to(row: ValidRow | BadRow, *connections: str) -> ValidRow | BadRow:
+def keep_to(row: ValidRow | BadRow, *connections: str, known: Container[str] = ()) -> ValidRow | BadRow:
     """Return a row for these connections without the name of its own, or why it is for none of
     them: a row that names one goes to no other, through whatever door it comes. The name is told
-    where it can be one; else it may be an address of a misplaced column.
+    where it can be one, or `known` in small letters; else it may be an address of a misplaced
+    column.
     """
     if isinstance(row, BadRow) or CONNECTION not in row.row:
         return row
     if row.row[CONNECTION] not in connections:
-        named = f"names {quoted(name)}, " if NAME.fullmatch(name := row.row[CONNECTION]) else "names "
+        small = row.row[CONNECTION].lower()
+        named = f"names {quoted(row.row[CONNECTION])}, " if NAME.fullmatch(small) else "names "
+        if small in (connections or known):
+            named = f"{named[:-2]} (did you mean {small}?), "
         chosen = "another connection than was" if len(connections) == 1 else "a connection that is not among those"
         return build_bad_row(row.row, row.number, row.line, CONNECTION, f"{named}{chosen} chosen")
     return row._replace(row={name: value for name, value in row.row.items() if name != CONNECTION})

@@ -18,7 +18,7 @@ from tasks.submission.refusing import refuse_bad, refuse_stages
 from tasks.submission.request import Request
 from tasks.submit import Loaded, drop, load
 from worker.directory.questions import Tenant, ask_name
-from worker.errors import TokenRefused, TokenUnavailable
+from worker.errors import DirectoryUnread, TokenError, TokenRefused, TokenUnavailable
 from worker.operations.registry import find_operation
 
 if TYPE_CHECKING:
@@ -100,14 +100,18 @@ async def prepare(
 async def prepare_part(
     services: Services, request: Request, job: str, *, dry: bool = False, admit: Callable[[Loaded], None] | None = None
 ) -> Prepared:
-    """Do the same for one of the connections that a list goes through: a credential that is refused
-    makes its rows wait, and how many of them may be bad is a question of the whole list. Raises
-    `CeilingMet` where too much would be done through this one.
+    """Do the same for one of the connections that a list goes through: a credential that is
+    refused, or a tenant that does not answer, makes its rows wait, and how many of them may be bad
+    is a question of the whole list. Raises `CeilingMet` where too much would be done through this
+    one.
     """
     connection = services.connection(request.connection)
     signed_in = await sign_in(services, connection, fresh=dry, waits=True)
     if dry and not signed_in.waits:
-        connection = await services.resolved(request.connection)
+        try:
+            connection = await services.resolved(request.connection)
+        except TokenUnavailable as error:
+            signed_in = SignedIn(waits=f"{error} {_ALL_THE_SAME}")
     loaded = await load_rows(services, request, connection, job, dry=dry)
     if loaded is None:
         raise Refusal("A job of this id exists already; nothing was sent. Try again.")
@@ -116,12 +120,14 @@ async def prepare_part(
             admit(loaded)
         stages = read_stages(loaded.asked)
         if not signed_in.waits:
-            stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)
+            try:
+                stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)
+                await refuse_too_many(services, request, connection, loaded)
+            except (DirectoryUnread, TokenError) as error:
+                signed_in = SignedIn(waits=f"{error} {_ALL_THE_SAME}")
         refuse_stages(request, stages)
         if signed_in.waits:
             refuse_unseen(request, loaded)
-        else:
-            await refuse_too_many(services, request, connection, loaded)
     except BaseException:
         await drop(services.jobs, loaded)
         raise

@@ -13,7 +13,7 @@ from tasks.errors import Refusal
 from tasks.forecast.dry_run import Forecast, foresee_list, plan_as_foreseen
 from tasks.forecast.plan import Plan
 from tasks.forecast.rows import ForeseenRow
-from tasks.forecast.several import Plans
+from tasks.forecast.several import Plans, say_once
 from tasks.rows.fields import CONNECTION
 from tasks.side_by_side import do_all
 from tasks.submission.ceiling import CeilingMet
@@ -116,6 +116,8 @@ class Several:
         if self.request.guests is not None:
             self.request.info["sha256"] = self.request.guests.sha256()
 
+        against: dict[str, RefusedRows] = {}
+
         async def one(name: str) -> None:
             job = self.job_of(name)
             await follow(job)
@@ -124,9 +126,14 @@ class Several:
                 self.parts.append(await prepare_part(self.services, request, job, dry=dry, admit=self.admit))
             except CeilingMet as met:
                 self.withheld[name] = met
+            except RefusedRows as refused:
+                against[name] = refused
 
         try:
             await do_all(names, one)
+            if against:
+                said = [(name, str(against[name])) for name in names if name in against]
+                raise RefusedRows(" ".join(say_once(said)))
             if self.split.nobodys_count and self.parts:
                 await self._load_nobodys(follow)
         except BaseException:

@@ -31,7 +31,7 @@ def place(row: ValidRow | BadRow, connections: Container[str]) -> tuple[ValidRow
     named = row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION, "")
     if named and named in connections:
         return keep_to(row, named), named
-    row = keep_to(row)
+    row = keep_to(row, known=connections)
     return row, None if isinstance(row, BadRow) else ""
 
 

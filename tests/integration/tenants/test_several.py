@@ -301,6 +301,20 @@ def test_who_stops_the_command_pauses_all_of_it(usher: Usher) -> None:
     assert (status, told["invited"]) == (0, 2), said
 
 
+def test_a_group_that_one_tenant_lacks_is_told_with_the_tenant(usher: Usher) -> None:
+    """Of all tenants that lack it, at once; nothing is sent and nothing is left."""
+    for name in ("adatum", "datum"):
+        tenant = usher.sandbox.ready["tenants"][NAMES.index(name)]["tenant_id"]
+        usher.sandbox.ask("groups", {"action": "add", "tenant_id": tenant, "groups": [{"name": "Project X"}]})
+    for more in ((), ("--dry-run",)):
+        through = ("-c", "adatum,bellows,cronus,datum")
+        refused = usher.run("invite", people(1)[0], *through, "--group", "Project X", "--yes", *more)
+        assert refused.status == 2, refused.err
+        assert "bellows, cronus: --group: " in refused.err
+        assert not {"adatum", "datum"} & {*re.findall(r"\w+", refused.err.rpartition("usher: ")[2])}
+    assert all(job["state"] != "loading" for job in run(usher, "jobs", "list")[1]["jobs"])
+
+
 def test_each_job_is_approved_as_itself(usher: Usher) -> None:
     """That of a connection which asks for it waits and the others do not; nobody approves their
     own.

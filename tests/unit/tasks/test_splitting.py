@@ -76,7 +76,11 @@ def test_what_cannot_be_a_connections_name_is_not_repeated() -> None:
     """Of a misplaced column it may be an address, and a reason may be logged."""
     with Split(("adatum", "bellows")) as split:
         split.add(record(1, "a@partner.example", "someone@partner.example"))
-        assert str(split.bad[0]) == "line 2: connection names a connection that is not among those chosen"
+        split.add(record(2, "b@partner.example", "Bellows"))
+        assert [str(row).partition(": ")[2] for row in split.bad] == [
+            "connection names a connection that is not among those chosen",
+            'connection names "Bellows" (did you mean bellows?), a connection that is not among those chosen',
+        ]
 
 
 def test_without_a_good_row_nobody_is_asked() -> None:
