@@ -15,6 +15,7 @@ from config.connections import means_several
 from tasks.checks.permissions import FEATURES, STEPS, USUAL, Need, needs_of, read_features
 
 if TYPE_CHECKING:
+    from cli.ui.terminal import Terminal
     from config.connections import Connection
 
 
@@ -62,7 +63,7 @@ def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
         connection = find_connection(settings, name)
         if terminal.quiet:
             terminal.print_json(_describe(connection, needs))
-        terminal.show(ticket_text(connection, needs, features))
+        show_lines(terminal, ticket_text(connection, needs, features))
         if connection.app:
             terminal.say(f"\nFor you, afterwards: {check_command(name, features)}")
         return 0
@@ -70,7 +71,8 @@ def consent(session: Session, name: str, features: tuple[str, ...]) -> int:
     if terminal.quiet:
         terminal.print_json({"connections": [_describe(one, needs) for one in chosen]})
     for one in chosen:
-        terminal.show(*framed(one.name, ticket_text(one, needs, features)), "")
+        show_framed(terminal, one.name, ticket_text(one, needs, features))
+        terminal.show("")
     terminal.show(f"For you, afterwards: {check_command(name, features)}")
     return 0
 
@@ -80,9 +82,15 @@ def check_command(wanted: str, features: tuple[str, ...]) -> str:
     return f"usher connections check {wanted}" + (f" --for {','.join(features)}" if features != USUAL else "")
 
 
-def framed(whose: str, text: str) -> list[str]:
-    """Return a ticket between two lines, so that it is seen what may be copied. Pure."""
-    return [f"{whose}, from line to line:", "", _LINE, text, _LINE]
+def show_framed(terminal: Terminal, whose: str, text: str) -> None:
+    """Show a ticket between two lines, so that it is seen what may be copied."""
+    show_lines(terminal, f"{whose}, from line to line:\n\n{_LINE}\n{text}\n{_LINE}")
+
+
+def show_lines(terminal: Terminal, text: str) -> None:
+    """Show each line in one piece: the link is to be copied, and a mail breaks lines by itself."""
+    for line in text.split("\n"):
+        terminal.show_line(line)
 
 
 def _describe(connection: Connection, needs: list[Need]) -> dict[str, Any]:

@@ -135,11 +135,12 @@ def _write(settings: Settings, file: Path, name: str, cells: dict[str, Any]) -> 
 
 
 def _tell(terminal: Terminal, connection: Connection, written: Path, features: tuple[str, ...]) -> None:
-    from cli.connections.consenting import consent_url, framed, ticket_text
+    from cli.connections.consenting import consent_url, show_framed, ticket_text
     from tasks.checks.permissions import needs_of
 
     text = ticket_text(connection, needs_of(features))
-    terminal.show(f"Connection {connection.name} is written into {written}.", "", *framed("For the customer", text))
+    terminal.show(f"Connection {connection.name} is written into {written}.", "")
+    show_framed(terminal, "For the customer", text)
     if terminal.quiet:
         terminal.print_json(
             {

@@ -18,6 +18,7 @@ from config.reader import load_settings
 from tests.places import Place
 from tests.processes import wait_until
 from tests.sandboxes import Sandbox, run_sandbox
+from tests.terminals import Terminal
 
 OTHER = "00000000-0000-4000-8000-000000000011"
 
@@ -193,6 +194,18 @@ def test_waiting_ends_at_once_where_the_credential_is_refused(provider: Place, e
     assert (done.status, "So nobody can say whether consent was given" in done.err) == (2, True), done
     assert "usher connections check adatum" in done.err
     assert path.read_text().endswith(f"\nadatum,{tenant},msp\n")
+
+
+def test_the_link_is_one_line_on_a_narrow_terminal(provider: Place, entra: Sandbox) -> None:
+    """It is copied from there, by `add` and by `consent`."""
+    with_list(provider, "")
+    tenant = entra.ready["tenant_id"]
+    link = f"{entra.ready['url']}/{tenant}/adminconsent?client_id={entra.ready['client_id']}"
+    narrow = provider.env | {"COLUMNS": "60"}
+    for command in (("add", "adatum", "--app", "msp", "--tenant", tenant), ("consent", "adatum"), ("consent", "all")):
+        terminal = Terminal(narrow, provider.folder, "connections", *command)
+        assert terminal.wait() == 0, terminal.text
+        assert link in terminal.text.split(), terminal.text
 
 
 def _accept(link: str, entra: Sandbox) -> str:
