@@ -203,7 +203,8 @@ def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tu
         case End.HELD if view.awaits_approval:
             looked = f"{other_person(view.info)} has looked at it (usher jobs show {view.id}) and approves it"
             why = f"Connection {view.connection} requires approval, so nothing is sent until {looked}:"
-            return [(f"Held, {left} left. {why}", f"usher jobs approve {view.id}")]
+            paused = [("It is paused besides. Once it is approved:", resume)] if view.pause else []
+            return [(f"Held, {left} left. {why}", f"usher jobs approve {view.id}"), *paused]
         case End.HELD if view.waits_for_a_person:
             return [(f"Held, {left} left. {view.why} To go on:", resume)]
         case End.HELD:

@@ -16,6 +16,7 @@ from tasks.jobs.submissions import find_submission
 from tasks.telling.words import many
 from worker.ledger.approval import submitter_of
 from worker.ledger.audit.account import find_person
+from worker.ledger.model import JobState
 
 if TYPE_CHECKING:
     from cli.ui.place import Place
@@ -46,8 +47,9 @@ async def approve(terminal: Terminal, place: Place, services: Services, wanted: 
     pause_why = "" if place.runs_on else _FOLLOWED_BY_NOBODY
     after = await approve_job(services, view, person, approved, pause_why=pause_why)
     goes_on = f"It runs; to follow it: usher jobs watch {view.id}"
-    if not place.runs_on:
-        goes_on = f"To send it: usher jobs resume {view.id}"
+    if after.state is JobState.PAUSED:
+        paused = "It stays paused, as it was. " if view.pause else ""
+        goes_on = f"{paused}To send it: usher jobs resume {view.id}"
     terminal.show(f"Job {view.id} is approved by {person}. {goes_on}")
     if terminal.quiet:
         terminal.print_json({**job_details(after), "approver": str(person)})

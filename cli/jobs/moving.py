@@ -30,8 +30,9 @@ async def move_job(terminal: Terminal, services: Services, wanted: str, verb: st
         ]
         terminal.show(f"Job {view.id} is cancelled: {', '.join(undone)}{on_the_wire}.")
     else:
-        terminal.show(f"Job {view.id} is {after.state.value}, {many(after.counts.pending, 'row')} left{on_the_wire}.")
-        if after.state is JobState.PAUSED:
+        state = "held for approval, and paused" if after.pause else after.state.value
+        terminal.show(f"Job {view.id} is {state}, {many(after.counts.pending, 'row')} left{on_the_wire}.")
+        if after.pause or after.state is JobState.PAUSED:
             terminal.show(f"To go on: usher jobs resume {view.id}")
     if terminal.quiet:
         terminal.print_json(job_details(after))

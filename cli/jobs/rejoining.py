@@ -33,7 +33,9 @@ async def resume_job(run: Run, services: Services, wanted: str, options: dict[st
     view = await find_job(services, wanted)
     refuse_resume(view)
     await services.jobs.follow(view.id, os.getpid())
-    if not view.ended and not view.awaits_approval:  # that one only `approve` lets go
+    if view.awaits_approval:  # which only `approve` lets go: what is lifted is a pause
+        await services.jobs.resume(view.id)
+    elif not view.ended:
         await get_ready(run, services, view.connection, own=view.id)
         run.session.accepted = view.id
         await services.jobs.resume(view.id)

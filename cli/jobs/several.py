@@ -71,6 +71,8 @@ async def move_submission(terminal: Terminal, services: Services, submission: Su
         f"{many(len(going_on), 'job')} of {submission.id} {_is(going_on)} {what}, {many(left, 'row')} {rest}."
     )
     if verb == "pause":
+        if waiting := [view for view in after.views if view.pause]:
+            terminal.show(f"{len(waiting)} of them {'waits' if len(waiting) == 1 else 'wait'} for approval, too.")
         terminal.show(f"To go on: usher jobs resume {submission.id}")
     return _finish(terminal, after)
 
@@ -102,8 +104,11 @@ async def approve_submission(
         rows = many(sum(view.counts.pending for view in waiting), "row")
         confirm(terminal, f"Approve {many(len(waiting), 'job')} of {submission.id}: {rows} to be sent.", "sent")
     after = await approve_all(services, submission, person, pause_why=pause_why)
-    verb = "resume" if pause_why else "watch"
+    paused = [view for view in waiting if view.pause]
+    verb = "resume" if pause_why or paused else "watch"
     is_approved = f"{many(len(waiting), 'job')} of {submission.id} {_is(waiting)} approved by {person}."
+    if paused:
+        is_approved += f" {many(len(paused), 'job')} of them {_stay(paused)} paused, as before."
     terminal.show(f"{is_approved} To go on: usher jobs {verb} {submission.id}")
     return _finish(terminal, after)
 
@@ -136,6 +141,10 @@ async def _get_ready(run: Run, services: Services, submission: Submission) -> No
     names = [view.connection for view in submission.going_on]
     built_in = [name for name in names if run.place.is_built_in(name)]
     await get_ready(run, services, (built_in or names)[0])
+
+
+def _stay(views: Sequence[Any]) -> str:
+    return "stays" if len(views) == 1 else "stay"
 
 
 def _is(views: Sequence[Any]) -> str:

@@ -168,7 +168,7 @@ async def pause_left_behind(place: Place, services: Services, own: str = "") -> 
             continue
         if view.state is JobState.LOADING and datetime.now(UTC) - view.created_at > _ABANDONED:
             await services.jobs.drop(view.id)  # nothing of it was accepted
-        if view.state in (JobState.RUNNING, JobState.HELD):
+        if view.state in (JobState.RUNNING, JobState.HELD) and not view.awaits_approval:
             await services.jobs.pause(view.id, "left by a command that ended")
             view = await services.jobs.view(view.id) or view
         if view.state is JobState.PAUSED or view.waits_for_a_person:

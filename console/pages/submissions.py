@@ -170,7 +170,7 @@ async def _now(page: Page, submission: Submission) -> dict[str, Any]:
         "waits": await find_waits(page, total) if is_quiet and not total.ended else [],
         "awaits_approval": [view for view in submission.views if view.awaits_approval],
         "can_pause": any(
-            view.state in (JobState.RUNNING, JobState.HELD) and not view.awaits_approval for view in submission.going_on
+            view.state in (JobState.RUNNING, JobState.HELD) and not view.pause for view in submission.going_on
         ),
         "can_resume": any(view.state is JobState.PAUSED or _is_stopped(view) for view in submission.going_on),
         "can_retry": _can_retry(page, submission),
@@ -179,7 +179,7 @@ async def _now(page: Page, submission: Submission) -> dict[str, Any]:
 
 
 def _is_stopped(view: JobView) -> bool:
-    return view.waits_for_a_person and not view.awaits_approval
+    return bool(view.pause) or (view.waits_for_a_person and not view.awaits_approval)
 
 
 async def _line(page: Page, view: JobView) -> Line:

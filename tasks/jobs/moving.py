@@ -38,10 +38,11 @@ def refuse_resume(view: JobView) -> None:
 
 async def resume_job(services: Services, view: JobView) -> JobView:
     """Let a job run on that waits for a person, and does not wait for an approval; returns how it
-    stands then. One that has ended, or runs, is left as it is. Raises `Refusal`.
+    stands then. One that waits for it, and was paused besides, is not paused then. One that has
+    ended, or runs, is left as it is. Raises `Refusal`.
     """
     refuse_resume(view)
-    if view.awaits_approval:
+    if view.awaits_approval and not view.pause:
         raise Refusal(f"Job {view.id} waits for approval: whoever may approve it lets it go. {view.why}")
     if not view.ended:
         await services.jobs.resume(view.id)

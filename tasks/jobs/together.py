@@ -27,13 +27,13 @@ async def cancel_all(services: Services, submission: Submission) -> Submission:
 
 
 async def resume_all(services: Services, submission: Submission) -> Submission:
-    """Let every job run on that waits for a person, and does not wait for an approval; returns how
-    they stand then. Raises `Refusal`.
+    """Let every job run on that waits for a person, and does not wait for an approval; one that
+    does, and was paused besides, is not paused then. Returns how they stand. Raises `Refusal`.
     """
     for view in submission.going_on:
         refuse_resume(view)
     for view in submission.going_on:
-        if not view.awaits_approval:
+        if view.pause or not view.awaits_approval:
             await services.jobs.resume(view.id)
     return await again(services, submission)
 

@@ -39,6 +39,7 @@ class JobView:
     started_at: datetime | None = None  # when it was let run, by its submitter and by whoever had to approve it
     operation: str = INVITE
     tenant: str = ""  # the key of the one that it was accepted for; '' where that is not known
+    pause: str = ""  # why it stays paused once it is approved, '' where it does not
     approval: str = ""  # who approved it; `approval.WANTED` while nobody has; '' where nobody needs to
     stages: Mapping[str, Counts] = field(default_factory=dict)  # by operation, in their order; `rows`: that ask for it
     stage_waits: Mapping[str, str] = field(default_factory=dict)  # by operation, what a stage that goes on waits for
@@ -101,6 +102,8 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate, chain: Sequence[
     why = text.get("why", "")
     if state is JobState.RUNNING and (held := _find_hold(gate, chain, rows_left=counts.pending > 0)):
         state, why, gate = JobState.HELD, *held
+    if pause := text.get("pause", ""):
+        why += f" It is paused besides: approved, it waits for usher jobs resume {job}."
     connection, operation = split_channel(text["connection"])
     started, finished = text.get("started_at"), text.get("finished_at")
     return JobView(
@@ -119,6 +122,7 @@ def read_view(job: str, fields: dict[bytes, bytes], gate: Gate, chain: Sequence[
         options=Options(**orjson.loads(text.get("options", "{}"))),
         info=orjson.loads(text.get("info", "{}")),
         gate=gate,
+        pause=pause,
         approval=text.get("approval", ""),
         tenant=text.get("tenant", ""),
         stages={stage.operation: stage.counts for stage in chain},

@@ -250,10 +250,11 @@ class Jobs(JobList):
 
     async def _move(self, job: str, state: str, why: str, what: str = "") -> JobState | None:
         reply = await self._scripts["move_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, state, why])
-        if what and reply and reply.decode() == state:
+        stands, is_so = reply or (b"", 0)
+        if what and is_so:
             connection = await self.client.hget(self.keys.job(job), "connection")
             await self.trail.note(what, job=job, connection=(connection or b"").decode(), why=why)
-        return JobState(reply.decode()) if reply else None
+        return JobState(stands.decode()) if stands else None
 
     async def delete(self, job: str) -> bool:
         """Remove every trace of a job and its stages. A running one is cancelled first; of a late

@@ -41,7 +41,7 @@ class Keys:
         `n:i n:g n:k n:f n:u` (finished rows by outcome), open (rows on the wire or in doubt),
         created_at, started_at, finished_at, options (JSON), info (JSON: who submitted what), maker
         (of the call that made it), approval (absent: none asked for; wanted; else who gave it),
-        servers (met when it was made: `epoch`).
+        pause (why it is paused once approved), servers (met when it was made: `epoch`).
 
         Of a root job: stages (names of operations), fed (set once no row of it can feed them any
         more). Of a stage, whose id is `{root}~{operation}`: root, asked (guests that ask for it),

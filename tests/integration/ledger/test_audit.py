@@ -180,6 +180,8 @@ async def test_an_approval_names_both(desk: Desk) -> None:
     assert loading is not None
     loading.put({"email": "a@example.com"})
     await desk.jobs.start(loading)
+    await desk.jobs.pause("needs", "asked for")
+    assert (await events(desk))[-1]["what"] == "job.paused"
     view = await desk.jobs.view("needs")
     assert view is not None
     assert await desk.jobs.approve(view, "ada@ops1")

@@ -168,6 +168,20 @@ async def test_a_stage_that_a_worker_parks_is_approved_with_its_root(desk: Desk)
     assert GROUPS in await lease_all(desk)
 
 
+async def test_stages_that_were_paused_before_the_approval_stay_so_with_their_root(desk: Desk) -> None:
+    """And go on with it, once it is resumed."""
+    await load(desk, [["A"]] * 2)
+    await end(desk, await lease_of(desk, "root"), "ii")
+    assert not await desk.jobs.park(GROUPS, "Wait.")
+    assert await desk.jobs.pause("root", "asked for") is JobState.HELD
+    root = await desk.jobs.view("root")
+    assert root is not None
+    assert await desk.jobs.approve(root, "somebody")
+    assert GROUPS not in await lease_all(desk)
+    assert await desk.jobs.resume("root") is JobState.RUNNING
+    assert GROUPS in await lease_all(desk)
+
+
 async def test_a_stage_that_has_caught_up_is_not_over(desk: Desk) -> None:
     """Between two rows of its root a stage has nothing to do; the next row still feeds it."""
     await load(desk, [[], []])

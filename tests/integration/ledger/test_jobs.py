@@ -278,15 +278,15 @@ async def test_a_maker_that_is_still_there_keeps_its_job(desk: Desk) -> None:
 
 
 async def test_only_an_approval_lets_a_job_go_that_needs_one(desk: Desk) -> None:
-    """Started, resumed or paused it is still held, and offered to nobody; approved, once, it runs,
+    """Started, paused or resumed it is still held, and offered to nobody; approved, once, it runs,
     and is not held again.
     """
     loading = await desk.jobs.create("a1", "contoso", Lane.BULK, info={"by": "ada"}, needs_approval="Wait.")
     assert loading
     loading.put({"email": "a@example.com"})
     assert await desk.jobs.start(loading) is JobState.HELD
-    assert await desk.jobs.resume("a1") is JobState.HELD
     assert await desk.jobs.pause("a1", "asked for") is JobState.HELD
+    assert await desk.jobs.resume("a1") is JobState.HELD
     assert await desk.tick("w1", 32) == []
     view = await desk.jobs.view("a1")
     assert view
@@ -303,6 +303,28 @@ async def test_only_an_approval_lets_a_job_go_that_needs_one(desk: Desk) -> None
         "ada",
         "grace@desk",
     )
+
+
+async def test_what_was_paused_before_its_approval_stays_paused(desk: Desk) -> None:
+    """Whoever pauses a job that waits says that nothing of it leaves: an approval by somebody else
+    does not lift that, `resume` does.
+    """
+    loading = await desk.jobs.create("a1", "contoso", Lane.BULK, needs_approval="Wait.")
+    assert loading
+    loading.put({"email": "a@example.com"})
+    await desk.jobs.start(loading)
+    assert await desk.jobs.pause("a1", "asked for") is JobState.HELD
+    view = await desk.jobs.view("a1")
+    assert view
+    assert (view.awaits_approval, view.pause) == (True, "asked for")
+    assert view.why == "Wait. It is paused besides: approved, it waits for usher jobs resume a1."
+    assert await desk.jobs.approve(view, "grace@desk")
+    assert await desk.tick("w1", 32) == []
+    view = await desk.jobs.view("a1")
+    assert view
+    assert (view.state, view.why, view.pause, view.approval) == (JobState.PAUSED, "asked for", "", "grace@desk")
+    assert await desk.jobs.resume("a1") is JobState.RUNNING
+    assert len(await desk.tick("w1", 32)) == 1
 
 
 async def test_a_running_job_is_parked_and_goes_on_once_approved(desk: Desk) -> None:

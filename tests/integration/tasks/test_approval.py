@@ -79,6 +79,10 @@ def test_a_job_waits_and_nobody_approves_their_own(usher: Usher) -> None:
     assert (run(usher, "jobs", "show", job)[1]["state"], mails(usher, email)) == ("held", 0)
 
     submitted_elsewhere(usher, job)
+    status, told, said = run(usher, "jobs", "pause", job)
+    assert (status, told["state"], "It is paused besides" in told["why"]) == (0, "held", True), said
+    status, told, said = run(usher, "jobs", "resume", job)
+    assert (status, told["state"], "is paused" in said) == (3, "held", False), said
     status, told, _ = run(usher, "jobs", "approve", job)
     assert (status, told["state"] in ("running", "done"), told["approver"]) == (0, True, ME)
     assert told["info"]["approver"] == ME  # the same object as of `jobs show`

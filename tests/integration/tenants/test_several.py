@@ -317,7 +317,7 @@ def test_a_group_that_one_tenant_lacks_is_told_with_the_tenant(usher: Usher) -> 
 
 def test_each_job_is_approved_as_itself(usher: Usher) -> None:
     """That of a connection which asks for it waits and the others do not; nobody approves their
-    own.
+    own; what was paused before its approval stays paused.
     """
     someone = people(1)[0]
     status, told, said = run(usher, "invite", someone, "-c", f"bellows,{APPROVED}", "--yes")
@@ -326,7 +326,10 @@ def test_each_job_is_approved_as_itself(usher: Usher) -> None:
     submission, waiting = told["submission"], told["jobs"][0]["job"]
     assert usher.run("jobs", "approve", submission, "--yes").status == 2
     submitted_elsewhere(usher, waiting)
-    approved = run(usher, "jobs", "approve", submission, "--yes")
-    assert approved[0] == 0
-    status, told, said = run(usher, "jobs", "watch", submission)
+    paused = usher.run("jobs", "pause", submission)
+    assert (paused.status, "1 of them waits for approval, too" in paused.out) == (0, True), paused
+    approved = usher.run("jobs", "approve", submission, "--yes")
+    assert (approved.status, "1 job of them stays paused" in approved.out) == (0, True), approved
+    assert run(usher, "jobs", "show", submission)[1]["state"] == "paused"
+    status, told, said = run(usher, "jobs", "resume", submission)
     assert (status, told["state"], told["invited"]) == (0, "done", 2), said

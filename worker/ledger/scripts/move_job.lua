@@ -1,8 +1,9 @@
 -- Pauses, resumes or cancels a job with its stages. It acts at the next begin_batch; rows on the wire
 -- end as what they are.
--- KEYS: job    ARGV: prefix, job, 'paused' | 'running' | 'cancelled', why What waits for approval
---   does not run by this (approve_job).
--- Returns the state it is in now, or false when there is no such job.
+-- KEYS: job    ARGV: prefix, job, 'paused' | 'running' | 'cancelled', why. What waits for approval
+--   does not run by this (approve_job): it is held, and keeps in `pause` that it is to be paused then.
+-- Returns the state it is in now and 1 where what was wanted is so (paused beside an approval that it
+-- waits for is paused), or false when there is no such job.
 local prefix, job, wanted, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local now = now_ms()
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
@@ -15,6 +16,10 @@ local function move(id)
   if not state or f[6] then return end
   if wanted == 'paused' and state == 'running' then
     redis.call('HSET', key, 'state', 'paused', 'why', why)
+  elseif wanted == 'paused' and state == 'held' and f[5] == 'wanted' then
+    redis.call('HSET', key, 'pause', why)
+  elseif wanted == 'running' and state == 'held' and f[5] == 'wanted' then
+    redis.call('HDEL', key, 'pause')
   elseif wanted == 'running' and (state == 'paused' or state == 'held') and f[5] ~= 'wanted' then
     redis.call('HSET', key, 'state', 'running')
     redis.call('HDEL', key, 'why', 'run')
@@ -33,4 +38,5 @@ local function move(id)
 end
 
 for _, id in ipairs(whole_job(prefix, job)) do move(id) end
-return redis.call('HGET', KEYS[1], 'state')
+local f = redis.call('HMGET', KEYS[1], 'state', 'pause')
+return { f[1], (f[1] == wanted or (f[2] and wanted == 'paused')) and 1 or 0 }
