@@ -102,7 +102,15 @@ def info_of(producer: Producer) -> dict[str, str]:
 
 async def note_refused(trail: Trail, producer: Producer | None, why: str, **facts: str) -> None:
     """Write into the audit trail that a producer asked for what it may not; None: nobody knows who
-    it was.
+    it was. Of a flood it has how many they were.
     """
     known = info_of(producer) if producer else {"by": STRANGER}
-    await trail.note("producer.refused", **{**known, "why": why, **facts})
+
+    async def sum_up(times: int) -> None:
+        told = f"{times:,} more were refused within a minute, and are not written one by one."
+        await trail.note("producer.refused", **known, why=told)
+
+    if trail.floods.take(known["by"]):
+        await trail.note("producer.refused", **{**known, "why": why, **facts})
+    else:
+        trail.floods.sum_up(known["by"], sum_up)

@@ -194,7 +194,8 @@ def test_a_rows_own_connection_leads_nowhere(two: Rivals) -> None:
         for job in jobs:
             last = two.crm.ask("usher.results", job)["rows"][1]
             assert (last["status"], last["error_code"]) == ("failed", "invalid_row")
-            assert last["error_message"] == "Not sent: row 2: connection names another connection than was chosen."
+            said = f'connection names "{name}", another connection than was chosen.'
+            assert last["error_message"] == f"Not sent: row 2: {said}"
 
 
 STAGES: tuple[dict[str, Any], ...] = (

@@ -31,6 +31,7 @@ from worker.channels import INVITE
 from worker.errors import SealError
 from worker.ledger.audit import row_entries
 from worker.ledger.audit.account import present_actor
+from worker.ledger.audit.floods import Floods
 from worker.ledger.audit.row_entries import AuditRows
 from worker.ledger.chunk_contents import read_chunk
 from worker.ledger.guests.guest_index import GuestIndex
@@ -105,6 +106,7 @@ class Trail:
         self._tenant_key_of = tenant_key_of
         self._copy = copy
         self._scripts = Scripts(client)
+        self.floods = Floods()
 
     def tenant_of(self, channel: str) -> str:
         """Return the key of a channel's tenant; '' where its connection is not configured here."""
