@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.follow.run import Run
 from cli.guests.together import Looked, Wanted, do_together
@@ -30,8 +29,9 @@ from tasks.guests.sync.whose import find_owner, tell_unnamed
 from tasks.rows.row import BadRow
 from tasks.submission.refusing import SHOWN_BAD
 from tasks.submission.splitting import Split
-from tasks.submit import new_job_id
+from tasks.submit import load_nobodys, new_job_id
 from tasks.telling.words import many, number, utc_now
+from worker.channels import NOBODYS
 from worker.ledger.audit.account import find_person
 from worker.ledger.lists.submissions import SUBMISSION
 from worker.operations.sync.sync import Sync
@@ -113,16 +113,20 @@ class SyncTogether:
 
     async def _do(self, run: Run, services: Services, split: Split) -> int:
         named = set(split.named)
-        first = next(filter(named.__contains__, split.connections), "")
 
         async def look(name: str, together: Together, lines: Lines) -> Looked:
             if name not in named:
                 raise InputError(f"No row of {self.guests.name} names this connection, so nothing is done there.")
-            told_here = self.nobodys if name == first else []
-            return await self._look(services, name, together, lines, split.rows_of(name), told_here)
+            return await self._look(services, name, together, lines, split.rows_of(name))
+
+        async def load_unowned(together: Together) -> None:
+            job, info = new_job_id(), self._info(together)
+            await services.jobs.follow(job, os.getpid())
+            if loaded := await load_nobodys(services.jobs, self.nobodys, job=job, info=info, operation=Sync.name):
+                together.add(NOBODYS, loaded)
 
         wanted = Wanted(Sync.name, self.dry, not self.dry, self.detach, self.wait_s, shows=True)
-        return await do_together(run, services, split.connections, wanted, look)
+        return await do_together(run, services, split.connections, wanted, look, load_unowned, self.nobodys_count)
 
     async def _look(
         self,
@@ -131,19 +135,16 @@ class SyncTogether:
         together: Together,
         lines: Lines,
         rows: Iterator[ValidRow | BadRow],
-        nobodys: Sequence[BadRow],
     ) -> Looked:
-        """Compare one tenant with its rows, and load what differs, unless nothing is to be done.
-        `nobodys`: rows that are told in this one's results.
-        """
+        """Compare one tenant with its rows, and load what differs, unless nothing is to be done."""
         connection = await services.resolved(name)
         token = await services.tokens.get(connection, fresh=True)
         if not self.dry:
             await refuse_unfinished(services, connection, self.source, utc_now())
         with SyncStore() as store:
-            read_list(store, self.guests, rows=chain(nobodys, rows))
+            read_list(store, self.guests, rows=rows)
             bad = store.bad_count
-            store.miss(self.nobodys_count - len(nobodys))
+            store.miss(self.nobodys_count)
             plan = await make_plan(services, connection, store, self.guests, self.source, adopt=self.adopt)
             for change in plan.changes():
                 lines.put(clean(tell_change(change)))
@@ -162,10 +163,13 @@ class SyncTogether:
         """Load a plan into its job; returns which of its stages wait for a permission."""
         job, name = new_job_id(), plan.connection.name
         await services.jobs.follow(job, os.getpid())
-        told = {"list": self.name, "sha256": self.guests.sha256(), SUBMISSION: together.id}
-        loaded = await load_plan(services, plan, job, {**find_person().to_info(), **told})
+        loaded = await load_plan(services, plan, job, self._info(together))
         if loaded is None:
             raise InputError("A job of this id exists already; nothing was done. Try again.")
         together.add(name, loaded)
         stages = await look_at_stages(services, plan.connection, job, loaded.asked, roles)
         return [stage.missing for stage in stages if stage.missing]
+
+    def _info(self, together: Together) -> dict[str, Any]:
+        told = {"list": self.name, "sha256": self.guests.sha256(), SUBMISSION: together.id}
+        return {**find_person().to_info(), **told}

@@ -61,6 +61,7 @@ async def _read(context: Context, store: SyncStore, guests: GuestList, name: str
         if why := own.fault(name):
             raise InputError(why) from None
         raise
+    store.miss(own.nobodys)
 
 
 async def _do(context: Context, plan: SyncPlan, guests: GuestList, name: str) -> Told:

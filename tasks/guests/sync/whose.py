@@ -55,15 +55,16 @@ def tell_unnamed(name: str) -> str:
 
 
 class OwnRows:
-    """The rows of such a list that are one connection's, and those that nobody can tell whose they
-    are. `configured`: connections that rows may name.
+    """The rows of such a list that are one connection's. `configured`: connections that rows may
+    name; `nobodys`: rows so far of which nobody can tell whose they are, which no customer's
+    results tell of.
     """
 
     def __init__(self, connection: str, configured: Container[str], rows: Iterable[ValidRow | BadRow]) -> None:
         self._connection = connection
         self._configured = configured
         self._rows = rows
-        self._named = self._own = 0
+        self._named = self._own = self.nobodys = 0
         self._ended = False
 
     def __iter__(self) -> Iterator[ValidRow | BadRow]:
@@ -72,7 +73,8 @@ class OwnRows:
             self._named += bool(row.connection if isinstance(row, BadRow) else row.row.get(CONNECTION))
             row, whose = find_owner(row, self._configured)
             self._own += whose == self._connection
-            if whose in ("", self._connection):
+            self.nobodys += not whose
+            if whose == self._connection:
                 yield row
         self._ended = True
 

@@ -89,13 +89,16 @@ def test_a_list_of_several_keeps_a_single_one_by_its_own_rows(usher: Usher) -> N
 
 
 def test_a_row_that_may_be_anybodys_takes_nobody_away(usher: Usher) -> None:
-    """In no tenant; it is told once, in the results of the first."""
+    """In no tenant; it is told once, in the results of the submission and of no customer."""
     left, new = bring(usher, "sales", "adatum", "bellows"), people(1)[0]
     text = f"email,connection\n{new},adatum\n{new},bellows\n{left},\n{left},adatun\n"
     status, told, said = run(usher, "guests", "sync", "-", *BOTH, "sales", "--yes", text=text)
     assert (status, told["failed"], told["rows"]) == (1, 2, 4), (told, said)
     assert len(re.findall(r"^! (?:adatum, bellows: )?2 rows of the list cannot be read", said, re.MULTILINE)) == 1, said
     assert not disabled(usher, left)
+    told_of = [row["connection"] for row in results_of(usher, told["submission"]) if row["email"] == left]
+    assert told_of == ["", "adatun"]
+    assert [job["connection"] for job in told["jobs"]] == ["adatum", "bellows", ""]
     assert {name for name, email in found(usher) if email == new} == {"adatum", "bellows"}
 
 

@@ -33,10 +33,12 @@ def test_a_row_is_whose_it_says() -> None:
 
 
 def test_a_row_that_may_be_anybodys_takes_nobody_away() -> None:
-    """It counts as one that cannot be read: named by none, by a slip, or bad and nameless."""
+    """It counts as one that cannot be read: named by none, by a slip, or bad and nameless. It is in
+    no customer's job.
+    """
     bad = BadRow(4, 4, "email", "is none")
     own, good, unread = read([row(1, "adatum"), row(2), row(3, "adatun"), bad])
-    assert (good, unread, own.fault("crm.csv")) == ([1], [2, 3, 4], "")
+    assert (good, unread, own.nobodys, own.fault("crm.csv")) == ([1], [], 3, "")
 
 
 def test_nothing_follows_from_a_list_that_does_not_name_the_connection() -> None:
