@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.rows.fields import CONNECTION
-from worker.ledger.programs.producer_days import ProducerDays
-from worker.producers import PRODUCER, note_refused
+from worker.ledger.programs.producer_days import ProducerDays, ProducerLooks
+from worker.producers import PRODUCER, info_of, note_refused
 from worker.store.client import OUTAGE
 
 if TYPE_CHECKING:
@@ -100,6 +100,46 @@ def beyond_day(producer: Producer, left: int) -> str:
         f"rows: the producer {producer.name} may submit {producer.daily_limit:,} rows a day and has {left:,} left until"
         " midnight, UTC."
     )
+
+
+LOOKS: Final = 3
+"""As often as its day has rows a producer may look at rows by dry runs: each tells who is in a
+tenant.
+"""
+
+
+async def left_to_look(services: Services, producer: Producer | None) -> int | None:
+    """Return how many rows a producer may still look at today, None where nothing limits it."""
+    if producer is None or producer.daily_limit is None:
+        return None
+    looks = ProducerLooks(services.client, services.keys)
+    return await looks.left(producer.name, "", LOOKS * producer.daily_limit)
+
+
+def beyond_looks(producer: Producer, left: int) -> str:
+    """Return why rows are too many to be looked at."""
+    most = LOOKS * (producer.daily_limit or 0)
+    return (
+        f"rows: the producer {producer.name} may look at {most:,} rows a day by dry runs and has {left:,} left until"
+        " midnight, UTC."
+    )
+
+
+async def take_looks(services: Services, producer: Producer | None, rows: int, connection: str, look: str) -> str:
+    """Return why a producer may not look at so many rows, '' where it may: they count then, and the
+    audit trail has it. `look`: an id of its own.
+    """
+    if producer is None:
+        return ""
+    if producer.daily_limit is not None:
+        looks = ProducerLooks(services.client, services.keys)
+        left = await looks.take(producer.name, look, rows, LOOKS * producer.daily_limit)
+        if left is not None:
+            return beyond_looks(producer, left)
+        await looks.settle(producer.name, look)
+    if services.trail.floods.take(f"looks of {producer.name}"):
+        await services.trail.note("producer.looked", **info_of(producer), connection=connection, rows=rows)
+    return ""
 
 
 async def settle_day(services: Services, producer: Producer | None, job: str) -> None:

@@ -18,17 +18,18 @@ from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer
 from console.v1.consent import checking_rows
 from console.v1.orders import Taken, rows_of, take_order
-from console.v1.submitting import SHOWN_BAD, refusals_told
+from console.v1.submitting import SHOWN_BAD, as_fields, refusals_told, too_much, within
 from tasks.forecast.dry_run import describe_dry_run, foresee_list, plan_as_foreseen
 from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import describe_dry_runs, say_once
-from tasks.producers import as_seen_by
+from tasks.producers import as_seen_by, beyond_looks, left_to_look, take_looks
 from tasks.rows.fields import CONNECTION
 from tasks.submission.preparing import Prepared, plan, prepare
 from tasks.submission.request import Request as Asked
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
 from tasks.submit import Loaded, drop, new_job_id
+from worker.services import Services
 
 router = APIRouter(prefix="/v1", tags=["jobs"], responses=PROBLEMS)
 _SHOWN: Final = 1000
@@ -106,14 +107,24 @@ async def make_dry_run(request: Request, parts: PartsOf, viewer: Submitting) -> 
 
 
 async def _look(parts: Parts, viewer: Viewer, taken: Taken) -> dict[str, Any]:
-    services, request = parts.services, taken.request
-    prepared = await prepare(services, request, new_job_id(), dry=True, admit=checking_rows(viewer, request.connection))
+    services, request, job = parts.services, taken.request, new_job_id()
+    left = await left_to_look(services, viewer.bound)
+    if viewer.bound is not None and left is not None:
+        request.rows = within(request.rows, left, beyond_looks(viewer.bound, left), request.connection)
+    prepared = await prepare(services, request, job, dry=True, admit=checking_rows(viewer, request.connection))
     if prepared is None:
         raise Problem(409, "A job of this id exists already: ask again.", retry_after_s=1)
     try:
+        await _admit(services, viewer, prepared.loaded.rows, request.connection, job)
         return await _foresee(parts, viewer, taken, prepared)
     finally:
         await drop(services.jobs, prepared.loaded)
+
+
+async def _admit(services: Services, viewer: Viewer, rows: int, connections: str, look: str) -> None:
+    """Raise `Problem` where a producer has looked at too many rows today."""
+    if refusal := await take_looks(services, viewer.bound, rows, connections, look):
+        raise too_much(refusal, connections)
 
 
 async def _foresee(parts: Parts, viewer: Viewer, taken: Taken, prepared: Prepared) -> dict[str, Any]:
@@ -143,6 +154,7 @@ async def _look_through_several(parts: Parts, viewer: Viewer, taken: Taken) -> d
 
     with Split(taken.chosen) as split:
         await asyncio.to_thread(split.add_all, request.rows)
+        await _admit(services, viewer, split.through_all, ",".join(split.asked), new_job_id())
         several = Several(services, request, split, admit=checking_rows(viewer, ",".join(taken.chosen)))
         await several.prepare(parts.follow, dry=True)
         try:
@@ -165,7 +177,8 @@ async def _look_through_several(parts: Parts, viewer: Viewer, taken: Taken) -> d
 
 def _describe_row(row: ForeseenRow, operation: str, viewer: Viewer) -> dict[str, Any]:
     email, would = str(row.row.get("email", "")), row.foreseen.would.told(operation)
-    return {"row": row.number, "email": email, "would": would, "why": as_seen_by(viewer.bound, row.foreseen.why)}
+    why = as_fields(as_seen_by(viewer.bound, row.foreseen.why))
+    return {"row": row.number, "email": email, "would": would, "why": why}
 
 
 def _of_list(request: Asked, loaded: Loaded) -> dict[str, Any]:

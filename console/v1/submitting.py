@@ -97,8 +97,8 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
         await services.jobs.follow(job, parts.follower)
     note_order(taken)
     left = await left_of_day(services, viewer.bound, job)
-    if left is not None:
-        request.rows = _within_day(viewer, request.rows, left, request.connection)
+    if viewer.bound is not None and left is not None:
+        request.rows = within(request.rows, left, beyond_day(viewer.bound, left), request.connection)
     with refusals_told():
         prepared = await prepare(services, request, job, admit=checking_rows(viewer, request.connection))
     if prepared is None:
@@ -134,7 +134,7 @@ async def admit_loaded(
     if not await claim.holds():
         raise Problem(503, "The server stood still for too long; nothing was accepted.", retry_after_s=1)
     if refusal := await take_day(services, viewer.bound, *(part.loaded for part in prepared), of=name):
-        raise _too_much(refusal, ",".join(one.connection.name for one in prepared))
+        raise too_much(refusal, ",".join(one.connection.name for one in prepared))
 
 
 async def refuse_beyond_day(services: Services, viewer: Viewer, name: str, rows: int, connections: str) -> None:
@@ -143,22 +143,21 @@ async def refuse_beyond_day(services: Services, viewer: Viewer, name: str, rows:
     """
     left, producer = await left_of_day(services, viewer.bound, name), viewer.bound
     if producer is not None and left is not None and rows > left:
-        raise _too_much(beyond_day(producer, left), connections)
+        raise too_much(beyond_day(producer, left), connections)
 
 
-def _within_day(
-    viewer: Viewer, rows: Iterable[ValidRow | BadRow], left: int, connection: str
-) -> Iterator[ValidRow | BadRow]:
-    """Yield rows while they are no more than a producer's day has left. Raises `Problem` then: of
-    a file nobody knows before it is read how many there are.
+def within(rows: Iterable[ValidRow | BadRow], left: int, refusal: str, connection: str) -> Iterator[ValidRow | BadRow]:
+    """Yield rows while they are no more than a producer has left. Raises the `Problem` of a refusal
+    then: of a file nobody knows before it is read how many there are.
     """
     for number, row in enumerate(rows, 1):
-        if viewer.bound is not None and number > left:
-            raise _too_much(beyond_day(viewer.bound, left), connection)
+        if number > left:
+            raise too_much(refusal, connection)
         yield row
 
 
-def _too_much(refusal: str, connections: str) -> Problem:
+def too_much(refusal: str, connections: str) -> Problem:
+    """Return what is answered to more rows than a producer's day has left."""
     told, facts = f"{refusal} Nothing was accepted.", {"connection": connections}
     return Problem(429, told, retry_after_s=_UNTIL_ASKED_AGAIN_S, beyond=refusal, facts=facts)
 

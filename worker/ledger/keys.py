@@ -377,9 +377,9 @@ class Keys:
 
     # Who asks from outside
 
-    def producer_day(self, producer: str) -> str:
+    def producer_day(self, producer: str, kind: str = "producer") -> str:
         """hash, the day appended by the script: job → its rows, n (`programs/producer_days.py`)."""
-        return f"{self.prefix}:producer:{producer}"
+        return f"{self.prefix}:{kind}:{producer}"
 
     def tokens_needed(self) -> str:
         """string: since when programs need a token (`programs/token_need.py`)."""

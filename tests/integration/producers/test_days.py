@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from tasks.producers import LOOKS
 from tests.integration.producers.rivals import LIMIT, Rivals
 from tests.integration.producers.wire import address, refusal
 
@@ -46,3 +47,28 @@ def test_what_is_too_much_is_not_loaded(two: Rivals, way: str) -> None:
     assert said.startswith(f"rows: the producer crm may submit {LIMIT} rows a day and has {LIMIT} left")
     assert commands
     assert not [command for command in commands if "usher:chunk:" in command]
+
+
+@pytest.mark.parametrize("way", ["one", "several"])
+def test_dry_runs_have_a_day_of_their_own(two: Rivals, way: str) -> None:
+    """They tell who is in a tenant: so many rows and no more, each look in the audit trail, and
+    nobody is asked for what is beyond.
+    """
+    two.root.delete(*two.root.scan_iter("usher:producer*:crm:*"), "usher:none")
+    connection, times = ("all", 2) if way == "several" else ("contoso", 1)
+    before = len(two.trail("producer.looked"))
+
+    def look(rows: int) -> tuple[int, str]:
+        order = {"connection": connection, "rows": [{"email": address()} for _ in range(rows)]}
+        answer = two.crm.http("POST", "/v1/dry-runs", json=order)
+        return answer.status_code, str(answer.json().get("detail"))
+
+    most = LOOKS * LIMIT // times
+    assert look(most - 1)[0] == 200
+    with _heard(two) as commands:
+        status, said = look(2)
+    assert status == 429
+    assert said.startswith(f"rows: the producer crm may look at {LOOKS * LIMIT} rows a day by dry runs and has {times}")
+    assert way == "one" or not [command for command in commands if "usher:chunk:" in command]
+    assert [event["rows"] for event in two.trail("producer.looked")[before:]] == [(most - 1) * times]
+    two.root.delete(*two.root.scan_iter("usher:producer-looks:crm:*"))

@@ -59,7 +59,7 @@ KINDS = (
     *("tenant.blocked", "tenant.reopened"),
     *("schedule.added", "schedule.removed", "schedule.enabled", "schedule.disabled"),
     "guest.forgotten",
-    *("console.signed_in", "console.signed_out", "producer.refused", "producer.waived"),
+    *("console.signed_in", "console.signed_out", "producer.refused", "producer.looked", "producer.waived"),
     "row",
 )
 """Everything that an entry's `what` may be; `docs/audit.md` says when each is written."""
