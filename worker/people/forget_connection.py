@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from config.connections import split_chosen
 from config.errors import ConfigError
-from worker.channels import split_channel
+from worker.channels import NOBODYS, split_channel
 from worker.errors import LedgerBusy
+from worker.ledger import packing
 from worker.ledger.erasing import note_erased
-from worker.ledger.job_rows import every_job
+from worker.ledger.job_rows import StoredJob, chunks_of, every_job
 from worker.ledger.notices import Notices
 from worker.ledger.stages import is_stage, stages_of
 from worker.ledger.timetable import Timetable
@@ -81,7 +82,9 @@ async def find_held(services: Services, name: str, tenant: str = "") -> Held:
     """
     jobs, still = list[str](), list[str]()
     async for job in every_job(services.client, services.keys, "connection", "finished_at"):
-        if split_channel(job.fields.get("connection", b"").decode())[0] != name or is_stage(job.id):
+        whose = split_channel(job.fields.get("connection", b"").decode())[0]
+        is_its = whose == name or (whose == NOBODYS and await _is_named_in(services, job, name))
+        if not is_its or is_stage(job.id):
             continue
         (jobs if "finished_at" in job.fields else still).append(job.id)
     if still:
@@ -101,6 +104,16 @@ async def find_held(services: Services, name: str, tenant: str = "") -> Held:
     others = services.settings().connections.values()
     shared = [one.name for one in others if one.name != name and not tenants.isdisjoint(_keys_of(services, one))]
     return Held(name, tuple(jobs), tuple(schedules), tuple(among), tuple(channels), tenants, tuple(sorted(shared)))
+
+
+async def _is_named_in(services: Services, job: StoredJob, name: str) -> bool:
+    """Tell whether a job of nobody's rows has one that names the connection: it goes as a whole."""
+    async for _, fields in chunks_of(services.client, services.keys, job, "rows", "out"):
+        rows, packed = fields.get(b"rows"), fields.get(b"out")
+        contents = packing.unpack_rows(rows) if rows else packing.unpack_finished(packed)[0] if packed else []
+        if any(str(row.get("connection", "")).lower() == name for row in contents):
+            return True
+    return False
 
 
 async def forget_connection(services: Services, held: Held) -> Gone:

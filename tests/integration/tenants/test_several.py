@@ -301,6 +301,17 @@ def test_who_stops_the_command_pauses_all_of_it(usher: Usher) -> None:
     assert (status, told["invited"]) == (0, 2), said
 
 
+def test_a_row_for_a_connection_goes_when_that_is_forgotten(usher: Usher) -> None:
+    """Nobody's rows that name it go with all that is kept of it."""
+    mine, stray = people(2)
+    text = f"email,connection\n{mine},adatum\n{stray},formerly\n"
+    _, told, said = run(usher, "invite", "-", "-c", "adatum,bellows", "--yes", text=text)
+    assert (told["rows"], told["failed"]) == (2, 1), said
+    assert usher.run("connections", "forget", "formerly", "--yes").status == 0
+    rows = results_of(usher, told["submission"])
+    assert [(row["email"], row["status"]) for row in rows] == [(mine, "invited")]
+
+
 def test_a_group_that_one_tenant_lacks_is_told_with_the_tenant(usher: Usher) -> None:
     """Of all tenants that lack it, at once; nothing is sent and nothing is left."""
     for name in ("adatum", "datum"):
