@@ -62,7 +62,7 @@ class Control:
             "applications": lambda body: change_applications(world, self._tenant(body), body),
             "signin": lambda body: change_signin(world, self._tenant(body), body),
             "populate": lambda body: populate(world, self._tenant(body), body),
-            "federation": lambda body: change_federation(world.federation, *self._app(body), body),
+            "federation": self._federation,
             "clock": self._clock,
             "quota": self._quota,
             "latency": self._latency,
@@ -169,9 +169,26 @@ class Control:
             app.enabled = action == "enable"
         else:
             raise OptionError("'action' is rotate, expire, end (with in_s), restore, disable or enable.")
+        if action not in ("disable", "enable"):  # those are said of the tenant, the others of the registration
+            self._register(app, secrets=app.secrets)
         if body.get("revoke_tokens"):
             self._world.tokens.revoke_all()
         return {"tenant_id": tenant.id, "client_secret_file": app.secret_file}
+
+    def _federation(self, body: Body) -> Body:
+        tenant, app = self._app(body)
+        told = change_federation(self._world.federation, tenant, app, body)
+        self._register(app, federated=app.federated)
+        return told
+
+    def _register(self, app: App, **credential: Any) -> None:
+        """Let a credential count in every tenant: an application that they share is registered
+        once.
+        """
+        for _, other in self._world.apps:
+            if other.client_id == app.client_id:
+                for name, value in credential.items():
+                    setattr(other, name, value)
 
     def _certificate(self, body: Body) -> Body:
         """Register a certificate with an application, as an upload in Entra's pages does; those it

@@ -212,6 +212,20 @@ def test_a_certificate_of_a_shared_application_counts_in_every_tenant(make_desk:
         assert [made in app.certificates for _, app in world.apps] == [True, shared]
 
 
+def test_secrets_and_trusts_of_a_shared_application_are_its_registration(make_desk: Any) -> None:
+    """Whichever tenant is named; whether it may sign in is each tenant's own."""
+    world = make_desk(tenants=2, shared_app=True).world
+    control, (first, second) = Control(world), (app for _, app in world.apps)
+    for name, asked in (
+        ("secret", {"action": "rotate", "tenant_id": "tenant0002.example"}),
+        ("federation", {"action": "trust", "subject": "s", "tenant_id": "tenant0002.example"}),
+        ("secret", {"action": "disable", "tenant_id": "tenant0002.example"}),
+    ):
+        assert control.answer("POST", name, "", "application/json", orjson.dumps(asked))[0] == 200
+    assert (first.secrets, first.federated) == (second.secrets, second.federated)
+    assert (len(first.federated), first.enabled, second.enabled) == (1, True, False)
+
+
 def test_the_help_says_the_command_and_its_defaults() -> None:
     """As whoever reads it typed it."""
     shown = " ".join(build_parser().format_help().split())
