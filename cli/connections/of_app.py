@@ -97,6 +97,11 @@ def write_tenant(terminal: Terminal, session: Session, file: Path, answers: Answ
         cells["tags"] = list(given["tags"])
     if (cloud := answers.table.get("cloud")) and cloud != app.cloud:
         cells["cloud"] = cloud
+    if app.managed_identity:
+        terminal.warn(
+            f"Application {app.name} signs in as a managed identity, which reaches the identity's own tenant alone."
+            f' For customers\' tenants let [apps.{app.name}] have client_assertion = "managed_identity:CLIENT_ID".'
+        )
     written = _write(settings, file, answers.name, cells)
     connection = load_settings(path=file).connection(answers.name)
     features = given["features"] or USUAL

@@ -208,6 +208,16 @@ def test_the_link_is_one_line_on_a_narrow_terminal(provider: Place, entra: Sandb
         assert link in terminal.text.split(), terminal.text
 
 
+def test_a_managed_identity_reaches_no_customer(provider: Place, entra: Sandbox) -> None:
+    """That is said before the customer is asked; what would reach it is named."""
+    config = provider.folder / "usher.toml"
+    secret = next(line for line in config.read_text().splitlines() if line.startswith("client_secret"))
+    config.write_text(config.read_text().replace(secret, 'managed_identity = "system"'))
+    done = provider.usher("connections", "add", "adatum", "--app", "msp", "--tenant", entra.ready["tenant_id"])
+    assert done.status == 0, done.err
+    assert 'client_assertion = "managed_identity:CLIENT_ID"' in done.err
+
+
 def _accept(link: str, entra: Sandbox) -> str:
     """Press the page's button."""
     context = ssl.create_default_context(cafile=entra.ready["ca_file"])

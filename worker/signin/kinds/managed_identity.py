@@ -154,11 +154,12 @@ def explain_platform(name: str, status: int, setting: str) -> SigninTrouble:
             SigninKind.CONFIGURATION,
             f"managed_identity_{status}",
             f"The platform here answered without a token of the {whose}, as an Azure Arc agent does that knows the"
-            f" machine's own identity alone: update the agent, or check {setting} of the connection.",
+            f" machine's own identity alone: update the agent, or check {setting} of the connection or of its"
+            " application.",
         )
     return SigninTrouble(
         SigninKind.CONFIGURATION,
         f"managed_identity_{status}",
         f"This machine has no {whose} (status {status}): assign it to the machine in Azure, and check {setting} of the"
-        " connection.",
+        " connection or of its application.",
     )
