@@ -100,7 +100,7 @@ class JobOfSubmission(BaseModel):
     """A job of a submission."""
 
     job: str = Field(description="Its id.")
-    connection: str
+    connection: str = Field(description="Empty where its rows are no connection's that was chosen.")
 
 
 class SubmittedToSeveral(BaseModel):

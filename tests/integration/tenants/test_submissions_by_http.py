@@ -121,6 +121,13 @@ def test_lists_name_their_connections(console: Console) -> None:
     assert form.status_code == 202, form.text
     told = form.json()
     assert (told["rows"], told["to_send"], told["bad"], [fault["line"] for fault in told["errors"]]) == (4, 3, 1, [4])
+    assert [job["connection"] for job in told["jobs"]] == ["adatum", "bellows", ""]
+    read = console.get(f"/v1/submissions/{told['submission']}/rows").json()["rows"]
+    assert [(row["connection"], row["email"]) for row in read[3:]] == [("cronus", "eve@fabrikam.example")]
+    for page in (f"/submissions/{told['submission']}", f"/jobs/{told['jobs'][-1]['job']}", "/jobs"):
+        shown = console.get(page)
+        assert (shown.status_code, "(none)" in shown.text or page.startswith("/jobs/")) == (200, True), shown.text
+    assert console.post(f"/v1/jobs/{told['jobs'][-1]['job']}/retry").status_code in (409, 422)
     headers = {"Content-Type": "text/csv"}
     query = console.post(
         "/v1/jobs?connections=bellows&connections=adatum", data="email\na@b.example\n", headers=headers
