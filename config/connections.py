@@ -52,11 +52,20 @@ TAG: Final = "tag:"
 themselves, with commas between.
 """
 
+_SEVERAL = (ALL, TAG.rstrip(":"))
+
 MY_APPS: Final = "https://myapplications.microsoft.com"
 """Where a guest lands whose row brings no redirect URL: Microsoft's page of a person's apps."""
 
 _SHARED_TENANTS = ("common", "organizations", "consumers")  # for people who sign in; an app alone needs its tenant
 _API_VERSION = "v1.0"
+
+
+def check_connection_name(value: object) -> str:
+    """Return what a connection is called. Raises ValueError with half a sentence."""
+    if value in _SEVERAL:
+        raise ValueError("must be another name: all and tag mean several connections")
+    return parse_name(value)
 
 
 def check_tenant(value: object) -> str:
@@ -140,7 +149,7 @@ def _realm_of(graph_host: str) -> str:
 class Connection(Section):
     """A named tenant + client + credential, complete: every default filled in, every URL final."""
 
-    name: Annotated[str, PlainValidator(parse_name)]
+    name: Annotated[str, PlainValidator(check_connection_name)]
     tenant_id: Annotated[str, PlainValidator(check_tenant)]
     app: Annotated[str | None, optional(parse_name)] = None
     """The application of `[apps.NAME]` that it signs in as; its client and credential are in the
@@ -273,6 +282,18 @@ def credential_faults(given: Mapping[str, object]) -> Sequence[tuple[str, str]]:
     if given.get("certificate_password") is not None and "certificate" not in named:
         return [("certificate_password", "belongs to a certificate, and there is none")]
     return []
+
+
+def inner_faults(connection: Connection) -> list[tuple[str, str]]:
+    """Return (key, half a sentence) for settings of a connection that do not go together. Pure."""
+    found: list[tuple[str, str]] = []
+    if set(connection.allowed_domains) & set(connection.blocked_domains):
+        found.append(("blocked_domains", "must not hold a domain that allowed_domains holds too"))
+    if connection.deliver == "mailbox" and connection.mailbox is None:
+        found.append(("mailbox", 'is missing, and deliver is "mailbox"'))
+    if connection.sync.source_attribute == connection.clean.expiry_attribute:
+        found.append(("sync.source_attribute", "must be another attribute than clean.expiry_attribute"))
+    return found
 
 
 def split_chosen(text: str) -> list[str]:

@@ -46,6 +46,16 @@ class UnknownConnection(ConfigError):
         self.args = (name, self.known)  # what a copy is made from
 
 
+class FaultyConnection(UnknownConnection):
+    """A connection's line in the list is faulty. `faults` are the line's."""
+
+    def __init__(self, name: str, known: Sequence[str], faults: Sequence[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        ConfigError.__init__(self, faults)
+        self.args = (name, self.known, tuple(faults))
+
+
 def quoted(text: str) -> str:
     """Return a name for a message: in quotes, control characters escaped, cut at 64 characters."""
     shown = text if len(text) <= 64 else text[:61] + "..."

@@ -6,7 +6,7 @@ of a second, and share what they have in common.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_origin
@@ -14,13 +14,16 @@ from urllib.parse import urlsplit
 
 from config.apps import App, take_from_app
 from config.clouds import CLOUDS
-from config.connections import Connection, check_tenant, credential_faults
+from config.connections import Connection, check_connection_name, check_tenant, credential_faults, inner_faults
 from config.connections_file import NAME, Line, read_connections_file
 from config.errors import ConfigError
 from config.section import Section, build_section
+from config.sections import Surroundings
 from config.values import is_loopback, parse_name
 
-_MOST_FAULTS = 50
+MOST_FAULTS = 50
+"""So many are told at once."""
+_SHOWN = 36
 _MICROSOFTS = {host for cloud in CLOUDS.values() for host in (cloud.login_host, cloud.graph_host)}
 _ELSEWHERE = (
     "must lead to a host of Microsoft's, or to one that stands under [apps.NAME]: other systems may write the list, and"
@@ -50,48 +53,107 @@ have several values.
 
 
 @dataclass(frozen=True, slots=True)
+class FaultyLine:
+    """A line that counts for nothing. `name`: '' where what stands there is no name. `faults`: a
+    sentence each.
+    """
+
+    name: str
+    written: str
+    """As the name stands in the line."""
+    tags: frozenset[str]
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
-    """The connections of a list, by name. `digest`: SHA-256 of the file. `ends_whole`: with a
-    line break.
+    """The connections of a list, by name, and the lines that are none. `digest`: SHA-256 of the
+    file. `ends_whole`: with a line break.
     """
 
     path: Path
     digest: str
     ends_whole: bool
     connections: Mapping[str, Connection] = field(repr=False)
+    faulty: tuple[FaultyLine, ...] = field(default=(), repr=False)
 
 
-def read_listed(path: Path, apps: Mapping[str, App], others: Iterable[str], base: Path) -> Listed:
-    """Read a list. `others`: names that are taken; relative paths in cells start at `base`. Raises
-    ConfigError with a sentence for each fault, by its line.
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What lines have in common, or what is wrong with that."""
+
+    connection: Connection | None
+    faults: Sequence[str]
+
+
+def read_listed(
+    path: Path, apps: Mapping[str, App], others: Iterable[str], base: Path, surroundings: Surroundings
+) -> Listed:
+    """Read a list. `others`: names that are taken; relative paths in cells start at `base`.
+
+    A faulty line is left out, and kept as that. Raises ConfigError for what is no list, and where
+    lines are there and none is good.
     """
     file = read_connections_file(path, COLUMNS)
-    taken, faults = frozenset(others), []
-    models: dict[tuple[tuple[str, str], ...], Connection | None] = {}
+    taken = frozenset(others)
+    models: dict[tuple[tuple[str, str], ...], _Model] = {}
     connections: dict[str, Connection] = {}
+    faulty: list[FaultyLine] = []
     for line in file.lines:
         alike = tuple(item for item in line.cells.items() if item[0] not in _APART)
         if alike not in models:
-            models[alike], found = _build(line, apps, base)
-            faults += [f"{path} line {line.number}: {fault}." for fault in found]
+            models[alike] = _build(line, apps, base, surroundings)
         model = models[alike]
+        faults = [line.fault] if line.fault else [*_own_faults(line, taken), *model.faults]
+        tags = tuple(_split(line.cells.get("tags", "")))
+        if faults or model.connection is None:
+            told = tuple(f"{path} line {line.number}: {fault}." for fault in faults)
+            faulty.append(FaultyLine("" if _fault_of_name(line) else line.name, line.name, frozenset(tags), told))
+        else:
+            connections[line.name] = model.connection.for_tenant(line.name, check_tenant(_tenant(line)), tags)
+    if faulty and not connections:
+        raise ConfigError([fault for line in faulty for fault in line.faults][:MOST_FAULTS])
+    return Listed(path, file.digest, file.ends_whole, connections, tuple(faulty))
+
+
+def _own_faults(line: Line, taken: Container[str]) -> list[str]:
+    """Return what is wrong with the cells that are each line's own, half a sentence each."""
+    faults = [_fault_of_name(line)]
+    if line.name in taken:
+        faults.append(f"there is a connection {line.name} in the configuration already")
+    try:
+        check_tenant(_tenant(line))
+    except ValueError as error:
+        faults.append(f"tenant_id {error}{_shown(_tenant(line))}" if _tenant(line) else "tenant_id is missing")
+    for tag in _split(line.cells.get("tags", "")):
         try:
-            name = parse_name(line.name)
-            tenant = check_tenant(line.cells.get("tenant_id"))
-            tags = tuple(parse_name(tag) for tag in _split(line.cells.get("tags", "")))
-        except ValueError as error:
-            faults.append(f"{path} line {line.number}: {_whose(line)} {error}.")
-            continue
-        if name in taken:
-            faults.append(f"{path} line {line.number}: there is a connection {name} in the configuration already.")
-        elif model is not None:
-            connections[name] = model.for_tenant(name, tenant, tags)
-    if faults:
-        raise ConfigError(faults[:_MOST_FAULTS])
-    return Listed(path, file.digest, file.ends_whole, connections)
+            parse_name(tag)
+        except ValueError:
+            of = "tags must be names of a-z, 0-9 and - (64 characters at most) with ; between them"
+            faults.append(f"{of}{_shown(tag)}")
+    return [fault for fault in faults if fault]
 
 
-def _build(line: Line, apps: Mapping[str, App], base: Path) -> tuple[Connection | None, list[str]]:
+def _fault_of_name(line: Line) -> str:
+    try:
+        check_connection_name(line.name)
+    except ValueError as error:
+        return f"name {error}{_shown(line.name)}" if line.name else "name is missing"
+    return ""
+
+
+def _shown(value: str) -> str:
+    """Return the end of a sentence with what stands in a cell. Not what is longer than an id: it
+    may be a secret in the wrong column.
+    """
+    return f", and {value!r} stands there" if len(value) <= _SHOWN else ""
+
+
+def _tenant(line: Line) -> str:
+    return line.cells.get("tenant_id", "")
+
+
+def _build(line: Line, apps: Mapping[str, App], base: Path, surroundings: Surroundings) -> _Model:
     """Return the connection of a line as far as it is like others, and what is wrong with that."""
     cells: dict[str, Any] = {}
     for column, cell in line.cells.items():
@@ -107,9 +169,12 @@ def _build(line: Line, apps: Mapping[str, App], base: Path) -> tuple[Connection 
     context = {"base": base, "section": "connections_file", "from_environment": ()}
     connection, wrong = build_section(Connection, values, context)
     said = [*faults, *((_column_of(where), fault) for where, fault in wrong)]
-    if connection and connection.sync.source_attribute == connection.clean.expiry_attribute:
-        said.append(("sync.source_attribute", "must be another attribute than clean.expiry_attribute"))
-    return (None if said else connection), [f"{key} {fault}" if key else f"it {fault}" for key, fault in said]
+    if "app" in cells and not of_app:  # its client is not missing: the application is
+        said = [(key, fault) for key, fault in said if key != "client_id" or "client_id" in cells]
+    if connection:
+        said += [*inner_faults(connection), *surroundings.faults(connection)]
+    told = [f"{key} {fault}" if key else f"it {fault}" for key, fault in said]
+    return _Model(None if said else connection, told)
 
 
 def _may_lead_to(url: str | None, apps: Mapping[str, App]) -> bool:
@@ -131,7 +196,3 @@ def _column_of(where: Sequence[str | int]) -> str:
 
 def _split(cell: str) -> list[str]:
     return [part.strip() for part in cell.split(";") if part.strip()]
-
-
-def _whose(line: Line) -> str:
-    return f"{line.name[:64]!r}"

@@ -16,7 +16,7 @@ from config.connections_file import HEADINGS, NAME, find_separator
 from config.errors import ConfigError
 from config.reader import load_settings
 from config.settings import Settings
-from config.writing import replace_file
+from config.writing import refuse_worse, replace_file
 
 
 @contextmanager
@@ -135,8 +135,5 @@ def _change(settings: Settings, by_hand: str, change: Callable[[Path, bytes], by
 
 def _read_back(settings: Settings, scratch: Path, path: Path) -> None:
     """Raise `ConfigError` when usher could not work with the list in the other's place."""
-    try:
-        load_settings({**os.environ, "USHER_CONNECTIONS_FILE": str(scratch)}, settings.source)
-    except ConfigError as error:
-        told = [fault.replace(str(scratch), str(path)) for fault in error.faults]
-        raise ConfigError([*told, "Nothing was written."]) from None
+    env = {**os.environ, "USHER_CONNECTIONS_FILE": str(scratch)}
+    refuse_worse(settings.complaints, lambda: load_settings(env, settings.source), scratch, path)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from config.apps import App, take_from_app
-from config.connections import Connection, credential_faults
+from config.connections import SANDBOX, TAG, Connection, choice_fault, credential_faults, inner_faults, split_chosen
 from config.console import ConsoleSection, Producer, console_faults, producer_faults, producers_faults
 from config.errors import ConfigError, ReferenceError_, did_you_mean
 from config.listed import Listed, read_listed
@@ -30,6 +30,7 @@ from config.sections import (
     LedgerSection,
     NotifySection,
     SmtpSection,
+    Surroundings,
     all_sections,
     is_list,
     keys_of,
@@ -125,6 +126,8 @@ class _Reader:
         self._base = base or (merged.file.parent if merged.file else Path.cwd())
         self._server_references: list[Reference] = []
         self._apps: dict[str, App] | None = None
+        self._unmet = Faults()
+        """What names a connection that a list has no longer: no fault of the whole."""
 
     def read(self) -> Settings:
         """Return the settings; worth nothing if there are faults by then."""
@@ -142,13 +145,14 @@ class _Reader:
         if broker and broker.url and redis and not redis.url:
             self._add(("broker", "url"), "needs redis.url too (the private server is its own broker)")
         sections: dict[str, Any] = {name: part or SECTIONS[name]() for name, part in parts.items()}
-        listed = self._listed()
-        connections = self._told({**self.connections(), **(listed.connections if listed else {})}, sections["notify"])
-        self._check_smtp(parts["smtp"], connections)
-        if redis and redis.url and parts["ledger"] and not parts["ledger"].key:
-            self._check_links(connections)
+        keeps_links = not (redis and redis.url and parts["ledger"] and not parts["ledger"].key)
+        surroundings = Surroundings(sections["notify"], parts["smtp"], keeps_links)
+        listed = self._listed(surroundings)
+        found = {**self._fitting(surroundings), **(listed.connections if listed else {})}
+        connections = self._told(found, sections["notify"])
+        self._check_smtp(parts["smtp"])
         self._check_console(parts["console"])
-        names = [*connections, *self._table("connections")]
+        names = [*connections, *self._table("connections"), *(line.name for line in (listed.faulty if listed else ()))]
         return Settings(
             **sections,
             connections=connections,
@@ -157,6 +161,7 @@ class _Reader:
             schedules=self.schedules(names),
             producers=self._producers(names),
             timezone=self._timezone(),
+            unmet=tuple(self._unmet.sentences),
             source=self._merged.file,
             server_references=tuple(self._server_references),
         )
@@ -174,7 +179,11 @@ class _Reader:
                     self._apps[name] = app
         return self._apps
 
-    def _listed(self) -> Listed | None:
+    @property
+    def _has_list(self) -> bool:
+        return "connections_file" in self._merged.tables
+
+    def _listed(self, surroundings: Surroundings) -> Listed | None:
         """Return the connections of the list that the configuration names; its faults are told."""
         named = self._merged.tables.get("connections_file")
         if named is None:
@@ -185,7 +194,7 @@ class _Reader:
             return None
         base = Path.cwd() if ("connections_file",) in self._merged.variables else self._base
         try:
-            return read_listed(path, self.apps, self._table("connections"), base)
+            return read_listed(path, self.apps, self._table("connections"), base, surroundings)
         except ConfigError as error:
             self._faults.sentences.extend(error.faults)
             return None
@@ -218,24 +227,24 @@ class _Reader:
         # at once.
         for key, fault in (*faults, *(() if "app" in own else credential_faults(table))):
             self._add((*path, key) if key else path, fault)
-        if connection and set(connection.allowed_domains) & set(connection.blocked_domains):
-            self._add((*path, "blocked_domains"), "must not hold a domain that allowed_domains holds too")
-        if connection and connection.deliver == "mailbox" and connection.mailbox is None:
-            self._add((*path, "mailbox"), 'is missing, and deliver is "mailbox"')
-        if connection and connection.sync.source_attribute == connection.clean.expiry_attribute:
-            self._add((*path, "sync", "source_attribute"), "must be another attribute than clean.expiry_attribute")
+        for key, fault in inner_faults(connection) if connection else ():
+            self._add((*path, *key.split(".")), fault)
         return connection
+
+    def _fitting(self, surroundings: Surroundings) -> dict[str, Connection]:
+        """Return the connections of the file; what they lack elsewhere is told."""
+        found = self.connections()
+        for name, connection in found.items():
+            for key, fault in surroundings.faults(connection):
+                self._add(("connections", name, key), fault)
+        return found
 
     def _told(self, connections: dict[str, Connection], notify: NotifySection) -> dict[str, Connection]:
         """Let connections that name nobody themselves tell whom `[notify]` names. A webhook is
         signed, so it needs the secret.
         """
-        targets = {("notify", "to"): notify.to} | {
-            ("connections", name, "notify"): connection.notify for name, connection in connections.items()
-        }
-        for path, target in targets.items():
-            if target and (fault := target_fault(target, notify.hosts, signed=bool(notify.secret))):
-                self._add(path, fault)
+        if notify.to and (fault := target_fault(notify.to, notify.hosts, signed=bool(notify.secret))):
+            self._add(("notify", "to"), fault)
         told = {"notify": notify.to}
         return {
             name: one if one.notify or not notify.to else one.model_copy(update=told)
@@ -256,7 +265,12 @@ class _Reader:
                 self._add(path, "must be a table: what is done and when stands under [schedules.NAME]")
                 continue
             from_environment = any(place[:2] == path for place in self._merged.variables)
-            args, faults = table_faults(table, connections, Path.cwd() if from_environment else self._base)
+            known, chosen = {*connections, SANDBOX}, table.get("connection")
+            if self._has_list and isinstance(chosen, str):
+                if split_chosen(chosen) and (gone := choice_fault(chosen, known)):
+                    self._unmet.add(self._merged.origin(path), f"{dotted((*path, 'connection'))} {gone}")
+                known |= {part for part in split_chosen(chosen) if not part.startswith(TAG)}
+            args, faults = table_faults(table, known, Path.cwd() if from_environment else self._base)
             schedule = self._section(Schedule, path, table, {"name": name})
             for where, fault in faults:
                 self._add((*path, *where), fault)
@@ -273,7 +287,10 @@ class _Reader:
                 continue
             producer = self._section(Producer, path, table, {"name": name})
             for key, fault in producer_faults(producer, connections) if producer else ():
-                self._add((*path, key), fault)
+                if self._has_list and key == "connections" and producer and producer.connections:
+                    self._unmet.add(self._merged.origin((*path, key)), f"{dotted((*path, key))} {fault}")
+                else:
+                    self._add((*path, key), fault)
             if producer is not None:
                 found[name] = producer
         for name, key, fault in producers_faults(found):
@@ -353,18 +370,10 @@ class _Reader:
             f"ledger.settle_s ({ledger.settle_s:g} s)",
         )
 
-    def _check_smtp(self, smtp: SmtpSection | None, connections: Mapping[str, Connection]) -> None:
-        """A connection that mails by a server of one's own needs the server and a sender; a user
-        needs a password.
-        """
+    def _check_smtp(self, smtp: SmtpSection | None) -> None:
+        """A user of a server of one's own needs a password."""
         if smtp is None:
             return
-        missing = [f"smtp.{key}" for key, value in (("url", smtp.url), ("from", smtp.sender)) if value is None]
-        for connection in connections.values():
-            if missing and connection.deliver == "smtp":
-                self._add(
-                    ("connections", connection.name, "deliver"), f'is "smtp", which needs {" and ".join(missing)}'
-                )
         if smtp.url is not None and bool(read_smtp_url(smtp.url).user) != (smtp.password is not None):
             self._add(("smtp", "password"), "and the user in smtp.url go together: one of them is missing")
 
@@ -372,13 +381,6 @@ class _Reader:
         table = self._merged.tables.get("console", {})
         for key, fault in console_faults(table, console) if console is not None and isinstance(table, dict) else ():
             self._add(("console", key) if key else ("console",), fault)
-
-    def _check_links(self, connections: Mapping[str, Connection]) -> None:
-        """Own mail tells redeem links, which are kept under the ledger's key alone."""
-        for connection in connections.values():
-            if connection.mails_itself:
-                path = ("connections", connection.name, "deliver")
-                self._add(path, f'is "{connection.deliver}", which needs ledger.key: without it no redeem link is kept')
 
     def _add(self, path: Path_, predicate: str) -> None:
         self._faults.add(self._merged.origin(path), f"{dotted(path)} {predicate}")

@@ -8,6 +8,7 @@ What goes for several sections at once is checked in `reader.py`; the tables wit
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn, get_origin
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_serializer
@@ -16,7 +17,7 @@ from config.apps import App
 from config.connections import Connection
 from config.console import ConsoleSection, Producer
 from config.mail import Rate, parse_sender, parse_smtp_url
-from config.notify import parse_host, parse_notify
+from config.notify import parse_host, parse_notify, target_fault
 from config.schedules import Schedule
 from config.section import OptionalReference, References, Section, as_list, one_of, optional, path_of
 from config.sources import Path_
@@ -261,3 +262,29 @@ def keys_of(model: type[Section]) -> dict[str, str]:
     """
     tables = tables_of(model)
     return {info.alias or name: name for name, info in model.model_fields.items() if name not in {"name", *tables}}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a connection may need of other sections. `smtp`: None where that is faulty itself.
+    `keeps_links`: redeem links are kept, which mail of one's own tells.
+    """
+
+    notify: NotifySection
+    smtp: SmtpSection | None
+    keeps_links: bool
+
+    def faults(self, connection: Connection) -> list[tuple[str, str]]:
+        """Return (key, half a sentence) for what a connection needs and is not there. Pure."""
+        found: list[tuple[str, str]] = []
+        if target := connection.notify:
+            fault = target_fault(target, self.notify.hosts, signed=bool(self.notify.secret))
+            found += [("notify", fault)] if fault else []
+        if self.smtp and connection.deliver == "smtp":
+            of = (("smtp.url", self.smtp.url), ("smtp.from", self.smtp.sender))
+            if missing := [key for key, value in of if value is None]:
+                found.append(("deliver", f'is "smtp", which needs {" and ".join(missing)}'))
+        if connection.mails_itself and not self.keeps_links:
+            needs = f'is "{connection.deliver}", which needs ledger.key: without it no redeem link is kept'
+            found.append(("deliver", needs))
+        return found

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 from config.apps import App
 from config.connections import ALL, SANDBOX, TAG, Connection, split_chosen
 from config.console import ConsoleSection, Producer
-from config.errors import ConfigError, UnknownConnection
-from config.listed import Listed
+from config.errors import ConfigError, FaultyConnection, UnknownConnection
+from config.listed import MOST_FAULTS, FaultyLine, Listed
 from config.references import Reference
 from config.schedules import Schedule
 from config.section import Section
@@ -71,6 +71,8 @@ class Settings:
     """References that `redis.url` and `broker.url` were written as; these two are resolved when
     settings are read.
     """
+    unmet: tuple[str, ...] = ()
+    """What names a connection that the list has no longer, a sentence each."""
     referenced_files: tuple[Path, ...] = field(init=False, default=())
     """Every file that the configuration refers to, sorted; not the configuration itself."""
     digest: str = field(init=False, default="")
@@ -101,14 +103,33 @@ class Settings:
         """Every name that may be asked for, sorted, the built-in one included."""
         return tuple(sorted({*self.connections, SANDBOX}))
 
+    @property
+    def faulty(self) -> tuple[FaultyLine, ...]:
+        """The lines of the list that count for nothing."""
+        return self.listed.faulty if self.listed else ()
+
+    @property
+    def own(self) -> dict[str, Connection]:
+        """The connections that stand in no list."""
+        listed = self.listed.connections if self.listed else {}
+        return {name: one for name, one in self.connections.items() if name not in listed}
+
+    @property
+    def complaints(self) -> list[str]:
+        """What is wrong with single connections, and not with the configuration, a sentence
+        each.
+        """
+        return [*(fault for line in self.faulty for fault in line.faults), *self.unmet]
+
     def connection(self, name: str) -> Connection:
         """Return the connection of that name. Raises `UnknownConnection`, which lists the known
-        ones.
+        ones; `FaultyConnection` where its line is faulty.
         """
         try:
             return self.connections[name]
         except KeyError:
             pass
+        self._refuse_faulty(name)
         raise UnknownConnection(name, self.connection_names, built_in=SANDBOX)
 
     def rehearses(self, name: str) -> bool:
@@ -129,14 +150,19 @@ class Settings:
         listed = {self.listed.path} if self.listed else set()
         return tuple(sorted(files | {Path(file) for file in trusted if file} | listed))
 
-    def choose(self, text: str, among: Collection[str] | None = None) -> list[str]:
+    def choose(self, text: str, among: Collection[str] | None = None, *, faulty: bool = False) -> list[str]:
         """Return the names of the connections that are meant by names, `tag:TAG` and `all`, with
         commas between them, each once and in this order. `among`: tags and `all` mean these alone.
-        Raises `UnknownConnection`, and ConfigError for a tag that nobody has.
+        `faulty`: those of faulty lines, too, where nothing is asked of their tenants.
+
+        Raises `UnknownConnection`, and ConfigError for a tag that nobody has and where a faulty
+        line may be meant.
         """
         chosen: dict[str, None] = {}
         for part in split_chosen(text):
-            found = self._mean(part, among)
+            if not faulty:
+                self._refuse_faulty(part, among)
+            found = sorted({*self._mean(part, among), *(self._mean_faulty(part) if faulty else ())})
             if not found and part != ALL and not part.startswith(TAG):
                 raise UnknownConnection(part, self.connection_names, built_in=SANDBOX)
             if not found:
@@ -149,7 +175,43 @@ class Settings:
         """Return the names of the connections that a text means now, sorted. Whom it names and is
         not there, and a tag that nobody has, stands for none: connections come and go.
         """
-        return sorted({name for part in split_chosen(text) for name in self._mean(part)})
+        parts = split_chosen(text)
+        return sorted({name for part in parts for name in (*self._mean(part), *self._mean_faulty(part))})
+
+    def keeping(self, before: Settings) -> Settings:
+        """Return these settings with what was known before of the connections whose lines are
+        faulty now.
+        """
+        if not (self.listed and self.faulty and before.listed):
+            return self
+        names = {line.name for line in self.faulty} - self.connections.keys()
+        kept = {name: one for name, one in before.listed.connections.items() if name in names}
+        listed = dataclasses.replace(self.listed, connections={**self.listed.connections, **kept})
+        told = {name: before.connections[name] for name in kept}
+        return dataclasses.replace(self, listed=listed, connections={**self.connections, **told})
+
+    def _refuse_faulty(self, part: str, among: Collection[str] | None = None) -> None:
+        """Raise where a part of a choice names a faulty line, or may mean one."""
+        if part != ALL and not part.startswith(TAG):
+            of = [line for line in self.faulty if line.written.casefold() == part]
+            if of:
+                raise FaultyConnection(part, self.connection_names, [fault for line in of for fault in line.faults])
+            return
+        faults = [fault for line in self.faulty if among is None or line.name in among for fault in line.faults]
+        if faults:
+            doubt = (
+                f"Nobody can say whether {part} means the connection of a faulty line, so nothing was done: mend what"
+                " is told above, or name the connections."
+            )
+            raise ConfigError([*faults[:MOST_FAULTS], doubt])
+
+    def _mean_faulty(self, part: str) -> list[str]:
+        """Return the names of faulty lines that a part of a choice means, as far as they say so."""
+        return [
+            line.name
+            for line in self.faulty
+            if line.name and (part in (ALL, line.name) or part.removeprefix(TAG) in (line.tags if TAG in part else ()))
+        ]
 
     def _mean(self, part: str, among: Collection[str] | None = None) -> list[str]:
         if part != ALL and not part.startswith(TAG):
@@ -161,11 +223,10 @@ class Settings:
 
 def _digest(settings: Settings) -> str:
     parts = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
-    for name in ("source", "server_references", "referenced_files", "digest"):
+    for name in ("source", "unmet", "server_references", "referenced_files", "digest"):
         parts.pop(name, None)
     if settings.listed:  # as it stands in its file, for there may be thousands
-        own = {name: one for name, one in settings.connections.items() if name not in settings.listed.connections}
-        parts |= {"connections": own, "listed": settings.listed.digest}
+        parts |= {"connections": settings.own, "listed": settings.listed.digest}
     text = json.dumps(_plain(parts), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -111,7 +111,7 @@ class Watched:
         problem = _emptiness(settings.source)
         if problem is None:
             try:
-                found = self._load()
+                found = self._load().keeping(settings)
                 problem = _loss(settings, found)
             except ConfigError as error:
                 problem = str(error)

@@ -13,17 +13,19 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from config.errors import ConfigError
 from config.reader import load_settings
+from config.settings import Settings
 from config.sources import find_file
 
 NEW_FILE = Path("usher.toml")
 """Where a configuration begins when there is none: the first place it is looked for."""
 
 
+_LINE = re.compile(r" line [0-9]+")
 _ONE = {"apps": "application", "connections": "connection", "producers": "producer"}
 
 
@@ -212,10 +214,24 @@ def _read_back(scratch: Path, path: Path, env: Mapping[str, str]) -> None:
     the same folder.
     """
     try:
-        load_settings(env, scratch)
+        before = load_settings(env, path).complaints if path.exists() else []
+    except ConfigError:  # whatever is wrong with it may be mended by this very change
+        before = []
+    refuse_worse(before, lambda: load_settings(env, scratch), scratch, path)
+
+
+def refuse_worse(before: Sequence[str], load: Callable[[], Settings], scratch: Path, path: Path) -> None:
+    """Raise `ConfigError` where what stands in `scratch` could not be read in the place of `path`,
+    or has more to complain of than there was `before`.
+    """
+    try:
+        known = {_LINE.sub("", fault) for fault in before}  # another line may have gone
+        faults = [fault.replace(str(scratch), str(path)) for fault in load().complaints]
+        faults = [fault for fault in faults if _LINE.sub("", fault) not in known]
     except ConfigError as error:
-        told = [fault.replace(str(scratch), str(path)) for fault in error.faults]
-        raise ConfigError([*told, "Nothing was written."]) from None
+        faults = [fault.replace(str(scratch), str(path)) for fault in error.faults]
+    if faults:
+        raise ConfigError([*faults, "Nothing was written."])
 
 
 def _take_over(old: Path, new: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from config.connections import SANDBOX
-from config.errors import ConfigError
+from config.connections import SANDBOX, means_several
+from config.errors import ConfigError, FaultyConnection
 from tasks.errors import Refusal
 from tasks.own_credentials import kind_of
 from tasks.telling.words import gate_words, moment, utc_now
@@ -31,6 +31,8 @@ def describe_connection(services: Services, name: str, gate: Gate) -> dict[str, 
     }
     try:
         connection = services.connection(name)
+    except FaultyConnection as error:
+        told["faults"] = error.faults
     except ConfigError:
         if name != SANDBOX:
             raise
@@ -45,7 +47,8 @@ def describe_connection(services: Services, name: str, gate: Gate) -> dict[str, 
             "pace": str(connection.pace),
         }
     since = f" since {moment(gate.since)}" if gate.held and gate.since else ""
-    return {**told, "gate": state + since, "why": gate_words(gate, utc_now())}
+    why = " ".join([*told.pop("faults", ()), gate_words(gate, utc_now())]).strip()
+    return {**told, "gate": state + since, "why": why}
 
 
 def _credential(connection: Connection) -> str:
@@ -59,13 +62,27 @@ def choose_connections(settings: Settings, name: str | None) -> list[str]:
     `UnknownConnection` and `ConfigError`.
     """
     if name is None:
-        return sorted(settings.connections) or [SANDBOX]
-    return settings.choose(name)
+        return sorted({*settings.connections, *faulty_names(settings)}) or [SANDBOX]
+    return settings.choose(name, faulty=True)
+
+
+def faulty_names(settings: Settings) -> list[str]:
+    """Return the names of connections whose lines are faulty, as far as they have one."""
+    return [line.name for line in settings.faulty if line.name]
+
+
+def untold_faults(settings: Settings, name: str | None) -> list[str]:
+    """Return the faults of lines that have no name to tell them by, where such a line may be
+    meant.
+    """
+    if name is not None and not means_several(name):
+        return []
+    return [fault for line in settings.faulty if not line.name for fault in line.faults]
 
 
 def need_connection(settings: Settings, name: str) -> None:
-    """Raise `UnknownConnection` for a name that nobody has."""
-    if name != SANDBOX:
+    """Raise `UnknownConnection` for a name that nobody has, not even a faulty line."""
+    if name != SANDBOX and name not in faulty_names(settings):
         settings.connection(name)
 
 

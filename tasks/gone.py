@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from config.connections import SANDBOX
+from tasks.connections import faulty_names
 from tasks.telling.words import many
 from worker.channels import split_channel
 
@@ -39,7 +40,8 @@ async def find_gone(services: Services) -> list[GoneConnection]:
     """Return them by name."""
     client: Any = services.client  # redis-py's types say bytes or text of every reply; ours are bytes
     found = {split_channel(raw.decode())[0] for raw in await client.smembers(services.keys.connections())}
-    gone = found - {SANDBOX, *services.settings().connections}
+    settings = services.settings()
+    gone = found - {SANDBOX, *settings.connections, *faulty_names(settings)}
     if not gone:
         return []
     views = await services.jobs.listed(newest=_NEWEST)
@@ -51,4 +53,6 @@ def gone_words(settings: Settings, connection: str) -> str:
     """Return why a job of a connection waits that is configured no longer, '' where it is."""
     if connection == SANDBOX or connection in settings.connections:
         return ""
+    if faults := [fault for line in settings.faulty if line.name == connection for fault in line.faults]:
+        return f"What is left waits until its line in the list of connections is good again. {' '.join(faults)}"
     return f"{connection} is in the configuration no longer: what is left waits until it is there again."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from tasks.connections import choose_connections
+from tasks.connections import choose_connections, untold_faults
 
 if TYPE_CHECKING:
     from cli.ui.place import Place
@@ -37,7 +37,10 @@ async def check_names(
         for name, findings in zip(part, checked, strict=True):
             results.append((name, findings))
             _show_findings(terminal, name, findings, brief=brief)
-    fine = all(finding.ok for _, findings in results for finding in findings)
+    untold = untold_faults(place.settings, wanted)
+    for fault in untold:
+        terminal.warn(fault)
+    fine = not untold and all(finding.ok for _, findings in results for finding in findings)
     if brief:
         work = sum(all(finding.ok for finding in findings) for _, findings in results)
         terminal.show("", f"{len(names):,} connections: {work:,} work, {len(names) - work:,} need somebody.")

@@ -20,10 +20,12 @@ from cli.ui.session import Session
 from cli.ui.working import work_on_ledger, work_on_rows
 from tasks.connections import (
     describe_connection,
+    faulty_names,
     hold_connection,
     hold_everything,
     reopen_connection,
     reopen_everything,
+    untold_faults,
 )
 from tasks.gone import find_gone
 
@@ -133,13 +135,16 @@ async def _list(terminal: Terminal, place: Place, services: Services, wanted: st
     if brief:
         is_open = sum(one["gate"] == "open" for one in told)
         terminal.show("", f"{len(told):,} connections: {is_open:,} open, {len(told) - is_open:,} held or slowed down.")
+    for fault in untold_faults(place.settings, wanted):
+        terminal.warn(fault)
     for gone in await find_gone(services) if not wanted else ():
         terminal.warn(gone.describe())
     return 0
 
 
 async def _described(place: Place, services: Services, wanted: str | None) -> list[dict[str, Any]]:
-    names = place.settings.choose(wanted) if wanted else list(place.settings.connection_names)
+    known = {*place.settings.connection_names, *faulty_names(place.settings)}
+    names = place.settings.choose(wanted, faulty=True) if wanted else sorted(known)
     gates = await services.gates.of_many(names)
     return [describe_connection(services, name, gates[name]) for name in names]
 
@@ -149,7 +154,9 @@ async def _hold(terminal: Terminal, place: Place, services: Services, name: str 
         await hold_everything(services, reason)
         terminal.show("Everything is held: no connection sends any more. To lift it: usher connections reopen --all")
         return await _finish(terminal, place, services, name)
-    for one in place.settings.choose(name):
+    for fault in untold_faults(place.settings, name):
+        terminal.warn(fault)
+    for one in place.settings.choose(name, faulty=True):
         await hold_connection(services, one, reason)
         terminal.show(f"{one} is held: it sends nothing any more. To lift it: usher connections reopen {one}")
     return await _finish(terminal, place, services, name)
@@ -162,7 +169,7 @@ async def _reopen(terminal: Terminal, place: Place, services: Services, name: st
         for other in left:
             terminal.show(f"{other} is still held by itself: usher connections reopen {other}")
         return await _finish(terminal, place, services, name)
-    names = place.settings.choose(name)
+    names = place.settings.choose(name, faulty=True)
     for one in names:
         was_held = await reopen_connection(services, one)
         terminal.show(f"{one} is open again." if was_held else f"{one} was not held.")

@@ -20,6 +20,7 @@ from cli.ui.confirming import confirm
 from cli.ui.errors import Refusal
 from cli.ui.options import Seconds, json_option
 from cli.ui.session import Session
+from config.connections import check_connection_name
 from config.values import is_guid, parse_name
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _refuse_early(name: str, given: dict[str, Any]) -> Path:
     from config.writing import file_to_write
 
     try:
-        parse_name(name)
+        check_connection_name(name)
     except ValueError as error:
         raise Refusal(f"{name[:64]!r} cannot be a connection's name: it {error}. Nothing was written.") from None
     for tag in given["tags"]:
@@ -169,9 +170,12 @@ def _refuse_early(name: str, given: dict[str, Any]) -> Path:
     if bool(given["authority"]) != bool(given["graph_url"]):
         raise click.UsageError("--authority and --graph-url belong together")
     file = file_to_write()
-    if file.exists() and name in load_settings(path=file).connections:
+    settings = load_settings(path=file) if file.exists() else None
+    if settings and name in (*settings.connections, *(line.name for line in settings.faulty)):
+        listed = settings.listed if settings.listed and name not in settings.own else None
+        place = listed.path if listed else file
         raise Refusal(
-            f"{file} has a connection {name} already; nothing was written. Choose another name, or change it there."
+            f"{place} has a connection {name} already; nothing was written. Choose another name, or change it there."
         )
     return file
 

@@ -35,6 +35,7 @@ CLOCK_OFF_S = 5.0
 hard to compare.
 """
 _CLOCK_WRONG_S = 60.0
+_MOST_COMPLAINTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
     for sentence in forgetful.values():
         yield Fact("schedules", False, sentence)
     yield await _redis_clock(services)
+    for fact in _complaints(settings):
+        yield fact
     for gone in await find_gone(services):
         yield Fact("connections", not gone.jobs, gone.describe(), optional=not gone.jobs)
     asked = set[str]()
@@ -91,6 +94,13 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
             "No connection is configured; the built-in sandbox is there to rehearse: usher connections add NAME.",
             optional=True,
         )
+
+
+def _complaints(settings: Settings) -> list[Fact]:
+    said = settings.complaints[:_MOST_COMPLAINTS]
+    if (more := len(settings.complaints) - _MOST_COMPLAINTS) > 0:
+        said.append(f"And {more:,} more faults of single connections.")
+    return [Fact("configuration", False, sentence) for sentence in said]
 
 
 def server_facts(server: Server) -> list[Fact]:

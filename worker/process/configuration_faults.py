@@ -30,6 +30,7 @@ class ConfigurationFaults:
         self._settings = settings
         self._told = ""
         self._connections = settings().connections
+        self._complaints: tuple[str, ...] = ()
 
     def look(self) -> str:
         """Log what is news. Returns the fault, '' while all is well."""
@@ -41,7 +42,20 @@ class ConfigurationFaults:
                 log.info("the configuration is mended, and counts again")
             self._told = fault
         self._tell_gone()
+        self._tell_complaints()
         return fault
+
+    def _tell_complaints(self) -> None:
+        before, self._complaints = self._complaints, tuple(self._settings().complaints)
+        if before == self._complaints:
+            return
+        news = [sentence for sentence in self._complaints if sentence not in before]
+        for sentence in news[:_MOST_NAMES]:
+            log.error("all else of the configuration counts, and this waits: %s", sentence)
+        if len(news) > _MOST_NAMES:
+            log.error("and %d more faults of the list: usher doctor", len(news) - _MOST_NAMES)
+        if not self._complaints:
+            log.info("each line of the list of connections is good again")
 
     def _tell_gone(self) -> None:
         before, self._connections = self._connections, self._settings().connections
