@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.ui.confirming import confirm
+from cli.ui.confirming import confirm_for_good
+from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger
@@ -29,16 +30,22 @@ if TYPE_CHECKING:
     metavar="ID",
     help="The Directory (tenant) ID, where neither the configuration nor the ledger knows it any more.",
 )
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask; without a terminal nothing is erased without it.")
+@click.option(
+    "--still-configured",
+    "forced",
+    is_flag=True,
+    help="Though the connection is configured: who was invited is unknown.",
+)
 @json_option("One JSON object with counts instead of sentences.")
 @click.pass_obj
-def forget(session: Session, name: str, tenant: str, yes: bool) -> int:
+def forget(session: Session, name: str, tenant: str, yes: bool, forced: bool) -> int:
     """Remove all that usher holds of a connection's tenant: jobs with their rows, the index of
     guests, who was reminded or disabled, schedules' runs, gates and counts.
 
-    NAME need not be configured any more. Refused while jobs of it have not ended. The audit trail
-    stays for as long as it is kept, without the hashes of addresses. Files of results, and guests
-    in the tenant, are not touched.
+    Refused while NAME is configured (usher connections remove) or jobs of it have not ended. The
+    audit trail stays for as long as it is kept, without the hashes of addresses. Files of results,
+    and guests in the tenant, are not touched.
     """
     from config.values import parse_name
 
@@ -48,20 +55,29 @@ def forget(session: Session, name: str, tenant: str, yes: bool) -> int:
         raise click.UsageError(f"{name[:64]!r} cannot be a connection's name: it {error}.") from None
     return work_on_ledger(
         session,
-        lambda terminal, place, services: _forget(terminal, place, services, name, tenant, yes=yes),
+        lambda terminal, place, services: _forget(terminal, place, services, name, tenant, yes=yes, forced=forced),
         sealed=True,
     )
 
 
-async def _forget(terminal: Terminal, place: Place, services: Services, name: str, tenant: str, *, yes: bool) -> int:
-    from worker.people.forget_connection import find_held, forget_connection
+async def _forget(
+    terminal: Terminal, place: Place, services: Services, name: str, tenant: str, *, yes: bool, forced: bool
+) -> int:
+    from tasks.telling.words import many
+    from worker.people.forget_connection import find_held, forget_connection, was_known
 
     held = await find_held(services, name, tenant)
+    if name in place.settings.connections:
+        await _need_left(services, held, forced=forced)
+    elif not held.anything and not tenant and not await was_known(services, name):
+        raise Refusal(_unknown(name))
     _warn(terminal, place, held)
-    if terminal.interactive and not yes:
-        question = f"Erase all that usher holds of connection {name}, {len(held.jobs)} jobs among it, for good?"
-        confirm(terminal, question, "erased")
+    jobs = many(len(held.jobs), "job")
+    question = f"Erase all that usher holds of connection {name}, {jobs} among it, for good?"
+    confirm_for_good(terminal, question, "erased", yes=yes)
     gone = await forget_connection(services, held)
+    if not gone.anything and name not in place.settings.connections and not await was_known(services, name):
+        raise Refusal(_unknown(name))  # nor was there anything of the tenant that somebody named
     if gone.anything:
         facts = asdict(gone) | {"kept_of_tenant": ", ".join(gone.kept_of_tenant)}
         await services.trail.note("connection.forgotten", connection=name, **facts)
@@ -71,6 +87,35 @@ async def _forget(terminal: Terminal, place: Place, services: Services, name: st
         told = asdict(gone) | {"kept_of_tenant": list(gone.kept_of_tenant)}
         terminal.print_json({"connection": name, **told, "tenant_known": bool(held.tenants), "audit_days": keep_days})
     return 0
+
+
+def _unknown(name: str) -> str:
+    return (
+        f"No connection of the name {name} was ever known here, so nothing was forgotten: none is configured, no job"
+        " or schedule is of it, and the audit trail does not name it. See whether it is spelt so."
+    )
+
+
+async def _need_left(services: Services, held: Held, *, forced: bool) -> None:
+    """Raise `Refusal` for a connection that is still configured: without its memory the next list
+    mails everybody again; and a hold by an operator would go with it.
+    """
+    from worker.ledger.gates import HoldReason
+
+    name = held.name
+    remove = f"take it out of the configuration first (usher connections remove {name})"
+    if not forced:
+        raise Refusal(
+            f"Connection {name} is still configured, so nothing was erased: whoever was invited through it would be"
+            f" unknown to usher, and the next list would mail them again. Where the customer has left, {remove}; where"
+            " it is to stay and only its memory to go, say --still-configured."
+        )
+    gate = await services.gates.of(name)
+    if gate.kind is HoldReason.OPERATOR:
+        raise Refusal(
+            f"Connection {name} is still configured and held ({gate.why}), so nothing was erased: the hold would go,"
+            f" and the next list would be sent. Reopen it (usher connections reopen {name}), or {remove}."
+        )
 
 
 def _warn(terminal: Terminal, place: Place, held: Held) -> None:
@@ -89,10 +134,7 @@ def _warn(terminal: Terminal, place: Place, held: Held) -> None:
             " job again, so take it out first."
         )
     elif held.name in settings.connections:
-        terminal.warn(
-            f"Connection {held.name} is still configured: whoever sends by it is taken in again. Take it out first"
-            f" (usher connections remove {held.name})."
-        )
+        terminal.warn(f"Connection {held.name} is still configured: whoever sends by it is taken in again.")
 
 
 def _tell(terminal: Terminal, held: Held, gone: Gone, keep_days: int) -> None:

@@ -162,7 +162,7 @@ def cancel(session: Session, id: str) -> int:  # noqa: A002
 @click.pass_obj
 def delete(session: Session, id: str, yes: bool) -> int:  # noqa: A002
     """Remove a job, or all of a submission, with the results for good. One that still runs is
-    cancelled first.
+    cancelled first. A submission is removed without a terminal only with --yes.
     """
     from cli.jobs.moving import delete_job
 

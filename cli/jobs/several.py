@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cli.follow.report import outcome_table
 from cli.follow.run import get_ready
 from cli.follow.together import connection_table, follow_together_and_report, tell_results
-from cli.ui.confirming import confirm
+from cli.ui.confirming import confirm, confirm_for_good
 from cli.ui.terminal import Terminal, build_facts
 from tasks.gone import gone_words
 from tasks.jobs.moving import refuse_resume
@@ -78,14 +78,13 @@ async def move_submission(terminal: Terminal, services: Services, submission: Su
 
 
 async def delete_submission(terminal: Terminal, services: Services, submission: Submission, *, yes: bool) -> int:
-    """Remove all jobs of a submission for good; a person is asked first."""
+    """Remove all jobs of a submission for good; a person is asked first, a program says `yes`."""
     jobs = many(len(submission.views), "job")
-    if terminal.interactive and not yes:
-        total, left = submission.total, sum(view.counts.pending for view in submission.going_on)
-        state = f", {total.state.value} with {many(left, 'row')} left" if submission.going_on else ""
-        rows = many(total.counts.rows, "row")
-        question = f"Delete {submission.id} ({jobs}, {rows}{state}) and all of its results for good?"
-        confirm(terminal, question, "deleted")
+    total, left = submission.total, sum(view.counts.pending for view in submission.going_on)
+    state = f", {total.state.value} with {many(left, 'row')} left" if submission.going_on else ""
+    rows = many(total.counts.rows, "row")
+    question = f"Delete {submission.id} ({jobs}, {rows}{state}) and all of its results for good?"
+    confirm_for_good(terminal, question, "deleted", yes=yes)
     await delete_all(services, submission)
     terminal.show(f"{jobs} of {submission.id} {_is(submission.views)} deleted.")
     if terminal.quiet:

@@ -10,6 +10,17 @@ if TYPE_CHECKING:
     from cli.ui.terminal import Terminal
 
 
+def confirm_for_good(terminal: Terminal, question: str, done: str, *, yes: bool) -> None:
+    """Ask before something is `done` that nobody can undo: whoever cannot be asked says `yes`
+    before. Raises `Refusal`.
+    """
+    if yes:
+        return
+    if not terminal.interactive:
+        raise Refusal(f"This cannot be undone and there is nobody to ask, so nothing was {done}: say it with --yes.")
+    confirm(terminal, question, done)
+
+
 def confirm(terminal: Terminal, question: str, done: str) -> None:
     """Ask before something is `done` ("deleted"). Raises `Refusal` for anything but a yes."""
     if terminal.ask(f"{question} [y/N]").lower() not in ("y", "yes"):

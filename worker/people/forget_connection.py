@@ -52,6 +52,11 @@ class Held:
     tenants: frozenset[str] = frozenset()
     shared: tuple[str, ...] = ()
 
+    @property
+    def anything(self) -> bool:
+        """Whether something tells that there was such a connection, and nobody only says so."""
+        return any((self.jobs, self.schedules, self.among, self.channels))
+
 
 @dataclass(slots=True)
 class Gone:
@@ -112,6 +117,14 @@ async def _is_named_in(services: Services, job: StoredJob, name: str) -> bool:
         rows, packed = fields.get(b"rows"), fields.get(b"out")
         contents = packing.unpack_rows(rows) if rows else packing.unpack_finished(packed)[0] if packed else []
         if any(str(row.get("connection", "")).lower() == name for row in contents):
+            return True
+    return False
+
+
+async def was_known(services: Services, name: str) -> bool:
+    """Tell whether the audit trail names a connection of which nothing else is left."""
+    async for event in services.trail.events():
+        if event.facts.get("connection") == name:
             return True
     return False
 

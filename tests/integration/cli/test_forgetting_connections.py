@@ -79,3 +79,8 @@ def test_what_has_not_ended_stands_in_the_way_and_the_ledger_knows_the_tenant(se
     rest = place.usher("connections", "forget", LEAVER, "--tenant", tenant, "--yes", "--json")
     assert (rest.status, rest.json["tenant_keys"] > 0) == (0, True), rest.err
     assert not [name for name in keys_of(place) if tenant.encode() in name]
+    again = place.usher("connections", "forget", LEAVER, "--yes")
+    assert (again.status, "holds nothing of connection" in again.out) == (0, True), again
+    for more in ((), ("--tenant", tenant)):
+        mistyped = place.usher("connections", "forget", "fabrikan", "--yes", *more)
+        assert (mistyped.status, "was ever known here" in mistyped.err, mistyped.out) == (2, True, ""), mistyped

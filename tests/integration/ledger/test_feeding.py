@@ -168,6 +168,28 @@ async def test_a_stage_that_a_worker_parks_is_approved_with_its_root(desk: Desk)
     assert GROUPS in await lease_all(desk)
 
 
+async def test_what_was_paused_before_its_approval_stays_paused(desk: Desk) -> None:
+    """Whoever pauses a job that waits says that nothing of it leaves: an approval by somebody else
+    does not lift that, `resume` does.
+    """
+    loading = await desk.jobs.create("a1", "contoso", Lane.BULK, needs_approval="Wait.")
+    assert loading
+    loading.put({"email": "a@example.com"})
+    await desk.jobs.start(loading)
+    assert await desk.jobs.pause("a1", "asked for") is JobState.HELD
+    view = await desk.jobs.view("a1")
+    assert view
+    assert (view.awaits_approval, view.pause) == (True, "asked for")
+    assert view.why == "Wait. It is paused besides: approved, it waits for usher jobs resume a1."
+    assert await desk.jobs.approve(view, "grace@desk")
+    assert await desk.tick("w1", 32) == []
+    view = await desk.jobs.view("a1")
+    assert view
+    assert (view.state, view.why, view.pause, view.approval) == (JobState.PAUSED, "asked for", "", "grace@desk")
+    assert await desk.jobs.resume("a1") is JobState.RUNNING
+    assert len(await desk.tick("w1", 32)) == 1
+
+
 async def test_stages_that_were_paused_before_the_approval_stay_so_with_their_root(desk: Desk) -> None:
     """And go on with it, once it is resumed."""
     await load(desk, [["A"]] * 2)

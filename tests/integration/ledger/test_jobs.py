@@ -305,28 +305,6 @@ async def test_only_an_approval_lets_a_job_go_that_needs_one(desk: Desk) -> None
     )
 
 
-async def test_what_was_paused_before_its_approval_stays_paused(desk: Desk) -> None:
-    """Whoever pauses a job that waits says that nothing of it leaves: an approval by somebody else
-    does not lift that, `resume` does.
-    """
-    loading = await desk.jobs.create("a1", "contoso", Lane.BULK, needs_approval="Wait.")
-    assert loading
-    loading.put({"email": "a@example.com"})
-    await desk.jobs.start(loading)
-    assert await desk.jobs.pause("a1", "asked for") is JobState.HELD
-    view = await desk.jobs.view("a1")
-    assert view
-    assert (view.awaits_approval, view.pause) == (True, "asked for")
-    assert view.why == "Wait. It is paused besides: approved, it waits for usher jobs resume a1."
-    assert await desk.jobs.approve(view, "grace@desk")
-    assert await desk.tick("w1", 32) == []
-    view = await desk.jobs.view("a1")
-    assert view
-    assert (view.state, view.why, view.pause, view.approval) == (JobState.PAUSED, "asked for", "", "grace@desk")
-    assert await desk.jobs.resume("a1") is JobState.RUNNING
-    assert len(await desk.tick("w1", 32)) == 1
-
-
 async def test_a_running_job_is_parked_and_goes_on_once_approved(desk: Desk) -> None:
     """What was in work comes back; nothing is offered meanwhile; what is approved is sent to its
     end.

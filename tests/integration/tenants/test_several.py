@@ -255,6 +255,8 @@ def test_all_jobs_are_moved_by_the_one_name(usher: Usher) -> None:
     listed = usher.run("jobs", "list", "-n", "1", COLUMNS="200").out.splitlines()
     assert [line.split()[:6] for line in listed[1:]] == [[submission, "2", "connections", "done", "2", "2"]]
     assert len(run(usher, "jobs", "list")[1]["jobs"]) > 1
+    unasked = usher.run("jobs", "delete", submission)
+    assert (unasked.status, "say it with --yes" in unasked.err) == (2, True), unasked
     status, told, _ = run(usher, "jobs", "delete", submission, "--yes")
     assert (status, told["submission"], len(told["jobs"])) == (0, submission, 2)
     assert "There is no submission" in usher.run("jobs", "show", submission).err
