@@ -45,6 +45,14 @@ async def identify(header: str, address: str, settings: Settings, access: Access
     return viewer
 
 
+async def still_opens(header: str, settings: Settings, access: Access) -> bool:
+    """Tell whether a token that opened does so now; nobody is told of it where it does not."""
+    try:
+        return await _find(header.partition(" ")[2].strip(), settings, access) is not None
+    except HTTPException:
+        return False
+
+
 async def _find(token: str, settings: Settings, access: Access) -> Viewer | None:
     if settings.producers:
         producer = await asyncio.to_thread(find_producer, settings, token)

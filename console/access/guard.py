@@ -111,6 +111,20 @@ async def _needs_token(request: Request, settings: Settings) -> bool:
     return bool(settings.producers) or await access_of(request).need.since() is not None
 
 
+async def is_still_known(request: Request) -> bool:
+    """Tell whether whoever asked is still known, for an answer that goes on for long: the token may
+    have been taken back, or the session have ended.
+    """
+    settings: Settings = request.app.state.settings()
+    header, secret = request.headers.get("authorization"), request.state.form_secret
+    if header is not None:
+        return await bearer.still_opens(header, settings, access_of(request))
+    if settings.console.signs_in:
+        name = request.cookies.get(session_cookie(settings.console), "")
+        return await access_of(request).sessions.find(name, settings.console, use=False) is not None
+    return secret is None or not secret.is_new or not await _needs_token(request, settings)
+
+
 def path_of(request: Request) -> str:
     """Return the path of a request. Not `request.url.path`, which is taken apart from a text with
     the Host in it: `Host: x/v1/?` would choose it.

@@ -56,8 +56,10 @@ class Sessions:
         await self._put("session", name, told, min(console.idle_s, console.session_s))
         return name
 
-    async def find(self, name: str, console: ConsoleSection) -> Viewer | None:
-        """Return who has signed in, None where the session has ended, and use it: it goes on."""
+    async def find(self, name: str, console: ConsoleSection, *, use: bool = True) -> Viewer | None:
+        """Return who has signed in, None where the session has ended, and use it: it goes on. `use`
+        False: it ends when it would have.
+        """
         told = await self._get("session", name)
         if told is None:
             return None
@@ -67,7 +69,8 @@ class Sessions:
         if left_s <= 0 or told["client_id"] != console.client_id or person.host not in console.tenants:
             await self.end(name)
             return None
-        await self._client.pexpire(self._key("session", name), max(1, round(left_s * 1000)))
+        if use:
+            await self._client.pexpire(self._key("session", name), max(1, round(left_s * 1000)))
         role = Role.highest([told["role"]])
         return Viewer(Kind.PERSON, role, person) if role is not None else None
 

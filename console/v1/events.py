@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import Response
 
+from console.access.guard import is_still_known
 from console.access.need import Viewing
 from console.parts import Parts, PartsOf
 from console.v1.answers import PROBLEMS, tag_of
 from console.v1.jobs import JobId, find_view
 from console.v1.submissions import SubmissionId, find_its
+from worker.store.client import OUTAGE
 
 router = APIRouter(prefix="/v1", tags=["jobs"], responses=PROBLEMS)
 _PING_S = 15
@@ -46,6 +48,7 @@ _EVENT = {
     },
 )
 async def watch_job(
+    request: Request,
     parts: PartsOf,
     viewer: Viewing,
     job: JobId,
@@ -53,7 +56,7 @@ async def watch_job(
 ) -> Response:
     """Tell a job at once, and whenever it has changed, until it has ended."""
     view = await find_view(parts, viewer, job)
-    return _stream(parts, job, "job", ended=view.ended and bool(last_event_id))
+    return _stream(request, parts, job, "job", ended=view.ended and bool(last_event_id))
 
 
 @router.get(
@@ -72,6 +75,7 @@ async def watch_job(
     },
 )
 async def watch_submission(
+    request: Request,
     parts: PartsOf,
     viewer: Viewing,
     submission: SubmissionId,
@@ -79,20 +83,25 @@ async def watch_submission(
 ) -> Response:
     """Tell a submission at once, and whenever one of its jobs has changed, until all have ended."""
     found = await find_its(parts, viewer, submission)
-    return _stream(parts, submission, "submission", ended=found.total.ended and bool(last_event_id))
+    return _stream(request, parts, submission, "submission", ended=found.total.ended and bool(last_event_id))
 
 
-def _stream(parts: Parts, name: str, event: str, *, ended: bool) -> Response:
+def _stream(request: Request, parts: Parts, name: str, event: str, *, ended: bool) -> Response:
     if ended:
         return Response(status_code=204)  # by which a browser stops asking
-    return EventSourceResponse(_events(parts, name, event), ping=_PING_S, headers={"X-Accel-Buffering": "no"})
+    return EventSourceResponse(_events(request, parts, name, event), ping=_PING_S, headers={"X-Accel-Buffering": "no"})
 
 
-async def _events(parts: Parts, name: str, event: str) -> AsyncIterator[ServerSentEvent]:
+async def _events(request: Request, parts: Parts, name: str, event: str) -> AsyncIterator[ServerSentEvent]:
     async for told in parts.watching.watch(name):
         if told.away:
             yield ServerSentEvent(data="Redis cannot be reached just now.", event="away")
             continue
+        try:
+            if not await is_still_known(request):
+                return
+        except OUTAGE:
+            return  # whoever may know comes again
         data = told.data.decode()
         tag = tag_of(told.data).strip('"')
         if data:

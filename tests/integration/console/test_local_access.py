@@ -7,15 +7,24 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from config.sections import LedgerSection
 from config.settings import Settings
 from tests.integration.console.servers import build_access_app, serving
+from tests.ledgers import Desk
 from worker.ledger.audit.account import find_person
+from worker.ledger.programs.token_need import TokenNeed
+from worker.services import open_services
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client(desk: Desk, valkey_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A browser that keeps its cookies, at a console on loopback."""
-    async with serving(build_access_app(Settings)) as url, httpx.AsyncClient(base_url=url) as opened:
+    settings = Settings(ledger=LedgerSection(prefix=desk.keys.prefix))
+    async with (
+        open_services(lambda: settings, valkey_url) as services,
+        serving(build_access_app(services.settings, services)) as url,
+        httpx.AsyncClient(base_url=url) as opened,
+    ):
         yield opened
 
 
@@ -34,6 +43,15 @@ async def test_whoever_uses_this_machine_is_one_operator(client: httpx.AsyncClie
 
 async def test_a_program_on_this_machine_needs_no_token(client: httpx.AsyncClient) -> None:
     """curl has no cookie that a foreign page could use."""
+    assert (await client.post("/v1/change")).status_code == 200
+
+
+async def test_where_there_was_a_producer_it_does(client: httpx.AsyncClient, desk: Desk) -> None:
+    """Though none is configured any more, until somebody says that programs need none."""
+    need = TokenNeed(desk.client, desk.keys)
+    await need.note()
+    assert (await client.post("/v1/change")).status_code == 401
+    assert await need.waive()
     assert (await client.post("/v1/change")).status_code == 200
 
 

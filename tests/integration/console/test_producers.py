@@ -6,6 +6,8 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
+import requests
+
 from tests.consoles import Console, run_console
 from tests.processes import wait_until
 from tests.sites import Site
@@ -104,6 +106,23 @@ def test_who_sends_slowly_keeps_nobody_else_waiting(site: Site) -> None:
             assert slow.recv(100).startswith(b"HTTP/1.1 100")  # it is being read now
         _be(console, "intake")
         console.submit([ADA])
+
+
+async def test_a_stream_ends_with_its_token(site: Site) -> None:
+    """What comes after the token was taken back is not told any more."""
+    _configure(site.folder, "portal", "intake")
+    with run_console(site) as console:
+        _be(console, "portal")
+        job = console.submit([ADA])
+        events = f"{console.url}/v1/jobs/{job}/events"
+        with requests.get(events, headers=console.browser.headers, stream=True, timeout=30) as stream:  # noqa: ASYNC210
+            lines = stream.iter_lines(chunk_size=1)
+            assert b'"running"' in next(line for line in lines if line.startswith(b"data:"))
+            (site.folder / "portal").write_text("another" * 20)
+            wait_until(lambda: console.get("/v1/jobs").status_code == 401, 20, "a server that has noticed")
+            site.start_worker()
+            assert not [line for line in lines if b"job" in line]
+            await site.ended(job)
 
 
 async def test_producer_stays_within_its_bounds(site: Site) -> None:
