@@ -93,6 +93,7 @@ def describe_found_through(
         **each[0],
         **{name: sum(one[name] for one in each) + nobodys * (name in ("rows", "bad")) for name in _COUNTS},
         "tenants": [_line(plan, one) for plan, one in zip(plans.plans, each, strict=True)],
+        "nobodys": nobodys,
         "pilot": sum(one["now"] for one in each) if each[0]["pilot"] else 0,
         "seconds": max(one["seconds"] for one in each),
         "at_most": any(one["at_most"] for one in each),
