@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import OutOfMemoryError
 
+from config.connections import ALL
 from config.errors import quoted
 from config.values import NAME
 from tasks.asked_stages import AskedStages, find_asked, find_stages
@@ -231,7 +232,7 @@ def keep_to(row: ValidRow | BadRow, *connections: str, known: Container[str] = (
     """
     if isinstance(row, BadRow) or CONNECTION not in row.row:
         return row
-    if row.row[CONNECTION] not in connections:
+    if row.row[CONNECTION] not in (*connections, ALL):
         small = row.row[CONNECTION].lower()
         named = f"names {quoted(row.row[CONNECTION])}, " if NAME.fullmatch(small) else "names "
         if small in (connections or known):

@@ -143,8 +143,7 @@ def _run_by_row(session: Session, change: Change, source: tuple[str, ...], given
                 async with run.place.services() as services:
                     if len(names) > 1:
                         split = closing.enter_context(Split(names))
-                        for row in rows:
-                            split.add(row)
+                        split.add_all(rows)
                         wanted = Wanted(change.operation, given["dry_run"], **following)
                         return await RowsTogether(services, split, name, wanted, given["most"]).do(run)
                     return await run_rows(

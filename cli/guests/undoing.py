@@ -87,7 +87,6 @@ async def _undo_all(run: Run, services: Services, submission: Submission, given:
     from tasks.guests.undoing import copy_done, read_undone, refuse_undo
     from tasks.jobs.tenant import refuse_other_tenant
     from tasks.rows.copied import open_copy
-    from tasks.rows.fields import CONNECTION
     from tasks.submission.splitting import Split
 
     undone, left = [], []
@@ -108,7 +107,7 @@ async def _undo_all(run: Run, services: Services, submission: Submission, given:
             with open_copy() as file:
                 await copy_done(services, view, file)
                 for row in read_undone(file):
-                    split.add(row._replace(row={**row.row, CONNECTION: view.connection}))
+                    split.put(row, view.connection)
         if not split.asked:
             raise Refusal(f"The jobs of {submission.id} changed nobody, so there is nothing to undo.")
         wanted = Wanted("undo", given["dry_run"], **{key: given[key] for key in ("yes", "detach", "wait_s")})

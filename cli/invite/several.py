@@ -34,8 +34,7 @@ async def send_to_several(run: Run, services: Services, request: Request, connec
     accepted.
     """
     with Split(connections) as split:
-        for row in counted(request, run.terminal):
-            split.add(row)
+        split.add_all(counted(request, run.terminal))
         return await send_split(run, services, request, split)
 
 

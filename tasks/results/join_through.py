@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from config.connections import ALL
 from tasks.errors import OutputError
 from tasks.results.join import PARTS, Matcher
 from tasks.rows.fields import CONNECTIONS
@@ -28,9 +29,9 @@ class Through:
         self._taken: Counter[str] = Counter()
 
     def take(self, number: int, email: str, connection: str | None = "") -> Outcome | None:
-        """As in `Matcher`: the outcome of a row that names this connection; '' for one that names
-        none, which went through all. One that names another, or is bad and names none (None), is
-        nobody's, or lies with one of them.
+        """As in `Matcher`: the outcome of a row that names this connection, or ALL; '' for one that
+        names none, which went through all, or was refused. One that names another, or is bad and
+        names none (None), is nobody's, or lies with one of them.
         """
         found = []
         for name in self._whose(email, connection):
@@ -58,13 +59,22 @@ class Through:
         return left
 
     def _whose(self, email: str, connection: str | None) -> Sequence[str]:
-        if connection == "":
-            return [name for name in self._parts if name != NOBODYS]
+        every = [name for name in self._parts if name != NOBODYS]
+        if connection == "":  # refused, where others of the list name one
+            return (
+                [NOBODYS] if self._next(NOBODYS, email) and not all(self._next(one, email) for one in every) else every
+            )
+        if connection == ALL:
+            return every
         if connection is not None and connection in self._parts:
             return [connection]
         if NOBODYS in self._parts:
             return [NOBODYS]
-        return [name for name, part in self._parts.items() if part.knows(self._taken[name] + 1, email)][:1]
+        return [name for name in self._parts if self._next(name, email)][:1]
+
+    def _next(self, name: str, email: str) -> bool:
+        """Tell whether a connection has this address as its next row."""
+        return name in self._parts and self._parts[name].knows(self._taken[name] + 1, email)
 
 
 def _merge(found: Sequence[tuple[str, Outcome]]) -> dict[str, Any]:

@@ -4,17 +4,20 @@ whoever was invited before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 
+from config.connections import ALL
 from tasks.errors import InputError
+from tasks.lists.guest_list import GuestList
+from tasks.rows.fields import CONNECTION
 from tasks.rows.row import BadRow, ValidRow, validate_defaults
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
 from tasks.scheduled.named_list import open_named
-from tasks.submission.splitting import place
+from tasks.submission.splitting import place, refuse_unnamed
 from tasks.telling.words import many
 from worker.ledger.model import Options
 
@@ -32,7 +35,7 @@ async def run(context: Context) -> Told:
         guests, name = await open_named(context, closing)
         rows, own = guests.rows(), None
         if context.among is not None:
-            own = OwnRows(context.connection.name, context.among, rows)
+            own = OwnRows(context.connection.name, context.among, rows, lambda: _names_connections(guests))
             rows = own.strictly(name) if args.get("strict") else iter(own)
             first = next(rows, None)
             if first is None and own.read:
@@ -44,22 +47,34 @@ async def run(context: Context) -> Told:
         return _tell(told, own) if own is not None else told
 
 
+def _names_connections(guests: GuestList) -> bool:
+    return any(field == CONNECTION for field, _ in guests.reader.read)
+
+
 def _tell(told: Told, own: OwnRows) -> Told:
     if not own.nobodys:
         return told
     names = "names" if own.nobodys == 1 else "name"
-    where = f"{names} a connection that is not the schedule's: nothing was done there."
+    where = f"{names} no connection of the schedule's: nothing was done with it."
     return replace(told, what=f"{told.what} {many(own.nobodys, 'row')} of the list {where}", status="attention")
 
 
 class OwnRows:
     """The rows of a list for several connections that go through one: those that name it, and those
     that name none. `read`: rows of the list so far, `bad` ones among them; `nobodys` of these name
-    a connection that is none of them: they are told of in the run of the first, without a row.
+    a connection that is none of them, or none where `names` says that others of several do: they
+    are told of in the run of the first, without a row.
     """
 
-    def __init__(self, connection: str, among: Sequence[str], rows: Iterable[ValidRow | BadRow]) -> None:
+    def __init__(
+        self,
+        connection: str,
+        among: Sequence[str],
+        rows: Iterable[ValidRow | BadRow],
+        names: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._connection = connection
+        self._names = names
         self._among = dict.fromkeys(among)
         self._rows = rows
         self.read = self.bad = self.nobodys = 0
@@ -80,8 +95,10 @@ class OwnRows:
         for row in self._rows:
             self.read += 1
             row, whose = place(row, self._among)
+            if whose == "" and isinstance(row, ValidRow) and len(self._among) > 1 and self._names():
+                row, whose = refuse_unnamed(row), None
             self.bad += isinstance(row, BadRow)
-            is_named = isinstance(row, BadRow) and bool(row.connection)
-            self.nobodys += is_first and whose is None and is_named
-            if whose in ("", self._connection) or (whose is None and is_first and not is_named):
+            is_told = isinstance(row, BadRow) and bool(row.connection or row.column == CONNECTION)
+            self.nobodys += is_first and whose is None and is_told
+            if whose in ("", ALL, self._connection) or (whose is None and is_first and not is_told):
                 yield row

@@ -56,7 +56,7 @@ def test_list_goes_to_the_tenants_of_a_tag(reader: Reader, pages_usher: Usher, f
     """The plan has a line a tenant; the page follows both, says why one waits, links to each, and
     ends with one file, by whoever may approve it; the list of jobs names the submission.
     """
-    file = write(folder, "partners", "ann@tags.example,", "bob@tags.example,adatum", "eve@tags.example,contoso")
+    file = write(folder, "partners", "ann@tags.example,all", "bob@tags.example,adatum", "eve@tags.example,contoso")
     reader.send(file)
     reader.choose("connection", "tag:eu")
     reader.press("Look what would happen")
@@ -105,7 +105,7 @@ def test_all_jobs_are_moved_by_one_button(reader: Reader, pages_usher: Usher, fo
     in one is tried again as a submission of its own.
     """
     pages_usher.run("connections", "hold", "contoso", "--reason", "a new contract")
-    reader.send(write(folder, "everybody", "zoe@all.example,", "lost@blocked.example,adatum"))
+    reader.send(write(folder, "everybody", "zoe@all.example,all", "lost@blocked.example,adatum"))
     reader.choose("connection", "all")
     reader.press("Look what would happen")
     reader.find("#would")

@@ -30,7 +30,7 @@ def test_rows_go_where_they_belong(usher: Usher) -> None:
     """
     both, mine = people(2)
     add(usher, "adatum", "bellows", emails=[both, mine])
-    text = f"email,connection\n{both},\n{mine},bellows\n"
+    text = f"email,connection\n{both},all\n{mine},bellows\n"
     dry = usher.run("guests", "disable", "-", "-c", "adatum,bellows", text=text, COLUMNS="200")
     assert dry.status == 0, dry.err
     lines = [line.split()[:4] for line in dry.out.splitlines()]

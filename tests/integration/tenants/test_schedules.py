@@ -90,7 +90,7 @@ async def test_a_round_by_hand_is_told_as_a_whole_and_tenant_by_tenant(site: Sit
     """`schedules run`, `list` and `show`; a list whose rows name their tenants goes where they say,
     each row once, and the same firing again does nothing.
     """
-    rows = ["ada@example.com,adatum", "bo@example.com,bellows", "all@example.com,", "us@example.com,datum"]
+    rows = ["ada@example.com,adatum", "bo@example.com,bellows", "all@example.com,all", "us@example.com,datum"]
     (site.folder / "people.csv").write_text("\n".join(["email,connection", *rows]) + "\n")
     site.start_worker()
     add = ("schedules", "add", "list", "--task", "invite_file", "--cron", "0 2 * * *", "--arg", "path=people.csv")

@@ -98,7 +98,7 @@ def test_one_tenants_trouble_is_not_the_others(usher: Usher) -> None:
     three, the others done, one results file, status 3; then all goes on by one command.
     """
     everybody, own = people(2), {name: people(1)[0] for name in NAMES}
-    lines = [f"{email}," for email in everybody] + [f"{email},{name}" for name, email in own.items()]
+    lines = [f"{email},all" for email in everybody] + [f"{email},{name}" for name, email in own.items()]
     text = "email,connection\n" + "\n".join(lines) + "\n"
     status, told, said = run(usher, "invite", "-", "-c", ",".join([*NAMES, NOWHERE]), "--yes", "--wait", "4", text=text)
     assert status == 3, said
@@ -128,15 +128,16 @@ def test_one_tenants_trouble_is_not_the_others(usher: Usher) -> None:
 
 
 def test_a_list_goes_out_by_tag_and_comes_back_as_it_went(usher: Usher) -> None:
-    """Rows without a connection go to every chosen one; a row that names another is a bad row. The
+    """Rows that say `all` go to every chosen one; a row that names another, or none, is bad. The
     list comes back with the outcomes beside; the results file, fed back, goes the same ways, and
     invites nobody twice.
     """
-    both, theirs, bad = people(3)
-    text = f"email,connection\n{both},\n{theirs},bellows\n{bad},datum\n"
+    both, theirs, bad, lost = people(4)
+    text = f"email,connection\n{both},all\n{theirs},bellows\n{bad},datum\n{lost},\n"
     status, told, said = run(usher, "invite", "-", "-c", "tag:eu", "--yes", text=text)
-    assert (status, told["invited"], told["failed"]) == (1, 3, 1), said
+    assert (status, told["invited"], told["failed"]) == (1, 3, 2), said
     assert 'line 4: connection names "datum", a connection that is not among those chosen' in said
+    assert "line 5: connection is empty, though other rows name one; `all` means every chosen one" in said
     rows = results_of(usher, told["submission"])
     went = sorted((row["connection"], row["email"]) for row in rows if row["status"] == "invited")
     assert went == sorted([("adatum", both), ("bellows", both), ("bellows", theirs)])
@@ -147,6 +148,7 @@ def test_a_list_goes_out_by_tag_and_comes_back_as_it_went(usher: Usher) -> None:
     assert [(line["connections"], line["status"]) for line in lines] == [
         ("adatum; bellows", "invited"),
         ("bellows", "invited"),
+        ("", "failed"),
         ("", "failed"),
     ]
     again = usher.folder / "again.csv"
@@ -227,7 +229,7 @@ def test_a_dry_run_has_a_line_a_tenant(usher: Usher) -> None:
     assert [(line["connection"], line["would"]) for line in lines] == [("adatum", "invite"), (NOWHERE, "")]
     assert lines[1]["why"].startswith("Nobody could look: ")
     listed = usher.folder / "listed.csv"
-    listed.write_text(f"email,connection\n{someone},\n{someone.upper()},bellows\n")
+    listed.write_text(f"email,connection\n{someone},all\n{someone.upper()},bellows\n")
     usher.run("invite", str(listed), "-c", "tag:eu", "--dry-run", "-o", str(rows))
     would = [(line["would"], line["connections"]) for line in csv.DictReader(io.StringIO(rows.read_text()))]
     assert would == [("invite", "adatum; bellows"), ("skip", "bellows")]

@@ -116,7 +116,7 @@ def test_lists_name_their_connections(console: Console) -> None:
     """As `-c` takes them, in a form, a query, or JSON; a row that names one goes through it alone,
     and one that names another is bad.
     """
-    text = "email,connection\nann@fabrikam.example,\nbob@fabrikam.example,bellows\neve@fabrikam.example,cronus\n"
+    text = "email,connection\nann@fabrikam.example,all\nbob@fabrikam.example,bellows\neve@fabrikam.example,cronus\n"
     form = console.post("/v1/jobs", data={"connection": "tag:eu"}, files={"list": ("list.csv", text)})
     assert form.status_code == 202, form.text
     told = form.json()
@@ -178,7 +178,7 @@ async def test_submission_is_moved_as_one(site: Site, console: Console) -> None:
 
 def test_dry_run_has_a_line_a_connection(console: Console) -> None:
     """And tells of each row through which it would go; nothing is left."""
-    body = {"connections": ["adatum", "bellows"], "rows": [*people(2), *people(1, "bellows")]}
+    body = {"connections": ["adatum", "bellows"], "rows": [*people(2, "all"), *people(1, "bellows")]}
     told = console.post("/v1/dry-runs", json=body).json()
     assert [(one["connection"], one["plan"]["to_send"]) for one in told["jobs"]] == [("adatum", 2), ("bellows", 2)]
     assert (told["rows"], told["unasked"]) == (5, [])
@@ -190,7 +190,10 @@ def test_dry_run_has_a_line_a_connection(console: Console) -> None:
 
 async def test_what_failed_is_tried_again_as_one(site: Site, console: Console) -> None:
     """As a new submission with the same key time and again; what goes on is left as it is."""
-    rows = [{"email": "lost@blocked.example"}, {"email": "late@blocked.example", "connection": "bellows"}]
+    rows = [
+        {"email": "lost@blocked.example", "connection": "all"},
+        {"email": "late@blocked.example", "connection": "bellows"},
+    ]
     told = submit(console, connections=["adatum", "bellows", "cronus"], rows=rows)
     path = f"/v1/submissions/{told['submission']}"
     assert console.post(f"{path}/retry").status_code == 409
@@ -212,7 +215,7 @@ def test_ceiling_that_one_connection_meets_holds_no_other(console: Console) -> N
     """Nothing is done there, and the answer says so; where all meet it, nothing at all."""
     body: dict[str, Any] = {
         "connections": ["adatum", "bellows"],
-        "rows": [*people(2), {"email": "own@fabrikam.example", "connection": "bellows"}],
+        "rows": [*people(2, "all"), {"email": "own@fabrikam.example", "connection": "bellows"}],
     }
     dry = console.post("/v1/dry-runs", json={**body, "most": 2}).json()
     assert [one["connection"] for one in dry["jobs"]] == ["adatum"]

@@ -32,6 +32,10 @@ def test_a_row_of_a_list_for_several_goes_where_it_says() -> None:
     numbers = {name: [row.number for row in rows] for name, rows in own.items()}
     assert numbers == {"adatum": [1, 2], "bellows": [2, 4], "cronus": [2]}
     assert [rows.nobodys for rows in own.values()] == [1, 0, 0]
+    own = {name: OwnRows(name, ["adatum", "bellows"], LIST[:3], lambda: True) for name in ("adatum", "bellows")}
+    numbers = {name: [row.number for row in rows] for name, rows in own.items()}
+    assert numbers == {"adatum": [1], "bellows": []}, "a row that names none while others do is nobody's"
+    assert [rows.nobodys for rows in own.values()] == [2, 0]
     assert [row.number for row in OwnRows("adatum", ["adatum"], [BadRow(9, 9, "email", "is none")])] == [9]
 
 

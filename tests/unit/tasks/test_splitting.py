@@ -26,17 +26,18 @@ def addresses(split: Split, connection: str) -> list[str]:
     return [f"!{row.email}" if isinstance(row, BadRow) else row.row["email"] for row in rows]
 
 
-def test_a_row_goes_where_it_says_and_else_everywhere() -> None:
+def test_a_row_goes_where_it_says() -> None:
     """In the list's order, and without the name of its connection; a connection without rows has no
     job.
     """
     with Split(("adatum", "bellows", "cronus")) as split:
-        for row in (
-            record(1, "a@partner.example", "bellows"),
-            record(2, "b@partner.example"),
-            record(3, "c@partner.example", "adatum"),
-        ):
-            split.add(row)
+        split.add_all(
+            (
+                record(1, "a@partner.example", "bellows"),
+                record(2, "b@partner.example", "all"),
+                record(3, "c@partner.example", "adatum"),
+            )
+        )
         assert addresses(split, "adatum") == ["b@partner.example", "c@partner.example"]
         assert addresses(split, "bellows") == ["a@partner.example", "b@partner.example"]
         assert addresses(split, "cronus") == ["b@partner.example"]
@@ -44,11 +45,35 @@ def test_a_row_goes_where_it_says_and_else_everywhere() -> None:
         assert (split.rows, split.bad_count) == (3, 0)
 
 
+def test_a_list_that_names_nobody_goes_everywhere() -> None:
+    """As a whole."""
+    with Split(("adatum", "bellows")) as split:
+        split.add_all([record(1, "a@partner.example"), record(2, "b@partner.example"), record(3, "bad")])
+        both = ["a@partner.example", "b@partner.example"]
+        assert [addresses(split, name) for name in split.asked] == [both, both]
+        assert (split.rows, split.bad_count, split.nobodys_count, split.through_all) == (3, 1, 1, 4)
+
+
+@pytest.mark.parametrize("named", ["bellows", "all", "contoso"])
+def test_an_empty_cell_among_names_is_an_oversight(named: str) -> None:
+    """The row goes nowhere: it would go into every customer's tenant."""
+    with Split(("adatum", "bellows")) as split:
+        rows = [record(1, "a@partner.example"), record(2, "b@partner.example", named), record(3, "c@partner.example")]
+        split.add_all(rows)
+        went = {email for name in split.asked for email in addresses(split, name)}
+        assert went == ({"b@partner.example"} if named != "contoso" else set())
+        lost = [row.number for row in rows if named == "contoso" or row.number != 2]
+        assert [row.number for row in split.nobodys()] == [row.number for row in split.bad] == lost
+        assert (split.rows, split.bad_count, split.nobodys_count) == (3, len(lost), len(lost))
+        told = "line 2: connection is empty, though other rows name one; `all` means every chosen one"
+        assert str(split.bad[0]) == told
+
+
 def test_only_who_has_rows_is_asked() -> None:
     """Where every row names its connection."""
     with Split(("adatum", "bellows", "cronus")) as split:
-        split.add(record(1, "a@partner.example", "cronus"))
-        split.add(record(2, "b@partner.example", "adatum"))
+        split.add_all([record(1, "a@partner.example", "cronus")])
+        split.add_all([record(2, "b@partner.example", "adatum")])
         assert split.asked == ["adatum", "cronus"]
 
 
@@ -57,10 +82,10 @@ def test_a_row_for_nobody_is_a_bad_row() -> None:
     row that names none. Another bad row is in the results of its connection.
     """
     with Split(("adatum", "bellows")) as split:
-        split.add(record(1, "a@partner.example", "contoso"))
-        split.add(record(2, "nonsense", "bellows"))
-        split.add(record(3, "b@partner.example", "adatum"))
-        split.add(record(4, "nothing"))
+        split.add_all([record(1, "a@partner.example", "contoso")])
+        split.add_all([record(2, "nonsense", "bellows")])
+        split.add_all([record(3, "b@partner.example", "adatum")])
+        split.add_all([record(4, "nothing")])
         assert addresses(split, "adatum") == ["b@partner.example"]
         assert addresses(split, "bellows") == ["!nonsense"]
         assert [(row.email, row.connection) for row in split.nobodys()] == [
@@ -75,8 +100,8 @@ def test_a_row_for_nobody_is_a_bad_row() -> None:
 def test_what_cannot_be_a_connections_name_is_not_repeated() -> None:
     """Of a misplaced column it may be an address, and a reason may be logged."""
     with Split(("adatum", "bellows")) as split:
-        split.add(record(1, "a@partner.example", "someone@partner.example"))
-        split.add(record(2, "b@partner.example", "Bellows"))
+        split.add_all([record(1, "a@partner.example", "someone@partner.example")])
+        split.add_all([record(2, "b@partner.example", "Bellows")])
         assert [str(row).partition(": ")[2] for row in split.bad] == [
             "connection names a connection that is not among those chosen",
             'connection names "Bellows" (did you mean bellows?), a connection that is not among those chosen',
@@ -86,7 +111,7 @@ def test_what_cannot_be_a_connections_name_is_not_repeated() -> None:
 def test_without_a_good_row_nobody_is_asked() -> None:
     """And what is nobody's is not lost."""
     with Split(("adatum", "bellows")) as split:
-        split.add(record(1, "a@partner.example", "contoso"))
+        split.add_all([record(1, "a@partner.example", "contoso")])
         assert (split.asked, split.rows, split.nobodys_count) == ([], 1, 1)
 
 
@@ -94,7 +119,7 @@ def test_two_connections_are_read_side_by_side() -> None:
     """As their jobs are loaded."""
     with Split(("adatum", "bellows")) as split:
         for number in range(1, 6):
-            split.add(record(number, f"g{number}@partner.example", "adatum" if number % 2 else ""))
+            split.add_all([record(number, f"g{number}@partner.example", "adatum" if number % 2 else "all")])
         pairs = zip(split.rows_of("adatum"), split.rows_of("bellows"), strict=False)
         assert [(ours.number, theirs.number) for ours, theirs in pairs] == [(1, 2), (2, 4)]
 
