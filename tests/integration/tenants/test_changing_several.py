@@ -155,3 +155,15 @@ def test_a_column_that_may_be_connection_stops_everything(usher: Usher, heading:
         assert done.status == 2
         assert f"a column “{heading}”, which may be meant to say through which connection a row goes" in done.err
     assert {(name, guest) for name in NAMES} <= found(usher)
+
+
+def test_a_row_for_nobody_is_told_where_the_first_ones_job_is_not_made(usher: Usher) -> None:
+    """It is the submission's and nobody's, whatever becomes of each connection's rows."""
+    two, one, stray = add(usher, "adatum", emails=people(2)), add(usher, "bellows"), people(1)[0]
+    rows = [*((email, "adatum") for email in two), (one[0], "bellows"), (stray, "zzz")]
+    text = "email,connection\n" + "".join(f"{email},{name}\n" for email, name in rows)
+    ask = ("guests", "disable", "-", "-c", "adatum,bellows", "--most", "1", "--yes")
+    status, told, said = run(usher, *ask, text=text)
+    assert (status, told["ceilings"], told["done"], told["failed"]) == (3, ["most"], 1, 1), (told, said)
+    assert [job["connection"] for job in told["jobs"]] == ["bellows", ""]
+    assert (stray, "zzz") in {(row["email"], row["connection"]) for row in results_of(usher, told["submission"])}
