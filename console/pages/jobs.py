@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,28 +23,25 @@ from console.access.viewer import Role
 from console.pages import wordings
 from console.pages.asking import clean_name
 from console.pages.page import Page, page_for
+from console.pages.reviewing import read_would, review
 from console.pages.waiting import find_waits, not_before_ms
 from console.problems import Problem
 from console.v1.bodies import MOST_LIST
 from tasks.errors import ListError, Refusal
-from tasks.forecast.tally import domain_of
 from tasks.guests.undoing import refuse_undo
 from tasks.jobs import approving, moving, retrying
 from tasks.jobs.finding import find_job
-from tasks.jobs.reviewing import look_at_waiting, waiting_rows
 from tasks.lists.options import ListOptions
 from tasks.messages.views import describe_job
 from tasks.results.reading import as_iterator, chosen_results
 from tasks.results.write import Wanted, write_results
 from tasks.rows.copied import open_copy
-from tasks.rows.domain_slips import describe_domains
 from tasks.submission.preparing import prepare
 from tasks.submit import new_job_id, start
 from worker.errors import UsherError
 from worker.ledger.approval import read_approved, shown_submitter
 from worker.ledger.job_view import JobView
 from worker.ledger.lists.submissions import SUBMISSION
-from worker.operations.foreseen import Would
 
 router = APIRouter(include_in_schema=False)
 Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
@@ -58,8 +54,6 @@ _MOST_BACK: Final = 10_000
 _ROWS: Final = 50
 _LOOKED_AT: Final = 20_000
 """Rows looked through for one answer; a link goes on from there."""
-_FIRST: Final = 5
-_SHOWN_DOMAINS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +147,7 @@ async def give_back(page: Viewing, job: str, request: Request) -> Response:
 async def approve_job(page: Approving, job: str, request: Request) -> Response:
     """Let somebody else's job run, as it was looked at."""
     form = await request.form()
-    would = {name: str(form.get(f"would-{name}") or "") for name in ("invite", *wordings.OPERATIONS, "skip", "refuse")}
-    seen = {name: int(text) for name, text in would.items() if text.isdecimal() and len(text) < 10}
-    return await do_with(page, job, lambda view: _approve(page, view, seen))
+    return await do_with(page, job, lambda view: _approve(page, view, read_would(form, view.id)))
 
 
 @router.post("/jobs/{job}/retry")
@@ -195,10 +187,7 @@ async def _find(page: Page, job: str) -> JobView:
 
 
 async def _show(page: Page, view: JobView, refused: str = "", status: int = 200, *, looks: bool = False) -> Response:
-    try:
-        now = await _now(page, view, looks=looks)
-    except (ConfigError, UsherError) as error:
-        now, refused = await _now(page, view), str(error)
+    now = await _now(page, view, looks=looks)
     found = await _rows(page, view, {})
     facts = _facts(page, view)
     return page.show(
@@ -217,7 +206,7 @@ async def _now(page: Page, view: JobView, *, looks: bool = False) -> dict[str, A
     told = describe_job(view)
     counts = [(name, told[name]) for name in wordings.OUTCOMES if isinstance(told.get(name), int)]
     waits = [] if view.ended else await find_waits(page, view)
-    review = await _review(page, view, looks=looks) if view.awaits_approval else None
+    shown = await review(page, [view], looks=looks) if view.awaits_approval else None
     can_undo = page.viewer.can(Role.OPERATE) and _can_undo(view)
     return {
         "can_undo": can_undo,
@@ -225,32 +214,9 @@ async def _now(page: Page, view: JobView, *, looks: bool = False) -> dict[str, A
         "view": view,
         "counts": counts,
         "waits": waits,
-        "review": review,
+        "review": shown,
         "not_before_ms": not_before_ms(page, view),
     }
-
-
-async def _review(page: Page, view: JobView, *, looks: bool) -> dict[str, Any]:
-    """Return what whoever is to approve a job sees of it. Raises what the look raises."""
-    first: list[dict[str, Any]] = []
-    domains: Counter[str] = Counter()
-    async for row in waiting_rows(page.services, view):
-        domains[domain_of(row)] += 1
-        if len(first) < _FIRST:
-            first.append(row)
-    notes = describe_domains(domains)[:_SHOWN_DOMAINS]
-    found: dict[str, Any] = {
-        "first": first,
-        "domains": [(note.domain, note.rows) for note in notes],
-        "lines": [],
-        "would": {},
-    }
-    if looks and page.viewer.can(Role.APPROVE):
-        async with page.parts.readings.turn():
-            tally = await look_at_waiting(page.services, view)
-        found["lines"] = tally.lines()
-        found["would"] = {would.told(view.operation): tally.counts[would] for would in Would}
-    return found
 
 
 async def _rows(page: Page, view: JobView, said: Mapping[str, str]) -> Found:

@@ -7,13 +7,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from config.errors import ConfigError
 from console.access.viewer import Role
 from console.pages import wordings
 from console.pages.page import Page, page_for
+from console.pages.reviewing import MOST_FIELDS, read_would, review
 from console.pages.waiting import find_waits, not_before_ms
 from console.problems import Problem
 from tasks.errors import ListError, Refusal
@@ -47,9 +48,11 @@ class Line:
 
 
 @router.get("/submissions/{submission}")
-async def show_submission(page: Viewing, submission: str) -> Response:
-    """Show a submission."""
-    return await _show(page, await _find(page, submission))
+async def show_submission(page: Viewing, submission: str, look: str = "") -> Response:
+    """Show a submission; to whoever is to approve jobs of it, what would become of their rows where
+    that is asked.
+    """
+    return await _show(page, await _find(page, submission), looks=bool(look))
 
 
 @router.get("/submissions/{submission}/now")
@@ -62,11 +65,15 @@ async def show_now(page: Viewing, submission: str) -> Response:
 
 
 @router.post("/submissions/{submission}/approve")
-async def approve(page: Approving, submission: str) -> Response:
-    """Let each of its jobs run that waits for approval, of somebody else's submission."""
+async def approve(page: Approving, submission: str, request: Request) -> Response:
+    """Let each of its jobs run that waits for approval, of somebody else's submission, as it was
+    looked at.
+    """
     found = await _find(page, submission)
+    async with request.form(max_fields=MOST_FIELDS) as form:
+        would = {view.id: read_would(form, view.id) for view in found.views}
     try:
-        await together.approve_all(page.services, found, page.viewer.person)
+        await together.approve_all(page.services, found, page.viewer.person, would)
     except (Refusal, UsherError) as refusal:
         return await _show(page, await _find(page, submission), str(refusal), 409)
     await _follow(page, found)
@@ -139,8 +146,10 @@ async def _find(page: Page, submission: str) -> Submission:
     return found
 
 
-async def _show(page: Page, submission: Submission, refused: str = "", status: int = 200) -> Response:
-    now, total = await _now(page, submission), submission.total
+async def _show(
+    page: Page, submission: Submission, refused: str = "", status: int = 200, *, looks: bool = False
+) -> Response:
+    now, total = await _now(page, submission, looks=looks), submission.total
     named = "; ".join(f"{name} {', '.join(names)}" for name, names in total.info.get("named", {}).items())
     facts = [
         (page.say(name), str(text or ""))
@@ -151,14 +160,25 @@ async def _show(page: Page, submission: Submission, refused: str = "", status: i
             (wordings.N_("For all rows"), named),
             (wordings.N_("Sent"), page.forms.moment(total.created_at)),
             (wordings.N_("Ended"), page.forms.moment(total.finished_at) if total.finished_at else ""),
+            (wordings.N_("Approved by"), _approvers(submission)),
             (wordings.N_("SHA-256 of the list"), total.info.get("sha256")),
         )
     ]
     return page.show("submission.html", status, **now, refused=refused, facts=facts)
 
 
-async def _now(page: Page, submission: Submission) -> dict[str, Any]:
+def _approvers(submission: Submission) -> str:
+    """Tell who approved jobs of it, each person once, with the connections."""
+    approved: dict[str, list[str]] = {}
+    for view in submission.views:
+        if approver := view.info.get("approver"):
+            approved.setdefault(str(approver), []).append(view.connection)
+    return "; ".join(f"{', '.join(names)}: {approver}" for approver, names in approved.items())
+
+
+async def _now(page: Page, submission: Submission, *, looks: bool = False) -> dict[str, Any]:
     total = submission.total
+    waiting = [view for view in submission.views if view.awaits_approval]
     told = describe_job(total)
     is_quiet = total.state is JobState.RUNNING  # else each line says what its job waits for
     return {
@@ -168,7 +188,8 @@ async def _now(page: Page, submission: Submission) -> dict[str, Any]:
         "not_before_ms": not_before_ms(page, *submission.going_on),
         "counts": [(name, told[name]) for name in wordings.OUTCOMES if isinstance(told.get(name), int)],
         "waits": await find_waits(page, total) if is_quiet and not total.ended else [],
-        "awaits_approval": [view for view in submission.views if view.awaits_approval],
+        "awaits_approval": waiting,
+        "review": await review(page, waiting, looks=looks) if waiting else None,
         "can_pause": any(
             view.state in (JobState.RUNNING, JobState.HELD) and not view.pause for view in submission.going_on
         ),

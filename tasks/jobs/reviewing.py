@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from worker.ledger.job_view import JobView
     from worker.services import Services
 
-_MOST_LOOKED_AT: Final = 10_000
+MOST_LOOKED_AT: Final = 10_000
 """Rows asked about: half a minute's look-ups. A sample as large as that shows what kind of list it
 is.
 """
@@ -37,10 +37,14 @@ async def waiting_rows(services: Services, view: JobView) -> AsyncIterator[dict[
 
 
 async def look_at_waiting(
-    services: Services, view: JobView, heard: Callable[[ForeseenRow], None] = lambda row: None
+    services: Services,
+    view: JobView,
+    heard: Callable[[ForeseenRow], None] = lambda row: None,
+    *,
+    most: int = MOST_LOOKED_AT,
 ) -> Tally:
-    """Look at the tenant and the rows as a dry run does. Raises `ConfigError` for a connection
-    unknown here, `UsherError`.
+    """Look at the tenant and the first rows, `most` of them, as a dry run does. Raises
+    `ConfigError` for a connection unknown here, `UsherError`.
     """
     channel = Channel(services.connection(view.connection), find_operation(view.operation))
     rules = await fetch_rules(services, channel)
@@ -50,7 +54,7 @@ async def look_at_waiting(
     async for row in foresight.rows(view.id):
         if not row.waits:
             continue
-        if looked_at == _MOST_LOOKED_AT:
+        if looked_at == most:
             more = number(view.counts.pending - looked_at)
             tally.gaps.append(
                 Gap(f"What would become of {more} rows more", why=f"only the first {number(looked_at)} were")

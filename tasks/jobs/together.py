@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tasks.errors import Refusal
@@ -56,12 +57,20 @@ def refuse_approval_of_all(submission: Submission, person: Person) -> Sequence[J
     return waiting
 
 
-async def approve_all(services: Services, submission: Submission, person: Person, *, pause_why: str = "") -> Submission:
-    """Approve every job that waits for it, each as itself; returns how all stand then. `pause_why`:
-    they are paused instead of running. Raises `Refusal`.
+async def approve_all(
+    services: Services,
+    submission: Submission,
+    person: Person,
+    would: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    *,
+    pause_why: str = "",
+) -> Submission:
+    """Approve every job that waits for it, each as itself; returns how all stand then. `would`: by
+    job, its rows by what a dry run said of them; `pause_why`: the jobs are paused instead of
+    running. Raises `Refusal`.
     """
     for view in refuse_approval_of_all(submission, person):
-        approved = describe_what_is_approved(services, view, {})
+        approved = describe_what_is_approved(services, view, would.get(view.id, {}))
         await approve_job(services, view, person, approved, pause_why=pause_why)
     return await again(services, submission)
 

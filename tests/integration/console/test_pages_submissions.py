@@ -81,9 +81,19 @@ def test_list_goes_to_the_tenants_of_a_tag(reader: Reader, pages_usher: Usher, f
         assert all(words in answer.text for words in ("adatum", "/approve", "Approve 1 job", "results.xlsx"))
         other = Reader(reader.driver, url)
         other.open(f"/submissions/{submission}")
+        other.says("What is to be approved\n1 row waits. The first of them:\nbellows: ann@tags.example")
+        other.says("Domains: tags.example (1)")
+        other.press("Look what would become of the rows")
+        looked = [row.text.split()[:3] for row in other.find("#looked").find_elements("css selector", "tbody tr")]
+        assert looked == [["bellows", "would", "be"]]
+        assert axe(other) == []
         other.press("Approve 1 job")
         other.until("the end of all", lambda: "done" in other.text("#now"))
         assert lines(other)["bellows"].split()[1] == "done"
+        other.open(f"/submissions/{submission}")
+        assert "bellows: Grace" in other.text("dl.facts")
+        job = next(str(one.get_attribute("href")) for one in other.all("th a") if one.text == "bellows")
+        assert "Looked at" in pages_usher.run("jobs", "show", job.rpartition("/")[2]).out
     reader.open(f"/submissions/{submission}")
     reader.press("CSV")
     results = wait_until(lambda: [*folder.glob(f"*{submission}*.csv")], 20, "the results")[0]
