@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Final
+
+_LISTED: Final = 10
+_NEAREST: Final = 5
+_LONGEST: Final = 64  # characters of a name; what is longer is compared by these
 
 
 class ConfigError(Exception):
@@ -31,7 +36,7 @@ class ReferenceError_(ConfigError):  # noqa: N801 - `ReferenceError` is a builti
 
 class UnknownConnection(ConfigError):
     """Nobody configured a connection of that name. `known` are the names there are, the built-in
-    one included.
+    one included; of many the sentence tells the nearest.
     """
 
     def __init__(self, name: str, known: Sequence[str], *, built_in: str = "") -> None:
@@ -40,8 +45,8 @@ class UnknownConnection(ConfigError):
         if name == built_in:
             sentence = f'The built-in connection "{name}" is not running in this process.'
         else:
-            listed = ", ".join(self.known)
-            sentence = f"There is no connection {quoted(name)}{did_you_mean(name, self.known)}; known are: {listed}."
+            meant = did_you_mean(name, self.known)
+            sentence = f"There is no connection {quoted(name)}{meant}; {list_known(name, self.known)}."
         super().__init__(sentence)
         self.args = (name, self.known)  # what a copy is made from
 
@@ -60,6 +65,16 @@ def quoted(text: str) -> str:
     """Return a name for a message: in quotes, control characters escaped, cut at 64 characters."""
     shown = text if len(text) <= 64 else text[:61] + "..."
     return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown) + '"'
+
+
+def list_known(word: str, known: Sequence[str]) -> str:
+    """Return `"known are: x, y"`; of more than ten names the nearest five, and how many there
+    are.
+    """
+    if len(known) <= _LISTED:
+        return f"known are: {', '.join(known)}"
+    near = difflib.get_close_matches(word.lower()[:_LONGEST], known, n=_NEAREST, cutoff=0.5)
+    return f"{len(known):,} are known" + (f", the nearest of them: {', '.join(near)}" if near else "")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ to, and can be answered by another instance.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import IO, Annotated, Any, Final
 
@@ -189,8 +190,8 @@ def _choices(page: Page) -> list[tuple[str, list[tuple[str, str]]]]:
     one = [(name, name) for name in names]
     if len(settings.connections) < 2:
         return [("", one)]
-    tags = sorted({tag for connection in settings.connections.values() for tag in connection.tags})
-    said = [(f"{TAG}{tag}", page.say(_OF_TAG, tag=tag, count=len(settings.choose(f"{TAG}{tag}")))) for tag in tags]
+    tags = Counter(tag for connection in settings.connections.values() for tag in set(connection.tags))
+    said = [(f"{TAG}{tag}", page.say(_OF_TAG, tag=tag, count=count)) for tag, count in sorted(tags.items())]
     said.append((ALL, page.say(_OF_ALL, count=len(settings.connections))))
     return [(page.say(_ONE), one), (page.say(_SEVERAL), said)]
 

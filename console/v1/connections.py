@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from config.errors import list_known
 from console.access.need import Operating, Viewing
 from console.access.viewer import Viewer
 from console.parts import PartsOf
@@ -130,7 +131,7 @@ def _find(parts: PartsOf, viewer: Viewer, name: str) -> None:
         raise Problem(403, _FOR_PEOPLE)
     known = parts.services.settings().connection_names
     if name not in known:
-        raise Problem(404, f"There is no connection {name}; known are: {', '.join(known)}.")
+        raise Problem(404, f"There is no connection {name}; {list_known(name, known)}.")
 
 
 async def _answer(parts: PartsOf, name: str) -> Response:

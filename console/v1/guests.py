@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
+from config.errors import list_known
 from config.values import LONGEST_S, parse_seconds
 from console.access.need import Viewing
 from console.parts import PartsOf
@@ -84,7 +85,7 @@ async def list_guests(
         raise Problem(403, "guests: they are not shown to producers.")
     known = parts.services.settings().connection_names
     if connection not in known:
-        reason = f"There is no connection {connection}; known are: {', '.join(known)}."
+        reason = f"There is no connection {connection}; {list_known(connection, known)}."
         raise Problem(422, reason, errors=[Fault(field="connection", reason=reason)])
     ages = {"invited_before": invited_before, "inactive": inactive}
     meant = Meant(

@@ -239,6 +239,15 @@ def test_connections_must_be_named(tmp_path: Path) -> None:
     ]
 
 
+def test_of_many_connections_the_nearest_five_are_told() -> None:
+    """Ten thousand names are no sentence; a misspelt one is told what is close to it."""
+    known = [f"customer-{number:04}" for number in range(9_996)] + ["adatum", "adatum-eu", "adatum-us", "bellows"]
+    told = str(UnknownConnection("adatm", known))
+    assert told.startswith('There is no connection "adatm" (did you mean adatum?); 10,000 are known, the nearest of')
+    assert told.endswith("the nearest of them: adatum, adatum-us, adatum-eu.")
+    assert len(told) < 250
+
+
 def test_an_unknown_connection_lists_the_known(tmp_path: Path) -> None:
     """A misspelt name is answered with the known ones, the built-in one included, and survives a
     copy of the exception.
