@@ -92,14 +92,16 @@ async def follow_and_report(
         )
         status = await report(session, terminal, services, followed, runs_on=place.runs_on, thought_s=thought_s)
         asked_s = time.monotonic()
-        if not _goes_on_after_pilot(terminal, followed):
+        if not goes_on_after_pilot(terminal, [followed]):
             return status
         thought_s += time.monotonic() - asked_s
         await services.jobs.resume(job)
 
 
-def _goes_on_after_pilot(terminal: Terminal, followed: Followed) -> bool:
-    if followed.end is not End.PILOT or followed.by or followed.view is None or not terminal.interactive:
+def goes_on_after_pilot(terminal: Terminal, ends: Sequence[Followed]) -> bool:
+    """Ask, where somebody is there and a pilot is over, whether the others of its rows are sent."""
+    over = [one for one in ends if one.end is End.PILOT and one.view is not None]
+    if not over or any(one.by for one in over) or not terminal.interactive:
         return False
-    question = f"Send the other {many(followed.view.counts.pending, 'row')} now? [y/N]"
-    return terminal.ask(question).lower() in ("y", "yes")
+    left = sum(one.view.counts.pending for one in over if one.view is not None)
+    return terminal.ask(f"Send the other {many(left, 'row')} now? [y/N]").lower() in ("y", "yes")

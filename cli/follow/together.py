@@ -23,6 +23,7 @@ from cli.follow.follow import (
 )
 from cli.follow.progress import Progress
 from cli.follow.report import can_be_undone, how_to_go_on, outcome_table
+from cli.follow.run import goes_on_after_pilot
 from cli.follow.when_to_stop import DRAIN_S, End, Follower, exit_status
 from cli.ui.terminal import Terminal, build_table
 from tasks.forecast.several import NOBODYS_NAME
@@ -98,8 +99,14 @@ async def follow_together_and_report(
         terminal.show(f"Left running: usher jobs watch {submission.id}")
         terminal.finish(session.last)
         return 3
-    ends = await _follow(run, services, submission, run.patience_s(wait_s), pauses=pauses)
-    return _report(run, submission.id, ends)
+    while True:
+        ends = await _follow(run, services, submission, run.patience_s(wait_s), pauses=pauses)
+        status = _report(run, submission.id, ends)
+        if not goes_on_after_pilot(terminal, ends):
+            return status
+        for followed in ends:
+            if followed.end is End.PILOT and followed.view is not None:
+                await services.jobs.resume(followed.view.id)
 
 
 async def _follow(
