@@ -48,7 +48,8 @@ def write_private(path: Path, content: bytes) -> Path:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigError(
-            f"{path} is there already and is not overwritten: it may be in use. Remove it, or name it as it is."
+            f"{path} is there already and is not overwritten: something may need it. Delete it if nothing"
+            " does (a producer or a connection that was removed leaves its file behind), or choose another name."
         ) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from cli.follow.follow import (
@@ -205,6 +206,9 @@ def _status(followed: Followed) -> int:
 
 
 def _how_to_go_on(submission: str, ends: Sequence[Followed], *, runs_on: bool) -> list[tuple[str, str]]:
+    """Return, of jobs that did not end, why not, and the command that goes on with all of them; it
+    stands once, after the last sentence that asks for it. Pure.
+    """
     told = []
     for end in _TOGETHER:
         alike = [followed for followed in ends if followed.end is end]
@@ -213,9 +217,10 @@ def _how_to_go_on(submission: str, ends: Sequence[Followed], *, runs_on: bool) -
             told += how_to_go_on(one, add_up(submission, views), runs_on=runs_on)
     for followed in ends:
         if followed.view is not None and followed.end not in (*_TOGETHER, *_NO_END):
-            own = how_to_go_on(followed, followed.view, runs_on=runs_on)
+            own = how_to_go_on(followed, replace(followed.view, id=submission), runs_on=runs_on)
             told += [(f"{followed.view.connection}: {sentence}", command) for sentence, command in own]
-    return told
+    last = {command: place for place, (_, command) in enumerate(told)}
+    return [(sentence, command if last[command] == place else "") for place, (sentence, command) in enumerate(told)]
 
 
 def connection_table(views: Sequence[JobView]) -> Table:

@@ -50,12 +50,12 @@ async def _undo(run: Run, wanted: str, given: dict[str, Any]) -> int:
     from cli.guests.flow import open_tenant, run_rows
     from tasks.guests.undoing import copy_done, read_undone, refuse_undo
     from tasks.jobs.finding import find_job
-    from tasks.jobs.submissions import find_submission
+    from tasks.jobs.submissions import match_submission
     from tasks.jobs.tenant import refuse_other_tenant
     from tasks.rows.copied import open_copy
 
     async with run.place.services() as services:
-        if (submission := await find_submission(services, wanted)) is not None:
+        if (submission := await match_submission(services, wanted)) is not None:
             return await _undo_all(run, services, submission, given)
         view = await find_job(services, wanted)
         refuse_undo(view)

@@ -12,7 +12,7 @@ from cli.jobs.showing import job_details
 from cli.ui.confirming import confirm
 from tasks.jobs.approving import approve_job, describe_what_is_approved, refuse_approval
 from tasks.jobs.finding import find_job
-from tasks.jobs.submissions import find_submission
+from tasks.jobs.submissions import match_submission
 from tasks.telling.words import many
 from worker.ledger.approval import submitter_of
 from worker.ledger.audit.account import find_person
@@ -32,7 +32,7 @@ follows.
 
 async def approve(terminal: Terminal, place: Place, services: Services, wanted: str, *, yes: bool) -> int:
     """Approve a job. Raises `Refusal` for one's own, and for one that does not wait for it."""
-    if submission := await find_submission(services, wanted):
+    if submission := await match_submission(services, wanted):
         why = "" if place.runs_on else _FOLLOWED_BY_NOBODY
         return await approve_submission(terminal, services, submission, yes=yes, pause_why=why)
     view = await find_job(services, wanted)

@@ -8,7 +8,7 @@ from cli.ui.confirming import confirm
 from cli.ui.terminal import Terminal
 from tasks.jobs.finding import find_job
 from tasks.jobs.moving import cancel_job, pause_job
-from tasks.jobs.submissions import find_submission
+from tasks.jobs.submissions import match_submission
 from tasks.telling.words import many
 from worker.ledger.model import JobState
 from worker.services import Services
@@ -16,7 +16,7 @@ from worker.services import Services
 
 async def move_job(terminal: Terminal, services: Services, wanted: str, verb: str) -> int:
     """Pause or cancel a job, and say what that means for its rows."""
-    if submission := await find_submission(services, wanted):
+    if submission := await match_submission(services, wanted):
         return await move_submission(terminal, services, submission, verb)
     view = await find_job(services, wanted)
     after = await (pause_job if verb == "pause" else cancel_job)(services, view)
@@ -41,7 +41,7 @@ async def move_job(terminal: Terminal, services: Services, wanted: str, verb: st
 
 async def delete_job(terminal: Terminal, services: Services, wanted: str, *, yes: bool) -> int:
     """Remove a job for good; a person is asked first."""
-    if submission := await find_submission(services, wanted):
+    if submission := await match_submission(services, wanted):
         return await delete_submission(terminal, services, submission, yes=yes)
     view = await find_job(services, wanted)
     if terminal.interactive and not yes:

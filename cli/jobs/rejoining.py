@@ -9,7 +9,7 @@ from cli.follow.run import Run, follow_and_report, get_ready
 from cli.jobs.several import resume_submission, watch_submission
 from tasks.jobs.finding import find_job
 from tasks.jobs.moving import refuse_resume
-from tasks.jobs.submissions import find_submission
+from tasks.jobs.submissions import match_submission
 from worker.services import Services
 
 
@@ -17,7 +17,7 @@ async def watch_job(run: Run, services: Services, wanted: str, wait_s: float | N
     """Follow a job to its end, and leave it as it is: whoever submitted it decides what becomes of
     it.
     """
-    if submission := await find_submission(services, wanted):
+    if submission := await match_submission(services, wanted):
         return await watch_submission(run, services, submission, wait_s)
     view = await find_job(services, wanted)
     await services.jobs.watch(view.id, os.getpid())
@@ -28,7 +28,7 @@ async def watch_job(run: Run, services: Services, wanted: str, wait_s: float | N
 
 async def resume_job(run: Run, services: Services, wanted: str, options: dict[str, Any]) -> int:
     """Let a paused job run on, and follow it."""
-    if submission := await find_submission(services, wanted):
+    if submission := await match_submission(services, wanted):
         return await resume_submission(run, services, submission, options)
     view = await find_job(services, wanted)
     refuse_resume(view)

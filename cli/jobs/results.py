@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from config.errors import ConfigError
 from tasks.jobs.finding import find_job
-from tasks.jobs.submissions import find_submission
+from tasks.jobs.submissions import match_submission
 from tasks.lists.options import ListOptions
 from tasks.results.reading import as_iterator, chosen_results, results_of_all, through_each
 from tasks.results.table import WRITERS
@@ -31,7 +31,7 @@ async def write(terminal: Terminal, place: Place, job: str, wanted: Wanted) -> i
     """
     async with _open(terminal, place) as services:
         loop = asyncio.get_running_loop()
-        submission = await find_submission(services, job)
+        submission = await match_submission(services, job)
         view = submission.total if submission else await find_job(services, job)
         wanted = replace(wanted, stages=tuple(view.stages), ahead=(CONNECTION,) if submission else ())
 

@@ -16,7 +16,7 @@ from cli.invite.several import send_split
 from tasks.forecast.several import say_once
 from tasks.jobs.finding import find_job
 from tasks.jobs.retrying import build_retry, build_retry_of_all, choose_retried, refuse_retry
-from tasks.jobs.submissions import Submission, find_submission
+from tasks.jobs.submissions import Submission, match_submission
 from tasks.rows.copied import open_copy
 from tasks.submission.request import Request as Asked
 from tasks.submission.splitting import Split
@@ -28,7 +28,7 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
     """Send the rows of a job that failed or stayed in doubt, or a stage of which did, as a new job,
     and follow it.
     """
-    if submission := await find_submission(services, wanted):
+    if submission := await match_submission(services, wanted):
         return await _retry_submission(run, services, submission, options)
     view = await find_job(services, wanted)
     refuse_retry(view)

@@ -25,6 +25,7 @@ from worker.ledger.audit.account import find_person
 if TYPE_CHECKING:
     from cli.follow.run import Run
     from config.settings import Settings
+    from worker.ledger.job_view import JobView
     from worker.services import Services
 
 
@@ -46,6 +47,7 @@ def show_submission(
         "List": str(total.info.get("list", "")),
         "SHA-256": str(total.info.get("sha256", "")),
         "By": submitter_of(total.info),
+        "Approved": describe_approvers(submission.views),
         "Reason": str(total.info.get("reason", "")),
         "Since": moment(total.created_at),
         "Ended": moment(total.finished_at),
@@ -58,6 +60,15 @@ def show_submission(
             terminal.show(f"{view.connection}: {words}")
     tell_results(terminal, submission.id, total)
     return _finish(terminal, submission, told)
+
+
+def describe_approvers(views: Sequence[JobView]) -> str:
+    """Return who approved which of these jobs, by their connections, '' where nobody has. Pure."""
+    whose: dict[str, list[str]] = {}
+    for view in views:
+        if approver := view.info.get("approver"):
+            whose.setdefault(str(approver), []).append(view.connection)
+    return "; ".join(f"by {approver} ({', '.join(names)})" for approver, names in whose.items())
 
 
 async def move_submission(terminal: Terminal, services: Services, submission: Submission, verb: str) -> int:

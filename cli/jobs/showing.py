@@ -18,7 +18,7 @@ from tasks.forecast.several import say_once
 from tasks.gone import gone_words
 from tasks.guests.acceptance import Acceptance, count_accepted, count_accepted_of_all
 from tasks.jobs.finding import find_job
-from tasks.jobs.submissions import Submission, find_submission, list_together
+from tasks.jobs.submissions import Submission, list_together, match_submission
 from tasks.messages.views import describe_job
 from tasks.telling.stages import open_stages
 from tasks.telling.waiting import waiting_words
@@ -88,7 +88,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     """Show all that is known of one job; where it is asked for, how many have accepted since."""
 
     await _tidy(place, services)
-    if submission := await find_submission(services, wanted):
+    if submission := await match_submission(services, wanted):
         return await _show_submission(terminal, place, services, submission, accepted=accepted)
     view = await find_job(services, wanted)
     since = await _count_accepted(terminal, place, services, view) if accepted else None
@@ -117,7 +117,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
         "Reason": str(view.info.get("reason", "")),
         "Retry of": str(view.info.get("retry_of", "")),
         "Undo of": str(view.info.get("undo_of", "")),
-        "Given": ", ".join(f"{name} {value}" for name, value in options.items()),
+        "Given": ", ".join(name if value is True else f"{name} {value}" for name, value in options.items()),
         "usher": str(view.info.get("usher", "")),
         "Since": moment(view.created_at),
         "Ended": moment(view.finished_at),

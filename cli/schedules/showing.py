@@ -101,6 +101,10 @@ def _show_line(terminal: Terminal, planned: Planned, details: dict[str, Any], st
         terminal.warn(details["warning"])
 
 
+def _as_written(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 def _why_never(planned: Planned) -> str:
     return (
         "switched off" if planned.off else "switched off in the configuration" if not planned.schedule.enabled else ""
@@ -175,7 +179,7 @@ async def show_schedule(terminal: Terminal, place: Place, services: Services, na
         "Connection": planned.schedule.connection or "",
         "Last runs": "" if standing is None else str(standing),
         "When": f"{planned.schedule.when} ({planned.zone})",
-        "Given": ", ".join(f"{key} {value}" for key, value in planned.shown_args.items()),
+        "Given": ", ".join(f"{key} {_as_written(value)}" for key, value in planned.shown_args.items()),
         "From": "the configuration file" if planned.origin == "file" else "added at run time",
         "Next run": moment_of(planned, schedule_details(planned, [])["next_run_at"]) or _why_never(planned),
     }

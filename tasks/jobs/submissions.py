@@ -68,6 +68,19 @@ async def find_submission(services: Services, wanted: str) -> Submission | None:
     return Submission(wanted, tuple(views))
 
 
+async def match_submission(services: Services, wanted: str) -> Submission | None:
+    """Return the submission of that id, or of the one id that begins so, for people: a producer is
+    told of no other's id. None where the id is a job's. Raises `Refusal`.
+    """
+    wanted = wanted.strip().lower()
+    if is_submission(wanted) and not await services.jobs.submissions.jobs(wanted):
+        found = await services.jobs.submissions.matching(wanted)
+        if len(found) > 1:
+            raise Refusal(f"{len(found)} submissions or more begin with {wanted}: {', '.join(found[:4])}, …")
+        wanted = found[0] if found else wanted
+    return await find_submission(services, wanted)
+
+
 async def list_together(services: Services, newest: int) -> list[JobView]:
     """Return the newest jobs, where the jobs of a submission are one, of its id."""
     looked_at = newest

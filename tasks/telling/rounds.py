@@ -54,8 +54,12 @@ class Standing:
 
     def __str__(self) -> str:
         counts = self.counts
-        told = ", ".join(f"{counts[status]:,} {word}" for status, word in _WORDS.items() if counts[status])
+        told = ", ".join(f"{counts[status]:,} {_word(status, counts[status])}" for status in _WORDS if counts[status])
         return f"{many(counts['all'], 'connection')}: {told}" if told else "no connection now"
+
+
+def _word(status: str, count: int) -> str:
+    return "needs attention" if (status, count) == ("attention", 1) else _WORDS[status]
 
 
 def find_standing(connections: Iterable[str], latest: Mapping[str, Latest], since_ms: int = 0) -> Standing:

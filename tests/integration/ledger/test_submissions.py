@@ -90,3 +90,19 @@ async def test_it_is_told_by_what_leads_to_the_others(desk: Desk) -> None:
     await _submit(desk, submission, "jobb", name_channel("adatum", "clean"), 3)
     total = add_up(submission, await desk.jobs.views(["joba", "jobb"]))
     assert (total.operation, total.connection, total.counts.rows) == ("clean", "1 connection", 5)
+
+
+async def test_it_is_found_by_how_its_id_begins(desk: Desk) -> None:
+    """By nothing short of a letter of its own, and by none that is no pattern of somebody's."""
+    for submission, job in (("s-abcdefghij", "joba"), ("s-abzzzzzzzz", "jobb")):
+        await desk.jobs.submissions.note(submission, {job: "contoso"})
+    for start, found in (
+        ("s-abc", 1),
+        ("s-abzzzzzzzz", 1),
+        ("s-ab", 2),
+        ("s-b", 0),
+        ("s-", 0),
+        ("s-*", 0),
+        ("s-a?", 0),
+    ):
+        assert len(await desk.jobs.submissions.matching(start)) == found, start

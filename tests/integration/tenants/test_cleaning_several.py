@@ -99,5 +99,5 @@ def test_a_schedule_cleans_each_tenant_by_its_own_settings(usher: Usher) -> None
     usher.run("jobs", "watch", *runs["adatum"]["jobs"])
     assert {name for name, one in found(usher, "--disabled") if one == email} == {"adatum"}
     out = usher.run("schedules", "list").out
-    assert "3 connections: 2 ok, 1 need attention\n  bellows: " in out
+    assert "3 connections: 2 ok, 1 needs attention\n  bellows: " in out
     assert usher.run("schedules", "remove", "nightly").status == 0

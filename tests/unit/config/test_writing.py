@@ -80,7 +80,7 @@ def test_what_could_not_be_read_back_is_not_written(
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     """It may be the only copy; file and folder are the owner's alone."""
     path = write_private(tmp_path / "secrets" / "new.pem", b"first")
-    with pytest.raises(ConfigError, match="not overwritten"):
+    with pytest.raises(ConfigError, match="not overwritten: .* Delete it if nothing does"):
         write_private(path, b"second")
     assert path.read_bytes() == b"first"
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)

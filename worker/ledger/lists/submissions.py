@@ -45,6 +45,19 @@ class Submissions(InLedger):
         told = ((job.decode(), connection.decode()) for job, connection in found.items())
         return dict(sorted(told, key=lambda pair: (not pair[1], *pair[::-1])))
 
+    async def matching(self, start: str, *, most: int = 10) -> list[str]:
+        """Return ids that begin so, `most` at most, with one letter or digit of their own."""
+        letters = start.removeprefix(_BEGINS)
+        if not letters.isalnum() or not letters.isascii():
+            return []
+        found = set[str]()
+        prefix = self._keys.submission("")
+        async for raw in self._client.scan_iter(match=f"{self._keys.submission(start)}*", count=1000):
+            found.add(raw.decode().removeprefix(prefix))
+            if len(found) >= most:
+                break
+        return sorted(found)
+
     async def drop(self, submission: str, job: str) -> None:
         """Leave a job out that is deleted; without any the submission is gone."""
         await self._client.hdel(self._keys.submission(submission), job)

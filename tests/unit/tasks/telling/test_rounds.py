@@ -10,7 +10,7 @@ def test_the_whole_is_told_by_how_the_last_run_of_each_stands() -> None:
     """Of the connections of now; the worst counts, and those in trouble come first."""
     latest = {"a": Latest(5, "ok"), "b": Latest(7, "attention"), "c": Latest(6, "failed"), "gone": Latest(9, "failed")}
     standing = find_standing(["a", "b", "c", "d"], latest)
-    assert str(standing) == "4 connections: 1 ok, 1 need attention, 1 failed, 1 not run yet"
+    assert str(standing) == "4 connections: 1 ok, 1 needs attention, 1 failed, 1 not run yet"
     assert (standing.worst, standing.troubled, standing.newest_ms) == ("failed", ["c", "b"], 7)
     assert find_standing(["a", "b"], latest, since_ms=6).counts == {
         "all": 2,
@@ -20,6 +20,8 @@ def test_the_whole_is_told_by_how_the_last_run_of_each_stands() -> None:
         "running": 0,
         "never": 1,
     }
+    latest["d"] = Latest(4, "attention")
+    assert str(find_standing(["b", "d"], latest)) == "2 connections: 2 need attention"
     assert str(find_standing([], latest)) == "no connection now"
 
 
