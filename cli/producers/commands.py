@@ -79,6 +79,7 @@ def add(
     """
     from cli.producers.handing_out import find_login, password_beside, show_way
     from cli.ui.terminal import Terminal
+    from config.connections import means_several
     from config.reader import load_settings
     from config.values import parse_name
     from config.writing import append_table, file_to_write, table_text, write_private
@@ -88,6 +89,11 @@ def add(
     except ValueError as error:
         raise Refusal(f"The name of a producer {error}; nothing was written.") from None
     _refuse_unknown(operations)
+    if several := [one for one in connections if means_several(one)]:
+        raise Refusal(
+            f"-c {several[0]}: a producer's connections are named one by one (-c NAME, again for each), so that no new"
+            " customer is given to it unasked; nothing was written."
+        )
     terminal, file, settings = Terminal(session), file_to_write(), load_settings()
     if name in settings.producers:
         raise Refusal(

@@ -173,3 +173,14 @@ def test_the_last_one_leaves_no_open_door(file: Path, capsys: pytest.CaptureFixt
     assert "programs still need a token" in " ".join(told.out.split())
     assert "could not be noted now" in " ".join(told.err.split())
     assert not load_settings().producers
+
+
+@pytest.mark.parametrize("several", ["tag:eu", "all", "contoso,tag:eu"])
+def test_a_producer_is_given_each_connection_by_name(
+    file: Path, capsys: pytest.CaptureFixture[str], several: str
+) -> None:
+    """Where a command takes many, the sentence says why this one does not."""
+    status, told = _run(capsys, "add", "hr", "-c", several)
+    assert status == 2
+    assert "named one by one" in told["error"]
+    assert file.read_text() == OURS
