@@ -82,6 +82,8 @@ def _show_plans(terminal: Terminal, request: Request, plans: Plans) -> None:
     if lines := request.describe_reading(with_sample=terminal.live):
         show(build_facts(lines))
     show(build_table(HEADINGS, plans.table(), right=RIGHT))
+    if plans.approval:
+        show(plans.approval)
     for risk in plans.risks:
         terminal.warn(risk)
 

@@ -71,6 +71,13 @@ class Plans:
         return say_once([*self.waits, *said])
 
     @property
+    def approval(self) -> str:
+        """Where somebody has to approve first, '' for nowhere: a sentence."""
+        names = [plan.connection for plan in self.plans if plan.needs_approval]
+        others = ", the others at once" if len(names) < len(self.plans) else ""
+        return f"{_names(names)}: sent only once somebody else has approved it{others}." if names else ""
+
+    @property
     def question(self) -> str:
         """What is asked on a terminal before anything is sent."""
         what = self.plans[0].operation.requests.removesuffix("s")

@@ -45,6 +45,14 @@ def test_the_counts_add_up_to_the_rows() -> None:
     assert counts["rows"] == sum(count for name, count in counts.items() if name != "rows") == 100
 
 
+def test_the_plan_of_several_names_those_that_need_approval() -> None:
+    """Before anything is sent: their guests wait, the others' do not."""
+    open_, asks = plan(), replace(plan(more={"needs_approval": True}), connection="bellows")
+    assert Plans([open_]).approval == ""
+    assert Plans([asks]).approval == "bellows: sent only once somebody else has approved it."
+    assert Plans([open_, asks]).approval == "bellows: sent only once somebody else has approved it, the others at once."
+
+
 def test_the_plan_names_rows_mails_tenant_and_time() -> None:
     """The tenant by name where it can be read, else by id."""
     told = dict(plan(rows=9_000, to_send=9_000, mails=8_000).lines())
