@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 from config.connections_file import HEADINGS, NAME, find_separator
@@ -63,6 +64,23 @@ def remove_line(settings: Settings, name: str) -> Path:
     """
     by_hand = f"Take the line of connection {name} out of it yourself."
     return _change(settings, by_hand, lambda path, before: without_line(path, before, name))
+
+
+def find_line(settings: Settings, name: str) -> tuple[dict[str, str], str]:
+    """Return a connection's cells by column, the empty ones too, and how headings and line are
+    written; nothing where the list has no such line (any more).
+    """
+    assert settings.listed is not None
+    try:
+        records = list(_records(settings.listed.path.read_bytes().decode("utf-8-sig")))
+    except (OSError, ValueError, csv.Error):
+        return {}, ""
+    columns, headings = records[0] if records else ([], "")
+    for cells, text in records[1:]:
+        found = dict(zip_longest(columns, cells[: len(columns)], fillvalue=""))
+        if found.get(NAME) == name:
+            return found, "\n".join((headings.rstrip("\r\n"), text.rstrip("\r\n")))
+    return {}, ""
 
 
 def with_line(path: Path, before: bytes, cells: Mapping[str, str]) -> bytes:

@@ -105,7 +105,8 @@ def write_tenant(terminal: Terminal, session: Session, file: Path, answers: Answ
     written = _write(settings, file, answers.name, cells)
     connection = load_settings(path=file).connection(answers.name)
     features = given["features"] or USUAL
-    _tell(terminal, connection, written, features)
+    empty = _empty_columns(load_settings(path=file), answers.name)
+    _tell(terminal, connection, written, features, empty)
     check = check_command(connection.name, features)
     if given["wait_s"] is None:
         terminal.show("", f"For you: once consent was given, see whether it works: {check}")
@@ -139,12 +140,28 @@ def _write(settings: Settings, file: Path, name: str, cells: dict[str, Any]) -> 
     return file
 
 
-def _tell(terminal: Terminal, connection: Connection, written: Path, features: tuple[str, ...]) -> None:
+def _empty_columns(settings: Settings, name: str) -> list[str]:
+    """Return the columns of the list in which a connection has nothing: settings that others may
+    have, and that it may have had before.
+    """
+    from config.listing import find_line
+
+    if settings.listed is None:
+        return []
+    return [column for column, cell in find_line(settings, name)[0].items() if not cell and column != "tags"]
+
+
+def _tell(
+    terminal: Terminal, connection: Connection, written: Path, features: tuple[str, ...], empty: list[str]
+) -> None:
     from cli.connections.consenting import consent_url, show_framed, ticket_text
     from tasks.checks.permissions import needs_of
 
     text = ticket_text(connection, needs_of(features))
-    terminal.show(f"Connection {connection.name} is written into {written}.", "")
+    terminal.show(f"Connection {connection.name} is written into {written}.")
+    if empty:
+        terminal.show(f"Empty in its line: {', '.join(empty)}. If the customer is to have one of these, fill it in.")
+    terminal.show("")
     show_framed(terminal, "For the customer", text)
     if terminal.quiet:
         terminal.print_json(
@@ -154,6 +171,7 @@ def _tell(terminal: Terminal, connection: Connection, written: Path, features: t
                 "tenant_id": connection.tenant_id,
                 "client_id": connection.client_id,
                 "app": connection.app,
+                "empty": empty,
                 "url": consent_url(connection),
                 "ticket": text,
             }

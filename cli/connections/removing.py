@@ -47,7 +47,7 @@ def remove(session: Session, name: str, yes: bool, forced: bool) -> int:
 
 
 async def _remove(terminal: Terminal, place: Place, services: Services, name: str, *, yes: bool, forced: bool) -> int:
-    from config.listing import remove_line
+    from config.listing import find_line, remove_line
     from config.writing import remove_connection
 
     listed = place.settings.listed
@@ -66,11 +66,17 @@ async def _remove(terminal: Terminal, place: Place, services: Services, name: st
         waiting = " Rows of its open jobs wait until it is there again." if open_jobs else ""
         question = f"Remove connection {name} (tenant {connection.tenant_id}) from {file}?{waiting}"
         confirm(terminal, question, "removed")
+    cells, line = find_line(place.settings, name) if is_listed else ({}, "")
     if is_listed:
         remove_line(place.settings, name)
     else:
         remove_connection(file, name)
     _tell(terminal, name, file, connection)
+    if line:
+        terminal.show("Its line was, with its settings; keep it if the customer may come back:", line)
+    if terminal.quiet:
+        told = {"connection": name, "file": str(file), "removed": True}
+        terminal.print_json({**told, "line": cells} if line else told)
     return 0
 
 
@@ -92,5 +98,3 @@ def _tell(terminal: Terminal, name: str, file: Path, connection: Connection) -> 
     kept = [reference.target for reference in connection.references if reference.kind == "file"]
     if kept and not connection.app:
         terminal.show(f"Left as it is, to be deleted if nothing else uses it: {', '.join(map(str, kept))}")
-    if terminal.quiet:
-        terminal.print_json({"connection": name, "file": str(file), "removed": True})

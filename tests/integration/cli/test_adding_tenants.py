@@ -67,6 +67,7 @@ def test_a_tenant_becomes_a_line_of_the_list_and_is_checked(provider: Place, ent
     for words in ("registered with your service provider", "User.Invite.All", "Signing in works"):
         assert words in done.out, done.out
     assert "App registrations" not in done.out
+    assert "Empty in its line: daily_limit." in done.out
     assert done.status == 0, done.err
     twice = provider.usher(*add)
     assert (twice.status, "already" in twice.err) == (2, True)
@@ -77,7 +78,16 @@ def test_a_tenant_becomes_a_line_of_the_list_and_is_checked(provider: Place, ent
     path.chmod(0o640)
     removed = provider.usher("connections", "remove", "fabrikam", "--json")
     assert (removed.status, removed.json["file"], removed.json["removed"]) == (0, str(path), True), removed.err
+    assert (removed.json["line"]["tags"], removed.json["line"]["daily_limit"]) == ("us;retail", "")
     assert (path.read_bytes().decode(), path.stat().st_mode & 0o777) == (before, 0o640)
+
+
+def test_a_line_that_is_removed_is_told(provider: Place) -> None:
+    """With its headings: a customer that comes back gets its settings again."""
+    with_list(provider, f"name,tenant_id,app,daily_limit\nadatum,{OTHER},msp,\nbellows,{OTHER[:-1]}9,msp,250\n")
+    removed = provider.usher("connections", "remove", "bellows")
+    assert removed.status == 0, removed.err
+    assert f"name,tenant_id,app,daily_limit\nbellows,{OTHER[:-1]}9,msp,250\n" in removed.out
 
 
 def test_without_a_list_it_becomes_a_table(provider: Place, entra: Sandbox) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.listing import remove_line, with_line, without_line
+from config.listing import find_line, remove_line, with_line, without_line
 from config.reader import load_settings
 
 PATH = Path("tenants.csv")
@@ -69,3 +69,15 @@ def test_what_a_schedule_names_stays(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"schedules\.nightly\.connection names no connection"):
         remove_line(load_settings(env={}, path=config), "b")
     assert listed.read_bytes() == before
+
+
+def test_a_line_is_found_with_its_empty_cells(tmp_path: Path) -> None:
+    """By column, and as it is written below its headings; a line may be shorter than these."""
+    config, listed = write(tmp_path)
+    settings = load_settings(env={}, path=config)
+    listed.write_text('name;tenant_id;app;tags\nx;t;msp;eu\n"b";t;msp\n')
+    assert find_line(settings, "b") == (
+        {"name": "b", "tenant_id": "t", "app": "msp", "tags": ""},
+        'name;tenant_id;app;tags\n"b";t;msp',
+    )
+    assert find_line(settings, "nobody") == ({}, "")
