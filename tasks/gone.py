@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from config.connections import SANDBOX
 from tasks.connections import faulty_names
 from tasks.telling.words import many
-from worker.channels import split_channel
+from worker.channels import NOBODYS, split_channel
+from worker.ledger.gates import HoldReason
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -22,16 +23,30 @@ _NEWEST = 1000  # jobs looked through for those that wait
 
 @dataclass(frozen=True, slots=True)
 class GoneConnection:
-    """A connection that is configured no longer. `jobs`: those of it that wait."""
+    """A connection that is configured no longer. `jobs`: those of it that wait; `held`: why an
+    operator holds it, '' where nobody does.
+    """
 
     name: str
     jobs: int
+    held: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody is to do something about it."""
+        return bool(self.jobs or self.held)
 
     def describe(self) -> str:
         """Return what is so, and what to do."""
-        waits = f", and {many(self.jobs, 'job')} of it {'waits' if self.jobs == 1 else 'wait'}" if self.jobs else ""
+        jobs = f", and {many(self.jobs, 'job')} of it {'waits' if self.jobs == 1 else 'wait'}" if self.jobs else ""
+        held = (
+            f" It is held ({self.held}), and that goes by its name: where its line has another name now, hold that"
+            f" (usher connections hold NAME)."
+            if self.held
+            else ""
+        )
         return (
-            f"{self.name} is in the configuration no longer{waits}. Put it back; if its customer has left:"
+            f"{self.name} is in the configuration no longer{jobs}.{held} Put it back; if its customer has left:"
             f" usher connections forget {self.name}"
         )
 
@@ -41,12 +56,14 @@ async def find_gone(services: Services) -> list[GoneConnection]:
     client: Any = services.client  # redis-py's types say bytes or text of every reply; ours are bytes
     found = {split_channel(raw.decode())[0] for raw in await client.smembers(services.keys.connections())}
     settings = services.settings()
-    gone = found - {SANDBOX, *settings.connections, *faulty_names(settings)}
+    gone = found - {NOBODYS, SANDBOX, *settings.connections, *faulty_names(settings)}
     if not gone:
         return []
     views = await services.jobs.listed(newest=_NEWEST)
     waiting = Counter(view.connection for view in views if not view.ended)
-    return [GoneConnection(name, waiting[name]) for name in sorted(gone)]
+    gates = await services.gates.of_many(sorted(gone))
+    held = {name: gate.why for name, gate in gates.items() if gate.kind is HoldReason.OPERATOR}
+    return [GoneConnection(name, waiting[name], held.get(name, "")) for name in sorted(gone)]
 
 
 def gone_words(settings: Settings, connection: str) -> str:

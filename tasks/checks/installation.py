@@ -76,7 +76,7 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
     for fact in _complaints(settings):
         yield fact
     for gone in await find_gone(services):
-        yield Fact("connections", not gone.jobs, gone.describe(), optional=not gone.jobs)
+        yield Fact("connections", not gone.waits, gone.describe(), optional=not gone.waits)
     asked = set[str]()
     for name in sorted(settings.connections):
         connection = settings.connection(name)

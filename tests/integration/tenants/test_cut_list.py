@@ -45,3 +45,25 @@ def test_what_is_left_for_a_lost_connection_waits(usher: Usher, folder: Path) ->
     status, after, said = run(usher, "jobs", "watch", told["submission"], "--wait", "20")
     assert (status, after["invited"], after["pending"]) == (0, 4, 0), said
     assert not [name for name in NAMES if f"{name} is in the configuration no longer" in usher.run("doctor").out]
+
+
+def test_a_hold_whose_name_is_gone_is_told(usher: Usher, folder: Path) -> None:
+    """A hold goes by the name: whoever gives the line another one is told which customer it was.
+    Rows that are no connection's are of none that is gone.
+    """
+    listed = folder / "tenants.csv"
+    whole = listed.read_text()
+    usher.run("connections", "hold", "cronus", "--reason", "they asked us to stop")
+    text = f"email,connection\n{people(1)[0]},adatum\n{people(1)[0]},nobody\n"
+    assert run(usher, "invite", "-", "-c", "adatum,bellows", "--yes", text=text)[1]["failed"] == 1
+    try:
+        listed.write_text(whole.replace("\ncronus", "\ncronus-gmbh"))
+        facts = json.loads(usher.run("doctor", "--json").out)["findings"]
+        told = [(one["ok"], one["what"]) for one in facts if one["about"] == "connections"]
+        assert [(ok, "they asked us to stop" in what, "hold that" in what) for ok, what in told] == [
+            (False, True, True)
+        ]
+        assert "they asked us to stop" in usher.run("connections", "list").err.replace("\n", " ")
+    finally:
+        listed.write_text(whole)
+    assert usher.run("connections", "reopen", "cronus").status == 0
