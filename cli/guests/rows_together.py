@@ -1,5 +1,5 @@
 """What rows ask for is done to the guests of several tenants by one command: a row that names a
-connection is done there, the others in each tenant.
+connection is done there; one that says `all`, or each of a list that names none, in each tenant.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Guests of several tenants are changed by one command: rows that name a connection there, the
-others in each tenant; nothing without --yes, and no ceiling is everybody's.
+others, which say `all`, in each tenant; nothing without --yes, and no ceiling is everybody's.
 """
 
 from __future__ import annotations
